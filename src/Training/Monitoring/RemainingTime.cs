@@ -1,0 +1,42 @@
+namespace Trainer.Training.Monitoring;
+
+/// <summary>Estimates when a run will be done.</summary>
+/// <remarks>A moving average of the seconds that a step costs, over about half of the time since the run started: quick
+/// to settle at the start, steady later. It is taken over wall-clock time, so evaluations and checkpoints count, and a
+/// long evaluation does not make the estimate jump.</remarks>
+/// <param name="totalSteps">The step at which the run is done.</param>
+internal sealed class RemainingTime(long totalSteps)
+{
+    private const double ShortestWindow = 20;
+
+    private double _weight;
+    private double _weightedCost;
+    private double _elapsed;
+    private (long Step, TimeSpan Time)? _last;
+
+    /// <summary>Takes note of a step.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="now">The time, on any clock that runs evenly.</param>
+    /// <param name="stepSeconds">What a step costs by itself: the estimate until two steps are known.</param>
+    public void Observe(long step, TimeSpan now, double stepSeconds)
+    {
+        if (_last is { } last && step > last.Step && now > last.Time)
+        {
+            var seconds = (now - last.Time).TotalSeconds;
+            _elapsed += seconds;
+            var decay = Math.Exp(-seconds / Math.Max(ShortestWindow, _elapsed / 2));
+            _weight = _weight * decay + (1 - decay);
+            _weightedCost = _weightedCost * decay + (1 - decay) * seconds / (step - last.Step);
+        }
+        _last = (step, now);
+        SecondsPerStep = _weight > 0 ? _weightedCost / _weight : stepSeconds;
+    }
+
+    /// <summary>What a step costs, all else included; 0 before the first observation.</summary>
+    public double SecondsPerStep { get; private set; }
+
+    /// <summary>Time left at <paramref name="now"/>, counting down between steps; null before the first observation.</summary>
+    public TimeSpan? At(TimeSpan now) => _last is not { } last || !double.IsFinite(SecondsPerStep)
+        ? null
+        : TimeSpan.FromSeconds(Math.Clamp((totalSteps - last.Step) * SecondsPerStep - (now - last.Time).TotalSeconds, 0, TimeSpan.MaxValue.TotalSeconds / 2));
+}
