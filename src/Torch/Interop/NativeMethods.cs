@@ -28,6 +28,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_tensor_version(TensorHandle tensor, out long result);
     [LibraryImport(Library)] internal static partial int tn_tensor_to(TensorHandle tensor, int deviceType, int deviceIndex, int type, int nonBlocking, int copy, out nint result);
     [LibraryImport(Library)] internal static partial int tn_tensor_pin_memory(TensorHandle tensor, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_tensor_set_data(TensorHandle tensor, TensorHandle data);
 
     // Gradients (autograd.cpp)
     [LibraryImport(Library)] internal static partial int tn_grad_mode();

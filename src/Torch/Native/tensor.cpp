@@ -137,3 +137,8 @@ TN_API int32_t tn_tensor_to(const Tensor* tensor, int32_t device_type, int32_t d
 TN_API int32_t tn_tensor_pin_memory(const Tensor* tensor, Tensor** result) {
   return tn::returning(result, [&] { return tensor->pin_memory(); });
 }
+
+// Replaces what the tensor points to: whoever holds this tensor sees the new memory.
+TN_API int32_t tn_tensor_set_data(Tensor* tensor, const Tensor* data) {
+  return tn::guarded([&] { tensor->set_data(*data); });
+}

@@ -75,6 +75,14 @@ public static partial class torch
         /// <summary>A copy in page-locked memory, from which a GPU can read while the CPU goes on.</summary>
         public Tensor pin_memory() => Native.Own(tn_tensor_pin_memory(handle, out var result), result);
 
+        /// <summary>Moves the memory to another device under the same tensor object.</summary>
+        internal void MoveData(Device device)
+        {
+            if (device.Equals(this.device)) return;
+            using var moved = to(device);
+            Native.Check(tn_tensor_set_data(handle, moved.handle));
+        }
+
         internal Scalar item()
         {
             Native.Check(tn_tensor_item(handle, out var result));
