@@ -194,17 +194,24 @@ step() { # what failed, command …
   rm -f "$log"
 }
 
-# The suites in apt's sources as "address suite codename", whatever their format and mirror.
+update_lists() {
+  say 'Updating the package lists (apt-get update) …'
+  apt_get update >/dev/null 2>&1 || say 'apt-get update reported errors; going on with the lists there are.'
+}
+
+# The suites in apt's sources as "address suite codename", whatever their format and mirror. Empty before the first update.
 # shellcheck disable=SC2016  # the names are apt's, not the shell's
 apt_suites() { apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(CODENAME)' 'Created-By: Packages' | sort -u; }
+
+# shellcheck source=/dev/null
+is_debian() { [[ -r /etc/os-release && $(. /etc/os-release && echo "${ID:-}") == debian ]] && has apt-get; }
 
 # The suite this system follows. os-release alone does not tell: libtorch from Debian 13 upgrades base-files, and
 # from then on Debian 12 calls itself 13.
 debian_suite() {
-  local id='' codename=''
+  local codename
   # shellcheck source=/dev/null
-  [[ ! -r /etc/os-release ]] || { id=$(. /etc/os-release && echo "${ID:-}") && codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}"); }
-  [[ $id == debian ]] && has apt-get || return 1
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   if apt_suites | grep -qE ' bookworm( |$)'; then
     codename=bookworm
   fi
@@ -228,6 +235,7 @@ add_trixie() {
   printf '%s\n' 'Package: *' 'Pin: release n=trixie' 'Pin-Priority: 100' | as_root tee "$trixie_pin" >/dev/null
   printf '%s\n' 'Types: deb' "URIs: $mirror" 'Suites: trixie' 'Components: main' \
     'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg' | as_root tee "$trixie_sources" >/dev/null
+  update_lists
 }
 
 # Debian 12 takes a package from trixie when it has to: libtorch, and whatever must match the C library that came with it.
@@ -261,23 +269,15 @@ announce() {
 }
 
 install_packages() {
-  if [[ $EUID -ne 0 ]] && ! has sudo; then
-    fail 2 "installing ${packages[*]} needs root, and there is no sudo. Run ./setup.sh as root."
-  fi
-
-  release=()
-  if [[ -n $(dpkg --audit) ]]; then
+  if [[ $(as_root dpkg --audit) || $(ls /var/lib/dpkg/updates) ]]; then
     say 'Finishing an installation that was interrupted (dpkg --configure -a) …'
     as_root env DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a >/dev/null 2>&1 || true
-    step 'apt could not repair the interrupted installation' apt_get --fix-broken install --no-install-recommends
+    step 'apt could not repair the interrupted installation' apt_get --fix-broken --no-install-recommends install
   fi
   if from_trixie; then
     add_trixie
     release=(-t trixie)
   fi
-
-  say 'Updating the package lists (apt-get update) …'
-  apt_get update >/dev/null 2>&1 || say "apt-get update reported errors; going on with the lists there are."
   check_candidates
   say "Installing ${packages[*]} (apt-get install${release[*]:+ ${release[*]}} --no-install-recommends, about a minute) …"
   announce
@@ -350,7 +350,12 @@ fi
 [[ ! $check ]] || fail 1 "missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//'). Run ./setup.sh${gpu:+ --gpu} to install."
 [[ " ${missing[*]} " != *' .NET SDK '* ]] || explain_sdk
 
+is_debian || explain_by_hand
+if [[ $EUID -ne 0 ]] && ! has sudo; then
+  fail 2 "installing ${packages[*]} needs root, and there is no sudo. Run ./setup.sh as root."
+fi
 release=()
+update_lists
 suite=$(debian_suite) || explain_by_hand
 if [[ $gpu && " ${packages[*]} " == *' libtorch-cuda-dev '* ]]; then
   [[ $suite != bookworm && $(candidate libtorch-cuda-dev) =~ ^[0-9] ]] || explain_gpu
