@@ -195,8 +195,13 @@ step() { # what failed, command …
 }
 
 update_lists() {
+  local output
   say 'Updating the package lists (apt-get update) …'
-  apt_get update >/dev/null 2>&1 || say 'apt-get update reported errors; going on with the lists there are.'
+  if ! output=$(apt_get update 2>&1); then
+    printf 'apt-get update reported errors; going on with the lists there are:\n' >&2
+    grep -E '^E:' <<<"$output" | head -n 3 >&2 || true
+  fi
+  [[ $(apt_suites) ]] || fail 1 'apt has no package lists (see above): look at the network and at the sources in /etc/apt.'
 }
 
 # The suites in apt's sources as "address suite codename", whatever their format and mirror. Empty before the first update.
@@ -296,7 +301,8 @@ explain_gpu() {
   cat >&2 <<'TEXT'
 setup.sh: no CUDA libtorch can be installed from this system's package sources. Either
   - Debian 13: add the components contrib and non-free to its sources and run ./setup.sh --gpu again; that installs
-    libtorch-cuda-dev (2.5 GB to download, cuDNN from NVIDIA itself among them; 7 GB on disk), in place of libtorch-dev;
+    libtorch-cuda-dev in place of libtorch-dev (2.5 GB to download, 7 GB on disk, and cuDNN, which its package fetches
+    from NVIDIA);
   - or: python3 -m venv torch && torch/bin/pip install torch
         export LIBTORCH="$(echo "$PWD"/torch/lib/python3*/site-packages/torch)"
   - or download LibTorch (C++, CUDA) from https://pytorch.org/get-started/locally, unpack it, install the headers of the
