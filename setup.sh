@@ -197,9 +197,9 @@ step() { # what failed, command …
 update_lists() {
   local output
   say 'Updating the package lists (apt-get update) …'
-  if ! output=$(apt_get update 2>&1); then
+  if ! output=$(apt_get update 2>&1) || [[ $output == *'Failed to fetch'* ]]; then
     printf 'apt-get update reported errors; going on with the lists there are:\n' >&2
-    grep -E '^E:' <<<"$output" | head -n 3 >&2 || true
+    grep -E '^[EW]:' <<<"$output" | head -n 3 >&2 || true
   fi
   [[ $(apt_suites) ]] || fail 1 'apt has no package lists (see above): look at the network and at the sources in /etc/apt.'
 }
