@@ -89,6 +89,16 @@ public static partial class torch
             return result;
         }
 
+        /// <summary>The first byte of a CPU tensor's elements.</summary>
+        internal unsafe byte* DataPointer
+        {
+            get
+            {
+                Native.Check(tn_tensor_data(handle, out var pointer));
+                return (byte*)pointer;
+            }
+        }
+
         internal unsafe Span<T> Memory<T>(int count) where T : unmanaged
         {
             if (device_type != DeviceType.CPU)
