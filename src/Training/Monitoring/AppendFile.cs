@@ -9,15 +9,15 @@ internal sealed class AppendFile : IDisposable
     private readonly FileStream _stream;
 
     /// <summary>Opens or creates the file and its directory. A file whose last line was cut short, as <c>kill -9</c> or a
-    /// full disk leaves it, is given the missing line end when <paramref name="endLine"/> is set.</summary>
+    /// full disk leaves it, is given the missing line end when <paramref name="endLine"/> is set; <paramref name="startOver"/> empties the file first.</summary>
     /// <exception cref="UserException">The file cannot be opened.</exception>
-    public AppendFile(string path, bool endLine = false)
+    public AppendFile(string path, bool endLine = false, bool startOver = false)
     {
         Path = path;
         try
         {
             Directory.CreateDirectory(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
-            _stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            _stream = new FileStream(path, startOver ? FileMode.Create : FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
             if (endLine)
                 EndLine();
             _stream.Seek(0, SeekOrigin.End);

@@ -1,7 +1,7 @@
 namespace Trainer.Training.Monitoring;
 
 /// <summary>Estimates when a run will be done.</summary>
-/// <remarks>A moving average of the seconds that a step costs, over about half of the time since the run started: quick
+/// <remarks>A moving average of the seconds that a step costs, over about half of the time since the start: quick
 /// to settle at the start, steady later. It is taken over wall-clock time, so evaluations and checkpoints count, and a
 /// long evaluation does not make the estimate jump.</remarks>
 /// <param name="totalSteps">The step at which the run is done.</param>
@@ -9,8 +9,8 @@ internal sealed class RemainingTime(long totalSteps)
 {
     private const double ShortestWindow = 20;
 
-    private double _weight;
-    private double _weightedCost;
+    private double _seconds;
+    private double _steps;
     private double _elapsed;
     private (long Step, TimeSpan Time)? _last;
 
@@ -25,11 +25,12 @@ internal sealed class RemainingTime(long totalSteps)
             var seconds = (now - last.Time).TotalSeconds;
             _elapsed += seconds;
             var decay = Math.Exp(-seconds / Math.Max(ShortestWindow, _elapsed / 2));
-            _weight = _weight * decay + (1 - decay);
-            _weightedCost = _weightedCost * decay + (1 - decay) * seconds / (step - last.Step);
+            // Seconds and steps fade apart from each other: the mean of their quotients would overrate slow stretches.
+            _seconds = _seconds * decay + seconds;
+            _steps = _steps * decay + (step - last.Step);
         }
         _last = (step, now);
-        SecondsPerStep = _weight > 0 ? _weightedCost / _weight : stepSeconds;
+        SecondsPerStep = _steps > 0 ? _seconds / _steps : stepSeconds;
     }
 
     /// <summary>What a step costs, all else included; 0 before the first observation.</summary>

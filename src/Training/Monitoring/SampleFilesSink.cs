@@ -14,9 +14,7 @@ public sealed class SampleFilesSink(string directory) : IMetricsSink
     {
         var path = Path.Combine(directory, $"step-{step:D8}.txt");
         // A resumed run comes through the same steps again: the first sample of a step begins the file anew.
-        if (_step != step)
-            File.Delete(path);
-        using var file = new AppendFile(path);
+        using var file = new AppendFile(path, startOver: _step != step);
         file.Append(Encoding.UTF8.GetBytes((_step == step ? Separator : "") + prompt + text));
         _step = step;
     }
