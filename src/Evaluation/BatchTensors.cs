@@ -1,3 +1,4 @@
+using TorchSharp;
 using Trainer.Text;
 using static TorchSharp.torch;
 
@@ -16,6 +17,6 @@ public static class BatchTensors
     private static Tensor ToTensor(long[] values, Batch batch, Device device)
     {
         Tensor host = tensor(values, [batch.Rows, batch.Columns], dtype: ScalarType.Int64);
-        return device.type == TorchSharp.DeviceType.CPU ? host : host.to(device, disposeAfter: true);
+        return device.type == DeviceType.CPU ? host : host.to(device, disposeAfter: true);
     }
 }

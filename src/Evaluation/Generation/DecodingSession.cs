@@ -1,3 +1,4 @@
+using TorchSharp;
 using System.Runtime.InteropServices;
 using Trainer.Transformers;
 using static TorchSharp.torch;

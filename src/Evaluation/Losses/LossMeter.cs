@@ -1,3 +1,4 @@
+using TorchSharp;
 using Trainer.Text;
 using Trainer.Transformers;
 using static TorchSharp.torch;

@@ -1,3 +1,4 @@
+using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Text;
 using Trainer.Transformers;
@@ -63,6 +64,9 @@ public sealed class Checkpoint
     public CheckpointState LoadState() => CheckpointState.Load(Directory);
 
     /// <summary>The recipe in a checkpoint directory, as it was saved: the environment plays no part.</summary>
-    internal static Recipe ReadRecipe(string directory) =>
-        ConfigurationLoader.Load<Recipe>(Path.Combine(directory, CheckpointFiles.Configuration), [], new Dictionary<string, string>()).Value;
+    internal static Recipe ReadRecipe(string directory)
+    {
+        string path = Path.Combine(directory, CheckpointFiles.Configuration);
+        return ConfigurationJson.Deserialize<Recipe>(File.ReadAllText(path), path);
+    }
 }

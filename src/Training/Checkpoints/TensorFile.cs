@@ -1,3 +1,4 @@
+using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Torch;
 using static TorchSharp.torch;
@@ -10,12 +11,7 @@ internal static class TensorFile
     private const int Listed = 8;
 
     /// <summary>Writes tensors, whichever device they are on.</summary>
-    public static void Save(string path, IEnumerable<(string Name, Tensor Value)> tensors)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        using IDisposable quiet = no_grad();
-        Safetensors.Write(path, tensors.Select(tensor => (tensor.Name, tensor.Value.detach().cpu())));
-    }
+    public static void Save(string path, IEnumerable<(string Name, Tensor Value)> tensors) => Safetensors.Write(path, tensors);
 
     /// <summary>Copies a file's values into tensors that exist already.</summary>
     /// <param name="path">A safetensors file.</param>

@@ -1,3 +1,4 @@
+using TorchSharp;
 using System.Runtime.InteropServices;
 using Trainer.Configuration;
 using Trainer.Torch;
@@ -25,7 +26,7 @@ public static partial class DeviceSelection
     internal static void SetDeterministic(bool enabled, Device device)
     {
         // cuBLAS is deterministic only with a fixed workspace, which it reads from the process's own environment.
-        if (enabled && device.type == TorchSharp.DeviceType.CUDA && !OperatingSystem.IsWindows())
+        if (enabled && device.type == DeviceType.CUDA && !OperatingSystem.IsWindows())
             _ = setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", overwrite: 0);
         Determinism.Enabled = enabled;
     }

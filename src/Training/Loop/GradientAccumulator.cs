@@ -1,3 +1,4 @@
+using TorchSharp;
 using Trainer.Evaluation;
 using Trainer.Text;
 using Trainer.Transformers;

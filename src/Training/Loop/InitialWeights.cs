@@ -1,3 +1,4 @@
+using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Text;
 using Trainer.Training.Checkpoints;

@@ -1,3 +1,4 @@
+using TorchSharp;
 using System.Diagnostics;
 using static TorchSharp.torch;
 
@@ -15,7 +16,7 @@ internal static class PeakArithmetic
     {
         using IDisposable inference = inference_mode();
         using DisposeScope scope = NewDisposeScope();
-        long n = device.type == TorchSharp.DeviceType.CUDA ? 4096 : 768;
+        long n = device.type == DeviceType.CUDA ? 4096 : 768;
         Tensor left = ones([n, n], dtype: type, device: device);
         Time(left); // the first product also pays for loading the kernel
         double best = double.MaxValue;

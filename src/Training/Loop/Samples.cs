@@ -15,7 +15,7 @@ internal sealed class Samples
 
     private const int Tokens = 200;
 
-    private readonly Generator generator;
+    private readonly TextGenerator generator;
     private readonly IReadOnlyList<string> prompts;
     private readonly GenerationOptions options;
 
@@ -23,7 +23,7 @@ internal sealed class Samples
     /// <exception cref="ConfigurationException">A prompt cannot; the message says which and why.</exception>
     public Samples(LanguageModel model, Tokenizer tokenizer, Device device, IReadOnlyList<string> prompts, long seed)
     {
-        generator = new Generator(model, tokenizer, device);
+        generator = new TextGenerator(model, tokenizer, device);
         options = new GenerationOptions { Tokens = Tokens, Sampling = Drawing with { Seed = seed } };
         this.prompts = prompts;
         Problem[] problems = [.. prompts.Select(Complaint).OfType<Problem>()];

@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Text;
 using Trainer.Torch;

@@ -1,3 +1,4 @@
+using TorchSharp;
 using System.Diagnostics;
 using Trainer.Configuration;
 using Trainer.Evaluation.Losses;
@@ -70,7 +71,7 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
     {
         bool due = IsDue(recipe.Monitoring.LogEvery) || IsLast || trainee.Step == 1;
         // On the CPU the figures are there for the asking; on a GPU asking would stall it.
-        if (!due && trainee.Device.type != TorchSharp.DeviceType.CPU) return;
+        if (!due && trainee.Device.type != DeviceType.CPU) return;
 
         StepFigures.Reading reading = trainee.Read();
         if (due) parts.Sink.Step(Metrics(reading, learningRate));

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using Trainer.Configuration;
 using Trainer.Text;
+using Trainer.Training.Monitoring;
 using Trainer.Transformers;
 
 namespace Trainer.Training;

@@ -12,7 +12,7 @@ namespace Trainer.Evaluation.Generation;
 /// <param name="model">The model, on <paramref name="device"/>. While text is generated it is in evaluation mode; afterwards in the mode it was in.</param>
 /// <param name="tokenizer">The tokenizer the model was trained with.</param>
 /// <param name="device">Where the model is.</param>
-public sealed class Generator(LanguageModel model, Tokenizer tokenizer, Device device)
+public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Device device)
 {
     /// <summary>Generates text, and gives it out as soon as it is known.</summary>
     /// <param name="prompt">What to continue; at least one token and at most a whole context.</param>
