@@ -160,7 +160,7 @@ check_blas() {
 # A shim for CUDA includes cuda_runtime_api.h; the unpacked libtorch does not bring it, the nvidia packages of pip do.
 check_cuda_headers() {
   local folder
-  for folder in "$torch_root"/../nvidia/*/include "${CUDA_HOME:-}"/include "${CUDA_PATH:-}"/include /usr/local/cuda/include /usr/include; do
+  for folder in "$torch_root"/../nvidia/*/include "$torch_root"/include "${CUDA_HOME:-}"/include "${CUDA_PATH:-}"/include /usr/local/cuda/include /usr/include; do
     [[ ! -e $folder/cuda_runtime_api.h ]] || return 0
   done
   fail "$([[ $check ]] && echo 1 || echo 2)" "libtorch in $torch_root is built with CUDA, but cuda_runtime_api.h was not found. Install the headers of the CUDA runtime (the CUDA toolkit; Debian: nvidia-cuda-dev), or set CUDA_HOME."
