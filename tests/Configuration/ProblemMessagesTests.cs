@@ -84,7 +84,7 @@ public sealed class ProblemMessagesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("optimizer.betas=[0.9]", "optimizer.betas: has 1 item (from --set optimizer.betas=[0.9]); allowed: 2 to 2")]
+    [InlineData("optimizer.betas=[0.9]", "optimizer.betas: has 1 item (from --set optimizer.betas=[0.9]); allowed: exactly 2")]
     [InlineData("optimizer.betas=[0.9,1]", "optimizer.betas.1: 1 is out of range (from --set optimizer.betas=[0.9,1]); allowed: at least 0 and less than 1")]
     [InlineData("model.position.theta=1", "model.position.theta: 1 is out of range (from --set model.position.theta=1); allowed: more than 1")]
     [InlineData("data.train=[]", "data.train: has 0 items (from --set data.train=[]); allowed: at least 1")]
