@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Trainer.Configuration;
 
@@ -27,7 +26,7 @@ public sealed class Utf8TextTests : IDisposable
             }
             Assert.Equal(text, whole.ToString());
             Assert.Equal(Encoding.UTF8.GetByteCount(text), bytes);
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void Line_ends_stay_as_they_are() =>
