@@ -1,0 +1,21 @@
+using TorchSharp;
+using Trainer.Torch.Interop;
+using static Trainer.Torch.Interop.NativeMethods;
+
+namespace Trainer.Torch;
+
+/// <summary>Operations over all gradients of a model at once.</summary>
+public static class Gradients
+{
+    /// <summary>Scales gradients in place so that their common norm is at most <paramref name="maxNorm"/> (Pascanu et al. 2013).</summary>
+    /// <param name="gradients">At least one gradient.</param>
+    /// <param name="maxNorm">The limit; zero, negative or infinite only measures.</param>
+    /// <returns>The norm before scaling, a tensor without dimensions on the gradients' device: no host round trip.
+    /// A non-finite norm makes every gradient non-finite, which the update then skips.</returns>
+    public static unsafe torch.Tensor ClipNorm(IReadOnlyList<torch.Tensor> gradients, double maxNorm)
+    {
+        using var pointers = new TensorPointers(gradients);
+        fixed (nint* list = pointers)
+            return Native.Own(tn_clip_grad_norm_(list, pointers.Count, maxNorm, out var result), result);
+    }
+}

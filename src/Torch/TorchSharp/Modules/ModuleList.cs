@@ -1,0 +1,35 @@
+using System.Collections;
+using static TorchSharp.torch.nn;
+
+namespace TorchSharp.Modules;
+
+/// <summary>Modules in order, each registered under its position.</summary>
+/// <typeparam name="T">The kind of module.</typeparam>
+public class ModuleList<T> : Module, IReadOnlyList<T> where T : Module
+{
+    private readonly List<T> items = [];
+
+    /// <summary>Holds the given modules.</summary>
+    public ModuleList(params T[] modules) : base(nameof(ModuleList<T>))
+    {
+        foreach (var module in modules) Add(module);
+    }
+
+    /// <inheritdoc/>
+    public int Count => items.Count;
+
+    /// <inheritdoc/>
+    public T this[int index] => items[index];
+
+    /// <summary>Appends a module.</summary>
+    public void Add(T module)
+    {
+        register_module(items.Count.ToString(), module);
+        items.Add(module);
+    }
+
+    /// <inheritdoc/>
+    public IEnumerator<T> GetEnumerator() => items.GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+}

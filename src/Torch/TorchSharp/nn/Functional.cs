@@ -1,0 +1,109 @@
+using Trainer.Torch;
+using Trainer.Torch.Interop;
+using static Trainer.Torch.Interop.NativeMethods;
+
+namespace TorchSharp;
+
+public static partial class torch
+{
+    /// <summary>Neural networks.</summary>
+    public static partial class nn
+    {
+        /// <summary>How a loss over many elements becomes one number.</summary>
+        public enum Reduction : long
+        {
+            /// <summary>It does not: one value each.</summary>
+            None = 0,
+            /// <summary>The mean.</summary>
+            Mean = 1,
+            /// <summary>The sum.</summary>
+            Sum = 2,
+        }
+
+        /// <summary>Layers without state.</summary>
+        public static class functional
+        {
+            /// <summary>input · weightᵀ + bias.</summary>
+            /// <param name="input">(…, in)</param>
+            /// <param name="weight">(out, in)</param>
+            /// <param name="bias">(out), or none</param>
+            public static Tensor linear(Tensor input, Tensor weight, Tensor? bias = null) =>
+                Native.Own(tn_linear(input.handle, weight.handle, HandleOf(bias), out var result), result);
+
+            /// <summary>Rows of the weight by index.</summary>
+            /// <param name="x">Indices of any shape.</param>
+            /// <param name="weight">(entries, features)</param>
+            /// <param name="padding_idx">An entry that gets no gradient.</param>
+            public static Tensor embedding(Tensor x, Tensor weight, long? padding_idx = null) =>
+                Native.Own(tn_embedding(weight.handle, x.handle, padding_idx ?? -1, out var result), result);
+
+            /// <summary>Mean 0 and variance 1 over the last dimensions, then scaled and shifted.</summary>
+            public static unsafe Tensor layer_norm(Tensor input, long[] normalized_shape, Tensor? weight = null, Tensor? bias = null, double eps = 1e-05)
+            {
+                fixed (long* shape = normalized_shape)
+                    return Native.Own(tn_layer_norm(input.handle, shape, normalized_shape.Length, HandleOf(weight), HandleOf(bias), eps, out var result), result);
+            }
+
+            /// <summary>Root mean square 1 over the last dimensions, then scaled (Zhang and Sennrich 2019).</summary>
+            public static unsafe Tensor rms_norm(Tensor input, long[] normalized_shape, Tensor? weight = null, double eps = 1e-05)
+            {
+                fixed (long* shape = normalized_shape)
+                    return Native.Own(tn_rms_norm(input.handle, shape, normalized_shape.Length, HandleOf(weight), eps, out var result), result);
+            }
+
+            /// <summary>In training each element is zero with probability p, the others grow by 1 / (1 − p).</summary>
+            public static Tensor dropout(Tensor input, double p = 0.5, bool training = true, bool inplace = false)
+            {
+                if (inplace) throw new NotSupportedException("dropout in place is not bound; leave inplace out.");
+                return Native.Own(tn_dropout(input.handle, p, training ? 1 : 0, out var result), result);
+            }
+
+            /// <summary>x · Φ(x), exact.</summary>
+            public static Tensor gelu(Tensor x) => Native.Own(tn_gelu(x.handle, 0, out var result), result);
+
+            /// <summary>max(x, 0).</summary>
+            public static Tensor relu(Tensor x) => x.relu();
+
+            /// <summary>x · sigmoid(x).</summary>
+            public static Tensor silu(Tensor x) => x.silu();
+
+            /// <summary>eˣ / Σ eˣ along a dimension.</summary>
+            public static Tensor softmax(Tensor input, long dim, ScalarType? dtype = null) => input.softmax(dim, dtype);
+
+            /// <summary>ln softmax along a dimension.</summary>
+            public static Tensor log_softmax(Tensor input, long dim, ScalarType? dtype = null) => input.log_softmax(dim, dtype);
+
+            /// <summary>−ln of the softmax probability of each target.</summary>
+            /// <param name="input">Logits (N, classes), or (N, classes, …).</param>
+            /// <param name="target">Class indices (N) or (N, …).</param>
+            /// <param name="weight">A weight for each class, or none.</param>
+            /// <param name="ignore_index">Targets that do not count.</param>
+            /// <param name="reduction">One value each, their mean, or their sum.</param>
+            /// <param name="label_smoothing">The share of probability spread over all classes.</param>
+            public static Tensor cross_entropy(Tensor input, Tensor target, Tensor? weight = null, long ignore_index = -100,
+                Reduction reduction = Reduction.Mean, double label_smoothing = 0.0) =>
+                Native.Own(tn_cross_entropy(input.handle, target.handle, HandleOf(weight), (long)reduction, ignore_index, label_smoothing, out var result), result);
+
+            /// <summary>Minus the log-probability of each target.</summary>
+            public static Tensor nll_loss(Tensor input, Tensor target, Tensor? weight = null, Reduction reduction = Reduction.Mean, long ignore_index = -100) =>
+                Native.Own(tn_nll_loss(input.handle, target.handle, HandleOf(weight), (long)reduction, ignore_index, out var result), result);
+
+            /// <summary>Indices as rows of zeros with a single one.</summary>
+            public static Tensor one_hot(Tensor x, long num_classes = -1) =>
+                Native.Own(tn_one_hot(x.handle, num_classes, out var result), result);
+
+            /// <summary>softmax(q·kᵀ/√D + mask)·v, by whichever kernel libtorch finds best.</summary>
+            /// <param name="query">(B, H, T, D)</param>
+            /// <param name="key">(B, H, S, D)</param>
+            /// <param name="value">(B, H, S, D)</param>
+            /// <param name="attn_mask">Truth values (true: may see) or a bias, broadcast to (B, H, T, S).</param>
+            /// <param name="p">Dropout of the weights.</param>
+            /// <param name="is_casual">Whether a position sees only itself and earlier ones (TorchSharp's spelling).</param>
+            /// <remarks>With scale, grouped heads or a required backend: <see cref="ScaledDotProductAttention.Attend"/>.</remarks>
+            public static Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double p = 0.0, bool is_casual = false) =>
+                ScaledDotProductAttention.Attend(query, key, value, attn_mask, p, is_casual);
+
+            private static TensorHandle HandleOf(Tensor? tensor) => tensor?.handle ?? TensorHandle.Null;
+        }
+    }
+}
