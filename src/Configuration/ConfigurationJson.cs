@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using Trainer.Configuration.Binding;
 using Trainer.Configuration.Layers;
 
@@ -24,19 +23,10 @@ public static class ConfigurationJson
     public static T Deserialize<T>(string json, string source)
     {
         var problems = new List<Problem>();
-        var text = new JsonText(Encoding.UTF8.GetBytes(json));
-        var reader = new JsonLayerReader(text, line => $"in {source}:{line}", problems);
-        try
-        {
-            reader.ReadFile();
-        }
-        catch (JsonException error)
-        {
-            problems.Add(new Problem("", $"not valid JSON at {source}:{text.Describe(error)}"));
-        }
+        var reader = JsonLayerReader.ReadFile(source, new JsonText(Encoding.UTF8.GetBytes(json)), problems);
         if (reader.Extends is { } extends)
             problems.Add(new Problem(Reserved.Extends, $"a resolved configuration extends nothing ({extends.Origin}); remove it"));
-        if (problems.Count > 0)
+        if (!reader.IsWhole)
             throw new ConfigurationException(problems, source);
         return ConfigurationLoader.Bind<T>(new LayerStack([reader.Layer]), [source], problems, source).Value;
     }

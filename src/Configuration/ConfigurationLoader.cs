@@ -30,10 +30,9 @@ public static class ConfigurationLoader
         var problems = new List<Problem>();
         var files = new FileChain(problems);
         files.Read(path);
-        var unreadable = problems.Count > 0;
         var variables = EnvironmentLayer.Read(environment ?? EnvironmentLayer.OfProcess(), problems);
         var commandLine = OverrideLayer.Read(overrides, problems);
-        if (unreadable)
+        if (!files.IsWhole)
             throw new ConfigurationException(problems, path);
         return Bind<T>(new LayerStack([.. files.Layers, variables, commandLine]), files.Names, problems, path);
     }

@@ -79,7 +79,7 @@ internal sealed class Binder
     {
         if (!setting.Exists)
             return true;
-        var shown = setting.Entry?.Shown ?? "";
+        var shown = value is string or Enum ? $"\"{setting.Entry?.Text}\"" : setting.Entry?.Text ?? "";
         var isList = Shape.ItemType(target.Type) is not null || Shape.ValueType(target.Type) is not null;
         var broken = target.Rules.Where(rule => !isList || Rules.IsAboutCount(rule))
             .Select(rule => Rules.Broken(rule, value, shown)).FirstOrDefault(found => found is not null);

@@ -23,8 +23,9 @@ internal static class ConfigurationWriter
     private static JsonArray WriteList(IEnumerable items, Type type) =>
         new([.. items.Cast<object?>().Select(item => Write(item, type, null))]);
 
+    /// <summary>Keys are sorted, since layers give them without order: equal configurations are written alike.</summary>
     private static JsonObject WriteDictionary(object value, Type type) =>
-        new(Pairs.Of(value).Select(pair => KeyValuePair.Create(pair.Key, Write(pair.Value, type, null))));
+        new(Pairs.Of(value).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => KeyValuePair.Create(pair.Key, Write(pair.Value, type, null))));
 
     private static JsonObject WriteRecord(object record, Type declared, object? fallback)
     {

@@ -64,7 +64,7 @@ internal sealed class RecordBinder(Binder binder)
 
     private bool Unknown(string path, string name, string origin, IReadOnlyList<string> known)
     {
-        var hint = NearestName.Hint(name, known);
+        var hint = NearestName.Hint(name, path == name ? [.. known, Reserved.Extends] : known);
         return binder.Report(path, "unknown key", origin, $"{(hint.Length == 0 ? ";" : hint)} {(hint.Length == 0 ? "known" : "Known")} here: {string.Join(", ", known)}");
     }
 

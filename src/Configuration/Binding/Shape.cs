@@ -32,8 +32,9 @@ internal static class Shape
 
     /// <summary>An instance that holds the defaults of its property initialisers.</summary>
     public static object Create(Type type) =>
-        Of(type).CreateObject?.Invoke()
-        ?? throw new InvalidOperationException($"{type} is no configuration record: it needs a constructor without parameters and properties with init.");
+        (type.IsClass && Of(type).Kind == JsonTypeInfoKind.Object ? Of(type).CreateObject?.Invoke() : null)
+        ?? throw new InvalidOperationException($"{type} is no configuration type: use scalars, enums, IReadOnlyList, IReadOnlyDictionary with text keys, "
+            + "and records with init properties and no constructor parameters.");
 
     /// <summary>A copy of a record, as <c>with</c> makes one.</summary>
     public static object Copy(object record) =>
@@ -57,7 +58,7 @@ internal static class Shape
             RespectNullableAnnotations = true,
             WriteIndented = true,
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-            TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { KeepSettable } },
+            TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { KeepSettable, PutBaseFirst } },
             Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
         };
         options.MakeReadOnly();
@@ -72,4 +73,13 @@ internal static class Shape
         foreach (var computed in info.Properties.Where(property => property.Set is null).ToArray())
             info.Properties.Remove(computed);
     }
+
+    /// <summary>What all variants share reads better before what one of them adds.</summary>
+    private static void PutBaseFirst(JsonTypeInfo info)
+    {
+        foreach (var property in info.Properties)
+            property.Order = Depth(property.DeclaringType);
+    }
+
+    private static int Depth(Type type) => type.BaseType is { } parent ? Depth(parent) + 1 : 0;
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Trainer.Configuration.Binding;
 
 namespace Trainer.Configuration.Layers;
@@ -13,11 +12,14 @@ internal sealed class FileChain(ICollection<Problem> problems)
 
     public IEnumerable<Layer> Layers => files.Select(file => file.Layer).Reverse();
 
+    /// <summary>Whether every file of the chain could be read, so that binding makes sense.</summary>
+    public bool IsWhole { get; private set; } = true;
+
     /// <summary>Reads the file and its bases; what fails is added to the problems.</summary>
     public void Read(string path)
     {
         if (!File.Exists(path))
-            problems.Add(new Problem("", Missing($"the file {path}", "", path)));
+            Fail("", Missing($"the file {path}", "", path));
         for (var next = File.Exists(path) ? path : null; next is not null;)
             next = ReadOne(next) is { } extends ? Follow(next, extends.Value, extends.Origin) : null;
     }
@@ -27,19 +29,8 @@ internal sealed class FileChain(ICollection<Problem> problems)
         var text = Open(name);
         if (text is null)
             return null;
-        var reader = new JsonLayerReader(text, line => $"in {name}:{line}", problems);
-        try
-        {
-            reader.ReadFile();
-        }
-        catch (JsonException error)
-        {
-            problems.Add(new Problem("", $"not valid JSON at {name}:{text.Describe(error)}"));
-        }
-        catch (InvalidOperationException error)
-        {
-            problems.Add(new Problem("", $"{name} is not valid UTF-8 text: {error.Message}"));
-        }
+        var reader = JsonLayerReader.ReadFile(name, text, problems);
+        IsWhole &= reader.IsWhole;
         files.Add((name, reader.Layer));
         return reader.Extends;
     }
@@ -52,9 +43,15 @@ internal sealed class FileChain(ICollection<Problem> problems)
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            problems.Add(new Problem("", $"{name} cannot be read: {error.Message}"));
+            Fail("", $"{name} cannot be read: {error.Message}");
             return null;
         }
+    }
+
+    private void Fail(string path, string message)
+    {
+        IsWhole = false;
+        problems.Add(new Problem(path, message));
     }
 
     private string? Follow(string from, string extends, string origin)
@@ -64,12 +61,12 @@ internal sealed class FileChain(ICollection<Problem> problems)
         if (circle >= 0)
         {
             var round = files.Skip(circle).Select(file => file.Name).Append(files[circle].Name);
-            problems.Add(new Problem(Reserved.Extends, $"goes round in a circle: {string.Join(" → ", round)} ({origin}); remove one of them"));
+            Fail(Reserved.Extends, $"goes round in a circle: {string.Join(" → ", round)} ({origin}); remove one of them");
             return null;
         }
         if (File.Exists(name))
             return name;
-        problems.Add(new Problem(Reserved.Extends, Missing($"\"{extends}\"", $" ({origin}): no file {name}", name)));
+        Fail(Reserved.Extends, Missing($"\"{extends}\"", $" ({origin}): no file {name}", name));
         return null;
     }
 

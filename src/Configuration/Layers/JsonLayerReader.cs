@@ -14,17 +14,50 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
 
     public Layer Layer { get; } = new();
 
+    /// <summary>Whether so much could be read that binding it makes sense.</summary>
+    public bool IsWhole { get; private set; } = true;
+
     /// <summary>Reads a file: one object, whose reserved keys <c>$schema</c> and <c>extends</c> are not settings.</summary>
-    /// <exception cref="JsonException">The text is not valid JSON.</exception>
-    public void ReadFile()
+    public static JsonLayerReader ReadFile(string name, JsonText text, ICollection<Problem> problems)
+    {
+        var reader = new JsonLayerReader(text, line => $"in {name}:{line}", problems);
+        if (text.IsBlank)
+        {
+            reader.Fail("", $"{name} is empty; it must hold one object, at least {{}}");
+            return reader;
+        }
+        try
+        {
+            reader.ReadFile();
+        }
+        catch (JsonException error)
+        {
+            reader.Fail("", $"not valid JSON at {name}:{text.Describe(error)}");
+        }
+        catch (InvalidOperationException error)
+        {
+            reader.Fail("", $"{name} is not valid UTF-8 text: {error.Message}");
+        }
+        return reader;
+    }
+
+    private void ReadFile()
     {
         var reader = text.Reader();
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject)
-            problems.Add(new Problem("", $"{KindOf(reader.TokenType)} is given where one object is expected ({Origin(reader)})"));
-        else
-            ReadMembers(ref reader, "");
+        {
+            Fail("", $"{KindOf(reader.TokenType)} is given where one object is expected ({Origin(reader)})");
+            return;
+        }
+        ReadMembers(ref reader, "");
         reader.Read();
+    }
+
+    private void Fail(string path, string message)
+    {
+        IsWhole = false;
+        problems.Add(new Problem(path, message));
     }
 
     /// <summary>Reads any JSON value as the setting at a key.</summary>
@@ -54,7 +87,7 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
         if (entry.Name == Reserved.Extends && reader.TokenType == JsonTokenType.String)
             Extends = (reader.GetString()!, entry.Origin);
         else if (entry.Name == Reserved.Extends)
-            problems.Add(new Problem(entry.Name, $"{KindOf(reader.TokenType)} is given where the name of one file is expected ({entry.Origin})"));
+            Fail(entry.Name, $"{KindOf(reader.TokenType)} is given where the name of one file is expected ({entry.Origin})");
         else if (entry.Name != Reserved.Schema)
             return false;
         reader.Skip();

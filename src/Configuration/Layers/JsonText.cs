@@ -20,6 +20,8 @@ internal sealed class JsonText
         }
     }
 
+    public bool IsBlank => bytes.AsSpan().IndexOfAnyExcept(" \t\r\n"u8) < 0;
+
     public Utf8JsonReader Reader() => new(bytes, new JsonReaderOptions
     {
         CommentHandling = JsonCommentHandling.Skip,

@@ -11,14 +11,15 @@ namespace Trainer.Configuration.Schema;
 /// <summary>Adds to an exported schema what the attributes and initialisers of a property say.</summary>
 internal static class SchemaNotes
 {
-    /// <summary>Adds description, limits and default of the property that a node describes.</summary>
+    /// <summary>Adds the defaults of the record that a node describes, or description and limits of the property it stands in.</summary>
     public static JsonNode Add(JsonSchemaExporterContext context, JsonObject node)
     {
+        if (context.TypeInfo.Kind == JsonTypeInfoKind.Object && !context.TypeInfo.Type.IsAbstract && node["properties"] is JsonObject properties)
+            AddDefaults(properties, context.TypeInfo);
         if (context.PropertyInfo is not { } property)
             return node;
         foreach (var rule in Shape.Attributes<ValidationAttribute>(property))
             AddRule(node["items"] as JsonObject is { } items && !Rules.IsAboutCount(rule) ? items : node, rule);
-        AddDefault(node, property);
         if (Shape.Attributes<DescriptionAttribute>(property) is [var description])
             node.Insert(0, "description", description.Description);
         return node;
@@ -52,12 +53,14 @@ internal static class SchemaNotes
     }
 
     /// <summary>Simple defaults only: of a record, its own properties tell theirs.</summary>
-    private static void AddDefault(JsonObject node, JsonPropertyInfo property)
+    private static void AddDefaults(JsonObject properties, JsonTypeInfo record)
     {
-        if (property.IsRequired || property.DeclaringType.IsAbstract)
-            return;
-        var value = property.Get!(Shape.Create(property.DeclaringType));
-        if (value is not null && Shape.IsScalar(value.GetType()))
-            node["default"] = JsonSerializer.SerializeToNode(value, value.GetType(), Shape.Options);
+        var defaults = Shape.Create(record.Type);
+        foreach (var property in record.Properties.Where(property => !property.IsRequired))
+        {
+            var value = property.Get!(defaults);
+            if (value is not null && Shape.IsScalar(value.GetType()))
+                properties[property.Name]!.AsObject()["default"] = JsonSerializer.SerializeToNode(value, value.GetType(), Shape.Options);
+        }
     }
 }

@@ -12,6 +12,11 @@ public static class HumanFormat
     /// <param name="value">Any number.</param>
     public static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
+    /// <summary>A number and what it counts: <c>1 record</c>, <c>1,240 records</c>.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="singular">The word for one; its plural is made with an s.</param>
+    public static string Counted(long count, string singular) => $"{Number(count)} {singular}{(count == 1 ? "" : "s")}";
+
     /// <summary>Three figures and a suffix of thousands: <c>13.2k</c>, <c>1.05M</c>, <c>7.24B</c>; <c>950</c> as it is.</summary>
     /// <param name="value">Any number.</param>
     public static string Compact(double value)

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Spectre.Console;
-using Spectre.Console.Rendering;
 
 namespace Trainer.Training.Monitoring;
 
@@ -32,10 +31,6 @@ internal static class ProgressView
             " " + string.Join(Gap, fields.Select(Value)),
         ];
     }
-
-    /// <summary>The display for a console.</summary>
-    public static IRenderable Render(ProgressState state, IReadOnlyCapabilities capabilities, int width) =>
-        new Rows(Lines(state, width, capabilities.Unicode).Select(line => new Markup(line) { Overflow = Overflow.Crop }));
 
     private static string Progress(ProgressState state, int width, bool unicode)
     {

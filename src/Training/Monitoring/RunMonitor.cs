@@ -24,9 +24,9 @@ public static class RunMonitor
         if (run.ResumedFrom is { } step)
             all.Message($"going on from step {HumanFormat.Number(step)} of {HumanFormat.Number(run.TotalSteps)}");
         if (removed.Overlapping > 0)
-            all.Message($"metrics.jsonl: removed {HumanFormat.Number(removed.Overlapping)} records from step {HumanFormat.Number(run.FirstStep)} on, which are recorded again");
+            all.Message($"metrics.jsonl: {HumanFormat.Counted(removed.Overlapping, "record")} from step {HumanFormat.Number(run.FirstStep)} on removed; they are recorded again");
         if (removed.Damaged > 0)
-            all.Message($"metrics.jsonl: removed {HumanFormat.Number(removed.Damaged)} lines that were no records, as an interrupted write leaves them");
+            all.Message($"metrics.jsonl: {HumanFormat.Counted(removed.Damaged, "damaged line")} removed, as an interrupted write leaves behind");
         return all;
     }
 }

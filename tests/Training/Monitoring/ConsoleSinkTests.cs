@@ -85,22 +85,45 @@ public class ConsoleSinkTests
     }
 
     [Fact]
-    public void LiveDisplayLeavesMessagesAboveItAndGivesTheCursorBack()
+    public void LiveDisplayStaysBelowMessagesAndNeverHidesTheCursor()
     {
         var writer = new StringWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, ColorSystem = ColorSystemSupport.NoColors, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(writer) });
-        using (var sink = new LiveConsoleSink(console, new RunProgress(2000)))
+        using (var sink = new LiveConsoleSink(Terminal(writer), new RunProgress(2000), ManualTime.Start()))
         {
+            sink.Message("before the first step");
             sink.Step(Records.Step(500));
             sink.Message("checkpoint [step-00000500] saved");
             sink.Sample(500, "ROMEO:", " \e[2J[bold]");
         }
 
         var output = writer.ToString();
-        Assert.Contains("checkpoint [step-00000500] saved", output);
-        Assert.Contains("ROMEO: ·[2J[bold]", output);
+        Assert.StartsWith("before the first step\ncheckpoint [step-00000500] saved\n ━", output);
+        Assert.Contains("\r\e[3A\e[0J | \e[3mROMEO: ·[2J[bold]\e[0m\n", output);
+        Assert.EndsWith("58.2 ms\n", output);
         Assert.Contains("stopped after", output);
-        Assert.True(output.LastIndexOf("\e[?25h", StringComparison.Ordinal) > output.LastIndexOf("\e[?25l", StringComparison.Ordinal));
+        Assert.DoesNotContain("\e[?25l", output);
+    }
+
+    [Fact]
+    public void LiveRegionErasesTheRowsThatANarrowerTerminalMadeOfItsLines()
+    {
+        var writer = new StringWriter();
+        var terminal = Terminal(writer);
+        var region = new LiveRegion(terminal);
+
+        region.Draw([new string('a', 90), "b"]);
+        terminal.Profile.Width = 40;
+        region.Draw(["c"], above: "message");
+
+        Assert.Equal($"{new string('a', 90)}\nb\n\r\e[4A\e[0Jmessage\nc\n", writer.ToString());
+    }
+
+    private static IAnsiConsole Terminal(TextWriter writer)
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, ColorSystem = ColorSystemSupport.NoColors, Out = new AnsiConsoleOutput(writer) });
+        console.Profile.Width = 100;
+        console.Profile.Capabilities.Unicode = true;
+        return console;
     }
 
     private static IEnumerable<string> Plain(IEnumerable<string> lines) => lines.Select(Markup.Remove);

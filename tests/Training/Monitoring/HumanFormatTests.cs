@@ -70,6 +70,8 @@ public class HumanFormatTests
     public void SmallFormats()
     {
         Assert.Equal("1,240", HumanFormat.Number(1240));
+        Assert.Equal("1 record", HumanFormat.Counted(1, "record"));
+        Assert.Equal("1,240 records", HumanFormat.Counted(1240, "record"));
         Assert.Equal("8.2e-4", HumanFormat.Rate(8.2e-4));
         Assert.Equal("0", HumanFormat.Rate(0));
         Assert.Equal("1.8312", HumanFormat.Loss(1.83124));

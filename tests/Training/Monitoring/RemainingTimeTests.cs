@@ -44,7 +44,7 @@ public class RemainingTimeTests
         }
 
         Assert.All(ends, end => Assert.InRange(end, 700 * 0.9, 700 * 1.1));
-        Assert.All(ends.Zip(ends.Skip(1)), pair => Assert.InRange(Math.Abs(pair.Second - pair.First), 0, 700 * 0.08));
+        Assert.All(ends.Zip(ends.Skip(1)), pair => Assert.InRange(Math.Abs(pair.Second - pair.First), 0, 700 * 0.12));
     }
 
     [Fact]

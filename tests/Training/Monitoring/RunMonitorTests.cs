@@ -10,6 +10,7 @@ public class RunMonitorTests
     {
         using var directory = new TemporaryDirectory();
         Report(directory.Path, new RunProgress(60), from: 10, to: 50);
+        File.AppendAllText(directory.File("metrics.jsonl"), "{\"step\":60,\"lo");
         Report(directory.Path, new RunProgress(60, ResumedFrom: 30), from: 40, to: 60);
 
         Assert.Equal(
@@ -19,7 +20,10 @@ public class RunMonitorTests
             [10, 20, 30, 40, 50, 60],
             EventFileReader.ReadDirectory(directory.Path).Where(point => point.Tag == "loss/train").Select(point => point.Step));
         Assert.Equal(2, Directory.GetFiles(directory.Path, "events.out.tfevents.*").Length);
-        Assert.Contains("Z  going on from step 30 of 60", File.ReadAllText(directory.File("log.txt")));
+        var log = File.ReadAllText(directory.File("log.txt"));
+        Assert.Contains("Z  going on from step 30 of 60\n", log);
+        Assert.Contains("Z  metrics.jsonl: 2 records from step 31 on removed; they are recorded again\n", log);
+        Assert.Contains("Z  metrics.jsonl: 1 damaged line removed, as an interrupted write leaves behind\n", log);
     }
 
     [Fact]
