@@ -10,7 +10,7 @@ namespace Trainer.Configuration;
 public static class ConfigurationSchema
 {
     /// <summary>Makes the schema of a recipe file.</summary>
-    /// <remarks>A recipe may leave anything to the file it <c>extends</c>, so nothing is required in it, except in the items of lists,
+    /// <remarks>A recipe may leave anything to the file it <c>extends</c>, so nothing is required in it, except directly in the items of lists,
     /// which are always given whole. What the schema cannot express (rules across fields) the loader checks.</remarks>
     /// <typeparam name="T">The record that recipes are bound into.</typeparam>
     /// <returns>The schema, JSON Schema 2020-12.</returns>
@@ -21,7 +21,7 @@ public static class ConfigurationSchema
             TreatNullObliviousAsNonNullable = true,
             TransformSchemaNode = (context, node) => node is JsonObject described ? SchemaNotes.Add(context, described) : node,
         }).AsObject();
-        SchemaRequirements.Loosen(schema, insideList: false);
+        new SchemaRequirements(schema).Loosen();
         return AsFile(schema);
     }
 

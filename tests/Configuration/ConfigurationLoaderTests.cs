@@ -105,6 +105,16 @@ public sealed class ConfigurationLoaderTests : IDisposable
     }
 
     [Fact]
+    public void An_item_can_be_set_by_the_environment()
+    {
+        var environment = new Dictionary<string, string> { ["TRAINER__data__train__0__path"] = "my.txt", ["TRAINER__DATA__TRAIN__0__FORMAT"] = "dotnet-docs" };
+
+        var train = ConfigurationLoader.Load<SampleRecipe>(workspace.PathOf("base.json"), [], environment).Value.Data.Train;
+
+        Assert.Equal(new SampleSource { Path = "my.txt", Format = SampleFormat.DotnetDocs }, train[0]);
+    }
+
+    [Fact]
     public void An_item_of_a_default_list_is_set_by_its_index()
     {
         workspace.Write("x.json", """{ "name": "x" }""");

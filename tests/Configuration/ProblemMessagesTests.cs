@@ -84,7 +84,7 @@ public sealed class ProblemMessagesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("optimizer.betas=[0.9]", "optimizer.betas: has 1 item (from --set optimizer.betas=[0.9]); allowed: 2 to 2")]
+    [InlineData("optimizer.betas=[0.9]", "optimizer.betas: has 1 item (from --set optimizer.betas=[0.9]); allowed: exactly 2")]
     [InlineData("optimizer.betas=[0.9,1]", "optimizer.betas.1: 1 is out of range (from --set optimizer.betas=[0.9,1]); allowed: at least 0 and less than 1")]
     [InlineData("model.position.theta=1", "model.position.theta: 1 is out of range (from --set model.position.theta=1); allowed: more than 1")]
     [InlineData("data.train=[]", "data.train: has 0 items (from --set data.train=[]); allowed: at least 1")]
@@ -97,6 +97,9 @@ public sealed class ProblemMessagesTests : IDisposable
     [InlineData("training.samples=[null]", "training.samples.0: null is given where text is expected (from --set training.samples=[null])")]
     [InlineData("model.position={\"type\":3}", "model.position.type: 3 is not allowed (from --set model.position={\"type\":3}); allowed: none, rotary, learned")]
     [InlineData("model.position.scaling={}", "model.position.scaling.factor: missing; a number is required")]
+    [InlineData("model.heads=3", "model.heads: unknown key (from --set model.heads=3); did you mean model.attention.heads? Known here: architecture, layers, attention, position")]
+    [InlineData("theta=3", "theta: unknown key (from --set theta=3); known here: name, seed, model, data, training, optimizer")]
+    [InlineData("momentum=3", "momentum: unknown key (from --set momentum=3); did you mean optimizer.momentum? Known here: name, seed, model, data, training, optimizer")]
     [InlineData("extend=x.json", "extend: unknown key (from --set extend=x.json); did you mean extends? Known here: name, seed, model, data, training, optimizer")]
     [InlineData("$schema=x.json", "$schema: $schema can only stand in a file (from --set $schema=x.json)")]
     public void One_wrong_override_is_one_problem(string text, string problem)

@@ -46,27 +46,20 @@ internal sealed class RecordBinder(Binder binder)
 
     private bool KnowsAll(Setting setting, Type type, string? discriminator)
     {
-        var properties = Shape.Of(type).Properties.Select(property => property.Name);
-        string[] known = discriminator is null ? [.. properties] : [discriminator, .. properties];
+        var names = KnownNames.Of(type, discriminator);
         var bound = true;
         foreach (var child in setting.Children)
         {
-            var name = known.FirstOrDefault(candidate => candidate.Equals(child.Name, StringComparison.OrdinalIgnoreCase));
-            if (name is null)
-                bound = Unknown(child.Path, child.Name, child.Origin, known);
-            foreach (var (_, entry) in setting.Stack.At(child.Key).Where(found => name is not null && Misspells(found.Entry, name)))
-                bound = Unknown(setting.Child(entry.Name).Path, entry.Name, entry.Origin, known);
+            var known = names.Find(child.Name);
+            if (known is null)
+                bound = binder.Report(child, "unknown key", names.Help(setting, child.Name));
+            foreach (var (_, entry) in setting.Stack.At(child.Key).Where(found => known is not null && Misspells(found.Entry, known)))
+                bound = binder.Report(setting.Child(entry.Name).Path, "unknown key", entry.Origin, names.Help(setting, entry.Name));
         }
         return bound;
     }
 
     private static bool Misspells(Entry entry, string name) => entry.ExactName && entry.Name != name;
-
-    private bool Unknown(string path, string name, string origin, IReadOnlyList<string> known)
-    {
-        var hint = NearestName.Hint(name, path == name ? [.. known, Reserved.Extends] : known);
-        return binder.Report(path, "unknown key", origin, $"{(hint.Length == 0 ? ";" : hint)} {(hint.Length == 0 ? "known" : "Known")} here: {string.Join(", ", known)}");
-    }
 
     private bool TryProperty(Setting setting, JsonPropertyInfo property, object record, bool inherits)
     {

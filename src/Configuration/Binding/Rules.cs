@@ -63,6 +63,7 @@ internal static class Rules
 
     private static string Allowed((int Minimum, int? Maximum) limits) =>
         limits.Maximum is not { } most ? $"at least {limits.Minimum}"
+        : limits.Minimum == most ? $"exactly {most}"
         : limits.Minimum == 0 ? $"at most {most}"
         : $"{limits.Minimum} to {most}";
 

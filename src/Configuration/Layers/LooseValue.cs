@@ -45,7 +45,7 @@ internal static class LooseValue
         {
             reader.ReadValue(key);
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             return null;
         }

@@ -30,10 +30,13 @@ internal static class SchemaNotes
         if (rule is RangeAttribute range)
             AddRange(node, range);
         else if (rule is AllowedValuesAttribute among)
-            node["enum"] = new JsonArray([.. among.Values.Select(value => JsonSerializer.SerializeToNode(value, Shape.Options))]);
+            node["enum"] = Choices(among, node["type"] is JsonArray);
         else if (Rules.CountLimits(rule) is { } limits)
             AddLimits(node, limits, node.ContainsKey("items") ? "Items" : "Length");
     }
+
+    private static JsonArray Choices(AllowedValuesAttribute among, bool nullable) =>
+        new([.. among.Values.Concat(nullable ? [null] : []).Distinct().Select(value => JsonSerializer.SerializeToNode(value, Shape.Options))]);
 
     private static void AddRange(JsonObject node, RangeAttribute range)
     {
