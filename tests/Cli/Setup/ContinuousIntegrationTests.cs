@@ -25,13 +25,14 @@ public class ContinuousIntegrationTests
     public void AFailureIsAFailureEvenWhereTheCommandSucceeds() => AssertEnds(1, "2 passed, 1 failed, 4 skipped", $"echo '{Failed}'");
 
     [Fact]
-    public void ACrashBesidePassingTestsFails() => AssertEnds(3, "53 passed, 0 failed", $"echo '{Passed}'\nexit 3");
+    public void ACrashBesidePassingTestsFails() =>
+        AssertEnds(3, "53 passed, 0 failed", $"echo '{Passed}'\nexit 3", ".ci/run: no test failed, but the command did (exit code 3); see above\n");
 
     [Fact]
     public void AFailingSetupEndsTheRun() => AssertEnds(2, "0 passed, 0 failed", $"(exit 2) && echo '{Passed}'");
 
     [Fact]
-    public void NothingRunIsNoSuccess() => AssertEnds(1, "0 passed, 0 failed", "true");
+    public void NothingRunIsNoSuccess() => AssertEnds(1, "0 passed, 0 failed", "true", ".ci/run: no test ran\n");
 
     [Fact]
     public void AReadmeWithoutTheBlockIsAnError()
@@ -42,12 +43,13 @@ public class ContinuousIntegrationTests
         Assert.Equal(".ci/run: README.md has no fenced block after the line '<!-- ci:test -->'\n", outcome.Error);
     }
 
-    private static void AssertEnds(int exitCode, string line, string command)
+    private static void AssertEnds(int exitCode, string line, string command, string? error = null)
     {
         var outcome = Run($"# Trainer\n\n```sh\nexit 9\n```\n\n<!-- ci:test -->\n```sh\n{command}\n```\n\n```sh\nexit 9\n```\n");
 
         Assert.Equal(line, outcome.Output.TrimEnd('\n').Split('\n')[^1]);
         Assert.Equal(exitCode, outcome.ExitCode);
+        Assert.Equal(error ?? outcome.Error, outcome.Error);
     }
 
     private static Outcome Run(string readme)
