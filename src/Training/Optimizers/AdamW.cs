@@ -1,5 +1,5 @@
-using TorchSharp;
 using TorchSharp.Modules;
+using TorchSharp;
 using Trainer.Torch;
 using static TorchSharp.torch;
 
