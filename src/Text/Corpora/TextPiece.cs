@@ -5,5 +5,4 @@ namespace Trainer.Text;
 /// <param name="StartsDocument">Whether this is the first piece of its document.</param>
 /// <param name="Source">The file it came from.</param>
 /// <param name="Line">The number of its first line in that file, from 1.</param>
-/// <param name="Bytes">Its length in the UTF-8 of the file.</param>
-public readonly record struct TextPiece(ReadOnlyMemory<char> Text, bool StartsDocument, string Source, long Line, int Bytes);
+public readonly record struct TextPiece(ReadOnlyMemory<char> Text, bool StartsDocument, string Source, long Line);

@@ -26,7 +26,7 @@ internal static class Utf8Text
             var skipped = offset == 0 ? Skip(path, bytes.AsSpan(0, filled)) : 0;
             var piece = Decode(path, bytes.AsSpan(skipped, filled - skipped), text, offset + skipped, atEnd: filled < bytes.Length);
             if (piece.Bytes > 0)
-                yield return new TextPiece(text.AsMemory(0, piece.Characters), first, path, line, piece.Bytes);
+                yield return new TextPiece(text.AsMemory(0, piece.Characters), first, path, line);
             if (filled < bytes.Length)
                 yield break;
             line += text.AsSpan(0, piece.Characters).Count('\n');

@@ -16,7 +16,7 @@ public static class DataPreparation
     /// <exception cref="UserException">A file is missing, empty, not UTF-8, cannot be encoded, or changes while it is read.</exception>
     public static PreparedData Prepare(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress = null)
     {
-        Directory.CreateDirectory(directory);
+        CreateDirectory(directory);
         var plan = PreparationPlan.Open(data, tokenizer, directory, progress);
         var folder = Path.Combine(directory, plan.FolderName);
         return TryOpen(plan, folder, progress) ?? Make(plan, folder, progress);
@@ -45,6 +45,18 @@ public static class DataPreparation
         {
             progress?.Report($"{e.Message}; preparing again");
             return null;
+        }
+    }
+
+    private static void CreateDirectory(string directory)
+    {
+        try
+        {
+            Directory.CreateDirectory(directory);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"the folder of prepared data {Path.GetFullPath(directory)} cannot be made: {e.Message}", e);
         }
     }
 

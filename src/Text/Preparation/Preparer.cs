@@ -15,10 +15,12 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         var kept = plan.Validation is null ? Kept(characters) : characters;
         var fingerprint = plan.Fingerprint(stamps);
         progress?.Report($"encoding {characters:N0} characters into {tokenizer.VocabularySize} kinds of tokens");
+        var total = stamps.Sum(stamp => stamp.Bytes);
         using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer);
         using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer);
-        Encode(plan.Train, train, kept, validation);
-        Encode(plan.Validation ?? [], validation, long.MaxValue, validation);
+        var pulse = new Pulse(progress, () => $"encoded {100.0 * (train.Statistics.Bytes + validation.Statistics.Bytes) / total:0} %");
+        Encode(plan.Train, train, kept, validation, pulse);
+        Encode(plan.Validation ?? [], validation, long.MaxValue, validation, pulse);
         if (stamps.FirstOrDefault(stamp => !stamp.IsUntouched()) is { } changed)
             throw new UserException($"{changed.Path} changed while it was read; run the command again");
         train.Finish(fingerprint);
@@ -32,10 +34,12 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
     {
         var trainer = plan.Tokenizer.CreateTrainer();
         var characters = 0L;
+        var pulse = new Pulse(progress, () => $"read {characters:N0} characters");
         foreach (var piece in plan.Train.SelectMany(corpus => corpus.Read()))
         {
             trainer.Observe(piece.Text.Span);
             characters += CodePoints.Count(piece.Text.Span);
+            pulse.Beat();
         }
         if (characters == 0)
             throw new UserException($"data.train has no text: {string.Join(", ", plan.Files)}; name a file with text");
@@ -54,7 +58,7 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
     }
 
     /// <summary>Encodes texts into one split and, from a number of characters on, into another.</summary>
-    private static void Encode(IReadOnlyList<Corpus> corpora, SplitWriter first, long firstCharacters, SplitWriter rest)
+    private static void Encode(IReadOnlyList<Corpus> corpora, SplitWriter first, long firstCharacters, SplitWriter rest, Pulse pulse)
     {
         foreach (var piece in corpora.SelectMany(corpus => corpus.Read()))
         {
@@ -62,6 +66,7 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
             firstCharacters -= CodePoints.Count(piece.Text.Span[..units]);
             first.Append(piece, 0, units);
             rest.Append(piece, units, piece.Text.Length - units);
+            pulse.Beat();
         }
     }
 }

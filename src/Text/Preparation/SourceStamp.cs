@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Trainer.Configuration;
 
 namespace Trainer.Text;
 
@@ -10,11 +11,19 @@ namespace Trainer.Text;
 public sealed record SourceStamp(string Path, long Bytes, long Modified, string Sha256)
 {
     /// <summary>Reads a file for its stamp.</summary>
+    /// <exception cref="UserException">The file cannot be read.</exception>
     internal static SourceStamp Of(string path)
     {
-        var information = new FileInfo(path);
-        using var stream = information.OpenRead();
-        return new SourceStamp(path, information.Length, information.LastWriteTimeUtc.Ticks, Convert.ToHexStringLower(SHA256.HashData(stream)));
+        try
+        {
+            var information = new FileInfo(path);
+            using var stream = information.OpenRead();
+            return new SourceStamp(path, information.Length, information.LastWriteTimeUtc.Ticks, Convert.ToHexStringLower(SHA256.HashData(stream)));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path} cannot be read: {e.Message}", e);
+        }
     }
 
     /// <summary>Whether size and time say that the file was not touched since.</summary>

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Numerics;
 
 namespace Trainer.Text;
 
@@ -72,19 +71,5 @@ internal sealed record ShardHeader(int BytesPerToken, long Tokens, long Document
         if (header.FileLength != fileLength)
             throw new InvalidDataException($"it has {fileLength} bytes, but its {header.Tokens} tokens and {header.Documents} documents take {header.FileLength}");
         return header;
-    }
-}
-
-/// <summary>CRC-32C (Castagnoli), by the processor's own instruction where it has one.</summary>
-internal static class Crc32C
-{
-    public static uint Append(uint sum, ReadOnlySpan<byte> bytes)
-    {
-        var state = ~sum;
-        for (; bytes.Length >= sizeof(ulong); bytes = bytes[sizeof(ulong)..])
-            state = BitOperations.Crc32C(state, BinaryPrimitives.ReadUInt64LittleEndian(bytes));
-        foreach (var value in bytes)
-            state = BitOperations.Crc32C(state, value);
-        return ~state;
     }
 }

@@ -1,24 +1,7 @@
 using System.Buffers;
-using System.ComponentModel;
 using System.Text.Json.Nodes;
 
 namespace Trainer.Text;
-
-/// <summary>Every byte is a token: 256 tokens, any text in any language, no unknowns.</summary>
-[Description("Every byte of UTF-8 is a token: 256 tokens, any text.")]
-public sealed record ByteTokenizerOptions : TokenizerOptions
-{
-    /// <inheritdoc/>
-    public override TokenizerTrainer CreateTrainer() => new Trainer();
-
-    /// <summary>Bytes are known beforehand, so nothing is learned.</summary>
-    private sealed class Trainer : TokenizerTrainer
-    {
-        public override void Observe(ReadOnlySpan<char> text) { }
-
-        public override Tokenizer Build() => ByteTokenizer.Instance;
-    }
-}
 
 /// <summary>The tokenizer whose token ids are the bytes of UTF-8. Any bytes survive encoding and decoding.</summary>
 public sealed class ByteTokenizer : Tokenizer

@@ -10,9 +10,9 @@ namespace Trainer.Text;
 public sealed record CharacterTokenizerOptions : TokenizerOptions
 {
     /// <inheritdoc/>
-    public override TokenizerTrainer CreateTrainer() => new Trainer();
+    public override TokenizerTrainer CreateTrainer() => new Learner();
 
-    private sealed class Trainer : TokenizerTrainer
+    private sealed class Learner : TokenizerTrainer
     {
         private readonly BitArray seen = new(0x110000);
 

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Trainer.Text;
 
 /// <summary>Decodes a sequence token by token and gives out whole characters only.</summary>
@@ -16,20 +14,4 @@ public abstract class StreamingDecoder
     /// <summary>Ends the sequence; the decoder can then be used for another one.</summary>
     /// <returns>U+FFFD for a character that was begun and not finished, else nothing.</returns>
     public abstract string Flush();
-}
-
-/// <summary>The decoder for tokenizers whose tokens stand for fixed bytes of UTF-8.</summary>
-internal sealed class Utf8StreamingDecoder(Tokenizer tokenizer) : StreamingDecoder
-{
-    private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
-
-    public override string Push(int id) => Convert(tokenizer.TokenBytes(id), flush: false);
-
-    public override string Flush() => Convert([], flush: true);
-
-    private string Convert(ReadOnlySpan<byte> bytes, bool flush)
-    {
-        var characters = new char[decoder.GetCharCount(bytes, flush)];
-        return new string(characters, 0, decoder.GetChars(bytes, characters, flush));
-    }
 }

@@ -1,5 +1,5 @@
-using TorchSharp.Modules;
 using TorchSharp;
+using TorchSharp.Modules;
 using Trainer.Text;
 using Trainer.Torch;
 using Trainer.Training.Checkpoints;

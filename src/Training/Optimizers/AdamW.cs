@@ -1,5 +1,5 @@
-using TorchSharp.Modules;
 using TorchSharp;
+using TorchSharp.Modules;
 using Trainer.Torch;
 using static TorchSharp.torch;
 

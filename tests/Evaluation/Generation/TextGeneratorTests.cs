@@ -11,7 +11,7 @@ namespace Trainer.Evaluation.Tests.Generation;
 public sealed class TextGeneratorTests : IDisposable
 {
     private readonly LanguageModel model = TinyModel.Build();
-    private readonly Tokenizer tokenizer = new ByteTokenizer();
+    private readonly Tokenizer tokenizer = ByteTokenizer.Instance;
     private readonly TextGenerator generator;
 
     public TextGeneratorTests() => generator = new TextGenerator(model, tokenizer, CPU);

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 
 namespace Trainer.Text.Tests;
@@ -12,7 +11,7 @@ public sealed class KeyedPermutationTests
             var permutation = new KeyedPermutation(choice.Item1, choice.Item2);
             var elements = Enumerable.Range(0, choice.Item1).Select(index => permutation[index]).Order();
             Assert.Equal(Enumerable.Range(0, choice.Item1).Select(index => (long)index), elements);
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void Large_sizes_stay_in_range()

@@ -39,7 +39,7 @@ public sealed class RandomCropsTests : IDisposable
                 Assert.InRange(starts[^1] + context, length - context, length - 1);
                 Assert.Equal(new CropPosition(epoch, starts.Length), crops.Position);
             }
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void The_sequence_does_not_depend_on_how_many_are_taken_at_a_time() =>
@@ -51,7 +51,7 @@ public sealed class RandomCropsTests : IDisposable
             var many = new RandomCrops(shard, context, seed);
             Assert.Equal(Enumerable.Range(0, 60).Select(_ => Starts(one, 1)[0]), Enumerable.Range(0, 5).SelectMany(_ => Starts(many, 12)));
             Assert.Equal(one.Position, many.Position);
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void A_position_continues_exactly_in_the_second_epoch_too() =>
@@ -67,7 +67,7 @@ public sealed class RandomCropsTests : IDisposable
             var resumed = new RandomCrops(shard, context, seed) { Position = JsonSerializer.Deserialize<CropPosition>(saved)! };
             Assert.Equal(1, resumed.Position.Epoch);
             Assert.Equal(Starts(whole, 50), Starts(resumed, 50));
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void Epochs_and_seeds_differ()

@@ -1,4 +1,3 @@
-using FsCheck;
 using FsCheck.Fluent;
 using Trainer.Configuration;
 
@@ -36,7 +35,7 @@ public sealed class ValidationSetTests : IDisposable
             Assert.All(starts.Zip(starts.Skip(1)), pair => Assert.True(pair.Second - pair.First >= choice.context));
             Assert.Equal(set.TargetTokens, set.Sum(batch => (long)batch.TargetTokens));
             Assert.Equal(starts, Starts(ValidationSet.Create(shard, choice.context, choice.rows * choice.batches, 1)));
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Fact]
     public void Data_that_is_too_short_is_named()

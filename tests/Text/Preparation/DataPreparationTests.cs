@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 using Trainer.Configuration;
 
@@ -34,7 +33,7 @@ public sealed class DataPreparationTests : IDisposable
                 Assert.Equal(Encoding.UTF8.GetByteCount(text), prepared.TrainStatistics.Bytes + prepared.ValidationStatistics.Bytes);
                 Assert.Equal(prepared.Train.Length, prepared.TrainStatistics.Tokens);
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(30));
+        }).Holds(cases: 30);
 
     [Fact]
     public void Tiny_shakespeare_splits_as_in_nanoGPT()
@@ -154,13 +153,25 @@ public sealed class DataPreparationTests : IDisposable
     }
 
     [Fact]
+    public void A_place_that_cannot_be_written_is_named()
+    {
+        folder.Write("datasets", "a file, no folder");
+        Assert.StartsWith(
+            $"the folder of prepared data {folder["datasets"]} cannot be made: ",
+            Assert.Throws<UserException>(() => Prepare(Data([folder.Write("a.txt", "hello world")]))).Message);
+    }
+
+    [Fact]
     public void A_warm_start_is_quick()
     {
         var data = Data([folder.Write("a.txt", string.Concat(Enumerable.Repeat("All work and no play makes Jack a dull boy.\n", 100_000)))]);
         Prepare(data).Dispose();
-        var start = Stopwatch.GetTimestamp();
-        Prepare(data).Dispose();
-        Assert.True(Stopwatch.GetElapsedTime(start).TotalMilliseconds < 250);
+        Assert.InRange(Enumerable.Range(0, 5).Min(_ =>
+        {
+            var start = Stopwatch.GetTimestamp();
+            Prepare(data).Dispose();
+            return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        }), 0, 100);
     }
 
     private PreparedData Prepare(DataOptions data) => DataPreparation.Prepare(data, Characters, folder["datasets"], new Lines(lines));
@@ -177,10 +188,5 @@ public sealed class DataPreparationTests : IDisposable
         var tokens = new long[shard.Length];
         shard.Read(0, tokens);
         return tokens;
-    }
-
-    private sealed class Lines(List<string> lines) : IProgress<string>
-    {
-        public void Report(string value) => lines.Add(value);
     }
 }

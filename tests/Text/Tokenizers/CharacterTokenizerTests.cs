@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 
 namespace Trainer.Text.Tests;
@@ -32,7 +31,7 @@ public sealed class CharacterTokenizerTests
             Assert.Equal(text, tokenizer.Decode(tokenizer.Encode(text)));
             Assert.Equal(tokenizer.Encode(text), tokenizer.Encode((ReadOnlySpan<byte>)Encoding.UTF8.GetBytes(text)));
             Assert.Equal(text.EnumerateRunes().Distinct().Count(), tokenizer.VocabularySize);
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 
     [Theory]
     [InlineData("abé", "'é' (U+00E9)", 2)]

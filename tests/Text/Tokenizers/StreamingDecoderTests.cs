@@ -1,5 +1,4 @@
 using System.Text;
-using FsCheck;
 using FsCheck.Fluent;
 
 namespace Trainer.Text.Tests;
@@ -34,5 +33,5 @@ public sealed class StreamingDecoderTests
             parts.Add(decoder.Flush());
             Assert.Equal(ByteTokenizer.Instance.Decode(ids), string.Concat(parts));
             Assert.All(parts, part => Assert.Equal(part, Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(part))));
-        }).QuickCheckThrowOnFailure();
+        }).Holds();
 }

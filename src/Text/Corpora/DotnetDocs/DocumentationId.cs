@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -40,7 +41,7 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
     public string Heading(IReadOnlyList<string> parameterNames, IReadOnlyList<string> typeParameters, IReadOnlyList<string> methodTypeParameters)
     {
         if (Kind == 'T')
-            return (Type.LastIndexOf('.') is var dot and > 0 ? Type[..(dot + 1)] : "") + SimpleType(Type, typeParameters);
+            return (Type.LastIndexOf('.') is var dot and > 0 ? Arities().Replace(Type[..(dot + 1)], "") : "") + SimpleType(Type, typeParameters);
         var type = SimpleType(Type, typeParameters);
         var generic = methodTypeParameters.Count > 0 ? $"<{string.Join(", ", methodTypeParameters)}>" : "";
         var name = Member == "#ctor" ? $"new {type}" : $"{type}.{MemberName}{generic}";
@@ -55,7 +56,7 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
     {
         get
         {
-            var name = Arity().Replace(Member[(Member.LastIndexOf('#') + 1)..], "");   // explicit implementations carry their interface
+            var name = Arities().Replace(Member[(Member.LastIndexOf('#') + 1)..], "");   // explicit implementations carry their interface
             return name.StartsWith("op_", StringComparison.Ordinal) ? $"operator {name[3..]}" : name;
         }
     }
@@ -74,15 +75,20 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
 
     private static string ParameterType(string type, IReadOnlyList<string> typeParameters, IReadOnlyList<string> methodTypeParameters)
     {
+        type = type.Split('|', '!')[0];   // custom modifiers follow these signs
         var text = Namespaces().Replace(type, "").Replace('{', '<').Replace('}', '>').Replace(",", ", ");
         text = Dimensions().Replace(text, match => "[" + new string(',', match.Value.Count(c => c == ',')) + "]");
-        text = MethodParameter().Replace(text, match => At(methodTypeParameters, match, "TMethod"));
-        text = TypeParameter().Replace(text, match => At(typeParameters, match, "T"));
+        text = MethodParameter().Replace(text, match => At(methodTypeParameters, match));
+        text = TypeParameter().Replace(text, match => At(typeParameters, match));
         return text.EndsWith('@') ? "ref " + text[..^1] : text;
     }
 
-    private static string At(IReadOnlyList<string> names, Match match, string otherwise) =>
-        int.TryParse(match.Groups[1].Value, out var index) && index < names.Count ? names[index] : otherwise;
+    /// <summary>The name of a type parameter, or the customary one where it is not documented.</summary>
+    private static string At(IReadOnlyList<string> names, Match match)
+    {
+        var index = int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+        return index < names.Count ? names[index] : index == 0 ? "T" : $"T{index + 1}";
+    }
 
     private static string[] SplitTopLevel(string list)
     {
@@ -103,8 +109,8 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
         return part.Length == 0 && parts.Count == 0 ? [] : [.. parts, part.ToString()];
     }
 
-    [GeneratedRegex(@"``?\d+$")]
-    private static partial Regex Arity();
+    [GeneratedRegex(@"`+\d+")]
+    private static partial Regex Arities();
 
     [GeneratedRegex(@"[A-Za-z_][\w]*\.")]
     private static partial Regex Namespaces();
@@ -112,9 +118,9 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
     [GeneratedRegex(@"\[0?:[^\]]*\]")]
     private static partial Regex Dimensions();
 
-    [GeneratedRegex(@"``(\d+)")]
+    [GeneratedRegex(@"``(\d{1,4})")]
     private static partial Regex MethodParameter();
 
-    [GeneratedRegex(@"`(\d+)")]
+    [GeneratedRegex(@"`(\d{1,4})")]
     private static partial Regex TypeParameter();
 }

@@ -29,13 +29,17 @@ internal static partial class Prose
             words += c == ' ' ? 1 : 0;
             plain += char.IsAsciiLetter(c) || c is ' ' or '.' or ',' ? 1 : 0;
         }
-        return words >= 2 && plain >= sentence.Length * 0.85 && char.IsAsciiLetterOrDigit(sentence[0]) && !Signature().IsMatch(sentence);
+        return words >= 2
+            && plain >= sentence.Length * 0.85
+            && char.IsAsciiLetterOrDigit(sentence[0])
+            && sentence[^1] is '.' or '!' or '?' or ':' or ')' or '"'
+            && !Signature().IsMatch(sentence);
     }
 
     [GeneratedRegex(@"(?<=[.!?][)""']?)(?<!\b(?:e\.g|i\.e|etc|vs)\.) +(?=[A-Z""(])")]
     private static partial Regex SentenceEnd();
 
-    /// <summary>C and assembler, such as <c>__m128i _mm_add_epi16</c> and <c>uint8x8_t vadd_u8 (…)</c>; unfinished notes.</summary>
-    [GeneratedRegex(@"__|_t\b|_mm|\bA(32|64): |\bZ(result|op)|^[A-Z0-9]{3,} [a-z]+m\d|\b(TODO|TBD)\b|To be added|;$|[{}\\]|=>")]
+    /// <summary>C and assembler, such as <c>__m128i _mm_add_epi16</c>, <c>uint8x8_t vadd_u8 (…)</c> and <c>INSR Ztied1.B, Bop2</c>; unfinished notes.</summary>
+    [GeneratedRegex(@"__|_t\b|\b_[a-z]|\bA(?:32|64): |\b[BDWXZ](?:tied|op|result)|\bPg/|To be added|[{}\\;]$|=>")]
     private static partial Regex Signature();
 }
