@@ -1,10 +1,9 @@
-using TorchSharp;
 using System.Diagnostics;
+using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Evaluation.Losses;
 using Trainer.Text;
 using Trainer.Training.Monitoring;
-using static TorchSharp.torch;
 
 namespace Trainer.Training;
 

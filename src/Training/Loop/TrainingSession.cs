@@ -1,6 +1,5 @@
 using Trainer.Configuration;
 using Trainer.Text;
-using Trainer.Training.Checkpoints;
 using Trainer.Training.Monitoring;
 using Trainer.Transformers;
 using static TorchSharp.torch;
