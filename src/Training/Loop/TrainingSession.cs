@@ -71,7 +71,7 @@ public sealed class TrainingSession
         string json = ConfigurationJson.Serialize(Recipe);
         run.SaveConfiguration(json);
         sink.Configuration(json);
-        foreach (string line in RunDescription.Of(trainee, data, validation, from)) sink.Message(line);
+        foreach (string line in RunDescription.Of(trainee, data, validation, Recipe, from)) sink.Message(line);
 
         TrainingLoop loop = new(Recipe, trainee, validation, new TrainingLoop.Parts
         {

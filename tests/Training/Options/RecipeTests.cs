@@ -77,7 +77,6 @@ public sealed class RecipeTests : IDisposable
         Assert.Contains("name: 'a/b' must be made of letters, digits, '-', '_' and '.', for it names the run's directory under runs/", message);
         Assert.Contains("training.microBatchSize: microBatchSize (5) must divide batchSize (12); try 4", message);
         Assert.Contains("optimizer.betas: has 1 value; two are needed, such as [0.9, 0.95]", message);
-        Assert.Contains("schedule.warmupSteps: warmupSteps (6) must be at most training.steps (5): the peak would never be reached", message);
         Assert.Contains("schedule.minimumLearningRate: minimumLearningRate (0.001) must be at most optimizer.learningRate (0.0001)", message);
     }
 

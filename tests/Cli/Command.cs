@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Trainer.Cli.Tests.Setup;
+namespace Trainer.Cli.Tests;
 
 /// <summary>What a finished command left behind.</summary>
 internal sealed record Outcome(int ExitCode, string Output, string Error);
