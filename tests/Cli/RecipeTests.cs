@@ -14,7 +14,7 @@ public sealed class RecipeTests
     public void A_recipe_trains_resumes_and_generates(string recipe)
     {
         using var workspace = new Workspace();
-        File.WriteAllText(workspace.PathOf("text.txt"), Workspace.Words(4000));
+        File.WriteAllText(workspace.PathOf("text.txt"), Workspace.Words(4000).Replace(" and ", "\n", StringComparison.Ordinal));
         var config = Path.Combine(Command.Repository, "configs", recipe);
         string[] data = File.ReadAllText(config).Contains("dotnet-docs\"", StringComparison.Ordinal) ? [] : ["data.train.0.path=text.txt"];
         string[] settings = ["--run", "run", "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2", "evaluation.every=2", "checkpoint.every=2", .. data];
