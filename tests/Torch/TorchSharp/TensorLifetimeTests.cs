@@ -74,6 +74,7 @@ public sealed class TensorLifetimeTests
     [Fact]
     public void Threads_work_side_by_side_and_keep_their_own_errors()
     {
+        Collect();
         var before = TensorCount.Live;
         Parallel.For(0, 8, seed =>
         {
