@@ -99,6 +99,25 @@ public sealed class ScaledDotProductAttentionTests
         Assert.Contains("dropout", error.Message.Split("; ", 2)[1], StringComparison.OrdinalIgnoreCase);
     }
 
+    // Which of these flash takes differs between versions and devices; the report and the requirement have to agree.
+    [Theory]
+    [InlineData(8, true)]
+    [InlineData(320, false)]
+    [InlineData(320, true)]
+    public void What_is_reported_is_what_can_be_required(int headDim, bool withMask)
+    {
+        using var scope = NewDisposeScope();
+        var q = Random(1, 2, 4, headDim);
+        var mask = withMask ? Random(4, 4) : null;
+        var expected = ScaledDotProductAttention.Attend(q, q, q, mask, backend: AttentionBackend.Math);
+        var report = ScaledDotProductAttention.Backend(q, q, q, mask);
+        TestContext.Current.TestOutputHelper?.WriteLine($"head dimension {headDim}, mask {withMask}: {report}");
+        if (report == AttentionBackend.Flash)
+            TensorAssert.Close(expected, ScaledDotProductAttention.Attend(q, q, q, mask, backend: AttentionBackend.Flash), 1e-5);
+        else
+            Assert.Throws<TorchException>(() => ScaledDotProductAttention.Attend(q, q, q, mask, backend: AttentionBackend.Flash));
+    }
+
     [Fact]
     public void A_kernel_that_cannot_run_is_reported_as_none()
     {

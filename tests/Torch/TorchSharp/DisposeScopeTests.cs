@@ -5,6 +5,8 @@ namespace Trainer.Torch.Tests.TorchSharp;
 
 public sealed class DisposeScopeTests
 {
+    public DisposeScopeTests() => Finalizers.Run();
+
     [Fact]
     public void A_scope_frees_what_was_made_in_it()
     {

@@ -5,6 +5,8 @@ namespace Trainer.Torch.Tests.TorchSharp;
 
 public sealed class TensorLifetimeTests
 {
+    public TensorLifetimeTests() => Finalizers.Run();
+
     [Fact]
     public void Using_a_disposed_tensor_is_an_exception()
     {
@@ -48,11 +50,10 @@ public sealed class TensorLifetimeTests
     [Fact]
     public void A_forgotten_tensor_is_freed_by_the_finalizer()
     {
-        Collect();
         var before = TensorCount.Live;
         Forget();
         Assert.Equal(before + 100, TensorCount.Live);
-        Collect();
+        Finalizers.Run();
         Assert.Equal(before, TensorCount.Live);
     }
 
@@ -74,7 +75,6 @@ public sealed class TensorLifetimeTests
     [Fact]
     public void Threads_work_side_by_side_and_keep_their_own_errors()
     {
-        Collect();
         var before = TensorCount.Live;
         Parallel.For(0, 8, seed =>
         {
@@ -117,13 +117,5 @@ public sealed class TensorLifetimeTests
     private static void Forget()
     {
         for (var i = 0; i < 100; i++) _ = zeros(1);
-    }
-
-    private static void Collect()
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
     }
 }
