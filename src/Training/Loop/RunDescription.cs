@@ -16,6 +16,6 @@ internal static class RunDescription
         foreach (string group in trainee.Optimizer.Description) yield return group;
         yield return $"data: {data.Train.Length:N0} training tokens, {data.Validation.Length:N0} validation tokens of which {validation.TargetTokens:N0} are scored";
         if (from is not null)
-            yield return $"going on from {from.Directory}: step {from.State.Step}, epoch {from.State.Position.Epoch}, window {from.State.Position.Index}";
+            yield return $"restored {from.Directory}: epoch {from.State.Position.Epoch}, window {from.State.Position.Index:N0} of the training text";
     }
 }
