@@ -65,7 +65,7 @@ if(Torch_CUDA_FOUND)
   # c10/cuda includes cuda_runtime_api.h. A toolkit has it, and so do the nvidia packages beside a pip-installed torch.
   file(GLOB _torch_nvidia_includes "${_torch_root}/../nvidia/*/include")
   find_path(Torch_CUDA_INCLUDE_DIR cuda_runtime_api.h
-    PATHS ${_torch_nvidia_includes} "$ENV{CUDA_HOME}/include" "$ENV{CUDA_PATH}/include" /usr/local/cuda/include /usr/include)
+    PATHS ${_torch_nvidia_includes} "${Torch_INCLUDE_DIR}" "$ENV{CUDA_HOME}/include" "$ENV{CUDA_PATH}/include" /usr/local/cuda/include /usr/include)
   if(NOT Torch_CUDA_INCLUDE_DIR)
     message(FATAL_ERROR "libtorch in ${_torch_root} is built with CUDA, but CUDA's header cuda_runtime_api.h was not found. "
       "Install the CUDA runtime's headers, or set CUDA_HOME to the toolkit, or use a libtorch without CUDA.")

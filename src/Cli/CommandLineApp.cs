@@ -1,0 +1,74 @@
+using System.CommandLine;
+using Trainer.Configuration;
+using Trainer.Torch;
+
+namespace Trainer.Cli;
+
+/// <summary>The verbs, and what the process says and returns when one of them fails.</summary>
+internal static class CommandLineApp
+{
+    /// <summary>Runs one command line.</summary>
+    /// <returns>0 done; 1 failed; 2 the command line or configuration is wrong; 130 interrupted.</returns>
+    internal static int Run(string[] args)
+    {
+        var parsed = Root().Parse(args);
+        if (parsed.Errors.Count > 0) return Refuse(parsed);
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        }
+        catch (ConfigurationException error)
+        {
+            return Fail(error.Message, ExitCode.Wrong);
+        }
+        catch (UserException error)
+        {
+            return Fail(error.Message, ExitCode.Failed);
+        }
+        catch (Exception error) when (MissingLibrary(error) is { } missing)
+        {
+            return Fail($"libtorch could not be loaded: {missing.Message.Split('\n')[0]} Run ./setup.sh, then build again.", ExitCode.Failed);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return Fail(error.Message, ExitCode.Failed);
+        }
+        catch (TorchException error)
+        {
+            return Fail($"libtorch: {error.Message}", ExitCode.Failed);
+        }
+    }
+
+    private static RootCommand Root() => new("Trains small transformers from one JSON file.")
+    {
+        TrainCommand.Create(),
+        PrepareCommand.Create(),
+        GenerateCommand.Create(),
+        PlanCommand.Create(),
+        InspectCommand.Create(),
+        DoctorCommand.Create(),
+        SchemaCommand.Create(),
+    };
+
+    private static int Refuse(ParseResult parsed)
+    {
+        foreach (var error in parsed.Errors) Console.Error.WriteLine(error.Message);
+        var verb = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
+        Console.Error.WriteLine($"See: dotnet run -- {verb}--help");
+        return ExitCode.Wrong;
+    }
+
+    private static int Fail(string message, int code)
+    {
+        Console.Error.WriteLine(message);
+        return code;
+    }
+
+    // The first call into the shim may fail inside a type initialiser, which wraps the cause.
+    private static DllNotFoundException? MissingLibrary(Exception? error) => error switch
+    {
+        null => null,
+        DllNotFoundException missing => missing,
+        _ => MissingLibrary(error.InnerException),
+    };
+}

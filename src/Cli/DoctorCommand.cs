@@ -1,0 +1,33 @@
+using System.CommandLine;
+using System.Text.Json;
+using Trainer.Training;
+
+namespace Trainer.Cli;
+
+/// <summary><c>doctor</c>: what this machine can do.</summary>
+internal static class DoctorCommand
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    internal static Command Create()
+    {
+        var json = new Option<bool>("--json") { Description = "Print one JSON object." };
+        var command = new Command("doctor", "Reports what this machine can do, and what holds it back.") { json };
+        command.SetAction(parsed => Examine(parsed.GetValue(json)));
+        return command;
+    }
+
+    private static int Examine(bool json)
+    {
+        var machine = MachineReport.Examine();
+        if (json)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(machine, Json));
+            return ExitCode.Done;
+        }
+
+        foreach (var (name, value) in machine.Rows) Console.WriteLine($"{name,-20} {value}");
+        foreach (var advice in machine.Advice) Console.WriteLine($"! {advice}");
+        return ExitCode.Done;
+    }
+}

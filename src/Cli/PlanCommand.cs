@@ -1,0 +1,50 @@
+using System.CommandLine;
+using System.Text.Json;
+using Trainer.Training;
+using Trainer.Training.Monitoring;
+
+namespace Trainer.Cli;
+
+/// <summary><c>plan</c>: what a recipe will cost, before it runs.</summary>
+internal static class PlanCommand
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    internal static Command Create()
+    {
+        var recipe = new RecipeArguments();
+        var json = new Option<bool>("--json") { Description = "Print one JSON object." };
+        var command = new Command("plan", "Prints parameters, FLOPs, memory and cache of a recipe, without training.") { json };
+        recipe.AddTo(command);
+        command.SetAction(parsed => Plan(recipe.Load(parsed).Value, parsed.GetValue(json)));
+        return command;
+    }
+
+    private static int Plan(Recipe recipe, bool json)
+    {
+        var plan = RunPlan.Of(recipe, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
+        if (json) Console.WriteLine(JsonSerializer.Serialize(plan, Json));
+        else Print(recipe, plan);
+        return ExitCode.Done;
+    }
+
+    private static void Print(Recipe recipe, RunPlan plan)
+    {
+        Console.WriteLine($"{recipe.Name}: {HumanFormat.Parameters(plan.Parameters)} parameters");
+        foreach (var component in plan.Components.Where(component => component.Parameters > 0))
+            Row($"  {component.Name}", HumanFormat.Number(component.Parameters));
+        Console.WriteLine("per token");
+        Row("  FLOPs forward", HumanFormat.Compact(plan.ForwardFlopsPerToken));
+        Row("  FLOPs training", HumanFormat.Compact(plan.TrainingFlopsPerToken));
+        Row("  key-value cache", $"{HumanFormat.Bytes(plan.CacheBytesPerToken)}, {HumanFormat.Bytes(plan.CacheBytesAtContext)} at the context of {HumanFormat.Number(plan.ContextLength)}");
+        Console.WriteLine("memory of training");
+        Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
+        Row("  activations", $"{HumanFormat.Bytes(plan.ActivationBytes)} for micro-batches of {plan.MicroBatchSize} × {plan.ContextLength} (estimate)");
+        Console.WriteLine("run");
+        Row("  tokens", $"{HumanFormat.Compact(plan.Tokens)} in {HumanFormat.Number(plan.Steps)} steps, {plan.Epochs:0.00} epochs of {HumanFormat.Compact(plan.TrainingTokens)}");
+        Row("  tokens per parameter", $"{plan.TokensPerParameter:0.0}");
+        Row("  FLOPs", HumanFormat.Compact(plan.TotalFlops));
+    }
+
+    private static void Row(string name, string value) => Console.WriteLine($"{name,-30} {value}");
+}

@@ -1,0 +1,3 @@
+using Trainer.Cli;
+
+return CommandLineApp.Run(args);

@@ -1,0 +1,47 @@
+using System.Collections;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Trainer.Configuration.Binding;
+
+/// <summary>Writes bound records as the JSON from which the binder makes equal ones.</summary>
+/// <remarks>System.Text.Json could leave out every null or none. A null must be written where the default it would be laid over
+/// is something else, and that default may be an initialiser of the enclosing record: so the defaults are walked along.</remarks>
+internal static class ConfigurationWriter
+{
+    /// <summary>Writes a value that the binder would lay over a default.</summary>
+    public static JsonNode? Write(object? value, Type declared, object? fallback) => value switch
+    {
+        null => null,
+        _ when Shape.IsScalar(value.GetType()) => JsonSerializer.SerializeToNode(value, value.GetType(), Shape.Options),
+        _ when Shape.ItemType(declared) is { } item => WriteList((IEnumerable)value, item),
+        _ when Shape.ValueType(declared) is { } element => WriteDictionary(value, element),
+        _ => WriteRecord(value, declared, fallback),
+    };
+
+    private static JsonArray WriteList(IEnumerable items, Type type) =>
+        new([.. items.Cast<object?>().Select(item => Write(item, type, null))]);
+
+    /// <summary>Keys are sorted, since layers give them without order: equal configurations are written alike.</summary>
+    private static JsonObject WriteDictionary(object value, Type type) =>
+        new(Pairs.Of(value).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => KeyValuePair.Create(pair.Key, Write(pair.Value, type, null))));
+
+    private static JsonObject WriteRecord(object record, Type declared, object? fallback)
+    {
+        var type = record.GetType();
+        var defaults = fallback?.GetType() == type ? fallback : Shape.Create(type);
+        var node = new JsonObject();
+        if (Variants.Of(declared) is { } variants)
+            node[variants.Discriminator] = variants.NameOf(type);
+        foreach (var property in Shape.Of(type).Properties)
+            WriteProperty(node, property, property.Get!(record), property.Get(defaults));
+        return node;
+    }
+
+    private static void WriteProperty(JsonObject node, JsonPropertyInfo property, object? value, object? fallback)
+    {
+        if (value is not null || fallback is not null)
+            node[property.Name] = Write(value, property.PropertyType, fallback);
+    }
+}

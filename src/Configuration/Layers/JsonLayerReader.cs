@@ -1,0 +1,166 @@
+using System.Text.Json;
+using Microsoft.Extensions.Configuration;
+
+namespace Trainer.Configuration.Layers;
+
+/// <summary>Flattens one JSON text into a <see cref="Layer"/> with the line of every key.</summary>
+/// <param name="text">What to read.</param>
+/// <param name="origin">The origin of what stands on a line.</param>
+/// <param name="problems">Takes duplicate and impossible keys.</param>
+internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, ICollection<Problem> problems)
+{
+    /// <summary>The value of <c>extends</c> at the root, and where it stands.</summary>
+    public (string Value, string Origin)? Extends { get; private set; }
+
+    public Layer Layer { get; } = new();
+
+    /// <summary>Whether so much could be read that binding it makes sense.</summary>
+    public bool IsWhole { get; private set; } = true;
+
+    /// <summary>Reads a file: one object, whose reserved keys <c>$schema</c> and <c>extends</c> are not settings.</summary>
+    public static JsonLayerReader ReadFile(string name, JsonText text, ICollection<Problem> problems)
+    {
+        var reader = new JsonLayerReader(text, line => $"in {name}:{line}", problems);
+        if (text.IsBlank)
+        {
+            reader.Fail("", $"{name} is empty; it must hold one object, at least {{}}");
+            return reader;
+        }
+        try
+        {
+            reader.ReadFile();
+        }
+        catch (JsonException error)
+        {
+            reader.Fail("", $"not valid JSON at {name}:{text.Describe(error)}");
+        }
+        catch (InvalidOperationException error)
+        {
+            reader.Fail("", $"{name} is not valid UTF-8 text: {error.Message}");
+        }
+        return reader;
+    }
+
+    private void ReadFile()
+    {
+        var reader = text.Reader();
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            Fail("", $"{KindOf(reader.TokenType)} is given where one object is expected ({Origin(reader)})");
+            return;
+        }
+        ReadMembers(ref reader, "");
+        reader.Read();
+    }
+
+    private void Fail(string path, string message)
+    {
+        IsWhole = false;
+        problems.Add(new Problem(path, message));
+    }
+
+    /// <summary>Reads any JSON value as the setting at a key.</summary>
+    /// <exception cref="JsonException">The text is not valid JSON.</exception>
+    public void ReadValue(string key)
+    {
+        var reader = text.Reader();
+        reader.Read();
+        Read(ref reader, key, new Entry(EntryKind.Null, null, NameOf(key), false, Origin(reader)));
+        reader.Read();
+    }
+
+    private void ReadMembers(ref Utf8JsonReader reader, string parent)
+    {
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var name = reader.GetString()!;
+            var entry = new Entry(EntryKind.Null, null, name, true, Origin(reader));
+            reader.Read();
+            if (parent.Length > 0 || !ReadReserved(ref reader, entry))
+                ReadMember(ref reader, parent, entry);
+        }
+    }
+
+    private bool ReadReserved(ref Utf8JsonReader reader, Entry entry)
+    {
+        if (entry.Name == Reserved.Extends && reader.TokenType == JsonTokenType.String)
+            Extends = (reader.GetString()!, entry.Origin);
+        else if (entry.Name == Reserved.Extends)
+            Fail(entry.Name, $"{KindOf(reader.TokenType)} is given where the name of one file is expected ({entry.Origin})");
+        else if (entry.Name != Reserved.Schema)
+            return false;
+        reader.Skip();
+        return true;
+    }
+
+    private void ReadMember(ref Utf8JsonReader reader, string parent, Entry entry)
+    {
+        var key = parent.Length == 0 ? entry.Name : ConfigurationPath.Combine(parent, entry.Name);
+        var fault = Fault(key, entry);
+        if (fault is null)
+        {
+            Read(ref reader, key, entry);
+            return;
+        }
+        problems.Add(new Problem(key.Replace(ConfigurationPath.KeyDelimiter, "."), fault));
+        reader.Skip();
+    }
+
+    private string? Fault(string key, Entry entry)
+    {
+        if (entry.Name.Length == 0 || entry.Name.Contains(ConfigurationPath.KeyDelimiter, StringComparison.Ordinal))
+            return $"\"{entry.Name}\" cannot be a key ({entry.Origin}); keys are not empty and hold no colon";
+        return Layer.Entries.TryGetValue(key, out var first)
+            ? $"given twice ({first.Origin} and {entry.Origin}); keep one (keys that differ only in case are the same)"
+            : null;
+    }
+
+    private void Read(ref Utf8JsonReader reader, string key, Entry blank)
+    {
+        Layer.Add(key, blank with { Kind = Kind(reader.TokenType), Text = ScalarText(ref reader) });
+        if (reader.TokenType == JsonTokenType.StartObject)
+            ReadMembers(ref reader, key);
+        else if (reader.TokenType == JsonTokenType.StartArray)
+            ReadItems(ref reader, key);
+    }
+
+    private void ReadItems(ref Utf8JsonReader reader, string parent)
+    {
+        for (var index = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; index++)
+            Read(ref reader, ConfigurationPath.Combine(parent, $"{index}"), new Entry(EntryKind.Null, null, $"{index}", true, Origin(reader)));
+    }
+
+    private string Origin(Utf8JsonReader reader) => origin(text.Line(reader.TokenStartIndex));
+
+    private static string NameOf(string key) => ConfigurationPath.GetSectionKey(key);
+
+    private static string? ScalarText(ref Utf8JsonReader reader) => reader.TokenType switch
+    {
+        JsonTokenType.String => reader.GetString(),
+        JsonTokenType.Number => System.Text.Encoding.ASCII.GetString(reader.ValueSpan),
+        JsonTokenType.True => "true",
+        JsonTokenType.False => "false",
+        _ => null,
+    };
+
+    private static EntryKind Kind(JsonTokenType token) => token switch
+    {
+        JsonTokenType.StartObject => EntryKind.Object,
+        JsonTokenType.StartArray => EntryKind.List,
+        JsonTokenType.String => EntryKind.Text,
+        JsonTokenType.Number => EntryKind.Number,
+        JsonTokenType.True or JsonTokenType.False => EntryKind.Boolean,
+        _ => EntryKind.Null,
+    };
+
+    private static string KindOf(JsonTokenType token) => Kind(token) switch
+    {
+        EntryKind.Object => "an object",
+        EntryKind.List => "a list",
+        EntryKind.Text => "text",
+        EntryKind.Number => "a number",
+        EntryKind.Boolean => "true or false",
+        _ => "null",
+    };
+}

@@ -1,0 +1,22 @@
+using TorchSharp;
+using Trainer.Text;
+using static TorchSharp.torch;
+
+namespace Trainer.Evaluation;
+
+/// <summary>Batches as tensors.</summary>
+public static class BatchTensors
+{
+    /// <summary>Copies a batch to a device.</summary>
+    /// <param name="batch">Rows × Columns token ids.</param>
+    /// <param name="device">Where to.</param>
+    /// <returns>Inputs and targets, both (B, T) int64, in the current dispose scope.</returns>
+    public static (Tensor Inputs, Tensor Targets) ToTensors(this Batch batch, Device device) =>
+        (ToTensor(batch.Inputs, batch, device), ToTensor(batch.Targets, batch, device));
+
+    private static Tensor ToTensor(long[] values, Batch batch, Device device)
+    {
+        Tensor host = tensor(values, [batch.Rows, batch.Columns], dtype: ScalarType.Int64);
+        return device.type == DeviceType.CPU ? host : host.to(device, disposeAfter: true);
+    }
+}

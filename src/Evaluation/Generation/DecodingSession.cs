@@ -1,0 +1,44 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Evaluation.Generation;
+
+/// <summary>The logits of the next token of a growing text, each token computed once while the context lasts.</summary>
+internal sealed class DecodingSession(LanguageModel model, Device device) : IDisposable
+{
+    private DecodingState? state;
+    private int start;
+
+    /// <summary>The logits of the token that follows a text.</summary>
+    /// <param name="text">What the last call was given and any number of further tokens, at most a context of them.</param>
+    /// <returns>V logits.</returns>
+    public float[] Next(List<int> text)
+    {
+        using IDisposable inference = inference_mode();
+        using DisposeScope scope = NewDisposeScope();
+        ReadOnlySpan<int> pending = Pending(text);
+        using Tensor tokens = tensor(Array.ConvertAll(pending.ToArray(), id => (long)id), [1, pending.Length], dtype: ScalarType.Int64);
+        return model.NextLogits(tokens.to(device), state!).to(ScalarType.Float32).cpu().data<float>().ToArray();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => state?.Dispose();
+
+    /// <summary>The tokens not computed yet; half a context of them where the whole one is full.</summary>
+    private ReadOnlySpan<int> Pending(List<int> text)
+    {
+        int context = model.ContextLength;
+        if (state is null) Restart(at: 0);
+        else if (text.Count - start > context) Restart(at: text.Count - Math.Max(1, context / 2));
+        return CollectionsMarshal.AsSpan(text)[(start + state!.Length)..];
+    }
+
+    private void Restart(int at)
+    {
+        state?.Dispose();
+        state = model.NewDecodingState(batch: 1, capacity: model.ContextLength);
+        start = at;
+    }
+}

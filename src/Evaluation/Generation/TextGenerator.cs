@@ -1,0 +1,91 @@
+using Trainer.Configuration;
+using Trainer.Text;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Evaluation.Generation;
+
+/// <summary>Continues a text with a language model, token by token.</summary>
+/// <remarks>Keys and values of past tokens are cached, so that a token costs one position. When the model's context is
+/// full, the last half of it is computed afresh as the new beginning: generation goes on for as long as is wished, each token
+/// seeing between half and all of a context. Deterministic given the seed. Not thread-safe.</remarks>
+/// <param name="model">The model, on <paramref name="device"/>. While text is generated it is in evaluation mode; afterwards in the mode it was in.</param>
+/// <param name="tokenizer">The tokenizer the model was trained with.</param>
+/// <param name="device">Where the model is.</param>
+public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Device device)
+{
+    /// <summary>Generates text, and gives it out as soon as it is known.</summary>
+    /// <param name="prompt">What to continue; at least one token and at most a whole context.</param>
+    /// <param name="options">How much and how; the defaults draw 200 tokens from the whole distribution.</param>
+    /// <returns>Pieces of text, the prompt not among them; whole characters only, so there may be fewer pieces than tokens.</returns>
+    /// <exception cref="UserException">The prompt is empty, holds what the tokenizer does not know, or is longer than the context.</exception>
+    /// <exception cref="ConfigurationException">An option is out of its range.</exception>
+    public IEnumerable<string> Stream(string prompt, GenerationOptions? options = null)
+    {
+        options ??= new GenerationOptions();
+        Problem[] problems = [.. options.Validate()];
+        if (problems.Length > 0) throw new ConfigurationException(problems);
+        return Decode(Generate(Encode(prompt), options));
+    }
+
+    /// <summary>Generates token ids.</summary>
+    /// <param name="prompt">Ids to continue; at least one and at most a whole context.</param>
+    /// <param name="options">How much and how.</param>
+    /// <returns>The new ids, one at a time.</returns>
+    public IEnumerable<int> Generate(IReadOnlyList<int> prompt, GenerationOptions options)
+    {
+        CheckLength(prompt);
+        return Continue([.. prompt], options);
+    }
+
+    /// <summary>The tokens of a prompt that this model can continue.</summary>
+    /// <param name="prompt">A text.</param>
+    /// <returns>Its token ids.</returns>
+    /// <exception cref="UserException">The prompt is empty, holds what the tokenizer does not know, or is longer than the context.</exception>
+    public int[] Encode(string prompt)
+    {
+        int[] ids = tokenizer.Encode(prompt);
+        CheckLength(ids);
+        return ids;
+    }
+
+    private IEnumerable<int> Continue(List<int> text, GenerationOptions options)
+    {
+        bool training = model.training;
+        model.eval();
+        try
+        {
+            TokenSampler sampler = new(options.Sampling);
+            using DecodingSession session = new(model, device);
+            for (int generated = 0; generated < options.Tokens; generated++)
+            {
+                int next = sampler.Sample(session.Next(text));
+                text.Add(next);
+                yield return next;
+            }
+        }
+        finally
+        {
+            model.train(training);
+        }
+    }
+
+    private IEnumerable<string> Decode(IEnumerable<int> ids)
+    {
+        StreamingDecoder decoder = tokenizer.CreateDecoder();
+        foreach (int id in ids)
+            if (decoder.Push(id) is { Length: > 0 } piece)
+                yield return piece;
+        if (decoder.Flush() is { Length: > 0 } rest) yield return rest;
+    }
+
+    private void CheckLength(IReadOnlyCollection<int> ids)
+    {
+        if (ids.Count == 0)
+            throw new UserException("the prompt is empty: there is nothing to continue; give at least one character");
+        if (ids.Count > model.ContextLength)
+            throw new UserException(
+                $"the prompt has {ids.Count} tokens, but the model's context holds {model.ContextLength}; " +
+                $"shorten the prompt by at least {ids.Count - model.ContextLength} tokens, or train with a larger model.contextLength");
+    }
+}

@@ -1,0 +1,12 @@
+using System.Text.Json.Serialization;
+
+namespace Trainer.Text;
+
+/// <summary>What a model learns to predict from its text.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<DataObjective>))]
+public enum DataObjective
+{
+    /// <summary>The next token, from those before it.</summary>
+    [JsonStringEnumMemberName("causal")]
+    Causal,
+}

@@ -1,0 +1,45 @@
+using Trainer.Configuration;
+
+namespace Trainer.Text;
+
+/// <summary>The files in a folder of prepared data.</summary>
+internal static class PreparedFolder
+{
+    public static string Tokenizer(string folder) => Path.Combine(folder, "tokenizer.json");
+
+    public static string Train(string folder) => Path.Combine(folder, "train.tokens");
+
+    public static string Validation(string folder) => Path.Combine(folder, "validation.tokens");
+
+    public static PreparedRecord? TryReadRecord(string folder) => PreparedRecord.TryLoad(Record(folder));
+
+    public static void WriteRecord(string folder, PreparedRecord record) => record.Save(Record(folder));
+
+    /// <summary>Opens the files and checks that they belong together.</summary>
+    /// <exception cref="UserException">A file is missing, damaged, or of other data.</exception>
+    public static PreparedData Open(string folder, PreparedRecord record)
+    {
+        var tokenizer = Text.Tokenizer.Load(Tokenizer(folder));
+        var train = OpenShard(Train(folder), "data.train", record.Fingerprint, tokenizer);
+        try
+        {
+            return new PreparedData(folder, record, tokenizer, train, OpenShard(Validation(folder), "the validation data", record.Fingerprint, tokenizer));
+        }
+        catch
+        {
+            train.Dispose();
+            throw;
+        }
+    }
+
+    private static TokenShard OpenShard(string path, string name, string fingerprint, Tokenizer tokenizer)
+    {
+        var shard = TokenShard.Open(path, name);
+        if (shard.Fingerprint == fingerprint && shard.VocabularySize == tokenizer.VocabularySize)
+            return shard;
+        shard.Dispose();
+        throw new UserException($"{path} holds the tokens of other texts or of another tokenizer");
+    }
+
+    private static string Record(string folder) => Path.Combine(folder, "prepared.json");
+}

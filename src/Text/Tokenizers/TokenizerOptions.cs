@@ -1,0 +1,14 @@
+using System.Text.Json.Serialization;
+
+namespace Trainer.Text;
+
+/// <summary>How text becomes tokens: the section <c>tokenizer</c> of a recipe. Each kind builds its own tokenizer.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(ByteTokenizerOptions), "byte")]
+[JsonDerivedType(typeof(CharacterTokenizerOptions), "character")]
+public abstract record TokenizerOptions
+{
+    /// <summary>Starts learning a tokenizer of this kind.</summary>
+    /// <returns>A trainer that is shown all training text once and then builds the tokenizer.</returns>
+    public abstract TokenizerTrainer CreateTrainer();
+}

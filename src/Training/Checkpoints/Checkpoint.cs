@@ -1,0 +1,72 @@
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Text;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Checkpoints;
+
+/// <summary>A checkpoint on disk, verified: its recipe, its tokenizer, and a model with its weights on request.</summary>
+public sealed class Checkpoint
+{
+    private Checkpoint(string directory, Recipe recipe, Tokenizer tokenizer, CheckpointManifest manifest) =>
+        (Directory, Recipe, Tokenizer, Manifest) = (directory, recipe, tokenizer, manifest);
+
+    /// <summary>Its directory.</summary>
+    public string Directory { get; }
+
+    /// <summary>The resolved configuration it was trained with.</summary>
+    public Recipe Recipe { get; }
+
+    /// <summary>The tokenizer it was trained with.</summary>
+    public Tokenizer Tokenizer { get; }
+
+    /// <summary>Its files with their sizes and hashes.</summary>
+    public CheckpointManifest Manifest { get; }
+
+    /// <summary>Opens a checkpoint and verifies every file of it.</summary>
+    /// <param name="path">A checkpoint directory; a run directory (its best, else its newest); or <c>checkpoints/best</c> or
+    /// <c>checkpoints/last</c> of one.</param>
+    /// <returns>The checkpoint.</returns>
+    /// <exception cref="UserException">There is none, or it is damaged; the message says which file and how.</exception>
+    public static Checkpoint Open(string path)
+    {
+        string directory = CheckpointLocator.Find(path);
+        CheckpointManifest manifest = CheckpointManifest.Verify(
+            directory, CheckpointFiles.Model, CheckpointFiles.Configuration, CheckpointFiles.Tokenizer);
+        return new Checkpoint(directory, ReadRecipe(directory), Tokenizer.Load(Path.Combine(directory, CheckpointFiles.Tokenizer)), manifest);
+    }
+
+    /// <summary>Builds the model and loads its weights.</summary>
+    /// <param name="device">Where to put it.</param>
+    /// <param name="computeType">The number format of its matrix products.</param>
+    /// <returns>The model in evaluation mode; the caller disposes it.</returns>
+    /// <exception cref="UserException">The weights do not fit the configuration.</exception>
+    public LanguageModel LoadModel(Device device, ScalarType computeType = ScalarType.Float32)
+    {
+        LanguageModel model = Recipe.Model.Build(Tokenizer.VocabularySize, computeType).to(device);
+        try
+        {
+            ModelWeights.Load(model, Path.Combine(Directory, CheckpointFiles.Model));
+            model.eval();
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Where its training stood.</summary>
+    /// <returns>The content of <c>state.json</c>.</returns>
+    /// <exception cref="UserException">It has none, because it was not written by <c>train</c>.</exception>
+    public CheckpointState LoadState() => CheckpointState.Load(Directory);
+
+    /// <summary>The recipe in a checkpoint directory, as it was saved: the environment plays no part.</summary>
+    internal static Recipe ReadRecipe(string directory)
+    {
+        string path = Path.Combine(directory, CheckpointFiles.Configuration);
+        return ConfigurationJson.Deserialize<Recipe>(File.ReadAllText(path), path);
+    }
+}

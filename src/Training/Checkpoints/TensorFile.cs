@@ -1,0 +1,70 @@
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Torch;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Checkpoints;
+
+/// <summary>Named tensors to and from safetensors files, strictly: all names, all shapes, or an error.</summary>
+internal static class TensorFile
+{
+    private const int Listed = 8;
+
+    /// <summary>Writes tensors, whichever device they are on.</summary>
+    public static void Save(string path, IEnumerable<(string Name, Tensor Value)> tensors) => Safetensors.Write(path, tensors);
+
+    /// <summary>Copies a file's values into tensors that exist already.</summary>
+    /// <param name="path">A safetensors file.</param>
+    /// <param name="targets">Every tensor that the file must hold, and no other.</param>
+    /// <param name="owner">Whose tensors they are, for messages.</param>
+    /// <exception cref="UserException">A name is missing or too many, or a shape or type differs.</exception>
+    public static void Load(string path, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable quiet = no_grad();
+        using SafetensorsFile file = Open(path);
+        string[] differences = [.. Differences(file, targets)];
+        if (differences.Length > 0) throw Mismatch(path, owner, differences);
+
+        foreach ((string name, Tensor value) in targets)
+        {
+            using Tensor saved = file.Read(name, value.device);
+            value.copy_(saved);
+        }
+    }
+
+    private static SafetensorsFile Open(string path)
+    {
+        try
+        {
+            return SafetensorsFile.Open(path);
+        }
+        catch (Exception error) when (error is InvalidDataException or IOException)
+        {
+            throw new UserException($"{path}: it cannot be read: {error.Message}", error);
+        }
+    }
+
+    private static IEnumerable<string> Differences(SafetensorsFile file, IReadOnlyList<(string Name, Tensor Value)> targets)
+    {
+        HashSet<string> left = [.. file.Names];
+        foreach ((string name, Tensor value) in targets)
+        {
+            if (!left.Remove(name)) yield return $"{name} {Shape(value.shape)} is missing from the file";
+            else if (!file.Info(name).Shape.SequenceEqual(value.shape))
+                yield return $"{name} is {Shape(file.Info(name).Shape)} in the file, {Shape(value.shape)} here";
+            else if (file.Info(name).Type != value.dtype)
+                yield return $"{name} is {file.Info(name).Type} in the file, {value.dtype} here";
+        }
+        foreach (string name in left.Order(StringComparer.Ordinal))
+            yield return $"{name} {Shape(file.Info(name).Shape)} is in the file only";
+    }
+
+    private static UserException Mismatch(string path, string owner, string[] differences)
+    {
+        string more = differences.Length > Listed ? $"\n  … and {differences.Length - Listed} more" : "";
+        return new UserException($"{path}: it does not fit {owner}:\n  {string.Join("\n  ", differences.Take(Listed))}{more}");
+    }
+
+    private static string Shape(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
+}

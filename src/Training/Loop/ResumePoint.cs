@@ -1,0 +1,38 @@
+using Trainer.Configuration;
+using Trainer.Training.Checkpoints;
+
+namespace Trainer.Training;
+
+/// <summary>The checkpoint that a run goes on from.</summary>
+/// <param name="Directory">Its directory; every file in it was verified.</param>
+/// <param name="State">Its state.</param>
+internal sealed record ResumePoint(string Directory, CheckpointState State)
+{
+    /// <summary>Finds where a run goes on: its newest whole checkpoint, if its recipe allows it.</summary>
+    /// <param name="store">The run's checkpoints.</param>
+    /// <param name="recipe">The recipe to go on with.</param>
+    /// <param name="tell">Told of damaged checkpoints passed over, and of what changed since.</param>
+    /// <returns><c>null</c> where the run has no checkpoint yet.</returns>
+    /// <exception cref="UserException">No checkpoint is whole, or the recipe changed where it must not.</exception>
+    public static ResumePoint? Find(CheckpointStore store, Recipe recipe, Action<string> tell)
+    {
+        if (store.NewestWhole(tell) is not { } step)
+        {
+            tell("no checkpoint yet: the run begins at its first step");
+            return null;
+        }
+        string directory = store.DirectoryOf(step);
+        foreach (string change in ResumeRules.Check(Checkpoint.ReadRecipe(directory), recipe)) tell($"changed since the checkpoint: {change}");
+        return new ResumePoint(directory, CheckpointState.Load(directory));
+    }
+
+    /// <summary>Checks that the training data is what it was.</summary>
+    /// <exception cref="UserException">It is not: the place in it would mean nothing.</exception>
+    public void RequireData(string fingerprint)
+    {
+        if (State.DataFingerprint != fingerprint)
+            throw new UserException(
+                $"the training data changed since {Directory} was saved (fingerprint {State.DataFingerprint}, now {fingerprint}): " +
+                "restore the files, or start another run with --run and a new directory (its weights can come from initialize.from)");
+    }
+}

@@ -1,0 +1,111 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using Trainer.Text;
+using Trainer.Torch;
+using Trainer.Training.Checkpoints;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>Everything that training changes: weights, optimizer, place in the data, random states, counts. It can take a step,
+/// be captured, and be put back, exactly.</summary>
+internal sealed class Trainee : IDisposable
+{
+    private readonly TrainingOptions options;
+    private readonly GradientAccumulator accumulator;
+    private readonly StepFigures figures;
+    private readonly Parameter[] parameters;
+    private readonly RandomCrops crops;
+    private readonly string dataFingerprint;
+
+    /// <summary>Takes a model into training.</summary>
+    /// <param name="model">On <paramref name="device"/>, with its first weights; owned from now on.</param>
+    /// <param name="recipe">How to train.</param>
+    /// <param name="train">The training tokens; not disposed of here.</param>
+    /// <param name="dataFingerprint">What tells these tokens from others.</param>
+    /// <param name="device">Where to compute.</param>
+    public Trainee(LanguageModel model, Recipe recipe, TokenShard train, string dataFingerprint, Device device)
+    {
+        (Model, Device, options, this.dataFingerprint) = (model, device, recipe.Training, dataFingerprint);
+        crops = new RandomCrops(train, model.ContextLength, recipe.Seed);
+        parameters = [.. model.parameters()];
+        Optimizer = recipe.Optimizer.Build([.. model.named_parameters().Where(p => p.parameter.requires_grad)]);
+        accumulator = new GradientAccumulator(model, device);
+        figures = new StepFigures(device);
+    }
+
+    public LanguageModel Model { get; }
+
+    public Device Device { get; }
+
+    public Optimizer Optimizer { get; }
+
+    /// <summary>Optimizer steps done.</summary>
+    public long Step { get; private set; }
+
+    /// <summary>Target tokens trained on.</summary>
+    public long Tokens { get; private set; }
+
+    /// <summary>The best evaluation so far.</summary>
+    public (double Loss, long Step)? Best { get; set; }
+
+    /// <summary>Which pass over the data the next step is in, counted from 0.</summary>
+    public CropPosition Position => crops.Position;
+
+    /// <summary>Takes one optimizer step. A step whose loss or gradients are not finite counts, but changes nothing.</summary>
+    /// <param name="learningRate">The learning rate of this step.</param>
+    public void TakeStep(double learningRate)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        BatchWindow window = BatchWindow.Take(crops, options);
+        Tensor loss = accumulator.Accumulate(window);
+        Tensor norm = Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], options.GradientClip);
+        Optimizer.Step(learningRate, skip: figures.Observe(loss, norm));
+        Step++;
+        Tokens += window.TargetTokens;
+    }
+
+    /// <summary>What the last step measured; waits for the device.</summary>
+    public StepFigures.Reading Read() => figures.Read();
+
+    /// <summary>Where training stands, apart from weights and optimizer.</summary>
+    public CheckpointState Capture()
+    {
+        StepFigures.Reading reading = Read();
+        return new CheckpointState
+        {
+            Step = Step,
+            Tokens = Tokens,
+            Position = crops.Position,
+            DataFingerprint = dataFingerprint,
+            Random = RandomStates.Capture(Device),
+            BestLoss = Best?.Loss,
+            BestStep = Best?.Step,
+            SkippedSteps = reading.Skipped,
+            SkippedInARow = reading.InARow,
+        };
+    }
+
+    /// <summary>Puts everything back to what a checkpoint of this model holds.</summary>
+    /// <param name="directory">A whole checkpoint.</param>
+    /// <param name="state">Its state.</param>
+    public void Restore(string directory, CheckpointState state)
+    {
+        ModelWeights.Load(Model, Path.Combine(directory, CheckpointFiles.Model));
+        Optimizer.Load(Path.Combine(directory, CheckpointFiles.Optimizer));
+        (Step, Tokens) = (state.Step, state.Tokens);
+        crops.Position = state.Position;
+        Best = state.BestLoss is { } loss && state.BestStep is { } step ? (loss, step) : null;
+        figures.Restore(state.SkippedSteps, state.SkippedInARow);
+        state.Random.Restore(Device);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        figures.Dispose();
+        Optimizer.Dispose();
+        Model.Dispose();
+    }
+}

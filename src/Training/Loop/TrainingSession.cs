@@ -1,0 +1,119 @@
+using Trainer.Configuration;
+using Trainer.Text;
+using Trainer.Training.Monitoring;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>A run from its recipe to its last checkpoint: prepares the data, builds or restores the model, trains.</summary>
+public sealed class TrainingSession
+{
+    private readonly TrainingRequest request;
+    private readonly Func<RunProgress, IMetricsSink> openSink;
+    private readonly IProgress<string> progress;
+    private readonly StopSignal stop;
+
+    private TrainingSession(TrainingRequest request, Func<RunProgress, IMetricsSink> openSink, IProgress<string> progress, StopSignal stop) =>
+        (this.request, this.openSink, this.progress, this.stop) = (request, openSink, progress, stop);
+
+    /// <summary>Trains.</summary>
+    /// <param name="request">What to train, and where its files go.</param>
+    /// <param name="openSink">Opens what the run reports to, once it is known where it starts; disposed at the end.</param>
+    /// <param name="progress">Told what happens before that: data prepared, damaged checkpoints passed over.</param>
+    /// <param name="stop">Makes the run finish its step, save and end.</param>
+    /// <returns>Where the run stands.</returns>
+    /// <exception cref="UserException">Anything that the user has to mend: data, device, checkpoints, a full disk, divergence.</exception>
+    public static TrainingResult Run(
+        TrainingRequest request, Func<RunProgress, IMetricsSink> openSink, IProgress<string> progress, StopSignal stop) =>
+        new TrainingSession(request, openSink, progress, stop).Run();
+
+    private Recipe Recipe => request.Recipe;
+
+    private TrainingResult Run()
+    {
+        Device device = DeviceSelection.Choose(Recipe.Training.Device);
+        DeviceSelection.SetDeterministic(Recipe.Training.Deterministic, device);
+        using RunDirectory run = RunDirectory.Open(request.RunDirectory, request.Resume);
+        ResumePoint? from = request.Resume ? ResumePoint.Find(run.Checkpoints, Recipe, progress.Report) : null;
+
+        using PreparedData data = DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory, progress);
+        from?.RequireData(data.Fingerprint);
+        using Trainee trainee = Prepare(data, device, from);
+        return trainee.Step >= Recipe.Training.Steps ? AlreadyDone(trainee) : Train(run, data, trainee, from);
+    }
+
+    private Trainee Prepare(PreparedData data, Device device, ResumePoint? from)
+    {
+        Recipe recipe = from is null ? Recipe : Recipe with { Initialize = null };
+        LanguageModel model = InitialWeights.Build(recipe, data.Tokenizer, device, progress.Report);
+        IDisposable owner = model;
+        try
+        {
+            Trainee trainee = new(model, Recipe, data.Train, data.Fingerprint, device);
+            owner = trainee;
+            if (from is not null) trainee.Restore(from.Directory, from.State);
+            return trainee;
+        }
+        catch
+        {
+            owner.Dispose();
+            throw;
+        }
+    }
+
+    private TrainingResult Train(RunDirectory run, PreparedData data, Trainee trainee, ResumePoint? from)
+    {
+        Samples samples = new(trainee.Model, data.Tokenizer, trainee.Device, Recipe.Monitoring.Samples, Recipe.Seed);
+        ValidationSet validation = Validation(data);
+        CheckpointWriter writer = new(run.Checkpoints, Recipe, data.Tokenizer);
+        writer.KeepBestOf(trainee);
+
+        using IMetricsSink sink = openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step));
+        string json = ConfigurationJson.Serialize(Recipe);
+        run.SaveConfiguration(json);
+        sink.Configuration(json);
+        foreach (string line in RunDescription.Of(trainee, data, validation, Recipe, from)) sink.Message(line);
+
+        TrainingLoop loop = new(Recipe, trainee, validation, new TrainingLoop.Parts
+        {
+            Sink = sink,
+            Save = isBest =>
+            {
+                sink.Flush();
+                sink.Message(writer.Save(trainee, isBest));
+            },
+            WriteSamples = step => samples.Write(step, sink),
+            Stop = stop,
+            Utilisation = Utilisation(trainee),
+        });
+        return Result(loop.Run(), trainee);
+    }
+
+    private ValidationSet Validation(PreparedData data) => ValidationSet.Create(
+        data.Validation, Recipe.Model.ContextLength, Recipe.Training.MicroBatch,
+        Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch));
+
+    private static Func<double, double?> Utilisation(Trainee trainee)
+    {
+        double flopsPerToken = ModelCost.Of(trainee.Model.Options, trainee.Model.VocabularySize).TrainingFlopsPerToken(trainee.Model.ContextLength);
+        double peak = PeakArithmetic.Measure(trainee.Device, trainee.Model.ComputeType);
+        return tokensPerSecond =>
+        {
+            double speed = flopsPerToken * tokensPerSecond;
+            // Faster than the probe: it was taken while others used the machine, so the peak is higher than it said.
+            peak = Math.Max(peak, speed);
+            return speed / peak;
+        };
+    }
+
+    private TrainingResult AlreadyDone(Trainee trainee)
+    {
+        progress.Report(
+            $"{request.RunDirectory}: all {Recipe.Training.Steps} steps are done (its checkpoint is of step {trainee.Step}); raise training.steps to go on");
+        return Result(TrainingOutcome.Completed, trainee);
+    }
+
+    private static TrainingResult Result(TrainingOutcome outcome, Trainee trainee) => new(
+        outcome, trainee.Step, trainee.Tokens, trainee.Best?.Loss, trainee.Best?.Step, trainee.Read().Skipped);
+}

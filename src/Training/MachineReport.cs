@@ -1,0 +1,66 @@
+using System.Runtime.InteropServices;
+using Trainer.Torch;
+using Trainer.Training.Monitoring;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>What this machine can do, measured, and what holds it back.</summary>
+public sealed record MachineReport
+{
+    private const string KernelVariable = "OPENBLAS_CORETYPE";
+
+    /// <summary>Names and values, in the order in which they read well.</summary>
+    public required IReadOnlyList<KeyValuePair<string, string>> Rows { get; init; }
+
+    /// <summary>What could be better, and how.</summary>
+    public required IReadOnlyList<string> Advice { get; init; }
+
+    /// <summary>Examines the machine; takes about a second.</summary>
+    public static MachineReport Examine()
+    {
+        var float32 = PeakArithmetic.Measure(CPU, ScalarType.Float32);
+        var bfloat16 = PeakArithmetic.Measure(CPU, ScalarType.BFloat16);
+        return new MachineReport
+        {
+            Rows =
+            [
+                new(".NET", $"{RuntimeInformation.FrameworkDescription} on {RuntimeInformation.OSDescription}"),
+                new("libtorch", $"{LibTorch.Version}, {(LibTorch.HasCuda ? "with" : "without")} CUDA"),
+                new("processor", $"{Environment.ProcessorCount} cores, {LibTorch.CpuCapability}, {get_num_threads()} threads"),
+                new("memory", $"{HumanFormat.Bytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)}"),
+                new("disk", $"{HumanFormat.Bytes(new DriveInfo(Environment.CurrentDirectory).AvailableFreeSpace)} free here"),
+                new("float32 products", $"{float32 / 1e9:0} GFLOP/s"),
+                new("bfloat16 products", $"{bfloat16 / 1e9:0} GFLOP/s"),
+                new("CPU attention", AttentionBackends()),
+                new("GPU", Gpus()),
+            ],
+            Advice = [.. Advise(float32, bfloat16)],
+        };
+    }
+
+    private static string AttentionBackends()
+    {
+        using var scope = NewDisposeScope();
+        var query = zeros([1, 1, 8, 64]);
+        var backend = ScaledDotProductAttention.Backend(query, query, query, isCausal: true);
+        return $"{backend} for causal float32".ToLowerInvariant();
+    }
+
+    private static string Gpus() => (LibTorch.HasCuda, cuda.device_count()) switch
+    {
+        (false, _) => "not used: this libtorch has no CUDA; ./setup.sh --gpu",
+        (true, 0) => "CUDA, but no device",
+        (true, var count) => $"{count} CUDA device{(count > 1 ? "s" : "")}",
+    };
+
+    private static IEnumerable<string> Advise(double float32, double bfloat16)
+    {
+        if (Environment.GetEnvironmentVariable(KernelVariable) is { Length: > 0 } kernel)
+            yield return $"{KernelVariable}={kernel} keeps OpenBLAS from the kernels made for this processor; unset it unless there is a reason.";
+        if (get_num_threads() < Environment.ProcessorCount)
+            yield return $"libtorch uses {get_num_threads()} of {Environment.ProcessorCount} cores (OMP_NUM_THREADS={Environment.GetEnvironmentVariable("OMP_NUM_THREADS")}).";
+        if (bfloat16 < float32)
+            yield return "bfloat16 is slower than float32 on this processor; keep training.precision at float32.";
+    }
+}

@@ -1,0 +1,65 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Trainer.Configuration;
+
+namespace Trainer.Training;
+
+/// <summary>Length, batches, number format and device of a run.</summary>
+public sealed record TrainingOptions : IValidated
+{
+    /// <summary>Optimizer steps of the whole run.</summary>
+    [Description("Optimizer steps of the whole run.")]
+    [Range(1, long.MaxValue)]
+    public required long Steps { get; init; }
+
+    /// <summary>Sequences per optimizer step.</summary>
+    [Description("Sequences per optimizer step.")]
+    [Range(1, 1 << 24)]
+    public required int BatchSize { get; init; }
+
+    /// <summary>Sequences computed at once; gradients of the micro-batches of one step are summed before the update.
+    /// <c>null</c>: the whole batch at once.</summary>
+    [Description("Sequences computed at once; less memory, the same result. null: the whole batch.")]
+    [Range(1, 1 << 24)]
+    public int? MicroBatchSize { get; init; }
+
+    /// <summary>The number format of matrix products; weights and optimizer state are always float32.</summary>
+    [Description("The number format of matrix products; weights and optimizer state are always float32.")]
+    public Precision Precision { get; init; } = Precision.Float32;
+
+    /// <summary>Where the model is computed.</summary>
+    [Description("Where the model is computed; auto: the first GPU when there is one, else the CPU.")]
+    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
+    /// <summary>The largest norm of all gradients together; longer ones are scaled down to it. 0 for no limit.</summary>
+    [Description("The largest norm of all gradients together; longer ones are scaled down to it. 0: no limit.")]
+    [Range(0.0, double.MaxValue)]
+    public double GradientClip { get; init; } = 1.0;
+
+    /// <summary>Whether only kernels are used that give the same bits every time.</summary>
+    [Description("Whether only kernels are used that give the same bits every time. Costs speed on GPUs only.")]
+    public bool Deterministic { get; init; } = true;
+
+    /// <summary>How many steps in a row may have a loss or gradient that is not finite before the run stops. Their
+    /// updates are skipped in any case. 0: never stop.</summary>
+    [Description("How many steps in a row may have a non-finite loss or gradient before the run stops; their updates are skipped in any case. 0: never stop.")]
+    [Range(0, int.MaxValue)]
+    public int NonFiniteLimit { get; init; } = 20;
+
+    /// <summary>Sequences computed at once, whether given or not.</summary>
+    internal int MicroBatch => MicroBatchSize ?? BatchSize;
+
+    /// <inheritdoc/>
+    public IEnumerable<Problem> Validate()
+    {
+        if (MicroBatchSize is { } micro && micro > 0 && BatchSize % micro != 0)
+            yield return new("microBatchSize", $"microBatchSize ({micro}) must divide batchSize ({BatchSize}); try {Nearest(micro)}");
+    }
+
+    private int Nearest(int micro)
+    {
+        int candidate = Math.Min(micro, BatchSize);
+        while (BatchSize % candidate != 0) candidate--;
+        return candidate;
+    }
+}

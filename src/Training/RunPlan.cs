@@ -1,0 +1,90 @@
+using Trainer.Text;
+using Trainer.Transformers;
+
+namespace Trainer.Training;
+
+/// <summary>What a run will cost, computed from its recipe and its prepared data alone.</summary>
+public sealed record RunPlan
+{
+    /// <summary>Learned numbers.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>Learned numbers by component; they add up to <see cref="Parameters"/>.</summary>
+    public required IReadOnlyList<ComponentParameters> Components { get; init; }
+
+    /// <summary>Number of different tokens.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>Positions of a training sequence.</summary>
+    public required int ContextLength { get; init; }
+
+    /// <summary>Sequences computed at once.</summary>
+    public required int MicroBatchSize { get; init; }
+
+    /// <summary>Optimizer steps.</summary>
+    public required long Steps { get; init; }
+
+    /// <summary>Tokens the run will see.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Tokens in the training data.</summary>
+    public required long TrainingTokens { get; init; }
+
+    /// <summary>Floating-point operations of a token, forward, at the whole context.</summary>
+    public required double ForwardFlopsPerToken { get; init; }
+
+    /// <summary>Floating-point operations of a token, forward and backward.</summary>
+    public required double TrainingFlopsPerToken { get; init; }
+
+    /// <summary>Bytes that decoding remembers of each token.</summary>
+    public required long CacheBytesPerToken { get; init; }
+
+    /// <summary>Bytes of weights, gradients and the optimizer's moments.</summary>
+    public required long StateBytes { get; init; }
+
+    /// <summary>Bytes of activations at the height of a micro-batch; an estimate.</summary>
+    public required long ActivationBytes { get; init; }
+
+    /// <summary>Bytes of a decoding cache that is full.</summary>
+    public long CacheBytesAtContext => CacheBytesPerToken * ContextLength;
+
+    /// <summary>How often the run sees its data.</summary>
+    public double Epochs => (double)Tokens / TrainingTokens;
+
+    /// <summary>Tokens seen for each learned number; about 20 is compute-optimal (Hoffmann et al. 2022, arXiv 2203.15556).</summary>
+    public double TokensPerParameter => (double)Tokens / Parameters;
+
+    /// <summary>Floating-point operations of the whole run, evaluation left out.</summary>
+    public double TotalFlops => TrainingFlopsPerToken * Tokens;
+
+    /// <summary>Plans a run.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="datasetsDirectory">Where prepared data is kept; the data is prepared when it is missing, since the
+    /// vocabulary and the number of tokens come from it.</param>
+    /// <param name="progress">Told when data is prepared.</param>
+    /// <returns>The plan.</returns>
+    /// <exception cref="Configuration.UserException">The data cannot be prepared.</exception>
+    public static RunPlan Of(Recipe recipe, string datasetsDirectory, IProgress<string>? progress = null)
+    {
+        using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, datasetsDirectory, progress);
+        var cost = ModelCost.Of(recipe.Model, data.Tokenizer.VocabularySize);
+        var context = recipe.Model.ContextLength;
+        var microBatch = recipe.Training.MicroBatch;
+        return new RunPlan
+        {
+            Parameters = cost.Parameters,
+            Components = cost.Components,
+            VocabularySize = data.Tokenizer.VocabularySize,
+            ContextLength = context,
+            MicroBatchSize = microBatch,
+            Steps = recipe.Training.Steps,
+            Tokens = recipe.Training.Steps * recipe.Training.BatchSize * context,
+            TrainingTokens = data.Train.Length,
+            ForwardFlopsPerToken = cost.ForwardFlopsPerToken(context),
+            TrainingFlopsPerToken = cost.TrainingFlopsPerToken(context),
+            CacheBytesPerToken = cost.CacheBytesPerToken(),
+            StateBytes = cost.TrainingStateBytes,
+            ActivationBytes = cost.ActivationBytes(microBatch, context),
+        };
+    }
+}

@@ -1,0 +1,84 @@
+// Shapes: B batch, T new positions, S visible positions, H query heads, G key-value heads, D head dimension.
+using TorchSharp;
+using Trainer.Torch;
+using Trainer.Transformers.Attention.Patterns;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers.Attention.Kernels;
+
+/// <summary>libtorch's fused attention: the same result with O(T) memory (Dao et al. 2022, arXiv 2205.14135).</summary>
+/// <remarks>Which fused backend runs is libtorch's choice: its CPU flash kernel, on CUDA FlashAttention-2 for bfloat16
+/// and the memory-efficient kernel for float32. Its O(T²) math kernel is never taken: where libtorch would,
+/// <see cref="RefusesCall"/> says so.</remarks>
+internal sealed class FlashKernel : IAttentionKernel
+{
+    private const int LargestHead = 256;
+
+    public string Name => "flash";
+
+    public string? RefusesConfiguration(AttentionOptions options, int headDim) =>
+        headDim > LargestHead
+            ? $"flash takes head dimensions up to {LargestHead}, and dim / heads is {headDim}; use more heads or kernel 'reference'"
+        : options.Pattern.Build().Shape == PatternShape.Masked
+            ? $"flash computes the patterns full and causal, not '{options.Pattern.Type}'; use kernel 'reference'"
+        : null;
+
+    public string? RefusesCall(in AttentionCall call)
+    {
+        if (call.Bias is not null)
+            return "flash cannot add these positions' bias to the scores; set kernel to 'auto' or 'reference', or position to 'rotary'";
+        if (call.Dropout > 0 && call.Query.device.type == DeviceType.CPU)
+            return $"on the CPU flash cannot drop attention weights (dropout {call.Dropout}); set dropout to 0, or kernel to 'auto' or 'reference'";
+        AttentionBackend backend = Backend(call);
+        return backend is AttentionBackend.Flash or AttentionBackend.Efficient or AttentionBackend.CuDnn
+            ? null
+            : $"libtorch has no fused attention for head dimension {call.Query.shape[3]} in {call.Query.dtype} on {call.Query.device}; set kernel to 'auto' or 'reference'";
+    }
+
+    public Tensor Attend(in AttentionCall call)
+    {
+        if (FoldsSharing(call)) return AttendFolded(call);
+        Inputs inputs = Prepare(call);
+        return ScaledDotProductAttention.Attend(
+            inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout, call.IsSquareCausal, call.Scale, inputs.Grouped);
+    }
+
+    /// <summary>The backend libtorch takes for a call.</summary>
+    public static AttentionBackend Backend(in AttentionCall call)
+    {
+        Inputs inputs = Prepare(call);
+        return ScaledDotProductAttention.Backend(
+            inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout, call.IsSquareCausal, call.Scale, inputs.Grouped);
+    }
+
+    // The backward pass computes the weights again from one number for each query: the logarithm of its softmax's sum.
+    public (long PerHead, long PerHeadAndKey) Activations => (1, 0);
+
+    // Where every query sees every key, the query heads that share a key head can stand as further queries of that head,
+    // which makes decoding one token at a time free of copies of the cache.
+    private static bool FoldsSharing(in AttentionCall call) => call.Sharing > 1 && call.SeesEverything;
+
+    private static Tensor AttendFolded(in AttentionCall call)
+    {
+        long[] shape = call.Query.shape;
+        Tensor query = call.Query.reshape(shape[0], call.Key.shape[1], call.Sharing * shape[2], shape[3]); // (B, G, H/G·T, D)
+        Tensor result = ScaledDotProductAttention.Attend(query, call.Key, call.Value, dropout: call.Dropout, scale: call.Scale);
+        return result.reshape(shape[0], shape[1], shape[2], shape[3]); // (B, H, T, D)
+    }
+
+    private static Inputs Prepare(in AttentionCall call)
+    {
+        Tensor? mask = call.IsSquareCausal || call.SeesEverything ? null : call.Mask();
+        bool grouped = call.Sharing > 1 && TakesGroups(call, mask);
+        return grouped
+            ? new(call.Query, call.Key, call.Value, mask, true)
+            : new(call.Query, KeyValueHeads.Repeat(call.Key, call.Sharing), KeyValueHeads.Repeat(call.Value, call.Sharing), mask, false);
+    }
+
+    // Only FlashAttention-2 on CUDA reads shared heads in place: the CPU kernel and the memory-efficient one refuse them,
+    // and libtorch would take its O(T²) math kernel.
+    private static bool TakesGroups(in AttentionCall call, Tensor? mask) =>
+        mask is null && call.Query.device.type == DeviceType.CUDA && (call.Query.dtype is ScalarType.BFloat16 or ScalarType.Float16);
+
+    private readonly record struct Inputs(Tensor Query, Tensor Key, Tensor Value, Tensor? Mask, bool Grouped);
+}

@@ -1,0 +1,25 @@
+using System.Text.Json.Serialization;
+using Trainer.Configuration;
+
+namespace Trainer.Transformers.Attention.Patterns;
+
+/// <summary>Which positions each position may see, as configuration.</summary>
+/// <remarks>A new pattern is one file, its record and its <see cref="AttentionPattern"/>, and one
+/// <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(FullOptions), "full")]
+[JsonDerivedType(typeof(CausalOptions), "causal")]
+public abstract record PatternOptions : IValidated
+{
+    /// <summary>The name in a configuration.</summary>
+    internal abstract string Type { get; }
+
+    /// <summary>Whether no position sees a later one, which decoding token by token needs.</summary>
+    internal abstract bool IsCausal { get; }
+
+    /// <inheritdoc/>
+    public virtual IEnumerable<Problem> Validate() => [];
+
+    /// <summary>The pattern itself.</summary>
+    internal abstract AttentionPattern Build();
+}

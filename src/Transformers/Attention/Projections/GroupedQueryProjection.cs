@@ -1,0 +1,61 @@
+// Shapes: B batch, T positions, H query heads, G key-value heads, D head dimension, C model dimension.
+using Trainer.Transformers.Attention.Caches;
+using Trainer.Transformers.Positions;
+using Trainer.Transformers.Precision;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers.Attention.Projections;
+
+/// <summary>Grouped-query attention (Ainslie et al. 2023); multi-head (G = H) and multi-query (G = 1) are its ends.</summary>
+/// <remarks>One matrix makes everything: the rows of <c>qkv.weight</c> are [H·D query | G·D key | G·D value], heads in order, so
+/// that a conversion takes each apart by rows. Query head h reads key-value head ⌊h·G/H⌋.</remarks>
+internal sealed class GroupedQueryProjection : Projection
+{
+    private readonly CastLinear qkv;
+    private readonly nn.Module<Tensor, Tensor>? queryNorm;
+    private readonly nn.Module<Tensor, Tensor>? keyNorm;
+    private readonly int heads;
+    private readonly int groups;
+    private readonly int headDim;
+
+    public GroupedQueryProjection(ModelParts parts, int heads, int groups, int headDim, NormBuilder? headNorm)
+        : base(nameof(GroupedQueryProjection))
+    {
+        (this.heads, this.groups, this.headDim) = (heads, groups, headDim);
+        qkv = parts.Linear(parts.Dim, (heads + 2 * groups) * headDim);
+        queryNorm = headNorm?.Invoke(headDim);
+        keyNorm = headNorm?.Invoke(headDim);
+        RegisterComponents();
+    }
+
+    public override int OutputWidth => heads * headDim;
+
+    public override CacheLayout Layout => new(groups, headDim, groups, headDim);
+
+    public override double Scale => 1 / Math.Sqrt(headDim);
+
+    public override (Tensor Query, Tensor First, Tensor Second) Project(Tensor x, PositionEncoding position, int offset)
+    {
+        // One split, not three slices: the backward pass of a split writes the gradient once.
+        Tensor all = qkv.forward(x).view(x.shape[0], x.shape[1], heads + 2 * groups, headDim); // (B, T, H+2G, D)
+        Tensor[] parts = queryNorm is null ? Turned(all, position, offset) : NormedAndTurned(all, position, offset);
+        return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2)); // (B, H|G|G, T, D)
+    }
+
+    private Tensor[] Turned(Tensor all, PositionEncoding position, int offset)
+    {
+        if (!position.RotatesHeads) return all.split([heads, groups, groups], 2);
+        // Queries and keys lie side by side, so that they are turned as one tensor.
+        Tensor[] parts = all.split([heads + groups, groups], 2);
+        Tensor[] turned = position.Rotate(parts[0], offset).split([heads, groups], 2);
+        return [turned[0], turned[1], parts[1]];
+    }
+
+    private Tensor[] NormedAndTurned(Tensor all, PositionEncoding position, int offset)
+    {
+        Tensor[] parts = all.split([heads, groups, groups], 2);
+        Tensor query = position.Rotate(queryNorm!.call(parts[0]), offset);
+        Tensor key = position.Rotate(keyNorm!.call(parts[1]), offset);
+        return [query, key, parts[2]];
+    }
+}

@@ -1,0 +1,60 @@
+namespace Trainer.Transformers;
+
+/// <summary>What a model costs, computed from its options alone.</summary>
+public sealed record ModelCost
+{
+    private const int Float32Bytes = 4;
+
+    /// <summary>Learned numbers by component, each counted once; they add up to <see cref="Parameters"/>.</summary>
+    public required IReadOnlyList<ComponentParameters> Components { get; init; }
+
+    /// <summary>All learned numbers; exactly those of the built model.</summary>
+    public long Parameters => Components.Sum(component => component.Parameters);
+
+    /// <summary>The learned numbers every token is multiplied with, N: all matrices and the head, tied or not. Looking
+    /// a row up in a table of embeddings costs no multiplication.</summary>
+    public required long MatrixParameters { get; init; }
+
+    /// <summary>Operations of one token for each key it sees, forward, in all layers: 4·L·H·D.</summary>
+    public required long FlopsPerTokenAndKey { get; init; }
+
+    /// <summary>Numbers all layers remember of each token while decoding.</summary>
+    public required long CacheNumbersPerToken { get; init; }
+
+    /// <summary>Numbers of one token that are in memory at the height of a training step.</summary>
+    public required long ActivationsPerToken { get; init; }
+
+    /// <summary>Those of them there are for each key the token sees: none when attention is fused.</summary>
+    public required long ActivationsPerTokenAndKey { get; init; }
+
+    /// <summary>Bytes of weights, gradients and AdamW's two moments, all float32.</summary>
+    public long TrainingStateBytes => 4 * Float32Bytes * Parameters;
+
+    /// <summary>What a model costs.</summary>
+    /// <param name="model">Its options, valid.</param>
+    /// <param name="vocabularySize">Number of token ids, V.</param>
+    public static ModelCost Of(ModelOptions model, int vocabularySize) => model.Cost(vocabularySize);
+
+    /// <summary>Floating-point operations of one token, forward: 2·N + 4·L·H·D·T.</summary>
+    /// <remarks>The convention of PaLM, appendix B (Chowdhery et al. 2022, arXiv 2204.02311): a multiplication and an addition
+    /// for each matrix weight; queries with keys and weights with values over all T positions, not halved for
+    /// causal attention; norms, activations and softmax not counted.</remarks>
+    /// <param name="length">Positions of the sequence, T.</param>
+    public double ForwardFlopsPerToken(int length) => 2.0 * MatrixParameters + (double)FlopsPerTokenAndKey * length;
+
+    /// <summary>Floating-point operations of one token, forward and backward: three times the forward ones, 6·N + 12·L·H·D·T.</summary>
+    /// <param name="length">Positions of the sequence, T.</param>
+    public double TrainingFlopsPerToken(int length) => 3 * ForwardFlopsPerToken(length);
+
+    /// <summary>Bytes a decoding cache takes for each token.</summary>
+    /// <param name="bytesPerNumber">4 in float32, and always on the CPU; 2 in bfloat16.</param>
+    public long CacheBytesPerToken(int bytesPerNumber = Float32Bytes) => CacheNumbersPerToken * bytesPerNumber;
+
+    /// <summary>Bytes of activations at the height of a training micro-step in float32, beside <see cref="TrainingStateBytes"/>: an estimate.</summary>
+    /// <remarks>Counted is what each operation keeps for its backward pass, and three times the logits, which meet there with their
+    /// log-softmax and its gradient. <c>auto</c> is taken to be flash. Not counted: dropout masks, the allocator's slack.</remarks>
+    /// <param name="batch">Sequences of a micro-step, B.</param>
+    /// <param name="length">Positions of each, T.</param>
+    public long ActivationBytes(int batch, int length) =>
+        Float32Bytes * (long)batch * length * (ActivationsPerToken + ActivationsPerTokenAndKey * length);
+}

@@ -1,0 +1,34 @@
+namespace Trainer.Transformers;
+
+/// <summary>What one part of a model costs, as its options know it.</summary>
+/// <param name="Parameters">Learned numbers.</param>
+/// <param name="MatrixParameters">Those that every token is multiplied with.</param>
+internal readonly record struct PartCost(long Parameters, long MatrixParameters)
+{
+    /// <summary>Operations of one token for each key it sees, forward.</summary>
+    public long FlopsPerTokenAndKey { get; init; }
+
+    /// <summary>Numbers of one token that are kept for the backward pass.</summary>
+    public long Activations { get; init; }
+
+    /// <summary>Numbers of one token that are kept for each key it sees.</summary>
+    public long ActivationsPerKey { get; init; }
+
+    /// <summary>A linear layer; its input and result belong to its neighbours.</summary>
+    public static PartCost Linear(long inputs, long outputs, bool bias) =>
+        new(inputs * outputs + (bias ? outputs : 0), inputs * outputs);
+
+    public static PartCost operator +(PartCost a, PartCost b) => new(a.Parameters + b.Parameters, a.MatrixParameters + b.MatrixParameters)
+    {
+        FlopsPerTokenAndKey = a.FlopsPerTokenAndKey + b.FlopsPerTokenAndKey,
+        Activations = a.Activations + b.Activations,
+        ActivationsPerKey = a.ActivationsPerKey + b.ActivationsPerKey,
+    };
+
+    public static PartCost operator *(int times, PartCost part) => new(times * part.Parameters, times * part.MatrixParameters)
+    {
+        FlopsPerTokenAndKey = times * part.FlopsPerTokenAndKey,
+        Activations = times * part.Activations,
+        ActivationsPerKey = times * part.ActivationsPerKey,
+    };
+}

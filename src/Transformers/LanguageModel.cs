@@ -1,0 +1,66 @@
+// Shapes: B batch, T positions, V vocabulary.
+using Trainer.Configuration;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers;
+
+/// <summary>A model of token sequences: logits of the next token, their loss, and decoding with memory.</summary>
+/// <remarks>Made by <see cref="ModelOptions.Build"/>. Weights are float32 whatever the compute type. Not safe for several threads.</remarks>
+public abstract class LanguageModel : nn.Module<Tensor, Tensor>
+{
+    private protected LanguageModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)
+        : base(name)
+    {
+        Options = options;
+        VocabularySize = vocabularySize;
+        ComputeType = computeType;
+    }
+
+    /// <summary>The configuration the model was built from.</summary>
+    public ModelOptions Options { get; }
+
+    /// <summary>Number of token ids, V.</summary>
+    public int VocabularySize { get; }
+
+    /// <summary>The type matrix products are computed in.</summary>
+    public ScalarType ComputeType { get; }
+
+    /// <summary>Number of positions the model is trained on.</summary>
+    public int ContextLength => Options.ContextLength;
+
+    /// <summary>Logits of the token that follows each position.</summary>
+    /// <param name="tokens">Token ids (B, T), int64.</param>
+    /// <returns>(B, T, V), float32.</returns>
+    /// <exception cref="UserException">The sequence is longer than the positions the model can tell apart.</exception>
+    public abstract override Tensor forward(Tensor tokens);
+
+    /// <summary>Logits of the token that follows each new position, given all that <paramref name="state"/> remembers. No gradients.</summary>
+    /// <param name="tokens">The new token ids (B, T), int64; they are remembered.</param>
+    /// <param name="state">From <see cref="NewDecodingState"/> of this model.</param>
+    /// <returns>(B, T, V), float32.</returns>
+    /// <exception cref="UserException">The tokens do not fit.</exception>
+    public abstract Tensor forward(Tensor tokens, DecodingState state);
+
+    /// <summary>As <see cref="forward(Tensor, DecodingState)"/>, but only the logits after the last position: the head is spared the rest of a prompt.</summary>
+    /// <returns>(B, V), float32.</returns>
+    public abstract Tensor NextLogits(Tensor tokens, DecodingState state);
+
+    /// <summary>Summed cross entropy.</summary>
+    /// <param name="tokens">Token ids (B, T), int64.</param>
+    /// <param name="targets">The token that follows each position (B, T), int64; −100 where none is scored.</param>
+    /// <returns>Zero dimensions, float32, in nats; still on the device.</returns>
+    public abstract Tensor LossSum(Tensor tokens, Tensor targets);
+
+    /// <summary>An empty memory for decoding.</summary>
+    /// <param name="batch">Sequences decoded side by side, B.</param>
+    /// <param name="capacity">Positions to make room for.</param>
+    /// <returns>The caller disposes it.</returns>
+    /// <exception cref="UserException">The model cannot tell so many positions apart.</exception>
+    public abstract DecodingState NewDecodingState(int batch, int capacity);
+
+    /// <summary>Which kernel each layer computes a whole sequence with, in the model's present mode and on its device.</summary>
+    /// <param name="length">Positions; by default the context length.</param>
+    /// <returns>One entry a layer.</returns>
+    /// <exception cref="UserException">A kernel is demanded that cannot run here, with the reason.</exception>
+    public abstract IReadOnlyList<KernelReport> Kernels(int? length = null);
+}

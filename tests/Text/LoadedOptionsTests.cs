@@ -1,0 +1,42 @@
+using Trainer.Configuration;
+
+namespace Trainer.Text.Tests;
+
+/// <summary>The sections of this room as the loader binds them.</summary>
+public sealed class LoadedOptionsTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    public sealed record Recipe
+    {
+        public required TokenizerOptions Tokenizer { get; init; }
+
+        public required DataOptions Data { get; init; }
+    }
+
+    [Fact]
+    public void Sections_bind_and_come_back_from_the_resolved_configuration()
+    {
+        var recipe = Load("""{"tokenizer":{"type":"character"},"data":{"train":[{"format":"dotnet-docs"},{"path":"a.txt"}],"validationFraction":0.2}}""", "data.train.1.path=b.txt");
+        Assert.Equal(new CharacterTokenizerOptions(), recipe.Tokenizer);
+        Assert.Equal([new SourceOptions { Format = SourceFormat.DotnetDocs }, new SourceOptions { Path = "b.txt" }], recipe.Data.Train);
+        Assert.Equal((0.2, DataObjective.Causal), (recipe.Data.ValidationFraction, recipe.Data.Objective));
+        Assert.Null(recipe.Data.Validation);
+        Assert.Equal(recipe.Data.Train, Load(ConfigurationJson.Serialize(recipe)).Data.Train);
+    }
+
+    [Fact]
+    public void All_that_is_wrong_is_reported_with_its_path()
+    {
+        var error = Assert.Throws<ConfigurationException>(() => Load(
+            """{"tokenizer":{"type":"charcter"},"data":{"train":[{"format":"txt"},{}],"validationFraction":1.5,"objective":"masked"}}"""));
+        Assert.Equal(
+            ["data.objective", "data.train.0.format", "data.train.1.path", "data.validationFraction", "tokenizer.type"],
+            error.Problems.Select(problem => problem.Path).Order(StringComparer.Ordinal));
+    }
+
+    private Recipe Load(string json, params string[] overrides) =>
+        ConfigurationLoader.Load<Recipe>(folder.Write("recipe.json", json), overrides).Value;
+}

@@ -1,0 +1,91 @@
+using System.Text;
+using Trainer.Configuration;
+using Trainer.Text;
+using Trainer.Training.Checkpoints;
+using Trainer.Training.Monitoring;
+using Trainer.Training.Tests.Monitoring;
+using Trainer.Transformers;
+using Trainer.Transformers.Attention.Projections;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Tests;
+
+/// <summary>A recipe that trains in milliseconds, on a text of its own in a directory of its own.</summary>
+internal sealed class TinyRun : IDisposable
+{
+    public const int Context = 16;
+
+    private readonly TemporaryDirectory directory = new();
+
+    public TinyRun(int characters = 2000)
+    {
+        TextPath = Path.Combine(directory.Path, "text.txt");
+        File.WriteAllText(TextPath, Text(characters));
+        Recipe = new Recipe
+        {
+            Name = "tiny",
+            Seed = 7,
+            Model = new DecoderOptions
+            {
+                Dim = 16,
+                Layers = 2,
+                ContextLength = Context,
+                Dropout = 0.1,
+                Attention = new MultiHeadOptions { Heads = 2 },
+            },
+            Tokenizer = new ByteTokenizerOptions(),
+            Data = new DataOptions { Train = [new SourceOptions { Path = TextPath }] },
+            Training = new TrainingOptions { Steps = 12, BatchSize = 16, MicroBatchSize = 8, Device = DeviceChoice.Cpu },
+            Optimizer = new AdamWOptions { LearningRate = 3e-3 },
+            Schedule = new CosineSchedule { WarmupSteps = 2, MinimumLearningRate = 1e-4 },
+            Evaluation = new EvaluationOptions { Every = 4, Batches = 2 },
+            Checkpoint = new CheckpointOptions { Every = 5, Keep = 100 },
+            Monitoring = new MonitoringOptions { LogEvery = 1, TensorBoard = false },
+        };
+    }
+
+    public string Root => directory.Path;
+
+    public string TextPath { get; }
+
+    public Recipe Recipe { get; set; }
+
+    public List<string> Progress { get; } = [];
+
+    public string RunPath(string name = "run") => Path.Combine(Root, name);
+
+    public CheckpointStore Store(string name = "run") => new(Path.Combine(RunPath(name), "checkpoints"));
+
+    public TrainingResult Train(string name = "run", bool resume = false, IMetricsSink? sink = null, StopSignal? stop = null)
+    {
+        using StopSignal never = new();
+        return TrainingSession.Run(
+            new TrainingRequest(Recipe, RunPath(name), resume, Path.Combine(Root, "datasets")),
+            run => RunMonitor.Open(Recipe.Monitoring, run, RunPath(name), sink ?? new RecordingSink()),
+            new Lines(Progress.Add), stop ?? never);
+    }
+
+    public PreparedData Prepare() => DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, Path.Combine(Root, "datasets"));
+
+    public Trainee Trainee(PreparedData data) =>
+        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data.Train, data.Fingerprint, CPU);
+
+    public string ConfigurationError() => Assert.Throws<ConfigurationException>(
+        () => ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(Recipe), "test")).Message;
+
+    public void Dispose() => directory.Dispose();
+
+    /// <summary>Words from a small vocabulary in an irregular order: something to learn, and no two windows the same.</summary>
+    private static string Text(int characters)
+    {
+        string[] words = ["the ", "cat ", "sat ", "on ", "a ", "mat, ", "and ", "ran. "];
+        StringBuilder text = new();
+        for (uint i = 1; text.Length < characters; i++) text.Append(words[(i * 2654435761u >> 13) % 8]);
+        return text.ToString(0, characters);
+    }
+
+    private sealed class Lines(Action<string> report) : IProgress<string>
+    {
+        public void Report(string value) => report(value);
+    }
+}

@@ -1,0 +1,67 @@
+using Trainer.Transformers.Attention.Kernels;
+using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.FeedForward;
+
+namespace Trainer.Transformers.Tests.Cost;
+
+public class ModelCostTests
+{
+    [Theory]
+    [MemberData(nameof(Models.Variants), MemberType = typeof(Models))]
+    public void The_parameters_are_those_of_the_built_model(string projection, string position)
+    {
+        foreach (bool bias in (bool[])[false, true])
+        foreach (bool tied in (bool[])[false, true])
+        foreach (FeedForwardOptions feedForward in (FeedForwardOptions[])[new GeluOptions(), new SwiGluOptions { HiddenDim = 24 }])
+        foreach (var norm in new[] { Models.Gpt.Norm, Models.Llama.Norm })
+        {
+            DecoderOptions options = Models.Variant(projection, position) with { Bias = bias, TieEmbeddings = tied, FeedForward = feedForward, Norm = norm };
+            using LanguageModel model = options.Build(Models.Vocabulary);
+            ModelCost cost = ModelCost.Of(options, Models.Vocabulary);
+            Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), cost.Parameters);
+            Assert.All(cost.Components, component => Assert.Equal(Built(model, component.Name), component.Parameters));
+        }
+    }
+
+    [Fact]
+    public void Gpt2_small_costs_what_is_known_of_it()
+    {
+        DecoderOptions gpt2 = Models.Gpt with { Dim = 768, Layers = 12, ContextLength = 1024, Bias = true, Attention = new MultiHeadOptions { Heads = 12 } };
+        ModelCost cost = ModelCost.Of(gpt2, 50257);
+        Assert.Equal(124_439_808, cost.Parameters);
+        // 12 layers of 12·768² matrix weights and the head.
+        Assert.Equal(12L * 12 * 768 * 768 + 50257L * 768, cost.MatrixParameters);
+        Assert.Equal(6.0 * cost.MatrixParameters + 12.0 * 12 * 768 * 1024, cost.TrainingFlopsPerToken(1024));
+        Assert.Equal(2 * 12 * 768 * 4, cost.CacheBytesPerToken());
+        Assert.Equal(2 * 12 * 768 * 2, cost.CacheBytesPerToken(2));
+    }
+
+    [Fact]
+    public void Sharing_heads_shrinks_the_cache_by_their_ratio()
+    {
+        long Bytes(string projection) => ModelCost.Of(Models.Variant(projection, "rotary"), Models.Vocabulary).CacheBytesPerToken();
+        Assert.Equal(Bytes("multi-head"), 2 * Bytes("grouped-query"));
+        Assert.Equal(Bytes("multi-head"), 4 * Bytes("multi-query"));
+    }
+
+    [Fact]
+    public void The_reference_kernel_needs_memory_that_grows_with_the_square_of_the_length()
+    {
+        ModelCost flash = ModelCost.Of(Models.Variant("multi-head", "rotary", AttentionKernel.Flash), Models.Vocabulary);
+        ModelCost reference = ModelCost.Of(Models.Variant("multi-head", "rotary", AttentionKernel.Reference), Models.Vocabulary);
+        Assert.Equal(2 * flash.ActivationBytes(1, 1024), flash.ActivationBytes(1, 2048));
+        Assert.InRange((double)reference.ActivationBytes(1, 32768) / reference.ActivationBytes(1, 16384), 3.5, 4);
+    }
+
+    private static long Built(LanguageModel model, string component) =>
+        model.named_parameters().Where(entry => Component(entry.name) == component).Sum(entry => entry.parameter.numel());
+
+    private static string Component(string name) => name.Split('.') switch
+    {
+        ["blocks", _, "mixer", ..] => "attention",
+        ["blocks", _, "feedForward", ..] => "feedForward",
+        ["blocks", _, "mixerNorm" or "feedForwardNorm", ..] or ["norm", ..] => "norms",
+        [var first, ..] => first,
+        [] => "",
+    };
+}

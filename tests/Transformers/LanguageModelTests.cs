@@ -1,0 +1,96 @@
+using TorchSharp;
+using Trainer.Torch;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers.Tests;
+
+public class LanguageModelTests
+{
+    [Fact]
+    public void The_loss_is_the_summed_cross_entropy_of_the_scored_targets()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Gpt);
+        Tensor tokens = Models.Tokens(2, 5), targets = Models.Tokens(2, 5, seed: 11);
+        targets.narrow(1, 0, 2).fill_(-100);
+        Tensor scores = model.forward(tokens).log_softmax(-1).narrow(1, 2, 3); // (B, 3, V)
+        double expected = -scores.gather(2, targets.narrow(1, 2, 3).unsqueeze(2)).sum().item<float>();
+        Assert.Equal(expected, model.LossSum(tokens, targets).item<float>(), 1e-4);
+    }
+
+    [Fact]
+    public void A_step_leaves_no_tensor_behind()
+    {
+        using LanguageModel model = Models.Build(Models.Variant("normed", "partial-rotary"));
+        Step(model);
+        long before = TensorCount.Live;
+        for (int i = 0; i < 5; i++) Step(model);
+        Assert.Equal(before, TensorCount.Live);
+
+        static void Step(LanguageModel model)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            model.LossSum(Models.Tokens(2, 8), Models.Tokens(2, 8)).backward();
+            using DecodingState state = model.NewDecodingState(2, 8);
+            model.forward(Models.Tokens(2, 3), state);
+            model.NextLogits(Models.Tokens(2, 1), state);
+        }
+    }
+
+    [Fact]
+    public void A_model_that_is_disposed_leaves_no_tensor_behind()
+    {
+        long before = TensorCount.Live;
+        using (DisposeScope scope = NewDisposeScope())
+        using (LanguageModel model = Models.Build(Models.Variant("normed", "rotary")))
+            model.LossSum(Models.Tokens(2, 8), Models.Tokens(2, 8)).backward();
+        Assert.Equal(before, TensorCount.Live);
+    }
+
+    [Fact]
+    public void Dropout_acts_in_training_alone()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Gpt with { Dropout = 0.2 });
+        Tensor tokens = Models.Tokens(2, 8);
+        Assert.False(model.forward(tokens).Equals(model.forward(tokens)));
+        model.eval();
+        Assert.True(model.forward(tokens).Equals(model.forward(tokens)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Models.Variants), MemberType = typeof(Models))]
+    public void Bfloat16_stays_near_float32_and_trains_float32_weights(string projection, string position)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        DecoderOptions options = Models.Variant(projection, position);
+        using LanguageModel full = options.Build(Models.Vocabulary);
+        using LanguageModel half = options.Build(Models.Vocabulary, ScalarType.BFloat16);
+        half.load_state_dict(full.state_dict());
+        Tensor tokens = Models.Tokens(2, 8);
+        Tensor logits = half.forward(tokens);
+        Assert.Equal(ScalarType.Float32, logits.dtype);
+        double difference = Models.LargestDifference(full.forward(tokens), logits);
+        Assert.InRange(difference, 1e-9, 0.02);
+
+        half.LossSum(tokens, tokens).backward();
+        foreach (var (name, parameter) in half.named_parameters())
+        {
+            Assert.Equal(ScalarType.Float32, parameter.dtype);
+            Assert.Equal(ScalarType.Float32, parameter.grad!.dtype);
+            Assert.True(parameter.grad!.isfinite().all().item<bool>(), name);
+        }
+    }
+
+    [Fact]
+    public void A_tied_head_is_the_embedding()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel tied = Models.Build(Models.Gpt);
+        Assert.DoesNotContain(tied.named_parameters(), entry => entry.name.StartsWith("head"));
+        tied.LossSum(Models.Tokens(1, 1), Models.Tokens(1, 1)).backward();
+        // Only the head reaches the rows of tokens which are not in the input.
+        Tensor gradient = tied.named_parameters().First(entry => entry.name == "embedding.weight").parameter.grad!;
+        Assert.True(gradient.abs().sum(1).gt(0).all().item<bool>());
+    }
+}

@@ -1,0 +1,86 @@
+using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Kernels;
+using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.Norms;
+using Trainer.Transformers.Positions;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers.Tests;
+
+/// <summary>Tiny models and inputs for the tests.</summary>
+internal static class Models
+{
+    public const int Vocabulary = 13;
+
+    public static DecoderOptions Gpt => new()
+    {
+        Dim = 16,
+        Layers = 2,
+        ContextLength = 8,
+        Attention = new MultiHeadOptions { Heads = 4 },
+        Position = new LearnedOptions(),
+        FeedForward = new GeluOptions(),
+        Norm = new LayerNormOptions(),
+    };
+
+    public static DecoderOptions Llama => new()
+    {
+        Dim = 16,
+        Layers = 2,
+        ContextLength = 8,
+        TieEmbeddings = false,
+        Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2 },
+    };
+
+    public static IReadOnlyDictionary<string, AttentionOptions> Projections { get; } = new Dictionary<string, AttentionOptions>
+    {
+        ["multi-head"] = new MultiHeadOptions { Heads = 4 },
+        ["multi-query"] = new MultiQueryOptions { Heads = 4 },
+        ["grouped-query"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2 },
+        ["normed"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true },
+    };
+
+    public static IReadOnlyDictionary<string, PositionOptions> Positions { get; } = new Dictionary<string, PositionOptions>
+    {
+        ["none"] = new NoPositionOptions(),
+        ["sinusoidal"] = new SinusoidalOptions(),
+        ["learned"] = new LearnedOptions(),
+        ["rotary"] = new RotaryOptions(),
+        ["partial-rotary"] = new RotaryOptions { Fraction = 0.5 },
+    };
+
+    /// <summary>Every projection with every position.</summary>
+    public static TheoryData<string, string> Variants()
+    {
+        TheoryData<string, string> data = [];
+        foreach (string projection in Projections.Keys)
+        foreach (string position in Positions.Keys)
+            data.Add(projection, position);
+        return data;
+    }
+
+    public static DecoderOptions Variant(string projection, string position, AttentionKernel kernel = AttentionKernel.Auto) =>
+        Llama with { Attention = Projections[projection] with { Kernel = kernel }, Position = Positions[position] };
+
+    /// <summary>A model whose weights are large enough for attention to be far from uniform.</summary>
+    public static LanguageModel Build(ModelOptions options, long seed = 1, ScalarType computeType = ScalarType.Float32)
+    {
+        LanguageModel model = options.Build(Vocabulary, computeType);
+        manual_seed(seed);
+        using var gradients = no_grad();
+        foreach (var (_, parameter) in model.named_parameters())
+        {
+            if (parameter.dim() > 1) parameter.normal_(0, 0.3);
+        }
+        return model;
+    }
+
+    public static Tensor Tokens(int batch, int length, long seed = 2)
+    {
+        manual_seed(seed);
+        return randint(0, Vocabulary, [batch, length], ScalarType.Int64);
+    }
+
+    public static double LargestDifference(Tensor a, Tensor b) => a.sub(b).abs().max().item<float>();
+}

@@ -1,0 +1,51 @@
+namespace Trainer.Transformers.Tests;
+
+/// <summary>Names and shapes of the weights are the format of a checkpoint: they change only on purpose.</summary>
+public class StateNamesTests
+{
+    [Fact]
+    public void Gpt() => Expect(Models.Gpt with { Layers = 1, Bias = true },
+        """
+        embedding.weight 13x16
+        position.weight 8x16
+        blocks.0.mixerNorm.weight 16
+        blocks.0.mixerNorm.bias 16
+        blocks.0.mixer.projection.qkv.weight 48x16
+        blocks.0.mixer.projection.qkv.bias 48
+        blocks.0.mixer.output.weight 16x16
+        blocks.0.mixer.output.bias 16
+        blocks.0.feedForwardNorm.weight 16
+        blocks.0.feedForwardNorm.bias 16
+        blocks.0.feedForward.up.weight 64x16
+        blocks.0.feedForward.up.bias 64
+        blocks.0.feedForward.down.weight 16x64
+        blocks.0.feedForward.down.bias 16
+        norm.weight 16
+        norm.bias 16
+        """);
+
+    [Fact]
+    public void Llama() => Expect(Models.Variant("normed", "rotary") with { Layers = 1 },
+        """
+        embedding.weight 13x16
+        blocks.0.mixerNorm.weight 16
+        blocks.0.mixer.projection.qkv.weight 32x16
+        blocks.0.mixer.projection.queryNorm.weight 4
+        blocks.0.mixer.projection.keyNorm.weight 4
+        blocks.0.mixer.output.weight 16x16
+        blocks.0.feedForwardNorm.weight 16
+        blocks.0.feedForward.gateUp.weight 128x16
+        blocks.0.feedForward.down.weight 16x64
+        norm.weight 16
+        head.weight 13x16
+        """);
+
+    private static void Expect(ModelOptions options, string expected)
+    {
+        using LanguageModel model = options.Build(Models.Vocabulary);
+        // A forward first: tables and masks it makes are no part of the state.
+        model.forward(Models.Tokens(1, 4)).Dispose();
+        Assert.Equal(expected, string.Join('\n', model.state_dict().Select(entry => $"{entry.Key} {string.Join('x', entry.Value.shape)}")));
+        Assert.Equal(model.state_dict().Keys, model.named_parameters().Select(entry => entry.name));
+    }
+}
