@@ -6,6 +6,7 @@ namespace Trainer.Text;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ByteTokenizerOptions), "byte")]
 [JsonDerivedType(typeof(CharacterTokenizerOptions), "character")]
+[JsonDerivedType(typeof(BpeTokenizerOptions), "bpe")]
 public abstract record TokenizerOptions
 {
     /// <summary>Starts learning a tokenizer of this kind.</summary>
