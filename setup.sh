@@ -348,9 +348,16 @@ look() {
   check_torch
 }
 
+# dotnet run shows nothing while it builds, so the wait is announced here.
+finish() {
+  local shims=("$(dirname "${BASH_SOURCE[0]}")"/artifacts/native/*/libtrainer_native.so)
+  say 'Everything is there. Next: dotnet test'
+  [[ -e ${shims[0]} ]] || say 'The first build compiles the native shim, which takes a minute or two.'
+}
+
 look
 if [[ ${#missing[@]} -eq 0 ]]; then
-  say 'Everything is there. Next: dotnet test'
+  finish
   exit 0
 fi
 [[ ! $check ]] || fail 1 "missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//'). Run ./setup.sh${gpu:+ --gpu} to install."
@@ -371,4 +378,4 @@ install_packages
 say 'Looking again:'
 look
 [[ ${#missing[@]} -eq 0 ]] || fail 1 "still missing after the installation: ${missing[*]}."
-say 'Everything is there. Next: dotnet test'
+finish

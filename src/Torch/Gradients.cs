@@ -10,12 +10,13 @@ public static class Gradients
     /// <summary>Scales gradients in place so that their common norm is at most <paramref name="maxNorm"/> (Pascanu et al. 2013).</summary>
     /// <param name="gradients">At least one gradient.</param>
     /// <param name="maxNorm">The limit; zero, negative or infinite only measures.</param>
+    /// <param name="order">Which norm: 2 is the Euclidean one.</param>
     /// <returns>The norm before scaling, a tensor without dimensions on the gradients' device: no host round trip.
     /// A non-finite norm makes every gradient non-finite, which the update then skips.</returns>
-    public static unsafe torch.Tensor ClipNorm(IReadOnlyList<torch.Tensor> gradients, double maxNorm)
+    public static unsafe torch.Tensor ClipNorm(IReadOnlyList<torch.Tensor> gradients, double maxNorm, double order = 2)
     {
         using var pointers = new TensorPointers(gradients);
         fixed (nint* list = pointers)
-            return Native.Own(tn_clip_grad_norm_(list, pointers.Count, maxNorm, out var result), result);
+            return Native.Own(tn_clip_grad_norm_(list, pointers.Count, maxNorm, order, out var result), result);
     }
 }

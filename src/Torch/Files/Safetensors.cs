@@ -8,13 +8,15 @@ namespace Trainer.Torch;
 /// <remarks>Specification: Hugging Face's safetensors format, including the padding of the header to 8 bytes with spaces.</remarks>
 public static class Safetensors
 {
+    internal const string MetadataKey = "__metadata__";
+
     private const int Alignment = 8;
 
     /// <summary>Writes tensors in the given order. The caller flushes and renames; a file that fails midway is not removed here.</summary>
     /// <param name="path">The file, overwritten.</param>
     /// <param name="tensors">Names and values, on any device, of any layout.</param>
     /// <param name="metadata">Text by key, stored under <c>__metadata__</c>; or none.</param>
-    /// <exception cref="ArgumentException">A name occurs twice.</exception>
+    /// <exception cref="ArgumentException">A name occurs twice, or is the metadata's.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(string path, IEnumerable<(string Name, torch.Tensor Value)> tensors,
         IReadOnlyDictionary<string, string>? metadata = null)
@@ -44,7 +46,10 @@ public static class Safetensors
     {
         var names = new HashSet<string>();
         foreach (var (name, _) in entries)
+        {
+            if (name == MetadataKey) throw new ArgumentException($"'{MetadataKey}' is reserved and cannot name a tensor.");
             if (!names.Add(name)) throw new ArgumentException($"The tensor '{name}' is given twice.");
+        }
     }
 
     private static byte[] Header((string Name, torch.Tensor Value)[] entries, IReadOnlyDictionary<string, string>? metadata)
@@ -65,7 +70,7 @@ public static class Safetensors
 
     private static void WriteMetadata(Utf8JsonWriter json, IReadOnlyDictionary<string, string> metadata)
     {
-        json.WriteStartObject("__metadata__");
+        json.WriteStartObject(MetadataKey);
         foreach (var (key, text) in metadata) json.WriteString(key, text);
         json.WriteEndObject();
     }

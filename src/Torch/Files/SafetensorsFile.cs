@@ -26,15 +26,19 @@ public sealed class SafetensorsFile : IDisposable
     private readonly MemoryMappedFile? file;
     private readonly MemoryMappedViewAccessor? view;
 
-    private SafetensorsFile(string path)
+    /// <summary>Checks a file's content, and opens nothing.</summary>
+    internal SafetensorsFile(string path, Stream content)
     {
         this.path = path;
-        using var stream = File.OpenRead(path);
-        var header = ReadHeader(stream);
+        var header = ReadHeader(content);
         dataStart = 8 + header.Length;
         (entries, Metadata) = Parse(header);
-        RequireContiguous(stream.Length - dataStart);
-        if (stream.Length == dataStart) return;
+        RequireContiguous(content.Length - dataStart);
+    }
+
+    private SafetensorsFile(string path, FileStream content) : this(path, (Stream)content)
+    {
+        if (content.Length == dataStart) return;
         file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
         view = file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
     }
@@ -48,7 +52,11 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>Opens and checks a file.</summary>
     /// <exception cref="InvalidDataException">The file is not whole; the message names it and what is wrong.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static SafetensorsFile Open(string path) => new(path);
+    public static SafetensorsFile Open(string path)
+    {
+        using var content = File.OpenRead(path);
+        return new SafetensorsFile(path, content);
+    }
 
     /// <summary>Type, shape and place of a tensor.</summary>
     /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
@@ -87,7 +95,7 @@ public sealed class SafetensorsFile : IDisposable
         file?.Dispose();
     }
 
-    private byte[] ReadHeader(FileStream stream)
+    private byte[] ReadHeader(Stream stream)
     {
         Span<byte> prefix = stackalloc byte[8];
         if (stream.Length < 8) throw Malformed($"it has {stream.Length} bytes, too few for the length of a header");
@@ -108,8 +116,8 @@ public sealed class SafetensorsFile : IDisposable
         {
             using var document = JsonDocument.Parse(header);
             foreach (var property in document.RootElement.EnumerateObject())
-                if (property.NameEquals("__metadata__"))
-                    foreach (var text in property.Value.EnumerateObject()) metadata[text.Name] = text.Value.GetString()!;
+                if (property.NameEquals(Safetensors.MetadataKey))
+                    foreach (var text in property.Value.EnumerateObject()) metadata[text.Name] = text.Value.GetString() ?? throw Malformed($"the metadata '{text.Name}' is no text");
                 else if (!tensors.TryAdd(property.Name, Entry(property)))
                     throw Malformed($"the tensor '{property.Name}' stands in it twice");
         }
@@ -130,7 +138,8 @@ public sealed class SafetensorsFile : IDisposable
         long[] offsets = [.. property.Value.GetProperty("data_offsets").EnumerateArray().Select(item => item.GetInt64())];
         if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0] || shape.Any(extent => extent < 0))
             throw Malformed($"the tensor '{property.Name}' has no sound shape and place");
-        var length = shape.Aggregate((long)size, (product, extent) => checked(product * extent));
+        // Zeros last: an empty tensor's other extents have to be sound too.
+        var length = shape.OrderDescending().Aggregate((long)size, (product, extent) => checked(product * extent));
         if (length != offsets[1] - offsets[0])
             throw Malformed($"the tensor '{property.Name}' of shape [{string.Join(", ", shape)}] and type {type} needs {length} bytes, but has {offsets[1] - offsets[0]}");
         return new SafetensorsInfo(scalarType, shape, offsets[0], length);

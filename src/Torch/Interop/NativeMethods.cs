@@ -133,6 +133,9 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_minimum(TensorHandle a, TensorHandle b, out nint result);
     [LibraryImport(Library)] internal static partial int tn_logical_and(TensorHandle a, TensorHandle b, out nint result);
     [LibraryImport(Library)] internal static partial int tn_logical_or(TensorHandle a, TensorHandle b, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_relu_(TensorHandle x);
+    [LibraryImport(Library)] internal static partial int tn_silu_(TensorHandle x);
+    [LibraryImport(Library)] internal static partial int tn_gelu_(TensorHandle x);
     [LibraryImport(Library)] internal static partial int tn_zero_(TensorHandle x);
     [LibraryImport(Library)] internal static partial int tn_fill_(TensorHandle x, Scalar value);
     [LibraryImport(Library)] internal static partial int tn_copy_(TensorHandle x, TensorHandle source, int nonBlocking);
@@ -176,7 +179,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_sum(TensorHandle x, long* axes, int count, int keepdim, int type, out nint result);
     [LibraryImport(Library)] internal static partial int tn_mean(TensorHandle x, long* axes, int count, int keepdim, int type, out nint result);
     [LibraryImport(Library)] internal static partial int tn_var(TensorHandle x, long* axes, int count, int unbiased, int keepdim, out nint result);
-    [LibraryImport(Library)] internal static partial int tn_norm(TensorHandle x, double order, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_norm(TensorHandle x, double order, long* axes, int count, int keepdim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_max(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_min(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_all(TensorHandle x, out nint result);
@@ -205,6 +208,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_layer_norm(TensorHandle x, long* shape, int rank, TensorHandle weight, TensorHandle bias, double eps, out nint result);
     [LibraryImport(Library)] internal static partial int tn_rms_norm(TensorHandle x, long* shape, int rank, TensorHandle weight, double eps, out nint result);
     [LibraryImport(Library)] internal static partial int tn_dropout(TensorHandle x, double probability, int training, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_dropout_(TensorHandle x, double probability, int training);
     [LibraryImport(Library)] internal static partial int tn_cross_entropy(TensorHandle x, TensorHandle target, TensorHandle weight, long reduction, long ignoreIndex, double labelSmoothing, out nint result);
     [LibraryImport(Library)] internal static partial int tn_nll_loss(TensorHandle x, TensorHandle target, TensorHandle weight, long reduction, long ignoreIndex, out nint result);
     [LibraryImport(Library)] internal static partial int tn_one_hot(TensorHandle x, long classes, out nint result);
@@ -215,7 +219,7 @@ internal static unsafe partial class NativeMethods
 
     // Whole-model updates (optimizer.cpp)
     [LibraryImport(Library)] internal static partial int tn_fused_adamw_(nint* parameters, nint* gradients, nint* averages, nint* squares, nint* steps, int count, double learningRate, double beta1, double beta2, double weightDecay, double epsilon, TensorHandle gradientScale, TensorHandle foundInf);
-    [LibraryImport(Library)] internal static partial int tn_clip_grad_norm_(nint* gradients, int count, double maxNorm, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_clip_grad_norm_(nint* gradients, int count, double maxNorm, double order, out nint result);
 
     // Process-wide settings (context.cpp)
     [LibraryImport(Library)] internal static partial nint tn_version();

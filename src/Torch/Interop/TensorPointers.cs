@@ -13,11 +13,20 @@ internal readonly ref struct TensorPointers : IDisposable
     {
         this.tensors = tensors;
         pointers = new nint[tensors.Count];
-        for (var i = 0; i < pointers.Length; i++)
+        var held = 0;
+        try
         {
-            var added = false;
-            tensors[i].handle.DangerousAddRef(ref added);
-            pointers[i] = tensors[i].handle.DangerousGetHandle();
+            for (; held < pointers.Length; held++)
+            {
+                var added = false;
+                tensors[held].handle.DangerousAddRef(ref added);
+                pointers[held] = tensors[held].handle.DangerousGetHandle();
+            }
+        }
+        catch
+        {
+            Release(held);
+            throw;
         }
     }
 
@@ -26,8 +35,10 @@ internal readonly ref struct TensorPointers : IDisposable
     /// <summary>For <c>fixed</c>.</summary>
     public ref nint GetPinnableReference() => ref pointers.AsSpan().GetPinnableReference();
 
-    public void Dispose()
+    public void Dispose() => Release(pointers.Length);
+
+    private void Release(int count)
     {
-        for (var i = 0; i < pointers.Length; i++) tensors[i].handle.DangerousRelease();
+        for (var i = 0; i < count; i++) tensors[i].handle.DangerousRelease();
     }
 }

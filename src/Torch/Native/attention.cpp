@@ -6,6 +6,9 @@
 #include <ATen/ops/_fused_sdp_choice.h>
 #include <ATen/ops/_scaled_dot_product_attention_math.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
+#include <c10/util/Exception.h>
+
+#include <string>
 
 namespace {
 
@@ -47,6 +50,33 @@ class OnlyBackend {
   bool active_ = false, flash_ = true, efficient_ = true, math_ = true, cudnn_ = true;
 };
 
+// Collects libtorch's reasons against its kernels, which it gives as warnings.
+class Reasons : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& warning) override { text += "; " + warning.msg(); }
+
+  std::string text;
+};
+
+struct Call {
+  const Tensor &q, &k, &v;
+  std::optional<Tensor> mask;
+  double dropout;
+  bool causal;
+  std::optional<double> scale;
+  bool gqa;
+
+  // The backend that libtorch takes among those enabled, or error where it refuses them all.
+  at::SDPBackend choice(Reasons& reasons) const {
+    c10::WarningUtils::WarningHandlerGuard guard(&reasons);
+    try {
+      return static_cast<at::SDPBackend>(at::_fused_sdp_choice(q, k, v, mask, dropout, causal, scale, gqa));
+    } catch (const c10::Error&) {
+      return at::SDPBackend::error;
+    }
+  }
+};
+
 std::optional<double> optional_scale(double scale) {
   return scale > 0 ? std::optional<double>(scale) : std::nullopt;
 }
@@ -58,8 +88,9 @@ TN_API int32_t tn_sdpa_backend(const Tensor* q, const Tensor* k, const Tensor* v
                                int32_t causal, double scale, int32_t gqa, int32_t only, int32_t* result) {
   return tn::guarded([&] {
     OnlyBackend guard(only);
-    *result = static_cast<int32_t>(at::_fused_sdp_choice(*q, *k, *v, tn::optional_tensor(mask), dropout, causal != 0,
-                                                         optional_scale(scale), gqa != 0));
+    Reasons reasons;
+    const Call call{*q, *k, *v, tn::optional_tensor(mask), dropout, causal != 0, optional_scale(scale), gqa != 0};
+    *result = static_cast<int32_t>(call.choice(reasons));
   });
 }
 
@@ -75,10 +106,11 @@ TN_API int32_t tn_sdpa(const Tensor* q, const Tensor* k, const Tensor* v, const 
     }
     OnlyBackend guard(backend);
     if (backend != kAny) {
-      const auto chosen = at::_fused_sdp_choice(*q, *k, *v, bias, dropout, causal != 0, factor, gqa != 0);
-      TORCH_CHECK(chosen == backend, "the required attention backend cannot run with these inputs (query ", q->sizes(),
+      Reasons reasons;
+      const auto chosen = Call{*q, *k, *v, bias, dropout, causal != 0, factor, gqa != 0}.choice(reasons);
+      TORCH_CHECK(static_cast<int32_t>(chosen) == backend, "the required attention backend cannot run with these inputs (query ", q->sizes(),
                   " ", q->scalar_type(), " on ", q->device(), ", key ", k->sizes(), ", mask ",
-                  bias ? "given" : "none", ", dropout ", dropout, ", enable_gqa ", gqa != 0, ")");
+                  bias ? "given" : "none", ", dropout ", dropout, ", enable_gqa ", gqa != 0, ")", reasons.text);
     }
     return at::scaled_dot_product_attention(*q, *k, *v, bias, dropout, causal != 0, factor, gqa != 0);
   });

@@ -35,6 +35,10 @@ TN_API int32_t tn_dropout(const Tensor* x, double probability, int32_t training,
   return tn::returning(result, [&] { return at::dropout(*x, probability, training != 0); });
 }
 
+TN_API int32_t tn_dropout_(Tensor* x, double probability, int32_t training) {
+  return tn::guarded([&] { at::dropout_(*x, probability, training != 0); });
+}
+
 // reduction: 0 none, 1 mean, 2 sum
 TN_API int32_t tn_cross_entropy(const Tensor* x, const Tensor* target, const Tensor* weight, int64_t reduction,
                                 int64_t ignore_index, double label_smoothing, Tensor** result) {

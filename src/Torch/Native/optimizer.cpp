@@ -31,12 +31,13 @@ TN_API int32_t tn_fused_adamw_(Tensor* const* parameters, Tensor* const* gradien
 }
 
 // The norm over all gradients, which are scaled in place to at most max_norm where that is finite and positive.
-TN_API int32_t tn_clip_grad_norm_(Tensor* const* gradients, int32_t count, double max_norm, Tensor** result) {
+TN_API int32_t tn_clip_grad_norm_(Tensor* const* gradients, int32_t count, double max_norm, double order,
+                                  Tensor** result) {
   return tn::returning(result, [&] {
     const c10::AutoGradMode no_grad(false);
     const auto list = tn::list(gradients, count);
-    auto norms = at::_foreach_norm(list, 2);
-    auto total = at::linalg_vector_norm(at::stack(norms), 2);
+    auto norms = at::_foreach_norm(list, order);
+    auto total = at::linalg_vector_norm(at::stack(norms), order);
     if (max_norm > 0 && std::isfinite(max_norm)) {
       const auto factor = (max_norm / (total + 1e-6)).clamp_max(1.0);
       at::_foreach_mul_(list, factor);

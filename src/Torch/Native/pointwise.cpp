@@ -5,6 +5,7 @@
 #include <ATen/ops/erf.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/where.h>
 
@@ -97,6 +98,18 @@ TN_PAIR(maximum)
 TN_PAIR(minimum)
 TN_PAIR(logical_and)
 TN_PAIR(logical_or)
+
+TN_API int32_t tn_relu_(Tensor* x) {
+  return tn::guarded([&] { at::relu_(*x); });
+}
+
+TN_API int32_t tn_silu_(Tensor* x) {
+  return tn::guarded([&] { at::silu_(*x); });
+}
+
+TN_API int32_t tn_gelu_(Tensor* x) {
+  return tn::guarded([&] { at::gelu_(*x, "none"); });
+}
 
 TN_API int32_t tn_zero_(Tensor* x) {
   return tn::guarded([&] { x->zero_(); });

@@ -27,8 +27,9 @@ TN_API int32_t tn_var(const Tensor* x, const int64_t* axes, int32_t count, int32
   });
 }
 
-TN_API int32_t tn_norm(const Tensor* x, double order, Tensor** result) {
-  return tn::returning(result, [&] { return at::linalg_vector_norm(*x, order); });
+TN_API int32_t tn_norm(const Tensor* x, double order, const int64_t* axes, int32_t count, int32_t keepdim, Tensor** result) {
+  return tn::returning(
+      result, [&] { return at::linalg_vector_norm(*x, order, tn::optional_dims(axes, count), keepdim != 0); });
 }
 
 #define TN_WHOLE(name) \

@@ -26,6 +26,9 @@ public sealed class DisposeScope : IDisposable
     /// <summary>Tensors that this scope will free.</summary>
     public int DisposablesCount => tensors.Count(tensor => tensor.OwningDisposeScope == this);
 
+    /// <summary>Room in the list of tensors, for tests.</summary>
+    internal int Capacity => tensors.Capacity;
+
     /// <summary>Takes a tensor in, out of whatever scope held it.</summary>
     public T Include<T>(T tensor) where T : torch.Tensor
     {
@@ -33,6 +36,7 @@ public sealed class DisposeScope : IDisposable
         if (tensor.OwningDisposeScope != this)
         {
             tensor.OwningDisposeScope = this;
+            if (tensors.Count == tensors.Capacity) DropForeign();
             tensors.Add(tensor);
         }
 
@@ -66,6 +70,14 @@ public sealed class DisposeScope : IDisposable
         foreach (var tensor in tensors)
             if (tensor.OwningDisposeScope == this) tensor.Dispose();
         tensors.Clear();
+    }
+
+    // Leaving a scope only marks the tensor; the list forgets it here, before it would grow, so that a scope around a
+    // long loop that disposes by hand stays small. Growing when more than half is still in use keeps the cost constant.
+    private void DropForeign()
+    {
+        tensors.RemoveAll(tensor => tensor.OwningDisposeScope != this);
+        if (tensors.Count > tensors.Capacity / 2) tensors.EnsureCapacity(tensors.Capacity * 2);
     }
 }
 

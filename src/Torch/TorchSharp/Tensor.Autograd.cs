@@ -50,11 +50,16 @@ public static partial class torch
         public void retain_grad() => Native.Check(tn_retain_grad(handle));
 
         /// <summary>Adds this tensor's derivative to the gradient of every leaf it was computed from.</summary>
-        /// <param name="grad_tensors">The gradient of the outcome with respect to this tensor; one for a scalar.</param>
-        /// <param name="retain_graph">Keep the record, to run it again.</param>
+        /// <param name="grad_tensors">The gradient of the outcome with respect to this tensor, alone in a list; one for a scalar.</param>
         /// <param name="create_graph">Record the backward pass too.</param>
-        public void backward(Tensor? grad_tensors = null, bool retain_graph = false, bool create_graph = false) =>
-            Native.Check(tn_backward(handle, grad_tensors?.handle ?? TensorHandle.Null, retain_graph || create_graph ? 1 : 0, create_graph ? 1 : 0));
+        /// <param name="retain_graph">Keep the record, to run it again.</param>
+        /// <exception cref="ArgumentException">There is more than one gradient for this one tensor.</exception>
+        public void backward(IList<Tensor>? grad_tensors = null, bool create_graph = false, bool retain_graph = false)
+        {
+            if (grad_tensors is { Count: not 1 })
+                throw new ArgumentException($"{grad_tensors.Count} gradients for one tensor.", nameof(grad_tensors));
+            Native.Check(tn_backward(handle, grad_tensors?[0].handle ?? TensorHandle.Null, retain_graph || create_graph ? 1 : 0, create_graph ? 1 : 0));
+        }
 
         /// <summary>The same memory, cut off from the record.</summary>
         public Tensor detach() => Native.Own(tn_detach(handle, out var result), result);

@@ -69,18 +69,40 @@ public static partial class torch
         /// <summary>The same values on the CPU.</summary>
         public Tensor cpu() => To(CPU, null, false, false, false);
 
-        /// <summary>The same values on the current CUDA device.</summary>
-        public Tensor cuda() => To(CUDA, null, false, false, false);
+        /// <summary>The same values on a kind of device.</summary>
+        public Tensor to(DeviceType deviceType, int deviceIndex = -1, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
+            To(new Device(deviceType, deviceIndex), null, copy, disposeAfter, non_blocking);
+
+        /// <summary>The same values on a device named by its text, such as <c>cuda:0</c>.</summary>
+        public Tensor to(string device, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
+            To(new Device(device), null, copy, disposeAfter, non_blocking);
+
+        /// <summary>The same values in another tensor's element type, on its device.</summary>
+        public Tensor to(Tensor other, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
+            To(other.device, other.dtype, copy, disposeAfter, non_blocking);
+
+        /// <summary>The same values in another tensor's element type.</summary>
+        public Tensor type_as(Tensor tensor) => to_type(tensor.dtype);
+
+        /// <summary>The same values on a CUDA device.</summary>
+        /// <param name="device">Which; the current one if none is named.</param>
+        /// <param name="non_blocking">Whether a copy from page-locked memory goes on while the CPU does.</param>
+        /// <exception cref="ArgumentException">The device is not CUDA's.</exception>
+        public Tensor cuda(Device? device = null, bool non_blocking = false) =>
+            device is null or { type: DeviceType.CUDA }
+                ? To(device ?? CUDA, null, false, false, non_blocking)
+                : throw new ArgumentException($"'{device}' is no CUDA device.", nameof(device));
 
         /// <summary>A copy in page-locked memory, from which a GPU can read while the CPU goes on.</summary>
         public Tensor pin_memory() => Native.Own(tn_tensor_pin_memory(handle, out var result), result);
 
-        /// <summary>Moves the memory to another device under the same tensor object.</summary>
-        internal void MoveData(Device device)
+        /// <summary>Moves the memory to another device, or converts it, under the same tensor object.</summary>
+        internal void MoveData(Device? device, ScalarType? type)
         {
-            if (device.Equals(this.device)) return;
-            using var moved = to(device);
-            Native.Check(tn_tensor_set_data(handle, moved.handle));
+            if ((device ?? this.device).Equals(this.device) && (type ?? dtype) == dtype) return;
+            using var moved = To(device, type, false, false, false);
+            using var data = moved.detach();
+            Native.Check(tn_tensor_set_data(handle, data.handle));
         }
 
         internal Scalar item()

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Trainer.Torch.Interop;
 using static Trainer.Torch.Interop.NativeMethods;
 
@@ -11,7 +12,10 @@ public static partial class torch
         public unsafe Tensor sum(ScalarType? type = null) =>
             Native.Own(tn_sum(handle, null, 0, 0, (int?)type ?? -1, out var result), result);
 
+        // The literal 0 is also a ScalarType to C#: without a priority x.sum(0) would be the sum of all as bytes.
+
         /// <summary>Sum along one dimension.</summary>
+        [OverloadResolutionPriority(1)]
         public unsafe Tensor sum(long dim, bool keepdim = false, ScalarType? type = null) =>
             Native.Own(tn_sum(handle, &dim, 1, keepdim ? 1 : 0, (int?)type ?? -1, out var result), result);
 
@@ -27,14 +31,15 @@ public static partial class torch
             Native.Own(tn_mean(handle, null, 0, 0, (int?)type ?? -1, out var result), result);
 
         /// <summary>Mean along one dimension.</summary>
+        [OverloadResolutionPriority(1)]
         public unsafe Tensor mean(long dim, bool keepdim = false, ScalarType? type = null) =>
             Native.Own(tn_mean(handle, &dim, 1, keepdim ? 1 : 0, (int?)type ?? -1, out var result), result);
 
         /// <summary>Mean along several dimensions.</summary>
-        public unsafe Tensor mean(ReadOnlySpan<long> dim, bool keepdim = false, ScalarType? type = null)
+        public unsafe Tensor mean(ReadOnlySpan<long> dimensions, bool keepdim = false, ScalarType? type = null)
         {
-            fixed (long* axes = dim)
-                return Native.Own(tn_mean(handle, axes, dim.Length, keepdim ? 1 : 0, (int?)type ?? -1, out var result), result);
+            fixed (long* axes = dimensions)
+                return Native.Own(tn_mean(handle, axes, dimensions.Length, keepdim ? 1 : 0, (int?)type ?? -1, out var result), result);
         }
 
         /// <summary>Variance along one dimension.</summary>
@@ -49,7 +54,14 @@ public static partial class torch
         }
 
         /// <summary>The vector norm of all elements.</summary>
-        public Tensor norm(double p = 2) => Native.Own(tn_norm(handle, p, out var result), result);
+        public unsafe Tensor norm(float p = 2.0f) => Native.Own(tn_norm(handle, p, null, 0, 0, out var result), result);
+
+        /// <summary>The vector norm along one dimension.</summary>
+        public unsafe Tensor norm(int dim, bool keepdim = false, float p = 2.0f)
+        {
+            long axis = dim;
+            return Native.Own(tn_norm(handle, p, &axis, 1, keepdim ? 1 : 0, out var result), result);
+        }
 
         /// <summary>The greatest element.</summary>
         public Tensor max() => Native.Own(tn_max(handle, out var result), result);

@@ -88,11 +88,16 @@ public static partial class torch
         /// <summary>A copy with the source's values at the given positions along dim.</summary>
         public Tensor scatter(long dim, Tensor index, Tensor src) => Native.Own(tn_scatter(handle, dim, index.handle, src.handle, out var result), result);
 
-        /// <summary>Each slice repeated in place: a, a, b, b.</summary>
-        public Tensor repeat_interleave(long repeats, long dim) => Native.Own(tn_repeat_interleave(handle, repeats, dim, out var result), result);
+        /// <summary>Each slice repeated in place: a, a, b, b; of all elements in a row, if no dimension is given.</summary>
+        public Tensor repeat_interleave(long repeats, long? dim = null)
+        {
+            if (dim is { } axis) return Native.Own(tn_repeat_interleave(handle, repeats, axis, out var result), result);
+            using var flat = flatten();
+            return flat.repeat_interleave(repeats, 0);
+        }
 
         /// <summary>Shifted along a dimension, what falls off comes in again.</summary>
-        public Tensor roll(long shifts, long dim) => Native.Own(tn_roll(handle, shifts, dim, out var result), result);
+        public Tensor roll(long shifts, long dims) => Native.Own(tn_roll(handle, shifts, dims, out var result), result);
 
         /// <summary>The lower triangle, zeros above the diagonal.</summary>
         public Tensor tril(long diagonal = 0) => Native.Own(tn_tril(handle, diagonal, out var result), result);

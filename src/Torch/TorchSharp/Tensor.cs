@@ -135,7 +135,7 @@ public static partial class torch
         }
 
         /// <summary>How often the memory has been written in place since it was made.</summary>
-        public long _version
+        internal long _version
         {
             get
             {

@@ -38,12 +38,19 @@ public static partial class torch
         public static implicit operator TensorIndex(long index) => Single(index);
 
         /// <summary>One position.</summary>
-        public static implicit operator TensorIndex(Index index) => Single(index.IsFromEnd ? -index.Value : index.Value);
+        /// <exception cref="ArgumentOutOfRangeException">The index is ^0, which lies after the end.</exception>
+        public static implicit operator TensorIndex(Index index) =>
+            index is { IsFromEnd: true, Value: 0 }
+                ? throw new ArgumentOutOfRangeException(nameof(index), "^0 lies after the end; ^1 is the last one.")
+                : Single(Bound(index));
 
         /// <summary>A range.</summary>
-        public static implicit operator TensorIndex(Range range) => Slice(Bound(range.Start), EndBound(range.End));
+        public static implicit operator TensorIndex(Range range) => Slice(StartBound(range.Start), EndBound(range.End));
 
         private static long Bound(Index index) => index.IsFromEnd ? -index.Value : index.Value;
+
+        // ^0 would become 0, the other end; libtorch takes what is too large to be the length.
+        private static long StartBound(Index index) => index is { IsFromEnd: true, Value: 0 } ? long.MaxValue : Bound(index);
 
         private static long? EndBound(Index index) => index is { IsFromEnd: true, Value: 0 } ? null : Bound(index);
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Trainer.Torch.Interop;
 using static Trainer.Torch.Interop.NativeMethods;
 
@@ -16,15 +17,20 @@ public static partial class torch
     public static Tensor empty(long size, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         empty([size], dtype, device, requires_grad);
 
+    // The literal 0 is also a ScalarType to C#: the priorities let zeros(3, 0) be an empty matrix.
+
     /// <summary>A tensor whose elements are not set.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor empty(long dim0, long dim1, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         empty([dim0, dim1], dtype, device, requires_grad);
 
     /// <summary>A tensor whose elements are not set.</summary>
+    [OverloadResolutionPriority(2)]
     public static Tensor empty(long dim0, long dim1, long dim2, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         empty([dim0, dim1, dim2], dtype, device, requires_grad);
 
     /// <summary>A tensor whose elements are not set.</summary>
+    [OverloadResolutionPriority(3)]
     public static Tensor empty(long dim0, long dim1, long dim2, long dim3, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         empty([dim0, dim1, dim2, dim3], dtype, device, requires_grad);
 
@@ -40,14 +46,17 @@ public static partial class torch
         zeros([size], dtype, device, requires_grad);
 
     /// <summary>A tensor of zeros.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor zeros(long dim0, long dim1, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         zeros([dim0, dim1], dtype, device, requires_grad);
 
     /// <summary>A tensor of zeros.</summary>
+    [OverloadResolutionPriority(2)]
     public static Tensor zeros(long dim0, long dim1, long dim2, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         zeros([dim0, dim1, dim2], dtype, device, requires_grad);
 
     /// <summary>A tensor of zeros.</summary>
+    [OverloadResolutionPriority(3)]
     public static Tensor zeros(long dim0, long dim1, long dim2, long dim3, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         zeros([dim0, dim1, dim2, dim3], dtype, device, requires_grad);
 
@@ -63,14 +72,17 @@ public static partial class torch
         ones([size], dtype, device, requires_grad);
 
     /// <summary>A tensor of ones.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor ones(long dim0, long dim1, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         ones([dim0, dim1], dtype, device, requires_grad);
 
     /// <summary>A tensor of ones.</summary>
+    [OverloadResolutionPriority(2)]
     public static Tensor ones(long dim0, long dim1, long dim2, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         ones([dim0, dim1, dim2], dtype, device, requires_grad);
 
     /// <summary>A tensor of ones.</summary>
+    [OverloadResolutionPriority(3)]
     public static Tensor ones(long dim0, long dim1, long dim2, long dim3, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         ones([dim0, dim1, dim2, dim3], dtype, device, requires_grad);
 
@@ -86,14 +98,17 @@ public static partial class torch
         rand([size], dtype, device, requires_grad, generator);
 
     /// <summary>Uniform over [0, 1).</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor rand(long dim0, long dim1, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, Generator? generator = null) =>
         rand([dim0, dim1], dtype, device, requires_grad, generator);
 
     /// <summary>Uniform over [0, 1).</summary>
+    [OverloadResolutionPriority(2)]
     public static Tensor rand(long dim0, long dim1, long dim2, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, Generator? generator = null) =>
         rand([dim0, dim1, dim2], dtype, device, requires_grad, generator);
 
     /// <summary>Uniform over [0, 1).</summary>
+    [OverloadResolutionPriority(3)]
     public static Tensor rand(long dim0, long dim1, long dim2, long dim3, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, Generator? generator = null) =>
         rand([dim0, dim1, dim2, dim3], dtype, device, requires_grad, generator);
 
@@ -109,14 +124,17 @@ public static partial class torch
         randn([size], dtype, device, requires_grad, generator);
 
     /// <summary>Standard normal.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor randn(long dim0, long dim1, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, Generator? generator = null) =>
         randn([dim0, dim1], dtype, device, requires_grad, generator);
 
     /// <summary>Standard normal.</summary>
+    [OverloadResolutionPriority(2)]
     public static Tensor randn(long dim0, long dim1, long dim2, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, Generator? generator = null) =>
         randn([dim0, dim1, dim2], dtype, device, requires_grad, generator);
 
     /// <summary>Standard normal.</summary>
+    [OverloadResolutionPriority(3)]
     public static Tensor randn(long dim0, long dim1, long dim2, long dim3, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, Generator? generator = null) =>
         randn([dim0, dim1, dim2, dim3], dtype, device, requires_grad, generator);
 
@@ -146,6 +164,7 @@ public static partial class torch
     }
 
     /// <summary>start, start + 1 … below stop.</summary>
+    [OverloadResolutionPriority(1)]
     public static Tensor arange(Scalar start, Scalar stop, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         arange(start, stop, 1, dtype, device, requires_grad);
 
@@ -258,6 +277,9 @@ public static partial class torch
         if (requires_grad) result.requires_grad = true;
         return result;
     }
+
+    /// <summary>The type of tensors made without one: always <see cref="ScalarType.Float32"/>.</summary>
+    public static ScalarType get_default_dtype() => ScalarType.Float32;
 
     private static int TypeOf(ScalarType? type) => (int)(type ?? ScalarType.Float32);
 

@@ -10,13 +10,13 @@ public static partial class torch
     public static Generator manual_seed(long seed)
     {
         Native.Check(tn_manual_seed(seed));
-        return Generator.Default(CPU);
+        return Generator.DefaultOf(CPU);
     }
 
     /// <summary>The state of the CPU's default generator, as bytes.</summary>
     public static Tensor get_rng_state()
     {
-        using var generator = Generator.Default(CPU);
+        using var generator = Generator.DefaultOf(CPU);
         return generator.get_state();
     }
 
@@ -24,7 +24,7 @@ public static partial class torch
     /// <param name="new_state">What <see cref="get_rng_state"/> gave.</param>
     public static void set_rng_state(Tensor new_state)
     {
-        using var generator = Generator.Default(CPU);
+        using var generator = Generator.DefaultOf(CPU);
         generator.set_state(new_state);
     }
 
@@ -53,8 +53,11 @@ public static partial class torch
         /// <summary>The device for whose tensors it draws.</summary>
         public Device device { get; }
 
+        /// <summary>The generator that operations on the CPU draw from when none is given.</summary>
+        public static Generator Default => DefaultOf(CPU);
+
         /// <summary>The generator that a device's operations draw from when none is given.</summary>
-        public static Generator Default(Device device)
+        internal static Generator DefaultOf(Device device)
         {
             Native.Check(tn_generator_default((int)device.type, device.index, out var result));
             return new Generator(result, device);

@@ -1,5 +1,5 @@
-using TorchSharp;
 using System.Runtime.InteropServices;
+using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Torch;
 using static TorchSharp.torch;

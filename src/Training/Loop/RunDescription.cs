@@ -7,15 +7,18 @@ namespace Trainer.Training;
 internal static class RunDescription
 {
     /// <summary>The lines for the log.</summary>
-    public static IEnumerable<string> Of(Trainee trainee, PreparedData data, ValidationSet validation, ResumePoint? from)
+    public static IEnumerable<string> Of(Trainee trainee, PreparedData data, ValidationSet validation, Recipe recipe, ResumePoint? from)
     {
         LanguageModel model = trainee.Model;
+        (ScheduleOptions schedule, long steps) = (recipe.Schedule, recipe.Training.Steps);
         yield return $"model: {model.parameters().Sum(p => p.numel()):N0} parameters, {model.VocabularySize:N0} tokens in the vocabulary, {trainee.Device}, {model.ComputeType}";
         foreach (var kernel in model.Kernels().GroupBy(report => (report.Kernel, report.Backend)))
             yield return $"attention: {kernel.Key.Kernel}{(kernel.Key.Backend is { } backend ? $" ({backend})" : "")} in {kernel.Count()} layers";
         foreach (string group in trainee.Optimizer.Description) yield return group;
         yield return $"data: {data.Train.Length:N0} training tokens, {data.Validation.Length:N0} validation tokens of which {validation.TargetTokens:N0} are scored";
+        if (schedule.WarmupSteps > steps)
+            yield return $"schedule: the warm-up of {schedule.WarmupSteps:N0} steps is longer than the run of {steps:N0}, so the learning rate never reaches its peak";
         if (from is not null)
-            yield return $"going on from {from.Directory}: step {from.State.Step}, epoch {from.State.Position.Epoch}, window {from.State.Position.Index}";
+            yield return $"restored {from.Directory}: epoch {from.State.Position.Epoch}, window {from.State.Position.Index:N0} of the training text";
     }
 }

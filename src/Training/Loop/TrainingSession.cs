@@ -1,6 +1,5 @@
 using Trainer.Configuration;
 using Trainer.Text;
-using Trainer.Training.Checkpoints;
 using Trainer.Training.Monitoring;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -48,15 +47,17 @@ public sealed class TrainingSession
     {
         Recipe recipe = from is null ? Recipe : Recipe with { Initialize = null };
         LanguageModel model = InitialWeights.Build(recipe, data.Tokenizer, device, progress.Report);
+        IDisposable owner = model;
         try
         {
             Trainee trainee = new(model, Recipe, data.Train, data.Fingerprint, device);
+            owner = trainee;
             if (from is not null) trainee.Restore(from.Directory, from.State);
             return trainee;
         }
         catch
         {
-            model.Dispose();
+            owner.Dispose();
             throw;
         }
     }
@@ -72,7 +73,7 @@ public sealed class TrainingSession
         string json = ConfigurationJson.Serialize(Recipe);
         run.SaveConfiguration(json);
         sink.Configuration(json);
-        foreach (string line in RunDescription.Of(trainee, data, validation, from)) sink.Message(line);
+        foreach (string line in RunDescription.Of(trainee, data, validation, Recipe, from)) sink.Message(line);
 
         TrainingLoop loop = new(Recipe, trainee, validation, new TrainingLoop.Parts
         {
@@ -97,7 +98,13 @@ public sealed class TrainingSession
     {
         double flopsPerToken = ModelCost.Of(trainee.Model.Options, trainee.Model.VocabularySize).TrainingFlopsPerToken(trainee.Model.ContextLength);
         double peak = PeakArithmetic.Measure(trainee.Device, trainee.Model.ComputeType);
-        return tokensPerSecond => flopsPerToken * tokensPerSecond / peak;
+        return tokensPerSecond =>
+        {
+            double speed = flopsPerToken * tokensPerSecond;
+            // Faster than the probe: it was taken while others used the machine, so the peak is higher than it said.
+            peak = Math.Max(peak, speed);
+            return speed / peak;
+        };
     }
 
     private TrainingResult AlreadyDone(Trainee trainee)

@@ -1,6 +1,6 @@
 using Trainer.Configuration;
-using static TorchSharp.torch;
 using Trainer.Training.Checkpoints;
+using static TorchSharp.torch;
 
 namespace Trainer.Training;
 

@@ -15,7 +15,6 @@ public abstract record DecayingSchedule : ScheduleOptions
     /// <inheritdoc/>
     public override IEnumerable<Problem> ValidateFor(long steps, double peak)
     {
-        foreach (Problem problem in base.ValidateFor(steps, peak)) yield return problem;
         if (MinimumLearningRate > peak)
             yield return new("minimumLearningRate", $"minimumLearningRate ({MinimumLearningRate}) must be at most optimizer.learningRate ({peak})");
     }

@@ -32,11 +32,8 @@ public abstract record ScheduleOptions
     /// <param name="steps">Steps of the whole run.</param>
     /// <param name="peak">The optimizer's <c>learningRate</c>.</param>
     /// <returns>Problems with paths relative to this record.</returns>
-    public virtual IEnumerable<Problem> ValidateFor(long steps, double peak)
-    {
-        if (WarmupSteps > steps)
-            yield return new("warmupSteps", $"warmupSteps ({WarmupSteps}) must be at most training.steps ({steps}): the peak would never be reached");
-    }
+    /// <remarks>A run shorter than its warm-up is allowed, so that a recipe can be tried with a few steps; the run says so.</remarks>
+    public virtual IEnumerable<Problem> ValidateFor(long steps, double peak) => [];
 
     /// <summary>The learning rate of a step at or past the end of the warm-up.</summary>
     /// <param name="step">The step, counted from 0, at least <see cref="WarmupSteps"/>.</param>

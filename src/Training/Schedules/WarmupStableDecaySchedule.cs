@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using Trainer.Configuration;
 
 namespace Trainer.Training;
 
@@ -14,14 +13,6 @@ public sealed record WarmupStableDecaySchedule : DecayingSchedule
     public double DecayFraction { get; init; } = 0.2;
 
     /// <inheritdoc/>
-    public override IEnumerable<Problem> ValidateFor(long steps, double peak)
-    {
-        foreach (Problem problem in base.ValidateFor(steps, peak)) yield return problem;
-        if (DecayFrom(steps) < WarmupSteps)
-            yield return new("decayFraction", $"decayFraction ({DecayFraction}) of training.steps ({steps}) would begin at step {DecayFrom(steps)}, within the warmupSteps ({WarmupSteps}); lower one of them");
-    }
-
-    /// <inheritdoc/>
     protected override double AfterWarmup(long step, long steps, double peak)
     {
         long from = DecayFrom(steps);
@@ -29,5 +20,5 @@ public sealed record WarmupStableDecaySchedule : DecayingSchedule
         return step >= steps ? MinimumLearningRate : Between((double)(steps - step) / (steps - from), peak);
     }
 
-    private long DecayFrom(long steps) => steps - (long)Math.Round(DecayFraction * steps);
+    private long DecayFrom(long steps) => Math.Max(WarmupSteps, steps - (long)Math.Round(DecayFraction * steps));
 }

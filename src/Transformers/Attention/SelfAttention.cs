@@ -45,7 +45,7 @@ internal sealed class SelfAttention : Mixer
             (query, first, second) = (query.to_type(type), first.to_type(type), second.to_type(type));
         if (context.State is KeyValueCache cache) (first, second) = cache.Append(first, second);
         (Tensor key, Tensor value) = projection.Expand(first, second); // (B, G, S, D)
-        AttentionCall call = Call(query, key, value);
+        AttentionCall call = Call(query, key, value, context.Offset) with { Bias = context.Position.Bias(query, key, context.Offset) };
         Tensor heads = Kernel(call).Attend(call); // (B, H, T, D)
         return output.forward(heads.transpose(1, 2).reshape(x.shape[0], x.shape[1], projection.OutputWidth)); // (B, T, C)
     }
@@ -66,17 +66,17 @@ internal sealed class SelfAttention : Mixer
         CacheLayout layout = projection.Layout;
         ScalarType type = KernelType(device);
         Tensor Heads(int count) => zeros(1, count, length, headDim, dtype: type, device: device);
-        AttentionCall call = Call(Heads(options.Heads), Heads(layout.FirstHeads), Heads(layout.SecondHeads));
+        AttentionCall call = Call(Heads(options.Heads), Heads(layout.FirstHeads), Heads(layout.SecondHeads), offset: 0);
         IAttentionKernel kernel = Kernel(call);
         return (kernel.Name, kernel is FlashKernel ? FlashKernel.Backend(call) : null);
     }
 
-    private AttentionCall Call(Tensor query, Tensor key, Tensor value) =>
-        new(query, key, value, pattern, projection.Scale, training ? dropout : 0, masks);
+    private AttentionCall Call(Tensor query, Tensor key, Tensor value, int offset) =>
+        new(query, key, value, pattern, offset, projection.Scale, training ? dropout : 0, masks);
 
     private IAttentionKernel Kernel(in AttentionCall call)
     {
-        CallKind kind = new(call.Query.device.type, call.Query.dtype, call.Dropout > 0, call.IsSquareCausal, call.SeesEverything);
+        CallKind kind = new(call.Query.device.type, call.Query.dtype, call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null);
         if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
         return kernels[kind] = KernelSelection.Choose(options, headDim, call);
     }
@@ -85,5 +85,5 @@ internal sealed class SelfAttention : Mixer
     private ScalarType KernelType(Device device) => device.type == DeviceType.CPU ? ScalarType.Float32 : computeType;
 
     // What decides which kernels can run; asking libtorch each time would cost more than a small model's attention.
-    private readonly record struct CallKind(DeviceType Device, ScalarType Type, bool Drops, bool SquareCausal, bool SeesEverything);
+    private readonly record struct CallKind(DeviceType Device, ScalarType Type, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased);
 }

@@ -58,8 +58,3 @@ public sealed record ModelCost
     public long ActivationBytes(int batch, int length) =>
         Float32Bytes * (long)batch * length * (ActivationsPerToken + ActivationsPerTokenAndKey * length);
 }
-
-/// <summary>Learned numbers of one component.</summary>
-/// <param name="Name">What it is: embedding, position, attention, feedForward, norms, head.</param>
-/// <param name="Parameters">Learned numbers, over all layers.</param>
-public sealed record ComponentParameters(string Name, long Parameters);

@@ -1,9 +1,9 @@
-// Shapes: B batch, T positions, H heads, D head dimension, C model dimension.
+// Shapes: B batch, T positions, S visible positions, H query heads, G key-value heads, D head dimension, C model dimension.
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Positions;
 
-/// <summary>How the order of tokens enters the model: on the embeddings, on queries and keys, or nowhere.</summary>
+/// <summary>How the order of tokens enters the model: on the embeddings, on queries and keys, on their scores, or nowhere.</summary>
 internal abstract class PositionEncoding(string name) : nn.Module(name)
 {
     /// <summary>Positions that can be told apart; null without limit.</summary>
@@ -21,4 +21,11 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <param name="heads">(B, T, H, D)</param>
     /// <param name="offset">Position of the first token.</param>
     public virtual Tensor Rotate(Tensor heads, int offset) => heads;
+
+    /// <summary>What positions add to the scaled scores of queries and keys.</summary>
+    /// <param name="query">(B, H, T, D)</param>
+    /// <param name="key">(B, G, S, D), the queries' positions last.</param>
+    /// <param name="offset">Position of the first query.</param>
+    /// <returns>(1, H, T, S); null for nothing.</returns>
+    public virtual Tensor? Bias(Tensor query, Tensor key, int offset) => null;
 }

@@ -48,6 +48,20 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public void A_run_stopped_before_its_first_step_saves_and_goes_on_too()
+    {
+        tiny.Train("whole");
+        using StopSignal stop = new();
+        stop.Request();
+
+        Assert.Equal((TrainingOutcome.Interrupted, 0L), (tiny.Train("early", stop: stop).Outcome, tiny.Store("early").Last));
+        tiny.Train("early", resume: true);
+
+        Assert.Equal(Curve("whole"), Curve("early"));
+        Assert.Equal(Bytes("whole", 12, "model.safetensors"), Bytes("early", 12, "model.safetensors"));
+    }
+
+    [Fact]
     public void A_run_can_be_lengthened()
     {
         tiny.Recipe = tiny.Recipe with { Schedule = new CosineSchedule { WarmupSteps = 2, DecaySteps = 12 } };

@@ -78,16 +78,27 @@ public sealed class ScheduleTests
         Problem[] problems =
         [
             .. new CosineSchedule { WarmupSteps = 20, MinimumLearningRate = 0.01, DecaySteps = 15 }.ValidateFor(10, Peak),
-            .. new WarmupStableDecaySchedule { WarmupSteps = 6, DecayFraction = 0.5 }.ValidateFor(10, Peak),
         ];
 
         Assert.Equal(
             [
-                new("warmupSteps", "warmupSteps (20) must be at most training.steps (10): the peak would never be reached"),
                 new("minimumLearningRate", "minimumLearningRate (0.01) must be at most optimizer.learningRate (0.001)"),
                 new("decaySteps", "decaySteps (15) must be at least warmupSteps (20): the decay begins where the warm-up ends"),
-                new("decayFraction", "decayFraction (0.5) of training.steps (10) would begin at step 5, within the warmupSteps (6); lower one of them"),
             ],
             problems);
+    }
+
+    [Fact]
+    public void A_run_shorter_than_its_warmup_only_rises()
+    {
+        ScheduleOptions[] schedules = [new CosineSchedule { WarmupSteps = 20 }, new WarmupStableDecaySchedule { WarmupSteps = 20 }];
+
+        foreach (ScheduleOptions schedule in schedules)
+        {
+            Assert.Empty(schedule.ValidateFor(10, Peak));
+            double[] rates = [.. Enumerable.Range(0, 10).Select(step => schedule.LearningRate(step, 10, Peak))];
+            Assert.Equal(rates.Order(), rates);
+            Assert.True(rates[^1] < Peak);
+        }
     }
 }

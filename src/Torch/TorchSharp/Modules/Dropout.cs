@@ -5,12 +5,16 @@ namespace TorchSharp.Modules
     /// <summary>In training, zeros elements at random and scales the others up (Srivastava et al. 2014).</summary>
     public sealed class Dropout : nn.Module<Tensor, Tensor>
     {
-        private readonly double probability;
+        internal Dropout(double p, bool inplace) : base(nameof(Dropout)) => (this.p, this.inplace) = (p, inplace);
 
-        internal Dropout(double probability) : base(nameof(Dropout)) => this.probability = probability;
+        /// <summary>The probability with which an element becomes zero.</summary>
+        public double p { get; set; }
+
+        /// <summary>Whether the input itself is changed.</summary>
+        public bool inplace { get; set; }
 
         /// <inheritdoc/>
-        public override Tensor forward(Tensor input) => nn.functional.dropout(input, probability, training);
+        public override Tensor forward(Tensor input) => nn.functional.dropout(input, p, training, inplace);
     }
 }
 
@@ -21,7 +25,7 @@ namespace TorchSharp
         public static partial class nn
         {
             /// <summary>A dropout layer.</summary>
-            public static Modules.Dropout Dropout(double p = 0.5) => new(p);
+            public static Modules.Dropout Dropout(double p = 0.5, bool inplace = false) => new(p, inplace);
         }
     }
 }

@@ -1,3 +1,4 @@
+using Trainer.Torch;
 using static TorchSharp.torch;
 
 namespace TorchSharp.Modules
@@ -11,14 +12,25 @@ namespace TorchSharp.Modules
         {
             this.paddingIndex = paddingIndex;
             weight = nn.Parameter(randn(entries, features, dtype, device));
-            register_parameter(nameof(weight), weight);
+            if (paddingIndex is not { } padding) return;
+            using var unrecorded = no_grad();
+            using var row = weight.select(0, padding);
+            row.zero_();
         }
 
         /// <summary>(entries, features)</summary>
-        public Parameter weight { get; }
+        public Parameter weight
+        {
+            get;
+            set
+            {
+                field = value;
+                ReplaceParameter(nameof(weight), value);
+            }
+        }
 
         /// <inheritdoc/>
-        public override Tensor forward(Tensor input) => nn.functional.embedding(input, weight, paddingIndex);
+        public override Tensor forward(Tensor input) => Functional.Embedding(input, weight, paddingIndex);
     }
 }
 
@@ -28,7 +40,7 @@ namespace TorchSharp
     {
         public static partial class nn
         {
-            /// <summary>A table of vectors, standard normal at the start.</summary>
+            /// <summary>A table of vectors, standard normal at the start; the padding entry is zero and gets no gradient.</summary>
             public static Modules.Embedding Embedding(long num_embeddings, long embedding_dims, long? padding_idx = null, Device? device = null, ScalarType? dtype = null) =>
                 new(num_embeddings, embedding_dims, padding_idx, device, dtype);
         }

@@ -13,17 +13,31 @@ namespace TorchSharp.Modules
             (this.shape, this.eps) = (shape, eps);
             if (!affine) return;
             weight = nn.Parameter(ones(shape, dtype, device));
-            register_parameter(nameof(weight), weight);
             if (!hasBias) return;
             bias = nn.Parameter(zeros(shape, dtype, device));
-            register_parameter(nameof(bias), bias);
         }
 
         /// <summary>The scale, or none.</summary>
-        public Parameter? weight { get; }
+        public Parameter? weight
+        {
+            get;
+            set
+            {
+                field = value;
+                ReplaceParameter(nameof(weight), value);
+            }
+        }
 
         /// <summary>The shift, or none.</summary>
-        public Parameter? bias { get; }
+        public Parameter? bias
+        {
+            get;
+            set
+            {
+                field = value;
+                ReplaceParameter(nameof(bias), value);
+            }
+        }
 
         /// <inheritdoc/>
         public override Tensor forward(Tensor input) => nn.functional.layer_norm(input, shape, weight, bias, eps);

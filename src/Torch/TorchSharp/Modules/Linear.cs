@@ -10,18 +10,32 @@ namespace TorchSharp.Modules
             var bound = 1 / Math.Sqrt(inputSize);
             weight = nn.Parameter(empty(outputSize, inputSize, dtype, device));
             nn.init.uniform_(weight, -bound, bound);
-            register_parameter(nameof(weight), weight);
             if (!hasBias) return;
             bias = nn.Parameter(empty(outputSize, dtype, device));
             nn.init.uniform_(bias, -bound, bound);
-            register_parameter(nameof(bias), bias);
         }
 
         /// <summary>(out, in)</summary>
-        public Parameter weight { get; }
+        public Parameter weight
+        {
+            get;
+            set
+            {
+                field = value;
+                ReplaceParameter(nameof(weight), value);
+            }
+        }
 
         /// <summary>(out), or none</summary>
-        public Parameter? bias { get; }
+        public Parameter? bias
+        {
+            get;
+            set
+            {
+                field = value;
+                ReplaceParameter(nameof(bias), value);
+            }
+        }
 
         /// <inheritdoc/>
         public override Tensor forward(Tensor input) => nn.functional.linear(input, weight, bias);

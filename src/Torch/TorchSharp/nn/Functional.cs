@@ -25,17 +25,10 @@ public static partial class torch
         {
             /// <summary>input · weightᵀ + bias.</summary>
             /// <param name="input">(…, in)</param>
-            /// <param name="weight">(out, in)</param>
+            /// <param name="weights">(out, in)</param>
             /// <param name="bias">(out), or none</param>
-            public static Tensor linear(Tensor input, Tensor weight, Tensor? bias = null) =>
-                Native.Own(tn_linear(input.handle, weight.handle, HandleOf(bias), out var result), result);
-
-            /// <summary>Rows of the weight by index.</summary>
-            /// <param name="x">Indices of any shape.</param>
-            /// <param name="weight">(entries, features)</param>
-            /// <param name="padding_idx">An entry that gets no gradient.</param>
-            public static Tensor embedding(Tensor x, Tensor weight, long? padding_idx = null) =>
-                Native.Own(tn_embedding(weight.handle, x.handle, padding_idx ?? -1, out var result), result);
+            public static Tensor linear(Tensor input, Tensor weights, Tensor? bias = null) =>
+                Native.Own(tn_linear(input.handle, weights.handle, HandleOf(bias), out var result), result);
 
             /// <summary>Mean 0 and variance 1 over the last dimensions, then scaled and shifted.</summary>
             public static unsafe Tensor layer_norm(Tensor input, long[] normalized_shape, Tensor? weight = null, Tensor? bias = null, double eps = 1e-05)
@@ -44,28 +37,37 @@ public static partial class torch
                     return Native.Own(tn_layer_norm(input.handle, shape, normalized_shape.Length, HandleOf(weight), HandleOf(bias), eps, out var result), result);
             }
 
-            /// <summary>Root mean square 1 over the last dimensions, then scaled (Zhang and Sennrich 2019).</summary>
-            public static unsafe Tensor rms_norm(Tensor input, long[] normalized_shape, Tensor? weight = null, double eps = 1e-05)
-            {
-                fixed (long* shape = normalized_shape)
-                    return Native.Own(tn_rms_norm(input.handle, shape, normalized_shape.Length, HandleOf(weight), eps, out var result), result);
-            }
-
             /// <summary>In training each element is zero with probability p, the others grow by 1 / (1 − p).</summary>
             public static Tensor dropout(Tensor input, double p = 0.5, bool training = true, bool inplace = false)
             {
-                if (inplace) throw new NotSupportedException("dropout in place is not bound; leave inplace out.");
-                return Native.Own(tn_dropout(input.handle, p, training ? 1 : 0, out var result), result);
+                if (!inplace) return Native.Own(tn_dropout(input.handle, p, training ? 1 : 0, out var result), result);
+                Native.Check(tn_dropout_(input.handle, p, training ? 1 : 0));
+                return input.alias();
             }
 
             /// <summary>x · Φ(x), exact.</summary>
-            public static Tensor gelu(Tensor x) => Native.Own(tn_gelu(x.handle, 0, out var result), result);
+            public static Tensor gelu(Tensor x, bool inplace = false)
+            {
+                if (!inplace) return Native.Own(tn_gelu(x.handle, 0, out var result), result);
+                Native.Check(tn_gelu_(x.handle));
+                return x.alias();
+            }
 
             /// <summary>max(x, 0).</summary>
-            public static Tensor relu(Tensor x) => x.relu();
+            public static Tensor relu(Tensor x, bool inplace = false)
+            {
+                if (!inplace) return x.relu();
+                Native.Check(tn_relu_(x.handle));
+                return x.alias();
+            }
 
             /// <summary>x · sigmoid(x).</summary>
-            public static Tensor silu(Tensor x) => x.silu();
+            public static Tensor silu(Tensor x, bool inplace = false)
+            {
+                if (!inplace) return x.silu();
+                Native.Check(tn_silu_(x.handle));
+                return x.alias();
+            }
 
             /// <summary>eˣ / Σ eˣ along a dimension.</summary>
             public static Tensor softmax(Tensor input, long dim, ScalarType? dtype = null) => input.softmax(dim, dtype);

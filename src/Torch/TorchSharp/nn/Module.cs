@@ -72,6 +72,30 @@ public static partial class torch
                     }
             }
 
+            /// <summary>Calls a function on this module and all within, the innermost first.</summary>
+            public virtual Module apply(Action<Module> fn)
+            {
+                foreach (var (_, module) in ownModules) module.apply(fn);
+                fn(this);
+                return this;
+            }
+
+            /// <summary>Puts a parameter in the place of another of the same name, which is disposed; adds it, or takes it away.</summary>
+            internal void ReplaceParameter(string name, Parameter? param)
+            {
+                var index = ownParameters.FindIndex(entry => entry.Name == name);
+                if (param is null)
+                {
+                    if (index >= 0) ownParameters.RemoveAt(index);
+                }
+                else if (index >= 0)
+                {
+                    if (!ReferenceEquals(ownParameters[index].Value, param)) ownParameters[index].Value.Dispose();
+                    ownParameters[index] = (name, Keep(param));
+                }
+                else ownParameters.Add((name, Keep(param)));
+            }
+
             /// <summary>The modules directly within, by name.</summary>
             public virtual IEnumerable<(string name, Module module)> named_children() => ownModules;
 
@@ -111,7 +135,7 @@ public static partial class torch
             /// <param name="source">Tensors by path.</param>
             /// <param name="strict">Whether every name has to be on both sides.</param>
             /// <exception cref="ArgumentException">Names or shapes differ.</exception>
-            public virtual (IList<string> missing_keys, IList<string> unexpected_keys) load_state_dict(IDictionary<string, Tensor> source, bool strict = true)
+            public virtual (IList<string> missing_keys, IList<string> unexpected_keyes) load_state_dict(IDictionary<string, Tensor> source, bool strict = true)
             {
                 var own = state_dict();
                 string[] missing = [.. own.Keys.Where(key => !source.ContainsKey(key))];
@@ -139,11 +163,11 @@ public static partial class torch
                     else using (var gradient = parameter.grad) gradient?.zero_();
             }
 
-            /// <summary>Moves parameters and buffers to a device, in place: whoever holds them keeps holding them.</summary>
-            internal void MoveTo(Device device)
+            /// <summary>Moves parameters and buffers, and converts those of real numbers, in place: whoever holds them keeps holding them.</summary>
+            internal void MoveTo(Device? device, ScalarType? type)
             {
                 foreach (var tensor in parameters().Concat(named_buffers().Select(entry => entry.buffer)))
-                    tensor.MoveData(device);
+                    tensor.MoveData(device, is_floating_point(tensor.dtype) ? type : null);
             }
 
             /// <inheritdoc/>
@@ -229,9 +253,29 @@ public static partial class torch
 public static class ModuleExtensionMethods
 {
     /// <summary>Moves a module to a device, in place.</summary>
-    public static T to<T>(this T module, torch.Device device) where T : torch.nn.Module
+    public static T to<T>(this T module, torch.Device device) where T : torch.nn.Module => Move(module, device, null);
+
+    /// <summary>Moves a module to a kind of device, in place.</summary>
+    public static T to<T>(this T module, DeviceType deviceType, int deviceIndex = -1) where T : torch.nn.Module =>
+        Move(module, new torch.Device(deviceType, deviceIndex), null);
+
+    /// <summary>Converts a module's real numbers to an element type, in place.</summary>
+    public static T to<T>(this T module, torch.ScalarType type) where T : torch.nn.Module => Move(module, null, type);
+
+    /// <summary>Moves and converts a module, in place.</summary>
+    public static T to<T>(this T module, torch.Device device, torch.ScalarType type) where T : torch.nn.Module =>
+        Move(module, device, type);
+
+    /// <summary>Moves a module to the CPU, in place.</summary>
+    public static T cpu<T>(this T module) where T : torch.nn.Module => Move(module, torch.CPU, null);
+
+    /// <summary>Moves a module to a CUDA device, in place.</summary>
+    public static T cuda<T>(this T module, int deviceIndex = -1) where T : torch.nn.Module =>
+        Move(module, new torch.Device(DeviceType.CUDA, deviceIndex), null);
+
+    private static T Move<T>(T module, torch.Device? device, torch.ScalarType? type) where T : torch.nn.Module
     {
-        module.MoveTo(device);
+        module.MoveTo(device, type);
         return module;
     }
 }

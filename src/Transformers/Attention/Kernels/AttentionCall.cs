@@ -6,19 +6,21 @@ namespace Trainer.Transformers.Attention.Kernels;
 
 /// <summary>One call of an attention kernel.</summary>
 /// <param name="Query">(B, H, T, D)</param>
-/// <param name="Key">(B, G, S, D), from position 0 on; G divides H and consecutive query heads share a key head.</param>
+/// <param name="Key">(B, G, S, D), up to the position of the last query; G divides H and consecutive query heads share a key head.</param>
 /// <param name="Value">(B, G, S, D)</param>
 /// <param name="Pattern">Who may see whom.</param>
+/// <param name="Offset">Absolute position of the first query.</param>
 /// <param name="Scale">The factor on QKᵀ.</param>
 /// <param name="Dropout">Probability of dropping an attention weight now: 0 outside training.</param>
 /// <param name="Masks">Masks made before, for patterns and lengths that need one.</param>
+/// <param name="Bias">Added to the scaled scores, (1, H, T, S); null where the positions give none.</param>
 internal readonly record struct AttentionCall(
-    Tensor Query, Tensor Key, Tensor Value, AttentionPattern Pattern, double Scale, double Dropout, MaskStore Masks)
+    Tensor Query, Tensor Key, Tensor Value, AttentionPattern Pattern, int Offset, double Scale, double Dropout, MaskStore Masks, Tensor? Bias = null)
 {
     /// <summary>Number of new positions, T.</summary>
     public int Queries => (int)Query.size(2);
 
-    /// <summary>Number of positions they may see, S; the queries are the last of them.</summary>
+    /// <summary>Number of positions given to see, S; the queries are the last of them.</summary>
     public int Keys => (int)Key.size(2);
 
     /// <summary>Query heads per key-value head.</summary>
@@ -31,5 +33,6 @@ internal readonly record struct AttentionCall(
     public bool SeesEverything => Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries == 1);
 
     /// <summary>The mask (T, S), true where visible.</summary>
-    public Tensor Mask() => Masks.Get(Pattern, Keys - Queries, Queries, Query.device);
+    public Tensor Mask() =>
+        Masks.Get(Pattern, new(Offset, Queries), new(Offset + Queries - Keys, Keys), Query.device);
 }

@@ -25,6 +25,8 @@ internal sealed class FlashKernel : IAttentionKernel
 
     public string? RefusesCall(in AttentionCall call)
     {
+        if (call.Bias is not null)
+            return "flash cannot add these positions' bias to the scores; set kernel to 'auto' or 'reference', or position to 'rotary'";
         if (call.Dropout > 0 && call.Query.device.type == DeviceType.CPU)
             return $"on the CPU flash cannot drop attention weights (dropout {call.Dropout}); set dropout to 0, or kernel to 'auto' or 'reference'";
         AttentionBackend backend = Backend(call);

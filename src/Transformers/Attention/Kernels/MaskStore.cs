@@ -1,4 +1,3 @@
-using TorchSharp;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -10,16 +9,16 @@ internal sealed class MaskStore : IDisposable
 {
     private readonly Dictionary<AttentionPattern, Entry> entries = [];
 
-    /// <summary>The mask (T, S) of <paramref name="count"/> queries from <paramref name="start"/>, true where visible. The store owns it.</summary>
-    public Tensor Get(AttentionPattern pattern, int start, int count, Device device)
+    /// <summary>The mask (T, S) of queries over keys, true where visible. The store owns it.</summary>
+    public Tensor Get(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device)
     {
-        var key = (start, count, device.type, device.index);
+        var key = (queries, keys, device);
         if (entries.TryGetValue(pattern, out Entry? entry))
         {
-            if (entry.Key == key) return entry.Mask;
+            if (entry.Key.Equals(key)) return entry.Mask;
             entry.Mask.Dispose();
         }
-        Tensor mask = Constants.Own(() => pattern.Mask(start, count, device));
+        Tensor mask = Constants.Own(() => pattern.Mask(queries, keys, device));
         entries[pattern] = new(key, mask);
         return mask;
     }
@@ -30,5 +29,5 @@ internal sealed class MaskStore : IDisposable
         entries.Clear();
     }
 
-    private sealed record Entry((int Start, int Count, DeviceType Device, int Index) Key, Tensor Mask);
+    private sealed record Entry((PositionSpan Queries, PositionSpan Keys, Device Device) Key, Tensor Mask);
 }

@@ -4,7 +4,7 @@ using static TorchSharp.torch.nn;
 
 namespace Trainer.Transformers.Attention.Kernels;
 
-/// <summary>softmax(scale·QKᵀ + mask)V, step by step (Vaswani et al. 2017, §3.2.1): the specification. O(T·S) memory.</summary>
+/// <summary>softmax(scale·QKᵀ + bias + mask)V, step by step (Vaswani et al. 2017, §3.2.1): the specification. O(T·S) memory.</summary>
 internal sealed class ReferenceKernel : IAttentionKernel
 {
     public string Name => "reference";
@@ -19,6 +19,7 @@ internal sealed class ReferenceKernel : IAttentionKernel
         Tensor value = KeyValueHeads.Repeat(call.Value, call.Sharing); // (B, H, S, D)
         // The scale goes on the queries, the smallest of the tensors it could go on.
         Tensor scores = call.Query.mul(call.Scale).matmul(key.transpose(2, 3)); // (B, H, T, S)
+        if (call.Bias is { } bias) scores = scores.add(bias);
         if (!call.SeesEverything) scores = scores.masked_fill(call.Mask().logical_not(), float.NegativeInfinity);
         Tensor weights = functional.softmax(scores, -1, ScalarType.Float32).to_type(call.Value.dtype); // (B, H, T, S)
         if (call.Dropout > 0) weights = functional.dropout(weights, call.Dropout, training: true);

@@ -17,25 +17,8 @@ internal abstract class AttentionPattern
     /// <returns>Bool (T, S), true where visible.</returns>
     public abstract Tensor Visible(Tensor queries, Tensor keys);
 
-    /// <summary>The mask of <paramref name="count"/> queries from position <paramref name="start"/> over the keys 0 … start + count − 1.</summary>
+    /// <summary>The mask of queries over keys at the given positions.</summary>
     /// <returns>Bool (T, S), true where visible.</returns>
-    public Tensor Mask(int start, int count, Device device)
-    {
-        Tensor queries = arange(start, start + count, ScalarType.Int64, device).unsqueeze(1); // (T, 1)
-        Tensor keys = arange(0, start + count, ScalarType.Int64, device).unsqueeze(0); // (1, S)
-        return Visible(queries, keys);
-    }
-}
-
-/// <summary>Patterns that need no mask, and the rest.</summary>
-internal enum PatternShape
-{
-    /// <summary>Everything sees everything.</summary>
-    Full,
-
-    /// <summary>Everything sees itself and what is before it.</summary>
-    Causal,
-
-    /// <summary>Whatever <see cref="AttentionPattern.Visible"/> says.</summary>
-    Masked,
+    public Tensor Mask(PositionSpan queries, PositionSpan keys, Device device) =>
+        Visible(queries.Positions(device).unsqueeze(1), keys.Positions(device).unsqueeze(0));
 }

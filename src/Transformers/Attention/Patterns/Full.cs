@@ -16,5 +16,6 @@ internal sealed class FullPattern : AttentionPattern
 {
     public override PatternShape Shape => PatternShape.Full;
 
-    public override Tensor Visible(Tensor queries, Tensor keys) => queries.eq(queries).logical_or(keys.eq(keys));
+    public override Tensor Visible(Tensor queries, Tensor keys) =>
+        ones(queries.size(0), keys.size(1), ScalarType.Bool, queries.device); // (T, S)
 }

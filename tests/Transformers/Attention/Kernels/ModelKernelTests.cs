@@ -2,7 +2,7 @@ using TorchSharp;
 using Trainer.Transformers.Attention.Kernels;
 using static TorchSharp.torch;
 
-namespace Trainer.Transformers.Tests.Attention;
+namespace Trainer.Transformers.Tests.Attention.Kernels;
 
 public class ModelKernelTests
 {

@@ -5,7 +5,7 @@ using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
-namespace Trainer.Transformers.Tests.Attention;
+namespace Trainer.Transformers.Tests.Attention.Kernels;
 
 public class KernelTests
 {
@@ -34,7 +34,7 @@ public class KernelTests
         Tensor weight = randn(2, heads, queries, 8);
         using MaskStore masks = new();
         AttentionPattern pattern = causal ? new CausalPattern() : new FullPattern();
-        AttentionCall call = new(inputs[0], inputs[1], inputs[2], pattern, 0.37, 0, masks);
+        AttentionCall call = new(inputs[0], inputs[1], inputs[2], pattern, keys - queries, 0.37, 0, masks);
         FlashKernel flash = new();
         Assert.Null(flash.RefusesCall(call));
 
@@ -53,7 +53,7 @@ public class KernelTests
         manual_seed(4);
         Tensor query = randn(1, 2, 5, 8), key = randn(1, 1, 5, 8), value = randn(1, 1, 5, 8);
         using MaskStore masks = new();
-        Tensor result = new ReferenceKernel().Attend(new(query, key, value, new CausalPattern(), 0.5, 0, masks));
+        Tensor result = new ReferenceKernel().Attend(new(query, key, value, new CausalPattern(), 0, 0.5, 0, masks));
         for (int head = 0; head < 2; head++)
         for (int row = 0; row < 5; row++)
         {
@@ -65,6 +65,24 @@ public class KernelTests
                 Assert.Equal(expected, actual[d], 1e-5);
             }
         }
+    }
+
+    [Fact]
+    public void A_bias_is_added_to_the_scores_by_the_reference_and_refused_by_flash()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(12);
+        Tensor query = randn(1, 2, 3, 8), key = randn(1, 2, 3, 8), value = randn(1, 2, 3, 8);
+        using MaskStore masks = new();
+        // So large a bias on one key that nothing else is seen.
+        Tensor bias = zeros(1, 2, 3, 3);
+        bias.narrow(3, 1, 1).fill_(1000);
+        AttentionCall call = new(query, key, value, new FullPattern(), 0, 1, 0, masks, bias);
+        Tensor expected = value.narrow(2, 1, 1).expand(1, 2, 3, 8);
+        Assert.InRange(Models.LargestDifference(expected, new ReferenceKernel().Attend(call)), 0, 1e-6);
+        Assert.Equal(
+            "flash cannot add these positions' bias to the scores; set kernel to 'auto' or 'reference', or position to 'rotary'",
+            new FlashKernel().RefusesCall(call));
     }
 
     [Fact]
@@ -81,10 +99,10 @@ public class KernelTests
         using DisposeScope scope = NewDisposeScope();
         using MaskStore masks = new();
         CausalPattern pattern = new();
-        Tensor first = masks.Get(pattern, 2, 2, CPU);
+        Tensor first = masks.Get(pattern, new(2, 2), new(0, 4), CPU);
         Assert.Equal([true, true, true, false, true, true, true, true], first.reshape(-1).data<bool>().ToArray());
-        Assert.Same(first, masks.Get(pattern, 2, 2, CPU));
-        Assert.NotSame(first, masks.Get(pattern, 0, 4, CPU));
+        Assert.Same(first, masks.Get(pattern, new(2, 2), new(0, 4), device("cpu")));
+        Assert.NotSame(first, masks.Get(pattern, new(0, 4), new(0, 4), CPU));
     }
 
     [Fact]

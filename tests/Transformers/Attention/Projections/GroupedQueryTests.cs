@@ -2,7 +2,7 @@ using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Trainer.Transformers.Tests.Attention;
+namespace Trainer.Transformers.Tests.Attention.Projections;
 
 public class GroupedQueryTests
 {

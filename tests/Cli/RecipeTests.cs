@@ -1,0 +1,43 @@
+using System.Text.Json;
+
+namespace Trainer.Cli.Tests;
+
+/// <summary>Every file in configs/ through the real command line, a few steps each.</summary>
+public sealed class RecipeTests
+{
+    public static TheoryData<string> Recipes =>
+        [.. Directory.EnumerateFiles(Path.Combine(Command.Repository, "configs"), "*.json")
+            .Where(path => !path.EndsWith(".schema.json", StringComparison.Ordinal)).Select(path => Path.GetFileName(path)!).Order()];
+
+    [Theory]
+    [MemberData(nameof(Recipes))]
+    public void A_recipe_trains_resumes_and_generates(string recipe)
+    {
+        using var workspace = new Workspace();
+        File.WriteAllText(workspace.PathOf("text.txt"), Workspace.Words(4000).Replace(" and ", "\n", StringComparison.Ordinal));
+        var config = Path.Combine(Command.Repository, "configs", recipe);
+        string[] data = File.ReadAllText(config).Contains("dotnet-docs\"", StringComparison.Ordinal) ? [] : ["data.train.0.path=text.txt"];
+        string[] settings = ["--run", "run", "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2", "evaluation.every=2", "checkpoint.every=2", .. data];
+
+        Succeeds(workspace.Run(["train", config, .. settings, "training.steps=2"]));
+        Succeeds(workspace.Run(["train", config, "--resume", .. settings, "training.steps=4"]));
+        Assert.Equal("step-00000004", File.ReadAllText(workspace.PathOf("run/checkpoints/last")).Trim());
+
+        var generated = workspace.Run("generate", "run", "--prompt", "the ", "--tokens", "5");
+        Succeeds(generated);
+        Assert.StartsWith("the ", generated.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Recipes))]
+    public void Editors_find_the_schema_that_the_build_wrote(string recipe)
+    {
+        var folder = Path.Combine(Command.Repository, "configs");
+        var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip };
+        using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, recipe)), options);
+        var schema = document.RootElement.GetProperty("$schema").GetString()!;
+        Assert.True(File.Exists(Path.Combine(folder, schema)), $"{schema} is not in configs/; the build of Trainer.csproj writes it.");
+    }
+
+    private static void Succeeds(Outcome outcome) => Assert.True(outcome.ExitCode == 0, $"exit code {outcome.ExitCode}: {outcome.Error}");
+}

@@ -1,0 +1,60 @@
+using System.Text.Json;
+
+namespace Trainer.Cli.Tests;
+
+/// <summary>The verbs that only tell.</summary>
+public sealed class ReportTests
+{
+    [Fact]
+    public void Plan_counts_the_parameters_that_a_checkpoint_holds()
+    {
+        using var workspace = new Workspace();
+        var plan = Json(workspace.Run("plan", "small.json", "--json"));
+        Assert.Equal(0, workspace.Run("train", "small.json", "--run", "run", "--set", "training.steps=10").ExitCode);
+        var contents = Json(workspace.Run("inspect", "run", "--json"));
+
+        Assert.Equal(contents.GetProperty("parameters").GetInt64(), plan.GetProperty("parameters").GetInt64());
+        Assert.Equal(2 * 2 * 2 * 8 * sizeof(float), plan.GetProperty("cacheBytesPerToken").GetInt64());
+        Assert.Equal(40 * 4 * 32, plan.GetProperty("tokens").GetInt64());
+        Assert.Equal(10, contents.GetProperty("training").GetProperty("step").GetInt64());
+    }
+
+    [Fact]
+    public void The_same_seed_generates_the_same_text()
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, workspace.Run("train", "small.json", "--run", "run", "--set", "training.steps=10").ExitCode);
+        string Text(params string[] more) => workspace.Run(["generate", "run", "--prompt", "the ", "--tokens", "60", .. more]).Output;
+
+        Assert.Equal(Text("--seed", "3"), Text("--seed", "3"));
+        Assert.NotEqual(Text("--seed", "3"), Text("--seed", "4"));
+        Assert.Equal(Text("--greedy"), Text("--top-k", "1", "--seed", "4"));
+        Assert.Equal("the ".Length + 60 + 1, Text("--seed", "3").Length);
+    }
+
+    [Fact]
+    public void Doctor_names_libtorch_and_measures_products()
+    {
+        using var workspace = new Workspace();
+        var outcome = workspace.Run("doctor");
+        Assert.Equal(0, outcome.ExitCode);
+        Assert.Contains("libtorch", outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("GFLOP/s", outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("1 threads", outcome.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Schema_describes_every_section()
+    {
+        using var workspace = new Workspace();
+        var properties = Json(workspace.Run("schema")).GetProperty("properties");
+        foreach (var section in new[] { "name", "model", "tokenizer", "data", "training", "optimizer", "schedule", "evaluation", "checkpoint", "monitoring" })
+            Assert.True(properties.TryGetProperty(section, out _), section);
+    }
+
+    private static JsonElement Json(Outcome outcome)
+    {
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        return JsonDocument.Parse(outcome.Output).RootElement;
+    }
+}

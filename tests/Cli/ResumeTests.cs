@@ -1,0 +1,64 @@
+using System.Diagnostics;
+
+namespace Trainer.Cli.Tests;
+
+/// <summary>A run that was killed and one that was not end in the same bits, past the first epoch and with dropout.</summary>
+public sealed class ResumeTests
+{
+    [Fact]
+    public void Killed_and_resumed_equals_uninterrupted_bit_for_bit()
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, workspace.Run("train", "small.json", "--run", "whole").ExitCode);
+
+        using (var process = workspace.Start("train", "small.json", "--run", "killed"))
+        {
+            WaitFor(process, () => Directory.Exists(workspace.PathOf("killed/checkpoints/step-00000020")));
+            process.Kill();
+            process.WaitForExit();
+        }
+
+        var resumed = workspace.Run("train", "small.json", "--run", "killed", "--resume");
+        Assert.True(resumed.ExitCode == 0, resumed.Error);
+
+        Assert.Equal(40, workspace.Losses("whole").Count);
+        Assert.Equal(workspace.Losses("whole"), workspace.Losses("killed"));
+        foreach (var file in new[] { "model.safetensors", "optimizer.safetensors", "state.json" })
+            Assert.Equal(
+                File.ReadAllBytes(workspace.PathOf($"whole/checkpoints/step-00000040/{file}")),
+                File.ReadAllBytes(workspace.PathOf($"killed/checkpoints/step-00000040/{file}")));
+    }
+
+    [Theory]
+    [InlineData("INT")]
+    [InlineData("TERM")]
+    public void A_signal_ends_the_run_with_a_checkpoint_and_130(string signal)
+    {
+        using var workspace = new Workspace();
+        using var process = workspace.Start("train", "small.json", "--run", "run", "--set", "training.steps=1000000", "checkpoint.every=0", "evaluation.every=0", "monitoring.logEvery=1");
+        WaitFor(process, () => File.Exists(workspace.PathOf("run/metrics.jsonl")) && new FileInfo(workspace.PathOf("run/metrics.jsonl")).Length > 0);
+        Assert.Equal(0, Command.Run("kill", ["-s", signal, $"{process.Id}"]).ExitCode);
+        var error = "";
+        process.ErrorDataReceived += (_, line) => error += line.Data + "\n";
+        process.BeginErrorReadLine();
+        var output = process.StandardOutput.ReadToEnd();
+        Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
+        process.WaitForExit();
+
+        Assert.Equal(130, process.ExitCode);
+        Assert.Contains("--resume", output, StringComparison.Ordinal);
+        Assert.Contains("saving a checkpoint", error, StringComparison.Ordinal);
+        Assert.True(Directory.Exists(workspace.PathOf($"run/checkpoints/{File.ReadAllText(workspace.PathOf("run/checkpoints/last")).Trim()}")));
+    }
+
+    private static void WaitFor(Process process, Func<bool> condition)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (!condition())
+        {
+            Assert.False(process.HasExited, "the run ended before it could be stopped");
+            Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(120), "the run did not get that far in two minutes");
+            Thread.Sleep(5);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Evaluation.Generation;
+using Trainer.Text;
+using Trainer.Torch;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Evaluation.Tests.Generation;
+
+public sealed class TextGeneratorTests : IDisposable
+{
+    private readonly LanguageModel model = TinyModel.Build();
+    private readonly Tokenizer tokenizer = ByteTokenizer.Instance;
+    private readonly TextGenerator generator;
+
+    public TextGeneratorTests() => generator = new TextGenerator(model, tokenizer, CPU);
+
+    public void Dispose() => model.Dispose();
+
+    [Fact]
+    public void Greedy_text_is_that_of_the_full_forward_pass_within_a_context()
+    {
+        int[] prompt = [72, 105, 33];
+
+        int[] generated = [.. generator.Generate(prompt, Greedy(TinyModel.Context - 3))];
+
+        List<int> expected = [.. prompt];
+        while (expected.Count < TinyModel.Context) expected.Add(ArgMax(expected));
+        Assert.Equal(expected[3..], generated);
+        Assert.True(generated.Distinct().Count() > 1);
+    }
+
+    [Fact]
+    public void Past_the_context_it_goes_on_from_the_last_half()
+    {
+        int[] prompt = [72, 105, 33];
+
+        int[] generated = [.. generator.Generate(prompt, Greedy(3 * TinyModel.Context))];
+
+        List<int> text = [.. prompt];
+        int start = 0;
+        foreach (int id in generated)
+        {
+            if (text.Count - start > TinyModel.Context) start = text.Count - TinyModel.Context / 2;
+            Assert.Equal(ArgMax(text[start..]), id);
+            text.Add(id);
+        }
+        Assert.Equal(3 * TinyModel.Context, generated.Length);
+    }
+
+    [Fact]
+    public void Pieces_add_up_to_the_decoded_tokens()
+    {
+        GenerationOptions options = new() { Tokens = 40, Sampling = new() { Seed = 3 } };
+
+        string streamed = string.Concat(generator.Stream("é and", options));
+
+        Assert.Equal(tokenizer.Decode([.. generator.Generate(tokenizer.Encode("é and"), options)]), streamed);
+    }
+
+    [Fact]
+    public void The_seed_decides_and_nothing_else_does()
+    {
+        string Run(long seed) => string.Concat(generator.Stream("a", new() { Tokens = 30, Sampling = new() { Seed = seed } }));
+        string first = Run(1);
+        manual_seed(99);
+
+        Assert.Equal(first, Run(1));
+        Assert.NotEqual(first, Run(2));
+    }
+
+    [Fact]
+    public void A_prompt_of_exactly_a_context_is_taken() =>
+        Assert.NotEmpty(generator.Generate([.. Enumerable.Range(1, TinyModel.Context)], Greedy(2)));
+
+    [Fact]
+    public void A_prompt_longer_than_the_context_is_refused_with_both_numbers()
+    {
+        var error = Assert.Throws<UserException>(() => generator.Stream("fifteen letters"));
+
+        Assert.Equal(
+            "the prompt has 15 tokens, but the model's context holds 12; shorten the prompt by at least 3 tokens, or train with a larger model.contextLength",
+            error.Message);
+    }
+
+    [Fact]
+    public void An_empty_prompt_is_refused() => Assert.Equal(
+        "the prompt is empty: there is nothing to continue; give at least one character",
+        Assert.Throws<UserException>(() => generator.Stream("")).Message);
+
+    [Fact]
+    public void Options_are_checked_before_anything_is_generated()
+    {
+        var error = Assert.Throws<ConfigurationException>(() => generator.Stream("a", new() { Tokens = 0, Sampling = new() { TopK = 0 } }));
+
+        Assert.Equal(["tokens", "sampling.topK"], error.Problems.Select(problem => problem.Path));
+    }
+
+    [Fact]
+    public void Training_goes_on_in_its_mode_and_no_tensor_stays_even_when_stopped_midway()
+    {
+        model.train();
+        _ = string.Concat(generator.Stream("a", new() { Tokens = 3 }));
+        long live = TensorCount.Live;
+
+        for (int i = 0; i < 10; i++) _ = generator.Generate([1, 2], Greedy(30)).Take(20).Count();
+
+        Assert.Equal(live, TensorCount.Live);
+        Assert.True(model.training);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor one = ones([1, 4], dtype: ScalarType.Int64);
+        model.LossSum(one, one).backward(); // gradients still flow outside
+    }
+
+    private static GenerationOptions Greedy(int tokens) => new() { Tokens = tokens, Sampling = new() { Greedy = true } };
+
+    private int ArgMax(List<int> text)
+    {
+        bool training = model.training;
+        model.eval();
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable quiet = inference_mode();
+        Tensor logits = model.call(tensor([.. text.Select(id => (long)id)], [1, text.Count]));
+        int best = (int)logits.select(1, text.Count - 1).argmax().ToInt64();
+        model.train(training);
+        return best;
+    }
+}

@@ -1,0 +1,169 @@
+using TorchSharp;
+using Trainer.Text;
+using Trainer.Torch;
+using Trainer.Training.Checkpoints;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Tests.Loop;
+
+public sealed class TraineeTests : IDisposable
+{
+    private readonly TinyRun tiny = new();
+    private readonly PreparedData data;
+
+    public TraineeTests()
+    {
+        tiny.Recipe = tiny.Recipe with { Model = (DecoderOptions)tiny.Recipe.Model with { Dropout = 0 } };
+        data = tiny.Prepare();
+    }
+
+    public void Dispose()
+    {
+        data.Dispose();
+        tiny.Dispose();
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public void Micro_batches_add_up_to_one_big_batch(int micro)
+    {
+        (double loss, double norm, float[] weights) whole = ThreeSteps(microBatch: 16), parts = ThreeSteps(micro);
+
+        Assert.Equal(whole.loss, parts.loss, 1e-5);
+        Assert.Equal(whole.norm, parts.norm, 1e-4);
+        // Adam divides by the gradient's own size: the rounding of an element near zero shows, so compare loosely.
+        Assert.All(whole.weights.Zip(parts.weights), pair => Assert.Equal(pair.First, pair.Second, 1e-3));
+    }
+
+    [Fact]
+    public void Targets_weigh_the_same_however_full_their_micro_batch_is()
+    {
+        using Trainee trainee = tiny.Trainee(data);
+        Batch full = Crops().Next(4), sparse = WithTargets(Crops().Next(4), keep: 3);
+        GradientAccumulator accumulator = new(trainee.Model, CPU);
+        using DisposeScope scope = NewDisposeScope();
+
+        double together = accumulator.Accumulate(new BatchWindow([Concatenate(full, sparse)])).ToDouble();
+        float[] gradient = Gradient(trainee.Model);
+        double apart = accumulator.Accumulate(new BatchWindow([full, sparse])).ToDouble();
+
+        Assert.Equal(4 * TinyRun.Context + 3, new BatchWindow([full, sparse]).TargetTokens);
+        Assert.Equal(together, apart, 1e-5);
+        Assert.All(gradient.Zip(Gradient(trainee.Model)), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
+    }
+
+    [Fact]
+    public void Gradients_are_clipped_to_the_limit_and_measured_before()
+    {
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { GradientClip = 0.01 } };
+        using Trainee trainee = tiny.Trainee(data);
+
+        trainee.TakeStep(0);
+
+        using DisposeScope scope = NewDisposeScope();
+        double after = Math.Sqrt(trainee.Model.parameters().Sum(p => p.grad!.square().sum().ToDouble()));
+        Assert.Equal(0.01, after, 1e-5);
+        Assert.InRange(trainee.Read().GradientNorm, 0.1, double.MaxValue);
+    }
+
+    [Fact]
+    public void A_step_that_is_not_finite_changes_nothing_and_is_counted()
+    {
+        using Trainee trainee = tiny.Trainee(data);
+        trainee.TakeStep(1e-3);
+        TorchSharp.Modules.Parameter norm = trainee.Model.parameters().First(p => p.dim() == 1);
+        using Tensor sound = norm.detach().clone();
+        float[][] before = State(trainee, except: norm);
+
+        using (no_grad()) norm.fill_(float.NaN);
+        trainee.TakeStep(1e-3);
+        trainee.TakeStep(1e-3);
+
+        Assert.Equal(before, State(trainee, except: norm));
+        StepFigures.Reading reading = trainee.Read();
+        Assert.True(double.IsNaN(reading.Loss));
+        Assert.Equal((2, 2, 3L), (reading.Skipped, reading.InARow, trainee.Step));
+
+        using (no_grad()) norm.copy_(sound);
+        trainee.TakeStep(1e-3);
+        Assert.True(double.IsFinite(trainee.Read().Loss));
+        Assert.Equal((2, 0), (trainee.Read().Skipped, trainee.Read().InARow));
+        Assert.NotEqual(before, State(trainee, except: norm));
+    }
+
+    [Fact]
+    public void Captured_state_survives_JSON_exactly()
+    {
+        using Trainee trainee = tiny.Trainee(data);
+        trainee.Best = (0.1 + 0.2, 3);
+        trainee.TakeStep(1e-3);
+        CheckpointState state = trainee.Capture();
+
+        state.Save(Path.Combine(tiny.Root, "state.json"));
+        CheckpointState read = CheckpointState.Load(tiny.Root);
+
+        Assert.Equal(state.Random.Cpu, read.Random.Cpu);
+        Assert.Equal(state with { Random = read.Random }, read);
+    }
+
+    [Fact]
+    public void Live_tensors_stay_flat_over_many_steps()
+    {
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { BatchSize = 2, MicroBatchSize = 1 } };
+        using Trainee trainee = tiny.Trainee(data);
+        for (int i = 0; i < 3; i++) trainee.TakeStep(1e-3);
+        long live = TensorCount.Live;
+
+        for (int i = 0; i < 320; i++)
+        {
+            trainee.TakeStep(1e-3);
+            trainee.Read();
+            Assert.Equal(live, TensorCount.Live);
+        }
+    }
+
+    [Fact]
+    public void Bfloat16_learns_on_float32_weights()
+    {
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Precision = Precision.BFloat16 } };
+        using Trainee trainee = tiny.Trainee(data);
+        trainee.TakeStep(3e-3);
+        double first = trainee.Read().Loss;
+        for (int i = 0; i < 30; i++) trainee.TakeStep(3e-3);
+
+        Assert.InRange(trainee.Read().Loss, 0, first - 1);
+        Assert.All(trainee.Model.parameters(), p => Assert.Equal(ScalarType.Float32, p.dtype));
+        // Norms start at exactly 1, where a bfloat16 weight would stay: its next value is 1/256 away.
+        Assert.Contains(trainee.Model.parameters().Where(p => p.dim() == 1), p => p.data<float>().ToArray().Any(w => w != 1));
+    }
+
+    private (double Loss, double Norm, float[] Weights) ThreeSteps(int microBatch)
+    {
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { MicroBatchSize = microBatch } };
+        using Trainee trainee = tiny.Trainee(data);
+        for (int i = 0; i < 3; i++) trainee.TakeStep(1e-3);
+        StepFigures.Reading reading = trainee.Read();
+        return (reading.Loss, reading.GradientNorm, [.. trainee.Model.parameters().SelectMany(p => p.data<float>().ToArray())]);
+    }
+
+    private RandomCrops Crops() => new(data.Train, TinyRun.Context, 1);
+
+    private static Batch WithTargets(Batch batch, int keep)
+    {
+        long[] targets = [.. batch.Targets.Select((target, i) => i < keep ? target : Batch.Ignored)];
+        return new Batch(batch.Inputs, targets, batch.Rows, batch.Columns);
+    }
+
+    private static Batch Concatenate(Batch a, Batch b) =>
+        new([.. a.Inputs, .. b.Inputs], [.. a.Targets, .. b.Targets], a.Rows + b.Rows, a.Columns);
+
+    private static float[] Gradient(LanguageModel model) => [.. model.parameters().SelectMany(p => p.grad!.data<float>().ToArray())];
+
+    private static float[][] State(Trainee trainee, Tensor except) =>
+    [
+        .. trainee.Model.parameters().Where(p => !ReferenceEquals(p, except)).Select(p => p.data<float>().ToArray()),
+        .. trainee.Optimizer.State.Select(state => state.Value.data<float>().ToArray()),
+    ];
+}
