@@ -9,7 +9,7 @@ internal sealed record PreparationPlan(
     IReadOnlyList<Corpus> Train, IReadOnlyList<Corpus>? Validation, double ValidationFraction, TokenizerOptions Tokenizer)
 {
     /// <summary>Counts up whenever the same configuration and files would give other tokens.</summary>
-    private const int Version = 1;
+    private const int Version = 2;
 
     public static PreparationPlan Open(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress)
     {
@@ -45,12 +45,13 @@ internal sealed record PreparationPlan(
         }
     }
 
-    /// <summary>The fingerprint of the data for source files with these contents.</summary>
-    public string Fingerprint(IEnumerable<SourceStamp> stamps) =>
+    /// <summary>The fingerprint of the data for source files with these contents and a tokenizer file with this hash.</summary>
+    public string Fingerprint(IEnumerable<SourceStamp> stamps, string tokenizerHash) =>
         Sha256(string.Join('\n', stamps.Select(stamp => stamp.Sha256)
             .Prepend(string.Join(' ', Train.Select(corpus => corpus.Files.Count)))
             .Prepend(Validation is null ? $"fraction {ValidationFraction:R}" : "separate")
             .Prepend(JsonSerializer.Serialize(Tokenizer))
+            .Prepend(tokenizerHash)
             .Prepend($"version {Version}")));
 
     private static string Sha256(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));

@@ -1,49 +1,54 @@
+using System.Text;
 using Trainer.Configuration;
 
 namespace Trainer.Text;
 
 /// <summary>Makes one folder of prepared data: one pass to learn the tokenizer and to count, one to encode.</summary>
-internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress)
+/// <param name="plan">What to prepare.</param>
+/// <param name="progress">Told what is done, and in long work how far it is.</param>
+/// <param name="threads">The most threads that encode; 0 = as many as there are cores. The result does not depend on it.</param>
+internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress, int threads = 0)
 {
+    private readonly record struct TextSize(long Characters, long Bytes);
+
     /// <summary>Fills an empty folder.</summary>
     /// <exception cref="UserException">A source cannot be read or encoded, or leaves a split without text.</exception>
     public void Write(string folder)
     {
-        SourceStamp[] stamps = [.. plan.Files.Select(SourceStamp.Of)];
+        var stamps = SourceStamp.OfAll(plan.Files);
         progress?.Report($"reading {stamps.Length} {(stamps.Length == 1 ? "file" : "files")}, {stamps.Sum(stamp => stamp.Bytes) / 1e6:0.0} MB");
-        var (tokenizer, characters) = Learn();
-        var kept = plan.Validation is null ? Kept(characters) : characters;
-        var fingerprint = plan.Fingerprint(stamps);
-        progress?.Report($"encoding {characters:N0} characters into {tokenizer.VocabularySize} kinds of tokens");
-        var total = stamps.Sum(stamp => stamp.Bytes);
-        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer);
-        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer);
-        var pulse = new Pulse(progress, () => $"encoded {100.0 * (train.Statistics.Bytes + validation.Statistics.Bytes) / total:0} %");
-        Encode(plan.Train, train, kept, validation, pulse);
-        Encode(plan.Validation ?? [], validation, long.MaxValue, validation, pulse);
+        var (tokenizer, text) = Learn();
+        var kept = plan.Validation is null ? Kept(text.Characters) : text.Characters;
+        tokenizer.Save(PreparedFolder.Tokenizer(folder));
+        var tokenizerHash = PreparedFolder.HashOfTokenizer(folder);
+        var fingerprint = plan.Fingerprint(stamps, tokenizerHash);
+        progress?.Report($"encoding {text.Characters:N0} characters into {tokenizer.VocabularySize:N0} kinds of tokens");
+        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer.VocabularySize);
+        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer.VocabularySize);
+        Encode(plan.Train, tokenizer, train, kept, validation, new Pulse(progress, "encoding data.train", text.Bytes));
+        Encode(plan.Validation ?? [], tokenizer, validation, long.MaxValue, validation, new Pulse(progress, "encoding data.validation"));
         if (stamps.FirstOrDefault(stamp => !stamp.IsUntouched()) is { } changed)
             throw new UserException($"{changed.Path} changed while it was read; run the command again");
         train.Finish(fingerprint);
         validation.Finish(fingerprint);
-        tokenizer.Save(PreparedFolder.Tokenizer(folder));
-        PreparedFolder.WriteRecord(folder, new PreparedRecord(fingerprint, plan.Identity, stamps, train.Statistics, validation.Statistics));
+        PreparedFolder.WriteRecord(folder, new PreparedRecord(fingerprint, plan.Identity, tokenizerHash, stamps, train.Statistics, validation.Statistics));
     }
 
     /// <summary>Shows all training text, the part that is held out included, to the tokenizer's trainer, as nanoGPT does.</summary>
-    private (Tokenizer Tokenizer, long Characters) Learn()
+    private (Tokenizer Tokenizer, TextSize Size) Learn()
     {
         var trainer = plan.Tokenizer.CreateTrainer();
-        var characters = 0L;
-        var pulse = new Pulse(progress, () => $"read {characters:N0} characters");
+        var size = default(TextSize);
+        var pulse = new Pulse(progress, "reading data.train");
         foreach (var piece in plan.Train.SelectMany(corpus => corpus.Read()))
         {
             trainer.Observe(piece.Text.Span);
-            characters += CodePoints.Count(piece.Text.Span);
-            pulse.Beat();
+            size = new TextSize(size.Characters + CodePoints.Count(piece.Text.Span), size.Bytes + Encoding.UTF8.GetByteCount(piece.Text.Span));
+            pulse.Beat(size.Bytes);
         }
-        if (characters == 0)
+        if (size.Characters == 0)
             throw new UserException($"data.train has no text: {string.Join(", ", plan.Files)}; name a file with text");
-        return (trainer.Build(), characters);
+        return (trainer.Build(), size);
     }
 
     /// <summary>How many characters training keeps: ⌊(1 − fraction) · characters⌋, in double precision as nanoGPT computes it.</summary>
@@ -58,15 +63,8 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
     }
 
     /// <summary>Encodes texts into one split and, from a number of characters on, into another.</summary>
-    private static void Encode(IReadOnlyList<Corpus> corpora, SplitWriter first, long firstCharacters, SplitWriter rest, Pulse pulse)
-    {
-        foreach (var piece in corpora.SelectMany(corpus => corpus.Read()))
-        {
-            var units = CodePoints.Units(piece.Text.Span, firstCharacters);
-            firstCharacters -= CodePoints.Count(piece.Text.Span[..units]);
-            first.Append(piece, 0, units);
-            rest.Append(piece, units, piece.Text.Length - units);
-            pulse.Beat();
-        }
-    }
+    private void Encode(IReadOnlyList<Corpus> corpora, Tokenizer tokenizer, SplitWriter first, long firstCharacters, SplitWriter rest, Pulse pulse) =>
+        new ParallelEncoder(tokenizer, threads).Encode(
+            corpora.SelectMany(corpus => corpus.Read()), first, firstCharacters, rest,
+            () => pulse.Beat(first.Statistics.Bytes + (rest == first ? 0 : rest.Statistics.Bytes)));
 }

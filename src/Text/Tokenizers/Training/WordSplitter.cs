@@ -26,7 +26,7 @@ internal abstract class WordSplitter
     /// <summary><c>\s+(?!\S)|\s+</c>: a run of white space, but for its last character when a word follows.</summary>
     protected static int EndOfSpace(ReadOnlySpan<char> text, int start)
     {
-        var end = CharacterKinds.EndOfRun(text, start, CharacterKind.Space);
+        var end = CharacterClasses.EndOfRun(text, start, CharacterClass.Space);
         return end == text.Length || end - start == 1 ? end : end - 1;
     }
 
@@ -54,8 +54,8 @@ internal abstract class WordSplitter
             if (Contraction(text, start, anyCase: false) is > 0 and var contraction)
                 return start + contraction;
             var body = text[start] == ' ' ? start + 1 : start;
-            if (body < text.Length && CharacterKinds.At(text, body, out var length) is var kind and not CharacterKind.Space)
-                return CharacterKinds.EndOfRun(text, body + length, kind);
+            if (body < text.Length && CharacterClasses.At(text, body, out var length) is var kind and not CharacterClass.Space)
+                return CharacterClasses.EndOfRun(text, body + length, kind);
             return EndOfSpace(text, start);
         }
     }
@@ -66,13 +66,13 @@ internal abstract class WordSplitter
         {
             if (Contraction(text, start, anyCase: true) is > 0 and var contraction)
                 return start + contraction;
-            var kind = CharacterKinds.At(text, start, out var length);
+            var kind = CharacterClasses.At(text, start, out var length);
             var next = start + length;
-            if (kind == CharacterKind.Letter)
-                return CharacterKinds.EndOfRun(text, next, CharacterKind.Letter);
-            if (kind == CharacterKind.Number)
+            if (kind == CharacterClass.Letter)
+                return CharacterClasses.EndOfRun(text, next, CharacterClass.Letter);
+            if (kind == CharacterClass.Number)
                 return EndOfNumber(text, next);
-            if (text[start] is not ('\r' or '\n') && CharacterKinds.EndOfRun(text, next, CharacterKind.Letter) is var word && word > next)
+            if (text[start] is not ('\r' or '\n') && CharacterClasses.EndOfRun(text, next, CharacterClass.Letter) is var word && word > next)
                 return word;
             return EndOfOther(text, start) ?? EndOfLines(text, start) ?? EndOfSpace(text, start);
         }
@@ -80,7 +80,7 @@ internal abstract class WordSplitter
         /// <summary>The rest of <c>\p{N}{1,3}</c> after the first digit.</summary>
         private static int EndOfNumber(ReadOnlySpan<char> text, int position)
         {
-            for (var digits = 1; digits < 3 && position < text.Length && CharacterKinds.At(text, position, out var length) == CharacterKind.Number; digits++)
+            for (var digits = 1; digits < 3 && position < text.Length && CharacterClasses.At(text, position, out var length) == CharacterClass.Number; digits++)
                 position += length;
             return position;
         }
@@ -89,7 +89,7 @@ internal abstract class WordSplitter
         private static int? EndOfOther(ReadOnlySpan<char> text, int start)
         {
             var body = text[start] == ' ' ? start + 1 : start;
-            var end = CharacterKinds.EndOfRun(text, body, CharacterKind.Other);
+            var end = CharacterClasses.EndOfRun(text, body, CharacterClass.Other);
             if (end == body)
                 return null;
             while (end < text.Length && text[end] is ('\r' or '\n'))
@@ -100,7 +100,7 @@ internal abstract class WordSplitter
         /// <summary><c>\s*[\r\n]+</c>: up to the last line break of the run of white space.</summary>
         private static int? EndOfLines(ReadOnlySpan<char> text, int start)
         {
-            var end = CharacterKinds.EndOfRun(text, start, CharacterKind.Space);
+            var end = CharacterClasses.EndOfRun(text, start, CharacterClass.Space);
             var last = text[start..end].LastIndexOfAny('\r', '\n');
             return last < 0 ? null : start + last + 1;
         }
