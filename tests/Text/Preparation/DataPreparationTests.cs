@@ -142,6 +142,20 @@ public sealed class DataPreparationTests : IDisposable
     }
 
     [Fact]
+    public void An_exchanged_tokenizer_is_noticed()
+    {
+        var data = Data([folder.Write("a.txt", "some text to prepare")]);
+        string directory;
+        using (var first = Prepare(data))
+            directory = first.Directory;
+        CharacterTokenizerTests.Learn("som etxprz").Save(Path.Combine(directory, "tokenizer.json"));   // as many characters, other ones
+        lines.Clear();
+        using var again = Prepare(data);
+        Assert.Contains("tokenizer.json is not the tokenizer that the tokens beside it were made with; preparing again", lines[0]);
+        Assert.Equal("some text to prepare", Decode(again, again.Train) + Decode(again, again.Validation));
+    }
+
+    [Fact]
     public void A_split_without_text_is_an_error()
     {
         Assert.Equal(

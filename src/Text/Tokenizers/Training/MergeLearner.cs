@@ -44,7 +44,8 @@ internal sealed class MergeLearner
         var learner = new MergeLearner(counts, specialTokens);
         learner.CountPairs();
         learner.Merge(vocabularySize, Math.Max(1, minimumFrequency));
-        return learner.Vocabulary(specialTokens);
+        var tokens = learner.tokens;
+        return new BpeVocabulary(specialTokens, tokens, [.. learner.merges.Select(pair => (tokens[pair.Left], tokens[pair.Right]))]);
     }
 
     private int Add(string token)
@@ -138,15 +139,5 @@ internal sealed class MergeLearner
             created = [];
         else
             created.Clear();
-    }
-
-    /// <summary>The result. A pair that was merged twice, since its tokens came about in two ways, has its later rank, as in Hugging Face's.</summary>
-    private BpeVocabulary Vocabulary(IReadOnlyList<string> specialTokens)
-    {
-        var ranks = new Dictionary<(int, int), int>();
-        for (var rank = 0; rank < merges.Count; rank++)
-            ranks[merges[rank]] = rank;
-        return new BpeVocabulary(
-            specialTokens, tokens, [.. merges.Where((pair, rank) => ranks[pair] == rank).Select(pair => (tokens[pair.Left], tokens[pair.Right]))]);
     }
 }
