@@ -66,7 +66,7 @@ public abstract class Tokenizer
     /// <param name="ids">Token ids.</param>
     /// <returns>Their bytes, one after the other.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary lacks one of the ids.</exception>
-    public byte[] DecodeBytes(ReadOnlySpan<int> ids)
+    public virtual byte[] DecodeBytes(ReadOnlySpan<int> ids)
     {
         var bytes = new ArrayBufferWriter<byte>(Math.Max(1, ids.Length));
         foreach (var id in ids)

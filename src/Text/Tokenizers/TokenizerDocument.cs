@@ -14,6 +14,9 @@ internal sealed class TokenizerDocument
 
     private TokenizerDocument(string path, JsonObject root) => (this.path, this.root) = (path, root);
 
+    /// <summary>A document that is in memory.</summary>
+    public static TokenizerDocument Of(JsonObject root) => new("the tokenizer", root);
+
     public static TokenizerDocument Read(string path)
     {
         try

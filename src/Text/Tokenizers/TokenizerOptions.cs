@@ -6,6 +6,7 @@ namespace Trainer.Text;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ByteTokenizerOptions), "byte")]
 [JsonDerivedType(typeof(CharacterTokenizerOptions), "character")]
+[JsonDerivedType(typeof(WordTokenizerOptions), "word")]
 [JsonDerivedType(typeof(BpeTokenizerOptions), "bpe")]
 public abstract record TokenizerOptions
 {

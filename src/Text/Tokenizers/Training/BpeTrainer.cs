@@ -12,5 +12,5 @@ internal sealed class BpeTrainer(BpeTokenizerOptions options, int threads = -1) 
     public BpeVocabulary Learn() => MergeLearner.Learn(words.Finish(), options.SpecialTokens, options.VocabularySize, options.MinimumFrequency);
 
     /// <inheritdoc/>
-    public override Tokenizer Build() => throw new NotImplementedException();
+    public override Tokenizer Build() => TokenizerFile.Parse(Learn().ToJson(options.Pattern));
 }

@@ -1,9 +1,10 @@
 using System.Buffers;
 using System.Text;
+using System.Text.Unicode;
 
 namespace Trainer.Text;
 
-/// <summary>Checks of UTF-16.</summary>
+/// <summary>UTF-16 that is known to be valid.</summary>
 internal static class Utf16
 {
     /// <summary>Refuses text with halves of surrogate pairs that stand alone; most text has no surrogates and is passed at once.</summary>
@@ -17,5 +18,15 @@ internal static class Utf16
             var next = text[(position + length)..].IndexOfAnyInRange('\uD800', '\uDFFF');
             position = next < 0 ? -1 : position + length + next;
         }
+    }
+
+    /// <summary>The text of UTF-8 bytes.</summary>
+    /// <exception cref="EncodingException">They are not valid UTF-8.</exception>
+    public static ReadOnlySpan<char> Decode(ReadOnlySpan<byte> utf8)
+    {
+        var text = new char[utf8.Length];
+        if (Utf8.ToUtf16(utf8, text, out var read, out var written, replaceInvalidSequences: false) != OperationStatus.Done)
+            throw EncodingException.InvalidUtf8(utf8[read], read);
+        return text.AsSpan(0, written);
     }
 }
