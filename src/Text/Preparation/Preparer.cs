@@ -1,4 +1,3 @@
-using System.Text;
 using Trainer.Configuration;
 
 namespace Trainer.Text;
@@ -9,15 +8,13 @@ namespace Trainer.Text;
 /// <param name="threads">The most threads that encode; 0 = as many as there are cores. The result does not depend on it.</param>
 internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress, int threads = 0)
 {
-    private readonly record struct TextSize(long Characters, long Bytes);
-
     /// <summary>Fills an empty folder.</summary>
     /// <exception cref="UserException">A source cannot be read or encoded, or leaves a split without text.</exception>
     public void Write(string folder)
     {
         var stamps = SourceStamp.OfAll(plan.Files);
         progress?.Report($"reading {stamps.Length} {(stamps.Length == 1 ? "file" : "files")}, {stamps.Sum(stamp => stamp.Bytes) / 1e6:0.0} MB");
-        var (tokenizer, text) = Learn();
+        var (tokenizer, text) = TokenizerTraining.Learn(plan.Train, plan.Tokenizer, progress);
         var kept = plan.Validation is null ? Kept(text.Characters) : text.Characters;
         tokenizer.Save(PreparedFolder.Tokenizer(folder));
         var tokenizerHash = PreparedFolder.HashOfTokenizer(folder);
@@ -32,23 +29,6 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         train.Finish(fingerprint);
         validation.Finish(fingerprint);
         PreparedFolder.WriteRecord(folder, new PreparedRecord(fingerprint, plan.Identity, tokenizerHash, stamps, train.Statistics, validation.Statistics));
-    }
-
-    /// <summary>Shows all training text, the part that is held out included, to the tokenizer's trainer, as nanoGPT does.</summary>
-    private (Tokenizer Tokenizer, TextSize Size) Learn()
-    {
-        var trainer = plan.Tokenizer.CreateTrainer();
-        var size = default(TextSize);
-        var pulse = new Pulse(progress, "reading data.train");
-        foreach (var piece in plan.Train.SelectMany(corpus => corpus.Read()))
-        {
-            trainer.Observe(piece.Text.Span);
-            size = new TextSize(size.Characters + CodePoints.Count(piece.Text.Span), size.Bytes + Encoding.UTF8.GetByteCount(piece.Text.Span));
-            pulse.Beat(size.Bytes);
-        }
-        if (size.Characters == 0)
-            throw new UserException($"data.train has no text: {string.Join(", ", plan.Files)}; name a file with text");
-        return (trainer.Build(), size);
     }
 
     /// <summary>How many characters training keeps: ⌊(1 − fraction) · characters⌋, in double precision as nanoGPT computes it.</summary>
