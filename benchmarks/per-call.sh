@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The cost of a call through the binding against PyTorch's Python, run in turns (A B A B) so that whatever else the
-# machine does falls on both. Prints nanoseconds per call, the medians of the rounds, and their ratio.
+# machine does falls on both. Prints nanoseconds of processor time per call, the medians of the rounds, and their ratio.
 #   PYTHON="python3"   the Python that has torch, a command with arguments
 #   ROUNDS=3 CALLS=200000
 set -euo pipefail

@@ -90,9 +90,13 @@ public sealed class TrainingSession
         return Result(loop.Run(), trainee);
     }
 
-    private ValidationSet Validation(PreparedData data) => ValidationSet.Create(
-        data.Validation, Recipe.Model.ContextLength, Recipe.Training.MicroBatch,
-        Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch));
+    private ValidationSet Validation(PreparedData data)
+    {
+        // Computed in micro-batches: what fits into memory when training fits when validating too.
+        long batches = (long)Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
+        return ValidationSet.Create(
+            data.Validation, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue));
+    }
 
     private static Func<double, double?> Utilisation(Trainee trainee)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
+using Trainer.Text;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
 
@@ -142,6 +143,23 @@ public sealed class ResumeTests : IDisposable
               seed was 7 and is 8 now
             set them back, or start another run with --run and a new directory (its weights can come from initialize.from)
             """, error.Message);
+    }
+
+    [Fact]
+    public void The_text_may_have_moved()
+    {
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Steps = 4 } };
+        tiny.Train();
+        string moved = Path.Combine(tiny.Root, "moved.txt");
+        File.Move(tiny.TextPath, moved);
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = tiny.Recipe.Data with { Train = [new SourceOptions { Path = moved }] },
+            Training = tiny.Recipe.Training with { Steps = 5 },
+        };
+
+        Assert.Equal(5, tiny.Train(resume: true).Step);
+        Assert.Contains($"changed since the checkpoint: data.train.0.path was \"{tiny.TextPath}\" and is \"{moved}\" now", tiny.Progress);
     }
 
     [Fact]
