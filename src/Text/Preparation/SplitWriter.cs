@@ -32,7 +32,7 @@ internal sealed class SplitWriter(string path, Tokenizer tokenizer) : IDisposabl
         }
         catch (EncodingException e)
         {
-            throw new UserException($"{Place(piece, start + e.Position)}: {e.Reason}", e);
+            throw new UserException($"{piece.Place(start + e.Position)}: {e.Reason}", e);
         }
         shard.Append(ids.WrittenSpan);
         characters += CodePoints.Count(text);
@@ -42,11 +42,4 @@ internal sealed class SplitWriter(string path, Tokenizer tokenizer) : IDisposabl
     public void Finish(string fingerprint) => shard.Finish(fingerprint);
 
     public void Dispose() => shard.Dispose();
-
-    private static string Place(in TextPiece piece, int position)
-    {
-        var before = piece.Text.Span[..position];
-        var column = CodePoints.Count(before[(before.LastIndexOf('\n') + 1)..]) + 1;
-        return $"{piece.Source}, line {piece.Line + before.Count('\n')}, column {column}";
-    }
 }
