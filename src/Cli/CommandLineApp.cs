@@ -43,6 +43,7 @@ internal static class CommandLineApp
     {
         TrainCommand.Create(),
         PrepareCommand.Create(),
+        CorpusCommand.Create(),
         GenerateCommand.Create(),
         PlanCommand.Create(),
         InspectCommand.Create(),

@@ -22,7 +22,7 @@ internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = lo
                 chunk = rent();
             }
             if (starts)
-                chunk.Begin(piece.StartsDocument, left == 0, piece.Source, piece.Line);
+                chunk.Begin(piece.StartsDocument, left == 0, piece);
             for (var rest = piece.Text; ;)
             {
                 rest = rest[Fill(chunk, rest.Span)..];
@@ -60,10 +60,10 @@ internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = lo
     private static void BeginHeldOut(TextChunk chunk)
     {
         var last = chunk.Segments[^1];
-        var line = last.Line + chunk.Text(last).Count('\n');
+        var place = After(last.Place, chunk.Text(last));
         if (last.Length == 0)
             chunk.Segments.RemoveAt(chunk.Segments.Count - 1);
-        chunk.Begin(last.StartsDocument && last.Length == 0, heldOut: true, last.Source, line);
+        chunk.Begin(last.StartsDocument && last.Length == 0, heldOut: true, place);
     }
 
     /// <summary>Cuts the document that a full chunk ends in, and begins the next chunk with what follows the cut.</summary>
@@ -72,10 +72,15 @@ internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = lo
         var segment = full.Segments[^1];
         var text = full.Text(segment);
         var cut = text.Length <= 2 ? text.Length : TextCut.Find(text);
-        next.Begin(startsDocument: false, segment.HeldOut, segment.Source, segment.Line + text[..cut].Count('\n'));
+        next.Begin(startsDocument: false, segment.HeldOut, After(segment.Place, text[..cut]));
         next.Append(text[cut..]);
         full.Shorten(cut);
     }
+
+    /// <summary>The place behind a text: records count their characters, files their lines.</summary>
+    private static TextPiece After(in TextPiece place, ReadOnlySpan<char> text) => place.Record is { } record
+        ? place with { Record = record with { Characters = record.Characters + CodePoints.Count(text) } }
+        : place with { Line = place.Line + text.Count('\n') };
 
     /// <summary>How many units of a text fit into a room without cutting a character in two.</summary>
     private static int Fitting(ReadOnlySpan<char> text, int room) =>

@@ -9,7 +9,7 @@ internal sealed record PreparationPlan(
     IReadOnlyList<Corpus> Train, IReadOnlyList<Corpus>? Validation, double ValidationFraction, TokenizerOptions Tokenizer)
 {
     /// <summary>Counts up whenever the same configuration and files would give other tokens.</summary>
-    private const int Version = 2;
+    private const int Version = 3;
 
     public static PreparationPlan Open(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress)
     {
@@ -29,8 +29,8 @@ internal sealed record PreparationPlan(
     public string Identity => JsonSerializer.Serialize(new
     {
         version = Version,
-        train = Train.Select(corpus => corpus.Files),
-        validation = Validation?.Select(corpus => corpus.Files),
+        train = Train.Select(corpus => new { corpus.Reading, corpus.Files }),
+        validation = Validation?.Select(corpus => new { corpus.Reading, corpus.Files }),
         validationFraction = Validation is null ? ValidationFraction : (double?)null,
         tokenizer = Tokenizer,
     });
@@ -48,7 +48,8 @@ internal sealed record PreparationPlan(
     /// <summary>The fingerprint of the data for source files with these contents and a tokenizer file with this hash.</summary>
     public string Fingerprint(IEnumerable<SourceStamp> stamps, string tokenizerHash) =>
         Sha256(string.Join('\n', stamps.Select(stamp => stamp.Sha256)
-            .Prepend(string.Join(' ', Train.Select(corpus => corpus.Files.Count)))
+            .Prepend(string.Join(' ', Train.Select(corpus => $"{corpus.Files.Count} {corpus.Reading}")))
+            .Prepend(string.Join(' ', (Validation ?? []).Select(corpus => $"{corpus.Files.Count} {corpus.Reading}")))
             .Prepend(Validation is null ? $"fraction {ValidationFraction:R}" : "separate")
             .Prepend(JsonSerializer.Serialize(Tokenizer))
             .Prepend(tokenizerHash)

@@ -7,10 +7,12 @@ namespace Trainer.Text;
 /// <param name="Identity">The configuration it was made for, as <see cref="DataPreparation"/> writes it.</param>
 /// <param name="TokenizerHash">SHA-256 of <c>tokenizer.json</c> beside it.</param>
 /// <param name="Sources">The files that were read.</param>
+/// <param name="TrainSources">The tokens of each source of <c>data.train</c> in the training split, in order.</param>
 /// <param name="Train">The training split.</param>
 /// <param name="Validation">The validation split.</param>
 public sealed record PreparedRecord(
-    string Fingerprint, string Identity, string TokenizerHash, IReadOnlyList<SourceStamp> Sources, SplitStatistics Train, SplitStatistics Validation)
+    string Fingerprint, string Identity, string TokenizerHash, IReadOnlyList<SourceStamp> Sources,
+    IReadOnlyList<TokenRange> TrainSources, SplitStatistics Train, SplitStatistics Validation)
 {
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 

@@ -22,13 +22,13 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         progress?.Report($"encoding {text.Characters:N0} characters into {tokenizer.VocabularySize:N0} kinds of tokens");
         using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer.VocabularySize);
         using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer.VocabularySize);
-        Encode(plan.Train, tokenizer, train, kept, validation, new Pulse(progress, "encoding data.train", text.Bytes));
+        var sources = Encode(plan.Train, tokenizer, train, kept, validation, new Pulse(progress, "encoding data.train", text.Bytes));
         Encode(plan.Validation ?? [], tokenizer, validation, long.MaxValue, validation, new Pulse(progress, "encoding data.validation"));
         if (stamps.FirstOrDefault(stamp => !stamp.IsUntouched()) is { } changed)
             throw new UserException($"{changed.Path} changed while it was read; run the command again");
         train.Finish(fingerprint);
         validation.Finish(fingerprint);
-        PreparedFolder.WriteRecord(folder, new PreparedRecord(fingerprint, plan.Identity, tokenizerHash, stamps, train.Statistics, validation.Statistics));
+        PreparedFolder.WriteRecord(folder, new PreparedRecord(fingerprint, plan.Identity, tokenizerHash, stamps, sources, train.Statistics, validation.Statistics));
     }
 
     /// <summary>How many characters training keeps: ⌊(1 − fraction) · characters⌋, in double precision as nanoGPT computes it.</summary>
@@ -43,8 +43,18 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
     }
 
     /// <summary>Encodes texts into one split and, from a number of characters on, into another.</summary>
-    private void Encode(IReadOnlyList<Corpus> corpora, Tokenizer tokenizer, SplitWriter first, long firstCharacters, SplitWriter rest, Pulse pulse) =>
-        new ParallelEncoder(tokenizer, threads).Encode(
-            corpora.SelectMany(corpus => corpus.Read()), first, firstCharacters, rest,
-            () => pulse.Beat(first.Statistics.Bytes + (rest == first ? 0 : rest.Statistics.Bytes)));
+    /// <returns>What each of them has in the first.</returns>
+    private List<TokenRange> Encode(IReadOnlyList<Corpus> corpora, Tokenizer tokenizer, SplitWriter first, long firstCharacters, SplitWriter rest, Pulse pulse)
+    {
+        var ranges = new List<TokenRange>();
+        foreach (var corpus in corpora)
+        {
+            var before = first.Statistics;
+            new ParallelEncoder(tokenizer, threads).Encode(
+                corpus.Read(), first, firstCharacters - before.Characters, rest,
+                () => pulse.Beat(first.Statistics.Bytes + (rest == first ? 0 : rest.Statistics.Bytes)));
+            ranges.Add(new TokenRange(corpus.Name, before.Tokens, first.Statistics.Tokens - before.Tokens));
+        }
+        return ranges;
+    }
 }

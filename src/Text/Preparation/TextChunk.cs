@@ -22,9 +22,8 @@ internal sealed class TextChunk
     /// <param name="Length">Its UTF-16 units.</param>
     /// <param name="StartsDocument">Whether the document begins here.</param>
     /// <param name="HeldOut">Whether it belongs to the second split.</param>
-    /// <param name="Source">The file it came from.</param>
-    /// <param name="Line">The number of its first line there.</param>
-    public readonly record struct Segment(int Start, int Length, bool StartsDocument, bool HeldOut, string Source, long Line);
+    /// <param name="Place">Where it stands in its file, for messages: a piece without its text.</param>
+    public readonly record struct Segment(int Start, int Length, bool StartsDocument, bool HeldOut, TextPiece Place);
 
     private readonly record struct EncodedSegment(int EndOfIds, int Characters, int Bytes);
 
@@ -47,8 +46,8 @@ internal sealed class TextChunk
     }
 
     /// <summary>Begins a segment, to which text is appended.</summary>
-    public void Begin(bool startsDocument, bool heldOut, string source, long line) =>
-        segments.Add(new Segment(Filled, 0, startsDocument, heldOut, source, line));
+    public void Begin(bool startsDocument, bool heldOut, in TextPiece place) =>
+        segments.Add(new Segment(Filled, 0, startsDocument, heldOut, place with { Text = default }));
 
     /// <summary>Leaves out the end of the last segment.</summary>
     public void Shorten(int length)
@@ -79,7 +78,8 @@ internal sealed class TextChunk
             }
             catch (EncodingException e)
             {
-                throw new UserException($"{Place(segment, e.Position)}: {e.Reason}", e);
+                var piece = segment.Place with { Text = text.AsMemory(segment.Start, segment.Length) };
+                throw new UserException($"{piece.Place(e.Position)}: {e.Reason}", e);
             }
             encoded.Add(new EncodedSegment(ids.WrittenCount, CodePoints.Count(part), Encoding.UTF8.GetByteCount(part)));
         }
@@ -95,12 +95,5 @@ internal sealed class TextChunk
             (segments[i].HeldOut ? heldOut : kept).Append(ids.WrittenSpan[start..end], segments[i].StartsDocument, characters, bytes);
             start = end;
         }
-    }
-
-    private string Place(in Segment segment, int position)
-    {
-        var before = Text(segment)[..position];
-        var column = CodePoints.Count(before[(before.LastIndexOf('\n') + 1)..]) + 1;
-        return $"{segment.Source}, line {segment.Line + before.Count('\n')}, column {column}";
     }
 }

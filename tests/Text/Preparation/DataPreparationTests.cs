@@ -57,6 +57,15 @@ public sealed class DataPreparationTests : IDisposable
     }
 
     [Fact]
+    public void The_tokens_of_each_source_are_known()
+    {
+        using var prepared = DataPreparation.Prepare(new DataOptions { Train = [Source("a.txt", "hello"), Source("b.txt", "wide"), Source("c.txt", "o")], ValidationFraction = 0.3 }, Bytes, folder["datasets"]);
+        Assert.Equal([new TokenRange("a", 0, 5), new TokenRange("b", 5, 2), new TokenRange("c", 7, 0)], prepared.TrainSources);
+        Assert.Equal((7, 3), (prepared.Train.Length, prepared.Validation.Length));
+        Assert.Equal((2, 2), (prepared.Train.DocumentCount, prepared.Validation.DocumentCount));
+    }
+
+    [Fact]
     public void A_validation_character_unknown_to_training_is_named_with_file_line_and_column()
     {
         var data = new DataOptions { Train = [Source("a.txt", "helo \n😀")], Validation = [Source("b.txt", "hello\nhe😀l é")] };
