@@ -22,8 +22,8 @@ internal sealed record PreparationPlan(
             tokenizer);
     }
 
-    /// <summary>All source files, training first.</summary>
-    public IReadOnlyList<string> Files => [.. Train.Concat(Validation ?? []).SelectMany(corpus => corpus.Files)];
+    /// <summary>All source files, training first, and the tokenizer's own at the end.</summary>
+    public IReadOnlyList<string> Files => [.. Train.Concat(Validation ?? []).SelectMany(corpus => corpus.Files), .. Tokenizer.Files];
 
     /// <summary>The configuration in one line of JSON. One folder belongs to one identity; the files' contents are not part of it.</summary>
     public string Identity => JsonSerializer.Serialize(new

@@ -11,7 +11,7 @@ internal static class TokenizerFile
     private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The kinds that can be read: each looks at the content and returns null when the file is not of its kind.</summary>
-    private static readonly Func<TokenizerDocument, Tokenizer?>[] Kinds = [ReadByte, ReadCharacter, ReadWord];
+    private static readonly Func<TokenizerDocument, Tokenizer?>[] Kinds = [ReadByte, ReadCharacter, ReadWord, ReadPipeline];
 
     public static void Save(Tokenizer tokenizer, string path) =>
         WholeFile.Write(path, stream => stream.Write(Serialize(tokenizer)));
@@ -40,6 +40,9 @@ internal static class TokenizerFile
         && ByteTokenizer.IsVocabulary(document.Vocabulary())
             ? ByteTokenizer.Instance
             : null;
+
+    /// <summary>Any other file of Hugging Face's; what cannot be read is an error there.</summary>
+    private static PipelineTokenizer ReadPipeline(TokenizerDocument document) => PipelineTokenizer.Parse(document.Root, document.Name);
 
     private static CharacterTokenizer? ReadCharacter(TokenizerDocument document)
     {
@@ -70,6 +73,6 @@ internal static class TokenizerFile
         string[] words = [.. vocabulary.OrderBy(entry => entry.Value).Select(entry => entry.Key)];
         return document.Has("model.unk_token", words[0]) && words.Select((word, id) => vocabulary[word] == id).All(same => same)
             ? new WordTokenizer(words, lowercase)
-            : throw document.Damaged("model.vocab must number its words 0, 1, 2 …, the unknown token (model.unk_token) first");
+            : null;
     }
 }

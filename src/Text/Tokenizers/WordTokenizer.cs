@@ -12,7 +12,7 @@ public sealed class WordTokenizer : Tokenizer
     private readonly byte[][] bytes;
     private readonly Dictionary<string, int> ids = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup;
-    private readonly WordRunSplitter splitter = new();
+    private readonly WordRunScanner scanner = new();
 
     /// <summary>Makes the tokenizer of a list of words.</summary>
     /// <param name="words">The words by token id; the first is the unknown token.</param>
@@ -51,9 +51,9 @@ public sealed class WordTokenizer : Tokenizer
         Span<int> one = stackalloc int[1];
         for (int start = 0, end; start < text.Length; start = end)
         {
-            end = splitter.End(text, start);
+            end = scanner.End(text, start);
             var word = text[start..end];
-            if (WordRunSplitter.IsSpace(word))
+            if (WordRunScanner.IsSpace(word))
                 continue;
             one[0] = lookup.TryGetValue(word, out var id) ? id : 0;
             ids.Write(one);

@@ -36,11 +36,11 @@ public sealed class TextCutTests
 
     private static string[] Words(SplitPattern pattern, string text)
     {
-        var splitter = WordSplitter.Of(pattern);
+        var scanner = pattern.Scanner();
         var words = new List<string>();
         for (int start = 0, end; start < text.Length; start = end)
         {
-            end = splitter.End(text, start);
+            end = scanner.End(text, start);
             words.Add(text[start..end]);
         }
         return [.. words];

@@ -3,7 +3,7 @@ namespace Trainer.Text;
 /// <summary>Learns the byte-level byte-pair encoding of a text.</summary>
 internal sealed class BpeTrainer(BpeTokenizerOptions options, int threads = -1) : TokenizerTrainer
 {
-    private readonly WordCounter words = new(WordSplitter.Of(options.Pattern), threads: threads);
+    private readonly WordCounter words = new(options.Pattern.Scanner(), threads: threads);
 
     /// <inheritdoc/>
     public override void Observe(ReadOnlySpan<char> text) => words.Observe(text);
@@ -12,5 +12,5 @@ internal sealed class BpeTrainer(BpeTokenizerOptions options, int threads = -1) 
     public BpeVocabulary Learn() => MergeLearner.Learn(words.Finish(), options.SpecialTokens, options.VocabularySize, options.MinimumFrequency);
 
     /// <inheritdoc/>
-    public override Tokenizer Build() => TokenizerFile.Parse(Learn().ToJson(options.Pattern));
+    public override Tokenizer Build() => PipelineTokenizer.Parse(Learn().ToJson(options.Pattern), "the learned tokenizer");
 }

@@ -33,7 +33,7 @@ internal sealed record BpeVocabulary(IReadOnlyList<string> SpecialTokens, IReadO
         var split = new JsonObject
         {
             ["type"] = "Split",
-            ["pattern"] = new JsonObject { ["Regex"] = WordSplitter.Cl100kExpression },
+            ["pattern"] = new JsonObject { ["Regex"] = pattern.Expression() },
             ["behavior"] = "Isolated",
             ["invert"] = false,
         };

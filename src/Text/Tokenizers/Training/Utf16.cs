@@ -1,23 +1,18 @@
 using System.Buffers;
-using System.Text;
 using System.Text.Unicode;
+using Trainer.Text.HuggingFace;
 
 namespace Trainer.Text;
 
 /// <summary>UTF-16 that is known to be valid.</summary>
 internal static class Utf16
 {
-    /// <summary>Refuses text with halves of surrogate pairs that stand alone; most text has no surrogates and is passed at once.</summary>
+    /// <summary>Refuses text with halves of surrogate pairs that stand alone.</summary>
     /// <exception cref="EncodingException">It holds one.</exception>
     public static void Check(ReadOnlySpan<char> text)
     {
-        for (var position = text.IndexOfAnyInRange('\uD800', '\uDFFF'); position >= 0;)
-        {
-            if (Rune.DecodeFromUtf16(text[position..], out _, out var length) != OperationStatus.Done)
-                throw EncodingException.LoneSurrogate(text[position], position);
-            var next = text[(position + length)..].IndexOfAnyInRange('\uD800', '\uDFFF');
-            position = next < 0 ? -1 : position + length + next;
-        }
+        if (EncodingValidity.FirstLoneSurrogate(text) is var position and >= 0)
+            throw EncodingException.LoneSurrogate(text[position], position);
     }
 
     /// <summary>The text of UTF-8 bytes.</summary>

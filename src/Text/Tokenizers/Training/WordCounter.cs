@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Trainer.Text.HuggingFace;
 
 namespace Trainer.Text;
 
@@ -15,7 +16,7 @@ internal sealed class WordCounter
     /// <summary>UTF-16 units in a round: 32 MB.</summary>
     public const int DefaultRound = 1 << 24;
 
-    private readonly WordSplitter splitter;
+    private readonly Scanner scanner;
     private readonly int limit;
     private readonly int roundLength;
     private readonly ParallelOptions parallel;
@@ -25,13 +26,13 @@ internal sealed class WordCounter
     private int observed;
 
     /// <summary>Starts counting.</summary>
-    /// <param name="splitter">Cuts text into words.</param>
+    /// <param name="scanner">Cuts text into words.</param>
     /// <param name="limit">The most distinct words held after a round.</param>
     /// <param name="roundLength">UTF-16 units in a round.</param>
     /// <param name="threads">The most threads at work; −1 = as many as there are cores.</param>
-    public WordCounter(WordSplitter splitter, int limit = DefaultLimit, int roundLength = DefaultRound, int threads = -1)
+    public WordCounter(Scanner scanner, int limit = DefaultLimit, int roundLength = DefaultRound, int threads = -1)
     {
-        (this.splitter, this.limit, this.roundLength) = (splitter, limit, roundLength);
+        (this.scanner, this.limit, this.roundLength) = (scanner, limit, roundLength);
         parallel = new ParallelOptions { MaxDegreeOfParallelism = threads };
     }
 
@@ -66,7 +67,7 @@ internal sealed class WordCounter
             round, parallel, () => new Dictionary<string, long>(StringComparer.Ordinal),
             (buffer, _, own) =>
             {
-                buffer.Count(splitter, own);
+                buffer.Count(scanner, own);
                 return own;
             },
             own =>
@@ -133,7 +134,7 @@ internal sealed class WordCounter
             TryAdd(piece);
         }
 
-        public void Count(WordSplitter splitter, Dictionary<string, long> counts)
+        public void Count(Scanner scanner, Dictionary<string, long> counts)
         {
             var words = counts.GetAlternateLookup<ReadOnlySpan<char>>();
             var start = 0;
@@ -142,7 +143,7 @@ internal sealed class WordCounter
                 var piece = text.AsSpan(0, end);
                 while (start < end)
                 {
-                    var next = splitter.End(piece, start);
+                    var next = scanner.End(piece, start);
                     CollectionsMarshal.GetValueRefOrAddDefault(words, piece[start..next], out _)++;
                     start = next;
                 }

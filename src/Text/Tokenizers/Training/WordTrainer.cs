@@ -3,7 +3,7 @@ namespace Trainer.Text;
 /// <summary>Learns the most frequent words of a text.</summary>
 internal sealed class WordTrainer(WordTokenizerOptions options, int threads = -1) : TokenizerTrainer
 {
-    private readonly WordCounter words = new(new WordRunSplitter(), threads: threads);
+    private readonly WordCounter words = new(new WordRunScanner(), threads: threads);
 
     /// <inheritdoc/>
     public override void Observe(ReadOnlySpan<char> text) => words.Observe(text);
@@ -13,7 +13,7 @@ internal sealed class WordTrainer(WordTokenizerOptions options, int threads = -1
         [
             options.UnknownToken,
             .. words.Finish()
-                .Where(entry => !WordRunSplitter.IsSpace(entry.Key))
+                .Where(entry => !WordRunScanner.IsSpace(entry.Key))
                 .GroupBy(entry => options.Lowercase ? WordTokenizer.Lower(entry.Key) : entry.Key, entry => entry.Value)
                 .Select(group => (Word: group.Key, Count: group.Sum()))
                 .Where(word => word.Word != options.UnknownToken)

@@ -52,7 +52,7 @@ public sealed class MergeLearnerTests
 
     internal static Dictionary<string, long> Words(string text)
     {
-        var counter = new WordCounter(WordSplitter.Of(SplitPattern.Gpt2));
+        var counter = new WordCounter(SplitPattern.Gpt2.Scanner());
         counter.Observe(text);
         return counter.Finish();
     }

@@ -10,7 +10,7 @@ public sealed class WordCounterTests
     [InlineData(3, 5_000)]
     public void Counts_do_not_depend_on_threads_or_rounds(int threads, int round)
     {
-        var counter = new WordCounter(WordSplitter.Of(SplitPattern.Gpt2), roundLength: round, threads: threads);
+        var counter = new WordCounter(SplitPattern.Gpt2.Scanner(), roundLength: round, threads: threads);
         foreach (var piece in Text.Chunk(1001))
             counter.Observe(piece);
         var expected = new Dictionary<string, long>();
@@ -25,7 +25,7 @@ public sealed class WordCounterTests
     [InlineData(4)]
     public void Beyond_the_limit_the_rarest_words_are_forgotten(int threads)
     {
-        var counter = new WordCounter(WordSplitter.Of(SplitPattern.Gpt2), limit: 4, roundLength: 10, threads: threads);
+        var counter = new WordCounter(SplitPattern.Gpt2.Scanner(), limit: 4, roundLength: 10, threads: threads);
         foreach (var word in new[] { "a", "a", "a", "b", "b", "c", "d", "e", "a" })
             counter.Observe($"{word}........."[..^9] + new string('.', 9));
         var counts = counter.Finish();
@@ -35,5 +35,5 @@ public sealed class WordCounterTests
 
     [Fact]
     public void A_lone_surrogate_is_an_error_with_its_place() =>
-        Assert.Equal(3, Assert.Throws<EncodingException>(() => new WordCounter(WordSplitter.Of(SplitPattern.Gpt2)).Observe("😀a\ud800b")).Position);
+        Assert.Equal(3, Assert.Throws<EncodingException>(() => new WordCounter(SplitPattern.Gpt2.Scanner()).Observe("😀a\ud800b")).Position);
 }

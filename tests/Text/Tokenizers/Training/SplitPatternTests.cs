@@ -4,7 +4,7 @@ using FsCheck.Fluent;
 
 namespace Trainer.Text.Tests;
 
-public sealed class WordSplitterTests
+public sealed class SplitPatternTests
 {
     /// <summary>Text full of what the expressions tell apart, in the Basic Multilingual Plane, where .NET's engine sees the same.</summary>
     private static readonly Arbitrary<string> Texts = Gen.OneOf(
@@ -13,11 +13,11 @@ public sealed class WordSplitterTests
         .ListOf().Select(string.Concat).ToArbitrary();
 
     [Theory]
-    [InlineData(SplitPattern.Gpt2, WordSplitter.Gpt2Expression)]
-    [InlineData(SplitPattern.Cl100k, WordSplitter.Cl100kExpression)]
-    public void Words_are_the_matches_of_the_expression(SplitPattern pattern, string expression)
+    [InlineData(SplitPattern.Gpt2)]
+    [InlineData(SplitPattern.Cl100k)]
+    public void Words_are_the_matches_of_the_expression(SplitPattern pattern)
     {
-        var regex = new Regex(expression, RegexOptions.CultureInvariant);
+        var regex = new Regex(pattern.Expression(), RegexOptions.CultureInvariant);
         Prop.ForAll(Texts, text => Assert.Equal(regex.Matches(text).Select(match => match.Value), Words(pattern, text))).Holds(cases: 2000);
     }
 
@@ -38,10 +38,10 @@ public sealed class WordSplitterTests
 
     private static IEnumerable<string> Words(SplitPattern pattern, string text)
     {
-        var splitter = WordSplitter.Of(pattern);
+        var scanner = pattern.Scanner();
         for (var start = 0; start < text.Length;)
         {
-            var end = splitter.End(text, start);
+            var end = scanner.End(text, start);
             yield return text[start..end];
             start = end;
         }

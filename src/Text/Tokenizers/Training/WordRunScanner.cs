@@ -1,10 +1,11 @@
 using System.Globalization;
 using System.Text;
+using Trainer.Text.HuggingFace;
 
 namespace Trainer.Text;
 
 /// <summary>Cuts text as Hugging Face's pre-tokenizer <c>Whitespace</c> does, <c>\w+|[^\w\s]+</c>, with the white space between as words of its own.</summary>
-internal sealed class WordRunSplitter : WordSplitter
+internal sealed class WordRunScanner : Scanner
 {
     private enum Run : byte
     {
@@ -25,7 +26,7 @@ internal sealed class WordRunSplitter : WordSplitter
         return end;
     }
 
-    /// <summary>Whether a word of this splitter is white space.</summary>
+    /// <summary>Whether a word of this scanner is white space.</summary>
     public static bool IsSpace(ReadOnlySpan<char> word) => Basic[word[0]] == Run.Space;
 
     private static Run At(ReadOnlySpan<char> text, int position, out int length)
