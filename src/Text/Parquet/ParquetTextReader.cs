@@ -72,7 +72,7 @@ internal sealed class ParquetTextReader : RecordReader
         }
         inPage++;
         row++;
-        value = page.Levels.Next() ? page.Decoder.Next() : null;
+        value = page.Levels.Next() ? page.Decoder.Next() : (ReadOnlyMemory<byte>?)null;   // a bare null would become empty memory
         return true;
     }
 

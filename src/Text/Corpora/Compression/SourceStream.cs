@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using Trainer.Configuration;
 
 namespace Trainer.Text;
@@ -27,7 +26,7 @@ internal sealed class SourceStream : ReadOnlyStream
         {
             return new SourceStream(path, file, Path.GetExtension(path).ToLowerInvariant() switch
             {
-                ".gz" => new GZipStream(file, CompressionMode.Decompress),
+                ".gz" => Gzip.Open(file),
                 ".zst" => new ZstdStream(file),
                 _ => file,
             });

@@ -39,7 +39,7 @@ internal sealed class PageDecompressor : IDisposable
                 Lz4.DecodeBlock(input, Reserve(ref output, size));
                 break;
             case Codec.Gzip:
-                Inflate(new GZipStream(Stream(input), CompressionMode.Decompress), input.Count, size, ref output);
+                Inflate(Text.Gzip.Open(Stream(input)), input.Count, size, ref output);
                 break;
             case Codec.Brotli:
                 Inflate(new BrotliStream(Stream(input), CompressionMode.Decompress), input.Count, size, ref output);
