@@ -81,10 +81,10 @@ public sealed class TokenizerLinesTests
 
         public List<long> AnsweredBeforeEachRead { get; } = [];
 
-        public override int Read(byte[] buffer, int offset, int count)
+        public override int Read(Span<byte> buffer)
         {
             AnsweredBeforeEachRead.Add(answered());
-            return parts.TryDequeue(out var part) ? Encoding.UTF8.GetBytes(part, buffer.AsSpan(offset, count)) : 0;
+            return parts.TryDequeue(out var part) ? Encoding.UTF8.GetBytes(part, buffer) : 0;
         }
     }
 }

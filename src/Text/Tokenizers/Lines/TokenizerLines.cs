@@ -54,12 +54,12 @@ public static class TokenizerLines
     private static void Each(Stream input, Stream output, string expected, Answer answer)
     {
         var answers = new ArrayBufferWriter<byte>(1 << 16);
-        var lines = new LineReader(input, beforeWaiting: Flush);
+        var lines = new LineBuffer(new AnsweringStream(input, Flush), "standard input");
         try
         {
-            while (lines.TryRead(out var line))
+            while (lines.Next())
             {
-                AnswerLine(line, lines.Number, expected, answer, answers);
+                AnswerLine(lines.Line.Span.TrimEnd((byte)'\r'), lines.Number, expected, answer, answers);
                 answers.Write("\n"u8);
                 if (answers.WrittenCount > 1 << 16)
                     Flush();
