@@ -22,6 +22,21 @@ public sealed class TokenizerTests
     }
 
     [Fact]
+    public void Byte_pairs_bring_any_text_back()
+    {
+        using var workspace = new Workspace();
+        var trained = workspace.Run("tokenizer", "train", "small.json", "--output", "bpe.json", "--set", "tokenizer={\"type\":\"bpe\",\"vocabularySize\":280}");
+        Assert.True(trained.ExitCode == 0, trained.Error);
+        Assert.EndsWith(", 280 tokens\n", trained.Output, StringComparison.Ordinal);
+        const string Text = "\"the token value\\n\\u0000 é 😀\"\n";
+        var ids = workspace.Answer(Text, "tokenizer", "encode", "bpe.json").Output;
+        Assert.InRange(JsonSerializer.Deserialize<int[]>(ids)!.Length, 8, 15);
+        Assert.Equal(
+            JsonSerializer.Deserialize<string>(Text),
+            JsonSerializer.Deserialize<string>(workspace.Answer(ids, "tokenizer", "decode", "bpe.json").Output));
+    }
+
+    [Fact]
     public void A_line_that_is_no_string_fails_with_its_number_after_the_lines_before_it()
     {
         using var workspace = new Workspace();

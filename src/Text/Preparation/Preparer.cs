@@ -12,9 +12,10 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
     /// <exception cref="UserException">A source cannot be read or encoded, or leaves a split without text.</exception>
     public void Write(string folder)
     {
-        var stamps = SourceStamp.OfAll(plan.Files);
-        progress?.Report($"reading {stamps.Length} {(stamps.Length == 1 ? "file" : "files")}, {stamps.Sum(stamp => stamp.Bytes) / 1e6:0.0} MB");
+        progress?.Report($"reading {plan.Files.Count:N0} {(plan.Files.Count == 1 ? "file" : "files")}, {plan.Files.Sum(SizeOf) / 1e6:N1} MB");
+        var stamping = Task.Run(() => SourceStamp.OfAll(plan.Files));   // hashing is a read of its own, beside the first
         var (tokenizer, text) = TokenizerTraining.Learn(plan.Train, plan.Tokenizer, progress);
+        var stamps = stamping.GetAwaiter().GetResult();
         var kept = plan.Validation is null ? Kept(text.Characters) : text.Characters;
         tokenizer.Save(PreparedFolder.Tokenizer(folder));
         var tokenizerHash = PreparedFolder.HashOfTokenizer(folder);
@@ -41,6 +42,8 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
                 + "choose another fraction, or name validation texts in data.validation");
         return kept;
     }
+
+    private static long SizeOf(string path) => new FileInfo(path) is { Exists: true } file ? file.Length : 0;
 
     /// <summary>Encodes texts into one split and, from a number of characters on, into another.</summary>
     /// <returns>What each of them has in the first.</returns>
