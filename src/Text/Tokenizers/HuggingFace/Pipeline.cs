@@ -17,6 +17,7 @@ internal sealed class Pipeline
         decoders = Decoders.Flatten(root.OptionalSection("decoder"));
         Decoders.Create(decoders, new CollectStage());   // finds out now what is not supported
         Added = new AddedVocabulary(root.Has("added_tokens") ? root.Sections("added_tokens").Select(AddedToken.Of) : [], Model, Normalizer);
+        MindsStart = splitters.Any(part => part is MetaspaceSplit { MindsStart: true });
         ReadsBytes = Model.ReadsBytes && splitters.LastOrDefault() is ByteLevelSplit;
         Tokens = [.. Enumerable.Range(0, Math.Max(Model.Tokens.Count, Added.Largest + 1)).Select(Token)];
     }
@@ -29,8 +30,11 @@ internal sealed class Pipeline
 
     public AddedVocabulary Added { get; }
 
-    /// <summary>All tokens by id; null where an id is not given.</summary>
+    /// <summary>All tokens by id, as decoders are given them; null where an id is not given.</summary>
     public IReadOnlyList<string?> Tokens { get; }
+
+    /// <summary>Whether it matters which piece begins where the text begins.</summary>
+    public bool MindsStart { get; }
 
     /// <summary>Whether the model reads the bytes of pieces, so that any bytes can be encoded.</summary>
     public bool ReadsBytes { get; }
@@ -56,5 +60,5 @@ internal sealed class Pipeline
         decoders.Any(decoder => decoder?.Text("type") == "ByteFallback") ? ByteFallbackStage.Byte(token) : null;
 
     private string? Token(int id) =>
-        Added.Tokens.TryGetValue(id, out var added) ? added.Content : id < Model.Tokens.Count ? Model.Tokens[id] : null;
+        Added.Tokens.TryGetValue(id, out var added) ? added.Sought : id < Model.Tokens.Count ? Model.Tokens[id] : null;
 }

@@ -37,15 +37,18 @@ internal sealed class Worker(Pipeline pipeline, ModelEncoder encoder, PieceSink 
         {
             var original = text.ToString();
             var normalized = normalizer.Apply(original);
-            EncodeNormalized(normalized, atStart && KeepsStart(normalizer, original, normalized));
+            EncodeNormalized(normalized, atStart && (!pipeline.MindsStart || KeepsStart(normalizer, original)));
         }
         else
             EncodeNormalized(text, atStart);
     }
 
     /// <summary>Whether the first character left something: if not, what remains does not begin where the text begins.</summary>
-    private static bool KeepsStart(Normalizer normalizer, string original, string normalized) =>
-        !char.IsWhiteSpace(original[0]) || normalizer.Apply(original[..1] + "a") != normalizer.Apply("a") || normalized.Length == 0;
+    private static bool KeepsStart(Normalizer normalizer, string original)
+    {
+        const string Other = "a";
+        return normalizer.Apply(original[..CodePoints.Units(original, 1)] + Other) != normalizer.Apply(Other);
+    }
 
     private void EncodeNormalized(ReadOnlySpan<char> text, bool atStart)
     {

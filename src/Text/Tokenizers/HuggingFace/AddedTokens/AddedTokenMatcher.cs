@@ -9,18 +9,18 @@ internal sealed class AddedTokenMatcher
     private static readonly CodePointSet Word = new(CharacterKind.IsRustWord);
 
     private readonly SearchValues<string> patterns;
-    private readonly Dictionary<char, (AddedToken Token, string Pattern)[]> byFirst;
+    private readonly Dictionary<char, AddedToken[]> byFirst;
 
-    private AddedTokenMatcher((AddedToken Token, string Pattern)[] tokens)
+    private AddedTokenMatcher(AddedToken[] tokens)
     {
-        patterns = SearchValues.Create([.. tokens.Select(token => token.Pattern)], StringComparison.Ordinal);
-        byFirst = tokens.GroupBy(token => token.Pattern[0])
-            .ToDictionary(group => group.Key, group => group.OrderByDescending(token => token.Pattern.Length).ToArray());
+        patterns = SearchValues.Create([.. tokens.Select(token => token.Sought)], StringComparison.Ordinal);
+        byFirst = tokens.GroupBy(token => token.Sought[0])
+            .ToDictionary(group => group.Key, group => group.OrderByDescending(token => token.Sought.Length).ToArray());
     }
 
-    /// <summary>A matcher for tokens and the texts that stand for them; null when there is nothing to find.</summary>
-    public static AddedTokenMatcher? Of((AddedToken Token, string Pattern)[] tokens) =>
-        tokens.Where(token => token.Pattern.Length > 0).ToArray() is { Length: > 0 } found ? new AddedTokenMatcher(found) : null;
+    /// <summary>A matcher for tokens; null when there is nothing to find.</summary>
+    public static AddedTokenMatcher? Of(IEnumerable<AddedToken> tokens) =>
+        tokens.Where(token => token.Sought.Length > 0).ToArray() is { Length: > 0 } sought ? new AddedTokenMatcher(sought) : null;
 
     /// <summary>Whether the text may hold a token at all.</summary>
     public bool IsIn(ReadOnlySpan<char> text) => text.IndexOfAny(patterns) >= 0;
@@ -33,8 +33,8 @@ internal sealed class AddedTokenMatcher
         while (text[from..].IndexOfAny(patterns) is var next and >= 0)
         {
             var start = from + next;
-            var (token, pattern) = Longest(text[start..]);
-            from = start + pattern.Length;
+            var token = Longest(text[start..]);
+            from = start + token.Sought.Length;
             if (token.SingleWord && (EndsWithWord(text[..start]) || BeginsWithWord(text[from..])))
                 continue;
             var end = from;
@@ -52,11 +52,11 @@ internal sealed class AddedTokenMatcher
         return parts;
     }
 
-    private (AddedToken Token, string Pattern) Longest(ReadOnlySpan<char> text)
+    private AddedToken Longest(ReadOnlySpan<char> text)
     {
-        foreach (var entry in byFirst[text[0]])
-            if (text.StartsWith(entry.Pattern, StringComparison.Ordinal))
-                return entry;
+        foreach (var token in byFirst[text[0]])
+            if (text.StartsWith(token.Sought, StringComparison.Ordinal))
+                return token;
         throw new InvalidOperationException("a found token is not there");
     }
 

@@ -9,21 +9,14 @@ internal sealed class AddedVocabulary
 
     public AddedVocabulary(IEnumerable<AddedToken> added, Model model, Normalizer? normalizer)
     {
-        var (special, classic) = (new List<AddedToken>(), new List<AddedToken>());
         foreach (var token in added.Where(token => token.Content.Length > 0))
         {
-            var numbered = token with { Id = Number(token.Content, model) };
-            if (tokens.TryGetValue(numbered.Id, out var existing) && existing == numbered)
-                continue;
-            ids[token.Content] = numbered.Id;
-            tokens[numbered.Id] = numbered;
-            var list = token.Special ? special : classic;
-            if (!special.Exists(other => other.Content == token.Content))
-                list.Add(numbered);
+            var id = Number(token.Content, model);
+            ids[token.Content] = id;
+            tokens[id] = token with { Id = id, Sought = token.Normalized && normalizer is not null ? normalizer.Apply(token.Content) : token.Content };
         }
-        AddedToken[] ordered = [.. special.Concat(classic).Select(token => tokens[ids[token.Content]] with { Normalized = token.Normalized })];
-        Plain = AddedTokenMatcher.Of([.. ordered.Where(token => !token.Normalized).Select(token => (token, token.Content))]);
-        Normalized = AddedTokenMatcher.Of([.. ordered.Where(token => token.Normalized).Select(token => (token, normalizer?.Apply(token.Content) ?? token.Content))]);
+        Plain = AddedTokenMatcher.Of(tokens.Values.Where(token => !token.Normalized));
+        Normalized = AddedTokenMatcher.Of(tokens.Values.Where(token => token.Normalized));
     }
 
     /// <summary>Finds the tokens that are looked for in the text as it is; null when there are none.</summary>

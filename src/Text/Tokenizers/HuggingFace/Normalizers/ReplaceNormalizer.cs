@@ -8,17 +8,17 @@ internal sealed class ReplaceNormalizer(RegularExpression expression, string con
     /// <summary>The fastest normalizer for a pattern.</summary>
     public static Normalizer Of(TextPattern pattern, string content) => pattern.Plain is { Length: > 0 } plain
         ? new FunctionNormalizer(text => text.Replace(plain, content, StringComparison.Ordinal))
-        : pattern.Plain is not null ? new FunctionNormalizer(text => text) : new ReplaceNormalizer(pattern.Compile(), content);
+        : new ReplaceNormalizer(pattern.Compile(), content);
 
     public override string Apply(string text)
     {
         StringBuilder? result = null;
-        var (written, from) = (0, 0);
-        while (from <= text.Length && expression.Find(text, from, out var start, out var end))
+        var written = 0;
+        var matches = new Matches(expression, text);
+        while (matches.MoveNext())
         {
-            (result ??= new StringBuilder(text.Length)).Append(text, written, start - written).Append(content);
-            written = end;
-            from = end > start ? end : end + (end + 1 < text.Length && char.IsHighSurrogate(text[end]) ? 2 : 1);
+            (result ??= new StringBuilder(text.Length)).Append(text, written, matches.Start - written).Append(content);
+            written = matches.End;
         }
         return result is null ? text : result.Append(text, written, text.Length - written).ToString();
     }

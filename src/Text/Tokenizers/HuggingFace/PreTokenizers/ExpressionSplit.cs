@@ -6,20 +6,17 @@ internal sealed class ExpressionSplit(RegularExpression expression, SplitBehavio
     public override void Split(ReadOnlySpan<char> text, bool atStart, PieceSink next)
     {
         var segments = new List<Segment>();
-        var (previous, from) = (0, 0);
-        while (from <= text.Length && expression.Find(text, from, out var start, out var end))
+        var previous = 0;
+        var matches = new Matches(expression, text);
+        while (matches.MoveNext())
         {
-            if (start > previous)
-                segments.Add(new Segment(previous, start, invert));
-            segments.Add(new Segment(start, end, !invert));
-            previous = end;
-            from = end > start ? end : NextCharacter(text, end);
+            if (matches.Start > previous)
+                segments.Add(new Segment(previous, matches.Start, invert));
+            segments.Add(new Segment(matches.Start, matches.End, !invert));
+            previous = matches.End;
         }
         if (previous < text.Length)
             segments.Add(new Segment(previous, text.Length, invert));
         Segments.Emit(segments, behavior, text, atStart, next);
     }
-
-    private static int NextCharacter(ReadOnlySpan<char> text, int at) =>
-        at + 1 < text.Length && char.IsHighSurrogate(text[at]) ? at + 2 : at + 1;
 }

@@ -7,6 +7,9 @@ internal sealed class MetaspaceSplit(string replacement, PrependScheme scheme, b
         ? new CharacterSplit(codePoint => codePoint == char.ConvertToUtf32(replacement, 0), SplitBehavior.MergedWithNext)
         : null;
 
+    /// <summary>Whether it matters which piece begins where the text begins.</summary>
+    public bool MindsStart => scheme == PrependScheme.First;
+
     public override void Split(ReadOnlySpan<char> text, bool atStart, PieceSink next)
     {
         var replaced = text.ToString().Replace(" ", replacement);

@@ -11,7 +11,7 @@ internal static class CaseFolding
     private static readonly string[] Ligatures = ["ss", "st", "ff", "fi", "fl"];
 
     /// <summary>All characters that differ from this one by case at most, itself included.</summary>
-    public static int[] Of(int codePoint) => Variants.Value.TryGetValue(Fold(codePoint), out var variants) ? variants : [codePoint];
+    public static int[] Of(int codePoint) => Rune.IsValid(codePoint) && Variants.Value.TryGetValue(Fold(codePoint), out var variants) ? variants : [codePoint];
 
     /// <summary>The set with all case variants of its characters.</summary>
     public static CodePointSet Ignoring(Func<int, bool> contains) => new(codePoint => contains(codePoint) || Array.Exists(Of(codePoint), variant => contains(variant)));
@@ -28,7 +28,8 @@ internal static class CaseFolding
             throw new RegularExpressionException($"ignoring the case of \"{literal}\", which Unicode folds to several characters, is not supported");
     }
 
-    private static int Fold(int codePoint) => Rune.ToLowerInvariant(Rune.ToUpperInvariant(new Rune(codePoint))).Value;
+    /// <summary>The runtime knows all foldings to one character but that of the long s.</summary>
+    private static int Fold(int codePoint) => codePoint == 0x17F ? 's' : Rune.ToLowerInvariant(Rune.ToUpperInvariant(new Rune(codePoint))).Value;
 
     private static Dictionary<int, int[]> Build() => Enumerable.Range(0, 0x1F000)
         .Where(Rune.IsValid)
