@@ -28,5 +28,11 @@ public static class LibTorch
     public static bool SetFlushDenormal(bool enabled) => NativeMethods.tn_set_flush_denormal(enabled ? 1 : 0) != 0;
 
     /// <summary>How float32 matrix products are computed: <c>highest</c>, <c>high</c> (TF32 where a GPU has it) or <c>medium</c>.</summary>
-    public static void SetFloat32MatmulPrecision(string precision) => NativeMethods.tn_set_float32_matmul_precision(precision);
+    /// <exception cref="ArgumentException">It is none of them; libtorch itself would only warn.</exception>
+    public static void SetFloat32MatmulPrecision(string precision)
+    {
+        if (precision is not ("highest" or "high" or "medium"))
+            throw new ArgumentException($"'{precision}' is no precision; highest, high and medium are.", nameof(precision));
+        NativeMethods.tn_set_float32_matmul_precision(precision);
+    }
 }

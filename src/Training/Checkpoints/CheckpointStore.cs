@@ -59,10 +59,11 @@ public sealed class CheckpointStore
             DurableFile.Replace(Path.Combine(root, "last"), CheckpointFiles.DirectoryName(step) + "\n");
             return directory;
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        catch (Exception error)
         {
             if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-            throw CannotSave(step, error);
+            if (error is IOException or UnauthorizedAccessException or UserException) throw CannotSave(step, error);
+            throw;
         }
     }
 

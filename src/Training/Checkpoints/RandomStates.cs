@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Torch;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Checkpoints;
@@ -24,14 +25,14 @@ public sealed record RandomStates(byte[] Cpu, byte[]? Cuda)
 
     private static byte[] StateOf(Device device)
     {
-        using Generator generator = Generator.Default(device);
+        using Generator generator = DefaultGenerators.Of(device);
         using Tensor state = generator.get_state();
         return state.data<byte>().ToArray();
     }
 
     private static void Restore(Device device, byte[] bytes)
     {
-        using Generator generator = Generator.Default(device);
+        using Generator generator = DefaultGenerators.Of(device);
         using Tensor state = tensor(bytes);
         generator.set_state(state);
     }

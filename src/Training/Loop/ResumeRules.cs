@@ -5,7 +5,8 @@ namespace Trainer.Training;
 
 /// <summary>What may change between a checkpoint and the run that goes on from it.</summary>
 /// <remarks>Weights, token ids and the place in the data have a meaning only under the model, tokenizer, data and seed they came
-/// from. Everything else (length, learning rate, batch size, precision, device, cadences) is the user's to change.</remarks>
+/// from. Everything else (length, learning rate, batch size, precision, device, cadences) is the user's to change. Files may have
+/// moved: whether they are the same is for <see cref="ResumePoint.RequireData"/> to say.</remarks>
 internal static class ResumeRules
 {
     private static readonly string[] Fixed = ["seed", "model", "tokenizer", "data", "optimizer.type"];
@@ -18,7 +19,7 @@ internal static class ResumeRules
     public static IReadOnlyList<string> Check(Recipe saved, Recipe now)
     {
         Change[] changes = [.. Changes(Leaves(saved), Leaves(now))];
-        Change[] forbidden = [.. changes.Where(change => Fixed.Any(change.IsWithin))];
+        Change[] forbidden = [.. changes.Where(change => Fixed.Any(change.IsWithin) && !change.IsFileMoved)];
         if (forbidden.Length > 0)
             throw new UserException(
                 "the run cannot go on with another configuration than its checkpoint's:\n" +
@@ -58,6 +59,8 @@ internal static class ResumeRules
     private sealed record Change(string Path, string Before, string After)
     {
         public bool IsWithin(string section) => Path == section || Path.StartsWith(section + ".", StringComparison.Ordinal);
+
+        public bool IsFileMoved => IsWithin("data") && Path.EndsWith(".path", StringComparison.Ordinal);
 
         public override string ToString() => $"{Path} was {Before} and is {After} now";
     }

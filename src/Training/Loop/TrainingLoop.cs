@@ -34,7 +34,8 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
     }
 
     private readonly Throughput throughput = new();
-    private long? saved;
+    // A trainee that has steps behind it was restored from the checkpoint of its last one.
+    private long? saved = trainee.Step > 0 ? trainee.Step : null;
 
     /// <summary>Runs to the end, or until asked to stop.</summary>
     /// <returns>How the run ended; in either case the last step is saved.</returns>
@@ -43,7 +44,7 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
     {
         throughput.StartAt(trainee.Step, trainee.Tokens);
         while (trainee.Step < recipe.Training.Steps && !parts.Stop.Requested) TakeStep();
-        if (saved != trainee.Step && trainee.Step > 0) Save(isBest: false);
+        if (saved != trainee.Step) Save(isBest: false);
         return trainee.Step < recipe.Training.Steps ? TrainingOutcome.Interrupted : TrainingOutcome.Completed;
     }
 
@@ -57,9 +58,10 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
 
         bool evaluating = IsDue(recipe.Evaluation.Every) || IsLast;
         bool isBest = evaluating && Evaluate();
-        if (isBest || IsDue(recipe.Checkpoint.Every) || IsLast) Save(isBest);
         if (evaluating) parts.WriteSamples(trainee.Step);
         if (IsDue(recipe.Monitoring.HistogramEvery)) Histograms.Write(trainee.Model, trainee.Step, parts.Sink);
+        // Last, so that a run resumed from here lacks nothing that was due at this step.
+        if (isBest || IsDue(recipe.Checkpoint.Every) || IsLast) Save(isBest);
     }
 
     private bool IsLast => trainee.Step == recipe.Training.Steps;

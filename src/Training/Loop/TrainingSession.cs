@@ -47,15 +47,17 @@ public sealed class TrainingSession
     {
         Recipe recipe = from is null ? Recipe : Recipe with { Initialize = null };
         LanguageModel model = InitialWeights.Build(recipe, data.Tokenizer, device, progress.Report);
+        IDisposable owner = model;
         try
         {
             Trainee trainee = new(model, Recipe, data.Train, data.Fingerprint, device);
+            owner = trainee;
             if (from is not null) trainee.Restore(from.Directory, from.State);
             return trainee;
         }
         catch
         {
-            model.Dispose();
+            owner.Dispose();
             throw;
         }
     }
@@ -88,15 +90,25 @@ public sealed class TrainingSession
         return Result(loop.Run(), trainee);
     }
 
-    private ValidationSet Validation(PreparedData data) => ValidationSet.Create(
-        data.Validation, Recipe.Model.ContextLength, Recipe.Training.MicroBatch,
-        Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch));
+    private ValidationSet Validation(PreparedData data)
+    {
+        // Computed in micro-batches: what fits into memory when training fits when validating too.
+        long batches = (long)Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
+        return ValidationSet.Create(
+            data.Validation, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue));
+    }
 
     private static Func<double, double?> Utilisation(Trainee trainee)
     {
         double flopsPerToken = ModelCost.Of(trainee.Model.Options, trainee.Model.VocabularySize).TrainingFlopsPerToken(trainee.Model.ContextLength);
         double peak = PeakArithmetic.Measure(trainee.Device, trainee.Model.ComputeType);
-        return tokensPerSecond => flopsPerToken * tokensPerSecond / peak;
+        return tokensPerSecond =>
+        {
+            double speed = flopsPerToken * tokensPerSecond;
+            // Faster than the probe: it was taken while others used the machine, so the peak is higher than it said.
+            peak = Math.Max(peak, speed);
+            return speed / peak;
+        };
     }
 
     private TrainingResult AlreadyDone(Trainee trainee)

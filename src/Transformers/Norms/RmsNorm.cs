@@ -1,6 +1,6 @@
 using TorchSharp.Modules;
+using Trainer.Torch;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Trainer.Transformers.Norms;
 
@@ -28,5 +28,5 @@ internal sealed class RmsNormModule : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => functional.rms_norm(x.to_type(ScalarType.Float32), shape, weight, Epsilon);
+    public override Tensor forward(Tensor x) => Functional.RmsNorm(x.to_type(ScalarType.Float32), shape, weight, Epsilon);
 }

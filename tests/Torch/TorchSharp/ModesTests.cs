@@ -121,4 +121,12 @@ public sealed class ModesTests
         Assert.Contains("threads", LibTorch.Configuration, StringComparison.OrdinalIgnoreCase);
         Assert.NotEmpty(LibTorch.CpuCapability);
     }
+
+    [Fact]
+    public void A_precision_that_does_not_exist_is_refused()
+    {
+        LibTorch.SetFloat32MatmulPrecision("highest");
+        Assert.Contains("'best' is no precision; highest, high and medium are.",
+            Assert.Throws<ArgumentException>(() => LibTorch.SetFloat32MatmulPrecision("best")).Message);
+    }
 }

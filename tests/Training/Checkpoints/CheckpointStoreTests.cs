@@ -128,6 +128,20 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Equal(1, store.NewestWhole(Assert.Fail));
     }
 
+    [Fact]
+    public void Whatever_goes_wrong_while_saving_nothing_is_left_behind()
+    {
+        CheckpointPart Failing(Exception error) => new("tokenizer.json", _ => throw error);
+
+        Assert.Throws<InvalidOperationException>(() => store.Save(1, [.. Parts("w")[..2], Failing(new InvalidOperationException())]));
+        var error = Assert.Throws<UserException>(() => store.Save(1, [.. Parts("w")[..2], Failing(new UserException("tokenizer.json cannot be written."))]));
+
+        Assert.Equal(
+            $"{store.DirectoryOf(1)}: the checkpoint could not be saved: tokenizer.json cannot be written. " +
+            "There is no earlier checkpoint: mend the cause (is the disk full?) and start again.", error.Message);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(directory.Path, "checkpoints")));
+    }
+
     /// <summary>The same on a real file system of 256 KiB; where mounting is not permitted, the test above stands alone.</summary>
     [Fact]
     public void A_real_full_file_system_leaves_earlier_checkpoints_whole()

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
+using Trainer.Text;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
 
@@ -45,6 +46,20 @@ public sealed class ResumeTests : IDisposable
         Assert.Equal(TrainingOutcome.Completed, tiny.Train("stopped", resume: true).Outcome);
         Assert.Equal(Curve("whole"), Curve("stopped"));
         Assert.Equal(Bytes("whole", 12, "model.safetensors"), Bytes("stopped", 12, "model.safetensors"));
+    }
+
+    [Fact]
+    public void A_run_stopped_before_its_first_step_saves_and_goes_on_too()
+    {
+        tiny.Train("whole");
+        using StopSignal stop = new();
+        stop.Request();
+
+        Assert.Equal((TrainingOutcome.Interrupted, 0L), (tiny.Train("early", stop: stop).Outcome, tiny.Store("early").Last));
+        tiny.Train("early", resume: true);
+
+        Assert.Equal(Curve("whole"), Curve("early"));
+        Assert.Equal(Bytes("whole", 12, "model.safetensors"), Bytes("early", 12, "model.safetensors"));
     }
 
     [Fact]
@@ -128,6 +143,23 @@ public sealed class ResumeTests : IDisposable
               seed was 7 and is 8 now
             set them back, or start another run with --run and a new directory (its weights can come from initialize.from)
             """, error.Message);
+    }
+
+    [Fact]
+    public void The_text_may_have_moved()
+    {
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Steps = 4 } };
+        tiny.Train();
+        string moved = Path.Combine(tiny.Root, "moved.txt");
+        File.Move(tiny.TextPath, moved);
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = tiny.Recipe.Data with { Train = [new SourceOptions { Path = moved }] },
+            Training = tiny.Recipe.Training with { Steps = 5 },
+        };
+
+        Assert.Equal(5, tiny.Train(resume: true).Step);
+        Assert.Contains($"changed since the checkpoint: data.train.0.path was \"{tiny.TextPath}\" and is \"{moved}\" now", tiny.Progress);
     }
 
     [Fact]
