@@ -119,7 +119,7 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
             values = page.AsMemory(0, header.UncompressedSize);
         }
         var levels = DefinitionLevels.Version1(ref values, header, column.MaxDefinition, at);
-        return new Page(header.Values, levels, ValueDecoder.Open(header.Encoding, values, header.Values, dictionary, at));
+        return Of(header, levels, values, at);
     }
 
     /// <summary>The levels come before the values and are never compressed.</summary>
@@ -138,7 +138,13 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
             values = page.AsMemory(0, size);
         }
         var levels = DefinitionLevels.Version2(definitions, column.MaxDefinition, at);
-        return new Page(header.Values, levels, ValueDecoder.Open(header.Encoding, values, header.Values, dictionary, at));
+        return Of(header, levels, values, at);
+    }
+
+    private Page Of(PageHeader header, DefinitionLevels levels, ReadOnlyMemory<byte> values, long at)
+    {
+        var entries = dictionary;
+        return new Page(header.Values, levels, () => ValueDecoder.Open(header.Encoding, values, header.Values, entries, at));
     }
 
     private void Decompress(ArraySegment<byte> content, int size, ref byte[] output, long at)
@@ -155,7 +161,23 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
 }
 
 /// <summary>The values of a page.</summary>
-/// <param name="Values">How many, nulls included.</param>
-/// <param name="Levels">Which of them are there.</param>
-/// <param name="Decoder">Those that are.</param>
-internal sealed record Page(int Values, DefinitionLevels Levels, ValueDecoder Decoder);
+/// <param name="values">How many, nulls included.</param>
+/// <param name="levels">Which of them are there.</param>
+/// <param name="open">Opens those that are. In a page where all is null they may have no bytes and no dictionary, so it waits for the first.</param>
+internal sealed class Page(int values, DefinitionLevels levels, Func<ValueDecoder> open)
+{
+    private ValueDecoder? decoder;
+
+    /// <summary>How many values are left, nulls included.</summary>
+    public int Left { get; private set; } = values;
+
+    /// <summary>The next value, valid until the one after it is asked for; null where there is none.</summary>
+    public ReadOnlyMemory<byte>? Next()
+    {
+        Left--;
+        if (!levels.Next())
+            return null;
+        decoder ??= open();
+        return decoder.Next();
+    }
+}

@@ -15,7 +15,6 @@ internal sealed class ParquetTextReader : RecordReader
     private readonly PageReader pages;
     private int chunk = -1;
     private Page? page;
-    private int inPage;
     private long row;
     private ReadOnlyMemory<byte>? value;
 
@@ -60,19 +59,17 @@ internal sealed class ParquetTextReader : RecordReader
 
     private bool Advance()
     {
-        while (page is null || inPage == page.Values)
+        while (page is not { Left: > 0 })
         {
             page = pages.Next();
-            inPage = 0;
             if (page is not null)
                 continue;
             if (++chunk >= footer.Chunks.Count)
                 return false;
             pages.Open(footer.Chunks[chunk]);
         }
-        inPage++;
         row++;
-        value = page.Levels.Next() ? page.Decoder.Next() : (ReadOnlyMemory<byte>?)null;   // a bare null would become empty memory
+        value = page.Next();
         return true;
     }
 

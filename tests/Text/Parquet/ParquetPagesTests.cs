@@ -71,6 +71,21 @@ public sealed class ParquetPagesTests : IDisposable
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20);
     }
 
+    [Fact]
+    public void A_file_without_rows_has_no_documents() =>
+        Assert.Empty(Read(ParquetPages.File(0, 0, false)));
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(Snappy)]
+    [InlineData(Gzip)]
+    public void Pages_may_be_all_null(int codec)
+    {
+        byte[] levels = [2, 0, 0, 0, 3 << 1, 0];   // a run of three zeros, behind its length
+        var content = codec == 0 ? levels : Compress(codec, levels);
+        Assert.Equal([null, null, null], Read(ParquetPages.File(3, codec, true, ParquetPages.Page(content, 3, levels.Length, encoding: 8), ParquetPages.Page([], 0, 0))));
+    }
+
     [Theory]
     [InlineData(3, "a page header ends inside a value, with 1 values missing")]
     [InlineData(1, "a page has 2 values, its column chunk only 1 more")]

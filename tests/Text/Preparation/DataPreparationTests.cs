@@ -117,6 +117,27 @@ public sealed class DataPreparationTests : IDisposable
         Assert.StartsWith("a-", Path.GetFileName(characters.Directory));
     }
 
+    [Fact]
+    public void Records_are_documents_and_each_column_has_data_of_its_own()
+    {
+        var path = folder.Write("a.jsonl", "{\"text\":\"first text\",\"body\":\"1\"}\n{\"text\":null,\"body\":\"22\"}\n{\"text\":\"second text\",\"body\":\"333\"}\n");
+        using var text = Prepare(Data([path]));
+        Assert.Equal("first textsecond text", Decode(text, text.Train) + Decode(text, text.Validation));
+        Assert.Equal(2, text.TrainStatistics.Documents);
+        var source = new SourceOptions { Path = path, Column = "body" };
+        using var body = Prepare(new DataOptions { Train = [source], Validation = [source] });
+        Assert.Equal("122333", Decode(body, body.Train));
+        Assert.Equal(3, body.TrainStatistics.Documents);
+        Assert.NotEqual(text.Directory, body.Directory);
+    }
+
+    [Fact]
+    public void A_character_of_a_record_is_named_with_line_and_field()
+    {
+        var data = new DataOptions { Train = [Source("a.txt", "helo")], Validation = [Source("b.jsonl", "\n{\"text\":\"hellö\"}\n")] };
+        Assert.StartsWith($"{folder["b.jsonl"]}, line 2, field \"text\", character 5: the character 'ö'", Assert.Throws<UserException>(() => Prepare(data)).Message);
+    }
+
     [Theory]
     [InlineData("train.tokens")]
     [InlineData("tokenizer.json")]

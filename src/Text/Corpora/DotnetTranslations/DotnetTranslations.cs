@@ -8,6 +8,9 @@ namespace Trainer.Text;
 /// message of the one split is in the other, in whatever language. The same SDK gives the same bytes.</remarks>
 public sealed class DotnetTranslations : Corpus
 {
+    private const string Need = "format dotnet-translations needs the translated messages of a .NET SDK, sdk/*/<language>/*.resources.dll";
+    private const string Hint = "the runtime alone has none, and distributions that build it themselves may leave them out";
+
     private readonly string column;
 
     private DotnetTranslations(SourceOptions source, string folder)
@@ -44,16 +47,14 @@ public sealed class DotnetTranslations : Corpus
     /// <returns>The corpus, ready to be read.</returns>
     /// <exception cref="UserException">No .NET SDK with translations is found, or its files are damaged.</exception>
     public static DotnetTranslations Open(SourceOptions source, string folder, IProgress<string>? progress = null) =>
-        OpenFrom(DotnetRoot.Find(), source, folder, progress);
+        OpenFrom(DotnetRoot.Find(root => SatelliteAssemblies.Find(root, Languages).Count > 0, Need, Hint), source, folder, progress);
 
     /// <summary>As above, from the SDK at a known place.</summary>
     internal static DotnetTranslations OpenFrom(string root, SourceOptions source, string folder, IProgress<string>? progress)
     {
         var assemblies = SatelliteAssemblies.Find(root, Languages);
         if (assemblies.Count == 0)
-            throw new UserException(
-                $"format dotnet-translations needs the translated messages of a .NET SDK, sdk/*/<language>/*.resources.dll, and {root} has none; "
-                + "install the .NET SDK from Microsoft, or set DOTNET_ROOT to the folder of one");
+            throw new UserException($"{Need}, and {root} has none");
         if (!IsCurrent(folder, assemblies))
             Build(folder, root, assemblies, progress);
         var corpus = new DotnetTranslations(source, folder);

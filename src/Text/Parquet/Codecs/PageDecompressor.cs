@@ -20,6 +20,8 @@ internal sealed class PageDecompressor : IDisposable
     /// <exception cref="InvalidDataException">The page is damaged, or not of that size.</exception>
     public void Decompress(Codec codec, ArraySegment<byte> input, int size, ref byte[] output)
     {
+        if (size == 0)
+            return;   // values that are all null; what compressors make of nothing differs
         switch (codec)
         {
             case Codec.Uncompressed:

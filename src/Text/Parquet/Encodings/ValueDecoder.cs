@@ -94,11 +94,12 @@ internal sealed class DictionaryValues : ValueDecoder
     {
         this.dictionary = dictionary ?? throw new ParquetError("a page needs a dictionary, and no dictionary page comes before it", at);
         this.at = at;
-        var width = values.Length > 0 ? values.Span[0] : 0;
+        if (values.IsEmpty)
+            throw new ParquetError("a page ends before its dictionary indices", at);
+        var width = values.Span[0];
         if (width > 32)
             throw new ParquetError($"dictionary indices have {width} bits", at);
-        // A page in which all is null may have no bytes at all.
-        indices = new RunLengths(values.Length > 0 ? values[1..] : values, width, at);
+        indices = new RunLengths(values[1..], width, at);
     }
 
     public override ReadOnlyMemory<byte> Next() => dictionary[indices.Next(), at];
