@@ -77,6 +77,15 @@ check_tool() { # command, package, oldest version that will do
   fi
 }
 
+# Opened while reading .zst files and Parquet; every Debian has it, since dpkg needs it.
+check_zstd() {
+  local library
+  for library in /usr/lib/*-linux-gnu/libzstd.so.1 /lib/*-linux-gnu/libzstd.so.1 /usr/lib64/libzstd.so.1 /usr/lib/libzstd.so.1 /usr/local/lib/libzstd.so.1; do
+    [[ ! -e $library ]] || return 0
+  done
+  lacks libzstd libzstd1
+}
+
 # Looks for libtorch in one folder; sets torch_root, torch_version and torch_library.
 find_torch_in() {
   local header numbers
@@ -319,6 +328,7 @@ explain_by_hand() {
   {
     say "setup.sh: this system (${name:-unknown}) is not Debian 12 or newer, so nothing was installed. Install by hand: ${missing[*]}"
     say "  g++ $needed_gcc, cmake $needed_cmake and make, or newer: from the system's own packages"
+    say "  libzstd 1.4 or newer (libzstd.so.1), also from the system's packages"
     say "  libtorch $needed_torch or newer: download LibTorch (C++) from https://pytorch.org/get-started/locally and unpack it, or"
     say "  pip install torch; then export LIBTORCH=<the unpacked folder, or site-packages/torch>"
     say 'and run ./setup.sh --check again.'
@@ -345,6 +355,7 @@ look() {
   check_tool cmake cmake "$needed_cmake"
   check_tool make make 3
   has flock || lacks flock util-linux
+  check_zstd
   check_torch
 }
 

@@ -3,23 +3,68 @@ using Trainer.Configuration;
 
 namespace Trainer.Text;
 
-/// <summary>One text of <see cref="DataOptions"/>.</summary>
+/// <summary>One source of text of <see cref="DataOptions"/>: a file, many files, or a corpus that brings its own text.</summary>
 public sealed record SourceOptions : IValidated
 {
-    /// <summary>The file, relative to the working directory or absolute; absent for the formats that bring their own text.</summary>
-    [Description("The file to read, relative to the working directory or absolute. Not for format dotnet-docs, which brings its own text.")]
+    /// <summary>The field or column that is read when <see cref="Column"/> is absent.</summary>
+    public const string DefaultColumn = "text";
+
+    /// <summary>A file, a folder or a glob, relative to the working directory or absolute; absent for the formats that bring their own text.</summary>
+    /// <remarks>A folder is read with its subfolders, in ordinal order of the paths. A glob has <c>*</c>, <c>**</c>, <c>?</c>, <c>[a-z]</c> or <c>{a,b}</c>.</remarks>
+    [Description("A file, a folder (read with its subfolders, in order of the names) or a glob such as data/**/*.jsonl.zst; relative to the working directory or absolute. Not for the dotnet- formats, which bring their own text.")]
     public string? Path { get; init; }
 
-    /// <summary>In what form the text comes.</summary>
-    [Description("In what form the text comes: text = a plain text file in UTF-8; dotnet-docs = the API documentation of the installed .NET SDK.")]
-    public SourceFormat Format { get; init; } = SourceFormat.Text;
+    /// <summary>In what form the text comes; when absent, the names of the files say.</summary>
+    [Description("In what form the text comes: text, jsonl and parquet are files (text and jsonl also as .gz and .zst); dotnet-docs and dotnet-translations are taken from the installed .NET SDK. When absent, the extension of the files says.")]
+    public SourceFormat? Format { get; init; }
+
+    /// <summary>The field of JSON lines or the column of Parquet that holds the text, <c>text</c> when absent; nested ones as <c>a.b</c>. Of
+    /// dotnet-translations <c>source</c> (the English) or <c>target</c>, which is read when absent.</summary>
+    [Description("The field (jsonl) or column (parquet) that holds the text, \"text\" when absent; nested ones as a.b. For dotnet-translations: source (English) or target, the default.")]
+    public string? Column { get; init; }
+
+    /// <summary>How often this source is drawn from, relative to the others of its list, whatever their sizes.</summary>
+    [Description("How often this source is drawn from, relative to the weights of the other sources in its list; above 0.")]
+    public double? Weight { get; init; }
+
+    /// <summary>The language of dotnet-translations, such as <c>de</c>.</summary>
+    [Description("For dotnet-translations: the language beside English: cs, de, es, fr, it, ja, ko, pl, pt-BR, ru, tr, zh-Hans or zh-Hant.")]
+    public string? Language { get; init; }
+
+    /// <summary>The part of dotnet-translations that is read, <c>train</c> when absent.</summary>
+    [Description("For dotnet-translations: the part to read, train (the default) or validation; no message is in both.")]
+    public SourceSplit? Split { get; init; }
 
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
     {
-        if (Format == SourceFormat.Text && string.IsNullOrWhiteSpace(Path))
-            yield return new Problem("path", "is missing; name a text file, or set format to \"dotnet-docs\" for the documentation of the installed .NET SDK");
-        if (Format == SourceFormat.DotnetDocs && Path is not null)
-            yield return new Problem("path", $"is \"{Path}\", but format dotnet-docs finds its own files; remove path, or set format to \"text\"");
+        if (Weight is { } weight && !(weight > 0 && double.IsFinite(weight)))
+            yield return new Problem("weight", $"is {weight}, but must be above 0; leave the source out to read nothing of it");
+        var brings = Format is SourceFormat.DotnetDocs or SourceFormat.DotnetTranslations;
+        var translations = Format == SourceFormat.DotnetTranslations;
+        if (!brings && string.IsNullOrWhiteSpace(Path))
+            yield return new Problem("path", "is missing; name a file, a folder or a glob, or set format to \"dotnet-docs\" for the documentation of the installed .NET SDK");
+        if (brings && Path is not null)
+            yield return new Problem("path", $"is \"{Path}\", but format {Name} finds its own files; remove path, or set format to \"text\"");
+        if (Column is not null && (string.IsNullOrWhiteSpace(Column) || Format is SourceFormat.Text or SourceFormat.DotnetDocs))
+            yield return new Problem("column", Column.Length == 0 || Format is null
+                ? "is empty; name the field or column that holds the text, or leave it out for \"text\""
+                : $"is \"{Column}\", but format {Name} has no columns; remove column, or set format to \"jsonl\" or \"parquet\"");
+        if (translations && Column is not (null or "source" or "target"))
+            yield return new Problem("column", $"is \"{Column}\"; format {Name} has the columns source (English) and target");
+        if (translations && !DotnetTranslations.Languages.Contains(Language))
+            yield return new Problem("language", $"is {(Language is null ? "missing" : $"\"{Language}\"")}; format {Name} has English with {string.Join(", ", DotnetTranslations.Languages)}");
+        if (!translations && Language is not null)
+            yield return new Problem("language", $"is \"{Language}\", but only format dotnet-translations has languages; remove language");
+        if (!translations && Split is not null)
+            yield return new Problem("split", "is set, but only format dotnet-translations comes divided; remove split, and name validation texts in data.validation");
     }
+
+    private string Name => Format switch
+    {
+        SourceFormat.DotnetDocs => "dotnet-docs",
+        SourceFormat.DotnetTranslations => "dotnet-translations",
+        SourceFormat.Text => "text",
+        _ => "of its files",
+    };
 }

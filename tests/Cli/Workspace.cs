@@ -46,6 +46,10 @@ internal sealed class Workspace : IDisposable
     public Outcome Run(params string[] arguments) =>
         Command.Run("dotnet", [Program, .. arguments], new() { ["OMP_NUM_THREADS"] = $"{Threads}" }, Folder);
 
+    /// <summary>Runs the program to its end with this on its standard input.</summary>
+    public Outcome Answer(string input, params string[] arguments) =>
+        Command.Run("dotnet", [Program, .. arguments], folder: Folder, input: input);
+
     /// <summary>Starts the program and leaves it running.</summary>
     public Process Start(params string[] arguments)
     {

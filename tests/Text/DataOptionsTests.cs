@@ -5,15 +5,23 @@ namespace Trainer.Text.Tests;
 public sealed class DataOptionsTests
 {
     [Theory]
-    [InlineData("""{}""", "path: is missing; name a text file, or set format to \"dotnet-docs\" for the documentation of the installed .NET SDK")]
-    [InlineData("""{"path":" "}""", "path: is missing; name a text file, or set format to \"dotnet-docs\" for the documentation of the installed .NET SDK")]
+    [InlineData("""{}""", "path: is missing; name a file, a folder or a glob, or set format to \"dotnet-docs\" for the documentation of the installed .NET SDK")]
+    [InlineData("""{"path":" "}""", "path: is missing; name a file, a folder or a glob, or set format to \"dotnet-docs\" for the documentation of the installed .NET SDK")]
     [InlineData("""{"path":"a.txt","format":"dotnet-docs"}""", "path: is \"a.txt\", but format dotnet-docs finds its own files; remove path, or set format to \"text\"")]
+    [InlineData("""{"path":"a.txt","weight":0}""", "weight: is 0, but must be above 0; leave the source out to read nothing of it")]
+    [InlineData("""{"path":"a.txt","format":"text","column":"body"}""", "column: is \"body\", but format text has no columns; remove column, or set format to \"jsonl\" or \"parquet\"")]
+    [InlineData("""{"path":"a.jsonl","column":""}""", "column: is empty; name the field or column that holds the text, or leave it out for \"text\"")]
+    [InlineData("""{"path":"a.jsonl","language":"de"}""", "language: is \"de\", but only format dotnet-translations has languages; remove language")]
+    [InlineData("""{"path":"a.jsonl","split":"validation"}""", "split: is set, but only format dotnet-translations comes divided; remove split, and name validation texts in data.validation")]
+    [InlineData("""{"format":"dotnet-translations"}""", "language: is missing; format dotnet-translations has English with cs, de, es, fr, it, ja, ko, pl, pt-BR, ru, tr, zh-Hans, zh-Hant")]
+    [InlineData("""{"format":"dotnet-translations","language":"de","column":"text"}""", "column: is \"text\"; format dotnet-translations has the columns source (English) and target")]
     public void A_source_that_contradicts_itself_says_so(string json, string problem) =>
         Assert.Equal([problem], Parse<SourceOptions>(json).Validate().Select(found => $"{found.Path}: {found.Message}"));
 
     [Theory]
     [InlineData("""{"train":[{"path":"a.txt"}]}""", new string[0])]
     [InlineData("""{"train":[{"format":"dotnet-docs"}],"validation":[{"path":"a.txt"}]}""", new string[0])]
+    [InlineData("""{"train":[{"path":"a/*.parquet","format":"parquet","column":"body","weight":2},{"format":"dotnet-translations","language":"de","split":"train"}]}""", new string[0])]
     [InlineData("""{"train":[],"validation":[]}""", new[] { "train", "validation" })]
     public void Lists_have_at_least_one_text(string json, string[] paths) =>
         Assert.Equal(paths, Parse<DataOptions>(json).Validate().Select(found => found.Path));

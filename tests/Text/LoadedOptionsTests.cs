@@ -28,6 +28,18 @@ public sealed class LoadedOptionsTests : IDisposable
     }
 
     [Fact]
+    public void A_source_with_all_its_options_binds()
+    {
+        var recipe = Load("""{"tokenizer":{"type":"byte"},"data":{"train":[{"path":"a/*.parquet","format":"parquet","column":"a.b","weight":0.5},{"format":"dotnet-translations","language":"pt-BR","split":"validation","column":"source"}]}}""");
+        Assert.Equal(
+            [
+                new SourceOptions { Path = "a/*.parquet", Format = SourceFormat.Parquet, Column = "a.b", Weight = 0.5 },
+                new SourceOptions { Format = SourceFormat.DotnetTranslations, Language = "pt-BR", Split = SourceSplit.Validation, Column = "source" },
+            ], recipe.Data.Train);
+        Assert.Equal(recipe.Data.Train, Load(ConfigurationJson.Serialize(recipe)).Data.Train);
+    }
+
+    [Fact]
     public void All_that_is_wrong_is_reported_with_its_path()
     {
         var error = Assert.Throws<ConfigurationException>(() => Load(

@@ -16,13 +16,13 @@ internal static class Utf8Text
     /// <exception cref="UserException">The file cannot be read or is not UTF-8; the message has the offset of the first wrong byte.</exception>
     public static IEnumerable<TextPiece> Read(string path, int pieceBytes = PieceBytes)
     {
-        using var stream = Open(path);
+        using var stream = SourceStream.Open(path);
         var bytes = new byte[pieceBytes];
         var text = new char[pieceBytes];
         var (filled, offset, line, first) = (0, 0L, 1L, true);
         while (true)
         {
-            filled += Fill(stream, path, bytes.AsSpan(filled));
+            filled += stream.ReadAtLeast(bytes.AsSpan(filled), bytes.Length - filled, throwOnEndOfStream: false);
             var skipped = offset == 0 ? Skip(path, bytes.AsSpan(0, filled)) : 0;
             var piece = Decode(path, bytes.AsSpan(skipped, filled - skipped), text, offset + skipped, atEnd: filled < bytes.Length);
             if (piece.Bytes > 0)
@@ -33,30 +33,6 @@ internal static class Utf8Text
             var used = skipped + piece.Bytes;
             bytes.AsSpan(used, filled - used).CopyTo(bytes);
             (filled, offset, first) = (filled - used, offset + used, false);
-        }
-    }
-
-    private static FileStream Open(string path)
-    {
-        try
-        {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new UserException($"{path} cannot be read: {e.Message}", e);
-        }
-    }
-
-    private static int Fill(FileStream stream, string path, Span<byte> bytes)
-    {
-        try
-        {
-            return stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-        }
-        catch (IOException e)
-        {
-            throw new UserException($"{path} cannot be read: {e.Message}", e);
         }
     }
 

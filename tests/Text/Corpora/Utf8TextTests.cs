@@ -52,19 +52,5 @@ public sealed class Utf8TextTests : IDisposable
     public void Utf16_is_recognised() =>
         Assert.Contains("is UTF-16, not UTF-8; convert it", Assert.Throws<UserException>(() => Read([.. Encoding.Unicode.GetPreamble(), .. Encoding.Unicode.GetBytes("hello")])).Message);
 
-    [Fact]
-    public void A_missing_file_an_empty_one_and_a_folder_are_named_with_the_path_that_was_tried()
-    {
-        folder.Write("empty.txt", "");
-        var relative = Path.GetRelativePath(Environment.CurrentDirectory, folder["none.txt"]);
-        Assert.Equal(
-            $"data.train.0.path: there is no file \"{relative}\" (looked for {folder["none.txt"]}); a relative path starts at the working directory",
-            Fails(relative));
-        Assert.Equal($"data.train.0.path: the file \"{folder["empty.txt"]}\" ({folder["empty.txt"]}) is empty; name a file with text", Fails(folder["empty.txt"]));
-        Assert.Equal($"data.train.0.path: \"{folder.Path}\" is a folder ({folder.Path}); name a text file, and list several files one by one", Fails(folder.Path));
-    }
-
-    private static string Fails(string path) => Assert.Throws<UserException>(() => new TextFile(path, "data.train.0")).Message;
-
     private string Read(byte[] bytes) => string.Concat(Utf8Text.Read(folder.Write("text.txt", bytes)).Select(piece => piece.Text.ToString()));
 }

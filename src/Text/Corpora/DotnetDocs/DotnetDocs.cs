@@ -7,7 +7,11 @@ namespace Trainer.Text;
 /// <c>sources.json</c> with what was taken from where. The same SDK gives the same bytes.</remarks>
 public sealed class DotnetDocs : Corpus
 {
-    private DotnetDocs(string text) => Files = [Path.GetFullPath(text)];
+    private DotnetDocs(string text, double weight)
+    {
+        Files = [Path.GetFullPath(text)];
+        Weight = weight;
+    }
 
     /// <inheritdoc/>
     public override string Name => "dotnet-docs";
@@ -16,22 +20,26 @@ public sealed class DotnetDocs : Corpus
     public override IReadOnlyList<string> Files { get; }
 
     /// <inheritdoc/>
+    public override string Reading => "text";
+
+    /// <inheritdoc/>
     public override IEnumerable<TextPiece> Read() => Utf8Text.Read(Files[0]);
 
     /// <summary>Opens the corpus, after building it if it is not there, incomplete, or of another SDK.</summary>
     /// <param name="folder">The folder of the corpus, such as <c>datasets/dotnet-docs</c>.</param>
     /// <param name="progress">Told what is built, if anything.</param>
+    /// <param name="weight">How often it is drawn from, relative to the other corpora of its list.</param>
     /// <returns>The corpus, ready to be read.</returns>
     /// <exception cref="UserException">No .NET SDK with documentation is found, or its files are damaged.</exception>
-    public static DotnetDocs Open(string folder, IProgress<string>? progress = null) => Open(folder, DotnetRoot.Find(), progress);
+    public static DotnetDocs Open(string folder, IProgress<string>? progress = null, double weight = 1) => Open(folder, DotnetRoot.Find(), progress, weight);
 
     /// <summary>As above, from the SDK at a known place.</summary>
-    internal static DotnetDocs Open(string folder, string root, IProgress<string>? progress)
+    internal static DotnetDocs Open(string folder, string root, IProgress<string>? progress, double weight = 1)
     {
         var files = ReferencePacks.Find(root);
         if (!IsCurrent(folder, files))
             Build(folder, root, files, progress);
-        return new DotnetDocs(TextOf(folder));
+        return new DotnetDocs(TextOf(folder), weight);
     }
 
     private static bool IsCurrent(string folder, IReadOnlyList<PackFile> files) =>

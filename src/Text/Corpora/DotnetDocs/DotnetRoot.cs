@@ -7,15 +7,21 @@ namespace Trainer.Text;
 internal static class DotnetRoot
 {
     /// <summary>Looks at DOTNET_ROOT, the running host and runtime, and <c>dotnet</c> on the PATH, in this order.</summary>
-    /// <returns>The first folder that holds reference packs.</returns>
+    /// <returns>The first folder that holds reference packs with documentation.</returns>
     /// <exception cref="UserException">None does.</exception>
-    public static string Find()
+    public static string Find() => Find(
+        root => ReferencePacks.Find(root).Count > 0, "format dotnet-docs needs the documentation of a .NET SDK, packs/*/*/ref/*/*.xml", "the runtime alone has no documentation");
+
+    /// <summary>As above, for a folder that holds something else.</summary>
+    /// <param name="holds">Whether a folder holds it.</param>
+    /// <param name="need">What needs what, for the message.</param>
+    /// <param name="hint">Why there may be an installation without it.</param>
+    public static string Find(Predicate<string> holds, string need, string hint)
     {
         string[] candidates = [.. Candidates().OfType<string>().Distinct()];
-        return candidates.FirstOrDefault(root => ReferencePacks.Find(root).Count > 0)
+        return Array.Find(candidates, holds)
             ?? throw new UserException(
-                $"format dotnet-docs needs the documentation of a .NET SDK, packs/*/*/ref/*/*.xml, and it is not in {string.Join(", ", candidates)}; "
-                + "install the .NET SDK (the runtime alone has no documentation), or set DOTNET_ROOT to the folder of one");
+                $"{need}, and it is not in {string.Join(", ", candidates)}; install the .NET SDK ({hint}), or set DOTNET_ROOT to the folder of one");
     }
 
     private static IEnumerable<string?> Candidates()

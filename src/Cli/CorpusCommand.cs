@@ -1,0 +1,93 @@
+using System.CommandLine;
+using System.Text.Json;
+using Trainer.Configuration;
+using Trainer.Text;
+using Trainer.Training;
+using Trainer.Training.Monitoring;
+
+namespace Trainer.Cli;
+
+/// <summary><c>corpus</c>: what would be read.</summary>
+internal static class CorpusCommand
+{
+    internal static Command Create()
+    {
+        var paths = new Argument<string[]>("path") { Description = "Files, folders or globs.", Arity = ArgumentArity.ZeroOrMore };
+        var format = new Option<SourceFormat?>("--format")
+        {
+            Description = "text, jsonl, parquet, dotnet-docs or dotnet-translations; when absent, the extension of the files says.",
+            HelpName = "format",
+            CustomParser = result =>
+            {
+                try
+                {
+                    return JsonSerializer.Deserialize<SourceFormat>(JsonSerializer.SerializeToUtf8Bytes(result.Tokens[0].Value));
+                }
+                catch (JsonException)
+                {
+                    result.AddError($"--format is \"{result.Tokens[0].Value}\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations.");
+                    return null;
+                }
+            },
+        };
+        var column = new Option<string?>("--column") { Description = "The field or column that holds the text (default: text); nested ones as a.b." };
+        var language = new Option<string?>("--language") { Description = "The language of dotnet-translations, such as de." };
+        var limit = new Option<long?>("--limit") { Description = "Read so many documents at most." };
+        var json = new Option<bool>("--json") { Description = "Print the documents, one a line as a JSON string (null for nulls)." };
+        var command = new Command("corpus", "Reads texts and prints how many files, documents, characters and bytes there are.") { paths, format, column, language, limit, json };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(limit) < 0)
+                result.AddError($"--limit is {result.GetValue(limit)}, but must be 0 or more.");
+        });
+        command.SetAction(parsed =>
+        {
+            var sources = Sources(parsed.GetValue(paths) ?? [], new SourceOptions
+            {
+                Format = parsed.GetValue(format), Column = parsed.GetValue(column), Language = parsed.GetValue(language),
+            });
+            return Read(sources, parsed.GetValue(limit) ?? long.MaxValue, parsed.GetValue(json));
+        });
+        return command;
+    }
+
+    private static IReadOnlyList<SourceOptions> Sources(string[] paths, SourceOptions options)
+    {
+        IReadOnlyList<SourceOptions> sources = paths.Length == 0 ? [options] : [.. paths.Select(path => options with { Path = path })];
+        Problem[] problems = [.. sources.SelectMany(source => source.Validate()).Distinct()];
+        return problems.Length == 0 ? sources : throw new ConfigurationException(problems);
+    }
+
+    private static int Read(IReadOnlyList<SourceOptions> sources, long limit, bool json)
+    {
+        var corpora = sources.Select(source => Corpus.Open(source, "", TrainingRequest.DefaultDatasetsDirectory, new StandardError())).ToArray();
+        using var writer = json ? new DocumentWriter(Console.OpenStandardOutput()) : null;
+        var figures = new CorpusFigures();
+        try
+        {
+            foreach (var piece in corpora.SelectMany(corpus => corpus.Read()))
+            {
+                if ((piece.StartsDocument || piece.IsNull) && figures.Documents + figures.Nulls == limit)
+                    break;
+                figures.Add(piece);
+                writer?.Add(piece);
+            }
+        }
+        finally
+        {
+            writer?.Finish();   // what was read before damage was found is of use, too
+        }
+        if (!json)
+            Print(corpora, figures);
+        return ExitCode.Done;
+    }
+
+    private static void Print(IReadOnlyList<Corpus> corpora, CorpusFigures figures)
+    {
+        var nulls = figures.Nulls > 0 ? $" ({HumanFormat.Number(figures.Nulls)} more records have none)" : "";
+        Console.WriteLine($"files       {HumanFormat.Number(corpora.Sum(corpus => (long)corpus.Files.Count))}");
+        Console.WriteLine($"documents   {HumanFormat.Number(figures.Documents)}{nulls}");
+        Console.WriteLine($"characters  {HumanFormat.Number(figures.Characters)}");
+        Console.WriteLine($"bytes       {HumanFormat.Number(figures.Bytes)}");
+    }
+}

@@ -1,0 +1,125 @@
+using System.IO.Compression;
+
+namespace Trainer.Text.Parquet;
+
+/// <summary>Decompresses pages, in memory that grows with what really comes out and never past the size that the page declares.</summary>
+internal sealed class PageDecompressor : IDisposable
+{
+    /// <summary>What a page may declare: writers make pages of about a megabyte, larger ones only for single texts that are.</summary>
+    public const int LargestPage = 1 << 30;
+
+    private const int FirstCapacity = 1 << 20;
+
+    private ZstdDecoder? zstd;
+
+    /// <summary>Decompresses a page, or the values of one: one line here for each codec.</summary>
+    /// <param name="codec">How it is compressed.</param>
+    /// <param name="input">What is stored.</param>
+    /// <param name="size">How long it is when decompressed, as its header says.</param>
+    /// <param name="output">Where it goes, from the beginning; a larger array takes its place when it is too small.</param>
+    /// <exception cref="InvalidDataException">The page is damaged, or not of that size.</exception>
+    public void Decompress(Codec codec, ArraySegment<byte> input, int size, ref byte[] output)
+    {
+        if (size == 0)
+            return;   // values that are all null; what compressors make of nothing differs
+        switch (codec)
+        {
+            case Codec.Uncompressed:
+                Check(input.Count, size);
+                input.AsSpan().CopyTo(Reserve(ref output, size));
+                break;
+            case Codec.Snappy:
+                CheckRatio(input.Count, size, 64);
+                SnappyPage.Decode(input, Reserve(ref output, size));
+                break;
+            case Codec.Lz4:
+                CheckRatio(input.Count, size, 256);
+                Lz4.DecodeLegacy(input, Reserve(ref output, size));
+                break;
+            case Codec.Lz4Raw:
+                CheckRatio(input.Count, size, 256);
+                Lz4.DecodeBlock(input, Reserve(ref output, size));
+                break;
+            case Codec.Gzip:
+                Inflate(Text.Gzip.Open(Stream(input)), input.Count, size, ref output);
+                break;
+            case Codec.Brotli:
+                Inflate(new BrotliStream(Stream(input), CompressionMode.Decompress), input.Count, size, ref output);
+                break;
+            case Codec.Zstd:
+                Inflate(input, size, ref output);
+                break;
+            default:
+                throw new InvalidDataException($"codec {codec} is not read");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => zstd?.Dispose();
+
+    private static MemoryStream Stream(ArraySegment<byte> input) => new(input.Array!, input.Offset, input.Count, writable: false);
+
+    private static void Inflate(Stream content, int stored, int size, ref byte[] output)
+    {
+        using (content)
+        {
+            var written = 0;
+            while (written < size)
+            {
+                var read = content.Read(Room(ref output, written, stored, size));
+                if (read == 0)
+                    break;
+                written += read;
+            }
+            Check(written, size);
+            if (content.ReadByte() >= 0)
+                throw new InvalidDataException($"it holds more than the {size} bytes that it declares");
+        }
+    }
+
+    private void Inflate(ArraySegment<byte> input, int size, ref byte[] output)
+    {
+        zstd ??= new ZstdDecoder();
+        zstd.Reset();
+        var (position, written) = (0, 0);
+        while (true)
+        {
+            // Asked once more with no room left, the decoder reads the end of its frame, with the checksum if there is one.
+            var (read, wrote) = zstd.Decode(input.AsSpan(position), Room(ref output, written, input.Count, size));
+            (position, written) = (position + read, written + wrote);
+            if (read == 0 && wrote == 0)
+                break;
+        }
+        Check(written, size);
+        if (position < input.Count || zstd.InsideFrame)
+            throw new InvalidDataException(position < input.Count ? $"it holds more than the {size} bytes that it declares" : "Zstandard: the page ends inside a frame");
+    }
+
+    /// <summary>What can be written next; the array grows by what came out so far, so that a false size costs no memory.</summary>
+    private static Span<byte> Room(ref byte[] output, int written, int stored, int size)
+    {
+        if (written == output.Length && written < size)
+            Array.Resize(ref output, (int)Math.Min(size, Math.Max(Math.Max(FirstCapacity, 4L * written), Math.Min(8L * stored, 64 << 20))));
+        return output.AsSpan(written, Math.Min(output.Length, size) - written);
+    }
+
+    private static Span<byte> Reserve(ref byte[] output, int size)
+    {
+        if (output.Length < size)
+            output = new byte[Math.Max(size, Math.Min(FirstCapacity, 2 * output.Length))];
+        return output.AsSpan(0, size);
+    }
+
+    /// <summary>Refuses what no compression of this kind can reach, before memory is set aside for it.</summary>
+    private static void CheckRatio(int stored, int size, int ratio)
+    {
+        if (size > (long)stored * ratio)
+            throw new InvalidDataException($"it declares {size} bytes, more than {stored} compressed ones can hold");
+    }
+
+    private static void Check(int length, int size)
+    {
+        if (length != size)
+            throw new InvalidDataException($"it holds {length} bytes, and declares {size}");
+    }
+}
