@@ -1,5 +1,4 @@
 using TorchSharp;
-using Trainer.Evaluation;
 using Trainer.Text;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -7,7 +6,7 @@ using static TorchSharp.torch;
 namespace Trainer.Training;
 
 /// <summary>One micro-batch after the other; every operation uses the whole device.</summary>
-internal sealed class SequentialGradientAccumulator(LanguageModel model, Device device) : GradientAccumulator(model)
+internal sealed class SequentialGradientAccumulator(LanguageModel model, Device device, double labelSmoothing = 0) : GradientAccumulator(model, labelSmoothing)
 {
     public override string Description => device.type == DeviceType.CPU ? $"every operation on {get_num_threads()} threads" : $"on {device}";
 
@@ -29,8 +28,7 @@ internal sealed class SequentialGradientAccumulator(LanguageModel model, Device 
     {
         // One scope per micro-step: what its graph holds is memory that the garbage collector cannot see.
         using DisposeScope scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets) = batch.ToTensors(device);
-        Tensor share = Model.LossSum(inputs, targets).div(windowTokens);
+        Tensor share = Share(batch, windowTokens, device);
         share.backward();
         loss.add_(share.detach());
     }

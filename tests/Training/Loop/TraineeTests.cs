@@ -182,7 +182,7 @@ public sealed class TraineeTests : IDisposable
         return (reading.Loss, reading.GradientNorm, [.. trainee.Model.parameters().SelectMany(p => p.data<float>().ToArray())]);
     }
 
-    private RandomCrops Crops() => new(data.Train, TinyRun.Context, 1);
+    private BatchStream Crops() => BatchStream.Create(data, tiny.Recipe.Data, TinyRun.Context, 1);
 
     private static Batch WithTargets(Batch batch, int keep)
     {
