@@ -30,7 +30,7 @@ internal sealed class PageDecompressor : IDisposable
                 break;
             case Codec.Snappy:
                 CheckRatio(input.Count, size, 64);
-                SnappyPage.Decode(input, Reserve(output, size));
+                Snappy.Decode(input, Reserve(output, size));
                 break;
             case Codec.Lz4:
                 CheckRatio(input.Count, size, 256);
