@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Trainer.Configuration;
 using Trainer.Torch;
 
@@ -44,6 +45,7 @@ internal static class CommandLineApp
         TrainCommand.Create(),
         PrepareCommand.Create(),
         CorpusCommand.Create(),
+        TokenizerCommand.Create(),
         GenerateCommand.Create(),
         PlanCommand.Create(),
         InspectCommand.Create(),
@@ -54,8 +56,10 @@ internal static class CommandLineApp
     private static int Refuse(ParseResult parsed)
     {
         foreach (var error in parsed.Errors) Console.Error.WriteLine(error.Message);
-        var verb = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
-        Console.Error.WriteLine($"See: dotnet run -- {verb}--help");
+        var verbs = new List<string>();
+        for (SymbolResult? at = parsed.CommandResult; at is CommandResult { Command: not RootCommand } verb; at = at.Parent)
+            verbs.Insert(0, verb.Command.Name + " ");
+        Console.Error.WriteLine($"See: dotnet run -- {string.Concat(verbs)}--help");
         return ExitCode.Wrong;
     }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Trainer.Text;
 using Trainer.Training;
 
 namespace Trainer.Cli;
@@ -20,13 +21,15 @@ internal static class DoctorCommand
     private static int Examine(bool json)
     {
         var machine = MachineReport.Examine();
+        var datasets = PreparedDataset.Find(TrainingRequest.DefaultDatasetsDirectory);
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(machine, Json));
+            Console.WriteLine(JsonSerializer.Serialize(new { machine.Rows, machine.Advice, Data = datasets }, Json));
             return ExitCode.Done;
         }
 
         foreach (var (name, value) in machine.Rows) Console.WriteLine($"{name,-20} {value}");
+        DataSection.Print(datasets);
         foreach (var advice in machine.Advice) Console.WriteLine($"! {advice}");
         return ExitCode.Done;
     }

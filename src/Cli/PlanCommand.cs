@@ -33,6 +33,7 @@ internal static class PlanCommand
         Console.WriteLine($"{recipe.Name}: {HumanFormat.Parameters(plan.Parameters)} parameters");
         foreach (var component in plan.Components.Where(component => component.Parameters > 0))
             Row($"  {component.Name}", HumanFormat.Number(component.Parameters));
+        DataSection.Print(plan.Data);
         Console.WriteLine("per token");
         Row("  FLOPs forward", HumanFormat.Compact(plan.ForwardFlopsPerToken));
         Row("  FLOPs training", HumanFormat.Compact(plan.TrainingFlopsPerToken));

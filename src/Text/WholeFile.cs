@@ -30,8 +30,11 @@ internal static class WholeFile
         Guard(path, () =>
         {
             Directory.CreateDirectory(temporary);
-            RemoveAbandoned(path);
-            fill(temporary);
+            using (new FileStream(OwnerOf(temporary), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose))
+            {
+                RemoveAbandoned(path);
+                fill(temporary);
+            }
             Replace(path, temporary);
         }, cleanUp: () => Remove(temporary));
     }
@@ -54,14 +57,32 @@ internal static class WholeFile
         Remove(earlier);
     }
 
-    /// <summary>Removes what killed processes left; what is recent may belong to one that is running.</summary>
+    /// <summary>Removes what killed processes left; the folder of one that is running stays, however long it takes.</summary>
     private static void RemoveAbandoned(string path)
     {
         var parent = Path.GetDirectoryName(Path.GetFullPath(path))!;
         foreach (var folder in Directory.GetDirectories(parent, $"{Path.GetFileName(path)}.*"))
-            if (Path.GetExtension(folder) is ".tmp" or ".old" && DateTime.UtcNow - Directory.GetLastWriteTimeUtc(folder) > Abandoned)
+            if (Path.GetExtension(folder) is ".tmp" or ".old" && IsAbandoned(folder))
                 Remove(folder);
     }
+
+    /// <summary>Whether nobody writes in a folder any more: its owner's lock went with the owner; without a lock, age must tell.</summary>
+    private static bool IsAbandoned(string folder)
+    {
+        if (!File.Exists(OwnerOf(folder)))
+            return DateTime.UtcNow - Directory.GetLastWriteTimeUtc(folder) > Abandoned;
+        try
+        {
+            using var owner = new FileStream(OwnerOf(folder), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    private static string OwnerOf(string folder) => Path.Combine(folder, ".owner");
 
     private static void Remove(string folder)
     {

@@ -12,6 +12,9 @@ public sealed record RunPlan
     /// <summary>Learned numbers by component; they add up to <see cref="Parameters"/>.</summary>
     public required IReadOnlyList<ComponentParameters> Components { get; init; }
 
+    /// <summary>What was found in the data.</summary>
+    public required DataReport Data { get; init; }
+
     /// <summary>Number of different tokens.</summary>
     public required int VocabularySize { get; init; }
 
@@ -74,6 +77,7 @@ public sealed record RunPlan
         {
             Parameters = cost.Parameters,
             Components = cost.Components,
+            Data = DataReport.Of(data),
             VocabularySize = data.Tokenizer.VocabularySize,
             ContextLength = context,
             MicroBatchSize = microBatch,

@@ -1,5 +1,6 @@
 // Shapes: B batch, T positions, C model dimension.
 using TorchSharp;
+using Trainer.Transformers.Norms;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -7,9 +8,9 @@ namespace Trainer.Transformers;
 /// <summary>x + mixer(norm(x)), then x + feedForward(norm(x)): the residual stream itself is never normalised.</summary>
 internal sealed class PreNormBlock : Block
 {
-    private readonly nn.Module<Tensor, Tensor> mixerNorm;
+    private readonly Norm mixerNorm;
     private readonly Mixer mixer;
-    private readonly nn.Module<Tensor, Tensor> feedForwardNorm;
+    private readonly Norm feedForwardNorm;
     private readonly nn.Module<Tensor, Tensor> feedForward;
 
     public PreNormBlock(ModelParts parts, LayerOptions layer)
@@ -28,7 +29,7 @@ internal sealed class PreNormBlock : Block
     {
         // What the backward pass does not need is freed with this scope, not with the step's.
         using DisposeScope scope = NewDisposeScope();
-        Tensor mixed = x.add(Drop(mixer.Mix(mixerNorm.call(x), context))); // (B, T, C)
-        return mixed.add(Drop(feedForward.call(feedForwardNorm.call(mixed)))).MoveToOuterDisposeScope(); // (B, T, C)
+        (Tensor mixed, Tensor normed) = feedForwardNorm.Add(x, Drop(mixer.Mix(mixerNorm.call(x), context))); // (B, T, C) each
+        return mixed.add(Drop(feedForward.call(normed))).MoveToOuterDisposeScope(); // (B, T, C)
     }
 }

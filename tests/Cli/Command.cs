@@ -11,7 +11,7 @@ internal static class Command
     public static string Repository { get; } = FindRepository();
 
     /// <summary>Runs a command to its end. A variable set to null is taken away.</summary>
-    public static Outcome Run(string file, string[] arguments, Dictionary<string, string?>? environment = null, string? folder = null)
+    public static Outcome Run(string file, string[] arguments, Dictionary<string, string?>? environment = null, string? folder = null, string input = "")
     {
         var start = new ProcessStartInfo(file, arguments)
         {
@@ -27,8 +27,9 @@ internal static class Command
             start.Environment[name] = value;
 
         using var process = Process.Start(start)!;
-        process.StandardInput.Close();
         var error = process.StandardError.ReadToEndAsync();
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return new Outcome(process.ExitCode, output, error.Result);

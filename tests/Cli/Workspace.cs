@@ -35,13 +35,20 @@ internal sealed class Workspace : IDisposable
         File.WriteAllText(PathOf("small.json"), Recipe);
     }
 
+    /// <summary>Threads that libtorch may use.</summary>
+    public int Threads { get; init; } = 1;
+
     public string Folder { get; } = Path.Combine(Path.GetTempPath(), "trainer-cli-" + Guid.NewGuid().ToString("N")[..12]);
 
     public string PathOf(string name) => Path.Combine(Folder, name);
 
     /// <summary>Runs the program to its end.</summary>
     public Outcome Run(params string[] arguments) =>
-        Command.Run("dotnet", [Program, .. arguments], new() { ["OMP_NUM_THREADS"] = "1" }, Folder);
+        Command.Run("dotnet", [Program, .. arguments], new() { ["OMP_NUM_THREADS"] = $"{Threads}" }, Folder);
+
+    /// <summary>Runs the program to its end with this on its standard input.</summary>
+    public Outcome Answer(string input, params string[] arguments) =>
+        Command.Run("dotnet", [Program, .. arguments], folder: Folder, input: input);
 
     /// <summary>Starts the program and leaves it running.</summary>
     public Process Start(params string[] arguments)
@@ -52,7 +59,7 @@ internal sealed class Workspace : IDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["OMP_NUM_THREADS"] = "1";
+        start.Environment["OMP_NUM_THREADS"] = $"{Threads}";
         return Process.Start(start)!;
     }
 

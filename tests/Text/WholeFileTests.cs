@@ -41,4 +41,20 @@ public sealed class WholeFileTests : IDisposable
         WholeFile.WriteFolder(folder["data"], _ => { });
         Assert.Equal(["data", "data.3.tmp", "data.txt"], Directory.GetDirectories(folder.Path).Select(Path.GetFileName).Order());
     }
+
+    [Fact]
+    public void A_folder_that_is_being_written_stays_and_one_whose_writer_is_gone_goes()
+    {
+        Directory.CreateDirectory(folder["data.killed.tmp"]);
+        File.WriteAllText(Path.Combine(folder["data.killed.tmp"], ".owner"), "");
+        WholeFile.WriteFolder(folder["data"], running =>
+        {
+            Assert.False(Directory.Exists(folder["data.killed.tmp"]));
+            Directory.SetLastWriteTimeUtc(running, DateTime.UtcNow.AddDays(-1));
+            WholeFile.WriteFolder(folder["data"], _ => { });
+            Assert.True(Directory.Exists(running));
+        });
+        Assert.Equal([folder["data"]], Directory.GetFileSystemEntries(folder.Path));
+        Assert.Empty(Directory.GetFileSystemEntries(folder["data"]));
+    }
 }

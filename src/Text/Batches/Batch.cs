@@ -13,6 +13,16 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The number of places that are to be predicted.</summary>
     public int TargetTokens { get; } = Targets.Length - Targets.AsSpan().Count(Ignored);
 
+    /// <summary>One of so many parts, of whole rows, as equal as can be; it may have none.</summary>
+    /// <param name="index">Which part, from 0.</param>
+    /// <param name="count">How many parts there are.</param>
+    public Batch Part(int index, int count)
+    {
+        var (first, end) = (Rows * index / count, Rows * (index + 1) / count);
+        Range range = (first * Columns)..(end * Columns);
+        return new Batch(Inputs[range], Targets[range], end - first, Columns);
+    }
+
     /// <summary>Cuts windows out of a shard; the target at each place is the token after it.</summary>
     /// <param name="shard">The tokens.</param>
     /// <param name="columns">The length of each window; one token more is read, for its last target.</param>

@@ -28,8 +28,8 @@ public static class DataPreparation
             return null;
         if (!record.Sources.All(stamp => stamp.IsUntouched()))
         {
-            SourceStamp[] stamps = [.. plan.Files.Select(SourceStamp.Of)];
-            if (plan.Fingerprint(stamps) != record.Fingerprint)
+            var stamps = SourceStamp.OfAll(plan.Files);
+            if (plan.Fingerprint(stamps, record.TokenizerHash) != record.Fingerprint)
             {
                 progress?.Report($"the texts changed since {folder} was prepared; preparing again");
                 return null;

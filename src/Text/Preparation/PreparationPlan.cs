@@ -9,7 +9,7 @@ internal sealed record PreparationPlan(
     IReadOnlyList<Corpus> Train, IReadOnlyList<Corpus>? Validation, double ValidationFraction, TokenizerOptions Tokenizer)
 {
     /// <summary>Counts up whenever the same configuration and files would give other tokens.</summary>
-    private const int Version = 2;
+    private const int Version = 3;
 
     public static PreparationPlan Open(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress)
     {
@@ -22,8 +22,8 @@ internal sealed record PreparationPlan(
             tokenizer);
     }
 
-    /// <summary>All source files, training first.</summary>
-    public IReadOnlyList<string> Files => [.. Train.Concat(Validation ?? []).SelectMany(corpus => corpus.Files)];
+    /// <summary>All source files, training first, and the tokenizer's own at the end.</summary>
+    public IReadOnlyList<string> Files => [.. Train.Concat(Validation ?? []).SelectMany(corpus => corpus.Files), .. Tokenizer.Files];
 
     /// <summary>The configuration in one line of JSON. One folder belongs to one identity; the files' contents are not part of it.</summary>
     public string Identity => JsonSerializer.Serialize(new
@@ -45,13 +45,14 @@ internal sealed record PreparationPlan(
         }
     }
 
-    /// <summary>The fingerprint of the data for source files with these contents.</summary>
-    public string Fingerprint(IEnumerable<SourceStamp> stamps) =>
+    /// <summary>The fingerprint of the data for source files with these contents and a tokenizer file with this hash.</summary>
+    public string Fingerprint(IEnumerable<SourceStamp> stamps, string tokenizerHash) =>
         Sha256(string.Join('\n', stamps.Select(stamp => stamp.Sha256)
             .Prepend(string.Join(' ', Train.Select(corpus => $"{corpus.Files.Count} {corpus.Reading}")))
             .Prepend(string.Join(' ', (Validation ?? []).Select(corpus => $"{corpus.Files.Count} {corpus.Reading}")))
             .Prepend(Validation is null ? $"fraction {ValidationFraction:R}" : "separate")
             .Prepend(JsonSerializer.Serialize(Tokenizer))
+            .Prepend(tokenizerHash)
             .Prepend($"version {Version}")));
 
     private static string Sha256(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));

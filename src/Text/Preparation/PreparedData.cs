@@ -17,6 +17,9 @@ public sealed class PreparedData(string directory, PreparedRecord record, Tokeni
     /// <summary>The source files, in the order in which they were read.</summary>
     public IReadOnlyList<SourceStamp> Sources => record.Sources;
 
+    /// <summary>Where each source of <c>data.train</c> lies in <see cref="Train"/>, in their order: what mixing them by weight needs.</summary>
+    public IReadOnlyList<TokenRange> TrainSources => record.TrainSources;
+
     /// <summary>The tokenizer.</summary>
     public Tokenizer Tokenizer { get; } = tokenizer;
 

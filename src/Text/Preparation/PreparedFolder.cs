@@ -19,6 +19,8 @@ internal static class PreparedFolder
     /// <exception cref="UserException">A file is missing, damaged, or of other data.</exception>
     public static PreparedData Open(string folder, PreparedRecord record)
     {
+        if (HashOfTokenizer(folder) != record.TokenizerHash)
+            throw new UserException($"{Tokenizer(folder)} is not the tokenizer that the tokens beside it were made with");
         var tokenizer = Text.Tokenizer.Load(Tokenizer(folder));
         var train = OpenShard(Train(folder), "data.train", record.Fingerprint, tokenizer);
         try
@@ -31,6 +33,10 @@ internal static class PreparedFolder
             throw;
         }
     }
+
+    /// <summary>SHA-256 of the tokenizer's file, in hexadecimal.</summary>
+    /// <exception cref="UserException">It cannot be read.</exception>
+    public static string HashOfTokenizer(string folder) => SourceStamp.Of(Tokenizer(folder)).Sha256;
 
     private static TokenShard OpenShard(string path, string name, string fingerprint, Tokenizer tokenizer)
     {

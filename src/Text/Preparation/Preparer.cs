@@ -3,47 +3,33 @@ using Trainer.Configuration;
 namespace Trainer.Text;
 
 /// <summary>Makes one folder of prepared data: one pass to learn the tokenizer and to count, one to encode.</summary>
-internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress)
+/// <param name="plan">What to prepare.</param>
+/// <param name="progress">Told what is done, and in long work how far it is.</param>
+/// <param name="threads">The most threads that encode; 0 = as many as there are cores. The result does not depend on it.</param>
+internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress, int threads = 0)
 {
     /// <summary>Fills an empty folder.</summary>
     /// <exception cref="UserException">A source cannot be read or encoded, or leaves a split without text.</exception>
     public void Write(string folder)
     {
-        SourceStamp[] stamps = [.. plan.Files.Select(SourceStamp.Of)];
-        progress?.Report($"reading {stamps.Length} {(stamps.Length == 1 ? "file" : "files")}, {stamps.Sum(stamp => stamp.Bytes) / 1e6:0.0} MB");
-        var (tokenizer, characters) = Learn();
-        var kept = plan.Validation is null ? Kept(characters) : characters;
-        var fingerprint = plan.Fingerprint(stamps);
-        progress?.Report($"encoding {characters:N0} characters into {tokenizer.VocabularySize} kinds of tokens");
-        var total = stamps.Sum(stamp => stamp.Bytes);
-        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer);
-        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer);
-        var pulse = new Pulse(progress, () => $"encoded {100.0 * (train.Statistics.Bytes + validation.Statistics.Bytes) / total:0} %");
-        Encode(plan.Train, train, kept, validation, pulse);
-        Encode(plan.Validation ?? [], validation, long.MaxValue, validation, pulse);
+        progress?.Report($"reading {plan.Files.Count:N0} {(plan.Files.Count == 1 ? "file" : "files")}, {plan.Files.Sum(SizeOf) / 1e6:N1} MB");
+        var stamping = Task.Run(() => SourceStamp.OfAll(plan.Files));   // hashing is a read of its own, beside the first
+        var (tokenizer, text) = TokenizerTraining.Learn(plan.Train, plan.Tokenizer, progress);
+        var stamps = stamping.GetAwaiter().GetResult();
+        var kept = plan.Validation is null ? Kept(text.Characters) : text.Characters;
+        tokenizer.Save(PreparedFolder.Tokenizer(folder));
+        var tokenizerHash = PreparedFolder.HashOfTokenizer(folder);
+        var fingerprint = plan.Fingerprint(stamps, tokenizerHash);
+        progress?.Report($"encoding {text.Characters:N0} characters into {tokenizer.VocabularySize:N0} kinds of tokens");
+        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer.VocabularySize);
+        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer.VocabularySize);
+        var sources = Encode(plan.Train, tokenizer, train, kept, validation, new Pulse(progress, "encoding data.train", text.Bytes));
+        Encode(plan.Validation ?? [], tokenizer, validation, long.MaxValue, validation, new Pulse(progress, "encoding data.validation"));
         if (stamps.FirstOrDefault(stamp => !stamp.IsUntouched()) is { } changed)
             throw new UserException($"{changed.Path} changed while it was read; run the command again");
         train.Finish(fingerprint);
         validation.Finish(fingerprint);
-        tokenizer.Save(PreparedFolder.Tokenizer(folder));
-        PreparedFolder.WriteRecord(folder, new PreparedRecord(fingerprint, plan.Identity, stamps, train.Statistics, validation.Statistics));
-    }
-
-    /// <summary>Shows all training text, the part that is held out included, to the tokenizer's trainer, as nanoGPT does.</summary>
-    private (Tokenizer Tokenizer, long Characters) Learn()
-    {
-        var trainer = plan.Tokenizer.CreateTrainer();
-        var characters = 0L;
-        var pulse = new Pulse(progress, () => $"read {characters:N0} characters");
-        foreach (var piece in plan.Train.SelectMany(corpus => corpus.Read()))
-        {
-            trainer.Observe(piece.Text.Span);
-            characters += CodePoints.Count(piece.Text.Span);
-            pulse.Beat();
-        }
-        if (characters == 0)
-            throw new UserException($"data.train has no text: {string.Join(", ", plan.Files)}; name a file with text");
-        return (trainer.Build(), characters);
+        PreparedFolder.WriteRecord(folder, new PreparedRecord(fingerprint, plan.Identity, tokenizerHash, stamps, sources, train.Statistics, validation.Statistics));
     }
 
     /// <summary>How many characters training keeps: ⌊(1 − fraction) · characters⌋, in double precision as nanoGPT computes it.</summary>
@@ -57,16 +43,21 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         return kept;
     }
 
+    private static long SizeOf(string path) => new FileInfo(path) is { Exists: true } file ? file.Length : 0;
+
     /// <summary>Encodes texts into one split and, from a number of characters on, into another.</summary>
-    private static void Encode(IReadOnlyList<Corpus> corpora, SplitWriter first, long firstCharacters, SplitWriter rest, Pulse pulse)
+    /// <returns>What each of them has in the first.</returns>
+    private List<TokenRange> Encode(IReadOnlyList<Corpus> corpora, Tokenizer tokenizer, SplitWriter first, long firstCharacters, SplitWriter rest, Pulse pulse)
     {
-        foreach (var piece in corpora.SelectMany(corpus => corpus.Read()))
+        var ranges = new List<TokenRange>();
+        foreach (var corpus in corpora)
         {
-            var units = CodePoints.Units(piece.Text.Span, firstCharacters);
-            firstCharacters -= CodePoints.Count(piece.Text.Span[..units]);
-            first.Append(piece, 0, units);
-            rest.Append(piece, units, piece.Text.Length - units);
-            pulse.Beat();
+            var before = first.Statistics;
+            new ParallelEncoder(tokenizer, threads).Encode(
+                corpus.Read(), first, firstCharacters - before.Characters, rest,
+                () => pulse.Beat(first.Statistics.Bytes + (rest == first ? 0 : rest.Statistics.Bytes)));
+            ranges.Add(new TokenRange(corpus.Name, before.Tokens, first.Statistics.Tokens - before.Tokens));
         }
+        return ranges;
     }
 }

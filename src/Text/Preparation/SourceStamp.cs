@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using Trainer.Configuration;
 
@@ -23,6 +24,21 @@ public sealed record SourceStamp(string Path, long Bytes, long Modified, string 
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new UserException($"{path} cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Reads files for their stamps, several at once.</summary>
+    /// <exception cref="UserException">A file cannot be read.</exception>
+    internal static SourceStamp[] OfAll(IEnumerable<string> paths)
+    {
+        try
+        {
+            return [.. paths.AsParallel().AsOrdered().Select(Of)];
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+            throw;
         }
     }
 

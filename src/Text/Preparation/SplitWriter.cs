@@ -1,42 +1,22 @@
-using System.Buffers;
-using System.Text;
-using Trainer.Configuration;
-
 namespace Trainer.Text;
 
-/// <summary>Encodes pieces of text into the shard of one split and counts what goes in.</summary>
-internal sealed class SplitWriter(string path, Tokenizer tokenizer) : IDisposable
+/// <summary>Writes the shard of one split and counts what goes in.</summary>
+internal sealed class SplitWriter(string path, int vocabularySize) : IDisposable
 {
-    private readonly ShardWriter shard = new(path, tokenizer.VocabularySize);
-    private readonly ArrayBufferWriter<int> ids = new(1 << 20);
+    private readonly ShardWriter shard = new(path, vocabularySize);
     private long characters;
     private long bytes;
 
     public SplitStatistics Statistics => new(shard.Documents, characters, bytes, shard.Tokens);
 
-    /// <summary>Appends a part of a piece.</summary>
-    /// <param name="piece">The piece it belongs to.</param>
-    /// <param name="start">Where in the piece's text the part begins.</param>
-    /// <param name="length">How many UTF-16 units it has.</param>
-    public void Append(in TextPiece piece, int start, int length)
+    /// <summary>Appends the tokens of a part of a document; the shard's first document may begin in its middle.</summary>
+    public void Append(ReadOnlySpan<int> ids, bool startsDocument, int addedCharacters, int addedBytes)
     {
-        if (length == 0)
-            return;
-        var text = piece.Text.Span.Slice(start, length);
-        if (shard.Documents == 0 || (piece.StartsDocument && start == 0))
+        if (startsDocument || shard.Documents == 0)
             shard.StartDocument();
-        ids.ResetWrittenCount();
-        try
-        {
-            tokenizer.Encode(text, ids);
-        }
-        catch (EncodingException e)
-        {
-            throw new UserException($"{piece.Place(start + e.Position)}: {e.Reason}", e);
-        }
-        shard.Append(ids.WrittenSpan);
-        characters += CodePoints.Count(text);
-        bytes += Encoding.UTF8.GetByteCount(text);
+        shard.Append(ids);
+        characters += addedCharacters;
+        bytes += addedBytes;
     }
 
     public void Finish(string fingerprint) => shard.Finish(fingerprint);

@@ -2,14 +2,14 @@ using System.Buffers.Binary;
 
 namespace Trainer.Text;
 
-/// <summary>Writes a shard token by token, in memory that does not grow with it (but for 8 bytes a document).</summary>
+/// <summary>Writes a shard token by token, in memory that does not grow with it (but for 4 bytes a block of 1 MiB).</summary>
 internal sealed class ShardWriter : IDisposable
 {
     private readonly FileStream stream;
     private readonly int vocabularySize;
     private readonly int bytesPerToken;
     private readonly byte[] block = new byte[ShardHeader.BytesPerBlock];
-    private readonly List<long> documents = [];
+    private readonly FileStream documents;   // their starts wait in a file beside the shard: there may be hundreds of millions
     private readonly List<uint> sums = [];
     private int filled;
 
@@ -22,16 +22,23 @@ internal sealed class ShardWriter : IDisposable
         bytesPerToken = vocabularySize <= 1 << 16 ? sizeof(ushort) : sizeof(int);
         stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
         stream.Write(new byte[ShardHeader.Size]);
+        documents = new FileStream(path + ".documents", FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
     }
 
     /// <summary>The tokens appended so far.</summary>
     public long Tokens { get; private set; }
 
     /// <summary>The documents begun so far.</summary>
-    public int Documents => documents.Count;
+    public long Documents { get; private set; }
 
     /// <summary>Begins a document at the next token.</summary>
-    public void StartDocument() => documents.Add(Tokens);
+    public void StartDocument()
+    {
+        Span<byte> start = stackalloc byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(start, Tokens);
+        documents.Write(start);
+        Documents++;
+    }
 
     /// <summary>Appends tokens.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An id outside the vocabulary.</exception>
@@ -59,15 +66,18 @@ internal sealed class ShardWriter : IDisposable
         if (filled > 0)
             WriteBlock();
         stream.Write(new byte[(8 - (int)(stream.Position % 8)) % 8]);
-        var tables = Tables();
-        stream.Write(tables);
+        var tableSum = WriteSums(WriteDocuments());
         stream.Position = 0;
-        stream.Write(new ShardHeader(bytesPerToken, Tokens, documents.Count, vocabularySize, fingerprint, Crc32C.Append(0, tables)).ToBytes());
+        stream.Write(new ShardHeader(bytesPerToken, Tokens, Documents, vocabularySize, fingerprint, tableSum).ToBytes());
         stream.Flush(flushToDisk: true);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => stream.Dispose();
+    public void Dispose()
+    {
+        documents.Dispose();
+        stream.Dispose();
+    }
 
     private void WriteBlock()
     {
@@ -77,20 +87,25 @@ internal sealed class ShardWriter : IDisposable
         filled = 0;
     }
 
-    private byte[] Tables()
+    /// <summary>Copies the table of documents behind the tokens; the block, no longer needed, is its buffer.</summary>
+    private uint WriteDocuments()
     {
-        var tables = new byte[documents.Count * sizeof(long) + sums.Count * sizeof(uint)];
-        var rest = tables.AsSpan();
-        foreach (var document in documents)
+        var sum = 0u;
+        documents.Position = 0;
+        while (documents.ReadAtLeast(block, block.Length, throwOnEndOfStream: false) is > 0 and var read)
         {
-            BinaryPrimitives.WriteInt64LittleEndian(rest, document);
-            rest = rest[sizeof(long)..];
+            stream.Write(block, 0, read);
+            sum = Crc32C.Append(sum, block.AsSpan(0, read));
         }
-        foreach (var sum in sums)
-        {
-            BinaryPrimitives.WriteUInt32LittleEndian(rest, sum);
-            rest = rest[sizeof(uint)..];
-        }
-        return tables;
+        return sum;
+    }
+
+    private uint WriteSums(uint sum)
+    {
+        var table = new byte[sums.Count * sizeof(uint)];
+        for (var i = 0; i < sums.Count; i++)
+            BinaryPrimitives.WriteUInt32LittleEndian(table.AsSpan(i * sizeof(uint)), sums[i]);
+        stream.Write(table);
+        return Crc32C.Append(sum, table);
     }
 }

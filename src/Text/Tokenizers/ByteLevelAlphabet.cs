@@ -6,9 +6,27 @@ namespace Trainer.Text;
 internal static class ByteLevelAlphabet
 {
     private static readonly char[] Symbols = Build();
+    private static readonly short[] Values = Invert();
 
     /// <summary>The character that stands for a byte.</summary>
     public static char Symbol(byte value) => Symbols[value];
+
+    /// <summary>The byte that a character stands for, if it is one of the symbols.</summary>
+    public static bool TryGetByte(char symbol, out byte value)
+    {
+        var found = symbol < Values.Length ? Values[symbol] : -1;
+        value = (byte)found;
+        return found >= 0;
+    }
+
+    private static short[] Invert()
+    {
+        var values = new short[Symbols.Max() + 1];
+        Array.Fill(values, (short)-1);
+        for (short value = 0; value < Symbols.Length; value++)
+            values[Symbols[value]] = value;
+        return values;
+    }
 
     private static char[] Build()
     {

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json.Nodes;
-using System.Text.Unicode;
 
 namespace Trainer.Text;
 
@@ -63,13 +62,7 @@ public sealed class CharacterTokenizer : Tokenizer
     }
 
     /// <inheritdoc/>
-    public override void Encode(ReadOnlySpan<byte> utf8, IBufferWriter<int> ids)
-    {
-        var text = new char[utf8.Length];
-        if (Utf8.ToUtf16(utf8, text, out var read, out var written, replaceInvalidSequences: false) != OperationStatus.Done)
-            throw EncodingException.InvalidUtf8(utf8[read], read);
-        Encode(text.AsSpan(0, written), ids);
-    }
+    public override void Encode(ReadOnlySpan<byte> utf8, IBufferWriter<int> ids) => Encode(Utf16.Decode(utf8), ids);
 
     /// <inheritdoc/>
     public override ReadOnlySpan<byte> TokenBytes(int id) => Entry(bytes, id);

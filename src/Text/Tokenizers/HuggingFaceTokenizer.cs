@@ -6,7 +6,7 @@ namespace Trainer.Text;
 internal static class HuggingFaceTokenizer
 {
     /// <summary>A whole file.</summary>
-    public static JsonObject Document(JsonObject preTokenizer, JsonObject decoder, JsonObject model) => new()
+    public static JsonObject Document(JsonObject preTokenizer, JsonObject? decoder, JsonObject model) => new()
     {
         ["version"] = "1.0",
         ["truncation"] = null,

@@ -33,6 +33,21 @@ public abstract class Tokenizer
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
     public abstract ReadOnlySpan<byte> TokenBytes(int id);
 
+    /// <summary>The tokens that control a model and are no text, such as <c>[MASK]</c>; none for most tokenizers.</summary>
+    public virtual IReadOnlySet<int> SpecialTokens => System.Collections.Frozen.FrozenSet<int>.Empty;
+
+    /// <summary>The id of a token by the name it has in the file, such as <c>[MASK]</c>.</summary>
+    /// <param name="token">The name, character by character.</param>
+    /// <returns>The id, or null when the vocabulary has no such token.</returns>
+    public virtual int? TokenId(string token) => null;
+
+    /// <summary>The tokens of a text, or of a pair of texts, with the special tokens that the model was trained with around them.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="second">The second text of a pair.</param>
+    /// <returns>The token ids; without special tokens where the tokenizer has none.</returns>
+    /// <exception cref="EncodingException">As for <see cref="Encode(string)"/>.</exception>
+    public virtual int[] EncodeWithSpecialTokens(string text, string? second = null) => [.. Encode(text), .. second is null ? [] : Encode(second)];
+
     /// <summary>The content of <c>tokenizer.json</c>.</summary>
     /// <returns>A document that <see cref="Load"/> reads back.</returns>
     public abstract JsonObject ToJson();
@@ -66,7 +81,7 @@ public abstract class Tokenizer
     /// <param name="ids">Token ids.</param>
     /// <returns>Their bytes, one after the other.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary lacks one of the ids.</exception>
-    public byte[] DecodeBytes(ReadOnlySpan<int> ids)
+    public virtual byte[] DecodeBytes(ReadOnlySpan<int> ids)
     {
         var bytes = new ArrayBufferWriter<byte>(Math.Max(1, ids.Length));
         foreach (var id in ids)
@@ -78,7 +93,7 @@ public abstract class Tokenizer
     /// <param name="ids">Token ids.</param>
     /// <returns>The text.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary lacks one of the ids.</exception>
-    public string Decode(ReadOnlySpan<int> ids) => Encoding.UTF8.GetString(DecodeBytes(ids));
+    public virtual string Decode(ReadOnlySpan<int> ids) => Encoding.UTF8.GetString(DecodeBytes(ids));
 
     /// <summary>Starts decoding tokens one by one as they are generated.</summary>
     /// <returns>A decoder with a state of its own, for one sequence and one thread.</returns>

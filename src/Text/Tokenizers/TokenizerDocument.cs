@@ -12,7 +12,16 @@ internal sealed class TokenizerDocument
     private readonly string path;
     private readonly JsonObject root;
 
+    /// <summary>The file's path.</summary>
+    public string Name => path;
+
+    /// <summary>The whole content.</summary>
+    public JsonObject Root => root;
+
     private TokenizerDocument(string path, JsonObject root) => (this.path, this.root) = (path, root);
+
+    /// <summary>A document that is in memory.</summary>
+    public static TokenizerDocument Of(JsonObject root) => new("the tokenizer", root);
 
     public static TokenizerDocument Read(string path)
     {

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Trainer.Text;
 
@@ -10,7 +11,7 @@ internal static class TokenizerFile
     private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The kinds that can be read: each looks at the content and returns null when the file is not of its kind.</summary>
-    private static readonly Func<TokenizerDocument, Tokenizer?>[] Kinds = [ReadByte, ReadCharacter];
+    private static readonly Func<TokenizerDocument, Tokenizer?>[] Kinds = [ReadByte, ReadCharacter, ReadWord, ReadPipeline];
 
     public static void Save(Tokenizer tokenizer, string path) =>
         WholeFile.Write(path, stream => stream.Write(Serialize(tokenizer)));
@@ -19,9 +20,13 @@ internal static class TokenizerFile
     public static byte[] Serialize(Tokenizer tokenizer) =>
         Encoding.UTF8.GetBytes(tokenizer.ToJson().ToJsonString(Readable).ReplaceLineEndings("\n") + "\n");
 
-    public static Tokenizer Load(string path)
+    public static Tokenizer Load(string path) => Read(TokenizerDocument.Read(path));
+
+    /// <summary>The tokenizer that a document describes.</summary>
+    public static Tokenizer Parse(JsonObject document) => Read(TokenizerDocument.Of(document));
+
+    private static Tokenizer Read(TokenizerDocument document)
     {
-        var document = TokenizerDocument.Read(path);
         foreach (var read in Kinds)
             if (read(document) is { } tokenizer)
                 return tokenizer;
@@ -35,6 +40,9 @@ internal static class TokenizerFile
         && ByteTokenizer.IsVocabulary(document.Vocabulary())
             ? ByteTokenizer.Instance
             : null;
+
+    /// <summary>Any other file of Hugging Face's; what cannot be read is an error there.</summary>
+    private static PipelineTokenizer ReadPipeline(TokenizerDocument document) => PipelineTokenizer.Parse(document.Root, document.Name);
 
     private static CharacterTokenizer? ReadCharacter(TokenizerDocument document)
     {
@@ -51,5 +59,20 @@ internal static class TokenizerFile
         return tokenizer.Characters.Select((character, id) => vocabulary[character.ToString()] == id).All(same => same)
             ? tokenizer
             : throw document.Damaged("model.vocab must number its characters 0, 1, 2 … in code-point order");
+    }
+
+    private static WordTokenizer? ReadWord(TokenizerDocument document)
+    {
+        var lowercase = document.Has("normalizer.type", "Lowercase");
+        if (!document.Has("model.type", "WordLevel")
+            || !document.Has("pre_tokenizer.type", "Whitespace")
+            || !document.Plain("post_processor", "added_tokens", "decoder")
+            || !(lowercase || document.Plain("normalizer")))
+            return null;
+        var vocabulary = document.Vocabulary();
+        string[] words = [.. vocabulary.OrderBy(entry => entry.Value).Select(entry => entry.Key)];
+        return document.Has("model.unk_token", words[0]) && words.Select((word, id) => vocabulary[word] == id).All(same => same)
+            ? new WordTokenizer(words, lowercase)
+            : null;
     }
 }

@@ -6,8 +6,15 @@ namespace Trainer.Text;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ByteTokenizerOptions), "byte")]
 [JsonDerivedType(typeof(CharacterTokenizerOptions), "character")]
+[JsonDerivedType(typeof(WordTokenizerOptions), "word")]
+[JsonDerivedType(typeof(BpeTokenizerOptions), "bpe")]
+[JsonDerivedType(typeof(FileTokenizerOptions), "file")]
 public abstract record TokenizerOptions
 {
+    /// <summary>The files that the tokenizer is read from: prepared data belongs to their content.</summary>
+    [JsonIgnore]
+    public virtual IReadOnlyList<string> Files => [];
+
     /// <summary>Starts learning a tokenizer of this kind.</summary>
     /// <returns>A trainer that is shown all training text once and then builds the tokenizer.</returns>
     public abstract TokenizerTrainer CreateTrainer();

@@ -8,6 +8,8 @@ internal static unsafe partial class NativeMethods
 {
     private const string Library = "trainer_native";
 
+    static NativeMethods() => NativeEnvironment.Prepare();
+
     // Lifetime, properties, data (tensor.cpp)
     [LibraryImport(Library)] internal static partial nint tn_last_error();
     [LibraryImport(Library)] internal static partial long tn_live_tensors();
@@ -235,4 +237,11 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_cuda_device_count(out long result);
     [LibraryImport(Library)] internal static partial int tn_cuda_synchronize(long device);
     [LibraryImport(Library)] internal static partial int tn_cuda_memory(int device, long* figures);
+    [LibraryImport(Library)] internal static partial int tn_limit_thread(int count);
+
+    // Fused kernels (fused_activation.cpp, fused_norm.cpp)
+    [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_swiglu(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_norm(TensorHandle x, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_residual_norm(TensorHandle x, TensorHandle branch, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint sum, out nint norm);
 }

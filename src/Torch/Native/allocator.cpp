@@ -22,6 +22,8 @@ __attribute__((constructor)) void keep_memory_between_steps() {
       std::getenv("GLIBC_TUNABLES") != nullptr) {
     return;
   }
+  // One heap for all threads: what one frees another can use, and the heaps of threads are given back whole.
+  mallopt(M_ARENA_MAX, 1);
   mallopt(M_TRIM_THRESHOLD, kKeep);
   if (mallopt(M_MMAP_THRESHOLD, kLargestOnHeap) == 0) mallopt(M_MMAP_THRESHOLD, kLargestAllowed);
 }

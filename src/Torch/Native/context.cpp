@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <torch/cuda.h>
+#include <omp.h>
 #include <torch/version.h>
 
 #include <string>
@@ -78,5 +79,18 @@ TN_API int32_t tn_cuda_memory(int32_t device, int64_t* figures) {
     (void)figures;
     TORCH_CHECK(false, "this build has no CUDA; build against a CUDA libtorch (LIBTORCH=/path, see setup.sh --gpu)");
 #endif
+  });
+}
+
+// Operations that this thread starts use so many threads from now on; other threads, and at::set_num_threads(), are not
+// touched. For threads that each do a part of the work by themselves.
+TN_API int32_t tn_limit_thread(int32_t count) {
+  return tn::guarded([&] {
+    TORCH_CHECK(count > 0, "a thread cannot use ", count, " threads");
+    // Threads are set up on their first question, which would undo what follows. libtorch and this library have a flag
+    // for that each, because the function that holds it is inline and hidden here.
+    at::get_num_threads();
+    at::internal::lazy_init_num_threads();
+    omp_set_num_threads(count);
   });
 }

@@ -14,6 +14,7 @@ internal static class RunDescription
         yield return $"model: {model.parameters().Sum(p => p.numel()):N0} parameters, {model.VocabularySize:N0} tokens in the vocabulary, {trainee.Device}, {model.ComputeType}";
         foreach (var kernel in model.Kernels().GroupBy(report => (report.Kernel, report.Backend)))
             yield return $"attention: {kernel.Key.Kernel}{(kernel.Key.Backend is { } backend ? $" ({backend})" : "")} in {kernel.Count()} layers";
+        yield return $"computing: {trainee.Sharing}";
         foreach (string group in trainee.Optimizer.Description) yield return group;
         yield return $"data: {data.Train.Length:N0} training tokens, {data.Validation.Length:N0} validation tokens of which {validation.TargetTokens:N0} are scored";
         if (schedule.WarmupSteps > steps)

@@ -31,7 +31,7 @@ internal sealed class Trainee : IDisposable
         crops = new RandomCrops(train, model.ContextLength, recipe.Seed);
         parameters = [.. model.parameters()];
         Optimizer = recipe.Optimizer.Build([.. model.named_parameters().Where(p => p.parameter.requires_grad)]);
-        accumulator = new GradientAccumulator(model, device);
+        accumulator = GradientAccumulator.Create(model, device, options.MicroBatch);
         figures = new StepFigures(device);
     }
 
@@ -40,6 +40,9 @@ internal sealed class Trainee : IDisposable
     public Device Device { get; }
 
     public Optimizer Optimizer { get; }
+
+    /// <summary>How a step's work is shared, for the log.</summary>
+    public string Sharing => accumulator.Description;
 
     /// <summary>Optimizer steps done.</summary>
     public long Step { get; private set; }
@@ -60,8 +63,11 @@ internal sealed class Trainee : IDisposable
         using DisposeScope scope = NewDisposeScope();
         BatchWindow window = BatchWindow.Take(crops, options);
         Tensor loss = accumulator.Accumulate(window);
-        Tensor norm = Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], options.GradientClip);
-        Optimizer.Step(learningRate, skip: figures.Observe(loss, norm));
+        accumulator.Follow(() =>
+        {
+            Tensor norm = Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], options.GradientClip);
+            Optimizer.Step(learningRate, skip: figures.Observe(loss, norm));
+        });
         Step++;
         Tokens += window.TargetTokens;
     }
@@ -104,6 +110,7 @@ internal sealed class Trainee : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        accumulator.Dispose();
         figures.Dispose();
         Optimizer.Dispose();
         Model.Dispose();

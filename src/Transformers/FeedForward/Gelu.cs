@@ -1,7 +1,7 @@
 // Shapes: B batch, T positions, C model dimension, F hidden dimension.
+using Trainer.Torch;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Trainer.Transformers.FeedForward;
 
@@ -33,5 +33,5 @@ internal sealed class GeluFeedForward : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => down.forward(functional.gelu(up.forward(x))); // (B, T, C) → (B, T, F) → (B, T, C)
+    public override Tensor forward(Tensor x) => down.forward(FusedKernels.Gelu(up.forward(x))); // (B, T, C) → (B, T, F) → (B, T, C)
 }

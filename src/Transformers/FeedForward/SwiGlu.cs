@@ -1,7 +1,7 @@
 // Shapes: B batch, T positions, C model dimension, F hidden dimension.
+using Trainer.Torch;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Trainer.Transformers.FeedForward;
 
@@ -17,7 +17,7 @@ public sealed record SwiGluOptions : FeedForwardOptions
     {
         int width = Width(model.Dim);
         PartCost linear = PartCost.Linear(model.Dim, 2L * width, model.Bias) + PartCost.Linear(width, model.Dim, model.Bias);
-        return linear with { Activations = 4L * width };
+        return linear with { Activations = 3L * width };
     }
 
     internal override nn.Module<Tensor, Tensor> Build(ModelParts parts) => new SwiGluFeedForward(parts, Width(parts.Dim));
@@ -28,20 +28,14 @@ internal sealed class SwiGluFeedForward : nn.Module<Tensor, Tensor>
 {
     private readonly CastLinear gateUp;
     private readonly CastLinear down;
-    private readonly int width;
 
     public SwiGluFeedForward(ModelParts parts, int width)
         : base(nameof(SwiGluFeedForward))
     {
-        this.width = width;
         gateUp = parts.Linear(parts.Dim, 2 * width);
         down = parts.ResidualLinear(width, parts.Dim);
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x)
-    {
-        Tensor[] parts = gateUp.forward(x).split([width, width], -1); // gate and up, (B, T, F) each
-        return down.forward(functional.silu(parts[0]).mul(parts[1])); // (B, T, C)
-    }
+    public override Tensor forward(Tensor x) => down.forward(FusedKernels.SwiGlu(gateUp.forward(x))); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
 }

@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
-using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Norms;
 
@@ -23,5 +22,5 @@ public abstract record NormOptions : IValidated
     internal abstract PartCost Cost(long width, bool bias);
 
     /// <summary>A norm over the last dimension, of the given width.</summary>
-    internal abstract nn.Module<Tensor, Tensor> Build(int width, bool bias);
+    internal abstract Norm Build(int width, bool bias);
 }

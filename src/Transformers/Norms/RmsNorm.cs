@@ -7,26 +7,25 @@ namespace Trainer.Transformers.Norms;
 /// <summary>Root-mean-square norm: x / √(mean(x²) + ε) · weight (Zhang and Sennrich 2019, arXiv 1910.07467). ε = 10⁻⁵. Never a bias.</summary>
 public sealed record RmsNormOptions : NormOptions
 {
-    // Kept: the input, the normalised numbers before the weight, and the result.
-    internal override PartCost Cost(long width, bool bias) => new(width, 0) { Activations = 3 * width + 1 };
+    // The backward pass keeps the input, mean (0) and deviation, and the next layer the result.
+    internal override PartCost Cost(long width, bool bias) => new(width, 0) { Activations = 2 * width + 2 };
 
-    internal override nn.Module<Tensor, Tensor> Build(int width, bool bias) => new RmsNormModule(width);
+    internal override Norm Build(int width, bool bias) => new RmsNormModule(width);
 }
 
-/// <summary>Computes in float32 whatever the input's type.</summary>
-internal sealed class RmsNormModule : nn.Module<Tensor, Tensor>
+internal sealed class RmsNormModule : Norm
 {
-    private const double Epsilon = 1e-5;
     private readonly Parameter weight;
-    private readonly long[] shape;
 
     public RmsNormModule(int width)
         : base(nameof(RmsNormModule))
     {
-        shape = [width];
         weight = new Parameter(ones(width));
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => Functional.RmsNorm(x.to_type(ScalarType.Float32), shape, weight, Epsilon);
+    public override Tensor forward(Tensor x) => FusedKernels.RmsNorm(x.to_type(ScalarType.Float32), weight, Epsilon);
+
+    public override (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch) =>
+        FusedKernels.AddRmsNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, Epsilon);
 }

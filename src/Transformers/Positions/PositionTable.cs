@@ -4,20 +4,24 @@ using static TorchSharp.torch;
 namespace Trainer.Transformers.Positions;
 
 /// <summary>Rows computed once from positions, kept on the device that uses them, and extended when a longer sequence comes.</summary>
-/// <remarks>Rows are computed in float64 on the CPU, so that every device and every length sees the same float32 numbers.</remarks>
+/// <remarks>Rows are computed in float64 on the CPU, so that every device and every length sees the same float32 numbers. Safe for several threads.</remarks>
 /// <param name="rows">Makes the rows (T, W) of the positions given as float64 (T, 1).</param>
 /// <param name="length">Rows to start with.</param>
 internal sealed class PositionTable(Func<Tensor, Tensor> rows, int length) : IDisposable
 {
+    private readonly Lock gate = new();
     private Tensor? table;
     private Device? home;
 
     /// <summary>The rows of <paramref name="count"/> positions from <paramref name="start"/>: float32 (T, W), a view.</summary>
     public Tensor Rows(int start, int count, Device device)
     {
-        if (table is null || start + count > length || !device.Equals(home))
-            Rebuild(start + count, device);
-        return table!.narrow(0, start, count);
+        lock (gate)
+        {
+            if (table is null || start + count > length || !device.Equals(home))
+                Rebuild(start + count, device);
+            return table!.narrow(0, start, count);
+        }
     }
 
     public void Dispose() => table?.Dispose();

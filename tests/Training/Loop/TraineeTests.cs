@@ -37,12 +37,15 @@ public sealed class TraineeTests : IDisposable
         Assert.All(whole.weights.Zip(parts.weights), pair => Assert.Equal(pair.First, pair.Second, 1e-3));
     }
 
-    [Fact]
-    public void Targets_weigh_the_same_however_full_their_micro_batch_is()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Targets_weigh_the_same_however_full_their_micro_batch_is(int threads)
     {
         using Trainee trainee = tiny.Trainee(data);
         Batch full = Crops().Next(4), sparse = WithTargets(Crops().Next(4), keep: 3);
-        GradientAccumulator accumulator = new(trainee.Model, CPU);
+        using GradientAccumulator accumulator = Accumulator(trainee.Model, threads);
         using DisposeScope scope = NewDisposeScope();
 
         double together = accumulator.Accumulate(new BatchWindow([Concatenate(full, sparse)])).ToDouble();
@@ -52,6 +55,34 @@ public sealed class TraineeTests : IDisposable
         Assert.Equal(4 * TinyRun.Context + 3, new BatchWindow([full, sparse]).TargetTokens);
         Assert.Equal(together, apart, 1e-5);
         Assert.All(gradient.Zip(Gradient(trainee.Model)), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
+    }
+
+    [Theory]
+    [InlineData(2, 12)]
+    [InlineData(3, 12)]
+    [InlineData(3, 2)]
+    public void Threads_give_the_gradients_of_one_and_the_same_bits_every_time(int threads, int rows)
+    {
+        using Trainee trainee = tiny.Trainee(data);
+        BatchWindow window = new([Crops().Next(rows), Crops().Next(rows)]);
+        using DisposeScope scope = NewDisposeScope();
+        using GradientAccumulator one = Accumulator(trainee.Model, 1), several = Accumulator(trainee.Model, threads);
+
+        double loss = one.Accumulate(window).ToDouble();
+        float[] gradient = Gradient(trainee.Model);
+        double shared = several.Accumulate(window).ToDouble();
+        float[] first = Gradient(trainee.Model);
+        long live = TensorCount.Live;
+        for (int again = 0; again < 20; again++)
+        {
+            using DisposeScope step = NewDisposeScope();
+            Assert.Equal(shared, several.Accumulate(window).ToDouble());
+            Assert.Equal(first, Gradient(trainee.Model));
+        }
+
+        Assert.Equal(loss, shared, 1e-5);
+        Assert.All(gradient.Zip(first), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
+        Assert.Equal(live, TensorCount.Live);
     }
 
     [Fact]
@@ -92,6 +123,9 @@ public sealed class TraineeTests : IDisposable
         Assert.Equal((2, 0), (trainee.Read().Skipped, trainee.Read().InARow));
         Assert.NotEqual(before, State(trainee, except: norm));
     }
+
+    private static GradientAccumulator Accumulator(LanguageModel model, int threads) =>
+        threads == 1 ? new SequentialGradientAccumulator(model, CPU) : new ThreadedGradientAccumulator(model, threads);
 
     [Fact]
     public void Captured_state_survives_JSON_exactly()

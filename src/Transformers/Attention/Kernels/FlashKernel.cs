@@ -46,9 +46,11 @@ internal sealed class FlashKernel : IAttentionKernel
     /// <summary>The backend libtorch takes for a call.</summary>
     public static AttentionBackend Backend(in AttentionCall call)
     {
-        Inputs inputs = Prepare(call);
-        return ScaledDotProductAttention.Backend(
-            inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout, call.IsSquareCausal, call.Scale, inputs.Grouped);
+        Tensor? mask = MaskOf(call);
+        bool grouped = TakesGroups(call, mask);
+        // The answer depends on shapes and types alone: a view of one head stands for repeated heads.
+        Tensor key = grouped ? call.Key : Stretched(call.Key, call), value = grouped ? call.Value : Stretched(call.Value, call);
+        return ScaledDotProductAttention.Backend(call.Query, key, value, mask, call.Dropout, call.IsSquareCausal, call.Scale, grouped);
     }
 
     // The backward pass computes the weights again from one number for each query: the logarithm of its softmax's sum.
@@ -68,17 +70,21 @@ internal sealed class FlashKernel : IAttentionKernel
 
     private static Inputs Prepare(in AttentionCall call)
     {
-        Tensor? mask = call.IsSquareCausal || call.SeesEverything ? null : call.Mask();
-        bool grouped = call.Sharing > 1 && TakesGroups(call, mask);
-        return grouped
+        Tensor? mask = MaskOf(call);
+        return TakesGroups(call, mask)
             ? new(call.Query, call.Key, call.Value, mask, true)
             : new(call.Query, KeyValueHeads.Repeat(call.Key, call.Sharing), KeyValueHeads.Repeat(call.Value, call.Sharing), mask, false);
     }
 
+    private static Tensor? MaskOf(in AttentionCall call) => call.IsSquareCausal || call.SeesEverything ? null : call.Mask();
+
+    private static Tensor Stretched(Tensor heads, in AttentionCall call) =>
+        call.Sharing == 1 ? heads : heads.narrow(1, 0, 1).expand(-1, call.Query.size(1), -1, -1); // (B, G, S, D) → (B, H, S, D)
+
     // Only FlashAttention-2 on CUDA reads shared heads in place: the CPU kernel and the memory-efficient one refuse them,
     // and libtorch would take its O(T²) math kernel.
     private static bool TakesGroups(in AttentionCall call, Tensor? mask) =>
-        mask is null && call.Query.device.type == DeviceType.CUDA && (call.Query.dtype is ScalarType.BFloat16 or ScalarType.Float16);
+        call.Sharing > 1 && mask is null && call.Query.device.type == DeviceType.CUDA && (call.Query.dtype is ScalarType.BFloat16 or ScalarType.Float16);
 
     private readonly record struct Inputs(Tensor Query, Tensor Key, Tensor Value, Tensor? Mask, bool Grouped);
 }

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 namespace Trainer.Transformers.Attention.Kernels;
 
 /// <summary>The mask of the last shape seen for each pattern, shared by all layers of a model, so that training makes each only once.</summary>
-/// <remarks>Not safe for several threads, as the model itself.</remarks>
+/// <remarks>Safe for several threads that ask for the same shape of a pattern, as the parts of a training step do: a mask lives until
+/// another shape is asked for.</remarks>
 internal sealed class MaskStore : IDisposable
 {
     private readonly Dictionary<AttentionPattern, Entry> entries = [];
@@ -12,15 +13,18 @@ internal sealed class MaskStore : IDisposable
     /// <summary>The mask (T, S) of queries over keys, true where visible. The store owns it.</summary>
     public Tensor Get(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device)
     {
-        var key = (queries, keys, device);
-        if (entries.TryGetValue(pattern, out Entry? entry))
+        lock (entries)
         {
-            if (entry.Key.Equals(key)) return entry.Mask;
-            entry.Mask.Dispose();
+            var key = (queries, keys, device);
+            if (entries.TryGetValue(pattern, out Entry? entry))
+            {
+                if (entry.Key.Equals(key)) return entry.Mask;
+                entry.Mask.Dispose();
+            }
+            Tensor mask = Constants.Own(() => pattern.Mask(queries, keys, device));
+            entries[pattern] = new(key, mask);
+            return mask;
         }
-        Tensor mask = Constants.Own(() => pattern.Mask(queries, keys, device));
-        entries[pattern] = new(key, mask);
-        return mask;
     }
 
     public void Dispose()

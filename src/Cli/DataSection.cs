@@ -1,0 +1,38 @@
+using System.Text.Json;
+using Trainer.Text;
+using Trainer.Training.Monitoring;
+
+namespace Trainer.Cli;
+
+/// <summary>The section <c>data</c> of what verbs print: what was found, and what the tokenizer makes of it.</summary>
+internal static class DataSection
+{
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>The prepared data of a recipe.</summary>
+    internal static void Print(DataReport data)
+    {
+        Console.WriteLine("data");
+        Row("files", $"{HumanFormat.Counted(data.Files, "file")}, {HumanFormat.Bytes(data.FileBytes)}, prepared in {data.Directory}");
+        Row("tokenizer", $"{data.Tokenizer}, {HumanFormat.Number(data.VocabularySize)} tokens");
+        Row("training", Describe(data.Train));
+        Row("validation", Describe(data.Validation));
+        foreach (var example in data.Examples)
+            Row("example", string.Join(" ", example.Tokens.Select(token => JsonSerializer.Serialize(token, Readable))));
+    }
+
+    /// <summary>All data that is prepared.</summary>
+    internal static void Print(IReadOnlyList<PreparedDataset> datasets)
+    {
+        Console.WriteLine("data");
+        if (datasets.Count == 0)
+            Row("prepared", "nothing yet; prepare <config> or train <config> does it");
+        foreach (var dataset in datasets)
+            Row(Path.GetFileName(dataset.Directory), $"{HumanFormat.Bytes(dataset.Bytes)} from {HumanFormat.Counted(dataset.Files, "file")}{(dataset.IsCurrent ? "" : ", which changed since")}; training {Describe(dataset.Train)}");
+    }
+
+    private static string Describe(SplitStatistics split) =>
+        $"{HumanFormat.Compact(split.Tokens)} tokens in {HumanFormat.Counted(split.Documents, "document")}, {HumanFormat.Bytes(split.Bytes)}, {split.BytesPerToken:0.00} bytes a token";
+
+    private static void Row(string name, string value) => Console.WriteLine($"  {name,-28} {value}");
+}

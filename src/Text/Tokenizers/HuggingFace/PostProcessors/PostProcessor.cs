@@ -1,0 +1,11 @@
+namespace Trainer.Text.HuggingFace;
+
+/// <summary>Puts special tokens around one sequence or two.</summary>
+internal abstract class PostProcessor
+{
+    /// <summary>Whether it ever adds tokens.</summary>
+    public virtual bool Adds => true;
+
+    /// <summary>The tokens of one sequence, or of a pair, with the special ones.</summary>
+    public abstract int[] Apply(int[] first, int[]? second);
+}

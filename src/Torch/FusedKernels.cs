@@ -1,0 +1,57 @@
+using TorchSharp;
+using Trainer.Torch.Interop;
+using static Trainer.Torch.Interop.NativeMethods;
+
+namespace Trainer.Torch;
+
+/// <summary>Operations in one pass over the data, with a backward pass of their own, for float32 on the CPU; anywhere else they
+/// are libtorch's own operations in a row.</summary>
+/// <remarks>They give what the operations in a row give, to rounding. They have no second derivative: a backward pass with
+/// create_graph is an error.</remarks>
+public static class FusedKernels
+{
+    /// <summary>x·Φ(x), the exact GELU (Hendrycks and Gimpel 2016).</summary>
+    /// <param name="x">Any shape</param>
+    public static torch.Tensor Gelu(torch.Tensor x) => Native.Own(tn_fused_gelu(x.handle, out var result), result);
+
+    /// <summary>SiLU(gate)·up (Shazeer 2020).</summary>
+    /// <param name="gateUp">(…, 2F) = [gate | up]</param>
+    /// <returns>(…, F)</returns>
+    /// <exception cref="TorchException">The last dimension is odd.</exception>
+    public static torch.Tensor SwiGlu(torch.Tensor gateUp) => Native.Own(tn_fused_swiglu(gateUp.handle, out var result), result);
+
+    /// <summary>Layer norm over the last dimension (Ba et al. 2016).</summary>
+    /// <param name="x">(…, C)</param>
+    /// <param name="weight">(C)</param>
+    /// <param name="bias">(C), or none</param>
+    /// <param name="epsilon">Added to the variance</param>
+    public static torch.Tensor LayerNorm(torch.Tensor x, torch.Tensor weight, torch.Tensor? bias, double epsilon) =>
+        Native.Own(tn_fused_norm(x.handle, weight.handle, HandleOf(bias), epsilon, 1, out var result), result);
+
+    /// <summary>Root-mean-square norm over the last dimension (Zhang and Sennrich 2019).</summary>
+    /// <param name="x">(…, C)</param>
+    /// <param name="weight">(C)</param>
+    /// <param name="epsilon">Added to the mean square</param>
+    public static torch.Tensor RmsNorm(torch.Tensor x, torch.Tensor weight, double epsilon) =>
+        Native.Own(tn_fused_norm(x.handle, weight.handle, TensorHandle.Null, epsilon, 0, out var result), result);
+
+    /// <summary>The residual sum x + branch, and its layer norm.</summary>
+    /// <inheritdoc cref="LayerNorm"/>
+    /// <param name="x">(…, C)</param>
+    /// <param name="branch">(…, C)</param>
+    /// <param name="weight">(C)</param>
+    /// <param name="bias">(C), or none</param>
+    /// <param name="epsilon">Added to the variance</param>
+    public static (torch.Tensor Sum, torch.Tensor Norm) AddLayerNorm(torch.Tensor x, torch.Tensor branch, torch.Tensor weight, torch.Tensor? bias, double epsilon) =>
+        Native.Own(tn_fused_residual_norm(x.handle, branch.handle, weight.handle, HandleOf(bias), epsilon, 1, out var sum, out var norm), sum, norm);
+
+    /// <summary>The residual sum x + branch, and its root-mean-square norm.</summary>
+    /// <param name="x">(…, C)</param>
+    /// <param name="branch">(…, C)</param>
+    /// <param name="weight">(C)</param>
+    /// <param name="epsilon">Added to the mean square</param>
+    public static (torch.Tensor Sum, torch.Tensor Norm) AddRmsNorm(torch.Tensor x, torch.Tensor branch, torch.Tensor weight, double epsilon) =>
+        Native.Own(tn_fused_residual_norm(x.handle, branch.handle, weight.handle, TensorHandle.Null, epsilon, 0, out var sum, out var norm), sum, norm);
+
+    private static TensorHandle HandleOf(torch.Tensor? tensor) => tensor?.handle ?? TensorHandle.Null;
+}

@@ -1,0 +1,127 @@
+using static TorchSharp.torch;
+
+namespace Trainer.Torch.Tests;
+
+/// <summary>Every fused kernel gives what libtorch's operations in a row give, forward and backward, for every shape.</summary>
+public sealed class FusedKernelsTests
+{
+    private const double Tolerance = 2e-5;
+
+    public static TheoryData<long[]> Shapes => new(new long[] { 1, 1 }, new long[] { 3, 2 }, new long[] { 7, 128 }, new long[] { 2, 5, 96 }, new long[] { 64, 33 }, new long[] { 2, 300, 192 });
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Gelu(long[] shape) => Agree(
+        [shape], inputs => [FusedKernels.Gelu(inputs[0])], inputs => [nn.functional.gelu(inputs[0])]);
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void SwiGlu(long[] shape) => Agree(
+        [[.. shape[..^1], 2 * shape[^1]]],
+        inputs => [FusedKernels.SwiGlu(inputs[0])],
+        inputs =>
+        {
+            var halves = inputs[0].chunk(2, -1);
+            return [halves[0].silu() * halves[1]];
+        });
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void LayerNorm(long[] shape)
+    {
+        long[] width = [shape[^1]];
+        Agree([shape, width, width],
+            inputs => [FusedKernels.LayerNorm(inputs[0], inputs[1], inputs[2], 1e-5)],
+            inputs => [nn.functional.layer_norm(inputs[0], width, inputs[1], inputs[2], 1e-5)]);
+        Agree([shape, width],
+            inputs => [FusedKernels.LayerNorm(inputs[0], inputs[1], null, 1e-5)],
+            inputs => [nn.functional.layer_norm(inputs[0], width, inputs[1], null, 1e-5)]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void RmsNorm(long[] shape)
+    {
+        long[] width = [shape[^1]];
+        Agree([shape, width],
+            inputs => [FusedKernels.RmsNorm(inputs[0], inputs[1], 1e-5)],
+            inputs => [Functional.RmsNorm(inputs[0], width, inputs[1], 1e-5)]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void The_residual_sum_and_its_norm(long[] shape)
+    {
+        long[] width = [shape[^1]];
+        Agree([shape, shape, width, width],
+            inputs => Both(FusedKernels.AddLayerNorm(inputs[0], inputs[1], inputs[2], inputs[3], 1e-5)),
+            inputs => [inputs[0] + inputs[1], nn.functional.layer_norm(inputs[0] + inputs[1], width, inputs[2], inputs[3], 1e-5)]);
+        Agree([shape, shape, width],
+            inputs => Both(FusedKernels.AddRmsNorm(inputs[0], inputs[1], inputs[2], 1e-5)),
+            inputs => [inputs[0] + inputs[1], Functional.RmsNorm(inputs[0] + inputs[1], width, inputs[2], 1e-5)]);
+    }
+
+    [Fact]
+    public void Inputs_with_gaps_and_in_other_types_give_the_same()
+    {
+        using var scope = NewDisposeScope();
+        var x = randn(6, 40);
+        Assert.True(FusedKernels.Gelu(x.transpose(0, 1)).allclose(nn.functional.gelu(x).transpose(0, 1), atol: 1e-6));
+        var half = x.to(ScalarType.BFloat16);
+        Assert.Equal(ScalarType.BFloat16, FusedKernels.Gelu(half).dtype);
+        Assert.True(FusedKernels.SwiGlu(half).to(ScalarType.Float32).allclose(FusedKernels.SwiGlu(x), rtol: 0.05, atol: 0.05));
+        Assert.Throws<TorchException>(() => FusedKernels.SwiGlu(randn(2, 3)));
+    }
+
+    [Fact]
+    public void Far_from_zero_activations_are_linear_or_nothing()
+    {
+        using var scope = NewDisposeScope();
+        var x = tensor(new[] { -1e4f, -40f, -0.0f, 0f, 40f, 1e4f }, requires_grad: true);
+        var y = FusedKernels.Gelu(x);
+        y.sum().backward();
+        Assert.True(y.allclose(tensor(new[] { 0f, 0f, 0f, 0f, 40f, 1e4f }), rtol: 0, atol: 1e-30));
+        Assert.True(x.grad!.allclose(tensor(new[] { 0f, 0f, 0.5f, 0.5f, 1f, 1f }), rtol: 0, atol: 1e-30));
+        Assert.True(FusedKernels.SwiGlu(tensor(new[] { -1e4f, 1e4f, 2f, 2f })).allclose(tensor(new[] { 0f, 2e4f })));
+    }
+
+    [Fact]
+    public void What_is_not_a_number_stays_none()
+    {
+        using var scope = NewDisposeScope();
+        var x = full([2, 8], float.NaN);
+        Assert.True(FusedKernels.Gelu(x).isnan().all().ToBoolean());
+        Assert.True(FusedKernels.LayerNorm(x, ones(8), null, 1e-5).isnan().all().ToBoolean());
+    }
+
+    [Fact]
+    public void A_second_derivative_is_refused_not_wrong()
+    {
+        using var scope = NewDisposeScope();
+        var x = randn([4], requires_grad: true);
+        Assert.Contains("second derivative", Assert.Throws<TorchException>(() => autograd.grad([FusedKernels.Gelu(x).sum()], [x], create_graph: true)).Message);
+    }
+
+    private static Tensor[] Both((Tensor Sum, Tensor Norm) result) => [result.Sum, result.Norm];
+
+    /// <summary>Compares results, and the gradients of a random weighting of all results.</summary>
+    private static void Agree(long[][] shapes, Func<Tensor[], Tensor[]> fused, Func<Tensor[], Tensor[]> reference)
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(7);
+        Tensor[] values = [.. shapes.Select(shape => randn(shape))];
+        var (results, gradients) = Run(fused, values);
+        var (expected, expectedGradients) = Run(reference, values);
+        foreach (var (actual, wanted) in results.Concat(gradients).Zip(expected.Concat(expectedGradients)))
+            Assert.True(actual.allclose(wanted, rtol: Tolerance, atol: Tolerance), $"{(actual - wanted).abs().max().ToDouble()} apart");
+    }
+
+    private static (Tensor[] Results, Tensor[] Gradients) Run(Func<Tensor[], Tensor[]> function, Tensor[] values)
+    {
+        Tensor[] inputs = [.. values.Select(value => value.clone().requires_grad_())];
+        var results = function(inputs);
+        var outcome = results.Select((result, index) => (result * linspace(-1, 1, result.numel()).view(result.shape) * (index + 1)).sum()).Aggregate((a, b) => a + b);
+        outcome.backward();
+        return (results, [.. inputs.Select(input => input.grad!)]);
+    }
+}
