@@ -28,6 +28,16 @@ public sealed class LoadedOptionsTests : IDisposable
     }
 
     [Fact]
+    public void A_tokenizer_file_is_named_by_its_path_alone()
+    {
+        var recipe = Load("""{"tokenizer":{"type":"file","path":"t.json"},"data":{"train":[{"path":"a.txt"}]}}""");
+        Assert.Equal(new FileTokenizerOptions { Path = "t.json" }, recipe.Tokenizer);
+        Assert.Equal(recipe.Tokenizer, Load(ConfigurationJson.Serialize(recipe)).Tokenizer);
+        var error = Assert.Throws<ConfigurationException>(() => Load("""{"tokenizer":{"type":"file","path":" ","files":[]},"data":{"train":[{"path":"a.txt"}]}}"""));
+        Assert.Contains("tokenizer.files", error.Problems.Select(problem => problem.Path));
+    }
+
+    [Fact]
     public void A_source_with_all_its_options_binds()
     {
         var recipe = Load("""{"tokenizer":{"type":"byte"},"data":{"train":[{"path":"a/*.parquet","format":"parquet","column":"a.b","weight":0.5},{"format":"dotnet-translations","language":"pt-BR","split":"validation","column":"source"}]}}""");

@@ -7,11 +7,6 @@ namespace Trainer.Text;
 /// <param name="output">Where they go, in UTF-8.</param>
 public sealed class DocumentWriter(Stream output) : IDisposable
 {
-    private static readonly byte[] Null = "null"u8.ToArray();
-    private static readonly byte[] Quote = "\""u8.ToArray();
-    private static readonly byte[] LineEnd = "\n"u8.ToArray();
-    private static readonly byte[] QuotedLineEnd = "\"\n"u8.ToArray();
-
     private readonly BufferedStream output = new(output, 1 << 16);
     private bool isOpen;
 
@@ -23,12 +18,11 @@ public sealed class DocumentWriter(Stream output) : IDisposable
             EndDocument();
         if (piece.IsNull)
         {
-            output.Write(Null);
-            output.Write(LineEnd);
+            output.Write("null\n"u8);
             return;
         }
         if (piece.StartsDocument)
-            output.Write(Quote);
+            output.Write("\""u8);
         isOpen = true;
         output.Write(JsonEncodedText.Encode(piece.Text.Span, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).EncodedUtf8Bytes);
     }
@@ -46,7 +40,7 @@ public sealed class DocumentWriter(Stream output) : IDisposable
     private void EndDocument()
     {
         if (isOpen)
-            output.Write(QuotedLineEnd);
+            output.Write("\"\n"u8);
         isOpen = false;
     }
 }

@@ -13,9 +13,9 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
     private const int LongestHeader = 64 << 20;
 
     private readonly PageDecompressor decompressor = new();
-    private byte[] stored = [];
-    private byte[] page = [];
-    private byte[] dictionaryPage = [];
+    private readonly PageBuffer stored = new();
+    private readonly PageBuffer page = new();
+    private readonly PageBuffer dictionaryPage = new();
     private byte[] window = new byte[UsualHeader];
     private ColumnChunk chunk = new(0, 0, 0, Codec.Uncompressed);
     private PageDictionary? dictionary;
@@ -54,7 +54,13 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
     }
 
     /// <inheritdoc/>
-    public void Dispose() => decompressor.Dispose();
+    public void Dispose()
+    {
+        decompressor.Dispose();
+        stored.Dispose();
+        page.Dispose();
+        dictionaryPage.Dispose();
+    }
 
     private long End => chunk.Start + chunk.Bytes;
 
@@ -90,9 +96,8 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
             throw new ParquetError($"a page of {header.CompressedSize} bytes is longer than the {End - position} that are left of its column chunk", at);
         if (header.UncompressedSize > PageDecompressor.LargestPage)
             throw new ParquetError($"a page declares {header.UncompressedSize} bytes when decompressed; at most {PageDecompressor.LargestPage} are read", at);
-        if (stored.Length < header.CompressedSize)
-            stored = new byte[Math.Max(header.CompressedSize, (int)Math.Min(2L * stored.Length, 1 << 20))];
-        var content = new ArraySegment<byte>(stored, 0, header.CompressedSize);
+        stored.Reserve(header.CompressedSize);
+        var content = new ArraySegment<byte>(stored.Array, 0, header.CompressedSize);
         file.Read(position, content);
         position += header.CompressedSize;
         if (header.Crc is { } crc && unchecked((int)Crc32.HashToUInt32(content)) is var found && found != crc)
@@ -106,8 +111,8 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
             throw new ParquetError("a column chunk has a second dictionary page", at);
         if (header.Encoding is not (PageEncoding.Plain or PageEncoding.PlainDictionary))
             throw new ParquetError($"a dictionary is encoded as {header.Encoding}", at);
-        Decompress(content, header.UncompressedSize, ref dictionaryPage, at);
-        dictionary = new PageDictionary(dictionaryPage.AsMemory(0, header.UncompressedSize), header.Values, at);
+        Decompress(content, header.UncompressedSize, dictionaryPage, at);
+        dictionary = new PageDictionary(dictionaryPage.Array.AsMemory(0, header.UncompressedSize), header.Values, at);
     }
 
     private Page Version1(PageHeader header, ArraySegment<byte> content, long at)
@@ -115,8 +120,8 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
         ReadOnlyMemory<byte> values = content;
         if (chunk.Codec != Codec.Uncompressed)
         {
-            Decompress(content, header.UncompressedSize, ref page, at);
-            values = page.AsMemory(0, header.UncompressedSize);
+            Decompress(content, header.UncompressedSize, page, at);
+            values = page.Array.AsMemory(0, header.UncompressedSize);
         }
         var levels = DefinitionLevels.Version1(ref values, header, column.MaxDefinition, at);
         return Of(header, levels, values, at);
@@ -134,8 +139,8 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
         var size = header.UncompressedSize - (int)levelBytes;
         if (header.IsCompressed && chunk.Codec != Codec.Uncompressed && (rest.Count > 0 || size > 0))
         {
-            Decompress(rest, size, ref page, at);
-            values = page.AsMemory(0, size);
+            Decompress(rest, size, page, at);
+            values = page.Array.AsMemory(0, size);
         }
         var levels = DefinitionLevels.Version2(definitions, column.MaxDefinition, at);
         return Of(header, levels, values, at);
@@ -147,11 +152,11 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
         return new Page(header.Values, levels, () => ValueDecoder.Open(header.Encoding, values, header.Values, entries, at));
     }
 
-    private void Decompress(ArraySegment<byte> content, int size, ref byte[] output, long at)
+    private void Decompress(ArraySegment<byte> content, int size, PageBuffer output, long at)
     {
         try
         {
-            decompressor.Decompress(chunk.Codec, content, size, ref output);
+            decompressor.Decompress(chunk.Codec, content, size, output);
         }
         catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException)
         {

@@ -81,20 +81,6 @@ internal sealed class TokenizerDocument
     /// <summary>The error for a file whose parts contradict each other.</summary>
     public UserException Damaged(string what) => new($"{path} is damaged: {what}");
 
-    /// <summary>The error for a file of a kind that cannot be read, naming its components.</summary>
-    public UserException Unsupported()
-    {
-        var components = new[] { "normalizer", "pre_tokenizer", "post_processor", "model" }
-            .Select(name => (Name: name, Type: Text($"{name}.type")))
-            .Where(component => component.Type is not null)
-            .Select(component => $"{component.Name} {component.Type}")
-            .Concat(Plain("added_tokens") ? [] : ["added_tokens"])
-            .Concat(Plain("model.merges") ? [] : ["merges"]);
-        return new UserException(
-            $"{path} holds a tokenizer that is not supported ({string.Join(", ", components.DefaultIfEmpty("no model"))}); "
-            + "supported are: byte (byte-level BPE without merges) and character (WordLevel over single characters)");
-    }
-
     private string? Text(string at) => At(at) is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 
     private JsonNode? At(string at)

@@ -11,7 +11,7 @@ internal static class TokenizerFile
     private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The kinds that can be read: each looks at the content and returns null when the file is not of its kind.</summary>
-    private static readonly Func<TokenizerDocument, Tokenizer?>[] Kinds = [ReadByte, ReadCharacter, ReadWord, ReadPipeline];
+    private static readonly Func<TokenizerDocument, Tokenizer?>[] Kinds = [ReadByte, ReadCharacter, ReadWord];
 
     public static void Save(Tokenizer tokenizer, string path) =>
         WholeFile.Write(path, stream => stream.Write(Serialize(tokenizer)));
@@ -30,7 +30,7 @@ internal static class TokenizerFile
         foreach (var read in Kinds)
             if (read(document) is { } tokenizer)
                 return tokenizer;
-        throw document.Unsupported();
+        return PipelineTokenizer.Parse(document.Root, document.Name);   // any other file of Hugging Face's
     }
 
     private static ByteTokenizer? ReadByte(TokenizerDocument document) =>
@@ -40,9 +40,6 @@ internal static class TokenizerFile
         && ByteTokenizer.IsVocabulary(document.Vocabulary())
             ? ByteTokenizer.Instance
             : null;
-
-    /// <summary>Any other file of Hugging Face's; what cannot be read is an error there.</summary>
-    private static PipelineTokenizer ReadPipeline(TokenizerDocument document) => PipelineTokenizer.Parse(document.Root, document.Name);
 
     private static CharacterTokenizer? ReadCharacter(TokenizerDocument document)
     {

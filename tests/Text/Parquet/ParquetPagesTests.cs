@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using FsCheck.Fluent;
 using Trainer.Configuration;
 
 namespace Trainer.Text.Tests.Parquet;
@@ -35,6 +36,48 @@ public sealed class ParquetPagesTests : IDisposable
         foreach (var content in new[] { hadoop, block, frame, stored })
             Assert.Equal(["hello", "world"], Read(ParquetPages.File(2, Lz4, false, ParquetPages.Page(content, 2, Hello.Length))));
         Assert.Equal(["hello", "world"], Read(ParquetPages.File(2, Lz4Raw, false, ParquetPages.Page(block, 2, Hello.Length))));
+    }
+
+    [Fact]
+    public void Snappy_blocks_of_another_writer_come_back() =>
+        Prop.ForAll(Gen.Choose(0, 200_000).ToArbitrary(), Gen.Choose(1, 300).ToArbitrary(), (length, kinds) =>
+        {
+            var random = new Random(length);
+            var content = new byte[length];
+            for (var at = 0; at < length;)
+            {
+                var run = Math.Min(length - at, 1 + random.Next(100));
+                if (at > 0 && random.Next(2) == 0)
+                    for (var from = random.Next(at); run > 0; run--)
+                        content[at++] = content[from++];
+                else
+                    for (; run > 0; run--)
+                        content[at++] = (byte)random.Next(Math.Min(kinds, 256));
+            }
+            var output = new byte[length];
+            Text.Parquet.Snappy.Decode(IronSnappy.Snappy.Encode(content), output);
+            Assert.Equal(content, output);
+        }).Holds();
+
+    [Theory]
+    [InlineData(new byte[] { 4, 3 << 2, 1, 2, 3, 4 }, true)]
+    [InlineData(new byte[] { 4, 240, 3, 1, 2, 3, 4 }, true)]                  // a length in a byte of its own
+    [InlineData(new byte[] { 4, 252, 3, 0, 0, 0, 1, 2, 3, 4 }, true)]         // in four
+    [InlineData(new byte[] { 5, 0, 1, 1, 1 }, true)]                          // a copy that overlaps itself
+    [InlineData(new byte[] { 4, 0, 1, (2 << 2) | 3, 1, 0, 0, 0 }, true)]      // a distance in four bytes
+    [InlineData(new byte[] { 4, 252, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4 }, false)]
+    [InlineData(new byte[] { 4, 0, 1, (2 << 2) | 3, 0xFF, 0xFF, 0xFF, 0xFF }, false)]
+    [InlineData(new byte[] { 4, 0, 1, (2 << 2) | 2, 2, 0 }, false)]           // from before the beginning
+    [InlineData(new byte[] { 4, 0, 1, (2 << 2) | 2, 0, 0 }, false)]
+    [InlineData(new byte[] { 4, 0, 1, (9 << 2) | 2, 1, 0 }, false)]           // past the end
+    [InlineData(new byte[] { 4, 2 << 2, 1, 2, 3 }, false)]
+    [InlineData(new byte[] { 5, 3 << 2, 1, 2, 3, 4 }, false)]
+    [InlineData(new byte[] { 0x84, 0x80, 0x80, 0x80, 0x80, 0x00 }, false)]
+    public void Snappy_elements(byte[] block, bool isWhole)
+    {
+        var error = Record.Exception(() => Text.Parquet.Snappy.Decode(block, new byte[isWhole ? block[0] : 4]));
+        Assert.Equal(isWhole, error is null);
+        Assert.True(error is null or InvalidDataException, $"{error}");
     }
 
     [Fact]

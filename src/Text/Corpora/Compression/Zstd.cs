@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using Trainer.Configuration;
 
@@ -14,24 +13,25 @@ internal static partial class Zstd
         : OperatingSystem.IsMacOS() ? ["libzstd.1.dylib", "/opt/homebrew/lib/libzstd.1.dylib", "/usr/local/lib/libzstd.1.dylib"]
         : ["libzstd.so.1", "libzstd.so"];
 
-    static Zstd() => NativeLibrary.SetDllImportResolver(typeof(Zstd).Assembly, Resolve);
+    private static readonly nint Handle = Load();
+
+    static Zstd() => NativeLibrary.SetDllImportResolver(typeof(Zstd).Assembly, (name, _, _) => name == Library ? Handle : 0);
 
     /// <summary>Fails in plain words where the library is missing.</summary>
     /// <exception cref="UserException">libzstd is not installed.</exception>
     public static void Require()
     {
-        if (Resolve(Library, typeof(Zstd).Assembly, null) == 0)
+        if (Handle == 0)
             throw new UserException(
                 $"reading Zstandard (.zst, or a Parquet file compressed with it) needs libzstd, and {string.Join(" or ", Names)} was not found; "
                 + "install it (Debian: apt-get install libzstd1; ./setup.sh does it)");
     }
 
-    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
+    private static nint Load()
     {
-        if (name == Library)
-            foreach (var candidate in Names)
-                if (NativeLibrary.TryLoad(candidate, assembly, path, out var handle))
-                    return handle;
+        foreach (var name in Names)
+            if (NativeLibrary.TryLoad(name, typeof(Zstd).Assembly, null, out var handle))
+                return handle;
         return 0;
     }
 

@@ -25,6 +25,7 @@ internal sealed class JsonLinesReader : RecordReader
     private readonly LineBuffer lines;
     private readonly SortedSet<string> seen = new(StringComparer.Ordinal);
     private byte[] unescaped = [];
+    private ReadOnlyMemory<byte>? value;
     private long records;
     private bool found;
 
@@ -44,8 +45,6 @@ internal sealed class JsonLinesReader : RecordReader
 
     /// <inheritdoc/>
     public override long Number => lines.Number;
-
-    private ReadOnlyMemory<byte>? value;
 
     /// <inheritdoc/>
     public override ReadOnlyMemory<byte>? Value => value;

@@ -119,7 +119,7 @@ internal static class Lz4
             var length = Length(input, ref position, token & 15) + 4;
             if (distance == 0 || distance > written || length < 0 || length > output.Length - written)
                 throw new InvalidDataException($"LZ4: a match of {length} bytes at distance {distance} does not fit");
-            Copy(output, written, distance, length);
+            Matches.Copy(output, written, distance, length);
             written += length;
         }
         return written;
@@ -138,16 +138,5 @@ internal static class Lz4
                 return length <= Array.MaxLength ? (int)length : throw new InvalidDataException($"LZ4: a length of {length} cannot be");
         }
         throw new InvalidDataException("LZ4: the block ends inside a length");
-    }
-
-    /// <summary>Copies from behind; a match that overlaps itself repeats, so it is copied in parts that do not.</summary>
-    private static void Copy(Span<byte> output, int written, int distance, int length)
-    {
-        for (var source = written - distance; length > 0;)
-        {
-            var part = Math.Min(length, written - source);
-            output.Slice(source, part).CopyTo(output[written..]);
-            (written, length) = (written + part, length - part);
-        }
     }
 }

@@ -16,9 +16,9 @@ internal sealed class PageDecompressor : IDisposable
     /// <param name="codec">How it is compressed.</param>
     /// <param name="input">What is stored.</param>
     /// <param name="size">How long it is when decompressed, as its header says.</param>
-    /// <param name="output">Where it goes, from the beginning; a larger array takes its place when it is too small.</param>
+    /// <param name="output">Where it goes, from the beginning.</param>
     /// <exception cref="InvalidDataException">The page is damaged, or not of that size.</exception>
-    public void Decompress(Codec codec, ArraySegment<byte> input, int size, ref byte[] output)
+    public void Decompress(Codec codec, ArraySegment<byte> input, int size, PageBuffer output)
     {
         if (size == 0)
             return;   // values that are all null; what compressors make of nothing differs
@@ -26,28 +26,28 @@ internal sealed class PageDecompressor : IDisposable
         {
             case Codec.Uncompressed:
                 Check(input.Count, size);
-                input.AsSpan().CopyTo(Reserve(ref output, size));
+                input.AsSpan().CopyTo(Reserve(output, size));
                 break;
             case Codec.Snappy:
                 CheckRatio(input.Count, size, 64);
-                SnappyPage.Decode(input, Reserve(ref output, size));
+                Snappy.Decode(input, Reserve(output, size));
                 break;
             case Codec.Lz4:
                 CheckRatio(input.Count, size, 256);
-                Lz4.DecodeLegacy(input, Reserve(ref output, size));
+                Lz4.DecodeLegacy(input, Reserve(output, size));
                 break;
             case Codec.Lz4Raw:
                 CheckRatio(input.Count, size, 256);
-                Lz4.DecodeBlock(input, Reserve(ref output, size));
+                Lz4.DecodeBlock(input, Reserve(output, size));
                 break;
             case Codec.Gzip:
-                Inflate(Text.Gzip.Open(Stream(input)), input.Count, size, ref output);
+                Inflate(Text.Gzip.Open(Stream(input)), input.Count, size, output);
                 break;
             case Codec.Brotli:
-                Inflate(new BrotliStream(Stream(input), CompressionMode.Decompress), input.Count, size, ref output);
+                Inflate(new BrotliStream(Stream(input), CompressionMode.Decompress), input.Count, size, output);
                 break;
             case Codec.Zstd:
-                Inflate(input, size, ref output);
+                Inflate(input, size, output);
                 break;
             default:
                 throw new InvalidDataException($"codec {codec} is not read");
@@ -59,14 +59,14 @@ internal sealed class PageDecompressor : IDisposable
 
     private static MemoryStream Stream(ArraySegment<byte> input) => new(input.Array!, input.Offset, input.Count, writable: false);
 
-    private static void Inflate(Stream content, int stored, int size, ref byte[] output)
+    private static void Inflate(Stream content, int stored, int size, PageBuffer output)
     {
         using (content)
         {
             var written = 0;
             while (written < size)
             {
-                var read = content.Read(Room(ref output, written, stored, size));
+                var read = content.Read(Room(output, written, stored, size));
                 if (read == 0)
                     break;
                 written += read;
@@ -77,7 +77,7 @@ internal sealed class PageDecompressor : IDisposable
         }
     }
 
-    private void Inflate(ArraySegment<byte> input, int size, ref byte[] output)
+    private void Inflate(ArraySegment<byte> input, int size, PageBuffer output)
     {
         zstd ??= new ZstdDecoder();
         zstd.Reset();
@@ -85,7 +85,7 @@ internal sealed class PageDecompressor : IDisposable
         while (true)
         {
             // Asked once more with no room left, the decoder reads the end of its frame, with the checksum if there is one.
-            var (read, wrote) = zstd.Decode(input.AsSpan(position), Room(ref output, written, input.Count, size));
+            var (read, wrote) = zstd.Decode(input.AsSpan(position), Room(output, written, input.Count, size));
             (position, written) = (position + read, written + wrote);
             if (read == 0 && wrote == 0)
                 break;
@@ -95,19 +95,18 @@ internal sealed class PageDecompressor : IDisposable
             throw new InvalidDataException(position < input.Count ? $"it holds more than the {size} bytes that it declares" : "Zstandard: the page ends inside a frame");
     }
 
-    /// <summary>What can be written next; the array grows by what came out so far, so that a false size costs no memory.</summary>
-    private static Span<byte> Room(ref byte[] output, int written, int stored, int size)
+    /// <summary>What can be written next; the buffer grows by what came out so far, so that a false size costs no memory.</summary>
+    private static Span<byte> Room(PageBuffer output, int written, int stored, int size)
     {
-        if (written == output.Length && written < size)
-            Array.Resize(ref output, (int)Math.Min(size, Math.Max(Math.Max(FirstCapacity, 4L * written), Math.Min(8L * stored, 64 << 20))));
-        return output.AsSpan(written, Math.Min(output.Length, size) - written);
+        if (written == output.Array.Length && written < size)
+            output.Reserve((int)Math.Min(size, Math.Max(Math.Max(FirstCapacity, 4L * written), Math.Min(8L * stored, 64 << 20))), kept: written);
+        return output.Array.AsSpan(written, Math.Min(output.Array.Length, size) - written);
     }
 
-    private static Span<byte> Reserve(ref byte[] output, int size)
+    private static Span<byte> Reserve(PageBuffer output, int size)
     {
-        if (output.Length < size)
-            output = new byte[Math.Max(size, Math.Min(FirstCapacity, 2 * output.Length))];
-        return output.AsSpan(0, size);
+        output.Reserve(size);
+        return output.Array.AsSpan(0, size);
     }
 
     /// <summary>Refuses what no compression of this kind can reach, before memory is set aside for it.</summary>

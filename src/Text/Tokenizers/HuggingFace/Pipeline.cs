@@ -12,6 +12,8 @@ internal sealed class Pipeline
     {
         Normalizer = root.OptionalSection("normalizer") is { } normalizer ? Normalizers.Create(normalizer) : null;
         splitters = root.OptionalSection("pre_tokenizer") is { } splitter ? [.. PreTokenizers.Create(splitter).Parts] : [];
+        if (splitters.SkipWhile(part => part is not (MetaspaceSplit or ByteLevelSplit)).Skip(1).Any(part => part is MetaspaceSplit { MindsStart: true }))
+            throw root.Section("pre_tokenizer").Unsupported("Metaspace with the prepend_scheme first after a part that rewrites the text");
         Model = Models.Create(root.Section("model"));
         PostProcessor = PostProcessors.Create(root.OptionalSection("post_processor"));
         decoders = Decoders.Flatten(root.OptionalSection("decoder"));

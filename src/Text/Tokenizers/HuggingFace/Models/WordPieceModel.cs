@@ -21,16 +21,18 @@ internal sealed class WordPieceModel(Vocabulary vocabulary, string unknownToken,
         private readonly int unknown = vocabulary.Id(unknownToken);
         private readonly int longestToken = vocabulary.Tokens.Max(token => token?.Length) ?? 0;
 
+        private readonly IdBuffer found = new();
+
         protected override void Tokenize(ReadOnlySpan<char> piece)
         {
-            var found = new IdBuffer();
-            if (CodePoints.Count(piece) <= longestWord && TryTokenize(piece, found))
+            found.Clear();
+            if (CodePoints.Count(piece) <= longestWord && TryTokenize(piece))
                 Output.Add(found.Written);
             else
                 Output.Add(unknown >= 0 ? unknown : throw Unknown(piece, $" ({unknownToken})"));
         }
 
-        private bool TryTokenize(ReadOnlySpan<char> word, IdBuffer found)
+        private bool TryTokenize(ReadOnlySpan<char> word)
         {
             var buffer = ArrayPool<char>.Shared.Rent(prefix.Length + word.Length);
             try
