@@ -42,9 +42,10 @@ internal abstract class BlockStream<T>(string name, long items, long seed) : Row
 
     /// <summary>The rows of a block, in the order in which they are visited.</summary>
     /// <param name="items">The items of the block.</param>
+    /// <param name="before">How many items were visited before it, in all epochs.</param>
     /// <param name="epochKey">The same for all blocks of an epoch.</param>
     /// <param name="blockKey">A key of this block's own.</param>
-    protected abstract T[] Plan(ReadOnlySpan<long> items, ulong epochKey, ulong blockKey);
+    protected abstract T[] Plan(ReadOnlySpan<long> items, UInt128 before, ulong epochKey, ulong blockKey);
 
     private long Blocks => (items + ItemsInBlock - 1) / ItemsInBlock;
 
@@ -56,11 +57,11 @@ internal abstract class BlockStream<T>(string name, long items, long seed) : Row
         var chosen = new long[Math.Min(ItemsInBlock, items - first)];
         for (var i = 0; i < chosen.Length; i++)
             chosen[i] = order[first + i];
-        return Plan(chosen, key, KeyedPermutation.Mix(key + 4 + (ulong)block * 0x9E3779B97F4A7C15));
+        return Plan(chosen, (UInt128)epoch * (ulong)items + (ulong)first, key, KeyedPermutation.Mix(key + 4 + (ulong)block * 0x9E3779B97F4A7C15));
     }
 
-    /// <summary>Puts rows in an order chosen by a key.</summary>
-    protected static T[] Shuffle(IReadOnlyList<T> rows, ulong key)
+    /// <summary>Puts rows, or groups of them, in an order chosen by a key.</summary>
+    protected static TAny[] Shuffle<TAny>(IReadOnlyList<TAny> rows, ulong key)
     {
         if (rows.Count == 0)
             return [];

@@ -34,6 +34,15 @@ internal sealed class DocumentTable
         }
     }
 
+    /// <summary>Whether a document has such a length.</summary>
+    public bool Any(Func<long, bool> length)
+    {
+        for (var document = 0L; document < Count; document++)
+            if (length(this[document].Length))
+                return true;
+        return false;
+    }
+
     /// <summary>The number of the first document that starts at a token or behind it.</summary>
     private long FirstAt(long token)
     {

@@ -12,8 +12,8 @@ internal sealed class PackedRows(TokenShard shard, int contextLength) : RowSourc
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(contextLength, 1);
         var documents = new DocumentTable(shard, range);
-        if (range.Length <= documents.Count)
-            throw new UserException($"{range.Name} has {documents.Count} documents with {range.Length} tokens: none is followed by another of its document, so there is nothing to learn; give more text, or set data.packing to \"crops\"");
+        if (!documents.Any(length => length > 1))
+            throw new UserException($"{range.Name} has no document with two tokens or more, so none has a next token to learn; give more text, or set data.packing to \"crops\"");
         return new PackedStream(range, documents, contextLength, seed);
     }
 

@@ -17,7 +17,7 @@ internal readonly record struct DocumentPart(long Start, int Length, bool EndsDo
 internal sealed class PackedStream(TokenRange range, DocumentTable documents, int columns, long seed)
     : BlockStream<DocumentPart[]>(range.Name, documents.Count, seed)
 {
-    protected override DocumentPart[][] Plan(ReadOnlySpan<long> items, ulong epochKey, ulong blockKey)
+    protected override DocumentPart[][] Plan(ReadOnlySpan<long> items, UInt128 before, ulong epochKey, ulong blockKey)
     {
         var parts = new List<DocumentPart>(items.Length);
         foreach (var document in items)
