@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+
 namespace Trainer.Text;
 
 /// <summary>Hands out the batches of a stream, read ahead by threads of its own or on the thread that asks.</summary>
@@ -15,7 +18,8 @@ public sealed class BatchLoader : IDisposable
     private readonly Thread[] threads;
     private readonly CancellationTokenSource closing = new();
     private StreamPosition position;
-    private Exception? failure;
+    private bool hasStarted;
+    private ExceptionDispatchInfo? failure;
 
     /// <summary>Starts at the stream's place.</summary>
     /// <param name="stream">The stream; from now on used by nobody else.</param>
@@ -38,7 +42,7 @@ public sealed class BatchLoader : IDisposable
         get => threads.Length == 0 ? stream.Position : position;
         set
         {
-            if (HasStarted)
+            if (hasStarted)
                 throw new InvalidOperationException("threads read ahead already; set the position before the first batch is taken");
             stream.Position = value;
             position = value;
@@ -52,25 +56,26 @@ public sealed class BatchLoader : IDisposable
     {
         if (threads.Length == 0)
             return stream.Next(rows);
-        if (!HasStarted)
-            foreach (var thread in threads)
-                thread.Start();
+        Start();
         planned.Wait();
-        Slot slot;
-        lock (planning)
-            if (!ahead.TryDequeue(out slot!))
-                throw failure!;
-        var batch = slot.Batch.Task.GetAwaiter().GetResult();
-        position = slot.After;
-        room.Release();
-        return batch;
+        var slot = Dequeue();
+        try
+        {
+            var batch = slot.Batch.Task.GetAwaiter().GetResult();
+            position = slot.After;
+            return batch;
+        }
+        finally
+        {
+            room.Release();
+        }
     }
 
     /// <summary>Ends the threads and waits for them.</summary>
     public void Dispose()
     {
         closing.Cancel();
-        if (HasStarted)
+        if (hasStarted)
             foreach (var thread in threads)
                 thread.Join();
         closing.Dispose();
@@ -78,7 +83,25 @@ public sealed class BatchLoader : IDisposable
         planned.Dispose();
     }
 
-    private bool HasStarted => threads is [{ ThreadState: var state }, ..] && !state.HasFlag(ThreadState.Unstarted);
+    private void Start()
+    {
+        if (hasStarted)
+            return;
+        hasStarted = true;
+        foreach (var thread in threads)
+            thread.Start();
+    }
+
+    /// <summary>The first batch that was planned; what stopped the planning where there is none left.</summary>
+    private Slot Dequeue()
+    {
+        lock (planning)
+            if (ahead.TryDequeue(out var slot))
+                return slot;
+        planned.Release();   // asked again, it fails again
+        failure!.Throw();
+        throw new UnreachableException();
+    }
 
     private void ReadAhead()
     {
@@ -112,7 +135,7 @@ public sealed class BatchLoader : IDisposable
             }
             catch (Exception e)
             {
-                failure = e;   // the consumer meets it after the batches before it
+                failure = ExceptionDispatchInfo.Capture(e);   // the consumer meets it after the batches before it
                 return null;
             }
             finally

@@ -53,6 +53,17 @@ public sealed class BatchLoaderTests : IDisposable
     }
 
     [Fact]
+    public void A_stream_that_cannot_go_on_fails_after_the_batches_before_it_and_again_when_asked_again()
+    {
+        using var shard = folder.Shard(Enumerable.Range(0, 400));
+        using var loader = new BatchLoader(new Ending(Stream(shard), batches: 7), rows: 1, threads: 3);
+        for (var i = 0; i < 7; i++)
+            loader.Next();
+        for (var i = 0; i < 3; i++)
+            Assert.Equal("the end", Assert.Throws<UserException>(loader.Next).Message);
+    }
+
+    [Fact]
     public void A_loader_that_is_not_emptied_ends_at_once()
     {
         using var shard = folder.Shard(Enumerable.Range(0, 400));
@@ -82,6 +93,15 @@ public sealed class BatchLoaderTests : IDisposable
             TestContext.Current.TestOutputHelper?.WriteLine($"{threads} threads: {cost:0.0} µs a batch of 12 × 64");
             Assert.InRange(cost, 0, 500);
         }
+    }
+
+    private sealed class Ending(BatchStream stream, int batches) : BatchStream
+    {
+        private int left = batches;
+
+        public override StreamPosition Position { get => stream.Position; set => stream.Position = value; }
+
+        public override Func<Batch> Take(int rows) => left-- > 0 ? stream.Take(rows) : throw new UserException("the end");
     }
 
     private static BatchStream Stream(TokenShard shard) => new CropRows(shard, 10).Open([shard.All], [1], 1);

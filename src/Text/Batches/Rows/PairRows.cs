@@ -14,6 +14,9 @@ internal sealed class PairRows(TokenShard shard, int contextLength, SequenceToke
             : throw new UserException($"{range.Name} has no pairs of source and target; give more of them");
     }
 
+    /// <summary>A whole group, so that sources that are mixed keep pairs of one length together.</summary>
+    protected override int RowsOfTurn => PairStream.PairsInGroup;
+
     /// <summary>Pairs of all lengths, the short ones first.</summary>
     public override IReadOnlyList<TextPair> Fixed(TokenRange range, long count) =>
         [.. base.Fixed(range, count).OrderBy(pair => pair.Target.Length).ThenBy(pair => pair.Source.Length)];

@@ -35,6 +35,9 @@ internal abstract class RowSource<T> : RowSource
     /// <exception cref="UserException">The range is too short for one row.</exception>
     public abstract RowStream<T> Stream(TokenRange range, long seed);
 
+    /// <summary>How many rows of one source follow each other in a mixture.</summary>
+    protected virtual int RowsOfTurn => 1;
+
     /// <summary>Reads the tokens of rows. Safe for several threads at once.</summary>
     public abstract Batch Collate(ReadOnlySpan<T> rows);
 
@@ -60,7 +63,7 @@ internal abstract class RowSource<T> : RowSource
     {
         // Each source is shuffled by a seed of its own: two of equal length must not go in step.
         RowStream<T>[] streams = [.. ranges.Select((range, i) => Stream(range, i == 0 ? seed : (long)KeyedPermutation.Mix((ulong)seed + (ulong)i)))];
-        return new Rows(streams.Length == 1 ? streams[0] : new MixedStream<T>(streams, weights), this);
+        return new Rows(streams.Length == 1 ? streams[0] : new MixedStream<T>(streams, weights, RowsOfTurn), this);
     }
 
     /// <inheritdoc/>
