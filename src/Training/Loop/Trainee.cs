@@ -1,7 +1,5 @@
 using TorchSharp;
-using TorchSharp.Modules;
 using Trainer.Text;
-using Trainer.Torch;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -13,9 +11,8 @@ namespace Trainer.Training;
 internal sealed class Trainee : IDisposable
 {
     private readonly TrainingOptions options;
-    private readonly GradientAccumulator accumulator;
+    private readonly StepComputation computation;
     private readonly StepFigures figures;
-    private readonly Parameter[] parameters;
     private readonly RandomCrops crops;
     private readonly string dataFingerprint;
 
@@ -29,9 +26,8 @@ internal sealed class Trainee : IDisposable
     {
         (Model, Device, options, this.dataFingerprint) = (model, device, recipe.Training, dataFingerprint);
         crops = new RandomCrops(train, model.ContextLength, recipe.Seed);
-        parameters = [.. model.parameters()];
         Optimizer = recipe.Optimizer.Build([.. model.named_parameters().Where(p => p.parameter.requires_grad)]);
-        accumulator = GradientAccumulator.Create(model, device, options.MicroBatch);
+        computation = StepComputation.Create(model, device, options.MicroBatch);
         figures = new StepFigures(device);
     }
 
@@ -42,7 +38,7 @@ internal sealed class Trainee : IDisposable
     public Optimizer Optimizer { get; }
 
     /// <summary>How a step's work is shared, for the log.</summary>
-    public string Sharing => accumulator.Description;
+    public string Sharing => computation.Description;
 
     /// <summary>Optimizer steps done.</summary>
     public long Step { get; private set; }
@@ -62,12 +58,8 @@ internal sealed class Trainee : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         BatchWindow window = BatchWindow.Take(crops, options);
-        Tensor loss = accumulator.Accumulate(window);
-        accumulator.Follow(() =>
-        {
-            Tensor norm = Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], options.GradientClip);
-            Optimizer.Step(learningRate, skip: figures.Observe(loss, norm));
-        });
+        (Tensor loss, Tensor norm) = computation.Differentiate(window);
+        computation.Update(Optimizer, learningRate, norm, options.GradientClip, skip: figures.Observe(loss, norm));
         Step++;
         Tokens += window.TargetTokens;
     }
@@ -110,7 +102,7 @@ internal sealed class Trainee : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        accumulator.Dispose();
+        computation.Dispose();
         figures.Dispose();
         Optimizer.Dispose();
         Model.Dispose();
