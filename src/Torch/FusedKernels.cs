@@ -10,6 +10,14 @@ namespace Trainer.Torch;
 /// create_graph is an error.</remarks>
 public static class FusedKernels
 {
+    /// <summary>x·weightᵀ + bias as one step of the record, on any device and in any type.</summary>
+    /// <param name="x">(…, K)</param>
+    /// <param name="weight">(N, K)</param>
+    /// <param name="bias">(N), or none</param>
+    /// <returns>(…, N)</returns>
+    public static torch.Tensor Linear(torch.Tensor x, torch.Tensor weight, torch.Tensor? bias = null) =>
+        Native.Own(tn_fused_linear(x.handle, weight.handle, HandleOf(bias), out var result), result);
+
     /// <summary>x·Φ(x), the exact GELU (Hendrycks and Gimpel 2016).</summary>
     /// <param name="x">Any shape</param>
     public static torch.Tensor Gelu(torch.Tensor x) => Native.Own(tn_fused_gelu(x.handle, out var result), result);

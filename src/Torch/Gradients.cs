@@ -19,4 +19,15 @@ public static class Gradients
         fixed (nint* list = pointers)
             return Native.Own(tn_clip_grad_norm_(list, pointers.Count, maxNorm, order, out var result), result);
     }
+
+    /// <summary>The second half of <see cref="ClipNorm"/>, for a norm that spans more gradients than these.</summary>
+    /// <param name="gradients">Scaled in place by min(1, maxNorm / norm).</param>
+    /// <param name="norm">The norm of all gradients, a tensor without dimensions.</param>
+    /// <param name="maxNorm">The limit; zero, negative or infinite leaves the gradients alone.</param>
+    public static unsafe void Scale(IReadOnlyList<torch.Tensor> gradients, torch.Tensor norm, double maxNorm)
+    {
+        if (maxNorm <= 0 || !double.IsFinite(maxNorm) || gradients.Count == 0) return;
+        using var pointers = new TensorPointers(gradients);
+        fixed (nint* list = pointers) Native.Check(tn_scale_to_norm_(list, pointers.Count, norm.handle, maxNorm));
+    }
 }

@@ -11,6 +11,21 @@ public sealed class FusedKernelsTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
+    public void Linear(long[] shape)
+    {
+        Agree([shape, [5, shape[^1]], [5]],
+            inputs => [FusedKernels.Linear(inputs[0], inputs[1], inputs[2])],
+            inputs => [nn.functional.linear(inputs[0], inputs[1], inputs[2])]);
+        Agree([shape, [5, shape[^1]]],
+            inputs => [FusedKernels.Linear(inputs[0], inputs[1])],
+            inputs => [nn.functional.linear(inputs[0], inputs[1])]);
+        Agree([[.. shape.Reverse()], [5, shape[^1]]],
+            inputs => [FusedKernels.Linear(inputs[0].transpose(0, -1), inputs[1])],
+            inputs => [nn.functional.linear(inputs[0].transpose(0, -1), inputs[1])]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
     public void Gelu(long[] shape) => Agree(
         [shape], inputs => [FusedKernels.Gelu(inputs[0])], inputs => [nn.functional.gelu(inputs[0])]);
 

@@ -222,6 +222,7 @@ internal static unsafe partial class NativeMethods
     // Whole-model updates (optimizer.cpp)
     [LibraryImport(Library)] internal static partial int tn_fused_adamw_(nint* parameters, nint* gradients, nint* averages, nint* squares, nint* steps, int count, double learningRate, double beta1, double beta2, double weightDecay, double epsilon, TensorHandle gradientScale, TensorHandle foundInf);
     [LibraryImport(Library)] internal static partial int tn_clip_grad_norm_(nint* gradients, int count, double maxNorm, double order, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_scale_to_norm_(nint* gradients, int count, TensorHandle norm, double maxNorm);
 
     // Process-wide settings (context.cpp)
     [LibraryImport(Library)] internal static partial nint tn_version();
@@ -239,7 +240,8 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_cuda_memory(int device, long* figures);
     [LibraryImport(Library)] internal static partial int tn_limit_thread(int count);
 
-    // Fused kernels (fused_activation.cpp, fused_norm.cpp)
+    // Fused kernels (fused_linear.cpp, fused_activation.cpp, fused_norm.cpp)
+    [LibraryImport(Library)] internal static partial int tn_fused_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_swiglu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_norm(TensorHandle x, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint result);

@@ -47,6 +47,8 @@ TN_API int32_t tn_deterministic() { return at::globalContext().deterministicAlgo
 TN_API void tn_set_deterministic(int32_t enabled) {
   at::globalContext().setDeterministicAlgorithms(enabled != 0, /*warn_only=*/false);
   at::globalContext().setDeterministicCuDNN(enabled != 0);
+  // libtorch would also fill every new tensor with NaN, a pass over all memory that changes no result.
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
 }
 
 TN_API void tn_set_float32_matmul_precision(const char* precision) {

@@ -45,3 +45,11 @@ TN_API int32_t tn_clip_grad_norm_(Tensor* const* gradients, int32_t count, doubl
     return total;
   });
 }
+
+// Scales gradients in place so that a common norm, which may span more tensors than these, is at most max_norm.
+TN_API int32_t tn_scale_to_norm_(Tensor* const* gradients, int32_t count, const Tensor* norm, double max_norm) {
+  return tn::guarded([&] {
+    const c10::AutoGradMode no_grad(false);
+    at::_foreach_mul_(tn::list(gradients, count), (max_norm / (*norm + 1e-6)).clamp_max(1.0));
+  });
+}

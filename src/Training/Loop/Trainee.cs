@@ -1,7 +1,5 @@
 using TorchSharp;
-using TorchSharp.Modules;
 using Trainer.Text;
-using Trainer.Torch;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -13,9 +11,8 @@ namespace Trainer.Training;
 internal sealed class Trainee : IDisposable
 {
     private readonly TrainingOptions options;
-    private readonly GradientAccumulator accumulator;
+    private readonly StepComputation computation;
     private readonly StepFigures figures;
-    private readonly Parameter[] parameters;
     private readonly BatchLoader loader;
     private readonly string dataFingerprint;
 
@@ -27,11 +24,10 @@ internal sealed class Trainee : IDisposable
     public Trainee(LanguageModel model, Recipe recipe, PreparedData data, Device device)
     {
         (Model, Device, options, dataFingerprint) = (model, device, recipe.Training, data.Fingerprint);
-        parameters = [.. model.parameters()];
-        Optimizer = recipe.Optimizer.Build([.. model.named_parameters().Where(p => p.parameter.requires_grad)]);
-        accumulator = GradientAccumulator.Create(model, device, options);
-        figures = new StepFigures(device);
         loader = new BatchLoader(BatchStream.Create(data, recipe.Data, model.ContextLength, recipe.Seed), options.MicroBatch, recipe.Data.LoaderThreads);
+        Optimizer = recipe.Optimizer.Build([.. model.named_parameters().Where(p => p.parameter.requires_grad)]);
+        computation = StepComputation.Create(model, device, options);
+        figures = new StepFigures(device);
     }
 
     public LanguageModel Model { get; }
@@ -41,7 +37,7 @@ internal sealed class Trainee : IDisposable
     public Optimizer Optimizer { get; }
 
     /// <summary>How a step's work is shared, for the log.</summary>
-    public string Sharing => accumulator.Description;
+    public string Sharing => computation.Description;
 
     /// <summary>Optimizer steps done.</summary>
     public long Step { get; private set; }
@@ -61,12 +57,8 @@ internal sealed class Trainee : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         BatchWindow window = BatchWindow.Take(loader, options);
-        Tensor loss = accumulator.Accumulate(window);
-        accumulator.Follow(() =>
-        {
-            Tensor norm = Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], options.GradientClip);
-            Optimizer.Step(learningRate, skip: figures.Observe(loss, norm));
-        });
+        (Tensor loss, Tensor norm) = computation.Differentiate(window);
+        computation.Update(Optimizer, learningRate, norm, options.GradientClip, skip: figures.Observe(loss, norm));
         Step++;
         Tokens += window.TargetTokens;
     }
@@ -110,7 +102,7 @@ internal sealed class Trainee : IDisposable
     public void Dispose()
     {
         loader.Dispose();
-        accumulator.Dispose();
+        computation.Dispose();
         figures.Dispose();
         Optimizer.Dispose();
         Model.Dispose();

@@ -31,13 +31,13 @@ public sealed class AdamW : Optimizer
     public override IEnumerable<(string Name, Tensor Value)> State => decayed.Concat(plain).SelectMany(slot => slot.State);
 
     /// <inheritdoc/>
-    public override void Step(double learningRate, Tensor skip)
+    public override void Step(double learningRate, Tensor skip, IReadOnlySet<Parameter>? only = null)
     {
-        Step(decayed, learningRate, options.WeightDecay, skip);
-        Step(plain, learningRate, 0, skip);
+        Step(decayed.Where(slot => only?.Contains(slot.Parameter) ?? true), learningRate, options.WeightDecay, skip);
+        Step(plain.Where(slot => only?.Contains(slot.Parameter) ?? true), learningRate, 0, skip);
     }
 
-    private void Step(Slot[] slots, double learningRate, double weightDecay, Tensor skip)
+    private void Step(IEnumerable<Slot> slots, double learningRate, double weightDecay, Tensor skip)
     {
         using DisposeScope scope = NewDisposeScope();
         (Slot Slot, Tensor Gradient)[] moving = [.. Moving(slots)];
@@ -52,7 +52,7 @@ public sealed class AdamW : Optimizer
             learningRate, options.Betas[0], options.Betas[1], weightDecay, options.Epsilon, foundInfinite: skip);
     }
 
-    private static IEnumerable<(Slot Slot, Tensor Gradient)> Moving(Slot[] slots)
+    private static IEnumerable<(Slot Slot, Tensor Gradient)> Moving(IEnumerable<Slot> slots)
     {
         foreach (Slot slot in slots)
             if (slot.Parameter.grad is { } gradient)
@@ -60,7 +60,7 @@ public sealed class AdamW : Optimizer
     }
 
     /// <summary>A parameter with the running means of its gradient and its square, and the count of its updates.</summary>
-    private sealed record Slot(string Name, Tensor Parameter, Tensor Average, Tensor AverageSquare, Tensor Steps)
+    private sealed record Slot(string Name, Parameter Parameter, Tensor Average, Tensor AverageSquare, Tensor Steps)
     {
         public IEnumerable<(string Name, Tensor Value)> State =>
             [($"{Name}.exp_avg", Average), ($"{Name}.exp_avg_sq", AverageSquare), ($"{Name}.step", Steps)];

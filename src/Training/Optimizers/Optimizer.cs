@@ -1,3 +1,4 @@
+using TorchSharp.Modules;
 using Trainer.Configuration;
 using Trainer.Training.Checkpoints;
 using static TorchSharp.torch;
@@ -21,7 +22,8 @@ public abstract class Optimizer(ParameterGroups groups) : IDisposable
     /// <param name="learningRate">The learning rate of this step.</param>
     /// <param name="skip">A float32 scalar on the parameters' device: where it is 1, nothing changes, the optimizer's
     /// state included, and no value is read back to the host.</param>
-    public abstract void Step(double learningRate, Tensor skip);
+    /// <param name="only">The parameters to update, where threads share them out; null for all.</param>
+    public abstract void Step(double learningRate, Tensor skip, IReadOnlySet<Parameter>? only = null);
 
     /// <summary>Saves the state.</summary>
     /// <param name="path">The file to write.</param>

@@ -1,6 +1,6 @@
 using TorchSharp.Modules;
+using Trainer.Torch;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Trainer.Transformers.Precision;
 
@@ -43,6 +43,6 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>
     /// <summary>x·Wᵀ + b in <paramref name="computeType"/>, for a weight that lives elsewhere (a tied head).</summary>
     public static Tensor Apply(Tensor input, Tensor weight, Tensor? bias, ScalarType computeType) =>
         computeType == ScalarType.Float32
-            ? functional.linear(input, weight, bias)
-            : functional.linear(input.to_type(computeType), weight.to_type(computeType), bias?.to_type(computeType));
+            ? FusedKernels.Linear(input, weight, bias)
+            : FusedKernels.Linear(input.to_type(computeType), weight.to_type(computeType), bias?.to_type(computeType));
 }

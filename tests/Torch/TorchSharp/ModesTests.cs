@@ -94,7 +94,7 @@ public sealed class ModesTests
     }
 
     [Fact]
-    public void Deterministic_mode_fills_fresh_memory_and_goes_off_again()
+    public void Deterministic_mode_goes_on_and_off_again()
     {
         using var scope = NewDisposeScope();
         var x = zeros(4);
@@ -103,7 +103,6 @@ public sealed class ModesTests
         {
             Determinism.Enabled = true;
             Assert.True(Determinism.Enabled);
-            Assert.True(empty(1000).isnan().all().ToBoolean()); // fresh memory is filled, so that its bits repeat
         }
         finally
         {

@@ -46,12 +46,12 @@ public sealed class TraineeTests : IDisposable
     {
         using Trainee trainee = tiny.Trainee(data);
         Batch full = Crops().Next(4), sparse = WithTargets(Crops().Next(4), keep: 3);
-        using GradientAccumulator accumulator = Accumulator(trainee.Model, threads);
+        using StepComputation step = Step(trainee.Model, threads);
         using DisposeScope scope = NewDisposeScope();
 
-        double together = accumulator.Accumulate(new BatchWindow([Concatenate(full, sparse)])).ToDouble();
+        double together = step.Differentiate(new BatchWindow([Concatenate(full, sparse)])).Loss.ToDouble();
         float[] gradient = Gradient(trainee.Model);
-        double apart = accumulator.Accumulate(new BatchWindow([full, sparse])).ToDouble();
+        double apart = step.Differentiate(new BatchWindow([full, sparse])).Loss.ToDouble();
 
         Assert.Equal(4 * TinyRun.Context + 3, new BatchWindow([full, sparse]).TargetTokens);
         Assert.Equal(together, apart, 1e-5);
@@ -67,21 +67,22 @@ public sealed class TraineeTests : IDisposable
         using Trainee trainee = tiny.Trainee(data);
         BatchWindow window = new([Crops().Next(rows), Crops().Next(rows)]);
         using DisposeScope scope = NewDisposeScope();
-        using GradientAccumulator one = Accumulator(trainee.Model, 1), several = Accumulator(trainee.Model, threads);
+        using StepComputation one = Step(trainee.Model, 1), several = Step(trainee.Model, threads);
 
-        double loss = one.Accumulate(window).ToDouble();
+        (Tensor loss, Tensor norm) = one.Differentiate(window);
         float[] gradient = Gradient(trainee.Model);
-        double shared = several.Accumulate(window).ToDouble();
+        (Tensor shared, Tensor sharedNorm) = several.Differentiate(window);
         float[] first = Gradient(trainee.Model);
         long live = TensorCount.Live;
         for (int again = 0; again < 20; again++)
         {
-            using DisposeScope step = NewDisposeScope();
-            Assert.Equal(shared, several.Accumulate(window).ToDouble());
+            using DisposeScope inner = NewDisposeScope();
+            Assert.Equal(shared.ToDouble(), several.Differentiate(window).Loss.ToDouble());
             Assert.Equal(first, Gradient(trainee.Model));
         }
 
-        Assert.Equal(loss, shared, 1e-5);
+        Assert.Equal(loss.ToDouble(), shared.ToDouble(), 1e-5);
+        Assert.Equal(norm.ToDouble(), sharedNorm.ToDouble(), 1e-5);
         Assert.All(gradient.Zip(first), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
         Assert.Equal(live, TensorCount.Live);
     }
@@ -125,8 +126,8 @@ public sealed class TraineeTests : IDisposable
         Assert.NotEqual(before, State(trainee, except: norm));
     }
 
-    private static GradientAccumulator Accumulator(LanguageModel model, int threads) =>
-        threads == 1 ? new SequentialGradientAccumulator(model, CPU) : new ThreadedGradientAccumulator(model, threads);
+    private static StepComputation Step(LanguageModel model, int threads) =>
+        threads == 1 ? new SequentialStep(model, CPU) : new ThreadedStep(model, threads);
 
     [Fact]
     public void Captured_state_survives_JSON_exactly()
@@ -166,15 +167,15 @@ public sealed class TraineeTests : IDisposable
     {
         using LanguageModel model = tiny.Recipe.Model.Build(data.Tokenizer.VocabularySize);
         Batch batch = Crops().Next(4);
-        using GradientAccumulator accumulator = threads > 1
-            ? new ThreadedGradientAccumulator(model, threads, labelSmoothing: 0.2)
-            : new SequentialGradientAccumulator(model, CPU, labelSmoothing: 0.2);
+        using StepComputation computation = threads > 1
+            ? new ThreadedStep(model, threads, labelSmoothing: 0.2)
+            : new SequentialStep(model, CPU, labelSmoothing: 0.2);
         using DisposeScope scope = NewDisposeScope();
         Tensor logProbabilities = nn.functional.log_softmax(model.forward(tensor(batch.Inputs, [4, TinyRun.Context])), -1);
         double plain = -logProbabilities.gather(-1, tensor(batch.Targets, [4, TinyRun.Context, 1])).mean().ToDouble();
         double uniform = -logProbabilities.mean().ToDouble();
 
-        Assert.Equal(0.8 * plain + 0.2 * uniform, accumulator.Accumulate(new BatchWindow([batch])).ToDouble(), 1e-5);
+        Assert.Equal(0.8 * plain + 0.2 * uniform, computation.Differentiate(new BatchWindow([batch])).Loss.ToDouble(), 1e-5);
         Assert.Equal(plain, LossMeter.Measure(model, [batch], CPU).MeanLoss, 1e-5);
     }
 

@@ -1,28 +1,38 @@
 using TorchSharp;
+using TorchSharp.Modules;
 using Trainer.Text;
+using Trainer.Torch;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
 /// <summary>One micro-batch after the other; every operation uses the whole device.</summary>
-internal sealed class SequentialGradientAccumulator(LanguageModel model, Device device, double labelSmoothing = 0) : GradientAccumulator(model, labelSmoothing)
+internal sealed class SequentialStep(LanguageModel model, Device device, double labelSmoothing = 0) : StepComputation(model, labelSmoothing)
 {
+    private readonly Parameter[] parameters = [.. model.parameters()];
+
     public override string Description => device.type == DeviceType.CPU ? $"every operation on {get_num_threads()} threads" : $"on {device}";
 
-    public override Tensor Accumulate(BatchWindow window)
+    public override (Tensor Loss, Tensor Norm) Differentiate(BatchWindow window)
     {
         Model.zero_grad();
         Tensor loss = zeros([], dtype: ScalarType.Float32, device: device);
         foreach (Batch batch in window.MicroBatches) AddGradients(batch, window.TargetTokens, loss);
-        return loss;
+        return (loss, Gradients.ClipNorm(Moving, maxNorm: 0));
     }
 
-    public override void Follow(Action work) => work();
+    public override void Update(Optimizer optimizer, double learningRate, Tensor norm, double maxNorm, Tensor skip)
+    {
+        Gradients.Scale(Moving, norm, maxNorm);
+        optimizer.Step(learningRate, skip);
+    }
 
     public override void Dispose()
     {
     }
+
+    private Tensor[] Moving => [.. parameters.Select(p => p.grad).OfType<Tensor>()];
 
     private void AddGradients(Batch batch, long windowTokens, Tensor loss)
     {

@@ -8,32 +8,38 @@ using static TorchSharp.torch;
 namespace Trainer.Training;
 
 /// <summary>The rows of every micro-batch in equal parts on threads of their own, each with gradients of its own, which are added up in
-/// the order of the threads: the same bits every time, for the same number of threads.</summary>
-internal sealed class ThreadedGradientAccumulator(LanguageModel model, int threads, double labelSmoothing = 0) : GradientAccumulator(model, labelSmoothing)
+/// the order of the threads: the same bits every time, for the same number of threads. Clipping and the update are shared by parameters.</summary>
+internal sealed class ThreadedStep(LanguageModel model, int threads, double labelSmoothing = 0) : StepComputation(model, labelSmoothing)
 {
     private readonly WorkerThreads workers = new(threads);
     private readonly Parameter[] parameters = [.. model.parameters().Where(parameter => parameter.requires_grad)];
 
+    // By position: the layers repeat, so that every thread gets about as much of each size.
+    private readonly HashSet<Parameter>[] shares = [.. Enumerable.Range(0, threads).Select(worker =>
+        model.parameters().Where(parameter => parameter.requires_grad).Where((_, index) => index % threads == worker).ToHashSet())];
+
     public override string Description => $"each micro-batch in {workers.Count} parts, each on a thread of its own";
 
-    public override Tensor Accumulate(BatchWindow window)
+    public override (Tensor Loss, Tensor Norm) Differentiate(BatchWindow window)
     {
+        using DisposeScope scope = NewDisposeScope();
         Model.zero_grad();
         var computed = new Part?[workers.Count];
         workers.Run(worker => computed[worker] = Compute(window, worker));
         Part[] parts = [.. computed.OfType<Part>()];
-        workers.Run(worker => Combine(parts, worker));
-        Tensor loss = parts[0].Loss.clone();
-        foreach (Part part in parts.AsSpan(1)) loss.add_(part.Loss);
-        foreach (Part part in parts) part.Loss.Dispose();
-        return loss;
+        var norms = new Tensor[workers.Count];
+        workers.Run(worker => norms[worker] = Combine(parts, worker));
+        // What threads hand over belongs to no scope.
+        Tensor loss = stack([.. parts.Select(part => scope.Include(part.Loss))]).sum();
+        Tensor norm = stack([.. norms.Select(scope.Include)]).norm();
+        return (loss.MoveToOuterDisposeScope(), norm.MoveToOuterDisposeScope());
     }
 
-    public override void Follow(Action work) => workers.Run(worker =>
+    public override void Update(Optimizer optimizer, double learningRate, Tensor norm, double maxNorm, Tensor skip) => workers.Run(worker =>
     {
-        if (worker > 0) return;
         using DisposeScope scope = NewDisposeScope();
-        work();
+        Gradients.Scale([.. shares[worker].Select(parameter => parameter.grad).OfType<Tensor>()], norm, maxNorm);
+        optimizer.Step(learningRate, skip, shares[worker]);
     });
 
     public override void Dispose() => workers.Dispose();
@@ -67,20 +73,22 @@ internal sealed class ThreadedGradientAccumulator(LanguageModel model, int threa
     }
 
     /// <summary>Adds up one thread's share of the parameters over all threads and hands the sums to the parameters.</summary>
-    private void Combine(Part[] parts, int worker)
+    /// <returns>The norm of these sums.</returns>
+    private Tensor Combine(Part[] parts, int worker)
     {
         using DisposeScope scope = NewDisposeScope();
-        for (int i = worker; i < parameters.Length; i += workers.Count)
+        var sums = new List<Tensor>();
+        for (int index = 0; index < parameters.Length; index++)
         {
-            if (parts[0].Gradients[i] is not { } sum) continue;
-            foreach (Part part in parts.AsSpan(1))
-            {
-                sum.add_(part.Gradients[i]!);
-                part.Gradients[i]!.Dispose();
-            }
-            parameters[i].grad = sum;
-            sum.Dispose();
+            if (!shares[worker].Contains(parameters[index]) || parts[0].Gradients[index] is not { } sum) continue;
+            scope.Include(sum);
+            foreach (Part part in parts.AsSpan(1)) sum.add_(scope.Include(part.Gradients[index]!));
+            parameters[index].grad = sum;
+            sums.Add(sum);
         }
+
+        Tensor norm = sums.Count == 0 ? zeros([]) : Gradients.ClipNorm(sums, maxNorm: 0);
+        return norm.DetachFromDisposeScope();
     }
 
     private sealed record Part(Tensor Loss, IList<Tensor?> Gradients)

@@ -1,0 +1,57 @@
+using TorchSharp;
+using Trainer.Evaluation;
+using Trainer.Text;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>The work of one optimizer step: the gradients of a window, clipping, the update.</summary>
+/// <remarks>The gradients of several micro-batches add up as if they were one batch. Every summed loss is divided by the
+/// targets of the whole window: dividing by a micro-batch's own and then averaging would weigh targets by how full their
+/// micro-batch happens to be.</remarks>
+internal abstract class StepComputation(LanguageModel model, double labelSmoothing) : IDisposable
+{
+    /// <summary>The model whose gradients are replaced.</summary>
+    protected LanguageModel Model { get; } = model;
+
+    /// <summary>What is minimised of a batch: its summed loss over the targets of its whole window.</summary>
+    protected Tensor Share(Batch batch, long windowTokens, Device device)
+    {
+        (Tensor inputs, Tensor targets) = batch.ToTensors(device);
+        return Model.LossSum(inputs, targets, labelSmoothing).div(windowTokens);
+    }
+
+    /// <summary>How the work is shared, for the log.</summary>
+    public abstract string Description { get; }
+
+    /// <summary>Chooses how to share the work.</summary>
+    /// <param name="model">On <paramref name="device"/>.</param>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="options">How many sequences a micro-batch has, and how its loss is smoothed.</param>
+    /// <remarks>Rows of a micro-batch go to threads of their own where that gives the same result every time: on the CPU, with
+    /// at least one row for every core, and without dropout, which draws from one generator for all threads.</remarks>
+    public static StepComputation Create(LanguageModel model, Device device, TrainingOptions options)
+    {
+        int cores = get_num_threads();
+        return device.type == DeviceType.CPU && cores > 1 && options.MicroBatch >= cores && model.Options.Dropout == 0
+            ? new ThreadedStep(model, cores, options.LabelSmoothing)
+            : new SequentialStep(model, device, options.LabelSmoothing);
+    }
+
+    /// <summary>Replaces the model's gradients by those of the mean loss over a window.</summary>
+    /// <returns>The mean loss, in nats per target token, and the norm of all gradients together: float32 scalars on the
+    /// device, without gradient.</returns>
+    public abstract (Tensor Loss, Tensor Norm) Differentiate(BatchWindow window);
+
+    /// <summary>Scales the gradients so that their norm is at most a limit, and updates the weights.</summary>
+    /// <param name="optimizer">Of the model's parameters.</param>
+    /// <param name="learningRate">The learning rate of this step.</param>
+    /// <param name="norm">The norm of the gradients.</param>
+    /// <param name="maxNorm">Its limit; 0 for none.</param>
+    /// <param name="skip">A scalar on the device: 1 where nothing may change.</param>
+    public abstract void Update(Optimizer optimizer, double learningRate, Tensor norm, double maxNorm, Tensor skip);
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+}
