@@ -23,8 +23,17 @@ public sealed record SourceOptions : IValidated
     [Description("The field (jsonl) or column (parquet) that holds the text, \"text\" when absent; nested ones as a.b. For dotnet-translations: source (English) or target, the default.")]
     public string? Column { get; init; }
 
-    /// <summary>How often this source is drawn from, relative to the others of its list, whatever their sizes.</summary>
-    [Description("How often this source is drawn from, relative to the weights of the other sources in its list; above 0.")]
+    /// <summary>For sequence-to-sequence: the field or column with the text to write, beside <see cref="Column"/> with the text to read.</summary>
+    [Description("For sequence-to-sequence: the field (jsonl) or column (parquet) with the text to write; column has the text to read. For dotnet-translations: target, unless column is target.")]
+    public string? TargetColumn { get; init; }
+
+    /// <summary>For sequence-to-sequence: a text file whose lines are to be written where the lines of <see cref="Path"/> are read.</summary>
+    [Description("For sequence-to-sequence: a text file, of which each line is to be written for the same line of path, another text file.")]
+    public string? TargetPath { get; init; }
+
+    /// <summary>How often this source is drawn from, relative to the others of <c>data.train</c>, whatever their sizes; 1 where only others
+    /// have a weight. Without any weight the texts are one, and each is drawn from by its size.</summary>
+    [Description("How many rows are drawn from this source, relative to the weights of the other sources of data.train, whatever their sizes; 1 where only others have a weight. Without any weight all texts are drawn from by their sizes.")]
     public double? Weight { get; init; }
 
     /// <summary>The language of dotnet-translations, such as <c>de</c>.</summary>
@@ -52,6 +61,14 @@ public sealed record SourceOptions : IValidated
                 : $"is \"{Column}\", but format {Name} has no columns; remove column, or set format to \"jsonl\" or \"parquet\"");
         if (translations && Column is not (null or "source" or "target"))
             yield return new Problem("column", $"is \"{Column}\"; format {Name} has the columns source (English) and target");
+        if (translations && TargetColumn is not (null or "source" or "target"))
+            yield return new Problem("targetColumn", $"is \"{TargetColumn}\"; format {Name} has the columns source (English) and target");
+        if (TargetColumn is not null && (string.IsNullOrWhiteSpace(TargetColumn) || Format is SourceFormat.Text or SourceFormat.DotnetDocs))
+            yield return new Problem("targetColumn", $"is \"{TargetColumn}\", but format {Name} has no such column; name targetPath for two text files, or set format to \"jsonl\" or \"parquet\"");
+        if (TargetColumn is not null && TargetColumn == (Column ?? (translations ? null : DefaultColumn)))
+            yield return new Problem("targetColumn", $"is \"{TargetColumn}\", the same as column; name the one that holds the text to write");
+        if (TargetPath is not null && (string.IsNullOrWhiteSpace(TargetPath) || TargetColumn is not null || Format is not (null or SourceFormat.Text)))
+            yield return new Problem("targetPath", $"is \"{TargetPath}\", but only two text files stand side by side; remove it, or {(TargetColumn is null ? "set format to \"text\"" : "remove targetColumn")}");
         if (translations && !DotnetTranslations.Languages.Contains(Language))
             yield return new Problem("language", $"is {(Language is null ? "missing" : $"\"{Language}\"")}; format {Name} has English with {string.Join(", ", DotnetTranslations.Languages)}");
         if (!translations && Language is not null)
@@ -59,6 +76,9 @@ public sealed record SourceOptions : IValidated
         if (!translations && Split is not null)
             yield return new Problem("split", "is set, but only format dotnet-translations comes divided; remove split, and name validation texts in data.validation");
     }
+
+    /// <summary>Whether it has a text to write for each text to read.</summary>
+    internal bool IsPaired => TargetColumn is not null || TargetPath is not null || Format == SourceFormat.DotnetTranslations;
 
     private string Name => Format switch
     {

@@ -55,11 +55,11 @@ internal sealed class Decoder : LanguageModel
         return Logits(last).MoveToOuterDisposeScope(); // (B, V)
     }
 
-    public override Tensor LossSum(Tensor tokens, Tensor targets)
+    public override Tensor LossSum(Tensor tokens, Tensor targets, double labelSmoothing = 0)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor logits = Logits(Hidden(tokens, null)).view(-1, VocabularySize); // (B·T, V)
-        Tensor loss = functional.cross_entropy(logits, targets.reshape(-1), ignore_index: -100, reduction: Reduction.Sum);
+        Tensor loss = functional.cross_entropy(logits, targets.reshape(-1), ignore_index: -100, reduction: Reduction.Sum, label_smoothing: labelSmoothing);
         return loss.MoveToOuterDisposeScope();
     }
 

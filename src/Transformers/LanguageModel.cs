@@ -49,8 +49,9 @@ public abstract class LanguageModel : nn.Module<Tensor, Tensor>
     /// <summary>Summed cross entropy.</summary>
     /// <param name="tokens">Token ids (B, T), int64.</param>
     /// <param name="targets">The token that follows each position (B, T), int64; −100 where none is scored.</param>
+    /// <param name="labelSmoothing">The share of each target's probability that is spread over all tokens (Szegedy et al. 2016); 0 for the plain loss.</param>
     /// <returns>Zero dimensions, float32, in nats; still on the device.</returns>
-    public abstract Tensor LossSum(Tensor tokens, Tensor targets);
+    public abstract Tensor LossSum(Tensor tokens, Tensor targets, double labelSmoothing = 0);
 
     /// <summary>An empty memory for decoding.</summary>
     /// <param name="batch">Sequences decoded side by side, B.</param>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 
 namespace Trainer.Cli.Tests;
 
@@ -14,7 +15,23 @@ public sealed class ResumeTests
     public void Killed_and_resumed_equals_uninterrupted_bit_for_bit(int threads, string dropout, string precision)
     {
         using var workspace = new Workspace { Threads = threads };
-        string[] settings = ["--set", $"model.dropout={dropout}", $"training.precision={precision}"];
+        KilledEqualsWhole(workspace, "--set", $"model.dropout={dropout}", $"training.precision={precision}");
+    }
+
+    [Fact]
+    public void Parquet_read_ahead_and_killed_in_the_second_epoch_equals_uninterrupted_bit_for_bit()
+    {
+        using var workspace = new Workspace();
+        var parquet = Path.Combine(Command.Repository, "tests", "Text", "Parquet", "Fixtures", "rust-zstd-v2-delta_byte_array.parquet");
+        KilledEqualsWhole(
+            workspace, "--set", $"data.train.0.path={parquet}", "data.train.0.column=text", "data.validationFraction=0.5", "data.loaderThreads=2",
+            "tokenizer.type=byte", "training.batchSize=8", "checkpoint.keep=10");
+        using var state = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("killed/checkpoints/step-00000020/state.json")));
+        Assert.Equal(1, state.RootElement.GetProperty("position").GetProperty("epoch").GetInt64());
+    }
+
+    private static void KilledEqualsWhole(Workspace workspace, params string[] settings)
+    {
         Assert.Equal(0, workspace.Run(["train", "small.json", "--run", "whole", .. settings]).ExitCode);
 
         using (var process = workspace.Start(["train", "small.json", "--run", "killed", .. settings]))

@@ -13,6 +13,9 @@ public sealed class DataOptionsTests
     [InlineData("""{"path":"a.jsonl","column":""}""", "column: is empty; name the field or column that holds the text, or leave it out for \"text\"")]
     [InlineData("""{"path":"a.jsonl","language":"de"}""", "language: is \"de\", but only format dotnet-translations has languages; remove language")]
     [InlineData("""{"path":"a.jsonl","split":"validation"}""", "split: is set, but only format dotnet-translations comes divided; remove split, and name validation texts in data.validation")]
+    [InlineData("""{"path":"a.jsonl","targetColumn":"text"}""", "targetColumn: is \"text\", the same as column; name the one that holds the text to write")]
+    [InlineData("""{"path":"a.txt","format":"text","targetColumn":"de"}""", "targetColumn: is \"de\", but format text has no such column; name targetPath for two text files, or set format to \"jsonl\" or \"parquet\"")]
+    [InlineData("""{"path":"a.txt","targetPath":"b.txt","targetColumn":"de"}""", "targetPath: is \"b.txt\", but only two text files stand side by side; remove it, or remove targetColumn")]
     [InlineData("""{"format":"dotnet-translations"}""", "language: is missing; format dotnet-translations has English with cs, de, es, fr, it, ja, ko, pl, pt-BR, ru, tr, zh-Hans, zh-Hant")]
     [InlineData("""{"format":"dotnet-translations","language":"de","column":"text"}""", "column: is \"text\"; format dotnet-translations has the columns source (English) and target")]
     public void A_source_that_contradicts_itself_says_so(string json, string problem) =>
@@ -25,6 +28,24 @@ public sealed class DataOptionsTests
     [InlineData("""{"train":[],"validation":[]}""", new[] { "train", "validation" })]
     public void Lists_have_at_least_one_text(string json, string[] paths) =>
         Assert.Equal(paths, Parse<DataOptions>(json).Validate().Select(found => found.Path));
+
+    [Theory]
+    [InlineData("""{"train":[{"path":"a.txt"}],"packing":"documents","objective":"masked"}""", "packing: is \"documents\", but objective \"masked\" makes rows in its own way; remove packing, or set objective to \"causal\"")]
+    [InlineData("""{"train":[{"path":"a.txt"}],"masking":{}}""", "masking: is set, but objective \"causal\" hides no tokens; remove masking, or set objective to \"masked\"")]
+    [InlineData("""{"train":[{"path":"a.txt"}],"validation":[{"path":"b.txt","weight":2}]}""", "validation.0.weight: is set, but validation texts are measured by their sizes; remove it")]
+    [InlineData("""{"train":[{"path":"a.jsonl","targetColumn":"de"}]}""", "train.0.targetColumn: is \"de\", but objective \"causal\" reads one text; remove it, or set objective to \"sequence-to-sequence\"")]
+    [InlineData("""{"train":[{"path":"a.jsonl"}],"objective":"sequence-to-sequence"}""", "train.0: has one text, but objective \"sequence-to-sequence\" needs pairs; name targetColumn (jsonl, parquet), or targetPath (text, line by line), or use format \"dotnet-translations\"")]
+    public void What_the_objective_does_not_use_or_lacks_is_said(string json, string problem) =>
+        Assert.Equal([problem], Parse<DataOptions>(json).Validate().Select(found => $"{found.Path}: {found.Message}"));
+
+    [Theory]
+    [InlineData("""{"path":"a.txt","targetPath":"b.txt"}""")]
+    [InlineData("""{"path":"a.jsonl","column":"en","targetColumn":"de"}""")]
+    [InlineData("""{"path":"a.jsonl","targetColumn":"de"}""")]
+    [InlineData("""{"format":"dotnet-translations","language":"de"}""")]
+    [InlineData("""{"format":"dotnet-translations","language":"de","targetColumn":"source"}""")]
+    public void Pairs_come_from_columns_files_and_translations(string source) =>
+        Assert.Empty(Parse<DataOptions>($$"""{"train":[{{source}}],"objective":"sequence-to-sequence"}""").Validate().Concat(Parse<SourceOptions>(source).Validate()));
 
     [Theory]
     [InlineData("""{"type":"byte"}""", typeof(ByteTokenizerOptions))]

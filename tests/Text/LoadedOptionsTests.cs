@@ -53,7 +53,7 @@ public sealed class LoadedOptionsTests : IDisposable
     public void All_that_is_wrong_is_reported_with_its_path()
     {
         var error = Assert.Throws<ConfigurationException>(() => Load(
-            """{"tokenizer":{"type":"charcter"},"data":{"train":[{"format":"txt"},{}],"validationFraction":1.5,"objective":"masked"}}"""));
+            """{"tokenizer":{"type":"charcter"},"data":{"train":[{"format":"txt"},{}],"validationFraction":1.5,"objective":"maskd"}}"""));
         Assert.Equal(
             ["data.objective", "data.train.0.format", "data.train.1.path", "data.validationFraction", "tokenizer.type"],
             error.Problems.Select(problem => problem.Path).Order(StringComparer.Ordinal));

@@ -15,14 +15,20 @@ public sealed class TemporaryFolder : IDisposable
         return this[name];
     }
 
-    /// <summary>A shard of these tokens.</summary>
-    public TokenShard Shard(IEnumerable<int> ids, int vocabularySize = 65_536, string name = "data.train")
+    /// <summary>A shard of these tokens, all of one document.</summary>
+    public TokenShard Shard(IEnumerable<int> ids, int vocabularySize = 65_536, string name = "data.train") => Documents([[.. ids]], vocabularySize, name);
+
+    /// <summary>A shard of these documents.</summary>
+    public TokenShard Documents(IEnumerable<int[]> documents, int vocabularySize = 65_536, string name = "data.train")
     {
         var path = this[$"{Guid.NewGuid():N}.tokens"];
         using (var writer = new ShardWriter(path, vocabularySize))
         {
-            writer.StartDocument();
-            writer.Append(ids.ToArray());
+            foreach (var document in documents)
+            {
+                writer.StartDocument();
+                writer.Append(document);
+            }
             writer.Finish(new string('a', 64));
         }
         return TokenShard.Open(path, name);

@@ -68,7 +68,7 @@ internal sealed class TinyRun : IDisposable
     public PreparedData Prepare() => DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, Path.Combine(Root, "datasets"));
 
     public Trainee Trainee(PreparedData data) =>
-        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data.Train, data.Fingerprint, CPU);
+        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU);
 
     public string ConfigurationError() => Assert.Throws<ConfigurationException>(
         () => ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(Recipe), "test")).Message;

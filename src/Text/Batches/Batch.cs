@@ -10,6 +10,16 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The target at places that are not to be predicted.</summary>
     public const long Ignored = -100;
 
+    /// <summary>Which document of its row each place belongs to (Rows × Columns), counted from 0, −1 where no document is; places see each
+    /// other only where it is equal. Null where rows are not made of documents.</summary>
+    public long[]? Documents { get; init; }
+
+    /// <summary>The position of each place in its document (Rows × Columns), from 0; null where it is the column.</summary>
+    public long[]? Positions { get; init; }
+
+    /// <summary>The rows that an encoder reads, where <see cref="Inputs"/> are for a decoder beside it.</summary>
+    public SourceRows? Source { get; init; }
+
     /// <summary>The number of places that are to be predicted.</summary>
     public int TargetTokens { get; } = Targets.Length - Targets.AsSpan().Count(Ignored);
 
@@ -19,26 +29,12 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     public Batch Part(int index, int count)
     {
         var (first, end) = (Rows * index / count, Rows * (index + 1) / count);
-        Range range = (first * Columns)..(end * Columns);
-        return new Batch(Inputs[range], Targets[range], end - first, Columns);
-    }
-
-    /// <summary>Cuts windows out of a shard; the target at each place is the token after it.</summary>
-    /// <param name="shard">The tokens.</param>
-    /// <param name="columns">The length of each window; one token more is read, for its last target.</param>
-    /// <param name="starts">The index of each window's first token.</param>
-    internal static Batch OfWindows(TokenShard shard, int columns, ReadOnlySpan<long> starts)
-    {
-        var inputs = new long[starts.Length * columns];    // (B, T)
-        var targets = new long[starts.Length * columns];   // (B, T)
-        for (var row = 0; row < starts.Length; row++)
+        Range places = (first * Columns)..(end * Columns);
+        return new Batch(Inputs[places], Targets[places], end - first, Columns)
         {
-            var input = inputs.AsSpan(row * columns, columns);
-            var target = targets.AsSpan(row * columns, columns);
-            shard.Read(starts[row], input);
-            input[1..].CopyTo(target);
-            shard.Read(starts[row] + columns, target[^1..]);
-        }
-        return new Batch(inputs, targets, starts.Length, columns);
+            Documents = Documents?[places],
+            Positions = Positions?[places],
+            Source = Source?.Part(first, end),
+        };
     }
 }

@@ -2,17 +2,17 @@ using Trainer.Configuration;
 
 namespace Trainer.Text;
 
-/// <summary>Whether a shard is long enough for a context.</summary>
+/// <summary>Whether there are enough tokens for a context.</summary>
 internal static class ContextCheck
 {
-    /// <summary>Checks that at least one window fits, with its last target.</summary>
+    /// <summary>Checks that at least one window fits, with the tokens that must follow it.</summary>
     /// <exception cref="UserException">The context is longer than the data.</exception>
-    public static void Require(TokenShard shard, int contextLength)
+    public static void Require(TokenRange range, int contextLength, int after)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(contextLength, 1);
-        if (shard.Length <= contextLength)
+        if (range.Length < (long)contextLength + after)
             throw new UserException(
-                $"{shard.Name} has {shard.Length} tokens, but model.contextLength ({contextLength}) needs at least {contextLength + 1L}; "
-                + (shard.Length > 1 ? $"set model.contextLength to {shard.Length - 1} or less, or give more text" : "give more text"));
+                $"{range.Name} has {range.Length} tokens, but model.contextLength ({contextLength}) needs at least {(long)contextLength + after}; "
+                + (range.Length > after ? $"set model.contextLength to {range.Length - after} or less, or give more text" : "give more text"));
     }
 }

@@ -3,9 +3,12 @@ namespace Trainer.Text;
 /// <summary>Gathers the pieces of documents into chunks: short documents share one, long ones are cut where it does no harm (see <see cref="TextCut"/>).</summary>
 /// <param name="rent">Gives an empty chunk.</param>
 /// <param name="keptCharacters">After so many code points the second split begins.</param>
-internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = long.MaxValue)
+/// <param name="keepsPairs">Whether it begins with the next pair of documents, not at the very character.</param>
+internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = long.MaxValue, bool keepsPairs = false)
 {
     private long left = keptCharacters;
+    private long documents;
+    private bool isHeldOut = keptCharacters == 0;
 
     /// <summary>Reads all pieces.</summary>
     public IEnumerable<TextChunk> Read(IEnumerable<TextPiece> pieces)
@@ -21,8 +24,10 @@ internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = lo
                 yield return chunk;
                 chunk = rent();
             }
+            if (piece.StartsDocument && (!keepsPairs || documents++ % 2 == 0))
+                isHeldOut = left == 0;
             if (starts)
-                chunk.Begin(piece.StartsDocument, left == 0, piece);
+                chunk.Begin(piece.StartsDocument, isHeldOut, piece);
             for (var rest = piece.Text; ;)
             {
                 rest = rest[Fill(chunk, rest.Span)..];
@@ -44,21 +49,22 @@ internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = lo
         var taken = 0;
         while (taken < text.Length && Fitting(text[taken..], chunk.Room) is > 0 and var room)
         {
-            if (left == 0 && !chunk.Segments[^1].HeldOut)
+            if (left == 0 && !isHeldOut && !keepsPairs)
                 BeginHeldOut(chunk);
             var part = text.Slice(taken, room);
-            if (left > 0)
+            if (left > 0 && !keepsPairs)
                 part = part[..CodePoints.Units(part, left)];
             if (left is > 0 and < long.MaxValue)
-                left -= CodePoints.Count(part);
+                left = Math.Max(0, left - CodePoints.Count(part));
             chunk.Append(part);
             taken += part.Length;
         }
         return taken;
     }
 
-    private static void BeginHeldOut(TextChunk chunk)
+    private void BeginHeldOut(TextChunk chunk)
     {
+        isHeldOut = true;
         var last = chunk.Segments[^1];
         var place = After(last.Place, chunk.Text(last));
         if (last.Length == 0)

@@ -12,6 +12,9 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
     private readonly Queue<(TextChunk Chunk, Task Work)> underWay = new();
     private readonly Stack<TextChunk> spare = new();
 
+    /// <summary>Whether documents are pairs by turns, which go into one split together.</summary>
+    public bool KeepsPairs { get; init; }
+
     /// <summary>Encodes all pieces.</summary>
     /// <param name="pieces">The text.</param>
     /// <param name="kept">The first split.</param>
@@ -21,7 +24,7 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
     /// <exception cref="Configuration.UserException">The first text, in its order, that cannot be read or encoded.</exception>
     public void Encode(IEnumerable<TextPiece> pieces, SplitWriter kept, long keptCharacters, SplitWriter heldOut, Action wrote)
     {
-        using var chunks = new ChunkReader(Rent, keptCharacters).Read(pieces).GetEnumerator();
+        using var chunks = new ChunkReader(Rent, keptCharacters, KeepsPairs).Read(pieces).GetEnumerator();
         try
         {
             while (MoveNext(chunks, WriteNext))

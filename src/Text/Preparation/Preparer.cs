@@ -53,8 +53,8 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         foreach (var corpus in corpora)
         {
             var before = first.Statistics;
-            new ParallelEncoder(tokenizer, threads).Encode(
-                corpus.Read(), first, firstCharacters - before.Characters, rest,
+            new ParallelEncoder(tokenizer, threads) { KeepsPairs = corpus.IsPaired }.Encode(
+                corpus.Read(), first, Math.Max(0, firstCharacters - before.Characters), rest,
                 () => pulse.Beat(first.Statistics.Bytes + (rest == first ? 0 : rest.Statistics.Bytes)));
             ranges.Add(new TokenRange(corpus.Name, before.Tokens, first.Statistics.Tokens - before.Tokens));
         }

@@ -41,6 +41,9 @@ public sealed class TokenShard : IDisposable
     /// <summary>SHA-256, in hexadecimal, of all that the tokens depend on: tokenizer, sources and how they are split.</summary>
     public string Fingerprint => header.Fingerprint;
 
+    /// <summary>All of its tokens.</summary>
+    internal TokenRange All => new(Name, 0, Length);
+
     /// <summary>Opens a shard.</summary>
     /// <param name="path">The file.</param>
     /// <param name="name">What to call it in messages, such as <c>data.train</c>.</param>

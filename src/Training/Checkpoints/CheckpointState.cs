@@ -13,8 +13,8 @@ public sealed record CheckpointState
     /// <summary>Target tokens trained on.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>The next window of the training text: epoch and index within it.</summary>
-    public required CropPosition Position { get; init; }
+    /// <summary>The next row of the training data.</summary>
+    public required StreamPosition Position { get; init; }
 
     /// <summary>What the training text was, so that a position in another text is never taken for one in this.</summary>
     public required string DataFingerprint { get; init; }

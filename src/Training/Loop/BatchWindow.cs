@@ -10,12 +10,11 @@ internal sealed record BatchWindow(IReadOnlyList<Batch> MicroBatches)
     public long TargetTokens { get; } = MicroBatches.Sum(batch => (long)batch.TargetTokens);
 
     /// <summary>Takes the next window of the data.</summary>
-    /// <remarks>On the training thread: copying some thousand tokens out of mapped memory takes microseconds, and what has
-    /// been taken is exactly what has been trained on, which is what a checkpoint has to say.</remarks>
-    public static BatchWindow Take(RandomCrops crops, TrainingOptions options)
+    /// <remarks>What has been taken is exactly what has been trained on, which is what a checkpoint has to say.</remarks>
+    public static BatchWindow Take(BatchLoader loader, TrainingOptions options)
     {
         var batches = new Batch[options.BatchSize / options.MicroBatch];
-        for (int i = 0; i < batches.Length; i++) batches[i] = crops.Next(options.MicroBatch);
+        for (int i = 0; i < batches.Length; i++) batches[i] = loader.Next();
         return new BatchWindow(batches);
     }
 }

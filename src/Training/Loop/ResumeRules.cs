@@ -11,6 +11,8 @@ internal static class ResumeRules
 {
     private static readonly string[] Fixed = ["seed", "model", "tokenizer", "data", "optimizer.type"];
 
+    private static readonly string[] Free = ["data.loaderThreads"];
+
     /// <summary>Compares two recipes.</summary>
     /// <param name="saved">The checkpoint's.</param>
     /// <param name="now">The one to go on with.</param>
@@ -19,7 +21,7 @@ internal static class ResumeRules
     public static IReadOnlyList<string> Check(Recipe saved, Recipe now)
     {
         Change[] changes = [.. Changes(Leaves(saved), Leaves(now))];
-        Change[] forbidden = [.. changes.Where(change => Fixed.Any(change.IsWithin) && !change.IsFileMoved)];
+        Change[] forbidden = [.. changes.Where(change => Fixed.Any(change.IsWithin) && !Free.Any(change.IsWithin) && !change.IsFileMoved)];
         if (forbidden.Length > 0)
             throw new UserException(
                 "the run cannot go on with another configuration than its checkpoint's:\n" +
@@ -60,7 +62,7 @@ internal static class ResumeRules
     {
         public bool IsWithin(string section) => Path == section || Path.StartsWith(section + ".", StringComparison.Ordinal);
 
-        public bool IsFileMoved => IsWithin("data") && Path.EndsWith(".path", StringComparison.Ordinal);
+        public bool IsFileMoved => IsWithin("data") && (Path.EndsWith(".path", StringComparison.Ordinal) || Path.EndsWith(".targetPath", StringComparison.Ordinal));
 
         public override string ToString() => $"{Path} was {Before} and is {After} now";
     }

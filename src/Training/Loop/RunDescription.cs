@@ -20,6 +20,6 @@ internal static class RunDescription
         if (schedule.WarmupSteps > steps)
             yield return $"schedule: the warm-up of {schedule.WarmupSteps:N0} steps is longer than the run of {steps:N0}, so the learning rate never reaches its peak";
         if (from is not null)
-            yield return $"restored {from.Directory}: epoch {from.State.Position.Epoch}, window {from.State.Position.Index:N0} of the training text";
+            yield return $"restored {from.Directory}: {from.State.Position} of the training data";
     }
 }

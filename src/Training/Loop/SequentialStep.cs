@@ -1,6 +1,5 @@
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Evaluation;
 using Trainer.Text;
 using Trainer.Torch;
 using Trainer.Transformers;
@@ -9,7 +8,7 @@ using static TorchSharp.torch;
 namespace Trainer.Training;
 
 /// <summary>One micro-batch after the other; every operation uses the whole device.</summary>
-internal sealed class SequentialStep(LanguageModel model, Device device) : StepComputation(model)
+internal sealed class SequentialStep(LanguageModel model, Device device, double labelSmoothing = 0) : StepComputation(model, labelSmoothing)
 {
     private readonly Parameter[] parameters = [.. model.parameters()];
 
@@ -39,8 +38,7 @@ internal sealed class SequentialStep(LanguageModel model, Device device) : StepC
     {
         // One scope per micro-step: what its graph holds is memory that the garbage collector cannot see.
         using DisposeScope scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets) = batch.ToTensors(device);
-        Tensor share = Model.LossSum(inputs, targets).div(windowTokens);
+        Tensor share = Share(batch, windowTokens, device);
         share.backward();
         loss.add_(share.detach());
     }

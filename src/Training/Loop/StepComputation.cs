@@ -1,4 +1,6 @@
 using TorchSharp;
+using Trainer.Evaluation;
+using Trainer.Text;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
@@ -8,10 +10,17 @@ namespace Trainer.Training;
 /// <remarks>The gradients of several micro-batches add up as if they were one batch. Every summed loss is divided by the
 /// targets of the whole window: dividing by a micro-batch's own and then averaging would weigh targets by how full their
 /// micro-batch happens to be.</remarks>
-internal abstract class StepComputation(LanguageModel model) : IDisposable
+internal abstract class StepComputation(LanguageModel model, double labelSmoothing) : IDisposable
 {
     /// <summary>The model whose gradients are replaced.</summary>
     protected LanguageModel Model { get; } = model;
+
+    /// <summary>What is minimised: the summed loss of a batch, over the targets of its whole window.</summary>
+    protected Tensor Share(Batch batch, long windowTokens, Device device)
+    {
+        (Tensor inputs, Tensor targets) = batch.ToTensors(device);
+        return Model.LossSum(inputs, targets, labelSmoothing).div(windowTokens);
+    }
 
     /// <summary>How the work is shared, for the log.</summary>
     public abstract string Description { get; }
@@ -19,15 +28,15 @@ internal abstract class StepComputation(LanguageModel model) : IDisposable
     /// <summary>Chooses how to share the work.</summary>
     /// <param name="model">On <paramref name="device"/>.</param>
     /// <param name="device">Where to compute.</param>
-    /// <param name="rows">Sequences of a micro-batch.</param>
+    /// <param name="options">How many sequences a micro-batch has, and how its loss is smoothed.</param>
     /// <remarks>Rows of a micro-batch go to threads of their own where that gives the same result every time: on the CPU, with
     /// at least one row for every core, and without dropout, which draws from one generator for all threads.</remarks>
-    public static StepComputation Create(LanguageModel model, Device device, int rows)
+    public static StepComputation Create(LanguageModel model, Device device, TrainingOptions options)
     {
         int cores = get_num_threads();
-        return device.type == DeviceType.CPU && cores > 1 && rows >= cores && model.Options.Dropout == 0
-            ? new ThreadedStep(model, cores)
-            : new SequentialStep(model, device);
+        return device.type == DeviceType.CPU && cores > 1 && options.MicroBatch >= cores && model.Options.Dropout == 0
+            ? new ThreadedStep(model, cores, options.LabelSmoothing)
+            : new SequentialStep(model, device, options.LabelSmoothing);
     }
 
     /// <summary>Replaces the model's gradients by those of the mean loss over a window.</summary>

@@ -1,6 +1,5 @@
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Evaluation;
 using Trainer.Text;
 using Trainer.Torch;
 using Trainer.Transformers;
@@ -10,7 +9,7 @@ namespace Trainer.Training;
 
 /// <summary>The rows of every micro-batch in equal parts on threads of their own, each with gradients of its own, which are added up in
 /// the order of the threads: the same bits every time, for the same number of threads. Clipping and the update are shared by parameters.</summary>
-internal sealed class ThreadedStep(LanguageModel model, int threads) : StepComputation(model)
+internal sealed class ThreadedStep(LanguageModel model, int threads, double labelSmoothing = 0) : StepComputation(model, labelSmoothing)
 {
     private readonly WorkerThreads workers = new(threads);
     private readonly Parameter[] parameters = [.. model.parameters().Where(parameter => parameter.requires_grad)];
@@ -59,8 +58,7 @@ internal sealed class ThreadedStep(LanguageModel model, int threads) : StepCompu
     private Part Differentiate(Batch rows, long windowTokens)
     {
         using DisposeScope scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets) = rows.ToTensors(CPU);
-        Tensor share = Model.LossSum(inputs, targets).div(windowTokens);
+        Tensor share = Share(rows, windowTokens, CPU);
         Part part = new(share.detach(), autograd.grad([share], parameters, allow_unused: true));
         return part.MoveOut();
     }

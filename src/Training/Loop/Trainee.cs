@@ -13,22 +13,21 @@ internal sealed class Trainee : IDisposable
     private readonly TrainingOptions options;
     private readonly StepComputation computation;
     private readonly StepFigures figures;
-    private readonly RandomCrops crops;
+    private readonly BatchLoader loader;
     private readonly string dataFingerprint;
 
     /// <summary>Takes a model into training.</summary>
     /// <param name="model">On <paramref name="device"/>, with its first weights; owned from now on.</param>
     /// <param name="recipe">How to train.</param>
-    /// <param name="train">The training tokens; not disposed of here.</param>
-    /// <param name="dataFingerprint">What tells these tokens from others.</param>
+    /// <param name="data">What to train on; not disposed of here.</param>
     /// <param name="device">Where to compute.</param>
-    public Trainee(LanguageModel model, Recipe recipe, TokenShard train, string dataFingerprint, Device device)
+    public Trainee(LanguageModel model, Recipe recipe, PreparedData data, Device device)
     {
-        (Model, Device, options, this.dataFingerprint) = (model, device, recipe.Training, dataFingerprint);
-        crops = new RandomCrops(train, model.ContextLength, recipe.Seed);
+        (Model, Device, options, dataFingerprint) = (model, device, recipe.Training, data.Fingerprint);
         Optimizer = recipe.Optimizer.Build([.. model.named_parameters().Where(p => p.parameter.requires_grad)]);
-        computation = StepComputation.Create(model, device, options.MicroBatch);
+        computation = StepComputation.Create(model, device, options);
         figures = new StepFigures(device);
+        loader = new BatchLoader(BatchStream.Create(data, recipe.Data, model.ContextLength, recipe.Seed), options.MicroBatch, recipe.Data.LoaderThreads);
     }
 
     public LanguageModel Model { get; }
@@ -49,15 +48,15 @@ internal sealed class Trainee : IDisposable
     /// <summary>The best evaluation so far.</summary>
     public (double Loss, long Step)? Best { get; set; }
 
-    /// <summary>Which pass over the data the next step is in, counted from 0.</summary>
-    public CropPosition Position => crops.Position;
+    /// <summary>The place in the data of the next step.</summary>
+    public StreamPosition Position => loader.Position;
 
     /// <summary>Takes one optimizer step. A step whose loss or gradients are not finite counts, but changes nothing.</summary>
     /// <param name="learningRate">The learning rate of this step.</param>
     public void TakeStep(double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
-        BatchWindow window = BatchWindow.Take(crops, options);
+        BatchWindow window = BatchWindow.Take(loader, options);
         (Tensor loss, Tensor norm) = computation.Differentiate(window);
         computation.Update(Optimizer, learningRate, norm, options.GradientClip, skip: figures.Observe(loss, norm));
         Step++;
@@ -75,7 +74,7 @@ internal sealed class Trainee : IDisposable
         {
             Step = Step,
             Tokens = Tokens,
-            Position = crops.Position,
+            Position = loader.Position,
             DataFingerprint = dataFingerprint,
             Random = RandomStates.Capture(Device),
             BestLoss = Best?.Loss,
@@ -93,7 +92,7 @@ internal sealed class Trainee : IDisposable
         ModelWeights.Load(Model, Path.Combine(directory, CheckpointFiles.Model));
         Optimizer.Load(Path.Combine(directory, CheckpointFiles.Optimizer));
         (Step, Tokens) = (state.Step, state.Tokens);
-        crops.Position = state.Position;
+        loader.Position = state.Position;
         Best = state.BestLoss is { } loss && state.BestStep is { } step ? (loss, step) : null;
         figures.Restore(state.SkippedSteps, state.SkippedInARow);
         state.Random.Restore(Device);
@@ -102,6 +101,7 @@ internal sealed class Trainee : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        loader.Dispose();
         computation.Dispose();
         figures.Dispose();
         Optimizer.Dispose();

@@ -50,7 +50,7 @@ public sealed class TrainingSession
         IDisposable owner = model;
         try
         {
-            Trainee trainee = new(model, Recipe, data.Train, data.Fingerprint, device);
+            Trainee trainee = new(model, Recipe, data, device);
             owner = trainee;
             if (from is not null) trainee.Restore(from.Directory, from.State);
             return trainee;
@@ -95,7 +95,7 @@ public sealed class TrainingSession
         // Computed in micro-batches: what fits into memory when training fits when validating too.
         long batches = (long)Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
         return ValidationSet.Create(
-            data.Validation, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue));
+            data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue));
     }
 
     private static Func<double, double?> Utilisation(Trainee trainee)

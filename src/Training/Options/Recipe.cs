@@ -63,5 +63,6 @@ public sealed record Recipe : IValidated
         if (RunName.Complaint(Name) is { } complaint) yield return new("name", complaint);
         foreach (Problem problem in Schedule.ValidateFor(Training.Steps, Optimizer.LearningRate))
             yield return problem with { Path = $"schedule.{problem.Path}" };
+        foreach (Problem problem in ObjectiveRules.Check(Model, Data)) yield return problem;
     }
 }

@@ -36,6 +36,12 @@ public sealed record TrainingOptions : IValidated
     [Range(0.0, double.MaxValue)]
     public double GradientClip { get; init; } = 1.0;
 
+    /// <summary>The share of each target's probability that the training loss spreads over all tokens (Szegedy et al. 2016,
+    /// arXiv 1512.00567). Validation always measures the plain loss.</summary>
+    [Description("The share of each target's probability that the training loss spreads over all tokens; validation always measures the plain loss. Better BLEU, worse perplexity (Vaswani et al. 2017).")]
+    [Range(0.0, 0.99)]
+    public double LabelSmoothing { get; init; }
+
     /// <summary>Whether only kernels are used that give the same bits every time.</summary>
     [Description("Whether only kernels are used that give the same bits every time. Costs speed on GPUs only.")]
     public bool Deterministic { get; init; } = true;

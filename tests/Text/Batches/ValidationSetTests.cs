@@ -13,9 +13,9 @@ public sealed class ValidationSetTests : IDisposable
     public void It_is_the_same_every_time_and_spread_over_the_shard()
     {
         using var shard = folder.Shard(Enumerable.Range(0, 10_001));
-        var set = ValidationSet.Create(shard, 100, batchRows: 4, batches: 5);
-        Assert.Equal((5, 20, 2000L), (set.Count, set.Windows, set.TargetTokens));
-        Assert.Equal(set.SelectMany(batch => batch.Inputs), ValidationSet.Create(shard, 100, 4, 5).SelectMany(batch => batch.Inputs));
+        var set = Create(shard, 100, 4, 5);
+        Assert.Equal((5, 20, 2000L), (set.Count, set.Rows, set.TargetTokens));
+        Assert.Equal(set.SelectMany(batch => batch.Inputs), Create(shard, 100, 4, 5).SelectMany(batch => batch.Inputs));
         Assert.Equal(Enumerable.Range(0, 20).Select(window => window * 500L), Starts(set));
     }
 
@@ -29,12 +29,12 @@ public sealed class ValidationSetTests : IDisposable
             select (length, context, rows, batches)).ToArbitrary(), choice =>
         {
             using var shard = folder.Shard(Enumerable.Range(0, choice.length));
-            var set = ValidationSet.Create(shard, choice.context, choice.rows, choice.batches);
+            var set = Create(shard, choice.context, choice.rows, choice.batches);
             var starts = Starts(set);
             Assert.Equal(Math.Min(choice.rows * choice.batches, (choice.length - 1) / choice.context), starts.Length);
             Assert.All(starts.Zip(starts.Skip(1)), pair => Assert.True(pair.Second - pair.First >= choice.context));
             Assert.Equal(set.TargetTokens, set.Sum(batch => (long)batch.TargetTokens));
-            Assert.Equal(starts, Starts(ValidationSet.Create(shard, choice.context, choice.rows * choice.batches, 1)));
+            Assert.Equal(starts, Starts(Create(shard, choice.context, choice.rows * choice.batches, 1)));
         }).Holds();
 
     [Fact]
@@ -43,8 +43,11 @@ public sealed class ValidationSetTests : IDisposable
         using var shard = folder.Shard([1, 2], name: "the validation data");
         Assert.Equal(
             "the validation data has 2 tokens, but model.contextLength (8) needs at least 9; set model.contextLength to 1 or less, or give more text",
-            Assert.Throws<UserException>(() => ValidationSet.Create(shard, 8, 1, 1)).Message);
+            Assert.Throws<UserException>(() => Create(shard, 8, 1, 1)).Message);
     }
+
+    private static ValidationSet Create(TokenShard shard, int contextLength, int batchRows, int batches) =>
+        new CropRows(shard, contextLength).Validation(shard.All, batchRows, batches);
 
     private static long[] Starts(ValidationSet set) =>
         [.. set.SelectMany(batch => Enumerable.Range(0, batch.Rows).Select(row => batch.Inputs[row * batch.Columns]))];

@@ -146,6 +146,34 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public void Sources_mixed_by_weight_go_on_exactly_and_threads_that_read_ahead_change_nothing()
+    {
+        string other = Path.Combine(tiny.Root, "other.txt");
+        File.WriteAllText(other, string.Concat(Enumerable.Range(0, 90).Select(i => $"{i * i} ")));
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = new DataOptions
+            {
+                Train = [new SourceOptions { Path = tiny.TextPath, Weight = 3 }, new SourceOptions { Path = other, Weight = 2 }],
+                Validation = [new SourceOptions { Path = tiny.TextPath }],
+            },
+        };
+        tiny.Train("whole");
+        LeaveAsKilledAfter(10, "whole", "killed");
+        StreamPosition position = CheckpointState.Load(tiny.Store("killed").DirectoryOf(10)).Position;
+        Assert.Equal((160L, 96L, 64L), (position.Index, position.Sources![0].Rows, position.Sources[1].Rows));
+        Assert.True(position.Sources[1].Position.Epoch > 0);
+
+        tiny.Recipe = tiny.Recipe with { Data = tiny.Recipe.Data with { LoaderThreads = 3 } };
+        tiny.Train("killed", resume: true);
+
+        Assert.Contains("changed since the checkpoint: data.loaderThreads was 0 and is 3 now", tiny.Progress);
+        Assert.Equal(Curve("whole"), Curve("killed"));
+        foreach (string file in (string[])["model.safetensors", "optimizer.safetensors", "state.json"])
+            Assert.Equal(Bytes("whole", 12, file), Bytes("killed", 12, file));
+    }
+
+    [Fact]
     public void The_text_may_have_moved()
     {
         tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Steps = 4 } };

@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Evaluation.Losses;
 using Trainer.Text;
 using Trainer.Torch;
 using Trainer.Training.Checkpoints;
@@ -159,6 +160,25 @@ public sealed class TraineeTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Label_smoothing_spreads_a_share_of_each_target_in_training_and_not_in_validation(int threads)
+    {
+        using LanguageModel model = tiny.Recipe.Model.Build(data.Tokenizer.VocabularySize);
+        Batch batch = Crops().Next(4);
+        using StepComputation step = threads > 1
+            ? new ThreadedStep(model, threads, labelSmoothing: 0.2)
+            : new SequentialStep(model, CPU, labelSmoothing: 0.2);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor logProbabilities = nn.functional.log_softmax(model.forward(tensor(batch.Inputs, [4, TinyRun.Context])), -1);
+        double plain = -logProbabilities.gather(-1, tensor(batch.Targets, [4, TinyRun.Context, 1])).mean().ToDouble();
+        double uniform = -logProbabilities.mean().ToDouble();
+
+        Assert.Equal(0.8 * plain + 0.2 * uniform, step.Differentiate(new BatchWindow([batch])).Loss.ToDouble(), 1e-5);
+        Assert.Equal(plain, LossMeter.Measure(model, [batch], CPU).MeanLoss, 1e-5);
+    }
+
     [Fact]
     public void Bfloat16_learns_on_float32_weights()
     {
@@ -183,7 +203,7 @@ public sealed class TraineeTests : IDisposable
         return (reading.Loss, reading.GradientNorm, [.. trainee.Model.parameters().SelectMany(p => p.data<float>().ToArray())]);
     }
 
-    private RandomCrops Crops() => new(data.Train, TinyRun.Context, 1);
+    private BatchStream Crops() => BatchStream.Create(data, tiny.Recipe.Data, TinyRun.Context, 1);
 
     private static Batch WithTargets(Batch batch, int keep)
     {

@@ -7,17 +7,21 @@ namespace Trainer.Text;
 /// <param name="Extensions">The extensions it is known by, in small letters.</param>
 /// <param name="IsCompressible">Whether .gz and .zst may follow; where not, the format compresses by itself.</param>
 /// <param name="HasColumns">Whether the text is one column of several.</param>
-/// <param name="Read">Reads a file's column.</param>
+/// <param name="Records">Opens a file's records; of a format without columns these are its lines, which only pairs are made of.</param>
 internal sealed record FileFormat(
-    SourceFormat Format, IReadOnlyList<string> Extensions, bool IsCompressible, bool HasColumns, Func<string, string, IEnumerable<TextPiece>> Read)
+    SourceFormat Format, IReadOnlyList<string> Extensions, bool IsCompressible, bool HasColumns, Func<string, string, RecordReader> Records)
 {
     /// <summary>The formats of files: one line here for each.</summary>
     public static IReadOnlyList<FileFormat> All { get; } =
     [
-        new(SourceFormat.Text, [".txt", ".text"], IsCompressible: true, HasColumns: false, (path, _) => Utf8Text.Read(path)),
-        new(SourceFormat.JsonLines, [".jsonl", ".ndjson", ".json"], IsCompressible: true, HasColumns: true, (path, column) => RecordReader.Pieces(() => new JsonLinesReader(path, column))),
-        new(SourceFormat.Parquet, [".parquet", ".pq"], IsCompressible: false, HasColumns: true, (path, column) => RecordReader.Pieces(() => new ParquetTextReader(path, column))),
+        new(SourceFormat.Text, [".txt", ".text"], IsCompressible: true, HasColumns: false, (path, _) => new TextLinesReader(path)),
+        new(SourceFormat.JsonLines, [".jsonl", ".ndjson", ".json"], IsCompressible: true, HasColumns: true, (path, column) => new JsonLinesReader(path, column)),
+        new(SourceFormat.Parquet, [".parquet", ".pq"], IsCompressible: false, HasColumns: true, (path, column) => new ParquetTextReader(path, column)),
     ];
+
+    /// <summary>Reads a file: as one document, or one of its columns.</summary>
+    public IEnumerable<TextPiece> Read(string path, string column) =>
+        HasColumns ? RecordReader.Pieces(() => Records(path, column)) : Utf8Text.Read(path);
 
     /// <summary>The format as a recipe writes it.</summary>
     public string Name => Format switch { SourceFormat.JsonLines => "jsonl", var format => format.ToString().ToLowerInvariant() };

@@ -67,7 +67,7 @@ internal sealed class LineBuffer(Stream stream, string path, int longest = LineB
         if (end == bytes.Length)
         {
             if (end == longest)
-                throw new UserException($"{path}, line {Number} (at byte {Offset}) has no end within {longest} bytes; JSON lines end each record with a line break");
+                throw new UserException($"{path}, line {Number} (at byte {Offset}) has no end within {longest} bytes; each record ends with a line break");
             Array.Resize(ref bytes, (int)Math.Min(2L * end, longest));
         }
         var read = stream.Read(bytes.AsSpan(end));

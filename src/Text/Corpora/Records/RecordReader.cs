@@ -37,23 +37,28 @@ internal abstract class RecordReader(string path, string unit, string field) : I
     {
         using var reader = open();
         while (reader.Next())
+            foreach (var piece in reader.Pieces())
+                yield return piece;
+    }
+
+    /// <summary>The current record in pieces.</summary>
+    public IEnumerable<TextPiece> Pieces()
+    {
+        if (Value is not { } value)
         {
-            if (reader.Value is not { } value)
-            {
-                yield return reader.Piece(default, 0) with { IsNull = true };
-                continue;
-            }
-            var (start, characters) = (0, 0L);
-            do
-            {
-                var bytes = value[start..(start + Cut(value.Span[start..]))];
-                var length = reader.Decode(bytes.Span, start);
-                yield return reader.Piece(reader.text.AsMemory(0, length), characters) with { StartsDocument = start == 0 };
-                start += bytes.Length;
-                characters += start < value.Length ? CodePoints.Count(reader.text.AsSpan(0, length)) : 0;
-            }
-            while (start < value.Length);
+            yield return Piece(default, 0) with { IsNull = true };
+            yield break;
         }
+        var (start, characters) = (0, 0L);
+        do
+        {
+            var bytes = value[start..(start + Cut(value.Span[start..]))];
+            var length = Decode(bytes.Span, start);
+            yield return Piece(text.AsMemory(0, length), characters) with { StartsDocument = start == 0 };
+            start += bytes.Length;
+            characters += start < value.Length ? CodePoints.Count(text.AsSpan(0, length)) : 0;
+        }
+        while (start < value.Length);
     }
 
     private TextPiece Piece(ReadOnlyMemory<char> part, long characters) =>

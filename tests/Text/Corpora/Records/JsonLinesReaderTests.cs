@@ -61,7 +61,7 @@ public sealed class JsonLinesReaderTests : IDisposable
     {
         using var stream = SourceStream.Open(folder.Write("a.jsonl", new string('x', 5000)));
         var lines = new LineBuffer(stream, "a.jsonl", longest: 1000);
-        Assert.Equal("a.jsonl, line 1 (at byte 0) has no end within 1000 bytes; JSON lines end each record with a line break", Assert.Throws<UserException>(() => lines.Next()).Message);
+        Assert.Equal("a.jsonl, line 1 (at byte 0) has no end within 1000 bytes; each record ends with a line break", Assert.Throws<UserException>(() => lines.Next()).Message);
     }
 
     [Fact]

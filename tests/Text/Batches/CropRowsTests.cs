@@ -6,7 +6,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Text.Tests;
 
-public sealed class RandomCropsTests : IDisposable
+public sealed class CropRowsTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
@@ -16,7 +16,7 @@ public sealed class RandomCropsTests : IDisposable
     public void Each_target_is_the_token_after_its_input()
     {
         using var shard = Counting(1000);
-        var batch = new RandomCrops(shard, 16, seed: 1).Next(8);
+        var batch = Crops(shard, 16, 1).Next(8);
         Assert.Equal((8, 16, 128), (batch.Rows, batch.Columns, batch.TargetTokens));
         Assert.Equal(batch.Inputs.Select(input => input + 1), batch.Targets);
         Assert.All(Enumerable.Range(0, 8), row => Assert.Equal(
@@ -29,15 +29,15 @@ public sealed class RandomCropsTests : IDisposable
         {
             var (length, context, seed) = choice;
             using var shard = Counting(length);
-            var crops = new RandomCrops(shard, context, seed);
+            var crops = Crops(shard, context, seed);
             for (var epoch = 0; epoch < 3; epoch++)
             {
-                crops.Position = new CropPosition(epoch, 0);
-                var starts = Starts(crops, (int)crops.WindowsInEpoch).Order().ToArray();
+                crops.Position = new StreamPosition(epoch, 0);
+                var starts = Starts(crops, Windows(shard, context, seed, epoch)).Order().ToArray();
                 Assert.All(starts.Zip(starts.Skip(1)), pair => Assert.Equal(context, pair.Second - pair.First));
                 Assert.InRange(starts[0], 0, context - 1);
                 Assert.InRange(starts[^1] + context, length - context, length - 1);
-                Assert.Equal(new CropPosition(epoch, starts.Length), crops.Position);
+                Assert.Equal(new StreamPosition(epoch, starts.Length), crops.Position);
             }
         }).Holds();
 
@@ -47,8 +47,8 @@ public sealed class RandomCropsTests : IDisposable
         {
             var (length, context, seed) = choice;
             using var shard = Counting(length);
-            var one = new RandomCrops(shard, context, seed);
-            var many = new RandomCrops(shard, context, seed);
+            var one = Crops(shard, context, seed);
+            var many = Crops(shard, context, seed);
             Assert.Equal(Enumerable.Range(0, 60).Select(_ => Starts(one, 1)[0]), Enumerable.Range(0, 5).SelectMany(_ => Starts(many, 12)));
             Assert.Equal(one.Position, many.Position);
         }).Holds();
@@ -59,12 +59,13 @@ public sealed class RandomCropsTests : IDisposable
         {
             var (length, context, seed) = choice;
             using var shard = Counting(length);
-            var whole = new RandomCrops(shard, context, seed);
-            whole.Next((int)whole.WindowsInEpoch + 1);
-            if (whole.WindowsInEpoch > 2)
-                whole.Next((int)whole.WindowsInEpoch / 2);
+            var whole = Crops(shard, context, seed);
+            whole.Next(Windows(shard, context, seed, 0) + 1);
+            if (Windows(shard, context, seed, 1) is > 2 and var windows)
+                whole.Next(windows / 2);
             var saved = JsonSerializer.Serialize(whole.Position);
-            var resumed = new RandomCrops(shard, context, seed) { Position = JsonSerializer.Deserialize<CropPosition>(saved)! };
+            var resumed = Crops(shard, context, seed);
+            resumed.Position = JsonSerializer.Deserialize<StreamPosition>(saved)!;
             Assert.Equal(1, resumed.Position.Epoch);
             Assert.Equal(Starts(whole, 50), Starts(resumed, 50));
         }).Holds();
@@ -73,14 +74,14 @@ public sealed class RandomCropsTests : IDisposable
     public void Epochs_and_seeds_differ()
     {
         using var shard = Counting(10_000);
-        var crops = new RandomCrops(shard, 10, seed: 1);
+        var crops = Crops(shard, 10, 1);
         var first = Starts(crops, 900);
-        crops.Position = new CropPosition(1, 0);
+        crops.Position = new StreamPosition(1, 0);
         Assert.NotEqual(first, Starts(crops, 900));
-        Assert.NotEqual(first, Starts(new RandomCrops(shard, 10, seed: 2), 900));
+        Assert.NotEqual(first, Starts(Crops(shard, 10, 2), 900));
         Assert.True(Enumerable.Range(0, 20).Select(epoch =>
         {
-            crops.Position = new CropPosition(epoch, 0);
+            crops.Position = new StreamPosition(epoch, 0);
             return Starts(crops, 1)[0] % 10;
         }).Distinct().Count() > 4);   // the grid is shifted from epoch to epoch
     }
@@ -89,9 +90,9 @@ public sealed class RandomCropsTests : IDisposable
     public void The_shortest_data_is_one_window()
     {
         using var shard = Counting(5);
-        var crops = new RandomCrops(shard, 4, seed: 1);
+        var crops = Crops(shard, 4, 1);
         Assert.Equal([0L, 0L, 0L], Starts(crops, 3));
-        Assert.Equal(new CropPosition(2, 1), crops.Position);
+        Assert.Equal(new StreamPosition(2, 1), crops.Position);
     }
 
     [Fact]
@@ -100,7 +101,7 @@ public sealed class RandomCropsTests : IDisposable
         using var shard = Counting(120);
         Assert.Equal(
             "data.train has 120 tokens, but model.contextLength (256) needs at least 257; set model.contextLength to 119 or less, or give more text",
-            Assert.Throws<UserException>(() => new RandomCrops(shard, 256, seed: 1)).Message);
+            Assert.Throws<UserException>(() => Crops(shard, 256, 1)).Message);
     }
 
     [Theory]
@@ -110,15 +111,15 @@ public sealed class RandomCropsTests : IDisposable
     public void A_position_of_other_data_is_an_error(long epoch, long index)
     {
         using var shard = Counting(1000);
-        var crops = new RandomCrops(shard, 10, seed: 1);
-        Assert.Contains("the data or model.contextLength changed", Assert.Throws<UserException>(() => crops.Position = new CropPosition(epoch, index)).Message);
+        var crops = Crops(shard, 10, 1);
+        Assert.Contains("the data or model.contextLength changed", Assert.Throws<UserException>(() => crops.Position = new StreamPosition(epoch, index)).Message);
     }
 
     [Fact]
     public void A_batch_costs_little()
     {
         using var shard = Counting(60_000);
-        var crops = new RandomCrops(shard, 64, seed: 1);
+        var crops = Crops(shard, 64, 1);
         var best = Enumerable.Range(0, 200).Min(_ =>
         {
             var start = Stopwatch.GetTimestamp();
@@ -137,10 +138,15 @@ public sealed class RandomCropsTests : IDisposable
         from seed in ArbMap.Default.GeneratorFor<long>()
         select (context + extra, context, seed)).ToArbitrary();
 
+    private static BatchStream Crops(TokenShard shard, int context, long seed) => new CropRows(shard, context).Open([shard.All], [1], seed);
+
+    private static int Windows(TokenShard shard, int context, long seed, long epoch) =>
+        (int)new CropStream(shard.All, context, after: 1, seed) { Position = new StreamPosition(epoch, 0) }.WindowsInEpoch;
+
     private TokenShard Counting(int length) => folder.Shard(Enumerable.Range(0, length));
 
     /// <summary>The index of each window's first token, since the tokens count up.</summary>
-    private static long[] Starts(RandomCrops crops, int rows)
+    private static long[] Starts(BatchStream crops, int rows)
     {
         var batch = crops.Next(rows);
         return [.. Enumerable.Range(0, rows).Select(row => batch.Inputs[row * batch.Columns])];

@@ -1,0 +1,47 @@
+using Trainer.Configuration;
+
+namespace Trainer.Text;
+
+/// <summary>Training batches in random order, without end and without replacement within an epoch.</summary>
+/// <remarks>The sequence of rows follows from data, options and seed alone: it does not depend on how many are taken at a time, and
+/// it goes on from a saved <see cref="Position"/> exactly. For one thread at a time; the work that <see cref="Take"/> returns is for any.</remarks>
+public abstract class BatchStream
+{
+    private protected BatchStream()
+    {
+    }
+
+    /// <summary>The place of the next row. Setting it continues there, exactly.</summary>
+    /// <exception cref="UserException">The data has no such place.</exception>
+    public abstract StreamPosition Position { get; set; }
+
+    /// <summary>Moves past the next rows without reading their tokens.</summary>
+    /// <param name="rows">How many; they may reach into the next epoch.</param>
+    /// <returns>Reads them; to be called once, on any thread, in any order with others.</returns>
+    public abstract Func<Batch> Take(int rows);
+
+    /// <summary>Takes and reads the next rows.</summary>
+    /// <param name="rows">How many; they may reach into the next epoch.</param>
+    /// <returns>The batch.</returns>
+    public Batch Next(int rows) => Take(rows)();
+
+    /// <summary>Opens the training data of a recipe.</summary>
+    /// <param name="data">The prepared data; not disposed of here.</param>
+    /// <param name="options">Objective, packing, masking and weights.</param>
+    /// <param name="contextLength">The length of the longest row.</param>
+    /// <param name="seed">Chooses the order.</param>
+    /// <returns>The stream, at its beginning.</returns>
+    /// <exception cref="UserException">A source is too short for one row, or the tokenizer lacks a special token that the objective needs.</exception>
+    public static BatchStream Create(PreparedData data, DataOptions options, int contextLength, long seed)
+    {
+        var source = RowSource.For(options, data.Tokenizer, data.Train, contextLength);
+        if (options.Train.Count < 2 || options.Train.All(each => each.Weight is null))
+            return source.Open([data.Train.All], [1], seed);
+        TokenRange[] ranges = [.. data.TrainSources.Select((range, i) => Named(range, i))];
+        return source.Open(ranges, [.. options.Train.Select(each => each.Weight ?? 1)], seed);
+    }
+
+    private static TokenRange Named(TokenRange range, int index) => range.Length > 0
+        ? range with { Name = $"data.train.{index} ({range.Name})" }
+        : throw new UserException($"data.train.{index} ({range.Name}) is held out for validation as a whole, so it cannot be mixed in; name validation texts in data.validation");
+}

@@ -1,0 +1,16 @@
+using System.Text.Json.Serialization;
+
+namespace Trainer.Text;
+
+/// <summary>How rows of tokens are cut out of documents.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<DataPacking>))]
+public enum DataPacking
+{
+    /// <summary>Windows anywhere in the text, across documents.</summary>
+    [JsonStringEnumMemberName("crops")]
+    Crops,
+
+    /// <summary>Whole documents, several to a row, with their boundaries.</summary>
+    [JsonStringEnumMemberName("documents")]
+    Documents,
+}
