@@ -15,7 +15,7 @@ internal abstract class StepComputation(LanguageModel model, double labelSmoothi
     /// <summary>The model whose gradients are replaced.</summary>
     protected LanguageModel Model { get; } = model;
 
-    /// <summary>What is minimised of a batch: its summed loss over the targets of its whole window.</summary>
+    /// <summary>What is minimised: the summed loss of a batch, over the targets of its whole window.</summary>
     protected Tensor Share(Batch batch, long windowTokens, Device device)
     {
         (Tensor inputs, Tensor targets) = batch.ToTensors(device);

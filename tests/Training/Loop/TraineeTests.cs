@@ -167,7 +167,7 @@ public sealed class TraineeTests : IDisposable
     {
         using LanguageModel model = tiny.Recipe.Model.Build(data.Tokenizer.VocabularySize);
         Batch batch = Crops().Next(4);
-        using StepComputation computation = threads > 1
+        using StepComputation step = threads > 1
             ? new ThreadedStep(model, threads, labelSmoothing: 0.2)
             : new SequentialStep(model, CPU, labelSmoothing: 0.2);
         using DisposeScope scope = NewDisposeScope();
@@ -175,7 +175,7 @@ public sealed class TraineeTests : IDisposable
         double plain = -logProbabilities.gather(-1, tensor(batch.Targets, [4, TinyRun.Context, 1])).mean().ToDouble();
         double uniform = -logProbabilities.mean().ToDouble();
 
-        Assert.Equal(0.8 * plain + 0.2 * uniform, computation.Differentiate(new BatchWindow([batch])).Loss.ToDouble(), 1e-5);
+        Assert.Equal(0.8 * plain + 0.2 * uniform, step.Differentiate(new BatchWindow([batch])).Loss.ToDouble(), 1e-5);
         Assert.Equal(plain, LossMeter.Measure(model, [batch], CPU).MeanLoss, 1e-5);
     }
 
