@@ -1,12 +1,12 @@
 // A linear layer as one step of the record: libtorch's own leaves a chain of views and transposes behind, each with a
 // node of its own to run backward.
 //
-// Shapes: x (…, K), weight (N, K), bias (N), result (…, N). Any type and device; the products are libtorch's.
+// Shapes: x (…, K), weight (N, K), bias (N), result (…, N). Any type and device.
+#include "matrix_product.h"
 #include "shim.h"
 
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 namespace {
@@ -24,7 +24,8 @@ class FusedLinear : public torch::autograd::Function<FusedLinear> {
     auto sizes = input.sizes().vec();
     sizes.back() = weight.size(0);
     const auto transposed = weight.t();
-    const auto result = bias ? at::addmm(*bias, rows, transposed) : at::mm(rows, transposed);
+    auto result = bias && !input.is_cpu() ? at::addmm(*bias, rows, transposed) : tn::matrix_product(rows, transposed);
+    if (bias && input.is_cpu()) result.add_(*bias);
     return result.view(sizes);
   }
 
@@ -37,9 +38,9 @@ class FusedLinear : public torch::autograd::Function<FusedLinear> {
     Tensor dx, dweight, dbias;
     if (context->needs_input_grad(0)) {
       sizes.back() = weight.size(1);
-      dx = at::mm(dy, weight).view(sizes);
+      dx = tn::matrix_product(dy, weight).view(sizes);
     }
-    if (context->needs_input_grad(1)) dweight = at::mm(dy.t(), rows);
+    if (context->needs_input_grad(1)) dweight = tn::matrix_product(dy.t(), rows);
     if (context->saved_data["bias"].toBool() && context->needs_input_grad(2)) dbias = dy.sum(0);
     return {dx, dweight, dbias};
   }
