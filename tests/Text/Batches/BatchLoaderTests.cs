@@ -77,24 +77,6 @@ public sealed class BatchLoaderTests : IDisposable
         Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 0, 5);
     }
 
-    [Fact]
-    public void What_a_batch_costs_direct_and_read_ahead()
-    {
-        using var shard = folder.Shard(Enumerable.Range(0, 1_000_000).Select(i => i % 60_000));
-        foreach (var threads in new[] { 0, 1, 2 })
-        {
-            using var loader = new BatchLoader(new CropRows(shard, 64).Open([shard.All], [1], 1), rows: 12, threads);
-            for (var i = 0; i < 2000; i++)
-                loader.Next();
-            var start = Stopwatch.GetTimestamp();
-            for (var i = 0; i < 5000; i++)
-                loader.Next();
-            var cost = Stopwatch.GetElapsedTime(start).TotalMicroseconds / 5000;
-            TestContext.Current.TestOutputHelper?.WriteLine($"{threads} threads: {cost:0.0} µs a batch of 12 × 64");
-            Assert.InRange(cost, 0, 500);
-        }
-    }
-
     private sealed class Ending(BatchStream stream, int batches) : BatchStream
     {
         private int left = batches;
