@@ -1,4 +1,5 @@
 // Shapes: B batch, T positions, S positions remembered and new, H query heads, G key-value heads, D head dimension, C model dimension.
+using System.Collections.Concurrent;
 using TorchSharp;
 using Trainer.Torch;
 using Trainer.Transformers.Attention.Caches;
@@ -21,7 +22,7 @@ internal sealed class SelfAttention : Mixer
     private readonly ScalarType computeType;
     private readonly double dropout;
     private readonly int headDim;
-    private readonly Dictionary<CallKind, IAttentionKernel> kernels = [];
+    private readonly ConcurrentDictionary<CallKind, IAttentionKernel> kernels = []; // threads share a model while they compute losses
 
     public SelfAttention(ModelParts parts, AttentionOptions options, NormBuilder headNorm)
         : base(nameof(SelfAttention))
