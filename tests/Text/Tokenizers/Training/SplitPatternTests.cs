@@ -6,10 +6,13 @@ namespace Trainer.Text.Tests;
 
 public sealed class SplitPatternTests
 {
-    /// <summary>Text full of what the expressions tell apart, in the Basic Multilingual Plane, where .NET's engine sees the same.</summary>
+    private const int LongS = 0x17F;
+
+    /// <summary>Text full of what the expressions tell apart, in the Basic Multilingual Plane, where .NET's engine sees the same;
+    /// but for the long s, which is an s to every engine except .NET's, and has a case of its own below.</summary>
     private static readonly Arbitrary<string> Texts = Gen.OneOf(
             Gen.Elements(" ", "  ", "\n", "\r\n", "\n\n", "\t", "'s", "'re", "'LL", "'", "it", "Été", "Ω", "中文", "1", "1234", "²", "٣", "!", "...", "-\n", "\u0301", "\u00A0", "\u0085", "\u3000", "\u001C", "_"),
-            Gen.Choose(0x20, 0x3100).Select(value => ((char)value).ToString()))
+            Gen.Choose(0x20, 0x3100).Where(value => value != LongS).Select(value => ((char)value).ToString()))
         .ListOf().Select(string.Concat).ToArbitrary();
 
     [Theory]
