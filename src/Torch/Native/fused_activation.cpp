@@ -2,6 +2,7 @@
 //
 // libtorch's own GELU spends ten times as long: it calls a vector library for erf and exp. Shapes: any; gated kinds
 // read (…, 2F) = [gate | up] and give (…, F).
+#include "fused.h"
 #include "shim.h"
 #include "vector_math.h"
 
@@ -73,10 +74,6 @@ void swiglu_backward(const float* x, const float* dy, float* dx, int64_t width, 
   }
 }
 
-void require_first_derivative() {
-  TORCH_CHECK(!at::GradMode::is_enabled(), "a fused kernel has no second derivative; leave create_graph out");
-}
-
 class FusedGelu : public torch::autograd::Function<FusedGelu> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& input) {
@@ -90,7 +87,7 @@ class FusedGelu : public torch::autograd::Function<FusedGelu> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    require_first_derivative();
+    tn::require_first_derivative();
     const auto x = context->get_saved_variables()[0];
     const auto dy = gradients[0].contiguous();
     auto dx = at::empty_like(x);
@@ -119,7 +116,7 @@ class FusedSwiGlu : public torch::autograd::Function<FusedSwiGlu> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    require_first_derivative();
+    tn::require_first_derivative();
     const auto x = context->get_saved_variables()[0];
     const auto dy = gradients[0].contiguous();
     const auto width = x.size(-1) / 2, rows = x.numel() / (2 * width);

@@ -2,6 +2,7 @@
 // node of its own to run backward.
 //
 // Shapes: x (…, K), weight (N, K), bias (N), result (…, N). Any type and device.
+#include "fused.h"
 #include "matrix_product.h"
 #include "shim.h"
 
@@ -30,7 +31,7 @@ class FusedLinear : public torch::autograd::Function<FusedLinear> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "a fused kernel has no second derivative; leave create_graph out");
+    tn::require_first_derivative();
     const auto saved = context->get_saved_variables();
     const auto &rows = saved[0], &weight = saved[1];
     auto sizes = gradients[0].sizes().vec();

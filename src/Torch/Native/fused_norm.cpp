@@ -2,6 +2,7 @@
 //
 // Shapes: x, residual, sum, y (…, C); weight, bias (C). Backward adds up the weights' gradients per thread and then
 // over threads in order, so that the result depends on the number of threads but never on their timing.
+#include "fused.h"
 #include "shim.h"
 #include "vector_math.h"
 
@@ -179,10 +180,6 @@ NormGradients differentiate(const Tensor& h, const Tensor& weight, const Tensor&
   return {dh, dweights.sum(0), with_bias ? dbiases.sum(0) : Tensor()};
 }
 
-void require_first_derivative() {
-  TORCH_CHECK(!at::GradMode::is_enabled(), "a fused kernel has no second derivative; leave create_graph out");
-}
-
 class FusedNorm : public torch::autograd::Function<FusedNorm> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& input, const Tensor& weight,
@@ -196,7 +193,7 @@ class FusedNorm : public torch::autograd::Function<FusedNorm> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    require_first_derivative();
+    tn::require_first_derivative();
     const auto saved = context->get_saved_variables();
     const auto g = differentiate(saved[0], saved[1], saved[2], saved[3], gradients[0].contiguous(), Tensor(),
                                  context->saved_data["bias"].toBool(), context->saved_data["centred"].toBool());
@@ -217,7 +214,7 @@ class FusedResidualNorm : public torch::autograd::Function<FusedResidualNorm> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    require_first_derivative();
+    tn::require_first_derivative();
     const auto saved = context->get_saved_variables();
     const auto dsum = gradients[0].defined() ? gradients[0].contiguous() : Tensor();
     const auto g = differentiate(saved[0], saved[1], saved[2], saved[3], gradients[1].contiguous(), dsum,

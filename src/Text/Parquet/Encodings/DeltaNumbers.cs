@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace Trainer.Text.Parquet;
 
 /// <summary>Reads 32-bit numbers encoded as DELTA_BINARY_PACKED (Encodings.md), one at a time and so in no memory of their own.</summary>
@@ -104,13 +102,7 @@ internal sealed class DeltaNumbers
         var span = bytes.Span;
         if (from + (shift + width + 7) / 8 > span.Length)
             throw End();
-        ulong word = 0;
-        if (from + 8 <= span.Length)
-            word = BinaryPrimitives.ReadUInt64LittleEndian(span[from..]);
-        else
-            for (var i = from; i < span.Length; i++)
-                word |= (ulong)span[i] << (8 * (i - from));
-        return (uint)(word >> shift & ((1UL << width) - 1));
+        return PackedBits.Read(span, from, shift, width);
     }
 
     private ulong Varint()

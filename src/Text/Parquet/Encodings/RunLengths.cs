@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace Trainer.Text.Parquet;
 
 /// <summary>Reads numbers in Parquet's hybrid of run lengths and bit packing (Encodings.md, RLE = 3), one at a time.</summary>
@@ -63,13 +61,7 @@ internal sealed class RunLengths(ReadOnlyMemory<byte> bytes, int width, long at)
         bit += width;
         if (bit > 8L * span.Length)
             throw End();
-        ulong word = 0;
-        if (from + 8 <= span.Length)
-            word = BinaryPrimitives.ReadUInt64LittleEndian(span[from..]);
-        else
-            for (var i = from; i < span.Length; i++)
-                word |= (ulong)span[i] << (8 * (i - from));
-        return (uint)(word >> shift & ((1UL << width) - 1));
+        return PackedBits.Read(span, from, shift, width);
     }
 
     private uint Varint()
