@@ -47,6 +47,8 @@ internal static class CommandLineApp
         CorpusCommand.Create(),
         TokenizerCommand.Create(),
         GenerateCommand.Create(),
+        ImportCommand.Create(),
+        ExportCommand.Create(),
         PlanCommand.Create(),
         InspectCommand.Create(),
         DoctorCommand.Create(),
