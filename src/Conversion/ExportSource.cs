@@ -15,5 +15,5 @@ public sealed record ExportSource(
     string Name, ModelOptions Model, Tokenizer Tokenizer, IWeightSource Weights, IReadOnlyDictionary<string, JsonObject> Companions)
 {
     /// <summary>Rows of the token embedding, V.</summary>
-    public int VocabularySize => Tokenizer.VocabularySize;
+    public int VocabularySize => Model.EmbeddingRows(Tokenizer.VocabularySize);
 }

@@ -52,6 +52,9 @@ internal sealed class HuggingFaceConfig
         return content[key] is not null;
     }
 
+    /// <summary>Whether a setting is there, be it null.</summary>
+    public bool Names(string key) => content.ContainsKey(key);
+
     /// <summary>A value as it stands, not counted as read.</summary>
     public JsonNode? Raw(string key) => content[key];
 

@@ -45,6 +45,7 @@ public sealed class HuggingFaceModel : IDisposable
         if (config.Finish() is { Count: > 0 } unknown)
             tell($"{config.Location}: not known in {family.ModelType} models and left aside: {string.Join(", ", unknown)}");
         Tokenizer tokenizer = TokenizerFiles.Load(directory, vocabulary, tell);
+        if (tokenizer.VocabularySize < vocabulary) options = options with { VocabularySize = vocabulary };
         WeightFiles files = WeightFiles.OpenDirectory(directory);
         try
         {

@@ -33,7 +33,7 @@ internal sealed class Gpt2 : Family
             Attention = new GroupedQueryOptions { Heads = config.Count("n_head"), KeyValueHeads = config.Count("n_head") },
             Position = new LearnedOptions(),
             FeedForward = new GeluOptions { HiddenDim = config.OptionalCount("n_inner") ?? 4 * dim },
-            Norm = new LayerNormOptions(),
+            Norm = new LayerNormOptions { Epsilon = config.Number("layer_norm_epsilon", 1e-5) },
         };
     }
 
@@ -45,7 +45,7 @@ internal sealed class Gpt2 : Family
         ["n_positions"] = model.ContextLength,
         ["n_inner"] = model.FeedForward.Width(model.Dim),
         ["activation_function"] = "gelu",
-        ["layer_norm_epsilon"] = 1e-5,
+        ["layer_norm_epsilon"] = Real.Json(model.Norm.Epsilon),
         ["tie_word_embeddings"] = model.TieEmbeddings,
     };
 
@@ -56,17 +56,14 @@ internal sealed class Gpt2 : Family
             || (model.TieEmbeddings && name == "lm_head.weight"),
     };
 
-    private static IEnumerable<WeightRule> All(ModelOptions model, int vocabulary)
-    {
-        long dim = model.Dim;
-        yield return Rules.Copy(Names.Embedding, "transformer.wte.weight", vocabulary, dim);
-        yield return Rules.Copy(Names.Position, "transformer.wpe.weight", model.ContextLength, dim);
-        for (int layer = 0; layer < model.Layers; layer++)
-            foreach (WeightRule rule in Layer(model, layer))
-                yield return rule;
-        foreach (WeightRule rule in Norm(Names.Norm, "transformer.ln_f", dim)) yield return rule;
-        if (!model.TieEmbeddings) yield return Rules.Copy(Names.Head, "lm_head.weight", vocabulary, dim);
-    }
+    private static IEnumerable<WeightRule> All(ModelOptions model, int vocabulary) =>
+    [
+        Rules.Copy(Names.Embedding, "transformer.wte.weight", vocabulary, model.Dim),
+        Rules.Copy(Names.Position, "transformer.wpe.weight", model.ContextLength, model.Dim),
+        .. Enumerable.Range(0, model.Layers).SelectMany(layer => Layer(model, layer)),
+        .. Parts.Norm(Names.Norm, "transformer.ln_f", model.Dim, true),
+        .. model.TieEmbeddings ? (WeightRule[])[] : [Rules.Copy(Names.Head, "lm_head.weight", vocabulary, model.Dim)],
+    ];
 
     private static IEnumerable<WeightRule> Layer(ModelOptions model, int layer)
     {
@@ -74,18 +71,15 @@ internal sealed class Gpt2 : Family
         long dim = model.Dim, width = model.FeedForward.Width(model.Dim);
         return
         [
-            .. Norm(Names.Block(layer, Names.MixerNorm), theirs + "ln_1", dim),
-            .. Linear(Names.Block(layer, Names.Qkv), theirs + "attn.c_attn", 3 * dim, dim),
-            .. Linear(Names.Block(layer, Names.Output), theirs + "attn.c_proj", dim, dim),
-            .. Norm(Names.Block(layer, Names.FeedForwardNorm), theirs + "ln_2", dim),
-            .. Linear(Names.Block(layer, Names.Up), theirs + "mlp.c_fc", width, dim),
-            .. Linear(Names.Block(layer, Names.Down), theirs + "mlp.c_proj", dim, width),
+            .. Parts.Norm(Names.Block(layer, Names.MixerNorm), theirs + "ln_1", dim, true),
+            .. Turned(Names.Block(layer, "mixer.projection.qkv"), theirs + "attn.c_attn", 3 * dim, dim),
+            .. Turned(Names.Block(layer, "mixer.output"), theirs + "attn.c_proj", dim, dim),
+            .. Parts.Norm(Names.Block(layer, Names.FeedForwardNorm), theirs + "ln_2", dim, true),
+            .. Turned(Names.Block(layer, "feedForward.up"), theirs + "mlp.c_fc", width, dim),
+            .. Turned(Names.Block(layer, "feedForward.down"), theirs + "mlp.c_proj", dim, width),
         ];
     }
 
-    private static WeightRule[] Norm(string ours, string theirs, long width) =>
-        [Rules.Copy($"{ours}.weight", $"{theirs}.weight", width), Rules.Copy($"{ours}.bias", $"{theirs}.bias", width)];
-
-    private static WeightRule[] Linear(string ours, string theirs, long outputs, long inputs) =>
+    private static WeightRule[] Turned(string ours, string theirs, long outputs, long inputs) =>
         [Rules.Transposed($"{ours}.weight", $"{theirs}.weight", outputs, inputs), Rules.Copy($"{ours}.bias", $"{theirs}.bias", outputs)];
 }

@@ -5,19 +5,20 @@ internal static class Names
 {
     public const string Embedding = "embedding.weight";
     public const string Position = "position.weight";
+    public const string EmbeddingNorm = "embeddingNorm";
     public const string Norm = "norm";
     public const string Head = "head.weight";
-
-    /// <summary>The name of something in a block.</summary>
-    public static string Block(int layer, string what) => $"blocks.{layer}.{what}";
+    public const string HeadBias = "head.bias";
+    public const string HeadTransform = "head.transform.dense";
+    public const string HeadTransformNorm = "head.transform.norm";
 
     public const string MixerNorm = "mixerNorm";
-    public const string Qkv = "mixer.projection.qkv";
-    public const string QueryNorm = "mixer.projection.queryNorm.weight";
-    public const string KeyNorm = "mixer.projection.keyNorm.weight";
-    public const string Output = "mixer.output";
+    public const string Mixer = "mixer";
+    public const string Cross = "cross";
+    public const string CrossNorm = "crossNorm";
     public const string FeedForwardNorm = "feedForwardNorm";
-    public const string GateUp = "feedForward.gateUp";
-    public const string Up = "feedForward.up";
-    public const string Down = "feedForward.down";
+    public const string FeedForward = "feedForward";
+
+    /// <summary>The name of something in a block, of the only stack or of the one named.</summary>
+    public static string Block(int layer, string what, string stack = "") => $"{stack}blocks.{layer}.{what}";
 }
