@@ -12,6 +12,13 @@ internal static class Goldens
     // Some differ in their configuration alone, and have the weights of this one.
     private const string SharedWeights = "llama";
 
+    /// <summary>All checkpoints here.</summary>
+    public static IReadOnlyList<string> Importable { get; } =
+        ["llama", "llama-biased-tied", "qwen2", "qwen3", "gpt-neox", "gpt-neox-serial", "bert", "bart"];
+
+    /// <summary>Whether a tensor holds rows that no text reads, which are not taken over.</summary>
+    public static bool IsFolded(string tensor) => tensor.Contains("embed_positions") || tensor.Contains("position_embeddings") || tensor.Contains("token_type_embeddings");
+
     public static string PathOf(string name)
     {
         string folder = Path.Combine(AppContext.BaseDirectory, "Fixtures", name);

@@ -9,12 +9,10 @@ namespace Trainer.Conversion.Tests;
 /// <summary>An imported model computes what its own implementation computes.</summary>
 public class LogitsTests
 {
+    public static TheoryData<string> Fixtures { get; } = [.. Goldens.Importable];
+
     [Theory]
-    [InlineData("llama")]
-    [InlineData("llama-biased-tied")]
-    [InlineData("qwen2")]
-    [InlineData("qwen3")]
-    [InlineData("bert")]
+    [MemberData(nameof(Fixtures))]
     public void Logits_are_those_of_the_original(string name)
     {
         using DisposeScope scope = NewDisposeScope();

@@ -25,6 +25,7 @@ internal static class CanonicalModel
             Attention = Resolved(layer.Attention, model), Position = layer.Position, FeedForward = Resolved(layer.FeedForward, model),
         })];
         bool alike = groups.All(group => group == groups[0]);
+        if (model is EncoderDecoderOptions both) model = both with { EncoderLayers = both.EncoderLayers ?? both.Layers };
         return model with
         {
             Attention = alike ? groups[0].Attention! : Resolved(model.Attention, model),

@@ -58,6 +58,28 @@ internal static class Parts
         ];
     }
 
+    /// <summary>A block of GPT-NeoX or Bloom: biases everywhere, queries, keys and values in one matrix head by head.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="layer">Which layer.</param>
+    /// <param name="theirs">Their block, with its point.</param>
+    /// <param name="attention">Their name of attention.</param>
+    public static IEnumerable<WeightRule> FusedLayer(ModelOptions model, int layer, string theirs, string attention)
+    {
+        HeadShape shape = HeadShape.Of(model);
+        long dim = model.Dim, width = model.FeedForward.Width(model.Dim);
+        string qkv = Names.Block(layer, "mixer.projection.qkv"), fused = $"{theirs}{attention}.query_key_value";
+        return
+        [
+            .. Norm(Names.Block(layer, Names.MixerNorm), theirs + "input_layernorm", dim, true),
+            Rules.HeadByHead($"{qkv}.weight", $"{fused}.weight", shape.Heads, shape.Width, dim),
+            Rules.HeadByHead($"{qkv}.bias", $"{fused}.bias", shape.Heads, shape.Width),
+            .. Linear(Names.Block(layer, "mixer.output"), $"{theirs}{attention}.dense", dim, dim, true),
+            .. Norm(Names.Block(layer, Names.FeedForwardNorm), theirs + "post_attention_layernorm", dim, true),
+            .. Linear(Names.Block(layer, "feedForward.up"), theirs + "mlp.dense_h_to_4h", width, dim, true),
+            .. Linear(Names.Block(layer, "feedForward.down"), theirs + "mlp.dense_4h_to_h", dim, width, true),
+        ];
+    }
+
     private static IEnumerable<WeightRule> WithBias(bool bias, WeightRule weight, Func<WeightRule> makeBias) => bias ? [weight, makeBias()] : [weight];
 }
 
