@@ -24,6 +24,10 @@ internal static class TokenizerFiles
         return TokenIds(vocabulary);
     }
 
+    /// <summary>Whether a tokenizer's tokens are ids, because the model came without one.</summary>
+    public static bool IsIds(JsonObject json) =>
+        json["model"]?["type"]?.GetValue<string>() == "WordLevel" && json["model"]!["vocab"] is JsonObject tokens && tokens.All(token => token.Key == $"<{token.Value}>");
+
     private static Tokenizer Fitting(Tokenizer tokenizer, string path, int vocabulary) => tokenizer.VocabularySize <= vocabulary
         ? tokenizer
         : throw new UserException($"{path}: it has {tokenizer.VocabularySize} tokens, and the model only {vocabulary} (vocab_size); they do not belong together");

@@ -1,5 +1,6 @@
 using Trainer.Configuration;
 using Trainer.Conversion;
+using Trainer.Conversion.Gguf;
 using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
 using Trainer.Training.Checkpoints;
@@ -21,6 +22,19 @@ public static class CheckpointExport
         Checkpoint opened = Checkpoint.Open(checkpoint);
         using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(opened.Directory, CheckpointFiles.Model));
         return HuggingFaceExport.Write(Source(opened, weights), output, type);
+    }
+
+    /// <summary>Writes a GGUF file for llama.cpp.</summary>
+    /// <param name="checkpoint">A checkpoint or run directory.</param>
+    /// <param name="output">The file to write.</param>
+    /// <param name="type">How matrices are stored.</param>
+    /// <returns>llama.cpp's name of the architecture.</returns>
+    /// <exception cref="UserException">There is no such checkpoint, llama.cpp has no such model or tokenizer, or the file cannot be written.</exception>
+    public static string Gguf(string checkpoint, string output, GgufType type)
+    {
+        Checkpoint opened = Checkpoint.Open(checkpoint);
+        using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(opened.Directory, CheckpointFiles.Model));
+        return GgufExport.Write(Source(opened, weights), output, type);
     }
 
     private static ExportSource Source(Checkpoint checkpoint, WeightFiles weights) =>
