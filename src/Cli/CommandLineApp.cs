@@ -46,6 +46,8 @@ internal static class CommandLineApp
         PrepareCommand.Create(),
         CorpusCommand.Create(),
         TokenizerCommand.Create(),
+        EvaluateCommand.Create(),
+        ScoreCommand.Create(),
         GenerateCommand.Create(),
         EmbedCommand.Create(),
         PlanCommand.Create(),
