@@ -48,6 +48,7 @@ internal static class CommandLineApp
         TokenizerCommand.Create(),
         GenerateCommand.Create(),
         PlanCommand.Create(),
+        ReportCommand.Create(),
         InspectCommand.Create(),
         DoctorCommand.Create(),
         SchemaCommand.Create(),
