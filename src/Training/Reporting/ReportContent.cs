@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace Trainer.Training.Reporting;
 
 /// <summary>What the scripts of a report page are given.</summary>
@@ -12,14 +14,15 @@ internal sealed record ReportContent(IReadOnlyList<RunContent> Runs, IReadOnlyLi
     /// <param name="warnings">What could not be read.</param>
     public static ReportContent Of(IReadOnlyList<RunRecord> runs, IReadOnlyList<string> names, IReadOnlyList<string> warnings) => new(
         [.. runs.Zip(names, RunContent.Of)],
-        [.. ConfigurationTable.Of([.. runs.Select(run => run.Configuration)]).Select(row => new SettingContent(row.Path, row.Differs, row.Differs ? row.Values : [row.Values[0]]))],
+        [.. ConfigurationTable.Of([.. runs.Select(run => run.Configuration).OfType<JsonObject>()])
+            .Select(row => new SettingContent(row.Path, row.Differs, row.Differs ? row.Values : [row.Values[0]]))],
         warnings);
 }
 
 /// <summary>A setting.</summary>
 /// <param name="Path">Its path.</param>
 /// <param name="Differs">Whether the runs do not all have the same.</param>
-/// <param name="Values">A value for each run, or the one that all have; null where a run has none.</param>
+/// <param name="Values">A value for each run that has a configuration, or the one that all have; null where a run has none.</param>
 internal sealed record SettingContent(string Path, bool Differs, IReadOnlyList<string?> Values);
 
 /// <summary>A run in a report.</summary>
@@ -30,6 +33,9 @@ internal sealed record RunContent
 
     /// <summary>Where it is.</summary>
     public required string Directory { get; init; }
+
+    /// <summary>Whether it has a configuration that others can be compared with.</summary>
+    public required bool Configured { get; init; }
 
     /// <summary>The row of the summary.</summary>
     public required RunSummary Summary { get; init; }
@@ -54,6 +60,7 @@ internal sealed record RunContent
     {
         Name = name,
         Directory = run.Directory,
+        Configured = run.Configuration is not null,
         Summary = RunSummary.Of(run),
         Curves = run.Metrics.Steps.Count == 0 ? null : RunCurves.Of(run.Metrics.Steps),
         Validation = run.Metrics.Evaluations.Count == 0 ? null : ValidationCurve.Of(run.Metrics),

@@ -52,7 +52,7 @@ class LineChart {
     log.checked = this.log;
     this.root = element("figure", { class: options.wide ? "wide" : null }, element("figcaption", {}, element("span", {}, this.title), element("label", {}, log, " log scale")), this.plot);
     this.listen();
-    new ResizeObserver(() => this.draw()).observe(this.plot);
+    new ResizeObserver(() => { if (this.plot.clientWidth !== this.drawnWidth) this.draw(); }).observe(this.plot);
     theme.listeners.push(() => this.draw());
   }
 
@@ -133,6 +133,7 @@ class LineChart {
 
   draw() {
     const width = this.plot.clientWidth, { height, canvas } = this;
+    this.drawnWidth = width;
     if (width === 0) return;
     const ratio = Math.max(2, devicePixelRatio || 1);   // at least 2, so that it is sharp on paper
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== height * ratio) {
@@ -183,7 +184,7 @@ class LineChart {
     }
     pen.textBaseline = "top";
     const bottom = top + height;
-    for (const tick of this.xTicks(x.low, x.high, Math.max(2, width / 80))) {
+    for (const tick of this.xTicks(x.low, x.high, Math.max(2, width / 65))) {
       const at = Math.round(this.toX(tick)) + 0.5, label = this.formatX(tick), half = pen.measureText(label).width / 2;
       pen.beginPath(); pen.moveTo(at, top); pen.lineTo(at, bottom); pen.stroke();
       pen.textAlign = at + half > left + width + 12 ? "right" : "center";
@@ -276,17 +277,25 @@ class LineChart {
     this.tell(at, [...found, ...notFinite]);
   }
 
-  tell(at, rows) {
-    const value = ({ line, i, value }) => {
-      if (value === null) return "not finite";
-      const own = this.formatRead(value);
-      if (line.low && line.high && line.low[i] !== line.high[i]) return `${own}  (${this.formatRead(line.low[i])} … ${this.formatRead(line.high[i])})`;
-      return line.raw && this.shows(line.raw[i]) ? `${own}  (raw ${this.formatRead(line.raw[i])})` : own;
+  valueText({ line, i, value }) {
+    if (value === null) return "not finite";
+    const own = this.formatRead(value);
+    if (line.low && line.high && line.low[i] !== line.high[i]) return `${own} (${this.formatRead(line.low[i])} … ${this.formatRead(line.high[i])})`;
+    return line.raw && this.shows(line.raw[i]) ? `${own} (raw ${this.formatRead(line.raw[i])})` : own;
+  }
+
+  /** One row for each name, highest first, with a column for each kind of line that has one. */
+  tell(at, points) {
+    const kinds = [...new Set(points.map(({ line }) => line.kind))].sort(), names = [...new Set(points.map(({ line }) => line.name))];
+    const most = Math.max(6, Math.floor(this.height / 21));
+    const row = name => {
+      const own = points.filter(({ line }) => line.name === name);
+      return element("tr", {}, element("td", {}, swatch(own[0].line.index)), element("td", { class: "text" }, name), kinds.map(kind => element("td", {}, own.filter(({ line }) => line.kind === kind).map(point => this.valueText(point)))));
     };
     this.readout.replaceChildren(
-      element("strong", {}, `${this.xName} ${(this.formatXRead ?? this.formatX)(at)}`),
-      element("table", {}, element("tbody", {}, rows.slice(0, 24).map(row => element("tr", {}, element("td", {}, swatch(row.line.index)), element("td", { class: "text" }, row.line.name), element("td", {}, value(row)))))),
-      rows.length > 24 ? `and ${rows.length - 24} more` : "");
+      element("table", {}, element("thead", {}, element("tr", {}, element("th", { colspan: 2, class: "text" }, `${this.xName} ${(this.formatXRead ?? this.formatX)(at)}`), kinds.map(kind => element("th", {}, kind ?? "")))),
+        element("tbody", {}, names.slice(0, most).map(row))),
+      names.length > most ? `and ${names.length - most} more` : "");
     this.readout.hidden = false;
     const { left, top, width } = this.area, x = this.toX(at), right = x < left + width / 2;
     this.readout.style.top = `${top + 6}px`;

@@ -1,5 +1,6 @@
 // The report of training runs.
-const runs = data.runs.map((run, index) => ({ ...run, index, shown: true }));
+// A directory of a study or of evaluations alone is listed in its own section only.
+const runs = data.runs.filter(run => run.curves || run.validation || run.configured).map((run, index) => ({ ...run, index, shown: true }));
 
 const axes = {
   step: { name: "step", values: curve => curve.step, format: format.compact, read: format.whole },
@@ -8,16 +9,24 @@ const axes = {
 };
 const view = { axis: "step", smoothing: 0, training: true, validation: true };
 
-/** Means that forget at the same pace in steps however often a run is recorded: each point counts exp(-distance / pace) of what
- *  came before it. Gaps stay gaps. */
+/** Means of what is near, on both sides so that the curve does not lag: each point counts exp(-distance / pace), with the distance in
+ *  steps, so that runs recorded at different intervals are smoothed alike. Gaps stay gaps. */
 function smooth(steps, values, pace) {
-  let [sum, weight, last] = [0, 0, null];
-  return values.map((value, i) => {
-    if (value === null) return null;
-    const kept = last === null ? 0 : Math.exp(-(steps[i] - last) / pace);
-    [sum, weight, last] = [sum * kept + value, weight * kept + 1, steps[i]];
-    return sum / weight;
-  });
+  const sums = values.map(() => 0), weights = values.map(() => 0);
+  const pass = order => {
+    let [sum, weight, last] = [0, 0, null];
+    for (const i of order) {
+      if (values[i] === null) continue;
+      const kept = last === null ? 0 : Math.exp(-Math.abs(steps[i] - last) / pace);
+      [sum, weight, last] = [sum * kept + values[i], weight * kept + 1, steps[i]];
+      sums[i] += sum;
+      weights[i] += weight;
+    }
+  };
+  const order = [...values.keys()];
+  pass(order);
+  pass(order.reverse());
+  return values.map((value, i) => value === null ? null : (sums[i] - value) / (weights[i] - 1));   // each pass counted the point itself
 }
 
 const longest = Math.max(1, ...runs.map(run => run.summary.steps ?? 0));
@@ -29,7 +38,7 @@ function series(run, curve, figure, options = {}) {
   const pick = values => values && keep.map(i => values[i]);
   const smoothed = view.smoothing > 0 && options.smooth ? smooth(curve.step, figure.mean, pace()) : null;
   return {
-    name: options.name ?? run.name, index: run.index, x: pick(all), y: pick(smoothed ?? figure.mean), raw: smoothed ? pick(figure.mean) : null,
+    name: run.name, index: run.index, x: pick(all), y: pick(smoothed ?? figure.mean), raw: smoothed ? pick(figure.mean) : null,
     low: pick(figure.lowest), high: pick(figure.highest), marks: figure.notFinite?.map(i => keep.indexOf(i)).filter(i => i >= 0), ...options,
   };
 }
@@ -47,11 +56,11 @@ function drawCharts() {
   for (const chart of group) Object.assign(chart, { xName: axis.name, formatX: axis.format, formatXRead: axis.read, xTicks: axis.ticks ?? linearTicks });
   for (const [name, chart] of Object.entries(charts)) {
     const lines = name === "loss" && !view.training ? [] : shown.filter(run => run.curves)
-      .map(run => series(run, run.curves, run.curves[name], { smooth: name !== "learningRate", thin: name === "loss" && view.validation, name: name === "loss" && view.validation ? `${run.name}, training` : run.name }));
+      .map(run => series(run, run.curves, run.curves[name], { smooth: name !== "learningRate", thin: name === "loss" && view.validation, kind: name === "loss" ? "training" : undefined }));
     if (name === "loss" && view.validation)
       for (const run of shown.filter(run => run.validation)) {
         const finite = run.validation.loss;
-        lines.push(series(run, run.validation, { mean: finite, notFinite: finite.map((value, i) => value === null ? i : -1).filter(i => i >= 0) }, { points: finite.length <= 200, name: `${run.name}, validation` }));
+        lines.push(series(run, run.validation, { mean: finite, notFinite: finite.map((value, i) => value === null ? i : -1).filter(i => i >= 0) }, { points: finite.length <= 60, kind: "validation" }));
       }
     chart.show(lines);
   }
@@ -61,7 +70,7 @@ function summarySection() {
   const rows = runs.map(run => ({ run, name: run.name, ...run.summary }));
   const steps = row => row.steps === undefined ? "–" : row.plannedSteps && row.plannedSteps !== row.steps ? `${format.whole(row.steps)} of ${format.whole(row.plannedSteps)}` : format.whole(row.steps);
   const columns = [
-    { key: "name", name: "run", text: true, cell: row => element("span", { title: row.run.directory }, lineSample(row.run.index), " ", row.name) },
+    { key: "name", name: "run", text: true, cell: row => element("span", { class: "named", title: row.run.directory }, lineSample(row.run.index), " ", row.name) },
     { key: "bestLoss", name: "best validation loss", best: "low", format: format.loss },
     { key: "bestStep", name: "at step", format: format.whole },
     { key: "perplexity", name: "perplexity", best: "low", format: value => format.figures(value, 5) },
@@ -144,21 +153,22 @@ function sampleSection() {
 }
 
 function settingSections() {
+  const named = data.runs.filter(run => run.configured), several = named.length > 1;
   const value = text => text === null || text === undefined ? "–" : text;
   const differing = data.settings.filter(row => row.differs), common = data.settings.filter(row => !row.differs);
   const table = (head, rows) => element("div", { class: "scroll" }, element("table", {}, element("thead", {}, element("tr", {}, head.map(text => element("th", { class: "text", scope: "col" }, text)))),
-    element("tbody", {}, rows.map(row => element("tr", {}, element("td", { class: "text code" }, row.path), row.values.map(text => element("td", { class: "text code" }, value(text))))))));
+    element("tbody", {}, rows.map(row => element("tr", {}, element("td", { class: "path code" }, row.path), row.values.map(text => element("td", { class: `${textClass(text)} code` }, value(text))))))));
   const parts = [];
-  if (runs.length > 1) parts.push(element("h2", {}, "What sets the runs apart"), differing.length ? table(["setting", ...runs.map(run => run.name)], differing) : element("p", { class: "quiet" }, "Their configurations are equal."));
-  if (common.length) parts.push(element("details", {}, element("summary", {}, element("strong", {}, runs.length > 1 ? `Settings that all runs share (${common.length})` : `Configuration (${common.length} settings)`)), table(["setting", "value"], common)));
-  return element("section", {}, runs.length > 1 ? null : element("h2", {}, "Configuration"), parts);
+  if (several) parts.push(element("h2", {}, "What sets the runs apart"), differing.length ? table(["setting", ...named.map(run => run.name)], differing) : element("p", { class: "quiet" }, "Their configurations are equal."));
+  if (common.length) parts.push(element("details", {}, element("summary", {}, element("strong", {}, several ? `Settings that all runs share (${common.length})` : `Configuration (${common.length} settings)`)), table(["setting", "value"], common)));
+  return element("section", {}, several ? null : element("h2", {}, "Configuration"), parts);
 }
 
 const warnings = data.warnings.length ? element("aside", { class: "warnings" }, element("strong", {}, "Not everything could be read"), element("ul", {}, data.warnings.map(text => element("li", {}, text)))) : null;
-const figures = kind => runs.flatMap(run => run[kind].map(file => ({ run: run.name, ...file })));
+const figures = kind => data.runs.flatMap(run => run[kind].map(file => ({ run: run.name, ...file })));
 document.getElementById("main").replaceChildren(...[
-  element("header", { class: "head" }, element("div", {}, element("h1", {}, runs.length === 1 ? `Training report: ${runs[0].name}` : `Training report of ${runs.length} runs`), runs.length === 1 ? element("p", { class: "quiet" }, runs[0].directory) : null), theme.button()),
-  warnings, summarySection(),
+  element("header", { class: "head" }, element("div", {}, element("h1", {}, runs.length === 1 ? `Training report: ${runs[0].name}` : runs.length ? `Training report of ${runs.length} runs` : "Report"), runs.length === 1 ? element("p", { class: "quiet" }, runs[0].directory) : null), theme.button()),
+  warnings, runs.length ? summarySection() : null,
   runs.some(run => run.curves || run.validation) ? curveSection() : null,
   figures("studies").length ? element("div", {}, figures("studies").map(studySection)) : null,
   figures("evaluations").length ? evaluationSection(figures("evaluations")) : null,

@@ -9,6 +9,9 @@ function cellText(value) {
   return typeof value === "string" ? value : typeof value === "boolean" ? (value ? "yes" : "no") : JSON.stringify(value);
 }
 
+/** The class of a cell with text: short ones stay on one line. */
+const textClass = text => String(text ?? "").length <= 32 ? "text short" : "text";
+
 /** A table of objects that can be sorted by any of its columns.
  *  @param columns [{key, name, text, best, format}]; best is "low" or "high" where the best value is marked. */
 function recordTable(columns, rows) {
@@ -21,7 +24,7 @@ function recordTable(columns, rows) {
   }));
   const fill = order => body.replaceChildren(...order.map(row => element("tr", {}, columns.map(column => {
     const value = row[column.key];
-    const kind = column.text ? "text" : best.has(column.key) && value === best.get(column.key) ? "best" : null;
+    const kind = column.text ? textClass(value) : best.has(column.key) && value === best.get(column.key) ? "best" : null;
     return element("td", { class: kind }, column.cell ? column.cell(row) : (column.format ?? cellText)(value));
   }))));
   const sort = column => {
@@ -77,7 +80,7 @@ function splitFigures(content, path = "") {
  *  @param plot {title, x, y, series, logX, logY} */
 function recordPlot(plot, rows, group = []) {
   const names = [...new Set(rows.map(row => plot.series ? cellText(row[plot.series]) : words(plot.y)))];
-  const chart = new LineChart({ title: plot.title ?? `${words(plot.y)} by ${words(plot.x)}`, xName: words(plot.x), formatX: value => cellText(Number(value.toPrecision(6))), formatY: value => format.figures(value, 4), log: plot.logY ?? false, group });
+  const chart = new LineChart({ title: plot.title ?? `${words(plot.y)} by ${words(plot.x)}`, xName: plot.xName ?? words(plot.x), formatX: value => cellText(Number(value.toPrecision(6))), formatY: value => format.figures(value, 4), log: plot.logY ?? false, group });
   chart.show(names.map((name, index) => {
     const points = rows.filter(row => (plot.series ? cellText(row[plot.series]) : words(plot.y)) === name && typeof row[plot.x] === "number").sort((a, b) => a[plot.x] - b[plot.x]);
     return { name, index, points: points.length <= 64, x: points.map(row => row[plot.x]), y: points.map(row => typeof row[plot.y] === "number" ? row[plot.y] : null) };
@@ -91,7 +94,7 @@ function axesOf(records) {
   const numbers = Object.keys(records[0]).filter(key => records.every(record => typeof record[key] === "number" || record[key] === null));
   const x = ["position", "to", "end", "from", "start", "length", "index"].find(key => numbers.includes(key)) ?? numbers[0];
   const y = ["negativeLogLikelihood", "loss", "perplexity", "accuracy", "value"].find(key => numbers.includes(key) && key !== x) ?? numbers.find(key => key !== x);
-  return x && y ? { x, y } : null;
+  return x && y ? { x, y, xName: ["to", "end", "from", "start", "index"].includes(x) ? "position" : words(x) } : null;
 }
 
 /** Every evaluation of every run: a table of single figures, then each list as a plot and a table that can be opened. */
@@ -105,7 +108,7 @@ function evaluationSection(evaluations) {
     const records = parts.filter(part => part.lists[key]).flatMap(part => part.lists[key].map(record => ({ run: part.label, ...record })));
     const axes = axesOf(records.map(({ run, ...record }) => record));
     return element("div", {}, element("h3", {}, words(key)),
-      axes && records.length > 1 ? recordPlot({ title: `${words(axes.y)} by ${words(axes.x)}`, ...axes, series: "run" }, records) : null,
+      axes && records.length > 1 ? recordPlot({ title: `${words(axes.y)} by ${axes.xName}`, ...axes, series: "run" }, records) : null,
       element("details", {}, element("summary", { class: "small" }, `Table of ${records.length.toLocaleString("en-US")} rows`), recordTable(columnsOf(records, ["run"]), records.slice(0, 2000)),
         records.length > 2000 ? element("p", { class: "quiet small" }, "The first 2,000 rows are shown.") : null));
   });

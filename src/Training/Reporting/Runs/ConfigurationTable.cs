@@ -15,14 +15,14 @@ internal sealed record SettingRow(string Path, IReadOnlyList<string?> Values)
 internal static class ConfigurationTable
 {
     /// <summary>Every setting that any of them has, in the order in which the first that has it gives it.</summary>
-    /// <param name="configurations">Configurations; null for a run without one.</param>
+    /// <param name="configurations">Configurations, one for each run.</param>
     /// <returns>One row for each setting; lists of values are one setting, lists of objects are settings each.</returns>
-    public static IReadOnlyList<SettingRow> Of(IReadOnlyList<JsonObject?> configurations)
+    public static IReadOnlyList<SettingRow> Of(IReadOnlyList<JsonObject> configurations)
     {
         var flat = configurations.Select(configuration =>
         {
             List<(string Path, string Value)> settings = [];
-            if (configuration is not null) Flatten("", configuration, settings);
+            Flatten("", configuration, settings);
             return settings;
         }).ToArray();
         var values = flat.Select(settings => settings.ToDictionary(setting => setting.Path, setting => setting.Value)).ToArray();
