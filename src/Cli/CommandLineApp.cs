@@ -49,6 +49,7 @@ internal static class CommandLineApp
         GenerateCommand.Create(),
         PlanCommand.Create(),
         ReportCommand.Create(),
+        AttentionCommand.Create(),
         InspectCommand.Create(),
         DoctorCommand.Create(),
         SchemaCommand.Create(),

@@ -64,7 +64,6 @@ public sealed partial class RunReportTests : IDisposable
     public void Losses_that_are_not_finite_are_gaps()
     {
         var html = Write(folder.Run("a", lines: [RunFolder.Step(1), RunFolder.Step(2, "\"NaN\""), RunFolder.Step(3, "\"Infinity\"")]));
-        Assert.DoesNotMatch(@"[:\[,](NaN|-?Infinity)[,\]}]", html);
         var loss = Data(html).GetProperty("runs")[0].GetProperty("curves").GetProperty("loss");
         Assert.Equal([JsonValueKind.Number, JsonValueKind.Null, JsonValueKind.Null], loss.GetProperty("mean").EnumerateArray().Select(value => value.ValueKind));
         Assert.Equal([1, 2], loss.GetProperty("notFinite").EnumerateArray().Select(index => index.GetInt32()));

@@ -8,7 +8,8 @@ const title = element("h2", {}), figuresLine = element("p", { class: "quiet smal
 const canvas = element("canvas", { tabindex: 0, role: "img", "aria-label": "Weights of the chosen head; the arrow keys move from token to token" });
 const picture = element("div", { class: "plot" }, canvas);
 const sentence = element("p", { "aria-live": "polite", class: "reading" }), text = element("div");
-const percent = weight => weight === 0 ? "0" : weight < 0.0005 ? "< 0.1 %" : `${(weight * 100).toFixed(1)} %`;
+// Two figures are what 8 bits keep.
+const percent = weight => weight === 0 ? "0 %" : weight < 0.0005 ? "< 0.1 %" : `${Number((weight * 100).toPrecision(2))} %`;
 
 /** Where a pointer is within an element, as a query and a key of a head. */
 function cellAt(head, target, event, inner = { left: 0, top: 0, width: target.clientWidth, height: target.clientHeight }) {

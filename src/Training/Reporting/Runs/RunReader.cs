@@ -49,14 +49,11 @@ internal sealed class RunReader(string directory, Action<string> warn)
     {
         try
         {
-            if (JsonNode.Parse(File.ReadAllText(path), documentOptions: new() { MaxDepth = 32 }) is JsonObject content)
-            {
-                _ = content.DeepClone();   // names that occur twice are found when an object is walked, not when it is read
+            if (JsonNode.Parse(File.ReadAllText(path), documentOptions: new() { MaxDepth = 32, AllowDuplicateProperties = false }) is JsonObject content)
                 return content;
-            }
             warn($"{path}: it is no JSON object and is left out");
         }
-        catch (Exception error) when (error is JsonException or ArgumentException or IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is JsonException or IOException or UnauthorizedAccessException)
         {
             warn($"{path}: it cannot be read and is left out ({error.Message.TrimEnd('.')})");
         }
