@@ -16,7 +16,8 @@ public sealed class PagesInABrowserTests : IDisposable
         var study = Directory.CreateDirectory(Path.Combine(folder.Root, "tables")).FullName;
         File.WriteAllText(Path.Combine(study, "study.json"), """{ "title": "A study", "rows": [ { "method": "x", "share": 0, "loss": 2 }, { "method": "x", "share": 1, "loss": 1 } ], "plots": [ { "x": "share", "y": "loss", "series": "method" } ] }""");
         var first = folder.Run("a");
-        File.WriteAllText(Path.Combine(first, "evaluation.json"), """{ "negativeLogLikelihood": 1.5, "tokens": 10, "lossByPosition": [ { "position": 0, "negativeLogLikelihood": 3 }, { "position": 8, "negativeLogLikelihood": 1 } ] }""");
+        File.WriteAllText(Path.Combine(first, "evaluation.json"), """{ "negativeLogLikelihood": 15, "meanLoss": 1.5, "tokens": 10, "beginningToken": null, "byPosition": [ { "from": 1, "to": 8, "tokens": 5, "loss": 2 }, { "from": 9, "to": 16, "tokens": 5, "loss": 1 } ] }""");
+        File.WriteAllText(Path.Combine(first, "evaluation-passkey.json"), """{ "accuracy": 0.5, "cells": [ { "length": 32, "depth": 0, "found": 1, "trials": 4 }, { "length": 64, "depth": 0, "found": 3, "trials": 4 }, { "length": 32, "depth": 1, "found": 4, "trials": 4 } ] }""");
         Directory.CreateDirectory(Path.Combine(first, "samples"));
         File.WriteAllText(Path.Combine(first, "samples", "step-00000010.txt"), "the <b>cat</b>");
         var page = Report(first, folder.Run("b", steps: 80), study);
@@ -26,7 +27,9 @@ public sealed class PagesInABrowserTests : IDisposable
         Assert.Equal("Training report of 2 runs", await Text(browser, "h1"));
         Assert.Equal(2, await browser.Evaluate<int>("document.querySelectorAll('section table')[0].tBodies[0].rows.length"));
         Assert.Equal("the <b>cat</b>", await Text(browser, ".sample pre"));
-        Assert.Equal(6, await browser.Evaluate<int>("document.querySelectorAll('figure canvas').length"));
+        Assert.Equal(
+            ["Loss (nats per token)", "Gradient norm before clipping", "Learning rate", "Tokens a second", "loss by share", "loss by position", "accuracy by length"],
+            await browser.Evaluate<string[]>("[...document.querySelectorAll('figure')].map(figure => figure.querySelector('figcaption > span').textContent)"));
         Assert.True(await Drawn(browser, ".wide canvas"));
 
         await browser.Hover(".wide canvas", await browser.Evaluate<double>("charts.loss.toX(40) / charts.loss.canvas.clientWidth"));

@@ -54,7 +54,7 @@ function choose(head) {
 /** The large picture: where its cells are, and how large. */
 function layout() {
   const { head } = state, width = picture.clientWidth, pen = canvas.getContext("2d");
-  pen.font = "11px ui-monospace, monospace";
+  pen.font = "10.5px ui-monospace, monospace";
   const widest = tokens => Math.min(110, Math.max(...tokens.map(token => pen.measureText(token).width)) + 10);
   const left = Math.ceil(widest(head.stack.queries)), top = Math.ceil(widest(head.stack.keys));
   const cell = Math.max(0.5, Math.min((width - left - 2) / head.S, Math.max(3, 640 / head.T), 34));
@@ -84,14 +84,14 @@ function drawHead() {
 
 /** The tokens beside the rows and above the columns: all where there is room, else as many as there is room for. */
 function drawLabels(pen, { left, top, cell }) {
-  const { head } = state, every = Math.ceil(12 / cell);
+  const { head } = state, every = Math.ceil(10 / cell);
   const fit = (token, room) => { let cut = [...token]; while (cut.length > 1 && pen.measureText(cut.join("")).width > room) cut = [...cut.slice(0, -2), "…"]; return cut.join(""); };
-  pen.font = "11px ui-monospace, monospace";
+  pen.font = "10.5px ui-monospace, monospace";
   pen.textBaseline = "middle";
   const label = (token, i, chosen, draw) => {
     if (!chosen && (i % every !== 0)) return;
     pen.fillStyle = chosen ? theme.color("accent") : theme.color("quiet");
-    pen.font = `${chosen ? "bold " : ""}11px ui-monospace, monospace`;
+    pen.font = `${chosen ? "bold " : ""}10.5px ui-monospace, monospace`;
     draw(fit(token, 102));
   };
   const near = (i, chosen) => chosen !== null && i !== chosen && Math.abs(i - chosen) * cell < 11;

@@ -43,7 +43,7 @@ function recordTable(columns, rows) {
 
 /** The columns that some rows have, those of a list first. */
 function columnsOf(rows, first = []) {
-  const keys = [...new Set(rows.flatMap(row => Object.keys(row)))];
+  const keys = [...new Set(rows.flatMap(row => Object.keys(row)))].filter(key => rows.some(row => row[key] !== null));
   return [...first.filter(key => keys.includes(key)), ...keys.filter(key => !first.includes(key))]
     .map(key => ({ key, name: words(key), text: rows.some(row => typeof row[key] === "string") }));
 }
@@ -93,27 +93,37 @@ function recordPlot(plot, rows, group = []) {
 function axesOf(records) {
   const numbers = Object.keys(records[0]).filter(key => records.every(record => typeof record[key] === "number" || record[key] === null));
   const x = ["position", "to", "end", "from", "start", "length", "index"].find(key => numbers.includes(key)) ?? numbers[0];
-  const y = ["negativeLogLikelihood", "loss", "perplexity", "accuracy", "value"].find(key => numbers.includes(key) && key !== x) ?? numbers.find(key => key !== x);
+  const y = ["loss", "meanLoss", "perplexity", "accuracy", "negativeLogLikelihood", "value"].find(key => numbers.includes(key) && key !== x) ?? numbers.find(key => key !== x);
   return x && y ? { x, y, xName: ["to", "end", "from", "start", "index"].includes(x) ? "position" : words(x) } : null;
 }
+
+/** Records as they are plotted: counts as a share, and a line for each depth at which something was hidden. */
+function plotted(label, record) {
+  const share = typeof record.found === "number" && record.trials > 0 ? { accuracy: record.found / record.trials } : {};
+  return { line: typeof record.depth === "number" ? `${label}, depth ${record.depth}` : label, ...record, ...share };
+}
+
+// What must be equal for the best figure of a column to mean anything.
+const conditions = ["data", "window", "stride", "tokenizer", "vocabularySize", "documentsApart", "beginningToken", "beginningInEveryWindow"];
+const bests = { meanLoss: "low", perplexity: "low", bitsPerByte: "low", bitsPerToken: "low", accuracy: "high", topAccuracy: "high", bleu: "high" };
 
 /** Every evaluation of every run: a table of single figures, then each list as a plot and a table that can be opened. */
 function evaluationSection(evaluations) {
   const parts = evaluations.map(({ run, name, content }) => ({ label: evaluations.some(other => other.run === run && other.name !== name) ? `${run} · ${name}` : run, run, file: name, ...splitFigures(content) }));
   const rows = parts.map(({ run, file, figures }) => ({ run, file, ...figures }));
-  const best = { negativeLogLikelihood: "low", perplexity: "low", bitsPerByte: "low", bitsPerToken: "low", bleu: "high", accuracy: "high" };
-  const columns = columnsOf(rows, ["run", "file", "data", "negativeLogLikelihood", "perplexity", "bitsPerByte", "bitsPerToken", "tokens", "window", "stride", "tokenizer"]);
-  for (const column of columns) column.best = best[column.key];
+  const columns = columnsOf(rows, ["run", "file", "perplexity", "meanLoss", "bitsPerByte", "bitsPerToken", "bleu", "accuracy", "topAccuracy", "tokens", "window", "stride", "tokenizer", "data"]);
+  const comparable = conditions.every(key => rows.every(row => (row[key] ?? null) === (rows[0][key] ?? null)));
+  for (const column of columns) column.best = comparable ? bests[column.key] : undefined;
   const lists = [...new Set(parts.flatMap(part => Object.keys(part.lists)))].map(key => {
     const records = parts.filter(part => part.lists[key]).flatMap(part => part.lists[key].map(record => ({ run: part.label, ...record })));
-    const axes = axesOf(records.map(({ run, ...record }) => record));
+    const points = records.map(({ run, ...record }) => plotted(run, record)), axes = axesOf(points);
     return element("div", {}, element("h3", {}, words(key)),
-      axes && records.length > 1 ? recordPlot({ title: `${words(axes.y)} by ${axes.xName}`, ...axes, series: "run" }, records) : null,
+      axes && points.length > 1 ? recordPlot({ ...axes, title: `${words(axes.y)} by ${axes.xName}`, series: "line" }, points) : null,
       element("details", {}, element("summary", { class: "small" }, `Table of ${records.length.toLocaleString("en-US")} rows`), recordTable(columnsOf(records, ["run"]), records.slice(0, 2000)),
         records.length > 2000 ? element("p", { class: "quiet small" }, "The first 2,000 rows are shown.") : null));
   });
   return element("section", {}, element("h2", {}, "Evaluations"), recordTable(columns, rows),
-    element("p", { class: "quiet small" }, "Figures are comparable only where data, window, stride and tokenizer are the same; bits per byte also between tokenizers."), lists);
+    element("p", { class: "quiet small" }, comparable || rows.length === 1 ? "" : "These figures were not measured alike, so that no best one is marked: they compare only where data, window, stride and tokenizer are the same (bits per byte also between tokenizers)."), lists);
 }
 
 /** A study: its title, its table, its plots. */
