@@ -85,7 +85,7 @@ function recordPlot(plot, rows, group = []) {
     const points = rows.filter(row => (plot.series ? cellText(row[plot.series]) : words(plot.y)) === name && typeof row[plot.x] === "number").sort((a, b) => a[plot.x] - b[plot.x]);
     return { name, index, points: points.length <= 64, x: points.map(row => row[plot.x]), y: points.map(row => typeof row[plot.y] === "number" ? row[plot.y] : null) };
   }));
-  const legend = element("div", { class: "controls print" }, element("div", { class: "legend" }, names.map((name, index) => element("span", { class: "group small" }, lineSample(index), name))));
+  const legend = element("div", { class: "controls print keys" }, element("div", { class: "legend" }, names.map((name, index) => element("span", { class: "group small" }, lineSample(index), name))));
   return element("div", {}, names.length > 1 ? legend : null, chart.root);
 }
 
@@ -117,8 +117,7 @@ function evaluationSection(evaluations) {
   const lists = [...new Set(parts.flatMap(part => Object.keys(part.lists)))].map(key => {
     const records = parts.filter(part => part.lists[key]).flatMap(part => part.lists[key].map(record => ({ run: part.label, ...record })));
     const points = records.map(({ run, ...record }) => plotted(run, record)), axes = axesOf(points);
-    return element("div", {}, element("h3", {}, words(key)),
-      axes && points.length > 1 ? recordPlot({ ...axes, title: `${words(axes.y)} by ${axes.xName}`, series: "line" }, points) : null,
+    return element("div", {}, axes && points.length > 1 ? recordPlot({ ...axes, title: `${words(axes.y)} by ${axes.xName}`, series: "line" }, points) : element("h3", {}, words(key)),
       element("details", {}, element("summary", { class: "small" }, `Table of ${records.length.toLocaleString("en-US")} rows`), recordTable(columnsOf(records, ["run"]), records.slice(0, 2000)),
         records.length > 2000 ? element("p", { class: "quiet small" }, "The first 2,000 rows are shown.") : null));
   });
