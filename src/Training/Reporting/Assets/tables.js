@@ -111,7 +111,7 @@ const bests = { meanLoss: "low", perplexity: "low", bitsPerByte: "low", bitsPerT
 function evaluationSection(evaluations) {
   const parts = evaluations.map(({ run, name, content }) => ({ label: evaluations.some(other => other.run === run && other.name !== name) ? `${run} · ${name}` : run, run, file: name, ...splitFigures(content) }));
   const rows = parts.map(({ run, file, figures }) => ({ run, file, ...figures }));
-  const columns = columnsOf(rows, ["run", "file", "perplexity", "meanLoss", "bitsPerByte", "bitsPerToken", "bleu", "accuracy", "topAccuracy", "tokens", "window", "stride", "tokenizer", "data"]);
+  const important = ["run", "file", "perplexity", "meanLoss", "bitsPerByte", "bitsPerToken", "bleu", "accuracy", "topAccuracy", "tokens", "window", "stride", "tokenizer", "data"], all = columnsOf(rows, important), columns = all.filter(column => important.includes(column.key));
   const comparable = conditions.every(key => rows.every(row => (row[key] ?? null) === (rows[0][key] ?? null)));
   for (const column of columns) column.best = comparable ? bests[column.key] : undefined;
   const lists = [...new Set(parts.flatMap(part => Object.keys(part.lists)))].map(key => {
@@ -121,8 +121,9 @@ function evaluationSection(evaluations) {
       element("details", {}, element("summary", { class: "small" }, `Table of ${records.length.toLocaleString("en-US")} rows`), recordTable(columnsOf(records, ["run"]), records.slice(0, 2000)),
         records.length > 2000 ? element("p", { class: "quiet small" }, "The first 2,000 rows are shown.") : null));
   });
-  return element("section", {}, element("h2", {}, "Evaluations"), recordTable(columns, rows),
-    element("p", { class: "quiet small" }, comparable || rows.length === 1 ? "" : "These figures were not measured alike, so that no best one is marked: they compare only where data, window, stride and tokenizer are the same (bits per byte also between tokenizers)."), lists);
+  return element("section", {}, ...[element("h2", {}, "Evaluations"), recordTable(columns, rows),
+    all.length > columns.length ? element("details", {}, element("summary", { class: "small" }, `All ${all.length} figures`), recordTable(all, rows)) : null,
+    element("p", { class: "quiet small" }, comparable || rows.length === 1 ? "" : "These figures were not measured alike, so that no best one is marked: they compare only where data, window, stride and tokenizer are the same (bits per byte also between tokenizers)."), ...lists].filter(part => part !== null));
 }
 
 /** A study: its title, its table, its plots. */
