@@ -51,6 +51,8 @@ internal static class CommandLineApp
         GenerateCommand.Create(),
         EmbedCommand.Create(),
         PlanCommand.Create(),
+        ReportCommand.Create(),
+        AttentionCommand.Create(),
         InspectCommand.Create(),
         DoctorCommand.Create(),
         SchemaCommand.Create(),
