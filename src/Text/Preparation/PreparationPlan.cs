@@ -14,7 +14,7 @@ internal sealed record PreparationPlan(
     public static PreparationPlan Open(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress)
     {
         IReadOnlyList<Corpus> OpenAll(IReadOnlyList<SourceOptions> sources, string at) =>
-            [.. sources.Select((source, index) => Corpus.Open(source, $"{at}.{index}", directory, progress, data.Objective))];
+            [.. sources.Select((source, index) => Corpus.Open(source, $"{at}.{index}", directory, progress, data.IsPaired))];
         return new PreparationPlan(
             OpenAll(data.Train, "data.train"),
             data.Validation is null ? null : OpenAll(data.Validation, "data.validation"),

@@ -20,7 +20,7 @@ internal static class RowKinds
         let random = new Random(seed)
         select lengths.Append(longer).Take(most).Select(length => Enumerable.Range(0, length).Select(_ => 3 + random.Next(Vocabulary - 3)).ToArray()).ToArray();
 
-    public static TheoryData<string> Names => ["crops", "documents", "masked", "whole words masked", "pairs"];
+    public static TheoryData<string> Names => ["crops", "documents", "masked", "whole words masked", "pairs", "prompts"];
 
     public static RowSource Open(string name, TokenShard shard, int columns) => name switch
     {
@@ -29,6 +29,7 @@ internal static class RowKinds
         "masked" => new MaskedRows(shard, columns, new TokenMasker(Tokenizer, new MaskingOptions())),
         "whole words masked" => new MaskedRows(shard, columns, new TokenMasker(Tokenizer, new MaskingOptions { WholeWord = true })),
         "pairs" => new PairRows(shard, columns, SequenceTokens.Of(Tokenizer)),
+        "prompts" => new PromptRows(shard, 2 * columns + 200, EndOfText.Of(Tokenizer)),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such rows"),
     };
 

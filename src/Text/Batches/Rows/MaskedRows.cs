@@ -8,6 +8,8 @@ internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMaske
     /// <summary>Windows spread evenly, with the same places hidden every time.</summary>
     public override IReadOnlyList<Crop> Fixed(TokenRange range, long count) => CropRows.Spread(range, contextLength, after: 0, count);
 
+    public override long Tokens(Crop row) => contextLength;
+
     public override Batch Collate(ReadOnlySpan<Crop> rows)
     {
         var inputs = new long[rows.Length * contextLength];    // (B, T)
