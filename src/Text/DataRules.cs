@@ -27,6 +27,10 @@ internal static class DataRules
     {
         if (data.Packing != DataPacking.Crops && data.Objective != DataObjective.Causal)
             yield return new Problem("packing", $"is \"{Name(data.Packing)}\", but objective \"{Name(data.Objective)}\" makes rows in its own way; remove packing, or set objective to \"causal\"");
+        if (data.EndOfDocument is not null && data.Objective == DataObjective.SequenceToSequence)
+            yield return new Problem("endOfDocument", $"is \"{data.EndOfDocument}\", but objective \"sequence-to-sequence\" ends every text, with the tokenizer's own token; remove endOfDocument");
+        if (data.EndOfDocument is { Length: 0 })
+            yield return new Problem("endOfDocument", "is empty; name a token such as <|endoftext|>, or set it to \"none\"");
         if (data.Masking is not null && data.Objective != DataObjective.Masked)
             yield return new Problem("masking", $"is set, but objective \"{Name(data.Objective)}\" hides no tokens; remove masking, or set objective to \"masked\"");
     }

@@ -23,8 +23,9 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         var tokenizerHash = PreparedFolder.HashOfTokenizer(folder);
         var fingerprint = plan.Fingerprint(stamps, tokenizerHash);
         progress?.Report($"encoding {text.Characters:N0} characters into {tokenizer.VocabularySize:N0} kinds of tokens");
-        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer.VocabularySize);
-        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer.VocabularySize);
+        var end = EndOfText.Of(tokenizer, plan.EndOfDocument);
+        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer.VocabularySize, end);
+        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer.VocabularySize, end);
         var sources = Encode(plan.Train, tokenizer, train, kept, validation, new Pulse(progress, "encoding data.train", text.Bytes));
         Encode(plan.Validation ?? [], tokenizer, validation, long.MaxValue, validation, new Pulse(progress, "encoding data.validation"));
         if (stamps.FirstOrDefault(stamp => !stamp.IsUntouched()) is { } changed)

@@ -19,18 +19,33 @@ internal abstract class PairKind(TokenShard shard) : RowSource<TextPair>
     /// <summary>Pairs in the order of the room that they take in a batch, least first; equal ones in the order in which they come.</summary>
     public abstract IEnumerable<TextPair> ByLength(IEnumerable<TextPair> pairs);
 
-    /// <summary>What is wrong with a pair of a range, or null.</summary>
+    /// <summary>What is wrong with a pair of a range that it cannot be put into a row, or null.</summary>
     protected virtual string? Complaint(long source, long target) => null;
+
+    /// <summary>Whether there is anything to predict in a pair.</summary>
+    protected virtual bool Teaches(long source, long target) => true;
 
     public sealed override RowStream<TextPair> Stream(TokenRange range, long seed)
     {
         var pairs = new DocumentTable(shard, range, inPairs: true);
         if (pairs.Count < 2)
             throw new UserException($"{range.Name} has no pairs of source and target; give more of them");
-        for (var pair = 0L; pair < pairs.Count / 2; pair++)
-            if (Complaint(pairs[2 * pair].Length, pairs[2 * pair + 1].Length) is { } complaint)
-                throw new UserException($"{range.Name}, pair {pair + 1:N0}: {complaint}");
+        Check(range, pairs);
         return new PairStream(range, pairs, this, seed);
+    }
+
+    private void Check(TokenRange range, DocumentTable pairs)
+    {
+        var teaches = false;
+        for (var pair = 0L; pair < pairs.Count / 2; pair++)
+        {
+            var (source, target) = (pairs[2 * pair].Length, pairs[2 * pair + 1].Length);
+            if (Complaint(source, target) is { } complaint)
+                throw new UserException($"{range.Name}, pair {pair + 1:N0}: {complaint}");
+            teaches |= Teaches(source, target);
+        }
+        if (!teaches)
+            throw new UserException($"{range.Name} has no pair with a token to predict; give texts to write");
     }
 
     /// <summary>Pairs of all lengths, the short ones first.</summary>

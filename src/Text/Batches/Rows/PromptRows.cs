@@ -21,7 +21,7 @@ internal sealed class PromptRows(TokenShard shard, int contextLength, int? endTo
 
     public override Batch Collate(ReadOnlySpan<TextPair> rows)
     {
-        var columns = 0;
+        var columns = 1;
         foreach (var row in rows)
             columns = Math.Max(columns, Columns(row));
         var inputs = new long[rows.Length * columns];    // (B, T)
@@ -37,7 +37,7 @@ internal sealed class PromptRows(TokenShard shard, int contextLength, int? endTo
                 tokens[source.Length + target.Length] = end;
             var length = Columns(rows[row]);
             tokens.AsSpan(0, length).CopyTo(inputs.AsSpan(row * columns));
-            var first = Math.Max(0, source.Length - 1);   // the first place whose next token is of the text to write
+            var first = Math.Min(length, Math.Max(0, source.Length - 1));   // the first place whose next token is of the text to write
             tokens.AsSpan(first + 1, length - first).CopyTo(targets.AsSpan(row * columns + first));
         }
         return new Batch(inputs, targets, rows.Length, columns);
@@ -46,10 +46,10 @@ internal sealed class PromptRows(TokenShard shard, int contextLength, int? endTo
     protected override string? Complaint(long source, long target) =>
         source > contextLength
             ? $"the text to read has {source:N0} tokens, so that model.contextLength ({contextLength}) leaves no room for the text to write; set it to {source} or more, or leave such pairs out"
-        : target + Ends == 0 || source + target + Ends < 2
-            ? "the text to write has no token to predict; leave such pairs out"
         : null;
 
+    protected override bool Teaches(long source, long target) => target + Ends > 0 && source + target + Ends > 1;
+
     /// <summary>The tokens that a row reads: all but its last one.</summary>
-    private int Columns(TextPair row) => row.Source.Length + row.Target.Length + (row.Target.EndsDocument ? Ends : 0) - 1;
+    private int Columns(TextPair row) => Math.Max(0, row.Source.Length + row.Target.Length + (row.Target.EndsDocument ? Ends : 0) - 1);
 }

@@ -10,9 +10,9 @@ internal abstract class RowSource
     public static RowSource For(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength) => options.Objective switch
     {
         DataObjective.Causal when options.Packing == DataPacking.Documents => new PackedRows(shard, contextLength),
-        DataObjective.Causal when options.Packing == DataPacking.Pairs => new PromptRows(shard, contextLength, EndOfText.Of(tokenizer)),
+        DataObjective.Causal when options.Packing == DataPacking.Pairs => new PromptRows(shard, contextLength, EndOfText.Of(tokenizer, options.EndOfDocument)),
         DataObjective.Causal => new CropRows(shard, contextLength),
-        DataObjective.Masked => new MaskedRows(shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new())),
+        DataObjective.Masked => new MaskedRows(shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new()), tokenizer.Frame),
         DataObjective.SequenceToSequence => new PairRows(shard, contextLength, SequenceTokens.Of(tokenizer)),
         _ => throw new ArgumentOutOfRangeException(nameof(options), options.Objective, "this objective has no rows"),
     };
