@@ -77,7 +77,7 @@ public sealed record RunPlan
         {
             Parameters = cost.Parameters,
             Components = cost.Components,
-            Data = DataReport.Of(data),
+            Data = DataReport.Of(data, recipe.Data),
             VocabularySize = data.Tokenizer.VocabularySize,
             ContextLength = context,
             MicroBatchSize = microBatch,

@@ -94,7 +94,9 @@ internal sealed class TokenMasker
             || Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark;
     }
 
-    private static int MaskToken(Tokenizer tokenizer) =>
+    /// <summary>The token that stands where another is hidden.</summary>
+    /// <exception cref="UserException">The tokenizer has none.</exception>
+    public static int MaskToken(Tokenizer tokenizer) =>
         MaskNames.Select(tokenizer.TokenId).FirstOrDefault(id => id is not null)
         ?? throw new UserException(
             $"data.objective is \"masked\", but the tokenizer ({tokenizer.Type}) has no mask token ({string.Join(", ", MaskNames)}); "
