@@ -31,12 +31,14 @@ public sealed class RecipeTests
         Succeeds(workspace.Run(["train", config, "--resume", .. settings, "training.steps=4"]));
         Assert.Equal("step-00000004", File.ReadAllText(workspace.PathOf("run/checkpoints/last")).Trim());
 
-        if ((string)resolved["model"]!["architecture"]! != "decoder")
-            return;
+        var architecture = (string)resolved["model"]!["architecture"]!;
+        if (architecture == "encoder")
+            return;   // it guesses hidden tokens and writes nothing
         var prompt = Prompts.GetValueOrDefault(recipe, "the ");
         var generated = workspace.Run("generate", "run", "--prompt", prompt, "--tokens", "5");
         Succeeds(generated);
-        Assert.StartsWith(prompt, generated.Output, StringComparison.Ordinal);
+        if (architecture == "decoder")
+            Assert.StartsWith(prompt, generated.Output, StringComparison.Ordinal);
     }
 
     [Theory]
