@@ -27,7 +27,7 @@ public sealed record RunPlan
     /// <summary>Optimizer steps.</summary>
     public required long Steps { get; init; }
 
-    /// <summary>Tokens the run will see.</summary>
+    /// <summary>Tokens the run will see, padding left out; where rows differ in length, by their average.</summary>
     public required long Tokens { get; init; }
 
     /// <summary>Tokens in the training data.</summary>
@@ -77,12 +77,12 @@ public sealed record RunPlan
         {
             Parameters = cost.Parameters,
             Components = cost.Components,
-            Data = DataReport.Of(data),
+            Data = DataReport.Of(data, recipe.Data),
             VocabularySize = data.Tokenizer.VocabularySize,
             ContextLength = context,
             MicroBatchSize = microBatch,
             Steps = recipe.Training.Steps,
-            Tokens = recipe.Training.Steps * recipe.Training.BatchSize * context,
+            Tokens = (long)(recipe.Training.Steps * recipe.Training.BatchSize * BatchStream.TokensOfRow(data, recipe.Data, context, recipe.Seed)),
             TrainingTokens = data.Train.Length,
             ForwardFlopsPerToken = cost.ForwardFlopsPerToken(context),
             TrainingFlopsPerToken = cost.TrainingFlopsPerToken(context),
