@@ -172,6 +172,8 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_index(TensorHandle x, TensorHandle index, out nint result);
     [LibraryImport(Library)] internal static partial int tn_repeat_interleave(TensorHandle x, long repeats, long dim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_roll(TensorHandle x, long shift, long dim, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_view_as_complex(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_view_as_real(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_cat(nint* tensors, int count, long dim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_stack(nint* tensors, int count, long dim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_split(TensorHandle x, long* sizes, int count, long dim, nint* results);

@@ -32,6 +32,7 @@ public sealed class ShapeTests
         ["gather"] = new(() => M.gather(1, tensor([2L, 0L], [2, 1])), [2, 1], [2, 3]),
         ["scatter"] = new(() => M.scatter(1, tensor([2L, 0L], [2, 1]), tensor([-1L, -2L], [2, 1])), [2, 3], [0, 1, -1, -2, 4, 5]),
         ["roll"] = new(() => M.roll(1, 1), [2, 3], [2, 0, 1, 5, 3, 4]),
+        ["complex product"] = new(() => (tensor([1f, 2f, 3f, 4f], [2, 2]).view_as_complex() * tensor([5f, 6f], [1, 2]).view_as_complex()).view_as_real(), [2, 2], [-7, 16, -9, 38]),
         ["tril"] = new(() => tril(ones(2, 3)), [2, 3], [1, 0, 0, 1, 1, 0]),
         ["triu above"] = new(() => triu(ones(2, 3), 1), [2, 3], [0, 1, 1, 0, 0, 1]),
         ["cat"] = new(() => cat([M, M.narrow(0, 0, 1)]), [3, 3], [0, 1, 2, 3, 4, 5, 0, 1, 2]),
