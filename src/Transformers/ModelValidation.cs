@@ -78,6 +78,7 @@ internal static class ModelValidation
     [
         .. Under($"{path}attention", attention?.Validate()),
         .. Under($"{path}position", position?.Validate()),
+        .. Under($"{path}position", position?.ValidateParts()),
         .. Under($"{path}feedForward", feedForward?.Validate()),
     ];
 

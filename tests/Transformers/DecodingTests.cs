@@ -12,7 +12,7 @@ public class DecodingTests
     [MemberData(nameof(Models.Variants), MemberType = typeof(Models))]
     public void Any_split_into_steps_equals_the_full_forward(string projection, string position)
     {
-        foreach (AttentionKernel kernel in (AttentionKernel[])[AttentionKernel.Reference, AttentionKernel.Flash])
+        foreach (AttentionKernel kernel in Models.Kernels(position))
         foreach (int[] steps in (int[][])[[8], [1, 1, 1, 1, 1, 1, 1, 1], [5, 1, 1, 1], [3, 4, 1], [1, 7]])
         {
             using DisposeScope scope = NewDisposeScope();

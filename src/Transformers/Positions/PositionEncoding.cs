@@ -16,6 +16,9 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <summary>Whether <see cref="Bias"/> gives anything.</summary>
     public virtual bool AddsBias => false;
 
+    /// <summary>The factor on all scores, beside the attention's own.</summary>
+    public virtual double ScoreFactor => 1;
+
     /// <summary>Adds positions to token embeddings.</summary>
     /// <param name="x">(B, T, C)</param>
     /// <param name="pass">Where the tokens stand.</param>
@@ -29,8 +32,9 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <summary>What positions add to the scaled scores of queries and keys.</summary>
     /// <remarks>It depends on distances alone, which documents packed into a row keep: columns stand for positions.</remarks>
     /// <param name="query">(B, H, T, D), for its device and type.</param>
+    /// <param name="pass">What the layers share.</param>
     /// <param name="queries">Where the T queries stand.</param>
     /// <param name="keys">Where the S keys stand.</param>
     /// <returns>(1, H, T, S); null for nothing.</returns>
-    public virtual Tensor? Bias(Tensor query, PositionSpan queries, PositionSpan keys) => null;
+    public virtual Tensor? Bias(Tensor query, ForwardPass pass, PositionSpan queries, PositionSpan keys) => null;
 }

@@ -72,6 +72,8 @@ public sealed class ShapeTests
         foreach (var copy in new[] { m.clone(), m.repeat(1, 1), m.transpose(0, 1).contiguous(), m.index_select(0, tensor([0L])) })
             Assert.False(copy.SharesStorageWith(m));
         Assert.Equal([3, 1], m.stride());
+        Assert.Equal(0, m.storage_offset());
+        Assert.Equal(4, m.narrow(0, 1, 1).narrow(1, 1, 2).storage_offset());
         Assert.False(m.transpose(0, 1).is_contiguous());
     }
 

@@ -16,15 +16,15 @@ public sealed record DynamicNtkScaling : ScalingOptions
 {
     internal override string Type => "dynamic-ntk";
 
-    internal override bool DependsOnLength => true;
+    internal override int DecidingLength(int contextLength, int length) => Math.Max(length, OriginalLength ?? contextLength);
 
     internal override IEnumerable<Problem> Against(int turned, int contextLength) =>
         [.. base.Against(turned, contextLength), .. NtkScaling.NeedsPairs(Type, turned)];
 
-    internal override RotaryFrequencies Apply(RotaryBasis basis, int contextLength, int length)
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length)
     {
         double original = OriginalLength ?? contextLength, growth = Factor ?? 1;
-        double factor = growth * Math.Max(length, original) / original - (growth - 1);
+        double factor = growth * DecidingLength(contextLength, length) / original - (growth - 1);
         return new(basis.Stretched(factor).Frequencies());
     }
 

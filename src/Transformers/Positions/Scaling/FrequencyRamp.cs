@@ -19,7 +19,7 @@ public enum FrequencyRamp
 internal static class FrequencyRamps
 {
     /// <summary>γ linear in the turns r_i = L·θ_i/2π: 0 below <paramref name="slow"/>, 1 above <paramref name="fast"/>.</summary>
-    public static double[] AlongTurns(RotaryBasis basis, double length, double fast, double slow) =>
+    public static double[] AlongTurns(FrequencyBasis basis, double length, double fast, double slow) =>
         [.. basis.Frequencies().Select(theta => Math.Clamp((length * theta / (2 * Math.PI) - slow) / (fast - slow), 0, 1))];
 
     /// <summary>γ linear in the index of the pair, between the pairs that make fast and slow turns.</summary>
@@ -28,7 +28,7 @@ internal static class FrequencyRamps
     /// <param name="fast">Turns from which a frequency is kept.</param>
     /// <param name="slow">Turns up to which it is interpolated.</param>
     /// <param name="truncate">Whether both ends are rounded outwards to whole pairs.</param>
-    public static double[] AlongPairs(RotaryBasis basis, double length, double fast, double slow, bool truncate)
+    public static double[] AlongPairs(FrequencyBasis basis, double length, double fast, double slow, bool truncate)
     {
         double first = basis.PairOfTurns(fast, length), last = basis.PairOfTurns(slow, length);
         if (truncate) (first, last) = (Math.Floor(first), Math.Ceiling(last));

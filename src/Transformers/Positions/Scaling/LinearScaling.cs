@@ -5,6 +5,6 @@ public sealed record LinearScaling : ScalingOptions
 {
     internal override string Type => "linear";
 
-    internal override RotaryFrequencies Apply(RotaryBasis basis, int contextLength, int length) =>
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length) =>
         new([.. basis.Frequencies().Select(theta => theta / Ratio(contextLength))]);
 }

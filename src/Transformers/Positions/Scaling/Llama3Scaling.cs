@@ -32,7 +32,7 @@ public sealed record Llama3Scaling : ScalingOptions
 
     internal override IEnumerable<Problem> Against(int turned, int contextLength) => [];
 
-    internal override RotaryFrequencies Apply(RotaryBasis basis, int contextLength, int length)
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length)
     {
         double[] kept = FrequencyRamps.AlongTurns(basis, OriginalLength!.Value, HighFrequencyFactor, LowFrequencyFactor);
         return new(RotaryFrequencies.Blend(basis, Factor!.Value, kept));

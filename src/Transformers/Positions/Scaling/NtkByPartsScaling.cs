@@ -13,5 +13,5 @@ public sealed record NtkByPartsScaling : PartsScaling
 
     internal override string Type => "ntk-by-parts";
 
-    internal override RotaryFrequencies Apply(RotaryBasis basis, int contextLength, int length) => new(Blended(basis, contextLength));
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length) => new(Blended(basis, contextLength));
 }

@@ -11,7 +11,7 @@ public sealed record NtkScaling : ScalingOptions
     internal override IEnumerable<Problem> Against(int turned, int contextLength) =>
         [.. base.Against(turned, contextLength), .. NeedsPairs(Type, turned)];
 
-    internal override RotaryFrequencies Apply(RotaryBasis basis, int contextLength, int length) =>
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length) =>
         new(basis.Stretched(Ratio(contextLength)).Frequencies());
 
     /// <summary>A single pair turns one radian a position whatever the base is.</summary>

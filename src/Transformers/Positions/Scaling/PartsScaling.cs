@@ -36,7 +36,7 @@ public abstract record PartsScaling : ScalingOptions
     }
 
     /// <summary>The frequencies on both sides of the ramp and on it.</summary>
-    private protected double[] Blended(RotaryBasis basis, int contextLength)
+    private protected double[] Blended(FrequencyBasis basis, int contextLength)
     {
         double original = Original(contextLength);
         double[] kept = Ramp == FrequencyRamp.Turns

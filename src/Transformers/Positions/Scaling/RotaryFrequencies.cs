@@ -15,7 +15,7 @@ internal sealed record RotaryFrequencies(double[] Angular)
     /// <param name="length">Positions of the present sequence; only a scaling that depends on it reads it.</param>
     public static RotaryFrequencies Of(int turned, double theta, ScalingOptions? scaling, int contextLength, int length)
     {
-        RotaryBasis basis = new(turned, theta);
+        FrequencyBasis basis = new(turned, theta);
         return scaling?.Apply(basis, contextLength, length) ?? new(basis.Frequencies());
     }
 
@@ -23,6 +23,6 @@ internal sealed record RotaryFrequencies(double[] Angular)
     /// <param name="basis">The unscaled frequencies.</param>
     /// <param name="factor">s</param>
     /// <param name="kept">γ of each pair: 1 keeps its frequency, 0 interpolates.</param>
-    public static double[] Blend(RotaryBasis basis, double factor, double[] kept) =>
+    public static double[] Blend(FrequencyBasis basis, double factor, double[] kept) =>
         [.. basis.Frequencies().Zip(kept, (theta, gamma) => gamma * theta + (1 - gamma) * theta / factor)];
 }

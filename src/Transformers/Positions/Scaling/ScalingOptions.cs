@@ -28,8 +28,11 @@ public abstract record ScalingOptions : IValidated
     /// <summary>The name in a configuration.</summary>
     internal abstract string Type { get; }
 
-    /// <summary>Whether the frequencies depend on how long the present sequence is.</summary>
-    internal virtual bool DependsOnLength => false;
+    /// <summary>The length that decides the frequencies of a sequence: equal numbers, equal frequencies.</summary>
+    /// <param name="contextLength">Positions the model is made for.</param>
+    /// <param name="length">Positions of the sequence.</param>
+    /// <returns>The target length where the sequence's own makes no difference.</returns>
+    internal virtual int DecidingLength(int contextLength, int length) => contextLength;
 
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate()
@@ -57,7 +60,7 @@ public abstract record ScalingOptions : IValidated
     /// <param name="basis">The unscaled ones.</param>
     /// <param name="contextLength">Positions the model is made for.</param>
     /// <param name="length">Positions of the present sequence, for a scaling that depends on it.</param>
-    internal abstract RotaryFrequencies Apply(RotaryBasis basis, int contextLength, int length);
+    internal abstract RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length);
 
     /// <summary>The factor on all scores, beside the attention factor on queries and keys.</summary>
     internal virtual double ScoreFactor(int contextLength) => 1;

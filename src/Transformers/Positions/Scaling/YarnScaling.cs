@@ -39,7 +39,7 @@ public sealed record YarnScaling : PartsScaling
             yield return new("attentionFactor", $"attentionFactor ({AttentionFactor}) is final, and {(Mscale is not null ? "mscale" : "mscaleAllDim")} ({Mscale ?? MscaleAllDim}) would give another; leave one of them out");
     }
 
-    internal override RotaryFrequencies Apply(RotaryBasis basis, int contextLength, int length) =>
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length) =>
         new(Blended(basis, contextLength)) { AttentionFactor = ResolvedAttentionFactor(contextLength) };
 
     /// <summary>The factor on queries and on keys.</summary>

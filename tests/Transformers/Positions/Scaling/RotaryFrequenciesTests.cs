@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Torch;
+using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;
 
@@ -53,7 +54,7 @@ public class RotaryFrequenciesTests
     [Fact]
     public void A_factor_of_one_changes_nothing()
     {
-        double[] plain = new RotaryBasis(32, 1e4).Frequencies();
+        double[] plain = new FrequencyBasis(32, 1e4).Frequencies();
         ScalingOptions[] all =
         [
             new LinearScaling { Factor = 1 }, new NtkScaling { Factor = 1 }, new NtkByPartsScaling { Factor = 1 },
@@ -70,7 +71,7 @@ public class RotaryFrequenciesTests
     [Fact]
     public void Ntk_keeps_the_fastest_pair_and_interpolates_the_slowest()
     {
-        double[] plain = new RotaryBasis(64, 1e4).Frequencies();
+        double[] plain = new FrequencyBasis(64, 1e4).Frequencies();
         double[] scaled = RotaryFrequencies.Of(64, 1e4, new NtkScaling { Factor = 8 }, 8192, 8192).Angular;
         Assert.Equal(plain[0], scaled[0], 1e-15);
         Assert.Equal(plain[^1] / 8, scaled[^1], 1e-15);
