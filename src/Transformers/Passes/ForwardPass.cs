@@ -20,10 +20,11 @@ internal sealed class ForwardPass : IDisposable
     /// <summary>A bound that all positions are below.</summary>
     public required int Reach { get; init; }
 
-    /// <summary>Positions the sequence can come to in all its calls: what decoding has made room for, or else <see cref="Reach"/>.</summary>
+    /// <summary>Positions the sequence can come to in all its calls: what decoding has made room for, or else one more than the last.</summary>
+    /// <remarks>Where tokens have positions of their own, finding the last waits for the device.</remarks>
     public int Horizon
     {
-        get => horizon ?? Reach;
+        get => horizon ??= Positions is null ? Reach : (int)Positions.max().item<long>() + 1;
         init => horizon = value;
     }
 
