@@ -67,6 +67,11 @@ public class ModelValidationTests
             "position: type 't5' has one table for all layers, with a column for each of 4 heads, and these layers have 8; give them as many heads, or set their position to 'none'");
 
     [Fact]
+    public void Flash_demanded_with_a_bias_is_refused() =>
+        Expect(Models.Variant("multi-head", "alibi", AttentionKernel.Flash),
+            "attention.kernel: flash cannot add the bias of positions 'alibi' to the scores; use kernel 'auto' or 'reference', or position 'rotary'");
+
+    [Fact]
     public void A_relative_bias_needs_even_buckets_and_far_distances()
     {
         Expect(Models.Llama with { Position = new T5BiasOptions { Buckets = 7 } },

@@ -79,7 +79,7 @@ internal static class Models
 
     /// <summary>The kernels that can be demanded under a position: flash adds no bias to scores.</summary>
     public static AttentionKernel[] Kernels(string position) =>
-        Positions[position] is AlibiOptions or T5BiasOptions ? [AttentionKernel.Reference] : [AttentionKernel.Reference, AttentionKernel.Flash];
+        Positions[position].AddsBias ? [AttentionKernel.Reference] : [AttentionKernel.Reference, AttentionKernel.Flash];
 
     /// <summary>Every projection with every position under which flash can be demanded.</summary>
     public static TheoryData<string, string> FlashVariants() =>

@@ -17,6 +17,10 @@ internal sealed class ForwardPass : IDisposable
     /// <summary>The position of each token (B, T); null where they follow one another from <see cref="Offset"/>.</summary>
     public Tensor? Positions { get; init; }
 
+    /// <summary>The position of each token (B, T) where distances between tokens are not those of their columns; null where they are, as in
+    /// documents packed into a row.</summary>
+    public Tensor? SkippingPositions => Documents is null || Reach > Positions?.size(1) ? Positions : null;
+
     /// <summary>A bound that all positions are below.</summary>
     public required int Reach { get; init; }
 

@@ -12,19 +12,29 @@ namespace Trainer.Transformers.Positions;
 /// scale 1/√D, as in the paper and in Bloom.</remarks>
 public sealed record AlibiOptions : PositionOptions
 {
+    internal override bool AddsBias => true;
+
     internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new AlibiPositions(attention.Heads);
 }
 
 internal sealed class AlibiPositions : PositionEncoding
 {
+    private readonly double[] slopes;
     private readonly SpanTables tables;
 
     public AlibiPositions(int heads)
-        : base(nameof(AlibiPositions)) => tables = new((queries, keys, device) => Table(Slopes(heads), queries, keys, device));
+        : base(nameof(AlibiPositions))
+    {
+        slopes = Slopes(heads);
+        tables = new((queries, keys, device) => Table(slopes, queries.Positions(device).unsqueeze(1), keys.Positions(device)));
+    }
 
     public override bool AddsBias => true;
 
-    public override Tensor? Bias(Tensor query, ForwardPass pass, PositionSpan queries, PositionSpan keys) => tables.Get(queries, keys, query.device);
+    public override Tensor? Bias(Tensor query, ForwardPass pass, PositionSpan queries, PositionSpan keys) =>
+        pass.SkippingPositions is { } positions
+            ? pass.Shared(this, () => Table(slopes, positions.unsqueeze(2), positions.unsqueeze(1))) // (B, T, 1), (B, 1, T) → (B, H, T, T)
+            : tables.Get(queries, keys, query.device);
 
     protected override void Dispose(bool disposing)
     {
@@ -42,9 +52,9 @@ internal sealed class AlibiPositions : PositionEncoding
         static IEnumerable<double> Geometric(int count) => Enumerable.Range(1, count).Select(h => Math.Pow(2, -8.0 * h / count));
     }
 
-    private static Tensor Table(double[] slopes, PositionSpan queries, PositionSpan keys, Device device)
+    private static Tensor Table(double[] slopes, Tensor queries, Tensor keys)
     {
-        Tensor distances = queries.Positions(device).unsqueeze(1).sub(keys.Positions(device)).abs().to_type(ScalarType.Float32); // (T, S)
-        return tensor(slopes).to_type(ScalarType.Float32).to(device).neg().view(1, -1, 1, 1).mul(distances); // (1, H, T, S)
+        Tensor distances = queries.sub(keys).abs().to_type(ScalarType.Float32).unsqueeze(-3); // (1, T, S) or (B, 1, T, S)
+        return tensor(slopes).to_type(ScalarType.Float32).to(distances.device).neg().view(1, -1, 1, 1).mul(distances); // (1|B, H, T, S)
     }
 }

@@ -34,6 +34,9 @@ public abstract record PositionOptions : IValidated
     /// <summary>Whether queries and keys are turned.</summary>
     internal virtual bool RotatesHeads => false;
 
+    /// <summary>Whether something is added to the scores of queries and keys.</summary>
+    internal virtual bool AddsBias => false;
+
     /// <summary>Learned numbers of one stack.</summary>
     internal virtual long Parameters(ModelOptions model) => 0;
 

@@ -35,6 +35,8 @@ public sealed record T5BiasOptions : PositionOptions
             yield return new("maxDistance", $"maxDistance ({MaxDistance}) leaves no far distances: half of the buckets ({Buckets}) hold one distance each; use more than {Buckets / 2}");
     }
 
+    internal override bool AddsBias => true;
+
     internal override IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention)
     {
         if (attention.Heads != model.Attention.Heads)
@@ -50,6 +52,8 @@ internal sealed class T5Positions : PositionEncoding
 {
     private readonly Parameter weight;
     private readonly SpanTables tables;
+    private readonly T5BiasOptions options;
+    private readonly bool causal;
 
     /// <param name="options">Buckets.</param>
     /// <param name="heads">H</param>
@@ -58,7 +62,8 @@ internal sealed class T5Positions : PositionEncoding
         : base(nameof(T5Positions))
     {
         weight = new Parameter(empty(options.Buckets, heads));
-        tables = new((queries, keys, device) => Buckets(options, causal, queries, keys, device));
+        (this.options, this.causal) = (options, causal);
+        tables = new((queries, keys, device) => Buckets(options, causal, queries.Positions(device).unsqueeze(1), keys.Positions(device)));
         RegisterComponents();
     }
 
@@ -71,8 +76,10 @@ internal sealed class T5Positions : PositionEncoding
     public override Tensor? Bias(Tensor query, ForwardPass pass, PositionSpan queries, PositionSpan keys) =>
         pass.Shared((this, queries, keys), () =>
         {
-            Tensor buckets = tables.Get(queries, keys, query.device); // (T, S)
-            return Functional.Embedding(buckets, weight).permute(2, 0, 1).contiguous().unsqueeze(0); // (T, S, H) → (1, H, T, S)
+            Tensor buckets = pass.SkippingPositions is { } positions
+                ? Buckets(options, causal, positions.unsqueeze(2), positions.unsqueeze(1)) // (B, T, T)
+                : tables.Get(queries, keys, query.device).unsqueeze(0); // (1, T, S)
+            return Functional.Embedding(buckets, weight).permute(0, 3, 1, 2).contiguous(); // (1|B, T, S, H) → (1|B, H, T, S)
         });
 
     protected override void Dispose(bool disposing)
@@ -81,10 +88,14 @@ internal sealed class T5Positions : PositionEncoding
         base.Dispose(disposing);
     }
 
-    /// <summary>The bucket of each key for each query, int64 (T, S).</summary>
-    public static Tensor Buckets(T5BiasOptions options, bool causal, PositionSpan queries, PositionSpan keys, Device device)
+    /// <summary>The bucket of each key for each query, int64 (…, T, S).</summary>
+    /// <param name="options">Buckets.</param>
+    /// <param name="causal">Whether only earlier positions are seen.</param>
+    /// <param name="queries">Positions (…, T, 1), int64.</param>
+    /// <param name="keys">Positions (…, 1, S) or (S), int64.</param>
+    public static Tensor Buckets(T5BiasOptions options, bool causal, Tensor queries, Tensor keys)
     {
-        Tensor ahead = keys.Positions(device).unsqueeze(0).sub(queries.Positions(device).unsqueeze(1)); // (T, S): how far a key is after its query
+        Tensor ahead = keys.sub(queries); // (…, T, S): how far a key is after its query
         if (causal) return OneSided(ahead.neg().clamp(min: 0), options.Buckets, options.MaxDistance);
         int half = options.Buckets / 2;
         return OneSided(ahead.abs(), half, options.MaxDistance).add(ahead.gt(0).to_type(ScalarType.Int64).mul(half));

@@ -87,6 +87,27 @@ public class PositionModelTests
         Assert.All(learned, weight => Assert.NotEqual(0, weight.grad!.abs().max().item<float>()));
     }
 
+    [Theory]
+    [InlineData("alibi")]
+    [InlineData("t5")]
+    public void A_bias_follows_positions_that_skip(string position)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Variant("grouped-query", position));
+        Tensor tokens = Models.Tokens(2, 6);
+        ModelInput At(long[] places, int limit) => new(tokens) { Positions = tensor(places).unsqueeze(0).expand(2, -1).contiguous(), PositionLimit = limit };
+        Tensor expected = model.forward(tokens);
+        Assert.InRange(Models.LargestDifference(expected, model.forward(At([40, 41, 42, 43, 44, 45], 46))), 0, 2e-5);
+        Tensor skipped = model.forward(At([0, 1, 2, 5, 6, 7], 8));
+        Assert.InRange(Models.LargestDifference(expected.narrow(1, 0, 3), skipped.narrow(1, 0, 3)), 0, 2e-5);
+        Assert.False(Models.LargestDifference(expected.narrow(1, 3, 3), skipped.narrow(1, 3, 3)) < 1e-3);
+        // What stands at the skipped places is in no document of the others: a row with holes is the same as a row that skips.
+        Tensor holes = cat([tokens.narrow(1, 0, 3), tokens.narrow(1, 0, 2), tokens.narrow(1, 3, 3)], 1);
+        Tensor documents = tensor([0L, 0, 0, 1, 1, 0, 0, 0]).unsqueeze(0).expand(2, -1).contiguous();
+        Tensor filled = model.forward(new ModelInput(holes) { Documents = documents });
+        Assert.InRange(Models.LargestDifference(skipped.narrow(1, 3, 3), filled.narrow(1, 5, 3)), 0, 2e-5);
+    }
+
     [Fact]
     public void A_layer_without_positions_gets_no_bias()
     {

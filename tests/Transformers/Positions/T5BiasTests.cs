@@ -22,7 +22,7 @@ public class T5BiasTests
         using SafetensorsFile fixture = Open();
         T5BiasOptions options = new() { Buckets = buckets, MaxDistance = maxDistance };
         // A query at 300 and keys at 0 … 600: distances −300 … 300.
-        Tensor actual = T5Positions.Buckets(options, causal, new(300, 1), new(0, 601), CPU);
+        Tensor actual = T5Positions.Buckets(options, causal, tensor([300L]).unsqueeze(1), arange(0, 601, ScalarType.Int64));
         Assert.Equal(fixture.Read($"buckets.{Name(buckets, maxDistance, causal)}").data<long>().ToArray(), actual.reshape(-1).data<long>().ToArray());
     }
 

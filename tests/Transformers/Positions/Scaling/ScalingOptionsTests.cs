@@ -49,6 +49,23 @@ public class ScalingOptionsTests
         Problems(new LinearScaling { Factor = 0.5 }, 512, "factor: factor (0.5) is the target length over the original length; use 1 or more");
 
     [Fact]
+    public void A_configuration_lists_each_mistake_once_at_its_place()
+    {
+        var problems = Assert.Throws<ConfigurationException>(() => ConfigurationJson.Deserialize<ModelOptions>("""
+            { "architecture": "decoder", "dim": 16, "layers": 2, "contextLength": 64, "attention": { "type": "multi-head", "heads": 4 },
+              "position": { "type": "rotary", "layout": "halves", "scaling": { "type": "yarn", "factor": 0.5, "attentionFactor": 1, "mscale": 1 } } }
+            """, "test")).Problems;
+        Assert.Equal(
+            ["position.layout", "position.scaling.attentionFactor", "position.scaling.factor"],
+            problems.Select(problem => problem.Path).Order(StringComparer.Ordinal));
+        problems = Assert.Throws<ConfigurationException>(() => ConfigurationJson.Deserialize<ModelOptions>("""
+            { "architecture": "decoder", "dim": 16, "layers": 2, "contextLength": 64, "attention": { "type": "multi-head", "heads": 4 },
+              "position": { "type": "rotary", "scaling": { "type": "linear", "factor": 4, "originalLength": 32 } } }
+            """, "test")).Problems;
+        Assert.Equal(["position.scaling.factor"], problems.Select(problem => problem.Path));
+    }
+
+    [Fact]
     public void Neither_factor_nor_original_length_is_refused() =>
         Problems(new NtkScaling(), 512,
             ": scaling 'ntk' needs the length the weights were trained at, originalLength, or its ratio to contextLength, factor; give one of them");
