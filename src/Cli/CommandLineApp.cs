@@ -47,6 +47,7 @@ internal static class CommandLineApp
         CorpusCommand.Create(),
         TokenizerCommand.Create(),
         GenerateCommand.Create(),
+        EmbedCommand.Create(),
         PlanCommand.Create(),
         InspectCommand.Create(),
         DoctorCommand.Create(),
