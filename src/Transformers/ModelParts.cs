@@ -35,11 +35,11 @@ internal sealed class ModelParts(ModelOptions options, ScalarType computeType) :
         return patterns[pattern] = pattern.Build();
     }
 
-    /// <summary>A linear layer with this model's bias and precision.</summary>
-    public CastLinear Linear(int inputs, int outputs) => new(inputs, outputs, Bias, computeType);
+    /// <summary>A linear layer in this model's precision, and with a bias where it has them unless told otherwise.</summary>
+    public CastLinear Linear(int inputs, int outputs, bool? bias = null) => new(inputs, outputs, bias ?? Bias, computeType);
 
     /// <summary>A linear layer whose result joins the residual stream, which initialisation makes smaller.</summary>
-    public CastLinear ResidualLinear(int inputs, int outputs) => new(inputs, outputs, Bias, computeType, joinsResidual: true);
+    public CastLinear ResidualLinear(int inputs, int outputs, bool? bias = null) => new(inputs, outputs, bias ?? Bias, computeType, joinsResidual: true);
 
     /// <inheritdoc/>
     public void Dispose() => Masks.Dispose();

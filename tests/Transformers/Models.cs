@@ -50,6 +50,23 @@ internal static class Models
         ["partial-rotary"] = new RotaryOptions { Fraction = 0.5 },
     };
 
+    public static IReadOnlyDictionary<string, FeedForwardOptions> FeedForwards { get; } = new Dictionary<string, FeedForwardOptions>
+    {
+        ["relu"] = new ReluOptions(),
+        ["gelu"] = new GeluOptions(),
+        ["gelu-tanh"] = new GeluTanhOptions(),
+        ["silu"] = new SiluOptions(),
+        ["relu2"] = new SquaredReluOptions(),
+        ["glu"] = new GluOptions(),
+        ["reglu"] = new ReGluOptions(),
+        ["geglu"] = new GeGluOptions(),
+        ["geglu-tanh"] = new GeGluTanhOptions(),
+        ["swiglu"] = new SwiGluOptions(),
+    };
+
+    /// <summary>Every kind of feed-forward layer whose weights all tokens share.</summary>
+    public static TheoryData<string> DenseKinds() => [.. FeedForwards.Where(entry => entry.Value is DenseOptions).Select(entry => entry.Key)];
+
     /// <summary>Every projection with every position.</summary>
     public static TheoryData<string, string> Variants()
     {

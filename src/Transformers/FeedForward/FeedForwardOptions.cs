@@ -7,9 +7,17 @@ using static TorchSharp.torch;
 namespace Trainer.Transformers.FeedForward;
 
 /// <summary>The feed-forward layer of a block, as configuration.</summary>
-/// <remarks>A new kind is one file, its record and its module, and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <remarks>A new kind is one file, its record, with an activation or a module of its own, and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(ReluOptions), "relu")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
+[JsonDerivedType(typeof(GeluTanhOptions), "gelu-tanh")]
+[JsonDerivedType(typeof(SiluOptions), "silu")]
+[JsonDerivedType(typeof(SquaredReluOptions), "relu2")]
+[JsonDerivedType(typeof(GluOptions), "glu")]
+[JsonDerivedType(typeof(ReGluOptions), "reglu")]
+[JsonDerivedType(typeof(GeGluOptions), "geglu")]
+[JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
 public abstract record FeedForwardOptions : IValidated
 {
@@ -17,6 +25,10 @@ public abstract record FeedForwardOptions : IValidated
     [Description("Width of the hidden layer; by default 4·dim, for gated kinds 8/3·dim rounded up to a multiple of 32.")]
     [Range(1, 1_048_576)]
     public int? HiddenDim { get; init; }
+
+    /// <summary>Whether the linear layers have biases; null takes the model's choice.</summary>
+    [Description("Whether the linear layers have biases; by default the model's choice.")]
+    public bool? Bias { get; init; }
 
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];
