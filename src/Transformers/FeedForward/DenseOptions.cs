@@ -1,5 +1,3 @@
-using static TorchSharp.torch;
-
 namespace Trainer.Transformers.FeedForward;
 
 /// <summary>A feed-forward layer all of whose weights every token is multiplied with: matrices around an activation.</summary>
@@ -19,10 +17,8 @@ public abstract record DenseOptions : FeedForwardOptions
         return linear with { Activations = (long)Activation.Kept * width };
     }
 
-    internal override nn.Module<Tensor, Tensor> Build(ModelParts parts) =>
-        Activation.Gated
-            ? new GatedFeedForward(parts, Activation, Width(parts.Dim), Bias)
-            : new PlainFeedForward(parts, Activation, Width(parts.Dim), Bias);
+    internal override FeedForwardModule Build(ModelParts parts) =>
+        FeedForwardModule.Of(parts, Activation, Width(parts.Dim), Bias);
 
     private Activation Activation => Activation.Of(Kind);
 }

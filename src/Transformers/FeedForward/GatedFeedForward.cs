@@ -6,7 +6,7 @@ namespace Trainer.Transformers.FeedForward;
 
 /// <summary>down(f(gate(x)) ⊙ up(x)) (Shazeer 2020, arXiv 2002.05202).</summary>
 /// <remarks>Gate and up are one matrix with the rows [F gate | F up].</remarks>
-internal sealed class GatedFeedForward : nn.Module<Tensor, Tensor>
+internal sealed class GatedFeedForward : FeedForwardModule
 {
     private readonly CastLinear gateUp;
     private readonly CastLinear down;
@@ -21,5 +21,5 @@ internal sealed class GatedFeedForward : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => down.forward(activation.Apply(gateUp.forward(x))); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
+    public override Tensor Run(Tensor x, ForwardPass pass) => down.forward(activation.Apply(gateUp.forward(x))); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
 }

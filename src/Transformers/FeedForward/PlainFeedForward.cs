@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Trainer.Transformers.FeedForward;
 
 /// <summary>down(f(up(x))).</summary>
-internal sealed class PlainFeedForward : nn.Module<Tensor, Tensor>
+internal sealed class PlainFeedForward : FeedForwardModule
 {
     private readonly CastLinear up;
     private readonly CastLinear down;
@@ -20,5 +20,5 @@ internal sealed class PlainFeedForward : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => down.forward(activation.Apply(up.forward(x))); // (B, T, C) → (B, T, F) → (B, T, C)
+    public override Tensor Run(Tensor x, ForwardPass pass) => down.forward(activation.Apply(up.forward(x))); // (B, T, C) → (B, T, F) → (B, T, C)
 }

@@ -17,12 +17,12 @@ public class ActivationTests
         using DisposeScope scope = NewDisposeScope();
         using SafetensorsFile fixture = SafetensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "activations.safetensors"));
         Tensor x = fixture.Read("input").requires_grad_();
-        using var parts = new ModelParts(Models.Gpt with { Dim = (int)x.shape[^1], Attention = Models.Gpt.Attention with { Heads = 1 } }, ScalarType.Float32);
+        using var parts = new ModelParts(Models.Gpt with { Dim = (int)x.shape[^1], Attention = Models.Gpt.Attention with { Heads = 1 } }, ScalarType.Float32, causal: true);
         FeedForwardOptions options = Models.FeedForwards[kind] with { Bias = true, HiddenDim = 10 };
-        using nn.Module<Tensor, Tensor> layer = options.Build(parts);
+        using FeedForwardModule layer = options.Build(parts);
         foreach (var (name, parameter) in layer.named_parameters())
             using (no_grad()) parameter.copy_(fixture.Read($"{kind}.weight.{name}"));
-        Tensor output = layer.call(x);
+        Tensor output = layer.Run(x, new ForwardPass { Reach = 5 });
         output.mul(fixture.Read("direction")).sum().backward();
         Near(fixture.Read($"{kind}.output"), output);
         Near(fixture.Read($"{kind}.gradient.input"), x.grad!);

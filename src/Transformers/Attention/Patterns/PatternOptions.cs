@@ -12,7 +12,7 @@ namespace Trainer.Transformers.Attention.Patterns;
 public abstract record PatternOptions : IValidated
 {
     /// <summary>The name in a configuration.</summary>
-    internal abstract string Type { get; }
+    internal string Type => Registered.Name(typeof(PatternOptions), GetType());
 
     /// <summary>Whether no position sees a later one, which decoding token by token needs.</summary>
     internal abstract bool IsCausal { get; }
