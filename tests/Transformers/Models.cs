@@ -2,6 +2,7 @@ using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
@@ -62,6 +63,18 @@ internal static class Models
         ["geglu"] = new GeGluOptions(),
         ["geglu-tanh"] = new GeGluTanhOptions(),
         ["swiglu"] = new SwiGluOptions(),
+        ["experts"] = new ExpertsOptions { Experts = 4, HiddenDim = 12, Activation = ActivationKind.Gelu },
+        ["experts-shared"] = new ExpertsOptions
+        {
+            Experts = 6,
+            Active = 2,
+            Shared = 1,
+            HiddenDim = 10,
+            Router = RouterKind.Sigmoid,
+            Groups = 3,
+            ActiveGroups = 2,
+            Balance = new BiasBalanceOptions(),
+        },
     };
 
     /// <summary>Every kind of feed-forward layer whose weights all tokens share.</summary>

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
+using Trainer.Transformers.FeedForward.Experts;
 
 namespace Trainer.Transformers.FeedForward;
 
@@ -18,6 +19,7 @@ namespace Trainer.Transformers.FeedForward;
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
 [JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
+[JsonDerivedType(typeof(ExpertsOptions), "experts")]
 public abstract record FeedForwardOptions : IValidated
 {
     /// <summary>Width of the hidden layer; null takes the default of the kind.</summary>
