@@ -17,7 +17,7 @@ public sealed record ModelCost
     /// <summary>Learned numbers that a token does not use, over all layers.</summary>
     public required long IdleParameters { get; init; }
 
-    /// <summary>The learned numbers every token is multiplied with, N: all matrices and the head, tied or not. Looking
+    /// <summary>The learned numbers every token is multiplied with, N: all matrices, of experts those of the active ones, and the head, tied or not. Looking
     /// a row up in a table of embeddings costs no multiplication.</summary>
     public required long MatrixParameters { get; init; }
 

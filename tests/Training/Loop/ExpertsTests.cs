@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Text;
+using Trainer.Torch;
 using Trainer.Training.Tests.Monitoring;
 using Trainer.Transformers;
 using Trainer.Transformers.FeedForward.Experts;
@@ -78,6 +79,29 @@ public sealed class ExpertsTests : IDisposable
             using Trainee trainee = tiny.Trainee(data);
             for (int i = 0; i < 200; i++) trainee.TakeStep(3e-3);
             return trainee.Model.Experts();
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Live_tensors_stay_flat(int threads)
+    {
+        Use(new ExpertsOptions { HiddenDim = 16, Shared = 1, Groups = 4, ActiveGroups = 2 });
+        using PreparedData data = tiny.Prepare();
+        using Trainee trainee = tiny.Trainee(data);
+        using StepComputation step = threads == 1 ? new SequentialStep(trainee.Model, CPU) : new ThreadedStep(trainee.Model, threads);
+        BatchWindow window = new([Rows(data).Next(4)]);
+        long live = 0;
+        for (int i = 0; i < 10; i++)
+        {
+            using (NewDisposeScope())
+            {
+                step.Differentiate(window);
+                trainee.Model.EndStep(zeros([]));
+            }
+            if (i == 2) live = TensorCount.Live;
+            if (i > 2) Assert.Equal(live, TensorCount.Live);
         }
     }
 
