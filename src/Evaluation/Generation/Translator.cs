@@ -32,7 +32,7 @@ public sealed class Translator(LanguageModel model, Tokenizer tokenizer, Device 
         foreach (int[] indices in Enumerable.Range(0, sources.Count).OrderBy(index => encoded[index].Length).Chunk(TextsAtOnce))
         {
             using DisposeScope scope = NewDisposeScope();
-            var found = search.Search([marks.Begin], Source([.. indices.Select(index => encoded[index])]), marks.End);
+            var found = search.Search([marks.Begin], SourceRows.Pad([.. indices.Select(index => encoded[index])]).ToInput(device), marks.End);
             for (int i = 0; i < indices.Length; i++) results[indices[i]] = tokenizer.Decode([.. found[i][0].Tokens]);
             progress?.Report(done += indices.Length);
         }
@@ -47,14 +47,5 @@ public sealed class Translator(LanguageModel model, Tokenizer tokenizer, Device 
             ? ids
             : throw new UserException(
                 $"the source has {ids.Length} tokens with its end, but the model's context holds {model.ContextLength}; shorten it, or train with a larger model.contextLength");
-    }
-
-    private ModelInput Source(int[][] rows)
-    {
-        int columns = rows.Max(row => row.Length);
-        var tokens = new long[rows.Length * columns];
-        for (int row = 0; row < rows.Length; row++)
-            for (int column = 0; column < rows[row].Length; column++) tokens[row * columns + column] = rows[row][column];
-        return new SourceRows(tokens, [.. rows.Select(row => row.Length)], columns).ToInput(device);
     }
 }
