@@ -67,4 +67,20 @@ public class ExpertsModelTests
         }
         Assert.Equal(Loss(0), Loss(10));
     }
+
+    [Fact]
+    public void Both_stacks_of_an_encoder_decoder_report_their_own_load_and_add_to_the_objective()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.EncoderDecoder with { Layers = 1, FeedForward = new ExpertsOptions { HiddenDim = 8 } });
+        Tensor padding = tensor([0L, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1], [2, 6]);
+        ModelInput input = new(Models.Tokens(2, 8)) { Source = new(Models.Tokens(2, 6)) { Documents = padding } };
+        Assert.NotNull(model.Losses(input, Models.Tokens(2, 8)).Auxiliary);
+        model.EndStep(zeros([]));
+        Assert.Equal(
+            [("encoder.blocks.0.feedForward", 9 * 2L), ("decoder.blocks.0.feedForward", 16 * 2L)],
+            model.Experts().Select(layer => (layer.Layer, layer.Tokens.Sum())));
+        model.eval();
+        Assert.Null(model.Losses(input, Models.Tokens(2, 8)).Auxiliary);
+    }
 }
