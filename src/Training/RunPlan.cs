@@ -9,6 +9,9 @@ public sealed record RunPlan
     /// <summary>Learned numbers.</summary>
     public required long Parameters { get; init; }
 
+    /// <summary>Those of them that one token uses: all but the experts it is not given to.</summary>
+    public required long ActiveParameters { get; init; }
+
     /// <summary>Learned numbers by component; they add up to <see cref="Parameters"/>.</summary>
     public required IReadOnlyList<ComponentParameters> Components { get; init; }
 
@@ -76,6 +79,7 @@ public sealed record RunPlan
         return new RunPlan
         {
             Parameters = cost.Parameters,
+            ActiveParameters = cost.ActiveParameters,
             Components = cost.Components,
             Data = DataReport.Of(data, recipe.Data),
             VocabularySize = data.Tokenizer.VocabularySize,

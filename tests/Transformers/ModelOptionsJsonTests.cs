@@ -60,6 +60,16 @@ public class ModelOptionsJsonTests
     }
 
     [Theory]
+    [MemberData(nameof(Models.DenseKinds), MemberType = typeof(Models))]
+    public void Every_kind_of_feed_forward_layer_binds(string kind)
+    {
+        string text = $$"""{ "type": "{{kind}}", "hiddenDim": 24, "bias": true }""";
+        FeedForwardOptions expected = Models.FeedForwards[kind] with { HiddenDim = 24, Bias = true };
+        Assert.Equal(expected, JsonSerializer.Deserialize<FeedForwardOptions>(text, Json));
+        Assert.Equal(expected, JsonSerializer.Deserialize<FeedForwardOptions>(JsonSerializer.Serialize(expected, Json), Json));
+    }
+
+    [Theory]
     [InlineData(128, 352)]
     [InlineData(384, 1024)]
     [InlineData(96, 256)]

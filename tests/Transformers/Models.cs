@@ -2,6 +2,7 @@ using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
@@ -66,6 +67,35 @@ internal static class Models
         ["alibi"] = new AlibiOptions(),
         ["t5"] = new T5BiasOptions { Buckets = 8, MaxDistance = 6 },
     };
+
+    public static IReadOnlyDictionary<string, FeedForwardOptions> FeedForwards { get; } = new Dictionary<string, FeedForwardOptions>
+    {
+        ["relu"] = new ReluOptions(),
+        ["gelu"] = new GeluOptions(),
+        ["gelu-tanh"] = new GeluTanhOptions(),
+        ["silu"] = new SiluOptions(),
+        ["relu2"] = new SquaredReluOptions(),
+        ["glu"] = new GluOptions(),
+        ["reglu"] = new ReGluOptions(),
+        ["geglu"] = new GeGluOptions(),
+        ["geglu-tanh"] = new GeGluTanhOptions(),
+        ["swiglu"] = new SwiGluOptions(),
+        ["experts"] = new ExpertsOptions { Experts = 4, HiddenDim = 12, Activation = ActivationKind.Gelu },
+        ["experts-shared"] = new ExpertsOptions
+        {
+            Experts = 6,
+            Active = 2,
+            Shared = 1,
+            HiddenDim = 10,
+            Router = RouterKind.Sigmoid,
+            Groups = 3,
+            ActiveGroups = 2,
+            Balance = new BiasBalanceOptions(),
+        },
+    };
+
+    /// <summary>Every kind of feed-forward layer whose weights all tokens share.</summary>
+    public static TheoryData<string> DenseKinds() => [.. FeedForwards.Where(entry => entry.Value is DenseOptions).Select(entry => entry.Key)];
 
     /// <summary>Every projection with every position.</summary>
     public static TheoryData<string, string> Variants()
