@@ -26,6 +26,7 @@ internal static class ModelCosting
                 new("norms", norms.Parameters),
                 new("head", head.Parameters + (model.TieEmbeddings ? 0 : table) + (model.HeadBias ? vocabularySize : 0)),
             ],
+            IdleParameters = blocks.IdleParameters,
             MatrixParameters = blocks.MatrixParameters + table,
             FlopsPerTokenAndKey = blocks.FlopsPerTokenAndKey,
             CacheNumbersPerToken = Remembered(model).Sum(layer => (long)layer.Attention.CacheLayout(model.Dim).NumbersPerToken),
