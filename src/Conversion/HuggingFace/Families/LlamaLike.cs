@@ -20,7 +20,8 @@ internal abstract class LlamaLike : Family
     protected abstract void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json);
 
     /// <summary>The feed-forward layer.</summary>
-    protected virtual FeedForwardOptions ReadFeedForward(HuggingFaceConfig config) => new SwiGluOptions { HiddenDim = config.Count("intermediate_size") };
+    protected virtual FeedForwardOptions ReadFeedForward(HuggingFaceConfig config) =>
+        new SwiGluOptions { HiddenDim = config.Count("intermediate_size"), Bias = config.Flag("mlp_bias", false) };
 
     /// <summary>Adds what <see cref="ReadFeedForward"/> reads.</summary>
     protected virtual void WriteFeedForward(ModelOptions model, JsonObject json) => json["intermediate_size"] = model.FeedForward.Width(model.Dim);
@@ -33,10 +34,11 @@ internal abstract class LlamaLike : Family
     protected virtual IEnumerable<WeightRule> FeedForwardRules(ModelOptions model, string ours, string theirs, int layer)
     {
         long width = model.FeedForward.Width(model.Dim);
+        bool bias = model.FeedForward.Bias ?? model.Bias;
         return
         [
-            .. Parts.Stacked($"{ours}.gateUp", model.Dim, false, ($"{theirs}mlp.gate_proj", width), ($"{theirs}mlp.up_proj", width)),
-            .. Parts.Linear($"{ours}.down", $"{theirs}mlp.down_proj", model.Dim, width, false),
+            .. Parts.Stacked($"{ours}.gateUp", model.Dim, bias, ($"{theirs}mlp.gate_proj", width), ($"{theirs}mlp.up_proj", width)),
+            .. Parts.Linear($"{ours}.down", $"{theirs}mlp.down_proj", model.Dim, width, bias),
         ];
     }
 
@@ -49,6 +51,7 @@ internal abstract class LlamaLike : Family
             Heads = heads, KeyValueHeads = config.Count("num_key_value_heads", heads), HeadDim = config.OptionalCount("head_dim"), Bias = false, OutputBias = false,
         };
         Rope rope = Rope.Read(config);
+        if (rope.Options.Fraction != 1) config.Refuse("partial_rotary_factor", "must be 1: heads are turned whole in this family");
         return new DecoderOptions
         {
             Dim = config.Count("hidden_size"),
