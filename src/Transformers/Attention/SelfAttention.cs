@@ -77,7 +77,7 @@ internal sealed class SelfAttention : Mixer
 
     private IAttentionKernel Kernel(in AttentionCall call)
     {
-        CallKind kind = new(call.Query.device.type, call.Query.dtype, call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null);
+        CallKind kind = new(call.Query.device.type, call.Query.dtype, call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Queries);
         if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
         return kernels[kind] = KernelSelection.Choose(options, headDim, call);
     }
@@ -86,5 +86,5 @@ internal sealed class SelfAttention : Mixer
     private ScalarType KernelType(Device device) => device.type == DeviceType.CPU ? ScalarType.Float32 : computeType;
 
     // What decides which kernels can run; asking libtorch each time would cost more than a small model's attention.
-    private readonly record struct CallKind(DeviceType Device, ScalarType Type, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased);
+    private readonly record struct CallKind(DeviceType Device, ScalarType Type, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, int Queries);
 }

@@ -35,4 +35,8 @@ internal readonly record struct AttentionCall(
     /// <summary>The mask (T, S), true where visible.</summary>
     public Tensor Mask() =>
         Masks.Get(Pattern, new(Offset, Queries), new(Offset + Queries - Keys, Keys), Query.device);
+
+    /// <summary>The visible pairs as tiles.</summary>
+    public TilePlan Plan() =>
+        Masks.Plan(Pattern, new(Offset, Queries), new(Offset + Queries - Keys, Keys), Query.device);
 }

@@ -17,6 +17,9 @@ internal interface IAttentionKernel
     /// <summary>Why the kernel cannot run this call on this device, with what to do instead; null when it can.</summary>
     string? RefusesCall(in AttentionCall call);
 
+    /// <summary>Whether <c>auto</c> takes the kernel for a call that it can run, rather than one further down the list.</summary>
+    bool Pays(in AttentionCall call) => true;
+
     /// <summary>Computes attention.</summary>
     /// <returns>(B, H, T, D)</returns>
     Tensor Attend(in AttentionCall call);

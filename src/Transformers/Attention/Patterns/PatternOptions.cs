@@ -9,6 +9,12 @@ namespace Trainer.Transformers.Attention.Patterns;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(FullOptions), "full")]
 [JsonDerivedType(typeof(CausalOptions), "causal")]
+[JsonDerivedType(typeof(PrefixOptions), "prefix")]
+[JsonDerivedType(typeof(SlidingOptions), "sliding")]
+[JsonDerivedType(typeof(StridedOptions), "strided")]
+[JsonDerivedType(typeof(FixedOptions), "fixed")]
+[JsonDerivedType(typeof(LongformerOptions), "longformer")]
+[JsonDerivedType(typeof(BigBirdOptions), "bigbird")]
 public abstract record PatternOptions : IValidated
 {
     /// <summary>The name in a configuration.</summary>
