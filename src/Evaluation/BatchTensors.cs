@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Text;
+using Trainer.Transformers;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation;
@@ -8,20 +9,41 @@ namespace Trainer.Evaluation;
 public static class BatchTensors
 {
     /// <summary>Copies a batch to a device.</summary>
-    /// <param name="batch">Rows × Columns token ids.</param>
+    /// <param name="batch">Rows × Columns token ids, with the documents they belong to and what an encoder reads, where there are any.</param>
     /// <param name="device">Where to.</param>
-    /// <returns>Inputs and targets, both (B, T) int64, in the current dispose scope.</returns>
-    /// <exception cref="NotSupportedException">The batch has more than these two tell: documents that must not see each other, or an encoder's rows.</exception>
-    public static (Tensor Inputs, Tensor Targets) ToTensors(this Batch batch, Device device)
+    /// <returns>What the model reads, and its targets (B, T) int64, in the current dispose scope.</returns>
+    public static (ModelInput Input, Tensor Targets) ToTensors(this Batch batch, Device device)
     {
-        if (batch.Documents is not null || batch.Source is not null)
-            throw new NotSupportedException("inputs and targets alone would let documents see each other, or leave out what an encoder reads");
-        return (ToTensor(batch.Inputs, batch, device), ToTensor(batch.Targets, batch, device));
+        Tensor Rows(long[] values) => ToTensor(values, batch.Rows, batch.Columns, device);
+        ModelInput input = new(Rows(batch.Inputs))
+        {
+            Positions = batch.Positions is { } positions ? Rows(positions) : null,
+            Documents = batch.Documents is { } documents ? Rows(documents) : null,
+            Source = batch.Source is { } source ? Source(source, device) : null,
+        };
+        return (input, Rows(batch.Targets));
     }
 
-    private static Tensor ToTensor(long[] values, Batch batch, Device device)
+    // Where all rows are full there is no padding to hide, and attention takes its fastest kernel.
+    private static ModelInput Source(SourceRows source, Device device) => new(ToTensor(source.Tokens, source.Lengths.Length, source.Columns, device))
     {
-        Tensor host = tensor(values, [batch.Rows, batch.Columns], dtype: ScalarType.Int64);
+        Documents = source.Lengths.All(length => length == source.Columns)
+            ? null
+            : ToTensor(Padding(source), source.Lengths.Length, source.Columns, device),
+    };
+
+    /// <summary>0 at filled places, −1 behind them.</summary>
+    private static long[] Padding(SourceRows source)
+    {
+        var ids = new long[source.Tokens.Length];
+        for (int row = 0; row < source.Lengths.Length; row++)
+            Array.Fill(ids, -1, row * source.Columns + source.Lengths[row], source.Columns - source.Lengths[row]);
+        return ids;
+    }
+
+    private static Tensor ToTensor(long[] values, int rows, int columns, Device device)
+    {
+        Tensor host = tensor(values, [rows, columns], dtype: ScalarType.Int64);
         return device.type == DeviceType.CPU ? host : host.to(device, disposeAfter: true);
     }
 }

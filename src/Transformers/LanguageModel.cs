@@ -7,7 +7,7 @@ namespace Trainer.Transformers;
 /// <summary>A model of token sequences: logits of the next token, their loss, and decoding with memory.</summary>
 /// <remarks>Made by <see cref="ModelOptions.Build"/>. Weights are float32 whatever the compute type. Several threads may compute losses of
 /// sequences of one length side by side; anything else is for one thread at a time.</remarks>
-public abstract class LanguageModel : nn.Module<Tensor, Tensor>
+public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
 {
     private protected LanguageModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)
         : base(name)
@@ -29,11 +29,27 @@ public abstract class LanguageModel : nn.Module<Tensor, Tensor>
     /// <summary>Number of positions the model is trained on.</summary>
     public int ContextLength => Options.ContextLength;
 
-    /// <summary>Logits of the token that follows each position.</summary>
-    /// <param name="tokens">Token ids (B, T), int64.</param>
+    /// <summary>Where the weights are.</summary>
+    public abstract Device Device { get; }
+
+    /// <summary>Whether the model continues texts; an encoder does not.</summary>
+    public abstract bool Generates { get; }
+
+    /// <summary>Logits of the tokens to predict: the one that follows each position, or for an encoder the one that stands there.</summary>
+    /// <param name="input">Token ids (B, T) with what else is to be said of them.</param>
     /// <returns>(B, T, V), float32.</returns>
     /// <exception cref="UserException">The sequence is longer than the positions the model can tell apart.</exception>
-    public abstract override Tensor forward(Tensor tokens);
+    public abstract override Tensor forward(ModelInput input);
+
+    /// <summary>What the blocks make of each token, before the head.</summary>
+    /// <param name="input">Token ids (B, T).</param>
+    /// <returns>(B, T, C), float32.</returns>
+    public abstract Tensor Hidden(ModelInput input);
+
+    /// <summary>How much each position looks at each other one, in every attention layer. No gradients.</summary>
+    /// <param name="input">Token ids (B, T).</param>
+    /// <returns>One entry for each attention layer, in the order they run; tensors in the current dispose scope.</returns>
+    public abstract IReadOnlyList<AttentionWeights> AttentionMaps(ModelInput input);
 
     /// <summary>Logits of the token that follows each new position, given all that <paramref name="state"/> remembers. No gradients.</summary>
     /// <param name="tokens">The new token ids (B, T), int64; they are remembered.</param>
@@ -47,22 +63,29 @@ public abstract class LanguageModel : nn.Module<Tensor, Tensor>
     public abstract Tensor NextLogits(Tensor tokens, DecodingState state);
 
     /// <summary>Summed cross entropy.</summary>
-    /// <param name="tokens">Token ids (B, T), int64.</param>
-    /// <param name="targets">The token that follows each position (B, T), int64; −100 where none is scored.</param>
+    /// <param name="input">Token ids (B, T) with what else is to be said of them.</param>
+    /// <param name="targets">The token to predict at each position (B, T), int64; −100 where none is scored.</param>
     /// <param name="labelSmoothing">The share of each target's probability that is spread over all tokens (Szegedy et al. 2016); 0 for the plain loss.</param>
     /// <returns>Zero dimensions, float32, in nats; still on the device.</returns>
-    public abstract Tensor LossSum(Tensor tokens, Tensor targets, double labelSmoothing = 0);
+    public Tensor LossSum(ModelInput input, Tensor targets, double labelSmoothing = 0) => Losses(input, targets, labelSmoothing).CrossEntropy;
+
+    /// <summary>Summed cross entropy, and while training what layers want added to it.</summary>
+    /// <param name="input">Token ids (B, T) with what else is to be said of them.</param>
+    /// <param name="targets">The token to predict at each position (B, T), int64; −100 where none is scored.</param>
+    /// <param name="labelSmoothing">As in <see cref="LossSum"/>.</param>
+    public abstract LossTerms Losses(ModelInput input, Tensor targets, double labelSmoothing = 0);
 
     /// <summary>An empty memory for decoding.</summary>
     /// <param name="batch">Sequences decoded side by side, B.</param>
     /// <param name="capacity">Positions to make room for.</param>
+    /// <param name="source">What the encoder of an encoder-decoder reads, B sequences; null for a decoder.</param>
     /// <returns>The caller disposes it.</returns>
-    /// <exception cref="UserException">The model cannot tell so many positions apart.</exception>
-    public abstract DecodingState NewDecodingState(int batch, int capacity);
+    /// <exception cref="UserException">The model cannot tell so many positions apart, or does not generate.</exception>
+    public abstract DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null);
 
     /// <summary>Which kernel each layer computes a whole sequence with, in the model's present mode and on its device.</summary>
     /// <param name="length">Positions; by default the context length.</param>
-    /// <returns>One entry a layer.</returns>
+    /// <returns>One entry for each attention layer.</returns>
     /// <exception cref="UserException">A kernel is demanded that cannot run here, with the reason.</exception>
     public abstract IReadOnlyList<KernelReport> Kernels(int? length = null);
 }

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
@@ -14,6 +15,8 @@ namespace Trainer.Transformers;
 /// <remarks>A new architecture is a derived record in its own file and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "architecture")]
 [JsonDerivedType(typeof(DecoderOptions), "decoder")]
+[JsonDerivedType(typeof(EncoderOptions), "encoder")]
+[JsonDerivedType(typeof(EncoderDecoderOptions), "encoder-decoder")]
 public abstract record ModelOptions : IValidated
 {
     /// <summary>Width of the residual stream, C.</summary>
@@ -62,6 +65,37 @@ public abstract record ModelOptions : IValidated
     [Description("The norm of each branch, and where it stands.")]
     public NormOptions Norm { get; init; } = new RmsNormOptions();
 
+    /// <summary>Whether attention and feed-forward layer read the same stream and are added to it together (GPT-NeoX).</summary>
+    [Description("Whether attention and feed-forward layer read the same stream and are added to it together (GPT-NeoX).")]
+    public bool ParallelResidual { get; init; }
+
+    /// <summary>Whether embeddings are multiplied by √dim (Vaswani et al. 2017, Gemma).</summary>
+    [Description("Whether embeddings are multiplied by √dim (the 2017 Transformer, Gemma).")]
+    public bool ScaleEmbeddings { get; init; }
+
+    /// <summary>Whether a norm follows the embeddings (BERT, BART, Bloom).</summary>
+    [Description("Whether a norm follows the embeddings (BERT, BART, Bloom).")]
+    public bool EmbeddingNorm { get; init; }
+
+    /// <summary>Whether the output head has a bias for each token (BERT, BART).</summary>
+    [Description("Whether the output head has a bias for each token (BERT, BART).")]
+    public bool HeadBias { get; init; }
+
+    /// <summary>A factor on the logits; T5 with tied embeddings has 1/√dim.</summary>
+    [Description("A factor on the logits (T5 with tied embeddings: 1/√dim).")]
+    [Range(0.0, 1e6, MinimumIsExclusive = true)]
+    public double LogitScale { get; init; } = 1;
+
+    /// <summary>Bounds logits z to cap·tanh(z / cap) (Gemma 2: 30); null for no bound.</summary>
+    [Description("Bounds the logits to ± this, by tanh (Gemma 2: 30).")]
+    [Range(0.0, 1e6, MinimumIsExclusive = true)]
+    public double? LogitSoftCap { get; init; }
+
+    /// <summary>Groups of layers that differ from what is said above, from the first layer on, again and again; null where all are alike.</summary>
+    [Description("Groups of layers that differ, from the first layer on, again and again: for example three local ones, then a global one.")]
+    [MinLength(1)]
+    public IReadOnlyList<LayerGroupOptions>? LayerPattern { get; init; }
+
     /// <summary>Builds and initialises the model; float32 weights on the CPU.</summary>
     /// <param name="vocabularySize">Number of token ids, V.</param>
     /// <param name="computeType">The type matrix products are computed in: float32 or bfloat16. Weights stay float32.</param>
@@ -83,14 +117,32 @@ public abstract record ModelOptions : IValidated
     /// <returns>Problems with paths relative to the model.</returns>
     public virtual IEnumerable<Problem> Validate() => ModelValidation.BetweenParts(this);
 
-    /// <summary>What the model costs, from the options alone: no tensor is made.</summary>
-    /// <param name="vocabularySize">Number of token ids, V.</param>
-    /// <returns>Exact parameter counts and estimated work and memory.</returns>
-    internal abstract ModelCost Cost(int vocabularySize);
+    /// <summary>The stacks of blocks of this architecture, in the order of their weights.</summary>
+    internal abstract IReadOnlyList<StackOptions> Stacks { get; }
 
-    /// <summary>The parts layer <paramref name="index"/> is made of.</summary>
-    internal virtual LayerOptions Layer(int index) => new(Attention, Position, FeedForward, Norm);
+    /// <summary>Whether the stack that these options describe is a decoder: no position sees a later one.</summary>
+    internal abstract bool IsCausal { get; }
+
+    /// <summary>What is wrong with a pattern of this architecture's stack; null when nothing is.</summary>
+    internal abstract string? Refuses(PatternOptions pattern);
+
+    /// <summary>Weights and running costs of what the architecture has beside its stacks, token embeddings and head.</summary>
+    internal virtual PartCost ExtraHeadCost => default;
 
     /// <summary>The modules of the model, not initialised.</summary>
     private protected abstract LanguageModel Create(int vocabularySize, ScalarType computeType);
+
+    /// <summary>The parts that each layer of the stack is made of.</summary>
+    private protected IReadOnlyList<LayerOptions> LayersOf(int count, AttentionOptions? cross = null)
+    {
+        LayerGroupOptions?[] groups = LayerPattern is null ? [null] : [.. LayerPattern.SelectMany(group => Enumerable.Repeat(group, group.Repeat))];
+        return [.. Enumerable.Range(0, count).Select(index => Layer(groups[index % groups.Length], cross))];
+    }
+
+    private LayerOptions Layer(LayerGroupOptions? group, AttentionOptions? cross) =>
+        new(Resolved(group?.Attention ?? Attention), cross, group?.Position ?? Position, group?.FeedForward ?? FeedForward, Norm);
+
+    /// <summary>Attention with this architecture's pattern where it names none.</summary>
+    internal AttentionOptions Resolved(AttentionOptions attention) =>
+        attention.Pattern is not null ? attention : attention with { Pattern = IsCausal ? new CausalOptions() : new FullOptions() };
 }

@@ -1,5 +1,7 @@
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
+using Trainer.Transformers.Positions;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -8,10 +10,20 @@ namespace Trainer.Transformers;
 /// <summary>Makes a norm over the last dimension, of the given width.</summary>
 internal delegate nn.Module<Tensor, Tensor> NormBuilder(int width);
 
-/// <summary>What the parts of one model share while it is built, and after.</summary>
-internal sealed class ModelParts(ModelOptions options, ScalarType computeType) : IDisposable
+/// <summary>What the parts of one stack of blocks share while it is built, and after.</summary>
+/// <param name="options">The model.</param>
+/// <param name="computeType">The type matrix products are computed in.</param>
+/// <param name="causal">Whether the stack is a decoder: no position sees a later one.</param>
+internal sealed class ModelParts(ModelOptions options, ScalarType computeType, bool causal) : IDisposable
 {
     private readonly Dictionary<PatternOptions, AttentionPattern> patterns = [];
+    private readonly Dictionary<(PositionOptions, int Heads, int Width), PositionEncoding> positions = [];
+
+    /// <summary>The model.</summary>
+    public ModelOptions Options => options;
+
+    /// <summary>Whether the stack is a decoder: no position sees a later one.</summary>
+    public bool Causal => causal;
 
     /// <summary>Width of the residual stream, C.</summary>
     public int Dim => options.Dim;
@@ -21,6 +33,9 @@ internal sealed class ModelParts(ModelOptions options, ScalarType computeType) :
 
     /// <summary>Whether linear layers and layer norms have biases.</summary>
     public bool Bias => options.Bias;
+
+    /// <summary>Whether mixer and feed-forward layer read the same stream.</summary>
+    public bool ParallelResidual => options.ParallelResidual;
 
     /// <summary>The type matrix products are computed in.</summary>
     public ScalarType ComputeType => computeType;
@@ -35,12 +50,30 @@ internal sealed class ModelParts(ModelOptions options, ScalarType computeType) :
         return patterns[pattern] = pattern.Build();
     }
 
-    /// <summary>A linear layer with this model's bias and precision.</summary>
-    public CastLinear Linear(int inputs, int outputs) => new(inputs, outputs, Bias, computeType);
+    /// <summary>One encoding for all layers with equal options and heads, so that they share its tables and weights.</summary>
+    public PositionEncoding Position(PositionOptions position, AttentionOptions attention)
+    {
+        var key = (position, attention.Heads, attention.TurnedWidth(Dim));
+        if (positions.TryGetValue(key, out PositionEncoding? built)) return built;
+        return positions[key] = position.Build(this, attention);
+    }
+
+    /// <summary>A linear layer with this model's precision.</summary>
+    /// <param name="inputs">Width of the input.</param>
+    /// <param name="outputs">Width of the result.</param>
+    /// <param name="bias">Whether it has a bias; by default the model's choice.</param>
+    public CastLinear Linear(int inputs, int outputs, bool? bias = null) => new(inputs, outputs, bias ?? Bias, computeType);
 
     /// <summary>A linear layer whose result joins the residual stream, which initialisation makes smaller.</summary>
-    public CastLinear ResidualLinear(int inputs, int outputs) => new(inputs, outputs, Bias, computeType, joinsResidual: true);
+    /// <param name="inputs">Width of the input.</param>
+    /// <param name="outputs">Width of the result.</param>
+    /// <param name="bias">Whether it has a bias; by default the model's choice.</param>
+    public CastLinear ResidualLinear(int inputs, int outputs, bool? bias = null) => new(inputs, outputs, bias ?? Bias, computeType, joinsResidual: true);
 
     /// <inheritdoc/>
-    public void Dispose() => Masks.Dispose();
+    public void Dispose()
+    {
+        Masks.Dispose();
+        foreach (PositionEncoding position in positions.Values) position.Dispose();
+    }
 }

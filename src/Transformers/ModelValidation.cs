@@ -1,5 +1,8 @@
 using Trainer.Configuration;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
+using Trainer.Transformers.Norms;
+using Trainer.Transformers.Positions;
 
 namespace Trainer.Transformers;
 
@@ -10,26 +13,79 @@ internal static class ModelValidation
     public static IEnumerable<Problem> All(ModelOptions model) =>
     [
         .. model.Validate(),
-        .. Under("attention", model.Attention.Validate()),
-        .. Under("position", model.Position.Validate()),
-        .. Under("feedForward", model.FeedForward.Validate()),
+        .. OfParts("", model.Attention, model.Position, model.FeedForward),
         .. Under("norm", model.Norm.Validate()),
+        .. (model.LayerPattern ?? []).SelectMany((group, index) => OfParts($"layerPattern.{index}.", group.Attention, group.Position, group.FeedForward)),
     ];
 
     /// <summary>Rules that concern more than one part.</summary>
     public static IEnumerable<Problem> BetweenParts(ModelOptions model)
     {
-        int heads = model.Attention.Heads;
-        if (heads < 1 || model.Dim < 1) return [];
-        if (model.Dim % heads != 0)
-            return [new("attention.heads", $"heads ({heads}) must divide dim ({model.Dim}); try {Divisors.Near(model.Dim, heads)}")];
+        if (model.Dim < 1) return [];
         return
         [
-            .. Under("position", model.Position.Against(model)),
-            .. Under("attention", KernelSelection.Problems(model.Attention, model.Attention.HeadDim(model.Dim))),
+            .. OfPlacement(model),
+            .. OfLayer(model, new("attention", model.Attention), new("position", model.Position)),
+            .. (model.LayerPattern ?? []).SelectMany((group, index) => OfGroup(model, group, $"layerPattern.{index}")),
         ];
     }
 
-    private static IEnumerable<Problem> Under(string path, IEnumerable<Problem> problems) =>
-        problems.Select(problem => problem with { Path = problem.Path.Length == 0 ? path : $"{path}.{problem.Path}" });
+    private static IEnumerable<Problem> OfPlacement(ModelOptions model)
+    {
+        if (model.ParallelResidual && model.Norm.Placement != NormPlacement.Pre)
+            yield return new("parallelResidual", $"is true, which norm.placement 'pre' goes with, but that is '{Text(model.Norm.Placement)}'; set one of the two otherwise");
+    }
+
+    private static IEnumerable<Problem> OfGroup(ModelOptions model, LayerGroupOptions group, string path)
+    {
+        if (group.Attention is null && group.Position is null) return [];
+        return
+        [
+            .. OfOwnPosition(model, group, path),
+            .. OfLayer(
+                model,
+                group.Attention is { } attention ? new($"{path}.attention", attention) : new("attention", model.Attention),
+                group.Position is { } position ? new($"{path}.position", position) : new("position", model.Position)),
+        ];
+    }
+
+    // Embeddings are made before the first layer, and weights of positions are shared by all: neither can differ between layers.
+    private static IEnumerable<Problem> OfOwnPosition(ModelOptions model, LayerGroupOptions group, string path)
+    {
+        if (group.Position is not { } own || own == model.Position) yield break;
+        if (own.EntersEmbedding || own.Parameters(model) > 0)
+            yield return new($"{path}.position", $"type '{own.Type}' cannot differ between layers: it is shared by all of them; use 'rotary' or 'none' here");
+        else if (model.Position.EntersEmbedding)
+            yield return new($"{path}.position", $"type '{own.Type}' comes too late for these layers: model.position '{model.Position.Type}' is in the embeddings already; set model.position to 'rotary' or 'none'");
+    }
+
+    private static IEnumerable<Problem> OfLayer(ModelOptions model, At<AttentionOptions> attention, At<PositionOptions> position)
+    {
+        AttentionOptions resolved = model.Resolved(attention.Value);
+        if (resolved.Heads < 1) return [];
+        Problem[] impossible = [.. Under(attention.Path, resolved.Against(model.Dim))];
+        if (impossible.Length > 0) return impossible;
+        string? refusal = model.Refuses(resolved.ResolvedPattern);
+        return
+        [
+            .. refusal is null ? Array.Empty<Problem>() : [new($"{attention.Path}.pattern", refusal)],
+            .. Under(position.Path, position.Value.Against(model, resolved)),
+            .. Under(attention.Path, KernelSelection.Problems(resolved, resolved.HeadWidth(model.Dim))),
+        ];
+    }
+
+    private static IEnumerable<Problem> OfParts(string path, AttentionOptions? attention, PositionOptions? position, FeedForward.FeedForwardOptions? feedForward) =>
+    [
+        .. Under($"{path}attention", attention?.Validate()),
+        .. Under($"{path}attention.pattern", attention?.Pattern?.Validate()),
+        .. Under($"{path}position", position?.Validate()),
+        .. Under($"{path}feedForward", feedForward?.Validate()),
+    ];
+
+    private static IEnumerable<Problem> Under(string path, IEnumerable<Problem>? problems) =>
+        (problems ?? []).Select(problem => problem with { Path = problem.Path.Length == 0 ? path : $"{path}.{problem.Path}" });
+
+    private static string Text(NormPlacement placement) => placement.ToString().ToLowerInvariant();
+
+    private readonly record struct At<T>(string Path, T Value);
 }

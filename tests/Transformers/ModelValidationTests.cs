@@ -18,7 +18,7 @@ public class ModelValidationTests
     [Fact]
     public void Heads_must_divide_dim() =>
         Expect(Models.Gpt with { Dim = 128, Attention = new MultiHeadOptions { Heads = 6 } },
-            "attention.heads: heads (6) must divide dim (128); try 1, 2, 4 or 8");
+            "attention.heads: heads (6) must divide dim (128); try 1, 2, 4 or 8, or set headDim");
 
     [Fact]
     public void Key_value_heads_must_divide_heads() =>
@@ -38,7 +38,7 @@ public class ModelValidationTests
     [Fact]
     public void Rotary_needs_even_heads() =>
         Expect(Models.Gpt with { Dim = 12, Position = new RotaryOptions() },
-            "position: rotary positions pair dimensions of a head, and dim / heads is 3 (12 / 4), which is odd; choose dim or heads so that it is even");
+            "position: rotary positions pair dimensions of a head, and a head has 3 (dim 12, heads 4), which is odd; choose dim or heads so that it is even");
 
     [Fact]
     public void Rotary_must_turn_something() =>

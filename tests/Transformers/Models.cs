@@ -82,5 +82,8 @@ internal static class Models
         return randint(0, Vocabulary, [batch, length], ScalarType.Int64);
     }
 
+    /// <summary>A pass whose first token stands at a position.</summary>
+    public static ForwardPass At(int offset) => new() { Offset = offset, Reach = offset + 1 };
+
     public static double LargestDifference(Tensor a, Tensor b) => a.sub(b).abs().max().item<float>();
 }

@@ -7,6 +7,8 @@ namespace Trainer.Configuration.Binding;
 /// <summary>Binds records, and closed hierarchies of them.</summary>
 internal sealed class RecordBinder(Binder binder)
 {
+    private readonly Enclosing enclosing = new();
+
     /// <summary>Every record that bound and has rules across its own fields, inner ones first.</summary>
     public List<(IValidated Record, Setting Setting)> Bound { get; } = [];
 
@@ -23,8 +25,11 @@ internal sealed class RecordBinder(Binder binder)
         var inherits = target.Default?.GetType() == type;
         value = inherits ? Shape.Copy(target.Default!) : Shape.Create(type);
         var bound = KnowsAll(setting, type, variants?.Discriminator);
-        foreach (var property in Shape.Of(type).Properties)
-            bound &= TryProperty(setting.Child(property.Name), property, value, inherits);
+        using (enclosing.Enter())
+        {
+            foreach (var property in Shape.Of(type).Properties)
+                bound &= TryProperty(setting.Child(property.Name), property, value, inherits);
+        }
         if (bound && value is IValidated validated)
             Bound.Add((validated, setting));
         return bound;
@@ -63,6 +68,8 @@ internal sealed class RecordBinder(Binder binder)
 
     private bool TryProperty(Setting setting, JsonPropertyInfo property, object record, bool inherits)
     {
+        if (Shape.Attributes<InheritsAttribute>(property).Count > 0)
+            return TryInherited(setting, property, record);
         var fallback = property.Get!(record);
         var rules = Shape.Attributes<ValidationAttribute>(property);
         var target = Target.Of(property.PropertyType, property.IsSetNullable, fallback, rules);
@@ -73,6 +80,22 @@ internal sealed class RecordBinder(Binder binder)
             if (fallback is null || Shape.IsScalar(target.Type))
                 return true;
         }
+        var bound = binder.TryBind(setting, target, out var value);
+        enclosing.Remember(property.Name, value);
+        if (bound)
+            property.Set!(record, value);
+        return bound;
+    }
+
+    private bool TryInherited(Setting setting, JsonPropertyInfo property, object record)
+    {
+        if (!setting.Exists)
+            return true;
+        var inherited = enclosing.Find(property.Name, property.PropertyType);
+        // Without its kind there is nothing to bind to; that the outer one is wrong has been said.
+        if (inherited is null && property.PropertyType.IsAbstract && enclosing.Failed(property.Name))
+            return false;
+        var target = Target.Of(property.PropertyType, property.IsSetNullable, inherited, Shape.Attributes<ValidationAttribute>(property));
         if (!binder.TryBind(setting, target, out var value))
             return false;
         property.Set!(record, value);

@@ -39,7 +39,7 @@ public static class LossMeter
     private static void Add(Tensor sum, LanguageModel model, Batch batch, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets) = batch.ToTensors(device);
-        sum.add_(model.LossSum(inputs, targets).to(ScalarType.Float64));
+        (ModelInput input, Tensor targets) = batch.ToTensors(device);
+        sum.add_(model.LossSum(input, targets).to(ScalarType.Float64));
     }
 }

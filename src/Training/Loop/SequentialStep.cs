@@ -38,8 +38,8 @@ internal sealed class SequentialStep(LanguageModel model, Device device, double 
     {
         // One scope per micro-step: what its graph holds is memory that the garbage collector cannot see.
         using DisposeScope scope = NewDisposeScope();
-        Tensor share = Share(batch, windowTokens, device);
-        share.backward();
-        loss.add_(share.detach());
+        (Tensor share, Tensor objective) = Share(batch, windowTokens, device);
+        objective.backward();
+        loss.add_(share);
     }
 }

@@ -15,11 +15,12 @@ internal abstract class StepComputation(LanguageModel model, double labelSmoothi
     /// <summary>The model whose gradients are replaced.</summary>
     protected LanguageModel Model { get; } = model;
 
-    /// <summary>What is minimised: the summed loss of a batch, over the targets of its whole window.</summary>
-    protected Tensor Share(Batch batch, long windowTokens, Device device)
+    /// <summary>A batch's share of the mean loss over its whole window: what is reported, and what is minimised, which layers may have added to.</summary>
+    protected (Tensor Loss, Tensor Objective) Share(Batch batch, long windowTokens, Device device)
     {
-        (Tensor inputs, Tensor targets) = batch.ToTensors(device);
-        return Model.LossSum(inputs, targets, labelSmoothing).div(windowTokens);
+        (ModelInput input, Tensor targets) = batch.ToTensors(device);
+        LossTerms terms = Model.Losses(input, targets, labelSmoothing);
+        return (terms.CrossEntropy.detach().div(windowTokens), terms.Objective.div(windowTokens));
     }
 
     /// <summary>How the work is shared, for the log.</summary>

@@ -58,8 +58,8 @@ internal sealed class ThreadedStep(LanguageModel model, int threads, double labe
     private Part Differentiate(Batch rows, long windowTokens)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor share = Share(rows, windowTokens, CPU);
-        Part part = new(share.detach(), autograd.grad([share], parameters, allow_unused: true));
+        (Tensor share, Tensor objective) = Share(rows, windowTokens, CPU);
+        Part part = new(share, autograd.grad([objective], parameters, allow_unused: true));
         return part.MoveOut();
     }
 

@@ -33,7 +33,7 @@ public sealed record ModelCost
     /// <summary>What a model costs.</summary>
     /// <param name="model">Its options, valid.</param>
     /// <param name="vocabularySize">Number of token ids, V.</param>
-    public static ModelCost Of(ModelOptions model, int vocabularySize) => model.Cost(vocabularySize);
+    public static ModelCost Of(ModelOptions model, int vocabularySize) => ModelCosting.Of(model, vocabularySize);
 
     /// <summary>Floating-point operations of one token, forward: 2·N + 4·L·H·D·T.</summary>
     /// <remarks>The convention of PaLM, appendix B (Chowdhery et al. 2022, arXiv 2204.02311): a multiplication and an addition

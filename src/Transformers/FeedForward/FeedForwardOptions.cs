@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
-using static TorchSharp.torch;
 
 namespace Trainer.Transformers.FeedForward;
 
@@ -30,6 +29,6 @@ public abstract record FeedForwardOptions : IValidated
     /// <summary>Weights and running costs of one layer.</summary>
     internal abstract PartCost Cost(ModelOptions model);
 
-    /// <summary>The module: (B, T, C) → (B, T, C).</summary>
-    internal abstract nn.Module<Tensor, Tensor> Build(ModelParts parts);
+    /// <summary>The module.</summary>
+    internal abstract FeedForwardModule Build(ModelParts parts);
 }

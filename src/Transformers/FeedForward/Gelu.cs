@@ -17,10 +17,10 @@ public sealed record GeluOptions : FeedForwardOptions
         return linear with { Activations = 2 * width };
     }
 
-    internal override nn.Module<Tensor, Tensor> Build(ModelParts parts) => new GeluFeedForward(parts, Width(parts.Dim));
+    internal override FeedForwardModule Build(ModelParts parts) => new GeluFeedForward(parts, Width(parts.Dim));
 }
 
-internal sealed class GeluFeedForward : nn.Module<Tensor, Tensor>
+internal sealed class GeluFeedForward : FeedForwardModule
 {
     private readonly CastLinear up;
     private readonly CastLinear down;
@@ -33,5 +33,5 @@ internal sealed class GeluFeedForward : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => down.forward(FusedKernels.Gelu(up.forward(x))); // (B, T, C) → (B, T, F) → (B, T, C)
+    public override Tensor Run(Tensor x, ForwardPass pass) => down.forward(FusedKernels.Gelu(up.forward(x))); // (B, T, C) → (B, T, F) → (B, T, C)
 }

@@ -20,11 +20,11 @@ public sealed record SwiGluOptions : FeedForwardOptions
         return linear with { Activations = 3L * width };
     }
 
-    internal override nn.Module<Tensor, Tensor> Build(ModelParts parts) => new SwiGluFeedForward(parts, Width(parts.Dim));
+    internal override FeedForwardModule Build(ModelParts parts) => new SwiGluFeedForward(parts, Width(parts.Dim));
 }
 
 /// <remarks>Gate and up are one matrix with the rows [F gate | F up].</remarks>
-internal sealed class SwiGluFeedForward : nn.Module<Tensor, Tensor>
+internal sealed class SwiGluFeedForward : FeedForwardModule
 {
     private readonly CastLinear gateUp;
     private readonly CastLinear down;
@@ -37,5 +37,5 @@ internal sealed class SwiGluFeedForward : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => down.forward(FusedKernels.SwiGlu(gateUp.forward(x))); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
+    public override Tensor Run(Tensor x, ForwardPass pass) => down.forward(FusedKernels.SwiGlu(gateUp.forward(x))); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
 }

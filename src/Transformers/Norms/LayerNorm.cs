@@ -4,30 +4,32 @@ using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Norms;
 
-/// <summary>Layer norm: mean taken out, divided by the standard deviation (Ba et al. 2016, arXiv 1607.06450). ε = 10⁻⁵.</summary>
+/// <summary>Layer norm: mean taken out, divided by the standard deviation (Ba et al. 2016, arXiv 1607.06450).</summary>
 public sealed record LayerNormOptions : NormOptions
 {
     // The backward pass keeps the input, mean and deviation, and the next layer the result.
     internal override PartCost Cost(long width, bool bias) => new(bias ? 2 * width : width, 0) { Activations = 2 * width + 2 };
 
-    internal override Norm Build(int width, bool bias) => new LayerNormModule(width, bias);
+    internal override Norm Build(int width, bool bias) => new LayerNormModule(width, bias, Epsilon);
 }
 
 internal sealed class LayerNormModule : Norm
 {
+    private readonly double epsilon;
     private readonly Parameter weight;
     private readonly Parameter? bias;
 
-    public LayerNormModule(int width, bool bias)
+    public LayerNormModule(int width, bool bias, double epsilon)
         : base(nameof(LayerNormModule))
     {
+        this.epsilon = epsilon;
         weight = new Parameter(ones(width));
         this.bias = bias ? new Parameter(zeros(width)) : null;
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => FusedKernels.LayerNorm(x.to_type(ScalarType.Float32), weight, bias, Epsilon);
+    public override Tensor forward(Tensor x) => FusedKernels.LayerNorm(x.to_type(ScalarType.Float32), weight, bias, epsilon);
 
     public override (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch) =>
-        FusedKernels.AddLayerNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, bias, Epsilon);
+        FusedKernels.AddLayerNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, bias, epsilon);
 }

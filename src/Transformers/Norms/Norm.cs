@@ -5,9 +5,6 @@ namespace Trainer.Transformers.Norms;
 /// <summary>A norm of the residual stream. Computes in float32 whatever the input's type.</summary>
 internal abstract class Norm(string name) : nn.Module<Tensor, Tensor>(name)
 {
-    /// <summary>ε of every norm.</summary>
-    protected const double Epsilon = 1e-5;
-
     /// <summary>What a branch adds to the stream, and the norm of the sum, which the next branch reads.</summary>
     /// <param name="x">The stream, (B, T, C).</param>
     /// <param name="branch">What is added, (B, T, C).</param>

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
 
@@ -12,8 +13,19 @@ namespace Trainer.Transformers.Norms;
 public abstract record NormOptions : IValidated
 {
     /// <summary>Where in a block the norms stand.</summary>
-    [Description("Where in a block the norms stand: pre normalises what each branch reads.")]
+    [Description("Where in a block the norms stand: pre normalises what each branch reads, post the stream after each branch, sandwich what each branch reads and adds.")]
     public NormPlacement Placement { get; init; } = NormPlacement.Pre;
+
+    /// <summary>ε, added to the variance.</summary>
+    [Description("Added to the variance, so that it is never 0.")]
+    [Range(0.0, 1.0)]
+    public double Epsilon { get; init; } = 1e-5;
+
+    /// <summary>Whether a norm follows the last block: after it the stream itself is not normalised yet.</summary>
+    internal bool EndsStream => Placement != NormPlacement.Post;
+
+    /// <summary>How many norms of the stream a block has for each of its branches.</summary>
+    internal int PerBranch => Placement == NormPlacement.Sandwich ? 2 : 1;
 
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];

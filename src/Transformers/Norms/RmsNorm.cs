@@ -4,28 +4,30 @@ using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Norms;
 
-/// <summary>Root-mean-square norm: x / √(mean(x²) + ε) · weight (Zhang and Sennrich 2019, arXiv 1910.07467). ε = 10⁻⁵. Never a bias.</summary>
+/// <summary>Root-mean-square norm: x / √(mean(x²) + ε) · weight (Zhang and Sennrich 2019, arXiv 1910.07467). Never a bias.</summary>
 public sealed record RmsNormOptions : NormOptions
 {
     // The backward pass keeps the input, mean (0) and deviation, and the next layer the result.
     internal override PartCost Cost(long width, bool bias) => new(width, 0) { Activations = 2 * width + 2 };
 
-    internal override Norm Build(int width, bool bias) => new RmsNormModule(width);
+    internal override Norm Build(int width, bool bias) => new RmsNormModule(width, Epsilon);
 }
 
 internal sealed class RmsNormModule : Norm
 {
+    private readonly double epsilon;
     private readonly Parameter weight;
 
-    public RmsNormModule(int width)
+    public RmsNormModule(int width, double epsilon)
         : base(nameof(RmsNormModule))
     {
+        this.epsilon = epsilon;
         weight = new Parameter(ones(width));
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => FusedKernels.RmsNorm(x.to_type(ScalarType.Float32), weight, Epsilon);
+    public override Tensor forward(Tensor x) => FusedKernels.RmsNorm(x.to_type(ScalarType.Float32), weight, epsilon);
 
     public override (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch) =>
-        FusedKernels.AddRmsNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, Epsilon);
+        FusedKernels.AddRmsNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, epsilon);
 }

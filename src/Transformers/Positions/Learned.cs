@@ -1,5 +1,7 @@
 // Shapes: B batch, T positions, C model dimension.
 using TorchSharp.Modules;
+using Trainer.Torch;
+using Trainer.Transformers.Attention;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Positions;
@@ -7,9 +9,11 @@ namespace Trainer.Transformers.Positions;
 /// <summary>A learned vector for each position up to the context length (GPT-2, BERT).</summary>
 public sealed record LearnedOptions : PositionOptions
 {
+    internal override bool EntersEmbedding => true;
+
     internal override long Parameters(ModelOptions model) => (long)model.ContextLength * model.Dim;
 
-    internal override PositionEncoding Build(ModelOptions model) => new LearnedPositions(model.ContextLength, model.Dim);
+    internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new LearnedPositions(parts.Options.ContextLength, parts.Dim);
 }
 
 internal sealed class LearnedPositions : PositionEncoding
@@ -29,5 +33,7 @@ internal sealed class LearnedPositions : PositionEncoding
     /// <summary>One row a position, (positions, C).</summary>
     public Parameter Weight => weight;
 
-    public override Tensor Embed(Tensor x, int offset) => x.add(weight.narrow(0, offset, x.shape[1])); // (B, T, C) + (T, C)
+    public override Tensor Embed(Tensor x, ForwardPass pass) => x.add(pass.Positions is { } positions
+        ? Functional.Embedding(positions, weight) // (B, T, C)
+        : weight.narrow(0, pass.Offset, x.size(1))); // (T, C)
 }

@@ -1,4 +1,5 @@
-// Shapes: B batch, T positions, S visible positions, H query heads, G key-value heads, D head dimension, C model dimension.
+// Shapes: B batch, T positions, S key positions, H heads, D head dimension, C model dimension.
+using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Positions;
@@ -12,20 +13,24 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <summary>Whether <see cref="Rotate"/> does anything.</summary>
     public virtual bool RotatesHeads => false;
 
+    /// <summary>Whether <see cref="Bias"/> gives anything.</summary>
+    public virtual bool AddsBias => false;
+
     /// <summary>Adds positions to token embeddings.</summary>
     /// <param name="x">(B, T, C)</param>
-    /// <param name="offset">Position of the first token.</param>
-    public virtual Tensor Embed(Tensor x, int offset) => x;
+    /// <param name="pass">Where the tokens stand.</param>
+    public virtual Tensor Embed(Tensor x, ForwardPass pass) => x;
 
     /// <summary>Turns queries or keys by their positions.</summary>
     /// <param name="heads">(B, T, H, D)</param>
-    /// <param name="offset">Position of the first token.</param>
-    public virtual Tensor Rotate(Tensor heads, int offset) => heads;
+    /// <param name="pass">Where the tokens stand.</param>
+    public virtual Tensor Rotate(Tensor heads, ForwardPass pass) => heads;
 
     /// <summary>What positions add to the scaled scores of queries and keys.</summary>
-    /// <param name="query">(B, H, T, D)</param>
-    /// <param name="key">(B, G, S, D), the queries' positions last.</param>
-    /// <param name="offset">Position of the first query.</param>
+    /// <remarks>It depends on distances alone, which documents packed into a row keep: columns stand for positions.</remarks>
+    /// <param name="query">(B, H, T, D), for its device and type.</param>
+    /// <param name="queries">Where the T queries stand.</param>
+    /// <param name="keys">Where the S keys stand.</param>
     /// <returns>(1, H, T, S); null for nothing.</returns>
-    public virtual Tensor? Bias(Tensor query, Tensor key, int offset) => null;
+    public virtual Tensor? Bias(Tensor query, PositionSpan queries, PositionSpan keys) => null;
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
+using Trainer.Transformers.Attention;
 
 namespace Trainer.Transformers.Positions;
 
@@ -16,15 +17,21 @@ public abstract record PositionOptions : IValidated
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];
 
-    /// <summary>Rules between this encoding and the rest of the model, with paths relative to this record.</summary>
-    internal virtual IEnumerable<Problem> Against(ModelOptions model) => [];
+    /// <summary>The name in a configuration.</summary>
+    internal string Type => Registered.Name(typeof(PositionOptions), GetType());
+
+    /// <summary>Rules between this encoding and the layers that use it, with paths relative to this record.</summary>
+    internal virtual IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention) => [];
+
+    /// <summary>Whether positions are added to the embeddings, which all layers share.</summary>
+    internal virtual bool EntersEmbedding => false;
 
     /// <summary>Whether queries and keys are turned.</summary>
     internal virtual bool RotatesHeads => false;
 
-    /// <summary>Learned numbers, once for the whole model.</summary>
+    /// <summary>Learned numbers of one stack.</summary>
     internal virtual long Parameters(ModelOptions model) => 0;
 
-    /// <summary>The encoding itself, one for the whole model.</summary>
-    internal abstract PositionEncoding Build(ModelOptions model);
+    /// <summary>The encoding itself, one for all layers of a stack with equal attention heads.</summary>
+    internal abstract PositionEncoding Build(ModelParts parts, AttentionOptions attention);
 }

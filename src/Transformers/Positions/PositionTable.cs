@@ -1,4 +1,5 @@
-// Shapes: T positions, W width of a row.
+// Shapes: B batch, T positions, W width of a row.
+using Trainer.Torch;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Positions;
@@ -12,6 +13,11 @@ internal sealed class PositionTable(Func<Tensor, Tensor> rows, int length) : IDi
     private readonly Lock gate = new();
     private Tensor? table;
     private Device? home;
+
+    /// <summary>The rows of the tokens of a pass: float32 (T, W), a view, or (B, T, W) where each token has a position of its own.</summary>
+    public Tensor Rows(ForwardPass pass, int count, Device device) => pass.Positions is { } positions
+        ? Functional.Embedding(positions, Rows(0, pass.Reach, device))
+        : Rows(pass.Offset, count, device);
 
     /// <summary>The rows of <paramref name="count"/> positions from <paramref name="start"/>: float32 (T, W), a view.</summary>
     public Tensor Rows(int start, int count, Device device)

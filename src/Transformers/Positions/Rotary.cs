@@ -2,6 +2,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
+using Trainer.Transformers.Attention;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Positions;
@@ -23,19 +24,19 @@ public sealed record RotaryOptions : PositionOptions
 
     internal override bool RotatesHeads => true;
 
-    internal override IEnumerable<Problem> Against(ModelOptions model)
+    internal override IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention)
     {
-        int headDim = model.Attention.HeadDim(model.Dim);
+        int headDim = attention.TurnedWidth(model.Dim);
         if (headDim % 2 != 0)
-            yield return new("", $"rotary positions pair dimensions of a head, and dim / heads is {headDim} ({model.Dim} / {model.Attention.Heads}), which is odd; choose dim or heads so that it is even");
+            yield return new("", $"rotary positions pair dimensions of a head, and a head has {headDim} (dim {model.Dim}, heads {attention.Heads}), which is odd; choose dim or heads so that it is even");
         else if (TurnedDims(headDim) < 2)
             yield return new("fraction", $"fraction ({Fraction}) of a head of {headDim} dimensions leaves no pair to turn; use at least {2.0 / headDim:0.####}, or position type 'none'");
     }
 
-    internal override PositionEncoding Build(ModelOptions model)
+    internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention)
     {
-        int headDim = model.Attention.HeadDim(model.Dim);
-        return new RotaryPositions(Theta, headDim, TurnedDims(headDim), model.ContextLength);
+        int headDim = attention.TurnedWidth(parts.Dim);
+        return new RotaryPositions(Theta, headDim, TurnedDims(headDim), parts.Options.ContextLength);
     }
 
     private int TurnedDims(int headDim) => (int)(headDim * Fraction) / 2 * 2;
@@ -61,11 +62,11 @@ internal sealed class RotaryPositions : PositionEncoding
 
     public override bool RotatesHeads => true;
 
-    public override Tensor Rotate(Tensor heads, int offset)
+    public override Tensor Rotate(Tensor heads, ForwardPass pass)
     {
-        if (turned == headDim) return Turn(heads, offset);
+        if (turned == headDim) return Turn(heads, pass);
         Tensor[] parts = heads.split([turned, headDim - turned], -1);
-        return cat([Turn(parts[0], offset), parts[1]], -1); // (B, T, H, R) + (B, T, H, D−R) → (B, T, H, D)
+        return cat([Turn(parts[0], pass), parts[1]], -1); // (B, T, H, R) + (B, T, H, D−R) → (B, T, H, D)
     }
 
     protected override void Dispose(bool disposing)
@@ -79,11 +80,11 @@ internal sealed class RotaryPositions : PositionEncoding
     }
 
     // (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin) in three operations: rolling by half a head swaps the halves.
-    private Tensor Turn(Tensor heads, int offset)
+    private Tensor Turn(Tensor heads, ForwardPass pass)
     {
-        int length = (int)heads.shape[1];
-        Tensor cos = cosines.Rows(offset, length, heads.device).unsqueeze(1); // (T, 1, R)
-        Tensor sin = sines.Rows(offset, length, heads.device).unsqueeze(1); // (T, 1, R)
+        int length = (int)heads.size(1);
+        Tensor cos = cosines.Rows(pass, length, heads.device).unsqueeze(-2); // (T, 1, R) or (B, T, 1, R)
+        Tensor sin = sines.Rows(pass, length, heads.device).unsqueeze(-2); // (T, 1, R) or (B, T, 1, R)
         return heads.mul(cos).add(heads.roll(turned / 2, -1).mul(sin)); // (B, T, H, R)
     }
 

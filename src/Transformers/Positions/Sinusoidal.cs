@@ -1,5 +1,6 @@
 // Shapes: B batch, T positions, C model dimension.
 using Trainer.Configuration;
+using Trainer.Transformers.Attention;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Positions;
@@ -7,12 +8,14 @@ namespace Trainer.Transformers.Positions;
 /// <summary>Sines and cosines of geometrically growing wavelength, added to the embeddings (Vaswani et al. 2017, §3.5).</summary>
 public sealed record SinusoidalOptions : PositionOptions
 {
-    internal override IEnumerable<Problem> Against(ModelOptions model)
+    internal override bool EntersEmbedding => true;
+
+    internal override IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention)
     {
         if (model.Dim % 2 != 0) yield return new("", $"sinusoidal positions pair dimensions, and dim ({model.Dim}) is odd; use {model.Dim + 1}");
     }
 
-    internal override PositionEncoding Build(ModelOptions model) => new SinusoidalPositions(model.ContextLength, model.Dim);
+    internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new SinusoidalPositions(parts.Options.ContextLength, parts.Dim);
 }
 
 internal sealed class SinusoidalPositions(int contextLength, int dim) : PositionEncoding(nameof(SinusoidalPositions))
@@ -20,7 +23,7 @@ internal sealed class SinusoidalPositions(int contextLength, int dim) : Position
     private const double Base = 10000;
     private readonly PositionTable table = new(positions => Encode(positions, dim), contextLength);
 
-    public override Tensor Embed(Tensor x, int offset) => x.add(table.Rows(offset, (int)x.shape[1], x.device)); // (B, T, C) + (T, C)
+    public override Tensor Embed(Tensor x, ForwardPass pass) => x.add(table.Rows(pass, (int)x.size(1), x.device)); // (B, T, C) + (T, C)
 
     protected override void Dispose(bool disposing)
     {

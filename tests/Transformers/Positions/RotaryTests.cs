@@ -17,7 +17,7 @@ public class RotaryTests
         {
             float[] unit = new float[6];
             unit[i] = 1;
-            float[] turned = rotary.Rotate(tensor(unit).view(1, 1, 1, 6), 1).reshape(-1).data<float>().ToArray();
+            float[] turned = rotary.Rotate(tensor(unit).view(1, 1, 1, 6), Models.At(1)).reshape(-1).data<float>().ToArray();
             Assert.Equal(cosines[i], turned[i], 5e-5);
             Assert.Equal(sines[i], turned[i + 3], 5e-5);
             Assert.Equal(2, turned.Count(value => value != 0));
@@ -30,7 +30,7 @@ public class RotaryTests
         using DisposeScope scope = NewDisposeScope();
         using RotaryPositions rotary = new(10000, 8, 8, 4);
         Tensor heads = randn(1, 1, 2, 8);
-        Assert.True(heads.Equals(rotary.Rotate(heads, 0)));
+        Assert.True(heads.Equals(rotary.Rotate(heads, Models.At(0))));
     }
 
     [Theory]
@@ -42,7 +42,7 @@ public class RotaryTests
         manual_seed(6);
         using RotaryPositions rotary = new(10000, 8, turned, 4);
         Tensor query = randn(1, 1, 1, 8), key = randn(1, 1, 1, 8);
-        double Score(int q, int k) => rotary.Rotate(query, q).mul(rotary.Rotate(key, k)).sum().item<float>();
+        double Score(int q, int k) => rotary.Rotate(query, Models.At(q)).mul(rotary.Rotate(key, Models.At(k))).sum().item<float>();
         Assert.Equal(Score(5, 2), Score(103, 100), 1e-4);
         Assert.NotEqual(Score(5, 2), Score(5, 3), 1e-3);
     }
@@ -53,7 +53,7 @@ public class RotaryTests
         using DisposeScope scope = NewDisposeScope();
         using RotaryPositions rotary = new(10000, 8, 4, 4);
         Tensor heads = randn(2, 3, 2, 8);
-        Tensor turned = rotary.Rotate(heads, 1);
+        Tensor turned = rotary.Rotate(heads, Models.At(1));
         Assert.True(heads.narrow(3, 4, 4).Equals(turned.narrow(3, 4, 4)));
         Assert.False(heads.narrow(3, 0, 4).Equals(turned.narrow(3, 0, 4)));
     }
@@ -64,7 +64,7 @@ public class RotaryTests
         using DisposeScope scope = NewDisposeScope();
         using RotaryPositions rotary = new(10000, 8, 8, 2), large = new(10000, 8, 8, 64);
         Tensor heads = randn(1, 40, 1, 8);
-        rotary.Rotate(heads.narrow(1, 0, 2), 0);
-        Assert.True(large.Rotate(heads, 3).Equals(rotary.Rotate(heads, 3)));
+        rotary.Rotate(heads.narrow(1, 0, 2), Models.At(0));
+        Assert.True(large.Rotate(heads, Models.At(3)).Equals(rotary.Rotate(heads, Models.At(3))));
     }
 }

@@ -12,7 +12,7 @@ public class SinusoidalTests
         using DisposeScope scope = NewDisposeScope();
         const int dim = 6, offset = 3, length = 5;
         using SinusoidalPositions positions = new(4, dim);
-        float[] rows = positions.Embed(zeros(1, length, dim), offset).reshape(-1).data<float>().ToArray();
+        float[] rows = positions.Embed(zeros(1, length, dim), Models.At(offset)).reshape(-1).data<float>().ToArray();
         for (int t = 0; t < length; t++)
         for (int i = 0; i < dim / 2; i++)
         {

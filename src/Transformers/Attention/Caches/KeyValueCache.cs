@@ -1,4 +1,5 @@
 // Shapes: B batch, G heads of a remembered tensor, T new positions, S positions remembered and new, D width of a head.
+using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Attention.Caches;
@@ -10,6 +11,6 @@ internal abstract class KeyValueCache : LayerState
     /// <summary>Adds new tokens and gives everything they may look back on.</summary>
     /// <param name="first">(B, G, T, D) as the projection's <see cref="CacheLayout"/> says.</param>
     /// <param name="second">(B, G, T, D) likewise.</param>
-    /// <returns>Both tensors (B, G, S, D), the new positions last; views into the cache, valid until the next call.</returns>
-    public abstract (Tensor First, Tensor Second) Append(Tensor first, Tensor second);
+    /// <returns>Both tensors (B, G, S, D), the new positions last, and where these positions stand; views into the cache, valid until the next call.</returns>
+    public abstract (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor first, Tensor second);
 }

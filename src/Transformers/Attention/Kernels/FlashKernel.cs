@@ -17,10 +17,12 @@ internal sealed class FlashKernel : IAttentionKernel
     public string Name => "flash";
 
     public string? RefusesConfiguration(AttentionOptions options, int headDim) =>
-        headDim > LargestHead
+        options.SoftCap is not null
+            ? "flash cannot bound scores (softCap); use kernel 'reference', or leave softCap out"
+        : headDim > LargestHead
             ? $"flash takes head dimensions up to {LargestHead}, and dim / heads is {headDim}; use more heads or kernel 'reference'"
-        : options.Pattern.Build().Shape == PatternShape.Masked
-            ? $"flash computes the patterns full and causal, not '{options.Pattern.Type}'; use kernel 'block-sparse'"
+        : options.ResolvedPattern.Build().Shape == PatternShape.Masked
+            ? $"flash computes the patterns full and causal, not '{options.ResolvedPattern.Type}'; use kernel 'block-sparse'"
         : null;
 
     public string? RefusesCall(in AttentionCall call)

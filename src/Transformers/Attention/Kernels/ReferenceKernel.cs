@@ -15,15 +15,21 @@ internal sealed class ReferenceKernel : IAttentionKernel
 
     public Tensor Attend(in AttentionCall call)
     {
+        Tensor weights = Weights(call).to_type(call.Value.dtype); // (B, H, T, S)
+        if (call.Dropout > 0) weights = functional.dropout(weights, call.Dropout, training: true);
+        return weights.matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)); // (B, H, T, D)
+    }
+
+    /// <summary>How much each query looks at each key: (B, H, T, S), float32, rows sum to 1.</summary>
+    public static Tensor Weights(in AttentionCall call)
+    {
         Tensor key = KeyValueHeads.Repeat(call.Key, call.Sharing); // (B, H, S, D)
-        Tensor value = KeyValueHeads.Repeat(call.Value, call.Sharing); // (B, H, S, D)
         // The scale goes on the queries, the smallest of the tensors it could go on.
         Tensor scores = call.Query.mul(call.Scale).matmul(key.transpose(2, 3)); // (B, H, T, S)
-        if (call.Bias is { } bias) scores = scores.add(bias);
+        if (call.SoftCap is { } cap) scores = scores.div(cap).tanh().mul(cap);
+        if (call.Bias is { } bias) scores = scores.add(bias.Over(call.Queries, call.Keys));
         if (!call.SeesEverything) scores = scores.masked_fill(call.Mask().logical_not(), float.NegativeInfinity);
-        Tensor weights = functional.softmax(scores, -1, ScalarType.Float32).to_type(call.Value.dtype); // (B, H, T, S)
-        if (call.Dropout > 0) weights = functional.dropout(weights, call.Dropout, training: true);
-        return weights.matmul(value); // (B, H, T, D)
+        return functional.softmax(scores, -1, ScalarType.Float32);
     }
 
     // The weights after the softmax; the scores before it are not needed again, but still there while the weights are made.

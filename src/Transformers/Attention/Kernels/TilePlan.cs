@@ -62,7 +62,7 @@ internal sealed class TilePlan : IDisposable
     // Tiles of queries begin at multiples of their length, so that they do not depend on where decoding stands.
     private static IEnumerable<PositionRun> Split(AttentionPattern part, PositionSpan queries)
     {
-        int end = queries.Start + queries.Count, step = part.QueryStep, reach = part.TileRows * step;
+        int end = queries.End, step = part.QueryStep, reach = part.TileRows * step;
         for (int tile = queries.Start / reach * reach; tile < end; tile += reach)
         for (int phase = 0; phase < step; phase++)
         {
@@ -76,7 +76,7 @@ internal sealed class TilePlan : IDisposable
     private static IEnumerable<(int[] Queries, int[] Keys, Tensor? Mask)> TilesOf(
         AttentionPattern part, PositionRun rows, PositionSpan queries, PositionSpan keys)
     {
-        int[] from = Positions(rows), to = [.. part.KeysOf(rows, keys.End).SelectMany(run => Positions(keys.Clip(run)))];
+        int[] from = Positions(rows), to = [.. part.KeysOf(rows, keys.End).SelectMany(keys.Clip).SelectMany(Positions)];
         if (to.Length == 0) return [];
         Tensor visible = part.Visible(Column(from).unsqueeze(1), Column(to).unsqueeze(0)); // (m, n)
         long[] seen = visible.sum(0, type: ScalarType.Int64).data<long>().ToArray(); // (n)

@@ -39,9 +39,11 @@ public sealed record BigBirdOptions : PatternOptions
     [Description("Whether no position sees a later one.")]
     public bool Causal { get; init; }
 
-    internal override string Type => "bigbird";
-
     internal override bool IsCausal => Causal;
+
+    internal override string CausalInstead => "set causal to true";
+
+    internal override string FullInstead => "set causal to false";
 
     internal override AttentionPattern Build() => new BigBirdPattern(this);
 }

@@ -5,8 +5,6 @@ namespace Trainer.Transformers.Attention.Patterns;
 /// <summary>Every position sees itself and those before it: decoders.</summary>
 public sealed record CausalOptions : PatternOptions
 {
-    internal override string Type => "causal";
-
     internal override bool IsCausal => true;
 
     internal override AttentionPattern Build() => new CausalPattern();

@@ -19,8 +19,6 @@ public sealed record FixedOptions : PatternOptions
     [Range(1, 16_777_216)]
     public int Summary { get; init; } = 1;
 
-    internal override string Type => "fixed";
-
     internal override bool IsCausal => true;
 
     /// <inheritdoc/>

@@ -5,8 +5,6 @@ namespace Trainer.Transformers.Attention.Patterns;
 /// <summary>Every position sees every position: encoders.</summary>
 public sealed record FullOptions : PatternOptions
 {
-    internal override string Type => "full";
-
     internal override bool IsCausal => false;
 
     internal override AttentionPattern Build() => new FullPattern();

@@ -23,9 +23,11 @@ public sealed record LongformerOptions : PatternOptions
     [Description("Whether no position sees a later one.")]
     public bool Causal { get; init; }
 
-    internal override string Type => "longformer";
-
     internal override bool IsCausal => Causal;
+
+    internal override string CausalInstead => "set causal to true";
+
+    internal override string FullInstead => "set causal to false";
 
     // Seen up to themselves only, global positions are what sinks are.
     internal override AttentionPattern Build() =>

@@ -18,10 +18,16 @@ namespace Trainer.Transformers.Attention.Patterns;
 public abstract record PatternOptions : IValidated
 {
     /// <summary>The name in a configuration.</summary>
-    internal abstract string Type { get; }
+    internal string Type => Registered.Name(typeof(PatternOptions), GetType());
 
     /// <summary>Whether no position sees a later one, which decoding token by token needs.</summary>
     internal abstract bool IsCausal { get; }
+
+    /// <summary>What to do where no position may see a later one.</summary>
+    internal virtual string CausalInstead => "use 'causal'";
+
+    /// <summary>What to do where positions should see later ones.</summary>
+    internal virtual string FullInstead => "use 'full'";
 
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];

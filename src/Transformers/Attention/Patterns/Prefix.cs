@@ -13,8 +13,6 @@ public sealed record PrefixOptions : PatternOptions
     [Range(1, 16_777_216)]
     public required int PrefixLength { get; init; }
 
-    internal override string Type => "prefix";
-
     internal override bool IsCausal => PrefixLength <= 1;
 
     internal override AttentionPattern Build() => new PrefixPattern(PrefixLength);

@@ -24,9 +24,11 @@ public sealed record SlidingOptions : PatternOptions
     [Range(0, 16_777_216)]
     public int Sinks { get; init; }
 
-    internal override string Type => "sliding";
-
     internal override bool IsCausal => Causal;
+
+    internal override string CausalInstead => "set causal to true";
+
+    internal override string FullInstead => "set causal to false";
 
     internal override AttentionPattern Build() => new SlidingPattern(Window, Causal, Sinks);
 }

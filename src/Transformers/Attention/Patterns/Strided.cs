@@ -13,8 +13,6 @@ public sealed record StridedOptions : PatternOptions
     [Range(1, 16_777_216)]
     public required int Stride { get; init; }
 
-    internal override string Type => "strided";
-
     internal override bool IsCausal => true;
 
     internal override AttentionPattern Build() => new StridedPattern(Stride);

@@ -1,6 +1,5 @@
 // Shapes: B batch, T positions, H query heads, G key-value heads, D head dimension, C model dimension.
 using Trainer.Transformers.Attention.Caches;
-using Trainer.Transformers.Positions;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -18,11 +17,11 @@ internal sealed class GroupedQueryProjection : Projection
     private readonly int groups;
     private readonly int headDim;
 
-    public GroupedQueryProjection(ModelParts parts, int heads, int groups, int headDim, NormBuilder? headNorm)
+    public GroupedQueryProjection(ModelParts parts, int heads, int groups, int headDim, bool? bias, NormBuilder? headNorm)
         : base(nameof(GroupedQueryProjection))
     {
         (this.heads, this.groups, this.headDim) = (heads, groups, headDim);
-        qkv = parts.Linear(parts.Dim, (heads + 2 * groups) * headDim);
+        qkv = parts.Linear(parts.Dim, (heads + 2 * groups) * headDim, bias);
         queryNorm = headNorm?.Invoke(headDim);
         keyNorm = headNorm?.Invoke(headDim);
         RegisterComponents();
@@ -32,30 +31,30 @@ internal sealed class GroupedQueryProjection : Projection
 
     public override CacheLayout Layout => new(groups, headDim, groups, headDim);
 
-    public override double Scale => 1 / Math.Sqrt(headDim);
+    public override int KeyHeads => groups;
 
-    public override (Tensor Query, Tensor First, Tensor Second) Project(Tensor x, PositionEncoding position, int offset)
+    public override (Tensor Query, Tensor First, Tensor Second) Project(Tensor x, MixerContext context)
     {
         // One split, not three slices: the backward pass of a split writes the gradient once.
         Tensor all = qkv.forward(x).view(x.shape[0], x.shape[1], heads + 2 * groups, headDim); // (B, T, H+2G, D)
-        Tensor[] parts = queryNorm is null ? Turned(all, position, offset) : NormedAndTurned(all, position, offset);
+        Tensor[] parts = queryNorm is null ? Turned(all, context) : NormedAndTurned(all, context);
         return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2)); // (B, H|G|G, T, D)
     }
 
-    private Tensor[] Turned(Tensor all, PositionEncoding position, int offset)
+    private Tensor[] Turned(Tensor all, MixerContext context)
     {
-        if (!position.RotatesHeads) return all.split([heads, groups, groups], 2);
+        if (!context.Position.RotatesHeads) return all.split([heads, groups, groups], 2);
         // Queries and keys lie side by side, so that they are turned as one tensor.
         Tensor[] parts = all.split([heads + groups, groups], 2);
-        Tensor[] turned = position.Rotate(parts[0], offset).split([heads, groups], 2);
+        Tensor[] turned = context.Position.Rotate(parts[0], context.Pass).split([heads, groups], 2);
         return [turned[0], turned[1], parts[1]];
     }
 
-    private Tensor[] NormedAndTurned(Tensor all, PositionEncoding position, int offset)
+    private Tensor[] NormedAndTurned(Tensor all, MixerContext context)
     {
         Tensor[] parts = all.split([heads, groups, groups], 2);
-        Tensor query = position.Rotate(queryNorm!.call(parts[0]), offset);
-        Tensor key = position.Rotate(keyNorm!.call(parts[1]), offset);
+        Tensor query = context.Position.Rotate(queryNorm!.call(parts[0]), context.Pass);
+        Tensor key = context.Position.Rotate(keyNorm!.call(parts[1]), context.Pass);
         return [query, key, parts[2]];
     }
 }

@@ -1,3 +1,6 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Trainer.Configuration;
 using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 
@@ -6,27 +9,45 @@ namespace Trainer.Transformers.Attention.Projections;
 /// <summary>What multi-head, multi-query and grouped-query attention share: they differ only in the number of key-value heads.</summary>
 public abstract record HeadProjectionOptions : AttentionOptions
 {
+    /// <summary>Width of one head, D; null for dim / heads.</summary>
+    [Description("Width of one head; by default dim / heads.")]
+    [Range(1, 65536)]
+    public int? HeadDim { get; init; }
+
     /// <summary>Number of key-value heads, G.</summary>
     internal abstract int Groups { get; }
 
+    internal override int HeadWidth(int dim) => HeadDim ?? dim / Heads;
+
+    internal override IEnumerable<Problem> Against(int dim) => HeadDim is not null || dim % Heads == 0
+        ? []
+        : [new("heads", $"heads ({Heads}) must divide dim ({dim}); try {Divisors.Near(dim, Heads)}, or set headDim")];
+
     internal override Projection BuildProjection(ModelParts parts, NormBuilder? headNorm) =>
-        new GroupedQueryProjection(parts, Heads, Groups, HeadDim(parts.Dim), headNorm);
+        new GroupedQueryProjection(parts, Heads, Groups, HeadWidth(parts.Dim), Bias, headNorm);
 
-    internal override CacheLayout CacheLayout(int dim) => new(Groups, HeadDim(dim), Groups, HeadDim(dim));
+    internal override CrossProjection BuildCrossProjection(ModelParts parts, NormBuilder? headNorm) =>
+        new(parts, Heads, Groups, HeadWidth(parts.Dim), Bias, headNorm);
 
-    internal override PartCost Cost(ModelOptions model)
+    internal override CacheLayout CacheLayout(int dim) => new(Groups, HeadWidth(dim), Groups, HeadWidth(dim));
+
+    internal override PartCost Cost(ModelOptions model) => Cost(model, RotatedCopies(model, HeadWidth(model.Dim)));
+
+    internal override PartCost CrossCost(ModelOptions model) => Cost(model, rotated: 0);
+
+    private PartCost Cost(ModelOptions model, long rotated)
     {
-        int headDim = HeadDim(model.Dim);
+        int headDim = HeadWidth(model.Dim);
         long rows = (Heads + 2L * Groups) * headDim;
         long width = (long)Heads * headDim;
-        PartCost linear = PartCost.Linear(model.Dim, rows, model.Bias) + PartCost.Linear(width, model.Dim, model.Bias);
+        PartCost linear = PartCost.Linear(model.Dim, rows, Bias ?? model.Bias) + PartCost.Linear(width, model.Dim, OutputBias ?? model.Bias);
         PartCost norms = QueryKeyNorm ? 2 * model.Norm.Cost(headDim, model.Bias) : default;
         (long perHead, long perHeadAndKey) = KernelSelection.Expected(this, headDim).Activations;
         return linear + new PartCost(norms.Parameters, 0)
         {
             // Queries and keys are multiplied, then weights and values: two products of 2·H·D operations per visible key.
             FlopsPerTokenAndKey = 4 * width,
-            Activations = rows + width + RotatedCopies(model, headDim) + Heads * perHead,
+            Activations = rows + width + rotated + Heads * perHead,
             ActivationsPerKey = Heads * perHeadAndKey,
         };
     }

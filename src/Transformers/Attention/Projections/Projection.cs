@@ -1,6 +1,5 @@
 // Shapes: B batch, T positions, S positions remembered and new, H query heads, G key-value heads, D head dimension, C model dimension.
 using Trainer.Transformers.Attention.Caches;
-using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Attention.Projections;
@@ -17,16 +16,24 @@ internal abstract class Projection(string name) : nn.Module(name)
     /// <summary>Shapes of what is remembered.</summary>
     public abstract CacheLayout Layout { get; }
 
-    /// <summary>The factor on QKᵀ.</summary>
-    public abstract double Scale { get; }
+    /// <summary>Heads of the keys and values that a whole sequence is computed with.</summary>
+    public abstract int KeyHeads { get; }
 
     /// <summary>Queries of the new tokens, and what is to be remembered of them.</summary>
     /// <param name="x">(B, T, C)</param>
-    /// <param name="position">Turns queries and keys where order enters there.</param>
-    /// <param name="offset">Position of the first token.</param>
+    /// <param name="context">Where the tokens stand, and how positions turn queries and keys.</param>
     /// <returns>Query (B, H, T, D); first and second as <see cref="Layout"/> says.</returns>
-    public abstract (Tensor Query, Tensor First, Tensor Second) Project(Tensor x, PositionEncoding position, int offset);
+    public abstract (Tensor Query, Tensor First, Tensor Second) Project(Tensor x, MixerContext context);
 
-    /// <summary>Keys (B, G, S, D) and values (B, G, S, D) from what was remembered.</summary>
-    public virtual (Tensor Key, Tensor Value) Expand(Tensor first, Tensor second) => (first, second);
+    /// <summary>Keys (B, G, S, D) and values (B, G, S, D) from what was remembered, and the queries (B, H, T, D) that fit them.</summary>
+    /// <param name="query">From <see cref="Project"/>.</param>
+    /// <param name="first">As <see cref="Layout"/> says, S positions.</param>
+    /// <param name="second">Likewise.</param>
+    /// <param name="remembered">Whether they come from a cache: decoding may have a cheaper form.</param>
+    public virtual (Tensor Query, Tensor Key, Tensor Value) Expand(Tensor query, Tensor first, Tensor second, bool remembered) => (query, first, second);
+
+    /// <summary>What becomes of the kernel's result: (B, H, T, width of a head's result).</summary>
+    /// <param name="heads">(B, H, T, width of a value).</param>
+    /// <param name="remembered">As in <see cref="Expand"/>.</param>
+    public virtual Tensor Finish(Tensor heads, bool remembered) => heads;
 }

@@ -34,7 +34,7 @@ public class KernelTests
         Tensor weight = randn(2, heads, queries, 8);
         using MaskStore masks = new();
         AttentionPattern pattern = causal ? new CausalPattern() : new FullPattern();
-        AttentionCall call = new(inputs[0], inputs[1], inputs[2], pattern, keys - queries, 0.37, 0, masks);
+        AttentionCall call = new(inputs[0], inputs[1], inputs[2], pattern, new(keys - queries, queries), new(0, keys), 0.37, masks);
         FlashKernel flash = new();
         Assert.Null(flash.RefusesCall(call));
 
@@ -53,7 +53,7 @@ public class KernelTests
         manual_seed(4);
         Tensor query = randn(1, 2, 5, 8), key = randn(1, 1, 5, 8), value = randn(1, 1, 5, 8);
         using MaskStore masks = new();
-        Tensor result = new ReferenceKernel().Attend(new(query, key, value, new CausalPattern(), 0, 0.5, 0, masks));
+        Tensor result = new ReferenceKernel().Attend(new(query, key, value, new CausalPattern(), new(0, 5), new(0, 5), 0.5, masks));
         for (int head = 0; head < 2; head++)
         for (int row = 0; row < 5; row++)
         {
@@ -77,7 +77,7 @@ public class KernelTests
         // So large a bias on one key that nothing else is seen.
         Tensor bias = zeros(1, 2, 3, 3);
         bias.narrow(3, 1, 1).fill_(1000);
-        AttentionCall call = new(query, key, value, new FullPattern(), 0, 1, 0, masks, bias);
+        AttentionCall call = new(query, key, value, new FullPattern(), new(0, 3), new(0, 3), 1, masks) { Bias = new((_, _) => bias) };
         Tensor expected = value.narrow(2, 1, 1).expand(1, 2, 3, 8);
         Assert.InRange(Models.LargestDifference(expected, new ReferenceKernel().Attend(call)), 0, 1e-6);
         Assert.Equal(

@@ -59,7 +59,7 @@ public class PatternPropertyTests
         foreach (PositionRun queries in (PositionRun[])[new(0, 4, part.QueryStep), new(13, 6, part.QueryStep), new(20, 1, part.QueryStep), new(0, 10, part.QueryStep)])
         {
             PositionSpan keys = new(0, Length);
-            int[] listed = [.. part.KeysOf(queries, Length).SelectMany(run => Each(keys.Clip(run)))];
+            int[] listed = [.. part.KeysOf(queries, Length).SelectMany(keys.Clip).SelectMany(Each)];
             Assert.Equal(listed.Distinct().Count(), listed.Length);
             foreach (int query in Each(queries))
             {

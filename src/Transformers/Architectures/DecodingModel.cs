@@ -1,0 +1,39 @@
+// Shapes: B batch, T positions, C model dimension, V vocabulary.
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers;
+
+/// <summary>What decoders with and without an encoder have in common: they generate, token by token.</summary>
+internal abstract class DecodingModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)
+    : TransformerModel(name, options, vocabularySize, computeType)
+{
+    /// <summary>The stack that generates.</summary>
+    protected abstract BlockStack Generating { get; }
+
+    public override bool Generates => true;
+
+    public override Tensor forward(Tensor tokens, DecodingState state)
+    {
+        using var gradients = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        return Logits(Step(tokens, state)).MoveToOuterDisposeScope();
+    }
+
+    public override Tensor NextLogits(Tensor tokens, DecodingState state)
+    {
+        using var gradients = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        Tensor last = Step(tokens, state).select(1, tokens.size(1) - 1); // (B, T, C) → (B, C)
+        return Logits(last).MoveToOuterDisposeScope(); // (B, V)
+    }
+
+    private Tensor Step(Tensor tokens, DecodingState state)
+    {
+        state.Require(tokens.size(0), tokens.size(1));
+        using ForwardPass pass = ForwardPass.After(state.Length, tokens);
+        Tensor hidden = Generating.Run(Embed(tokens), pass, state);
+        state.Advance((int)tokens.size(1));
+        return hidden;
+    }
+}

@@ -1,0 +1,48 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Trainer.Configuration;
+using Trainer.Transformers.Attention.Patterns;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers;
+
+/// <summary>An encoder reads one text, a decoder that attends to it writes another (Vaswani et al. 2017, T5, BART).</summary>
+/// <remarks>What <see cref="ModelOptions"/> says holds for the decoder; the encoder is alike but for its number of layers and its pattern.
+/// Both share the token embeddings.</remarks>
+public sealed record EncoderDecoderOptions : ModelOptions
+{
+    /// <summary>Number of blocks of the encoder; null for as many as the decoder has.</summary>
+    [Description("Number of blocks of the encoder; by default as many as the decoder's layers.")]
+    [Range(1, 1024)]
+    public int? EncoderLayers { get; init; }
+
+    /// <summary>Which positions of the source each one may see.</summary>
+    [Description("Which positions of the source each one may see.")]
+    public PatternOptions EncoderPattern { get; init; } = new FullOptions();
+
+    internal override bool IsCausal => true;
+
+    internal override IReadOnlyList<StackOptions> Stacks =>
+    [
+        new(StackOptions.Encoder, [.. Enumerable.Repeat(EncoderLayer, EncoderLayers ?? Layers)]),
+        new(StackOptions.Decoder, LayersOf(Layers, Attention with { Pattern = new FullOptions() })),
+    ];
+
+    /// <inheritdoc/>
+    public override IEnumerable<Problem> Validate()
+    {
+        foreach (Problem problem in base.Validate()) yield return problem;
+        if (ParallelResidual)
+            yield return new("parallelResidual", "is true, but a decoder with an encoder has three branches in a block, each of which needs the one before; set it to false");
+        if (EncoderPattern.IsCausal)
+            yield return new("encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullInstead}");
+    }
+
+    internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
+        ? null
+        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; {pattern.CausalInstead} (the encoder's is encoderPattern)";
+
+    private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) => new EncoderDecoder(this, vocabularySize, computeType);
+
+    private LayerOptions EncoderLayer => new(Attention with { Pattern = EncoderPattern }, null, Position, FeedForward, Norm);
+}

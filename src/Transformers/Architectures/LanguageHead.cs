@@ -1,0 +1,59 @@
+// Shapes: B batch, T positions, C model dimension, V vocabulary.
+using TorchSharp.Modules;
+using Trainer.Torch;
+using Trainer.Transformers.Precision;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers;
+
+/// <summary>Turns hidden states into logits of tokens: with a matrix of its own, or with the embedding's.</summary>
+internal sealed class LanguageHead : nn.Module
+{
+    private readonly HeadTransform? transform;
+    private readonly Parameter? weight;
+    private readonly Parameter? bias;
+    private readonly ModelOptions options;
+    private readonly ScalarType computeType;
+
+    /// <param name="options">The model.</param>
+    /// <param name="vocabularySize">Number of token ids, V.</param>
+    /// <param name="computeType">Type of the product.</param>
+    public LanguageHead(ModelOptions options, int vocabularySize, ScalarType computeType)
+        : base(nameof(LanguageHead))
+    {
+        (this.options, this.computeType) = (options, computeType);
+        transform = options is EncoderOptions { HeadTransform: true } ? new HeadTransform(options, computeType) : null;
+        weight = options.TieEmbeddings ? null : new Parameter(empty(vocabularySize, options.Dim));
+        bias = options.HeadBias ? new Parameter(zeros(vocabularySize)) : null;
+        RegisterComponents();
+    }
+
+    /// <summary>Logits, float32.</summary>
+    /// <param name="hidden">(…, C)</param>
+    /// <param name="embedding">The token embedding (V, C), which a tied head uses.</param>
+    /// <returns>(…, V)</returns>
+    public Tensor Logits(Tensor hidden, Tensor embedding)
+    {
+        if (transform is not null) hidden = transform.forward(hidden);
+        Tensor logits = CastLinear.Apply(hidden, weight ?? embedding, bias, computeType).to_type(ScalarType.Float32);
+        if (options.LogitScale != 1) logits = logits.mul(options.LogitScale);
+        return options.LogitSoftCap is { } cap ? logits.div(cap).tanh().mul(cap) : logits;
+    }
+}
+
+/// <summary>norm(GELU(linear(x))), before the matrix of tokens (BERT).</summary>
+internal sealed class HeadTransform : nn.Module<Tensor, Tensor>
+{
+    private readonly CastLinear dense;
+    private readonly nn.Module<Tensor, Tensor> norm;
+
+    public HeadTransform(ModelOptions options, ScalarType computeType)
+        : base(nameof(HeadTransform))
+    {
+        dense = new(options.Dim, options.Dim, options.Bias, computeType);
+        norm = options.Norm.Build(options.Dim, options.Bias);
+        RegisterComponents();
+    }
+
+    public override Tensor forward(Tensor hidden) => norm.call(FusedKernels.Gelu(dense.forward(hidden))); // (…, C)
+}

@@ -1,0 +1,98 @@
+// Shapes: B batch, T positions, C model dimension, V vocabulary.
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Trainer.Transformers;
+
+/// <summary>What the three architectures have in common: token embeddings before the stacks of blocks, the head and the loss after them.</summary>
+internal abstract class TransformerModel : LanguageModel
+{
+    private readonly Embedding embedding;
+    private LanguageHead? head;
+
+    protected TransformerModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)
+        : base(name, options, vocabularySize, computeType)
+    {
+        embedding = Embedding(vocabularySize, options.Dim);
+        register_module("embedding", embedding);
+    }
+
+    /// <summary>The stacks that this model runs, for reports.</summary>
+    protected abstract IReadOnlyList<BlockStack> Stacks { get; }
+
+    public override Device Device => embedding.weight!.device;
+
+    public override Tensor forward(ModelInput input)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return Logits(Run(input)).MoveToOuterDisposeScope();
+    }
+
+    public override Tensor Hidden(ModelInput input)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return Run(input).MoveToOuterDisposeScope();
+    }
+
+    public override LossTerms Losses(ModelInput input, Tensor targets, double labelSmoothing = 0)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using AuxiliaryLosses? auxiliary = training ? new() : null;
+        Tensor logits = Logits(Run(input, auxiliary)).view(-1, VocabularySize); // (B·T, V)
+        Tensor loss = functional.cross_entropy(logits, targets.reshape(-1), ignore_index: -100, reduction: Reduction.Sum, label_smoothing: labelSmoothing);
+        Tensor? extra = auxiliary?.Sum()?.mul(targets.ne(-100).sum());
+        return new(loss.MoveToOuterDisposeScope(), extra?.MoveToOuterDisposeScope());
+    }
+
+    public override IReadOnlyList<KernelReport> Kernels(int? length = null) =>
+        [.. Stacks.SelectMany(stack => stack.Kernels(length ?? ContextLength, Device))];
+
+    public override IReadOnlyList<AttentionWeights> AttentionMaps(ModelInput input)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var gradients = no_grad();
+        List<AttentionWeights> records = [];
+        Run(input, observe: stack => new AttentionRecorder(stack, records));
+        foreach (AttentionWeights record in records) scope.Include(record.Weights).MoveToOuterDisposeScope();
+        return records;
+    }
+
+    /// <summary>Runs embeddings and stacks.</summary>
+    /// <param name="input">What the model reads.</param>
+    /// <param name="auxiliary">Collects what layers want added to the objective.</param>
+    /// <param name="observe">Makes the listener of a stack.</param>
+    /// <returns>(B, T, C), in the current scope.</returns>
+    protected abstract Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary = null, Func<string, IAttentionObserver>? observe = null);
+
+    /// <summary>Registers a stack's parts under the model's own name, for models of one stack.</summary>
+    protected void Adopt(BlockStack stack)
+    {
+        foreach (var (name, part) in stack.named_children()) register_module(name, part);
+    }
+
+    /// <summary>Adds the head: last, after the stacks, as initialisation draws in the order of names.</summary>
+    protected void AddHead()
+    {
+        head = new LanguageHead(Options, VocabularySize, ComputeType);
+        register_module("head", head);
+    }
+
+    /// <summary>(B, T) → (B, T, C)</summary>
+    protected Tensor Embed(Tensor tokens)
+    {
+        Tensor x = embedding.call(tokens);
+        return Options.ScaleEmbeddings ? x.mul(Math.Sqrt(Options.Dim)) : x;
+    }
+
+    /// <summary>(…, C) → (…, V)</summary>
+    protected Tensor Logits(Tensor hidden) => head!.Logits(hidden, embedding.weight!);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            foreach (BlockStack stack in Stacks) stack.Dispose();
+        base.Dispose(disposing);
+    }
+}

@@ -1,0 +1,77 @@
+// Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D head dimension.
+using System.Collections.Concurrent;
+using TorchSharp;
+using Trainer.Transformers.Attention.Kernels;
+using Trainer.Transformers.Attention.Patterns;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers.Attention;
+
+/// <summary>What attention of a sequence to itself and to an encoder have in common: softmax(QKᵀ)V with the kernel that can, and its precision.</summary>
+/// <remarks>Safe for several threads, which share a model while they compute losses.</remarks>
+internal sealed class AttentionComputation(ModelParts parts, AttentionOptions options, bool cross)
+{
+    private readonly AttentionPattern pattern = parts.Pattern(options.ResolvedPattern);
+    private readonly int headDim = options.HeadWidth(parts.Dim);
+    private readonly ConcurrentDictionary<CallKind, IAttentionKernel> kernels = [];
+
+    /// <summary>The type attention is computed in.</summary>
+    /// <remarks>libtorch's bfloat16 attention on CPUs is several times slower than its float32 one, so there only products are bfloat16.</remarks>
+    public ScalarType Type(Device device) => device.type == DeviceType.CPU ? ScalarType.Float32 : parts.ComputeType;
+
+    /// <summary>A tensor in the type attention is computed in.</summary>
+    public Tensor Cast(Tensor heads) => parts.ComputeType == ScalarType.Float32 ? heads : heads.to_type(Type(heads.device));
+
+    /// <summary>A call of these options' kernel.</summary>
+    /// <param name="query">(B, H, T, D)</param>
+    /// <param name="key">(B, G, S, D)</param>
+    /// <param name="value">(B, G, S, D)</param>
+    /// <param name="queries">Where the queries stand.</param>
+    /// <param name="keys">Where the keys stand.</param>
+    /// <param name="training">Whether weights are dropped.</param>
+    public AttentionCall Call(Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, bool training) =>
+        new(query, key, value, pattern, queries, keys, options.ScoreScale(parts.Dim), parts.Masks)
+        {
+            Dropout = training ? parts.Dropout : 0,
+            SoftCap = options.SoftCap,
+        };
+
+    /// <summary>Computes attention.</summary>
+    /// <param name="call">From <see cref="Call"/>.</param>
+    /// <param name="context">Who listens to the weights.</param>
+    /// <returns>(B, H, T, D)</returns>
+    public Tensor Attend(in AttentionCall call, MixerContext context)
+    {
+        context.Pass.Observer?.Observe(context.Layer, cross, ReferenceKernel.Weights(call));
+        return Kernel(call).Attend(call);
+    }
+
+    /// <summary>The kernel that computes whole sequences, and its backend.</summary>
+    /// <param name="length">Positions of queries and of keys.</param>
+    /// <param name="keyHeads">Heads of keys and of values.</param>
+    /// <param name="biased">Whether positions add to the scores.</param>
+    /// <param name="training">Whether weights are dropped.</param>
+    /// <param name="device">Where.</param>
+    public KernelChoice Resolve(int length, int keyHeads, bool biased, bool training, Device device)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor Heads(int count, int width) => zeros(1, count, length, width, dtype: Type(device), device: device);
+        PositionSpan span = new(0, length);
+        AttentionCall call = Call(Heads(options.Heads, headDim), Heads(keyHeads, headDim), Heads(keyHeads, headDim), span, span, training);
+        if (biased) call = call with { Bias = new((_, _) => zeros([1, options.Heads, 1, 1], dtype: Type(device), device: device)) };
+        IAttentionKernel kernel = Kernel(call);
+        return new(kernel.Name, kernel is FlashKernel ? FlashKernel.Backend(call) : null);
+    }
+
+    private IAttentionKernel Kernel(in AttentionCall call)
+    {
+        CallKind kind = new(
+            call.Query.device.type, call.Query.dtype, call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null, call.IsLong);
+        if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
+        return kernels[kind] = KernelSelection.Choose(options, headDim, call);
+    }
+
+    // What decides which kernels can run; asking libtorch each time would cost more than a small model's attention.
+    private readonly record struct CallKind(
+        DeviceType Device, ScalarType Type, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents, bool Long);
+}

@@ -1,0 +1,89 @@
+// Shapes: B batch, T positions, C model dimension.
+using TorchSharp.Modules;
+using Trainer.Configuration;
+using Trainer.Transformers.Norms;
+using Trainer.Transformers.Positions;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Trainer.Transformers;
+
+/// <summary>Positions, blocks and the norm after them: an encoder, or a decoder.</summary>
+/// <remarks>The names of the fields are the names of the weights in a checkpoint.</remarks>
+internal sealed class BlockStack : nn.Module
+{
+    private readonly PositionEncoding position;
+    private readonly Norm? embeddingNorm;
+    private readonly ModuleList<Block> blocks;
+    private readonly Norm? norm;
+    private readonly PositionEncoding[] layerPositions;
+    private readonly ModelParts parts;
+    private readonly string role;
+
+    /// <param name="stack">Its layers, and what it is called.</param>
+    /// <param name="parts">What its layers share; owned from now on.</param>
+    public BlockStack(StackOptions stack, ModelParts parts)
+        : base(nameof(BlockStack))
+    {
+        (role, this.parts) = (stack.Role, parts);
+        ModelOptions options = parts.Options;
+        position = parts.Position(options.Position, options.Attention);
+        embeddingNorm = options.EmbeddingNorm ? options.Norm.Build(options.Dim, options.Bias) : null;
+        blocks = new([.. stack.Layers.Select(layer => Block.Create(parts, layer))]);
+        layerPositions = [.. stack.Layers.Select(layer => parts.Position(layer.Position, layer.Attention))];
+        norm = options.Norm.EndsStream ? options.Norm.Build(options.Dim, options.Bias) : null;
+        RegisterComponents();
+    }
+
+    /// <summary>Runs the blocks.</summary>
+    /// <param name="embedded">Token embeddings (B, T, C).</param>
+    /// <param name="pass">Where the tokens stand; one for this call alone.</param>
+    /// <param name="state">What is remembered; null when the input is a whole sequence.</param>
+    /// <returns>(B, T, C), float32.</returns>
+    public Tensor Run(Tensor embedded, ForwardPass pass, DecodingState? state = null)
+    {
+        RequirePositions(pass.Reach);
+        Tensor x = position.Embed(embedded, pass); // (B, T, C)
+        if (embeddingNorm is not null) x = embeddingNorm.call(x);
+        // The blocks' mode: a stack whose parts are registered under the names of a model is not switched itself.
+        if (parts.Dropout > 0 && blocks.training) x = functional.dropout(x, parts.Dropout, training: true);
+        for (int layer = 0; layer < blocks.Count; layer++)
+        {
+            BlockState? remembered = state?.Layer(layer);
+            x = blocks[layer].Run(x, new(pass, layer, layerPositions[layer], remembered?.Mixer), remembered?.Cross);
+        }
+        return norm is null ? x : norm.call(x);
+    }
+
+    /// <summary>An empty memory for decoding, but for the encoder's output, which it holds.</summary>
+    public DecodingState NewState(int batch, int capacity, Device device, EncoderMemory? memory)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        RequirePositions(capacity);
+        return new(batch, capacity, blocks.Select(block => block.NewState(batch, capacity, device, memory)));
+    }
+
+    /// <summary>The kernels of the layers, in order; a layer with attention to an encoder has two entries.</summary>
+    public IEnumerable<KernelReport> Kernels(int length, Device device)
+    {
+        for (int layer = 0; layer < blocks.Count; layer++)
+        {
+            if (blocks[layer].Mixer.Kernel(length, device, layerPositions[layer].AddsBias) is { } own) yield return new(layer, own.Kernel, own.Backend) { Stack = role };
+            if (blocks[layer].Cross?.Kernel(length, device) is { } cross) yield return new(layer, cross.Kernel, cross.Backend) { Stack = role, Cross = true };
+        }
+    }
+
+    /// <summary>Frees masks and tables as well.</summary>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) parts.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private void RequirePositions(long positions)
+    {
+        if (positions > position.Limit)
+            throw new UserException($"{positions} positions are more than the {position.Limit} this model has learned; use at most contextLength ({parts.Options.ContextLength}).");
+    }
+}

@@ -1,0 +1,45 @@
+namespace Trainer.Transformers;
+
+/// <summary>Adds up the costs of a model's parts.</summary>
+/// <remarks>Of an encoder-decoder both stacks count for every token: the source is taken to be as long as the target.</remarks>
+internal static class ModelCosting
+{
+    public static ModelCost Of(ModelOptions model, int vocabularySize)
+    {
+        LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
+        long table = (long)vocabularySize * model.Dim;
+        PartCost attention = Sum(layers.Select(layer => layer.MixerCost(model)));
+        PartCost feedForward = Sum(layers.Select(layer => layer.FeedForward.Cost(model)));
+        PartCost norms = Sum(layers.Select(layer => NormsOf(layer) * layer.Norm.Cost(model.Dim, model.Bias)))
+            + model.Stacks.Count * NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias);
+        PartCost head = model.ExtraHeadCost;
+        PartCost blocks = attention + feedForward + norms + head;
+        return new()
+        {
+            Components =
+            [
+                new("embedding", table),
+                new("position", model.Stacks.Count * model.Position.Parameters(model)),
+                new("attention", attention.Parameters),
+                new("feedForward", feedForward.Parameters),
+                new("norms", norms.Parameters),
+                new("head", head.Parameters + (model.TieEmbeddings ? 0 : table) + (model.HeadBias ? vocabularySize : 0)),
+            ],
+            MatrixParameters = blocks.MatrixParameters + table,
+            FlopsPerTokenAndKey = blocks.FlopsPerTokenAndKey,
+            CacheNumbersPerToken = Remembered(model).Sum(layer => (long)layer.Attention.CacheLayout(model.Dim).NumbersPerToken),
+            // The embeddings, and the logits three times over: their log-softmax, its gradient and their own.
+            ActivationsPerToken = blocks.Activations + model.Dim + 3L * vocabularySize,
+            ActivationsPerTokenAndKey = blocks.ActivationsPerKey,
+        };
+    }
+
+    private static IEnumerable<LayerOptions> Remembered(ModelOptions model) =>
+        model.Stacks.Where(stack => stack.IsCausal).SelectMany(stack => stack.Layers);
+
+    private static int NormsOf(LayerOptions layer) => layer.Norm.PerBranch * (layer.Cross is null ? 2 : 3);
+
+    private static int NormsOfStack(ModelOptions model) => (model.Norm.EndsStream ? 1 : 0) + (model.EmbeddingNorm ? 1 : 0);
+
+    private static PartCost Sum(IEnumerable<PartCost> parts) => parts.Aggregate(default(PartCost), (sum, part) => sum + part);
+}
