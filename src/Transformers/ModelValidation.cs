@@ -1,5 +1,6 @@
 using Trainer.Configuration;
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
@@ -71,6 +72,7 @@ internal static class ModelValidation
             .. refusal is null ? Array.Empty<Problem>() : [new($"{attention.Path}.pattern", refusal)],
             .. Under(position.Path, position.Value.Against(model, resolved)),
             .. Under(attention.Path, KernelSelection.Problems(resolved, resolved.HeadWidth(model.Dim))),
+            .. Under(attention.Path, CacheSelection.Problems(resolved)),
         ];
     }
 

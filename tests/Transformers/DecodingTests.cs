@@ -20,7 +20,7 @@ public class DecodingTests
             model.eval();
             Tensor tokens = Models.Tokens(2, 8);
             Tensor expected = model.forward(tokens);
-            Tensor actual = Decode(model, tokens, steps);
+            Tensor actual = Decoding.Run(model, tokens, steps);
             Assert.InRange(Models.LargestDifference(expected, actual), 0, 2e-5);
         }
     }
@@ -66,7 +66,7 @@ public class DecodingTests
         using LanguageModel rotary = Models.Build(Models.Gpt with { Position = new RotaryOptions() });
         rotary.eval();
         Tensor tokens = Models.Tokens(1, 20);
-        Assert.InRange(Models.LargestDifference(rotary.forward(tokens), Decode(rotary, tokens, [7, 13])), 0, 2e-5);
+        Assert.InRange(Models.LargestDifference(rotary.forward(tokens), Decoding.Run(rotary, tokens, [7, 13])), 0, 2e-5);
     }
 
     [Fact]
@@ -85,13 +85,5 @@ public class DecodingTests
         using LanguageModel model = Models.Build(Models.Variant("grouped-query", "rotary", AttentionKernel.Reference));
         using (inference_mode()) model.forward(Models.Tokens(2, 8));
         model.LossSum(Models.Tokens(2, 8), Models.Tokens(2, 8)).backward();
-    }
-
-    private static Tensor Decode(LanguageModel model, Tensor tokens, int[] steps)
-    {
-        using DecodingState state = model.NewDecodingState((int)tokens.shape[0], (int)tokens.shape[1]);
-        List<Tensor> logits = [];
-        foreach (int step in steps) logits.Add(model.forward(tokens.narrow(1, state.Length, step), state));
-        return cat([.. logits], 1);
     }
 }

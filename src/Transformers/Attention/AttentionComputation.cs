@@ -42,8 +42,9 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <returns>(B, H, T, D)</returns>
     public Tensor Attend(in AttentionCall call, MixerContext context)
     {
-        context.Pass.Observer?.Observe(context.Layer, cross, ReferenceKernel.Weights(call));
-        return Kernel(call).Attend(call);
+        IAttentionKernel kernel = Kernel(call);
+        context.Pass.Observer?.Observe(context.Layer, cross, kernel.Weights(call));
+        return kernel.Attend(call);
     }
 
     /// <summary>The kernel that computes whole sequences, and its backend.</summary>

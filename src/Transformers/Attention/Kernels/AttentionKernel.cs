@@ -22,4 +22,8 @@ public enum AttentionKernel
     /// <summary>Only the pairs that the pattern lets see each other, tile by tile.</summary>
     [JsonStringEnumMemberName("block-sparse")]
     BlockSparse,
+
+    /// <summary>Linear attention, which is another function than softmax attention.</summary>
+    [JsonStringEnumMemberName("linear")]
+    Linear,
 }

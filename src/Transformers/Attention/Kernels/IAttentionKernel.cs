@@ -24,6 +24,9 @@ internal interface IAttentionKernel
     /// <returns>(B, H, T, D)</returns>
     Tensor Attend(in AttentionCall call);
 
+    /// <summary>How much each query looks at each key, for those who want to see it: (B, H, T, S), float32.</summary>
+    Tensor Weights(in AttentionCall call) => ReferenceKernel.Weights(call);
+
     /// <summary>Numbers that a training step keeps for each head of a token, and for each key that head sees, beyond queries,
     /// keys, values and the result.</summary>
     (long PerHead, long PerHeadAndKey) Activations { get; }

@@ -13,6 +13,7 @@ internal static class KernelSelection
         (AttentionKernel.Flash, new FlashKernel()),
         (AttentionKernel.BlockSparse, new BlockSparseKernel()),
         (AttentionKernel.Reference, Reference),
+        (AttentionKernel.Linear, new LinearKernel()),
     ];
 
     /// <summary>Problems of demanding a kernel that can never run for these options.</summary>

@@ -29,6 +29,8 @@ public sealed record LongformerOptions : PatternOptions
 
     internal override string FullInstead => "set causal to false";
 
+    internal override Horizon? Horizon => Causal ? new(Window, GlobalTokens) : null;
+
     // Seen up to themselves only, global positions are what sinks are.
     internal override AttentionPattern Build() =>
         Causal ? new SlidingPattern(Window, causal: true, GlobalTokens) : new LongformerPattern(Window, GlobalTokens);

@@ -23,6 +23,9 @@ public abstract record PatternOptions : IValidated
     /// <summary>Whether no position sees a later one, which decoding token by token needs.</summary>
     internal abstract bool IsCausal { get; }
 
+    /// <summary>How far back is seen; null where a position may see any earlier one again.</summary>
+    internal virtual Horizon? Horizon => null;
+
     /// <summary>What to do where no position may see a later one.</summary>
     internal virtual string CausalInstead => "use 'causal'";
 

@@ -30,6 +30,8 @@ public sealed record SlidingOptions : PatternOptions
 
     internal override string FullInstead => "set causal to false";
 
+    internal override Horizon? Horizon => Causal ? new(Window, Sinks) : null;
+
     internal override AttentionPattern Build() => new SlidingPattern(Window, Causal, Sinks);
 }
 
