@@ -33,7 +33,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr double kBlind = -std::numeric_limits<double>::infinity();
-constexpr int64_t kChunkBytes = int64_t{1} << 25;  // gathered at a time
+constexpr int64_t kChunkBytes = int64_t{1} << 24;  // gathered at a time
 
 // Tiles of one shape and one mask.
 struct Group {
