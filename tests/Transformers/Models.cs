@@ -33,6 +33,10 @@ internal static class Models
         Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2 },
     };
 
+    public static EncoderOptions Encoder => new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
+
+    public static EncoderDecoderOptions EncoderDecoder => new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
+
     public static IReadOnlyDictionary<string, AttentionOptions> Projections { get; } = new Dictionary<string, AttentionOptions>
     {
         ["multi-head"] = new MultiHeadOptions { Heads = 4 },
