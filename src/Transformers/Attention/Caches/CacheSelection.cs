@@ -38,5 +38,13 @@ internal static class CacheSelection
         };
     }
 
+    /// <summary>What the cache will take for one sequence.</summary>
+    public static LayerMemory Cost(AttentionOptions options, CacheLayout layout)
+    {
+        if (options.Kernel == AttentionKernel.Linear) return new(0, ConstantBytes: LinearState.BytesFor(layout));
+        bool rolls = options.Cache is AttentionCache.Auto or AttentionCache.Rolling;
+        return new(layout.NumbersPerToken, rolls && options.ResolvedPattern.Horizon is { } seen ? RollingCache.RowsFor(seen) : null);
+    }
+
     private static string Name(AttentionCache cache) => cache.ToString().ToLowerInvariant();
 }

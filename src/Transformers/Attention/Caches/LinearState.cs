@@ -11,6 +11,9 @@ internal sealed class LinearState : LayerState
 
     public override long Bytes => sum is null ? 0 : sum.numel() * sum.element_size();
 
+    /// <summary>Bytes of one sequence's sums; always float32.</summary>
+    public static long BytesFor(CacheLayout layout) => 4L * layout.FirstHeads * layout.FirstDim * (layout.SecondDim + 1);
+
     /// <summary>Attends to what is remembered and to the new tokens, which are remembered.</summary>
     /// <param name="query">(B, H, T, D)</param>
     /// <param name="key">(B, G, T, D)</param>

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
@@ -70,6 +71,28 @@ public class CacheDecodingTests
             model.forward(Models.Tokens(1, 7), state);
             Assert.Equal(bytes, state.Bytes);
         }
+    }
+
+    public static TheoryData<string, AttentionOptions> Measured() => new()
+    {
+        { "contiguous", With(new CausalOptions(), AttentionCache.Contiguous).Attention },
+        { "rolling", With(new SlidingOptions { Window = 9, Sinks = 2 }, AttentionCache.Auto).Attention },
+        { "a window longer than the text", With(new SlidingOptions { Window = 999 }, AttentionCache.Auto).Attention },
+        { "paged", With(new CausalOptions(), AttentionCache.Paged).Attention },
+        { "linear", With(new CausalOptions(), AttentionCache.Auto).Attention with { Kernel = AttentionKernel.Linear } },
+    };
+
+    [Theory]
+    [MemberData(nameof(Measured))]
+    public void The_plan_of_memory_is_what_decoding_takes(string name, AttentionOptions attention)
+    {
+        Assert.NotEmpty(name);
+        using DisposeScope scope = NewDisposeScope();
+        DecoderOptions options = Models.Llama with { Attention = attention };
+        using LanguageModel model = Models.Build(options);
+        using DecodingState state = model.NewDecodingState(1, 96);
+        model.forward(Models.Tokens(1, 96), state);
+        Assert.Equal(ModelCost.Of(options, Models.Vocabulary).CacheBytes(96), state.Bytes);
     }
 
     [Fact]
