@@ -1,5 +1,6 @@
 using Trainer.Configuration;
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
@@ -72,6 +73,7 @@ internal static class ModelValidation
             .. Under(position.Path, position.Value.Against(model, resolved)),
             .. resolved.Kernel == AttentionKernel.Flash && position.Value.AddsBias ? [FlashWithBias(attention.Path, position.Value)] : Array.Empty<Problem>(),
             .. Under(attention.Path, KernelSelection.Problems(resolved, resolved.HeadWidth(model.Dim))),
+            .. Under(attention.Path, CacheSelection.Problems(resolved)),
         ];
     }
 
@@ -81,6 +83,7 @@ internal static class ModelValidation
     private static IEnumerable<Problem> OfParts(string path, AttentionOptions? attention, PositionOptions? position, FeedForward.FeedForwardOptions? feedForward) =>
     [
         .. Under($"{path}attention", attention?.Validate()),
+        .. Under($"{path}attention.pattern", attention?.Pattern?.Validate()),
         .. Under($"{path}position", position?.Validate()),
         .. Under($"{path}position", position?.ValidateParts()),
         .. Under($"{path}feedForward", feedForward?.Validate()),

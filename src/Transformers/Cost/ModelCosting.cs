@@ -1,3 +1,5 @@
+using Trainer.Transformers.Attention.Caches;
+
 namespace Trainer.Transformers;
 
 /// <summary>Adds up the costs of a model's parts.</summary>
@@ -29,7 +31,7 @@ internal static class ModelCosting
             IdleParameters = blocks.IdleParameters,
             MatrixParameters = blocks.MatrixParameters + table,
             FlopsPerTokenAndKey = blocks.FlopsPerTokenAndKey,
-            CacheNumbersPerToken = Remembered(model).Sum(layer => (long)layer.Attention.CacheLayout(model.Dim).NumbersPerToken),
+            Memories = [.. Remembered(model).Select(layer => CacheSelection.Cost(layer.Attention, layer.Attention.CacheLayout(model.Dim)))],
             // The embeddings, and the logits three times over: their log-softmax, its gradient and their own.
             ActivationsPerToken = blocks.Activations + model.Dim + 3L * vocabularySize,
             ActivationsPerTokenAndKey = blocks.ActivationsPerKey,
