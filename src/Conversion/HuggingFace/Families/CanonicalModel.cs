@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Trainer.Configuration;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
@@ -52,6 +53,8 @@ internal static class CanonicalModel
         {
             Bias = attention.Bias ?? model.Bias, OutputBias = attention.OutputBias ?? model.Bias, Scale = attention.ScoreScale(model.Dim),
         };
+        // A window as long as the context hides nothing.
+        if (resolved.Pattern is SlidingOptions { Causal: true } sliding && sliding.Window >= model.ContextLength) resolved = resolved with { Pattern = new CausalOptions() };
         return resolved is HeadProjectionOptions heads ? heads with { HeadDim = heads.HeadWidth(model.Dim) } : resolved;
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
@@ -18,6 +19,9 @@ internal abstract class LlamaLike : Family
 
     /// <summary>Adds what <see cref="ReadAttention"/> reads.</summary>
     protected abstract void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json);
+
+    /// <summary>Layers that differ from the others; null where all are alike.</summary>
+    protected virtual IReadOnlyList<LayerGroupOptions>? ReadLayers(HuggingFaceConfig config, AttentionOptions attention) => null;
 
     /// <summary>The feed-forward layer.</summary>
     protected virtual FeedForwardOptions ReadFeedForward(HuggingFaceConfig config) =>
@@ -46,10 +50,10 @@ internal abstract class LlamaLike : Family
     {
         int heads = config.Count("num_attention_heads");
         config.Choice("hidden_act", "silu", new Dictionary<string, bool> { ["silu"] = true, ["swish"] = true });
-        GroupedQueryOptions attention = new()
+        GroupedQueryOptions attention = ReadAttention(config, new()
         {
             Heads = heads, KeyValueHeads = config.Count("num_key_value_heads", heads), HeadDim = config.OptionalCount("head_dim"), Bias = false, OutputBias = false,
-        };
+        });
         Rope rope = Rope.Read(config);
         if (rope.Options.Fraction != 1) config.Refuse("partial_rotary_factor", "must be 1: heads are turned whole in this family");
         return new DecoderOptions
@@ -58,7 +62,8 @@ internal abstract class LlamaLike : Family
             Layers = config.Count("num_hidden_layers"),
             ContextLength = rope.ContextLength,
             TieEmbeddings = config.Flag("tie_word_embeddings", false),
-            Attention = ReadAttention(config, attention),
+            Attention = attention,
+            LayerPattern = ReadLayers(config, attention),
             Position = rope.Options,
             FeedForward = ReadFeedForward(config),
             Norm = new RmsNormOptions { Epsilon = config.Number("rms_norm_eps", DefaultEpsilon) },

@@ -17,7 +17,7 @@ internal sealed class Mixtral : LlamaLike
     public override string Architecture => "MixtralForCausalLM";
 
     protected override GroupedQueryOptions ReadAttention(HuggingFaceConfig config, GroupedQueryOptions attention) =>
-        attention with { Pattern = Windows.Pattern(config.OptionalCount("sliding_window"), config.Count("max_position_embeddings")) };
+        attention with { Pattern = Windows.Pattern(config.OptionalCount("sliding_window")) };
 
     protected override void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json) =>
         json["sliding_window"] = Windows.Of(attention.Pattern);
