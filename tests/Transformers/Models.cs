@@ -2,6 +2,7 @@ using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
@@ -33,11 +34,33 @@ internal static class Models
         Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2 },
     };
 
+    /// <summary>Three layers of Mamba-2, whose chunk does not divide the context, and one of attention.</summary>
+    public static DecoderOptions Hybrid => Llama with
+    {
+        Layers = 4,
+        LayerPattern = [new LayerGroupOptions { Repeat = 3, Mixer = Mamba2 }, new LayerGroupOptions()],
+    };
+
+    public static Mamba2Options Mamba2 => new() { StateDim = 3, HeadDim = 4, Groups = 2, Chunk = 3 };
+
+    /// <summary>The model of a parity fixture.</summary>
+    public static DecoderOptions Parity(string fixture) => fixture switch
+    {
+        "gpt" => Gpt,
+        "llama" => Llama,
+        "latent" => Llama with { Attention = new LatentOptions { Heads = 4, HeadDim = 4, RopeDim = 4, ValueDim = 6, KeyValueRank = 8, QueryRank = 6 } },
+        "hybrid" => Llama with { LayerPattern = [new LayerGroupOptions { Mixer = Mamba2 }, new LayerGroupOptions()] },
+        _ => throw new ArgumentOutOfRangeException(nameof(fixture), fixture, "unknown"),
+    };
+
     public static IReadOnlyDictionary<string, AttentionOptions> Projections { get; } = new Dictionary<string, AttentionOptions>
     {
         ["multi-head"] = new MultiHeadOptions { Heads = 4 },
         ["multi-query"] = new MultiQueryOptions { Heads = 4 },
         ["grouped-query"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2 },
+        // Few queries at a time are absorbed, more are computed as in training; with the wider values all are absorbed.
+        ["latent"] = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8 },
+        ["latent-wide-values"] = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8, QueryRank = 6, ValueDim = 12 },
         ["normed"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true },
     };
 

@@ -13,6 +13,8 @@ public class ParityTests
     [Theory]
     [InlineData("gpt")]
     [InlineData("llama")]
+    [InlineData("latent")]
+    [InlineData("hybrid")]
     public void Logits_and_loss_equal(string name)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -26,6 +28,8 @@ public class ParityTests
     [Theory]
     [InlineData("gpt")]
     [InlineData("llama")]
+    [InlineData("latent")]
+    [InlineData("hybrid")]
     public void Every_gradient_norm_equals(string name)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -39,6 +43,8 @@ public class ParityTests
     [Theory]
     [InlineData("gpt")]
     [InlineData("llama")]
+    [InlineData("latent")]
+    [InlineData("hybrid")]
     public void Ten_steps_of_AdamW_follow_the_same_losses(string name)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -69,7 +75,7 @@ public class ParityTests
 
     private static LanguageModel Load(string name, SafetensorsFile fixture)
     {
-        LanguageModel model = (name == "gpt" ? Models.Gpt : Models.Llama).Build(Models.Vocabulary);
+        LanguageModel model = Models.Parity(name).Build(Models.Vocabulary);
         var parameters = model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
         Assert.Equal(
             fixture.Names.Where(entry => entry.StartsWith("weight.")).Select(entry => entry["weight.".Length..]).Order(),

@@ -1,0 +1,22 @@
+using Trainer.Transformers.Attention;
+
+namespace Trainer.Transformers.Mixers;
+
+/// <summary>Attention, as the layer's <c>attention</c> and <c>position</c> say.</summary>
+public sealed record AttentionMixerOptions : MixerOptions
+{
+    internal override bool Attends => true;
+
+    internal override bool OnlyLooksBack => false;
+
+    internal override bool KeepsDocumentsApart => true;
+
+    internal override string Component => "attention";
+
+    internal override PartCost Cost(ModelOptions model, LayerOptions layer) => layer.Attention.Cost(model);
+
+    internal override RememberedNumbers Remembered(ModelOptions model, LayerOptions layer) =>
+        new(layer.Attention.CacheLayout(model.Dim).NumbersPerToken, 0);
+
+    internal override Mixer Build(ModelParts parts, LayerOptions layer) => new SelfAttention(parts, layer.Attention, layer.HeadNorm(parts));
+}
