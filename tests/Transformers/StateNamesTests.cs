@@ -74,13 +74,13 @@ public class StateNamesTests
         """
         embedding.weight 13x16
         blocks.0.mixerNorm.weight 16
-        blocks.0.mixer.input.weight 84x16
-        blocks.0.mixer.convolution.weight 44x1x4
-        blocks.0.mixer.convolution.bias 44
         blocks.0.mixer.logDecay 8
         blocks.0.mixer.stepBias 8
         blocks.0.mixer.skip 8
         blocks.0.mixer.norm 32
+        blocks.0.mixer.input.weight 84x16
+        blocks.0.mixer.convolution.weight 44x1x4
+        blocks.0.mixer.convolution.bias 44
         blocks.0.mixer.output.weight 16x32
         blocks.0.feedForwardNorm.weight 16
         blocks.0.feedForward.gateUp.weight 128x16
