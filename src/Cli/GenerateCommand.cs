@@ -1,8 +1,11 @@
 using System.CommandLine;
 using Trainer.Configuration;
 using Trainer.Evaluation.Generation;
-using Trainer.Training;
+using Trainer.Text;
 using Trainer.Training.Checkpoints;
+using Trainer.Training;
+using Trainer.Transformers;
+using static TorchSharp.torch;
 
 namespace Trainer.Cli;
 
@@ -10,21 +13,24 @@ namespace Trainer.Cli;
 internal static class GenerateCommand
 {
     private static readonly GenerationOptions Defaults = new();
+    private static readonly BeamOptions Searching = new();
     private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
-    private static readonly Option<string> Prompt = new("--prompt") { Description = "The text to continue.", Required = true };
+    private static readonly Option<string> Prompt = new("--prompt") { Description = "The text to continue; for an encoder-decoder the text to read.", Required = true };
     private static readonly Option<int> Tokens = new("--tokens") { Description = "How many tokens to add.", DefaultValueFactory = _ => Defaults.Tokens };
     private static readonly Option<double> Temperature = new("--temperature") { Description = "Below 1 sharper, above 1 flatter, 0 greedy.", DefaultValueFactory = _ => Defaults.Sampling.Temperature };
     private static readonly Option<int?> TopK = new("--top-k") { Description = "Draw only from the k most likely tokens." };
     private static readonly Option<double?> TopP = new("--top-p") { Description = "Draw only from the most likely tokens that together have probability p." };
     private static readonly Option<long> Seed = new("--seed") { Description = "The same seed gives the same text.", DefaultValueFactory = _ => Defaults.Sampling.Seed };
     private static readonly Option<bool> Greedy = new("--greedy") { Description = "Always take the most likely token." };
-    private static readonly Option<DeviceChoice> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
+    private static readonly Option<int?> Beams = new("--beams") { Description = "Search the most likely text, following so many beginnings at once, instead of drawing; 1 is greedy." };
+    private static readonly Option<double> LengthPenalty = new("--length-penalty") { Description = "With --beams: above 0 longer texts are not put behind shorter ones (0.6 in the 2017 Transformer).", DefaultValueFactory = _ => Searching.LengthPenalty };
+    private static readonly Option<DeviceChoice> OnDevice = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
 
     internal static Command Create()
     {
         var command = new Command("generate", "Continues a text; streams it to standard output.")
         {
-            Source, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Device,
+            Source, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Beams, LengthPenalty, OnDevice,
         };
         command.SetAction(Generate);
         return command;
@@ -34,16 +40,27 @@ internal static class GenerateCommand
     {
         var options = Options(parsed);
         Require(options);
+        RequireOneWay(parsed);
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
-        var device = DeviceSelection.Choose(parsed.GetValue(Device));
+        var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
         using var model = checkpoint.LoadModel(device);
         var prompt = parsed.GetRequiredValue(Prompt);
-        var generator = new TextGenerator(model, checkpoint.Tokenizer, device);
-        var pieces = generator.Stream(prompt, options);
-        Console.Write(prompt);
+        var pieces = parsed.GetValue(Beams) is { } beams
+            ? Search(model, checkpoint.Tokenizer, device, prompt, Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })
+            : new TextGenerator(model, checkpoint.Tokenizer, device).Stream(prompt, options);
+        if (model.Options is not EncoderDecoderOptions) Console.Write(prompt);
         foreach (var piece in pieces) Console.Write(piece);
         Console.WriteLine();
         return ExitCode.Done;
+    }
+
+    private static IEnumerable<string> Search(LanguageModel model, Tokenizer tokenizer, Device device, string prompt, BeamOptions options)
+    {
+        Require(options);
+        if (model.Options is EncoderDecoderOptions) return new Translator(model, tokenizer, device).Translate([prompt], options);
+        var ids = new TextGenerator(model, tokenizer, device).Encode(prompt);
+        var best = new BeamSearch(model, device, options).Search(ids, source: null, end: null)[0][0];
+        return [tokenizer.Decode([.. best.Tokens])];
     }
 
     private static GenerationOptions Options(ParseResult parsed) => new()
@@ -59,7 +76,15 @@ internal static class GenerateCommand
         },
     };
 
-    private static void Require(GenerationOptions options)
+    private static void RequireOneWay(ParseResult parsed)
+    {
+        Option[] drawing = [Temperature, TopK, TopP, Greedy];
+        var given = drawing.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name).ToArray();
+        if (parsed.GetValue(Beams) is not null && given.Length > 0)
+            throw new ConfigurationException([new("", $"--beams searches the most likely text, {string.Join(" and ", given)} would draw one; give one of the two (--beams 1 is greedy)")]);
+    }
+
+    private static void Require(IValidated options)
     {
         Problem[] problems = [.. options.Validate().Select(problem => problem with { Path = "" })];
         if (problems.Length > 0) throw new ConfigurationException(problems);

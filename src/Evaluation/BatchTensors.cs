@@ -19,13 +19,16 @@ public static class BatchTensors
         {
             Positions = batch.Positions is { } positions ? Rows(positions) : null,
             Documents = batch.Documents is { } documents ? Rows(documents) : null,
-            Source = batch.Source is { } source ? Source(source, device) : null,
+            Source = batch.Source is { } source ? source.ToInput(device) : null,
         };
         return (input, Rows(batch.Targets));
     }
 
-    // Where all rows are full there is no padding to hide, and attention takes its fastest kernel.
-    private static ModelInput Source(SourceRows source, Device device) => new(ToTensor(source.Tokens, source.Lengths.Length, source.Columns, device))
+    /// <summary>Copies what an encoder reads to a device.</summary>
+    /// <param name="source">Rows of token ids, filled up to their lengths.</param>
+    /// <param name="device">Where to.</param>
+    /// <returns>Tokens (B, S), and which of them are padding where any are: full rows take attention's fastest kernel.</returns>
+    public static ModelInput ToInput(this SourceRows source, Device device) => new(ToTensor(source.Tokens, source.Lengths.Length, source.Columns, device))
     {
         Documents = source.Lengths.All(length => length == source.Columns)
             ? null

@@ -117,7 +117,7 @@ public sealed class BadInputTests
         }
     }
 
-    private static void Fails(Outcome outcome, int exitCode, string part)
+    internal static void Fails(Outcome outcome, int exitCode, string part)
     {
         Assert.True(outcome.ExitCode == exitCode, $"exit code {outcome.ExitCode}, expected {exitCode}: {outcome.Error}");
         Assert.Contains(part, outcome.Error, StringComparison.Ordinal);

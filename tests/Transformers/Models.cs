@@ -43,15 +43,15 @@ internal static class Models
 
     public static Mamba2Options Mamba2 => new() { StateDim = 3, HeadDim = 4, Groups = 2, Chunk = 3 };
 
-    /// <summary>The model of a parity fixture.</summary>
-    public static DecoderOptions Parity(string fixture) => fixture switch
+    /// <summary>Latent attention of which every width is another.</summary>
+    public static DecoderOptions Latent => Llama with
     {
-        "gpt" => Gpt,
-        "llama" => Llama,
-        "latent" => Llama with { Attention = new LatentOptions { Heads = 4, HeadDim = 4, RopeDim = 4, ValueDim = 6, KeyValueRank = 8, QueryRank = 6 } },
-        "hybrid" => Llama with { LayerPattern = [new LayerGroupOptions { Mixer = Mamba2 }, new LayerGroupOptions()] },
-        _ => throw new ArgumentOutOfRangeException(nameof(fixture), fixture, "unknown"),
+        Attention = new LatentOptions { Heads = 4, HeadDim = 4, RopeDim = 4, ValueDim = 6, KeyValueRank = 8, QueryRank = 6 },
     };
+
+    public static EncoderOptions Encoder => new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
+
+    public static EncoderDecoderOptions EncoderDecoder => new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
 
     public static IReadOnlyDictionary<string, AttentionOptions> Projections { get; } = new Dictionary<string, AttentionOptions>
     {

@@ -1,3 +1,5 @@
+using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 
 namespace Trainer.Transformers.Tests;
@@ -43,7 +45,64 @@ public class StateNamesTests
         """);
 
     [Fact]
-    public void Latent() => Expect(Models.Parity("latent") with { Layers = 1, Bias = true, Norm = new LayerNormOptions() },
+    public void Encoder() => Expect(
+        Models.Encoder with { Layers = 1, Bias = true, HeadBias = true, HeadTransform = true, EmbeddingNorm = true, Norm = new LayerNormOptions { Placement = NormPlacement.Post }, FeedForward = new GeluOptions() },
+        """
+        embedding.weight 13x16
+        embeddingNorm.weight 16
+        embeddingNorm.bias 16
+        blocks.0.mixer.projection.qkv.weight 48x16
+        blocks.0.mixer.projection.qkv.bias 48
+        blocks.0.mixer.output.weight 16x16
+        blocks.0.mixer.output.bias 16
+        blocks.0.mixerNorm.weight 16
+        blocks.0.mixerNorm.bias 16
+        blocks.0.feedForward.up.weight 64x16
+        blocks.0.feedForward.up.bias 64
+        blocks.0.feedForward.down.weight 16x64
+        blocks.0.feedForward.down.bias 16
+        blocks.0.feedForwardNorm.weight 16
+        blocks.0.feedForwardNorm.bias 16
+        head.bias 13
+        head.transform.dense.weight 16x16
+        head.transform.dense.bias 16
+        head.transform.norm.weight 16
+        head.transform.norm.bias 16
+        """);
+
+    [Fact]
+    public void Encoder_decoder() => Expect(
+        Models.EncoderDecoder with { Layers = 1, Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true }, FeedForward = new GeluOptions() },
+        """
+        embedding.weight 13x16
+        encoder.blocks.0.mixerNorm.weight 16
+        encoder.blocks.0.mixer.projection.qkv.weight 32x16
+        encoder.blocks.0.mixer.projection.queryNorm.weight 4
+        encoder.blocks.0.mixer.projection.keyNorm.weight 4
+        encoder.blocks.0.mixer.output.weight 16x16
+        encoder.blocks.0.feedForwardNorm.weight 16
+        encoder.blocks.0.feedForward.up.weight 64x16
+        encoder.blocks.0.feedForward.down.weight 16x64
+        encoder.norm.weight 16
+        decoder.blocks.0.mixerNorm.weight 16
+        decoder.blocks.0.mixer.projection.qkv.weight 32x16
+        decoder.blocks.0.mixer.projection.queryNorm.weight 4
+        decoder.blocks.0.mixer.projection.keyNorm.weight 4
+        decoder.blocks.0.mixer.output.weight 16x16
+        decoder.blocks.0.crossNorm.weight 16
+        decoder.blocks.0.cross.projection.query.weight 16x16
+        decoder.blocks.0.cross.projection.keyValue.weight 16x16
+        decoder.blocks.0.cross.projection.queryNorm.weight 4
+        decoder.blocks.0.cross.projection.keyNorm.weight 4
+        decoder.blocks.0.cross.output.weight 16x16
+        decoder.blocks.0.feedForwardNorm.weight 16
+        decoder.blocks.0.feedForward.up.weight 64x16
+        decoder.blocks.0.feedForward.down.weight 16x64
+        decoder.norm.weight 16
+        """);
+
+    [Fact]
+    public void Latent() => Expect(Models.Latent with { Layers = 1, Bias = true, Norm = new LayerNormOptions() },
         """
         embedding.weight 13x16
         blocks.0.mixerNorm.weight 16
@@ -93,7 +152,8 @@ public class StateNamesTests
     {
         using LanguageModel model = options.Build(Models.Vocabulary);
         // A forward first: tables and masks it makes are no part of the state.
-        model.forward(Models.Tokens(1, 4)).Dispose();
+        ModelInput tokens = Models.Tokens(1, 4);
+        model.forward(tokens with { Source = options is EncoderDecoderOptions ? tokens : null }).Dispose();
         Assert.Equal(expected, string.Join('\n', model.state_dict().Select(entry => $"{entry.Key} {string.Join('x', entry.Value.shape)}")));
         Assert.Equal(model.state_dict().Keys, model.named_parameters().Select(entry => entry.name));
     }

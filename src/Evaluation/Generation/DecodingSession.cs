@@ -6,7 +6,10 @@ using static TorchSharp.torch;
 namespace Trainer.Evaluation.Generation;
 
 /// <summary>The logits of the next token of a growing text, each token computed once while the context lasts.</summary>
-internal sealed class DecodingSession(LanguageModel model, Device device) : IDisposable
+/// <param name="model">The model.</param>
+/// <param name="device">Where it is.</param>
+/// <param name="source">What an encoder reads, one row; null for a decoder alone.</param>
+internal sealed class DecodingSession(LanguageModel model, Device device, ModelInput? source = null) : IDisposable
 {
     private DecodingState? state;
     private int start;
@@ -38,7 +41,7 @@ internal sealed class DecodingSession(LanguageModel model, Device device) : IDis
     private void Restart(int at)
     {
         state?.Dispose();
-        state = model.NewDecodingState(batch: 1, capacity: model.ContextLength);
+        state = model.NewDecodingState(batch: 1, capacity: model.ContextLength, source);
         start = at;
     }
 }

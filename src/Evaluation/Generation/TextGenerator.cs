@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Generation;
 
-/// <summary>Continues a text with a language model, token by token.</summary>
-/// <remarks>Keys and values of past tokens are cached, so that a token costs one position. When the model's context is
-/// full, the last half of it is computed afresh as the new beginning: generation goes on for as long as is wished, each token
+/// <summary>Continues a text with a decoder, or answers one that an encoder reads, token by token.</summary>
+/// <remarks>An answer ends with the tokenizer's end token, or with the context. Keys and values of past tokens are cached, so that a token costs one position. When the model's context is
+/// full, the last half of it is computed afresh as the new beginning: continuation goes on for as long as is wished, each token
 /// seeing between half and all of a context. Deterministic given the seed. Not thread-safe.</remarks>
 /// <param name="model">The model, on <paramref name="device"/>. While text is generated it is in evaluation mode; afterwards in the mode it was in.</param>
 /// <param name="tokenizer">The tokenizer the model was trained with.</param>
@@ -15,7 +15,7 @@ namespace Trainer.Evaluation.Generation;
 public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Device device)
 {
     /// <summary>Generates text, and gives it out as soon as it is known.</summary>
-    /// <param name="prompt">What to continue; at least one token and at most a whole context.</param>
+    /// <param name="prompt">What to continue, or for an encoder-decoder what to read; at least one token and at most a whole context.</param>
     /// <param name="options">How much and how; the defaults draw 200 tokens from the whole distribution.</param>
     /// <returns>Pieces of text, the prompt not among them; whole characters only, so there may be fewer pieces than tokens.</returns>
     /// <exception cref="UserException">The prompt is empty, holds what the tokenizer does not know, or is longer than the context.</exception>
@@ -25,7 +25,8 @@ public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Devi
         options ??= new GenerationOptions();
         Problem[] problems = [.. options.Validate()];
         if (problems.Length > 0) throw new ConfigurationException(problems);
-        return Decode(Generate(Encode(prompt), options));
+        int[] ids = Encode(prompt);
+        return Decode(ReadsSource ? Answer(ids, options) : Generate(ids, options));
     }
 
     /// <summary>Generates token ids.</summary>
@@ -38,25 +39,42 @@ public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Devi
         return Continue([.. prompt], options);
     }
 
-    /// <summary>The tokens of a prompt that this model can continue.</summary>
+    /// <summary>The tokens of a prompt that this model can continue or answer.</summary>
     /// <param name="prompt">A text.</param>
     /// <returns>Its token ids.</returns>
     /// <exception cref="UserException">The prompt is empty, holds what the tokenizer does not know, or is longer than the context.</exception>
     public int[] Encode(string prompt)
     {
+        if (!model.Generates)
+            throw new UserException("an encoder reads whole texts and cannot continue one; train a model of architecture 'decoder' or 'encoder-decoder' to generate");
         int[] ids = tokenizer.Encode(prompt);
         CheckLength(ids);
-        return ids;
+        return ReadsSource ? [.. ids, SequenceTokens.Of(tokenizer).End] : ids;
     }
 
-    private IEnumerable<int> Continue(List<int> text, GenerationOptions options)
+    private bool ReadsSource => model.Options is EncoderDecoderOptions;
+
+    private IEnumerable<int> Answer(int[] source, GenerationOptions options)
+    {
+        using Tensor tokens = tensor(Array.ConvertAll(source, id => (long)id), [1, source.Length], dtype: ScalarType.Int64);
+        using Tensor moved = tokens.to(device);
+        SequenceTokens marks = SequenceTokens.Of(tokenizer);
+        GenerationOptions within = options with { Tokens = Math.Min(options.Tokens, model.ContextLength) };
+        foreach (int id in Continue([marks.Begin], within, moved))
+        {
+            if (id == marks.End) yield break;
+            yield return id;
+        }
+    }
+
+    private IEnumerable<int> Continue(List<int> text, GenerationOptions options, ModelInput? source = null)
     {
         bool training = model.training;
         model.eval();
         try
         {
             TokenSampler sampler = new(options.Sampling);
-            using DecodingSession session = new(model, device);
+            using DecodingSession session = new(model, device, source);
             for (int generated = 0; generated < options.Tokens; generated++)
             {
                 int next = sampler.Sample(session.Next(text));
@@ -83,9 +101,10 @@ public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Devi
     {
         if (ids.Count == 0)
             throw new UserException("the prompt is empty: there is nothing to continue; give at least one character");
-        if (ids.Count > model.ContextLength)
+        int room = model.ContextLength - (ReadsSource ? 1 : 0); // an encoder reads the end of the text too
+        if (ids.Count > room)
             throw new UserException(
-                $"the prompt has {ids.Count} tokens, but the model's context holds {model.ContextLength}; " +
-                $"shorten the prompt by at least {ids.Count - model.ContextLength} tokens, or train with a larger model.contextLength");
+                $"the prompt has {ids.Count} tokens, but the model's context holds {room}; " +
+                $"shorten the prompt by at least {ids.Count - room} tokens, or train with a larger model.contextLength");
     }
 }

@@ -6,5 +6,17 @@ namespace Trainer.Text;
 /// <param name="Columns">The length of the longest row.</param>
 public sealed record SourceRows(long[] Tokens, int[] Lengths, int Columns)
 {
+    /// <summary>Puts texts side by side.</summary>
+    /// <param name="texts">Token ids of each, at least one text.</param>
+    /// <returns>As many rows, as wide as the longest.</returns>
+    public static SourceRows Pad(IReadOnlyList<int[]> texts)
+    {
+        var columns = texts.Max(text => text.Length);
+        var tokens = new long[texts.Count * columns];
+        for (var row = 0; row < texts.Count; row++)
+            for (var column = 0; column < texts[row].Length; column++) tokens[row * columns + column] = texts[row][column];
+        return new SourceRows(tokens, [.. texts.Select(text => text.Length)], columns);
+    }
+
     internal SourceRows Part(int first, int end) => new(Tokens[(first * Columns)..(end * Columns)], Lengths[first..end], Columns);
 }

@@ -50,7 +50,19 @@ public sealed class ValidationSet : IReadOnlyList<Batch>
     /// <returns>The set.</returns>
     /// <exception cref="Trainer.Configuration.UserException">The validation data is too short for one row, or the tokenizer lacks a special token.</exception>
     public static ValidationSet Create(PreparedData data, DataOptions options, int contextLength, int batchRows, int batches) =>
-        RowSource.For(options, data.Tokenizer, data.Validation, contextLength).Validation(data.Validation.All, batchRows, batches);
+        Create(data.Validation, data.Tokenizer, options, contextLength, batchRows, batches);
+
+    /// <summary>Chooses rows of any text.</summary>
+    /// <param name="text">The text; not disposed of here.</param>
+    /// <param name="tokenizer">The tokenizer it is encoded with.</param>
+    /// <param name="options">What the model learns to predict.</param>
+    /// <param name="contextLength">The length of the longest row.</param>
+    /// <param name="batchRows">Rows in each batch; the last one may have fewer.</param>
+    /// <param name="batches">How many batches at most.</param>
+    /// <returns>The set.</returns>
+    /// <exception cref="Trainer.Configuration.UserException">The text is too short for one row, or the tokenizer lacks a special token.</exception>
+    public static ValidationSet Create(TokenShard text, Tokenizer tokenizer, DataOptions options, int contextLength, int batchRows, int batches) =>
+        RowSource.For(options, tokenizer, text, contextLength).Validation(text.All, batchRows, batches);
 
     /// <inheritdoc/>
     public IEnumerator<Batch> GetEnumerator() => Enumerable.Range(0, Count).Select(index => this[index]).GetEnumerator();

@@ -6,7 +6,7 @@ namespace Trainer.Training.Monitoring;
 /// <param name="directory">The samples directory; created with the first sample.</param>
 public sealed class SampleFilesSink(string directory) : IMetricsSink
 {
-    private const string Separator = "\n\n--------------------------------------------------------------------------------\n\n";
+    internal const string Separator = "\n\n--------------------------------------------------------------------------------\n\n";
     private long? _step;
 
     /// <inheritdoc/>

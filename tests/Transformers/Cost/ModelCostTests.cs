@@ -1,6 +1,9 @@
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.Norms;
+using Trainer.Transformers.Positions;
 
 namespace Trainer.Transformers.Tests.Cost;
 
@@ -20,6 +23,29 @@ public class ModelCostTests
             ModelCost cost = ModelCost.Of(options, Models.Vocabulary);
             Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), cost.Parameters);
             Assert.All(cost.Components, component => Assert.Equal(Built(model, component.Name), component.Parameters));
+        }
+    }
+
+    [Fact]
+    public void Every_architecture_has_the_parameters_that_its_options_say()
+    {
+        AttentionOptions attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, HeadDim = 6, QueryKeyNorm = true, Bias = true };
+        foreach (NormPlacement placement in Enum.GetValues<NormPlacement>())
+        foreach (bool bias in (bool[])[false, true])
+        foreach (ModelOptions options in (ModelOptions[])
+        [
+            Models.Gpt with { HeadBias = true },
+            Models.Encoder with { HeadTransform = true, EmbeddingNorm = true },
+            Models.EncoderDecoder with { EncoderLayers = 3, Position = new LearnedOptions(), EmbeddingNorm = true },
+        ])
+        {
+            ModelOptions variant = options with
+            {
+                Bias = bias, Attention = attention, Norm = new LayerNormOptions { Placement = placement }, FeedForward = new GeluOptions(),
+                LayerPattern = [new() { FeedForward = new SwiGluOptions() }, new()],
+            };
+            using LanguageModel model = variant.Build(Models.Vocabulary);
+            Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), ModelCost.Of(variant, Models.Vocabulary).Parameters);
         }
     }
 

@@ -7,8 +7,6 @@ namespace Trainer.Text;
 /// <summary>Hides tokens of a row for a model to guess. Special tokens stay and are never drawn.</summary>
 internal sealed class TokenMasker
 {
-    private static readonly string[] MaskNames = ["[MASK]", "<mask>", "<|mask|>"];
-
     private readonly MaskingOptions options;
     private readonly int mask;
     private readonly bool[] isSpecial;
@@ -21,7 +19,7 @@ internal sealed class TokenMasker
     public TokenMasker(Tokenizer tokenizer, MaskingOptions options)
     {
         this.options = options;
-        mask = MaskToken(tokenizer);
+        mask = RequireMask(tokenizer);
         isSpecial = new bool[tokenizer.VocabularySize];
         startsInWord = new bool[isSpecial.Length];
         endsInWord = new bool[isSpecial.Length];
@@ -94,9 +92,8 @@ internal sealed class TokenMasker
             || Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark;
     }
 
-    private static int MaskToken(Tokenizer tokenizer) =>
-        MaskNames.Select(tokenizer.TokenId).FirstOrDefault(id => id is not null)
-        ?? throw new UserException(
-            $"data.objective is \"masked\", but the tokenizer ({tokenizer.Type}) has no mask token ({string.Join(", ", MaskNames)}); "
+    private static int RequireMask(Tokenizer tokenizer) =>
+        MaskToken.Of(tokenizer) ?? throw new UserException(
+            $"data.objective is \"masked\", but the tokenizer ({tokenizer.Type}) has no mask token ({string.Join(", ", MaskToken.Names)}); "
             + "add \"[MASK]\" to tokenizer.specialTokens of type \"bpe\", or use type \"file\" with the tokenizer.json of a masked model");
 }

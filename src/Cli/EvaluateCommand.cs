@@ -1,0 +1,137 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Evaluation.Perplexity;
+using Trainer.Evaluation.Retrieval;
+using Trainer.Evaluation.Targets;
+using Trainer.Text;
+using Trainer.Training;
+using Trainer.Training.Checkpoints;
+using Trainer.Transformers;
+
+namespace Trainer.Cli;
+
+/// <summary><c>evaluate</c>: how well a model predicts a text.</summary>
+internal static class EvaluateCommand
+{
+    private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
+    private static readonly Option<string?> Data = new("--data") { Description = "A file, a folder or a glob; when absent, the validation data of the checkpoint's recipe.", HelpName = "path" };
+    private static readonly Option<int?> Window = new("--window") { Description = "Tokens that the model is given at once; model.contextLength if not given.", HelpName = "N" };
+    private static readonly Option<int?> Stride = new("--stride")
+    {
+        Description = "Tokens between the beginnings of windows; the window if not given: windows do not overlap (ALiBi's nonoverlapping inference), "
+            + "which is fastest, but predicts the first tokens of each from little. Smaller: a sliding window, in which each later token is predicted "
+            + "from at least window - stride + 1 tokens, at window / stride times the work. Every token is scored once either way; figures compare only at equal window and stride.",
+        HelpName = "M",
+    };
+    private static readonly Option<bool> Documents = new("--documents") { Description = "Score each document by itself; otherwise windows cross from one to the next." };
+    private static readonly Option<string?> Beginning = new("--bos")
+    {
+        Description = "A token, by name or id, put before the text (each document with --documents), so that the first token is scored, too. Without it the first is not scored.",
+        HelpName = "token",
+    };
+    private static readonly Option<bool> EveryWindow = new("--bos-every-window") { Description = "Put the token of --bos in the place of the first one of every later window as well (as llama.cpp does)." };
+    private static readonly Option<string?> Passkey = new("--passkey")
+    {
+        Description = "Measure retrieval instead: hide passkeys in prompts of so many tokens, at five depths, and count those that the model repeats.",
+        HelpName = "lengths",
+    };
+    private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file.", HelpName = "file" };
+    private static readonly Option<DeviceChoice> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
+
+    internal static Command Create()
+    {
+        var command = new Command("evaluate", "Measures perplexity and bits per byte; each token is scored exactly once.")
+        {
+            Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Passkey, Json, Device,
+        };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(EveryWindow) && result.GetValue(Beginning) is null)
+                result.AddError("--bos-every-window needs --bos: which token begins a text?");
+            if (result.GetValue(Passkey) is not null && new Option[] { Data, Window, Stride, Documents, Beginning }.Any(option => result.GetResult(option) is { Implicit: false }))
+                result.AddError("--passkey makes its own text: leave out --data, --window, --stride, --documents and --bos.");
+        });
+        command.SetAction(Evaluate);
+        return command;
+    }
+
+    private static int Evaluate(ParseResult parsed)
+    {
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
+        var device = DeviceSelection.Choose(parsed.GetValue(Device));
+        var json = checkpoint.Recipe.Model is not DecoderOptions ? Rows(parsed, checkpoint, device)
+            : parsed.GetValue(Passkey) is { } lengths ? Passkeys(TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)
+            : Windows(parsed, checkpoint, device);
+        if (parsed.GetValue(Json) is not { } file) return ExitCode.Done;
+        json["checkpoint"] = checkpoint.Directory;
+        json["device"] = device.ToString();
+        JsonFile.Write(file, json);
+        return ExitCode.Done;
+    }
+
+    private static JsonObject Windows(ParseResult parsed, Checkpoint checkpoint, torch.Device device)
+    {
+        var options = Options(parsed, checkpoint);
+        using var data = OpenData(parsed, checkpoint);
+        using var model = checkpoint.LoadModel(device);
+        var report = new PerplexityMeter(model, checkpoint.Tokenizer).Measure(TokenText.Of(data.Tokens), options);
+        Console.WriteLine($"{checkpoint.Directory} on {data.Name}");
+        EvaluationSection.Print(report);
+        return JsonFile.Object(report, ("data", data.Name));
+    }
+
+    /// <summary>Encoders and encoder-decoders: all rows that their objective makes of the data.</summary>
+    private static JsonObject Rows(ParseResult parsed, Checkpoint checkpoint, torch.Device device)
+    {
+        RequireNoWindows(parsed);
+        using var data = OpenData(parsed, checkpoint);
+        var recipe = checkpoint.Recipe;
+        var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, recipe.Data, recipe.Model.ContextLength, recipe.Training.MicroBatchSize ?? recipe.Training.BatchSize, int.MaxValue);
+        using var model = checkpoint.LoadModel(device);
+        var report = new TargetMeter(model, checkpoint.Tokenizer).Measure(rows);
+        var objective = recipe.Data.Objective == DataObjective.Masked ? "masked" : "target";
+        Console.WriteLine($"{checkpoint.Directory} on {data.Name}");
+        EvaluationSection.Print(report, objective, recipe.Model.ContextLength);
+        var json = JsonFile.Object(report, ("data", data.Name), ("scored", objective));
+        json["window"] = recipe.Model.ContextLength;
+        json["stride"] = recipe.Model.ContextLength;
+        return json;
+    }
+
+    private static JsonObject Passkeys(int[] lengths, Checkpoint checkpoint, torch.Device device)
+    {
+        using var model = checkpoint.LoadModel(device);
+        var report = new PasskeyProbe(model, checkpoint.Tokenizer).Measure(new PasskeyOptions { Lengths = lengths });
+        Console.WriteLine(checkpoint.Directory);
+        EvaluationSection.Print(report);
+        return JsonFile.Object(report);
+    }
+
+    private static CheckpointData OpenData(ParseResult parsed, Checkpoint checkpoint) => parsed.GetValue(Data) is { } path
+        ? CheckpointData.Text(checkpoint, path, TrainingRequest.DefaultDatasetsDirectory, new StandardError())
+        : CheckpointData.Validation(checkpoint, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
+
+    private static PerplexityOptions Options(ParseResult parsed, Checkpoint checkpoint)
+    {
+        var window = parsed.GetValue(Window) ?? checkpoint.Recipe.Model.ContextLength;
+        var options = new PerplexityOptions
+        {
+            Window = window,
+            Stride = parsed.GetValue(Stride) ?? window,
+            Documents = parsed.GetValue(Documents),
+            Beginning = parsed.GetValue(Beginning) is { } token ? new(TokenArguments.Id(checkpoint.Tokenizer, token, "--bos"), parsed.GetValue(EveryWindow)) : null,
+        };
+        Problem[] problems = [.. options.Validate().Select(problem => problem with { Path = $"--{problem.Path}" })];
+        return problems.Length == 0 ? options : throw new ConfigurationException(problems, "command line");
+    }
+
+    private static void RequireNoWindows(ParseResult parsed)
+    {
+        Problem[] problems = [.. new Option[] { Window, Stride, Documents, Beginning, EveryWindow, Passkey }
+            .Where(option => parsed.GetResult(option) is { Implicit: false })
+            .Select(option => new Problem(option.Name, "is for decoders; this model is measured on rows as it was trained on them, each token once: leave it out"))];
+        if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
+    }
+}

@@ -1,0 +1,25 @@
+using System.CommandLine;
+using Trainer.Training.Monitoring;
+using Trainer.Training.Reporting;
+
+namespace Trainer.Cli;
+
+/// <summary><c>report</c>: one page about one or several runs.</summary>
+internal static class ReportCommand
+{
+    internal static Command Create()
+    {
+        var runs = new Argument<string[]>("run") { Description = "Run directories, such as runs/dotnet-docs; several are shown on common axes.", Arity = ArgumentArity.OneOrMore };
+        var output = new Option<string>("--output") { Description = "The page to write.", HelpName = "file", DefaultValueFactory = _ => "report.html" };
+        var command = new Command("report", "Writes one HTML page, which needs no network: curves, samples, evaluations, and what sets the runs apart.") { runs, output };
+        command.SetAction(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output)));
+        return command;
+    }
+
+    private static int Write(string[] runs, string output)
+    {
+        var count = RunReport.Write(runs, output, new StandardError());
+        Console.WriteLine($"{output}: {HumanFormat.Counted(count, "run")}, {HumanFormat.Bytes(new FileInfo(output).Length)}");
+        return ExitCode.Done;
+    }
+}

@@ -1,0 +1,121 @@
+// Shapes: B windows, T tokens of the longest, V vocabulary.
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Text;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Trainer.Evaluation.Perplexity;
+
+/// <summary>Measures how well a decoder predicts a text, with each token scored exactly once.</summary>
+/// <remarks>Windows are computed several at a time, and their losses stay on the device until the end.</remarks>
+/// <param name="model">The model, a decoder; measured in evaluation mode and left in the mode it was in.</param>
+/// <param name="tokenizer">The tokenizer of the text: for bits per byte.</param>
+public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
+{
+    /// <summary>The most tokens of a batch.</summary>
+    private const int TokensAtOnce = 1 << 14;
+
+    /// <summary>The most bytes of a batch's logits; their logarithms take as much again.</summary>
+    private long LogitBytesAtOnce => model.Device.type == DeviceType.CPU ? 1L << 28 : 1L << 31;
+
+    /// <summary>Measures.</summary>
+    /// <param name="text">The tokens.</param>
+    /// <param name="options">Window, stride and what stands before the text.</param>
+    /// <returns>The figures, with all that they depend on.</returns>
+    /// <exception cref="ConfigurationException">An option is out of its range.</exception>
+    /// <exception cref="UserException">The model is no decoder, there is nothing to score, an id is outside the vocabulary, the window is longer than the model's
+    /// positions, or the model's logits are not numbers.</exception>
+    public PerplexityReport Measure(TokenText text, PerplexityOptions options)
+    {
+        Problem[] problems = [.. options.Validate()];
+        if (problems.Length > 0) throw new ConfigurationException(problems, "evaluation");
+        Require(text, options);
+        bool training = model.training;
+        model.eval();
+        try
+        {
+            using IDisposable inference = inference_mode();
+            return Report(text, options);
+        }
+        finally
+        {
+            model.train(training);
+        }
+    }
+
+    private PerplexityReport Report(TokenText text, PerplexityOptions options)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        int width = (int)Math.Min(options.Window, text.Length + 1); // a longer window sees no more
+        Tensor sums = zeros([width], dtype: ScalarType.Float64, device: model.Device);
+        Tensor correct = zeros([], dtype: ScalarType.Int64, device: model.Device);
+        long[] counts = new long[width];
+        TokenWidths widths = new(tokenizer);
+        (long bytes, long windows) = (0, 0);
+        foreach (WindowBatch batch in WindowBatch.All(text, options, RowsAtOnce(width)))
+        {
+            Add(batch, sums, correct);
+            Count(batch, counts);
+            bytes += widths.Of(batch.Rows);
+            windows += batch.Rows.Rows;
+        }
+        double[] losses = sums.cpu().data<double>().ToArray();
+        return new PerplexityReport
+        {
+            NegativeLogLikelihood = LogitsCheck.Finite(losses.Sum()),
+            Tokens = counts.Sum(),
+            Correct = correct.ToInt64(),
+            Bytes = bytes,
+            Window = options.Window,
+            Stride = options.Stride,
+            Windows = windows,
+            DocumentsApart = options.Documents,
+            Documents = text.Documents,
+            BeginningToken = options.Beginning?.Token,
+            BeginningInEveryWindow = options.Beginning?.EveryWindow ?? false,
+            Tokenizer = tokenizer.Type,
+            VocabularySize = tokenizer.VocabularySize,
+            ByPosition = PositionLoss.Binned(losses, counts, options.Bins),
+        };
+    }
+
+    private void Add(WindowBatch batch, Tensor sums, Tensor correct)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        (ModelInput input, Tensor targets) = batch.Rows.ToTensors(model.Device); // (B, T)
+        int scored = batch.Rows.Columns - batch.From;
+        Tensor logits = model.call(input).narrow(1, batch.From, scored).reshape(-1, model.VocabularySize); // (B, T, V) → the columns in which anything is scored
+        targets = targets.narrow(1, batch.From, scored).reshape(-1);
+        Tensor losses = functional.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: Reduction.None);
+        correct.add_(logits.argmax(-1).eq(targets).sum()); // −100 is no token
+        sums.narrow(0, batch.From, scored).add_(losses.view(batch.Rows.Rows, scored).sum(0, type: ScalarType.Float64));
+    }
+
+    private static void Count(WindowBatch batch, long[] counts)
+    {
+        int columns = batch.Rows.Columns;
+        for (int place = 0; place < batch.Rows.Targets.Length; place++)
+            if (batch.Rows.Targets[place] != Batch.Ignored) counts[place % columns]++;
+    }
+
+    private int RowsAtOnce(int width)
+    {
+        long byMemory = LogitBytesAtOnce / ((long)width * model.VocabularySize * sizeof(float));
+        return (int)Math.Max(1, Math.Min(TokensAtOnce / width, byMemory));
+    }
+
+    private void Require(TokenText text, PerplexityOptions options)
+    {
+        if (model.Options is not DecoderOptions)
+            throw new UserException("windows of a text are for decoders, which predict each token from those before it; this model sees what it would have to predict, or reads another text beside it");
+        text.RequireBelow(model.VocabularySize);
+        if (options.Beginning is { } beginning && (uint)beginning.Token >= (uint)model.VocabularySize)
+            throw new UserException($"the beginning token is {beginning.Token}, but the model's token ids are 0 to {model.VocabularySize - 1}");
+        if (!text.Sequences(options.Documents).Any(sequence => sequence.Length > (options.Beginning is null ? 1 : 0)))
+            throw new UserException(options.Beginning is null
+                ? $"there is nothing to score: the text has {text.Length} tokens, and the first of them is not predicted from anything; give a longer text or a token before it (--bos)"
+                : "there is nothing to score: the text has no tokens");
+    }
+}

@@ -1,0 +1,26 @@
+using Trainer.Text;
+
+namespace Trainer.Evaluation;
+
+/// <summary>How many bytes of text each token stands for; special tokens are no text.</summary>
+internal sealed class TokenWidths
+{
+    private readonly int[] widths;
+
+    public TokenWidths(Tokenizer tokenizer)
+    {
+        // Words are decoded with a space between them, which no token of theirs holds.
+        int between = tokenizer is WordTokenizer ? 1 : 0;
+        widths = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id =>
+            tokenizer.SpecialTokens.Contains(id) ? 0 : tokenizer.TokenBytes(id).Length + between)];
+    }
+
+    /// <summary>The bytes that the targets of a batch stand for.</summary>
+    public long Of(Batch batch)
+    {
+        long sum = 0;
+        foreach (long id in batch.Targets)
+            if (id != Batch.Ignored && id < widths.Length) sum += widths[id];
+        return sum;
+    }
+}

@@ -1,0 +1,178 @@
+// The report of training runs.
+// A directory of a study or of evaluations alone is listed in its own section only.
+const runs = data.runs.filter(run => run.curves || run.validation || run.configured).map((run, index) => ({ ...run, index, shown: true }));
+
+const axes = {
+  step: { name: "step", values: curve => curve.step, format: format.compact, read: format.whole },
+  tokens: { name: "tokens", values: curve => curve.tokens, format: format.compact, read: format.compact },
+  time: { name: "time", values: curve => curve.seconds, format: format.time, read: format.time, ticks: timeTicks },
+};
+const view = { axis: "step", smoothing: 0, training: true, validation: true };
+
+/** Means of what is near, on both sides so that the curve does not lag: each point counts exp(-distance / pace), with the distance in
+ *  steps, so that runs recorded at different intervals are smoothed alike. Gaps stay gaps. */
+function smooth(steps, values, pace) {
+  const sums = values.map(() => 0), weights = values.map(() => 0);
+  const pass = order => {
+    let [sum, weight, last] = [0, 0, null];
+    for (const i of order) {
+      if (values[i] === null) continue;
+      const kept = last === null ? 0 : Math.exp(-Math.abs(steps[i] - last) / pace);
+      [sum, weight, last] = [sum * kept + values[i], weight * kept + 1, steps[i]];
+      sums[i] += sum;
+      weights[i] += weight;
+    }
+  };
+  const order = [...values.keys()];
+  pass(order);
+  pass(order.reverse());
+  return values.map((value, i) => value === null ? null : (sums[i] - value) / (weights[i] - 1));   // each pass counted the point itself
+}
+
+const longest = Math.max(1, ...runs.map(run => run.summary.steps ?? 0));
+const pace = () => longest * 0.2 * (view.smoothing / 100) ** 2;
+
+/** One figure of a run as a series of a chart; places without a value on the axis are left out. */
+function series(run, curve, figure, options = {}) {
+  const all = axes[view.axis].values(curve), keep = all.map((place, i) => place === null ? -1 : i).filter(i => i >= 0);
+  const pick = values => values && keep.map(i => values[i]);
+  const smoothed = view.smoothing > 0 && options.smooth ? smooth(curve.step, figure.mean, pace()) : null;
+  return {
+    name: run.name, index: run.index, x: pick(all), y: pick(smoothed ?? figure.mean), raw: smoothed ? pick(figure.mean) : null,
+    low: pick(figure.lowest), high: pick(figure.highest), marks: figure.notFinite?.map(i => keep.indexOf(i)).filter(i => i >= 0), ...options,
+  };
+}
+
+const group = [];
+const charts = {
+  loss: new LineChart({ title: "Loss (nats per token)", height: 360, wide: true, formatY: value => format.figures(value, 4), formatRead: format.loss, group }),
+  gradientNorm: new LineChart({ title: "Gradient norm before clipping", formatY: value => format.figures(value, 3), formatRead: value => format.figures(value, 4), log: true, group }),
+  learningRate: new LineChart({ title: "Learning rate", formatY: value => format.figures(value, 3), formatRead: value => format.figures(value, 4), group }),
+  tokensPerSecond: new LineChart({ title: "Tokens a second", formatY: format.compact, group }),
+};
+
+function drawCharts() {
+  const axis = axes[view.axis], shown = runs.filter(run => run.shown);
+  for (const chart of group) Object.assign(chart, { xName: axis.name, formatX: axis.format, formatXRead: axis.read, xTicks: axis.ticks ?? linearTicks });
+  for (const [name, chart] of Object.entries(charts)) {
+    const lines = name === "loss" && !view.training ? [] : shown.filter(run => run.curves)
+      .map(run => series(run, run.curves, run.curves[name], { smooth: name !== "learningRate", thin: name === "loss" && view.validation, kind: name === "loss" ? "training" : undefined }));
+    if (name === "loss" && view.validation)
+      for (const run of shown.filter(run => run.validation)) {
+        const finite = run.validation.loss;
+        lines.push(series(run, run.validation, { mean: finite, notFinite: finite.map((value, i) => value === null ? i : -1).filter(i => i >= 0) }, { points: finite.length <= 60, kind: "validation" }));
+      }
+    chart.show(lines);
+  }
+}
+
+function summarySection() {
+  const rows = runs.map(run => ({ run, name: run.name, ...run.summary }));
+  const steps = row => row.steps === undefined ? "–" : row.plannedSteps && row.plannedSteps !== row.steps ? `${format.whole(row.steps)} of ${format.whole(row.plannedSteps)}` : format.whole(row.steps);
+  const columns = [
+    { key: "name", name: "run", text: true, cell: row => element("span", { class: "named", title: row.run.directory }, lineSample(row.run.index), " ", row.name) },
+    { key: "bestLoss", name: "best validation loss", best: "low", format: format.loss },
+    { key: "bestStep", name: "at step", format: format.whole },
+    { key: "perplexity", name: "perplexity", best: "low", format: value => format.figures(value, 5) },
+    { key: "lastLoss", name: "last training loss", format: format.loss },
+    { key: "steps", name: "steps", cell: steps },
+    { key: "tokens", name: "tokens", format: format.compact },
+    { key: "parameters", name: "parameters", format: format.compact },
+    { key: "seconds", name: "training time", format: format.time },
+    { key: "tokensPerSecond", name: "tokens/s (median)", format: format.compact },
+  ];
+  if (rows.some(row => row.skippedSteps > 0)) columns.push({ key: "skippedSteps", name: "skipped steps", format: format.whole });
+  return element("section", {}, element("h2", {}, "Summary"), recordTable(columns, rows),
+    element("p", { class: "quiet small" }, "Training time is that of steps and evaluations, without pauses. Perplexity is that of the best validation loss; it compares only runs with the same tokenizer and data."));
+}
+
+/** Buttons of which one is pressed. */
+function choice(name, options, chosen, choose) {
+  const buttons = Object.entries(options).map(([key, text]) => element("button", { type: "button", "aria-pressed": String(key === chosen), onclick: () => {
+    buttons.forEach(button => button.setAttribute("aria-pressed", String(button.dataset.key === key)));
+    choose(key);
+  }, "data-key": key }, text));
+  return element("span", { class: "group", role: "group", "aria-label": name }, element("span", { class: "quiet" }, name), buttons);
+}
+
+function controls() {
+  const pressed = (button, on) => button.setAttribute("aria-pressed", String(on));
+  const legend = runs.map(run => {
+    const button = element("button", { type: "button", "aria-pressed": "true", title: "Show or hide; with Shift, this run alone", onclick: event => {
+      const alone = event.shiftKey && !(run.shown && runs.every(other => other === run || !other.shown));
+      for (const other of runs) other.shown = event.shiftKey ? !alone || other === run : other === run ? !other.shown : other.shown;
+      legend.forEach((each, i) => pressed(each, runs[i].shown));
+      drawCharts();
+    } }, lineSample(run.index), run.name);
+    return button;
+  });
+  const width = element("span", { class: "quiet small" });
+  const slider = element("input", { type: "range", min: 0, max: 100, value: 0, "aria-label": "Smoothing", oninput: () => {
+    view.smoothing = Number(slider.value);
+    width.textContent = view.smoothing === 0 ? "off" : `over ${format.compact(Math.max(1, pace()))} steps`;
+    drawCharts();
+  } });
+  width.textContent = "off";
+  const toggle = (key, text) => { const box = element("input", { type: "checkbox", onchange: () => { view[key] = box.checked; drawCharts(); } }); box.checked = true; return element("label", {}, box, ` ${text}`); };
+  return element("div", { class: "controls sticky print" },
+    choice("over", { step: "steps", tokens: "tokens", time: "time" }, view.axis, key => { view.axis = key; for (const chart of group) chart.range = null; drawCharts(); }),
+    element("label", {}, "smoothing ", slider), width,
+    toggle("training", "training"), toggle("validation", "validation"),
+    element("button", { type: "button", onclick: () => { for (const chart of group) chart.range = null; drawCharts(); } }, "whole range"),
+    element("div", { class: "legend" }, legend));
+}
+
+function curveSection() {
+  const most = Math.max(...runs.map(run => run.curves?.recordsPerBucket ?? 1));
+  const notes = [
+    "Drag to zoom in, double-click for the whole range.",
+    runs.some(run => run.validation) ? "Validation has a dot at every evaluation." : "",
+    most > 1 ? `Where a run has very many records, a point is the mean of up to ${format.whole(most)} neighbouring ones, and the band behind reaches from their lowest to their highest.` : "",
+    runs.some(run => run.curves && [run.curves.loss, run.curves.gradientNorm].some(curve => curve.notFinite.length > 0)) ? "Triangles at the upper edge: the value was NaN or infinite there." : "",
+  ];
+  return element("section", {}, element("h2", {}, "Curves"), controls(), element("div", { class: "charts" }, group.map(chart => chart.root)), element("p", { class: "quiet small" }, notes.filter(Boolean).join(" ")));
+}
+
+function sampleSection() {
+  const steps = [...new Set(runs.flatMap(run => run.samples.map(set => set.step)))].sort((a, b) => a - b);
+  const list = element("div", { class: "samples" }), title = element("span", {});
+  const slider = element("input", { type: "range", min: 0, max: steps.length - 1, value: steps.length - 1, "aria-label": "Step of the samples", oninput: show });
+  function show() {
+    const step = steps[Number(slider.value)];
+    title.textContent = `step ${format.whole(step)}`;
+    const cards = runs.flatMap(run => {
+      const set = run.samples.findLast(each => each.step <= step);
+      return (set?.texts ?? []).map((text, prompt) => ({ prompt, card: element("article", { class: "sample" },
+        element("h3", {}, lineSample(run.index), element("span", {}, run.name), set.step === step ? null : element("span", { class: "quiet small" }, `step ${format.whole(set.step)}`)),
+        element("pre", {}, text.prompt ? element("mark", {}, text.prompt) : "", text.text)) }));
+    });
+    list.replaceChildren(...cards.sort((a, b) => a.prompt - b.prompt).map(({ card }) => card));
+  }
+  show();
+  return element("section", {}, element("h2", {}, "Samples"), element("div", { class: "controls" }, steps.length > 1 ? slider : null, title), list);
+}
+
+function settingSections() {
+  const named = data.runs.filter(run => run.configured), several = named.length > 1;
+  const value = text => text === null || text === undefined ? "–" : text;
+  const differing = data.settings.filter(row => row.differs), common = data.settings.filter(row => !row.differs);
+  const table = (head, rows) => element("div", { class: "scroll" }, element("table", {}, element("thead", {}, element("tr", {}, head.map(text => element("th", { class: "text", scope: "col" }, text)))),
+    element("tbody", {}, rows.map(row => element("tr", {}, element("td", { class: "path code" }, row.path), row.values.map(text => element("td", { class: `${textClass(text)} code` }, value(text))))))));
+  const parts = [];
+  if (several) parts.push(element("h2", {}, "What sets the runs apart"), differing.length ? table(["setting", ...named.map(run => run.name)], differing) : element("p", { class: "quiet" }, "Their configurations are equal."));
+  if (common.length) parts.push(element("details", {}, element("summary", {}, element("strong", {}, several ? `Settings that all runs share (${common.length})` : `Configuration (${common.length} settings)`)), table(["setting", "value"], common)));
+  return element("section", {}, several ? null : element("h2", {}, "Configuration"), parts);
+}
+
+const warnings = data.warnings.length ? element("aside", { class: "warnings" }, element("strong", {}, "Not everything could be read"), element("ul", {}, data.warnings.map(text => element("li", {}, text)))) : null;
+const figures = kind => data.runs.flatMap(run => run[kind].map(file => ({ run: run.name, ...file })));
+document.getElementById("main").replaceChildren(...[
+  element("header", { class: "head" }, element("div", {}, element("h1", {}, runs.length === 1 ? `Training report: ${runs[0].name}` : runs.length ? `Training report of ${runs.length} runs` : "Report"), runs.length === 1 ? element("p", { class: "quiet" }, runs[0].directory) : null), theme.button()),
+  warnings, runs.length ? summarySection() : null,
+  runs.some(run => run.curves || run.validation) ? curveSection() : null,
+  figures("studies").length ? element("div", {}, figures("studies").map(studySection)) : null,
+  figures("evaluations").length ? evaluationSection(figures("evaluations")) : null,
+  runs.some(run => run.samples.length) ? sampleSection() : null,
+  data.settings.length ? settingSections() : null,
+].filter(part => part !== null));
+drawCharts();

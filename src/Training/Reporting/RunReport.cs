@@ -1,0 +1,54 @@
+using Trainer.Configuration;
+
+namespace Trainer.Training.Reporting;
+
+/// <summary>One HTML page about one or several runs: curves on common axes, what sets the runs apart, samples, evaluations, studies.</summary>
+/// <remarks>It lives beside monitoring because it reads what monitoring writes: when a file of a run directory changes, its
+/// writer and its reader change in one room.</remarks>
+public static class RunReport
+{
+    /// <summary>Reads runs and writes a page about them.</summary>
+    /// <param name="directories">Run directories, at least one. One that is given twice counts once.</param>
+    /// <param name="output">The page; replaced as a whole when it is there.</param>
+    /// <param name="progress">Told about all that could not be read; the page says it too.</param>
+    /// <returns>How many runs the page shows.</returns>
+    /// <exception cref="UserException">A directory is no run's, nothing is recorded in any of them, or the page cannot be written.</exception>
+    public static int Write(IReadOnlyList<string> directories, string output, IProgress<string> progress)
+    {
+        List<string> warnings = [];
+        var html = Create(directories, warning =>
+        {
+            warnings.Add(warning);
+            progress.Report(warning);
+        }, warnings, out var runs);
+        HtmlPage.Write(output, html);
+        return runs;
+    }
+
+    /// <summary>Makes the page. What is warned of while the runs are read is shown in it.</summary>
+    private static string Create(IReadOnlyList<string> directories, Action<string> warn, IReadOnlyList<string> warnings, out int count)
+    {
+        var different = Different(directories, warn);
+        RunRecord[] runs = [.. different.Select(directory => new RunReader(directory, warn).Read())];
+        if (runs.All(run => run.IsEmpty))
+            throw new UserException(
+                $"{string.Join(", ", different)}: nothing is recorded here yet: metrics.jsonl is empty or missing; wait for the first of training.steps that monitoring.logEvery records");
+        foreach (var run in runs.Where(run => run.IsEmpty))
+            warn($"{run.Directory}: nothing is recorded here yet, so that only its configuration is shown");
+        count = runs.Length;
+        return HtmlPage.Create("Training report", ReportContent.Of(runs, RunNames.Of(different), warnings), "chart.js", "tables.js", "report.js");
+    }
+
+    private static List<string> Different(IReadOnlyList<string> directories, Action<string> warn)
+    {
+        List<string> different = [];
+        foreach (var directory in directories)
+        {
+            if (different.Any(other => Path.TrimEndingDirectorySeparator(Path.GetFullPath(other)) == Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory))))
+                warn($"{directory}: it is given more than once and shown once");
+            else
+                different.Add(directory);
+        }
+        return different;
+    }
+}

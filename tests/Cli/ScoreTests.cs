@@ -1,0 +1,83 @@
+using System.Text.Json;
+using Trainer.Torch;
+
+namespace Trainer.Cli.Tests;
+
+/// <summary><c>score</c> as a user runs it.</summary>
+public sealed class ScoreTests(TrainedRun trained) : IClassFixture<TrainedRun>
+{
+    private readonly Workspace workspace = trained.Workspace;
+
+    [Fact]
+    public void Each_token_has_its_score_and_the_logits_say_the_same()
+    {
+        var outcome = workspace.Run("score", "run", "--tokens", "3,1,4,1,5", "--json", "scores.json", "--logits", "logits.safetensors");
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        using var json = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("scores.json")));
+
+        int[] tokens = [.. json.RootElement.GetProperty("tokens").EnumerateArray().Select(token => token.GetInt32())];
+        JsonElement[] losses = [.. json.RootElement.GetProperty("negativeLogLikelihood").EnumerateArray()];
+        Assert.Equal(["tokens", "negativeLogLikelihood"], json.RootElement.EnumerateObject().Select(property => property.Name));
+        Assert.Equal([3, 1, 4, 1, 5], tokens);
+        Assert.Equal(JsonValueKind.Null, losses[0].ValueKind);
+
+        var (logits, vocabulary) = Logits("logits.safetensors", tokens.Length);
+        for (var i = 1; i < tokens.Length; i++)
+        {
+            var row = logits.AsSpan((i - 1) * vocabulary, vocabulary).ToArray();
+            var expected = Math.Log(row.Sum(logit => Math.Exp(logit))) - row[tokens[i]];
+            Assert.Equal(expected, losses[i].GetDouble(), 1e-4);
+        }
+    }
+
+    [Fact]
+    public void Text_tokens_and_a_file_are_scored_alike()
+    {
+        File.WriteAllText(workspace.PathOf("short.txt"), "the read");
+        var text = Scores("--text", "the read");
+        Assert.Equal(8, text.GetProperty("tokens").GetArrayLength());
+        var ids = string.Join(',', text.GetProperty("tokens").EnumerateArray().Select(token => token.GetRawText()));
+        Assert.Equal(text.GetRawText(), Scores("--tokens", ids).GetRawText());
+        Assert.Equal(text.GetRawText(), Scores("--data", "short.txt").GetRawText());
+
+        JsonElement Scores(params string[] what)
+        {
+            var outcome = workspace.Run(["score", "run", "--json", "alike.json", .. what]);
+            Assert.True(outcome.ExitCode == 0, outcome.Error);
+            return JsonDocument.Parse(File.ReadAllText(workspace.PathOf("alike.json"))).RootElement;
+        }
+    }
+
+    [Fact]
+    public void Without_a_file_every_token_is_printed()
+    {
+        var lines = workspace.Run("score", "run", "--text", "the").Output.TrimEnd().Split('\n');
+        Assert.Equal(4, lines.Length);
+        Assert.EndsWith("-  \"t\"", lines[0], StringComparison.Ordinal);
+        Assert.EndsWith("\"h\"", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith("3 tokens, 2 scored: ", lines[3], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(2, "score needs one of --text, --tokens and --data")]
+    [InlineData(2, "score needs one of --text, --tokens and --data", "--text", "the", "--tokens", "1")]
+    [InlineData(2, "--tokens: entry 1 is \"1000\"; give token ids from 0 to ", "--tokens", "1,1000")]
+    [InlineData(2, "--tokens: entry 0 is \"-1\"; give token ids from 0 to ", "--tokens=-1")]
+    [InlineData(2, "--tokens: entry 2 is \"\"; give token ids from 0 to ", "--tokens", "1,2,")]
+    [InlineData(1, "Ω", "--text", "the Ω")]
+    [InlineData(1, "there is nothing to score: the text has no tokens", "--text", "")]
+    [InlineData(1, "nowhere.txt", "--data", "nowhere.txt")]
+    [InlineData(1, "a source is for encoder-decoders", "--text", "the", "--source-tokens", "1")]
+    [InlineData(2, "--source and --source-tokens say the same thing", "--text", "the", "--source-tokens", "1", "--source", "the")]
+    public void What_cannot_be_scored(int exitCode, string message, params string[] arguments) =>
+        BadInputTests.Fails(workspace.Run(["score", "run", .. arguments]), exitCode, message);
+
+    private (float[] Values, int Vocabulary) Logits(string file, int tokens)
+    {
+        using var opened = SafetensorsFile.Open(workspace.PathOf(file));
+        Assert.Equal(["logits"], opened.Names);
+        using var values = opened.Read("logits");
+        Assert.Equal((2, tokens), (values.dim(), (int)values.shape[0]));
+        return (values.data<float>().ToArray(), (int)values.shape[1]);
+    }
+}

@@ -1,0 +1,128 @@
+using System.Text.Json.Nodes;
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Evaluation.Scoring;
+using Trainer.Text;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Evaluation.Tests.Scoring;
+
+public sealed class SequenceScorerTests
+{
+    /// <summary>A vocabulary of words with the special tokens that encoders and encoder-decoders need.</summary>
+    private static readonly Tokenizer Words = PipelineTokenizer.Parse((JsonObject)JsonNode.Parse("""
+        {
+          "added_tokens": [
+            {"id": 0, "content": "[MASK]", "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false},
+            {"id": 1, "content": "<s>", "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false},
+            {"id": 2, "content": "</s>", "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false}
+          ],
+          "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "decoder": null,
+          "post_processor": {"type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}, "</s>": {"id": "</s>", "ids": [2], "tokens": ["</s>"]}}},
+          "model": {"type": "WordLevel", "unk_token": "?", "vocab": {"[MASK]": 0, "<s>": 1, "</s>": 2, "?": 3, "a": 4, "cat": 5, "sat": 6, "here": 7}}
+        }
+        """)!, "words");
+
+    [Fact]
+    public void A_decoder_predicts_all_but_the_first_from_those_before()
+    {
+        using LanguageModel model = Ready(TinyModel.Build(dropout: 0));
+        int[] tokens = [7, 200, 3, 7, 90];
+
+        (TokenScores scores, Tensor logits) = Score(model, ByteTokenizer.Instance, tokens);
+
+        Assert.Null(scores.NegativeLogLikelihood[0]);
+        for (int i = 1; i < tokens.Length; i++)
+            Assert.Equal(-LogProbability(model, new(Row(tokens[..i])), i - 1, tokens[i]), scores.NegativeLogLikelihood[i]!.Value, 1e-3);
+        Assert.Equal([5, 256], logits.shape);
+        Assert.Equal([null], Score(model, ByteTokenizer.Instance, [9]).Scores.NegativeLogLikelihood);
+    }
+
+    [Fact]
+    public void An_encoder_guesses_each_token_from_all_others_but_no_special_ones()
+    {
+        using LanguageModel model = Ready(TinyModel.BuildEncoder(Words.VocabularySize));
+        int[] tokens = SequenceScorer.For(model, Words).Encode("a cat sat here");
+        Assert.Equal([1, 4, 5, 6, 7, 2], tokens);
+
+        TokenScores scores = Score(model, Words, tokens).Scores;
+
+        Assert.Null(scores.NegativeLogLikelihood[0]);
+        Assert.Null(scores.NegativeLogLikelihood[^1]);
+        for (int i = 1; i < tokens.Length - 1; i++)
+        {
+            int[] hidden = [.. tokens];
+            hidden[i] = 0;
+            Assert.Equal(-LogProbability(model, new(Row(hidden)), i, tokens[i]), scores.NegativeLogLikelihood[i]!.Value, 1e-3);
+        }
+    }
+
+    [Fact]
+    public void An_encoder_without_a_mask_token_has_logits_but_no_scores()
+    {
+        using LanguageModel model = Ready(TinyModel.BuildEncoder());
+        SequenceScorer scorer = SequenceScorer.For(model, ByteTokenizer.Instance);
+        using Tensor logits = scorer.Logits([1, 2, 3]);
+
+        Assert.Equal([3, 256], logits.shape);
+        var error = Assert.Throws<UserException>(() => scorer.Score([1, 2, 3], logits));
+        Assert.Equal("an encoder guesses hidden tokens, but its tokenizer (byte) has no mask token to hide them with ([MASK], <mask>); its logits can be had with --logits", error.Message);
+        Assert.Equal(error.Message, scorer.Obstacle);
+    }
+
+    [Fact]
+    public void An_encoder_decoder_predicts_the_target_beside_its_source()
+    {
+        using LanguageModel model = Ready(TinyModel.BuildEncoderDecoder(Words.VocabularySize));
+        SequenceScorer scorer = SequenceScorer.For(model, Words);
+        int[] tokens = scorer.Encode("a cat"), source = scorer.EncodeSource("sat here");
+        Assert.Equal([1, 4, 5, 2], tokens);
+        Assert.Equal([6, 7, 2], source);
+
+        TokenScores scores = Score(model, Words, tokens, source).Scores, other = Score(model, Words, tokens, [4, 2]).Scores;
+
+        for (int i = 1; i < tokens.Length; i++)
+            Assert.Equal(-LogProbability(model, new(Row(tokens[..i])) { Source = new(Row(source)) }, i - 1, tokens[i]), scores.NegativeLogLikelihood[i]!.Value, 1e-3);
+        Assert.NotEqual(scores.Total, other.Total, 1e-3);
+    }
+
+    [Fact]
+    public void A_source_too_many_or_too_few_and_ids_that_are_none()
+    {
+        using LanguageModel decoder = Ready(TinyModel.Build()), translator = Ready(TinyModel.BuildEncoderDecoder(Words.VocabularySize));
+        Fails(decoder, [1], [2], "a source is for encoder-decoders, which read one text and write another; this model reads only what it scores: leave out --source and --source-tokens");
+        Fails(translator, [1], null, "an encoder-decoder scores one text beside another: say with --source or --source-tokens what it reads");
+        Fails(translator, [1], [8], "source token 0 is 8, but the model's token ids are 0 to 7");
+        Fails(decoder, [1, 256], null, "token 1 is 256, but the model's token ids are 0 to 255");
+        Fails(decoder, [], null, "there is nothing to score: the text has no tokens");
+
+        static void Fails(LanguageModel model, int[] tokens, int[]? source, string message) =>
+            Assert.Equal(message, Assert.Throws<UserException>(() => SequenceScorer.For(model, Words).Logits(tokens, source)).Message);
+    }
+
+    private static LanguageModel Ready(LanguageModel model)
+    {
+        model.eval();
+        return model;
+    }
+
+    private static (TokenScores Scores, Tensor Logits) Score(LanguageModel model, Tokenizer tokenizer, int[] tokens, int[]? source = null)
+    {
+        SequenceScorer scorer = SequenceScorer.For(model, tokenizer);
+        Tensor logits = scorer.Logits(tokens, source);
+        return (scorer.Score(tokens, logits), logits);
+    }
+
+    private static Tensor Row(int[] tokens) => tensor([.. tokens.Select(id => (long)id)], [1, tokens.Length]);
+
+    private static double LogProbability(LanguageModel model, ModelInput input, int place, int token)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable quiet = no_grad();
+        return model.call(input).select(0, 0).select(0, place).to(ScalarType.Float64).log_softmax(-1).select(0, token).ToDouble();
+    }
+}
