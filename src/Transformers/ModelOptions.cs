@@ -122,9 +122,6 @@ public abstract record ModelOptions : IValidated
     /// <returns>Problems with paths relative to the model.</returns>
     public virtual IEnumerable<Problem> Validate() => ModelValidation.BetweenParts(this);
 
-    /// <summary>Whether documents packed into one row stay apart in every layer.</summary>
-    public bool KeepsDocumentsApart() => Stacks.All(stack => stack.Layers.All(layer => layer.Mixer.KeepsDocumentsApart));
-
     /// <summary>The stacks of blocks of this architecture, in the order of their weights.</summary>
     internal abstract IReadOnlyList<StackOptions> Stacks { get; }
 

@@ -26,8 +26,6 @@ internal static class ObjectiveRules
         Objective objective = Table.Single(row => row.Value == data.Objective);
         if (!objective.Trains(model))
             yield return new("data.objective", Mismatch(objective, Table.Single(row => row.Trains(model))));
-        if (data.Packing == DataPacking.Documents && !model.KeepsDocumentsApart())
-            yield return new("data.packing", "is 'documents', but in layers of mixer 'mamba2' the documents of a row would run into one another; set it to 'crops', or use mixer 'attention' in all layers");
     }
 
     private static string Mismatch(Objective wanted, Objective fitting) =>

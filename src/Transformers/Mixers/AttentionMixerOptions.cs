@@ -9,8 +9,6 @@ public sealed record AttentionMixerOptions : MixerOptions
 
     internal override bool OnlyLooksBack => false;
 
-    internal override bool KeepsDocumentsApart => true;
-
     internal override string Component => "attention";
 
     internal override PartCost Cost(ModelOptions model, LayerOptions layer) => layer.Attention.Cost(model);

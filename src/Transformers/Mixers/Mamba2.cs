@@ -1,6 +1,5 @@
 // Shapes: B batch, T positions, C model dimension, H heads, P width of a head, W = H·P, G groups, N state, E = W + 2·G·N channels of the convolution.
 using TorchSharp.Modules;
-using Trainer.Configuration;
 using Trainer.Torch;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
@@ -52,11 +51,10 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
 
     public override Tensor Mix(Tensor x, MixerContext context)
     {
-        if (context.Pass.Documents is not null)
-            throw new UserException("documents packed into one row would run into one another in mixer 'mamba2', which carries its state along the row; use data.packing 'crops', or mixer 'attention'");
+        Tensor? runs = DocumentRuns.Of(context.Pass.Documents);
         var state = (Mamba2State?)context.State;
         Tensor[] rows = input.forward(x).to_type(ScalarType.Float32).split([shape.Width, shape.Channels, shape.Heads], -1); // (B, T, W), (B, T, E), (B, T, H)
-        (Tensor convolved, Tensor tail) = convolution.Run(rows[1], state?.Tail);
+        (Tensor convolved, Tensor tail) = convolution.Run(rows[1], state?.Tail, runs);
         Tensor[] channels = convolved.silu().split([shape.Width, shape.GroupWidth, shape.GroupWidth], -1); // (B, T, W), (B, T, G·N), (B, T, G·N)
         Tensor heads = channels[0].unflatten(shape.Heads, shape.HeadDim); // (B, T, H, P)
         Tensor steps = rows[2].add(stepBias).softplus(); // (B, T, H)
@@ -64,7 +62,10 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
             heads.mul(steps.unsqueeze(-1)),
             steps.mul(logDecay.exp().neg()),
             channels[1].unflatten(shape.Groups, shape.StateDim),
-            channels[2].unflatten(shape.Groups, shape.StateDim));
+            channels[2].unflatten(shape.Groups, shape.StateDim))
+        {
+            Runs = runs,
+        };
         (Tensor result, Tensor states) = state is not null && x.size(1) == 1
             ? StateSpace.Recurrent(inputs, state.States)
             : StateSpace.Chunked(inputs, state?.States, chunk); // (B, T, H, P), (B, H, P, N)

@@ -42,8 +42,6 @@ public sealed record Mamba2Options : MixerOptions
 
     internal override bool OnlyLooksBack => true;
 
-    internal override bool KeepsDocumentsApart => false;
-
     internal override string Component => "stateSpace";
 
     /// <summary>Widths in a model of width <paramref name="dim"/>.</summary>

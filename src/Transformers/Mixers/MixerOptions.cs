@@ -22,9 +22,6 @@ public abstract record MixerOptions : IValidated
     /// <summary>Whether it can only look back.</summary>
     internal abstract bool OnlyLooksBack { get; }
 
-    /// <summary>Whether documents packed into one row stay apart.</summary>
-    internal abstract bool KeepsDocumentsApart { get; }
-
     /// <summary>What its parameters are called in a report.</summary>
     internal abstract string Component { get; }
 

@@ -1,7 +1,7 @@
 using TorchSharp;
-using Trainer.Configuration;
 using Trainer.Torch;
 using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Tests.Mixers;
@@ -98,16 +98,34 @@ public class Mamba2Tests
     }
 
     [Fact]
-    public void Documents_in_one_row_are_refused()
+    public void Documents_in_one_row_know_nothing_of_each_other()
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel model = Models.Hybrid.Build(Models.Vocabulary);
-        ModelInput packed = new(Models.Tokens(1, 4)) { Documents = tensor([0L, 0L, 1L, 1L]).view(1, 4) };
-        Assert.Equal(
-            "documents packed into one row would run into one another in mixer 'mamba2', which carries its state along the row; use data.packing 'crops', or mixer 'attention'",
-            Assert.Throws<UserException>(() => model.forward(packed)).Message);
-        Assert.False(Models.Hybrid.KeepsDocumentsApart());
-        Assert.True(Models.Llama.KeepsDocumentsApart());
+        using LanguageModel model = Models.Build(Models.Hybrid);
+        // Boundaries inside a chunk of three and at its end, a document longer than a chunk, and padding.
+        long[] ids = [0, 0, 0, 1, 1, 1, 1, 1, 2, 3, 3, -1];
+        Tensor documents = tensor(ids).view(1, 12), tokens = Models.Tokens(1, 12);
+        Tensor before = model.forward(new ModelInput(tokens) { Documents = documents });
+        foreach (long changed in ids.Distinct())
+        {
+            Tensor mine = documents.eq(changed);
+            Tensor after = model.forward(new ModelInput(tokens.add(mine.to_type(ScalarType.Int64)).remainder(Models.Vocabulary)) { Documents = documents });
+            Tensor same = before.sub(after).abs().sum(-1).eq(0); // (B, T)
+            Assert.True(same.logical_or(mine).all().item<bool>(), $"document {changed} reaches others");
+            Assert.False(same.logical_and(mine).any().item<bool>());
+        }
+    }
+
+    [Fact]
+    public void A_document_in_a_row_is_computed_as_if_alone()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        // Without positions, which a document would otherwise have to bring along.
+        using LanguageModel model = Models.Build(Models.Hybrid with { Position = new NoPositionOptions() });
+        Tensor tokens = Models.Tokens(2, 11), documents = tensor([0L, 0, 0, 0, 7, 7, 7, 7, 7, 7, 7]).expand(2, 11);
+        Tensor packed = model.forward(new ModelInput(tokens) { Documents = documents });
+        Tensor alone = cat([model.forward(tokens.narrow(1, 0, 4)), model.forward(tokens.narrow(1, 4, 7))], 1);
+        Assert.InRange(Models.LargestDifference(alone, packed), 0, 5e-5);
     }
 
     [Fact]

@@ -27,11 +27,12 @@ public class StateSpaceTests
     {
         using DisposeScope scope = NewDisposeScope();
         foreach (bool continued in (bool[])[false, true])
+        foreach (bool documents in (bool[])[false, true])
         {
             manual_seed(3);
             Tensor x = Leaf(Batch, length, Heads, HeadDim), decay = randn(Batch, length, Heads).abs().neg().requires_grad_();
             Tensor into = Leaf(Batch, length, Groups, StateDim), from = Leaf(Batch, length, Groups, StateDim), states = Leaf(Batch, Heads, HeadDim, StateDim);
-            StateSpaceInput inputs = new(x, decay, into, from);
+            StateSpaceInput inputs = new(x, decay, into, from) { Runs = documents ? Runs(length) : null };
             Tensor[] leaves = continued ? [x, decay, into, from, states] : [x, decay, into, from];
             Tensor weight = randn(Batch, length, Heads, HeadDim), after = randn(Batch, Heads, HeadDim, StateDim);
 
@@ -74,6 +75,13 @@ public class StateSpaceTests
         Assert.InRange(Models.LargestDifference(StateSpace.Recurrent(inputs).Result, result), 0, 1e-5);
         foreach (Tensor? gradient in autograd.grad([result.sum()], [x, decay, into, from]))
             Assert.True(gradient!.isfinite().all().item<bool>());
+    }
+
+    // Documents of two and of three positions, and one that does not end; rows differ.
+    private static Tensor Runs(int length)
+    {
+        long[] first = [.. Enumerable.Range(0, length).Select(t => t < 2 ? 0L : t < 5 ? 1 : 2)], second = [.. Enumerable.Range(0, length).Select(t => t < 1 ? 0L : 1)];
+        return stack([tensor(first), tensor(second)], 0);
     }
 
     private static Tensor Leaf(params long[] shape) => randn(shape, requires_grad: true);
