@@ -61,7 +61,7 @@ internal static class EvaluateCommand
     {
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
-        var json = checkpoint.Recipe.Model is not DecoderOptions ? Rows(parsed, checkpoint, device)
+        var json = checkpoint.Recipe.Model is not DecoderOptions || checkpoint.Recipe.Data.IsPaired ? Rows(parsed, checkpoint, device)
             : parsed.GetValue(Passkey) is { } lengths ? Passkeys(TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)
             : Windows(parsed, checkpoint, device);
         if (parsed.GetValue(Json) is not { } file) return ExitCode.Done;

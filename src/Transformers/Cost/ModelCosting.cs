@@ -27,6 +27,7 @@ internal static class ModelCosting
                 new("norms", norms.Parameters),
                 new("head", head.Parameters + (model.TieEmbeddings ? 0 : table) + (model.HeadBias ? vocabularySize : 0)),
             ],
+            IdleParameters = blocks.IdleParameters,
             MatrixParameters = blocks.MatrixParameters + table,
             FlopsPerTokenAndKey = blocks.FlopsPerTokenAndKey,
             Memories = [.. Remembered(model).Select(layer => CacheSelection.Cost(layer.Attention, layer.Attention.CacheLayout(model.Dim)))],

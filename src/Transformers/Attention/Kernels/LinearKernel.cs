@@ -16,6 +16,8 @@ internal sealed class LinearKernel : IAttentionKernel
             ? $"linear sums over all earlier positions and cannot leave some out as pattern '{options.ResolvedPattern.Type}' does; use pattern 'causal' ('full' in an encoder), or kernel 'block-sparse'"
         : options.SoftCap is not null
             ? "linear has no scores to bound (softCap); leave softCap out, or use kernel 'reference'"
+        : options.ScalableSoftmax || options.Temperature is not null
+            ? $"linear has no softmax whose temperature could change ({(options.ScalableSoftmax ? "scalableSoftmax" : "temperature")}); leave it out, or use kernel 'auto'"
         : options.Scale is not null
             ? "linear has no scores to scale (scale); leave scale out, or use kernel 'auto'"
         : null;
