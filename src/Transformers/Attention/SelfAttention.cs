@@ -34,8 +34,8 @@ internal sealed class SelfAttention : Mixer
     {
         (Tensor query, Tensor first, Tensor second) = projection.Project(x, context);
         (query, first, second) = (computation.Cast(query), computation.Cast(first), computation.Cast(second));
-        var cache = context.State as KeyValueCache;
         if (context.State is LinearState sums) return Output(AttendTo(sums, query, first, second));
+        var cache = context.State as KeyValueCache;
         PositionSpan queries = new(context.Offset, (int)x.size(1)), keys = queries;
         if (cache is not null) (first, second, keys) = cache.Append(first, second);
         (query, Tensor key, Tensor value) = projection.Expand(query, first, second, remembered: cache is not null); // (B, H|G, T|S, D)

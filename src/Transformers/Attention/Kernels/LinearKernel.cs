@@ -17,7 +17,7 @@ internal sealed class LinearKernel : IAttentionKernel
         : options.SoftCap is not null
             ? "linear has no scores to bound (softCap); leave softCap out, or use kernel 'reference'"
         : options.ScalableSoftmax || options.Temperature is not null
-            ? $"linear has no softmax whose temperature could change ({(options.ScalableSoftmax ? "scalableSoftmax" : "temperature")}); leave it out, or use kernel 'auto'"
+            ? $"linear has no softmax to sharpen ({(options.ScalableSoftmax ? "scalableSoftmax" : "temperature")}); leave that out, or use kernel 'auto'"
         : options.Scale is not null
             ? "linear has no scores to scale (scale); leave scale out, or use kernel 'auto'"
         : null;
