@@ -33,6 +33,7 @@ internal static class PlanCommand
         Console.WriteLine($"{recipe.Name}: {HumanFormat.Parameters(plan.Parameters)} parameters");
         foreach (var component in plan.Components.Where(component => component.Parameters > 0))
             Row($"  {component.Name}", HumanFormat.Number(component.Parameters));
+        if (plan.ActiveParameters < plan.Parameters) Row("  used by a token", HumanFormat.Number(plan.ActiveParameters));
         DataSection.Print(plan.Data);
         Console.WriteLine("per token");
         Row("  FLOPs forward", HumanFormat.Compact(plan.ForwardFlopsPerToken));

@@ -9,6 +9,9 @@ public sealed record RunPlan
     /// <summary>Learned numbers.</summary>
     public required long Parameters { get; init; }
 
+    /// <summary>Those of them that one token uses: all but the experts it is not given to.</summary>
+    public required long ActiveParameters { get; init; }
+
     /// <summary>Learned numbers by component; they add up to <see cref="Parameters"/>.</summary>
     public required IReadOnlyList<ComponentParameters> Components { get; init; }
 
@@ -27,7 +30,7 @@ public sealed record RunPlan
     /// <summary>Optimizer steps.</summary>
     public required long Steps { get; init; }
 
-    /// <summary>Tokens the run will see.</summary>
+    /// <summary>Tokens the run will see, padding left out; where rows differ in length, by their average.</summary>
     public required long Tokens { get; init; }
 
     /// <summary>Tokens in the training data.</summary>
@@ -79,13 +82,14 @@ public sealed record RunPlan
         return new RunPlan
         {
             Parameters = cost.Parameters,
+            ActiveParameters = cost.ActiveParameters,
             Components = cost.Components,
-            Data = DataReport.Of(data),
+            Data = DataReport.Of(data, recipe.Data),
             VocabularySize = data.Tokenizer.VocabularySize,
             ContextLength = context,
             MicroBatchSize = microBatch,
             Steps = recipe.Training.Steps,
-            Tokens = recipe.Training.Steps * recipe.Training.BatchSize * context,
+            Tokens = (long)(recipe.Training.Steps * recipe.Training.BatchSize * BatchStream.TokensOfRow(data, recipe.Data, context, recipe.Seed)),
             TrainingTokens = data.Train.Length,
             ForwardFlopsPerToken = cost.ForwardFlopsPerToken(context),
             TrainingFlopsPerToken = cost.TrainingFlopsPerToken(context),

@@ -1,6 +1,5 @@
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -40,6 +39,7 @@ public static class Initialize
 
     private static IEnumerable<string> JoiningResidual(LanguageModel model) =>
         from module in model.named_modules()
-        where module.module is CastLinear { JoinsResidual: true }
-        select $"{module.name}.weight";
+        let joining = module.module as IJoinsResidual
+        where joining?.JoiningWeight is not null
+        select $"{module.name}.{joining.JoiningWeight}";
 }

@@ -22,6 +22,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_tensor_geometry(TensorHandle tensor, long* sizes, long* strides, long capacity, out long rank);
     [LibraryImport(Library)] internal static partial int tn_tensor_type(TensorHandle tensor, out int result);
     [LibraryImport(Library)] internal static partial int tn_tensor_device(TensorHandle tensor, out int type, out int index);
+    [LibraryImport(Library)] internal static partial int tn_tensor_storage_offset(TensorHandle tensor, out long result);
     [LibraryImport(Library)] internal static partial int tn_tensor_is_contiguous(TensorHandle tensor, out int result);
     [LibraryImport(Library)] internal static partial int tn_tensor_element_size(TensorHandle tensor, out long result);
     [LibraryImport(Library)] internal static partial int tn_tensor_data(TensorHandle tensor, out nint result);
@@ -173,6 +174,8 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_index(TensorHandle x, TensorHandle index, out nint result);
     [LibraryImport(Library)] internal static partial int tn_repeat_interleave(TensorHandle x, long repeats, long dim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_roll(TensorHandle x, long shift, long dim, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_view_as_complex(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_view_as_real(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_cat(nint* tensors, int count, long dim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_stack(nint* tensors, int count, long dim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_split(TensorHandle x, long* sizes, int count, long dim, nint* results);
@@ -192,9 +195,10 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_argmax(TensorHandle x, long dim, int keepdim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_argmax_all(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_topk(TensorHandle x, long k, long dim, int largest, int sorted, out nint values, out nint indices);
-    [LibraryImport(Library)] internal static partial int tn_sort(TensorHandle x, long dim, int descending, out nint values, out nint indices);
+    [LibraryImport(Library)] internal static partial int tn_sort(TensorHandle x, long dim, int descending, int stable, out nint values, out nint indices);
     [LibraryImport(Library)] internal static partial int tn_cumsum(TensorHandle x, long dim, int type, out nint result);
     [LibraryImport(Library)] internal static partial int tn_histc(TensorHandle x, long bins, double low, double high, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_bincount(TensorHandle x, TensorHandle weights, long least, out nint result);
     [LibraryImport(Library)] internal static partial int tn_logsumexp(TensorHandle x, long dim, int keepdim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_softmax(TensorHandle x, long dim, int type, out nint result);
     [LibraryImport(Library)] internal static partial int tn_log_softmax(TensorHandle x, long dim, int type, out nint result);
@@ -246,6 +250,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_fused_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_swiglu(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_rows(TensorHandle x, TensorHandle order, TensorHandle inverse, long copies, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_norm(TensorHandle x, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_residual_norm(TensorHandle x, TensorHandle branch, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint sum, out nint norm);
 }

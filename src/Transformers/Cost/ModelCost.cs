@@ -11,7 +11,13 @@ public sealed record ModelCost
     /// <summary>All learned numbers; exactly those of the built model.</summary>
     public long Parameters => Components.Sum(component => component.Parameters);
 
-    /// <summary>The learned numbers every token is multiplied with, N: all matrices and the head, tied or not. Looking
+    /// <summary>Those of them that one token uses: all but the experts it is not given to.</summary>
+    public long ActiveParameters => Parameters - IdleParameters;
+
+    /// <summary>Learned numbers that a token does not use, over all layers.</summary>
+    public required long IdleParameters { get; init; }
+
+    /// <summary>The learned numbers every token is multiplied with, N: all matrices, of experts those of the active ones, and the head, tied or not. Looking
     /// a row up in a table of embeddings costs no multiplication.</summary>
     public required long MatrixParameters { get; init; }
 

@@ -30,6 +30,7 @@ internal static class ModelCosting
                 new("norms", norms.Parameters),
                 new("head", head.Parameters + (model.TieEmbeddings ? 0 : table) + (model.HeadBias ? vocabularySize : 0)),
             ],
+            IdleParameters = blocks.IdleParameters,
             MatrixParameters = blocks.MatrixParameters + table,
             FlopsPerToken = blocks.FlopsPerToken,
             FlopsPerTokenAndKey = blocks.FlopsPerTokenAndKey,

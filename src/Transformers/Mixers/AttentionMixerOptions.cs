@@ -11,7 +11,8 @@ public sealed record AttentionMixerOptions : MixerOptions
 
     internal override string Component => "attention";
 
-    internal override PartCost Cost(ModelOptions model, LayerOptions layer) => layer.Attention.Cost(model);
+    internal override PartCost Cost(ModelOptions model, LayerOptions layer) =>
+        layer.Attention.Cost(model) + new PartCost(layer.Attention.ScalableSoftmax ? layer.Attention.Heads : 0, 0);
 
     internal override RememberedNumbers Remembered(ModelOptions model, LayerOptions layer) =>
         new(layer.Attention.CacheLayout(model.Dim).NumbersPerToken, 0);

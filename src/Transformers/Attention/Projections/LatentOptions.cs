@@ -89,7 +89,7 @@ public sealed record LatentOptions : AttentionOptions
     {
         LatentShape shape = Shape(model.Dim);
         bool bias = Bias ?? model.Bias;
-        (long perHead, long perHeadAndKey) = KernelSelection.Expected(this, shape.KernelWidth).Activations;
+        (long perHead, long perHeadAndKey) = KernelSelection.Expected(this, shape.KernelWidth, model.Position.AddsBias).Activations;
         PartCost keyValue = PartCost.Linear(model.Dim, shape.Remembered, bias) + new PartCost(shape.Rank, 0) + PartCost.Linear(shape.Rank, shape.ExpandedRows, false);
         PartCost output = PartCost.Linear(shape.OutputWidth, model.Dim, OutputBias ?? model.Bias);
         return QueryCost(model.Dim, shape.QueryRows, bias) + keyValue + output + new PartCost(0, 0)
