@@ -39,6 +39,7 @@ internal static class PlanCommand
         Row("  FLOPs forward", HumanFormat.Compact(plan.ForwardFlopsPerToken));
         Row("  FLOPs training", HumanFormat.Compact(plan.TrainingFlopsPerToken));
         Row("  key-value cache", $"{HumanFormat.Bytes(plan.CacheBytesPerToken)}, {HumanFormat.Bytes(plan.CacheBytesAtContext)} at the context of {HumanFormat.Number(plan.ContextLength)}");
+        if (plan.RecurrentStateBytes > 0) Row("  recurrent state", $"{HumanFormat.Bytes(plan.RecurrentStateBytes)} for a sequence of any length");
         Console.WriteLine("memory of training");
         Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
         Row("  activations", $"{HumanFormat.Bytes(plan.ActivationBytes)} for micro-batches of {plan.MicroBatchSize} × {plan.ContextLength} (estimate)");

@@ -45,6 +45,9 @@ public sealed record RunPlan
     /// <summary>Bytes that decoding remembers of each token.</summary>
     public required long CacheBytesPerToken { get; init; }
 
+    /// <summary>Bytes that decoding remembers of each sequence however long it is: the states of recurrences.</summary>
+    public required long RecurrentStateBytes { get; init; }
+
     /// <summary>Bytes of weights, gradients and the optimizer's moments.</summary>
     public required long StateBytes { get; init; }
 
@@ -92,6 +95,7 @@ public sealed record RunPlan
             TrainingFlopsPerToken = cost.TrainingFlopsPerToken(context),
             CacheBytesPerToken = cost.CacheBytesPerToken(),
             CacheBytesAtContext = cost.CacheBytes(context),
+            RecurrentStateBytes = cost.RecurrentStateBytes,
             StateBytes = cost.TrainingStateBytes,
             ActivationBytes = cost.ActivationBytes(microBatch, context),
         };

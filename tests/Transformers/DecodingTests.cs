@@ -24,6 +24,21 @@ public class DecodingTests
         }
     }
 
+    [Theory]
+    [InlineData(new[] { 8 })]
+    [InlineData(new[] { 1, 1, 1, 1, 1, 1, 1, 1 })]
+    [InlineData(new[] { 5, 1, 1, 1 })]
+    [InlineData(new[] { 1, 7 })]
+    [InlineData(new[] { 2, 4, 2 })]
+    public void A_hybrid_decodes_in_any_steps_what_it_computes_at_once(int[] steps)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Hybrid);
+        model.eval();
+        Tensor tokens = Models.Tokens(2, 8);
+        Assert.InRange(Models.LargestDifference(model.forward(tokens), Decoding.Run(model, tokens, steps)), 0, 5e-5);
+    }
+
     [Fact]
     public void Next_logits_are_those_of_the_last_position()
     {

@@ -5,6 +5,7 @@ using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
@@ -51,6 +52,23 @@ public class ModelOptionsJsonTests
             Norm = new RmsNormOptions { Placement = NormPlacement.Pre },
         };
         Assert.Equal<ModelOptions>(expected, JsonSerializer.Deserialize<ModelOptions>(text, Json));
+    }
+
+    [Fact]
+    public void Every_name_of_latent_attention_and_of_a_hybrid_binds()
+    {
+        const string text = """
+            { "architecture": "decoder", "dim": 384, "layers": 8, "contextLength": 256,
+              "mixer": { "type": "mamba2", "stateDim": 32, "headDim": 16, "expand": 3, "groups": 2, "convolution": 3, "chunk": 16 },
+              "attention": { "type": "latent", "heads": 6, "headDim": 32, "ropeDim": 16, "valueDim": 24, "keyValueRank": 128, "queryRank": 96 },
+              "layerPattern": [ { "repeat": 3 }, { "mixer": { "type": "attention" } } ] }
+            """;
+        var options = JsonSerializer.Deserialize<ModelOptions>(text, Json)!;
+        Assert.Equal(new Mamba2Options { StateDim = 32, HeadDim = 16, Expand = 3, Groups = 2, Convolution = 3, Chunk = 16 }, options.Mixer);
+        Assert.Equal(new LatentOptions { Heads = 6, HeadDim = 32, RopeDim = 16, ValueDim = 24, KeyValueRank = 128, QueryRank = 96 }, options.Attention);
+        Assert.Null(options.LayerPattern![0].Mixer);
+        Assert.Equal(new AttentionMixerOptions(), options.LayerPattern[1].Mixer);
+        Assert.Equal("mamba2, mamba2, mamba2, attention, mamba2", string.Join(", ", options.Stacks[0].Layers.Take(5).Select(layer => layer.Mixer.Type)));
     }
 
     [Theory]

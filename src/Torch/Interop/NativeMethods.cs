@@ -99,6 +99,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_isinf(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_logical_not(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_silu(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_softplus(TensorHandle x, double beta, double threshold, out nint result);
     [LibraryImport(Library)] internal static partial int tn_gelu(TensorHandle x, int tanhApproximation, out nint result);
     [LibraryImport(Library)] internal static partial int tn_mul(TensorHandle a, TensorHandle b, out nint result);
     [LibraryImport(Library)] internal static partial int tn_mul_scalar(TensorHandle a, Scalar b, out nint result);
@@ -210,6 +211,7 @@ internal static unsafe partial class NativeMethods
 
     // Layers and losses (nn.cpp)
     [LibraryImport(Library)] internal static partial int tn_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_conv1d(TensorHandle x, TensorHandle weight, TensorHandle bias, long stride, long padding, long dilation, long groups, out nint result);
     [LibraryImport(Library)] internal static partial int tn_embedding(TensorHandle weight, TensorHandle indices, long padding, out nint result);
     [LibraryImport(Library)] internal static partial int tn_layer_norm(TensorHandle x, long* shape, int rank, TensorHandle weight, TensorHandle bias, double eps, out nint result);
     [LibraryImport(Library)] internal static partial int tn_rms_norm(TensorHandle x, long* shape, int rank, TensorHandle weight, double eps, out nint result);

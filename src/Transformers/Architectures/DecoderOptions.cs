@@ -6,6 +6,8 @@ namespace Trainer.Transformers;
 /// <summary>A decoder: each token is predicted from those before it (GPT, Llama).</summary>
 public sealed record DecoderOptions : ModelOptions
 {
+    internal override bool HasEncoder => false;
+
     internal override bool IsCausal => true;
 
     internal override IReadOnlyList<StackOptions> Stacks => [new(StackOptions.Decoder, LayersOf(Layers))];

@@ -20,12 +20,14 @@ public sealed record EncoderDecoderOptions : ModelOptions
     [Description("Which positions of the source each one may see.")]
     public PatternOptions EncoderPattern { get; init; } = new FullOptions();
 
+    internal override bool HasEncoder => true;
+
     internal override bool IsCausal => true;
 
     internal override IReadOnlyList<StackOptions> Stacks =>
     [
         new(StackOptions.Encoder, [.. Enumerable.Repeat(EncoderLayer, EncoderLayers ?? Layers)]),
-        new(StackOptions.Decoder, LayersOf(Layers, Attention with { Pattern = new FullOptions() })),
+        new(StackOptions.Decoder, LayersOf(Layers, Attention.ToEncoder(Dim) with { Pattern = new FullOptions() })),
     ];
 
     /// <inheritdoc/>

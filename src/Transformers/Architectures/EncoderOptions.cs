@@ -11,6 +11,8 @@ public sealed record EncoderOptions : ModelOptions
     [Description("Whether the output head has a layer of its own before the matrix of tokens: linear, GELU, norm (BERT).")]
     public bool HeadTransform { get; init; }
 
+    internal override bool HasEncoder => true;
+
     internal override bool IsCausal => false;
 
     internal override IReadOnlyList<StackOptions> Stacks => [new(StackOptions.Encoder, LayersOf(Layers))];

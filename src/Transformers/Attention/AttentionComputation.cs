@@ -67,12 +67,13 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     private IAttentionKernel Kernel(in AttentionCall call)
     {
         CallKind kind = new(
-            call.Query.device.type, call.Query.dtype, call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null, call.IsLong);
+            call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null,
+            call.IsLong);
         if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
         return kernels[kind] = KernelSelection.Choose(options, headDim, call);
     }
 
     // What decides which kernels can run; asking libtorch each time would cost more than a small model's attention.
     private readonly record struct CallKind(
-        DeviceType Device, ScalarType Type, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents, bool Long);
+        DeviceType Device, ScalarType Type, long Width, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents, bool Long);
 }

@@ -16,6 +16,7 @@ namespace Trainer.Transformers.Attention;
 [JsonDerivedType(typeof(MultiHeadOptions), "multi-head")]
 [JsonDerivedType(typeof(MultiQueryOptions), "multi-query")]
 [JsonDerivedType(typeof(GroupedQueryOptions), "grouped-query")]
+[JsonDerivedType(typeof(LatentOptions), "latent")]
 public abstract record AttentionOptions : IValidated
 {
     /// <summary>Number of query heads, H.</summary>
@@ -73,14 +74,14 @@ public abstract record AttentionOptions : IValidated
     internal PatternOptions ResolvedPattern =>
         Pattern ?? throw new InvalidOperationException("The pattern is resolved by ModelOptions.Layer; these options are not a layer's.");
 
-    /// <summary>Width of a query and a key head, D.</summary>
+    /// <summary>Width of the heads a kernel is given, D.</summary>
     internal abstract int HeadWidth(int dim);
 
     /// <summary>Width of the part of a head that positions turn.</summary>
     internal virtual int TurnedWidth(int dim) => HeadWidth(dim);
 
     /// <summary>The factor on QKᵀ.</summary>
-    internal double ScoreScale(int dim) => Scale ?? 1 / Math.Sqrt(HeadWidth(dim));
+    internal virtual double ScoreScale(int dim) => Scale ?? 1 / Math.Sqrt(HeadWidth(dim));
 
     /// <summary>What cannot be built in a model of this width, with paths relative to this record.</summary>
     internal abstract IEnumerable<Problem> Against(int dim);
@@ -90,6 +91,9 @@ public abstract record AttentionOptions : IValidated
 
     /// <summary>The modules which make queries from the stream, and keys and values from an encoder's output.</summary>
     internal abstract CrossProjection BuildCrossProjection(ModelParts parts, NormBuilder? headNorm);
+
+    /// <summary>These options for attention to an encoder's output.</summary>
+    internal virtual AttentionOptions ToEncoder(int dim) => this;
 
     /// <summary>What decoding has to remember of each token in each layer.</summary>
     internal abstract CacheLayout CacheLayout(int dim);

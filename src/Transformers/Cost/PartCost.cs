@@ -5,6 +5,9 @@ namespace Trainer.Transformers;
 /// <param name="MatrixParameters">Those that every token is multiplied with.</param>
 internal readonly record struct PartCost(long Parameters, long MatrixParameters)
 {
+    /// <summary>Operations of one token beside those with its matrices, however long the sequence is, forward.</summary>
+    public long FlopsPerToken { get; init; }
+
     /// <summary>Those of <see cref="Parameters"/> that a token does not use: experts it was not given to.</summary>
     public long IdleParameters { get; init; }
 
@@ -23,6 +26,7 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
 
     public static PartCost operator +(PartCost a, PartCost b) => new(a.Parameters + b.Parameters, a.MatrixParameters + b.MatrixParameters)
     {
+        FlopsPerToken = a.FlopsPerToken + b.FlopsPerToken,
         IdleParameters = a.IdleParameters + b.IdleParameters,
         FlopsPerTokenAndKey = a.FlopsPerTokenAndKey + b.FlopsPerTokenAndKey,
         Activations = a.Activations + b.Activations,
@@ -31,6 +35,7 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
 
     public static PartCost operator *(int times, PartCost part) => new(times * part.Parameters, times * part.MatrixParameters)
     {
+        FlopsPerToken = times * part.FlopsPerToken,
         IdleParameters = times * part.IdleParameters,
         FlopsPerTokenAndKey = times * part.FlopsPerTokenAndKey,
         Activations = times * part.Activations,
