@@ -55,7 +55,7 @@ public sealed record RunPlan
     public required long ActivationBytes { get; init; }
 
     /// <summary>Bytes of a decoding cache that is full.</summary>
-    public long CacheBytesAtContext => CacheBytesPerToken * ContextLength;
+    public required long CacheBytesAtContext { get; init; }
 
     /// <summary>How often the run sees its data.</summary>
     public double Epochs => (double)Tokens / TrainingTokens;
@@ -94,6 +94,7 @@ public sealed record RunPlan
             ForwardFlopsPerToken = cost.ForwardFlopsPerToken(context),
             TrainingFlopsPerToken = cost.TrainingFlopsPerToken(context),
             CacheBytesPerToken = cost.CacheBytesPerToken(),
+            CacheBytesAtContext = cost.CacheBytes(context),
             RecurrentStateBytes = cost.RecurrentStateBytes,
             StateBytes = cost.TrainingStateBytes,
             ActivationBytes = cost.ActivationBytes(microBatch, context),

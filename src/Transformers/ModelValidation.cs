@@ -1,5 +1,6 @@
 using Trainer.Configuration;
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;
@@ -74,6 +75,7 @@ internal static class ModelValidation
             .. Under(position.Path, position.Value.Against(model, resolved)),
             .. resolved.Kernel == AttentionKernel.Flash && position.Value.AddsBias ? [FlashWithBias(attention.Path, position.Value)] : Array.Empty<Problem>(),
             .. Under(attention.Path, KernelSelection.Problems(resolved, resolved.HeadWidth(model.Dim))),
+            .. Under(attention.Path, CacheSelection.Problems(resolved)),
         ];
     }
 
@@ -85,6 +87,7 @@ internal static class ModelValidation
     [
         .. Under($"{path}mixer", mixer?.Validate()),
         .. Under($"{path}attention", attention?.Validate()),
+        .. Under($"{path}attention.pattern", attention?.Pattern?.Validate()),
         .. Under($"{path}position", position?.Validate()),
         .. Under($"{path}position", position?.ValidateParts()),
         .. Under($"{path}feedForward", feedForward?.Validate()),

@@ -20,7 +20,7 @@ public class DecodingTests
             Tensor tokens = Models.Tokens(2, 8);
             Tensor expected = model.forward(tokens);
             foreach (int[] steps in (int[][])[[8], [1, 1, 1, 1, 1, 1, 1, 1], [5, 1, 1, 1], [3, 4, 1], [1, 7]])
-                Assert.InRange(Models.LargestDifference(expected, Decode(model, tokens, steps)), 0, 2e-5);
+                Assert.InRange(Models.LargestDifference(expected, Decoding.Run(model, tokens, steps)), 0, 2e-5);
         }
     }
 
@@ -36,7 +36,7 @@ public class DecodingTests
         using LanguageModel model = Models.Build(Models.Hybrid);
         model.eval();
         Tensor tokens = Models.Tokens(2, 8);
-        Assert.InRange(Models.LargestDifference(model.forward(tokens), Decode(model, tokens, steps)), 0, 5e-5);
+        Assert.InRange(Models.LargestDifference(model.forward(tokens), Decoding.Run(model, tokens, steps)), 0, 5e-5);
     }
 
     [Fact]
@@ -80,7 +80,7 @@ public class DecodingTests
         using LanguageModel rotary = Models.Build(Models.Gpt with { Position = new RotaryOptions() });
         rotary.eval();
         Tensor tokens = Models.Tokens(1, 20);
-        Assert.InRange(Models.LargestDifference(rotary.forward(tokens), Decode(rotary, tokens, [7, 13])), 0, 2e-5);
+        Assert.InRange(Models.LargestDifference(rotary.forward(tokens), Decoding.Run(rotary, tokens, [7, 13])), 0, 2e-5);
     }
 
     [Fact]
@@ -99,13 +99,5 @@ public class DecodingTests
         using LanguageModel model = Models.Build(Models.Variant("grouped-query", "rotary", AttentionKernel.Reference));
         using (inference_mode()) model.forward(Models.Tokens(2, 8));
         model.LossSum(Models.Tokens(2, 8), Models.Tokens(2, 8)).backward();
-    }
-
-    private static Tensor Decode(LanguageModel model, Tensor tokens, int[] steps)
-    {
-        using DecodingState state = model.NewDecodingState((int)tokens.shape[0], (int)tokens.shape[1]);
-        List<Tensor> logits = [];
-        foreach (int step in steps) logits.Add(model.forward(tokens.narrow(1, state.Length, step), state));
-        return cat([.. logits], 1);
     }
 }

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
@@ -75,6 +77,32 @@ public class ModelOptionsJsonTests
     {
         ModelOptions options = Models.Variant(projection, position);
         Assert.Equal(options, JsonSerializer.Deserialize<ModelOptions>(JsonSerializer.Serialize(options, Json), Json));
+    }
+
+    [Fact]
+    public void Every_pattern_kernel_and_cache_binds_by_its_name()
+    {
+        const string text = """
+            [ { "type": "multi-head", "heads": 2, "pattern": { "type": "sliding", "window": 64, "causal": false, "sinks": 4 }, "kernel": "block-sparse", "cache": "rolling" },
+              { "type": "multi-head", "heads": 2, "pattern": { "type": "prefix", "prefixLength": 8 }, "cache": "paged" },
+              { "type": "multi-head", "heads": 2, "pattern": { "type": "strided", "stride": 16 }, "cache": "contiguous" },
+              { "type": "multi-head", "heads": 2, "pattern": { "type": "fixed", "stride": 16, "summary": 2 }, "cache": "auto" },
+              { "type": "multi-head", "heads": 2, "pattern": { "type": "longformer", "window": 16, "globalTokens": 2, "causal": true } },
+              { "type": "multi-head", "heads": 2, "pattern": { "type": "bigbird", "blockSize": 8, "windowBlocks": 1, "globalBlocks": 0, "randomBlocks": 2, "seed": 5, "causal": true } },
+              { "type": "multi-head", "heads": 2, "kernel": "linear" } ]
+            """;
+        AttentionOptions Heads(PatternOptions? pattern, AttentionCache cache = AttentionCache.Auto) => new MultiHeadOptions { Heads = 2, Pattern = pattern, Cache = cache };
+        Assert.Equal(
+            [
+                Heads(new SlidingOptions { Window = 64, Causal = false, Sinks = 4 }, AttentionCache.Rolling) with { Kernel = AttentionKernel.BlockSparse },
+                Heads(new PrefixOptions { PrefixLength = 8 }, AttentionCache.Paged),
+                Heads(new StridedOptions { Stride = 16 }, AttentionCache.Contiguous),
+                Heads(new FixedOptions { Stride = 16, Summary = 2 }),
+                Heads(new LongformerOptions { Window = 16, GlobalTokens = 2, Causal = true }),
+                Heads(new BigBirdOptions { BlockSize = 8, WindowBlocks = 1, GlobalBlocks = 0, RandomBlocks = 2, Seed = 5, Causal = true }),
+                Heads(null) with { Kernel = AttentionKernel.Linear },
+            ],
+            JsonSerializer.Deserialize<AttentionOptions[]>(text, Json)!);
     }
 
     [Theory]

@@ -225,6 +225,9 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_sdpa_backend(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int only, out int result);
     [LibraryImport(Library)] internal static partial int tn_sdpa(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int backend, out nint result);
 
+    // Attention by tiles (tile_attention.cpp)
+    [LibraryImport(Library)] internal static partial int tn_tile_attention(TensorHandle q, TensorHandle k, TensorHandle v, nint* queries, nint* keys, nint* masks, int* joins, int groups, double scale, double softCap, TensorHandle queryDocuments, TensorHandle keyDocuments, TensorHandle bias, long lowest, TensorHandle queryPositions, TensorHandle keyPositions, out nint result);
+
     // Whole-model updates (optimizer.cpp)
     [LibraryImport(Library)] internal static partial int tn_fused_adamw_(nint* parameters, nint* gradients, nint* averages, nint* squares, nint* steps, int count, double learningRate, double beta1, double beta2, double weightDecay, double epsilon, TensorHandle gradientScale, TensorHandle foundInf);
     [LibraryImport(Library)] internal static partial int tn_clip_grad_norm_(nint* gradients, int count, double maxNorm, double order, out nint result);

@@ -14,7 +14,7 @@ public sealed record DecoderOptions : ModelOptions
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
         ? null
-        : $"type '{pattern.Type}' lets a decoder see the token it has to predict; use 'causal'";
+        : $"type '{pattern.Type}' lets a decoder see the token it has to predict; {pattern.CausalInstead}";
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) => new Decoder(this, vocabularySize, computeType);
 }

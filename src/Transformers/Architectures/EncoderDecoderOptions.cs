@@ -36,13 +36,13 @@ public sealed record EncoderDecoderOptions : ModelOptions
         foreach (Problem problem in base.Validate()) yield return problem;
         if (ParallelResidual)
             yield return new("parallelResidual", "is true, but a decoder with an encoder has three branches in a block, each of which needs the one before; set it to false");
-        if (EncoderPattern is CausalOptions)
-            yield return new("encoderPattern", "type 'causal' keeps the encoder from seeing what follows; use 'full'");
+        if (EncoderPattern.IsCausal)
+            yield return new("encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullInstead}");
     }
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
         ? null
-        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; use 'causal' (the encoder's is encoderPattern)";
+        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; {pattern.CausalInstead} (the encoder's is encoderPattern)";
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) => new EncoderDecoder(this, vocabularySize, computeType);
 

@@ -29,7 +29,7 @@ public abstract record AttentionOptions : IValidated
     public PatternOptions? Pattern { get; init; }
 
     /// <summary>How softmax(QKᵀ)V is computed.</summary>
-    [Description("How attention is computed: auto takes flash where it can run, else reference; a named kernel is required.")]
+    [Description("How attention is computed: auto takes flash where it can run, for sparse patterns block-sparse, else reference; a named kernel is required. linear is another function than softmax attention.")]
     public AttentionKernel Kernel { get; init; } = AttentionKernel.Auto;
 
     /// <summary>Whether each query and key head is normalised, with the model's kind of norm, before positions are applied.</summary>
@@ -62,6 +62,10 @@ public abstract record AttentionOptions : IValidated
     /// <summary>Whether the matrix after the heads has a bias; null for the model's choice.</summary>
     [Description("Whether the output matrix has a bias; by default the model's bias.")]
     public bool? OutputBias { get; init; }
+
+    /// <summary>What decoding remembers of keys and values.</summary>
+    [Description("What decoding remembers: auto takes rolling where the pattern is a sliding window, else contiguous; paged shares common beginnings.")]
+    public AttentionCache Cache { get; init; } = AttentionCache.Auto;
 
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];

@@ -27,11 +27,11 @@ public sealed record ModelCost
     /// <summary>Operations of one token for each key it sees, forward, in all layers: 4·L·H·D.</summary>
     public required long FlopsPerTokenAndKey { get; init; }
 
-    /// <summary>Numbers all layers remember of each token while decoding.</summary>
-    public required long CacheNumbersPerToken { get; init; }
+    /// <summary>What each layer remembers while decoding.</summary>
+    public required IReadOnlyList<LayerMemory> Memories { get; init; }
 
-    /// <summary>Numbers all layers remember of a sequence however long it is: the states of recurrences.</summary>
-    public required long RecurrentNumbers { get; init; }
+    /// <summary>Numbers remembered of each token while decoding, in the layers whose memory grows with the text.</summary>
+    public long CacheNumbersPerToken => Memories.Where(memory => memory.MostTokens is null).Sum(memory => memory.NumbersPerToken);
 
     /// <summary>Numbers of one token that are in memory at the height of a training step.</summary>
     public required long ActivationsPerToken { get; init; }
@@ -58,12 +58,17 @@ public sealed record ModelCost
     /// <param name="length">Positions of the sequence, T.</param>
     public double TrainingFlopsPerToken(int length) => 3 * ForwardFlopsPerToken(length);
 
-    /// <summary>Bytes a decoding cache takes for each token.</summary>
+    /// <summary>Bytes a decoding cache grows by with each token.</summary>
     /// <param name="bytesPerNumber">4 in float32, and always on the CPU; 2 in bfloat16.</param>
     public long CacheBytesPerToken(int bytesPerNumber = Float32Bytes) => CacheNumbersPerToken * bytesPerNumber;
 
-    /// <summary>Bytes the states of recurrences take for each sequence that is decoded: always float32.</summary>
-    public long RecurrentStateBytes => RecurrentNumbers * Float32Bytes;
+    /// <summary>Bytes that decoding one sequence takes, with room for so many positions.</summary>
+    /// <param name="positions">Positions, T.</param>
+    /// <param name="bytesPerNumber">As in <see cref="CacheBytesPerToken"/>.</param>
+    public long CacheBytes(int positions, int bytesPerNumber = Float32Bytes) => Memories.Sum(memory => memory.Bytes(positions, bytesPerNumber));
+
+    /// <summary>Bytes the states of recurrences take for each sequence that is decoded, however long it is.</summary>
+    public long RecurrentStateBytes => Memories.Sum(memory => memory.ConstantBytes);
 
     /// <summary>Bytes of activations at the height of a training micro-step in float32, beside <see cref="TrainingStateBytes"/>: an estimate.</summary>
     /// <remarks>Counted is what each operation keeps for its backward pass, and three times the logits, which meet there with their

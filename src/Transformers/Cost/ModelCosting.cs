@@ -1,5 +1,3 @@
-using Trainer.Transformers.Mixers;
-
 namespace Trainer.Transformers;
 
 /// <summary>Adds up the costs of a model's parts.</summary>
@@ -17,7 +15,6 @@ internal static class ModelCosting
             + model.Stacks.Count * NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias);
         PartCost head = model.ExtraHeadCost;
         PartCost blocks = attention + others + feedForward + norms + head;
-        RememberedNumbers remembered = Remembered(model);
         return new()
         {
             Components =
@@ -34,8 +31,7 @@ internal static class ModelCosting
             MatrixParameters = blocks.MatrixParameters + table,
             FlopsPerToken = blocks.FlopsPerToken,
             FlopsPerTokenAndKey = blocks.FlopsPerTokenAndKey,
-            CacheNumbersPerToken = remembered.PerToken,
-            RecurrentNumbers = remembered.PerSequence,
+            Memories = [.. Memories(model)],
             // The embeddings, and the logits three times over: their log-softmax, its gradient and their own.
             ActivationsPerToken = blocks.Activations + model.Dim + 3L * vocabularySize,
             ActivationsPerTokenAndKey = blocks.ActivationsPerKey,
@@ -49,10 +45,11 @@ internal static class ModelCosting
         group layer.MixerCost(model).Parameters by layer.Mixer.Component into kind
         select new ComponentParameters(kind.Key, kind.Sum());
 
-    private static RememberedNumbers Remembered(ModelOptions model) => model.Stacks
-        .Where(stack => stack.IsCausal)
-        .SelectMany(stack => stack.Layers)
-        .Aggregate(default(RememberedNumbers), (sum, layer) => sum + layer.Mixer.Remembered(model, layer));
+    private static IEnumerable<LayerMemory> Memories(ModelOptions model) =>
+        from stack in model.Stacks
+        where stack.IsCausal
+        from layer in stack.Layers
+        select layer.Mixer.Memory(model, layer);
 
     private static int NormsOf(LayerOptions layer) => layer.Norm.PerBranch * (layer.Cross is null ? 2 : 3);
 

@@ -1,4 +1,5 @@
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Caches;
 
 namespace Trainer.Transformers.Mixers;
 
@@ -14,8 +15,8 @@ public sealed record AttentionMixerOptions : MixerOptions
     internal override PartCost Cost(ModelOptions model, LayerOptions layer) =>
         layer.Attention.Cost(model) + new PartCost(layer.Attention.ScalableSoftmax ? layer.Attention.Heads : 0, 0);
 
-    internal override RememberedNumbers Remembered(ModelOptions model, LayerOptions layer) =>
-        new(layer.Attention.CacheLayout(model.Dim).NumbersPerToken, 0);
+    internal override LayerMemory Memory(ModelOptions model, LayerOptions layer) =>
+        CacheSelection.Cost(layer.Attention, layer.Attention.CacheLayout(model.Dim));
 
     internal override Mixer Build(ModelParts parts, LayerOptions layer) => new SelfAttention(parts, layer.Attention, layer.HeadNorm(parts));
 }

@@ -31,17 +31,9 @@ public abstract record MixerOptions : IValidated
     /// <summary>Weights and running costs of one layer.</summary>
     internal abstract PartCost Cost(ModelOptions model, LayerOptions layer);
 
-    /// <summary>What decoding remembers in one layer.</summary>
-    internal abstract RememberedNumbers Remembered(ModelOptions model, LayerOptions layer);
+    /// <summary>What one layer remembers while decoding.</summary>
+    internal abstract LayerMemory Memory(ModelOptions model, LayerOptions layer);
 
     /// <summary>The module.</summary>
     internal abstract Mixer Build(ModelParts parts, LayerOptions layer);
-}
-
-/// <summary>How many numbers a layer remembers while decoding.</summary>
-/// <param name="PerToken">Of each token.</param>
-/// <param name="PerSequence">Of a sequence, however long it is.</param>
-internal readonly record struct RememberedNumbers(long PerToken, long PerSequence)
-{
-    public static RememberedNumbers operator +(RememberedNumbers a, RememberedNumbers b) => new(a.PerToken + b.PerToken, a.PerSequence + b.PerSequence);
 }
