@@ -49,6 +49,8 @@ internal static class CommandLineApp
         EvaluateCommand.Create(),
         ScoreCommand.Create(),
         GenerateCommand.Create(),
+        ImportCommand.Create(),
+        ExportCommand.Create(),
         EmbedCommand.Create(),
         PlanCommand.Create(),
         ReportCommand.Create(),

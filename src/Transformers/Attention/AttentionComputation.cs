@@ -67,7 +67,8 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     private IAttentionKernel Kernel(in AttentionCall call)
     {
         CallKind kind = new(
-            call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null, call.IsLong);
+            call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null,
+            call.IsLong);
         if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
         return kernels[kind] = KernelSelection.Choose(options, headDim, call);
     }

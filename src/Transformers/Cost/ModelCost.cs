@@ -67,7 +67,7 @@ public sealed record ModelCost
     /// <param name="bytesPerNumber">As in <see cref="CacheBytesPerToken"/>.</param>
     public long CacheBytes(int positions, int bytesPerNumber = Float32Bytes) => Memories.Sum(memory => memory.Bytes(positions, bytesPerNumber));
 
-    /// <summary>Bytes the states of recurrences take for each sequence that is decoded, however long it is.</summary>
+    /// <summary>Bytes that do not grow with the text, for each sequence that is decoded: the states of recurrences.</summary>
     public long RecurrentStateBytes => Memories.Sum(memory => memory.ConstantBytes);
 
     /// <summary>Bytes of activations at the height of a training micro-step in float32, beside <see cref="TrainingStateBytes"/>: an estimate.</summary>

@@ -6,6 +6,7 @@ internal static class ModelCosting
 {
     public static ModelCost Of(ModelOptions model, int vocabularySize)
     {
+        vocabularySize = model.EmbeddingRows(vocabularySize);
         LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
         long table = (long)vocabularySize * model.Dim;
         PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model))) + Sum(layers.Select(layer => layer.CrossCost(model)));
@@ -31,7 +32,7 @@ internal static class ModelCosting
             MatrixParameters = blocks.MatrixParameters + table,
             FlopsPerToken = blocks.FlopsPerToken,
             FlopsPerTokenAndKey = blocks.FlopsPerTokenAndKey,
-            Memories = [.. Memories(model)],
+            Memories = [.. Remembered(model)],
             // The embeddings, and the logits three times over: their log-softmax, its gradient and their own.
             ActivationsPerToken = blocks.Activations + model.Dim + 3L * vocabularySize,
             ActivationsPerTokenAndKey = blocks.ActivationsPerKey,
@@ -45,11 +46,10 @@ internal static class ModelCosting
         group layer.MixerCost(model).Parameters by layer.Mixer.Component into kind
         select new ComponentParameters(kind.Key, kind.Sum());
 
-    private static IEnumerable<LayerMemory> Memories(ModelOptions model) =>
-        from stack in model.Stacks
-        where stack.IsCausal
-        from layer in stack.Layers
-        select layer.Mixer.Memory(model, layer);
+    private static IEnumerable<LayerMemory> Remembered(ModelOptions model) => model.Stacks
+        .Where(stack => stack.IsCausal)
+        .SelectMany(stack => stack.Layers)
+        .Select(layer => layer.Mixer.Memory(model, layer));
 
     private static int NormsOf(LayerOptions layer) => layer.Norm.PerBranch * (layer.Cross is null ? 2 : 3);
 

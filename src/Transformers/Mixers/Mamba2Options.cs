@@ -71,7 +71,7 @@ public sealed record Mamba2Options : MixerOptions
         };
     }
 
-    internal override LayerMemory Memory(ModelOptions model, LayerOptions layer) => new(0, ConstantBytes: Shape(model.Dim).RememberedNumbers * sizeof(float));
+    internal override LayerMemory Memory(ModelOptions model, LayerOptions layer) => new(0, ConstantBytes: sizeof(float) * Shape(model.Dim).RememberedNumbers);
 
     internal override Mixer Build(ModelParts parts, LayerOptions layer) => new Mamba2(parts, this);
 }

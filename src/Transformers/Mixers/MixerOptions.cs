@@ -31,7 +31,7 @@ public abstract record MixerOptions : IValidated
     /// <summary>Weights and running costs of one layer.</summary>
     internal abstract PartCost Cost(ModelOptions model, LayerOptions layer);
 
-    /// <summary>What one layer remembers while decoding.</summary>
+    /// <summary>What decoding remembers in one layer.</summary>
     internal abstract LayerMemory Memory(ModelOptions model, LayerOptions layer);
 
     /// <summary>The module.</summary>

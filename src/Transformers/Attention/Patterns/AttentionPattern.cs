@@ -27,11 +27,11 @@ internal abstract class AttentionPattern
     /// <returns>Bool (T, S), true where visible.</returns>
     public abstract Tensor Visible(Tensor queries, Tensor keys);
 
-    /// <summary>Every key that any of these queries may see, each once, and as few others as there is a simple rule for.</summary>
+    /// <summary>Every key that any of these queries may see, each once, and as few others as there is a simple rule for; by default all keys.</summary>
     /// <param name="queries">Positions at distance <see cref="QueryStep"/>.</param>
     /// <param name="end">There are no keys from here on.</param>
     /// <returns>Positions of keys, also from <paramref name="end"/> on.</returns>
-    public abstract IEnumerable<PositionRun> KeysOf(PositionRun queries, int end);
+    public virtual IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) => [PositionRun.Until(0, end)];
 
     /// <summary>The mask of queries over keys at the given positions.</summary>
     /// <returns>Bool (T, S), true where visible.</returns>

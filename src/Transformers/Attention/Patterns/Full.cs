@@ -16,6 +16,4 @@ internal sealed class FullPattern : AttentionPattern
 
     public override Tensor Visible(Tensor queries, Tensor keys) =>
         ones(queries.size(0), keys.size(1), ScalarType.Bool, queries.device); // (T, S)
-
-    public override IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) => [PositionRun.Until(0, end)];
 }

@@ -116,6 +116,9 @@ public class LinearKernelTests
             ["attention.kernel: linear has no scores to bound (softCap); leave softCap out, or use kernel 'reference'"],
             Messages(options with { Attention = attention with { SoftCap = 30 } }));
         Assert.Equal(
+            ["attention.kernel: linear has no softmax to sharpen (scalableSoftmax); leave that out, or use kernel 'auto'"],
+            Messages(options with { Attention = attention with { ScalableSoftmax = true } }));
+        Assert.Equal(
             ["attention.kernel: linear has no scores to scale (scale); leave scale out, or use kernel 'auto'"],
             Messages(options with { Attention = attention with { Scale = 1 } }));
     }

@@ -3,6 +3,7 @@ using Trainer.Configuration;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Positions;
 using Trainer.Transformers.Tests.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -28,6 +29,28 @@ public class SparseModelTests
         {
             double size = expected.parameter.grad!.abs().max().item<float>();
             Assert.InRange(Models.LargestDifference(expected.parameter.grad!, actual.parameter.grad!), 0, 1e-4 * Math.Max(1, size));
+        }
+    }
+
+    [Theory]
+    [InlineData("alibi")]
+    [InlineData("t5")]
+    public void Positions_that_add_to_the_scores_come_through_with_their_gradients(string position)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        PositionOptions positions = position == "alibi" ? new AlibiOptions() : new T5BiasOptions();
+        Tensor tokens = Models.Tokens(2, 40), targets = Models.Tokens(2, 40, seed: 5);
+        foreach (PatternOptions pattern in (PatternOptions[])[new CausalOptions(), new SlidingOptions { Window = 9, Sinks = 2 }, new LongformerOptions { Window = 5, GlobalTokens = 2 }])
+        {
+            using LanguageModel reference = Models.Build(With(pattern, AttentionKernel.Reference) with { Position = positions });
+            using LanguageModel sparse = Models.Build(With(pattern, AttentionKernel.BlockSparse) with { Position = positions });
+            reference.LossSum(tokens, targets).backward();
+            sparse.LossSum(tokens, targets).backward();
+            foreach (var (expected, actual) in reference.named_parameters().Zip(sparse.named_parameters()))
+            {
+                double size = Math.Max(1, expected.parameter.grad!.abs().max().item<float>());
+                Assert.InRange(Models.LargestDifference(expected.parameter.grad!, actual.parameter.grad!), 0, 1e-4 * size);
+            }
         }
     }
 
