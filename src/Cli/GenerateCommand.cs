@@ -45,21 +45,22 @@ internal static class GenerateCommand
         var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
         using var model = checkpoint.LoadModel(device);
         var prompt = parsed.GetRequiredValue(Prompt);
+        var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Recipe.Data.EndOfDocument);
         var pieces = parsed.GetValue(Beams) is { } beams
-            ? Search(model, checkpoint.Tokenizer, device, prompt, Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })
-            : new TextGenerator(model, checkpoint.Tokenizer, device).Stream(prompt, options);
+            ? Search(model, checkpoint.Tokenizer, device, end, prompt, Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })
+            : new TextGenerator(model, checkpoint.Tokenizer, device, end).Stream(prompt, options);
         if (model.Options is not EncoderDecoderOptions) Console.Write(prompt);
         foreach (var piece in pieces) Console.Write(piece);
         Console.WriteLine();
         return ExitCode.Done;
     }
 
-    private static IEnumerable<string> Search(LanguageModel model, Tokenizer tokenizer, Device device, string prompt, BeamOptions options)
+    private static IEnumerable<string> Search(LanguageModel model, Tokenizer tokenizer, Device device, int? end, string prompt, BeamOptions options)
     {
         Require(options);
         if (model.Options is EncoderDecoderOptions) return new Translator(model, tokenizer, device).Translate([prompt], options);
         var ids = new TextGenerator(model, tokenizer, device).Encode(prompt);
-        var best = new BeamSearch(model, device, options).Search(ids, source: null, end: null)[0][0];
+        var best = new BeamSearch(model, device, options, tokenizer.VocabularySize).Search(ids, source: null, end)[0][0];
         return [tokenizer.Decode([.. best.Tokens])];
     }
 

@@ -47,6 +47,16 @@ internal static class PlanCommand
         Row("  tokens", $"{HumanFormat.Compact(plan.Tokens)} in {HumanFormat.Number(plan.Steps)} steps, {plan.Epochs:0.00} epochs of {HumanFormat.Compact(plan.TrainingTokens)}");
         Row("  tokens per parameter", $"{plan.TokensPerParameter:0.0}");
         Row("  FLOPs", HumanFormat.Compact(plan.TotalFlops));
+        Print(plan.Advice);
+    }
+
+    private static void Print(PlanAdvice advice)
+    {
+        Console.WriteLine($"{"with other attention",-38} {"parameters",12} {"FLOPs/token",12} {"cache/token",12} {"to decode",12}");
+        foreach (var figures in advice.Alternatives)
+            Console.WriteLine($"  {figures.Name,-36} {HumanFormat.Number(figures.Parameters),12} {HumanFormat.Compact(figures.ForwardFlopsPerToken),12} "
+                + $"{HumanFormat.Bytes(figures.CacheBytesPerToken),12} {HumanFormat.Bytes(figures.DecodingBytes),12}");
+        foreach (var rule in advice.Rules) Console.WriteLine($"  {rule}");
     }
 
     private static void Row(string name, string value) => Console.WriteLine($"{name,-30} {value}");

@@ -48,6 +48,9 @@ public sealed record RunPlan
     /// <summary>Bytes that decoding remembers of each sequence however long it is: the states of recurrences.</summary>
     public required long RecurrentStateBytes { get; init; }
 
+    /// <summary>What another attention would cost, and the rule that speaks for one.</summary>
+    public required PlanAdvice Advice { get; init; }
+
     /// <summary>Bytes of weights, gradients and the optimizer's moments.</summary>
     public required long StateBytes { get; init; }
 
@@ -96,6 +99,7 @@ public sealed record RunPlan
             CacheBytesPerToken = cost.CacheBytesPerToken(),
             CacheBytesAtContext = cost.CacheBytes(context),
             RecurrentStateBytes = cost.RecurrentStateBytes,
+            Advice = PlanAdvice.Of(recipe.Model, data.Tokenizer.VocabularySize),
             StateBytes = cost.TrainingStateBytes,
             ActivationBytes = cost.ActivationBytes(microBatch, context),
         };

@@ -11,8 +11,11 @@ namespace Trainer.Evaluation.Generation;
 /// <param name="model">A model that generates, on <paramref name="device"/>; in evaluation mode meanwhile, then in the mode it was in.</param>
 /// <param name="device">Where the model is.</param>
 /// <param name="options">How many beams, and how long.</param>
-public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions options)
+/// <param name="vocabulary">How many tokens there are texts for: embeddings may be padded to a round number of rows. null: as many as the model has.</param>
+public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions options, int? vocabulary = null)
 {
+    private readonly int vocabulary = Math.Min(model.VocabularySize, vocabulary ?? model.VocabularySize);
+
     /// <summary>Runs searches that all begin with the same tokens.</summary>
     /// <param name="prompt">Token ids that every text begins with, at least one; not part of the result.</param>
     /// <param name="source">What an encoder reads (B, S), one row for each search; null for a decoder alone, which runs one search.</param>
@@ -64,7 +67,7 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
         foreach (BeamRow row in active)
         {
             int beams = row.Alive.Count;
-            int[] from = row.Advance(logProbabilities.AsSpan(first * model.VocabularySize, beams * model.VocabularySize));
+            int[] from = row.Advance(logProbabilities.AsSpan(first * vocabulary, beams * vocabulary));
             if (!row.IsDone)
             {
                 survivors.AddRange(from.Select(beam => first + beam));
@@ -80,6 +83,6 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor input = tensor(tokens, [state.Batch, tokens.Length / state.Batch], dtype: ScalarType.Int64).to(device);
-        return model.NextLogits(input, state).to(ScalarType.Float32).log_softmax(-1).cpu().contiguous().data<float>().ToArray(); // (B·K, V)
+        return model.NextLogits(input, state).to(ScalarType.Float32).narrow(-1, 0, vocabulary).log_softmax(-1).cpu().contiguous().data<float>().ToArray(); // (B·K, V)
     }
 }

@@ -6,13 +6,14 @@ using static TorchSharp.torch;
 namespace Trainer.Evaluation.Generation;
 
 /// <summary>Continues a text with a decoder, or answers one that an encoder reads, token by token.</summary>
-/// <remarks>An answer ends with the tokenizer's end token, or with the context. Keys and values of past tokens are cached, so that a token costs one position. When the model's context is
+/// <remarks>An answer ends with the tokenizer's end token, or with the context; a continuation with the end token it is given. Keys and values of past tokens are cached, so that a token costs one position. When the model's context is
 /// full, the last half of it is computed afresh as the new beginning: continuation goes on for as long as is wished, each token
 /// seeing between half and all of a context. Deterministic given the seed. Not thread-safe.</remarks>
 /// <param name="model">The model, on <paramref name="device"/>. While text is generated it is in evaluation mode; afterwards in the mode it was in.</param>
 /// <param name="tokenizer">The tokenizer the model was trained with.</param>
 /// <param name="device">Where the model is.</param>
-public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Device device)
+/// <param name="end">The token that ended documents while a decoder was trained, which ends a continuation; null for none.</param>
+public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Device device, int? end = null)
 {
     /// <summary>Generates text, and gives it out as soon as it is known.</summary>
     /// <param name="prompt">What to continue, or for an encoder-decoder what to read; at least one token and at most a whole context.</param>
@@ -26,7 +27,7 @@ public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Devi
         Problem[] problems = [.. options.Validate()];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         int[] ids = Encode(prompt);
-        return Decode(ReadsSource ? Answer(ids, options) : Generate(ids, options));
+        return Decode(ReadsSource ? Answer(ids, options) : Generate(ids, options).TakeWhile(id => id != end));
     }
 
     /// <summary>Generates token ids.</summary>
@@ -75,9 +76,10 @@ public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Devi
         {
             TokenSampler sampler = new(options.Sampling);
             using DecodingSession session = new(model, device, source);
+            int known = Math.Min(model.VocabularySize, tokenizer.VocabularySize); // embeddings may be padded to a round number of rows
             for (int generated = 0; generated < options.Tokens; generated++)
             {
-                int next = sampler.Sample(session.Next(text));
+                int next = sampler.Sample(session.Next(text)[..known]);
                 text.Add(next);
                 yield return next;
             }

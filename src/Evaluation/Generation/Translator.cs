@@ -27,7 +27,7 @@ public sealed class Translator(LanguageModel model, Tokenizer tokenizer, Device 
     {
         int[][] encoded = [.. sources.Select(Encode)];
         var results = new string[sources.Count];
-        BeamSearch search = new(model, device, options);
+        BeamSearch search = new(model, device, options, tokenizer.VocabularySize);
         int done = 0;
         foreach (int[] indices in Enumerable.Range(0, sources.Count).OrderBy(index => encoded[index].Length).Chunk(TextsAtOnce))
         {

@@ -21,9 +21,9 @@ internal sealed class Samples
 
     /// <summary>Checks that every prompt can be continued.</summary>
     /// <exception cref="ConfigurationException">A prompt cannot; the message says which and why.</exception>
-    public Samples(LanguageModel model, Tokenizer tokenizer, Device device, IReadOnlyList<string> prompts, long seed)
+    public Samples(LanguageModel model, Tokenizer tokenizer, Device device, IReadOnlyList<string> prompts, long seed, int? end = null)
     {
-        generator = new TextGenerator(model, tokenizer, device);
+        generator = new TextGenerator(model, tokenizer, device, end);
         options = new GenerationOptions { Tokens = Tokens, Sampling = Drawing with { Seed = seed } };
         this.prompts = prompts;
         Problem[] problems = [.. prompts.Select(Complaint).OfType<Problem>()];

@@ -64,7 +64,8 @@ public sealed class TrainingSession
 
     private TrainingResult Train(RunDirectory run, PreparedData data, Trainee trainee, ResumePoint? from)
     {
-        Samples samples = new(trainee.Model, data.Tokenizer, trainee.Device, Recipe.Monitoring.Samples, Recipe.Seed);
+        Samples samples = new(trainee.Model, data.Tokenizer, trainee.Device, Recipe.Monitoring.Samples, Recipe.Seed,
+            EndOfText.Of(data.Tokenizer, Recipe.Data.EndOfDocument));
         ValidationSet validation = Validation(data);
         CheckpointWriter writer = new(run.Checkpoints, Recipe, data.Tokenizer);
         writer.KeepBestOf(trainee);

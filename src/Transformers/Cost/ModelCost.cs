@@ -1,3 +1,5 @@
+using Trainer.Transformers.Attention.Patterns;
+
 namespace Trainer.Transformers;
 
 /// <summary>What a model costs, computed from its options alone.</summary>
@@ -25,7 +27,10 @@ public sealed record ModelCost
     public required long FlopsPerToken { get; init; }
 
     /// <summary>Operations of one token for each key it sees, forward, in all layers: 4·L·H·D.</summary>
-    public required long FlopsPerTokenAndKey { get; init; }
+    public long FlopsPerTokenAndKey => Attentions.Sum(attention => attention.FlopsPerKey);
+
+    /// <summary>The attention layers: operations of one token for each key, and which keys it sees.</summary>
+    internal IReadOnlyList<(long FlopsPerKey, PatternOptions Pattern)> Attentions { get; init; } = [];
 
     /// <summary>What each layer remembers while decoding.</summary>
     public required IReadOnlyList<LayerMemory> Memories { get; init; }
@@ -47,14 +52,15 @@ public sealed record ModelCost
     /// <param name="vocabularySize">Number of token ids, V.</param>
     public static ModelCost Of(ModelOptions model, int vocabularySize) => ModelCosting.Of(model, vocabularySize);
 
-    /// <summary>Floating-point operations of one token, forward: 2·N + 4·L·H·D·T, and those of recurrences.</summary>
+    /// <summary>Floating-point operations of one token, forward: 2·N + 4·H·D·S in each layer, and those of recurrences. S are the keys that a
+    /// pattern shows: all T, or those of a window, a block, a stride.</summary>
     /// <remarks>The convention of PaLM, appendix B (Chowdhery et al. 2022, arXiv 2204.02311): a multiplication and an addition
-    /// for each matrix weight; queries with keys and weights with values over all T positions, not halved for
+    /// for each matrix weight; queries with keys and weights with values over all S positions, not halved for
     /// causal attention; norms, activations and softmax not counted.</remarks>
     /// <param name="length">Positions of the sequence, T.</param>
-    public double ForwardFlopsPerToken(int length) => 2.0 * MatrixParameters + FlopsPerToken + (double)FlopsPerTokenAndKey * length;
+    public double ForwardFlopsPerToken(int length) => 2.0 * MatrixParameters + FlopsPerToken + Attentions.Sum(attention => (double)attention.FlopsPerKey * attention.Pattern.VisibleKeys(length));
 
-    /// <summary>Floating-point operations of one token, forward and backward: three times the forward ones, 6·N + 12·L·H·D·T.</summary>
+    /// <summary>Floating-point operations of one token, forward and backward: three times the forward ones.</summary>
     /// <param name="length">Positions of the sequence, T.</param>
     public double TrainingFlopsPerToken(int length) => 3 * ForwardFlopsPerToken(length);
 

@@ -1,3 +1,5 @@
+using Trainer.Transformers.Attention.Patterns;
+
 namespace Trainer.Transformers;
 
 /// <summary>Adds up the costs of a model's parts.</summary>
@@ -31,12 +33,18 @@ internal static class ModelCosting
             IdleParameters = blocks.IdleParameters,
             MatrixParameters = blocks.MatrixParameters + table,
             FlopsPerToken = blocks.FlopsPerToken,
-            FlopsPerTokenAndKey = blocks.FlopsPerTokenAndKey,
+            Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
             Memories = [.. Remembered(model)],
             // The embeddings, and the logits three times over: their log-softmax, its gradient and their own.
             ActivationsPerToken = blocks.Activations + model.Dim + 3L * vocabularySize,
             ActivationsPerTokenAndKey = blocks.ActivationsPerKey,
         };
+    }
+
+    private static IEnumerable<(long, PatternOptions)> AttentionsOf(ModelOptions model, LayerOptions layer)
+    {
+        if (layer.Mixer.Attends) yield return (layer.MixerCost(model).FlopsPerTokenAndKey, layer.Attention.ResolvedPattern);
+        if (layer.Cross is not null) yield return (layer.CrossCost(model).FlopsPerTokenAndKey, layer.Cross.ResolvedPattern);
     }
 
     // Mixers other than attention, where there are any: each kind by its name.

@@ -4,6 +4,7 @@ using Trainer.Evaluation.Generation;
 using Trainer.Text;
 using Trainer.Torch;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Tests.Generation;
@@ -125,5 +126,24 @@ public sealed class TextGeneratorTests : IDisposable
         int best = (int)logits.select(1, text.Count - 1).argmax().ToInt64();
         model.train(training);
         return best;
+    }
+
+    [Fact]
+    public void A_continuation_stops_before_the_token_that_ends_documents()
+    {
+        using LanguageModel model = TinyModel.Build();
+        GenerationOptions options = new() { Tokens = 30, Sampling = new() { Greedy = true } };
+        int[] free = [.. new TextGenerator(model, ByteTokenizer.Instance, CPU).Generate([65], options)];
+        int end = free[7];
+        string text = string.Concat(new TextGenerator(model, ByteTokenizer.Instance, CPU, end).Stream("A", options));
+        Assert.Equal(ByteTokenizer.Instance.Decode([.. free.TakeWhile(id => id != end)]), text);
+    }
+
+    [Fact]
+    public void Rows_of_padded_embeddings_are_never_drawn()
+    {
+        using LanguageModel model = new DecoderOptions { Dim = 16, Layers = 1, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 2 } }.Build(256 + 512);
+        int[] ids = [.. new TextGenerator(model, ByteTokenizer.Instance, CPU).Generate([65], new() { Tokens = 200 })];
+        Assert.All(ids, id => Assert.InRange(id, 0, 255));
     }
 }

@@ -45,6 +45,8 @@ public sealed record BigBirdOptions : PatternOptions
 
     internal override string FullInstead => "set causal to false";
 
+    internal override long VisibleKeys(int length) => Math.Min(length, (long)BlockSize * ((Causal ? WindowBlocks : 2 * WindowBlocks - 1) + GlobalBlocks + RandomBlocks));
+
     internal override AttentionPattern Build() => new BigBirdPattern(this);
 }
 

@@ -28,6 +28,8 @@ public sealed record FixedOptions : PatternOptions
             yield return new("summary", $"summary ({Summary}) must not be more than stride ({Stride}), the positions of a block; use at most {Stride}, or type 'causal' to see all");
     }
 
+    internal override long VisibleKeys(int length) => Math.Min(length, Stride + (long)Summary * (length / Stride));
+
     internal override AttentionPattern Build() => new FixedPattern(Stride, Summary);
 }
 

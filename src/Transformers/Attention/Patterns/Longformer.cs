@@ -32,6 +32,8 @@ public sealed record LongformerOptions : PatternOptions
     internal override Horizon? Horizon => Causal ? new(Window, GlobalTokens) : null;
 
     // Seen up to themselves only, global positions are what sinks are.
+    internal override long VisibleKeys(int length) => Math.Min(length, (Causal ? Window : 2L * Window - 1) + GlobalTokens);
+
     internal override AttentionPattern Build() =>
         Causal ? new SlidingPattern(Window, causal: true, GlobalTokens) : new LongformerPattern(Window, GlobalTokens);
 }

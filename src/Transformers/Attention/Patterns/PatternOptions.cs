@@ -26,6 +26,10 @@ public abstract record PatternOptions : IValidated
     /// <summary>How far back is seen; null where a position may see any earlier one again.</summary>
     internal virtual Horizon? Horizon => null;
 
+    /// <summary>About how many keys a position sees in a sequence of so many; all of them where the pattern leaves none out on purpose, as PaLM's
+    /// convention counts causal attention.</summary>
+    internal virtual long VisibleKeys(int length) => length;
+
     /// <summary>What to do where no position may see a later one.</summary>
     internal virtual string CausalInstead => "use 'causal'";
 

@@ -32,6 +32,8 @@ public sealed record SlidingOptions : PatternOptions
 
     internal override Horizon? Horizon => Causal ? new(Window, Sinks) : null;
 
+    internal override long VisibleKeys(int length) => Math.Min(length, (Causal ? Window : 2L * Window - 1) + Sinks);
+
     internal override AttentionPattern Build() => new SlidingPattern(Window, Causal, Sinks);
 }
 

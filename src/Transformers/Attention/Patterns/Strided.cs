@@ -15,6 +15,8 @@ public sealed record StridedOptions : PatternOptions
 
     internal override bool IsCausal => true;
 
+    internal override long VisibleKeys(int length) => Math.Min(length, Stride + length / Stride);
+
     internal override AttentionPattern Build() => new StridedPattern(Stride);
 }
 
