@@ -70,14 +70,19 @@ internal static class ModelValidation
         [
             .. refusal is null ? Array.Empty<Problem>() : [new($"{attention.Path}.pattern", refusal)],
             .. Under(position.Path, position.Value.Against(model, resolved)),
+            .. resolved.Kernel == AttentionKernel.Flash && position.Value.AddsBias ? [FlashWithBias(attention.Path, position.Value)] : Array.Empty<Problem>(),
             .. Under(attention.Path, KernelSelection.Problems(resolved, resolved.HeadWidth(model.Dim))),
         ];
     }
+
+    private static Problem FlashWithBias(string path, PositionOptions position) =>
+        new($"{path}.kernel", $"flash cannot add the bias of positions '{position.Type}' to the scores; use kernel 'auto' or 'reference', or position 'rotary'");
 
     private static IEnumerable<Problem> OfParts(string path, AttentionOptions? attention, PositionOptions? position, FeedForward.FeedForwardOptions? feedForward) =>
     [
         .. Under($"{path}attention", attention?.Validate()),
         .. Under($"{path}position", position?.Validate()),
+        .. Under($"{path}position", position?.ValidateParts()),
         .. Under($"{path}feedForward", feedForward?.Validate()),
     ];
 

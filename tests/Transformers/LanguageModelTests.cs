@@ -18,10 +18,14 @@ public class LanguageModelTests
         Assert.Equal(expected, model.LossSum(tokens, targets).item<float>(), 1e-4);
     }
 
-    [Fact]
-    public void A_step_leaves_no_tensor_behind()
+    [Theory]
+    [InlineData("normed", "partial-rotary")]
+    [InlineData("normed", "dynamic-ntk")]
+    [InlineData("scalable", "t5")]
+    [InlineData("scalable", "alibi")]
+    public void A_step_leaves_no_tensor_behind(string projection, string position)
     {
-        using LanguageModel model = Models.Build(Models.Variant("normed", "partial-rotary"));
+        using LanguageModel model = Models.Build(Models.Variant(projection, position));
         Step(model);
         long before = TensorCount.Live;
         for (int i = 0; i < 5; i++) Step(model);
@@ -37,12 +41,15 @@ public class LanguageModelTests
         }
     }
 
-    [Fact]
-    public void A_model_that_is_disposed_leaves_no_tensor_behind()
+    [Theory]
+    [InlineData("normed", "rotary")]
+    [InlineData("scalable", "t5")]
+    [InlineData("scalable", "alibi")]
+    public void A_model_that_is_disposed_leaves_no_tensor_behind(string projection, string position)
     {
         long before = TensorCount.Live;
         using (DisposeScope scope = NewDisposeScope())
-        using (LanguageModel model = Models.Build(Models.Variant("normed", "rotary")))
+        using (LanguageModel model = Models.Build(Models.Variant(projection, position)))
             model.LossSum(Models.Tokens(2, 8), Models.Tokens(2, 8)).backward();
         Assert.Equal(before, TensorCount.Live);
     }

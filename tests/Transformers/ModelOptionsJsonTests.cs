@@ -5,6 +5,7 @@ using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
+using Trainer.Transformers.Positions.Scaling;
 
 namespace Trainer.Transformers.Tests;
 
@@ -18,8 +19,10 @@ public class ModelOptionsJsonTests
     {
         const string text = """
             { "architecture": "decoder", "dim": 384, "layers": 6, "contextLength": 256, "tieEmbeddings": false, "dropout": 0.1, "bias": true,
-              "attention": { "type": "grouped-query", "heads": 6, "keyValueHeads": 2, "pattern": { "type": "causal" }, "kernel": "flash", "queryKeyNorm": true },
-              "position": { "type": "rotary", "theta": 500000, "fraction": 0.5 },
+              "attention": { "type": "grouped-query", "heads": 6, "keyValueHeads": 2, "pattern": { "type": "causal" }, "kernel": "flash", "queryKeyNorm": true,
+                "scalableSoftmax": true, "temperature": { "floor": 64, "scale": 0.2 } },
+              "position": { "type": "rotary", "theta": 500000, "fraction": 0.5, "layout": "interleaved",
+                "scaling": { "type": "yarn", "factor": 4, "originalLength": 64 } },
               "feedForward": { "type": "swiglu", "hiddenDim": 1024 },
               "norm": { "type": "rms", "placement": "pre" } }
             """;
@@ -38,8 +41,10 @@ public class ModelOptionsJsonTests
                 Pattern = new CausalOptions(),
                 Kernel = AttentionKernel.Flash,
                 QueryKeyNorm = true,
+                ScalableSoftmax = true,
+                Temperature = new() { Floor = 64, Scale = 0.2 },
             },
-            Position = new RotaryOptions { Theta = 500000, Fraction = 0.5 },
+            Position = new RotaryOptions { Theta = 500000, Fraction = 0.5, Layout = RotaryLayout.Interleaved, Scaling = new YarnScaling { Factor = 4, OriginalLength = 64 } },
             FeedForward = new SwiGluOptions { HiddenDim = 1024 },
             Norm = new RmsNormOptions { Placement = NormPlacement.Pre },
         };

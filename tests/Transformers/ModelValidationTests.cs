@@ -3,6 +3,7 @@ using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.Positions;
+using Trainer.Transformers.Positions.Scaling;
 
 namespace Trainer.Transformers.Tests;
 
@@ -44,6 +45,40 @@ public class ModelValidationTests
     public void Rotary_must_turn_something() =>
         Expect(Models.Gpt with { Position = new RotaryOptions { Fraction = 0.25 } },
             "position.fraction: fraction (0.25) of a head of 4 dimensions leaves no pair to turn; use at least 0.5, or position type 'none'");
+
+    [Fact]
+    public void Scaling_must_agree_with_the_context_length() =>
+        Expect(Models.Llama with { Position = new RotaryOptions { Scaling = new YarnScaling { Factor = 4, OriginalLength = 4 } } },
+            "position.scaling.factor: factor (4) × originalLength (4) is 16, and contextLength is 8; set factor to 2, or contextLength to 16, or leave factor out");
+
+    [Fact]
+    public void Scaling_rules_hold_in_every_layer()
+    {
+        RotaryOptions shorter = new() { Scaling = new LinearScaling { Factor = 0.5 } };
+        Expect(Models.Llama with { LayerPattern = [new(), new() { Position = shorter }] },
+            "layerPattern.1.position.scaling.factor: factor (0.5) is the target length over the original length; use 1 or more");
+        Expect(Models.Llama with { Position = new RotaryOptions { Fraction = 0.5, Scaling = new NtkScaling { Factor = 2 } } },
+            "position.scaling: scaling 'ntk' changes the base, which a single pair of turned dimensions does not depend on; turn at least 4 dimensions of a head or use 'linear'");
+    }
+
+    [Fact]
+    public void A_relative_bias_has_one_number_of_heads() =>
+        Expect(Models.Llama with { Position = new T5BiasOptions(), LayerPattern = [new(), new() { Attention = new MultiHeadOptions { Heads = 8 } }] },
+            "position: type 't5' has one table for all layers, with a column for each of 4 heads, and these layers have 8; give them as many heads, or set their position to 'none'");
+
+    [Fact]
+    public void Flash_demanded_with_a_bias_is_refused() =>
+        Expect(Models.Variant("multi-head", "alibi", AttentionKernel.Flash),
+            "attention.kernel: flash cannot add the bias of positions 'alibi' to the scores; use kernel 'auto' or 'reference', or position 'rotary'");
+
+    [Fact]
+    public void A_relative_bias_needs_even_buckets_and_far_distances()
+    {
+        Expect(Models.Llama with { Position = new T5BiasOptions { Buckets = 7 } },
+            "position.buckets: buckets (7) are halved between near and far distances; use 8");
+        Expect(Models.Llama with { Position = new T5BiasOptions { Buckets = 32, MaxDistance = 16 } },
+            "position.maxDistance: maxDistance (16) leaves no far distances: half of the buckets (32) hold one distance each; use more than 16");
+    }
 
     [Fact]
     public void Sinusoidal_needs_an_even_dim() =>

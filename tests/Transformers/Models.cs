@@ -4,6 +4,7 @@ using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
+using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Tests;
@@ -43,6 +44,7 @@ internal static class Models
         ["multi-query"] = new MultiQueryOptions { Heads = 4 },
         ["grouped-query"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2 },
         ["normed"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true },
+        ["scalable"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, ScalableSoftmax = true, Temperature = new() { Floor = 3, Scale = 0.5 } },
     };
 
     public static IReadOnlyDictionary<string, PositionOptions> Positions { get; } = new Dictionary<string, PositionOptions>
@@ -52,6 +54,17 @@ internal static class Models
         ["learned"] = new LearnedOptions(),
         ["rotary"] = new RotaryOptions(),
         ["partial-rotary"] = new RotaryOptions { Fraction = 0.5 },
+        ["interleaved"] = new RotaryOptions { Layout = RotaryLayout.Interleaved },
+        ["partial-interleaved"] = new RotaryOptions { Layout = RotaryLayout.Interleaved, Fraction = 0.5 },
+        ["linear"] = new RotaryOptions { Scaling = new LinearScaling { Factor = 2 } },
+        ["ntk"] = new RotaryOptions { Scaling = new NtkScaling { Factor = 2 } },
+        ["ntk-by-parts"] = new RotaryOptions { Scaling = new NtkByPartsScaling { OriginalLength = 4 } },
+        ["dynamic-ntk"] = new RotaryOptions { Scaling = new DynamicNtkScaling { OriginalLength = 4 } },
+        ["yarn"] = new RotaryOptions { Scaling = new YarnScaling { Factor = 2, OriginalLength = 4 } },
+        ["deepseek-yarn"] = new RotaryOptions { Layout = RotaryLayout.Interleaved, Scaling = new YarnScaling { Factor = 2, Mscale = 1, MscaleAllDim = 0.5 } },
+        ["llama3"] = new RotaryOptions { Scaling = new Llama3Scaling { Factor = 8, OriginalLength = 4 } },
+        ["alibi"] = new AlibiOptions(),
+        ["t5"] = new T5BiasOptions { Buckets = 8, MaxDistance = 6 },
     };
 
     /// <summary>Every projection with every position.</summary>
@@ -63,6 +76,14 @@ internal static class Models
             data.Add(projection, position);
         return data;
     }
+
+    /// <summary>The kernels that can be demanded under a position: flash adds no bias to scores.</summary>
+    public static AttentionKernel[] Kernels(string position) =>
+        Positions[position].AddsBias ? [AttentionKernel.Reference] : [AttentionKernel.Reference, AttentionKernel.Flash];
+
+    /// <summary>Every projection with every position under which flash can be demanded.</summary>
+    public static TheoryData<string, string> FlashVariants() =>
+        new(Variants().Where(row => Kernels(row.Data.Item2).Contains(AttentionKernel.Flash)).Select(row => row.Data));
 
     public static DecoderOptions Variant(string projection, string position, AttentionKernel kernel = AttentionKernel.Auto) =>
         Llama with { Attention = Projections[projection] with { Kernel = kernel }, Position = Positions[position] };

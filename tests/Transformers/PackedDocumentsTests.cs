@@ -13,7 +13,7 @@ public class PackedDocumentsTests
     [MemberData(nameof(Models.Variants), MemberType = typeof(Models))]
     public void Changing_one_document_leaves_the_logits_of_the_others_bit_equal(string projection, string position)
     {
-        foreach (AttentionKernel kernel in (AttentionKernel[])[AttentionKernel.Reference, AttentionKernel.Flash])
+        foreach (AttentionKernel kernel in Models.Kernels(position))
         {
             using DisposeScope scope = NewDisposeScope();
             using LanguageModel model = Models.Build(Models.Variant(projection, position, kernel));

@@ -22,6 +22,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_tensor_geometry(TensorHandle tensor, long* sizes, long* strides, long capacity, out long rank);
     [LibraryImport(Library)] internal static partial int tn_tensor_type(TensorHandle tensor, out int result);
     [LibraryImport(Library)] internal static partial int tn_tensor_device(TensorHandle tensor, out int type, out int index);
+    [LibraryImport(Library)] internal static partial int tn_tensor_storage_offset(TensorHandle tensor, out long result);
     [LibraryImport(Library)] internal static partial int tn_tensor_is_contiguous(TensorHandle tensor, out int result);
     [LibraryImport(Library)] internal static partial int tn_tensor_element_size(TensorHandle tensor, out long result);
     [LibraryImport(Library)] internal static partial int tn_tensor_data(TensorHandle tensor, out nint result);
@@ -172,6 +173,8 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_index(TensorHandle x, TensorHandle index, out nint result);
     [LibraryImport(Library)] internal static partial int tn_repeat_interleave(TensorHandle x, long repeats, long dim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_roll(TensorHandle x, long shift, long dim, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_view_as_complex(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_view_as_real(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_cat(nint* tensors, int count, long dim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_stack(nint* tensors, int count, long dim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_split(TensorHandle x, long* sizes, int count, long dim, nint* results);

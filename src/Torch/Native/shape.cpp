@@ -3,6 +3,8 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/view_as_complex.h>
+#include <ATen/ops/view_as_real.h>
 
 #define TN_DIMS(name)                                                                                    \
   TN_API int32_t tn_##name(const Tensor* x, const int64_t* values, int32_t count, Tensor** result) {     \
@@ -84,6 +86,14 @@ TN_API int32_t tn_repeat_interleave(const Tensor* x, int64_t repeats, int64_t di
 
 TN_API int32_t tn_roll(const Tensor* x, int64_t shift, int64_t dim, Tensor** result) {
   return tn::returning(result, [&] { return x->roll(shift, dim); });
+}
+
+TN_API int32_t tn_view_as_complex(const Tensor* x, Tensor** result) {
+  return tn::returning(result, [&] { return at::view_as_complex(*x); });
+}
+
+TN_API int32_t tn_view_as_real(const Tensor* x, Tensor** result) {
+  return tn::returning(result, [&] { return at::view_as_real(*x); });
 }
 
 TN_API int32_t tn_cat(Tensor* const* tensors, int32_t count, int64_t dim, Tensor** result) {

@@ -94,6 +94,10 @@ TN_API int32_t tn_tensor_device(const Tensor* tensor, int32_t* type, int32_t* in
   });
 }
 
+TN_API int32_t tn_tensor_storage_offset(const Tensor* tensor, int64_t* result) {
+  return tn::guarded([&] { *result = tensor->storage_offset(); });
+}
+
 TN_API int32_t tn_tensor_is_contiguous(const Tensor* tensor, int32_t* result) {
   return tn::guarded([&] { *result = tensor->is_contiguous(); });
 }

@@ -99,6 +99,13 @@ public static partial class torch
         /// <summary>Shifted along a dimension, what falls off comes in again.</summary>
         public Tensor roll(long shifts, long dims) => Native.Own(tn_roll(handle, shifts, dims, out var result), result);
 
+        /// <summary>A view of pairs in the last dimension, which has two elements, as complex numbers: (…, 2) → (…). Its only uses are
+        /// products with others of its kind and <see cref="view_as_real"/>.</summary>
+        public Tensor view_as_complex() => Native.Own(tn_view_as_complex(handle, out var result), result);
+
+        /// <summary>A view of complex numbers as pairs of real and imaginary part: (…) → (…, 2).</summary>
+        public Tensor view_as_real() => Native.Own(tn_view_as_real(handle, out var result), result);
+
         /// <summary>The lower triangle, zeros above the diagonal.</summary>
         public Tensor tril(long diagonal = 0) => Native.Own(tn_tril(handle, diagonal, out var result), result);
 

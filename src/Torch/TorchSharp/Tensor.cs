@@ -97,6 +97,13 @@ public static partial class torch
         /// <summary>Steps between neighbours along each dimension, in elements.</summary>
         public long[] stride() => Geometry(strides: true);
 
+        /// <summary>Where the first element lies in the memory the tensor may share with others, in elements.</summary>
+        public long storage_offset()
+        {
+            Native.Check(tn_tensor_storage_offset(handle, out var result));
+            return result;
+        }
+
         /// <summary>The type of the elements.</summary>
         public ScalarType dtype
         {

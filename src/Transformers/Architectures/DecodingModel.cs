@@ -31,7 +31,7 @@ internal abstract class DecodingModel(string name, ModelOptions options, int voc
     private Tensor Step(Tensor tokens, DecodingState state)
     {
         state.Require(tokens.size(0), tokens.size(1));
-        using ForwardPass pass = ForwardPass.After(state.Length, tokens);
+        using ForwardPass pass = ForwardPass.After(state, tokens);
         Tensor hidden = Generating.Run(Embed(tokens), pass, state);
         state.Advance((int)tokens.size(1));
         return hidden;

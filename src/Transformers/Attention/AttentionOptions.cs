@@ -45,6 +45,15 @@ public abstract record AttentionOptions : IValidated
     [Range(0.0, 1e6, MinimumIsExclusive = true)]
     public double? SoftCap { get; init; }
 
+    /// <summary>Whether the queries of a sequence to itself are multiplied by s·ln n, n being the keys each sees and s learned for each head, so that
+    /// attention does not flatten as sequences grow (Nakanishi 2025, arXiv 2501.19399).</summary>
+    [Description("Whether queries are multiplied by s·ln(keys they see), s learned for each head, in attention of a sequence to itself.")]
+    public bool ScalableSoftmax { get; init; }
+
+    /// <summary>How the queries of a sequence to itself grow with their position; null for not at all.</summary>
+    [Description("How queries grow with their position in attention of a sequence to itself (Llama 4).")]
+    public TemperatureOptions? Temperature { get; init; }
+
     /// <summary>Whether queries, keys and values have biases; null for the model's choice. Qwen 2 has them only here.</summary>
     [Description("Whether queries, keys and values have biases; by default the model's bias. Qwen 2 has them only here.")]
     public bool? Bias { get; init; }

@@ -15,6 +15,8 @@ internal sealed class SelfAttention : Mixer
     private readonly CastLinear output;
     private readonly AttentionOptions options;
     private readonly AttentionComputation computation;
+    private readonly ScalableSoftmax? scalableSoftmax;
+    private readonly QueryTemperature? temperature;
 
     public SelfAttention(ModelParts parts, AttentionOptions options, NormBuilder headNorm)
         : base(nameof(SelfAttention))
@@ -22,6 +24,8 @@ internal sealed class SelfAttention : Mixer
         this.options = options;
         computation = new(parts, options, cross: false);
         projection = options.BuildProjection(parts, options.QueryKeyNorm ? headNorm : null);
+        scalableSoftmax = options.ScalableSoftmax ? new(options.Heads, parts.Pattern(options.ResolvedPattern), parts.Options.ContextLength) : null;
+        temperature = options.Temperature is { } steps ? new(steps, parts.Options.ContextLength) : null;
         output = parts.ResidualLinear(projection.OutputWidth, parts.Dim, options.OutputBias);
         RegisterComponents();
     }
@@ -37,9 +41,9 @@ internal sealed class SelfAttention : Mixer
         AttentionCall call = computation.Call(query, key, value, queries, keys, training) with
         {
             Documents = context.Pass.Documents,
-            Bias = context.Position.Bias(query, queries, keys),
+            Bias = context.Position.Bias(query, context.Pass, queries, keys),
         };
-        Tensor heads = projection.Finish(computation.Attend(call, context), remembered: cache is not null); // (B, H, T, D)
+        Tensor heads = projection.Finish(computation.Attend(Scaled(call, context), context), remembered: cache is not null); // (B, H, T, D)
         return output.forward(heads.transpose(1, 2).reshape(x.size(0), x.size(1), projection.OutputWidth)); // (B, T, C)
     }
 
@@ -52,4 +56,18 @@ internal sealed class SelfAttention : Mixer
 
     public override KernelChoice? Kernel(int length, Device device, bool biased) =>
         computation.Resolve(length, projection.KeyHeads, biased, training, device);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) temperature?.Dispose();
+        base.Dispose(disposing);
+    }
+
+    // What is on the scores beside the attention's own scale: of the whole layer, and of each query.
+    private AttentionCall Scaled(AttentionCall call, MixerContext context)
+    {
+        call = call with { Scale = call.Scale * context.Position.ScoreFactor };
+        if (temperature is not null) call = call with { Query = temperature.Apply(call.Query, context.Pass) };
+        return scalableSoftmax is null ? call : call with { Query = scalableSoftmax.Apply(call, context.Pass) };
+    }
 }

@@ -19,7 +19,8 @@ internal sealed record LayerOptions(
     NormOptions Norm)
 {
     /// <summary>Weights and running costs of the parts in which positions exchange information.</summary>
-    public PartCost MixerCost(ModelOptions model) => Attention.Cost(model) + (Cross?.CrossCost(model) ?? default);
+    public PartCost MixerCost(ModelOptions model) =>
+        Attention.Cost(model) + new PartCost(Attention.ScalableSoftmax ? Attention.Heads : 0, 0) + (Cross?.CrossCost(model) ?? default);
 
     /// <summary>The mixer of this layer.</summary>
     public Mixer BuildMixer(ModelParts parts) => new SelfAttention(parts, Attention, HeadNorm(parts));

@@ -16,6 +16,9 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <summary>Whether <see cref="Bias"/> gives anything.</summary>
     public virtual bool AddsBias => false;
 
+    /// <summary>The factor on all scores, beside the attention's own.</summary>
+    public virtual double ScoreFactor => 1;
+
     /// <summary>Adds positions to token embeddings.</summary>
     /// <param name="x">(B, T, C)</param>
     /// <param name="pass">Where the tokens stand.</param>
@@ -27,10 +30,12 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     public virtual Tensor Rotate(Tensor heads, ForwardPass pass) => heads;
 
     /// <summary>What positions add to the scaled scores of queries and keys.</summary>
-    /// <remarks>It depends on distances alone, which documents packed into a row keep: columns stand for positions.</remarks>
+    /// <remarks>It depends on distances alone, which documents packed into a row keep: columns stand for positions, unless
+    /// positions skip (<see cref="ForwardPass.SkippingPositions"/>).</remarks>
     /// <param name="query">(B, H, T, D), for its device and type.</param>
+    /// <param name="pass">What the layers share.</param>
     /// <param name="queries">Where the T queries stand.</param>
     /// <param name="keys">Where the S keys stand.</param>
-    /// <returns>(1, H, T, S); null for nothing.</returns>
-    public virtual Tensor? Bias(Tensor query, PositionSpan queries, PositionSpan keys) => null;
+    /// <returns>(1, H, T, S), or (B, H, T, S) where positions skip; null for nothing.</returns>
+    public virtual Tensor? Bias(Tensor query, ForwardPass pass, PositionSpan queries, PositionSpan keys) => null;
 }

@@ -12,10 +12,15 @@ namespace Trainer.Transformers.Positions;
 [JsonDerivedType(typeof(SinusoidalOptions), "sinusoidal")]
 [JsonDerivedType(typeof(LearnedOptions), "learned")]
 [JsonDerivedType(typeof(RotaryOptions), "rotary")]
+[JsonDerivedType(typeof(AlibiOptions), "alibi")]
+[JsonDerivedType(typeof(T5BiasOptions), "t5")]
 public abstract record PositionOptions : IValidated
 {
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];
+
+    /// <summary>Rules of the records within this one, with paths relative to it. A configuration's loader asks them itself.</summary>
+    internal virtual IEnumerable<Problem> ValidateParts() => [];
 
     /// <summary>The name in a configuration.</summary>
     internal string Type => Registered.Name(typeof(PositionOptions), GetType());
@@ -28,6 +33,9 @@ public abstract record PositionOptions : IValidated
 
     /// <summary>Whether queries and keys are turned.</summary>
     internal virtual bool RotatesHeads => false;
+
+    /// <summary>Whether something is added to the scores of queries and keys.</summary>
+    internal virtual bool AddsBias => false;
 
     /// <summary>Learned numbers of one stack.</summary>
     internal virtual long Parameters(ModelOptions model) => 0;

@@ -34,7 +34,7 @@ internal sealed class SinusoidalPositions(int contextLength, int dim) : Position
     // PE(p, 2i) = sin(p / 10000^(2i/C)), PE(p, 2i+1) = cos of the same.
     private static Tensor Encode(Tensor positions, int dim)
     {
-        Tensor angles = positions.mul(Frequencies.Of(dim, Base)); // (T, 1)·(C/2) → (T, C/2)
+        Tensor angles = positions.mul(tensor(new FrequencyBasis(dim, Base).Frequencies())); // (T, 1)·(C/2) → (T, C/2)
         return stack([angles.sin(), angles.cos()], -1).reshape(positions.shape[0], dim); // (T, C/2, 2) → (T, C)
     }
 }

@@ -22,6 +22,7 @@ public sealed class AutogradTests
         ["index"] = (x => x[1, ..2] * x[0, 1..] + x.gather(1, tensor([2L, 0L], [2, 1])), [2, 3]),
         ["split and cat"] = (x => cat(x.split(2, dim: 1).Reverse(), dim: 1) * x, [2, 4]),
         ["views"] = (x => x.transpose(0, 1).reshape(6) * x.flip(1).flatten() + x.repeat_interleave(2, 0).roll(1, 0).sum(), [2, 3]),
+        ["complex"] = (x => (x.view_as_complex() * (x * x).view_as_complex()).view_as_real(), [3, 2]),
         ["masks"] = (x => x.masked_fill(tensor([true, false, false]), 0).cumsum(0) + where(tensor([false, true, true]), x * x, x), [3]),
         ["reductions"] = (x => x.sum(0) * x.mean(1, keepdim: true).sum() + x.max() * x.norm(), [2, 3]),
         ["cross_entropy"] = (x => nn.functional.cross_entropy(x, tensor([2L, -100L, 0L]), label_smoothing: 0.1), [3, 3]),

@@ -32,6 +32,7 @@ public sealed class ShapeTests
         ["gather"] = new(() => M.gather(1, tensor([2L, 0L], [2, 1])), [2, 1], [2, 3]),
         ["scatter"] = new(() => M.scatter(1, tensor([2L, 0L], [2, 1]), tensor([-1L, -2L], [2, 1])), [2, 3], [0, 1, -1, -2, 4, 5]),
         ["roll"] = new(() => M.roll(1, 1), [2, 3], [2, 0, 1, 5, 3, 4]),
+        ["complex product"] = new(() => (tensor([1f, 2f, 3f, 4f], [2, 2]).view_as_complex() * tensor([5f, 6f], [1, 2]).view_as_complex()).view_as_real(), [2, 2], [-7, 16, -9, 38]),
         ["tril"] = new(() => tril(ones(2, 3)), [2, 3], [1, 0, 0, 1, 1, 0]),
         ["triu above"] = new(() => triu(ones(2, 3), 1), [2, 3], [0, 1, 1, 0, 0, 1]),
         ["cat"] = new(() => cat([M, M.narrow(0, 0, 1)]), [3, 3], [0, 1, 2, 3, 4, 5, 0, 1, 2]),
@@ -71,6 +72,8 @@ public sealed class ShapeTests
         foreach (var copy in new[] { m.clone(), m.repeat(1, 1), m.transpose(0, 1).contiguous(), m.index_select(0, tensor([0L])) })
             Assert.False(copy.SharesStorageWith(m));
         Assert.Equal([3, 1], m.stride());
+        Assert.Equal(0, m.storage_offset());
+        Assert.Equal(4, m.narrow(0, 1, 1).narrow(1, 1, 2).storage_offset());
         Assert.False(m.transpose(0, 1).is_contiguous());
     }
 

@@ -33,10 +33,13 @@ internal static class KernelSelection
     }
 
     /// <summary>The kernel a training step is expected to use, for estimates made without a device.</summary>
-    public static IAttentionKernel Expected(AttentionOptions options, int headDim) =>
-        options.Kernel != AttentionKernel.Auto
-            ? Find(options.Kernel)
-            : Kernels.First(entry => entry.Implementation.RefusesConfiguration(options, headDim) is null).Implementation;
+    /// <param name="options">The attention.</param>
+    /// <param name="headDim">Width of a head, D.</param>
+    /// <param name="biased">Whether positions add to the scores.</param>
+    public static IAttentionKernel Expected(AttentionOptions options, int headDim, bool biased) =>
+        options.Kernel != AttentionKernel.Auto ? Find(options.Kernel)
+        : biased ? Reference
+        : Kernels.First(entry => entry.Implementation.RefusesConfiguration(options, headDim) is null).Implementation;
 
     private static IAttentionKernel Find(AttentionKernel kernel) => Kernels.First(entry => entry.Kernel == kernel).Implementation;
 

@@ -31,18 +31,18 @@ public abstract record HeadProjectionOptions : AttentionOptions
 
     internal override CacheLayout CacheLayout(int dim) => new(Groups, HeadWidth(dim), Groups, HeadWidth(dim));
 
-    internal override PartCost Cost(ModelOptions model) => Cost(model, RotatedCopies(model, HeadWidth(model.Dim)));
+    internal override PartCost Cost(ModelOptions model) => Cost(model, RotatedCopies(model, HeadWidth(model.Dim)), model.Position.AddsBias);
 
-    internal override PartCost CrossCost(ModelOptions model) => Cost(model, rotated: 0);
+    internal override PartCost CrossCost(ModelOptions model) => Cost(model, rotated: 0, biased: false);
 
-    private PartCost Cost(ModelOptions model, long rotated)
+    private PartCost Cost(ModelOptions model, long rotated, bool biased)
     {
         int headDim = HeadWidth(model.Dim);
         long rows = (Heads + 2L * Groups) * headDim;
         long width = (long)Heads * headDim;
         PartCost linear = PartCost.Linear(model.Dim, rows, Bias ?? model.Bias) + PartCost.Linear(width, model.Dim, OutputBias ?? model.Bias);
         PartCost norms = QueryKeyNorm ? 2 * model.Norm.Cost(headDim, model.Bias) : default;
-        (long perHead, long perHeadAndKey) = KernelSelection.Expected(this, headDim).Activations;
+        (long perHead, long perHeadAndKey) = KernelSelection.Expected(this, headDim, biased).Activations;
         return linear + new PartCost(norms.Parameters, 0)
         {
             // Queries and keys are multiplied, then weights and values: two products of 2·H·D operations per visible key.

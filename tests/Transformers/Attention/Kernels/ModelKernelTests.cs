@@ -7,7 +7,7 @@ namespace Trainer.Transformers.Tests.Attention.Kernels;
 public class ModelKernelTests
 {
     [Theory]
-    [MemberData(nameof(Models.Variants), MemberType = typeof(Models))]
+    [MemberData(nameof(Models.FlashVariants), MemberType = typeof(Models))]
     public void Flash_equals_the_reference_for_every_projection_and_position(string projection, string position)
     {
         using DisposeScope scope = NewDisposeScope();
