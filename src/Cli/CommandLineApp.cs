@@ -50,6 +50,8 @@ internal static class CommandLineApp
         ScoreCommand.Create(),
         GenerateCommand.Create(),
         EmbedCommand.Create(),
+        ImportCommand.Create(),
+        ExportCommand.Create(),
         PlanCommand.Create(),
         ReportCommand.Create(),
         AttentionCommand.Create(),

@@ -34,6 +34,12 @@ public abstract record ModelOptions : IValidated
     [Range(1, 16_777_216)]
     public required int ContextLength { get; init; }
 
+    /// <summary>Rows of the token embedding and the head; null for as many as the tokenizer has tokens. More make a round number of them,
+    /// which some devices multiply faster; many published models have such rows.</summary>
+    [Description("Rows of the token embedding; by default as many as the tokenizer has tokens. It may have more, never fewer.")]
+    [Range(1, int.MaxValue)]
+    public int? VocabularySize { get; init; }
+
     /// <summary>Whether the output head uses the token embedding's weight instead of a matrix of its own.</summary>
     [Description("Whether the output head shares the token embedding's weight.")]
     public bool TieEmbeddings { get; init; } = true;
@@ -97,7 +103,7 @@ public abstract record ModelOptions : IValidated
     public IReadOnlyList<LayerGroupOptions>? LayerPattern { get; init; }
 
     /// <summary>Builds and initialises the model; float32 weights on the CPU.</summary>
-    /// <param name="vocabularySize">Number of token ids, V.</param>
+    /// <param name="vocabularySize">Number of token ids that the model has to know; <see cref="VocabularySize"/> may be more.</param>
     /// <param name="computeType">The type matrix products are computed in: float32 or bfloat16. Weights stay float32.</param>
     /// <returns>A model in training mode; the caller disposes it.</returns>
     /// <exception cref="ConfigurationException">The options contradict each other.</exception>
@@ -108,10 +114,17 @@ public abstract record ModelOptions : IValidated
             throw new ArgumentException($"computeType is {computeType}; float32 and bfloat16 are allowed.", nameof(computeType));
         Problem[] problems = [.. ModelValidation.All(this)];
         if (problems.Length > 0) throw new ConfigurationException(problems);
-        LanguageModel model = Create(vocabularySize, computeType);
+        LanguageModel model = Create(EmbeddingRows(vocabularySize), computeType);
         Initialize.Apply(model);
         return model;
     }
+
+    /// <summary>Rows of the token embedding, V.</summary>
+    /// <param name="tokens">Tokens of the tokenizer.</param>
+    /// <exception cref="ConfigurationException">The model has fewer rows than there are tokens.</exception>
+    public int EmbeddingRows(int tokens) => (VocabularySize ?? tokens) >= tokens
+        ? VocabularySize ?? tokens
+        : throw new ConfigurationException([new("vocabularySize", $"vocabularySize ({VocabularySize}) is less than the {tokens} tokens of the tokenizer; leave it out or use {tokens} or more")]);
 
     /// <summary>The rules between the parts of this model; each part reports its own rules itself.</summary>
     /// <returns>Problems with paths relative to the model.</returns>

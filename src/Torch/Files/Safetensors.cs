@@ -33,26 +33,53 @@ public static class Safetensors
         IReadOnlyDictionary<string, string>? metadata = null)
     {
         (string Name, torch.Tensor Value)[] entries = [.. tensors];
-        RequireDistinct(entries);
-        var header = Header(entries, metadata);
+        WriteHeader(stream, [.. entries.Select(entry => new PendingTensor(entry.Name, entry.Value.dtype, entry.Value.shape, () => entry.Value))], metadata);
+        foreach (var (_, value) in entries) WriteData(stream, value);
+    }
+
+    /// <summary>Writes tensors in the given order, each made when its turn comes and disposed of before the next.</summary>
+    /// <param name="path">The file, overwritten.</param>
+    /// <param name="tensors">What to write.</param>
+    /// <param name="metadata">Text by key, stored under <c>__metadata__</c>; or none.</param>
+    /// <exception cref="ArgumentException">A name occurs twice, or is the metadata's.</exception>
+    /// <exception cref="InvalidOperationException">A tensor has another type or shape than was said.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    public static void Write(string path, IReadOnlyList<PendingTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);
+        WriteHeader(stream, tensors, metadata);
+        foreach (var pending in tensors)
+        {
+            using var scope = torch.NewDisposeScope();
+            using var value = pending.Read();
+            if (value.dtype != pending.Type || !value.shape.SequenceEqual(pending.Shape))
+                throw new InvalidOperationException(
+                    $"The tensor '{pending.Name}' was announced as {pending.Type} [{string.Join(", ", pending.Shape)}], but is {value.dtype} [{string.Join(", ", value.shape)}].");
+            WriteData(stream, value);
+        }
+    }
+
+    private static void WriteHeader(Stream stream, IReadOnlyList<PendingTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
+    {
+        RequireDistinct(tensors);
+        var header = Header(tensors, metadata);
         Span<byte> length = stackalloc byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)header.Length);
         stream.Write(length);
         stream.Write(header);
-        foreach (var (_, value) in entries) WriteData(stream, value);
     }
 
-    private static void RequireDistinct((string Name, torch.Tensor Value)[] entries)
+    private static void RequireDistinct(IReadOnlyList<PendingTensor> tensors)
     {
         var names = new HashSet<string>();
-        foreach (var (name, _) in entries)
+        foreach (var name in tensors.Select(tensor => tensor.Name))
         {
             if (name == MetadataKey) throw new ArgumentException($"'{MetadataKey}' is reserved and cannot name a tensor.");
             if (!names.Add(name)) throw new ArgumentException($"The tensor '{name}' is given twice.");
         }
     }
 
-    private static byte[] Header((string Name, torch.Tensor Value)[] entries, IReadOnlyDictionary<string, string>? metadata)
+    private static byte[] Header(IReadOnlyList<PendingTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))
@@ -60,7 +87,7 @@ public static class Safetensors
             json.WriteStartObject();
             if (metadata is { Count: > 0 }) WriteMetadata(json, metadata);
             long offset = 0;
-            foreach (var (name, value) in entries) offset = WriteEntry(json, name, value, offset);
+            foreach (var tensor in tensors) offset = WriteEntry(json, tensor, offset);
             json.WriteEndObject();
         }
 
@@ -75,13 +102,13 @@ public static class Safetensors
         json.WriteEndObject();
     }
 
-    private static long WriteEntry(Utf8JsonWriter json, string name, torch.Tensor value, long offset)
+    private static long WriteEntry(Utf8JsonWriter json, PendingTensor tensor, long offset)
     {
-        var end = offset + value.numel() * value.element_size();
-        json.WriteStartObject(name);
-        json.WriteString("dtype", SafetensorsType.NameOf(value.dtype));
+        var end = offset + tensor.Shape.Aggregate((long)SafetensorsType.SizeOf(tensor.Type), (product, extent) => product * extent);
+        json.WriteStartObject(tensor.Name);
+        json.WriteString("dtype", SafetensorsType.NameOf(tensor.Type));
         json.WriteStartArray("shape");
-        foreach (var size in value.shape) json.WriteNumberValue(size);
+        foreach (var size in tensor.Shape) json.WriteNumberValue(size);
         json.WriteEndArray();
         json.WriteStartArray("data_offsets");
         json.WriteNumberValue(offset);

@@ -58,6 +58,9 @@ public sealed class SafetensorsFile : IDisposable
         return new SafetensorsFile(path, content);
     }
 
+    /// <summary>Whether there is a tensor of that name.</summary>
+    public bool Contains(string name) => entries.ContainsKey(name);
+
     /// <summary>Type, shape and place of a tensor.</summary>
     /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
     public SafetensorsInfo Info(string name) =>

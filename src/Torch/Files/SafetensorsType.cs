@@ -14,6 +14,8 @@ internal static class SafetensorsType
 
     internal static string NameOf(ScalarType type) => Table.First(row => row.Type == type).Name;
 
+    internal static int SizeOf(ScalarType type) => Table.First(row => row.Type == type).Size;
+
     internal static bool TryParse(string name, out ScalarType type, out int size)
     {
         var row = Table.FirstOrDefault(row => row.Name == name);

@@ -51,7 +51,7 @@ public sealed class CheckpointStore
         string directory = DirectoryOf(step);
         try
         {
-            WriteWhole(temporary, parts);
+            CheckpointDirectory.WriteWhole(temporary, parts);
             // Only a damaged checkpoint can be in the way: a run goes on from its newest whole one.
             if (Directory.Exists(directory)) Remove(directory);
             Directory.Move(temporary, directory);
@@ -109,16 +109,6 @@ public sealed class CheckpointStore
         return steps.Count == 0
             ? null
             : throw new UserException($"{root}: none of the {steps.Count} checkpoints is whole (see above); start again with --run and another directory.");
-    }
-
-    private static void WriteWhole(string temporary, IReadOnlyList<CheckpointPart> parts)
-    {
-        if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-        Directory.CreateDirectory(temporary);
-        foreach (CheckpointPart part in parts) part.Write(Path.Combine(temporary, part.Name));
-        CheckpointManifest.Write(temporary);
-        foreach (string path in Directory.EnumerateFiles(temporary)) DurableFile.Flush(path);
-        DurableFile.FlushDirectory(temporary);
     }
 
     /// <summary>Renames before deleting, so that a run killed meanwhile leaves no damaged checkpoint.</summary>

@@ -6,6 +6,7 @@ internal static class ModelCosting
 {
     public static ModelCost Of(ModelOptions model, int vocabularySize)
     {
+        vocabularySize = model.EmbeddingRows(vocabularySize);
         LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
         long table = (long)vocabularySize * model.Dim;
         PartCost attention = Sum(layers.Select(layer => layer.MixerCost(model)));

@@ -1,0 +1,51 @@
+using System.CommandLine;
+using Trainer.Conversion.Gguf;
+using Trainer.Training.Conversion;
+using static TorchSharp.torch;
+
+namespace Trainer.Cli;
+
+/// <summary><c>export</c>: a checkpoint in the format of the programs that serve models.</summary>
+internal static class ExportCommand
+{
+    private const string HuggingFace = "huggingface", Gguf = "gguf";
+
+    private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
+    private static readonly Option<string> Format = new("--format") { Description = "huggingface: a directory for transformers and vLLM; gguf: a file for llama.cpp.", Required = true };
+    private static readonly Option<string> Output = new("--output") { Description = "The directory or file to write.", HelpName = "path", Required = true };
+    private static readonly Option<string> Type = new("--type") { Description = "How matrices are stored; q8_0 in a GGUF only.", DefaultValueFactory = _ => "f32" };
+
+    private static readonly Dictionary<string, ScalarType> TensorTypes = new()
+    {
+        ["f32"] = ScalarType.Float32, ["f16"] = ScalarType.Float16, ["bf16"] = ScalarType.BFloat16,
+    };
+
+    private static readonly Dictionary<string, GgufType> GgufTypes = new()
+    {
+        ["f32"] = GgufType.F32, ["f16"] = GgufType.F16, ["bf16"] = GgufType.BF16, ["q8_0"] = GgufType.Q8_0,
+    };
+
+    internal static Command Create()
+    {
+        Format.AcceptOnlyFromAmong(HuggingFace, Gguf);
+        Type.AcceptOnlyFromAmong([.. GgufTypes.Keys]);
+        var command = new Command("export", "Writes a checkpoint in the format of the programs that serve models.") { Source, Format, Output, Type };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(Format) == HuggingFace && !TensorTypes.ContainsKey(result.GetValue(Type) ?? ""))
+                result.AddError($"--type is {result.GetValue(Type)}, which Hugging Face checkpoints do not have; use {string.Join(", ", TensorTypes.Keys)}, or --format gguf.");
+        });
+        command.SetAction(Export);
+        return command;
+    }
+
+    private static int Export(ParseResult parsed)
+    {
+        var (source, output, type) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
+        var family = parsed.GetRequiredValue(Format) == Gguf
+            ? CheckpointExport.Gguf(source, output, GgufTypes[type])
+            : CheckpointExport.HuggingFace(source, output, TensorTypes[type]);
+        Console.WriteLine($"{output}: written as {family}, {type}");
+        return ExitCode.Done;
+    }
+}

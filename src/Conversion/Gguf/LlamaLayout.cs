@@ -1,0 +1,85 @@
+// Shapes: H heads, D head dimension, C model dimension, F hidden dimension.
+using Trainer.Conversion.HuggingFace.Families;
+using Trainer.Conversion.Weights;
+using Trainer.Transformers;
+using Trainer.Transformers.Positions;
+using static TorchSharp.torch;
+
+namespace Trainer.Conversion.Gguf;
+
+/// <summary>Llama, Mistral and their sisters Qwen 2 and 3, which llama.cpp computes alike but for the layout of rotary pairs.</summary>
+/// <param name="architecture">llama.cpp's name.</param>
+/// <param name="interleaved">Whether llama.cpp turns neighbouring dimensions: rows of queries and keys are then put in that order. Otherwise it turns halves, as
+/// this program does.</param>
+internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufLayout
+{
+    public override string Architecture => architecture;
+
+    public override void Describe(ModelOptions model, int vocabulary, Action<string, object?> add)
+    {
+        HeadShape shape = HeadShape.Of(model);
+        DescribeSizes(model, vocabulary, add);
+        add("attention.key_length", shape.Width);
+        add("attention.value_length", shape.Width);
+        add("attention.layer_norm_rms_epsilon", (float)model.Norm.Epsilon);
+        add("rope.dimension_count", shape.Width);
+        add("rope.freq_base", (float)((RotaryOptions)model.Position).Theta);
+    }
+
+    public override IEnumerable<WeightRule> Weights(ModelOptions model, int vocabulary) =>
+    [
+        Rules.Copy(Names.Embedding, "token_embd.weight", vocabulary, model.Dim),
+        .. Enumerable.Range(0, model.Layers).SelectMany(layer => Layer(model, layer)),
+        Rules.Copy($"{Names.Norm}.weight", "output_norm.weight", model.Dim),
+        .. model.TieEmbeddings ? (WeightRule[])[] : [Rules.Copy(Names.Head, "output.weight", vocabulary, model.Dim)],
+    ];
+
+    private IEnumerable<WeightRule> Layer(ModelOptions model, int layer)
+    {
+        HeadShape shape = HeadShape.Of(model);
+        string theirs = $"blk.{layer}.", mixer = Names.Block(layer, Names.Mixer);
+        return
+        [
+            .. Parts.Norm(Names.Block(layer, Names.MixerNorm), theirs + "attn_norm", model.Dim, false),
+            Heads(model, shape, $"{mixer}.projection.qkv.weight", theirs, "weight", model.Dim),
+            .. shape.Bias ? (WeightRule[])[Heads(model, shape, $"{mixer}.projection.qkv.bias", theirs, "bias")] : [],
+            .. model.Attention.QueryKeyNorm
+                ? [.. Parts.Norm($"{mixer}.projection.queryNorm", theirs + "attn_q_norm", shape.Width, false), .. Parts.Norm($"{mixer}.projection.keyNorm", theirs + "attn_k_norm", shape.Width, false)]
+                : (WeightRule[])[],
+            .. Parts.Linear($"{mixer}.output", theirs + "attn_output", model.Dim, shape.Queries, shape.OutputBias),
+            .. Parts.Norm(Names.Block(layer, Names.FeedForwardNorm), theirs + "ffn_norm", model.Dim, false),
+            .. FeedForward(model, Names.Block(layer, Names.FeedForward), theirs),
+        ];
+    }
+
+    private static IEnumerable<WeightRule> FeedForward(ModelOptions model, string ours, string theirs)
+    {
+        long width = model.FeedForward.Width(model.Dim);
+        return
+        [
+            .. Parts.Stacked($"{ours}.gateUp", model.Dim, false, ($"{theirs}ffn_gate", width), ($"{theirs}ffn_up", width)),
+            .. Parts.Linear($"{ours}.down", $"{theirs}ffn_down", model.Dim, width, false),
+        ];
+    }
+
+    private WeightRule Heads(ModelOptions model, HeadShape shape, string ours, string theirs, string kind, params long[] tail)
+    {
+        (string Name, long Rows)[] parts = [($"{theirs}attn_q.{kind}", shape.Queries), ($"{theirs}attn_k.{kind}", shape.Keys), ($"{theirs}attn_v.{kind}", shape.Keys)];
+        WeightRule rule = Rules.Rows(ours, tail, parts);
+        if (!interleaved) return rule;
+        int[] heads = [shape.Heads, shape.Groups];
+        return rule with
+        {
+            ToOurs = (sources, index) => rule.ToOurs([Paired(sources[0], heads[0], 2, tail), Paired(sources[1], heads[1], 2, tail), sources[2]], index),
+            ToTheirs = (sources, index) => index == 2 ? rule.ToTheirs(sources, index) : Paired(rule.ToTheirs(sources, index), heads[index], -2, tail),
+        };
+    }
+
+    /// <summary>Rows of each head from halves to neighbouring pairs (−2), or back (2).</summary>
+    private static Tensor Paired(Tensor rows, int heads, int direction, long[] tail)
+    {
+        long half = rows.size(0) / heads / 2;
+        long[] split = direction < 0 ? [heads, 2, half, .. tail] : [heads, half, 2, .. tail];
+        return rows.reshape(split).transpose(1, 2).reshape([rows.size(0), .. tail]); // (H, 2, D/2, C) → (H, D/2, 2, C), or back
+    }
+}

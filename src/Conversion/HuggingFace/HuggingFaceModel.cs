@@ -1,0 +1,70 @@
+using System.Text.Json.Nodes;
+using Trainer.Configuration;
+using Trainer.Conversion.HuggingFace.Families;
+using Trainer.Conversion.Weights;
+using Trainer.Text;
+using Trainer.Torch;
+using Trainer.Transformers;
+
+namespace Trainer.Conversion.HuggingFace;
+
+/// <summary>A Hugging Face checkpoint, opened: the model it describes and its weights under this program's names, one to be read at a time.</summary>
+public sealed class HuggingFaceModel : IDisposable
+{
+    private readonly WeightFiles files;
+
+    private HuggingFaceModel(WeightFiles files) => this.files = files;
+
+    /// <summary>The family, such as <c>llama</c>.</summary>
+    public required string Family { get; init; }
+
+    /// <summary>The model.</summary>
+    public required ModelOptions Options { get; init; }
+
+    /// <summary>Its tokenizer; where the checkpoint has none, one whose tokens are the ids themselves.</summary>
+    public required Tokenizer Tokenizer { get; init; }
+
+    /// <summary>Its tensors under this program's names, float32. Reading needs this object.</summary>
+    public required IReadOnlyList<PendingTensor> Weights { get; init; }
+
+    /// <summary>The files beside the weights that an export gives back, by name.</summary>
+    public required IReadOnlyDictionary<string, JsonObject> Companions { get; init; }
+
+    /// <summary>Opens a checkpoint and checks it whole, but for the values of its tensors.</summary>
+    /// <param name="directory">It holds <c>config.json</c>, safetensors (one, or shards and their index), and mostly <c>tokenizer.json</c>.</param>
+    /// <param name="tell">Told what is not taken over.</param>
+    /// <returns>The caller disposes it.</returns>
+    /// <exception cref="UserException">A file is missing or damaged; the family is not known; a setting cannot be expressed; tensors are
+    /// missing, too many, or of other shapes.</exception>
+    public static HuggingFaceModel Open(string directory, Action<string> tell)
+    {
+        HuggingFaceConfig config = HuggingFaceConfig.Load(directory);
+        Family family = FamilyRegistry.Of(config);
+        ModelOptions options = family.Read(config);
+        int vocabulary = config.Count("vocab_size");
+        if (config.Finish() is { Count: > 0 } unknown)
+            tell($"{config.Location}: not known in {family.ModelType} models and left aside: {string.Join(", ", unknown)}");
+        Tokenizer tokenizer = TokenizerFiles.Load(directory, vocabulary, tell);
+        if (tokenizer.VocabularySize < vocabulary) options = options with { VocabularySize = vocabulary };
+        WeightFiles files = WeightFiles.OpenDirectory(directory);
+        try
+        {
+            return new(files)
+            {
+                Family = family.ModelType,
+                Options = options,
+                Tokenizer = tokenizer,
+                Weights = family.Weights(options, vocabulary).Import(files),
+                Companions = CompanionFiles.Of(directory, config),
+            };
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Unmaps the weights.</summary>
+    public void Dispose() => files.Dispose();
+}

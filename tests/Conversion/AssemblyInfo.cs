@@ -1,0 +1,2 @@
+// Live tensors are counted by process: tests run one after the other.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
