@@ -29,6 +29,8 @@ internal static class DataRules
             yield return new Problem("packing", $"is \"documents\", but objective \"{Name(data.Objective)}\" makes rows in its own way; remove packing, or set objective to \"causal\"");
         if (data.Masking is not null && data.Objective != DataObjective.Masked)
             yield return new Problem("masking", $"is set, but objective \"{Name(data.Objective)}\" hides no tokens; remove masking, or set objective to \"masked\"");
+        if (data.PositionSkipping is not null && (data.Objective != DataObjective.Causal || data.Packing != DataPacking.Crops))
+            yield return new Problem("positionSkipping", $"skips within windows of consecutive tokens, but {(data.Objective != DataObjective.Causal ? $"objective \"{Name(data.Objective)}\"" : "packing \"documents\"")} makes other rows; remove it, or set objective to \"causal\" and packing to \"crops\"");
     }
 
     private static IEnumerable<Problem> Pairs(DataOptions data, string list, IReadOnlyList<SourceOptions>? sources)

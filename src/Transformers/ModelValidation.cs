@@ -15,6 +15,7 @@ internal static class ModelValidation
         .. model.Validate(),
         .. OfParts("", model.Attention, model.Position, model.FeedForward),
         .. Under("norm", model.Norm.Validate()),
+        .. Under("encoderAttention", model.OtherAttention?.Validate()),
         .. (model.LayerPattern ?? []).SelectMany((group, index) => OfParts($"layerPattern.{index}.", group.Attention, group.Position, group.FeedForward)),
     ];
 
@@ -26,6 +27,7 @@ internal static class ModelValidation
         [
             .. OfPlacement(model),
             .. OfLayer(model, new("attention", model.Attention), new("position", model.Position)),
+            .. model.OtherAttention is { } other ? OfLayer(model, new("encoderAttention", other with { Pattern = null }), new("position", model.Position)) : [],
             .. (model.LayerPattern ?? []).SelectMany((group, index) => OfGroup(model, group, $"layerPattern.{index}")),
         ];
     }

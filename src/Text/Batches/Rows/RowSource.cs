@@ -10,6 +10,7 @@ internal abstract class RowSource
     public static RowSource For(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength) => options.Objective switch
     {
         DataObjective.Causal when options.Packing == DataPacking.Documents => new PackedRows(shard, contextLength),
+        DataObjective.Causal when options.PositionSkipping is { Window: var window } => new SkippingRows(shard, window, contextLength),
         DataObjective.Causal => new CropRows(shard, contextLength),
         DataObjective.Masked => new MaskedRows(shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new())),
         DataObjective.SequenceToSequence => new PairRows(shard, contextLength, SequenceTokens.Of(tokenizer)),
