@@ -61,7 +61,7 @@ public static class GroupedQueryModel
     private static IEnumerable<(string Path, AttentionOptions Attention)> Named(ModelOptions model) =>
     [
         ("model.attention", model.Attention),
-        .. (model.LayerPattern ?? []).Select((group, index) => ($"model.layerPattern.{index}.attention", group.Attention)).OfType<(string, AttentionOptions)>(),
+        .. (model.LayerPattern ?? []).Index().Where(group => group.Item.Attention is not null).Select(group => ($"model.layerPattern.{group.Index}.attention", group.Item.Attention!)),
     ];
 
     private static string? Complaint(string path, AttentionOptions attention, int wanted) => attention switch

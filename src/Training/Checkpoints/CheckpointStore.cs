@@ -103,7 +103,7 @@ public sealed class CheckpointStore
             }
             catch (UserException damage)
             {
-                warn($"passing over a checkpoint: {damage.Message}");
+                warn($"passing over a damaged checkpoint: {damage.Message}");
             }
         }
         return steps.Count == 0

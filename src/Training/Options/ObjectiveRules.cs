@@ -35,7 +35,7 @@ internal static class ObjectiveRules
         if (window >= model.ContextLength)
             yield return new("data.positionSkipping.window", $"window ({window}) must be less than model.contextLength ({model.ContextLength}), the length that is trained for; set contextLength to the target length, or remove positionSkipping");
         if (!model.HasOnlyRotaryPositions())
-            yield return new("data.positionSkipping", $"needs rotary positions, which any distance turns alike, but model.position has others; remove it, or set model.position.type to 'rotary'");
+            yield return new("data.positionSkipping", $"needs rotary positions in every layer that has positions, and model.position is another; remove it, or set model.position.type to 'rotary'");
     }
 
     private static string Mismatch(Objective wanted, Objective fitting) =>

@@ -1,4 +1,6 @@
 using Trainer.Configuration;
+using Trainer.Conversion.GroupedQuery;
+using Trainer.Conversion.LongerContext;
 using Trainer.Text;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
@@ -27,9 +29,9 @@ public sealed class ConvertedStartTests : IDisposable
     private DecoderOptions Model => (DecoderOptions)original.Model;
 
     [Theory]
-    [InlineData(Conversion.GroupedQuery.HeadPool.Mean)]
-    [InlineData(Conversion.GroupedQuery.HeadPool.Random)]
-    public void The_original_recipe_uptrains_with_fewer_heads_and_resumes_exactly(Conversion.GroupedQuery.HeadPool pool)
+    [InlineData(HeadPool.Mean)]
+    [InlineData(HeadPool.Random)]
+    public void The_original_recipe_uptrains_with_fewer_heads_and_resumes_exactly(HeadPool pool)
     {
         Begin(original, new ConvertOptions { KeyValueHeads = 1, Pool = pool });
         tiny.Train("whole");
@@ -72,18 +74,14 @@ public sealed class ConvertedStartTests : IDisposable
         Assert.Contains("model.attention has 1 key-value head, and 2 are more", message);
     }
 
-    public static TheoryData<ScalingOptions?> Scalings =>
-    [
-        null, new LinearScaling { OriginalLength = 16 }, new NtkScaling { OriginalLength = 16 }, new NtkByPartsScaling { OriginalLength = 16 },
-        new DynamicNtkScaling { OriginalLength = 16 }, new YarnScaling { OriginalLength = 16 }, new Llama3Scaling { OriginalLength = 16 },
-    ];
+    public static TheoryData<string> Scalings => [.. ContextExtension.Methods, "none"];
 
     // Scaling changes no weight: the recipe alone makes the context longer.
     [Theory]
-    [MemberData(nameof(Scalings), DisableDiscoveryEnumeration = true)]
-    public void A_longer_context_begins_with_the_same_weights(ScalingOptions? scaling)
+    [MemberData(nameof(Scalings))]
+    public void A_longer_context_begins_with_the_same_weights(string scaling)
     {
-        DecoderOptions longer = Model with { ContextLength = 64, Position = new RotaryOptions { Scaling = scaling } };
+        ModelOptions longer = scaling == "none" ? Model with { ContextLength = 64 } : new ContextExtension(scaling, 4).Apply(Model);
         Recipe recipe = original with { Model = longer, Initialize = new() { From = tiny.RunPath("base") } };
         tiny.Recipe = recipe;
         using PreparedData data = tiny.Prepare();
@@ -130,7 +128,7 @@ public sealed class ConvertedStartTests : IDisposable
 
     [Theory]
     [InlineData("rotary", 16, "data.positionSkipping.window: window (16) must be less than model.contextLength (16), the length that is trained for; set contextLength to the target length, or remove positionSkipping")]
-    [InlineData("learned", 64, "data.positionSkipping: needs rotary positions, which any distance turns alike, and model.position has others")]
+    [InlineData("learned", 64, "data.positionSkipping: needs rotary positions in every layer that has positions, and model.position is another; remove it, or set model.position.type to 'rotary'")]
     [InlineData("alibi", 64, "data.positionSkipping: needs rotary positions")]
     [InlineData("none", 64, "data.positionSkipping: needs rotary positions")]
     public void Only_rotary_positions_skip_and_only_below_the_context(string position, int contextLength, string message)
