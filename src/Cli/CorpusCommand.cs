@@ -15,7 +15,7 @@ internal static class CorpusCommand
         var paths = new Argument<string[]>("path") { Description = "Files, folders or globs.", Arity = ArgumentArity.ZeroOrMore };
         var format = new Option<SourceFormat?>("--format")
         {
-            Description = "text, jsonl, parquet, dotnet-docs or dotnet-translations; when absent, the extension of the files says.",
+            Description = "text, jsonl, parquet, dotnet-docs, dotnet-translations or synthetic; when absent, the extension of the files says.",
             HelpName = "format",
             CustomParser = result =>
             {
@@ -25,16 +25,22 @@ internal static class CorpusCommand
                 }
                 catch (JsonException)
                 {
-                    result.AddError($"--format is \"{result.Tokens[0].Value}\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations.");
+                    result.AddError($"--format is \"{result.Tokens[0].Value}\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations, synthetic.");
                     return null;
                 }
             },
         };
         var column = new Option<string?>("--column") { Description = "The field or column that holds the text (default: text); nested ones as a.b." };
         var language = new Option<string?>("--language") { Description = "The language of dotnet-translations, such as de." };
+        var task = new Option<string?>("--task") { Description = "The task of synthetic: its name, such as copy, or its options as JSON: {\"type\": \"copy\", \"length\": 32}.", HelpName = "task" };
+        var examples = new Option<long?>("--examples") { Description = "How many examples synthetic makes." };
+        var seed = new Option<long?>("--seed") { Description = "What the examples of synthetic are drawn from." };
         var limit = new Option<long?>("--limit") { Description = "Read so many documents at most." };
         var json = new Option<bool>("--json") { Description = "Print the documents, one a line as a JSON string (null for nulls)." };
-        var command = new Command("corpus", "Reads texts and prints how many files, documents, characters and bytes there are.") { paths, format, column, language, limit, json };
+        var command = new Command("corpus", "Reads texts and prints how many files, documents, characters and bytes there are.") 
+        {
+            paths, format, column, language, task, examples, seed, limit, json,
+        };
         command.Validators.Add(result =>
         {
             if (result.GetValue(limit) < 0)
@@ -45,6 +51,7 @@ internal static class CorpusCommand
             var sources = Sources(parsed.GetValue(paths) ?? [], new SourceOptions
             {
                 Format = parsed.GetValue(format), Column = parsed.GetValue(column), Language = parsed.GetValue(language),
+                Task = parsed.GetValue(task) is { } named ? Task(named) : null, Examples = parsed.GetValue(examples), Seed = parsed.GetValue(seed),
             });
             return Read(sources, parsed.GetValue(limit) ?? long.MaxValue, parsed.GetValue(json));
         });
@@ -57,6 +64,9 @@ internal static class CorpusCommand
         Problem[] problems = [.. sources.SelectMany(source => source.Validate()).Distinct()];
         return problems.Length == 0 ? sources : throw new ConfigurationException(problems);
     }
+
+    private static SyntheticTaskOptions Task(string task) => ConfigurationJson.Deserialize<SyntheticTaskOptions>(
+        task.TrimStart().StartsWith('{') ? task : JsonSerializer.Serialize(new { type = task }), "--task");
 
     private static int Read(IReadOnlyList<SourceOptions> sources, long limit, bool json)
     {

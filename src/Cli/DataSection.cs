@@ -13,8 +13,10 @@ internal static class DataSection
     internal static void Print(DataReport data)
     {
         Console.WriteLine("data");
-        Row("files", $"{HumanFormat.Counted(data.Files, "file")}, {HumanFormat.Bytes(data.FileBytes)}, prepared in {data.Directory}");
+        Row("files", $"{(data.Files > 0 ? $"{HumanFormat.Counted(data.Files, "file")}, {HumanFormat.Bytes(data.FileBytes)}" : "none")}, prepared in {data.Directory}");
         Row("tokenizer", $"{data.Tokenizer}, {HumanFormat.Number(data.VocabularySize)} tokens");
+        foreach (var special in data.SpecialTokens)
+            Row("", $"{special.Token} ({special.Id}) {special.Use}");
         Row("training", Describe(data.Train));
         Row("validation", Describe(data.Validation));
         foreach (var example in data.Examples)
@@ -28,7 +30,7 @@ internal static class DataSection
         if (datasets.Count == 0)
             Row("prepared", "nothing yet; prepare <config> or train <config> does it");
         foreach (var dataset in datasets)
-            Row(Path.GetFileName(dataset.Directory), $"{HumanFormat.Bytes(dataset.Bytes)} from {HumanFormat.Counted(dataset.Files, "file")}{(dataset.IsCurrent ? "" : ", which changed since")}; training {Describe(dataset.Train)}");
+            Row(Path.GetFileName(dataset.Directory), $"{HumanFormat.Bytes(dataset.Bytes)}{(dataset.Files > 0 ? $" from {HumanFormat.Counted(dataset.Files, "file")}" : "")}{(dataset.IsCurrent ? "" : ", which changed since")}; training {Describe(dataset.Train)}");
     }
 
     private static string Describe(SplitStatistics split) =>

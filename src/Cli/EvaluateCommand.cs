@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Evaluation.Bleu;
+using Trainer.Evaluation.Generation;
 using Trainer.Evaluation.Perplexity;
 using Trainer.Evaluation.Retrieval;
 using Trainer.Evaluation.Targets;
@@ -15,6 +17,7 @@ namespace Trainer.Cli;
 /// <summary><c>evaluate</c>: how well a model predicts a text.</summary>
 internal static class EvaluateCommand
 {
+    private static readonly BeamOptions Searching = new();
     private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
     private static readonly Option<string?> Data = new("--data") { Description = "A file, a folder or a glob; when absent, the validation data of the checkpoint's recipe.", HelpName = "path" };
     private static readonly Option<int?> Window = new("--window") { Description = "Tokens that the model is given at once; model.contextLength if not given.", HelpName = "N" };
@@ -37,6 +40,13 @@ internal static class EvaluateCommand
         Description = "Measure retrieval instead: hide passkeys in prompts of so many tokens, at five depths, and count those that the model repeats.",
         HelpName = "lengths",
     };
+    private static readonly Option<int> Translate = new("--translate")
+    {
+        Description = "For an encoder-decoder: how many pairs, spread over the data, to translate for BLEU; 0 for none.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 200,
+    };
+    private static readonly Option<int> Beams = new("--beams") { Description = "For an encoder-decoder: how many beginnings a translation is searched with.", DefaultValueFactory = _ => Searching.Beams };
     private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file.", HelpName = "file" };
     private static readonly Option<DeviceChoice> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
 
@@ -44,7 +54,7 @@ internal static class EvaluateCommand
     {
         var command = new Command("evaluate", "Measures perplexity and bits per byte; each token is scored exactly once.")
         {
-            Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Passkey, Json, Device,
+            Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Passkey, Translate, Beams, Json, Device,
         };
         command.Validators.Add(result =>
         {
@@ -61,7 +71,7 @@ internal static class EvaluateCommand
     {
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
-        var json = checkpoint.Recipe.Model is not DecoderOptions ? Rows(parsed, checkpoint, device)
+        var json = checkpoint.Recipe.Model is not DecoderOptions || checkpoint.Recipe.Data.IsPaired ? Rows(parsed, checkpoint, device)
             : parsed.GetValue(Passkey) is { } lengths ? Passkeys(TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)
             : Windows(parsed, checkpoint, device);
         if (parsed.GetValue(Json) is not { } file) return ExitCode.Done;
@@ -97,7 +107,19 @@ internal static class EvaluateCommand
         var json = JsonFile.Object(report, ("data", data.Name), ("scored", objective));
         json["window"] = recipe.Model.ContextLength;
         json["stride"] = recipe.Model.ContextLength;
+        if (recipe.Model is EncoderDecoderOptions && parsed.GetValue(Translate) is > 0 and var pairs)
+            json["translation"] = Translations(parsed, model, checkpoint.Tokenizer, device, rows, pairs);
         return json;
+    }
+
+    private static JsonObject Translations(ParseResult parsed, LanguageModel model, Tokenizer tokenizer, torch.Device device, ValidationSet rows, int pairs)
+    {
+        var options = Searching with { Beams = parsed.GetValue(Beams), Tokens = model.ContextLength };
+        Problem[] problems = [.. options.Validate().Select(problem => problem with { Path = $"--{problem.Path}" })];
+        if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
+        var report = new TranslationMeter(model, tokenizer, device, options).Measure(rows, pairs);
+        EvaluationSection.Print(report);
+        return JsonFile.Object(report, ("line", report.Bleu.ToString()));
     }
 
     private static JsonObject Passkeys(int[] lengths, Checkpoint checkpoint, torch.Device device)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Trainer.Evaluation.Bleu;
 using Trainer.Evaluation.Perplexity;
 using Trainer.Evaluation.Retrieval;
 using Trainer.Evaluation.Targets;
@@ -36,6 +37,20 @@ internal static class EvaluationSection
         Row("accuracy", $"{Figure(report.Accuracy)}, {Figure(report.TopAccuracy)} among the {report.Top} most likely");
         Row("tokens scored", $"{HumanFormat.Number(report.Tokens)}, each once, in {HumanFormat.Counted(report.Rows, "row")}");
         Tokenizer(report.Tokenizer, report.VocabularySize);
+    }
+
+    /// <summary>Translations of an encoder-decoder.</summary>
+    internal static void Print(TranslationReport report)
+    {
+        Row("translation", $"{report.Bleu}");
+        Row("", $"{HumanFormat.Counted(report.Pairs, "pair")}, {HumanFormat.Counted(report.Beams, "beam")}, length penalty {report.LengthPenalty.ToString(CultureInfo.InvariantCulture)}");
+        Row("copying the source", $"BLEU {report.CopyBleu.Score.ToString("F2", CultureInfo.InvariantCulture)}");
+        foreach (var (source, written, target) in report.Examples)
+        {
+            Row("  source", source);
+            Row("  translated", written);
+            Row("  known", target);
+        }
     }
 
     /// <summary>Passkeys found, a line for each length, a column for each depth.</summary>

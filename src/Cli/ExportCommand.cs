@@ -32,8 +32,8 @@ internal static class ExportCommand
         var command = new Command("export", "Writes a checkpoint in the format of the programs that serve models.") { Source, Format, Output, Type };
         command.Validators.Add(result =>
         {
-            if (result.GetValue(Format) == HuggingFace && !TensorTypes.ContainsKey(result.GetValue(Type) ?? ""))
-                result.AddError($"--type is {result.GetValue(Type)}, which Hugging Face checkpoints do not have; use {string.Join(", ", TensorTypes.Keys)}, or --format gguf.");
+            if (result.GetValue(Format) == HuggingFace && result.GetValue(Type) is { } type && !TensorTypes.ContainsKey(type))
+                result.AddError($"--type is {type}, which Hugging Face checkpoints do not have; use {string.Join(", ", TensorTypes.Keys)}, or --format gguf.");
         });
         command.SetAction(Export);
         return command;

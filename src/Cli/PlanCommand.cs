@@ -33,11 +33,13 @@ internal static class PlanCommand
         Console.WriteLine($"{recipe.Name}: {HumanFormat.Parameters(plan.Parameters)} parameters");
         foreach (var component in plan.Components.Where(component => component.Parameters > 0))
             Row($"  {component.Name}", HumanFormat.Number(component.Parameters));
+        if (plan.ActiveParameters < plan.Parameters) Row("  used by a token", HumanFormat.Number(plan.ActiveParameters));
         DataSection.Print(plan.Data);
         Console.WriteLine("per token");
         Row("  FLOPs forward", HumanFormat.Compact(plan.ForwardFlopsPerToken));
         Row("  FLOPs training", HumanFormat.Compact(plan.TrainingFlopsPerToken));
         Row("  key-value cache", $"{HumanFormat.Bytes(plan.CacheBytesPerToken)}, {HumanFormat.Bytes(plan.CacheBytesAtContext)} at the context of {HumanFormat.Number(plan.ContextLength)}");
+        if (plan.RecurrentStateBytes > 0) Row("  recurrent state", $"{HumanFormat.Bytes(plan.RecurrentStateBytes)} for a sequence of any length");
         Console.WriteLine("memory of training");
         Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
         Row("  activations", $"{HumanFormat.Bytes(plan.ActivationBytes)} for micro-batches of {plan.MicroBatchSize} × {plan.RowLength} (estimate)");

@@ -26,8 +26,12 @@ public sealed record DataOptions : IValidated
     public DataObjective Objective { get; init; } = DataObjective.Causal;
 
     /// <summary>How rows are cut out of documents, for the causal objective.</summary>
-    [Description("How rows are cut out of documents (objective causal): crops = windows anywhere in the text, across documents; documents = whole documents, several to a row, none of which sees another.")]
+    [Description("How rows are cut out of documents (objective causal): crops = windows anywhere in the text, across documents; documents = whole documents, several to a row, none of which sees another; pairs = a text to read and behind it the text to write, of which only the latter is learned.")]
     public DataPacking Packing { get; init; } = DataPacking.Crops;
+
+    /// <summary>The token behind each document, by its name; <see cref="EndOfText.None"/> for no token. When absent, the tokenizer's own where it has one.</summary>
+    [Description("The token that is put behind each document, so that a model learns where texts end; none = no token. When absent, the tokenizer's own where it has one: </s>, <eos>, [EOS], <|endoftext|>, <|end_of_text|> or [SEP].")]
+    public string? EndOfDocument { get; init; }
 
     /// <summary>Which tokens are hidden, for the masked objective; null for its defaults.</summary>
     [Description("Which tokens are hidden (objective masked).")]
@@ -47,6 +51,9 @@ public sealed record DataOptions : IValidated
     /// <summary>Tokens of the longest row.</summary>
     /// <param name="contextLength">Positions of the model.</param>
     public int RowLength(int contextLength) => PositionSkipping?.Window ?? contextLength;
+
+    /// <summary>Whether texts are read in pairs of one to read and one to write.</summary>
+    public bool IsPaired => Objective == DataObjective.SequenceToSequence || Packing == DataPacking.Pairs;
 
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate() => DataRules.Check(this);

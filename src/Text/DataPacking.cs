@@ -13,4 +13,8 @@ public enum DataPacking
     /// <summary>Whole documents, several to a row, with their boundaries.</summary>
     [JsonStringEnumMemberName("documents")]
     Documents,
+
+    /// <summary>In each row a text to read and behind it the text to write, of which only the latter is to be predicted.</summary>
+    [JsonStringEnumMemberName("pairs")]
+    Pairs,
 }

@@ -25,4 +25,8 @@ public enum SourceFormat
     /// <summary>The messages of the .NET SDK in English and one of 13 other languages; it has no path.</summary>
     [JsonStringEnumMemberName("dotnet-translations")]
     DotnetTranslations,
+
+    /// <summary>Examples of a task that are drawn at random from a seed; it has no path.</summary>
+    [JsonStringEnumMemberName("synthetic")]
+    Synthetic,
 }

@@ -25,4 +25,8 @@ public static class Functional
     /// <returns>(indices…, features)</returns>
     public static torch.Tensor Embedding(torch.Tensor indices, torch.Tensor weight, long? paddingIndex = null) =>
         Native.Own(tn_embedding(weight.handle, indices.handle, paddingIndex ?? -1, out var result), result);
+
+    /// <summary>GELU approximated by ½x·(1 + tanh(√(2/π)·(x + 0.044715x³))) (Hendrycks and Gimpel 2016, arXiv 1606.08415).</summary>
+    /// <param name="x">Any shape.</param>
+    public static torch.Tensor GeluTanh(torch.Tensor x) => Native.Own(tn_gelu(x.handle, 1, out var result), result);
 }

@@ -28,6 +28,17 @@ public static class FusedKernels
     /// <exception cref="TorchException">The last dimension is odd.</exception>
     public static torch.Tensor SwiGlu(torch.Tensor gateUp) => Native.Own(tn_fused_swiglu(gateUp.handle, out var result), result);
 
+    /// <summary>Rows in another order, each as often as it is wanted. Its backward pass fetches gradients instead of adding them up in place:
+    /// the same bits every time, on any device.</summary>
+    /// <param name="x">(N, …), any type and device</param>
+    /// <param name="order">A permutation (N·K), int64: row i of the result is row order[i] / K of x</param>
+    /// <param name="inverse">Its inverse (N·K), int64: inverse[order[i]] = i</param>
+    /// <param name="copies">How often each row is wanted, K</param>
+    /// <returns>(N·K, …)</returns>
+    /// <exception cref="TorchException">The lengths do not agree.</exception>
+    public static torch.Tensor Rows(torch.Tensor x, torch.Tensor order, torch.Tensor inverse, long copies = 1) =>
+        Native.Own(tn_fused_rows(x.handle, order.handle, inverse.handle, copies, out var result), result);
+
     /// <summary>Layer norm over the last dimension (Ba et al. 2016).</summary>
     /// <param name="x">(…, C)</param>
     /// <param name="weight">(C)</param>

@@ -9,6 +9,9 @@ public sealed record RunPlan
     /// <summary>Learned numbers.</summary>
     public required long Parameters { get; init; }
 
+    /// <summary>Those of them that one token uses: all but the experts it is not given to.</summary>
+    public required long ActiveParameters { get; init; }
+
     /// <summary>Learned numbers by component; they add up to <see cref="Parameters"/>.</summary>
     public required IReadOnlyList<ComponentParameters> Components { get; init; }
 
@@ -30,7 +33,7 @@ public sealed record RunPlan
     /// <summary>Optimizer steps.</summary>
     public required long Steps { get; init; }
 
-    /// <summary>Tokens the run will see.</summary>
+    /// <summary>Tokens the run will see, padding left out; where rows differ in length, by their average.</summary>
     public required long Tokens { get; init; }
 
     /// <summary>Tokens in the training data.</summary>
@@ -45,6 +48,9 @@ public sealed record RunPlan
     /// <summary>Bytes that decoding remembers of each token.</summary>
     public required long CacheBytesPerToken { get; init; }
 
+    /// <summary>Bytes that decoding remembers of each sequence however long it is: the states of recurrences.</summary>
+    public required long RecurrentStateBytes { get; init; }
+
     /// <summary>Bytes of weights, gradients and the optimizer's moments.</summary>
     public required long StateBytes { get; init; }
 
@@ -52,7 +58,7 @@ public sealed record RunPlan
     public required long ActivationBytes { get; init; }
 
     /// <summary>Bytes of a decoding cache that is full.</summary>
-    public long CacheBytesAtContext => CacheBytesPerToken * ContextLength;
+    public required long CacheBytesAtContext { get; init; }
 
     /// <summary>How often the run sees its data.</summary>
     public double Epochs => (double)Tokens / TrainingTokens;
@@ -81,18 +87,21 @@ public sealed record RunPlan
         return new RunPlan
         {
             Parameters = cost.Parameters,
+            ActiveParameters = cost.ActiveParameters,
             Components = cost.Components,
-            Data = DataReport.Of(data),
+            Data = DataReport.Of(data, recipe.Data),
             VocabularySize = data.Tokenizer.VocabularySize,
             ContextLength = context,
             RowLength = row,
             MicroBatchSize = microBatch,
             Steps = recipe.Training.Steps,
-            Tokens = recipe.Training.Steps * recipe.Training.BatchSize * row,
+            Tokens = (long)(recipe.Training.Steps * recipe.Training.BatchSize * BatchStream.TokensOfRow(data, recipe.Data, context, recipe.Seed)),
             TrainingTokens = data.Train.Length,
             ForwardFlopsPerToken = cost.ForwardFlopsPerToken(row),
             TrainingFlopsPerToken = cost.TrainingFlopsPerToken(row),
             CacheBytesPerToken = cost.CacheBytesPerToken(),
+            CacheBytesAtContext = cost.CacheBytes(context),
+            RecurrentStateBytes = cost.RecurrentStateBytes,
             StateBytes = cost.TrainingStateBytes,
             ActivationBytes = cost.ActivationBytes(microBatch, row),
         };

@@ -1,5 +1,5 @@
+using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -7,7 +7,7 @@ namespace Trainer.Transformers;
 /// <summary>The one place where a model's weights get their first values.</summary>
 /// <remarks>As GPT-2 (Radford et al. 2019, §2.3): matrices normal with deviation 0.02; those whose result joins the residual stream
 /// smaller by √(2·layers), so that the stream's variance does not grow with depth. Vectors keep what their module
-/// gives them: ones for the scales of norms, zeros for biases.</remarks>
+/// gives them: ones for the scales of norms, zeros for biases. Modules that want it otherwise say so: <see cref="IDrawsOwnWeights"/>.</remarks>
 public static class Initialize
 {
     private const double Deviation = 0.02;
@@ -20,15 +20,26 @@ public static class Initialize
         using var gradients = no_grad();
         double residual = Deviation / Math.Sqrt(2.0 * model.Options.Layers);
         HashSet<string> joining = [.. JoiningResidual(model)];
+        Dictionary<string, Action<Tensor, Generator?>> own = OwnWeights(model);
         foreach ((string name, Parameter parameter) in model.named_parameters())
         {
-            if (parameter.dim() < 2) continue;
-            nn.init.normal_(parameter, 0, joining.Contains(name) ? residual : Deviation, generator);
+            using DisposeScope scope = NewDisposeScope();
+            if (own.TryGetValue(name, out Action<Tensor, Generator?>? draw)) draw(parameter, generator);
+            else if (parameter.dim() >= 2) nn.init.normal_(parameter, 0, joining.Contains(name) ? residual : Deviation, generator);
         }
     }
 
+    private static Dictionary<string, Action<Tensor, Generator?>> OwnWeights(LanguageModel model) =>
+    (
+        from module in model.named_modules()
+        where module.module is IDrawsOwnWeights
+        from weight in ((IDrawsOwnWeights)module.module).OwnWeights
+        select (Name: $"{module.name}.{weight.Name}", weight.Draw)
+    ).ToDictionary(weight => weight.Name, weight => weight.Draw);
+
     private static IEnumerable<string> JoiningResidual(LanguageModel model) =>
         from module in model.named_modules()
-        where module.module is CastLinear { JoinsResidual: true }
-        select $"{module.name}.weight";
+        let joining = module.module as IJoinsResidual
+        where joining?.JoiningWeight is not null
+        select $"{module.name}.{joining.JoiningWeight}";
 }

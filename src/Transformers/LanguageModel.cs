@@ -1,5 +1,6 @@
 // Shapes: B batch, T positions, V vocabulary.
 using Trainer.Configuration;
+using Trainer.Transformers.FeedForward.Experts;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -82,6 +83,18 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <returns>The caller disposes it.</returns>
     /// <exception cref="UserException">The model cannot tell so many positions apart, or does not generate.</exception>
     public abstract DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null);
+
+    /// <summary>Ends an optimizer step for the parts that follow what the step saw, not a gradient: the biases that balance experts.</summary>
+    /// <param name="skip">A float32 scalar on the model's device: 1 where the step went wrong and nothing may change.</param>
+    public void EndStep(Tensor skip)
+    {
+        foreach (IStepFollower follower in modules().OfType<IStepFollower>()) follower.EndStep(skip);
+    }
+
+    /// <summary>What each layer of experts gave to each of them in the last step that <see cref="EndStep"/> ended.</summary>
+    /// <returns>One entry for each such layer, in the order of the model; empty for a model without experts.</returns>
+    public IReadOnlyList<ExpertReport> Experts() =>
+        [.. named_modules().Where(entry => entry.module is ExpertsFeedForward).Select(entry => new ExpertReport(entry.name, ((ExpertsFeedForward)entry.module).Load))];
 
     /// <summary>Which kernel each layer computes a whole sequence with, in the model's present mode and on its device.</summary>
     /// <param name="length">Positions; by default the context length.</param>

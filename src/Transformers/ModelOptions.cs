@@ -5,6 +5,7 @@ using Trainer.Configuration;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
@@ -55,8 +56,12 @@ public abstract record ModelOptions : IValidated
     [Description("Whether linear layers and layer norms have biases.")]
     public bool Bias { get; init; }
 
-    /// <summary>How tokens exchange information.</summary>
-    [Description("How tokens exchange information.")]
+    /// <summary>What the layers exchange information with: attention, or a recurrence.</summary>
+    [Description("What the layers exchange information with: attention as described below, or a recurrence.")]
+    public MixerOptions Mixer { get; init; } = new AttentionMixerOptions();
+
+    /// <summary>How tokens exchange information in layers of attention.</summary>
+    [Description("How tokens exchange information in layers of attention.")]
     public required AttentionOptions Attention { get; init; }
 
     /// <summary>How the order of tokens enters the model.</summary>
@@ -143,6 +148,9 @@ public abstract record ModelOptions : IValidated
     /// <summary>Whether the stack that these options describe is a decoder: no position sees a later one.</summary>
     internal abstract bool IsCausal { get; }
 
+    /// <summary>Whether one of its stacks sees the whole text.</summary>
+    internal abstract bool HasEncoder { get; }
+
     /// <summary>What is wrong with a pattern of this architecture's stack; null when nothing is.</summary>
     internal abstract string? Refuses(PatternOptions pattern);
 
@@ -163,7 +171,7 @@ public abstract record ModelOptions : IValidated
     }
 
     private LayerOptions Layer(LayerGroupOptions? group, AttentionOptions? cross) =>
-        new(Resolved(group?.Attention ?? Attention), cross, group?.Position ?? Position, group?.FeedForward ?? FeedForward, Norm);
+        new(Resolved(group?.Attention ?? Attention), cross, group?.Position ?? Position, group?.FeedForward ?? FeedForward, Norm) { Mixer = group?.Mixer ?? Mixer };
 
     /// <summary>Attention with this architecture's pattern where it names none.</summary>
     internal AttentionOptions Resolved(AttentionOptions attention) =>

@@ -1,6 +1,8 @@
 using Trainer.Configuration;
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
+using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 
@@ -13,10 +15,10 @@ internal static class ModelValidation
     public static IEnumerable<Problem> All(ModelOptions model) =>
     [
         .. model.Validate(),
-        .. OfParts("", model.Attention, model.Position, model.FeedForward),
+        .. OfParts("", model.Mixer, model.Attention, model.Position, model.FeedForward),
         .. Under("norm", model.Norm.Validate()),
         .. Under("encoderAttention", model.OtherAttention?.Validate()),
-        .. (model.LayerPattern ?? []).SelectMany((group, index) => OfParts($"layerPattern.{index}.", group.Attention, group.Position, group.FeedForward)),
+        .. (model.LayerPattern ?? []).SelectMany((group, index) => OfParts($"layerPattern.{index}.", group.Mixer, group.Attention, group.Position, group.FeedForward)),
     ];
 
     /// <summary>Rules that concern more than one part.</summary>
@@ -26,6 +28,7 @@ internal static class ModelValidation
         return
         [
             .. OfPlacement(model),
+            .. MixerValidation.Problems(model),
             .. OfLayer(model, new("attention", model.Attention), new("position", model.Position)),
             .. model.OtherAttention is { } other ? OfLayer(model, new("encoderAttention", other with { Pattern = null }), new("position", model.Position)) : [],
             .. (model.LayerPattern ?? []).SelectMany((group, index) => OfGroup(model, group, $"layerPattern.{index}")),
@@ -74,15 +77,19 @@ internal static class ModelValidation
             .. Under(position.Path, position.Value.Against(model, resolved)),
             .. resolved.Kernel == AttentionKernel.Flash && position.Value.AddsBias ? [FlashWithBias(attention.Path, position.Value)] : Array.Empty<Problem>(),
             .. Under(attention.Path, KernelSelection.Problems(resolved, resolved.HeadWidth(model.Dim))),
+            .. Under(attention.Path, CacheSelection.Problems(resolved)),
         ];
     }
 
     private static Problem FlashWithBias(string path, PositionOptions position) =>
         new($"{path}.kernel", $"flash cannot add the bias of positions '{position.Type}' to the scores; use kernel 'auto' or 'reference', or position 'rotary'");
 
-    private static IEnumerable<Problem> OfParts(string path, AttentionOptions? attention, PositionOptions? position, FeedForward.FeedForwardOptions? feedForward) =>
+    private static IEnumerable<Problem> OfParts(
+        string path, MixerOptions? mixer, AttentionOptions? attention, PositionOptions? position, FeedForward.FeedForwardOptions? feedForward) =>
     [
+        .. Under($"{path}mixer", mixer?.Validate()),
         .. Under($"{path}attention", attention?.Validate()),
+        .. Under($"{path}attention.pattern", attention?.Pattern?.Validate()),
         .. Under($"{path}position", position?.Validate()),
         .. Under($"{path}position", position?.ValidateParts()),
         .. Under($"{path}feedForward", feedForward?.Validate()),

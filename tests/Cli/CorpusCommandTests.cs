@@ -40,12 +40,27 @@ public sealed class CorpusCommandTests : IDisposable
         Assert.Equal((0, "", lines), (outcome.ExitCode, outcome.Error, outcome.Output));
     }
 
+    [Fact]
+    public void Examples_of_a_task_need_no_file()
+    {
+        string[] copies = ["corpus", "--format", "synthetic", "--task", "{\"type\":\"copy\",\"length\":3}"];
+        var first = workspace.Run([.. copies, "--json", "--limit", "5"]);
+        Assert.Equal((0, ""), (first.ExitCode, first.Error));
+        Assert.Matches(@"\A(""([a-z]{3})\|\2\\n""\n){5}\z", first.Output);
+        Assert.Equal(first.Output, workspace.Run([.. copies, "--json", "--examples", "5"]).Output);
+        Assert.NotEqual(first.Output, workspace.Run([.. copies, "--json", "--limit", "5", "--seed", "2"]).Output);
+        Assert.Equal("files       0\ndocuments   20,000\ncharacters  160,000\nbytes       160,000\n", workspace.Run(copies).Output);
+    }
+
     [Theory]
     [InlineData(1, "there is no file \"nowhere\"", "nowhere")]
     [InlineData(1, "data/b.jsonl has no field \"txt\" in any of its 2 records; its first record has body, text; name one in column", "data/b.jsonl", "--column", "txt")]
-    [InlineData(2, "--format is \"xml\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations.", "data", "--format", "xml")]
+    [InlineData(2, "--format is \"xml\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations, synthetic.", "data", "--format", "xml")]
     [InlineData(2, "--limit is -1", "data", "--limit", "-1")]
     [InlineData(2, "path: is missing")]
+    [InlineData(2, "task: is missing", "--format", "synthetic")]
+    [InlineData(2, "copi", "--format", "synthetic", "--task", "copi")]
+    [InlineData(2, "minimumLength: is 9, above length (4)", "--format", "synthetic", "--task", "{\"type\":\"copy\",\"length\":4,\"minimumLength\":9}")]
     [InlineData(2, "language: is missing", "--format", "dotnet-translations")]
     public void What_cannot_be_read_is_an_error(int exitCode, string part, params string[] arguments)
     {

@@ -1,4 +1,7 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using Trainer.Configuration;
+using Trainer.Training;
 
 namespace Trainer.Cli.Tests;
 
@@ -9,6 +12,9 @@ public sealed class RecipeTests
         [.. Directory.EnumerateFiles(Path.Combine(Command.Repository, "configs"), "*.json")
             .Where(path => !path.EndsWith(".schema.json", StringComparison.Ordinal)).Select(path => Path.GetFileName(path)!).Order()];
 
+    /// <summary>What a model of a recipe continues: symbols of its task, or else words.</summary>
+    private static readonly Dictionary<string, string> Prompts = new() { ["associative-recall.json"] = "a3d5|d", ["copy.json"] = "abc|" };
+
     [Theory]
     [MemberData(nameof(Recipes))]
     public void A_recipe_trains_resumes_and_generates(string recipe)
@@ -16,16 +22,23 @@ public sealed class RecipeTests
         using var workspace = new Workspace();
         File.WriteAllText(workspace.PathOf("text.txt"), Workspace.Words(4000).Replace(" and ", "\n", StringComparison.Ordinal));
         var config = Path.Combine(Command.Repository, "configs", recipe);
-        string[] data = File.ReadAllText(config).Contains("dotnet-docs\"", StringComparison.Ordinal) ? [] : ["data.train.0.path=text.txt"];
-        string[] settings = ["--run", "run", "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2", "evaluation.every=2", "checkpoint.every=2", .. data];
+        var resolved = Resolve(config);
+        string[] data = resolved["data"]!["train"]![0]!["path"] is null ? [] : ["data.train.0.path=text.txt"];
+        string[] tokenizer = (string)resolved["tokenizer"]!["type"]! == "bpe" ? ["tokenizer.vocabularySize=300"] : [];   // learned in a second
+        string[] settings = ["--run", "run", "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2", "evaluation.every=2", "checkpoint.every=2", .. data, .. tokenizer];
 
         Succeeds(workspace.Run(["train", config, .. settings, "training.steps=2"]));
         Succeeds(workspace.Run(["train", config, "--resume", .. settings, "training.steps=4"]));
         Assert.Equal("step-00000004", File.ReadAllText(workspace.PathOf("run/checkpoints/last")).Trim());
 
-        var generated = workspace.Run("generate", "run", "--prompt", "the ", "--tokens", "5");
+        var architecture = (string)resolved["model"]!["architecture"]!;
+        if (architecture == "encoder")
+            return;   // it guesses hidden tokens and writes nothing
+        var prompt = Prompts.GetValueOrDefault(recipe, "the ");
+        var generated = workspace.Run("generate", "run", "--prompt", prompt, "--tokens", "5");
         Succeeds(generated);
-        Assert.StartsWith("the ", generated.Output, StringComparison.Ordinal);
+        if (architecture == "decoder")
+            Assert.StartsWith(prompt, generated.Output, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -38,6 +51,9 @@ public sealed class RecipeTests
         var schema = document.RootElement.GetProperty("$schema").GetString()!;
         Assert.True(File.Exists(Path.Combine(folder, schema)), $"{schema} is not in configs/; the build of Trainer.csproj writes it.");
     }
+
+    private static JsonNode Resolve(string config) =>
+        JsonNode.Parse(ConfigurationJson.Serialize(ConfigurationLoader.Load<Recipe>(config, []).Value))!;
 
     private static void Succeeds(Outcome outcome) => Assert.True(outcome.ExitCode == 0, $"exit code {outcome.ExitCode}: {outcome.Error}");
 }

@@ -18,6 +18,18 @@ public sealed class ResumeTests
         KilledEqualsWhole(workspace, "--set", $"model.dropout={dropout}", $"training.precision={precision}");
     }
 
+    // The bias that balances experts follows the load of whole steps, whoever computed them, and is part of the checkpoint.
+    [Theory]
+    [InlineData(1, "loss")]
+    [InlineData(2, "bias")]
+    public void Experts_killed_and_resumed_equal_uninterrupted_bit_for_bit(int threads, string balance)
+    {
+        using var workspace = new Workspace { Threads = threads };
+        KilledEqualsWhole(
+            workspace, "--set", "model.dropout=0", "model.feedForward.type=experts", "model.feedForward.experts=4", "model.feedForward.shared=1",
+            "model.feedForward.hiddenDim=32", $"model.feedForward.balance.type={balance}");
+    }
+
     [Fact]
     public void Parquet_read_ahead_and_killed_in_the_second_epoch_equals_uninterrupted_bit_for_bit()
     {

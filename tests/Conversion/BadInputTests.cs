@@ -28,14 +28,14 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public void Settings_that_cannot_be_expressed_are_named_all_at_once()
     {
-        Set("mlp_bias", true);
+        Set("partial_rotary_factor", 0.5);
         Set("hidden_act", "gelu");
         Set("rope_parameters", new JsonObject { ["rope_type"] = "longrope" });
         string error = Error();
         Assert.StartsWith($"{Config}: this program has no such model:\n", error);
-        Assert.Contains("\n  mlp_bias is true; ", error);
+        Assert.Contains("\n  partial_rotary_factor must be 1: ", error);
         Assert.Contains("\n  hidden_act is \"gelu\"; this program knows silu, swish", error);
-        Assert.Contains("\n  rope_parameters.rope_type is \"longrope\"; this program knows default", error);
+        Assert.Contains("\n  rope_parameters.rope_type is \"longrope\"; this program knows default, linear, dynamic, yarn, llama3", error);
     }
 
     [Theory]

@@ -50,6 +50,18 @@ public sealed class LoadedOptionsTests : IDisposable
     }
 
     [Fact]
+    public void A_task_binds_and_is_checked()
+    {
+        const string Validation = """{"format":"synthetic","split":"validation","task":{"type":"needle","length":512}}""";
+        var recipe = Load($$$"""{"tokenizer":{"type":"byte"},"data":{"train":[{"format":"synthetic","task":{"type":"copy","length":32,"minimumLength":4},"examples":500,"seed":7}],"validation":[{{{Validation}}}]}}""", "data.train.0.task.length=40");
+        Assert.Equal([new SourceOptions { Format = SourceFormat.Synthetic, Task = new CopyTaskOptions { Length = 40, MinimumLength = 4 }, Examples = 500, Seed = 7 }], recipe.Data.Train);
+        Assert.Equal(recipe.Data.Train, Load(ConfigurationJson.Serialize(recipe)).Data.Train);
+        var error = Assert.Throws<ConfigurationException>(() => Load(
+            $$$"""{"tokenizer":{"type":"byte"},"data":{"train":[{"format":"synthetic","task":{"type":"associative-recall","pairs":9,"keys":8}},{"format":"synthetic","task":{"type":"needle","length":30}}],"validation":[{{{Validation}}}]}}"""));
+        Assert.Equal(["data.train.0.task.pairs", "data.train.1.task.length"], error.Problems.Select(problem => problem.Path).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void All_that_is_wrong_is_reported_with_its_path()
     {
         var error = Assert.Throws<ConfigurationException>(() => Load(

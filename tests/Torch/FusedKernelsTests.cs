@@ -76,6 +76,20 @@ public sealed class FusedKernelsTests
             inputs => [inputs[0] + inputs[1], Functional.RmsNorm(inputs[0] + inputs[1], width, inputs[2], 1e-5)]);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void Rows(int copies)
+    {
+        using var scope = NewDisposeScope();
+        var order = randperm(7 * copies);
+        var inverse = order.sort().Indices;
+        Agree([[7, 4, 2]],
+            inputs => [FusedKernels.Rows(inputs[0], order, inverse, copies)],
+            inputs => [inputs[0].repeat_interleave(copies, 0).index_select(0, order)]);
+        Assert.Throws<TorchException>(() => FusedKernels.Rows(randn(6, 2), order, inverse, copies));
+    }
+
     [Fact]
     public void Inputs_with_gaps_and_in_other_types_give_the_same()
     {

@@ -1,4 +1,5 @@
 using Trainer.Training.Monitoring;
+using Trainer.Transformers;
 
 namespace Trainer.Training.Tests;
 
@@ -28,6 +29,10 @@ internal sealed class RecordingSink : IMetricsSink
     public void Sample(long step, string prompt, string text) => Samples.Add((step, prompt, text));
 
     public void Histogram(string name, HistogramSummary histogram, long step) => Histograms.Add(name);
+
+    public List<(ExpertReport Layer, long Step)> ExpertReports { get; } = [];
+
+    public void Experts(ExpertReport layer, long step) => ExpertReports.Add((layer, step));
 
     public void Message(string text) => Messages.Add(text);
 

@@ -20,8 +20,23 @@ public class DecodingTests
             Tensor tokens = Models.Tokens(2, 8);
             Tensor expected = model.forward(tokens);
             foreach (int[] steps in (int[][])[[8], [1, 1, 1, 1, 1, 1, 1, 1], [5, 1, 1, 1], [3, 4, 1], [1, 7]])
-                Assert.InRange(Models.LargestDifference(expected, Decode(model, tokens, steps)), 0, 2e-5);
+                Assert.InRange(Models.LargestDifference(expected, Decoding.Run(model, tokens, steps)), 0, 2e-5);
         }
+    }
+
+    [Theory]
+    [InlineData(new[] { 8 })]
+    [InlineData(new[] { 1, 1, 1, 1, 1, 1, 1, 1 })]
+    [InlineData(new[] { 5, 1, 1, 1 })]
+    [InlineData(new[] { 1, 7 })]
+    [InlineData(new[] { 2, 4, 2 })]
+    public void A_hybrid_decodes_in_any_steps_what_it_computes_at_once(int[] steps)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Hybrid);
+        model.eval();
+        Tensor tokens = Models.Tokens(2, 8);
+        Assert.InRange(Models.LargestDifference(model.forward(tokens), Decoding.Run(model, tokens, steps)), 0, 5e-5);
     }
 
     [Fact]
@@ -65,7 +80,7 @@ public class DecodingTests
         using LanguageModel rotary = Models.Build(Models.Gpt with { Position = new RotaryOptions() });
         rotary.eval();
         Tensor tokens = Models.Tokens(1, 20);
-        Assert.InRange(Models.LargestDifference(rotary.forward(tokens), Decode(rotary, tokens, [7, 13])), 0, 2e-5);
+        Assert.InRange(Models.LargestDifference(rotary.forward(tokens), Decoding.Run(rotary, tokens, [7, 13])), 0, 2e-5);
     }
 
     [Fact]
@@ -84,13 +99,5 @@ public class DecodingTests
         using LanguageModel model = Models.Build(Models.Variant("grouped-query", "rotary", AttentionKernel.Reference));
         using (inference_mode()) model.forward(Models.Tokens(2, 8));
         model.LossSum(Models.Tokens(2, 8), Models.Tokens(2, 8)).backward();
-    }
-
-    private static Tensor Decode(LanguageModel model, Tensor tokens, int[] steps)
-    {
-        using DecodingState state = model.NewDecodingState((int)tokens.shape[0], (int)tokens.shape[1]);
-        List<Tensor> logits = [];
-        foreach (int step in steps) logits.Add(model.forward(tokens.narrow(1, state.Length, step), state));
-        return cat([.. logits], 1);
     }
 }

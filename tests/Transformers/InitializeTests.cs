@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Transformers.Mixers;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Tests;
@@ -33,6 +34,33 @@ public class InitializeTests
             if (parameter.dim() > 1) Assert.Equal(expected, parameter.reshape(-1).std(0).item<float>(), 0.03 * expected);
             else Assert.True(parameter.eq(name.EndsWith("bias") ? 0 : 1).all().item<bool>(), name);
         }
+    }
+
+    [Fact]
+    public void A_state_space_starts_with_the_decays_and_steps_of_its_reference()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(11);
+        // 256 heads of one number.
+        DecoderOptions options = Wide with { Mixer = new Mamba2Options { HeadDim = 1, StateDim = 2 } };
+        using LanguageModel model = options.Build(Vocabulary);
+        var weights = model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        float[] Of(string name, Func<Tensor, Tensor> change) => change(weights[$"blocks.0.mixer.{name}"]).reshape(-1).data<float>().ToArray();
+
+        float[] decays = Of("logDecay", weight => weight.exp()), steps = Of("stepBias", weight => weight.softplus());
+        Assert.All(decays, decay => Assert.InRange(decay, 0.999f, 16.001f));
+        Assert.Equal(8.5, decays.Average(), 1.0);
+        Assert.All(steps, step => Assert.InRange(step, 0.00099f, 0.1001f));
+        Assert.Equal(Math.Log(0.01), steps.Average(step => Math.Log(step)), 0.3);
+        Assert.All(Of("skip", weight => weight), value => Assert.Equal(1, value));
+        foreach (string name in (string[])["convolution.weight", "convolution.bias"])
+        {
+            float[] values = Of(name, weight => weight);
+            Assert.All(values, value => Assert.InRange(value, -0.5f, 0.5f));
+            Assert.Equal(1 / Math.Sqrt(12), Math.Sqrt(values.Average(value => (double)value * value)), 0.03);
+        }
+        Assert.Equal(0.02, weights["blocks.0.mixer.input.weight"].reshape(-1).std(0).item<float>(), 1e-3);
+        Assert.Equal(0.02 / 4, weights["blocks.0.mixer.output.weight"].reshape(-1).std(0).item<float>(), 3e-4);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using Trainer.Configuration;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
 
@@ -84,6 +85,41 @@ public class ModelValidationTests
     public void Sinusoidal_needs_an_even_dim() =>
         Expect(Models.Gpt with { Dim = 15, Attention = new MultiHeadOptions { Heads = 3 }, Position = new SinusoidalOptions() },
             "position: sinusoidal positions pair dimensions, and dim (15) is odd; use 16");
+
+    [Fact]
+    public void Latent_attention_has_norms_of_its_own() =>
+        Expect(Models.Llama with { Attention = new LatentOptions { Heads = 4, QueryKeyNorm = true } },
+            "attention.queryKeyNorm: is true, but type 'latent' always has norms of its own, on the vectors that queries, keys and values are made from; set it to false");
+
+    [Fact]
+    public void Rotary_needs_an_even_turned_part_of_latent_attention() =>
+        Expect(Models.Llama with { Attention = new LatentOptions { Heads = 4, RopeDim = 3 } },
+            "position: rotary positions pair dimensions of a head, and a head has 3 (dim 16, heads 4), which is odd; choose dim or heads so that it is even");
+
+    [Fact]
+    public void A_state_space_needs_heads_that_fit() =>
+        Expect(Models.Llama with { Mixer = new Mamba2Options() },
+            "mixer.headDim: headDim (64) must divide expand · dim (2 · 16 = 32); try 4, 8, 16 or 32");
+
+    [Fact]
+    public void A_state_space_needs_groups_that_fit() =>
+        Expect(Models.Hybrid with { LayerPattern = [new LayerGroupOptions { Mixer = Models.Mamba2 with { Groups = 3 } }] },
+            "layerPattern.0.mixer.groups: groups (3) must divide the number of heads, expand · dim / headDim (8); try 1, 2, 4 or 8");
+
+    [Fact]
+    public void An_encoder_cannot_only_look_back() =>
+        Expect(new EncoderOptions { Dim = 16, Layers = 1, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 }, Mixer = Models.Mamba2 },
+            "mixer: type 'mamba2' only looks back, and an encoder sees the whole text; use 'attention', or model.architecture 'decoder'");
+
+    [Fact]
+    public void The_encoder_before_a_decoder_cannot_only_look_back_either() =>
+        Expect(new EncoderDecoderOptions { Dim = 16, Layers = 1, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 }, Mixer = Models.Mamba2 },
+            "mixer: type 'mamba2' only looks back, and the encoder, which it would be in as well, sees the whole text; give it to layers of the decoder in layerPattern");
+
+    [Fact]
+    public void Attention_of_layers_that_have_none_is_a_mistake() =>
+        Expect(Models.Hybrid with { LayerPattern = [new LayerGroupOptions { Mixer = Models.Mamba2, Attention = new MultiHeadOptions { Heads = 2 } }] },
+            "layerPattern.0.attention: means nothing to the mixer of these layers, 'mamba2'; leave it out");
 
     [Fact]
     public void All_problems_are_reported_together()

@@ -2,6 +2,8 @@ using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.FeedForward.Experts;
+using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
@@ -34,6 +36,21 @@ internal static class Models
         Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2 },
     };
 
+    /// <summary>Three layers of Mamba-2, whose chunk does not divide the context, and one of attention.</summary>
+    public static DecoderOptions Hybrid => Llama with
+    {
+        Layers = 4,
+        LayerPattern = [new LayerGroupOptions { Repeat = 3, Mixer = Mamba2 }, new LayerGroupOptions()],
+    };
+
+    public static Mamba2Options Mamba2 => new() { StateDim = 3, HeadDim = 4, Groups = 2, Chunk = 3 };
+
+    /// <summary>Latent attention of which every width is another.</summary>
+    public static DecoderOptions Latent => Llama with
+    {
+        Attention = new LatentOptions { Heads = 4, HeadDim = 4, RopeDim = 4, ValueDim = 6, KeyValueRank = 8, QueryRank = 6 },
+    };
+
     public static EncoderOptions Encoder => new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
 
     public static EncoderDecoderOptions EncoderDecoder => new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
@@ -43,6 +60,9 @@ internal static class Models
         ["multi-head"] = new MultiHeadOptions { Heads = 4 },
         ["multi-query"] = new MultiQueryOptions { Heads = 4 },
         ["grouped-query"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2 },
+        // Few queries at a time are absorbed, more are computed as in training; with the wider values all are absorbed.
+        ["latent"] = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8 },
+        ["latent-wide-values"] = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8, QueryRank = 6, ValueDim = 12 },
         ["normed"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true },
         ["scalable"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, ScalableSoftmax = true, Temperature = new() { Floor = 3, Scale = 0.5 } },
     };
@@ -66,6 +86,35 @@ internal static class Models
         ["alibi"] = new AlibiOptions(),
         ["t5"] = new T5BiasOptions { Buckets = 8, MaxDistance = 6 },
     };
+
+    public static IReadOnlyDictionary<string, FeedForwardOptions> FeedForwards { get; } = new Dictionary<string, FeedForwardOptions>
+    {
+        ["relu"] = new ReluOptions(),
+        ["gelu"] = new GeluOptions(),
+        ["gelu-tanh"] = new GeluTanhOptions(),
+        ["silu"] = new SiluOptions(),
+        ["relu2"] = new SquaredReluOptions(),
+        ["glu"] = new GluOptions(),
+        ["reglu"] = new ReGluOptions(),
+        ["geglu"] = new GeGluOptions(),
+        ["geglu-tanh"] = new GeGluTanhOptions(),
+        ["swiglu"] = new SwiGluOptions(),
+        ["experts"] = new ExpertsOptions { Experts = 4, HiddenDim = 12, Activation = ActivationKind.Gelu },
+        ["experts-shared"] = new ExpertsOptions
+        {
+            Experts = 6,
+            Active = 2,
+            Shared = 1,
+            HiddenDim = 10,
+            Router = RouterKind.Sigmoid,
+            Groups = 3,
+            ActiveGroups = 2,
+            Balance = new BiasBalanceOptions(),
+        },
+    };
+
+    /// <summary>Every kind of feed-forward layer whose weights all tokens share.</summary>
+    public static TheoryData<string> DenseKinds() => [.. FeedForwards.Where(entry => entry.Value is DenseOptions).Select(entry => entry.Key)];
 
     /// <summary>Every projection with every position.</summary>
     public static TheoryData<string, string> Variants()

@@ -48,6 +48,8 @@ public class ParityTests
         ["bart"] = Transformer with { EmbeddingNorm = true, Position = new LearnedOptions() },
         ["encdec-pre"] = Transformer with { Norm = new LayerNormOptions() },
         ["sandwich"] = Models.Gpt with { Norm = new LayerNormOptions { Placement = NormPlacement.Sandwich } },
+        ["latent"] = Models.Latent,
+        ["hybrid"] = Models.Llama with { LayerPattern = [new LayerGroupOptions { Mixer = Models.Mamba2 }, new LayerGroupOptions()] },
         ["parallel"] = Models.Gpt with { ParallelResidual = true },
     };
 

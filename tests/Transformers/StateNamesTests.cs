@@ -101,6 +101,53 @@ public class StateNamesTests
         decoder.norm.weight 16
         """);
 
+    [Fact]
+    public void Latent() => Expect(Models.Latent with { Layers = 1, Bias = true, Norm = new LayerNormOptions() },
+        """
+        embedding.weight 13x16
+        blocks.0.mixerNorm.weight 16
+        blocks.0.mixerNorm.bias 16
+        blocks.0.mixer.projection.queryDown.weight 6x16
+        blocks.0.mixer.projection.queryDown.bias 6
+        blocks.0.mixer.projection.queryNorm.weight 6
+        blocks.0.mixer.projection.queryUp.weight 32x6
+        blocks.0.mixer.projection.keyValueDown.weight 12x16
+        blocks.0.mixer.projection.keyValueDown.bias 12
+        blocks.0.mixer.projection.keyValueNorm.weight 8
+        blocks.0.mixer.projection.keyValueUp.weight 40x8
+        blocks.0.mixer.output.weight 16x24
+        blocks.0.mixer.output.bias 16
+        blocks.0.feedForwardNorm.weight 16
+        blocks.0.feedForwardNorm.bias 16
+        blocks.0.feedForward.gateUp.weight 128x16
+        blocks.0.feedForward.gateUp.bias 128
+        blocks.0.feedForward.down.weight 16x64
+        blocks.0.feedForward.down.bias 16
+        norm.weight 16
+        norm.bias 16
+        head.weight 13x16
+        """);
+
+    [Fact]
+    public void Mamba2() => Expect(Models.Llama with { Layers = 1, Mixer = Models.Mamba2 },
+        """
+        embedding.weight 13x16
+        blocks.0.mixerNorm.weight 16
+        blocks.0.mixer.logDecay 8
+        blocks.0.mixer.stepBias 8
+        blocks.0.mixer.skip 8
+        blocks.0.mixer.norm 32
+        blocks.0.mixer.input.weight 84x16
+        blocks.0.mixer.convolution.weight 44x1x4
+        blocks.0.mixer.convolution.bias 44
+        blocks.0.mixer.output.weight 16x32
+        blocks.0.feedForwardNorm.weight 16
+        blocks.0.feedForward.gateUp.weight 128x16
+        blocks.0.feedForward.down.weight 16x64
+        norm.weight 16
+        head.weight 13x16
+        """);
+
     private static void Expect(ModelOptions options, string expected)
     {
         using LanguageModel model = options.Build(Models.Vocabulary);

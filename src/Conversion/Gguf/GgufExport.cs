@@ -21,6 +21,7 @@ public static class GgufExport
     public static string Write(ExportSource source, string path, GgufType type)
     {
         Family family = FamilyRegistry.Of(source.Model);
+        source = source with { Model = CanonicalModel.Resolved(source.Model) };
         GgufLayout layout = GgufLayouts.Of(family.ModelType);
         if (layout.Obstacle(source.Model) is { } obstacle) throw new UserException(obstacle);
         GgufMetadata metadata = Describe(source, layout, type);

@@ -9,6 +9,7 @@ internal static class GgufLayouts
     {
         ["llama"] = new LlamaLayout("llama", interleaved: true),
         ["mistral"] = new LlamaLayout("llama", interleaved: true),
+        ["mixtral"] = new LlamaLayout("llama", interleaved: true),
         ["qwen2"] = new LlamaLayout("qwen2", interleaved: false),
         ["qwen3"] = new LlamaLayout("qwen3", interleaved: false),
         ["gpt2"] = new Gpt2Layout(),

@@ -2,7 +2,10 @@
 using Trainer.Conversion.HuggingFace.Families;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention.Patterns;
+using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Positions;
+using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Gguf;
@@ -24,11 +27,51 @@ internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufL
         add("attention.layer_norm_rms_epsilon", (float)model.Norm.Epsilon);
         add("rope.dimension_count", shape.Width);
         add("rope.freq_base", (float)((RotaryOptions)model.Position).Theta);
+        DescribeScaling(((RotaryOptions)model.Position).Scaling, add);
+        if (model.FeedForward is not ExpertsOptions experts) return;
+        add("expert_count", experts.Experts);
+        add("expert_used_count", experts.Active);
+    }
+
+    public override string? Obstacle(ModelOptions model) => ((RotaryOptions)model.Position).Scaling switch
+    {
+        _ when model.LayerPattern is not null || model.Attention.ResolvedPattern is not CausalOptions =>
+            $"model.attention.pattern is '{model.Attention.ResolvedPattern.Type}', and llama.cpp computes full causal attention in its {architecture} models; use --format huggingface",
+        DynamicNtkScaling => "model.position.scaling is 'dynamic-ntk', which llama.cpp does not have; use --format huggingface",
+        Llama3Scaling when !interleaved => $"model.position.scaling is 'llama3', which llama.cpp does not have in its {architecture} models; use --format huggingface",
+        YarnScaling { Truncate: false } => "model.position.scaling.truncate is false, and llama.cpp rounds the ends of the ramp; use --format huggingface",
+        _ => null,
+    };
+
+    private static void DescribeScaling(ScalingOptions? scaling, Action<string, object?> add)
+    {
+        if (scaling is not (LinearScaling or YarnScaling)) return; // Llama 3's is a tensor
+        add("rope.scaling.type", scaling is LinearScaling ? "linear" : "yarn");
+        add("rope.scaling.factor", (float)scaling.Factor!.Value);
+        if (scaling is not YarnScaling yarn) return;
+        add("rope.scaling.original_context_length", yarn.OriginalLength);
+        add("rope.scaling.yarn_beta_fast", (float)yarn.BetaFast);
+        add("rope.scaling.yarn_beta_slow", (float)yarn.BetaSlow);
+        // llama.cpp multiplies the paper's factor to this one.
+        add("rope.scaling.attn_factor", (float)(yarn.AttentionFactor!.Value / (0.1 * Math.Log(yarn.Factor!.Value) + 1)));
+    }
+
+    /// <summary>What llama.cpp divides each frequency by, where its settings have no name for the scaling.</summary>
+    private static IEnumerable<WeightRule> Frequencies(ModelOptions model)
+    {
+        RotaryOptions rotary = (RotaryOptions)model.Position;
+        if (rotary.Scaling is not Llama3Scaling) yield break;
+        int turned = HeadShape.Of(model).Width;
+        double[] plain = RotaryFrequencies.Of(turned, rotary.Theta, null, model.ContextLength, model.ContextLength).Angular;
+        double[] scaled = RotaryFrequencies.Of(turned, rotary.Theta, rotary.Scaling, model.ContextLength, model.ContextLength).Angular;
+        float[] divisors = [.. plain.Zip(scaled, (from, to) => (float)(from / to))];
+        yield return new([], [new("rope_freqs.weight", divisors.Length)], (_, _) => throw new NotSupportedException(), (_, _) => tensor(divisors));
     }
 
     public override IEnumerable<WeightRule> Weights(ModelOptions model, int vocabulary) =>
     [
         Rules.Copy(Names.Embedding, "token_embd.weight", vocabulary, model.Dim),
+        .. Frequencies(model),
         .. Enumerable.Range(0, model.Layers).SelectMany(layer => Layer(model, layer)),
         Rules.Copy($"{Names.Norm}.weight", "output_norm.weight", model.Dim),
         .. model.TieEmbeddings ? (WeightRule[])[] : [Rules.Copy(Names.Head, "output.weight", vocabulary, model.Dim)],
@@ -55,12 +98,24 @@ internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufL
     private static IEnumerable<WeightRule> FeedForward(ModelOptions model, string ours, string theirs)
     {
         long width = model.FeedForward.Width(model.Dim);
+        if (model.FeedForward is ExpertsOptions experts) return Experts(experts.Experts, width, model.Dim, ours, theirs);
         return
         [
             .. Parts.Stacked($"{ours}.gateUp", model.Dim, false, ($"{theirs}ffn_gate", width), ($"{theirs}ffn_up", width)),
             .. Parts.Linear($"{ours}.down", $"{theirs}ffn_down", model.Dim, width, false),
         ];
     }
+
+    private static IEnumerable<WeightRule> Experts(long experts, long width, long dim, string ours, string theirs) =>
+    [
+        Rules.Copy($"{ours}.router.weight", $"{theirs}ffn_gate_inp.weight", experts, dim),
+        new(
+            [new($"{ours}.experts.gateUp", experts, 2 * width, dim)],
+            [new($"{theirs}ffn_gate_exps.weight", experts, width, dim), new($"{theirs}ffn_up_exps.weight", experts, width, dim)],
+            (sources, _) => cat([.. sources], 1), // (E, F, C) twice → (E, 2F, C)
+            (sources, index) => sources[0].narrow(1, index * width, width)),
+        Rules.Copy($"{ours}.experts.down", $"{theirs}ffn_down_exps.weight", experts, dim, width),
+    ];
 
     private WeightRule Heads(ModelOptions model, HeadShape shape, string ours, string theirs, string kind, params long[] tail)
     {

@@ -49,7 +49,7 @@ public static class HuggingFaceExport
     private static JsonObject Configuration(Family family, ModelOptions model, int vocabulary, JsonObject generation, ScalarType type)
     {
         JsonObject json = new() { ["architectures"] = new JsonArray(family.Architecture), ["model_type"] = family.ModelType, ["vocab_size"] = vocabulary };
-        foreach ((string key, JsonNode? value) in family.Write(model)) json[key] = value?.DeepClone();
+        foreach ((string key, JsonNode? value) in family.Write(CanonicalModel.Resolved(model))) json[key] = value?.DeepClone();
         foreach (string key in CompanionFiles.SpecialIds)
             if (generation[key] is { } id) json[key] = id.DeepClone();
         json["dtype"] = TypeNames[type];

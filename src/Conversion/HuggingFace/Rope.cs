@@ -19,20 +19,31 @@ internal sealed record Rope(RotaryOptions Options, int ContextLength)
         double theta = section?.OptionalNumber("rope_theta") ?? config.Number("rope_theta", defaultTheta);
         double fraction = section?.OptionalNumber("partial_rotary_factor") ?? config.Number("partial_rotary_factor", defaultFraction);
         config.Unused("rope_theta", "rope_scaling", "partial_rotary_factor"); // the older spelling may stand beside the present one
-        string type = section?.OptionalText("rope_type") ?? section?.OptionalText("type") ?? "default";
-        if (type != "default") section!.Refuse("rope_type", $"is \"{type}\"; this program knows default");
-        return new(new() { Theta = theta, Fraction = fraction }, config.Count("max_position_embeddings", 2048));
+        int length = config.Count("max_position_embeddings", 2048);
+        RopeScaling scaling = section is null ? new(null, length) : RopeScaling.Read(section, length);
+        return new(new() { Theta = theta, Fraction = fraction, Scaling = scaling.Options }, scaling.ContextLength);
     }
 
     /// <summary>Adds both spellings, since older readers know only the older one.</summary>
+    /// <param name="model">With its settings resolved.</param>
+    /// <param name="json">The configuration.</param>
     public static void Write(ModelOptions model, JsonObject json)
     {
         json["max_position_embeddings"] = model.ContextLength;
         if (model.Position is not RotaryOptions rotary) return;
+        JsonObject parameters = RopeScaling.Write(rotary.Scaling);
+        json["rope_scaling"] = rotary.Scaling is null ? null : WithOlderName(parameters);
         json["rope_theta"] = Real.Json(rotary.Theta);
-        JsonObject parameters = new() { ["rope_type"] = "default", ["rope_theta"] = Real.Json(rotary.Theta) };
+        parameters["rope_theta"] = Real.Json(rotary.Theta);
         if (rotary.Fraction != 1) (json["partial_rotary_factor"], parameters["partial_rotary_factor"]) = (Real.Json(rotary.Fraction), Real.Json(rotary.Fraction));
         json["rope_parameters"] = parameters;
-        json["rope_scaling"] = null;
+    }
+
+    // The first readers of scaling looked for "type".
+    private static JsonObject WithOlderName(JsonObject parameters)
+    {
+        JsonObject older = (JsonObject)parameters.DeepClone();
+        older["type"] = parameters["rope_type"]!.DeepClone();
+        return older;
     }
 }

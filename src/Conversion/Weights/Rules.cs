@@ -44,6 +44,24 @@ internal static class Rules
             (sources, _) => sources[0].reshape([3, heads, headDim, .. tail]).transpose(0, 1).reshape(shape));
     }
 
+    /// <summary>Ours is the matrices of all experts, one above the other in each: (E, R, C); theirs are matrices.</summary>
+    /// <param name="ours">The name of ours.</param>
+    /// <param name="experts">E</param>
+    /// <param name="columns">C</param>
+    /// <param name="parts">The matrices of an expert with their rows, from top to bottom.</param>
+    public static WeightRule Experts(string ours, int experts, long columns, Func<int, (string Name, long Rows)[]> parts)
+    {
+        (string Name, long Rows)[] first = parts(0), all = [.. Enumerable.Range(0, experts).SelectMany(parts)];
+        WeightRule flat = Rows(ours, [columns], all);
+        long[] shape = [experts, first.Sum(part => part.Rows), columns];
+        return flat with
+        {
+            Ours = [new(ours, shape)],
+            ToOurs = (sources, index) => flat.ToOurs(sources, index).reshape(shape), // (E·R, C) → (E, R, C)
+            ToTheirs = (sources, index) => flat.ToTheirs([sources[0].reshape(-1, columns)], index),
+        };
+    }
+
     private static Tensor Same(IReadOnlyList<Tensor> sources, int index) => sources[0].alias();
 
     private static Tensor Turned(IReadOnlyList<Tensor> sources, int index) => sources[0].transpose(0, 1);

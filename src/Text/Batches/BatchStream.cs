@@ -35,11 +35,29 @@ public abstract class BatchStream
     public static BatchStream Create(PreparedData data, DataOptions options, int contextLength, long seed)
     {
         var source = RowSource.For(options, data.Tokenizer, data.Train, contextLength);
-        if (options.Train.Count < 2 || options.Train.All(each => each.Weight is null))
+        if (!IsMixed(options))
             return source.Open([data.Train.All], [1], seed);
         TokenRange[] ranges = [.. data.TrainSources.Select((range, i) => Named(range, i))];
         return source.Open(ranges, [.. options.Train.Select(each => each.Weight ?? 1)], seed);
     }
+
+    /// <summary>How many tokens a row reads on average, padding left out: documents do not fill every row, and pairs are as long as they are.</summary>
+    /// <param name="data">The prepared data; not disposed of here.</param>
+    /// <param name="options">Objective and packing.</param>
+    /// <param name="contextLength">The length of the longest row.</param>
+    /// <param name="seed">Chooses the order.</param>
+    /// <returns>Tokens; of a text to read and one to write, both.</returns>
+    /// <exception cref="UserException">As for <see cref="Create"/>.</exception>
+    public static double TokensOfRow(PreparedData data, DataOptions options, int contextLength, long seed)
+    {
+        var source = RowSource.For(options, data.Tokenizer, data.Train, contextLength);
+        if (!IsMixed(options))
+            return source.TokensOfRow(data.Train.All, seed);
+        var weights = options.Train.Select(each => each.Weight ?? 1).ToArray();
+        return data.TrainSources.Select((range, i) => weights[i] * source.TokensOfRow(Named(range, i), seed)).Sum() / weights.Sum();
+    }
+
+    private static bool IsMixed(DataOptions options) => options.Train.Count > 1 && options.Train.Any(each => each.Weight is not null);
 
     private static TokenRange Named(TokenRange range, int index) => range.Length > 0
         ? range with { Name = $"data.train.{index} ({range.Name})" }

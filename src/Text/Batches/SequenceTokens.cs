@@ -8,7 +8,6 @@ namespace Trainer.Text;
 public sealed record SequenceTokens(int Begin, int End)
 {
     private static readonly string[] Begins = ["<s>", "<bos>", "[BOS]", "<|startoftext|>", "[CLS]"];
-    private static readonly string[] Ends = ["</s>", "<eos>", "[EOS]", "<|endoftext|>", "[SEP]"];
 
     /// <summary>Finds them among a tokenizer's tokens. Without a begin token the padding token begins, as for T5, or the end token, as for GPT-2.</summary>
     /// <param name="tokenizer">The tokenizer.</param>
@@ -16,8 +15,8 @@ public sealed record SequenceTokens(int Begin, int End)
     /// <exception cref="UserException">It has no token that ends a text.</exception>
     public static SequenceTokens Of(Tokenizer tokenizer)
     {
-        var end = First(tokenizer, Ends) ?? throw new UserException(
-            $"data.objective is \"sequence-to-sequence\", but the tokenizer ({tokenizer.Type}) has no token that ends a text ({string.Join(", ", Ends)}); "
+        var end = EndOfText.Of(tokenizer) ?? throw new UserException(
+            $"data.objective is \"sequence-to-sequence\", but the tokenizer ({tokenizer.Type}) has no token that ends a text ({string.Join(", ", EndOfText.Names)}); "
             + "add \"<s>\" and \"</s>\" to tokenizer.specialTokens of type \"bpe\", or use type \"file\" with a tokenizer.json that has them");
         return new SequenceTokens(First(tokenizer, [.. Begins, "<pad>", "[PAD]"]) ?? end, end);
     }

@@ -30,12 +30,13 @@ public abstract class Corpus
     /// <param name="at">Its configuration path, such as <c>data.train.0</c>.</param>
     /// <param name="directory">The folder of prepared data, where built corpora are kept.</param>
     /// <param name="progress">Told what is built, if anything.</param>
-    /// <param name="objective">What it is for: for sequence to sequence it is read in pairs.</param>
+    /// <param name="inPairs">Whether texts to read and texts to write are documents by turns.</param>
     /// <returns>The corpus, ready to be read.</returns>
     /// <exception cref="UserException">A file is missing or empty, or what is there is of no format, or of several.</exception>
-    public static Corpus Open(SourceOptions source, string at, string directory, IProgress<string>? progress = null, DataObjective objective = DataObjective.Causal) => source.Format switch
+    public static Corpus Open(SourceOptions source, string at, string directory, IProgress<string>? progress = null, bool inPairs = false) => source.Format switch
     {
-        _ when objective == DataObjective.SequenceToSequence => PairCorpus.Open(source, at, directory, progress),
+        SourceFormat.Synthetic => SyntheticCorpus.Open(source, inPairs),
+        _ when inPairs => PairCorpus.Open(source, at, directory, progress),
         SourceFormat.DotnetDocs => DotnetDocs.Open(Path.Combine(directory, "dotnet-docs"), progress, source.Weight ?? 1),
         SourceFormat.DotnetTranslations => DotnetTranslations.Open(source, Path.Combine(directory, "dotnet-translations"), progress),
         _ => FileCorpus.Open(source, at),

@@ -10,29 +10,37 @@ namespace Trainer.Text;
 /// <param name="FileBytes">Their size on the disk.</param>
 /// <param name="Train">The training split.</param>
 /// <param name="Validation">The validation split.</param>
+/// <param name="SpecialTokens">The tokens that are no text, and what they are used for.</param>
 /// <param name="Examples">Beginnings of documents, with their tokens.</param>
 public sealed record DataReport(
     string Directory, string Tokenizer, int VocabularySize, int Files, long FileBytes,
-    SplitStatistics Train, SplitStatistics Validation, IReadOnlyList<DataExample> Examples)
+    SplitStatistics Train, SplitStatistics Validation, IReadOnlyList<SpecialTokenUse> SpecialTokens, IReadOnlyList<DataExample> Examples)
 {
     /// <summary>Looks at prepared data.</summary>
     /// <param name="data">The data.</param>
+    /// <param name="options">What it was prepared for.</param>
     /// <param name="examples">How many examples to take, spread evenly over the training split.</param>
     /// <param name="tokens">The most tokens of an example.</param>
     /// <returns>The report.</returns>
-    public static DataReport Of(PreparedData data, int examples = 3, int tokens = 12) => new(
+    /// <exception cref="Configuration.UserException">The tokenizer lacks a token that the objective needs.</exception>
+    public static DataReport Of(PreparedData data, DataOptions options, int examples = 3, int tokens = 12) => new(
         data.Directory, data.Tokenizer.Type, data.Tokenizer.VocabularySize, data.Sources.Count, data.Sources.Sum(source => source.Bytes),
-        data.TrainStatistics, data.ValidationStatistics, [.. Starts(data.Train, examples).Distinct().Select(start => Example(data, start, tokens))]);
+        data.TrainStatistics, data.ValidationStatistics, SpecialTokenUse.Of(data.Tokenizer, options),
+        [.. Places(data.Train, examples).Distinct().Select(place => Example(data, place.Start, Math.Min(tokens, place.End - place.Start)))]);
 
-    /// <summary>Beginnings of documents; where there are fewer documents than examples, places in the text.</summary>
-    private static IEnumerable<long> Starts(TokenShard shard, int examples) =>
-        Enumerable.Range(0, examples).Select(i => shard.DocumentCount >= examples
-            ? shard.DocumentStart(shard.DocumentCount * i / examples)
-            : shard.Length * i / examples);
-
-    private static DataExample Example(PreparedData data, long start, int most)
+    /// <summary>Documents; where there are fewer documents than examples, places in the text.</summary>
+    private static IEnumerable<(long Start, long End)> Places(TokenShard shard, int examples)
     {
-        var ids = new long[Math.Min(most, data.Train.Length - start)];
+        var documents = new DocumentTable(shard, shard.All);
+        for (var i = 0; i < examples; i++)
+            yield return documents.Count >= examples && documents[documents.Count * i / examples] is var (start, length)
+                ? (start, start + length)
+                : (shard.Length * i / examples, shard.Length);
+    }
+
+    private static DataExample Example(PreparedData data, long start, long length)
+    {
+        var ids = new long[length];
         data.Train.Read(start, ids);
         int[] tokens = [.. ids.Select(id => (int)id)];
         return new DataExample(data.Tokenizer.Decode(tokens), tokens, [.. tokens.Select(id => Encoding.UTF8.GetString(data.Tokenizer.TokenBytes(id)))]);

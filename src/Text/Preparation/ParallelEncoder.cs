@@ -24,6 +24,7 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
     /// <exception cref="Configuration.UserException">The first text, in its order, that cannot be read or encoded.</exception>
     public void Encode(IEnumerable<TextPiece> pieces, SplitWriter kept, long keptCharacters, SplitWriter heldOut, Action wrote)
     {
+        SplitWriter? open = null;
         using var chunks = new ChunkReader(Rent, keptCharacters, KeepsPairs).Read(pieces).GetEnumerator();
         try
         {
@@ -36,6 +37,7 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
             }
             while (underWay.Count > 0)
                 WriteNext();
+            open?.EndDocument();
         }
         finally
         {
@@ -47,7 +49,7 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
         {
             var (chunk, work) = underWay.Dequeue();
             work.GetAwaiter().GetResult();
-            chunk.WriteTo(kept, heldOut);
+            chunk.WriteTo(kept, heldOut, ref open);
             chunk.Clear();
             spare.Push(chunk);
             wrote();

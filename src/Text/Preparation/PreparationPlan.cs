@@ -6,20 +6,21 @@ namespace Trainer.Text;
 
 /// <summary>What is to be prepared: the opened sources, and the names that follow from the configuration.</summary>
 internal sealed record PreparationPlan(
-    IReadOnlyList<Corpus> Train, IReadOnlyList<Corpus>? Validation, double ValidationFraction, TokenizerOptions Tokenizer)
+    IReadOnlyList<Corpus> Train, IReadOnlyList<Corpus>? Validation, double ValidationFraction, TokenizerOptions Tokenizer, string? EndOfDocument)
 {
     /// <summary>Counts up whenever the same configuration and files would give other tokens.</summary>
-    private const int Version = 3;
+    private const int Version = 4;
 
     public static PreparationPlan Open(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress)
     {
         IReadOnlyList<Corpus> OpenAll(IReadOnlyList<SourceOptions> sources, string at) =>
-            [.. sources.Select((source, index) => Corpus.Open(source, $"{at}.{index}", directory, progress, data.Objective))];
+            [.. sources.Select((source, index) => Corpus.Open(source, $"{at}.{index}", directory, progress, data.IsPaired))];
         return new PreparationPlan(
             OpenAll(data.Train, "data.train"),
             data.Validation is null ? null : OpenAll(data.Validation, "data.validation"),
             data.ValidationFraction,
-            tokenizer);
+            tokenizer,
+            data.IsPaired ? EndOfText.None : data.EndOfDocument);   // texts of pairs end where rows are made of them
     }
 
     /// <summary>All source files, training first, and the tokenizer's own at the end.</summary>
@@ -33,6 +34,7 @@ internal sealed record PreparationPlan(
         validation = Validation?.Select(corpus => new { corpus.Reading, corpus.Files }),
         validationFraction = Validation is null ? ValidationFraction : (double?)null,
         tokenizer = Tokenizer,
+        endOfDocument = EndOfDocument,
     });
 
     /// <summary>The name of the folder: readable, and different for each identity.</summary>
@@ -52,6 +54,7 @@ internal sealed record PreparationPlan(
             .Prepend(string.Join(' ', (Validation ?? []).Select(corpus => $"{corpus.Files.Count} {corpus.Reading}")))
             .Prepend(Validation is null ? $"fraction {ValidationFraction:R}" : "separate")
             .Prepend(JsonSerializer.Serialize(Tokenizer))
+            .Prepend($"end {EndOfDocument}")
             .Prepend(tokenizerHash)
             .Prepend($"version {Version}")));
 

@@ -12,7 +12,9 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
     /// <exception cref="UserException">A source cannot be read or encoded, or leaves a split without text.</exception>
     public void Write(string folder)
     {
-        progress?.Report($"reading {plan.Files.Count:N0} {(plan.Files.Count == 1 ? "file" : "files")}, {plan.Files.Sum(SizeOf) / 1e6:N1} MB");
+        progress?.Report(plan.Files.Count == 0
+            ? $"making {string.Join(", ", plan.Train.Select(corpus => corpus.Name).Distinct())}"
+            : $"reading {plan.Files.Count:N0} {(plan.Files.Count == 1 ? "file" : "files")}, {plan.Files.Sum(SizeOf) / 1e6:N1} MB");
         var stamping = Task.Run(() => SourceStamp.OfAll(plan.Files));   // hashing is a read of its own, beside the first
         var (tokenizer, text) = TokenizerTraining.Learn(plan.Train, plan.Tokenizer, progress);
         var stamps = stamping.GetAwaiter().GetResult();
@@ -21,8 +23,9 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         var tokenizerHash = PreparedFolder.HashOfTokenizer(folder);
         var fingerprint = plan.Fingerprint(stamps, tokenizerHash);
         progress?.Report($"encoding {text.Characters:N0} characters into {tokenizer.VocabularySize:N0} kinds of tokens");
-        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer.VocabularySize);
-        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer.VocabularySize);
+        var end = EndOfText.Of(tokenizer, plan.EndOfDocument);
+        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer.VocabularySize, end);
+        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer.VocabularySize, end);
         var sources = Encode(plan.Train, tokenizer, train, kept, validation, new Pulse(progress, "encoding data.train", text.Bytes));
         Encode(plan.Validation ?? [], tokenizer, validation, long.MaxValue, validation, new Pulse(progress, "encoding data.validation"));
         if (stamps.FirstOrDefault(stamp => !stamp.IsUntouched()) is { } changed)

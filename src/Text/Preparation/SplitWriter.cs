@@ -1,7 +1,10 @@
 namespace Trainer.Text;
 
 /// <summary>Writes the shard of one split and counts what goes in.</summary>
-internal sealed class SplitWriter(string path, int vocabularySize) : IDisposable
+/// <param name="path">The shard.</param>
+/// <param name="vocabularySize">Token ids are below it.</param>
+/// <param name="endToken">What is put behind each document, if anything.</param>
+internal sealed class SplitWriter(string path, int vocabularySize, int? endToken = null) : IDisposable
 {
     private readonly ShardWriter shard = new(path, vocabularySize);
     private long characters;
@@ -17,6 +20,13 @@ internal sealed class SplitWriter(string path, int vocabularySize) : IDisposable
         shard.Append(ids);
         characters += addedCharacters;
         bytes += addedBytes;
+    }
+
+    /// <summary>Says that the document that was appended last is whole.</summary>
+    public void EndDocument()
+    {
+        if (endToken is { } end)
+            shard.Append([end]);
     }
 
     public void Finish(string fingerprint) => shard.Finish(fingerprint);

@@ -86,13 +86,19 @@ internal sealed class TextChunk
     }
 
     /// <summary>Writes the tokens, in order, to their splits.</summary>
-    public void WriteTo(SplitWriter kept, SplitWriter heldOut)
+    /// <param name="kept">The first split.</param>
+    /// <param name="heldOut">The second split.</param>
+    /// <param name="open">Where the last document went, which ends when the next one starts: a document that both splits share ends in the second.</param>
+    public void WriteTo(SplitWriter kept, SplitWriter heldOut, ref SplitWriter? open)
     {
         var start = 0;
         for (var i = 0; i < segments.Count; i++)
         {
             var (end, characters, bytes) = encoded[i];
-            (segments[i].HeldOut ? heldOut : kept).Append(ids.WrittenSpan[start..end], segments[i].StartsDocument, characters, bytes);
+            if (segments[i].StartsDocument)
+                open?.EndDocument();
+            open = segments[i].HeldOut ? heldOut : kept;
+            open.Append(ids.WrittenSpan[start..end], segments[i].StartsDocument, characters, bytes);
             start = end;
         }
     }

@@ -11,12 +11,12 @@ public static class TextEncoding
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="directory">The folder of prepared data, where built corpora are kept.</param>
     /// <param name="progress">Told what is done.</param>
-    /// <param name="objective">What it is for: for sequence to sequence it is read in pairs.</param>
+    /// <param name="inPairs">Whether texts to read and texts to write are documents by turns.</param>
     /// <returns>Its tokens, in a file that is gone once they are disposed of.</returns>
     /// <exception cref="UserException">A file is missing, empty, not UTF-8, or cannot be encoded.</exception>
-    public static TokenShard Encode(SourceOptions source, Tokenizer tokenizer, string directory, IProgress<string>? progress = null, DataObjective objective = DataObjective.Causal)
+    public static TokenShard Encode(SourceOptions source, Tokenizer tokenizer, string directory, IProgress<string>? progress = null, bool inPairs = false)
     {
-        var corpus = Corpus.Open(source, "", directory, progress, objective);
+        var corpus = Corpus.Open(source, "", directory, progress, inPairs);
         var folder = Directory.CreateTempSubdirectory("trainer-tokens-").FullName;
         try
         {

@@ -14,7 +14,7 @@ public static class TokenizerTraining
     /// <returns>The tokenizer.</returns>
     /// <exception cref="UserException">A text is missing, cannot be read, or there is none.</exception>
     public static Tokenizer Train(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress = null) =>
-        Learn([.. data.Train.Select((source, index) => Corpus.Open(source, $"data.train.{index}", directory, progress, data.Objective))], tokenizer, progress).Tokenizer;
+        Learn([.. data.Train.Select((source, index) => Corpus.Open(source, $"data.train.{index}", directory, progress, data.IsPaired))], tokenizer, progress).Tokenizer;
 
     /// <summary>Shows all text to the tokenizer's trainer, and measures it.</summary>
     internal static (Tokenizer Tokenizer, TextSize Size) Learn(IReadOnlyList<Corpus> corpora, TokenizerOptions tokenizer, IProgress<string>? progress)

@@ -47,13 +47,16 @@ public sealed class PipelineTokenizer : Tokenizer
     }
 
     /// <inheritdoc/>
-    public override string Type => "file";
+    public override string Type => pipeline.Model.Name;
 
     /// <inheritdoc/>
     public override int VocabularySize => bytes.Length;
 
     /// <inheritdoc/>
     public override IReadOnlySet<int> SpecialTokens { get; }
+
+    /// <inheritdoc/>
+    public override TextFrame Frame => pipeline.PostProcessor.Frame;
 
     /// <inheritdoc/>
     public override int? TokenId(string token) =>

@@ -9,7 +9,7 @@ namespace Trainer.Text;
 /// <c>tokenizer.json</c> in the shape of Hugging Face's file of that name.</remarks>
 public abstract class Tokenizer
 {
-    /// <summary>The kind of tokenizer, as in <c>tokenizer.type</c> of a recipe.</summary>
+    /// <summary>The kind of tokenizer, such as <c>byte</c>, <c>bpe</c> or <c>unigram</c>.</summary>
     public abstract string Type { get; }
 
     /// <summary>The number of different tokens.</summary>
@@ -40,6 +40,9 @@ public abstract class Tokenizer
     /// <param name="token">The name, character by character.</param>
     /// <returns>The id, or null when the vocabulary has no such token.</returns>
     public virtual int? TokenId(string token) => null;
+
+    /// <summary>The special tokens that <see cref="EncodeWithSpecialTokens"/> puts around a single text; none for most tokenizers.</summary>
+    public virtual TextFrame Frame => TextFrame.Empty;
 
     /// <summary>The tokens of a text, or of a pair of texts, with the special tokens that the model was trained with around them.</summary>
     /// <param name="text">The text.</param>

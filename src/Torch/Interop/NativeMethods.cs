@@ -99,6 +99,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_isinf(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_logical_not(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_silu(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_softplus(TensorHandle x, double beta, double threshold, out nint result);
     [LibraryImport(Library)] internal static partial int tn_gelu(TensorHandle x, int tanhApproximation, out nint result);
     [LibraryImport(Library)] internal static partial int tn_mul(TensorHandle a, TensorHandle b, out nint result);
     [LibraryImport(Library)] internal static partial int tn_mul_scalar(TensorHandle a, Scalar b, out nint result);
@@ -194,9 +195,10 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_argmax(TensorHandle x, long dim, int keepdim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_argmax_all(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_topk(TensorHandle x, long k, long dim, int largest, int sorted, out nint values, out nint indices);
-    [LibraryImport(Library)] internal static partial int tn_sort(TensorHandle x, long dim, int descending, out nint values, out nint indices);
+    [LibraryImport(Library)] internal static partial int tn_sort(TensorHandle x, long dim, int descending, int stable, out nint values, out nint indices);
     [LibraryImport(Library)] internal static partial int tn_cumsum(TensorHandle x, long dim, int type, out nint result);
     [LibraryImport(Library)] internal static partial int tn_histc(TensorHandle x, long bins, double low, double high, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_bincount(TensorHandle x, TensorHandle weights, long least, out nint result);
     [LibraryImport(Library)] internal static partial int tn_logsumexp(TensorHandle x, long dim, int keepdim, out nint result);
     [LibraryImport(Library)] internal static partial int tn_softmax(TensorHandle x, long dim, int type, out nint result);
     [LibraryImport(Library)] internal static partial int tn_log_softmax(TensorHandle x, long dim, int type, out nint result);
@@ -209,6 +211,7 @@ internal static unsafe partial class NativeMethods
 
     // Layers and losses (nn.cpp)
     [LibraryImport(Library)] internal static partial int tn_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_conv1d(TensorHandle x, TensorHandle weight, TensorHandle bias, long stride, long padding, long dilation, long groups, out nint result);
     [LibraryImport(Library)] internal static partial int tn_embedding(TensorHandle weight, TensorHandle indices, long padding, out nint result);
     [LibraryImport(Library)] internal static partial int tn_layer_norm(TensorHandle x, long* shape, int rank, TensorHandle weight, TensorHandle bias, double eps, out nint result);
     [LibraryImport(Library)] internal static partial int tn_rms_norm(TensorHandle x, long* shape, int rank, TensorHandle weight, double eps, out nint result);
@@ -221,6 +224,9 @@ internal static unsafe partial class NativeMethods
     // Attention (attention.cpp)
     [LibraryImport(Library)] internal static partial int tn_sdpa_backend(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int only, out int result);
     [LibraryImport(Library)] internal static partial int tn_sdpa(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int backend, out nint result);
+
+    // Attention by tiles (tile_attention.cpp)
+    [LibraryImport(Library)] internal static partial int tn_tile_attention(TensorHandle q, TensorHandle k, TensorHandle v, nint* queries, nint* keys, nint* masks, int* joins, int groups, double scale, double softCap, TensorHandle queryDocuments, TensorHandle keyDocuments, TensorHandle bias, long lowest, TensorHandle queryPositions, TensorHandle keyPositions, out nint result);
 
     // Whole-model updates (optimizer.cpp)
     [LibraryImport(Library)] internal static partial int tn_fused_adamw_(nint* parameters, nint* gradients, nint* averages, nint* squares, nint* steps, int count, double learningRate, double beta1, double beta2, double weightDecay, double epsilon, TensorHandle gradientScale, TensorHandle foundInf);
@@ -247,6 +253,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_fused_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_swiglu(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_rows(TensorHandle x, TensorHandle order, TensorHandle inverse, long copies, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_norm(TensorHandle x, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_residual_norm(TensorHandle x, TensorHandle branch, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint sum, out nint norm);
 }

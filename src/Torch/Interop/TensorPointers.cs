@@ -2,14 +2,14 @@ using TorchSharp;
 
 namespace Trainer.Torch.Interop;
 
-/// <summary>Borrows the native pointers of several tensors for the length of one call.</summary>
+/// <summary>Borrows the native pointers of several tensors for the length of one call; null stands for no tensor.</summary>
 /// <remarks>Each handle is pinned by a reference count, so that no other thread's dispose frees it meanwhile.</remarks>
 internal readonly ref struct TensorPointers : IDisposable
 {
-    private readonly IReadOnlyList<torch.Tensor> tensors;
+    private readonly IReadOnlyList<torch.Tensor?> tensors;
     private readonly nint[] pointers;
 
-    internal TensorPointers(IReadOnlyList<torch.Tensor> tensors)
+    internal TensorPointers(IReadOnlyList<torch.Tensor?> tensors)
     {
         this.tensors = tensors;
         pointers = new nint[tensors.Count];
@@ -18,9 +18,10 @@ internal readonly ref struct TensorPointers : IDisposable
         {
             for (; held < pointers.Length; held++)
             {
+                if (tensors[held] is not { } tensor) continue;
                 var added = false;
-                tensors[held].handle.DangerousAddRef(ref added);
-                pointers[held] = tensors[held].handle.DangerousGetHandle();
+                tensor.handle.DangerousAddRef(ref added);
+                pointers[held] = tensor.handle.DangerousGetHandle();
             }
         }
         catch
@@ -39,6 +40,6 @@ internal readonly ref struct TensorPointers : IDisposable
 
     private void Release(int count)
     {
-        for (var i = 0; i < count; i++) tensors[i].handle.DangerousRelease();
+        for (var i = 0; i < count; i++) tensors[i]?.handle.DangerousRelease();
     }
 }

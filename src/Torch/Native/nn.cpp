@@ -1,6 +1,7 @@
 // Layers and losses.
 #include "shim.h"
 
+#include <ATen/ops/conv1d.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
@@ -12,6 +13,13 @@
 
 TN_API int32_t tn_linear(const Tensor* x, const Tensor* weight, const Tensor* bias, Tensor** result) {
   return tn::returning(result, [&] { return at::linear(*x, *weight, tn::optional_tensor(bias)); });
+}
+
+TN_API int32_t tn_conv1d(const Tensor* x, const Tensor* weight, const Tensor* bias, int64_t stride, int64_t padding,
+                         int64_t dilation, int64_t groups, Tensor** result) {
+  return tn::returning(result, [&] {
+    return at::conv1d(*x, *weight, tn::optional_tensor(bias), {stride}, {padding}, {dilation}, groups);
+  });
 }
 
 TN_API int32_t tn_embedding(const Tensor* weight, const Tensor* indices, int64_t padding, Tensor** result) {

@@ -7,6 +7,7 @@
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
+#include <ATen/ops/softplus.h>
 #include <ATen/ops/where.h>
 
 #define TN_UNARY(name) \
@@ -38,6 +39,10 @@ TN_UNARY(logical_not)
 
 TN_API int32_t tn_silu(const Tensor* x, Tensor** result) {
   return tn::returning(result, [&] { return at::silu(*x); });
+}
+
+TN_API int32_t tn_softplus(const Tensor* x, double beta, double threshold, Tensor** result) {
+  return tn::returning(result, [&] { return at::softplus(*x, beta, threshold); });
 }
 
 TN_API int32_t tn_gelu(const Tensor* x, int32_t tanh_approximation, Tensor** result) {

@@ -73,9 +73,9 @@ TN_API int32_t tn_topk(const Tensor* x, int64_t k, int64_t dim, int32_t largest,
   });
 }
 
-TN_API int32_t tn_sort(const Tensor* x, int64_t dim, int32_t descending, Tensor** values, Tensor** indices) {
+TN_API int32_t tn_sort(const Tensor* x, int64_t dim, int32_t descending, int32_t stable, Tensor** values, Tensor** indices) {
   return tn::guarded([&] {
-    auto [value, index] = x->sort(dim, descending != 0);
+    auto [value, index] = x->sort(std::optional<bool>(stable != 0), dim, descending != 0);
     *values = tn::own(std::move(value));
     *indices = tn::own(std::move(index));
   });
@@ -87,6 +87,10 @@ TN_API int32_t tn_cumsum(const Tensor* x, int64_t dim, int32_t type, Tensor** re
 
 TN_API int32_t tn_histc(const Tensor* x, int64_t bins, double low, double high, Tensor** result) {
   return tn::returning(result, [&] { return x->histc(bins, low, high); });
+}
+
+TN_API int32_t tn_bincount(const Tensor* x, const Tensor* weights, int64_t least, Tensor** result) {
+  return tn::returning(result, [&] { return x->bincount(tn::optional_tensor(weights), least); });
 }
 
 TN_API int32_t tn_logsumexp(const Tensor* x, int64_t dim, int32_t keepdim, Tensor** result) {

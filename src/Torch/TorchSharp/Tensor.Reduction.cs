@@ -93,15 +93,21 @@ public static partial class torch
         public (Tensor values, Tensor indexes) topk(int k, int dim = -1, bool largest = true, bool sorted = true) =>
             Native.Own(tn_topk(handle, k, dim, largest ? 1 : 0, sorted ? 1 : 0, out var values, out var indices), values, indices);
 
-        /// <summary>Sorted along a dimension, and where each element was.</summary>
-        public (Tensor Values, Tensor Indices) sort(long dim = -1, bool descending = false) =>
-            Native.Own(tn_sort(handle, dim, descending ? 1 : 0, out var values, out var indices), values, indices);
+        /// <summary>Sorted along a dimension, and where each element was; equal ones keep their order if it has to be stable.</summary>
+        public (Tensor Values, Tensor Indices) sort(long dim = -1, bool descending = false, bool stable = false) =>
+            Native.Own(tn_sort(handle, dim, descending ? 1 : 0, stable ? 1 : 0, out var values, out var indices), values, indices);
 
         /// <summary>Running sums along a dimension.</summary>
         public Tensor cumsum(long dim, ScalarType? type = null) => Native.Own(tn_cumsum(handle, dim, (int?)type ?? -1, out var result), result);
 
         /// <summary>Counts in equal bins; equal ends mean the range of the data.</summary>
         public Tensor histc(long bins = 100, long min = 0, long max = 0) => Native.Own(tn_histc(handle, bins, min, max, out var result), result);
+
+        /// <summary>How often each of 0, 1, 2 … occurs among integers of one dimension, or the sum of its weights.</summary>
+        /// <param name="weights">What each occurrence counts; none for 1.</param>
+        /// <param name="minlength">Length of the result, if no greater number occurs.</param>
+        public Tensor bincount(Tensor? weights = null, long minlength = 0) =>
+            Native.Own(tn_bincount(handle, weights?.handle ?? TensorHandle.Null, minlength, out var result), result);
 
         /// <summary>ln Σ eˣ along a dimension, without overflow.</summary>
         public Tensor logsumexp(long dim, bool keepdim = false) => Native.Own(tn_logsumexp(handle, dim, keepdim ? 1 : 0, out var result), result);

@@ -78,5 +78,8 @@ public static partial class torch
 
         /// <summary>x · sigmoid(x).</summary>
         public Tensor silu() => Native.Own(tn_silu(handle, out var result), result);
+
+        /// <summary>ln(1 + e^(beta·x)) / beta, a smooth max(x, 0); x itself where beta·x is above the threshold.</summary>
+        public Tensor softplus(double beta = 1, double threshold = 20) => Native.Own(tn_softplus(handle, beta, threshold, out var result), result);
     }
 }

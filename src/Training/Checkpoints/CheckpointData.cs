@@ -43,9 +43,9 @@ public sealed class CheckpointData : IDisposable
     public static CheckpointData Text(Checkpoint checkpoint, string path, string datasetsDirectory, IProgress<string>? progress = null)
     {
         DataOptions own = checkpoint.Recipe.Data;
-        SourceOptions source = own.Objective != DataObjective.SequenceToSequence ? new() { Path = path }
+        SourceOptions source = !own.IsPaired ? new() { Path = path }
             : new() { Path = path, Column = own.Train[0].Column, TargetColumn = own.Train[0].TargetColumn }; // pairs in the fields that it was trained on
-        TokenShard tokens = TextEncoding.Encode(source, checkpoint.Tokenizer, datasetsDirectory, progress, own.Objective);
+        TokenShard tokens = TextEncoding.Encode(source, checkpoint.Tokenizer, datasetsDirectory, progress, own.IsPaired);
         return new(path, tokens, tokens);
     }
 

@@ -5,6 +5,7 @@ using Trainer.Conversion.HuggingFace;
 using Trainer.Text;
 using Trainer.Torch;
 using Trainer.Training.Checkpoints;
+using Trainer.Transformers;
 
 namespace Trainer.Training.Conversion;
 
@@ -40,10 +41,21 @@ public static class CheckpointImport
         Name = NameOf(source),
         Model = model.Options,
         Tokenizer = new FileTokenizerOptions { Path = Path.Combine(output, CheckpointFiles.Tokenizer) },
-        Data = new() { Train = [new SourceOptions { Format = SourceFormat.DotnetDocs }] },
+        Data = DataOf(model.Options),
         Training = new() { Steps = 1000, BatchSize = 8 },
         Optimizer = new AdamWOptions { LearningRate = 2e-5 },
         Initialize = new() { From = output },
+    };
+
+    private static DataOptions DataOf(ModelOptions model) => model switch
+    {
+        EncoderDecoderOptions => new()
+        {
+            Train = [new SourceOptions { Format = SourceFormat.DotnetTranslations, Language = "de", Column = "source", TargetColumn = "target" }],
+            Objective = DataObjective.SequenceToSequence,
+        },
+        EncoderOptions => new() { Train = [new SourceOptions { Format = SourceFormat.DotnetDocs }], Objective = DataObjective.Masked },
+        _ => new() { Train = [new SourceOptions { Format = SourceFormat.DotnetDocs }] },
     };
 
     private static string NameOf(string source)

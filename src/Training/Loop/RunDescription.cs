@@ -11,7 +11,8 @@ internal static class RunDescription
     {
         LanguageModel model = trainee.Model;
         (ScheduleOptions schedule, long steps) = (recipe.Schedule, recipe.Training.Steps);
-        yield return $"model: {model.parameters().Sum(p => p.numel()):N0} parameters, {model.VocabularySize:N0} tokens in the vocabulary, {trainee.Device}, {model.ComputeType}";
+        long all = model.parameters().Sum(p => p.numel()), active = ModelCost.Of(model.Options, model.VocabularySize).ActiveParameters;
+        yield return $"model: {all:N0} parameters{(active < all ? $" of which a token uses {active:N0}" : "")}, {model.VocabularySize:N0} tokens in the vocabulary, {trainee.Device}, {model.ComputeType}";
         foreach (var kernel in model.Kernels().GroupBy(report => (report.Kernel, report.Backend)))
             yield return $"attention: {kernel.Key.Kernel}{(kernel.Key.Backend is { } backend ? $" ({backend})" : "")} in {kernel.Count()} layers";
         yield return $"computing: {trainee.Sharing}";

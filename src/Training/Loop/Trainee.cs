@@ -59,7 +59,9 @@ internal sealed class Trainee : IDisposable
         using DisposeScope scope = NewDisposeScope();
         BatchWindow window = BatchWindow.Take(loader, options);
         (Tensor loss, Tensor norm) = computation.Differentiate(window);
-        computation.Update(Optimizer, learningRate, norm, options.GradientClip, skip: figures.Observe(loss, norm));
+        Tensor skip = figures.Observe(loss, norm);
+        computation.Update(Optimizer, learningRate, norm, options.GradientClip, skip);
+        Model.EndStep(skip);
         Step++;
         Tokens += window.TargetTokens;
     }

@@ -4,6 +4,7 @@ using Trainer.Configuration;
 using Trainer.Evaluation.Losses;
 using Trainer.Text;
 using Trainer.Training.Monitoring;
+using Trainer.Transformers;
 
 namespace Trainer.Training;
 
@@ -75,7 +76,11 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
         if (!due && trainee.Device.type != DeviceType.CPU) return;
 
         StepFigures.Reading reading = trainee.Read();
-        if (due) parts.Sink.Step(Metrics(reading, learningRate));
+        if (due)
+        {
+            parts.Sink.Step(Metrics(reading, learningRate));
+            foreach (ExpertReport layer in trainee.Model.Experts()) parts.Sink.Experts(layer, trainee.Step);
+        }
         StopIfDiverged(reading);
     }
 

@@ -1,3 +1,5 @@
+using Trainer.Transformers;
+
 namespace Trainer.Training.Monitoring;
 
 /// <summary>Somewhere that a training run reports to: a file, TensorBoard, the terminal.</summary>
@@ -24,6 +26,11 @@ public interface IMetricsSink : IDisposable
     /// <param name="histogram">The distribution.</param>
     /// <param name="step">Optimizer steps done.</param>
     void Histogram(string name, HistogramSummary histogram, long step) { }
+
+    /// <summary>What a layer of experts gave to each of them; the loop reports it with every <see cref="Step"/> of a model that has any.</summary>
+    /// <param name="layer">The layer, and the tokens of its experts in the last step.</param>
+    /// <param name="step">Optimizer steps done.</param>
+    void Experts(ExpertReport layer, long step) { }
 
     /// <summary>The resolved configuration of the run.</summary>
     /// <param name="json">Indented JSON.</param>

@@ -1,3 +1,5 @@
+using Trainer.Transformers;
+
 namespace Trainer.Training.Monitoring;
 
 /// <summary>Several sinks that are reported to as one. Safe to call from any thread, such as a signal handler's.</summary>
@@ -17,6 +19,9 @@ public sealed class MetricsSinks(IReadOnlyList<IMetricsSink> sinks) : IMetricsSi
 
     /// <inheritdoc/>
     public void Histogram(string name, HistogramSummary histogram, long step) => Each(sink => sink.Histogram(name, histogram, step));
+
+    /// <inheritdoc/>
+    public void Experts(ExpertReport layer, long step) => Each(sink => sink.Experts(layer, step));
 
     /// <inheritdoc/>
     public void Configuration(string json) => Each(sink => sink.Configuration(json));

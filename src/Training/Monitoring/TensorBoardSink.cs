@@ -1,6 +1,8 @@
+using Trainer.Transformers;
+
 namespace Trainer.Training.Monitoring;
 
-/// <summary>Shows a run in TensorBoard: curves, samples, the configuration and histograms.</summary>
+/// <summary>Shows a run in TensorBoard: curves, samples, the configuration, histograms and the load of experts.</summary>
 /// <param name="directory">The run's directory.</param>
 /// <param name="firstStep">The first step of this run or of its resumed part; see <see cref="RunProgress.FirstStep"/>.</param>
 public sealed class TensorBoardSink(string directory, long firstStep) : IMetricsSink
@@ -43,6 +45,17 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
         _writer.Histogram(name, histogram, step);
         if (histogram.NonFinite > 0)
             _writer.Scalar($"nonFinite/{name}", histogram.NonFinite, step);
+    }
+
+    /// <inheritdoc/>
+    public void Experts(ExpertReport layer, long step)
+    {
+        // Tags such as experts/layer3/tokens, or experts/encoder/layer3/tokens.
+        var tag = $"experts/{layer.Layer.Replace("blocks.", "layer", StringComparison.Ordinal).Replace(".feedForward", "", StringComparison.Ordinal).Replace('.', '/')}";
+        double[] edges = [.. Enumerable.Range(0, layer.Tokens.Count + 1)];
+        _writer.Histogram($"{tag}/tokens", HistogramSummary.FromBuckets(edges, [.. layer.Tokens.Select(count => (double)count)]), step);
+        _writer.Scalar($"{tag}/busiest", layer.Busiest, step);
+        _writer.Scalar($"{tag}/idle", layer.Idle, step);
     }
 
     /// <inheritdoc/>

@@ -25,6 +25,8 @@ public sealed record EncoderDecoderOptions : ModelOptions
     [Description("Attention of the encoder; by default the same as the decoder's. Its pattern is encoderPattern.")]
     public AttentionOptions? EncoderAttention { get; init; }
 
+    internal override bool HasEncoder => true;
+
     internal override bool IsCausal => true;
 
     internal override AttentionOptions? OtherAttention => EncoderAttention;
@@ -32,7 +34,7 @@ public sealed record EncoderDecoderOptions : ModelOptions
     internal override IReadOnlyList<StackOptions> Stacks =>
     [
         new(StackOptions.Encoder, [.. Enumerable.Repeat(EncoderLayer, EncoderLayers ?? Layers)]),
-        new(StackOptions.Decoder, LayersOf(Layers, Attention with { Pattern = new FullOptions() })),
+        new(StackOptions.Decoder, LayersOf(Layers, Attention.ToEncoder(Dim) with { Pattern = new FullOptions() })),
     ];
 
     /// <inheritdoc/>
@@ -41,8 +43,8 @@ public sealed record EncoderDecoderOptions : ModelOptions
         foreach (Problem problem in base.Validate()) yield return problem;
         if (ParallelResidual)
             yield return new("parallelResidual", "is true, but a decoder with an encoder has three branches in a block, each of which needs the one before; set it to false");
-        if (EncoderPattern is CausalOptions)
-            yield return new("encoderPattern", "type 'causal' keeps the encoder from seeing what follows; use 'full'");
+        if (EncoderPattern.IsCausal)
+            yield return new("encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullInstead}");
         if (EncoderAttention?.Pattern is { } pattern)
             yield return new("encoderAttention.pattern", $"is '{pattern.Type}', but the pattern of the encoder is encoderPattern; leave it out here");
         if (EncoderAttention is { } encoder && encoder.Heads != Attention.Heads)
@@ -51,7 +53,7 @@ public sealed record EncoderDecoderOptions : ModelOptions
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
         ? null
-        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; use 'causal' (the encoder's is encoderPattern)";
+        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; {pattern.CausalInstead} (the encoder's is encoderPattern)";
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) => new EncoderDecoder(this, vocabularySize, computeType);
 

@@ -42,8 +42,9 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <returns>(B, H, T, D)</returns>
     public Tensor Attend(in AttentionCall call, MixerContext context)
     {
-        context.Pass.Observer?.Observe(context.Layer, cross, ReferenceKernel.Weights(call));
-        return Kernel(call).Attend(call);
+        IAttentionKernel kernel = Kernel(call);
+        context.Pass.Observer?.Observe(context.Layer, cross, kernel.Weights(call));
+        return kernel.Attend(call);
     }
 
     /// <summary>The kernel that computes whole sequences, and its backend.</summary>
@@ -58,7 +59,7 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
         Tensor Heads(int count, int width) => zeros(1, count, length, width, dtype: Type(device), device: device);
         PositionSpan span = new(0, length);
         AttentionCall call = Call(Heads(options.Heads, headDim), Heads(keyHeads, headDim), Heads(keyHeads, headDim), span, span, training);
-        if (biased) call = call with { Bias = zeros([1, options.Heads, 1, 1], dtype: Type(device), device: device) };
+        if (biased) call = call with { Bias = new((_, _) => zeros([1, options.Heads, 1, 1], dtype: Type(device), device: device)) };
         IAttentionKernel kernel = Kernel(call);
         return new(kernel.Name, kernel is FlashKernel ? FlashKernel.Backend(call) : null);
     }
@@ -66,12 +67,13 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     private IAttentionKernel Kernel(in AttentionCall call)
     {
         CallKind kind = new(
-            call.Query.device.type, call.Query.dtype, call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null);
+            call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null,
+            call.IsLong);
         if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
         return kernels[kind] = KernelSelection.Choose(options, headDim, call);
     }
 
     // What decides which kernels can run; asking libtorch each time would cost more than a small model's attention.
     private readonly record struct CallKind(
-        DeviceType Device, ScalarType Type, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents);
+        DeviceType Device, ScalarType Type, long Width, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents, bool Long);
 }

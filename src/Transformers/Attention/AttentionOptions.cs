@@ -16,6 +16,7 @@ namespace Trainer.Transformers.Attention;
 [JsonDerivedType(typeof(MultiHeadOptions), "multi-head")]
 [JsonDerivedType(typeof(MultiQueryOptions), "multi-query")]
 [JsonDerivedType(typeof(GroupedQueryOptions), "grouped-query")]
+[JsonDerivedType(typeof(LatentOptions), "latent")]
 public abstract record AttentionOptions : IValidated
 {
     /// <summary>Number of query heads, H.</summary>
@@ -28,7 +29,7 @@ public abstract record AttentionOptions : IValidated
     public PatternOptions? Pattern { get; init; }
 
     /// <summary>How softmax(QKᵀ)V is computed.</summary>
-    [Description("How attention is computed: auto takes flash where it can run, else reference; a named kernel is required.")]
+    [Description("How attention is computed: auto takes flash where it can run, for sparse patterns block-sparse, else reference; a named kernel is required. linear is another function than softmax attention.")]
     public AttentionKernel Kernel { get; init; } = AttentionKernel.Auto;
 
     /// <summary>Whether each query and key head is normalised, with the model's kind of norm, before positions are applied.</summary>
@@ -62,6 +63,10 @@ public abstract record AttentionOptions : IValidated
     [Description("Whether the output matrix has a bias; by default the model's bias.")]
     public bool? OutputBias { get; init; }
 
+    /// <summary>What decoding remembers of keys and values.</summary>
+    [Description("What decoding remembers: auto takes rolling where the pattern is a sliding window, else contiguous; paged shares common beginnings.")]
+    public AttentionCache Cache { get; init; } = AttentionCache.Auto;
+
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];
 
@@ -72,14 +77,14 @@ public abstract record AttentionOptions : IValidated
     internal PatternOptions ResolvedPattern =>
         Pattern ?? throw new InvalidOperationException("The pattern is resolved by ModelOptions.Layer; these options are not a layer's.");
 
-    /// <summary>Width of a query and a key head, D.</summary>
+    /// <summary>Width of the heads a kernel is given, D.</summary>
     internal abstract int HeadWidth(int dim);
 
     /// <summary>Width of the part of a head that positions turn.</summary>
     internal virtual int TurnedWidth(int dim) => HeadWidth(dim);
 
     /// <summary>The factor on QKᵀ.</summary>
-    internal double ScoreScale(int dim) => Scale ?? 1 / Math.Sqrt(HeadWidth(dim));
+    internal virtual double ScoreScale(int dim) => Scale ?? 1 / Math.Sqrt(HeadWidth(dim));
 
     /// <summary>What cannot be built in a model of this width, with paths relative to this record.</summary>
     internal abstract IEnumerable<Problem> Against(int dim);
@@ -89,6 +94,9 @@ public abstract record AttentionOptions : IValidated
 
     /// <summary>The modules which make queries from the stream, and keys and values from an encoder's output.</summary>
     internal abstract CrossProjection BuildCrossProjection(ModelParts parts, NormBuilder? headNorm);
+
+    /// <summary>These options for attention to an encoder's output.</summary>
+    internal virtual AttentionOptions ToEncoder(int dim) => this;
 
     /// <summary>What decoding has to remember of each token in each layer.</summary>
     internal abstract CacheLayout CacheLayout(int dim);

@@ -34,6 +34,7 @@ internal sealed class SelfAttention : Mixer
     {
         (Tensor query, Tensor first, Tensor second) = projection.Project(x, context);
         (query, first, second) = (computation.Cast(query), computation.Cast(first), computation.Cast(second));
+        if (context.State is LinearState sums) return Output(AttendTo(sums, query, first, second));
         var cache = context.State as KeyValueCache;
         PositionSpan queries = new(context.Offset, (int)x.size(1)), keys = queries;
         if (cache is not null) (first, second, keys) = cache.Append(first, second);
@@ -41,17 +42,16 @@ internal sealed class SelfAttention : Mixer
         AttentionCall call = computation.Call(query, key, value, queries, keys, training) with
         {
             Documents = context.Pass.Documents,
-            Bias = context.Position.Bias(query, context.Pass, queries, keys),
+            Bias = context.Position.AddsBias ? new((from, to) => context.Position.Bias(query, context.Pass, from, to)!) : null,
         };
-        Tensor heads = projection.Finish(computation.Attend(Scaled(call, context), context), remembered: cache is not null); // (B, H, T, D)
-        return output.forward(heads.transpose(1, 2).reshape(x.size(0), x.size(1), projection.OutputWidth)); // (B, T, C)
+        return Output(projection.Finish(computation.Attend(Scaled(call, context), context), remembered: cache is not null));
     }
 
     public override LayerState NewState(int batch, int capacity, Device device)
     {
         if (!options.ResolvedPattern.IsCausal)
             throw new NotSupportedException($"Attention of pattern '{options.ResolvedPattern.Type}' sees later positions and cannot decode token by token.");
-        return new ContiguousCache(projection.Layout, batch, capacity, computation.Type(device), device);
+        return CacheSelection.Create(options, projection.Layout, batch, capacity, computation.Type(device), device);
     }
 
     public override KernelChoice? Kernel(int length, Device device, bool biased) =>
@@ -69,5 +69,15 @@ internal sealed class SelfAttention : Mixer
         call = call with { Scale = call.Scale * context.Position.ScoreFactor };
         if (temperature is not null) call = call with { Query = temperature.Apply(call.Query, context.Pass) };
         return scalableSoftmax is null ? call : call with { Query = scalableSoftmax.Apply(call, context.Pass) };
+    }
+
+    // (B, H, T, D) → (B, T, C)
+    private Tensor Output(Tensor heads) =>
+        output.forward(heads.transpose(1, 2).reshape(heads.size(0), heads.size(2), projection.OutputWidth));
+
+    private Tensor AttendTo(LinearState sums, Tensor query, Tensor first, Tensor second)
+    {
+        (query, Tensor key, Tensor value) = projection.Expand(query, first, second, remembered: false);
+        return projection.Finish(sums.Attend(query, key, value), remembered: false); // (B, H, T, D)
     }
 }

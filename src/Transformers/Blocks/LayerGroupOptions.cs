@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Positions;
 
 namespace Trainer.Transformers;
@@ -14,6 +15,11 @@ public sealed record LayerGroupOptions
     [Description("How many consecutive layers.")]
     [Range(1, 1024)]
     public int Repeat { get; init; } = 1;
+
+    /// <summary>What these layers exchange information with; null for the model's.</summary>
+    [Description("What these layers exchange information with: attention or a recurrence; by default as in the model.")]
+    [Inherits]
+    public MixerOptions? Mixer { get; init; }
 
     /// <summary>What is different in attention; null for the model's.</summary>
     [Description("What differs in attention; the rest is the model's.")]

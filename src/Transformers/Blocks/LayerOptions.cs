@@ -1,5 +1,6 @@
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 
@@ -18,15 +19,21 @@ internal sealed record LayerOptions(
     FeedForwardOptions FeedForward,
     NormOptions Norm)
 {
-    /// <summary>Weights and running costs of the parts in which positions exchange information.</summary>
-    public PartCost MixerCost(ModelOptions model) =>
-        Attention.Cost(model) + new PartCost(Attention.ScalableSoftmax ? Attention.Heads : 0, 0) + (Cross?.CrossCost(model) ?? default);
+    /// <summary>What positions exchange information with; attention by default.</summary>
+    public MixerOptions Mixer { get; init; } = new AttentionMixerOptions();
+
+    /// <summary>Weights and running costs of the part in which positions exchange information.</summary>
+    public PartCost MixerCost(ModelOptions model) => Mixer.Cost(model, this);
+
+    /// <summary>Weights and running costs of attention to an encoder's output.</summary>
+    public PartCost CrossCost(ModelOptions model) => Cross?.CrossCost(model) ?? default;
 
     /// <summary>The mixer of this layer.</summary>
-    public Mixer BuildMixer(ModelParts parts) => new SelfAttention(parts, Attention, HeadNorm(parts));
+    public Mixer BuildMixer(ModelParts parts) => Mixer.Build(parts, this);
 
     /// <summary>Attention to an encoder's output; null where there is none.</summary>
     public CrossAttention? BuildCross(ModelParts parts) => Cross is null ? null : new CrossAttention(parts, Cross, HeadNorm(parts));
 
-    private NormBuilder HeadNorm(ModelParts parts) => width => Norm.Build(width, parts.Bias);
+    /// <summary>Norms of query and key heads.</summary>
+    public NormBuilder HeadNorm(ModelParts parts) => width => Norm.Build(width, parts.Bias);
 }

@@ -11,15 +11,27 @@ public sealed record ModelCost
     /// <summary>All learned numbers; exactly those of the built model.</summary>
     public long Parameters => Components.Sum(component => component.Parameters);
 
-    /// <summary>The learned numbers every token is multiplied with, N: all matrices and the head, tied or not. Looking
+    /// <summary>Those of them that one token uses: all but the experts it is not given to.</summary>
+    public long ActiveParameters => Parameters - IdleParameters;
+
+    /// <summary>Learned numbers that a token does not use, over all layers.</summary>
+    public required long IdleParameters { get; init; }
+
+    /// <summary>The learned numbers every token is multiplied with, N: all matrices, of experts those of the active ones, and the head, tied or not. Looking
     /// a row up in a table of embeddings costs no multiplication.</summary>
     public required long MatrixParameters { get; init; }
+
+    /// <summary>Operations of one token in recurrences, forward, in all layers.</summary>
+    public required long FlopsPerToken { get; init; }
 
     /// <summary>Operations of one token for each key it sees, forward, in all layers: 4·L·H·D.</summary>
     public required long FlopsPerTokenAndKey { get; init; }
 
-    /// <summary>Numbers all layers remember of each token while decoding.</summary>
-    public required long CacheNumbersPerToken { get; init; }
+    /// <summary>What each layer remembers while decoding.</summary>
+    public required IReadOnlyList<LayerMemory> Memories { get; init; }
+
+    /// <summary>Numbers remembered of each token while decoding, in the layers whose memory grows with the text.</summary>
+    public long CacheNumbersPerToken => Memories.Where(memory => memory.MostTokens is null).Sum(memory => memory.NumbersPerToken);
 
     /// <summary>Numbers of one token that are in memory at the height of a training step.</summary>
     public required long ActivationsPerToken { get; init; }
@@ -35,20 +47,28 @@ public sealed record ModelCost
     /// <param name="vocabularySize">Number of token ids, V.</param>
     public static ModelCost Of(ModelOptions model, int vocabularySize) => ModelCosting.Of(model, vocabularySize);
 
-    /// <summary>Floating-point operations of one token, forward: 2·N + 4·L·H·D·T.</summary>
+    /// <summary>Floating-point operations of one token, forward: 2·N + 4·L·H·D·T, and those of recurrences.</summary>
     /// <remarks>The convention of PaLM, appendix B (Chowdhery et al. 2022, arXiv 2204.02311): a multiplication and an addition
     /// for each matrix weight; queries with keys and weights with values over all T positions, not halved for
     /// causal attention; norms, activations and softmax not counted.</remarks>
     /// <param name="length">Positions of the sequence, T.</param>
-    public double ForwardFlopsPerToken(int length) => 2.0 * MatrixParameters + (double)FlopsPerTokenAndKey * length;
+    public double ForwardFlopsPerToken(int length) => 2.0 * MatrixParameters + FlopsPerToken + (double)FlopsPerTokenAndKey * length;
 
     /// <summary>Floating-point operations of one token, forward and backward: three times the forward ones, 6·N + 12·L·H·D·T.</summary>
     /// <param name="length">Positions of the sequence, T.</param>
     public double TrainingFlopsPerToken(int length) => 3 * ForwardFlopsPerToken(length);
 
-    /// <summary>Bytes a decoding cache takes for each token.</summary>
+    /// <summary>Bytes a decoding cache grows by with each token.</summary>
     /// <param name="bytesPerNumber">4 in float32, and always on the CPU; 2 in bfloat16.</param>
     public long CacheBytesPerToken(int bytesPerNumber = Float32Bytes) => CacheNumbersPerToken * bytesPerNumber;
+
+    /// <summary>Bytes that decoding one sequence takes, with room for so many positions.</summary>
+    /// <param name="positions">Positions, T.</param>
+    /// <param name="bytesPerNumber">As in <see cref="CacheBytesPerToken"/>.</param>
+    public long CacheBytes(int positions, int bytesPerNumber = Float32Bytes) => Memories.Sum(memory => memory.Bytes(positions, bytesPerNumber));
+
+    /// <summary>Bytes that do not grow with the text, for each sequence that is decoded: the states of recurrences.</summary>
+    public long RecurrentStateBytes => Memories.Sum(memory => memory.ConstantBytes);
 
     /// <summary>Bytes of activations at the height of a training micro-step in float32, beside <see cref="TrainingStateBytes"/>: an estimate.</summary>
     /// <remarks>Counted is what each operation keeps for its backward pass, and three times the logits, which meet there with their

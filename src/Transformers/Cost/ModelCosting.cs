@@ -9,12 +9,13 @@ internal static class ModelCosting
         vocabularySize = model.EmbeddingRows(vocabularySize);
         LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
         long table = (long)vocabularySize * model.Dim;
-        PartCost attention = Sum(layers.Select(layer => layer.MixerCost(model)));
+        PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model))) + Sum(layers.Select(layer => layer.CrossCost(model)));
+        PartCost others = Sum(layers.Where(layer => !layer.Mixer.Attends).Select(layer => layer.MixerCost(model)));
         PartCost feedForward = Sum(layers.Select(layer => layer.FeedForward.Cost(model)));
         PartCost norms = Sum(layers.Select(layer => NormsOf(layer) * layer.Norm.Cost(model.Dim, model.Bias)))
             + model.Stacks.Count * NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias);
         PartCost head = model.ExtraHeadCost;
-        PartCost blocks = attention + feedForward + norms + head;
+        PartCost blocks = attention + others + feedForward + norms + head;
         return new()
         {
             Components =
@@ -22,21 +23,33 @@ internal static class ModelCosting
                 new("embedding", table),
                 new("position", model.Stacks.Count * model.Position.Parameters(model)),
                 new("attention", attention.Parameters),
+                .. Others(model, layers),
                 new("feedForward", feedForward.Parameters),
                 new("norms", norms.Parameters),
                 new("head", head.Parameters + (model.TieEmbeddings ? 0 : table) + (model.HeadBias ? vocabularySize : 0)),
             ],
+            IdleParameters = blocks.IdleParameters,
             MatrixParameters = blocks.MatrixParameters + table,
+            FlopsPerToken = blocks.FlopsPerToken,
             FlopsPerTokenAndKey = blocks.FlopsPerTokenAndKey,
-            CacheNumbersPerToken = Remembered(model).Sum(layer => (long)layer.Attention.CacheLayout(model.Dim).NumbersPerToken),
+            Memories = [.. Remembered(model)],
             // The embeddings, and the logits three times over: their log-softmax, its gradient and their own.
             ActivationsPerToken = blocks.Activations + model.Dim + 3L * vocabularySize,
             ActivationsPerTokenAndKey = blocks.ActivationsPerKey,
         };
     }
 
-    private static IEnumerable<LayerOptions> Remembered(ModelOptions model) =>
-        model.Stacks.Where(stack => stack.IsCausal).SelectMany(stack => stack.Layers);
+    // Mixers other than attention, where there are any: each kind by its name.
+    private static IEnumerable<ComponentParameters> Others(ModelOptions model, LayerOptions[] layers) =>
+        from layer in layers
+        where !layer.Mixer.Attends
+        group layer.MixerCost(model).Parameters by layer.Mixer.Component into kind
+        select new ComponentParameters(kind.Key, kind.Sum());
+
+    private static IEnumerable<LayerMemory> Remembered(ModelOptions model) => model.Stacks
+        .Where(stack => stack.IsCausal)
+        .SelectMany(stack => stack.Layers)
+        .Select(layer => layer.Mixer.Memory(model, layer));
 
     private static int NormsOf(LayerOptions layer) => layer.Norm.PerBranch * (layer.Cross is null ? 2 : 3);
 

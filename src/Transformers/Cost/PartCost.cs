@@ -5,6 +5,12 @@ namespace Trainer.Transformers;
 /// <param name="MatrixParameters">Those that every token is multiplied with.</param>
 internal readonly record struct PartCost(long Parameters, long MatrixParameters)
 {
+    /// <summary>Operations of one token beside those with its matrices, however long the sequence is, forward.</summary>
+    public long FlopsPerToken { get; init; }
+
+    /// <summary>Those of <see cref="Parameters"/> that a token does not use: experts it was not given to.</summary>
+    public long IdleParameters { get; init; }
+
     /// <summary>Operations of one token for each key it sees, forward.</summary>
     public long FlopsPerTokenAndKey { get; init; }
 
@@ -20,6 +26,8 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
 
     public static PartCost operator +(PartCost a, PartCost b) => new(a.Parameters + b.Parameters, a.MatrixParameters + b.MatrixParameters)
     {
+        FlopsPerToken = a.FlopsPerToken + b.FlopsPerToken,
+        IdleParameters = a.IdleParameters + b.IdleParameters,
         FlopsPerTokenAndKey = a.FlopsPerTokenAndKey + b.FlopsPerTokenAndKey,
         Activations = a.Activations + b.Activations,
         ActivationsPerKey = a.ActivationsPerKey + b.ActivationsPerKey,
@@ -27,6 +35,8 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
 
     public static PartCost operator *(int times, PartCost part) => new(times * part.Parameters, times * part.MatrixParameters)
     {
+        FlopsPerToken = times * part.FlopsPerToken,
+        IdleParameters = times * part.IdleParameters,
         FlopsPerTokenAndKey = times * part.FlopsPerTokenAndKey,
         Activations = times * part.Activations,
         ActivationsPerKey = times * part.ActivationsPerKey,

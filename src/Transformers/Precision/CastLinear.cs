@@ -7,7 +7,7 @@ namespace Trainer.Transformers.Precision;
 /// <summary>A linear layer with float32 weights that multiplies in the model's compute type.</summary>
 /// <remarks>In bfloat16 the weight is rounded anew at each use and its gradient arrives in float32: the optimizer only ever
 /// sees the float32 master weight, without which steps smaller than a weight's rounding would be lost.</remarks>
-internal sealed class CastLinear : nn.Module<Tensor, Tensor>
+internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual
 {
     private readonly Parameter weight;
     private readonly Parameter? bias;
@@ -22,14 +22,14 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>
         : base(nameof(CastLinear))
     {
         this.computeType = computeType;
-        JoinsResidual = joinsResidual;
+        JoiningWeight = joinsResidual ? nameof(weight) : null;
         weight = new Parameter(empty(outputs, inputs));
         this.bias = bias ? new Parameter(zeros(outputs)) : null;
         RegisterComponents();
     }
 
-    /// <summary>Whether the result is added to the residual stream.</summary>
-    public bool JoinsResidual { get; }
+    /// <inheritdoc/>
+    public string? JoiningWeight { get; }
 
     /// <summary>The master weight, float32 (outputs, inputs).</summary>
     public Parameter Weight => weight;

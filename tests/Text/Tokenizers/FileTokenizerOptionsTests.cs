@@ -15,7 +15,7 @@ public sealed class FileTokenizerOptionsTests : IDisposable
         string Prepare()
         {
             using var prepared = DataPreparation.Prepare(data, tokenizer, folder["datasets"]);
-            Assert.Equal("file", prepared.Tokenizer.Type);
+            Assert.Equal("bpe", prepared.Tokenizer.Type);
             return prepared.Train.Fingerprint;
         }
         var first = Prepare();

@@ -37,6 +37,8 @@ public sealed class ArithmeticTests
         ["square"] = new(() => X.square(), [4], [4, 0.25, 0, 9]),
         ["sin"] = new(() => sin(X), [4], [Math.Sin(-2), Math.Sin(-0.5), 0, Math.Sin(3)]),
         ["cos"] = new(() => cos(X), [4], [Math.Cos(-2), Math.Cos(-0.5), 1, Math.Cos(3)]),
+        ["softplus"] = new(() => nn.functional.softplus(tensor([-2f, 0f, 50f])), [3], [Math.Log(1 + Math.Exp(-2)), Math.Log(2), 50]),
+        ["softplus beta"] = new(() => tensor([1f]).softplus(2), [1], [Math.Log(1 + Math.Exp(2)) / 2]),
         ["tanh"] = new(() => tanh(X), [4], [Math.Tanh(-2), Math.Tanh(-0.5), 0, Math.Tanh(3)]),
         ["sigmoid"] = new(() => sigmoid(X), [4], [0.1192029, 0.3775407, 0.5, 0.9525741]),
         ["relu"] = new(() => nn.functional.relu(X), [4], [0, 0, 0, 3]),

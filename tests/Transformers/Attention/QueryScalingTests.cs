@@ -92,5 +92,7 @@ public class QueryScalingTests
         public override PatternShape Shape => PatternShape.Masked;
 
         public override Tensor Visible(Tensor queries, Tensor keys) => keys.le(queries).logical_and(queries.sub(keys).remainder(2).eq(0));
+
+        public override IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) => [new(0, queries.Last + 1)];
     }
 }

@@ -15,7 +15,7 @@ public class ModelCostTests
     {
         foreach (bool bias in (bool[])[false, true])
         foreach (bool tied in (bool[])[false, true])
-        foreach (FeedForwardOptions feedForward in (FeedForwardOptions[])[new GeluOptions(), new SwiGluOptions { HiddenDim = 24 }])
+        foreach (FeedForwardOptions feedForward in (FeedForwardOptions[])[.. Models.FeedForwards.Values, new SwiGluOptions { HiddenDim = 24 }])
         foreach (var norm in new[] { Models.Gpt.Norm, Models.Llama.Norm })
         {
             DecoderOptions options = Models.Variant(projection, position) with { Bias = bias, TieEmbeddings = tied, FeedForward = feedForward, Norm = norm };

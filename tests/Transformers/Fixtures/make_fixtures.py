@@ -3,9 +3,11 @@
 
     python3 make_fixtures.py [directory]
 
-Two tiny decoders, written here plainly from torch's own operations, under the names of our modules:
+Four tiny decoders, written here plainly from torch's own operations, under the names of our modules:
   gpt.safetensors    layer norm, learned positions, multi-head, GELU, tied head (nanoGPT without biases)
   llama.safetensors  RMS norm, rotary positions (half-split), grouped-query, SwiGLU, head of its own
+  latent.safetensors the same with DeepSeek-V2's latent attention (arXiv 2405.04434, equations 37 to 47)
+  hybrid.safetensors the same with a first layer of Mamba-2 (arXiv 2405.21060), its recurrence taken position by position
 Each file holds: weight.<name>, tokens, targets (-100 = not scored), logits, loss (sum), norm.<name> (of each gradient of
 the summed loss), losses (mean per scored token before each of ten AdamW steps, and after them).
 """
@@ -44,6 +46,78 @@ def attention(w, x, groups, rotary):
     return F.linear(y.transpose(1, 2).reshape(batch, length, DIM), w["mixer.output.weight"])
 
 
+def rms(t, weight):
+    return t * torch.rsqrt(t.pow(2).mean(-1, keepdim=True) + 1e-5) * weight
+
+
+def turn(t, position):
+    """Rotary, half-split, of one vector (…, width) at one position."""
+    half = t.shape[-1] // 2
+    angle = torch.tensor([position * 10000.0 ** (-2 * i / t.shape[-1]) for i in range(half)], dtype=torch.float64)
+    cos, sin = angle.cos().float(), angle.sin().float()
+    a, b = t[..., :half], t[..., half:]
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+LATENT = {"nope": 4, "rope": 4, "value": 6, "rank": 8, "query_rank": 6}
+
+
+def latent_attention(w, x):
+    nope, rope, value, rank = (LATENT[name] for name in ("nope", "rope", "value", "rank"))
+    p = {name[len("mixer.projection."):-len(".weight")]: t for name, t in w.items() if name.startswith("mixer.projection.")}
+    length = x.shape[1]
+    q = (rms(x @ p["queryDown"].T, p["queryNorm"]) @ p["queryUp"].T).unflatten(-1, (HEADS, nope + rope))
+    down = x @ p["keyValueDown"].T
+    c, shared = rms(down[..., :rank], p["keyValueNorm"]), down[..., rank:]
+    up = p["keyValueUp"].unflatten(0, (HEADS, nope + value))
+    heads = []
+    for h in range(HEADS):
+        key, v = c @ up[h, :nope].T, c @ up[h, nope:].T
+        rows = []
+        for t in range(length):
+            turned = turn(q[:, t, h, nope:], t)
+            scores = [
+                ((q[:, t, h, :nope] * key[:, s]).sum(-1) + (turned * turn(shared[:, s], s)).sum(-1)) / math.sqrt(nope + rope)
+                for s in range(t + 1)
+            ]
+            weights = torch.stack(scores, -1).softmax(-1)
+            rows.append((weights.unsqueeze(-1) * v[:, : t + 1]).sum(1))
+        heads.append(torch.stack(rows, 1))
+    return torch.cat(heads, -1) @ w["mixer.output.weight"].T
+
+
+MAMBA = {"width": 32, "head": 4, "state": 3, "groups": 2, "convolution": 4}
+
+
+def mamba(w, x):
+    width, head, state, groups, taps = MAMBA.values()
+    count, channels = width // head, width + 2 * groups * state
+    z, xbc, dt = (x @ w["mixer.input.weight"].T).split([width, channels, count], -1)
+    kernel, bias = w["mixer.convolution.weight"], w["mixer.convolution.bias"]
+    length = x.shape[1]
+    convolved = torch.stack([
+        bias + sum(xbc[:, t - back] * kernel[:, 0, taps - 1 - back] for back in range(taps) if back <= t) for t in range(length)
+    ], 1)
+    u, b, c = F.silu(convolved).split([width, groups * state, groups * state], -1)
+    u, b, c = u.unflatten(-1, (count, head)), b.unflatten(-1, (groups, state)), c.unflatten(-1, (groups, state))
+    dt = F.softplus(dt + w["mixer.stepBias"])
+    rate = -torch.exp(w["mixer.logDecay"])
+    memory = [torch.zeros(x.shape[0], head, state) for _ in range(count)]
+    rows = []
+    for t in range(length):
+        row = []
+        for h in range(count):
+            g = h // (count // groups)
+            step = dt[:, t, h].view(-1, 1, 1)
+            memory[h] = torch.exp(step * rate[h]) * memory[h] + step * u[:, t, h].unsqueeze(-1) * b[:, t, g].unsqueeze(-2)
+            row.append((memory[h] * c[:, t, g].unsqueeze(-2)).sum(-1) + w["mixer.skip"][h] * u[:, t, h])
+        rows.append(torch.cat(row, -1))
+    gated = torch.stack(rows, 1) * F.silu(z)
+    parts = gated.unflatten(-1, (groups, width // groups))
+    normed = (parts * torch.rsqrt(parts.pow(2).mean(-1, keepdim=True) + 1e-5)).flatten(-2) * w["mixer.norm"]
+    return normed @ w["mixer.output.weight"].T
+
+
 def gpt(w, tokens):
     norm = lambda t, name: F.layer_norm(t, (DIM,), w[name], None, 1e-5)
     x = F.embedding(tokens, w["embedding.weight"]) + w["position.weight"][: tokens.shape[1]]
@@ -55,12 +129,16 @@ def gpt(w, tokens):
     return F.linear(norm(x, "norm.weight"), w["embedding.weight"])
 
 
-def llama(w, tokens):
-    norm = lambda t, name: t * torch.rsqrt(t.pow(2).mean(-1, keepdim=True) + 1e-5) * w[name]
+def grouped(b, x):
+    return attention(b, x, 2, rotary=True)
+
+
+def llama(w, tokens, mixers=(grouped, grouped)):
+    norm = lambda t, name: rms(t, w[name])
     x = F.embedding(tokens, w["embedding.weight"])
     for layer in range(LAYERS):
         b = block(w, layer)
-        x = x + attention(b, norm(x, f"blocks.{layer}.mixerNorm.weight"), 2, rotary=True)
+        x = x + mixers[layer](b, norm(x, f"blocks.{layer}.mixerNorm.weight"))
         h = norm(x, f"blocks.{layer}.feedForwardNorm.weight")
         gate, up = F.linear(h, b["feedForward.gateUp.weight"]).chunk(2, -1)
         x = x + F.linear(F.silu(gate) * up, b["feedForward.down.weight"])
@@ -74,10 +152,40 @@ def block(w, layer):
 
 def weights(shapes):
     # Larger than a fresh model's, so that attention is far from uniform and a mistake shows.
-    return {
-        name: (torch.randn(shape) * 0.3 if len(shape) > 1 else 1 + 0.2 * torch.randn(shape)).requires_grad_()
-        for name, shape in shapes.items()
-    }
+    def draw(name, shape):
+        if len(shape) > 1:
+            return torch.randn(shape) * 0.3
+        # States decay slowly, so that they reach across chunks.
+        return (-3 if name.endswith("logDecay") else 1) + 0.2 * torch.randn(shape)
+
+    return {name: draw(name, shape).requires_grad_() for name, shape in shapes.items()}
+
+
+LATENT_SHAPES = {
+    "projection.queryDown.weight": (LATENT["query_rank"], DIM),
+    "projection.queryNorm.weight": (LATENT["query_rank"],),
+    "projection.queryUp.weight": (HEADS * (LATENT["nope"] + LATENT["rope"]), LATENT["query_rank"]),
+    "projection.keyValueDown.weight": (LATENT["rank"] + LATENT["rope"], DIM),
+    "projection.keyValueNorm.weight": (LATENT["rank"],),
+    "projection.keyValueUp.weight": (HEADS * (LATENT["nope"] + LATENT["value"]), LATENT["rank"]),
+    "output.weight": (DIM, HEADS * LATENT["value"]),
+}
+
+CHANNELS = MAMBA["width"] + 2 * MAMBA["groups"] * MAMBA["state"]
+MAMBA_SHAPES = {
+    "input.weight": (MAMBA["width"] + CHANNELS + MAMBA["width"] // MAMBA["head"], DIM),
+    "convolution.weight": (CHANNELS, 1, MAMBA["convolution"]),
+    "convolution.bias": (CHANNELS,),
+    **{name: (MAMBA["width"] // MAMBA["head"],) for name in ("logDecay", "stepBias", "skip")},
+    "norm": (MAMBA["width"],),
+    "output.weight": (DIM, MAMBA["width"]),
+}
+
+
+def with_mixers(shapes, mixers):
+    """Other mixers in some layers: layer → shapes."""
+    kept = {name: shape for name, shape in shapes.items() if not any(name.startswith(f"blocks.{layer}.mixer.") for layer in mixers)}
+    return kept | {f"blocks.{layer}.mixer.{name}": shape for layer, own in mixers.items() for name, shape in own.items()}
 
 
 def shapes(rows, feed_forward, extra):
@@ -147,7 +255,12 @@ def main():
     hidden = {"up": (4 * DIM, DIM), "down": (DIM, 4 * DIM)}
     write(directory / "gpt.safetensors", fixture(gpt, weights(shapes(3 * DIM, hidden, {"position.weight": (LENGTH, DIM)}))))
     hidden = {"gateUp": (2 * 64, DIM), "down": (DIM, 64)}
-    write(directory / "llama.safetensors", fixture(llama, weights(shapes(2 * DIM, hidden, {"head.weight": (VOCABULARY, DIM)}))))
+    modern = shapes(2 * DIM, hidden, {"head.weight": (VOCABULARY, DIM)})
+    write(directory / "llama.safetensors", fixture(llama, weights(modern)))
+    latent = lambda w, tokens: llama(w, tokens, (latent_attention, latent_attention))
+    write(directory / "latent.safetensors", fixture(latent, weights(with_mixers(modern, {0: LATENT_SHAPES, 1: LATENT_SHAPES}))))
+    hybrid = lambda w, tokens: llama(w, tokens, (mamba, grouped))
+    write(directory / "hybrid.safetensors", fixture(hybrid, weights(with_mixers(modern, {0: MAMBA_SHAPES}))))
 
 
 if __name__ == "__main__":

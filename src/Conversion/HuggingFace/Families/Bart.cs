@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Projections;
-using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 
@@ -31,7 +30,6 @@ internal sealed class Bart : Family
         config.Only("normalize_embedding", true, "a norm follows the embeddings in this family");
         config.Only("static_position_embeddings", false, "positions are learned in this family");
         config.Only("tie_word_embeddings", true, "the head shares the embedding's weight in this family");
-        config.Choice("activation_function", "gelu", new Dictionary<string, bool> { ["gelu"] = true });
         config.Unused("num_hidden_layers", "activation_dropout", "dropout", "encoder_layerdrop", "decoder_layerdrop", "init_std", "classif_dropout", "classifier_dropout",
             "extra_pos_embeddings", "force_bos_token_to_be_generated", "normalize_before", "add_bias_logits");
         return new EncoderDecoderOptions
@@ -47,7 +45,7 @@ internal sealed class Bart : Family
             ScaleEmbeddings = config.Flag("scale_embedding", false),
             Attention = new GroupedQueryOptions { Heads = heads, KeyValueHeads = heads },
             Position = new LearnedOptions(),
-            FeedForward = new GeluOptions { HiddenDim = width },
+            FeedForward = Activations.Plain(config, "activation_function", "gelu", width),
             Norm = new LayerNormOptions { Placement = NormPlacement.Post, Epsilon = Epsilon },
         };
     }
@@ -65,7 +63,7 @@ internal sealed class Bart : Family
             ["decoder_attention_heads"] = model.Attention.Heads,
             ["encoder_ffn_dim"] = width,
             ["decoder_ffn_dim"] = width,
-            ["activation_function"] = "gelu",
+            ["activation_function"] = Activations.Name(model.FeedForward),
             ["max_position_embeddings"] = model.ContextLength,
             ["scale_embedding"] = model.ScaleEmbeddings,
             ["tie_word_embeddings"] = true,

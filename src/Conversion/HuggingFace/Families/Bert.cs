@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Projections;
-using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 
@@ -22,7 +21,6 @@ internal sealed class Bert : Family
         int heads = config.Count("num_attention_heads", 12);
         config.Only("is_decoder", false, "a BERT that generates is not supported");
         config.Only("add_cross_attention", false, "attention to an encoder is not supported in this family");
-        config.Choice("hidden_act", "gelu", new Dictionary<string, bool> { ["gelu"] = true });
         config.Choice("position_embedding_type", "absolute", new Dictionary<string, bool> { ["absolute"] = true });
         if (config.Count("type_vocab_size", 2) != 2) config.Refuse("type_vocab_size", "must be 2");
         return new EncoderOptions
@@ -37,7 +35,7 @@ internal sealed class Bert : Family
             HeadTransform = true,
             Attention = new GroupedQueryOptions { Heads = heads, KeyValueHeads = heads },
             Position = new LearnedOptions(),
-            FeedForward = new GeluOptions { HiddenDim = config.Count("intermediate_size", 3072) },
+            FeedForward = Activations.Plain(config, "hidden_act", "gelu", config.Count("intermediate_size", 3072)),
             Norm = new LayerNormOptions { Placement = NormPlacement.Post, Epsilon = config.Number("layer_norm_eps", 1e-12) },
         };
     }
@@ -48,7 +46,7 @@ internal sealed class Bert : Family
         ["num_hidden_layers"] = model.Layers,
         ["num_attention_heads"] = model.Attention.Heads,
         ["intermediate_size"] = model.FeedForward.Width(model.Dim),
-        ["hidden_act"] = "gelu",
+        ["hidden_act"] = Activations.Name(model.FeedForward),
         ["max_position_embeddings"] = model.ContextLength,
         ["position_embedding_type"] = "absolute",
         ["type_vocab_size"] = 2,

@@ -2,16 +2,18 @@ using System.Text.Json.Nodes;
 using Trainer.Configuration;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
+using Trainer.Transformers.Positions;
 
 namespace Trainer.Conversion.HuggingFace.Families;
 
 /// <summary>One spelling for each model: what is computed, without what only training or speed depend on.</summary>
 internal static class CanonicalModel
 {
-    private static readonly string[] NotTheModel = ["dropout", "kernel", "vocabularySize"];
+    private static readonly string[] NotTheModel = ["dropout", "kernel", "vocabularySize", "balance", "routerZLoss"];
 
     /// <summary>The settings in which two models differ, each as <c>path is value; the family has value</c>.</summary>
     public static IReadOnlyList<string> Differences(ModelOptions model, ModelOptions family) =>
@@ -25,9 +27,17 @@ internal static class CanonicalModel
             Attention = Resolved(layer.Attention, model), Position = layer.Position, FeedForward = Resolved(layer.FeedForward, model),
         })];
         bool alike = groups.All(group => group == groups[0]);
+        int contextLength = model.ContextLength;
+        foreach (ref LayerGroupOptions group in groups.AsSpan())
+        {
+            if (group.Position is not RotaryOptions rotary) continue;
+            (rotary, contextLength) = CanonicalRotary.Of(rotary, rotary.TurnedDims(group.Attention!.TurnedWidth(model.Dim)), model.ContextLength);
+            group = group with { Position = rotary };
+        }
         if (model is EncoderDecoderOptions both) model = both with { EncoderLayers = both.EncoderLayers ?? both.Layers };
         return model with
         {
+            ContextLength = contextLength,
             Attention = alike ? groups[0].Attention! : Resolved(model.Attention, model),
             Position = alike ? groups[0].Position! : model.Position,
             FeedForward = alike ? groups[0].FeedForward! : Resolved(model.FeedForward, model),
@@ -43,11 +53,13 @@ internal static class CanonicalModel
         {
             Bias = attention.Bias ?? model.Bias, OutputBias = attention.OutputBias ?? model.Bias, Scale = attention.ScoreScale(model.Dim),
         };
+        // A window as long as the context hides nothing.
+        if (resolved.Pattern is SlidingOptions { Causal: true } sliding && sliding.Window >= model.ContextLength) resolved = resolved with { Pattern = new CausalOptions() };
         return resolved is HeadProjectionOptions heads ? heads with { HeadDim = heads.HeadWidth(model.Dim) } : resolved;
     }
 
     private static FeedForwardOptions Resolved(FeedForwardOptions feedForward, ModelOptions model) =>
-        feedForward with { HiddenDim = feedForward.Width(model.Dim) };
+        feedForward with { HiddenDim = feedForward.Width(model.Dim), Bias = feedForward.Bias ?? model.Bias };
 
     private static JsonObject Json(ModelOptions model)
     {

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Projections;
-using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 
@@ -32,7 +31,7 @@ internal sealed class Gpt2 : Family
             Bias = true,
             Attention = new GroupedQueryOptions { Heads = config.Count("n_head"), KeyValueHeads = config.Count("n_head") },
             Position = new LearnedOptions(),
-            FeedForward = new GeluOptions { HiddenDim = config.OptionalCount("n_inner") ?? 4 * dim },
+            FeedForward = Activations.Plain(config, "activation_function", "gelu_new", config.OptionalCount("n_inner") ?? 4 * dim),
             Norm = new LayerNormOptions { Epsilon = config.Number("layer_norm_epsilon", 1e-5) },
         };
     }
@@ -44,7 +43,7 @@ internal sealed class Gpt2 : Family
         ["n_head"] = model.Attention.Heads,
         ["n_positions"] = model.ContextLength,
         ["n_inner"] = model.FeedForward.Width(model.Dim),
-        ["activation_function"] = "gelu",
+        ["activation_function"] = Activations.Name(model.FeedForward),
         ["layer_norm_epsilon"] = Real.Json(model.Norm.Epsilon),
         ["tie_word_embeddings"] = model.TieEmbeddings,
     };

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Projections;
-using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 
@@ -19,7 +18,6 @@ internal sealed class GptNeoX : Family
     {
         int heads = config.Count("num_attention_heads");
         config.Only("attention_bias", true, "attention without biases beside other layers with them is not supported");
-        config.Choice("hidden_act", "gelu", new Dictionary<string, bool> { ["gelu"] = true });
         Rope rope = Rope.Read(config, config.Number("rotary_emb_base", 10000), config.Number("rotary_pct", 0.25));
         return new DecoderOptions
         {
@@ -31,7 +29,7 @@ internal sealed class GptNeoX : Family
             ParallelResidual = config.Flag("use_parallel_residual", true),
             Attention = new GroupedQueryOptions { Heads = heads, KeyValueHeads = heads },
             Position = rope.Options,
-            FeedForward = new GeluOptions { HiddenDim = config.Count("intermediate_size") },
+            FeedForward = Activations.Plain(config, "hidden_act", "gelu", config.Count("intermediate_size")),
             Norm = new LayerNormOptions { Epsilon = config.Number("layer_norm_eps", 1e-5) },
         };
     }
@@ -44,7 +42,7 @@ internal sealed class GptNeoX : Family
             ["num_hidden_layers"] = model.Layers,
             ["num_attention_heads"] = model.Attention.Heads,
             ["intermediate_size"] = model.FeedForward.Width(model.Dim),
-            ["hidden_act"] = "gelu",
+            ["hidden_act"] = Activations.Name(model.FeedForward),
             ["layer_norm_eps"] = Real.Json(model.Norm.Epsilon),
             ["use_parallel_residual"] = model.ParallelResidual,
             ["attention_bias"] = true,

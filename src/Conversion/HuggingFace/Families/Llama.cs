@@ -13,7 +13,6 @@ internal sealed class Llama : LlamaLike
 
     protected override GroupedQueryOptions ReadAttention(HuggingFaceConfig config, GroupedQueryOptions attention)
     {
-        config.Only("mlp_bias", false, "biases of the feed-forward layer alone are not supported");
         bool bias = config.Flag("attention_bias", false);
         return attention with { Bias = bias, OutputBias = bias };
     }
@@ -21,6 +20,6 @@ internal sealed class Llama : LlamaLike
     protected override void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json)
     {
         json["attention_bias"] = attention.Bias ?? model.Bias;
-        json["mlp_bias"] = false;
+        json["mlp_bias"] = model.FeedForward.Bias ?? model.Bias;
     }
 }

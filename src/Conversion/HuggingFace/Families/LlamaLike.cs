@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
@@ -19,8 +20,12 @@ internal abstract class LlamaLike : Family
     /// <summary>Adds what <see cref="ReadAttention"/> reads.</summary>
     protected abstract void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json);
 
+    /// <summary>Layers that differ from the others; null where all are alike.</summary>
+    protected virtual IReadOnlyList<LayerGroupOptions>? ReadLayers(HuggingFaceConfig config, AttentionOptions attention) => null;
+
     /// <summary>The feed-forward layer.</summary>
-    protected virtual FeedForwardOptions ReadFeedForward(HuggingFaceConfig config) => new SwiGluOptions { HiddenDim = config.Count("intermediate_size") };
+    protected virtual FeedForwardOptions ReadFeedForward(HuggingFaceConfig config) =>
+        new SwiGluOptions { HiddenDim = config.Count("intermediate_size"), Bias = config.Flag("mlp_bias", false) };
 
     /// <summary>Adds what <see cref="ReadFeedForward"/> reads.</summary>
     protected virtual void WriteFeedForward(ModelOptions model, JsonObject json) => json["intermediate_size"] = model.FeedForward.Width(model.Dim);
@@ -33,10 +38,11 @@ internal abstract class LlamaLike : Family
     protected virtual IEnumerable<WeightRule> FeedForwardRules(ModelOptions model, string ours, string theirs, int layer)
     {
         long width = model.FeedForward.Width(model.Dim);
+        bool bias = model.FeedForward.Bias ?? model.Bias;
         return
         [
-            .. Parts.Stacked($"{ours}.gateUp", model.Dim, false, ($"{theirs}mlp.gate_proj", width), ($"{theirs}mlp.up_proj", width)),
-            .. Parts.Linear($"{ours}.down", $"{theirs}mlp.down_proj", model.Dim, width, false),
+            .. Parts.Stacked($"{ours}.gateUp", model.Dim, bias, ($"{theirs}mlp.gate_proj", width), ($"{theirs}mlp.up_proj", width)),
+            .. Parts.Linear($"{ours}.down", $"{theirs}mlp.down_proj", model.Dim, width, bias),
         ];
     }
 
@@ -44,18 +50,20 @@ internal abstract class LlamaLike : Family
     {
         int heads = config.Count("num_attention_heads");
         config.Choice("hidden_act", "silu", new Dictionary<string, bool> { ["silu"] = true, ["swish"] = true });
-        GroupedQueryOptions attention = new()
+        GroupedQueryOptions attention = ReadAttention(config, new()
         {
             Heads = heads, KeyValueHeads = config.Count("num_key_value_heads", heads), HeadDim = config.OptionalCount("head_dim"), Bias = false, OutputBias = false,
-        };
+        });
         Rope rope = Rope.Read(config);
+        if (rope.Options.Fraction != 1) config.Refuse("partial_rotary_factor", "must be 1: heads are turned whole in this family");
         return new DecoderOptions
         {
             Dim = config.Count("hidden_size"),
             Layers = config.Count("num_hidden_layers"),
             ContextLength = rope.ContextLength,
             TieEmbeddings = config.Flag("tie_word_embeddings", false),
-            Attention = ReadAttention(config, attention),
+            Attention = attention,
+            LayerPattern = ReadLayers(config, attention),
             Position = rope.Options,
             FeedForward = ReadFeedForward(config),
             Norm = new RmsNormOptions { Epsilon = config.Number("rms_norm_eps", DefaultEpsilon) },

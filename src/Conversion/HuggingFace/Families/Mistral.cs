@@ -17,7 +17,7 @@ internal sealed class Mistral : LlamaLike
     protected override GroupedQueryOptions ReadAttention(HuggingFaceConfig config, GroupedQueryOptions attention)
     {
         int? window = config.Names("sliding_window") ? config.OptionalCount("sliding_window") : DefaultWindow;
-        return attention with { Pattern = Windows.Pattern(window, config.Count("max_position_embeddings")) };
+        return attention with { Pattern = Windows.Pattern(window) };
     }
 
     protected override void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json) =>

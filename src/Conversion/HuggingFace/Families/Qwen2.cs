@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Projections;
 
 namespace Trainer.Conversion.HuggingFace.Families;
@@ -12,7 +13,9 @@ internal sealed class Qwen2 : LlamaLike
     public override string Architecture => "Qwen2ForCausalLM";
 
     protected override GroupedQueryOptions ReadAttention(HuggingFaceConfig config, GroupedQueryOptions attention) =>
-        attention with { Bias = true, Pattern = Windows.ReadLayers(config) };
+        attention with { Bias = true };
 
-    protected override void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json) => Windows.WriteLayers(attention.Pattern, model, json);
+    protected override IReadOnlyList<LayerGroupOptions>? ReadLayers(HuggingFaceConfig config, AttentionOptions attention) => Windows.ReadLayers(config, attention);
+
+    protected override void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json) => Windows.WriteLayers(model, json);
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Projections;
 
 namespace Trainer.Conversion.HuggingFace.Families;
@@ -15,12 +16,14 @@ internal sealed class Qwen3 : LlamaLike
     {
         bool bias = config.Flag("attention_bias", false);
         // Unlike Llama's the heads are not dim / heads wide when nothing is said.
-        return attention with { HeadDim = attention.HeadDim ?? 128, QueryKeyNorm = true, Bias = bias, OutputBias = bias, Pattern = Windows.ReadLayers(config) };
+        return attention with { HeadDim = attention.HeadDim ?? 128, QueryKeyNorm = true, Bias = bias, OutputBias = bias };
     }
+
+    protected override IReadOnlyList<LayerGroupOptions>? ReadLayers(HuggingFaceConfig config, AttentionOptions attention) => Windows.ReadLayers(config, attention);
 
     protected override void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json)
     {
         json["attention_bias"] = attention.Bias ?? model.Bias;
-        Windows.WriteLayers(attention.Pattern, model, json);
+        Windows.WriteLayers(model, json);
     }
 }

@@ -92,7 +92,9 @@ internal sealed class TokenMasker
             || Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark;
     }
 
-    private static int RequireMask(Tokenizer tokenizer) =>
+    /// <summary>The token that stands where another is hidden.</summary>
+    /// <exception cref="UserException">The tokenizer has none.</exception>
+    public static int RequireMask(Tokenizer tokenizer) =>
         MaskToken.Of(tokenizer) ?? throw new UserException(
             $"data.objective is \"masked\", but the tokenizer ({tokenizer.Type}) has no mask token ({string.Join(", ", MaskToken.Names)}); "
             + "add \"[MASK]\" to tokenizer.specialTokens of type \"bpe\", or use type \"file\" with the tokenizer.json of a masked model");

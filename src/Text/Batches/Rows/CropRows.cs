@@ -8,6 +8,8 @@ internal sealed class CropRows(TokenShard shard, int contextLength) : RowSource<
     /// <summary>Windows spread evenly.</summary>
     public override IReadOnlyList<Crop> Fixed(TokenRange range, long count) => Spread(range, contextLength, after: 1, count);
 
+    public override long Tokens(Crop row) => contextLength;
+
     public override Batch Collate(ReadOnlySpan<Crop> rows)
     {
         var inputs = new long[rows.Length * contextLength];    // (B, T)

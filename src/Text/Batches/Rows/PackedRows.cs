@@ -17,6 +17,8 @@ internal sealed class PackedRows(TokenShard shard, int contextLength) : RowSourc
         return new PackedStream(range, documents, contextLength, seed);
     }
 
+    public override long Tokens(DocumentPart[] row) => row.Sum(part => (long)part.Length);
+
     public override Batch Collate(ReadOnlySpan<DocumentPart[]> rows)
     {
         var size = rows.Length * contextLength;

@@ -1,25 +1,16 @@
-using Trainer.Configuration;
-
 namespace Trainer.Text;
 
 /// <summary>Rows of a text to read and one to write: the decoder is given the target one place later, after a begin token (teacher
 /// forcing), and learns to end it. Both are as wide as their longest row; what is behind a row's end is not scored.</summary>
-internal sealed class PairRows(TokenShard shard, int contextLength, SequenceTokens tokens) : RowSource<TextPair>
+internal sealed class PairRows(TokenShard shard, int contextLength, SequenceTokens tokens) : PairKind(shard)
 {
-    public override RowStream<TextPair> Stream(TokenRange range, long seed)
-    {
-        var pairs = new DocumentTable(shard, range, inPairs: true);
-        return pairs.Count >= 2
-            ? new PairStream(range, pairs, contextLength, seed)
-            : throw new UserException($"{range.Name} has no pairs of source and target; give more of them");
-    }
+    /// <summary>A text that is too long loses its end, and with it the token that would say that it ends.</summary>
+    public override TextPair Fit((long Start, long Length) source, (long Start, long Length) target) => new(Part(source), Part(target));
 
-    /// <summary>A whole group, so that sources that are mixed keep pairs of one length together.</summary>
-    protected override int RowsOfTurn => PairStream.PairsInGroup;
+    public override IEnumerable<TextPair> ByLength(IEnumerable<TextPair> pairs) =>
+        pairs.OrderBy(pair => pair.Target.Length).ThenBy(pair => pair.Source.Length);
 
-    /// <summary>Pairs of all lengths, the short ones first.</summary>
-    public override IReadOnlyList<TextPair> Fixed(TokenRange range, long count) =>
-        [.. base.Fixed(range, count).OrderBy(pair => pair.Target.Length).ThenBy(pair => pair.Source.Length)];
+    public override long Tokens(TextPair row) => Filled(row.Source) + Filled(row.Target);
 
     public override Batch Collate(ReadOnlySpan<TextPair> rows)
     {
@@ -42,9 +33,12 @@ internal sealed class PairRows(TokenShard shard, int contextLength, SequenceToke
         return new Batch(inputs, targets, rows.Length, columns) { Source = new SourceRows(sources, lengths, sourceColumns) };
     }
 
+    private DocumentPart Part((long Start, long Length) text) =>
+        new(text.Start, (int)Math.Min(text.Length, contextLength), EndsDocument: text.Length < contextLength);
+
     private int Read(DocumentPart part, Span<long> row)
     {
-        shard.Read(part.Start, row[..part.Length]);
+        Shard.Read(part.Start, row[..part.Length]);
         if (part.EndsDocument)
             row[part.Length] = tokens.End;
         return Filled(part);

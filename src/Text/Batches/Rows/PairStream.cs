@@ -12,9 +12,9 @@ internal readonly record struct TextPair(DocumentPart Source, DocumentPart Targe
 /// where padding costs least.</remarks>
 /// <param name="range">The tokens, for messages.</param>
 /// <param name="pairs">The pairs: source and target documents by turns.</param>
-/// <param name="columns">The most tokens of a text in a row, its begin or end included.</param>
+/// <param name="kind">How a pair is put into a row.</param>
 /// <param name="seed">Chooses the sequence.</param>
-internal sealed class PairStream(TokenRange range, DocumentTable pairs, int columns, long seed)
+internal sealed class PairStream(TokenRange range, DocumentTable pairs, PairKind kind, long seed)
     : BlockStream<TextPair>(range.Name, pairs.Count / 2, seed)
 {
     /// <summary>A power of two, since batches mostly are.</summary>
@@ -24,18 +24,11 @@ internal sealed class PairStream(TokenRange range, DocumentTable pairs, int colu
     {
         var all = new TextPair[items.Length];
         for (var i = 0; i < all.Length; i++)
-            all[i] = new TextPair(Part(2 * items[i]), Part(2 * items[i] + 1));
-        TextPair[] sorted = [.. all.OrderBy(pair => pair.Target.Length).ThenBy(pair => pair.Source.Length)];
+            all[i] = kind.Fit(pairs[2 * items[i]], pairs[2 * items[i] + 1]);
+        TextPair[] sorted = [.. kind.ByLength(all)];
         var head = Math.Min(sorted.Length, (int)((PairsInGroup - before % PairsInGroup) % PairsInGroup));
         var tail = (sorted.Length - head) % PairsInGroup;
         var groups = Shuffle([.. sorted[(head + tail)..].Chunk(PairsInGroup)], blockKey);
         return [.. sorted[..head], .. groups.SelectMany(group => group), .. sorted[head..(head + tail)]];
-    }
-
-    /// <summary>A text that is too long loses its end, and with it the token that would say that it ends.</summary>
-    private DocumentPart Part(long document)
-    {
-        var (start, length) = pairs[document];
-        return new DocumentPart(start, (int)Math.Min(length, columns), EndsDocument: length < columns);
     }
 }

@@ -10,9 +10,10 @@ internal abstract class RowSource
     public static RowSource For(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength) => options.Objective switch
     {
         DataObjective.Causal when options.Packing == DataPacking.Documents => new PackedRows(shard, contextLength),
+        DataObjective.Causal when options.Packing == DataPacking.Pairs => new PromptRows(shard, contextLength, EndOfText.Of(tokenizer, options.EndOfDocument)),
         DataObjective.Causal when options.PositionSkipping is { Window: var window } => new SkippingRows(shard, window, contextLength),
         DataObjective.Causal => new CropRows(shard, contextLength),
-        DataObjective.Masked => new MaskedRows(shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new())),
+        DataObjective.Masked => new MaskedRows(shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new()), tokenizer.Frame),
         DataObjective.SequenceToSequence => new PairRows(shard, contextLength, SequenceTokens.Of(tokenizer)),
         _ => throw new ArgumentOutOfRangeException(nameof(options), options.Objective, "this objective has no rows"),
     };
@@ -23,6 +24,10 @@ internal abstract class RowSource
     /// <param name="seed">Chooses the order.</param>
     /// <exception cref="UserException">A range is too short for one row.</exception>
     public abstract BatchStream Open(IReadOnlyList<TokenRange> ranges, IReadOnlyList<double> weights, long seed);
+
+    /// <summary>How many tokens a row reads, padding left out, on average over the first of a range.</summary>
+    /// <exception cref="UserException">The range is too short for one row.</exception>
+    public abstract double TokensOfRow(TokenRange range, long seed);
 
     /// <summary>Batches to validate on.</summary>
     /// <exception cref="UserException">The range is too short for one row.</exception>
@@ -38,6 +43,9 @@ internal abstract class RowSource<T> : RowSource
 
     /// <summary>How many rows of one source follow each other in a mixture.</summary>
     protected virtual int RowsOfTurn => 1;
+
+    /// <summary>How many tokens a row reads, padding left out.</summary>
+    public abstract long Tokens(T row);
 
     /// <summary>Reads the tokens of rows. Safe for several threads at once.</summary>
     public abstract Batch Collate(ReadOnlySpan<T> rows);
@@ -65,6 +73,15 @@ internal abstract class RowSource<T> : RowSource
         // Each source is shuffled by a seed of its own: two of equal length must not go in step.
         RowStream<T>[] streams = [.. ranges.Select((range, i) => Stream(range, i == 0 ? seed : (long)KeyedPermutation.Mix((ulong)seed + (ulong)i)))];
         return new Rows(streams.Length == 1 ? streams[0] : new MixedStream<T>(streams, weights, RowsOfTurn), this);
+    }
+
+    /// <inheritdoc/>
+    public sealed override double TokensOfRow(TokenRange range, long seed)
+    {
+        var (stream, tokens, rows) = (Stream(range, seed), 0L, 0);
+        for (; rows < BlockStream<T>.ItemsInBlock && (rows == 0 || stream.Position.Epoch == 0); rows++)
+            tokens += Tokens(stream.Next());
+        return (double)tokens / rows;
     }
 
     /// <inheritdoc/>

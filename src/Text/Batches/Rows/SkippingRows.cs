@@ -14,6 +14,8 @@ internal sealed class SkippingRows(TokenShard shard, int window, int target) : R
 
     public override RowStream<Crop> Stream(TokenRange range, long seed) => crops.Stream(range, seed);
 
+    public override long Tokens(Crop row) => window;
+
     /// <summary>Windows spread evenly, with the same skips every time.</summary>
     public override IReadOnlyList<Crop> Fixed(TokenRange range, long count) => crops.Fixed(range, count);
 

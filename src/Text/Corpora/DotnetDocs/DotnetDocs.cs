@@ -2,7 +2,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Text;
 
-/// <summary>The corpus <c>dotnet-docs</c>: the API documentation that every .NET SDK installs beside itself.</summary>
+/// <summary>The corpus <c>dotnet-docs</c>: the API documentation that every .NET SDK installs beside itself, a document for each type and member.</summary>
 /// <remarks>It is built into a folder on first use, and again when the SDK changes: <c>text.txt</c>, and
 /// <c>sources.json</c> with what was taken from where. The same SDK gives the same bytes.</remarks>
 public sealed class DotnetDocs : Corpus
@@ -20,10 +20,10 @@ public sealed class DotnetDocs : Corpus
     public override IReadOnlyList<string> Files { get; }
 
     /// <inheritdoc/>
-    public override string Reading => "text";
+    public override string Reading => "text by blank lines";
 
     /// <inheritdoc/>
-    public override IEnumerable<TextPiece> Read() => Utf8Text.Read(Files[0]);
+    public override IEnumerable<TextPiece> Read() => BlankLines.Documents(Utf8Text.Read(Files[0]));
 
     /// <summary>Opens the corpus, after building it if it is not there, incomplete, or of another SDK.</summary>
     /// <param name="folder">The folder of the corpus, such as <c>datasets/dotnet-docs</c>.</param>

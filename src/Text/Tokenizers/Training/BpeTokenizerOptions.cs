@@ -18,7 +18,8 @@ public sealed record BpeTokenizerOptions : TokenizerOptions, IValidated
     public int VocabularySize { get; init; } = 4096;
 
     /// <summary>Tokens with a meaning of their own, such as <c>&lt;|endoftext|&gt;</c>; they take the first ids.</summary>
-    [Description("Tokens with a meaning of their own, such as <|endoftext|>; they take the first ids and are never split.")]
+    /// <remarks>With <c>[CLS]</c> and <c>[SEP]</c> texts are put between them where special tokens are asked for, as for BERT.</remarks>
+    [Description("Tokens with a meaning of their own, such as <|endoftext|>; they take the first ids and are never split. [CLS] and [SEP] are put around masked rows; </s> or <|endoftext|> ends documents; <s> begins what a decoder beside an encoder writes.")]
     public IReadOnlyList<string> SpecialTokens { get; init; } = [];
 
     /// <summary>Pairs of tokens seen less often are not merged.</summary>

@@ -19,6 +19,7 @@ internal sealed record BpeVocabulary(IReadOnlyList<string> SpecialTokens, IReadO
         var merges = new JsonArray([.. Merges.Select(merge => (JsonNode)$"{merge.Left} {merge.Right}")]);
         var document = HuggingFaceTokenizer.Document(PreTokenizer(pattern), HuggingFaceTokenizer.ByteLevel(), HuggingFaceTokenizer.Bpe(vocabulary, merges));
         document["added_tokens"] = SpecialTokenEntries.Of(SpecialTokens);
+        document["post_processor"] = SpecialTokenEntries.Template(SpecialTokens);
         return document;
     }
 

@@ -2,9 +2,12 @@ using System.Text.Json.Nodes;
 
 namespace Trainer.Text;
 
-/// <summary>Special tokens as <c>added_tokens</c> of <c>tokenizer.json</c>, with the ids 0, 1, 2 …</summary>
+/// <summary>Special tokens in <c>tokenizer.json</c>, with the ids 0, 1, 2 …</summary>
 internal static class SpecialTokenEntries
 {
+    private const string Class = "[CLS]", Separator = "[SEP]";
+
+    /// <summary>The section <c>added_tokens</c>.</summary>
     public static JsonArray Of(IEnumerable<string> tokens) => new([.. tokens.Select((token, id) => (JsonNode)new JsonObject
     {
         ["id"] = id,
@@ -15,4 +18,22 @@ internal static class SpecialTokenEntries
         ["normalized"] = false,
         ["special"] = true,
     })]);
+
+    /// <summary>The section <c>post_processor</c>: BERT's template, [CLS] A [SEP] B [SEP], where both tokens are there; else null.</summary>
+    public static JsonObject? Template(IReadOnlyList<string> tokens) => !tokens.Contains(Class) || !tokens.Contains(Separator) ? null : new JsonObject
+    {
+        ["type"] = "TemplateProcessing",
+        ["single"] = new JsonArray(Special(Class, 0), Sequence("A", 0), Special(Separator, 0)),
+        ["pair"] = new JsonArray(Special(Class, 0), Sequence("A", 0), Special(Separator, 0), Sequence("B", 1), Special(Separator, 1)),
+        ["special_tokens"] = new JsonObject([.. new[] { Class, Separator }.Select(token => KeyValuePair.Create(token, (JsonNode?)new JsonObject
+        {
+            ["id"] = token,
+            ["ids"] = new JsonArray(tokens.ToList().IndexOf(token)),
+            ["tokens"] = new JsonArray(token),
+        }))]),
+    };
+
+    private static JsonObject Special(string token, int part) => new() { ["SpecialToken"] = new JsonObject { ["id"] = token, ["type_id"] = part } };
+
+    private static JsonObject Sequence(string name, int part) => new() { ["Sequence"] = new JsonObject { ["id"] = name, ["type_id"] = part } };
 }

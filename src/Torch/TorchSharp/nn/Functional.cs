@@ -30,6 +30,17 @@ public static partial class torch
             public static Tensor linear(Tensor input, Tensor weights, Tensor? bias = null) =>
                 Native.Own(tn_linear(input.handle, weights.handle, HandleOf(bias), out var result), result);
 
+            /// <summary>Each output channel is a sliding product with the input channels of its group.</summary>
+            /// <param name="input">(N, in, T)</param>
+            /// <param name="weight">(out, in / groups, K)</param>
+            /// <param name="bias">(out), or none</param>
+            /// <param name="stride">Positions from one product to the next; 1 by default.</param>
+            /// <param name="padding">Zeros put before and after; none by default.</param>
+            /// <param name="dilation">Positions between the elements of the kernel; 1 by default.</param>
+            /// <param name="groups">Groups of channels that do not mix.</param>
+            public static Tensor conv1d(Tensor input, Tensor weight, Tensor? bias = null, long? stride = null, long? padding = null, long? dilation = null, long groups = 1) =>
+                Native.Own(tn_conv1d(input.handle, weight.handle, HandleOf(bias), stride ?? 1, padding ?? 0, dilation ?? 1, groups, out var result), result);
+
             /// <summary>Mean 0 and variance 1 over the last dimensions, then scaled and shifted.</summary>
             public static unsafe Tensor layer_norm(Tensor input, long[] normalized_shape, Tensor? weight = null, Tensor? bias = null, double eps = 1e-05)
             {
@@ -68,6 +79,9 @@ public static partial class torch
                 Native.Check(tn_silu_(x.handle));
                 return x.alias();
             }
+
+            /// <summary>ln(1 + e^(beta·x)) / beta, a smooth max(x, 0); x itself where beta·x is above the threshold.</summary>
+            public static Tensor softplus(Tensor x, double beta = 1.0, double threshold = 20.0) => x.softplus(beta, threshold);
 
             /// <summary>eˣ / Σ eˣ along a dimension.</summary>
             public static Tensor softmax(Tensor input, long dim, ScalarType? dtype = null) => input.softmax(dim, dtype);

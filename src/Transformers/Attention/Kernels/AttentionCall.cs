@@ -22,14 +22,17 @@ internal readonly record struct AttentionCall(
     /// <summary>Bounds scores s to cap·tanh(s / cap), before the bias; null for no bound.</summary>
     public double? SoftCap { get; init; }
 
-    /// <summary>Added to the scaled scores, (1, H, T, S); null where the positions give none.</summary>
-    public Tensor? Bias { get; init; }
+    /// <summary>What positions add to the scaled scores; null where they add nothing.</summary>
+    public ScoreBias? Bias { get; init; }
 
     /// <summary>Which queries and keys belong together, whatever the pattern allows; null where all of a row do.</summary>
     public DocumentIds? Documents { get; init; }
 
     /// <summary>Query heads per key-value head.</summary>
     public int Sharing => (int)(Query.size(1) / Key.size(1));
+
+    /// <summary>Whether there are so many queries that a kernel's preparations count little.</summary>
+    public bool IsLong => Queries.Count >= 128;
 
     /// <summary>Whether the kernel's own causal flag says it all: the queries are the keys, and one document.</summary>
     public bool IsSquareCausal => Documents is null && Pattern.Shape == PatternShape.Causal && Queries == Keys && Queries.Count > 1;
@@ -45,4 +48,7 @@ internal readonly record struct AttentionCall(
         Tensor visible = Masks.Get(Pattern, Queries, Keys, Query.device);
         return Documents is null ? visible : Documents.Within(visible);
     }
+
+    /// <summary>The pairs that the pattern leaves visible, as tiles.</summary>
+    public TilePlan Plan() => Masks.Plan(Pattern, Queries, Keys, Query.device);
 }

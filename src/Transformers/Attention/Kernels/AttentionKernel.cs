@@ -18,4 +18,12 @@ public enum AttentionKernel
     /// <summary>libtorch's fused attention; an error where it cannot run.</summary>
     [JsonStringEnumMemberName("flash")]
     Flash,
+
+    /// <summary>Only the pairs that the pattern lets see each other, tile by tile.</summary>
+    [JsonStringEnumMemberName("block-sparse")]
+    BlockSparse,
+
+    /// <summary>Linear attention, which is another function than softmax attention.</summary>
+    [JsonStringEnumMemberName("linear")]
+    Linear,
 }

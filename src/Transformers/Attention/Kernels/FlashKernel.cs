@@ -22,7 +22,7 @@ internal sealed class FlashKernel : IAttentionKernel
         : headDim > LargestHead
             ? $"flash takes head dimensions up to {LargestHead}, and dim / heads is {headDim}; use more heads or kernel 'reference'"
         : options.ResolvedPattern.Build().Shape == PatternShape.Masked
-            ? $"flash computes the patterns full and causal, not '{options.ResolvedPattern.Type}'; use kernel 'reference'"
+            ? $"flash computes the patterns full and causal, not '{options.ResolvedPattern.Type}'; use kernel 'block-sparse'"
         : null;
 
     public string? RefusesCall(in AttentionCall call)

@@ -11,7 +11,9 @@ internal static class KernelSelection
     private static readonly (AttentionKernel Kernel, IAttentionKernel Implementation)[] Kernels =
     [
         (AttentionKernel.Flash, new FlashKernel()),
+        (AttentionKernel.BlockSparse, new BlockSparseKernel()),
         (AttentionKernel.Reference, Reference),
+        (AttentionKernel.Linear, new LinearKernel()),
     ];
 
     /// <summary>Problems of demanding a kernel that can never run for these options.</summary>
@@ -47,7 +49,7 @@ internal static class KernelSelection
     {
         foreach ((_, IAttentionKernel kernel) in Kernels)
         {
-            if (kernel.RefusesConfiguration(options, headDim) is null && kernel.RefusesCall(call) is null) return kernel;
+            if (kernel.RefusesConfiguration(options, headDim) is null && kernel.RefusesCall(call) is null && kernel.Pays(call)) return kernel;
         }
         return Reference;
     }

@@ -27,7 +27,7 @@ internal sealed class ReferenceKernel : IAttentionKernel
         // The scale goes on the queries, the smallest of the tensors it could go on.
         Tensor scores = call.Query.mul(call.Scale).matmul(key.transpose(2, 3)); // (B, H, T, S)
         if (call.SoftCap is { } cap) scores = scores.div(cap).tanh().mul(cap);
-        if (call.Bias is { } bias) scores = scores.add(bias);
+        if (call.Bias is { } bias) scores = scores.add(bias.Over(call.Queries, call.Keys));
         if (!call.SeesEverything) scores = scores.masked_fill(call.Mask().logical_not(), float.NegativeInfinity);
         return functional.softmax(scores, -1, ScalarType.Float32);
     }

@@ -15,4 +15,6 @@ internal sealed class CausalPattern : AttentionPattern
     public override PatternShape Shape => PatternShape.Causal;
 
     public override Tensor Visible(Tensor queries, Tensor keys) => keys.le(queries);
+
+    public override IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) => [PositionRun.Until(0, queries.Last + 1)];
 }

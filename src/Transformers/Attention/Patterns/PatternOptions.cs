@@ -9,6 +9,12 @@ namespace Trainer.Transformers.Attention.Patterns;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(FullOptions), "full")]
 [JsonDerivedType(typeof(CausalOptions), "causal")]
+[JsonDerivedType(typeof(PrefixOptions), "prefix")]
+[JsonDerivedType(typeof(SlidingOptions), "sliding")]
+[JsonDerivedType(typeof(StridedOptions), "strided")]
+[JsonDerivedType(typeof(FixedOptions), "fixed")]
+[JsonDerivedType(typeof(LongformerOptions), "longformer")]
+[JsonDerivedType(typeof(BigBirdOptions), "bigbird")]
 public abstract record PatternOptions : IValidated
 {
     /// <summary>The name in a configuration.</summary>
@@ -16,6 +22,15 @@ public abstract record PatternOptions : IValidated
 
     /// <summary>Whether no position sees a later one, which decoding token by token needs.</summary>
     internal abstract bool IsCausal { get; }
+
+    /// <summary>How far back is seen; null where a position may see any earlier one again.</summary>
+    internal virtual Horizon? Horizon => null;
+
+    /// <summary>What to do where no position may see a later one.</summary>
+    internal virtual string CausalInstead => "use 'causal'";
+
+    /// <summary>What to do where positions should see later ones.</summary>
+    internal virtual string FullInstead => "use 'full'";
 
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];

@@ -46,7 +46,7 @@ public abstract record HeadProjectionOptions : AttentionOptions
         return linear + new PartCost(norms.Parameters, 0)
         {
             // Queries and keys are multiplied, then weights and values: two products of 2·H·D operations per visible key.
-            FlopsPerTokenAndKey = 4 * width,
+            FlopsPerTokenAndKey = Kernel == AttentionKernel.Linear ? 0 : 4 * width,
             Activations = rows + width + rotated + Heads * perHead,
             ActivationsPerKey = Heads * perHeadAndKey,
         };

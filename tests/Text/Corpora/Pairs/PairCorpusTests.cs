@@ -87,7 +87,7 @@ public sealed class PairCorpusTests : IDisposable
     private static DataOptions Options(SourceOptions source) => new() { Train = [source], Objective = DataObjective.SequenceToSequence };
 
     private List<string?> Read(SourceOptions source) =>
-        ParquetFixtures.Documents(Corpus.Open(source, "data.train.0", folder["datasets"], objective: DataObjective.SequenceToSequence).Read());
+        ParquetFixtures.Documents(Corpus.Open(source, "data.train.0", folder["datasets"], inPairs: true).Read());
 
     private static IEnumerable<string> Texts(PreparedData data, TokenShard shard)
     {

@@ -57,6 +57,22 @@ public sealed class BpeTokenizerTests : IDisposable
     }
 
     [Fact]
+    public void Class_and_separator_stand_around_texts_as_in_BERT()
+    {
+        var learned = Learn(new BpeTokenizerOptions { VocabularySize = 300, SpecialTokens = ["[MASK]", "[SEP]", "[CLS]"] });
+        learned.Save(folder["frame.json"]);
+        foreach (var tokenizer in new[] { learned, Tokenizer.Load(folder["frame.json"]) })
+        {
+            int[] a = tokenizer.Encode("fox"), b = tokenizer.Encode("dog");
+            Assert.Equal([2, .. a, 1], tokenizer.EncodeWithSpecialTokens("fox"));
+            Assert.Equal([2, .. a, 1, .. b, 1], tokenizer.EncodeWithSpecialTokens("fox", "dog"));
+            Assert.Equal([2], tokenizer.Frame.Before);
+            Assert.Equal([1], tokenizer.Frame.After);
+        }
+        Assert.Equal(0, Learn(new BpeTokenizerOptions { VocabularySize = 300, SpecialTokens = ["[SEP]"] }).Frame.Length);
+    }
+
+    [Fact]
     public void The_file_brings_it_back_and_the_number_of_threads_changes_nothing()
     {
         var tokenizer = Learn(new BpeTokenizerOptions { VocabularySize = 310, Pattern = SplitPattern.Cl100k });

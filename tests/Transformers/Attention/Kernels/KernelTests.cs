@@ -77,7 +77,7 @@ public class KernelTests
         // So large a bias on one key that nothing else is seen.
         Tensor bias = zeros(1, 2, 3, 3);
         bias.narrow(3, 1, 1).fill_(1000);
-        AttentionCall call = new(query, key, value, new FullPattern(), new(0, 3), new(0, 3), 1, masks) { Bias = bias };
+        AttentionCall call = new(query, key, value, new FullPattern(), new(0, 3), new(0, 3), 1, masks) { Bias = new((_, _) => bias) };
         Tensor expected = value.narrow(2, 1, 1).expand(1, 2, 3, 8);
         Assert.InRange(Models.LargestDifference(expected, new ReferenceKernel().Attend(call)), 0, 1e-6);
         Assert.Equal(

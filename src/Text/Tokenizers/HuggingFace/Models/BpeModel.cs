@@ -25,6 +25,8 @@ internal sealed class BpeModel : Model
 
     public static BpeModel Of(Part part) => new(part);
 
+    public override string Name => "bpe";
+
     public override IReadOnlyList<string?> Tokens => vocabulary.Tokens;
 
     public override int Size => vocabulary.Count;

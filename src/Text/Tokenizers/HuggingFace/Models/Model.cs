@@ -3,6 +3,9 @@ namespace Trainer.Text.HuggingFace;
 /// <summary>A vocabulary, and the way that pieces become tokens of it.</summary>
 internal abstract class Model
 {
+    /// <summary>The model's name in small letters.</summary>
+    public abstract string Name { get; }
+
     /// <summary>The tokens by id; null where an id is not given.</summary>
     public abstract IReadOnlyList<string?> Tokens { get; }
 

@@ -29,6 +29,8 @@ internal sealed class UnigramModel : Model
 
     public static UnigramModel Of(Part part) => new(part);
 
+    public override string Name => "unigram";
+
     public override IReadOnlyList<string?> Tokens => vocabulary.Tokens;
 
     public override int Size => vocabulary.Tokens.Count;

@@ -5,6 +5,8 @@ internal sealed class WordLevelModel(Vocabulary vocabulary, string unknownToken)
 {
     public static WordLevelModel Of(Part part) => new(Vocabulary.Of(part), part.OptionalText("unk_token") ?? "<unk>");
 
+    public override string Name => "wordlevel";
+
     public override IReadOnlyList<string?> Tokens => vocabulary.Tokens;
 
     public override int Size => vocabulary.Count;

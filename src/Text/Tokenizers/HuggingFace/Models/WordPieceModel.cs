@@ -8,6 +8,8 @@ internal sealed class WordPieceModel(Vocabulary vocabulary, string unknownToken,
     public static WordPieceModel Of(Part part) => new(
         Vocabulary.Of(part), part.OptionalText("unk_token") ?? "[UNK]", part.OptionalText("continuing_subword_prefix") ?? "##", part.Count("max_input_chars_per_word", 100));
 
+    public override string Name => "wordpiece";
+
     public override IReadOnlyList<string?> Tokens => vocabulary.Tokens;
 
     public override int Size => vocabulary.Count;

@@ -3,6 +3,8 @@ namespace Trainer.Text.HuggingFace;
 /// <summary>Special tokens and sequences in the order of a template.</summary>
 internal sealed class TemplateProcessor(IReadOnlyList<TemplateItem> single, IReadOnlyList<TemplateItem> pair) : PostProcessor
 {
+    public override TextFrame Frame => new(Tokens(single.TakeWhile(item => item.Sequence < 0)), Tokens(single.Reverse().TakeWhile(item => item.Sequence < 0).Reverse()));
+
     public override int[] Apply(int[] first, int[]? second)
     {
         var result = new List<int>(first.Length + (second?.Length ?? 0) + 4);
@@ -15,6 +17,8 @@ internal sealed class TemplateProcessor(IReadOnlyList<TemplateItem> single, IRea
             });
         return [.. result];
     }
+
+    private static int[] Tokens(IEnumerable<TemplateItem> items) => [.. items.SelectMany(item => item.Ids)];
 }
 
 /// <summary>One item of a template: the first (0) or second (1) sequence, or special tokens (−1).</summary>

@@ -1,0 +1,84 @@
+using Trainer.Evaluation.Generation;
+using Trainer.Text;
+using Trainer.Transformers;
+using static TorchSharp.torch;
+
+namespace Trainer.Evaluation.Bleu;
+
+/// <summary>Translates texts whose translation is known, and measures how alike the two are.</summary>
+/// <param name="model">An encoder-decoder.</param>
+/// <param name="tokenizer">The tokenizer it was trained with.</param>
+/// <param name="device">Where the model is.</param>
+/// <param name="options">How to search.</param>
+public sealed class TranslationMeter(LanguageModel model, Tokenizer tokenizer, Device device, BeamOptions options)
+{
+    private const int Examples = 4;
+
+    /// <summary>Measures pairs that are spread evenly over some rows.</summary>
+    /// <param name="rows">Rows of source and target.</param>
+    /// <param name="most">How many pairs to translate at most.</param>
+    /// <param name="progress">Told how many are translated.</param>
+    /// <returns>BLEU of the translations, and of the sources themselves: what a model scores that copies.</returns>
+    public TranslationReport Measure(IEnumerable<Batch> rows, int most, IProgress<int>? progress = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(most, 1);
+        (string Source, string Target)[] all = [.. rows.SelectMany(Texts).Where(pair => pair.Source.Length > 0)];
+        int count = Math.Min(most, all.Length);
+        (string Source, string Target)[] pairs = [.. Enumerable.Range(0, count).Select(index => all[(long)index * all.Length / count])];
+        string[] sources = [.. pairs.Select(pair => pair.Source)], targets = [.. pairs.Select(pair => pair.Target)];
+        IReadOnlyList<string> written = new Translator(model, tokenizer, device).Translate(sources, options, progress);
+        return new()
+        {
+            Bleu = CorpusBleu.Score(written, targets),
+            CopyBleu = CorpusBleu.Score(sources, targets),
+            Pairs = count,
+            Beams = options.Beams,
+            LengthPenalty = options.LengthPenalty,
+            Examples = [.. Enumerable.Range(0, Math.Min(Examples, count)).Select(index => (2 * index + 1) * count / (2 * Math.Min(Examples, count)))
+                .Select(index => new TranslationExample(sources[index], written[index], targets[index]))],
+        };
+    }
+
+    private IEnumerable<(string Source, string Target)> Texts(Batch batch)
+    {
+        SourceRows source = batch.Source ?? throw new ArgumentException("The rows have no source.", nameof(batch));
+        SequenceTokens marks = SequenceTokens.Of(tokenizer);
+        for (int row = 0; row < batch.Rows; row++)
+        {
+            IEnumerable<long> read = source.Tokens.Skip(row * source.Columns).Take(source.Lengths[row]);
+            IEnumerable<long> written = batch.Targets.Skip(row * batch.Columns).Take(batch.Columns);
+            yield return (Text(read, marks), Text(written, marks));
+        }
+    }
+
+    private string Text(IEnumerable<long> ids, SequenceTokens marks) =>
+        tokenizer.Decode([.. ids.Where(id => id != Batch.Ignored && id != marks.End).Select(id => (int)id)]);
+}
+
+/// <summary>How alike translations are to those that are known.</summary>
+public sealed record TranslationReport
+{
+    /// <summary>Of the model's translations.</summary>
+    public required BleuScore Bleu { get; init; }
+
+    /// <summary>Of the sources themselves: what a model scores that copies.</summary>
+    public required BleuScore CopyBleu { get; init; }
+
+    /// <summary>How many pairs were translated.</summary>
+    public required int Pairs { get; init; }
+
+    /// <summary>How many beginnings the search followed.</summary>
+    public required int Beams { get; init; }
+
+    /// <summary>The search's length penalty.</summary>
+    public required double LengthPenalty { get; init; }
+
+    /// <summary>A few of them.</summary>
+    public required IReadOnlyList<TranslationExample> Examples { get; init; }
+}
+
+/// <summary>A text, what the model made of it, and what a person did.</summary>
+/// <param name="Source">The text.</param>
+/// <param name="Written">The model's translation.</param>
+/// <param name="Target">The known one.</param>
+public sealed record TranslationExample(string Source, string Written, string Target);
