@@ -84,6 +84,7 @@ public sealed class ConvertTests(TrainedRun trained) : IClassFixture<TrainedRun>
 
     [Theory]
     [InlineData("--key-value-heads: model.attention has 4 key-value heads, which 3 does not divide into equal groups; use 1, 2 or 4", "multi-head", "rotary", "--key-value-heads", "3")]
+    [InlineData("--key-value-heads: model.attention is of type 'latent', which has no heads of keys and values to pool", "latent", "rotary", "--key-value-heads", "2")]
     [InlineData("--rope-scaling: scales rotary positions, and model.position is 'learned'", "multi-head", "learned", "--rope-scaling", "linear", "--factor", "2")]
     [InlineData("--rope-scaling: scales rotary positions, and model.position is 'alibi'", "multi-head", "alibi", "--rope-scaling", "linear", "--factor", "2")]
     public void Models_that_cannot_be_converted(string message, string attention, string position, params string[] arguments)

@@ -3,6 +3,7 @@ using Trainer.Configuration;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Mixers;
 
 namespace Trainer.Conversion.GroupedQuery;
 
@@ -22,6 +23,8 @@ public static class GroupedQueryModel
             return [new(path, $"keyValueHeads ({keyValueHeads}) is a number of heads; use 1 or more")];
         if (model is EncoderOptions)
             return [new(path, "model.architecture is 'encoder', which reads a text at once and caches no keys and values: fewer heads of them would win nothing")];
+        if (!model.Stacks.SelectMany(stack => stack.Layers).Any(layer => layer.Mixer is AttentionMixerOptions))
+            return [new(path, "no layer of this model has attention, so there are no heads of keys and values to pool")];
         return [.. Named(model).Select(each => Complaint(each.Path, each.Attention, keyValueHeads)).OfType<string>().Select(message => new Problem(path, message))];
     }
 

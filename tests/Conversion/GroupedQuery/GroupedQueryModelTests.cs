@@ -3,6 +3,7 @@ using Trainer.Conversion.GroupedQuery;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Mixers;
 
 namespace Trainer.Conversion.Tests.GroupedQuery;
 
@@ -66,6 +67,15 @@ public sealed class GroupedQueryModelTests
         Problem problem = Assert.Single(GroupedQueryModel.Problems(model, 2, "p"));
         Assert.Equal("model.layerPattern.1.attention has 3 key-value heads, which 2 does not divide into equal groups; use 1 or 3", problem.Message);
     }
+
+    [Fact]
+    public void Latent_attention_has_no_heads_to_pool() =>
+        Assert.Equal("model.attention is of type 'latent', which has no heads of keys and values to pool; only multi-head and grouped-query attention have",
+            Assert.Single(GroupedQueryModel.Problems(Decoder with { Attention = new LatentOptions { Heads = 8 } }, 2, "p")).Message);
+
+    [Fact]
+    public void A_model_without_attention_has_none_either() =>
+        Assert.StartsWith("no layer of this model has attention", Assert.Single(GroupedQueryModel.Problems(Decoder with { Mixer = new Mamba2Options() }, 2, "p")).Message, StringComparison.Ordinal);
 
     [Fact]
     public void An_encoder_has_nothing_to_win()
