@@ -18,7 +18,7 @@ POOLS = ["mean", "first", "random"]
 UPTRAIN = "grouped-query-uptrain"
 VALIDATION_BYTES = 200_000
 
-study = Study("grouped-query", __doc__.splitlines()[0])
+study = Study("grouped-query", __doc__.split("\n\n")[0])
 validation = study.save("validation.txt", study.documentation()[1][:study.amount(VALIDATION_BYTES, least=4096)])
 
 

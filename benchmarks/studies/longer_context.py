@@ -2,7 +2,7 @@
 """A model trained at 512 bytes, extended four and eight times by every scaling of rotary positions, after 0, 100 and 400 steps of
 fine-tuning, against direct fine-tuning, PoSE and the untouched model. Takes about 80 minutes on two quiet cores.
 
-    python3 benchmarks/studies/longer_context.py [--scale 0.01]
+    python3 benchmarks/studies/longer_context.py [--scale 0.01] [--methods direct,yarn,pose] [--factors 4]
 
 Writes below runs/studies/longer-context: study.json (perplexity by window, passkeys by length), study-position.json (loss by position),
 study-passkey.json (by length and depth), each with a table in markdown; `report runs/studies/longer-context` shows them.
@@ -21,7 +21,8 @@ SCALINGS = ["linear", "ntk", "ntk-by-parts", "dynamic-ntk", "yarn", "llama3"]
 WINDOWS = [512, 1024, 2048, 4096]
 VALIDATION_BYTES = 100_000
 
-study = Study("longer-context", __doc__.splitlines()[0])
+study = Study("longer-context", __doc__.split("\n\n")[0], methods=["direct", *SCALINGS, "pose"], factors=FACTORS)
+methods, factors = study.options.methods, study.options.factors
 rows, positions, passkeys = [], [], []
 
 
@@ -32,11 +33,12 @@ def main():
              f"data.validation.0.path={study.path('data/validation.txt')}"]
     base = study.train("longer-context-base", "base", study.steps(BASE_STEPS), *texts)
     measure("untouched", 1, 0, base)
-    for factor in FACTORS:
-        measure("direct", factor, 0, base)
-        for scaling in SCALINGS:
+    for factor in factors:
+        if "direct" in methods:
+            measure("direct", factor, 0, base)
+        for scaling in filter(methods.__contains__, SCALINGS):
             measure(scaling, factor, 0, study.convert(base, f"{scaling}-{factor}-0", "--rope-scaling", scaling, "--factor", factor))
-        for method in ["direct", *SCALINGS, "pose"]:
+        for method in methods:
             fine_tune(method, factor, base, texts)
     write()
 

@@ -12,11 +12,20 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 class Study:
     """A folder under runs/studies/ with runs, figures and tables. Started again, it goes on where it was stopped."""
 
-    def __init__(self, name, description):
+    def __init__(self, name, description, **lists):
+        """Each of `lists` is an option with a comma-separated list; the default names all it may hold."""
         arguments = argparse.ArgumentParser(description=description)
+        for option, everything in lists.items():
+            arguments.add_argument(f"--{option}", type=lambda text, kind=type(everything[0]): [kind(part) for part in text.split(",")], default=everything,
+                                   help=f"some of {','.join(map(str, everything))} (default: all)")
         arguments.add_argument("--scale", type=float, default=float(os.environ.get("STEPS_SCALE", 1)),
                                help="a factor on all steps: 0.01 for a look at whether everything works (default: $STEPS_SCALE or 1)")
-        self.scale = arguments.parse_args().scale
+        self.options = arguments.parse_args()
+        self.scale = self.options.scale
+        for option, everything in lists.items():
+            unknown = set(getattr(self.options, option)) - set(everything)
+            if unknown:
+                arguments.error(f"--{option}: there is no {', '.join(map(str, unknown))}; choose from {','.join(map(str, everything))}")
         os.chdir(REPOSITORY)
         suffix = "" if self.scale == 1 else f"-{self.scale:g}"
         self.folder = f"runs/studies/{name}{suffix}"
