@@ -9,7 +9,7 @@ namespace Trainer.Transformers.Tests;
 
 public class ArchitectureTests
 {
-    public static TheoryData<string> Projections() => [.. Models.Projections.Keys.Where(name => !name.StartsWith("latent", StringComparison.Ordinal))];
+    public static TheoryData<string> Projections() => [.. Models.Projections.Keys];
 
     [Theory]
     [MemberData(nameof(Projections))]

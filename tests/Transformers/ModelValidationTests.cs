@@ -105,6 +105,11 @@ public class ModelValidationTests
             "attention.queryKeyNorm: is true, but type 'latent' always has norms of its own, on the vectors that queries, keys and values are made from; set it to false");
 
     [Fact]
+    public void Latent_attention_has_nothing_to_save_from_a_sum() =>
+        Expect(Models.Llama with { Attention = new LatentOptions { Heads = 4, Kernel = AttentionKernel.Linear }, Position = new NoPositionOptions() },
+            "attention.kernel: 'linear' remembers one sum of keys and values, so that there is nothing for type 'latent' to make smaller; use type 'multi-head', or another kernel");
+
+    [Fact]
     public void Rotary_needs_an_even_turned_part_of_latent_attention() =>
         Expect(Models.Llama with { Attention = new LatentOptions { Heads = 4, RopeDim = 3 } },
             "position: rotary positions pair dimensions of a head, and a head has 3 (dim 16, heads 4), which is odd; choose dim or heads so that it is even");

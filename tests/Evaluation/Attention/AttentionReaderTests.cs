@@ -49,7 +49,7 @@ public sealed class AttentionReaderTests
         var stacks = reader.Read("", "le chat", "the cat the").Stacks.ToDictionary(stack => stack.Name);
 
         Assert.Equal(["cross", "decoder", "encoder"], stacks.Keys.Order());
-        string[] source = ["␣the", "␣cat", "␣the", "</s>"], target = ["<s>", "␣le", "␣chat"];
+        string[] source = ["␣the", "␣cat", "␣the", "␣</s>"], target = ["␣<s>", "␣le", "␣chat"];
         Is("encoder", source, source, layers: 2);
         Is("decoder", target, target, layers: 3);
         Is("cross", target, source, layers: 3);

@@ -57,7 +57,7 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void A_file_without_tensors_is_a_file()
     {
-        Safetensors.Write(file.Path, []);
+        Safetensors.Write(file.Path, Array.Empty<(string, Tensor)>());
         using var read = SafetensorsFile.Open(file.Path);
         Assert.Empty(read.Names);
         Assert.Empty(read.Metadata);

@@ -121,5 +121,6 @@ public sealed class AbiTests
         ["int32_t*"] = [typeof(int).MakeByRefType()],
         ["int64_t*"] = [typeof(long).MakeByRefType(), typeof(long).MakePointerType()],
         ["const int64_t*"] = [typeof(long).MakePointerType()],
+        ["const int32_t*"] = [typeof(int).MakePointerType()],
     };
 }

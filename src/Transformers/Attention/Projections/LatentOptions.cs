@@ -42,6 +42,8 @@ public sealed record LatentOptions : AttentionOptions
     {
         if (QueryKeyNorm)
             yield return new("queryKeyNorm", "is true, but type 'latent' always has norms of its own, on the vectors that queries, keys and values are made from; set it to false");
+        if (Kernel == AttentionKernel.Linear)
+            yield return new("kernel", "'linear' remembers one sum of keys and values, so that there is nothing for type 'latent' to make smaller; use type 'multi-head', or another kernel");
     }
 
     /// <summary>Widths in a model of width <paramref name="dim"/>.</summary>

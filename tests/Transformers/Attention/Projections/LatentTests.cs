@@ -1,6 +1,8 @@
 using TorchSharp;
 using Trainer.Torch;
+using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
+using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
@@ -59,6 +61,22 @@ public class LatentTests
         using DecodingState state = model.NewDecodingState(2, 6);
         Tensor steps = cat([model.forward(tokens.narrow(1, 0, 5), state), model.forward(tokens.narrow(1, 5, 1), state)], 1);
         Assert.InRange(Models.LargestDifference(model.forward(tokens), steps), 0, 1e-4);
+    }
+
+    [Theory]
+    [InlineData(AttentionCache.Contiguous)]
+    [InlineData(AttentionCache.Rolling)]
+    [InlineData(AttentionCache.Paged)]
+    public void Every_cache_holds_it(AttentionCache cache)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        PatternOptions pattern = cache == AttentionCache.Paged ? new CausalOptions() : new SlidingOptions { Window = 4 };
+        DecoderOptions options = Models.Variant("latent", "rotary");
+        using LanguageModel model = Models.Build(options with { ContextLength = 48, Attention = options.Attention with { Pattern = pattern, Cache = cache } });
+        model.eval();
+        Tensor tokens = Models.Tokens(2, 48);
+        Tensor actual = Decoding.Run(model, tokens, [7, .. Enumerable.Repeat(1, 35), 6]);
+        Assert.InRange(Models.LargestDifference(model.forward(tokens), actual), 0, 5e-5);
     }
 
     [Fact]

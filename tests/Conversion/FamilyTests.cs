@@ -1,0 +1,37 @@
+using Trainer.Configuration;
+using Trainer.Conversion.HuggingFace.Families;
+using Trainer.Transformers;
+using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Norms;
+using Trainer.Transformers.Positions;
+
+namespace Trainer.Conversion.Tests;
+
+/// <summary>Which family a model of this program's belongs to.</summary>
+public class FamilyTests
+{
+    private static readonly DecoderOptions Model = new()
+    {
+        Dim = 32, Layers = 2, ContextLength = 64, Attention = new MultiHeadOptions { Heads = 4 },
+    };
+
+    [Fact]
+    public void The_default_decoder_is_a_llama() => Assert.Equal("llama", FamilyRegistry.Of(Model).ModelType);
+
+    [Fact]
+    public void Normed_queries_and_keys_make_a_qwen() =>
+        Assert.Equal("qwen3", FamilyRegistry.Of(Model with { Attention = new MultiQueryOptions { Heads = 4, QueryKeyNorm = true } }).ModelType);
+
+    [Fact]
+    public void A_model_that_no_family_has_names_the_settings_in_the_way()
+    {
+        string message = Assert.Throws<UserException>(() => FamilyRegistry.Of(Model with
+        {
+            Norm = new RmsNormOptions { Placement = NormPlacement.Sandwich }, LogitSoftCap = 30, Position = new RotaryOptions { Layout = RotaryLayout.Interleaved },
+        })).Message;
+        Assert.StartsWith("no family of Hugging Face's has this model (llama, mistral, ", message);
+        Assert.Contains("\n  model.norm.placement is \"sandwich\"; the family has \"pre\"", message);
+        Assert.Contains("\n  model.logitSoftCap is 30; the family has null", message);
+        Assert.Contains("\n  model.position.layout is \"interleaved\"; the family has \"half-split\"", message);
+    }
+}
