@@ -59,13 +59,15 @@ def measure(method, factor, steps, checkpoint):
     series = f"{method} {factor}×" if factor > 1 else method
     row = {"series": series, "method": method, "factor": factor, "steps": steps}
     validation = study.path("data/validation.txt")
-    for window in WINDOWS:
+    # A model is measured up to the length it is made for, the untouched one at all of them.
+    windows = [window for window in WINDOWS if window <= LENGTH * factor or method == "untouched"]
+    for window in windows:
         figures = study.evaluate(checkpoint, "--data", validation, "--window", window)
         row[f"perplexity at {window}"] = figures["perplexity"]
-        if window == WINDOWS[-1]:
+        if window == windows[-1]:
             positions.extend({"series": series, "steps": steps, "position": part["to"], "loss": part["loss"]} for part in figures["byPosition"])
-    cells = study.evaluate(checkpoint, "--passkey", ",".join(map(str, WINDOWS)))["cells"]
-    for window in WINDOWS:
+    cells = study.evaluate(checkpoint, "--passkey", ",".join(map(str, windows)))["cells"]
+    for window in windows:
         of_length = [cell for cell in cells if cell["length"] == window]
         row[f"passkeys at {window}"] = sum(cell["found"] for cell in of_length) / sum(cell["trials"] for cell in of_length)
     passkeys.extend({"series": series, "steps": steps, "length": cell["length"], "depth": cell["depth"], "found": cell["found"] / cell["trials"]} for cell in cells)
@@ -82,7 +84,7 @@ def write():
                  *[{"x": "steps", "y": f"perplexity at {window}", "series": "series", "logY": True} for window in WINDOWS],
                  *[{"x": "steps", "y": f"passkeys at {window}", "series": "series"} for window in WINDOWS]])
     trained = [row for row in positions if row["steps"] == STEPS[-1] or row["series"] == "untouched"]
-    study.write("study-position", "Longer contexts: loss by position", f"{about} Nats per token by the tokens seen before, in windows of {WINDOWS[-1]}.", trained,
+    study.write("study-position", "Longer contexts: loss by position", f"{about} Nats per token by the tokens seen before, in windows of the length it was made for.", trained,
                 [{"x": "position", "y": "loss", "series": "series", "logX": True}])
     study.write("study-passkey", "Longer contexts: passkeys by length and depth", "The share of ten passkeys that greedy decoding writes, by length of the prompt and depth of the passkey in it.",
                 passkeys, [])
