@@ -18,6 +18,7 @@ public static class BatchTensors
         ModelInput input = new(Rows(batch.Inputs))
         {
             Positions = batch.Positions is { } positions ? Rows(positions) : null,
+            PositionLimit = batch.PositionLimit,
             Documents = batch.Documents is { } documents ? Rows(documents) : null,
             Source = batch.Source is { } source ? source.ToInput(device) : null,
         };

@@ -37,12 +37,20 @@ public sealed record DataOptions : IValidated
     [Description("Which tokens are hidden (objective masked).")]
     public MaskingOptions? Masking { get; init; }
 
+    /// <summary>Rows shorter than the context, with positions that skip; null for rows as long as the context.</summary>
+    [Description("Rows shorter than model.contextLength whose positions skip, so that the whole of it is learned at the cost of a short window (PoSE; objective causal).")]
+    public PositionSkippingOptions? PositionSkipping { get; init; }
+
     /// <summary>Threads that read batches ahead. The batches do not depend on their number.</summary>
     /// <remarks>None is the default: copying 12 × 64 tokens out of mapped memory takes about 10 µs, as long as handing them from thread to
     /// thread. Threads pay where reading waits: for a disk that is slow or far away.</remarks>
     [Description("Threads that read batches ahead; 0 = none, each batch is read when it is needed. Only the speed depends on it.")]
     [Range(0, 64)]
     public int LoaderThreads { get; init; }
+
+    /// <summary>Tokens of the longest row.</summary>
+    /// <param name="contextLength">Positions of the model.</param>
+    public int RowLength(int contextLength) => PositionSkipping?.Window ?? contextLength;
 
     /// <summary>Whether texts are read in pairs of one to read and one to write.</summary>
     public bool IsPaired => Objective == DataObjective.SequenceToSequence || Packing == DataPacking.Pairs;

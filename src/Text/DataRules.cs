@@ -33,6 +33,8 @@ internal static class DataRules
             yield return new Problem("endOfDocument", "is empty; name a token such as <|endoftext|>, or set it to \"none\"");
         if (data.Masking is not null && data.Objective != DataObjective.Masked)
             yield return new Problem("masking", $"is set, but objective \"{Name(data.Objective)}\" hides no tokens; remove masking, or set objective to \"masked\"");
+        if (data.PositionSkipping is not null && (data.Objective != DataObjective.Causal || data.Packing != DataPacking.Crops))
+            yield return new Problem("positionSkipping", $"skips within windows of consecutive tokens, but {(data.Objective != DataObjective.Causal ? $"objective \"{Name(data.Objective)}\"" : $"packing \"{Name(data.Packing)}\"")} makes other rows; remove it, or set objective to \"causal\" and packing to \"crops\"");
     }
 
     /// <summary>Examples are drawn at random: the end of a list of them repeats some of its beginning, but no split repeats the other.</summary>

@@ -21,8 +21,11 @@ public sealed record RunPlan
     /// <summary>Number of different tokens.</summary>
     public required int VocabularySize { get; init; }
 
-    /// <summary>Positions of a training sequence.</summary>
+    /// <summary>Positions of the model's context.</summary>
     public required int ContextLength { get; init; }
+
+    /// <summary>Tokens of a training sequence: as many, unless positions skip.</summary>
+    public required int RowLength { get; init; }
 
     /// <summary>Sequences computed at once.</summary>
     public required int MicroBatchSize { get; init; }
@@ -36,7 +39,7 @@ public sealed record RunPlan
     /// <summary>Tokens in the training data.</summary>
     public required long TrainingTokens { get; init; }
 
-    /// <summary>Floating-point operations of a token, forward, at the whole context.</summary>
+    /// <summary>Floating-point operations of a token, forward, in a training sequence.</summary>
     public required double ForwardFlopsPerToken { get; init; }
 
     /// <summary>Floating-point operations of a token, forward and backward.</summary>
@@ -78,9 +81,11 @@ public sealed record RunPlan
     /// <exception cref="Configuration.UserException">The data cannot be prepared.</exception>
     public static RunPlan Of(Recipe recipe, string datasetsDirectory, IProgress<string>? progress = null)
     {
+        recipe = recipe.Resolve();
         using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, datasetsDirectory, progress);
         var cost = ModelCost.Of(recipe.Model, data.Tokenizer.VocabularySize);
         var context = recipe.Model.ContextLength;
+        var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
         return new RunPlan
         {
@@ -90,18 +95,19 @@ public sealed record RunPlan
             Data = DataReport.Of(data, recipe.Data),
             VocabularySize = data.Tokenizer.VocabularySize,
             ContextLength = context,
+            RowLength = row,
             MicroBatchSize = microBatch,
             Steps = recipe.Training.Steps,
             Tokens = (long)(recipe.Training.Steps * recipe.Training.BatchSize * BatchStream.TokensOfRow(data, recipe.Data, context, recipe.Seed)),
             TrainingTokens = data.Train.Length,
-            ForwardFlopsPerToken = cost.ForwardFlopsPerToken(context),
-            TrainingFlopsPerToken = cost.TrainingFlopsPerToken(context),
+            ForwardFlopsPerToken = cost.ForwardFlopsPerToken(row),
+            TrainingFlopsPerToken = cost.TrainingFlopsPerToken(row),
             CacheBytesPerToken = cost.CacheBytesPerToken(),
             CacheBytesAtContext = cost.CacheBytes(context),
             RecurrentStateBytes = cost.RecurrentStateBytes,
             Advice = PlanAdvice.Of(recipe.Model, data.Tokenizer.VocabularySize),
             StateBytes = cost.TrainingStateBytes,
-            ActivationBytes = cost.ActivationBytes(microBatch, context),
+            ActivationBytes = cost.ActivationBytes(microBatch, row),
         };
     }
 }

@@ -107,6 +107,13 @@ public abstract record ModelOptions : IValidated
     [MinLength(1)]
     public IReadOnlyList<LayerGroupOptions>? LayerPattern { get; init; }
 
+    /// <summary>Whether order enters by rotary positions alone: some layers have them, and the others have none.</summary>
+    public bool HasOnlyRotaryPositions()
+    {
+        PositionOptions[] positions = [.. Stacks.SelectMany(stack => stack.Layers).Select(layer => layer.Position)];
+        return positions.Any(position => position is RotaryOptions) && positions.All(position => position is RotaryOptions or NoPositionOptions);
+    }
+
     /// <summary>Builds and initialises the model; float32 weights on the CPU.</summary>
     /// <param name="vocabularySize">Number of token ids that the model has to know; <see cref="VocabularySize"/> may be more.</param>
     /// <param name="computeType">The type matrix products are computed in: float32 or bfloat16. Weights stay float32.</param>
@@ -146,6 +153,9 @@ public abstract record ModelOptions : IValidated
 
     /// <summary>What is wrong with a pattern of this architecture's stack; null when nothing is.</summary>
     internal abstract string? Refuses(PatternOptions pattern);
+
+    /// <summary>Attention that the architecture has beside <see cref="Attention"/>: <c>encoderAttention</c>.</summary>
+    internal virtual AttentionOptions? OtherAttention => null;
 
     /// <summary>Weights and running costs of what the architecture has beside its stacks, token embeddings and head.</summary>
     internal virtual PartCost ExtraHeadCost => default;

@@ -17,6 +17,7 @@ internal static class ModelValidation
         .. model.Validate(),
         .. OfParts("", model.Mixer, model.Attention, model.Position, model.FeedForward),
         .. Under("norm", model.Norm.Validate()),
+        .. Under("encoderAttention", model.OtherAttention?.Validate()),
         .. (model.LayerPattern ?? []).SelectMany((group, index) => OfParts($"layerPattern.{index}.", group.Mixer, group.Attention, group.Position, group.FeedForward)),
     ];
 
@@ -29,6 +30,7 @@ internal static class ModelValidation
             .. OfPlacement(model),
             .. MixerValidation.Problems(model),
             .. OfLayer(model, new("attention", model.Attention), new("position", model.Position)),
+            .. model.OtherAttention is { } other ? OfLayer(model, new("encoderAttention", other with { Pattern = null }), new("position", model.Position)) : [],
             .. (model.LayerPattern ?? []).SelectMany((group, index) => OfGroup(model, group, $"layerPattern.{index}")),
         ];
     }

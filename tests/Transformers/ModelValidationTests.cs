@@ -38,6 +38,19 @@ public class ModelValidationTests
             "attention.kernel: flash takes head dimensions up to 256, and dim / heads is 320; use more heads or kernel 'reference'");
 
     [Fact]
+    public void An_encoder_may_have_other_key_value_heads_but_not_other_heads_or_a_pattern_in_two_places()
+    {
+        EncoderDecoderOptions grouped = Models.EncoderDecoder with { Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2 } };
+        Assert.Empty(ModelValidation.All(grouped with { EncoderAttention = new MultiHeadOptions { Heads = 4 } }));
+        Expect(grouped with { EncoderAttention = new MultiHeadOptions { Heads = 2 } },
+            "encoderAttention.heads: heads (2) must be those of model.attention (4); only the rest may differ");
+        Expect(grouped with { EncoderAttention = new MultiHeadOptions { Heads = 4, Pattern = new FullOptions() } },
+            "encoderAttention.pattern: is 'full', but the pattern of the encoder is encoderPattern; leave it out here");
+        Expect(grouped with { EncoderAttention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 3 } },
+            "encoderAttention.keyValueHeads: heads (4) must be a multiple of keyValueHeads (3); try 1, 2 or 4");
+    }
+
+    [Fact]
     public void Rotary_needs_even_heads() =>
         Expect(Models.Gpt with { Dim = 12, Position = new RotaryOptions() },
             "position: rotary positions pair dimensions of a head, and a head has 3 (dim 12, heads 4), which is odd; choose dim or heads so that it is even");

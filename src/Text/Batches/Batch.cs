@@ -14,8 +14,11 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// other only where it is equal. Null where rows are not made of documents.</summary>
     public long[]? Documents { get; init; }
 
-    /// <summary>The position of each place in its document (Rows × Columns), from 0; null where it is the column.</summary>
+    /// <summary>The position of each place in its document, or where positions skip (Rows × Columns), from 0; null where it is the column.</summary>
     public long[]? Positions { get; init; }
+
+    /// <summary>A bound that all <see cref="Positions"/> are below; null where it is the number of columns.</summary>
+    public int? PositionLimit { get; init; }
 
     /// <summary>The rows that an encoder reads, where <see cref="Inputs"/> are for a decoder beside it.</summary>
     public SourceRows? Source { get; init; }
@@ -34,6 +37,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         {
             Documents = Documents?[places],
             Positions = Positions?[places],
+            PositionLimit = PositionLimit,
             Source = Source?.Part(first, end),
         };
     }

@@ -37,7 +37,7 @@ public sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointMa
         CheckpointManifest manifest = Read(directory);
         foreach (string name in required)
             if (!manifest.Files.ContainsKey(name))
-                throw Damaged(Path.Combine(directory, CheckpointFiles.Manifest), $"it does not list {name}");
+                throw name == CheckpointFiles.Optimizer && !manifest.Files.ContainsKey(CheckpointFiles.State) ? NotOfTraining(directory) : Damaged(Path.Combine(directory, CheckpointFiles.Manifest), $"it does not list {name}");
 
         foreach ((string name, Entry expected) in manifest.Files) CheckSize(Path.Combine(directory, name), expected.Size);
 
@@ -89,6 +89,9 @@ public sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointMa
         using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 20, FileOptions.SequentialScan);
         return new Entry(stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
     }
+
+    private static UserException NotOfTraining(string directory) =>
+        new($"{directory}: a converted or imported checkpoint has no optimizer state, so no run goes on from it; begin one with its weights (initialize.from).");
 
     private static UserException Damaged(string path, string what) =>
         new($"{path}: {what}. This checkpoint is damaged: use an earlier one of the run.");

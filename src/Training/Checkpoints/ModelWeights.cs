@@ -1,4 +1,5 @@
 using Trainer.Configuration;
+using Trainer.Conversion.Weights;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
@@ -17,6 +18,12 @@ public static class ModelWeights
     /// <param name="path">A file with exactly its names and shapes.</param>
     /// <exception cref="UserException">A name is missing or too many, or a shape differs; the message lists them with both shapes.</exception>
     public static void Load(LanguageModel model, string path) => TensorFile.Load(path, [.. Named(model)], "the model");
+
+    /// <summary>Replaces a model's weights by such as are read one at a time, converted maybe.</summary>
+    /// <param name="model">The model; it keeps its device.</param>
+    /// <param name="source">Exactly its names and shapes.</param>
+    /// <exception cref="UserException">As for a file.</exception>
+    internal static void Load(LanguageModel model, IWeightSource source) => TensorFile.Load(source, [.. Named(model)], "the model");
 
     private static IEnumerable<(string Name, Tensor Value)> Named(LanguageModel model) =>
         model.state_dict().Select(entry => (entry.Key, entry.Value));

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Conversion.Weights;
 using Trainer.Torch;
 using static TorchSharp.torch;
 
@@ -20,32 +21,26 @@ internal static class TensorFile
     /// <exception cref="UserException">A name is missing or too many, or a shape or type differs.</exception>
     public static void Load(string path, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
     {
-        using DisposeScope scope = NewDisposeScope();
+        using WeightFiles file = WeightFiles.OpenFile(path);
+        Load(file, targets, owner);
+    }
+
+    /// <summary>Copies values that are read one at a time into tensors that exist already.</summary>
+    /// <exception cref="UserException">As for a file.</exception>
+    public static void Load(IWeightSource source, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
+    {
         using IDisposable quiet = no_grad();
-        using SafetensorsFile file = Open(path);
-        string[] differences = [.. Differences(file, targets)];
-        if (differences.Length > 0) throw Mismatch(path, owner, differences);
+        string[] differences = [.. Differences(source, targets)];
+        if (differences.Length > 0) throw Mismatch(source.Location, owner, differences);
 
         foreach ((string name, Tensor value) in targets)
         {
-            using Tensor saved = file.Read(name, value.device);
-            value.copy_(saved);
+            using DisposeScope scope = NewDisposeScope();
+            value.copy_(source.Read(name));
         }
     }
 
-    private static SafetensorsFile Open(string path)
-    {
-        try
-        {
-            return SafetensorsFile.Open(path);
-        }
-        catch (Exception error) when (error is InvalidDataException or IOException)
-        {
-            throw new UserException($"{path}: it cannot be read: {error.Message}", error);
-        }
-    }
-
-    private static IEnumerable<string> Differences(SafetensorsFile file, IReadOnlyList<(string Name, Tensor Value)> targets)
+    private static IEnumerable<string> Differences(IWeightSource file, IReadOnlyList<(string Name, Tensor Value)> targets)
     {
         HashSet<string> left = [.. file.Names];
         foreach ((string name, Tensor value) in targets)

@@ -1,8 +1,11 @@
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Conversion.GroupedQuery;
+using Trainer.Conversion.Weights;
 using Trainer.Text;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
+using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -18,7 +21,7 @@ internal static class InitialWeights
         LanguageModel model = recipe.Model.Build(tokenizer.VocabularySize, ComputeType(recipe.Training.Precision)).to(device);
         try
         {
-            if (recipe.Initialize is { From: var from }) Copy(from, model, tokenizer, tell);
+            if (recipe.Initialize is { } initialize) Copy(initialize, recipe, model, tokenizer, tell);
             return model;
         }
         catch
@@ -32,14 +35,39 @@ internal static class InitialWeights
     public static ScalarType ComputeType(Precision precision) =>
         precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
 
-    private static void Copy(string from, LanguageModel model, Tokenizer tokenizer, Action<string> tell)
+    private static void Copy(InitializeOptions initialize, Recipe recipe, LanguageModel model, Tokenizer tokenizer, Action<string> tell)
     {
-        Checkpoint source = Checkpoint.Open(from);
+        Checkpoint source = Checkpoint.Open(initialize.From);
         if (source.Tokenizer.ToJson().ToJsonString() != tokenizer.ToJson().ToJsonString())
             throw new UserException(
                 $"initialize.from: {source.Directory} was trained with another tokenizer ({source.Tokenizer.Type}, {source.Tokenizer.VocabularySize} tokens; " +
                 $"here {tokenizer.Type}, {tokenizer.VocabularySize} tokens), so its weights mean other tokens; use the same tokenizer and training text");
-        ModelWeights.Load(model, Path.Combine(source.Directory, CheckpointFiles.Model));
+        RequirePositions(source, recipe.Model);
+        using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(source.Directory, CheckpointFiles.Model));
+        ModelWeights.Load(model, Converted(weights, source, initialize.Convert, recipe.Seed, tell));
         tell($"first weights from {source.Directory}");
+    }
+
+    // The shapes would not fit either, but would not say why.
+    private static void RequirePositions(Checkpoint source, ModelOptions model)
+    {
+        ModelOptions from = source.Recipe.Model;
+        if (from.Position is LearnedOptions && model.Position is LearnedOptions && from.ContextLength != model.ContextLength)
+            throw new UserException(
+                $"initialize.from: {source.Directory} has learned {from.ContextLength} positions, and model.contextLength is {model.ContextLength}; learned positions cannot be " +
+                $"stretched: set contextLength to {from.ContextLength}, or begin with a model of rotary positions");
+    }
+
+    private static IWeightSource Converted(WeightFiles weights, Checkpoint source, ConvertOptions? convert, long seed, Action<string> tell)
+    {
+        if (convert is null) return weights;
+        Problem[] problems = [.. GroupedQueryModel.Problems(source.Recipe.Model, convert.KeyValueHeads, "initialize.convert.keyValueHeads")
+            .Select(problem => problem with { Message = $"of {source.Directory}: {problem.Message}" })];
+        if (problems.Length > 0) throw new ConfigurationException(problems);
+        PooledWeights pooled = new(weights, source.Recipe.Model, convert.KeyValueHeads, convert.Pool, seed);
+        tell(pooled.Pooled > 0
+            ? $"key and value heads pooled to {convert.KeyValueHeads} ({convert.Pool.ToString().ToLowerInvariant()}) in {pooled.Pooled} tensors"
+            : $"nothing to pool: {source.Directory} has {convert.KeyValueHeads} key-value heads already");
+        return pooled;
     }
 }

@@ -26,6 +26,16 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
         return new ResumePoint(directory, CheckpointState.Load(directory));
     }
 
+    /// <summary>Checks that a directory is not a checkpoint, taken for a run.</summary>
+    /// <exception cref="UserException">It is one; the message says how training can begin from it.</exception>
+    public static void RequireRun(string directory)
+    {
+        if (!File.Exists(Path.Combine(directory, CheckpointFiles.Manifest))) return;
+        throw new UserException(File.Exists(Path.Combine(directory, CheckpointFiles.State))
+            ? $"{directory}: it is one checkpoint of a run, and a run goes on as a whole; give the run's directory to --run"
+            : $"{directory}: it is a converted or imported checkpoint, which has no optimizer state, so there is nothing to resume; begin a run with its weights: set initialize.from to {directory}, and leave out --resume");
+    }
+
     /// <summary>Checks that the training data is what it was.</summary>
     /// <exception cref="UserException">It is not: the place in it would mean nothing.</exception>
     public void RequireData(string fingerprint)

@@ -15,7 +15,7 @@ public sealed class TrainingSession
     private readonly StopSignal stop;
 
     private TrainingSession(TrainingRequest request, Func<RunProgress, IMetricsSink> openSink, IProgress<string> progress, StopSignal stop) =>
-        (this.request, this.openSink, this.progress, this.stop) = (request, openSink, progress, stop);
+        (this.request, this.openSink, this.progress, this.stop) = (request with { Recipe = request.Recipe.Resolve() }, openSink, progress, stop);
 
     /// <summary>Trains.</summary>
     /// <param name="request">What to train, and where its files go.</param>
@@ -34,6 +34,7 @@ public sealed class TrainingSession
     {
         Device device = DeviceSelection.Choose(Recipe.Training.Device);
         DeviceSelection.SetDeterministic(Recipe.Training.Deterministic, device);
+        if (request.Resume) ResumePoint.RequireRun(request.RunDirectory);
         using RunDirectory run = RunDirectory.Open(request.RunDirectory, request.Resume);
         ResumePoint? from = request.Resume ? ResumePoint.Find(run.Checkpoints, Recipe, progress.Report) : null;
 
@@ -86,7 +87,7 @@ public sealed class TrainingSession
             },
             WriteSamples = step => samples.Write(step, sink),
             Stop = stop,
-            Utilisation = Utilisation(trainee),
+            Utilisation = Utilisation(trainee, Recipe.Data.RowLength(Recipe.Model.ContextLength)),
         });
         return Result(loop.Run(), trainee);
     }
@@ -99,9 +100,9 @@ public sealed class TrainingSession
             data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue));
     }
 
-    private static Func<double, double?> Utilisation(Trainee trainee)
+    private static Func<double, double?> Utilisation(Trainee trainee, int rowLength)
     {
-        double flopsPerToken = ModelCost.Of(trainee.Model.Options, trainee.Model.VocabularySize).TrainingFlopsPerToken(trainee.Model.ContextLength);
+        double flopsPerToken = ModelCost.Of(trainee.Model.Options, trainee.Model.VocabularySize).TrainingFlopsPerToken(rowLength);
         double peak = PeakArithmetic.Measure(trainee.Device, trainee.Model.ComputeType);
         return tokensPerSecond =>
         {

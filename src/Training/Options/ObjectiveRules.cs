@@ -26,6 +26,16 @@ internal static class ObjectiveRules
         Objective objective = Table.Single(row => row.Value == data.Objective);
         if (!objective.Trains(model))
             yield return new("data.objective", Mismatch(objective, Table.Single(row => row.Trains(model))));
+        if (data.PositionSkipping is { Window: var window })
+            foreach (Problem problem in Skipping(model, window)) yield return problem;
+    }
+
+    private static IEnumerable<Problem> Skipping(ModelOptions model, int window)
+    {
+        if (window >= model.ContextLength)
+            yield return new("data.positionSkipping.window", $"window ({window}) must be less than model.contextLength ({model.ContextLength}), the length that is trained for; set contextLength to the target length, or remove positionSkipping");
+        if (!model.HasOnlyRotaryPositions())
+            yield return new("data.positionSkipping", $"needs rotary positions in every layer that has positions, and model.position is another; remove it, or set model.position.type to 'rotary'");
     }
 
     private static string Mismatch(Objective wanted, Objective fitting) =>

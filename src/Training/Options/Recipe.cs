@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using Trainer.Configuration;
+using Trainer.Conversion.GroupedQuery;
 using Trainer.Text;
 using Trainer.Training.Monitoring;
 using Trainer.Transformers;
@@ -64,5 +65,11 @@ public sealed record Recipe : IValidated
         foreach (Problem problem in Schedule.ValidateFor(Training.Steps, Optimizer.LearningRate))
             yield return problem with { Path = $"schedule.{problem.Path}" };
         foreach (Problem problem in ObjectiveRules.Check(Model, Data)) yield return problem;
+        if (Initialize?.Convert is { KeyValueHeads: var heads })
+            foreach (Problem problem in GroupedQueryModel.Problems(Model, heads, "initialize.convert.keyValueHeads")) yield return problem;
     }
+
+    /// <summary>The recipe with the model that is trained, which <c>initialize.convert</c> may make another than the one that is written.</summary>
+    /// <returns>Itself where nothing is converted; the resolved recipe of a resolved one is the same.</returns>
+    public Recipe Resolve() => Initialize?.Convert is { KeyValueHeads: var heads } ? this with { Model = GroupedQueryModel.Apply(Model, heads) } : this;
 }

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -20,9 +21,15 @@ public sealed record EncoderDecoderOptions : ModelOptions
     [Description("Which positions of the source each one may see.")]
     public PatternOptions EncoderPattern { get; init; } = new FullOptions();
 
+    /// <summary>Attention of the encoder; null for the decoder's. It may have other key-value heads, and its pattern is <see cref="EncoderPattern"/>.</summary>
+    [Description("Attention of the encoder; by default the same as the decoder's. Its pattern is encoderPattern.")]
+    public AttentionOptions? EncoderAttention { get; init; }
+
     internal override bool HasEncoder => true;
 
     internal override bool IsCausal => true;
+
+    internal override AttentionOptions? OtherAttention => EncoderAttention;
 
     internal override IReadOnlyList<StackOptions> Stacks =>
     [
@@ -38,6 +45,10 @@ public sealed record EncoderDecoderOptions : ModelOptions
             yield return new("parallelResidual", "is true, but a decoder with an encoder has three branches in a block, each of which needs the one before; set it to false");
         if (EncoderPattern.IsCausal)
             yield return new("encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullInstead}");
+        if (EncoderAttention?.Pattern is { } pattern)
+            yield return new("encoderAttention.pattern", $"is '{pattern.Type}', but the pattern of the encoder is encoderPattern; leave it out here");
+        if (EncoderAttention is { } encoder && encoder.Heads != Attention.Heads)
+            yield return new("encoderAttention.heads", $"heads ({encoder.Heads}) must be those of model.attention ({Attention.Heads}); only the rest may differ");
     }
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
@@ -46,5 +57,5 @@ public sealed record EncoderDecoderOptions : ModelOptions
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) => new EncoderDecoder(this, vocabularySize, computeType);
 
-    private LayerOptions EncoderLayer => new(Attention with { Pattern = EncoderPattern }, null, Position, FeedForward, Norm);
+    private LayerOptions EncoderLayer => new((EncoderAttention ?? Attention) with { Pattern = EncoderPattern }, null, Position, FeedForward, Norm);
 }

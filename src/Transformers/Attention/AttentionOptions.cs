@@ -70,6 +70,9 @@ public abstract record AttentionOptions : IValidated
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];
 
+    /// <summary>The name in a configuration.</summary>
+    internal string Type => Registered.Name(typeof(AttentionOptions), GetType());
+
     /// <summary>The pattern, once a layer has resolved it.</summary>
     internal PatternOptions ResolvedPattern =>
         Pattern ?? throw new InvalidOperationException("The pattern is resolved by ModelOptions.Layer; these options are not a layer's.");

@@ -20,11 +20,12 @@ internal static class RowKinds
         let random = new Random(seed)
         select lengths.Append(longer).Take(most).Select(length => Enumerable.Range(0, length).Select(_ => 3 + random.Next(Vocabulary - 3)).ToArray()).ToArray();
 
-    public static TheoryData<string> Names => ["crops", "documents", "masked", "whole words masked", "pairs", "prompts"];
+    public static TheoryData<string> Names => ["crops", "skipping", "documents", "masked", "whole words masked", "pairs", "prompts"];
 
     public static RowSource Open(string name, TokenShard shard, int columns) => name switch
     {
         "crops" => new CropRows(shard, columns),
+        "skipping" => new SkippingRows(shard, Math.Max(2, columns), 5 * columns),
         "documents" => new PackedRows(shard, columns),
         "masked" => new MaskedRows(shard, columns, new TokenMasker(Tokenizer, new MaskingOptions()), TextFrame.Empty),
         "whole words masked" => new MaskedRows(shard, columns, new TokenMasker(Tokenizer, new MaskingOptions { WholeWord = true }), new TextFrame(columns > 2 ? [0] : [], [])),
@@ -44,7 +45,7 @@ internal static class RowKinds
         var scored = Array.FindLastIndex(one.Targets, target => target != Batch.Ignored) + 1;
         var kept = one.Source is not null || (one.Documents is null && one.Inputs.AsSpan(scored).IndexOfAnyExcept(0) < 0) ? scored : one.Columns;
         var source = one.Source is null ? "" : string.Join(',', one.Source.Tokens[..one.Source.Lengths[0]]);
-        return $"{string.Join(',', one.Inputs[..kept])} | {string.Join(',', one.Targets[..kept])} | {string.Join(',', one.Documents ?? [])} | {source}";
+        return $"{string.Join(',', one.Inputs[..kept])} | {string.Join(',', one.Targets[..kept])} | {string.Join(',', one.Documents ?? [])} | {string.Join(',', one.Positions ?? [])} | {source}";
     });
 
     private static Tokenizer BuildTokenizer()

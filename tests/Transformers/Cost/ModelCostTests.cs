@@ -36,6 +36,7 @@ public class ModelCostTests
         [
             Models.Gpt with { HeadBias = true },
             Models.Encoder with { HeadTransform = true, EmbeddingNorm = true },
+            Models.EncoderDecoder with { Attention = new MultiQueryOptions { Heads = 4 }, EncoderAttention = new MultiHeadOptions { Heads = 4, Bias = true } },
             Models.EncoderDecoder with { EncoderLayers = 3, Position = new LearnedOptions(), EmbeddingNorm = true },
         ])
         {

@@ -11,6 +11,7 @@ internal abstract class RowSource
     {
         DataObjective.Causal when options.Packing == DataPacking.Documents => new PackedRows(shard, contextLength),
         DataObjective.Causal when options.Packing == DataPacking.Pairs => new PromptRows(shard, contextLength, EndOfText.Of(tokenizer, options.EndOfDocument)),
+        DataObjective.Causal when options.PositionSkipping is { Window: var window } => new SkippingRows(shard, window, contextLength),
         DataObjective.Causal => new CropRows(shard, contextLength),
         DataObjective.Masked => new MaskedRows(shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new()), tokenizer.Frame),
         DataObjective.SequenceToSequence => new PairRows(shard, contextLength, SequenceTokens.Of(tokenizer)),
