@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "recipes"
+LONGER = 4
 
 
 def trainer(*arguments, **options):
@@ -49,20 +50,31 @@ def train(path, overrides):
     minutes = (time.time() - began) / 60
     if trainer("evaluate", str(run), "--json", str(run / "evaluation.json"), stdout=subprocess.DEVNULL).returncode != 0:
         sys.exit(f"{path.name}: could not be evaluated")
-    plan = trainer("plan", str(path), *sets, "--json", capture_output=True)
-    (run / "plan.json").write_text(plan.stdout)
+    longer = LONGER * plan_of(path, sets)["contextLength"]
+    if path.stem.startswith("extrapolate") and trainer("evaluate", str(run), "--window", str(longer), "--json", str(run / "longer.json"), stdout=subprocess.DEVNULL).returncode != 0:
+        sys.exit(f"{path.name}: could not be evaluated on longer texts")
+    (run / "plan.json").write_text(json.dumps(plan_of(path, sets)))
     (run / "minutes.json").write_text(json.dumps(minutes))
     print(f"{path.stem}: {minutes:.1f} min", flush=True)
+
+
+def plan_of(path, sets):
+    return json.loads(trainer("plan", str(path), *sets, "--json", capture_output=True).stdout)
 
 
 def row(path):
     run = RUNS / path.stem
     evaluation, plan, minutes = (json.loads((run / f"{name}.json").read_text()) for name in ("evaluation", "plan", "minutes"))
-    loss = evaluation["negativeLogLikelihood"] / evaluation["tokens"]
-    figures = [f"{plan['parameters'] / 1e6:.2f} M", f"{plan['steps']:,}", f"{minutes:.1f}", f"{loss:.4f}", number(evaluation.get("bitsPerByte")), f"{100 * evaluation['accuracy']:.1f} %"]
+    loss = mean_loss(evaluation)
+    longer = run / "longer.json"
+    figures = [f"{plan['parameters'] / 1e6:.2f} M", f"{plan['steps']:,}", f"{minutes:.1f}", f"{loss:.4f}" + (f" ({mean_loss(json.loads(longer.read_text())):.4f} at {LONGER} contexts)" if longer.exists() else ""), number(evaluation.get("bitsPerByte")), f"{100 * evaluation['accuracy']:.1f} %"]
     translation = evaluation.get("translation")
     figures.append(f"{translation['bleu']['score']:.1f} (copying {translation['copyBleu']['score']:.1f})" if translation else "")
     return f"| [{path.stem}](../configs/{path.name}) | {about(path)} | " + " | ".join(figures) + " |"
+
+
+def mean_loss(evaluation):
+    return evaluation["negativeLogLikelihood"] / evaluation["tokens"]
 
 
 def number(value):

@@ -13,7 +13,11 @@ public sealed class RecipeTests
             .Where(path => !path.EndsWith(".schema.json", StringComparison.Ordinal)).Select(path => Path.GetFileName(path)!).Order()];
 
     /// <summary>What a model of a recipe continues: symbols of its task, or else words.</summary>
-    private static readonly Dictionary<string, string> Prompts = new() { ["associative-recall.json"] = "a3d5|d", ["copy.json"] = "abc|" };
+    private static readonly Dictionary<string, string> Prompts = new()
+    {
+        ["associative-recall.json"] = "a3d5|d",
+        ["copy.json"] = "abc|",
+    };
 
     [Theory]
     [MemberData(nameof(Recipes))]
