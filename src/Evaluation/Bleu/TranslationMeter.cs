@@ -1,3 +1,4 @@
+using Trainer.Configuration;
 using Trainer.Evaluation.Generation;
 using Trainer.Text;
 using Trainer.Transformers;
@@ -14,7 +15,7 @@ public sealed class TranslationMeter(LanguageModel model, Tokenizer tokenizer, D
 {
     private const int Examples = 4;
 
-    /// <summary>Measures pairs that are spread evenly over some rows.</summary>
+    /// <summary>Measures pairs that are spread evenly over some rows. Pairs of which the context cuts off an end are left out.</summary>
     /// <param name="rows">Rows of source and target.</param>
     /// <param name="most">How many pairs to translate at most.</param>
     /// <param name="progress">Told how many are translated.</param>
@@ -22,7 +23,8 @@ public sealed class TranslationMeter(LanguageModel model, Tokenizer tokenizer, D
     public TranslationReport Measure(IEnumerable<Batch> rows, int most, IProgress<int>? progress = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(most, 1);
-        (string Source, string Target)[] all = [.. rows.SelectMany(Texts).Where(pair => pair.Source.Length > 0)];
+        (string Source, string Target)[] all = [.. rows.SelectMany(WholePairs)];
+        if (all.Length == 0) throw new UserException("no pair of source and target fits the model's context as a whole; there is nothing to translate");
         int count = Math.Min(most, all.Length);
         (string Source, string Target)[] pairs = [.. Enumerable.Range(0, count).Select(index => all[(long)index * all.Length / count])];
         string[] sources = [.. pairs.Select(pair => pair.Source)], targets = [.. pairs.Select(pair => pair.Target)];
@@ -39,15 +41,15 @@ public sealed class TranslationMeter(LanguageModel model, Tokenizer tokenizer, D
         };
     }
 
-    private IEnumerable<(string Source, string Target)> Texts(Batch batch)
+    private IEnumerable<(string Source, string Target)> WholePairs(Batch batch)
     {
         SourceRows source = batch.Source ?? throw new ArgumentException("The rows have no source.", nameof(batch));
         SequenceTokens marks = SequenceTokens.Of(tokenizer);
         for (int row = 0; row < batch.Rows; row++)
         {
-            IEnumerable<long> read = source.Tokens.Skip(row * source.Columns).Take(source.Lengths[row]);
-            IEnumerable<long> written = batch.Targets.Skip(row * batch.Columns).Take(batch.Columns);
-            yield return (Text(read, marks), Text(written, marks));
+            ArraySegment<long> read = new(source.Tokens, row * source.Columns, source.Lengths[row]);
+            ArraySegment<long> written = new(batch.Targets, row * batch.Columns, batch.Columns);
+            if (read.Count > 1 && read[^1] == marks.End && written.Contains(marks.End)) yield return (Text(read, marks), Text(written, marks));
         }
     }
 
