@@ -84,7 +84,7 @@ def number(value):
 def about(path):
     """The first sentence of a recipe's comment."""
     lines = [line.strip()[2:].strip() for line in path.read_text().splitlines() if line.strip().startswith("//")]
-    return re.split(r"(?<=[.:])\s", " ".join(lines))[0].rstrip(":.")
+    return re.split(r"(?<=[.:])\s", " ".join(lines))[0].rstrip(":.").replace("|", "\\|")
 
 
 def table(paths):
@@ -96,7 +96,7 @@ def table(paths):
         "",
         "Written by `benchmarks/recipes.py`: each recipe of configs/ trained as it stands, then `evaluate` on its validation data with",
         "window and stride as long as its context. Loss is in nats per scored token, of the best checkpoint; minutes are those of training on the",
-        "machine that wrote this. Recipes compare only where they have the same data and tokenizer.",
+        "machine that wrote this, whatever else it did meanwhile. Recipes compare only where they have the same data and tokenizer.",
         "",
         "| Recipe | What it is | Parameters | Steps | Minutes | Loss | Bits per byte | Accuracy | BLEU |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
