@@ -85,7 +85,7 @@ def write():
                  *[{"x": "steps", "y": f"passkeys at {window}", "series": "series"} for window in WINDOWS]])
     trained = [row for row in positions if row["steps"] == STEPS[-1] or row["series"] == "untouched"]
     study.write("study-position", "Longer contexts: loss by position", f"{about} Nats per token by the tokens seen before, in windows of the length it was made for.", trained,
-                [{"x": "position", "y": "loss", "series": "series", "logX": True}])
+                [{"x": "position", "y": "loss", "series": "series"}])
     study.write("study-passkey", "Longer contexts: passkeys by length and depth", "The share of ten passkeys that greedy decoding writes, by length of the prompt and depth of the passkey in it.",
                 passkeys, [])
 

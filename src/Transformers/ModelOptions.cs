@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Mixers;
@@ -113,6 +114,11 @@ public abstract record ModelOptions : IValidated
         PositionOptions[] positions = [.. Stacks.SelectMany(stack => stack.Layers).Select(layer => layer.Position)];
         return positions.Any(position => position is RotaryOptions) && positions.All(position => position is RotaryOptions or NoPositionOptions);
     }
+
+    /// <summary>Whether every layer can keep documents that share a row apart, and padding out of sight: linear attention sums over whole rows.</summary>
+    public bool KeepsDocumentsApart() =>
+        Stacks.SelectMany(stack => stack.Layers).All(layer => layer.Cross?.Kernel != AttentionKernel.Linear
+            && (!layer.Mixer.Attends || layer.Attention.Kernel != AttentionKernel.Linear));
 
     /// <summary>Builds and initialises the model; float32 weights on the CPU.</summary>
     /// <param name="vocabularySize">Number of token ids that the model has to know; <see cref="VocabularySize"/> may be more.</param>

@@ -59,7 +59,7 @@ internal static class ModelValidation
     {
         if (group.Position is not { } own || own == model.Position) yield break;
         if (own.EntersEmbedding || own.Parameters(model) > 0)
-            yield return new($"{path}.position", $"type '{own.Type}' cannot differ between layers: it is shared by all of them; use 'rotary' or 'none' here");
+            yield return new($"{path}.position", $"type '{own.Type}' cannot differ between layers: it is shared by all of them; use 'rotary', 'alibi' or 'none' here");
         else if (model.Position.EntersEmbedding)
             yield return new($"{path}.position", $"type '{own.Type}' comes too late for these layers: model.position '{model.Position.Type}' is in the embeddings already; set model.position to 'rotary' or 'none'");
     }

@@ -73,7 +73,7 @@ public class LayerPatternTests
     {
         DecoderOptions learned = Models.Llama with { LayerPattern = [new() { Position = new LearnedOptions() }] };
         Assert.Equal(
-            "layerPattern.0.position: type 'learned' cannot differ between layers: it is shared by all of them; use 'rotary' or 'none' here",
+            "layerPattern.0.position: type 'learned' cannot differ between layers: it is shared by all of them; use 'rotary', 'alibi' or 'none' here",
             Single(learned));
         DecoderOptions late = Models.Gpt with { LayerPattern = [new() { Position = new RotaryOptions() }] };
         Assert.Equal(

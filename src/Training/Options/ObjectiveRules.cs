@@ -26,9 +26,17 @@ internal static class ObjectiveRules
         Objective objective = Table.Single(row => row.Value == data.Objective);
         if (!objective.Trains(model))
             yield return new("data.objective", Mismatch(objective, Table.Single(row => row.Trains(model))));
+        if (!model.KeepsDocumentsApart() && SharesRows(data) is { } why)
+            yield return new("model.attention.kernel", $"'linear' sums over whole rows, and {why}; use kernel 'auto'{(data.Packing == DataPacking.Documents ? ", or set data.packing to 'crops'" : "")}");
         if (data.PositionSkipping is { Window: var window })
             foreach (Problem problem in Skipping(model, window)) yield return problem;
     }
+
+    /// <summary>Why a token may not see all of its row; null where it may.</summary>
+    private static string? SharesRows(DataOptions data) =>
+        data.Objective == DataObjective.SequenceToSequence ? "sources are padded to one length, which must not be seen"
+        : data.Packing == DataPacking.Documents ? "data.packing 'documents' puts several documents in a row, none of which may see another"
+        : null;
 
     private static IEnumerable<Problem> Skipping(ModelOptions model, int window)
     {

@@ -1,6 +1,7 @@
 using Trainer.Configuration;
 using Trainer.Text;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention.Kernels;
 
 namespace Trainer.Training.Tests.Options;
 
@@ -102,6 +103,22 @@ public sealed class RecipeTests : IDisposable
     {
         tiny.Recipe = tiny.Recipe with { Data = new DataOptions { Train = [new SourceOptions { Path = "a.txt", TargetPath = objective == DataObjective.Masked ? null : "b.txt" }], Objective = objective } };
         Assert.Contains(problem, tiny.ConfigurationError());
+    }
+
+    [Theory]
+    [InlineData(DataPacking.Documents, true)]
+    [InlineData(DataPacking.Crops, false)]
+    public void Linear_attention_cannot_keep_packed_documents_apart(DataPacking packing, bool refused)
+    {
+        var model = (DecoderOptions)tiny.Recipe.Model;
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = tiny.Recipe.Data with { Packing = packing },
+            Model = model with { Attention = model.Attention with { Kernel = AttentionKernel.Linear } },
+        };
+        var problems = tiny.Recipe.Validate().Select(problem => $"{problem.Path}: {problem.Message}").ToArray();
+        Assert.Equal(refused, problems.Contains(
+            "model.attention.kernel: 'linear' sums over whole rows, and data.packing 'documents' puts several documents in a row, none of which may see another; use kernel 'auto', or set data.packing to 'crops'"));
     }
 
     [Fact]

@@ -77,7 +77,7 @@ function splitFigures(content, path = "") {
 }
 
 /** One plot over all rows: a line for each value of the series key.
- *  @param plot {title, x, y, series, logX, logY} */
+ *  @param plot {title, x, y, series, logY} */
 function recordPlot(plot, rows, group = []) {
   const names = [...new Set(rows.map(row => plot.series ? cellText(row[plot.series]) : words(plot.y)))];
   const chart = new LineChart({ title: plot.title ?? `${words(plot.y)} by ${words(plot.x)}`, xName: plot.xName ?? words(plot.x), formatX: value => cellText(Number(value.toPrecision(6))), formatY: value => format.figures(value, 4), log: plot.logY ?? false, group });
