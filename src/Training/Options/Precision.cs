@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
@@ -12,4 +13,12 @@ public enum Precision
     /// <summary>bfloat16 matrix products on float32 master weights: 8 bits of precision, the range of float32, no loss scaling.</summary>
     [JsonStringEnumMemberName("bfloat16")]
     BFloat16,
+}
+
+/// <summary>Number formats as libtorch knows them.</summary>
+public static class PrecisionTypes
+{
+    /// <summary>The libtorch type that matrix products are computed in.</summary>
+    /// <param name="precision">The number format.</param>
+    public static ScalarType ToComputeType(this Precision precision) => precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
 }
