@@ -132,7 +132,7 @@ public sealed class PagesInABrowserTests : IDisposable
 
     /// <summary>Where the middle of a cell of the large picture is, as a share of the picture.</summary>
     private static Task<double> Share(Browser browser, string edge, double cells, string side) =>
-        browser.Evaluate<double>($"(state.place.{edge} + {cells.ToString(System.Globalization.CultureInfo.InvariantCulture)} * state.place.cell) / document.querySelector('.detail canvas').client{side}");
+        browser.Evaluate<double>($"(attention.state.place.{edge} + {cells.ToString(System.Globalization.CultureInfo.InvariantCulture)} * attention.state.place.cell) / document.querySelector('.detail canvas').client{side}");
 
     private static Task<bool> Drawn(Browser browser, string selector) =>
         browser.Evaluate<bool>($"(c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size > 2)(document.querySelector('{selector}'))");
