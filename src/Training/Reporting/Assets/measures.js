@@ -3,6 +3,9 @@
 /** window64-stride32 as words: "window 64, stride 32". */
 const conditionText = condition => (condition ?? "").split("-").map(part => part.replace(/^([a-z]+)([0-9.]+)$/i, "$1 $2")).join(", ");
 
+/** accuracyInTop5 as words: "accuracy in top 5". */
+const figureText = figure => words(figure).replace(/([a-z])([0-9]+)$/, "$1 $2");
+
 const unique = values => [...new Set(values)];
 const placeNames = { lossByPosition: "tokens seen before", foundByDepth: "depth in the prompt" };
 
@@ -30,7 +33,7 @@ function measureCharts() {
     const figures = unique(runs.flatMap(run => run.measures.filter(curve => curve.measure === measure).map(curve => curve.figure)));
     return { measure, charts: figures.map(figure => {
       const conditions = conditionsOf("measures", measure, figure);
-      const chart = new LineChart({ title: words(figure), formatY: value => format.figures(value, 4), formatRead: value => format.figures(value, 5), group });
+      const chart = new LineChart({ title: figureText(figure), formatY: value => format.figures(value, 4), formatRead: value => format.figures(value, 5), group });
       return { chart, conditions, lines: () => runs.filter(run => run.shown).flatMap(run => run.measures.filter(curve => curve.measure === measure && curve.figure === figure).map(curve => ({
         ...series(run, curve, { mean: curve.values, notFinite: curve.values.map((value, i) => value === null ? i : -1).filter(i => i >= 0) }, { points: curve.values.length <= 60 }),
         name: conditionName(run, curve.condition), index: conditionIndex(run, conditions.indexOf(curve.condition ?? "")),
@@ -46,9 +49,9 @@ const drawMeasures = () => { for (const { charts } of measured) for (const { cha
 function profilePanel(measure, figure) {
   const profiles = runs.flatMap(run => run.profiles.filter(each => each.measure === measure && each.figure === figure).map(profile => ({ run, ...profile })));
   const steps = unique(profiles.map(profile => profile.step)).sort((a, b) => a - b), conditions = conditionsOf("profiles", measure, figure);
-  const chart = new LineChart({ title: words(figure), xName: placeNames[figure] ?? "place", formatX: value => cellText(value), formatY: value => format.figures(value, 4), group: [] });
+  const chart = new LineChart({ title: figureText(figure), xName: placeNames[figure] ?? "place", formatX: value => cellText(value), formatY: value => format.figures(value, 4), group: [] });
   const title = element("span", { class: "small" });
-  const slider = element("input", { type: "range", min: 0, max: steps.length - 1, value: steps.length - 1, "aria-label": `Step of ${words(figure)}`, oninput: show });
+  const slider = element("input", { type: "range", min: 0, max: steps.length - 1, value: steps.length - 1, "aria-label": `Step of ${figureText(figure)}`, oninput: show });
   function show() {
     const step = steps[Number(slider.value)];
     title.textContent = `step ${format.whole(step)}`;
@@ -67,7 +70,7 @@ const profiles = unique(runs.flatMap(run => run.profiles.map(profile => profile.
 /** The last figures of every measure: a row for each figure, a column for each run. */
 function lastFigures() {
   const rows = measured.flatMap(({ measure, charts }) => charts.flatMap(({ chart, conditions }) => conditions.map(condition => ({ measure, figure: chart.title, condition: conditionText(condition), curve: { measure, condition } }))));
-  const value = (run, row) => run.measures.find(curve => curve.measure === row.measure && words(curve.figure) === row.figure && (curve.condition ?? "") === row.curve.condition)?.values.findLast(each => each !== null) ?? null;
+  const value = (run, row) => run.measures.find(curve => curve.measure === row.measure && figureText(curve.figure) === row.figure && (curve.condition ?? "") === row.curve.condition)?.values.findLast(each => each !== null) ?? null;
   const holders = runs.filter(run => run.measures.length);
   const columns = [{ key: "measure", name: "measure", text: true }, { key: "figure", name: "figure", text: true }, { key: "condition", name: "condition", text: true }, ...holders.map(run => ({ key: `run${run.index}`, name: run.name }))];
   return recordTable(columns, rows.map(row => ({ ...row, ...Object.fromEntries(holders.map(run => [`run${run.index}`, value(run, row)])) })));
