@@ -21,10 +21,10 @@ function conditionName(run, condition) {
   return runs.length === 1 ? text || run.name : text ? `${run.name}, ${text}` : run.name;
 }
 
-/** Which line is which condition, where there are several. */
+/** Which line is which condition, where there are several; of several runs the dashes tell it, so that they are shown in grey. */
 function conditionKeys(conditions) {
   return conditions.length < 2 ? null : element("div", { class: "legend" },
-    conditions.map((condition, place) => element("span", { class: "group small" }, lineSample(runs.length === 1 ? place : 8 * place), conditionText(condition))));
+    conditions.map((condition, place) => element("span", { class: "group small" }, lineSample(runs.length === 1 ? place : 7 + 8 * place), conditionText(condition))));
 }
 
 /** One chart for each figure of each measure; they share the axis, the smoothing and the zoom of the other curves. */
