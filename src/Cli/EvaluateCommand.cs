@@ -98,7 +98,7 @@ internal static class EvaluateCommand
         RequireNoWindows(parsed);
         using var data = OpenData(parsed, checkpoint);
         var recipe = checkpoint.Recipe;
-        var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, recipe.Data, recipe.Model.ContextLength, recipe.Training.MicroBatchSize ?? recipe.Training.BatchSize, int.MaxValue);
+        var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, recipe.Data, recipe.Model.ContextLength, recipe.Training.MicroBatchSize ?? recipe.Training.BatchSize, int.MaxValue, recipe.Model.PrefixLength());
         using var model = checkpoint.LoadModel(device);
         var report = new TargetMeter(model, checkpoint.Tokenizer).Measure(rows);
         var objective = recipe.Data.Objective == DataObjective.Masked ? "masked" : "target";
@@ -138,10 +138,12 @@ internal static class EvaluateCommand
     private static PerplexityOptions Options(ParseResult parsed, Checkpoint checkpoint)
     {
         var window = parsed.GetValue(Window) ?? checkpoint.Recipe.Model.ContextLength;
+        var prefix = checkpoint.Recipe.Model.PrefixLength();
         var options = new PerplexityOptions
         {
             Window = window,
-            Stride = parsed.GetValue(Stride) ?? window,
+            Stride = parsed.GetValue(Stride) ?? Math.Max(1, window - prefix + 1),
+            Prefix = prefix,
             Documents = parsed.GetValue(Documents),
             Beginning = parsed.GetValue(Beginning) is { } token ? new(TokenArguments.Id(checkpoint.Tokenizer, token, "--bos"), parsed.GetValue(EveryWindow)) : null,
         };

@@ -97,7 +97,7 @@ public sealed class TrainingSession
         // Computed in micro-batches: what fits into memory when training fits when validating too.
         long batches = (long)Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
         return ValidationSet.Create(
-            data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue));
+            data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue), Recipe.Model.PrefixLength());
     }
 
     private static Func<double, double?> Utilisation(Trainee trainee, int rowLength)
