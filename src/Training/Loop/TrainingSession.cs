@@ -79,7 +79,6 @@ public sealed class TrainingSession
 
     private TrainingResult Train(RunDirectory run, PreparedData data, Trainee trainee, ResumePoint? from)
     {
-        DeviceMemory.ResetPeak(trainee.Device);
         Samples samples = new(trainee.Model, data.Tokenizer, trainee.Device, Recipe.Monitoring.Samples, Recipe.Seed,
             EndOfText.Of(data.Tokenizer, Recipe.Data.EndOfDocument));
         ValidationSet validation = Validation(data);
@@ -104,6 +103,7 @@ public sealed class TrainingSession
             Stop = stop,
             Utilisation = Utilisation(trainee, Recipe.Data.RowLength(Recipe.Model.ContextLength)),
         });
+        DeviceMemory.ResetPeak(trainee.Device); // what was measured before it is no part of training
         return Result(loop.Run(), trainee);
     }
 
