@@ -48,7 +48,7 @@ internal static class EvaluateCommand
     };
     private static readonly Option<int> Beams = new("--beams") { Description = "For an encoder-decoder: how many beginnings a translation is searched with.", DefaultValueFactory = _ => Searching.Beams };
     private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file.", HelpName = "file" };
-    private static readonly Option<DeviceChoice> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
+    private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
 
     internal static Command Create()
     {
