@@ -15,7 +15,7 @@ internal static class AttentionCommand
     private static readonly Option<string?> Read = new("--source") { Description = "What the encoder of an encoder-decoder reads." };
     private static readonly Option<string> Output = new("--output") { Description = "The page to write.", HelpName = "file", DefaultValueFactory = _ => "attention.html" };
     private static readonly Option<string?> Json = new("--json") { Description = "Write the map to this file, too: report shows every attention*.json in a run directory.", HelpName = "file" };
-    private static readonly Option<DeviceChoice> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
+    private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
 
     internal static Command Create()
     {

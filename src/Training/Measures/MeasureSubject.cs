@@ -18,6 +18,6 @@ internal sealed record MeasureSubject(LanguageModel Model, PreparedData Data, Re
     public ValidationSet Rows(int? batches)
     {
         long most = (long)(batches ?? int.MaxValue) * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
-        return ValidationSet.Create(Data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(most, int.MaxValue));
+        return ValidationSet.Create(Data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(most, int.MaxValue), Recipe.Model.PrefixLength());
     }
 }

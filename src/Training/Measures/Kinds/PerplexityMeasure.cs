@@ -47,11 +47,26 @@ public sealed record PerplexityMeasureOptions : MeasureOptions
         IReadOnlyList<int> windows = WindowsFor(recipe);
         if (Stride is { } stride && stride > windows.Min())
             yield return new("stride", $"stride ({stride}) must be at most the window ({windows.Min()}), or tokens between windows would not be scored; leave it out for windows that do not overlap");
+        if (recipe.Model.PrefixLength() > 1)
+            foreach (Problem problem in windows.SelectMany(window => ToMeter(window, recipe.Model.PrefixLength()).Validate()))
+                yield return problem with { Path = problem.Path == "window" ? "windows" : problem.Path };
         if (windows.GroupBy(window => window).FirstOrDefault(alike => alike.Count() > 1) is { Key: var twice })
             yield return new("windows", $"{twice} is given twice; name each window once");
     }
 
     internal override Measure Build(MeasureSubject subject) => new PerplexityMeasure(this, subject);
+
+    /// <summary>The options of the meter for a window, apart from the beginning token, which only a tokenizer knows.</summary>
+    /// <param name="window">Tokens that the model is given at once.</param>
+    /// <param name="prefix">Tokens that the model reads together: where no stride is given, windows overlap by as many but one.</param>
+    internal PerplexityOptions ToMeter(int window, int prefix) => new()
+    {
+        Window = window,
+        Stride = Stride ?? window - prefix + 1,
+        Prefix = prefix,
+        Documents = Documents,
+        Bins = Math.Max(1, Positions),
+    };
 
     internal IReadOnlyList<int> WindowsFor(Recipe recipe) => Windows.Count > 0 ? Windows : [recipe.Model.ContextLength];
 }
@@ -85,13 +100,9 @@ internal sealed class PerplexityMeasure(PerplexityMeasureOptions options, Measur
         foreach (PositionLoss part in report.ByPosition) yield return new("lossByPosition", part.Loss, condition, part.To);
     }
 
-    private PerplexityReport Measure(int window) => meter.Measure(TokenText.Of(subject.Data.Validation, options.Tokens), new()
+    private PerplexityReport Measure(int window) => meter.Measure(TokenText.Of(subject.Data.Validation, options.Tokens), options.ToMeter(window, subject.Model.PrefixLength) with
     {
-        Window = window,
-        Stride = options.Stride ?? window,
-        Documents = options.Documents,
         Beginning = options.Beginning is { } token ? new(BeginningOfSequence.Find(subject.Tokenizer, token)!.Value) : null,
-        Bins = Math.Max(1, options.Positions),
     });
 
     private static string Line(PerplexityReport report) => string.Create(CultureInfo.InvariantCulture,
