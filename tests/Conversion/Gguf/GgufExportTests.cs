@@ -6,6 +6,8 @@ using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
 using Trainer.Text;
 using Trainer.Torch;
+using Trainer.Transformers;
+using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Tests.Gguf;
@@ -91,6 +93,14 @@ public sealed class GgufExportTests : IDisposable
     }
 
     [Fact]
+    public void Blocks_are_those_of_ggml_bit_for_bit()
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "q8_0", "blocks.safetensors"));
+        using Tensor numbers = file.Read("numbers"), blocks = file.Read("blocks");
+        Assert.Equal(blocks.data<byte>().ToArray(), GgufData.Quantize(numbers.data<float>().ToArray()));
+    }
+
+    [Fact]
     public void Rows_that_blocks_do_not_divide_are_refused() =>
         Assert.Equal("blk.0.ffn_down.weight has rows of 48 numbers, which blocks of 32 do not divide; use --type f16",
             Assert.Throws<UserException>(() => Export("llama", GgufType.Q8_0)).Message);
@@ -136,6 +146,24 @@ public sealed class GgufExportTests : IDisposable
     }
 
     [Fact]
+    public void A_tokenizer_that_changes_text_is_refused()
+    {
+        JsonObject json = Bpe();
+        json["normalizer"] = JsonNode.Parse("""{"type":"Lowercase"}""");
+        Assert.Equal("""llama.cpp cuts text as it stands, and this tokenizer changes it before ({"type":"Lowercase"}); it would give other tokens, so no GGUF is written""",
+            Assert.Throws<UserException>(() => Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test"))).Message);
+        json["normalizer"] = JsonNode.Parse("""{"type":"NFC"}""");
+        Assert.Equal("gpt-2", Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test")).Metadata["tokenizer.ggml.pre"]);
+    }
+
+    [Fact]
+    public void A_window_is_written_where_it_hides_nothing()
+    {
+        Assert.StartsWith("model.attention.pattern is 'sliding', and llama.cpp computes full causal attention", Assert.Throws<UserException>(() => Export("mistral")).Message);
+        Assert.Equal("llama", Export("mistral", change: model => model with { Attention = model.Attention with { Pattern = new SlidingOptions { Window = 64 } } }).Metadata["general.architecture"]);
+    }
+
+    [Fact]
     public void Pieces_with_bytes_are_llamas_own_kind_with_scores_by_rank()
     {
         JsonObject json = (JsonObject)JsonNode.Parse("""
@@ -153,11 +181,12 @@ public sealed class GgufExportTests : IDisposable
         Assert.Equal(0u, metadata["tokenizer.ggml.unknown_token_id"]);
     }
 
-    private GgufReader Export(string fixture, GgufType type = GgufType.F32, Tokenizer? tokenizer = null, bool except48 = false)
+    private GgufReader Export(string fixture, GgufType type = GgufType.F32, Tokenizer? tokenizer = null, bool except48 = false, Func<ModelOptions, ModelOptions>? change = null)
     {
         string ours = folder.PathOf("ours.safetensors"), path = folder.PathOf("model.gguf");
         using HuggingFaceModel source = Goldens.Open(fixture);
-        Trainer.Transformers.ModelOptions model = source.Options with { VocabularySize = 40 };
+        ModelOptions model = source.Options with { VocabularySize = 40 };
+        if (change is not null) model = change(model);
         IEnumerable<PendingTensor> weights = source.Weights;
         if (except48)
         {
