@@ -142,7 +142,8 @@ class Comparison:
             for start in range(0, 4000, 1000):
                 prompt = self.text[start:start + (SHORT_PROMPT if context == models.CONTEXT else LONG_PROMPT)]
                 text, tokens, steps = server.greedy(prompt, count, table.LIKELIEST)
-                row.add(text == ours.continuation(checkpoint, prompt, count), tokens, steps, self.judged(checkpoint, prompt, tokens, scratch))
+                same = None if "\ufffd" in text else text == ours.continuation(checkpoint, prompt, count)
+                row.add(same, tokens, steps, self.judged(checkpoint, prompt, tokens, scratch))
         row.theirs, row.default = (self.cpp.perplexity(gguf, self.text_file, context, chunks, exact) for exact in (True, False))
         row.ours = ours.perplexity(checkpoint, ids, context, chunks, scratch)
         kept.write_text(json.dumps(vars(row)))

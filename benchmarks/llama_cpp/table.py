@@ -22,10 +22,14 @@ class Row:
         return row
 
     def add(self, same_text, tokens, steps, judged):
-        """One continuation: whether the texts are the same; llama.cpp's tokens and log-probabilities; ours at the same places."""
-        self.continuations, self.continuations_equal = self.continuations + 1, self.continuations_equal + same_text
-        for token, theirs, mine in zip(tokens, steps, judged, strict=True):
+        """One continuation: whether the texts are the same, or None; llama.cpp's tokens and log-probabilities; ours at the same places."""
+        if same_text is not None:
+            self.continuations, self.continuations_equal = self.continuations + 1, self.continuations_equal + same_text
+        for token, mine in zip(tokens, judged, strict=True):
             self.tokens, self.tokens_equal = self.tokens + 1, self.tokens_equal + (mine.index(max(mine)) == token)
+        if len(steps) < len(tokens):
+            return  # llama-server tells nothing of tokens that end amid a character, so that it is unknown which places the others are of
+        for theirs, mine in zip(steps, judged, strict=True):
             self.gap = max(self.gap, max(abs(value - mine[other]) for other, value in theirs.items()))
 
     @property
@@ -67,9 +71,11 @@ The blocks of Q8_0 {"equal" if blocks_equal else "DIFFER FROM"} those that llama
 
 - *Texts cut alike*: a stretch of documentation and ten texts of contractions, digits, white space, other scripts, emoji and names of special tokens give
   the same ids. *Perplexity* is llama-perplexity's, of the second half of each context. *Greedy tokens alike*: before how many of the tokens that llama-server
-  continues with, this program finds the same one likeliest; *continuations alike*: how many texts equal those of `generate --greedy`. *Gap*:
+  continues with, this program finds the same one likeliest; *continuations alike*: how many texts equal those of `generate --greedy`,
+  of those without broken characters, which the two show differently. *Gap*:
   between the log-probabilities of the {LIKELIEST} likeliest tokens, at all of these places.
-- Contexts of 512 are those of models that were made for 128: prompts and scored tokens lie beyond it.
+- Contexts of 512 are those of models that were made for 128: prompts reach beyond it, and all scored tokens lie there. *Bytes* has a tokenizer of bytes, *pieces* one of
+  Llama 2's kind over weights that were trained with other tokens, hence its perplexity.
 - llama.cpp keeps keys and values in float16 unless it is told otherwise (`--cache-type-k f32 --cache-type-v f32 --flash-attn off`). That, and nothing in the file, moves
   its perplexities from one column to the other.
 - It multiplies matrices of F16, BF16 and Q8_0 with activations that it rounds to the same type, which this program does not: the rows *q8_0* and *q8_0, widened by
