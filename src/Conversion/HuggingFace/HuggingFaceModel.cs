@@ -42,6 +42,8 @@ public sealed class HuggingFaceModel : IDisposable
         Family family = FamilyRegistry.Of(config);
         ModelOptions options = family.Read(config);
         int vocabulary = config.Count("vocab_size");
+        if (config.Section("quantization_config") is { } quantized)
+            config.Refuse("quantization_config", $"is of \"{quantized.OptionalText("quant_method")}\": weights that are stored with scales are not read; save the model in bfloat16 and import that");
         if (config.Finish() is { Count: > 0 } unknown)
             tell($"{config.Location}: not known in {family.ModelType} models and left aside: {string.Join(", ", unknown)}");
         Tokenizer tokenizer = TokenizerFiles.Load(directory, vocabulary, tell);
