@@ -13,7 +13,7 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
         Fixture("llama", "theirs");
         Assert.Contains("ours: llama, ", Succeeds("import", "theirs", "--output", "ours").Output, StringComparison.Ordinal);
         Assert.Contains("back: written as llama, f32", Succeeds("export", "ours", "--format", "huggingface", "--output", "back", "--max-shard-size", "20KB").Output, StringComparison.Ordinal);
-        Assert.True(File.Exists(workspace.PathOf("back/model-00001-of-00003.safetensors")), string.Join(' ', Directory.EnumerateFiles(workspace.PathOf("back"))));
+        Assert.True(File.Exists(workspace.PathOf("back/model-00001-of-00004.safetensors")), string.Join(' ', Directory.EnumerateFiles(workspace.PathOf("back"))));
         Assert.True(File.Exists(workspace.PathOf("back/model.safetensors.index.json")));
         Succeeds("import", "back", "--output", "again");
         Assert.Equal(File.ReadAllBytes(workspace.PathOf("ours/model.safetensors")), File.ReadAllBytes(workspace.PathOf("again/model.safetensors")));
@@ -24,7 +24,7 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
     {
         Fixture("deepseek-v3", "deepseek");
         Succeeds("import", "deepseek", "--output", "latent");
-        Assert.Contains("-log p", Succeeds("score", "latent", "--tokens", "5,6,7,8").Output, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("<8>", Succeeds("score", "latent", "--tokens", "5,6,7,8").Output, StringComparison.Ordinal);
         Succeeds("export", "latent", "--format", "huggingface", "--output", "deepseek-back");
         Fails(1, "GGUF is written for llama, mistral, mixtral, qwen2, qwen3, gpt2, and this model is of the family deepseek_v3; use --format huggingface", "export", "latent", "--format", "gguf", "--output", "x.gguf");
     }
@@ -36,7 +36,6 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
     [InlineData("intermediate_size", "40", "model.layers.0.mlp.gate_proj.weight is [48, 32], and the configuration makes it [40, 32]")]
     [InlineData("num_key_value_heads", "3", "config.json: no such model can be built:\n  model.attention.keyValueHeads: heads (4) must be a multiple of keyValueHeads (3)")]
     [InlineData("rope_parameters", """{"rope_type":"linear","factor":0.5}""", "model.position.scaling.factor: factor (0.5) is the target length over the original length; use 1 or more")]
-    [InlineData("rope_parameters", """{"rope_type":"longrope"}""", "rope_parameters.rope_type is \"longrope\"; this program knows default, linear")]
     public void What_cannot_be_imported(string key, string value, string message)
     {
         string source = Fixture("llama", $"bad-{Guid.NewGuid():N}"), config = workspace.PathOf($"{source}/config.json");
@@ -53,11 +52,11 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
         Fixture("llama", "whole");
         Succeeds("import", "whole", "--output", "whole-ours");
         Succeeds("export", "whole-ours", "--format", "huggingface", "--output", "broken", "--max-shard-size", "20KB");
-        string shard = workspace.PathOf("broken/model-00002-of-00003.safetensors");
+        string shard = workspace.PathOf("broken/model-00002-of-00004.safetensors");
         File.WriteAllBytes(shard, File.ReadAllBytes(shard)[..^10]);
-        Fails(1, "model-00002-of-00003.safetensors: it cannot be read", "import", "broken", "--output", "x");
+        Fails(1, "model-00002-of-00004.safetensors: it cannot be read", "import", "broken", "--output", "x");
         File.Delete(shard);
-        Fails(1, "model-00002-of-00003.safetensors: it is missing, and the model is not whole without it", "import", "broken", "--output", "x");
+        Fails(1, "model-00002-of-00004.safetensors: it is missing, and the model is not whole without it", "import", "broken", "--output", "x");
         Fails(1, "nowhere: there is no such directory", "import", "nowhere", "--output", "x");
         Fails(1, "whole-ours: something is there already; remove it or choose another --output", "import", "whole", "--output", "whole-ours");
         Fails(2, "--output", "import", "whole");
