@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Takes random models of a billion parameters through import, convert, evaluate and export, and writes docs/billion.md.
 
-    benchmarks/billion.py [--size 1B|300M] [--type float32,bfloat16] [--work DIRECTORY] [--no-table]
+    benchmarks/billion.py [--size 1B|300M] [--type float32,bfloat16] [--work DIRECTORY] [--no-build]
 
 A Llama is written as Hugging Face has it: sharded safetensors of random numbers, made with Python alone; 15 GB for 1B, removed afterwards.
 Each command runs by itself: seconds by the clock, processor seconds, and the most memory it held (ru_maxrss, which counts pages of mapped
-files too), also in units of the weights it read. Nothing but Python 3 and what setup.sh installs is needed.
+files too), also in units of the weights it read. 300M is for trying it, and writes no table. Nothing but Python 3 and what setup.sh installs is needed.
 """
 import argparse
 import array
@@ -152,7 +152,7 @@ def rounds(config, kind, work):
     shutil.rmtree(ours)
 
 
-def table(size, parameters, results):
+def table(parameters, results):
     lines = [
         "# A billion parameters",
         "",
@@ -170,9 +170,8 @@ def table(size, parameters, results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="1B")
-    parser.add_argument("--type", default="bfloat16")
+    parser.add_argument("--type", default="bfloat16,float32")
     parser.add_argument("--work", type=Path)
-    parser.add_argument("--no-table", action="store_true")
     parser.add_argument("--no-build", action="store_true")
     arguments = parser.parse_args()
     if not arguments.no_build:
@@ -185,8 +184,8 @@ def main():
             results[kind] = list(rounds(config, kind, work))
         finally:
             shutil.rmtree(work)
-    if not arguments.no_table:
-        table(arguments.size, parameters, results)
+    if arguments.size == "1B":
+        table(parameters, results)
 
 
 if __name__ == "__main__":
