@@ -114,6 +114,7 @@ def run(a, python):
             (RAW / f"{task}-{size.name}.json").write_text(json.dumps({
                 "task": task, "size": size.name, "about": size.describes, "began": began, "seconds": a.seconds, "load": os.getloadavg()[1],
                 "machine": machine, "roofline": best, "rounds": rounds, "skipped": skipped}, indent=1) + "\n")
+        trainer.clean()
 
 
 if __name__ == "__main__":
