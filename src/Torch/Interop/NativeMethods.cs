@@ -225,6 +225,10 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_sdpa_backend(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int only, out int result);
     [LibraryImport(Library)] internal static partial int tn_sdpa(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int backend, out nint result);
 
+    // Attention within a band (fused_band_attention.cpp)
+    [LibraryImport(Library)] internal static partial int tn_band_attention_runs(TensorHandle q, TensorHandle k, TensorHandle v, out int result);
+    [LibraryImport(Library)] internal static partial int tn_band_attention(TensorHandle q, TensorHandle k, TensorHandle v, double scale, long before, long after, out nint result);
+
     // Attention by tiles (tile_attention.cpp)
     [LibraryImport(Library)] internal static partial int tn_tile_attention(TensorHandle q, TensorHandle k, TensorHandle v, nint* queries, nint* keys, nint* masks, int* joins, int groups, double scale, double softCap, TensorHandle queryDocuments, TensorHandle keyDocuments, TensorHandle bias, long lowest, TensorHandle queryPositions, TensorHandle keyPositions, out nint result);
 

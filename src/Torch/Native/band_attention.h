@@ -188,15 +188,15 @@ inline int64_t forward_room(int64_t keys, int64_t width) {
 }
 inline int64_t backward_room(int64_t queries, int64_t width) { return 2 * kKeys * width + 2 * kRows * kKeys + queries; }
 
-// A query that sees nothing has the result 0.
-inline void forward(const Head& h, Target out, float* log, float* scratch) {
+// Queries [begin, end), which begin at a multiple of kRows. A query that sees nothing has the result 0.
+inline void forward(const Head& h, int64_t begin, int64_t end, Target out, float* log, float* scratch) {
   float* transposed = scratch;
   const Target scores{transposed + blocks_of(h.keys) * kKeys * h.width, kKeys};
   const Target gathered{scores.data + kRows * kKeys, h.width};
-  for (int64_t j = 0; j < h.keys; j += kKeys)
+  for (int64_t j = h.band.first(begin) / kKeys * kKeys; j < h.band.last(begin, end - begin, h.keys); j += kKeys)
     transpose({h.k.row(j), h.k.stride}, std::min(kKeys, h.keys - j), h.width, transposed + j * h.width);
-  for (int64_t i = 0; i < h.queries; i += kRows) {
-    const int64_t rows = std::min(kRows, h.queries - i);
+  for (int64_t i = begin; i < end; i += kRows) {
+    const int64_t rows = std::min(kRows, end - i);
     Softmax softmax;
     std::fill(gathered.data, gathered.row(rows), 0.0f);
     for (int64_t j = h.band.first(i) / kKeys * kKeys; j < h.band.last(i, rows, h.keys); j += kKeys) {

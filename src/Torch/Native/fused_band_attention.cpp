@@ -12,6 +12,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <vector>
 
 #ifdef TN_BAND_ATTENTION
@@ -45,6 +46,15 @@ tn::band::Head head_of(const Tensor& q, const Tensor& k, const Tensor& v, int64_
           static_cast<float>(scale), band};
 }
 
+// Queries that one task takes: all of a head, or fewer where there are not enough heads for all threads.
+int64_t rows_of_task(int64_t heads, int64_t queries) {
+  constexpr int64_t kFewest = 4 * tn::band::kRows;  // each task turns keys over again
+  if (heads >= 2 * at::get_num_threads()) return queries;
+  const auto parts = (2 * at::get_num_threads() + heads - 1) / heads;
+  const auto rows = (queries + parts - 1) / parts;
+  return std::max(kFewest, (rows + tn::band::kRows - 1) / tn::band::kRows * tn::band::kRows);
+}
+
 class BandAttention : public torch::autograd::Function<BandAttention> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& query, const Tensor& key, const Tensor& value,
@@ -54,12 +64,13 @@ class BandAttention : public torch::autograd::Function<BandAttention> {
     auto log = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
     const auto heads = q.size(1);
     const Band band{before, after};
-    at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
+    const auto queries = q.size(2), rows = rows_of_task(q.size(0) * heads, queries), parts = (queries + rows - 1) / rows;
+    at::parallel_for(0, q.size(0) * heads * parts, 1, [&](int64_t begin, int64_t end) {
       std::vector<float> scratch(static_cast<size_t>(tn::band::forward_room(k.size(2), q.size(3))));
       for (int64_t task = begin; task < end; ++task) {
-        const auto b = task / heads, h = task % heads;
-        tn::band::forward(head_of(q, k, v, b, h, scale, band), target_of(out, b, h),
-                          log.mutable_data_ptr<float>() + task * q.size(2), scratch.data());
+        const auto list = task / parts, b = list / heads, h = list % heads, first = task % parts * rows;
+        tn::band::forward(head_of(q, k, v, b, h, scale, band), first, std::min(queries, first + rows), target_of(out, b, h),
+                          log.mutable_data_ptr<float>() + list * queries, scratch.data());
       }
     });
     context->save_for_backward({q, k, v, out, log});
