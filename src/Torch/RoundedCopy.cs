@@ -23,9 +23,10 @@ public sealed class RoundedCopy : IDisposable
             state?.Copy.Dispose();
             state = null;
             Tensor fresh = Round(source);
-            // Nobody can tell when a tensor that does not count its writes has been written.
-            if (source._version >= 0) state = new(source, source._version, fresh);
-            return source._version >= 0 ? fresh : fresh.MoveToCurrentScope();
+            // Of a tensor that does not count them nobody can tell when it has been written: such a copy is for this once.
+            if (source._version < 0) return DisposeScope.Current?.Include(fresh) ?? fresh;
+            state = new(source, source._version, fresh);
+            return fresh;
         }
     }
 
