@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Trainer.Conversion.Gguf;
+using Trainer.Conversion.HuggingFace;
 using Trainer.Training.Conversion;
 using static TorchSharp.torch;
 
@@ -15,6 +16,8 @@ internal static class ExportCommand
     private static readonly Option<string> Output = new("--output") { Description = "The directory or file to write.", HelpName = "path", Required = true };
     private static readonly Option<string> Type = new("--type") { Description = "How matrices are stored; q8_0 in a GGUF only.", DefaultValueFactory = _ => "f32" };
 
+    private static readonly Option<string?> ShardLimit = new("--max-shard-size") { Description = "What one safetensors file may hold, such as 500MB or 5GB, in a Hugging Face checkpoint; by default 5GB.", HelpName = "size" };
+
     private static readonly Dictionary<string, ScalarType> TensorTypes = new()
     {
         ["f32"] = ScalarType.Float32, ["f16"] = ScalarType.Float16, ["bf16"] = ScalarType.BFloat16,
@@ -29,11 +32,14 @@ internal static class ExportCommand
     {
         Format.AcceptOnlyFromAmong(HuggingFace, Gguf);
         Type.AcceptOnlyFromAmong([.. GgufTypes.Keys]);
-        var command = new Command("export", "Writes a checkpoint in the format of the programs that serve models.") { Source, Format, Output, Type };
+        var command = new Command("export", "Writes a checkpoint in the format of the programs that serve models.") { Source, Format, Output, Type, ShardLimit };
         command.Validators.Add(result =>
         {
             if (result.GetValue(Format) == HuggingFace && result.GetValue(Type) is { } type && !TensorTypes.ContainsKey(type))
                 result.AddError($"--type is {type}, which Hugging Face checkpoints do not have; use {string.Join(", ", TensorTypes.Keys)}, or --format gguf.");
+            if (result.GetValue(ShardLimit) is not { } size) return;
+            if (!ShardSize.TryParse(size, out _)) result.AddError($"--max-shard-size is '{size}'; use a number and KB, MB, GB or TB, such as 500MB or 5GB.");
+            if (result.GetValue(Format) == Gguf) result.AddError("--max-shard-size splits safetensors, and a GGUF is one file: leave it out, or use --format huggingface.");
         });
         command.SetAction(Export);
         return command;
@@ -42,9 +48,10 @@ internal static class ExportCommand
     private static int Export(ParseResult parsed)
     {
         var (source, output, type) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
+        var limit = parsed.GetValue(ShardLimit) is { } size && ShardSize.TryParse(size, out var shardSize) ? shardSize : ShardSize.Default;
         var family = parsed.GetRequiredValue(Format) == Gguf
             ? CheckpointExport.Gguf(source, output, GgufTypes[type])
-            : CheckpointExport.HuggingFace(source, output, TensorTypes[type]);
+            : CheckpointExport.HuggingFace(source, output, TensorTypes[type], limit);
         Console.WriteLine($"{output}: written as {family}, {type}");
         return ExitCode.Done;
     }

@@ -59,6 +59,19 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
+    public void A_model_that_cannot_be_is_refused_before_its_weights_are_looked_at()
+    {
+        Set("num_key_value_heads", 3);
+        Set("rope_parameters", new JsonObject { ["rope_type"] = "linear", ["factor"] = 0.5 });
+        Assert.Equal(
+            $"""
+            {Config}: no such model can be built:
+              model.attention.keyValueHeads: heads (4) must be a multiple of keyValueHeads (3); try 1, 2 or 4
+              model.position.scaling.factor: factor (0.5) is the target length over the original length; use 1 or more
+            """, Error());
+    }
+
+    [Fact]
     public void Missing_and_extra_tensors_and_wrong_shapes_are_listed()
     {
         Rewrite(tensors =>

@@ -14,7 +14,7 @@ internal static class Goldens
 
     /// <summary>All checkpoints here.</summary>
     public static IReadOnlyList<string> Importable { get; } =
-        ["llama", "llama-biased-tied", "llama-linear", "llama-dynamic", "llama-yarn", "llama-yarn-factor", "llama-3", "mistral", "qwen2", "qwen2-window", "qwen3", "mixtral", "gpt2", "gpt-neox", "gpt-neox-serial", "bloom", "bert", "t5-v1.0", "t5-v1.1", "bart"];
+        ["llama", "llama-biased-tied", "llama-linear", "llama-dynamic", "llama-yarn", "llama-yarn-factor", "llama-3", "mistral", "qwen2", "qwen2-window", "qwen3", "mixtral", "deepseek-v3", "gpt2", "gpt-neox", "gpt-neox-serial", "bloom", "bert", "t5-v1.0", "t5-v1.1", "bart"];
 
     /// <summary>Whether a tensor holds rows that no text reads, which are not taken over.</summary>
     public static bool IsFolded(string tensor) => tensor.Contains("embed_positions") || tensor.Contains("position_embeddings") || tensor.Contains("token_type_embeddings");

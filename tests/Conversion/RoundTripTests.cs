@@ -71,6 +71,50 @@ public sealed class RoundTripTests : IDisposable
             Assert.True(expected.Read().Equals(actual.Read()), expected.Name);
     }
 
+    [Theory]
+    [InlineData("0.004KB", 21)] // no tensor fits: each has a file
+    [InlineData("10KB", 0)]
+    public void Shards_hold_no_more_than_they_may_and_come_back_bit_by_bit(string text, int files)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Assert.True(ShardSize.TryParse(text, out ShardSize size));
+        string output = folder.PathOf("out");
+        ImportAndExport("llama", output, ScalarType.Float32, size);
+        using WeightFiles before = WeightFiles.OpenDirectory(Goldens.PathOf("llama")), after = WeightFiles.OpenDirectory(output);
+        foreach (string tensor in before.Names) Assert.True(before.Read(tensor).Equals(after.Read(tensor)), tensor);
+
+        JsonNode index = JsonNode.Parse(File.ReadAllText(Path.Combine(output, WeightFiles.Index)))!;
+        Assert.Equal(before.Names.Sum(name => before.Info(name).Length), (long)index["metadata"]!["total_size"]!);
+        string[] shards = [.. ((JsonObject)index["weight_map"]!).Select(entry => (string)entry.Value!).Distinct().Order()];
+        Assert.Equal(Enumerable.Range(1, shards.Length).Select(shard => $"model-{shard:00000}-of-{shards.Length:00000}.safetensors"), shards);
+        if (files > 0) Assert.Equal(files, shards.Length);
+        Assert.False(File.Exists(Path.Combine(output, WeightFiles.Single)));
+        foreach (string shard in shards)
+        {
+            using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(output, shard));
+            Assert.Equal("pt", file.Metadata["format"]);
+            Assert.True(file.Names.Count == 1 || file.Names.Sum(name => file.Info(name).Length) <= size.Bytes, shard);
+        }
+    }
+
+    [Theory]
+    [InlineData("5GB", 5_000_000_000)]
+    [InlineData("1.5 kb", 1500)]
+    [InlineData("2TB", 2_000_000_000_000)]
+    public void Sizes_are_powers_of_ten(string text, long bytes)
+    {
+        Assert.True(ShardSize.TryParse(text, out ShardSize size));
+        Assert.Equal(bytes, size.Bytes);
+    }
+
+    [Theory]
+    [InlineData("5")]
+    [InlineData("5GiB")]
+    [InlineData("-1GB")]
+    [InlineData("0KB")]
+    [InlineData("99999999999TB")]
+    public void What_is_no_size(string text) => Assert.False(ShardSize.TryParse(text, out _));
+
     /// <summary>Splits a checkpoint into two files and their index.</summary>
     internal static void Shard(string directory)
     {
@@ -89,12 +133,12 @@ public sealed class RoundTripTests : IDisposable
         File.Delete(single);
     }
 
-    private void ImportAndExport(string name, string output, ScalarType type)
+    private void ImportAndExport(string name, string output, ScalarType type, ShardSize? shardSize = null)
     {
         string ours = folder.PathOf("ours.safetensors");
         using HuggingFaceModel source = Goldens.Open(name);
         Safetensors.Write(ours, source.Weights);
         using WeightFiles weights = WeightFiles.OpenFile(ours);
-        HuggingFaceExport.Write(new(name, source.Options, source.Tokenizer, weights, source.Companions), output, type);
+        HuggingFaceExport.Write(new(name, source.Options, source.Tokenizer, weights, source.Companions), output, type, shardSize);
     }
 }

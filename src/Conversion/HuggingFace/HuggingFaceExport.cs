@@ -1,8 +1,5 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Conversion.HuggingFace.Families;
-using Trainer.Conversion.Weights;
 using Trainer.Torch;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -12,20 +9,19 @@ namespace Trainer.Conversion.HuggingFace;
 /// <summary>Writes a model as a Hugging Face checkpoint, which transformers, vLLM and others read.</summary>
 public static class HuggingFaceExport
 {
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     private static readonly Dictionary<ScalarType, string> TypeNames = new()
     {
         [ScalarType.Float32] = "float32", [ScalarType.Float16] = "float16", [ScalarType.BFloat16] = "bfloat16",
     };
 
-    /// <summary>Writes <c>config.json</c>, <c>model.safetensors</c>, <c>tokenizer.json</c>, <c>tokenizer_config.json</c> and <c>generation_config.json</c>.</summary>
+    /// <summary>Writes <c>config.json</c>, <c>model.safetensors</c> or its shards and their index, <c>tokenizer.json</c>, <c>tokenizer_config.json</c> and <c>generation_config.json</c>.</summary>
     /// <param name="source">The model.</param>
     /// <param name="directory">A directory that is not there yet, or is empty; it is whole or not there afterwards.</param>
     /// <param name="type">The type of the weights: float32, float16 or bfloat16.</param>
+    /// <param name="shardSize">Bytes of weights in one file at most; 5 GB where null, as transformers has it.</param>
     /// <returns>The family it was written as.</returns>
     /// <exception cref="Configuration.UserException">No family has such a model, with the settings that stand in the way; or the directory cannot be written.</exception>
-    public static string Write(ExportSource source, string directory, ScalarType type = ScalarType.Float32)
+    public static string Write(ExportSource source, string directory, ScalarType type = ScalarType.Float32, ShardSize? shardSize = null)
     {
         Family family = FamilyRegistry.Of(source.Model);
         int vocabulary = source.VocabularySize;
@@ -35,13 +31,13 @@ public static class HuggingFaceExport
             : CompanionFiles.GenerationOf(source.Tokenizer);
         NewDirectory.Write(directory, into =>
         {
-            Safetensors.Write(Path.Combine(into, WeightFiles.Single), weights, new Dictionary<string, string> { ["format"] = "pt" });
-            Save(into, HuggingFaceConfig.FileName, Configuration(family, source.Model, vocabulary, generation, type));
+            Shards.Write(into, weights, shardSize ?? ShardSize.Default);
+            JsonFiles.Save(into, HuggingFaceConfig.FileName, Configuration(family, source.Model, vocabulary, generation, type));
             source.Tokenizer.Save(Path.Combine(into, TokenizerFiles.FileName));
-            foreach ((string name, JsonObject companion) in source.Companions) Save(into, name, companion);
+            foreach ((string name, JsonObject companion) in source.Companions) JsonFiles.Save(into, name, companion);
             if (!source.Companions.ContainsKey(CompanionFiles.TokenizerConfig))
-                Save(into, CompanionFiles.TokenizerConfig, CompanionFiles.TokenizerConfigOf(generation, source.Tokenizer, source.Model.ContextLength));
-            Save(into, CompanionFiles.Generation, generation);
+                JsonFiles.Save(into, CompanionFiles.TokenizerConfig, CompanionFiles.TokenizerConfigOf(generation, source.Tokenizer, source.Model.ContextLength));
+            JsonFiles.Save(into, CompanionFiles.Generation, generation);
         });
         return family.ModelType;
     }
@@ -56,7 +52,4 @@ public static class HuggingFaceExport
         json["torch_dtype"] = TypeNames[type]; // the older spelling
         return json;
     }
-
-    private static void Save(string directory, string name, JsonObject json) =>
-        File.WriteAllText(Path.Combine(directory, name), json.ToJsonString(Readable).ReplaceLineEndings("\n") + "\n");
 }

@@ -42,8 +42,11 @@ public sealed class HuggingFaceModel : IDisposable
         Family family = FamilyRegistry.Of(config);
         ModelOptions options = family.Read(config);
         int vocabulary = config.Count("vocab_size");
+        if (config.Section("quantization_config") is { } quantized)
+            config.Refuse("quantization_config", $"is of \"{quantized.OptionalText("quant_method")}\": weights that are stored with scales are not read; save the model in bfloat16 and import that");
         if (config.Finish() is { Count: > 0 } unknown)
             tell($"{config.Location}: not known in {family.ModelType} models and left aside: {string.Join(", ", unknown)}");
+        RequireSound(options, config.Location);
         Tokenizer tokenizer = TokenizerFiles.Load(directory, vocabulary, tell);
         if (tokenizer.VocabularySize < vocabulary) options = options with { VocabularySize = vocabulary };
         WeightFiles files = WeightFiles.OpenDirectory(directory);
@@ -65,6 +68,21 @@ public sealed class HuggingFaceModel : IDisposable
         }
     }
 
-    /// <summary>Unmaps the weights.</summary>
+    /// <summary>Closes the weights.</summary>
     public void Dispose() => files.Dispose();
+
+    // Read back, so that every rule of a recipe's model is asked: heads that do not divide, factors below 1.
+    private static void RequireSound(ModelOptions options, string location)
+    {
+        try
+        {
+            ConfigurationJson.Deserialize<ModelOptions>(ConfigurationJson.Serialize(options), location);
+        }
+        catch (ConfigurationException error)
+        {
+            // Each message ends with a line of the text made here, which nobody has seen.
+            IEnumerable<string> lines = error.Problems.Select(problem => $"  model.{problem.Path}: {problem.Message.Split($" (in {location}")[0]}");
+            throw new UserException($"{location}: no such model can be built:\n{string.Join('\n', lines)}", error);
+        }
+    }
 }

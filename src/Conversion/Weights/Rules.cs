@@ -10,6 +10,10 @@ internal static class Rules
     public static WeightRule Copy(string ours, string theirs, params long[] shape) =>
         new([new(ours, shape)], [new(theirs, shape)], Same, Same);
 
+    /// <summary>Theirs adds nothing and ours has none.</summary>
+    public static WeightRule Zeros(string theirs, params long[] shape) =>
+        new([], [new(theirs, shape)], (_, _) => throw new InvalidOperationException($"{theirs} has no counterpart."), (_, _) => zeros(shape));
+
     /// <summary>The same numbers in another shape.</summary>
     public static WeightRule Reshaped(NamedShape ours, NamedShape theirs) =>
         new([ours], [theirs], (sources, _) => sources[0].reshape(ours.Shape), (sources, _) => sources[0].reshape(theirs.Shape));

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Weights;
 
-/// <summary>Safetensors files, memory-mapped: one, or the shards that an index lists (<c>model.safetensors.index.json</c>).</summary>
+/// <summary>Safetensors files: one, or the shards that an index lists (<c>model.safetensors.index.json</c>).</summary>
 public sealed class WeightFiles : IWeightSource, IDisposable
 {
     /// <summary>The file of a model that is not sharded.</summary>
@@ -56,7 +56,7 @@ public sealed class WeightFiles : IWeightSource, IDisposable
     /// <inheritdoc/>
     public Tensor Read(string name) => Place(name).Read(name);
 
-    /// <summary>Unmaps all files.</summary>
+    /// <summary>Closes all files.</summary>
     public void Dispose()
     {
         foreach (SafetensorsFile file in files.Values) file.Dispose();

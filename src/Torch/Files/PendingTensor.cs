@@ -7,4 +7,8 @@ namespace Trainer.Torch;
 /// <param name="Type">Type of its elements.</param>
 /// <param name="Shape">Extent of each dimension.</param>
 /// <param name="Read">Makes it, with this type and shape; called once, and the tensor is disposed of after writing.</param>
-public sealed record PendingTensor(string Name, torch.ScalarType Type, IReadOnlyList<long> Shape, Func<torch.Tensor> Read);
+public sealed record PendingTensor(string Name, torch.ScalarType Type, IReadOnlyList<long> Shape, Func<torch.Tensor> Read)
+{
+    /// <summary>Bytes of its data.</summary>
+    public long Bytes => Shape.Aggregate((long)SafetensorsType.SizeOf(Type), (product, extent) => product * extent);
+}

@@ -104,7 +104,7 @@ public static class Safetensors
 
     private static long WriteEntry(Utf8JsonWriter json, PendingTensor tensor, long offset)
     {
-        var end = offset + tensor.Shape.Aggregate((long)SafetensorsType.SizeOf(tensor.Type), (product, extent) => product * extent);
+        var end = offset + tensor.Bytes;
         json.WriteStartObject(tensor.Name);
         json.WriteString("dtype", SafetensorsType.NameOf(tensor.Type));
         json.WriteStartArray("shape");

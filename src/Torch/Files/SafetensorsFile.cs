@@ -12,7 +12,8 @@ namespace Trainer.Torch;
 /// <param name="Length">Bytes of data.</param>
 public sealed record SafetensorsInfo(torch.ScalarType Type, IReadOnlyList<long> Shape, long Offset, long Length);
 
-/// <summary>A safetensors file, memory-mapped: a tensor is read when it is asked for.</summary>
+/// <summary>A safetensors file: a tensor is read when it is asked for, from a mapping of its part of the file, which is gone afterwards. A mapping of
+/// all would count as memory of this program, until all of the model did.</summary>
 /// <remarks>The header is checked whole on opening: known types, shapes that fit their lengths, no gaps, no overlap, nothing
 /// after the end. Not thread-safe.</remarks>
 public sealed class SafetensorsFile : IDisposable
@@ -24,7 +25,6 @@ public sealed class SafetensorsFile : IDisposable
     private readonly Dictionary<string, SafetensorsInfo> entries;
     private readonly long dataStart;
     private readonly MemoryMappedFile? file;
-    private readonly MemoryMappedViewAccessor? view;
 
     /// <summary>Checks a file's content, and opens nothing.</summary>
     internal SafetensorsFile(string path, Stream content)
@@ -40,7 +40,6 @@ public sealed class SafetensorsFile : IDisposable
     {
         if (content.Length == dataStart) return;
         file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-        view = file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
     }
 
     /// <summary>The tensors' names, in the order of their data.</summary>
@@ -70,32 +69,31 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="name">Its name.</param>
     /// <param name="device">Where to; the CPU if none is named.</param>
     /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
-    public unsafe torch.Tensor Read(string name, torch.Device? device = null)
+    public torch.Tensor Read(string name, torch.Device? device = null)
     {
         var info = Info(name);
         var tensor = torch.empty([.. info.Shape], info.Type);
-        if (info.Length > 0)
-        {
-            byte* start = null;
-            view!.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-            try
-            {
-                Buffer.MemoryCopy(start + dataStart + info.Offset, tensor.DataPointer, info.Length, info.Length);
-            }
-            finally
-            {
-                view.SafeMemoryMappedViewHandle.ReleasePointer();
-            }
-        }
-
+        if (info.Length > 0) Copy(info, tensor);
         return device is null or { type: DeviceType.CPU } ? tensor : tensor.to(device, disposeAfter: true);
     }
 
-    /// <summary>Unmaps the file; tensors that were read stay valid.</summary>
-    public void Dispose()
+    /// <summary>Closes the file; tensors that were read stay valid.</summary>
+    public void Dispose() => file?.Dispose();
+
+    private unsafe void Copy(SafetensorsInfo info, torch.Tensor tensor)
     {
-        view?.Dispose();
-        file?.Dispose();
+        using var view = file!.CreateViewAccessor(dataStart + info.Offset, info.Length, MemoryMappedFileAccess.Read);
+        byte* start = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        try
+        {
+            // Views begin at whole pages, before what was asked for.
+            Buffer.MemoryCopy(start + view.PointerOffset, tensor.DataPointer, info.Length, info.Length);
+        }
+        finally
+        {
+            view.SafeMemoryMappedViewHandle.ReleasePointer();
+        }
     }
 
     private byte[] ReadHeader(Stream stream)

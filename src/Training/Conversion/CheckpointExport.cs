@@ -15,13 +15,14 @@ public static class CheckpointExport
     /// <param name="checkpoint">A checkpoint or run directory.</param>
     /// <param name="output">The directory to write; nothing may be there yet.</param>
     /// <param name="type">float32, float16 or bfloat16.</param>
+    /// <param name="shardSize">What one file of weights may hold.</param>
     /// <returns>The family it was written as.</returns>
     /// <exception cref="UserException">There is no such checkpoint, no family has such a model, or the directory cannot be written.</exception>
-    public static string HuggingFace(string checkpoint, string output, ScalarType type)
+    public static string HuggingFace(string checkpoint, string output, ScalarType type, ShardSize shardSize)
     {
         Checkpoint opened = Checkpoint.Open(checkpoint);
         using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(opened.Directory, CheckpointFiles.Model));
-        return HuggingFaceExport.Write(Source(opened, weights), output, type);
+        return HuggingFaceExport.Write(Source(opened, weights), output, type, shardSize);
     }
 
     /// <summary>Writes a GGUF file for llama.cpp.</summary>

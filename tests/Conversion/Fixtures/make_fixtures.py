@@ -46,7 +46,8 @@ CONFIGS = {
     "deepseek-v3": LLAMA | dict(
         model_type="deepseek_v3", num_key_value_heads=4, q_lora_rank=16, kv_lora_rank=12, qk_nope_head_dim=8, qk_rope_head_dim=4, v_head_dim=8, head_dim=4,
         moe_intermediate_size=16, n_routed_experts=8, n_shared_experts=1, num_experts_per_tok=3, n_group=4, topk_group=2, norm_topk_prob=True,
-        routed_scaling_factor=2.5, first_k_dense_replace=1, scoring_func="sigmoid", topk_method="noaux_tc", rope_interleave=True,
+        routed_scaling_factor=2.5, first_k_dense_replace=1, rms_norm_eps=1e-3,  # not that of the norms inside attention
+        scoring_func="sigmoid", topk_method="noaux_tc", rope_interleave=True,
         rope_parameters=dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=16, beta_fast=32.0, beta_slow=1.0,
                              mscale=1.0, mscale_all_dim=1.0)),
     "gpt2": dict(model_type="gpt2", n_embd=32, n_layer=2, n_head=4, n_positions=32, n_inner=None, activation_function="gelu_new", layer_norm_epsilon=1e-5,
@@ -80,6 +81,9 @@ def random_weights(config, generator):
     weights = {}
     for name, shape in SHAPES[config["model_type"]](config).items():
         draw = torch.randn(shape, generator=generator)
+        if name.endswith("e_score_correction_bias"):
+            # As trained ones are: below zero transformers lets a token into groups that DeepSeek's own code closes to it.
+            draw = draw.abs()
         is_scale = len(shape) == 1 and name.endswith("weight")
         weights[name] = 1 + 0.2 * draw if is_scale else draw * (0.5 if "embed" in name or "shared" in name or "wte" in name or len(shape) == 1 else shape[-1] ** -0.5)
     return weights

@@ -64,6 +64,21 @@ public sealed class SafetensorsTests : IDisposable
     }
 
     [Fact]
+    public void No_part_of_the_file_stays_in_memory_when_it_was_read()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the mappings of a process are read as Linux lists them");
+        using var x = ones(3, 5000);
+        using var y = arange(70000);
+        Safetensors.Write(file.Path, [("x", x), ("y", y)]);
+        using var opened = SafetensorsFile.Open(file.Path);
+        using var last = opened.Read("y");
+        TensorAssert.SameBits(y, last);
+        using var first = opened.Read("x");
+        TensorAssert.SameBits(x, first);
+        Assert.DoesNotContain(Path.GetFileName(file.Path), File.ReadAllText("/proc/self/maps"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void What_was_read_outlives_the_file_and_an_unknown_name_is_an_error()
     {
         using var x = ones(2);

@@ -14,7 +14,7 @@ namespace Trainer.Conversion.HuggingFace.Families;
 /// <summary>One spelling for each model: what is computed, without what only training or speed depend on.</summary>
 internal static class CanonicalModel
 {
-    private static readonly string[] NotTheModel = ["dropout", "kernel", "vocabularySize", "balance", "routerZLoss"];
+    private static readonly string[] NotTheModel = ["dropout", "kernel", "cache", "vocabularySize", "balance", "routerZLoss"];
 
     /// <summary>The settings in which two models differ, each as <c>path is value; the family has value</c>.</summary>
     public static IReadOnlyList<string> Differences(ModelOptions model, ModelOptions family) =>
@@ -32,7 +32,7 @@ internal static class CanonicalModel
         foreach (ref LayerGroupOptions group in groups.AsSpan())
         {
             if (group.Position is not RotaryOptions rotary) continue;
-            (rotary, contextLength) = CanonicalRotary.Of(rotary, rotary.TurnedDims(group.Attention!.TurnedWidth(model.Dim)), model.ContextLength);
+            (rotary, contextLength) = Resolved(rotary, group.Attention!, model);
             group = group with { Position = rotary };
         }
         if (model is EncoderDecoderOptions both) model = both with { EncoderLayers = both.EncoderLayers ?? both.Layers };
@@ -40,8 +40,9 @@ internal static class CanonicalModel
         {
             ContextLength = contextLength,
             Attention = alike ? groups[0].Attention! : Resolved(model.Attention, model),
-            Position = alike ? groups[0].Position! : model.Position,
-            FeedForward = alike ? groups[0].FeedForward! : Resolved(model.FeedForward, model),
+            Position = alike ? groups[0].Position! : model.Position is RotaryOptions own ? Resolved(own, model.Attention, model).Rotary : model.Position,
+            // Layers that differ say all of theirs themselves, so that the model's own is no more than the one that most have.
+            FeedForward = groups[^1].FeedForward!,
             LayerPattern = alike ? null : groups,
             // Root-mean-square norms have no bias, and the linear layers have their own choice by now.
             Bias = model.Bias && (model.Norm is not RmsNormOptions || model is EncoderOptions { HeadTransform: true }),
@@ -56,13 +57,26 @@ internal static class CanonicalModel
         };
         // A window as long as the context hides nothing.
         if (resolved.Pattern is SlidingOptions { Causal: true } sliding && sliding.Window >= model.ContextLength) resolved = resolved with { Pattern = new CausalOptions() };
-        return resolved is HeadProjectionOptions heads ? heads with { HeadDim = heads.HeadWidth(model.Dim) } : resolved;
+        return resolved switch
+        {
+            HeadProjectionOptions heads => heads with { HeadDim = heads.HeadWidth(model.Dim) },
+            LatentOptions latent => Resolved(latent, latent.Shape(model.Dim), model),
+            _ => resolved,
+        };
     }
+
+    private static LatentOptions Resolved(LatentOptions latent, LatentShape shape, ModelOptions model) => latent with
+    {
+        HeadDim = shape.HeadDim, RopeDim = shape.TurnedDim, ValueDim = shape.ValueDim, KeyValueRank = shape.Rank, NormEpsilon = latent.NormEpsilon ?? model.Norm.Epsilon,
+    };
+
+    private static (RotaryOptions Rotary, int ContextLength) Resolved(RotaryOptions rotary, AttentionOptions attention, ModelOptions model) =>
+        CanonicalRotary.Of(rotary, rotary.TurnedDims(attention.TurnedWidth(model.Dim)), model.ContextLength);
 
     private static FeedForwardOptions Resolved(FeedForwardOptions feedForward, ModelOptions model)
     {
         FeedForwardOptions resolved = feedForward with { HiddenDim = feedForward.Width(model.Dim), Bias = feedForward.Bias ?? model.Bias };
-        return resolved is ExpertsOptions experts ? experts with { NormalizeWeights = experts.NormalizeWeights ?? experts.Active > 1 } : resolved;
+        return resolved is ExpertsOptions experts ? experts with { NormalizeWeights = experts.Normalizes } : resolved;
     }
 
     private static JsonObject Json(ModelOptions model)
@@ -97,6 +111,8 @@ internal static class CanonicalModel
         if (ours is JsonObject left && theirs is JsonObject right)
             return left.Select(entry => entry.Key).Union(right.Select(entry => entry.Key))
                 .SelectMany(key => Compare(path.Length == 0 ? key : $"{path}.{key}", left[key], right[key]));
+        if (ours is JsonArray some && theirs is JsonArray others && some.Count == others.Count)
+            return some.Zip(others).Index().SelectMany(item => Compare($"{path}.{item.Index}", item.Item.First, item.Item.Second));
         return Same(ours, theirs) ? [] : [$"{path} is {Text(ours)}; the family has {Text(theirs)}"];
     }
 

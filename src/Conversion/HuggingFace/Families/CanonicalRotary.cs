@@ -23,11 +23,12 @@ internal static class CanonicalRotary
             DynamicNtkScaling => (rotary with { Scaling = scaling with { Factor = scaling.Factor ?? 1, OriginalLength = null } }, scaling.OriginalLength ?? contextLength),
             NtkByPartsScaling { Ramp: FrequencyRamp.Pairs } parts => (rotary with { Scaling = Yarn(parts, factor, original, 1) }, contextLength),
             YarnScaling { MscaleAllDim: null or 0 } yarn => (rotary with { Scaling = Yarn(yarn, factor, original, yarn.ResolvedAttentionFactor(contextLength)) }, contextLength),
+            YarnScaling yarn => (rotary with { Scaling = Yarn(yarn, factor, original, null) with { Mscale = yarn.Mscale ?? 1, MscaleAllDim = yarn.MscaleAllDim } }, contextLength),
             _ => (rotary with { Scaling = scaling with { Factor = factor, OriginalLength = original } }, contextLength),
         };
     }
 
-    private static YarnScaling Yarn(PartsScaling parts, double factor, int original, double attentionFactor) => new()
+    private static YarnScaling Yarn(PartsScaling parts, double factor, int original, double? attentionFactor) => new()
     {
         Factor = factor, OriginalLength = original, BetaFast = parts.BetaFast, BetaSlow = parts.BetaSlow, Ramp = parts.Ramp,
         Truncate = parts.Ramp == FrequencyRamp.Pairs ? parts.Truncate ?? true : null, AttentionFactor = attentionFactor,

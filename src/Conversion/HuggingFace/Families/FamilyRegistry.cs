@@ -8,7 +8,7 @@ namespace Trainer.Conversion.HuggingFace.Families;
 internal static class FamilyRegistry
 {
     /// <summary>All families, those first that say more about a model.</summary>
-    public static IReadOnlyList<Family> All { get; } = [new Llama(), new Mistral(), new Qwen2(), new Qwen3(), new Mixtral(), new Gpt2(), new GptNeoX(), new Bloom(), new Bert(), new T5(), new Bart()];
+    public static IReadOnlyList<Family> All { get; } = [new Llama(), new Mistral(), new Qwen2(), new Qwen3(), new Mixtral(), new DeepSeekV3(), new Gpt2(), new GptNeoX(), new Bloom(), new Bert(), new T5(), new Bart()];
 
     /// <summary>The family that a configuration names.</summary>
     /// <exception cref="UserException">It is not known; the message lists those that are.</exception>

@@ -3,126 +3,36 @@ using Trainer.Conversion.Weights;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Projections;
-using Trainer.Transformers.FeedForward;
-using Trainer.Transformers.Norms;
 
 namespace Trainer.Conversion.HuggingFace.Families;
 
-/// <summary>What Llama and its sisters share: root-mean-square norms before each branch, rotary positions, grouped-query attention, SwiGLU.</summary>
-internal abstract class LlamaLike : Family
+/// <summary>Llama and its sisters: grouped-query attention.</summary>
+internal abstract class LlamaLike : RotaryDecoder
 {
-    /// <summary>ε of the norms where a configuration does not say it.</summary>
-    protected virtual double DefaultEpsilon => 1e-6;
-
     /// <summary>Attention beyond the numbers that all have.</summary>
     protected abstract GroupedQueryOptions ReadAttention(HuggingFaceConfig config, GroupedQueryOptions attention);
 
-    /// <summary>Adds what <see cref="ReadAttention"/> reads.</summary>
+    /// <summary>Adds what <see cref="ReadAttention(HuggingFaceConfig, GroupedQueryOptions)"/> reads.</summary>
     protected abstract void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json);
 
-    /// <summary>Layers that differ from the others; null where all are alike.</summary>
-    protected virtual IReadOnlyList<LayerGroupOptions>? ReadLayers(HuggingFaceConfig config, AttentionOptions attention) => null;
-
-    /// <summary>The feed-forward layer.</summary>
-    protected virtual FeedForwardOptions ReadFeedForward(HuggingFaceConfig config) =>
-        new SwiGluOptions { HiddenDim = config.Count("intermediate_size"), Bias = config.Flag("mlp_bias", false) };
-
-    /// <summary>Adds what <see cref="ReadFeedForward"/> reads.</summary>
-    protected virtual void WriteFeedForward(ModelOptions model, JsonObject json) => json["intermediate_size"] = model.FeedForward.Width(model.Dim);
-
-    /// <summary>The weights of a layer's feed-forward part.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="ours">Our module.</param>
-    /// <param name="theirs">Their block, with its point.</param>
-    /// <param name="layer">Which layer.</param>
-    protected virtual IEnumerable<WeightRule> FeedForwardRules(ModelOptions model, string ours, string theirs, int layer)
-    {
-        long width = model.FeedForward.Width(model.Dim);
-        bool bias = model.FeedForward.Bias ?? model.Bias;
-        return
-        [
-            .. Parts.Stacked($"{ours}.gateUp", model.Dim, bias, ($"{theirs}mlp.gate_proj", width), ($"{theirs}mlp.up_proj", width)),
-            .. Parts.Linear($"{ours}.down", $"{theirs}mlp.down_proj", model.Dim, width, bias),
-        ];
-    }
-
-    public override ModelOptions Read(HuggingFaceConfig config)
+    protected sealed override AttentionOptions ReadAttention(HuggingFaceConfig config)
     {
         int heads = config.Count("num_attention_heads");
-        config.Choice("hidden_act", "silu", new Dictionary<string, bool> { ["silu"] = true, ["swish"] = true });
-        GroupedQueryOptions attention = ReadAttention(config, new()
+        return ReadAttention(config, new()
         {
             Heads = heads, KeyValueHeads = config.Count("num_key_value_heads", heads), HeadDim = config.OptionalCount("head_dim"), Bias = false, OutputBias = false,
         });
-        Rope rope = Rope.Read(config);
-        if (rope.Options.Fraction != 1) config.Refuse("partial_rotary_factor", "must be 1: heads are turned whole in this family");
-        return new DecoderOptions
-        {
-            Dim = config.Count("hidden_size"),
-            Layers = config.Count("num_hidden_layers"),
-            ContextLength = rope.ContextLength,
-            TieEmbeddings = config.Flag("tie_word_embeddings", false),
-            Attention = attention,
-            LayerPattern = ReadLayers(config, attention),
-            Position = rope.Options,
-            FeedForward = ReadFeedForward(config),
-            Norm = new RmsNormOptions { Epsilon = config.Number("rms_norm_eps", DefaultEpsilon) },
-        };
     }
 
-    public override JsonObject Write(ModelOptions model)
+    protected sealed override void WriteAttention(ModelOptions model, JsonObject json)
     {
-        JsonObject json = new()
-        {
-            ["hidden_size"] = model.Dim,
-            ["num_hidden_layers"] = model.Layers,
-            ["num_attention_heads"] = model.Attention.Heads,
-            ["hidden_act"] = "silu",
-            ["rms_norm_eps"] = Real.Json(model.Norm.Epsilon),
-            ["tie_word_embeddings"] = model.TieEmbeddings,
-        };
-        if (model.Attention is HeadProjectionOptions attention)
-        {
-            json["num_key_value_heads"] = attention.Groups;
-            json["head_dim"] = attention.HeadWidth(model.Dim);
-            WriteAttention(attention, model, json);
-        }
-        WriteFeedForward(model, json);
-        Rope.Write(model, json);
-        return json;
+        if (model.Attention is not HeadProjectionOptions attention) return;
+        json["num_key_value_heads"] = attention.Groups;
+        json["head_dim"] = attention.HeadWidth(model.Dim);
+        WriteAttention(attention, model, json);
     }
 
-    public override WeightMap Weights(ModelOptions model, int vocabulary) => new([.. All(model, vocabulary)])
-    {
-        BasePrefix = "model.",
-        Ignored = name => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (model.TieEmbeddings && name == "lm_head.weight"),
-    };
-
-    private IEnumerable<WeightRule> All(ModelOptions model, int vocabulary) =>
-    [
-        Rules.Copy(Names.Embedding, "model.embed_tokens.weight", vocabulary, model.Dim),
-        .. Enumerable.Range(0, model.Layers).SelectMany(layer => Layer(model, layer)),
-        Rules.Copy($"{Names.Norm}.weight", "model.norm.weight", model.Dim),
-        .. model.TieEmbeddings ? (WeightRule[])[] : [Rules.Copy(Names.Head, "lm_head.weight", vocabulary, model.Dim)],
-    ];
-
-    private IEnumerable<WeightRule> Layer(ModelOptions model, int layer)
-    {
-        string theirs = $"model.layers.{layer}.";
-        return
-        [
-            .. Parts.Norm(Names.Block(layer, Names.MixerNorm), theirs + "input_layernorm", model.Dim, false),
-            .. AttentionRules(model, Names.Block(layer, Names.Mixer), theirs + "self_attn."),
-            .. Parts.Norm(Names.Block(layer, Names.FeedForwardNorm), theirs + "post_attention_layernorm", model.Dim, false),
-            .. FeedForwardRules(model, Names.Block(layer, Names.FeedForward), theirs, layer),
-        ];
-    }
-
-    /// <summary>The weights of attention.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="ours">Our module.</param>
-    /// <param name="theirs">Theirs, with its point.</param>
-    protected virtual IEnumerable<WeightRule> AttentionRules(ModelOptions model, string ours, string theirs)
+    protected sealed override IEnumerable<WeightRule> AttentionRules(ModelOptions model, string ours, string theirs)
     {
         IEnumerable<WeightRule> rules = Parts.Attention(ours, model, theirs + "q_proj", theirs + "k_proj", theirs + "v_proj", theirs + "o_proj");
         if (!model.Attention.QueryKeyNorm) return rules;

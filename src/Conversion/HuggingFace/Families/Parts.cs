@@ -22,6 +22,18 @@ internal static class Parts
         Rules.Rows($"{ours}.weight", [inputs], [.. theirs.Select(part => ($"{part.Name}.weight", part.Rows))]),
         () => Rules.Rows($"{ours}.bias", [], [.. theirs.Select(part => ($"{part.Name}.bias", part.Rows))]));
 
+    /// <summary>A gated feed-forward layer, whose gate and up matrices are two of theirs.</summary>
+    /// <param name="ours">Our module.</param>
+    /// <param name="theirs">Theirs, with its point.</param>
+    /// <param name="dim">C</param>
+    /// <param name="width">F</param>
+    /// <param name="bias">Whether the matrices have biases.</param>
+    public static IEnumerable<WeightRule> Gated(string ours, string theirs, long dim, long width, bool bias) =>
+    [
+        .. Stacked($"{ours}.gateUp", dim, bias, ($"{theirs}gate_proj", width), ($"{theirs}up_proj", width)),
+        .. Linear($"{ours}.down", $"{theirs}down_proj", dim, width, bias),
+    ];
+
     /// <summary>Attention of a stack to itself, whose queries, keys and values are three matrices of theirs.</summary>
     /// <param name="mixer">Our module.</param>
     /// <param name="model">The model.</param>

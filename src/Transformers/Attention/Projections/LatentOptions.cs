@@ -37,6 +37,11 @@ public sealed record LatentOptions : AttentionOptions
     [Range(1, 1_048_576)]
     public int? QueryRank { get; init; }
 
+    /// <summary>ε of the norms on the vectors that queries, keys and values are made from; null for that of the model's norms.</summary>
+    [Description("Added to the variance in the norms on the vectors that queries, keys and values are made from (DeepSeek-V3: 1e-6); by default norm.epsilon.")]
+    [Range(0.0, 1.0)]
+    public double? NormEpsilon { get; init; }
+
     /// <inheritdoc/>
     public override IEnumerable<Problem> Validate()
     {

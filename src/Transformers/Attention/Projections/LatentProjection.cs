@@ -46,7 +46,7 @@ internal sealed class LatentProjection : Projection
         keyValueUp = parts.Linear(shape.Rank, shape.ExpandedRows, bias: false);
         RegisterComponents();
 
-        Norm VectorNorm(int width) => new RmsNormOptions { Epsilon = parts.Options.Norm.Epsilon }.Build(width, bias: false);
+        Norm VectorNorm(int width) => new RmsNormOptions { Epsilon = options.NormEpsilon ?? parts.Options.Norm.Epsilon }.Build(width, bias: false);
     }
 
     public override int OutputWidth => shape.OutputWidth;
