@@ -121,30 +121,28 @@ bool runs_here(const Tensor& q, const Tensor& k, const Tensor& v) {
 
 }  // namespace
 
+#endif
+
 TN_API int32_t tn_band_attention_runs(const Tensor* q, const Tensor* k, const Tensor* v, int32_t* result) {
-  return tn::guarded([&] { *result = runs_here(*q, *k, *v); });
+  return tn::guarded([&] {
+#ifdef TN_BAND_ATTENTION
+    *result = runs_here(*q, *k, *v);
+#else
+    *result = 0;
+    (void)q, (void)k, (void)v;
+#endif
+  });
 }
 
 // Key j is visible to query i where i - before < j <= i + after.
 TN_API int32_t tn_band_attention(const Tensor* q, const Tensor* k, const Tensor* v, double scale, int64_t before,
                                  int64_t after, Tensor** result) {
-  return tn::returning(result, [&] {
-    TORCH_CHECK(runs_here(*q, *k, *v), "attention within a band cannot run here with query ", q->sizes(), " ",
-                q->scalar_type(), " on ", q->device(), ", key ", k->sizes(), " and value ", v->sizes());
+  return tn::returning(result, [&]() -> Tensor {
     TORCH_CHECK(before > 0 && after >= 0, "a band that hides a query's own key: before ", before, ", after ", after);
-    return BandAttention::apply(*q, *k, *v, scale, before, after);
+#ifdef TN_BAND_ATTENTION
+    if (runs_here(*q, *k, *v)) return BandAttention::apply(*q, *k, *v, scale, before, after);
+#endif
+    TORCH_CHECK(false, "attention within a band cannot run here with query ", q->sizes(), " ", q->scalar_type(), " on ",
+                q->device(), ", key ", k->sizes(), " and value ", v->sizes(), " and scale ", scale);
   });
 }
-
-#else
-
-TN_API int32_t tn_band_attention_runs(const Tensor*, const Tensor*, const Tensor*, int32_t* result) {
-  *result = 0;
-  return 0;
-}
-
-TN_API int32_t tn_band_attention(const Tensor*, const Tensor*, const Tensor*, double, int64_t, int64_t, Tensor**) {
-  return tn::guarded([] { TORCH_CHECK(false, "attention within a band needs a processor with AVX-512"); });
-}
-
-#endif
