@@ -35,6 +35,7 @@ internal static class EvaluateCommand
         HelpName = "token",
     };
     private static readonly Option<bool> EveryWindow = new("--bos-every-window") { Description = "Put the token of --bos in the place of the first one of every later window as well (as llama.cpp does)." };
+    private static readonly Option<long?> Tokens = new("--tokens") { Description = "How many tokens of the text to measure, from its beginning on; all if not given.", HelpName = "N" };
     private static readonly Option<string?> Passkey = new("--passkey")
     {
         Description = "Measure retrieval instead: hide passkeys in prompts of so many tokens, at five depths, and count those that the model repeats.",
@@ -49,19 +50,24 @@ internal static class EvaluateCommand
     private static readonly Option<int> Beams = new("--beams") { Description = "For an encoder-decoder: how many beginnings a translation is searched with.", DefaultValueFactory = _ => Searching.Beams };
     private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file.", HelpName = "file" };
     private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
+    private static readonly Option<Precision> Number = new("--precision")
+    {
+        Description = "The number format of matrix products: Float32 or BFloat16, which is faster on some machines and moves figures in their third or fourth digit.",
+        DefaultValueFactory = _ => Precision.Float32,
+    };
 
     internal static Command Create()
     {
         var command = new Command("evaluate", "Measures perplexity and bits per byte; each token is scored exactly once.")
         {
-            Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Passkey, Translate, Beams, Json, Device,
+            Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams, Json, Device, Number,
         };
         command.Validators.Add(result =>
         {
             if (result.GetValue(EveryWindow) && result.GetValue(Beginning) is null)
                 result.AddError("--bos-every-window needs --bos: which token begins a text?");
-            if (result.GetValue(Passkey) is not null && new Option[] { Data, Window, Stride, Documents, Beginning }.Any(option => result.GetResult(option) is { Implicit: false }))
-                result.AddError("--passkey makes its own text: leave out --data, --window, --stride, --documents and --bos.");
+            if (result.GetValue(Passkey) is not null && new Option[] { Data, Window, Stride, Documents, Beginning, Tokens }.Any(option => result.GetResult(option) is { Implicit: false }))
+                result.AddError("--passkey makes its own text: leave out --data, --window, --stride, --documents, --bos and --tokens.");
         });
         command.SetAction(Evaluate);
         return command;
@@ -72,11 +78,12 @@ internal static class EvaluateCommand
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         var json = checkpoint.Recipe.Model is not DecoderOptions || checkpoint.Recipe.Data.IsPaired ? Rows(parsed, checkpoint, device)
-            : parsed.GetValue(Passkey) is { } lengths ? Passkeys(TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)
+            : parsed.GetValue(Passkey) is { } lengths ? Passkeys(parsed, TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)
             : Windows(parsed, checkpoint, device);
         if (parsed.GetValue(Json) is not { } file) return ExitCode.Done;
         json["checkpoint"] = checkpoint.Directory;
         json["device"] = device.ToString();
+        json["precision"] = parsed.GetValue(Number).ToString().ToLowerInvariant();
         JsonFile.Write(file, json);
         return ExitCode.Done;
     }
@@ -85,8 +92,8 @@ internal static class EvaluateCommand
     {
         var options = Options(parsed, checkpoint);
         using var data = OpenData(parsed, checkpoint);
-        using var model = checkpoint.LoadModel(device);
-        var report = new PerplexityMeter(model, checkpoint.Tokenizer).Measure(TokenText.Of(data.Tokens), options);
+        using var model = Load(parsed, checkpoint, device);
+        var report = new PerplexityMeter(model, checkpoint.Tokenizer).Measure(TokenText.Of(data.Tokens, parsed.GetValue(Tokens)), options);
         Console.WriteLine($"{checkpoint.Directory} on {data.Name}");
         EvaluationSection.Print(report);
         return JsonFile.Object(report, ("data", data.Name));
@@ -99,7 +106,7 @@ internal static class EvaluateCommand
         using var data = OpenData(parsed, checkpoint);
         var recipe = checkpoint.Recipe;
         var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, recipe.Data, recipe.Model.ContextLength, recipe.Training.MicroBatchSize ?? recipe.Training.BatchSize, int.MaxValue, recipe.Model.PrefixLength());
-        using var model = checkpoint.LoadModel(device);
+        using var model = Load(parsed, checkpoint, device);
         var report = new TargetMeter(model, checkpoint.Tokenizer).Measure(rows);
         var objective = recipe.Data.Objective == DataObjective.Masked ? "masked" : "target";
         Console.WriteLine($"{checkpoint.Directory} on {data.Name}");
@@ -122,14 +129,16 @@ internal static class EvaluateCommand
         return JsonFile.Object(report, ("line", report.Bleu.ToString()));
     }
 
-    private static JsonObject Passkeys(int[] lengths, Checkpoint checkpoint, torch.Device device)
+    private static JsonObject Passkeys(ParseResult parsed, int[] lengths, Checkpoint checkpoint, torch.Device device)
     {
-        using var model = checkpoint.LoadModel(device);
+        using var model = Load(parsed, checkpoint, device);
         var report = new PasskeyProbe(model, checkpoint.Tokenizer).Measure(new PasskeyOptions { Lengths = lengths });
         Console.WriteLine(checkpoint.Directory);
         EvaluationSection.Print(report);
         return JsonFile.Object(report);
     }
+
+    private static LanguageModel Load(ParseResult parsed, Checkpoint checkpoint, torch.Device device) => checkpoint.LoadModel(device, parsed.GetValue(Number).ToComputeType());
 
     private static CheckpointData OpenData(ParseResult parsed, Checkpoint checkpoint) => parsed.GetValue(Data) is { } path
         ? CheckpointData.Text(checkpoint, path, TrainingRequest.DefaultDatasetsDirectory, new StandardError())
@@ -148,12 +157,13 @@ internal static class EvaluateCommand
             Beginning = parsed.GetValue(Beginning) is { } token ? new(TokenArguments.Id(checkpoint.Tokenizer, token, "--bos"), parsed.GetValue(EveryWindow)) : null,
         };
         Problem[] problems = [.. options.Validate().Select(problem => problem with { Path = $"--{problem.Path}" })];
+        if (parsed.GetValue(Tokens) is < 1 and var tokens) problems = [.. problems, new("--tokens", $"tokens ({tokens}) must be 1 or more")];
         return problems.Length == 0 ? options : throw new ConfigurationException(problems, "command line");
     }
 
     private static void RequireNoWindows(ParseResult parsed)
     {
-        Problem[] problems = [.. new Option[] { Window, Stride, Documents, Beginning, EveryWindow, Passkey }
+        Problem[] problems = [.. new Option[] { Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey }
             .Where(option => parsed.GetResult(option) is { Implicit: false })
             .Select(option => new Problem(option.Name, "is for decoders; this model is measured on rows as it was trained on them, each token once: leave it out"))];
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Trainer.Configuration;
+using Trainer.Evaluation.Perplexity;
 using Trainer.Text;
 
 namespace Trainer.Cli;
@@ -9,13 +10,9 @@ internal static class TokenArguments
 {
     /// <summary>One token, by its name in the tokenizer or by its id.</summary>
     /// <exception cref="ConfigurationException">The tokenizer has no such token.</exception>
-    internal static int Id(Tokenizer tokenizer, string token, string option)
-    {
-        if (tokenizer.TokenId(token) is { } named) return named;
-        if (int.TryParse(token, NumberStyles.None, CultureInfo.InvariantCulture, out var id) && id < tokenizer.VocabularySize) return id;
-        throw new ConfigurationException(
+    internal static int Id(Tokenizer tokenizer, string token, string option) =>
+        BeginningOfSequence.Find(tokenizer, token) ?? throw new ConfigurationException(
             [new Problem(option, $"\"{token}\" is no token of this tokenizer ({tokenizer.Type}): neither a name in its vocabulary nor an id from 0 to {tokenizer.VocabularySize - 1}")], "command line");
-    }
 
     /// <summary>A list such as <c>1,2,3</c>.</summary>
     /// <exception cref="ConfigurationException">It is empty, or an entry is no id of the vocabulary.</exception>

@@ -47,6 +47,12 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <exception cref="UserException">The sequence is longer than the positions the model can tell apart.</exception>
     public abstract override Tensor forward(ModelInput input);
 
+    /// <summary>Logits of some places only: where few are scored, most of a large head's work is spared.</summary>
+    /// <param name="input">Token ids (B, T) with what else is to be said of them.</param>
+    /// <param name="places">Which of the B·T places, row by row: (N), int64.</param>
+    /// <returns>(N, V), float32, in the order of the places.</returns>
+    public abstract Tensor LogitsAt(ModelInput input, Tensor places);
+
     /// <summary>What the blocks make of each token, before the head.</summary>
     /// <param name="input">Token ids (B, T).</param>
     /// <returns>(B, T, C), float32.</returns>

@@ -52,7 +52,7 @@ public sealed partial class ReportPagesTests
     {
         using var workspace = new Workspace();
         Assert.Equal(0, workspace.Run("train", "small.json", "--run", "run", "--set", "training.steps=10").ExitCode);
-        var outcome = workspace.Run("attention", "run", "--text", "the model", "--output", "map.html");
+        var outcome = workspace.Run("attention", "run", "--text", "the model", "--output", "map.html", "--json", "run/attention.json");
         Assert.True(outcome.ExitCode == 0, outcome.Error);
         Assert.StartsWith("map.html: decoder: 2 layers, 9 tokens", outcome.Output, StringComparison.Ordinal);
 
@@ -64,6 +64,11 @@ public sealed partial class ReportPagesTests
             Assert.Equal(4 * 9, rows.Length);
             Assert.All(rows, row => Assert.Equal(1, row.Sum(value => value / 255.0 * (value / 255.0)), 0.03));
         }
+
+        // In a run directory the map is a part of the run's report.
+        Assert.Equal(0, workspace.Run("report", "run", "--output", "report.html").ExitCode);
+        var shown = Data(workspace.PathOf("report.html")).GetProperty("runs")[0].GetProperty("attention")[0].GetProperty("content");
+        Assert.True(JsonElement.DeepEquals(stack, shown.GetProperty("stacks")[0]));
 
         var tooLong = workspace.Run("attention", "run", "--text", Workspace.Words(50));
         Assert.Equal(1, tooLong.ExitCode);

@@ -10,6 +10,10 @@ internal sealed class RecordingSink : IMetricsSink
 
     public List<EvaluationMetrics> Evaluations { get; } = [];
 
+    public List<MeasureMetrics> Measures { get; } = [];
+
+    public void Measured(MeasureMetrics metrics) => Measures.Add(metrics);
+
     public List<(long Step, string Prompt, string Text)> Samples { get; } = [];
 
     public List<string> Histograms { get; } = [];

@@ -23,11 +23,11 @@ public sealed class TranslationMeter(LanguageModel model, Tokenizer tokenizer, D
     public TranslationReport Measure(IEnumerable<Batch> rows, int most, IProgress<int>? progress = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(most, 1);
-        (string Source, string Target)[] all = [.. rows.SelectMany(WholePairs)];
+        (int[] Source, int[] Target)[] all = [.. rows.SelectMany(WholePairs)];
         if (all.Length == 0) throw new UserException("no pair of source and target fits the model's context as a whole; there is nothing to translate");
         int count = Math.Min(most, all.Length);
-        (string Source, string Target)[] pairs = [.. Enumerable.Range(0, count).Select(index => all[(long)index * all.Length / count])];
-        string[] sources = [.. pairs.Select(pair => pair.Source)], targets = [.. pairs.Select(pair => pair.Target)];
+        (int[] Source, int[] Target)[] pairs = [.. Enumerable.Range(0, count).Select(index => all[(long)index * all.Length / count])];
+        string[] sources = [.. pairs.Select(pair => tokenizer.Decode(pair.Source))], targets = [.. pairs.Select(pair => tokenizer.Decode(pair.Target))];
         IReadOnlyList<string> written = new Translator(model, tokenizer, device).Translate(sources, options, progress);
         return new()
         {
@@ -41,7 +41,7 @@ public sealed class TranslationMeter(LanguageModel model, Tokenizer tokenizer, D
         };
     }
 
-    private IEnumerable<(string Source, string Target)> WholePairs(Batch batch)
+    private IEnumerable<(int[] Source, int[] Target)> WholePairs(Batch batch)
     {
         SourceRows source = batch.Source ?? throw new ArgumentException("The rows have no source.", nameof(batch));
         SequenceTokens marks = SequenceTokens.Of(tokenizer);
@@ -53,8 +53,8 @@ public sealed class TranslationMeter(LanguageModel model, Tokenizer tokenizer, D
         }
     }
 
-    private string Text(IEnumerable<long> ids, SequenceTokens marks) =>
-        tokenizer.Decode([.. ids.Where(id => id != Batch.Ignored && id != marks.End).Select(id => (int)id)]);
+    private static int[] Text(IEnumerable<long> ids, SequenceTokens marks) =>
+        [.. ids.Where(id => id != Batch.Ignored && id != marks.End).Select(id => (int)id)];
 }
 
 /// <summary>How alike translations are to those that are known.</summary>

@@ -1,4 +1,4 @@
-// Shapes: B windows, T tokens of the longest, V vocabulary.
+// Shapes: B windows, T tokens of the longest, S of its last columns in which anything is scored, V vocabulary.
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Text;
@@ -86,12 +86,21 @@ public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
     {
         using DisposeScope scope = NewDisposeScope();
         (ModelInput input, Tensor targets) = batch.Rows.ToTensors(model.Device); // (B, T)
-        int scored = batch.Rows.Columns - batch.From;
-        Tensor logits = model.call(input).narrow(1, batch.From, scored).reshape(-1, model.VocabularySize); // (B, T, V) → the columns in which anything is scored
-        targets = targets.narrow(1, batch.From, scored).reshape(-1);
+        (int rows, int scored) = (batch.Rows.Rows, batch.Rows.Columns - batch.From);
+        targets = targets.narrow(1, batch.From, scored).reshape(-1); // (B, T) → (B·S)
+        Tensor logits = batch.From == 0
+            ? model.call(input).reshape(-1, model.VocabularySize) // (B, T, V) → (B·T, V)
+            : model.LogitsAt(input, Places(batch).to(model.Device)); // (B·S, V)
         Tensor losses = functional.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: Reduction.None);
         correct.add_(logits.argmax(-1).eq(targets).sum()); // −100 is no token
-        sums.narrow(0, batch.From, scored).add_(losses.view(batch.Rows.Rows, scored).sum(0, type: ScalarType.Float64));
+        sums.narrow(0, batch.From, scored).add_(losses.view(rows, scored).sum(0, type: ScalarType.Float64));
+    }
+
+    /// <summary>The places of the columns in which anything is scored, row by row: the head is spared what only is context.</summary>
+    private static Tensor Places(WindowBatch batch)
+    {
+        (int columns, int from) = (batch.Rows.Columns, batch.From);
+        return tensor([.. Enumerable.Range(0, batch.Rows.Rows).SelectMany(row => Enumerable.Range(row * columns + from, columns - from)).Select(place => (long)place)]);
     }
 
     private static void Count(WindowBatch batch, long[] counts)

@@ -18,7 +18,8 @@ public abstract class TokenText
 
     /// <summary>The tokens of a shard; it stays the caller's.</summary>
     /// <param name="shard">The shard.</param>
-    public static TokenText Of(TokenShard shard) => new ShardText(shard);
+    /// <param name="tokens">How many of its tokens, from the beginning on; null for all.</param>
+    public static TokenText Of(TokenShard shard, long? tokens = null) => new ShardText(shard, Math.Min(tokens ?? long.MaxValue, shard.Length));
 
     /// <summary>Tokens in memory, one document.</summary>
     /// <param name="tokens">Token ids.</param>
@@ -52,15 +53,31 @@ public abstract class TokenText
         }
     }
 
-    private sealed class ShardText(TokenShard shard) : TokenText
+    private sealed class ShardText(TokenShard shard, long length) : TokenText
     {
-        public override long Length => shard.Length;
+        private readonly long documents = DocumentsBefore(shard, length);
 
-        public override long Documents => shard.DocumentCount;
+        public override long Length => length;
+
+        public override long Documents => documents;
 
         internal override long Start(long document) => shard.DocumentStart(document);
 
         internal override void Read(long start, Span<long> destination) => shard.Read(start, destination);
+
+        // Documents that begin before the end; the last one may be cut off by it.
+        private static long DocumentsBefore(TokenShard shard, long length)
+        {
+            if (length == shard.Length) return shard.DocumentCount;
+            (long low, long high) = (0, shard.DocumentCount);
+            while (low < high)
+            {
+                long middle = (low + high) / 2;
+                if (shard.DocumentStart(middle) < length) low = middle + 1;
+                else high = middle;
+            }
+            return low;
+        }
 
         internal override void RequireBelow(int vocabularySize)
         {

@@ -43,6 +43,23 @@ public sealed class PasskeyProbe(LanguageModel model, Tokenizer tokenizer)
         }
     }
 
+    /// <summary>Why prompts of these lengths cannot be made, or not be read: what <see cref="Measure"/> would refuse.</summary>
+    /// <param name="options">Lengths, depths and texts, in their ranges.</param>
+    /// <returns>The reason; null where there is none.</returns>
+    public string? Complaint(PasskeyOptions options)
+    {
+        try
+        {
+            foreach (int length in options.Lengths)
+                PasskeyPrompt.Write(tokenizer, options, length, 0.5, new string('7', options.Digits));
+            return null;
+        }
+        catch (Exception error) when (error is UserException or EncodingException)
+        {
+            return error.Message;
+        }
+    }
+
     private PasskeyCell Cell(PasskeyOptions options, int length, double depth, SplitMix64 random)
     {
         PasskeyPrompt[] prompts = [.. Enumerable.Range(0, options.Trials)

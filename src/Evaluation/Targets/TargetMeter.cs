@@ -1,4 +1,4 @@
-// Shapes: B batch, T positions, V vocabulary, k most likely tokens.
+// Shapes: B batch, T positions, N targets, V vocabulary, k most likely tokens.
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Text;
@@ -63,15 +63,19 @@ public sealed class TargetMeter(LanguageModel model, Tokenizer tokenizer)
         };
     }
 
-    // Places without a target hold −100, which no token is.
+    // The head is spared the places without a target: of a masked model they are most.
     private void Add(Tensor sums, Batch batch, int top)
     {
         using DisposeScope scope = NewDisposeScope();
+        if (batch.TargetTokens == 0) return;
         (ModelInput input, Tensor targets) = batch.ToTensors(model.Device); // (B, T)
-        Tensor logits = model.call(input).reshape(-1, model.VocabularySize); // (B·T, V)
-        targets = targets.reshape(-1); // (B·T)
-        Tensor loss = functional.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: Reduction.Sum);
-        Tensor hits = logits.topk(top).indexes.eq(targets.unsqueeze(-1)); // (B·T, k), the most likely first
+        Tensor places = Places(batch).to(model.Device); // (N)
+        targets = targets.reshape(-1).index_select(0, places); // (B, T) → (N)
+        Tensor logits = model.LogitsAt(input, places); // (N, V)
+        Tensor loss = functional.cross_entropy(logits, targets, reduction: Reduction.Sum);
+        Tensor hits = logits.topk(top).indexes.eq(targets.unsqueeze(-1)); // (N, k), the most likely first
         sums.add_(stack([.. new[] { loss, hits.select(-1, 0).sum(), hits.sum() }.Select(sum => sum.to(ScalarType.Float64))]));
     }
+    private static Tensor Places(Batch batch) =>
+        tensor([.. Enumerable.Range(0, batch.Targets.Length).Where(place => batch.Targets[place] != Batch.Ignored).Select(place => (long)place)]);
 }

@@ -18,7 +18,7 @@ internal static class InitialWeights
     public static LanguageModel Build(Recipe recipe, Tokenizer tokenizer, Device device, Action<string> tell)
     {
         manual_seed(recipe.Seed);
-        LanguageModel model = recipe.Model.Build(tokenizer.VocabularySize, ComputeType(recipe.Training.Precision)).to(device);
+        LanguageModel model = recipe.Model.Build(tokenizer.VocabularySize, recipe.Training.Precision.ToComputeType()).to(device);
         try
         {
             if (recipe.Initialize is { } initialize) Copy(initialize, recipe, model, tokenizer, tell);
@@ -30,10 +30,6 @@ internal static class InitialWeights
             throw;
         }
     }
-
-    /// <summary>The libtorch type of a precision.</summary>
-    public static ScalarType ComputeType(Precision precision) =>
-        precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
 
     private static void Copy(InitializeOptions initialize, Recipe recipe, LanguageModel model, Tokenizer tokenizer, Action<string> tell)
     {

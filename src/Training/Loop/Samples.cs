@@ -1,6 +1,7 @@
 using Trainer.Configuration;
 using Trainer.Evaluation.Generation;
 using Trainer.Text;
+using Trainer.Training.Measures;
 using Trainer.Training.Monitoring;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -26,7 +27,7 @@ internal sealed class Samples
         generator = new TextGenerator(model, tokenizer, device, end);
         options = new GenerationOptions { Tokens = Tokens, Sampling = Drawing with { Seed = seed } };
         this.prompts = prompts;
-        Problem[] problems = [.. prompts.Select(Complaint).OfType<Problem>()];
+        Problem[] problems = [.. Prompts.Check(generator, prompts, "monitoring.samples")];
         if (problems.Length > 0) throw new ConfigurationException(problems);
     }
 
@@ -34,18 +35,5 @@ internal sealed class Samples
     public void Write(long step, IMetricsSink sink)
     {
         foreach (string prompt in prompts) sink.Sample(step, prompt, string.Concat(generator.Stream(prompt, options)));
-    }
-
-    private Problem? Complaint(string prompt, int index)
-    {
-        try
-        {
-            generator.Encode(prompt);
-            return null;
-        }
-        catch (Exception error) when (error is UserException or EncodingException)
-        {
-            return new Problem($"monitoring.samples.{index}", error.Message);
-        }
     }
 }

@@ -27,6 +27,9 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
         /// <summary>Writes samples, at the step given.</summary>
         public Action<long> WriteSamples { get; init; } = _ => { };
 
+        /// <summary>Takes the measures that are due: at the step given, whether it is evaluated, and whether it is the last.</summary>
+        public Action<long, bool, bool> Measure { get; init; } = (_, _, _) => { };
+
         /// <summary>Asked after every step whether to stop.</summary>
         public required StopSignal Stop { get; init; }
 
@@ -59,6 +62,7 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
 
         bool evaluating = IsDue(recipe.Evaluation.Every) || IsLast;
         bool isBest = evaluating && Evaluate();
+        parts.Measure(trainee.Step, evaluating, IsLast);
         if (evaluating) parts.WriteSamples(trainee.Step);
         if (IsDue(recipe.Monitoring.HistogramEvery)) Histograms.Write(trainee.Model, trainee.Step, parts.Sink);
         // Last, so that a run resumed from here lacks nothing that was due at this step.

@@ -1,5 +1,6 @@
 using Trainer.Configuration;
 using Trainer.Text;
+using Trainer.Training.Measures;
 using Trainer.Torch;
 using Trainer.Training.Monitoring;
 using Trainer.Transformers;
@@ -91,6 +92,7 @@ public sealed class TrainingSession
         sink.Configuration(json);
         foreach (string line in RunDescription.Of(trainee, data, validation, Recipe, from)) sink.Message(line);
 
+        MeasureSchedule measures = new(new MeasureSubject(trainee.Model, data, Recipe, trainee.Device), sink);
         TrainingLoop loop = new(Recipe, trainee, validation, new TrainingLoop.Parts
         {
             Sink = sink,
@@ -99,6 +101,7 @@ public sealed class TrainingSession
                 sink.Flush();
                 sink.Message(writer.Save(trainee, isBest));
             },
+            Measure = measures.Take,
             WriteSamples = step => samples.Write(step, sink),
             Stop = stop,
             Utilisation = Utilisation(trainee, Recipe.Data.RowLength(Recipe.Model.ContextLength)),

@@ -15,6 +15,9 @@ public interface IMetricsSink : IDisposable
     /// <summary>An evaluation's figures.</summary>
     void Evaluation(EvaluationMetrics metrics) { }
 
+    /// <summary>What a measure of <c>evaluation.measures</c> found.</summary>
+    void Measured(MeasureMetrics metrics) { }
+
     /// <summary>A text that the model continued.</summary>
     /// <param name="step">Optimizer steps done.</param>
     /// <param name="prompt">What the model was given.</param>

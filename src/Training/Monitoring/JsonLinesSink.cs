@@ -39,6 +39,18 @@ public sealed class JsonLinesSink(string path) : IMetricsSink
     });
 
     /// <inheritdoc/>
+    public void Measured(MeasureMetrics metrics) => Line(json =>
+    {
+        json.WriteNumber("step", metrics.Step);
+        json.WriteString("evaluation", metrics.Name);
+        Number(json, "evaluationSeconds", metrics.Seconds);
+        json.WriteStartObject("figures");
+        foreach (var figure in metrics.Figures)
+            Number(json, figure.Key, figure.Value);
+        json.WriteEndObject();
+    });
+
+    /// <inheritdoc/>
     public void Flush() => _file.Flush();
 
     /// <inheritdoc/>

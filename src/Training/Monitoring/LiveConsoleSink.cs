@@ -50,6 +50,15 @@ internal sealed class LiveConsoleSink : IMetricsSink
             $"  [grey]perplexity[/] {HumanFormat.Compact(metrics.Perplexity),5}  [{style}]{Markup.Escape(MetricLines.Best(metrics))}[/]");
     }
 
+    public void Measured(MeasureMetrics metrics)
+    {
+        var step = HumanFormat.Number(metrics.Step).PadLeft(HumanFormat.Number(_run.TotalSteps).Length);
+        foreach (var line in metrics.Lines)
+            Draw($" [grey]step[/] {step}  [grey]{Markup.Escape(metrics.Name)}[/] {Markup.Escape(line)}");
+        foreach (var (prompt, text) in metrics.Texts)
+            Sample(metrics.Step, prompt, text);
+    }
+
     public void Sample(long step, string prompt, string text)
     {
         var width = _console.Profile.Width - 4;

@@ -20,6 +20,13 @@ public sealed class LogSink(string path, long totalSteps, TimeProvider? time = n
     public void Evaluation(EvaluationMetrics metrics) => Message(_lines.Evaluation(metrics));
 
     /// <inheritdoc/>
+    public void Measured(MeasureMetrics metrics)
+    {
+        foreach (var line in _lines.Measured(metrics))
+            Message(line);
+    }
+
+    /// <inheritdoc/>
     public void Message(string text)
     {
         var stamp = _time.GetUtcNow().ToString("yyyy-MM-dd HH:mm:ss.fff'Z  '", CultureInfo.InvariantCulture);

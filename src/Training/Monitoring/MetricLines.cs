@@ -27,6 +27,9 @@ internal sealed class MetricLines(long totalSteps)
     public string Evaluation(EvaluationMetrics metrics) =>
         $"{Steps(metrics.Step)}  validation loss {HumanFormat.Loss(metrics.ValidationLoss)}  perplexity {HumanFormat.Compact(metrics.Perplexity)}  {Best(metrics)}";
 
+    /// <summary>What a measure found, a line each.</summary>
+    public IEnumerable<string> Measured(MeasureMetrics metrics) => metrics.Lines.Select(line => $"{Steps(metrics.Step)}  {metrics.Name}: {line}");
+
     /// <summary>Where the best evaluation stands.</summary>
     public static string Best(EvaluationMetrics metrics) => metrics.IsBest
         ? "best so far"

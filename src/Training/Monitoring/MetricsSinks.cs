@@ -15,6 +15,9 @@ public sealed class MetricsSinks(IReadOnlyList<IMetricsSink> sinks) : IMetricsSi
     public void Evaluation(EvaluationMetrics metrics) => Each(sink => sink.Evaluation(metrics));
 
     /// <inheritdoc/>
+    public void Measured(MeasureMetrics metrics) => Each(sink => sink.Measured(metrics));
+
+    /// <inheritdoc/>
     public void Sample(long step, string prompt, string text) => Each(sink => sink.Sample(step, prompt, text));
 
     /// <inheritdoc/>

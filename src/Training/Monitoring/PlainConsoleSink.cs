@@ -19,6 +19,14 @@ internal sealed class PlainConsoleSink(TextWriter writer, RunProgress run, TimeP
 
     public void Evaluation(EvaluationMetrics metrics) => writer.WriteLine(_lines.Evaluation(metrics));
 
+    public void Measured(MeasureMetrics metrics)
+    {
+        foreach (var line in _lines.Measured(metrics))
+            writer.WriteLine(line);
+        foreach (var (prompt, text) in metrics.Texts)
+            Sample(metrics.Step, prompt, text);
+    }
+
     public void Sample(long step, string prompt, string text)
     {
         foreach (var line in TerminalText.Preview(prompt + text, SampleLines))

@@ -20,6 +20,13 @@ public sealed class SampleFilesSink(string directory) : IMetricsSink
     }
 
     /// <inheritdoc/>
+    public void Measured(MeasureMetrics metrics)
+    {
+        foreach (var (prompt, text) in metrics.Texts)
+            Sample(metrics.Step, prompt, text);
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
     }

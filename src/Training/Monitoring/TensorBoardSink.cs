@@ -34,6 +34,15 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
     }
 
     /// <inheritdoc/>
+    public void Measured(MeasureMetrics metrics)
+    {
+        foreach (var figure in metrics.Figures)
+            _writer.Scalar($"evaluation/{metrics.Name}/{figure.Key}", figure.Value, metrics.Step);
+        for (var i = 0; i < metrics.Texts.Count; i++)
+            _writer.Text($"evaluation/{metrics.Name}/{i + 1}", CodeBlock(metrics.Texts[i].Prompt + metrics.Texts[i].Text), metrics.Step);
+    }
+
+    /// <inheritdoc/>
     public void Sample(long step, string prompt, string text)
     {
         if (!_prompts.Contains(prompt))

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
@@ -16,4 +17,12 @@ public enum Precision
     /// <summary>float32 in memory, rounded to 10 bits of precision inside matrix products: NVIDIA GPUs since Ampere only.</summary>
     [JsonStringEnumMemberName("tf32")]
     Tf32,
+}
+
+/// <summary>Number formats as libtorch knows them.</summary>
+public static class PrecisionTypes
+{
+    /// <summary>The libtorch type that matrix products are computed in.</summary>
+    /// <param name="precision">The number format.</param>
+    public static ScalarType ToComputeType(this Precision precision) => precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
 }

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using Trainer.Configuration;
 using Trainer.Conversion.GroupedQuery;
 using Trainer.Text;
+using Trainer.Training.Measures;
 using Trainer.Training.Monitoring;
 using Trainer.Transformers;
 
@@ -65,6 +66,7 @@ public sealed record Recipe : IValidated
         foreach (Problem problem in Schedule.ValidateFor(Training.Steps, Optimizer.LearningRate))
             yield return problem with { Path = $"schedule.{problem.Path}" };
         foreach (Problem problem in ObjectiveRules.Check(Model, Data)) yield return problem;
+        foreach (Problem problem in MeasureRules.Check(this)) yield return problem;
         if (Initialize?.Convert is { KeyValueHeads: var heads })
             foreach (Problem problem in GroupedQueryModel.Problems(Model, heads, "initialize.convert.keyValueHeads")) yield return problem;
     }

@@ -49,6 +49,15 @@ internal sealed record RunContent
     /// <summary>What the model said.</summary>
     public required IReadOnlyList<SampleSet> Samples { get; init; }
 
+    /// <summary>What measures found in training.</summary>
+    public required IReadOnlyList<MeasureCurve> Measures { get; init; }
+
+    /// <summary>What they found by position or depth.</summary>
+    public required IReadOnlyList<MeasureProfile> Profiles { get; init; }
+
+    /// <summary>Attention maps.</summary>
+    public required IReadOnlyList<FigureFile> Attention { get; init; }
+
     /// <summary>Evaluations.</summary>
     public required IReadOnlyList<FigureFile> Evaluations { get; init; }
 
@@ -65,6 +74,9 @@ internal sealed record RunContent
         Curves = run.Metrics.Steps.Count == 0 ? null : RunCurves.Of(run.Metrics.Steps),
         Validation = run.Metrics.Evaluations.Count == 0 ? null : ValidationCurve.Of(run.Metrics),
         Samples = run.Samples,
+        Measures = MeasureCurves.Curves(run.Metrics),
+        Profiles = MeasureCurves.Profiles(run.Metrics),
+        Attention = run.Attention,
         Evaluations = run.Evaluations,
         Studies = run.Studies,
     };

@@ -36,7 +36,7 @@ public static class RunReport
         foreach (var run in runs.Where(run => run.IsEmpty))
             warn($"{run.Directory}: nothing is recorded here yet, so that only its configuration is shown");
         count = runs.Length;
-        return HtmlPage.Create("Training report", ReportContent.Of(runs, RunNames.Of(different), warnings), "chart.js", "tables.js", "report.js");
+        return HtmlPage.Create("Training report", ReportContent.Of(runs, RunNames.Of(different), warnings), "chart.js", "tables.js", "attention-head.js", "attention.js", "curves.js", "measures.js", "report.js");
     }
 
     private static List<string> Different(IReadOnlyList<string> directories, Action<string> warn)

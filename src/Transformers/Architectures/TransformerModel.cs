@@ -30,6 +30,13 @@ internal abstract class TransformerModel : LanguageModel
         return Logits(Run(input)).MoveToOuterDisposeScope();
     }
 
+    public override Tensor LogitsAt(ModelInput input, Tensor places)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor hidden = Run(input).reshape(-1, Options.Dim).index_select(0, places); // (B, T, C) → (N, C)
+        return Logits(hidden).MoveToOuterDisposeScope(); // (N, V)
+    }
+
     public override Tensor Hidden(ModelInput input)
     {
         using DisposeScope scope = NewDisposeScope();

@@ -129,7 +129,8 @@ public sealed class PerplexityMeterTests
         }
     }
 
-    // The three published mistakes: a mean of the windows' means; tokens at the joints left out; tokens scored twice where windows overlap.
+    // The published mistakes: a mean of the windows' means; tokens at the joints left out; tokens scored twice where windows overlap; and only the
+    // last tokens of the first window scored, as of every other.
     [Fact]
     public void It_is_no_mean_of_means_leaves_out_no_joint_and_counts_no_token_twice()
     {
@@ -147,6 +148,9 @@ public sealed class PerplexityMeterTests
         Assert.Equal(scores.Average(score => score.Loss), apart.MeanLoss, 1e-3);
         Assert.NotEqual(meanOfMeans, apart.MeanLoss, 1e-2);
         Assert.NotEqual(withoutJoints, apart.MeanLoss, 1e-2);
+        var slid = NaiveEvaluation.Score(model, tokens, sliding);
+        Assert.Equal(slid.Average(score => score.Loss), overlapping.MeanLoss, 1e-3);
+        Assert.NotEqual(slid.Skip(12 - 4).Average(score => score.Loss), overlapping.MeanLoss, 1e-2);
         Assert.NotEqual(apart.MeanLoss, overlapping.MeanLoss, 1e-2); // windowing alone moves the figure: both are reported with it
     }
 
@@ -231,7 +235,7 @@ public sealed class PerplexityMeterTests
     {
         using LanguageModel model = Model();
         using (no_grad()) model.parameters().First().fill_(double.NaN);
-        var error = Assert.Throws<UserException>(() => Meter(model).Measure(TokenText.Of(Tokens(5, 1)), PerplexityOptions.Disjoint(4)));
+        var error = Assert.Throws<LogitsException>(() => Meter(model).Measure(TokenText.Of(Tokens(5, 1)), PerplexityOptions.Disjoint(4)));
         Assert.Contains("not finite", error.Message, StringComparison.Ordinal);
     }
 

@@ -21,6 +21,26 @@ public sealed class MetricsReaderTests : IDisposable
     }
 
     [Fact]
+    public void Measures_are_taken_apart_into_curves_and_profiles_and_take_their_time()
+    {
+        var metrics = Read(
+            RunFolder.Step(10), RunFolder.Evaluation(10, 2), RunFolder.Measure(10, "perplexity", "\"loss/window8-stride4\":2.5,\"lossByPosition/window8-stride4/4\":3,\"lossByPosition/window8-stride4/8\":2"),
+            RunFolder.Step(20), RunFolder.Measure(20, "perplexity", "\"loss/window8-stride4\":\"NaN\""), RunFolder.Measure(20, "bleu", "\"bleu\":7"));
+
+        Assert.Equal([5.0, 13.0], metrics.Steps.Select(step => step.Seconds!.Value));
+        Assert.Equal([8.0, 14.0, 15.0], metrics.Measures.Select(measure => measure.Seconds!.Value));
+        var curves = MeasureCurves.Curves(metrics);
+        Assert.Equal([("perplexity", "loss", "window8-stride4"), ("bleu", "bleu", null)], curves.Select(curve => (curve.Measure, curve.Figure, curve.Condition)));
+        Assert.Equal([2.5, null], curves[0].Values);
+        Assert.Equal([640.0, 1280.0], curves[0].Tokens.Select(tokens => tokens!.Value));
+        var profile = Assert.Single(MeasureCurves.Profiles(metrics));
+        Assert.Equal((10L, "lossByPosition", "window8-stride4"), (profile.Step, profile.Figure, profile.Condition));
+        Assert.Equal([4.0, 8.0], profile.Places);
+        Assert.Equal([3.0, 2.0], profile.Values.Select(value => value!.Value));
+        Assert.Empty(warnings);
+    }
+
+    [Fact]
     public void Damaged_lines_are_named_and_left_out()
     {
         var metrics = Read(RunFolder.Step(1), "{\"step\":2,\"lo", "[1]", "{\"loss\":1}", "{\"step\":3,\"loss\":\"much\"}", "", RunFolder.Step(4));

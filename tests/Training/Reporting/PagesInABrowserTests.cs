@@ -40,6 +40,32 @@ public sealed class PagesInABrowserTests : IDisposable
     }
 
     [Fact]
+    public async Task Measures_taken_in_training_and_attention_maps_are_drawn()
+    {
+        string Figures(double loss) => string.Create(System.Globalization.CultureInfo.InvariantCulture,
+            $"\"loss/window8-stride8\":{loss},\"loss/window16-stride8\":{loss - 0.5},\"lossByPosition/window8-stride8/4\":3,\"lossByPosition/window8-stride8/8\":{loss}");
+        string[] lines = [RunFolder.Step(10), RunFolder.Measure(10, "perplexity", Figures(2)), RunFolder.Step(20), RunFolder.Measure(20, "perplexity", Figures(1))];
+        var first = folder.Run("a", lines: lines);
+        AttentionPage.WriteMap(new AttentionMap("model", [Maps.Causal("decoder", ["x", "y"], 1, 2)]), Path.Combine(first, "attention.json"));
+        var page = Report(first, folder.Run("b", lines: lines));
+
+        await using var browser = await Browser.Start();
+        await browser.Open(page);
+        Assert.Equal("Evaluation: perplexity", await Text(browser, "section h3"));
+        Assert.Equal(
+            "[[\"a, window 8, stride 8\",0,[2,1]],[\"a, window 16, stride 8\",8,[1.5,0.5]],[\"b, window 8, stride 8\",1,[2,1]],[\"b, window 16, stride 8\",9,[1.5,0.5]]]",
+            await browser.Evaluate<string>("JSON.stringify(measured[0].charts[0].chart.series.map(line => [line.name, line.index, line.y]))"));
+        Assert.True(await Drawn(browser, "h3 + .charts canvas"));
+        await browser.Click(".legend button:nth-child(2)");
+        Assert.Equal(2, await browser.Evaluate<int>("measured[0].charts[0].chart.series.length"));
+        Assert.Equal("step 20", await browser.Evaluate<string>("document.querySelector('input[aria-label=\"Step of loss by position\"]').nextSibling.textContent"));
+        Assert.Equal(2, await browser.Evaluate<int>("lastFigures().querySelector('tbody').rows.length"));
+        await browser.Until("document.querySelectorAll('.maps canvas').length === 2");
+        Assert.Equal("layer 0, head 0", await Text(browser, ".detail h2"));
+        AssertQuiet(browser, page);
+    }
+
+    [Fact]
     public async Task Axes_smoothing_and_hidden_runs_change_what_is_drawn()
     {
         var page = Report(folder.Run("a"), folder.Run("b", steps: 80));
@@ -132,7 +158,7 @@ public sealed class PagesInABrowserTests : IDisposable
 
     /// <summary>Where the middle of a cell of the large picture is, as a share of the picture.</summary>
     private static Task<double> Share(Browser browser, string edge, double cells, string side) =>
-        browser.Evaluate<double>($"(state.place.{edge} + {cells.ToString(System.Globalization.CultureInfo.InvariantCulture)} * state.place.cell) / document.querySelector('.detail canvas').client{side}");
+        browser.Evaluate<double>($"(attention.state.place.{edge} + {cells.ToString(System.Globalization.CultureInfo.InvariantCulture)} * attention.state.place.cell) / document.querySelector('.detail canvas').client{side}");
 
     private static Task<bool> Drawn(Browser browser, string selector) =>
         browser.Evaluate<bool>($"(c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size > 2)(document.querySelector('{selector}'))");

@@ -125,7 +125,7 @@ class LineChart {
           if (line.x[i] >= xLow && line.x[i] <= xHigh && this.shows(values[i])) { low = Math.min(low, values[i]); high = Math.max(high, values[i]); }
     if (low === Infinity) [low, high] = this.log ? [1, 10] : [0, 1];
     if (xHigh === xLow) [xLow, xHigh] = [xLow - 0.5, xHigh + 0.5];
-    if (high === low) { const by = this.log ? 0 : Math.abs(low) * 0.05 || 0.5; [low, high] = this.log ? [low / 1.5, high * 1.5] : [low - by, high + by]; }
+    if (high === low) { const by = this.log ? 0 : Math.abs(low) * 0.05 || 0.5; [low, high] = this.log ? [low / 1.5, high * 1.5] : [low >= 0 ? Math.max(0, low - by) : low - by, high + by]; }
     if (this.log) { const by = (high / low) ** 0.04; [low, high] = [low / by, high * by]; }
     else { const by = (high - low) * 0.04; [low, high] = [low >= 0 ? Math.max(0, low - by) : low - by, high + by]; }
     return { x: { low: xLow, high: xHigh }, y: { low, high, log: this.log } };

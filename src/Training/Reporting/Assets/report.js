@@ -1,49 +1,4 @@
 // The report of training runs.
-// A directory of a study or of evaluations alone is listed in its own section only.
-const runs = data.runs.filter(run => run.curves || run.validation || run.configured).map((run, index) => ({ ...run, index, shown: true }));
-
-const axes = {
-  step: { name: "step", values: curve => curve.step, format: format.compact, read: format.whole },
-  tokens: { name: "tokens", values: curve => curve.tokens, format: format.compact, read: format.compact },
-  time: { name: "time", values: curve => curve.seconds, format: format.time, read: format.time, ticks: timeTicks },
-};
-const view = { axis: "step", smoothing: 0, training: true, validation: true };
-
-/** Means of what is near, on both sides so that the curve does not lag: each point counts exp(-distance / pace), with the distance in
- *  steps, so that runs recorded at different intervals are smoothed alike. Gaps stay gaps. */
-function smooth(steps, values, pace) {
-  const sums = values.map(() => 0), weights = values.map(() => 0);
-  const pass = order => {
-    let [sum, weight, last] = [0, 0, null];
-    for (const i of order) {
-      if (values[i] === null) continue;
-      const kept = last === null ? 0 : Math.exp(-Math.abs(steps[i] - last) / pace);
-      [sum, weight, last] = [sum * kept + values[i], weight * kept + 1, steps[i]];
-      sums[i] += sum;
-      weights[i] += weight;
-    }
-  };
-  const order = [...values.keys()];
-  pass(order);
-  pass(order.reverse());
-  return values.map((value, i) => value === null ? null : (sums[i] - value) / (weights[i] - 1));   // each pass counted the point itself
-}
-
-const longest = Math.max(1, ...runs.map(run => run.summary.steps ?? 0));
-const pace = () => longest * 0.2 * (view.smoothing / 100) ** 2;
-
-/** One figure of a run as a series of a chart; places without a value on the axis are left out. */
-function series(run, curve, figure, options = {}) {
-  const all = axes[view.axis].values(curve), keep = all.map((place, i) => place === null ? -1 : i).filter(i => i >= 0);
-  const pick = values => values && keep.map(i => values[i]);
-  const smoothed = view.smoothing > 0 && options.smooth ? smooth(curve.step, figure.mean, pace()) : null;
-  return {
-    name: run.name, index: run.index, x: pick(all), y: pick(smoothed ?? figure.mean), raw: smoothed ? pick(figure.mean) : null,
-    low: pick(figure.lowest), high: pick(figure.highest), marks: figure.notFinite?.map(i => keep.indexOf(i)).filter(i => i >= 0), ...options,
-  };
-}
-
-const group = [];
 const charts = {
   loss: new LineChart({ title: "Loss (nats per token)", height: 360, wide: true, formatY: value => format.figures(value, 4), formatRead: format.loss, group }),
   gradientNorm: new LineChart({ title: "Gradient norm before clipping", formatY: value => format.figures(value, 3), formatRead: value => format.figures(value, 4), log: true, group }),
@@ -64,6 +19,8 @@ function drawCharts() {
       }
     chart.show(lines);
   }
+  drawMeasures();
+  for (const { panel } of profiles) panel.show();
 }
 
 function summarySection() {
@@ -130,7 +87,7 @@ function curveSection() {
     most > 1 ? `Where a run has very many records, a point is the mean of up to ${format.whole(most)} neighbouring ones, and the band behind reaches from their lowest to their highest.` : "",
     runs.some(run => run.curves && [run.curves.loss, run.curves.gradientNorm].some(curve => curve.notFinite.length > 0)) ? "Triangles at the upper edge: the value was NaN or infinite there." : "",
   ];
-  return element("section", {}, element("h2", {}, "Curves"), controls(), element("div", { class: "charts" }, group.map(chart => chart.root)), element("p", { class: "quiet small" }, notes.filter(Boolean).join(" ")));
+  return element("section", {}, element("h2", {}, "Curves"), controls(), element("div", { class: "charts" }, Object.values(charts).map(chart => chart.root)), element("p", { class: "quiet small" }, notes.filter(Boolean).join(" ")), measureParts());
 }
 
 function sampleSection() {
@@ -152,6 +109,19 @@ function sampleSection() {
   return element("section", {}, element("h2", {}, "Samples"), element("div", { class: "controls" }, steps.length > 1 ? slider : null, title), list);
 }
 
+/** The attention maps of all runs, one at a time. */
+function attentionSection(maps) {
+  const place = element("div");
+  const show = key => {
+    const view = attentionView(maps[key].content);
+    place.replaceChildren(element("p", { class: "quiet" }, `${maps[key].content.model}: ${view.counts}`), view.root);
+    requestAnimationFrame(view.draw);
+  };
+  const names = Object.fromEntries(maps.map(({ run, name }, i) => [i, maps.length === 1 ? run : `${run} · ${name}`]));
+  show(0);
+  return element("section", {}, element("h2", {}, "Attention"), maps.length > 1 ? element("div", { class: "controls" }, choice("map", names, "0", key => show(Number(key)))) : null, place);
+}
+
 function settingSections() {
   const named = data.runs.filter(run => run.configured), several = named.length > 1;
   const value = text => text === null || text === undefined ? "–" : text;
@@ -169,10 +139,11 @@ const figures = kind => data.runs.flatMap(run => run[kind].map(file => ({ run: r
 document.getElementById("main").replaceChildren(...[
   element("header", { class: "head" }, element("div", {}, element("h1", {}, runs.length === 1 ? `Training report: ${runs[0].name}` : runs.length ? `Training report of ${runs.length} runs` : "Report"), runs.length === 1 ? element("p", { class: "quiet" }, runs[0].directory) : null), theme.button()),
   warnings, runs.length ? summarySection() : null,
-  runs.some(run => run.curves || run.validation) ? curveSection() : null,
+  runs.some(run => run.curves || run.validation || run.measures.length) ? curveSection() : null,
   figures("studies").length ? element("div", {}, figures("studies").map(studySection)) : null,
   figures("evaluations").length ? evaluationSection(figures("evaluations")) : null,
   runs.some(run => run.samples.length) ? sampleSection() : null,
+  figures("attention").length ? attentionSection(figures("attention")) : null,
   data.settings.length ? settingSections() : null,
 ].filter(part => part !== null));
 drawCharts();

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Trainer.Configuration;
 using Trainer.Evaluation.Attention;
 
@@ -17,10 +18,26 @@ public static class AttentionPage
     /// <exception cref="UserException">There is nothing to show or too much of it, or the page cannot be written.</exception>
     public static void Write(AttentionMap map, string output) => HtmlPage.Write(output, Create(map));
 
+    /// <summary>Writes the map alone, for <see cref="RunReport"/>, which shows every attention*.json of a run directory.</summary>
+    /// <param name="map">The weights.</param>
+    /// <param name="output">The file; replaced as a whole when it is there.</param>
+    /// <exception cref="UserException">There is nothing to show or too much of it, or the file cannot be written.</exception>
+    public static void WriteMap(AttentionMap map, string output)
+    {
+        Require(map);
+        HtmlPage.Write(output, JsonSerializer.Serialize(AttentionContent.Of(map), PageJson.Inline) + "\n");
+    }
+
     /// <summary>Makes the page.</summary>
     /// <param name="map">The weights.</param>
     /// <exception cref="UserException">There is nothing to show, or too much.</exception>
     internal static string Create(AttentionMap map)
+    {
+        Require(map);
+        return HtmlPage.Create($"Attention of {map.Model}", AttentionContent.Of(map), "attention-head.js", "attention.js", "attention-page.js");
+    }
+
+    private static void Require(AttentionMap map)
     {
         foreach (var stack in map.Stacks) stack.RequireWhole();
         if (map.Stacks.All(stack => stack.Layers.Count == 0))
@@ -28,7 +45,6 @@ public static class AttentionPage
         var weights = map.Stacks.Sum(stack => stack.Layers.Sum(layer => layer.Weights.LongLength));
         if (weights > MostWeights)
             throw new UserException($"{map.Model}: the map has {weights:N0} weights, but a page holds at most {MostWeights:N0}; give a shorter text");
-        return HtmlPage.Create($"Attention of {map.Model}", AttentionContent.Of(map), "attention-head.js", "attention.js");
     }
 }
 

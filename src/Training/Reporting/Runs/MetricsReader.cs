@@ -10,6 +10,7 @@ internal sealed class MetricsReader(string path, Action<string> warn)
 {
     private readonly List<StepRecord> steps = [];
     private readonly List<EvaluationRecord> evaluations = [];
+    private readonly List<MeasureRecord> measures = [];
     private long skippedSteps;
     private double? seconds = 0;
 
@@ -34,7 +35,7 @@ internal sealed class MetricsReader(string path, Action<string> warn)
         {
             throw new UserException($"{path}: the metrics cannot be read: {error.Message}", error);
         }
-        return new RunMetrics(steps, evaluations, skippedSteps);
+        return new RunMetrics(steps, evaluations, skippedSteps) { Measures = measures };
     }
 
     private void ReadLine(string line, int number)
@@ -56,6 +57,7 @@ internal sealed class MetricsReader(string path, Action<string> warn)
         var step = (long)(Number(record, "step") ?? throw new InvalidDataException("it has no \"step\""));
         if (Number(record, "validationLoss") is { } validationLoss) TakeEvaluation(record, step, validationLoss);
         else if (record.TryGetProperty("loss", out _)) TakeStep(record, step);
+        else if (record.TryGetProperty("figures", out var figures)) TakeMeasure(record, step, figures);
         // Other kinds of record are for other readers.
     }
 
@@ -64,6 +66,7 @@ internal sealed class MetricsReader(string path, Action<string> warn)
         while (steps is [.., var superseded] && superseded.Step >= step) steps.RemoveAt(steps.Count - 1);
         seconds = steps is [.., var last] ? last.Seconds : 0;
         if (evaluations is [.., var evaluation] && evaluation.Seconds > seconds && evaluation.Step < step) seconds = evaluation.Seconds;
+        if (measures is [.., var measure] && measure.Seconds > seconds && measure.Step < step) seconds = measure.Seconds;
         var (stepsBefore, tokensBefore) = steps is [.., var before] ? (before.Step, before.Tokens) : (0, 0);
         var tokens = (long)(Number(record, "tokens") ?? 0);
         var speed = Number(record, "tokensPerSecond");
@@ -76,9 +79,26 @@ internal sealed class MetricsReader(string path, Action<string> warn)
     private void TakeEvaluation(JsonElement record, long step, double loss)
     {
         while (evaluations is [.., var superseded] && superseded.Step >= step) evaluations.RemoveAt(evaluations.Count - 1);
-        var before = Math.Max(steps is [.., var last] ? last.Seconds ?? double.NaN : 0, evaluations is [.., var earlier] ? earlier.Seconds ?? 0 : 0);
+        evaluations.Add(new EvaluationRecord(step, Ended(record), loss));
+    }
+
+    private void TakeMeasure(JsonElement record, long step, JsonElement figures)
+    {
+        if (!record.TryGetProperty("evaluation", out var title) || title.ValueKind != JsonValueKind.String || figures.ValueKind != JsonValueKind.Object)
+            throw new InvalidDataException("its \"evaluation\" is no name, or its \"figures\" are no object");
+        var name = title.GetString()!;
+        measures.RemoveAll(superseded => superseded.Name == name && superseded.Step >= step);
+        measures.Add(new MeasureRecord(step, Ended(record), name,
+            [.. figures.EnumerateObject().Select(figure => (figure.Name, Number(figures, figure.Name) is { } value && double.IsFinite(value) ? value : (double?)null))]));
+    }
+
+    /// <summary>When an evaluation ended: after all that the file records before it.</summary>
+    private double? Ended(JsonElement record)
+    {
+        var before = Math.Max(steps is [.., var last] ? last.Seconds ?? double.NaN : 0,
+            Math.Max(evaluations is [.., var earlier] ? earlier.Seconds ?? 0 : 0, measures is [.., var measure] ? measure.Seconds ?? 0 : 0));
         var ended = before + (Number(record, "evaluationSeconds") ?? 0);
-        evaluations.Add(new EvaluationRecord(step, double.IsFinite(ended) ? ended : null, loss));
+        return double.IsFinite(ended) ? ended : null;
     }
 
     /// <summary>JSON has no NaN and no infinity: metrics.jsonl has them as strings.</summary>

@@ -17,12 +17,22 @@ internal sealed record StepRecord(
 /// <param name="Loss">Mean negative log-likelihood, in nats per token.</param>
 internal sealed record EvaluationRecord(long Step, double? Seconds, double Loss);
 
+/// <summary>What a measure of <c>evaluation.measures</c> found, as metrics.jsonl has it.</summary>
+/// <param name="Step">Optimizer steps done.</param>
+/// <param name="Seconds">Time spent in steps and evaluations since the run began, this one included; null where the records do not tell.</param>
+/// <param name="Name">What the measure is called.</param>
+/// <param name="Figures">Its figures by their keys; null where one was not finite.</param>
+internal sealed record MeasureRecord(long Step, double? Seconds, string Name, IReadOnlyList<(string Key, double? Value)> Figures);
+
 /// <summary>What metrics.jsonl records of a run.</summary>
 /// <param name="Steps">The training steps, ascending.</param>
 /// <param name="Evaluations">The evaluations, ascending.</param>
 /// <param name="SkippedSteps">Steps whose update was skipped because something was not finite.</param>
 internal sealed record RunMetrics(IReadOnlyList<StepRecord> Steps, IReadOnlyList<EvaluationRecord> Evaluations, long SkippedSteps)
 {
+    /// <summary>What measures found, in the order of the file.</summary>
+    public IReadOnlyList<MeasureRecord> Measures { get; init; } = [];
+
     /// <summary>A run of which nothing is recorded.</summary>
     public static RunMetrics None { get; } = new([], [], 0);
 

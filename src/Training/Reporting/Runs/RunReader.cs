@@ -21,7 +21,7 @@ internal sealed class RunReader(string directory, Action<string> warn)
             throw new UserException(File.Exists(directory)
                 ? $"{directory}: it is a file; give the directory of a run, such as runs/<name>"
                 : $"{directory}: there is no such run directory; runs are in runs/<name>, or where train --run put them");
-        var (evaluations, studies) = (Figures("evaluation*.json"), Figures("study*.json"));
+        var (evaluations, studies, attention) = (Figures("evaluation*.json"), Figures("study*.json"), Figures("attention*.json"));
         if (!File.Exists(PathOf(MetricsName)) && !File.Exists(PathOf(CheckpointFiles.Configuration)) && evaluations.Count + studies.Count == 0)
             throw new UserException(
                 $"{directory}: it is not a run directory: it has neither {MetricsName} nor {CheckpointFiles.Configuration}, nor evaluation*.json or study*.json; " +
@@ -35,6 +35,7 @@ internal sealed class RunReader(string directory, Action<string> warn)
             Samples = new SampleReader(PathOf("samples"), Prompts(configuration), warn).Read(),
             Evaluations = evaluations,
             Studies = studies,
+            Attention = attention,
             Parameters = Parameters(),
         };
     }
@@ -60,10 +61,15 @@ internal sealed class RunReader(string directory, Action<string> warn)
         return null;
     }
 
-    private static string[] Prompts(JsonObject? configuration) =>
-        configuration?["monitoring"] is JsonObject monitoring && monitoring["samples"] is JsonArray prompts
-            ? [.. prompts.OfType<JsonValue>().Select(prompt => prompt.TryGetValue<string>(out var text) ? text : "")]
-            : [];
+    /// <summary>All that the run gave its model to continue.</summary>
+    private static string[] Prompts(JsonObject? configuration)
+    {
+        var measures = (configuration?["evaluation"] as JsonObject)?["measures"] as JsonArray ?? [];
+        return [.. Texts((configuration?["monitoring"] as JsonObject)?["samples"]), .. measures.OfType<JsonObject>().SelectMany(measure => Texts(measure["prompts"]))];
+
+        static IEnumerable<string> Texts(JsonNode? list) =>
+            (list as JsonArray ?? []).OfType<JsonValue>().Select(prompt => prompt.TryGetValue<string>(out var text) ? text : "");
+    }
 
     /// <summary>Counted in the header of a weights file: reading and verifying all of it would take long for a large model.</summary>
     private long? Parameters()

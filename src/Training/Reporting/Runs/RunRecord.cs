@@ -38,9 +38,12 @@ internal sealed record RunRecord
     /// <summary>Tables of studies.</summary>
     public required IReadOnlyList<FigureFile> Studies { get; init; }
 
+    /// <summary>Attention maps that <c>attention --json</c> wrote.</summary>
+    public required IReadOnlyList<FigureFile> Attention { get; init; }
+
     /// <summary>Learned numbers, from the best or newest checkpoint; null where there is none.</summary>
     public required long? Parameters { get; init; }
 
     /// <summary>Whether there is nothing to show.</summary>
-    public bool IsEmpty => Metrics.IsEmpty && Samples.Count == 0 && Evaluations.Count == 0 && Studies.Count == 0;
+    public bool IsEmpty => Metrics.IsEmpty && Samples.Count == 0 && Evaluations.Count == 0 && Studies.Count == 0 && Attention.Count == 0;
 }

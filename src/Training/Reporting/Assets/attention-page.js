@@ -1,0 +1,6 @@
+// The page of one attention map.
+const attention = attentionView(data);
+document.getElementById("main").replaceChildren(
+  element("header", { class: "head" }, element("div", {}, element("h1", {}, `Attention of ${data.model}`), element("p", { class: "quiet" }, attention.counts)), theme.button()),
+  attention.root);
+attention.draw();
