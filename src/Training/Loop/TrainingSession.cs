@@ -40,8 +40,9 @@ public sealed class TrainingSession
 
         using PreparedData data = DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory, progress);
         from?.RequireData(data.Fingerprint);
+        MemoryFigures memory = new(device);
         using Trainee trainee = Prepare(data, device, from);
-        return trainee.Step >= Recipe.Training.Steps ? AlreadyDone(trainee) : Train(run, data, trainee, from);
+        return trainee.Step >= Recipe.Training.Steps ? AlreadyDone(trainee) : Train(run, data, trainee, memory, from);
     }
 
     private Trainee Prepare(PreparedData data, Device device, ResumePoint? from)
@@ -63,7 +64,7 @@ public sealed class TrainingSession
         }
     }
 
-    private TrainingResult Train(RunDirectory run, PreparedData data, Trainee trainee, ResumePoint? from)
+    private TrainingResult Train(RunDirectory run, PreparedData data, Trainee trainee, MemoryFigures memory, ResumePoint? from)
     {
         Samples samples = new(trainee.Model, data.Tokenizer, trainee.Device, Recipe.Monitoring.Samples, Recipe.Seed,
             EndOfText.Of(data.Tokenizer, Recipe.Data.EndOfDocument));
@@ -89,7 +90,9 @@ public sealed class TrainingSession
             Stop = stop,
             Utilisation = Utilisation(trainee, Recipe.Data.RowLength(Recipe.Model.ContextLength)),
         });
-        return Result(loop.Run(), trainee);
+        TrainingOutcome outcome = loop.Run();
+        sink.Message(memory.Describe());
+        return Result(outcome, trainee);
     }
 
     private ValidationSet Validation(PreparedData data)
