@@ -89,6 +89,25 @@ public class ActivationCheckpointingTests
     }
 
     [Fact]
+    public void Each_further_block_keeps_one_tensor_of_the_stream()
+    {
+        const long Stream = 4 * 64 * 64 * sizeof(float); // (B, T, C)
+        long Kept(int layers)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            using LanguageModel model = Models.Build(Models.Llama with { Layers = layers, Dim = 64, ContextLength = 64 });
+            model.ActivationCheckpointing = true;
+            Tensor tokens = Models.Tokens(4, 64);
+            long before = CpuMemory.Current().Allocated;
+            Tensor loss = model.LossSum(tokens, tokens.roll(1, 1));
+            return CpuMemory.Current().Allocated - before;
+        }
+
+        Kept(1); // what is made once and for all is made
+        Assert.InRange(Kept(3) - Kept(2), Stream, Stream * 5 / 4);
+    }
+
+    [Fact]
     public void A_model_decodes_and_is_evaluated_as_ever()
     {
         using DisposeScope scope = NewDisposeScope();

@@ -90,8 +90,8 @@ class Dropped : public SavedVariableHooks {
   void call_pack_hook(const Tensor& tensor) override {
     slot_->sizes = tensor.sizes().vec();
     slot_->type = tensor.scalar_type();
-    // A weight is there anyway.
-    if (tensor.is_leaf() && tensor.requires_grad()) slot_->value = tensor;
+    // A weight is there anyway. A view that was made unrecorded passes for a leaf that requires what its base requires.
+    if (tensor.is_leaf() && tensor.requires_grad() && !tensor.is_view()) slot_->value = tensor;
     segment_->add(slot_);
   }
 

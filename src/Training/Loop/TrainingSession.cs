@@ -69,10 +69,9 @@ public sealed class TrainingSession
         Samples samples = new(trainee.Model, data.Tokenizer, trainee.Device, Recipe.Monitoring.Samples, Recipe.Seed,
             EndOfText.Of(data.Tokenizer, Recipe.Data.EndOfDocument));
         ValidationSet validation = Validation(data);
-        CheckpointWriter writer = new(run.Checkpoints, Recipe, data.Tokenizer);
-        writer.KeepBestOf(trainee);
-
         using IMetricsSink sink = openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step));
+        using CheckpointWriter writer = new(run.Checkpoints, Recipe, data.Tokenizer, sink.Message);
+        writer.KeepBestOf(trainee);
         string json = ConfigurationJson.Serialize(Recipe);
         run.SaveConfiguration(json);
         sink.Configuration(json);
@@ -84,8 +83,10 @@ public sealed class TrainingSession
             Save = isBest =>
             {
                 sink.Flush();
-                sink.Message(writer.Save(trainee, isBest));
+                writer.Save(trainee, isBest);
             },
+            FollowSaving = writer.Follow,
+            FinishSaving = writer.Finish,
             WriteSamples = step => samples.Write(step, sink),
             Stop = stop,
             Utilisation = Utilisation(trainee, Recipe.Data.RowLength(Recipe.Model.ContextLength)),
