@@ -4,7 +4,7 @@
     benchmarks/recipes.py [--only name,name…] [--table] [--set key=value]…
 
 Runs stand in runs/recipes/<name>; a recipe that has been trained is not trained again. --only trains these alone; --table trains nothing
-and writes the table of what is there. Recipes whose text is not at hand are left out of the table and named below it. Needs nothing but
+and writes the table of what is there, with the rows of the table before for runs that are gone. Recipes whose text is not at hand are left out of the table and named below it. Needs nothing but
 Python 3 and what setup.sh installs; every figure comes from evaluate --json, plan --json and the run's own files.
 """
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "recipes"
+PAGE = ROOT / "docs" / "recipes.md"
 LONGER = 4
 
 
@@ -25,15 +26,19 @@ def trainer(*arguments, **options):
 
 
 def recipe(path):
-    """A recipe's own settings; comments are left out."""
-    text = re.sub(r"^\s*//.*$", "", path.read_text(), flags=re.M)
-    return json.loads(text)
+    """A recipe's settings, with those of the recipe it extends; comments are left out."""
+    settings = json.loads(re.sub(r"^\s*//.*$", "", path.read_text(), flags=re.M))
+    return merged(recipe(path.parent / settings["extends"]), settings) if "extends" in settings else settings
+
+
+def merged(below, above):
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: merged(below.get(key), value) for key, value in above.items()}
 
 
 def text_is_there(path, overrides):
     settings = recipe(path)
-    if "extends" in settings and "data" not in settings:
-        return text_is_there(path.parent / settings["extends"], overrides)
     if any(override.startswith("data.train.0.path=") for override in overrides):
         return True
     return all((ROOT / source["path"]).exists() for source in settings["data"]["train"] if "path" in source)
@@ -87,10 +92,17 @@ def about(path):
     return re.split(r"(?<=[.:])\s", " ".join(lines))[0].rstrip(":.").replace("|", "\\|")
 
 
+def rows_before():
+    """The rows of the page as it is, by recipe."""
+    lines = PAGE.read_text().splitlines() if PAGE.exists() else []
+    return {match[1]: line for line in lines if (match := re.match(r"\| \[([\w-]+)\]\(", line))}
+
+
 def table(paths):
-    measured = [path for path in paths if (RUNS / path.stem / "minutes.json").exists()]
+    trained = [path for path in paths if (RUNS / path.stem / "minutes.json").exists()]
+    rows = rows_before() | {path.stem: row(path) for path in trained}
     bleu = next((json.loads((RUNS / path.stem / "evaluation.json").read_text())["translation"]["bleu"]["signature"]
-                 for path in measured if "translate" in path.stem), None)
+                 for path in trained if "translate" in path.stem), None)
     lines = [
         "# What the recipes learn",
         "",
@@ -100,16 +112,16 @@ def table(paths):
         "",
         "| Recipe | What it is | Parameters | Steps | Minutes | Loss | Bits per byte | Accuracy | BLEU |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
-        *(row(path) for path in measured),
+        *(rows[path.stem] for path in paths if path.stem in rows),
         "",
     ]
     if bleu:
         lines += [f"BLEU: `{bleu}`, 200 pairs spread over the validation data, 4 beams.", ""]
-    missing = [path.stem for path in paths if path not in measured]
+    missing = [path.stem for path in paths if path.stem not in rows]
     if missing:
         lines += [f"Not measured here: {', '.join(missing)}.", ""]
-    (ROOT / "docs").mkdir(exist_ok=True)
-    (ROOT / "docs" / "recipes.md").write_text("\n".join(lines))
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text("\n".join(lines))
 
 
 def main():

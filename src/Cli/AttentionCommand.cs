@@ -14,7 +14,7 @@ internal static class AttentionCommand
     private static readonly Option<string> Text = new("--text") { Description = "The text to read; for an encoder-decoder what its decoder writes.", Required = true };
     private static readonly Option<string?> Read = new("--source") { Description = "What the encoder of an encoder-decoder reads." };
     private static readonly Option<string> Output = new("--output") { Description = "The page to write.", HelpName = "file", DefaultValueFactory = _ => "attention.html" };
-    private static readonly Option<DeviceChoice> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
+    private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
 
     internal static Command Create()
     {

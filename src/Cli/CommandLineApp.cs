@@ -28,7 +28,7 @@ internal static class CommandLineApp
         }
         catch (Exception error) when (MissingLibrary(error) is { } missing)
         {
-            return Fail($"libtorch could not be loaded: {missing.Message.Split('\n')[0]} Run ./setup.sh, then build again.", ExitCode.Failed);
+            return Fail($"libtorch could not be loaded: {Culprit(missing.Message)} Run ./setup.sh, then build again.", ExitCode.Failed);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -75,6 +75,15 @@ internal static class CommandLineApp
     {
         Console.Error.WriteLine(message);
         return code;
+    }
+
+    // .NET lists every place it looked in; the line to read names the library that another one needs.
+    private static string Culprit(string message)
+    {
+        var lines = message.Split('\n');
+        return Array.Find(lines, line => line.Contains(": ") && !line.StartsWith("Unable", StringComparison.Ordinal) && !line.Contains("trainer_native")) is { } line
+            ? line.Trim() + "."
+            : lines[0];
     }
 
     // The first call into the shim may fail inside a type initialiser, which wraps the cause.

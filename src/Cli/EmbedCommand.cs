@@ -15,7 +15,7 @@ internal static class EmbedCommand
     private static readonly Option<string?> Lines = new("--data") { Description = "A file with one text a line; - reads standard input." };
     private static readonly Option<Pooling> Pool = new("--pool") { Description = "How the vectors of tokens become one: mean, first or last.", DefaultValueFactory = _ => Pooling.Mean };
     private static readonly Option<bool> Normalize = new("--normalize") { Description = "Scale every vector to length 1." };
-    private static readonly Option<DeviceChoice> OnDevice = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
+    private static readonly Option<DeviceChoice> OnDevice = DeviceArgument.Create();
 
     internal static Command Create()
     {

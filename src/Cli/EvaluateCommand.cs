@@ -48,7 +48,7 @@ internal static class EvaluateCommand
     };
     private static readonly Option<int> Beams = new("--beams") { Description = "For an encoder-decoder: how many beginnings a translation is searched with.", DefaultValueFactory = _ => Searching.Beams };
     private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file.", HelpName = "file" };
-    private static readonly Option<DeviceChoice> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
+    private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
 
     internal static Command Create()
     {
@@ -98,7 +98,7 @@ internal static class EvaluateCommand
         RequireNoWindows(parsed);
         using var data = OpenData(parsed, checkpoint);
         var recipe = checkpoint.Recipe;
-        var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, recipe.Data, recipe.Model.ContextLength, recipe.Training.MicroBatchSize ?? recipe.Training.BatchSize, int.MaxValue);
+        var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, recipe.Data, recipe.Model.ContextLength, recipe.Training.MicroBatchSize ?? recipe.Training.BatchSize, int.MaxValue, recipe.Model.PrefixLength());
         using var model = checkpoint.LoadModel(device);
         var report = new TargetMeter(model, checkpoint.Tokenizer).Measure(rows);
         var objective = recipe.Data.Objective == DataObjective.Masked ? "masked" : "target";
@@ -138,10 +138,12 @@ internal static class EvaluateCommand
     private static PerplexityOptions Options(ParseResult parsed, Checkpoint checkpoint)
     {
         var window = parsed.GetValue(Window) ?? checkpoint.Recipe.Model.ContextLength;
+        var prefix = checkpoint.Recipe.Model.PrefixLength();
         var options = new PerplexityOptions
         {
             Window = window,
-            Stride = parsed.GetValue(Stride) ?? window,
+            Stride = parsed.GetValue(Stride) ?? Math.Max(1, window - prefix + 1),
+            Prefix = prefix,
             Documents = parsed.GetValue(Documents),
             Beginning = parsed.GetValue(Beginning) is { } token ? new(TokenArguments.Id(checkpoint.Tokenizer, token, "--bos"), parsed.GetValue(EveryWindow)) : null,
         };

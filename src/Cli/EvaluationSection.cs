@@ -20,6 +20,7 @@ internal static class EvaluationSection
         Row("tokens scored", $"{HumanFormat.Number(report.Tokens)}, each once, in {HumanFormat.Counted(report.Windows, "window")}"
             + (report.DocumentsApart ? $" of {HumanFormat.Counted(report.Documents, "document")} one by one" : ""));
         Tokenizer(report.Tokenizer, report.VocabularySize);
+        if (report.Prefix > 1) Row("prefix", $"the first {report.Prefix} tokens of {(report.DocumentsApart ? "every document" : "the text")} are read together and not scored");
         Row("beginning", report.BeginningToken is { } token
             ? $"token {token} before {(report.BeginningInEveryWindow ? "every window" : report.DocumentsApart ? "every document" : "the text")}"
             : $"none: the first token of {(report.DocumentsApart ? "every document" : "the text")} is not scored");

@@ -24,7 +24,7 @@ internal static class GenerateCommand
     private static readonly Option<bool> Greedy = new("--greedy") { Description = "Always take the most likely token." };
     private static readonly Option<int?> Beams = new("--beams") { Description = "Search the most likely text, following so many beginnings at once, instead of drawing; 1 is greedy." };
     private static readonly Option<double> LengthPenalty = new("--length-penalty") { Description = "With --beams: above 0 longer texts are not put behind shorter ones (0.6 in the 2017 Transformer).", DefaultValueFactory = _ => Searching.LengthPenalty };
-    private static readonly Option<DeviceChoice> OnDevice = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
+    private static readonly Option<DeviceChoice> OnDevice = DeviceArgument.Create();
 
     internal static Command Create()
     {

@@ -27,7 +27,7 @@ internal static class ScoreCommand
     private static readonly Option<string?> SourceTokens = new("--source-tokens") { Description = "Token ids that an encoder-decoder reads, as they are.", HelpName = "ids" };
     private static readonly Option<string?> Json = new("--json") { Description = "Write {\"tokens\": […], \"negativeLogLikelihood\": […]} to this file.", HelpName = "file" };
     private static readonly Option<string?> Logits = new("--logits") { Description = "Write the raw logits (tokens × vocabulary, float32) to this file, as the tensor logits of a safetensors file.", HelpName = "file" };
-    private static readonly Option<DeviceChoice> Device = new("--device") { Description = "auto, cpu or cuda.", DefaultValueFactory = _ => DeviceChoice.Auto };
+    private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
 
     internal static Command Create()
     {

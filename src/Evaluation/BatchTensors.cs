@@ -48,6 +48,12 @@ public static class BatchTensors
     private static Tensor ToTensor(long[] values, int rows, int columns, Device device)
     {
         Tensor host = tensor(values, [rows, columns], dtype: ScalarType.Int64);
-        return device.type == DeviceType.CPU ? host : host.to(device, disposeAfter: true);
+        if (device.type == DeviceType.CPU) return host;
+        if (device.type != DeviceType.CUDA) return host.to(device, disposeAfter: true);
+        // Without waiting: from page-locked memory the copy lines up behind the work before it, so the host can go on preparing the
+        // next step. libtorch keeps that memory from being used again until the copy is done.
+        using Tensor locked = host.pin_memory();
+        host.Dispose();
+        return locked.to(device, non_blocking: true);
     }
 }

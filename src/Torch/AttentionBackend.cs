@@ -3,6 +3,8 @@ namespace Trainer.Torch;
 /// <summary>The kernels by which libtorch computes scaled dot-product attention.</summary>
 public enum AttentionBackend
 {
+    /// <summary>libtorch's own choice, but never <see cref="Math"/>: an error where no other can.</summary>
+    Fused = -3,
     /// <summary>libtorch's own choice.</summary>
     Auto = -2,
     /// <summary>None of them can.</summary>

@@ -18,4 +18,9 @@ public sealed record CudaMemory(long Allocated, long PeakAllocated, long Reserve
         Native.Check(NativeMethods.tn_cuda_memory(device, figures));
         return new CudaMemory(figures[0], figures[1], figures[2], figures[3]);
     }
+
+    /// <summary>Lets the peaks of one device count anew from what is held now.</summary>
+    /// <param name="device">The device's index.</param>
+    /// <exception cref="TorchException">The shim was built without CUDA.</exception>
+    public static void ResetPeaks(int device = 0) => Native.Check(NativeMethods.tn_cuda_reset_peak_memory(device));
 }

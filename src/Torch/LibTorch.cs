@@ -27,7 +27,7 @@ public static class LibTorch
     /// <summary>Treat denormal floats as zero on this thread; false where the processor cannot.</summary>
     public static bool SetFlushDenormal(bool enabled) => NativeMethods.tn_set_flush_denormal(enabled ? 1 : 0) != 0;
 
-    /// <summary>How float32 matrix products are computed: <c>highest</c>, <c>high</c> (TF32 where a GPU has it) or <c>medium</c>.</summary>
+    /// <summary>How float32 matrix products and convolutions are computed: <c>highest</c>, <c>high</c> (TF32 where a GPU has it) or <c>medium</c>.</summary>
     /// <exception cref="ArgumentException">It is none of them; libtorch itself would only warn.</exception>
     public static void SetFloat32MatmulPrecision(string precision)
     {

@@ -32,27 +32,47 @@ public sealed record MachineReport
                 new("disk", $"{HumanFormat.Bytes(new DriveInfo(Environment.CurrentDirectory).AvailableFreeSpace)} free here"),
                 new("float32 products", $"{float32 / 1e9:0} GFLOP/s"),
                 new("bfloat16 products", $"{bfloat16 / 1e9:0} GFLOP/s"),
-                new("CPU attention", AttentionBackends()),
-                new("GPU", Gpus()),
+                new("CPU attention", $"{Backend(CPU, ScalarType.Float32)} for causal float32"),
+                .. Gpus(),
             ],
             Advice = [.. Advise(float32, bfloat16)],
         };
     }
 
-    private static string AttentionBackends()
+    private static IEnumerable<KeyValuePair<string, string>> Gpus()
     {
-        using var scope = NewDisposeScope();
-        var query = zeros([1, 1, 8, 64]);
-        var backend = ScaledDotProductAttention.Backend(query, query, query, isCausal: true);
-        return $"{backend} for causal float32".ToLowerInvariant();
+        var count = cuda.device_count();
+        if (count == 0)
+            yield return new("GPU", LibTorch.HasCuda ? "CUDA, but no device: does nvidia-smi list one?" : "not used: this libtorch has no CUDA; ./setup.sh --gpu");
+        for (var index = 0; index < count; index++)
+        {
+            var (gpu, device) = (CudaDevice.Of(index), new Device(TorchSharp.DeviceType.CUDA, index));
+            yield return new($"cuda:{index}", Describe(gpu));
+            yield return new($"cuda:{index} products", Products(gpu, device));
+            yield return new($"cuda:{index} attention", $"{Backend(device, ScalarType.Float32)} for causal float32, {Backend(device, ScalarType.BFloat16)} for bfloat16");
+        }
     }
 
-    private static string Gpus() => (LibTorch.HasCuda, cuda.device_count()) switch
+    /// <summary>One line about a GPU.</summary>
+    internal static string Describe(CudaDevice gpu) =>
+        $"{gpu.Name}, compute capability {gpu.Capability}, {gpu.Multiprocessors} multiprocessors, {HumanFormat.Bytes(gpu.Memory)} of which {HumanFormat.Bytes(gpu.FreeMemory)} free, CUDA {gpu.Runtime}, driver for {gpu.Driver}";
+
+    private static string Products(CudaDevice gpu, Device device)
     {
-        (false, _) => "not used: this libtorch has no CUDA; ./setup.sh --gpu",
-        (true, 0) => "CUDA, but no device",
-        (true, var count) => $"{count} CUDA device{(count > 1 ? "s" : "")}",
-    };
+        var text = $"{PeakArithmetic.Measure(device, ScalarType.Float32) / 1e12:0.0} TFLOP/s float32";
+        if (!gpu.HasBFloat16) return text;
+        LibTorch.SetFloat32MatmulPrecision("high");
+        var tf32 = PeakArithmetic.Measure(device, ScalarType.Float32);
+        LibTorch.SetFloat32MatmulPrecision("highest");
+        return $"{text}, {tf32 / 1e12:0.0} tf32, {PeakArithmetic.Measure(device, ScalarType.BFloat16) / 1e12:0.0} bfloat16";
+    }
+
+    private static string Backend(Device device, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        var query = zeros([1, 1, 8, 64], dtype: type, device: device);
+        return ScaledDotProductAttention.Backend(query, query, query, isCausal: true).ToString().ToLowerInvariant();
+    }
 
     private static IEnumerable<string> Advise(double float32, double bfloat16)
     {

@@ -16,6 +16,7 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
         Options = options;
         VocabularySize = vocabularySize;
         ComputeType = computeType;
+        PrefixLength = options.PrefixLength();
     }
 
     /// <summary>The configuration the model was built from.</summary>
@@ -29,6 +30,10 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
 
     /// <summary>Number of positions the model is trained on.</summary>
     public int ContextLength => Options.ContextLength;
+
+    /// <summary>How many of the first tokens of a row the model reads together: it is given them, and predicts those behind them; 1 where each
+    /// token sees only those before it.</summary>
+    public int PrefixLength { get; }
 
     /// <summary>Where the weights are.</summary>
     public abstract Device Device { get; }
@@ -60,7 +65,7 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <param name="tokens">The new token ids (B, T), int64; they are remembered.</param>
     /// <param name="state">From <see cref="NewDecodingState"/> of this model.</param>
     /// <returns>(B, T, V), float32.</returns>
-    /// <exception cref="UserException">The tokens do not fit.</exception>
+    /// <exception cref="UserException">The tokens do not fit, or the first ones are fewer than <see cref="PrefixLength"/>.</exception>
     public abstract Tensor forward(Tensor tokens, DecodingState state);
 
     /// <summary>As <see cref="forward(Tensor, DecodingState)"/>, but only the logits after the last position: the head is spared the rest of a prompt.</summary>
@@ -69,14 +74,15 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
 
     /// <summary>Summed cross entropy.</summary>
     /// <param name="input">Token ids (B, T) with what else is to be said of them.</param>
-    /// <param name="targets">The token to predict at each position (B, T), int64; −100 where none is scored.</param>
+    /// <param name="targets">The token to predict at each position (B, T), int64; −100 where none is scored. Tokens of the prefix are not scored
+    /// whatever stands there, as the model has seen them.</param>
     /// <param name="labelSmoothing">The share of each target's probability that is spread over all tokens (Szegedy et al. 2016); 0 for the plain loss.</param>
     /// <returns>Zero dimensions, float32, in nats; still on the device.</returns>
     public Tensor LossSum(ModelInput input, Tensor targets, double labelSmoothing = 0) => Losses(input, targets, labelSmoothing).CrossEntropy;
 
     /// <summary>Summed cross entropy, and while training what layers want added to it.</summary>
     /// <param name="input">Token ids (B, T) with what else is to be said of them.</param>
-    /// <param name="targets">The token to predict at each position (B, T), int64; −100 where none is scored.</param>
+    /// <param name="targets">As in <see cref="LossSum"/>.</param>
     /// <param name="labelSmoothing">As in <see cref="LossSum"/>.</param>
     public abstract LossTerms Losses(ModelInput input, Tensor targets, double labelSmoothing = 0);
 

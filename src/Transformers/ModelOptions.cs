@@ -120,6 +120,11 @@ public abstract record ModelOptions : IValidated
         Stacks.SelectMany(stack => stack.Layers).All(layer => layer.Cross?.Kernel != AttentionKernel.Linear
             && (!layer.Mixer.Attends || layer.Attention.Kernel != AttentionKernel.Linear));
 
+    /// <summary>How many of the first tokens of a row the model reads together, each seeing all of them. They are given to it: only the tokens behind
+    /// them are predicted.</summary>
+    /// <returns>1 for a decoder whose tokens only see what is before them, and for models that see all of what they read.</returns>
+    public virtual int PrefixLength() => 1;
+
     /// <summary>Builds and initialises the model; float32 weights on the CPU.</summary>
     /// <param name="vocabularySize">Number of token ids that the model has to know; <see cref="VocabularySize"/> may be more.</param>
     /// <param name="computeType">The type matrix products are computed in: float32 or bfloat16. Weights stay float32.</param>

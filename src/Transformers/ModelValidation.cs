@@ -76,6 +76,7 @@ internal static class ModelValidation
             .. refusal is null ? Array.Empty<Problem>() : [new($"{attention.Path}.pattern", refusal)],
             .. Under(position.Path, position.Value.Against(model, resolved)),
             .. resolved.Kernel == AttentionKernel.Flash && position.Value.AddsBias ? [FlashWithBias(attention.Path, position.Value)] : Array.Empty<Problem>(),
+            .. resolved.Kernel == AttentionKernel.Linear ? OfLinear(model, attention.Path, position) : [],
             .. Under(attention.Path, KernelSelection.Problems(resolved, resolved.HeadWidth(model.Dim))),
             .. Under(attention.Path, CacheSelection.Problems(resolved)),
         ];
@@ -83,6 +84,17 @@ internal static class ModelValidation
 
     private static Problem FlashWithBias(string path, PositionOptions position) =>
         new($"{path}.kernel", $"flash cannot add the bias of positions '{position.Type}' to the scores; use kernel 'auto' or 'reference', or position 'rotary'");
+
+    // What is put on scores, or taken from weights, has no place where there are neither.
+    private static IEnumerable<Problem> OfLinear(ModelOptions model, string path, At<PositionOptions> position)
+    {
+        if (position.Value.AddsBias)
+            yield return new($"{path}.kernel", $"linear has no scores to add the bias of positions '{position.Value.Type}' to; use kernel 'auto', or position 'rotary' or 'none'");
+        if (position.Value.ScoreFactor(model) is var factor and not 1)
+            yield return new($"{position.Path}.scaling", $"multiplies all scores by {factor:0.####} (mscaleAllDim), and kernel 'linear' has none; leave mscaleAllDim out, or use kernel 'auto'");
+        if (model.Dropout > 0)
+            yield return new($"{path}.kernel", $"linear has no weights to drop (model.dropout {model.Dropout}); set dropout to 0, or kernel to 'auto'");
+    }
 
     private static IEnumerable<Problem> OfParts(
         string path, MixerOptions? mixer, AttentionOptions? attention, PositionOptions? position, FeedForward.FeedForwardOptions? feedForward) =>

@@ -17,6 +17,8 @@ public sealed class RecipeTests
     {
         ["associative-recall.json"] = "a3d5|d",
         ["copy.json"] = "abc|",
+        ["selective-copy.json"] = "..a....b|",
+        ["needle.json"] = "The pass key is 1234. What is the pass key? ",
     };
 
     [Theory]

@@ -23,6 +23,7 @@ public sealed class VariantTests
         { "iRoPE", """ "attention": {"type":"multi-head","heads":4,"scalableSoftmax":true,"temperature":{"floor":8,"scale":0.1},"kernel":"reference"}, "layerPattern": [ {}, {"position":{"type":"none"}} ], "feedForward": {"type":"reglu"} """ },
         { "Switch", """ "attention": {"type":"multi-head","heads":4,"kernel":"flash"}, "feedForward": {"type":"experts","experts":4,"active":1,"hiddenDim":32,"activation":"relu","balance":{"type":"loss"},"routerZLoss":0.001} """ },
         { "hybrid", """ "mixer": {"type":"mamba2","stateDim":8,"headDim":16}, "layerPattern": [ {"mixer":{"type":"attention"}}, {} ] """ },
+        { "prefix", """ "attention": {"type":"multi-head","heads":4,"pattern":{"type":"prefix","prefixLength":4},"cache":"paged"} """ },
         { "scaled llama3", """ "position": {"type":"rotary","scaling":{"type":"llama3","factor":4,"originalLength":16}}, "feedForward": {"type":"geglu"} """ },
         { "scaled by parts", """ "position": {"type":"rotary","scaling":{"type":"ntk-by-parts","factor":2,"originalLength":16}}, "feedForward": {"type":"glu"} """ },
         { "scaled linear", """ "position": {"type":"rotary","scaling":{"type":"linear","factor":2,"originalLength":16}}, "feedForward": {"type":"relu"} """ },

@@ -2,6 +2,7 @@ using Trainer.Configuration;
 using Trainer.Conversion.HuggingFace.Families;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 
@@ -21,6 +22,14 @@ public class FamilyTests
     [Fact]
     public void Normed_queries_and_keys_make_a_qwen() =>
         Assert.Equal("qwen3", FamilyRegistry.Of(Model with { Attention = new MultiQueryOptions { Heads = 4, QueryKeyNorm = true } }).ModelType);
+
+    [Fact]
+    public void Experts_whose_weights_add_up_to_1_by_default_make_a_mixtral()
+    {
+        ExpertsOptions experts = new() { Experts = 4, Active = 2, Bias = false };
+        Assert.Equal("mixtral", FamilyRegistry.Of(Model with { FeedForward = experts }).ModelType);
+        Assert.Contains("normalizeWeights is false; the family has true", Assert.Throws<UserException>(() => FamilyRegistry.Of(Model with { FeedForward = experts with { Active = 1 } })).Message);
+    }
 
     [Fact]
     public void A_model_that_no_family_has_names_the_settings_in_the_way()

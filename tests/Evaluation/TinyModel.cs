@@ -1,4 +1,5 @@
 using Trainer.Transformers;
+using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
@@ -9,13 +10,15 @@ internal static class TinyModel
     public const int Context = 12;
 
     /// <summary>A model over bytes with large random weights, so that what it says depends on all it has seen.</summary>
-    public static LanguageModel Build(double dropout = 0.1) => Build(new DecoderOptions
+    /// <param name="dropout">Of activations, in training.</param>
+    /// <param name="prefix">How many of the first tokens it reads together; 1 for none.</param>
+    public static LanguageModel Build(double dropout = 0.1, int prefix = 1) => Build(new DecoderOptions
     {
         Dim = 16,
         Layers = 2,
         ContextLength = Context,
         Dropout = dropout,
-        Attention = new MultiHeadOptions { Heads = 2 },
+        Attention = new MultiHeadOptions { Heads = 2, Pattern = prefix > 1 ? new PrefixOptions { PrefixLength = prefix } : null },
     });
 
     /// <summary>Such a model that sees the whole text.</summary>

@@ -35,7 +35,7 @@ internal static class GgufData
     {
         float largest = 0;
         foreach (float number in block) largest = Math.Max(largest, Math.Abs(number));
-        float scale = largest / 127, inverse = scale == 0 ? 0 : 1 / scale;
+        float scale = largest / 127, inverse = float.IsFinite(1 / scale) ? 1 / scale : 0; // what is smaller than that is 0 in float16, too
         BinaryPrimitives.WriteHalfLittleEndian(bytes, (Half)scale);
         for (int i = 0; i < block.Length; i++) bytes[2 + i] = unchecked((byte)(sbyte)MathF.Round(block[i] * inverse, MidpointRounding.AwayFromZero));
     }

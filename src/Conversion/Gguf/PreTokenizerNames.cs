@@ -22,6 +22,10 @@ internal static class PreTokenizerNames
     /// <exception cref="UserException">llama.cpp does not cut like that.</exception>
     public static string Of(JsonObject json)
     {
+        // Qwen's composes characters (NFC), which llama.cpp leaves out; nearly all text is composed.
+        if (json["normalizer"] is JsonObject normalizer && Type(normalizer) != "NFC")
+            throw new UserException(
+                $"llama.cpp cuts text as it stands, and this tokenizer changes it before ({normalizer.ToJsonString()}); it would give other tokens, so no GGUF is written");
         // Without merges every byte is a token, wherever text is cut.
         if (json["model"]?["merges"] is not JsonArray { Count: > 0 }) return Gpt2;
         JsonObject[] steps = [.. Steps(json["pre_tokenizer"] as JsonObject)];

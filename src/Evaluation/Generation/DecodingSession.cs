@@ -29,12 +29,12 @@ internal sealed class DecodingSession(LanguageModel model, Device device, ModelI
     /// <inheritdoc/>
     public void Dispose() => state?.Dispose();
 
-    /// <summary>The tokens not computed yet; half a context of them where the whole one is full.</summary>
+    /// <summary>The tokens not computed yet; half a context of them where the whole one is full, or the prefix that the model reads together if that is more.</summary>
     private ReadOnlySpan<int> Pending(List<int> text)
     {
         int context = model.ContextLength;
         if (state is null) Restart(at: 0);
-        else if (text.Count - start > context) Restart(at: text.Count - Math.Max(1, context / 2));
+        else if (text.Count - start > context) Restart(at: text.Count - Math.Max(model.PrefixLength, context / 2));
         return CollectionsMarshal.AsSpan(text)[(start + state!.Length)..];
     }
 

@@ -103,6 +103,9 @@ public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Devi
     {
         if (ids.Count == 0)
             throw new UserException("the prompt is empty: there is nothing to continue; give at least one character");
+        if (ids.Count < model.PrefixLength)
+            throw new UserException(
+                $"the prompt has {ids.Count} tokens, but the model reads a prefix of {model.PrefixLength} together before it writes (attention pattern 'prefix'); give at least {model.PrefixLength} tokens");
         int room = model.ContextLength - (ReadsSource ? 1 : 0); // an encoder reads the end of the text too
         if (ids.Count > room)
             throw new UserException(

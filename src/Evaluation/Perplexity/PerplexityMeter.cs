@@ -70,6 +70,7 @@ public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
             Bytes = bytes,
             Window = options.Window,
             Stride = options.Stride,
+            Prefix = options.Prefix,
             Windows = windows,
             DocumentsApart = options.Documents,
             Documents = text.Documents,
@@ -110,11 +111,16 @@ public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
     {
         if (model.Options is not DecoderOptions)
             throw new UserException("windows of a text are for decoders, which predict each token from those before it; this model sees what it would have to predict, or reads another text beside it");
+        if (options.Prefix < model.PrefixLength)
+            throw new UserException($"the model reads {model.PrefixLength} tokens together (attention pattern 'prefix') and cannot be asked for them, but prefix is {options.Prefix}; set it to {model.PrefixLength}");
         text.RequireBelow(model.VocabularySize);
         if (options.Beginning is { } beginning && (uint)beginning.Token >= (uint)model.VocabularySize)
             throw new UserException($"the beginning token is {beginning.Token}, but the model's token ids are 0 to {model.VocabularySize - 1}");
-        if (!text.Sequences(options.Documents).Any(sequence => sequence.Length > (options.Beginning is null ? 1 : 0)))
-            throw new UserException(options.Beginning is null
+        int before = options.Beginning is null ? 0 : 1;
+        if (!text.Sequences(options.Documents).Any(sequence => sequence.Length + before > options.Prefix))
+            throw new UserException(options.Prefix > 1
+                ? $"there is nothing to score: the model reads {options.Prefix} tokens together before it predicts any (attention pattern 'prefix'), and the text has {text.Length}; give a longer text"
+                : options.Beginning is null
                 ? $"there is nothing to score: the text has {text.Length} tokens, and the first of them is not predicted from anything; give a longer text or a token before it (--bos)"
                 : "there is nothing to score: the text has no tokens");
     }

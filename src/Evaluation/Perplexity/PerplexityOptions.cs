@@ -16,6 +16,10 @@ public sealed record PerplexityOptions : IValidated
     /// <summary>Tokens between the beginnings of windows, 1 … N.</summary>
     public required int Stride { get; init; }
 
+    /// <summary>How many of the first tokens of a window the model reads together, so that it cannot be asked to predict them; 1 for the first
+    /// alone. The windows after the first overlap by these, and the text's own first ones are not scored.</summary>
+    public int Prefix { get; init; } = 1;
+
     /// <summary>The token before the text; <c>null</c>: none, and the first token is not scored.</summary>
     public BeginningOfSequence? Beginning { get; init; }
 
@@ -36,6 +40,11 @@ public sealed record PerplexityOptions : IValidated
         if (Stride < 1) yield return new("stride", $"stride ({Stride}) must be 1 or more");
         else if (Window >= 1 && Stride > Window)
             yield return new("stride", $"stride ({Stride}) must be at most window ({Window}), or tokens between windows would not be scored; use --stride {Window} for windows that do not overlap");
+        if (Prefix < 1) yield return new("prefix", $"prefix ({Prefix}) must be 1 or more");
+        else if (Window >= 1 && Prefix > Window)
+            yield return new("window", $"window ({Window}) must be at least the {Prefix} tokens that the model reads together (attention pattern 'prefix'), or no token is predicted; use {Prefix} or more");
+        else if (Stride <= Window && Stride > Window - Prefix + 1)
+            yield return new("stride", $"stride ({Stride}) must be at most {Window - Prefix + 1}, or tokens would not be scored: of each window of {Window} the model reads the first {Prefix} together (attention pattern 'prefix') and cannot be asked for them");
         if (Bins < 1) yield return new("bins", $"bins ({Bins}) must be 1 or more");
     }
 }

@@ -36,6 +36,9 @@ public sealed record PerplexityReport
     /// <summary>Tokens between the beginnings of windows.</summary>
     public required int Stride { get; init; }
 
+    /// <summary>How many of the first tokens of a window the model read together and was not asked for; 1 for the first alone.</summary>
+    public required int Prefix { get; init; }
+
     /// <summary>How many windows were computed.</summary>
     public required long Windows { get; init; }
 

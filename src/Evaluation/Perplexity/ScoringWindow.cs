@@ -7,7 +7,7 @@ namespace Trainer.Evaluation.Perplexity;
 /// <param name="Begins">Whether its first token is the beginning token and not the text's.</param>
 internal readonly record struct ScoringWindow(long First, int Length, int Scored, bool Begins)
 {
-    /// <summary>Cuts a sequence into windows whose scored tokens are all of it, each once.</summary>
+    /// <summary>Cuts a sequence into windows whose scored tokens are all of it behind the prefix, each once.</summary>
     /// <param name="start">The index in the text of its first token.</param>
     /// <param name="length">Its tokens.</param>
     /// <param name="options">Window, stride and beginning.</param>
@@ -17,7 +17,7 @@ internal readonly record struct ScoringWindow(long First, int Length, int Scored
         // Counted with the beginning token, if there is one: the model is given all but the last, and predicts all but the first.
         if (beginning) (start, length) = (start - 1, length + 1);
         long predictions = length - 1;
-        for (long from = 0, scored = 0; scored < predictions; from += options.Stride)
+        for (long from = 0, scored = options.Prefix - 1; scored < predictions; from += options.Stride)
         {
             int given = (int)Math.Min(options.Window, predictions - from);
             yield return new(start + from, given, (int)(from + given - scored), beginning && (from == 0 || options.Beginning!.EveryWindow));

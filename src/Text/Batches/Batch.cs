@@ -26,6 +26,19 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The number of places that are to be predicted.</summary>
     public int TargetTokens { get; } = Targets.Length - Targets.AsSpan().Count(Ignored);
 
+    /// <summary>The same rows for a model that is given the first tokens of each: those are no targets.</summary>
+    /// <param name="length">How many tokens it is given; 1 takes no target away, as the first one never is one.</param>
+    public Batch BehindPrefix(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
+        if (length == 1)
+            return this;
+        long[] targets = [.. Targets];
+        for (var row = 0; row < Rows; row++)
+            targets.AsSpan(row * Columns, Math.Min(length - 1, Columns)).Fill(Ignored);
+        return new Batch(Inputs, targets, Rows, Columns) { Documents = Documents, Positions = Positions, PositionLimit = PositionLimit, Source = Source };
+    }
+
     /// <summary>One of so many parts, of whole rows, as equal as can be; it may have none.</summary>
     /// <param name="index">Which part, from 0.</param>
     /// <param name="count">How many parts there are.</param>

@@ -30,11 +30,12 @@ public abstract class BatchStream
     /// <param name="options">Objective, packing, masking and weights.</param>
     /// <param name="contextLength">The length of the longest row.</param>
     /// <param name="seed">Chooses the order.</param>
+    /// <param name="prefixLength">How many of the first tokens of a row the model is given, which are no targets; 1 for the first alone.</param>
     /// <returns>The stream, at its beginning.</returns>
     /// <exception cref="UserException">A source is too short for one row, or the tokenizer lacks a special token that the objective needs.</exception>
-    public static BatchStream Create(PreparedData data, DataOptions options, int contextLength, long seed)
+    public static BatchStream Create(PreparedData data, DataOptions options, int contextLength, long seed, int prefixLength = 1)
     {
-        var source = RowSource.For(options, data.Tokenizer, data.Train, contextLength);
+        var source = RowSource.For(options, data.Tokenizer, data.Train, contextLength, prefixLength);
         if (!IsMixed(options))
             return source.Open([data.Train.All], [1], seed);
         TokenRange[] ranges = [.. data.TrainSources.Select((range, i) => Named(range, i))];

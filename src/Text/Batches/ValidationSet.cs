@@ -47,10 +47,11 @@ public sealed class ValidationSet : IReadOnlyList<Batch>
     /// <param name="contextLength">The length of the longest row.</param>
     /// <param name="batchRows">Rows in each batch; the last one may have fewer.</param>
     /// <param name="batches">How many batches at most.</param>
+    /// <param name="prefixLength">How many of the first tokens of a row the model is given, which are not scored; 1 for the first alone.</param>
     /// <returns>The set.</returns>
     /// <exception cref="Trainer.Configuration.UserException">The validation data is too short for one row, or the tokenizer lacks a special token.</exception>
-    public static ValidationSet Create(PreparedData data, DataOptions options, int contextLength, int batchRows, int batches) =>
-        Create(data.Validation, data.Tokenizer, options, contextLength, batchRows, batches);
+    public static ValidationSet Create(PreparedData data, DataOptions options, int contextLength, int batchRows, int batches, int prefixLength = 1) =>
+        Create(data.Validation, data.Tokenizer, options, contextLength, batchRows, batches, prefixLength);
 
     /// <summary>Chooses rows of any text.</summary>
     /// <param name="text">The text; not disposed of here.</param>
@@ -59,10 +60,11 @@ public sealed class ValidationSet : IReadOnlyList<Batch>
     /// <param name="contextLength">The length of the longest row.</param>
     /// <param name="batchRows">Rows in each batch; the last one may have fewer.</param>
     /// <param name="batches">How many batches at most.</param>
+    /// <param name="prefixLength">How many of the first tokens of a row the model is given, which are not scored; 1 for the first alone.</param>
     /// <returns>The set.</returns>
     /// <exception cref="Trainer.Configuration.UserException">The text is too short for one row, or the tokenizer lacks a special token.</exception>
-    public static ValidationSet Create(TokenShard text, Tokenizer tokenizer, DataOptions options, int contextLength, int batchRows, int batches) =>
-        RowSource.For(options, tokenizer, text, contextLength).Validation(text.All, batchRows, batches);
+    public static ValidationSet Create(TokenShard text, Tokenizer tokenizer, DataOptions options, int contextLength, int batchRows, int batches, int prefixLength = 1) =>
+        RowSource.For(options, tokenizer, text, contextLength, prefixLength).Validation(text.All, batchRows, batches);
 
     /// <inheritdoc/>
     public IEnumerator<Batch> GetEnumerator() => Enumerable.Range(0, Count).Select(index => this[index]).GetEnumerator();

@@ -237,17 +237,22 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial nint tn_version();
     [LibraryImport(Library)] internal static partial nint tn_configuration();
     [LibraryImport(Library)] internal static partial int tn_cpu_capability(out nint result);
-    [LibraryImport(Library)] internal static partial int tn_built_with_cuda();
     [LibraryImport(Library)] internal static partial int tn_num_threads();
     [LibraryImport(Library)] internal static partial int tn_set_num_threads(int count);
     [LibraryImport(Library)] internal static partial int tn_deterministic();
     [LibraryImport(Library)] internal static partial void tn_set_deterministic(int enabled);
     [LibraryImport(Library)] internal static partial void tn_set_float32_matmul_precision([MarshalAs(UnmanagedType.LPUTF8Str)] string precision);
     [LibraryImport(Library)] internal static partial int tn_set_flush_denormal(int enabled);
+    [LibraryImport(Library)] internal static partial int tn_limit_thread(int count);
+
+    // CUDA's devices (cuda.cpp)
+    [LibraryImport(Library)] internal static partial int tn_built_with_cuda();
     [LibraryImport(Library)] internal static partial int tn_cuda_device_count(out long result);
     [LibraryImport(Library)] internal static partial int tn_cuda_synchronize(long device);
+    [LibraryImport(Library)] internal static partial int tn_cuda_set_device(int device);
+    [LibraryImport(Library)] internal static partial int tn_cuda_device(int device, long* figures, out nint name);
     [LibraryImport(Library)] internal static partial int tn_cuda_memory(int device, long* figures);
-    [LibraryImport(Library)] internal static partial int tn_limit_thread(int count);
+    [LibraryImport(Library)] internal static partial int tn_cuda_reset_peak_memory(int device);
 
     // Memory of tensors on the CPU (memory.cpp)
     [LibraryImport(Library)] internal static partial void tn_cpu_memory(long* figures, int reset);

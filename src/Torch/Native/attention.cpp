@@ -14,12 +14,13 @@ namespace {
 
 // Mirrors the C# enum AttentionBackend, which follows at::SDPBackend.
 constexpr int32_t kAny = -2;
+constexpr int32_t kFused = -3;
 
 // Leaves only one backend enabled while it lives. The switches are process-wide: attention is called from one thread.
 class OnlyBackend {
  public:
   explicit OnlyBackend(int32_t backend) : context_(at::globalContext()) {
-    if (backend == kAny) return;
+    if (backend == kAny || backend == kFused) return;
     active_ = true;
     flash_ = context_.userEnabledFlashSDP();
     efficient_ = context_.userEnabledMemEfficientSDP();
@@ -94,7 +95,8 @@ TN_API int32_t tn_sdpa_backend(const Tensor* q, const Tensor* k, const Tensor* v
   });
 }
 
-// backend -2 lets libtorch choose; any other is required, and it is an error where it cannot run.
+// backend -2 lets libtorch choose, -3 too, but not its math kernel, which keeps every weight in memory; any other is
+// required, and it is an error where it cannot run.
 TN_API int32_t tn_sdpa(const Tensor* q, const Tensor* k, const Tensor* v, const Tensor* mask, double dropout,
                        int32_t causal, double scale, int32_t gqa, int32_t backend, Tensor** result) {
   return tn::returning(result, [&] {
@@ -108,7 +110,10 @@ TN_API int32_t tn_sdpa(const Tensor* q, const Tensor* k, const Tensor* v, const 
     if (backend != kAny) {
       Reasons reasons;
       const auto chosen = Call{*q, *k, *v, bias, dropout, causal != 0, factor, gqa != 0}.choice(reasons);
-      TORCH_CHECK(static_cast<int32_t>(chosen) == backend, "the required attention backend cannot run with these inputs (query ", q->sizes(),
+      const auto allowed = backend == kFused
+                               ? chosen != at::SDPBackend::math && chosen != at::SDPBackend::error
+                               : static_cast<int32_t>(chosen) == backend;
+      TORCH_CHECK(allowed, "the required attention backend cannot run with these inputs (query ", q->sizes(),
                   " ", q->scalar_type(), " on ", q->device(), ", key ", k->sizes(), ", mask ",
                   bias ? "given" : "none", ", dropout ", dropout, ", enable_gqa ", gqa != 0, ")", reasons.text);
     }

@@ -1,18 +1,13 @@
-// What this libtorch is and how it runs: versions, threads, determinism, devices.
+// What this libtorch is and how it runs: versions, threads, determinism.
 #include "shim.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <torch/cuda.h>
 #include <omp.h>
 #include <torch/version.h>
 
 #include <string>
-
-#ifdef TRAINER_CUDA
-#include <c10/cuda/CUDACachingAllocator.h>
-#endif
 
 TN_API const char* tn_version() { return TORCH_VERSION; }
 
@@ -26,14 +21,6 @@ TN_API int32_t tn_cpu_capability(const char** result) {
     static const std::string text = at::get_cpu_capability();
     *result = text.c_str();
   });
-}
-
-TN_API int32_t tn_built_with_cuda() {
-#ifdef TRAINER_CUDA
-  return 1;
-#else
-  return 0;
-#endif
 }
 
 TN_API int32_t tn_num_threads() { return at::get_num_threads(); }
@@ -53,36 +40,11 @@ TN_API void tn_set_deterministic(int32_t enabled) {
 
 TN_API void tn_set_float32_matmul_precision(const char* precision) {
   at::globalContext().setFloat32MatmulPrecision(precision);
+  // A switch of its own, which libtorch leaves on: float32 convolutions would lose 13 bits where products keep them.
+  at::globalContext().setAllowTF32CuDNN(std::string(precision) != "highest");
 }
 
 TN_API int32_t tn_set_flush_denormal(int32_t enabled) { return at::globalContext().setFlushDenormal(enabled != 0); }
-
-TN_API int32_t tn_cuda_device_count(int64_t* result) {
-  return tn::guarded([&] { *result = static_cast<int64_t>(torch::cuda::device_count()); });
-}
-
-TN_API int32_t tn_cuda_synchronize(int64_t device) {
-  return tn::guarded([&] { torch::cuda::synchronize(device); });
-}
-
-// Bytes: allocated now, allocated at most, reserved now, reserved at most.
-TN_API int32_t tn_cuda_memory(int32_t device, int64_t* figures) {
-  return tn::guarded([&] {
-#ifdef TRAINER_CUDA
-    const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(device));
-    const auto& allocated = stats.allocated_bytes[0];
-    const auto& reserved = stats.reserved_bytes[0];
-    figures[0] = allocated.current;
-    figures[1] = allocated.peak;
-    figures[2] = reserved.current;
-    figures[3] = reserved.peak;
-#else
-    (void)device;
-    (void)figures;
-    TORCH_CHECK(false, "this build has no CUDA; build against a CUDA libtorch (LIBTORCH=/path, see setup.sh --gpu)");
-#endif
-  });
-}
 
 // Operations that this thread starts use so many threads from now on; other threads, and at::set_num_threads(), are not
 // touched. For threads that each do a part of the work by themselves.

@@ -1,5 +1,5 @@
 // The C ABI between libtorch and .NET. Every function that can fail returns 0, or 1 with the message in
-// tn_last_error(); results come back through the last pointer. Integers have fixed sizes, booleans are int32_t,
+// tn_last_error(), or 2 where memory ran out; results come back through the last pointer. Integers have fixed sizes, booleans are int32_t,
 // tensors cross as owned pointers to at::Tensor which tn_tensor_free() gives back.
 #pragma once
 
@@ -16,7 +16,8 @@ using Tensor = at::Tensor;
 namespace tn {
 
 void set_error(const char* message) noexcept;
-void describe_current_exception() noexcept;
+// The status that the exception in flight stands for; its message becomes the last error.
+int32_t describe_current_exception() noexcept;
 
 // Counts what .NET owns, so that a leak shows as a number that grows.
 Tensor* own(Tensor&& tensor);
@@ -27,8 +28,7 @@ int32_t guarded(F&& body) noexcept {
     body();
     return 0;
   } catch (...) {
-    describe_current_exception();
-    return 1;
+    return describe_current_exception();
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <new>
 #include <string>
 
 namespace tn {
@@ -15,6 +16,7 @@ namespace tn {
 namespace {
 thread_local std::string last_error;
 std::atomic<int64_t> live{0};
+constexpr int32_t kFailed = 1, kOutOfMemory = 2;
 }  // namespace
 
 void set_error(const char* message) noexcept {
@@ -25,16 +27,25 @@ void set_error(const char* message) noexcept {
   }
 }
 
-void describe_current_exception() noexcept {
+int32_t describe_current_exception() noexcept {
   try {
     throw;
+  } catch (const c10::OutOfMemoryError& error) {
+    set_error(error.what_without_backtrace());
+    return kOutOfMemory;
   } catch (const c10::Error& error) {
     set_error(error.what_without_backtrace());
+    // The CPU's allocator has no exception of its own.
+    return last_error.find("DefaultCPUAllocator: ") == std::string::npos ? kFailed : kOutOfMemory;
+  } catch (const std::bad_alloc& error) {
+    set_error(error.what());
+    return kOutOfMemory;
   } catch (const std::exception& error) {
     set_error(error.what());
   } catch (...) {
     set_error("unknown exception in libtorch");
   }
+  return kFailed;
 }
 
 Tensor* own(Tensor&& tensor) {
@@ -142,7 +153,15 @@ TN_API int32_t tn_tensor_pin_memory(const Tensor* tensor, Tensor** result) {
   return tn::returning(result, [&] { return tensor->pin_memory(); });
 }
 
-// Replaces what the tensor points to: whoever holds this tensor sees the new memory.
+// Replaces what the tensor points to: whoever holds this tensor sees the new memory. Between a real device and the one
+// without memory (meta) libtorch changes no tensor in place, so another takes its place behind the same handle.
 TN_API int32_t tn_tensor_set_data(Tensor* tensor, const Tensor* data) {
-  return tn::guarded([&] { tensor->set_data(*data); });
+  return tn::guarded([&] {
+    if (tensor->is_meta() == data->is_meta()) {
+      tensor->set_data(*data);
+      return;
+    }
+    const auto recorded = tensor->requires_grad();
+    *tensor = data->detach().set_requires_grad(recorded);
+  });
 }

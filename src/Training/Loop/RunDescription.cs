@@ -1,4 +1,6 @@
+using TorchSharp;
 using Trainer.Text;
+using Trainer.Torch;
 using Trainer.Transformers;
 
 namespace Trainer.Training;
@@ -13,6 +15,8 @@ internal static class RunDescription
         (ScheduleOptions schedule, long steps) = (recipe.Schedule, recipe.Training.Steps);
         long all = model.parameters().Sum(p => p.numel()), active = ModelCost.Of(model.Options, model.VocabularySize).ActiveParameters;
         yield return $"model: {all:N0} parameters{(active < all ? $" of which a token uses {active:N0}" : "")}, {model.VocabularySize:N0} tokens in the vocabulary, {trainee.Device}, {model.ComputeType}";
+        if (trainee.Device.type == DeviceType.CUDA)
+            foreach (string line in Gpu(CudaDevice.Of(trainee.Device.index), recipe.Training)) yield return line;
         foreach (var kernel in model.Kernels().GroupBy(report => (report.Kernel, report.Backend)))
             yield return $"attention: {kernel.Key.Kernel}{(kernel.Key.Backend is { } backend ? $" ({backend})" : "")} in {kernel.Count()} layers";
         yield return $"computing: {trainee.Sharing}";
@@ -22,5 +26,15 @@ internal static class RunDescription
             yield return $"schedule: the warm-up of {schedule.WarmupSteps:N0} steps is longer than the run of {steps:N0}, so the learning rate never reaches its peak";
         if (from is not null)
             yield return $"restored {from.Directory}: {from.State.Position} of the training data";
+    }
+
+    /// <summary>What a GPU is, and whether the recipe suits it.</summary>
+    internal static IEnumerable<string> Gpu(CudaDevice gpu, TrainingOptions options)
+    {
+        yield return $"device: {MachineReport.Describe(gpu)}";
+        if (options.Precision == Precision.BFloat16 && !gpu.HasBFloat16)
+            yield return $"device: {gpu.Name} has no bfloat16 units (compute capability {gpu.Capability}, 8.0 has): float32 is faster there, and has a fused attention kernel";
+        else if (options.Precision == Precision.Float32 && gpu.HasBFloat16)
+            yield return "device: its matrix units stand idle under training.precision float32; tf32 keeps 10 bits of each factor, bfloat16 is faster still and runs flash attention";
     }
 }

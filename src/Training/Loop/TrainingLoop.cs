@@ -105,6 +105,7 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
             TokensPerSecond = tokensPerSecond,
             StepSeconds = stepSeconds,
             ModelFlopUtilisation = parts.Utilisation(tokensPerSecond),
+            PeakMemoryBytes = DeviceMemory.Peak(trainee.Device),
             SkippedSteps = reading.Skipped,
         };
     }

@@ -1,5 +1,6 @@
 using Trainer.Configuration;
 using Trainer.Text;
+using Trainer.Torch;
 using Trainer.Training.Monitoring;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -34,6 +35,19 @@ public sealed class TrainingSession
     {
         Device device = DeviceSelection.Choose(Recipe.Training.Device);
         DeviceSelection.SetDeterministic(Recipe.Training.Deterministic, device);
+        DeviceSelection.SetPrecision(Recipe.Training.Precision, device);
+        try
+        {
+            return Run(device);
+        }
+        catch (TorchException error) when (error.IsOutOfMemory)
+        {
+            throw DeviceMemory.TooLittle(error, Recipe.Training, device);
+        }
+    }
+
+    private TrainingResult Run(Device device)
+    {
         if (request.Resume) ResumePoint.RequireRun(request.RunDirectory);
         using RunDirectory run = RunDirectory.Open(request.RunDirectory, request.Resume);
         ResumePoint? from = request.Resume ? ResumePoint.Find(run.Checkpoints, Recipe, progress.Report) : null;
@@ -91,6 +105,7 @@ public sealed class TrainingSession
             Stop = stop,
             Utilisation = Utilisation(trainee, Recipe.Data.RowLength(Recipe.Model.ContextLength)),
         });
+        DeviceMemory.ResetPeak(trainee.Device); // what was measured before it is no part of training
         TrainingOutcome outcome = loop.Run();
         sink.Message(memory.Describe());
         return Result(outcome, trainee);
@@ -101,7 +116,7 @@ public sealed class TrainingSession
         // Computed in micro-batches: what fits into memory when training fits when validating too.
         long batches = (long)Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
         return ValidationSet.Create(
-            data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue));
+            data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue), Recipe.Model.PrefixLength());
     }
 
     private static Func<double, double?> Utilisation(Trainee trainee, int rowLength)

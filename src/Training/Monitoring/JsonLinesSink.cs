@@ -24,6 +24,8 @@ public sealed class JsonLinesSink(string path) : IMetricsSink
         Number(json, "stepSeconds", metrics.StepSeconds);
         if (metrics.ModelFlopUtilisation is { } utilisation)
             Number(json, "modelFlopUtilisation", utilisation);
+        if (metrics.PeakMemoryBytes is { } memory)
+            json.WriteNumber("peakMemoryBytes", memory);
         json.WriteNumber("skippedSteps", metrics.SkippedSteps);
     });
 

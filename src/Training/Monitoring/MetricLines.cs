@@ -14,6 +14,8 @@ internal sealed class MetricLines(long totalSteps)
             $"  {HumanFormat.Duration(TimeSpan.FromSeconds(metrics.StepSeconds)),7}/step";
         if (metrics.ModelFlopUtilisation is { } utilisation)
             line += $"  {HumanFormat.Percent(utilisation)} of peak";
+        if (metrics.PeakMemoryBytes is { } memory)
+            line += $"  {HumanFormat.Bytes(memory)}";
         if (metrics.SkippedSteps > 0)
             line += $"  {HumanFormat.Number(metrics.SkippedSteps)} skipped";
         if (left is { } time)

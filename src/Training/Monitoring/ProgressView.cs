@@ -96,5 +96,7 @@ internal static class ProgressView
         yield return new("step", step is null ? "-" : HumanFormat.Duration(TimeSpan.FromSeconds(step.StepSeconds)), 7);
         if (step?.ModelFlopUtilisation is { } utilisation)
             yield return new("of peak", HumanFormat.Percent(utilisation), 7);
+        if (step?.PeakMemoryBytes is { } memory)
+            yield return new("GPU memory", HumanFormat.Bytes(memory), 10);
     }
 }

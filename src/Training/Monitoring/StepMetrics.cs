@@ -27,6 +27,9 @@ public sealed record StepMetrics
     /// <summary>Share of the device's peak arithmetic that the model's own operations used, 0 to 1; null where the peak is unknown.</summary>
     public double? ModelFlopUtilisation { get; init; }
 
+    /// <summary>The most bytes of a GPU's memory that tensors took at once since training began or went on; null on a CPU.</summary>
+    public long? PeakMemoryBytes { get; init; }
+
     /// <summary>Steps whose update was skipped because the loss or the gradients were not finite, since the run began.</summary>
     public long SkippedSteps { get; init; }
 }

@@ -22,6 +22,8 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
         _writer.Scalar("speed/stepSeconds", metrics.StepSeconds, step);
         if (metrics.ModelFlopUtilisation is { } utilisation)
             _writer.Scalar("speed/modelFlopUtilisation", utilisation, step);
+        if (metrics.PeakMemoryBytes is { } memory)
+            _writer.Scalar("memory/peakBytes", memory, step);
     }
 
     /// <inheritdoc/>

@@ -30,6 +30,8 @@ internal static class ObjectiveRules
             yield return new("model.attention.kernel", $"'linear' sums over whole rows, and {why}; use kernel 'auto'{(data.Packing == DataPacking.Documents ? ", or set data.packing to 'crops'" : "")}");
         if (data.PositionSkipping is { Window: var window })
             foreach (Problem problem in Skipping(model, window)) yield return problem;
+        if (data.Packing == DataPacking.Documents && model.PrefixLength() is > 1 and var prefix)
+            yield return new("data.packing", $"'documents' puts several documents in a row, of which only the first would have the prefix of {prefix} tokens that attention pattern 'prefix' reads together; use 'crops' or 'pairs', or pattern 'causal'");
     }
 
     /// <summary>Why a token may not see all of its row; null where it may.</summary>
@@ -42,6 +44,8 @@ internal static class ObjectiveRules
     {
         if (window >= model.ContextLength)
             yield return new("data.positionSkipping.window", $"window ({window}) must be less than model.contextLength ({model.ContextLength}), the length that is trained for; set contextLength to the target length, or remove positionSkipping");
+        if (window < model.PrefixLength())
+            yield return new("data.positionSkipping.window", $"window ({window}) is less than the {model.PrefixLength()} tokens that attention pattern 'prefix' reads together, so that none is left to predict; use {model.PrefixLength()} or more, or a shorter prefixLength");
         if (!model.HasOnlyRotaryPositions())
             yield return new("data.positionSkipping", $"needs rotary positions in every layer that has positions, and model.position is another; remove it, or set model.position.type to 'rotary'");
     }

@@ -24,11 +24,11 @@ public sealed record TrainingOptions : IValidated
     public int? MicroBatchSize { get; init; }
 
     /// <summary>The number format of matrix products; weights and optimizer state are always float32.</summary>
-    [Description("The number format of matrix products; weights and optimizer state are always float32.")]
+    [Description("The number format of matrix products; weights and optimizer state are always float32. tf32 is for NVIDIA GPUs: float32 whose products are computed with 10 bits of precision.")]
     public Precision Precision { get; init; } = Precision.Float32;
 
     /// <summary>Where the model is computed.</summary>
-    [Description("Where the model is computed; auto: the first GPU when there is one, else the CPU.")]
+    [Description("Where the model is computed; auto: the first GPU when there is one, else the CPU. cuda is the first GPU, cuda:1 the second.")]
     public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
 
     /// <summary>The largest norm of all gradients together; longer ones are scaled down to it. 0 for no limit.</summary>
@@ -64,6 +64,8 @@ public sealed record TrainingOptions : IValidated
     {
         if (MicroBatchSize is { } micro && micro > 0 && BatchSize % micro != 0)
             yield return new("microBatchSize", $"microBatchSize ({micro}) must divide batchSize ({BatchSize}); try {Nearest(micro)}");
+        if (Precision == Precision.Tf32 && Device == DeviceChoice.Cpu)
+            yield return new("precision", "tf32 is a format of NVIDIA GPUs, and training.device is cpu; set precision to float32 or bfloat16");
     }
 
     private int Nearest(int micro)

@@ -1,5 +1,6 @@
 // Shapes: B batch, T positions, C model dimension, V vocabulary.
 using TorchSharp;
+using Trainer.Configuration;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -31,9 +32,17 @@ internal abstract class DecodingModel(string name, ModelOptions options, int voc
     private Tensor Step(Tensor tokens, DecodingState state)
     {
         state.Require(tokens.size(0), tokens.size(1));
+        if (state.Length == 0) RequirePrefix(tokens.size(1));
         using ForwardPass pass = ForwardPass.After(state, tokens);
         Tensor hidden = Generating.Run(Embed(tokens), pass, state);
         state.Advance((int)tokens.size(1));
         return hidden;
+    }
+
+    // Tokens that see each other are computed together: what came later could not be seen by those that are remembered.
+    private void RequirePrefix(long tokens)
+    {
+        if (tokens < PrefixLength)
+            throw new UserException($"the prompt has {tokens} tokens, but the model reads a prefix of {PrefixLength} together before it writes (attention pattern 'prefix'); give at least {PrefixLength} tokens");
     }
 }

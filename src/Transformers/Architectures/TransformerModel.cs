@@ -49,6 +49,7 @@ internal abstract class TransformerModel : LanguageModel
     {
         using DisposeScope scope = NewDisposeScope();
         using AuxiliaryLosses? auxiliary = training ? new() : null;
+        targets = BehindPrefix(targets);
         Tensor logits = Logits(Run(input, auxiliary)).view(-1, VocabularySize); // (B·T, V)
         Tensor loss = functional.cross_entropy(logits, targets.reshape(-1), ignore_index: -100, reduction: Reduction.Sum, label_smoothing: labelSmoothing);
         Tensor? extra = auxiliary?.Sum()?.mul(targets.ne(-100).sum());
@@ -93,6 +94,13 @@ internal abstract class TransformerModel : LanguageModel
     {
         Tensor x = embedding.call(tokens);
         return Options.ScaleEmbeddings ? x.mul(Math.Sqrt(Options.Dim)) : x;
+    }
+
+    // Each place of the prefix but its last sees the token that follows it.
+    private Tensor BehindPrefix(Tensor targets)
+    {
+        long seen = Math.Min(PrefixLength - 1, targets.size(1)), others = targets.size(1) - seen;
+        return seen == 0 ? targets : cat([full([targets.size(0), seen], -100, ScalarType.Int64, targets.device), targets.narrow(1, seen, others)], 1); // (B, T)
     }
 
     /// <summary>(…, C) → (…, V)</summary>

@@ -49,7 +49,7 @@ internal sealed class SelfAttention : Mixer
 
     public override LayerState NewState(int batch, int capacity, Device device)
     {
-        if (!options.ResolvedPattern.IsCausal)
+        if (options.ResolvedPattern.Prefix is null)
             throw new NotSupportedException($"Attention of pattern '{options.ResolvedPattern.Type}' sees later positions and cannot decode token by token.");
         return CacheSelection.Create(options, projection.Layout, batch, capacity, computation.Type(device), device);
     }

@@ -37,6 +37,9 @@ public abstract record PositionOptions : IValidated
     /// <summary>Whether something is added to the scores of queries and keys.</summary>
     internal virtual bool AddsBias => false;
 
+    /// <summary>The factor on all scores; 1 for none.</summary>
+    internal virtual double ScoreFactor(ModelOptions model) => 1;
+
     /// <summary>Learned numbers of one stack.</summary>
     internal virtual long Parameters(ModelOptions model) => 0;
 

@@ -30,6 +30,8 @@ public sealed record RotaryOptions : PositionOptions
 
     internal override bool RotatesHeads => true;
 
+    internal override double ScoreFactor(ModelOptions model) => Scaling?.ScoreFactor(model.ContextLength) ?? 1;
+
     internal override IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention)
     {
         int headDim = attention.TurnedWidth(model.Dim);

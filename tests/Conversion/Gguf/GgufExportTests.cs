@@ -2,10 +2,11 @@ using System.Text.Json.Nodes;
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Conversion.Gguf;
-using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
 using Trainer.Text;
 using Trainer.Torch;
+using Trainer.Transformers;
+using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Tests.Gguf;
@@ -91,6 +92,14 @@ public sealed class GgufExportTests : IDisposable
     }
 
     [Fact]
+    public void Blocks_are_those_of_ggml_bit_for_bit()
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "q8_0", "blocks.safetensors"));
+        using Tensor numbers = file.Read("numbers"), blocks = file.Read("blocks");
+        Assert.Equal(blocks.data<byte>().ToArray(), GgufData.Quantize(numbers.data<float>().ToArray()));
+    }
+
+    [Fact]
     public void Rows_that_blocks_do_not_divide_are_refused() =>
         Assert.Equal("blk.0.ffn_down.weight has rows of 48 numbers, which blocks of 32 do not divide; use --type f16",
             Assert.Throws<UserException>(() => Export("llama", GgufType.Q8_0)).Message);
@@ -136,6 +145,24 @@ public sealed class GgufExportTests : IDisposable
     }
 
     [Fact]
+    public void A_tokenizer_that_changes_text_is_refused()
+    {
+        JsonObject json = Bpe();
+        json["normalizer"] = JsonNode.Parse("""{"type":"Lowercase"}""");
+        Assert.Equal("""llama.cpp cuts text as it stands, and this tokenizer changes it before ({"type":"Lowercase"}); it would give other tokens, so no GGUF is written""",
+            Assert.Throws<UserException>(() => Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test"))).Message);
+        json["normalizer"] = JsonNode.Parse("""{"type":"NFC"}""");
+        Assert.Equal("gpt-2", Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test")).Metadata["tokenizer.ggml.pre"]);
+    }
+
+    [Fact]
+    public void A_window_is_written_where_it_hides_nothing()
+    {
+        Assert.StartsWith("model.attention.pattern is 'sliding', and llama.cpp computes full causal attention", Assert.Throws<UserException>(() => Export("mistral")).Message);
+        Assert.Equal("llama", Export("mistral", change: model => model with { Attention = model.Attention with { Pattern = new SlidingOptions { Window = 64 } } }).Metadata["general.architecture"]);
+    }
+
+    [Fact]
     public void Pieces_with_bytes_are_llamas_own_kind_with_scores_by_rank()
     {
         JsonObject json = (JsonObject)JsonNode.Parse("""
@@ -153,30 +180,8 @@ public sealed class GgufExportTests : IDisposable
         Assert.Equal(0u, metadata["tokenizer.ggml.unknown_token_id"]);
     }
 
-    private GgufReader Export(string fixture, GgufType type = GgufType.F32, Tokenizer? tokenizer = null, bool except48 = false)
-    {
-        string ours = folder.PathOf("ours.safetensors"), path = folder.PathOf("model.gguf");
-        using HuggingFaceModel source = Goldens.Open(fixture);
-        Trainer.Transformers.ModelOptions model = source.Options with { VocabularySize = 40 };
-        IEnumerable<PendingTensor> weights = source.Weights;
-        if (except48)
-        {
-            // A width that blocks of 32 divide.
-            model = model with { FeedForward = model.FeedForward with { HiddenDim = 32 } };
-            weights = weights.Select(weight => weight.Name.EndsWith("gateUp.weight") ? Cut(weight, 0, 64) : weight.Name.EndsWith("down.weight") ? Cut(weight, 1, 32) : weight);
-        }
-        Safetensors.Write(ours, [.. weights]);
-        using WeightFiles files = WeightFiles.OpenFile(ours);
-        GgufExport.Write(new(fixture, model, tokenizer ?? source.Tokenizer, files, source.Companions), path, type);
-        return new(File.ReadAllBytes(path));
-    }
-
-    private static PendingTensor Cut(PendingTensor weight, int dimension, long length)
-    {
-        long[] shape = [.. weight.Shape];
-        shape[dimension] = length;
-        return weight with { Shape = shape, Read = () => weight.Read().narrow(dimension, 0, length).contiguous() };
-    }
+    private GgufReader Export(string fixture, GgufType type = GgufType.F32, Tokenizer? tokenizer = null, bool except48 = false, Func<ModelOptions, ModelOptions>? change = null) =>
+        ExportedFixture.Of(folder, fixture, type, tokenizer, except48, change);
 
     private static void Same(Tensor expected, GgufEntry actual)
     {

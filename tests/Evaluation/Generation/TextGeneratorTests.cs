@@ -51,6 +51,29 @@ public sealed class TextGeneratorTests : IDisposable
     }
 
     [Fact]
+    public void A_prefix_is_read_whole_from_the_prompt_and_where_the_context_is_made_anew()
+    {
+        const int prefix = 8; // more than half a context
+        using LanguageModel reader = TinyModel.Build(dropout: 0, prefix);
+        TextGenerator own = new(reader, tokenizer, CPU);
+        int[] prompt = [72, 105, 33, 1, 2, 3, 4, 5, 6];
+
+        int[] generated = [.. own.Generate(prompt, Greedy(2 * TinyModel.Context))];
+
+        List<int> text = [.. prompt];
+        int start = 0;
+        foreach (int id in generated)
+        {
+            if (text.Count - start > TinyModel.Context) start = text.Count - prefix;
+            Assert.Equal(ArgMax(text[start..], reader), id);
+            text.Add(id);
+        }
+        Assert.Equal(
+            "the prompt has 3 tokens, but the model reads a prefix of 8 together before it writes (attention pattern 'prefix'); give at least 8 tokens",
+            Assert.Throws<UserException>(() => own.Encode("Hi!")).Message);
+    }
+
+    [Fact]
     public void Pieces_add_up_to_the_decoded_tokens()
     {
         GenerationOptions options = new() { Tokens = 40, Sampling = new() { Seed = 3 } };
@@ -116,7 +139,9 @@ public sealed class TextGeneratorTests : IDisposable
 
     private static GenerationOptions Greedy(int tokens) => new() { Tokens = tokens, Sampling = new() { Greedy = true } };
 
-    private int ArgMax(List<int> text)
+    private int ArgMax(List<int> text) => ArgMax(text, model);
+
+    private static int ArgMax(List<int> text, LanguageModel model)
     {
         bool training = model.training;
         model.eval();

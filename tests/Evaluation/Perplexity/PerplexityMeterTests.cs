@@ -48,6 +48,48 @@ public sealed class PerplexityMeterTests
     }
 
     [Theory]
+    [InlineData(40, 12, 8, false)]
+    [InlineData(40, 9, 3, false)]
+    [InlineData(40, 5, 1, true)]
+    [InlineData(6, 12, 8, false)]
+    [InlineData(5, 12, 4, true)]
+    public void Behind_a_prefix_each_token_is_scored_once_and_none_that_the_model_has_seen(int length, int window, int stride, bool beginning)
+    {
+        const int prefix = 5;
+        using LanguageModel model = TinyModel.Build(dropout: 0, prefix);
+        model.eval();
+        PerplexityOptions options = new() { Window = window, Stride = stride, Prefix = prefix, Beginning = beginning ? new(2) : null };
+        int[] tokens = Tokens(length, seed: 3);
+
+        PerplexityReport report = Meter(model).Measure(TokenText.Of(tokens), options);
+
+        int unscored = prefix - (beginning ? 1 : 0);
+        Assert.Equal(length - unscored, report.Tokens);
+        Assert.Equal(prefix, report.Prefix);
+        Assert.Equal(NaiveEvaluation.Score(model, tokens, options).Skip(prefix - 1).Sum(score => score.Loss), report.NegativeLogLikelihood, 2e-4 * length);
+    }
+
+    [Fact]
+    public void A_prefix_that_leaves_tokens_unscored_is_refused()
+    {
+        using LanguageModel model = TinyModel.Build(dropout: 0, prefix: 5);
+        PerplexityOptions options = new() { Window = 12, Stride = 8, Prefix = 5 };
+        PerplexityReport Measure(PerplexityOptions own, int length = 30) => Meter(model).Measure(TokenText.Of(Tokens(length, 1)), own);
+        Assert.Contains(
+            "stride: stride (9) must be at most 8, or tokens would not be scored: of each window of 12 the model reads the first 5 together (attention pattern 'prefix') and cannot be asked for them",
+            Assert.Throws<ConfigurationException>(() => Measure(options with { Stride = 9 })).Message);
+        Assert.Contains(
+            "window: window (4) must be at least the 5 tokens that the model reads together (attention pattern 'prefix'), or no token is predicted; use 5 or more",
+            Assert.Throws<ConfigurationException>(() => Measure(options with { Window = 4, Stride = 1 })).Message);
+        Assert.Equal(
+            "the model reads 5 tokens together (attention pattern 'prefix') and cannot be asked for them, but prefix is 1; set it to 5",
+            Assert.Throws<UserException>(() => Measure(options with { Prefix = 1 })).Message);
+        Assert.Equal(
+            "there is nothing to score: the model reads 5 tokens together before it predicts any (attention pattern 'prefix'), and the text has 5; give a longer text",
+            Assert.Throws<UserException>(() => Measure(options, length: 5)).Message);
+    }
+
+    [Theory]
     [InlineData(12, 12)]
     [InlineData(8, 3)]
     public void The_loss_by_position_is_by_what_a_token_was_predicted_from(int window, int stride)

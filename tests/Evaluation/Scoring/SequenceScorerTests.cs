@@ -43,6 +43,20 @@ public sealed class SequenceScorerTests
     }
 
     [Fact]
+    public void Tokens_of_a_prefix_have_no_score()
+    {
+        using LanguageModel model = Ready(TinyModel.Build(dropout: 0, prefix: 3));
+        int[] tokens = [7, 200, 3, 7, 90];
+
+        IReadOnlyList<double?> losses = Score(model, ByteTokenizer.Instance, tokens).Scores.NegativeLogLikelihood;
+
+        Assert.Equal([null, null, null], losses.Take(3));
+        for (int i = 3; i < tokens.Length; i++)
+            Assert.Equal(-LogProbability(model, new(Row(tokens[..i])), i - 1, tokens[i]), losses[i]!.Value, 1e-3);
+        Assert.Equal([null, null], Score(model, ByteTokenizer.Instance, [9, 8]).Scores.NegativeLogLikelihood);
+    }
+
+    [Fact]
     public void An_encoder_guesses_each_token_from_all_others_but_no_special_ones()
     {
         using LanguageModel model = Ready(TinyModel.BuildEncoder(Words.VocabularySize));

@@ -74,6 +74,20 @@ public sealed class PromptRowsTests : IDisposable
     }
 
     [Fact]
+    public void A_pair_within_the_prefix_that_is_read_together_is_named()
+    {
+        using var shard = folder.Documents([[5, 6, 7], [15, 16, 17], [5, 6, 7], [15]]);
+        var options = new DataOptions { Train = [], Packing = DataPacking.Pairs };
+        RowSource For(int prefix) => RowSource.For(options, ByteTokenizer.Instance, shard, 9, prefix);
+        Assert.Equal(
+            "data.train, pair 2: it has 4 tokens, all within the 4 that attention pattern 'prefix' reads together, so that none is left to predict; set prefixLength to less than 4, or leave such pairs out",
+            Assert.Throws<UserException>(() => For(4).Open([shard.All], [1], 1)).Message);
+        For(3).Open([shard.All], [1], 1);
+        var rows = For(2).Validation(shard.All, 2, 1)[0];   // the text to read is longer: nothing changes
+        Assert.Equal(4, rows.TargetTokens);
+    }
+
+    [Fact]
     public void A_recipe_gives_rows_of_prompt_and_answer()
     {
         var source = new SourceOptions { Format = SourceFormat.Synthetic, Task = new AssociativeRecallTaskOptions { Pairs = 6, MinimumPairs = 2 }, Examples = 300 };
@@ -88,6 +102,7 @@ public sealed class PromptRowsTests : IDisposable
             Assert.Equal(text[text.IndexOf(text[at]) + 1].ToString(), data.Tokenizer.Decode([(int)Row(batch.Targets, batch, row)[at]]));
         }
         Assert.Equal(40, ValidationSet.Create(data, options, 32, batchRows: 8, batches: 10).TargetTokens);
+        Assert.Equal(40, ValidationSet.Create(data, options, 32, batchRows: 8, batches: 10, prefixLength: 5).TargetTokens);
         Assert.Equal(10, BatchStream.TokensOfRow(data, options, 32, seed: 1), 0.5);   // two to six pairs and two more
     }
 

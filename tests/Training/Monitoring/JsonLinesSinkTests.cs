@@ -12,13 +12,13 @@ public class JsonLinesSinkTests
         var path = directory.File("metrics.jsonl");
         using (var sink = new JsonLinesSink(path))
         {
-            sink.Step(Records.Step(10) with { ModelFlopUtilisation = 0.25 });
+            sink.Step(Records.Step(10) with { ModelFlopUtilisation = 0.25, PeakMemoryBytes = 1L << 30 });
             sink.Evaluation(Records.Evaluation(10, loss: 0));
         }
 
         Assert.Equal(
             """
-            {"step":10,"tokens":7680,"loss":1.8312,"learningRate":0.00082,"gradientNorm":0.7431,"tokensPerSecond":13200,"stepSeconds":0.0582,"modelFlopUtilisation":0.25,"skippedSteps":0}
+            {"step":10,"tokens":7680,"loss":1.8312,"learningRate":0.00082,"gradientNorm":0.7431,"tokensPerSecond":13200,"stepSeconds":0.0582,"modelFlopUtilisation":0.25,"peakMemoryBytes":1073741824,"skippedSteps":0}
             {"step":10,"validationLoss":0,"perplexity":1,"evaluationSeconds":1.5}
 
             """,

@@ -2,6 +2,7 @@ using Trainer.Configuration;
 using Trainer.Text;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Kernels;
+using Trainer.Transformers.Attention.Patterns;
 
 namespace Trainer.Training.Tests.Options;
 
@@ -119,6 +120,20 @@ public sealed class RecipeTests : IDisposable
         var problems = tiny.Recipe.Validate().Select(problem => $"{problem.Path}: {problem.Message}").ToArray();
         Assert.Equal(refused, problems.Contains(
             "model.attention.kernel: 'linear' sums over whole rows, and data.packing 'documents' puts several documents in a row, none of which may see another; use kernel 'auto', or set data.packing to 'crops'"));
+    }
+
+    [Fact]
+    public void A_prefix_is_that_of_one_text_in_a_row_and_leaves_something_to_predict()
+    {
+        var model = (DecoderOptions)tiny.Recipe.Model;
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = tiny.Recipe.Data with { Packing = DataPacking.Documents, PositionSkipping = new() { Window = 3 } },
+            Model = model with { Attention = model.Attention with { Pattern = new PrefixOptions { PrefixLength = 4 } } },
+        };
+        var problems = tiny.Recipe.Validate().Select(problem => $"{problem.Path}: {problem.Message}").ToArray();
+        Assert.Contains("data.packing: 'documents' puts several documents in a row, of which only the first would have the prefix of 4 tokens that attention pattern 'prefix' reads together; use 'crops' or 'pairs', or pattern 'causal'", problems);
+        Assert.Contains("data.positionSkipping.window: window (3) is less than the 4 tokens that attention pattern 'prefix' reads together, so that none is left to predict; use 4 or more, or a shorter prefixLength", problems);
     }
 
     [Fact]

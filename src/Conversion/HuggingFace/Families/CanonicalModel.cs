@@ -5,6 +5,7 @@ using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 
@@ -58,8 +59,11 @@ internal static class CanonicalModel
         return resolved is HeadProjectionOptions heads ? heads with { HeadDim = heads.HeadWidth(model.Dim) } : resolved;
     }
 
-    private static FeedForwardOptions Resolved(FeedForwardOptions feedForward, ModelOptions model) =>
-        feedForward with { HiddenDim = feedForward.Width(model.Dim), Bias = feedForward.Bias ?? model.Bias };
+    private static FeedForwardOptions Resolved(FeedForwardOptions feedForward, ModelOptions model)
+    {
+        FeedForwardOptions resolved = feedForward with { HiddenDim = feedForward.Width(model.Dim), Bias = feedForward.Bias ?? model.Bias };
+        return resolved is ExpertsOptions experts ? experts with { NormalizeWeights = experts.NormalizeWeights ?? experts.Active > 1 } : resolved;
+    }
 
     private static JsonObject Json(ModelOptions model)
     {

@@ -46,6 +46,8 @@ internal sealed class PromptRows(TokenShard shard, int contextLength, int? endTo
     protected override string? Complaint(long source, long target) =>
         source > contextLength
             ? $"the text to read has {source:N0} tokens, so that model.contextLength ({contextLength}) leaves no room for the text to write; set it to {source} or more, or leave such pairs out"
+        : PrefixLength > 1 && source + target + Ends <= PrefixLength
+            ? $"it has {source + target + Ends:N0} tokens, all within the {PrefixLength:N0} that attention pattern 'prefix' reads together, so that none is left to predict; set prefixLength to less than {source + target + Ends}, or leave such pairs out"
         : null;
 
     protected override bool Teaches(long source, long target) => target + Ends > 0 && source + target + Ends > 1;

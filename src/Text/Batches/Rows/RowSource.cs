@@ -6,8 +6,23 @@ namespace Trainer.Text;
 internal abstract class RowSource
 {
     /// <summary>The kind that a recipe asks for: one line here for each.</summary>
+    /// <param name="options">Objective and packing.</param>
+    /// <param name="tokenizer">The tokenizer of the shard.</param>
+    /// <param name="shard">Where the tokens are.</param>
+    /// <param name="contextLength">The length of the longest row.</param>
+    /// <param name="prefixLength">How many of the first tokens of a row the model is given, which are no targets; 1 for the first alone.</param>
     /// <exception cref="UserException">The tokenizer lacks a special token that is needed.</exception>
-    public static RowSource For(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength) => options.Objective switch
+    public static RowSource For(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength, int prefixLength = 1)
+    {
+        var source = Of(options, tokenizer, shard, contextLength);
+        source.PrefixLength = prefixLength;
+        return source;
+    }
+
+    /// <summary>How many of the first tokens of a row are given and no targets, the first one included.</summary>
+    public int PrefixLength { get; private set; } = 1;
+
+    private static RowSource Of(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength) => options.Objective switch
     {
         DataObjective.Causal when options.Packing == DataPacking.Documents => new PackedRows(shard, contextLength),
         DataObjective.Causal when options.Packing == DataPacking.Pairs => new PromptRows(shard, contextLength, EndOfText.Of(tokenizer, options.EndOfDocument)),
@@ -47,8 +62,10 @@ internal abstract class RowSource<T> : RowSource
     /// <summary>How many tokens a row reads, padding left out.</summary>
     public abstract long Tokens(T row);
 
-    /// <summary>Reads the tokens of rows. Safe for several threads at once.</summary>
+    /// <summary>Reads the tokens of rows, each with all the targets that its kind has. Safe for several threads at once.</summary>
     public abstract Batch Collate(ReadOnlySpan<T> rows);
+
+    private Batch Read(ReadOnlySpan<T> rows) => Collate(rows).BehindPrefix(PrefixLength);
 
     /// <summary>Rows to validate on: the same ones every time, from all over the range.</summary>
     /// <param name="range">Where.</param>
@@ -90,7 +107,7 @@ internal abstract class RowSource<T> : RowSource
         ArgumentOutOfRangeException.ThrowIfLessThan(batchRows, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(batches, 1);
         T[] rows = [.. Fixed(range, Math.Min((long)batchRows * batches, int.MaxValue))];
-        return new ValidationSet(rows.Length, batchRows, (first, end) => Collate(rows.AsSpan(first, end - first)));
+        return new ValidationSet(rows.Length, batchRows, (first, end) => Read(rows.AsSpan(first, end - first)));
     }
 
     private sealed class Rows(RowStream<T> stream, RowSource<T> source) : BatchStream
@@ -107,7 +124,7 @@ internal abstract class RowSource<T> : RowSource
             var taken = new T[rows];
             for (var row = 0; row < rows; row++)
                 taken[row] = stream.Next();
-            return () => source.Collate(taken);
+            return () => source.Read(taken);
         }
     }
 }

@@ -34,15 +34,19 @@ internal sealed class FlashKernel : IAttentionKernel
         AttentionBackend backend = Backend(call);
         return backend is AttentionBackend.Flash or AttentionBackend.Efficient or AttentionBackend.CuDnn
             ? null
-            : $"libtorch has no fused attention for head dimension {call.Query.shape[3]} in {call.Query.dtype} on {call.Query.device}; set kernel to 'auto' or 'reference'";
+            : $"libtorch has no fused attention for head dimension {call.Query.shape[3]} in {call.Query.dtype} on {call.Query.device}{Limits(call)}; set kernel to 'auto' or 'reference'";
     }
+
+    private static string Limits(in AttentionCall call) => call.Query.device_type != DeviceType.CUDA ? ""
+        : call.Query.dtype == ScalarType.Float32 ? " (float32 needs a head dimension that is a multiple of 4)"
+        : " (bfloat16 needs a GPU of compute capability 8.0 or newer)";
 
     public Tensor Attend(in AttentionCall call)
     {
         if (FoldsSharing(call)) return AttendFolded(call);
         Inputs inputs = Prepare(call);
         return ScaledDotProductAttention.Attend(
-            inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout, call.IsSquareCausal, call.Scale, inputs.Grouped);
+            inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout, call.IsSquareCausal, call.Scale, inputs.Grouped, Required(call));
     }
 
     /// <summary>The backend libtorch takes for a call.</summary>
@@ -66,7 +70,7 @@ internal sealed class FlashKernel : IAttentionKernel
     {
         long[] shape = call.Query.shape;
         Tensor query = call.Query.reshape(shape[0], call.Key.shape[1], call.Sharing * shape[2], shape[3]); // (B, G, H/G·T, D)
-        Tensor result = ScaledDotProductAttention.Attend(query, call.Key, call.Value, dropout: call.Dropout, scale: call.Scale);
+        Tensor result = ScaledDotProductAttention.Attend(query, call.Key, call.Value, dropout: call.Dropout, scale: call.Scale, backend: Required(call));
         return result.reshape(shape[0], shape[1], shape[2], shape[3]); // (B, H, T, D)
     }
 
@@ -77,6 +81,11 @@ internal sealed class FlashKernel : IAttentionKernel
             ? new(call.Query, call.Key, call.Value, mask, true)
             : new(call.Query, KeyValueHeads.Repeat(call.Key, call.Sharing), KeyValueHeads.Repeat(call.Value, call.Sharing), mask, false);
     }
+
+    // What RefusesCall was told of one call holds for all of its kind on a CPU. On CUDA libtorch also looks at strides, gradients and
+    // the GPU: there each call says again that the math kernel will not do.
+    private static AttentionBackend Required(in AttentionCall call) =>
+        call.Query.device_type == DeviceType.CUDA ? AttentionBackend.Fused : AttentionBackend.Auto;
 
     private static Tensor? MaskOf(in AttentionCall call) => call.IsSquareCausal || call.SeesEverything ? null : call.Mask();
 

@@ -23,6 +23,10 @@ public abstract record PatternOptions : IValidated
     /// <summary>Whether no position sees a later one, which decoding token by token needs.</summary>
     internal abstract bool IsCausal { get; }
 
+    /// <summary>How many of the first positions see each other, before those behind them see what is before them only: 1 where no position
+    /// sees a later one, null where any may.</summary>
+    internal virtual int? Prefix => IsCausal ? 1 : null;
+
     /// <summary>How far back is seen; null where a position may see any earlier one again.</summary>
     internal virtual Horizon? Horizon => null;
 

@@ -4,6 +4,7 @@ using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.Positions;
+using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Tests.Attention.Kernels;
@@ -121,6 +122,29 @@ public class LinearKernelTests
         Assert.Equal(
             ["attention.kernel: linear has no scores to scale (scale); leave scale out, or use kernel 'auto'"],
             Messages(options with { Attention = attention with { Scale = 1 } }));
+    }
+
+    [Fact]
+    public void What_positions_put_on_scores_is_refused()
+    {
+        ModelOptions options = Linear();
+        YarnScaling yarn = new() { Factor = 4, Mscale = 1 };
+        Assert.Equal(
+            ["position.scaling: multiplies all scores by 1.2965 (mscaleAllDim), and kernel 'linear' has none; leave mscaleAllDim out, or use kernel 'auto'"],
+            Messages(options with { Position = new RotaryOptions { Scaling = yarn with { MscaleAllDim = 1 } } }));
+        Assert.Empty(Messages(options with { Position = new RotaryOptions { Scaling = yarn } })); // on queries and keys, which it has
+        Assert.Equal(
+            ["layerPattern.1.position.scaling: multiplies all scores by 1.2965 (mscaleAllDim), and kernel 'linear' has none; leave mscaleAllDim out, or use kernel 'auto'"],
+            Messages(options with { LayerPattern = [new(), new() { Position = new RotaryOptions { Scaling = yarn with { MscaleAllDim = 1 } } }] }));
+        Assert.Equal(
+            ["attention.kernel: linear has no scores to add the bias of positions 'alibi' to; use kernel 'auto', or position 'rotary' or 'none'"],
+            Messages(options with { Position = new AlibiOptions() }));
+        Assert.Equal(
+            ["attention.kernel: linear has no weights to drop (model.dropout 0.1); set dropout to 0, or kernel to 'auto'"],
+            Messages(options with { Dropout = 0.1 }));
+        Assert.Equal(
+            ["attention.kernel: linear has no softmax to sharpen (temperature); leave that out, or use kernel 'auto'"],
+            Messages(options with { Attention = options.Attention with { Temperature = new() } }));
     }
 
     [Fact]
