@@ -1,6 +1,6 @@
 namespace Trainer.Torch;
 
-/// <summary>The kernels by which libtorch computes scaled dot-product attention.</summary>
+/// <summary>The kernels by which scaled dot-product attention is computed.</summary>
 public enum AttentionBackend
 {
     /// <summary>libtorch's own choice, but never <see cref="Math"/>: an error where no other can.</summary>
@@ -17,4 +17,6 @@ public enum AttentionBackend
     Efficient = 2,
     /// <summary>cuDNN's fused kernel, CUDA only.</summary>
     CuDnn = 3,
+    /// <summary>Not libtorch's: <see cref="BandAttention"/>, flash attention for processors with AVX-512.</summary>
+    Avx512 = 16,
 }

@@ -18,6 +18,16 @@ public static class FusedKernels
     public static torch.Tensor Linear(torch.Tensor x, torch.Tensor weight, torch.Tensor? bias = null) =>
         Native.Own(tn_fused_linear(x.handle, weight.handle, HandleOf(bias), out var result), result);
 
+    /// <summary>x·weightᵀ + bias on the CPU, multiplied in bfloat16 and added up in float32; the gradients of x and weight likewise.</summary>
+    /// <param name="x">(…, K), float32 or bfloat16; kept for the backward pass as bfloat16</param>
+    /// <param name="weight">(N, K), float32: where the gradient goes</param>
+    /// <param name="rounded">The weight in bfloat16, (N, K): what is multiplied</param>
+    /// <param name="bias">(N), float32, or none</param>
+    /// <returns>(…, N), float32</returns>
+    /// <exception cref="TorchException">Types, shapes or devices are others.</exception>
+    public static torch.Tensor RoundedLinear(torch.Tensor x, torch.Tensor weight, torch.Tensor rounded, torch.Tensor? bias = null) =>
+        Native.Own(tn_fused_rounded_linear(x.handle, weight.handle, rounded.handle, HandleOf(bias), out var result), result);
+
     /// <summary>x·Φ(x), the exact GELU (Hendrycks and Gimpel 2016).</summary>
     /// <param name="x">Any shape</param>
     public static torch.Tensor Gelu(torch.Tensor x) => Native.Own(tn_fused_gelu(x.handle, out var result), result);

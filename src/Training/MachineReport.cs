@@ -71,7 +71,8 @@ public sealed record MachineReport
     {
         using var scope = NewDisposeScope();
         var query = zeros([1, 1, 8, 64], dtype: type, device: device);
-        return ScaledDotProductAttention.Backend(query, query, query, isCausal: true).ToString().ToLowerInvariant();
+        var backend = BandAttention.Runs(query, query, query) ? AttentionBackend.Avx512 : ScaledDotProductAttention.Backend(query, query, query, isCausal: true);
+        return backend.ToString().ToLowerInvariant();
     }
 
     private static IEnumerable<string> Advise(double float32, double bfloat16)

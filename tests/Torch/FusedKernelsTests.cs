@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Trainer.Torch.Tests;
@@ -22,6 +23,30 @@ public sealed class FusedKernelsTests
         Agree([[.. shape.Reverse()], [5, shape[^1]]],
             inputs => [FusedKernels.Linear(inputs[0].transpose(0, -1), inputs[1])],
             inputs => [nn.functional.linear(inputs[0].transpose(0, -1), inputs[1])]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void RoundedLinear_is_the_product_of_the_rounded_with_float32_sums(long[] shape)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(1);
+        Tensor x = randn(shape, requires_grad: true), weight = randn([5, shape[^1]], requires_grad: true), bias = randn([5], requires_grad: true);
+        Tensor Coarse(Tensor full) => full.detach().to_type(ScalarType.BFloat16).to_type(ScalarType.Float32);
+
+        Tensor actual = FusedKernels.RoundedLinear(x, weight, weight.detach().to_type(ScalarType.BFloat16), bias);
+        Tensor gradient = Coarse(randn(actual.shape));
+        IList<Tensor?> have = autograd.grad([actual.mul(gradient).sum()], [x, weight, bias]);
+
+        Assert.Equal(ScalarType.Float32, actual.dtype);
+        Tensor rows = Coarse(x).reshape(-1, shape[^1]), dy = gradient.reshape(-1, 5);
+        Close(nn.functional.linear(Coarse(x), Coarse(weight), bias.detach()), actual);
+        Close(dy.matmul(Coarse(weight)).view(shape), have[0]!);
+        Close(dy.transpose(0, 1).matmul(rows), have[1]!);
+        Close(dy.sum(0), have[2]!);
+
+        static void Close(Tensor want, Tensor have) =>
+            Assert.InRange(want.sub(have).abs().max().item<float>(), 0, 1e-5f * Math.Max(1, want.abs().max().item<float>()));
     }
 
     [Theory]

@@ -225,6 +225,10 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_sdpa_backend(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int only, out int result);
     [LibraryImport(Library)] internal static partial int tn_sdpa(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int backend, out nint result);
 
+    // Attention within a band (fused_band_attention.cpp)
+    [LibraryImport(Library)] internal static partial int tn_band_attention_runs(TensorHandle q, TensorHandle k, TensorHandle v, out int result);
+    [LibraryImport(Library)] internal static partial int tn_band_attention(TensorHandle q, TensorHandle k, TensorHandle v, double scale, long before, long after, out nint result);
+
     // Attention by tiles (tile_attention.cpp)
     [LibraryImport(Library)] internal static partial int tn_tile_attention(TensorHandle q, TensorHandle k, TensorHandle v, nint* queries, nint* keys, nint* masks, int* joins, int groups, double scale, double softCap, TensorHandle queryDocuments, TensorHandle keyDocuments, TensorHandle bias, long lowest, TensorHandle queryPositions, TensorHandle keyPositions, out nint result);
 
@@ -254,8 +258,18 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_cuda_memory(int device, long* figures);
     [LibraryImport(Library)] internal static partial int tn_cuda_reset_peak_memory(int device);
 
+    // Memory of tensors on the CPU (memory.cpp)
+    [LibraryImport(Library)] internal static partial void tn_cpu_memory(long* figures, int reset);
+
+    // Activation checkpointing (recompute.cpp)
+    [LibraryImport(Library)] internal static partial int tn_recompute_begin(nint run, nint release, nint state, out nint guard);
+    [LibraryImport(Library)] internal static partial void tn_recompute_end(nint guard);
+    [LibraryImport(Library)] internal static partial void tn_recompute_pause(out nint paused);
+    [LibraryImport(Library)] internal static partial void tn_recompute_resume(nint paused);
+
     // Fused kernels (fused_linear.cpp, fused_activation.cpp, fused_norm.cpp)
     [LibraryImport(Library)] internal static partial int tn_fused_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_rounded_linear(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_swiglu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_rows(TensorHandle x, TensorHandle order, TensorHandle inverse, long copies, out nint result);

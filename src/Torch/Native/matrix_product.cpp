@@ -13,6 +13,11 @@ extern "C" __attribute__((weak)) int dnnl_sgemm(char transpose_a, char transpose
                                                 float alpha, const float* a, int64_t lda, const float* b, int64_t ldb,
                                                 float beta, float* c, int64_t ldc);
 
+// bfloat16 matrices, float32 result; not in oneDNN's headers, but exported since its version 1.
+extern "C" __attribute__((weak)) int dnnl_gemm_bf16bf16f32(char transpose_a, char transpose_b, int64_t m, int64_t n,
+                                                           int64_t k, float alpha, const void* a, int64_t lda,
+                                                           const void* b, int64_t ldb, float beta, float* c, int64_t ldc);
+
 namespace tn {
 
 namespace {
@@ -35,15 +40,15 @@ bool layout_of(const at::Tensor& matrix, Layout& layout) {
   return false;
 }
 
-bool is_plain(const at::Tensor& tensor) {
-  return tensor.is_cpu() && tensor.scalar_type() == at::kFloat && tensor.dim() == 2 && tensor.numel() > 0;
+bool is_plain(const at::Tensor& tensor, at::ScalarType type) {
+  return tensor.is_cpu() && tensor.scalar_type() == type && tensor.dim() == 2 && tensor.numel() > 0;
 }
 
 }  // namespace
 
 at::Tensor matrix_product(const at::Tensor& left, const at::Tensor& right) {
   Layout a, b;
-  if (dnnl_sgemm == nullptr || !is_plain(left) || !is_plain(right) || !layout_of(left, a) || !layout_of(right, b)) {
+  if (dnnl_sgemm == nullptr || !is_plain(left, at::kFloat) || !is_plain(right, at::kFloat) || !layout_of(left, a) || !layout_of(right, b)) {
     return at::mm(left, right);
   }
   const auto m = left.size(0), k = left.size(1), n = right.size(1);
@@ -52,6 +57,20 @@ at::Tensor matrix_product(const at::Tensor& left, const at::Tensor& right) {
   const auto status = dnnl_sgemm(a.transposed, b.transposed, m, n, k, 1.0f, left.const_data_ptr<float>(), a.stride,
                                  right.const_data_ptr<float>(), b.stride, 0.0f, result.mutable_data_ptr<float>(), n);
   return status == 0 ? result : at::mm(left, right);
+}
+
+at::Tensor rounded_product(const at::Tensor& left, const at::Tensor& right) {
+  Layout a, b;
+  if (dnnl_gemm_bf16bf16f32 == nullptr || !is_plain(left, at::kBFloat16) || !is_plain(right, at::kBFloat16) ||
+      !layout_of(left, a) || !layout_of(right, b)) {
+    return {};
+  }
+  const auto m = left.size(0), k = left.size(1), n = right.size(1);
+  TORCH_CHECK(right.size(0) == k, "matrices of ", left.sizes(), " and ", right.sizes(), " cannot be multiplied");
+  auto result = at::empty({m, n}, left.options().dtype(at::kFloat));
+  const auto status = dnnl_gemm_bf16bf16f32(a.transposed, b.transposed, m, n, k, 1.0f, left.const_data_ptr(), a.stride,
+                                            right.const_data_ptr(), b.stride, 0.0f, result.mutable_data_ptr<float>(), n);
+  return status == 0 ? result : at::Tensor();
 }
 
 }  // namespace tn

@@ -20,11 +20,16 @@ TN_API int32_t tn_fused_adamw_(Tensor* const* parameters, Tensor* const* gradien
   return tn::guarded([&] {
     const c10::AutoGradMode no_grad(false);
     const auto state_steps = tn::list(steps, count);
+    const auto weights = tn::list(parameters, count);
     const auto skip = tn::optional_tensor(found_inf);
     at::_foreach_add_(state_steps, 1);
-    at::_fused_adamw_(tn::list(parameters, count), tn::list(gradients, count), tn::list(averages, count),
+    at::_fused_adamw_(weights, tn::list(gradients, count), tn::list(averages, count),
                       tn::list(squares, count), {}, state_steps, learning_rate, beta1, beta2, weight_decay, epsilon,
                       /*amsgrad=*/false, /*maximize=*/false, tn::optional_tensor(gradient_scale), skip);
+    // It writes without saying so, and copies of the weights in other types would not be made anew.
+    for (const auto& weight : weights) {
+      if (!weight.is_inference()) weight.unsafeGetTensorImpl()->bump_version();
+    }
     // The kernel leaves everything as it was where found_inf is 1; the count of steps has to follow.
     if (skip) at::_foreach_sub_(state_steps, std::vector<Tensor>(static_cast<size_t>(count), *skip));
   });

@@ -136,7 +136,8 @@ TN_API int32_t tn_tensor_item(const Tensor* tensor, tn::Scalar* result) {
 }
 
 TN_API int32_t tn_tensor_version(const Tensor* tensor, int64_t* result) {
-  return tn::guarded([&] { *result = static_cast<int64_t>(tensor->_version()); });
+  // Tensors made in inference mode do not count.
+  return tn::guarded([&] { *result = tensor->is_inference() ? -1 : static_cast<int64_t>(tensor->_version()); });
 }
 
 TN_API int32_t tn_tensor_to(const Tensor* tensor, int32_t device_type, int32_t device_index, int32_t type,

@@ -141,7 +141,7 @@ public static partial class torch
             return result;
         }
 
-        /// <summary>How often the memory has been written in place since it was made.</summary>
+        /// <summary>How often the memory has been written in place since it was made; -1 for a tensor made in inference mode, which does not count.</summary>
         internal long _version
         {
             get

@@ -13,6 +13,7 @@ internal sealed class LanguageHead : nn.Module
     private readonly Parameter? weight;
     private readonly Parameter? bias;
     private readonly ModelOptions options;
+    private readonly RoundedCopy rounded = new();
     private readonly ScalarType computeType;
 
     /// <param name="options">The model.</param>
@@ -35,9 +36,15 @@ internal sealed class LanguageHead : nn.Module
     public Tensor Logits(Tensor hidden, Tensor embedding)
     {
         if (transform is not null) hidden = transform.forward(hidden);
-        Tensor logits = CastLinear.Apply(hidden, weight ?? embedding, bias, computeType).to_type(ScalarType.Float32);
+        Tensor logits = CastLinear.Apply(hidden, weight ?? embedding, bias, computeType, rounded).to_type(ScalarType.Float32);
         if (options.LogitScale != 1) logits = logits.mul(options.LogitScale);
         return options.LogitSoftCap is { } cap ? logits.div(cap).tanh().mul(cap) : logits;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) rounded.Dispose();
+        base.Dispose(disposing);
     }
 }
 

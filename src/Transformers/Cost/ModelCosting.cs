@@ -35,11 +35,20 @@ internal static class ModelCosting
             FlopsPerToken = blocks.FlopsPerToken,
             Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
             Memories = [.. Remembered(model)],
+            Blocks = [.. layers.Select(layer => BlockOf(model, layer))],
+            StreamWidth = model.Dim,
             // The embeddings, and the logits three times over: their log-softmax, its gradient and their own.
-            ActivationsPerToken = blocks.Activations + model.Dim + 3L * vocabularySize,
-            ActivationsPerTokenAndKey = blocks.ActivationsPerKey,
+            AroundBlocks = head + model.Stacks.Count * (NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias) + DroppedBranch(model))
+                + new PartCost(0, 0) { Activations = model.Stacks.Count * (long)model.Dim + 3L * vocabularySize },
         };
     }
+
+    private static PartCost BlockOf(ModelOptions model, LayerOptions layer) =>
+        layer.MixerCost(model) + layer.CrossCost(model) + layer.FeedForward.Cost(model) + NormsOf(layer) * layer.Norm.Cost(model.Dim, model.Bias)
+        + (layer.Cross is null ? 2 : 3) * DroppedBranch(model);
+
+    // What is dropped, and what it is multiplied with.
+    private static PartCost DroppedBranch(ModelOptions model) => new(0, 0) { Activations = model.Dropout > 0 ? 2L * model.Dim : 0 };
 
     private static IEnumerable<(long, PatternOptions)> AttentionsOf(ModelOptions model, LayerOptions layer)
     {

@@ -14,7 +14,7 @@ public abstract record DenseOptions : FeedForwardOptions
         int width = Width(model.Dim);
         bool bias = Bias ?? model.Bias;
         PartCost linear = PartCost.Linear(model.Dim, Activation.InputWidth(width), bias) + PartCost.Linear(width, model.Dim, bias);
-        return linear with { Activations = (long)Activation.Kept * width };
+        return linear with { RoundedActivations = (long)Activation.Kept * width };
     }
 
     internal override FeedForwardModule Build(ModelParts parts) =>

@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Torch;
 using static TorchSharp.torch;
@@ -5,18 +6,20 @@ using static TorchSharp.torch;
 namespace Trainer.Transformers.Precision;
 
 /// <summary>A linear layer with float32 weights that multiplies in the model's compute type.</summary>
-/// <remarks>In bfloat16 the weight is rounded anew at each use and its gradient arrives in float32: the optimizer only ever
-/// sees the float32 master weight, without which steps smaller than a weight's rounding would be lost.</remarks>
+/// <remarks>In bfloat16 the weight is rounded once for each time it changes, and its gradient arrives in float32: the optimizer only ever
+/// sees the float32 master weight, without which steps smaller than a weight's rounding would be lost. On the CPU sums and results
+/// are float32 too: there nothing but products gains from bfloat16.</remarks>
 internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual
 {
     private readonly Parameter weight;
     private readonly Parameter? bias;
+    private readonly RoundedCopy rounded = new();
     private readonly ScalarType computeType;
 
     /// <param name="inputs">Width of the input.</param>
     /// <param name="outputs">Width of the result.</param>
     /// <param name="bias">Whether a bias is added.</param>
-    /// <param name="computeType">Type of the product and the result.</param>
+    /// <param name="computeType">Type of the product.</param>
     /// <param name="joinsResidual">Whether the result is added to the residual stream.</param>
     public CastLinear(int inputs, int outputs, bool bias, ScalarType computeType, bool joinsResidual = false)
         : base(nameof(CastLinear))
@@ -38,11 +41,26 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual
     public Parameter? Bias => bias;
 
     /// <summary>x·Wᵀ + b over the last dimension.</summary>
-    public override Tensor forward(Tensor input) => Apply(input, weight, bias, computeType);
+    public override Tensor forward(Tensor input) => Apply(input, weight, bias, computeType, rounded);
 
-    /// <summary>x·Wᵀ + b in <paramref name="computeType"/>, for a weight that lives elsewhere (a tied head).</summary>
-    public static Tensor Apply(Tensor input, Tensor weight, Tensor? bias, ScalarType computeType) =>
-        computeType == ScalarType.Float32
-            ? FusedKernels.Linear(input, weight, bias)
-            : FusedKernels.Linear(input.to_type(computeType), weight.to_type(computeType), bias?.to_type(computeType));
+    /// <summary>x·Wᵀ + b with products in <paramref name="computeType"/>, for a weight that lives elsewhere (a tied head).</summary>
+    /// <param name="input">(…, inputs)</param>
+    /// <param name="weight">Float32 (outputs, inputs).</param>
+    /// <param name="bias">Float32 (outputs), or none.</param>
+    /// <param name="computeType">Float32 or bfloat16.</param>
+    /// <param name="rounded">Keeps this weight's bfloat16 copy; null to round it for this call alone.</param>
+    /// <returns>(…, outputs); in bfloat16 only where that was asked for on a GPU.</returns>
+    public static Tensor Apply(Tensor input, Tensor weight, Tensor? bias, ScalarType computeType, RoundedCopy? rounded = null)
+    {
+        if (computeType == ScalarType.Float32) return FusedKernels.Linear(input, weight, bias);
+        if (input.device_type == DeviceType.CPU && computeType == ScalarType.BFloat16)
+            return FusedKernels.RoundedLinear(input, weight, rounded?.Of(weight) ?? weight.detach().to_type(computeType), bias);
+        return FusedKernels.Linear(input.to_type(computeType), weight.to_type(computeType), bias?.to_type(computeType));
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) rounded.Dispose();
+        base.Dispose(disposing);
+    }
 }

@@ -1,4 +1,5 @@
 // Shapes: B batch, T query positions, S key positions, H query heads, G key-value heads, D head dimension.
+using Trainer.Torch;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -16,6 +17,9 @@ namespace Trainer.Transformers.Attention.Kernels;
 internal readonly record struct AttentionCall(
     Tensor Query, Tensor Key, Tensor Value, AttentionPattern Pattern, PositionSpan Queries, PositionSpan Keys, double Scale, MaskStore Masks)
 {
+    // With fewer, libtorch's kernel has nothing to lose either.
+    private const int FewestRows = 16;
+
     /// <summary>Probability of dropping an attention weight now: 0 outside training.</summary>
     public double Dropout { get; init; }
 
@@ -40,6 +44,19 @@ internal readonly record struct AttentionCall(
     /// <summary>Whether every query sees every key: a full pattern, or the last position of a causal one.</summary>
     public bool SeesEverything =>
         Documents is null && (Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries.Count == 1));
+
+    /// <summary>Whether <see cref="BandAttention"/> computes it: whole sequences of one document under a pattern that is a band, nothing put on
+    /// the scores, none of the weights dropped.</summary>
+    public bool IsBand =>
+        Queries.Count >= FewestRows && Documents is null && Bias is null && SoftCap is null && Dropout == 0 && (SeesEverything || (Pattern.Band is not null && Queries == Keys && Queries.Sinks == 0))
+        && BandAttention.Runs(Query, Key, Value);
+
+    /// <summary>The result, (B, H, T, D), where <see cref="IsBand"/>.</summary>
+    public Tensor AttendBand()
+    {
+        PatternBand band = SeesEverything ? PatternBand.Everything : Pattern.Band!.Value;
+        return BandAttention.Attend(Query, Key, Value, Scale, band.Before, band.After);
+    }
 
     /// <summary>The mask, bool, true where visible: (T, S), or (B, 1, T, S) where documents are kept apart.</summary>
     public Tensor Mask()

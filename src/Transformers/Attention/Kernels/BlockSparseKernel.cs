@@ -7,7 +7,8 @@ namespace Trainer.Transformers.Attention.Kernels;
 /// <summary>Computes the visible pairs of a pattern and few others, tile by tile (<see cref="TilePlan"/>): time and memory O(T·b) where a
 /// position sees b others, forward and backward.</summary>
 /// <remarks>It takes any pattern, bias, bound of scores and documents; where flash refuses one of those, it still spares the memory of
-/// T·S weights. On the CPU the tiles run in libtorch's flash kernel; see <see cref="TileAttention"/>.</remarks>
+/// T·S weights. On the CPU a plain window runs in <see cref="BandAttention"/> where the
+/// processor allows it, and tiles in libtorch's flash kernel; see <see cref="TileAttention"/>.</remarks>
 internal sealed class BlockSparseKernel : IAttentionKernel
 {
     public string Name => "block-sparse";
@@ -21,7 +22,7 @@ internal sealed class BlockSparseKernel : IAttentionKernel
     // A few queries see little more than their own keys, which one product does sooner than tiles are gathered.
     public bool Pays(in AttentionCall call) => call.IsLong;
 
-    public Tensor Attend(in AttentionCall call) => TileAttention.Attend(
+    public Tensor Attend(in AttentionCall call) => call.IsBand ? call.AttendBand() : TileAttention.Attend(
         call.Query, call.Key, call.Value, call.Plan().Groups, call.Scale, call.SoftCap ?? 0, DocumentsOf(call),
         call.Bias?.ByDistance(call.Queries, call.Keys, call.Query.device));
 

@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Attention.Kernels;
 
-/// <summary>libtorch's fused attention: the same result with O(T) memory (Dao et al. 2022, arXiv 2205.14135).</summary>
-/// <remarks>Which fused backend runs is libtorch's choice: its CPU flash kernel, on CUDA FlashAttention-2 for bfloat16
-/// and the memory-efficient kernel for float32. Its O(T²) math kernel is never taken: where libtorch would,
+/// <summary>Fused attention: the same result with O(T) memory (Dao et al. 2022, arXiv 2205.14135).</summary>
+/// <remarks>On a CPU with AVX-512 it is <see cref="BandAttention"/>. Elsewhere which backend runs is libtorch's choice: its CPU flash
+/// kernel, on CUDA FlashAttention-2 for bfloat16 and the memory-efficient kernel for float32. Its O(T²) math kernel is never taken: where libtorch would,
 /// <see cref="RefusesCall"/> says so.</remarks>
 internal sealed class FlashKernel : IAttentionKernel
 {
@@ -32,7 +32,7 @@ internal sealed class FlashKernel : IAttentionKernel
         if (call.Dropout > 0 && call.Query.device.type == DeviceType.CPU)
             return $"on the CPU flash cannot drop attention weights (dropout {call.Dropout}); set dropout to 0, or kernel to 'auto' or 'reference'";
         AttentionBackend backend = Backend(call);
-        return backend is AttentionBackend.Flash or AttentionBackend.Efficient or AttentionBackend.CuDnn
+        return backend is AttentionBackend.Avx512 or AttentionBackend.Flash or AttentionBackend.Efficient or AttentionBackend.CuDnn
             ? null
             : $"libtorch has no fused attention for head dimension {call.Query.shape[3]} in {call.Query.dtype} on {call.Query.device}{Limits(call)}; set kernel to 'auto' or 'reference'";
     }
@@ -43,15 +43,17 @@ internal sealed class FlashKernel : IAttentionKernel
 
     public Tensor Attend(in AttentionCall call)
     {
+        if (call.IsBand) return call.AttendBand();
         if (FoldsSharing(call)) return AttendFolded(call);
         Inputs inputs = Prepare(call);
         return ScaledDotProductAttention.Attend(
             inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout, call.IsSquareCausal, call.Scale, inputs.Grouped, Required(call));
     }
 
-    /// <summary>The backend libtorch takes for a call.</summary>
+    /// <summary>The backend that computes a call.</summary>
     public static AttentionBackend Backend(in AttentionCall call)
     {
+        if (call.IsBand) return AttentionBackend.Avx512;
         Tensor? mask = MaskOf(call);
         bool grouped = TakesGroups(call, mask);
         // The answer depends on shapes and types alone: a view of one head stands for repeated heads.

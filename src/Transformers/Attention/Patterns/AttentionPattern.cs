@@ -12,6 +12,14 @@ internal abstract class AttentionPattern
     /// <summary>What a kernel may do instead of asking for a mask.</summary>
     public virtual PatternShape Shape => PatternShape.Masked;
 
+    /// <summary>The keys around its own position that a query sees, where that is all there is to say; else null.</summary>
+    public virtual PatternBand? Band => Shape switch
+    {
+        PatternShape.Full => PatternBand.Everything,
+        PatternShape.Causal => PatternBand.Past,
+        _ => null,
+    };
+
     /// <summary>Patterns that together are this one: every visible pair is visible in exactly one of them.</summary>
     public virtual IReadOnlyList<AttentionPattern> Parts => [this];
 

@@ -39,6 +39,8 @@ public sealed record SlidingOptions : PatternOptions
 
 internal sealed class SlidingPattern(int window, bool causal, int sinks = 0) : AttentionPattern
 {
+    public override PatternBand? Band => sinks == 0 ? new(window, causal ? 0 : window - 1) : null;
+
     // A tile of m queries reads window + m keys: half a window adds half the work, and smaller tiles multiply more slowly.
     public override int TileRows => Math.Clamp((int)BitOperations.RoundUpToPowerOf2((uint)window) / 2, 64, 256);
 
