@@ -39,15 +39,14 @@ public sealed record TrainingMemory(long Weights, long Moments, long Gradients, 
             Float32Bytes * (part.Activations + part.ActivationsPerKey * shape.Length) + (shape.Rounds ? BFloat16Bytes : Float32Bytes) * part.RoundedActivations);
 
         long block = (long)(HeightOfBlock * cost.Blocks.Max(Bytes)), inputs = tokens * Float32Bytes * cost.Blocks.Count * (long)cost.StreamWidth;
-        // Each thread rounds the weights for itself, and keeps them as rounded.
-        long rounded = shape.Rounds ? BFloat16Bytes * cost.MatrixParameters * shape.Threads / (shape.ActivationCheckpointing ? cost.Blocks.Count : 1) : 0;
-        long activations = rounded + (shape.ActivationCheckpointing
+        long rounded = shape.Rounds ? BFloat16Bytes * cost.MatrixParameters : 0; // one copy for all threads, kept from step to step
+        long activations = shape.ActivationCheckpointing
             ? inputs + Math.Max(block, Bytes(cost.AroundBlocks)) // the logits are gone when the first block is run again
-            : cost.Blocks.Sum(Bytes) + Bytes(cost.AroundBlocks));
+            : cost.Blocks.Sum(Bytes) + Bytes(cost.AroundBlocks);
         long sums = shape.Accumulates ? shape.Threads * weights : 0;
         // Threads add a micro-batch's gradients to their sums; one thread alone has libtorch add them as they come.
         long gradients = shape.Threads * weights + (shape.Threads > 1 ? sums : 0);
         long end = gradients + (shape.ActivationCheckpointing ? block : 0);
-        return new(weights, 2 * weights, gradients, activations, 3 * weights + Math.Max(activations + sums, end));
+        return new(weights, 2 * weights, gradients, activations, 3 * weights + rounded + Math.Max(activations + sums, end));
     }
 }

@@ -9,7 +9,7 @@ internal static class ExpertsCost
         bool bias = options.Bias ?? model.Bias;
         Activation activation = Activation.Of(options.Activation);
         PartCost Layer(int hidden) =>
-            PartCost.Linear(dim, activation.InputWidth(hidden), bias) + PartCost.Linear(hidden, dim, bias) with { RoundedActivations = (long)activation.Kept * hidden };
+            PartCost.Linear(dim, activation.InputWidth(hidden), bias) + PartCost.Linear(hidden, dim, bias) with { Activations = (activation.Kept - 1L) * hidden, RoundedActivations = hidden };
 
         PartCost expert = Layer(width), used = options.Active * expert;
         PartCost router = PartCost.Linear(dim, options.Experts, bias: false);
