@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using TorchSharp;
 using Trainer.Torch;
 using Trainer.Training.Monitoring;
 using static TorchSharp.torch;
@@ -14,7 +13,7 @@ internal sealed class MemoryFigures(Device device)
     private readonly long tensors = CpuMemory.ResetPeak().Allocated;
 
     /// <summary>Bytes of the run's tensors at their height: weights, gradients, optimizer and activations.</summary>
-    public long PeakTensors => device.type == DeviceType.CUDA ? CudaMemory.Current(device.index).PeakAllocated : CpuMemory.Current().PeakAllocated - tensors;
+    public long PeakTensors => DeviceMemory.Peak(device) ?? CpuMemory.Current().PeakAllocated - tensors;
 
     /// <summary>A line for the log.</summary>
     public string Describe()
