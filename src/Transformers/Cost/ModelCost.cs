@@ -1,3 +1,4 @@
+using Trainer.Torch;
 using Trainer.Transformers.Attention.Patterns;
 
 namespace Trainer.Transformers;
@@ -41,7 +42,10 @@ public sealed record ModelCost
     /// <summary>Numbers of one token that are in memory at the height of a training step.</summary>
     public required long ActivationsPerToken { get; init; }
 
-    /// <summary>Those of them there are for each key the token sees: none when attention is fused.</summary>
+    /// <summary>Logits of one token, V; of few tokens at a time, as a loss on the CPU never holds all of them.</summary>
+    public required long LogitsPerToken { get; init; }
+
+    /// <summary>Activations of one token for each key the token sees: none when attention is fused.</summary>
     public required long ActivationsPerTokenAndKey { get; init; }
 
     /// <summary>Bytes of weights, gradients and AdamW's two moments, all float32.</summary>
@@ -77,10 +81,11 @@ public sealed record ModelCost
     public long RecurrentStateBytes => Memories.Sum(memory => memory.ConstantBytes);
 
     /// <summary>Bytes of activations at the height of a training micro-step in float32, beside <see cref="TrainingStateBytes"/>: an estimate.</summary>
-    /// <remarks>Counted is what each operation keeps for its backward pass, and three times the logits, which meet there with their
-    /// log-softmax and its gradient. <c>auto</c> is taken to be flash. Not counted: dropout masks, the allocator's slack.</remarks>
+    /// <remarks>Counted is what each operation keeps for its backward pass, and the logits that are held at once on the CPU; on a GPU they are all held,
+    /// three times over. <c>auto</c> is taken to be flash. Not counted: dropout masks, the allocator's slack.</remarks>
     /// <param name="batch">Sequences of a micro-step, B.</param>
     /// <param name="length">Positions of each, T.</param>
     public long ActivationBytes(int batch, int length) =>
-        Float32Bytes * (long)batch * length * (ActivationsPerToken + ActivationsPerTokenAndKey * length);
+        Float32Bytes * ((long)batch * length * (ActivationsPerToken + ActivationsPerTokenAndKey * length)
+            + LogitsPerToken * FusedKernels.RowsOfLogits((long)batch * length, LogitsPerToken));
 }

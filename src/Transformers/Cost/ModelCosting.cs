@@ -35,8 +35,9 @@ internal static class ModelCosting
             FlopsPerToken = blocks.FlopsPerToken,
             Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
             Memories = [.. Remembered(model)],
-            // The embeddings, and the logits three times over: their log-softmax, its gradient and their own.
-            ActivationsPerToken = blocks.Activations + model.Dim + 3L * vocabularySize,
+            // The embeddings, and the gradient of what the head reads.
+            ActivationsPerToken = blocks.Activations + 2L * model.Dim,
+            LogitsPerToken = vocabularySize,
             ActivationsPerTokenAndKey = blocks.ActivationsPerKey,
         };
     }
