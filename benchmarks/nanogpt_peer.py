@@ -9,6 +9,11 @@ loss read every ten steps.
 
     python3 nanogpt_peer.py --data tinyshakespeare.txt --steps 300
     python3 nanogpt_peer.py --data tinyshakespeare.txt --steps 300 --device cuda --autocast --compile
+
+For suite.py it also evaluates and generates, on random ids (--random), for a number of seconds (--seconds) instead of steps.
+There bfloat16 is the weights' own format, rounded once, as one would have it where nothing is learned.
+
+    python3 nanogpt_peer.py --random 65 --seconds 10 --task generation --bfloat16
 """
 import argparse
 import json
@@ -34,11 +39,15 @@ class Block(nn.Module):
         self.up = nn.Linear(dim, 4 * dim, bias=False)
         self.down = nn.Linear(4 * dim, dim, bias=False)
 
-    def forward(self, x):
+    def forward(self, x, cache=None, past=0):
         batch, length, dim = x.shape
         q, k, v = self.qkv(self.attention_norm(x)).split(dim, dim=2)
         q, k, v = (t.view(batch, length, self.heads, dim // self.heads).transpose(1, 2) for t in (q, k, v))
-        y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0, is_causal=True)
+        if cache is not None:  # keys and values of (batch, heads, context, head dimension)
+            cache[0][:, :, past : past + length], cache[1][:, :, past : past + length] = k, v
+            k, v = cache[0][:, :, : past + length], cache[1][:, :, : past + length]
+        # The tokens of a prompt see those before them; a single one sees all.
+        y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0, is_causal=length > 1)
         y = self.output(y.transpose(1, 2).contiguous().view(batch, length, dim))
         x = x + F.dropout(y, self.dropout, self.training)
         y = self.down(F.gelu(self.up(self.feed_forward_norm(x))))
@@ -68,6 +77,13 @@ class Model(nn.Module):
         logits = self.head(self.norm(h))
         return F.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1))
 
+    def next_logits(self, x, caches, past):
+        """Of the last position of x, which stands behind `past` others."""
+        h = self.tokens(x) + self.positions(torch.arange(past, past + x.shape[1]))
+        for block, cache in zip(self.blocks, caches):
+            h = block(h, cache, past)
+        return self.head(self.norm(h[:, -1:]))
+
 
 def read_characters(path):
     text = open(path, encoding="utf-8").read()
@@ -81,9 +97,63 @@ def read_bytes(path):
     return data[: int(0.9 * len(data))].astype(np.uint16), 256
 
 
+def rate(work, seconds):
+    """Tokens a second. A fifth of the time, and at least one call, is for warming up and is not counted."""
+    began = time.perf_counter()
+    work()
+    while time.perf_counter() - began < seconds / 5:
+        work()
+    began, tokens = time.perf_counter(), 0
+    while not tokens or time.perf_counter() - began < seconds:
+        tokens += work()
+    return tokens / (time.perf_counter() - began)
+
+
+def evaluation(model, a):
+    """The loss of windows that do not overlap, a.batch of them at once."""
+    model.eval()
+    run = torch.compile(model) if a.compile else model
+    rows = torch.randint(a.random, (a.text // a.context, a.context + 1))
+
+    def all_windows():
+        total = 0.0
+        for part in rows.split(a.batch):
+            total += run(part[:, :-1], part[:, 1:].contiguous()).item() * part.shape[0] * a.context
+        return rows.shape[0] * a.context
+
+    with torch.inference_mode():
+        return rate(all_windows, a.seconds)
+
+
+def generation(model, a):
+    """One sequence, greedily, from a prompt to the end of the context, with keys and values kept."""
+    model.eval()
+    kind = next(model.parameters()).dtype
+    prompt = torch.randint(a.random, (1, a.prompt))
+
+    def one_text():
+        caches = [[torch.empty(1, a.heads, a.context, a.dim // a.heads, dtype=kind) for _ in range(2)] for _ in range(a.layers)]
+        x, past, ids = prompt, 0, []
+        while len(ids) < a.context - a.prompt:
+            token = model.next_logits(x, caches, past)[:, -1].argmax(-1, keepdim=True)
+            past += x.shape[1]
+            x = token
+            ids.append(token.item())
+        return len(ids)
+
+    with torch.inference_mode():
+        return rate(one_text, a.seconds)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", required=True)
+    text = p.add_mutually_exclusive_group(required=True)
+    text.add_argument("--data")
+    text.add_argument("--random", type=int, metavar="VOCABULARY", help="random ids below this instead of a text")
+    p.add_argument("--task", choices=["training", "evaluation", "generation"], default="training")
+    p.add_argument("--seconds", type=float, default=0, help="time so long instead of --steps: at least two steps after at least one and a fifth of the time")
+    p.add_argument("--text", type=int, default=16384, help="evaluation: tokens of the text")
+    p.add_argument("--prompt", type=int, default=16, help="generation: tokens of the prompt")
     p.add_argument("--layers", type=int, default=4)
     p.add_argument("--heads", type=int, default=4)
     p.add_argument("--dim", type=int, default=128)
@@ -94,11 +164,16 @@ def main():
     p.add_argument("--warmup", type=int, default=20, help="steps that are not timed")
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--autocast", action="store_true", help="bfloat16 autocast")
+    p.add_argument("--bfloat16", action="store_true", help="weights in bfloat16: evaluation and generation")
     p.add_argument("--tf32", action="store_true", help="TF32 products, on a GPU")
     p.add_argument("--compile", action="store_true")
     p.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
     p.add_argument("--bytes", action="store_true", help="bytes as tokens instead of characters")
     a = p.parse_args()
+    if a.task != "training" and (not a.random or not a.seconds or a.device != "cpu" or a.autocast or a.compile and a.task == "generation"):
+        p.error("evaluation and generation are measured with --random and --seconds, on a CPU, with --bfloat16 for --autocast; generation without --compile")
+    if a.task == "training" and a.bfloat16:
+        p.error("--bfloat16 is for evaluation and generation; training has --autocast")
 
     torch.manual_seed(1337)
     if a.threads:
@@ -107,7 +182,10 @@ def main():
     on_gpu = device.type == "cuda"
     if a.tf32:
         torch.set_float32_matmul_precision("high")
-    data, vocabulary = read_bytes(a.data) if a.bytes else read_characters(a.data)
+    if a.random:
+        data, vocabulary = np.random.default_rng(1337).integers(0, a.random, 400_000).astype(np.uint16), a.random
+    else:
+        data, vocabulary = read_bytes(a.data) if a.bytes else read_characters(a.data)
 
     def batch():
         starts = torch.randint(len(data) - a.context, (a.batch,))
@@ -118,6 +196,10 @@ def main():
         return x, y
 
     model = Model(vocabulary, a.context, a.layers, a.heads, a.dim, a.dropout).to(device)
+    if a.task != "training":
+        model = model.bfloat16() if a.bfloat16 else model
+        report(tokensPerSecond=(evaluation if a.task == "evaluation" else generation)(model, a))
+        return
     matrices = [q for q in model.parameters() if q.dim() >= 2]
     vectors = [q for q in model.parameters() if q.dim() < 2]
     optimizer = torch.optim.AdamW(
@@ -127,12 +209,20 @@ def main():
 
     times, losses = [], []
     total = a.warmup + a.steps
-    began = time.perf_counter()
-    for step in range(total):
-        if step == a.warmup:
+    launched = began = time.perf_counter()
+    warm = False
+    for step in range(10**9):
+        if a.seconds:
+            ready = step > 0 and time.perf_counter() - launched >= a.seconds / 5
+        else:
+            ready = step >= a.warmup
+        if ready and not warm:
+            warm = True
             if on_gpu:
                 torch.cuda.synchronize()
             began = time.perf_counter()
+        if len(times) >= 2 and time.perf_counter() - began >= a.seconds if a.seconds else step == total:
+            break
         start = time.perf_counter()
         rate = 1e-3 * step / 100 if step < 100 else 1e-4 + 0.5 * (1 + math.cos(math.pi * (step - 100) / max(1, total - 100))) * 9e-4
         for group in optimizer.param_groups:
@@ -146,21 +236,23 @@ def main():
         optimizer.zero_grad(set_to_none=True)
         if step % 10 == 0:
             losses.append(loss.item())
-        if step >= a.warmup:
+        if warm:
             times.append(time.perf_counter() - start)
 
     if on_gpu:
         torch.cuda.synchronize()
     seconds = time.perf_counter() - began if on_gpu else sum(times)
     peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({
-        "tokensPerSecond": a.batch * a.context * a.steps / seconds,
-        "medianStepSeconds": statistics.median(times),
-        "losses": losses,
-        "peakMemoryMiB": peak / 2**20,
-        "parameters": sum(q.numel() for q in model.parameters()),
-        "torch": torch.__version__,
-    }))
+    report(
+        tokensPerSecond=a.batch * a.context * len(times) / seconds,
+        medianStepSeconds=statistics.median(times),
+        losses=losses,
+        peakMemoryMiB=peak / 2**20,
+        parameters=sum(q.numel() for q in model.parameters()))
+
+
+def report(**figures):
+    print(json.dumps(figures | {"torch": torch.__version__}))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 # nanoGPT's CPU recipe here against the same model and loop in PyTorch eager, run in turns (A B A B) so that whatever else the
 # machine does falls on both. Prints tokens per second over all timed steps and peak memory of each round, the medians, and
 # their ratio.
+# Quick; suite.py measures more sizes, modes and tasks.
 #   train.sh <text>    a text of about a megabyte, such as tinyshakespeare.txt
 #   PYTHON="python3"   the Python that has torch, a command with arguments
 #   ROUNDS=5 STEPS=300 CONFIG=configs/shakespeare-char.json PRECISION=float32|bfloat16

@@ -1,5 +1,7 @@
+using TorchSharp;
 using Trainer.Text;
 using Trainer.Transformers;
+using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
@@ -60,6 +62,13 @@ public sealed record RunPlan
     /// <summary>Bytes of activations at the height of a micro-batch; an estimate.</summary>
     public required long ActivationBytes { get; init; }
 
+    /// <summary>Bytes of the copy that checkpoints are written from while training goes on; 0 where training waits for them.</summary>
+    public required long CheckpointCopyBytes { get; init; }
+
+    /// <summary>Bytes of all tensors of a run on this machine at their height: an estimate, to which the program and its libraries come. Less than
+    /// the sum of its parts, for gradients come as activations go.</summary>
+    public required long PeakBytes { get; init; }
+
     /// <summary>Bytes of a decoding cache that is full.</summary>
     public required long CacheBytesAtContext { get; init; }
 
@@ -87,6 +96,9 @@ public sealed record RunPlan
         var context = recipe.Model.ContextLength;
         var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
+        var memory = cost.Training(Shape(recipe, row));
+        var copy = memory.Weights + memory.Moments;
+        if (!recipe.Checkpoint.InBackground(copy)) copy = 0;
         return new RunPlan
         {
             Parameters = cost.Parameters,
@@ -106,8 +118,24 @@ public sealed record RunPlan
             CacheBytesAtContext = cost.CacheBytes(context),
             RecurrentStateBytes = cost.RecurrentStateBytes,
             Advice = PlanAdvice.Of(recipe.Model, data.Tokenizer.VocabularySize),
-            StateBytes = cost.TrainingStateBytes,
-            ActivationBytes = cost.ActivationBytes(microBatch, row),
+            StateBytes = memory.Weights + memory.Moments + memory.Gradients,
+            ActivationBytes = memory.Activations,
+            CheckpointCopyBytes = copy,
+            PeakBytes = memory.Peak + copy,
+        };
+    }
+
+    private static TrainingShape Shape(Recipe recipe, int row)
+    {
+        var training = recipe.Training;
+        // A GPU that is asked for but not here is planned for all the same.
+        var onGpu = training.Device == DeviceChoice.Cuda || (training.Device == DeviceChoice.Auto && cuda.is_available());
+        return new(training.MicroBatch, row)
+        {
+            Threads = StepComputation.Threads(recipe.Model, onGpu ? DeviceType.CUDA : DeviceType.CPU, training),
+            Accumulates = training.BatchSize > training.MicroBatch,
+            ActivationCheckpointing = training.ActivationCheckpointing,
+            Rounds = training.Precision == Precision.BFloat16,
         };
     }
 }

@@ -41,6 +41,10 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <summary>Whether the model continues texts; an encoder does not.</summary>
     public abstract bool Generates { get; }
 
+    /// <summary>Whether blocks keep only their inputs for the backward pass, which runs each of them again (activation checkpointing): far less
+    /// memory, about a third more time, the same bits.</summary>
+    public abstract bool ActivationCheckpointing { get; set; }
+
     /// <summary>Logits of the tokens to predict: the one that follows each position, or for an encoder the one that stands there.</summary>
     /// <param name="input">Token ids (B, T) with what else is to be said of them.</param>
     /// <returns>(B, T, V), float32.</returns>

@@ -258,6 +258,15 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_cuda_memory(int device, long* figures);
     [LibraryImport(Library)] internal static partial int tn_cuda_reset_peak_memory(int device);
 
+    // Memory of tensors on the CPU (memory.cpp)
+    [LibraryImport(Library)] internal static partial void tn_cpu_memory(long* figures, int reset);
+
+    // Activation checkpointing (recompute.cpp)
+    [LibraryImport(Library)] internal static partial int tn_recompute_begin(nint run, nint release, nint state, out nint guard);
+    [LibraryImport(Library)] internal static partial void tn_recompute_end(nint guard);
+    [LibraryImport(Library)] internal static partial void tn_recompute_pause(out nint paused);
+    [LibraryImport(Library)] internal static partial void tn_recompute_resume(nint paused);
+
     // Fused kernels (fused_linear.cpp, fused_activation.cpp, fused_norm.cpp)
     [LibraryImport(Library)] internal static partial int tn_fused_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_rounded_linear(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, out nint result);

@@ -154,15 +154,7 @@ TN_API int32_t tn_tensor_pin_memory(const Tensor* tensor, Tensor** result) {
   return tn::returning(result, [&] { return tensor->pin_memory(); });
 }
 
-// Replaces what the tensor points to: whoever holds this tensor sees the new memory. Between a real device and the one
-// without memory (meta) libtorch changes no tensor in place, so another takes its place behind the same handle.
+// Replaces what the tensor points to: whoever holds this tensor sees the new memory.
 TN_API int32_t tn_tensor_set_data(Tensor* tensor, const Tensor* data) {
-  return tn::guarded([&] {
-    if (tensor->is_meta() == data->is_meta()) {
-      tensor->set_data(*data);
-      return;
-    }
-    const auto recorded = tensor->requires_grad();
-    *tensor = data->detach().set_requires_grad(recorded);
-  });
+  return tn::guarded([&] { tensor->set_data(*data); });
 }

@@ -7,8 +7,6 @@ public enum DeviceType
     CPU = 0,
     /// <summary>A CUDA device.</summary>
     CUDA = 1,
-    /// <summary>No memory at all: operations work out shapes and types, and reading a value is an error.</summary>
-    META = 14,
 }
 
 public static partial class torch
@@ -47,7 +45,6 @@ public static partial class torch
         {
             "cpu" => DeviceType.CPU,
             "cuda" => DeviceType.CUDA,
-            "meta" => DeviceType.META,
             var other => throw new ArgumentException($"'{other}' is no device; cpu, cuda and cuda:0 are.", nameof(description)),
         };
 
@@ -61,9 +58,6 @@ public static partial class torch
 
     /// <summary>The processor.</summary>
     public static readonly Device CPU = new(DeviceType.CPU);
-
-    /// <summary>The device without memory.</summary>
-    public static readonly Device META = new(DeviceType.META);
 
     /// <summary>The current CUDA device.</summary>
     public static readonly Device CUDA = new(DeviceType.CUDA);

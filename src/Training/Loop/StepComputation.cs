@@ -34,11 +34,13 @@ internal abstract class StepComputation(LanguageModel model, double labelSmoothi
     /// at least one row for every core, and without dropout, which draws from one generator for all threads.</remarks>
     public static StepComputation Create(LanguageModel model, Device device, TrainingOptions options)
     {
-        int cores = get_num_threads();
-        return device.type == DeviceType.CPU && cores > 1 && options.MicroBatch >= cores && model.Options.Dropout == 0
-            ? new ThreadedStep(model, cores, options.LabelSmoothing)
-            : new SequentialStep(model, device, options.LabelSmoothing);
+        int threads = Threads(model.Options, device.type, options);
+        return threads > 1 ? new ThreadedStep(model, threads, options.LabelSmoothing) : new SequentialStep(model, device, options.LabelSmoothing);
     }
+
+    /// <summary>Threads that share the rows of a micro-batch; 1 where it is computed as a whole.</summary>
+    public static int Threads(ModelOptions model, DeviceType device, TrainingOptions options) =>
+        device == DeviceType.CPU && options.MicroBatch >= get_num_threads() && model.Dropout == 0 ? get_num_threads() : 1;
 
     /// <summary>Replaces the model's gradients by those of the mean loss over a window.</summary>
     /// <returns>The mean loss, in nats per target token, and the norm of all gradients together: float32 scalars on the

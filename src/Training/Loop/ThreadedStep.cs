@@ -68,7 +68,11 @@ internal sealed class ThreadedStep(LanguageModel model, int threads, double labe
         if (sum is null) return part;
         sum.Loss.add_(part.Loss);
         for (int i = 0; i < sum.Gradients.Count; i++)
-            if (part.Gradients[i] is { } gradient) sum.Gradients[i]!.add_(gradient);
+        {
+            if (part.Gradients[i] is not { } gradient) continue;
+            sum.Gradients[i]!.add_(gradient);
+            gradient.Dispose(); // or else all micro-batches would keep theirs to the end
+        }
         return sum;
     }
 

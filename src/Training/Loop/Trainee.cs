@@ -26,6 +26,7 @@ internal sealed class Trainee : IDisposable
         (Model, Device, options, dataFingerprint) = (model, device, recipe.Training, data.Fingerprint);
         // First: data that does not fit the model must be found before anything is made that would have to be disposed.
         loader = new BatchLoader(BatchStream.Create(data, recipe.Data, model.ContextLength, recipe.Seed, model.PrefixLength), options.MicroBatch, recipe.Data.LoaderThreads);
+        model.ActivationCheckpointing = options.ActivationCheckpointing;
         Optimizer = recipe.Optimizer.Build([.. model.named_parameters().Where(p => p.parameter.requires_grad)]);
         computation = StepComputation.Create(model, device, options);
         figures = new StepFigures(device);

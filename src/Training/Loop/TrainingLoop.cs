@@ -21,8 +21,14 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
         /// <summary>Told of everything.</summary>
         public required IMetricsSink Sink { get; init; }
 
-        /// <summary>Saves a checkpoint; the argument says whether it is the best so far.</summary>
+        /// <summary>Saves a checkpoint, now or in the background; the argument says whether it is the best so far.</summary>
         public required Action<bool> Save { get; init; }
+
+        /// <summary>Asked after every step whether a checkpoint has been written in the background, or failed to be.</summary>
+        public Action FollowSaving { get; init; } = () => { };
+
+        /// <summary>Waits for the checkpoint that is being written.</summary>
+        public Action FinishSaving { get; init; } = () => { };
 
         /// <summary>Writes samples, at the step given.</summary>
         public Action<long> WriteSamples { get; init; } = _ => { };
@@ -49,6 +55,7 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
         throughput.StartAt(trainee.Step, trainee.Tokens);
         while (trainee.Step < recipe.Training.Steps && !parts.Stop.Requested) TakeStep();
         if (saved != trainee.Step) Save(isBest: false);
+        parts.FinishSaving();
         return trainee.Step < recipe.Training.Steps ? TrainingOutcome.Interrupted : TrainingOutcome.Completed;
     }
 
@@ -59,6 +66,7 @@ internal sealed class TrainingLoop(Recipe recipe, Trainee trainee, IReadOnlyList
         trainee.TakeStep(learningRate);
         Report(learningRate);
         throughput.Pause();
+        parts.FollowSaving();
 
         bool evaluating = IsDue(recipe.Evaluation.Every) || IsLast;
         bool isBest = evaluating && Evaluate();

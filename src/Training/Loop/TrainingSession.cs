@@ -55,8 +55,9 @@ public sealed class TrainingSession
 
         using PreparedData data = DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory, progress);
         from?.RequireData(data.Fingerprint);
+        MemoryFigures memory = new(device);
         using Trainee trainee = Prepare(data, device, from);
-        return trainee.Step >= Recipe.Training.Steps ? AlreadyDone(trainee) : Train(run, data, trainee, from);
+        return trainee.Step >= Recipe.Training.Steps ? AlreadyDone(trainee) : Train(run, data, trainee, memory, from);
     }
 
     private Trainee Prepare(PreparedData data, Device device, ResumePoint? from)
@@ -78,15 +79,14 @@ public sealed class TrainingSession
         }
     }
 
-    private TrainingResult Train(RunDirectory run, PreparedData data, Trainee trainee, ResumePoint? from)
+    private TrainingResult Train(RunDirectory run, PreparedData data, Trainee trainee, MemoryFigures memory, ResumePoint? from)
     {
         Samples samples = new(trainee.Model, data.Tokenizer, trainee.Device, Recipe.Monitoring.Samples, Recipe.Seed,
             EndOfText.Of(data.Tokenizer, Recipe.Data.EndOfDocument));
         ValidationSet validation = Validation(data);
-        CheckpointWriter writer = new(run.Checkpoints, Recipe, data.Tokenizer);
-        writer.KeepBestOf(trainee);
-
         using IMetricsSink sink = openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step));
+        using CheckpointWriter writer = new(run.Checkpoints, Recipe, data.Tokenizer, sink.Message);
+        writer.KeepBestOf(trainee);
         string json = ConfigurationJson.Serialize(Recipe);
         run.SaveConfiguration(json);
         sink.Configuration(json);
@@ -99,15 +99,19 @@ public sealed class TrainingSession
             Save = isBest =>
             {
                 sink.Flush();
-                sink.Message(writer.Save(trainee, isBest));
+                writer.Save(trainee, isBest);
             },
             Measure = measures.Take,
+            FollowSaving = writer.Follow,
+            FinishSaving = writer.Finish,
             WriteSamples = step => samples.Write(step, sink),
             Stop = stop,
             Utilisation = Utilisation(trainee, Recipe.Data.RowLength(Recipe.Model.ContextLength)),
         });
         DeviceMemory.ResetPeak(trainee.Device); // what was measured before it is no part of training
-        return Result(loop.Run(), trainee);
+        TrainingOutcome outcome = loop.Run();
+        sink.Message(memory.Describe());
+        return Result(outcome, trainee);
     }
 
     private ValidationSet Validation(PreparedData data)

@@ -17,4 +17,15 @@ public sealed record CheckpointOptions
     [Description("How many of the newest checkpoints are kept; the best and the last one stay in any case.")]
     [Range(1, int.MaxValue)]
     public int Keep { get; init; } = 3;
+
+    /// <summary>Whether checkpoints are written from a copy of weights and optimizer while training goes on; null: where the copy takes at most
+    /// 1 GiB.</summary>
+    [Description("Whether checkpoints are written from a copy of weights and optimizer while training goes on. null: where that copy takes at most 1 GiB.")]
+    public bool? Background { get; init; }
+
+    /// <summary>Whether they are written in the background.</summary>
+    /// <param name="copy">Bytes that the copy takes.</param>
+    internal bool InBackground(long copy) => Background ?? copy <= LargestCopy;
+
+    private const long LargestCopy = 1L << 30;
 }

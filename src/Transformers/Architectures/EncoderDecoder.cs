@@ -37,7 +37,7 @@ internal sealed class EncoderDecoder : DecodingModel
     protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
     {
         RequireSource(input.Source);
-        using EncoderMemory memory = Encode(input.Source!, auxiliary, observe);
+        EncoderMemory memory = Encode(input.Source!, auxiliary, observe); // the pass owns it
         using ForwardPass pass = ForwardPass.Over(input, auxiliary, observe?.Invoke(StackOptions.Decoder), memory);
         return decoder.Run(Embed(input.Tokens), pass);
     }
@@ -46,7 +46,7 @@ internal sealed class EncoderDecoder : DecodingModel
     {
         using ForwardPass pass = ForwardPass.Over(source, auxiliary, observe?.Invoke(StackOptions.Encoder));
         Tensor hidden = encoder.Run(Embed(source.Tokens), pass); // (B, S, C)
-        return new(hidden, source.Documents is { } ids ? new DocumentIds(null, ids) : null);
+        return EncoderMemory.Of(hidden, source.Documents);
     }
 
     private static void RequireSource(ModelInput? source)

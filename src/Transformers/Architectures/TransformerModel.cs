@@ -24,6 +24,15 @@ internal abstract class TransformerModel : LanguageModel
 
     public override Device Device => embedding.weight!.device;
 
+    public override bool ActivationCheckpointing
+    {
+        get => Stacks.All(stack => stack.Recomputes);
+        set
+        {
+            foreach (BlockStack stack in Stacks) stack.Recomputes = value;
+        }
+    }
+
     public override Tensor forward(ModelInput input)
     {
         using DisposeScope scope = NewDisposeScope();

@@ -1,6 +1,7 @@
 // Shapes: B batch, T positions, C model dimension.
 using TorchSharp.Modules;
 using Trainer.Configuration;
+using Trainer.Torch;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
@@ -35,6 +36,9 @@ internal sealed class BlockStack : nn.Module
         RegisterComponents();
     }
 
+    /// <summary>Whether blocks keep nothing for the backward pass but their inputs, and are run again by it.</summary>
+    public bool Recomputes { get; set; }
+
     /// <summary>Runs the blocks.</summary>
     /// <param name="embedded">Token embeddings (B, T, C).</param>
     /// <param name="pass">Where the tokens stand; one for this call alone.</param>
@@ -50,7 +54,8 @@ internal sealed class BlockStack : nn.Module
         for (int layer = 0; layer < blocks.Count; layer++)
         {
             BlockState? remembered = state?.Layer(layer);
-            x = blocks[layer].Run(x, new(pass, layer, layerPositions[layer], remembered?.Mixer), remembered?.Cross);
+            MixerContext context = new(pass, layer, layerPositions[layer], remembered?.Mixer);
+            x = Recomputes && state is null && is_grad_enabled() ? RunTwice(blocks[layer], x, context) : blocks[layer].Run(x, context, remembered?.Cross);
         }
         return norm is null ? x : norm.call(x);
     }
@@ -79,6 +84,19 @@ internal sealed class BlockStack : nn.Module
     {
         if (disposing) parts.Dispose();
         base.Dispose(disposing);
+    }
+
+    private Tensor RunTwice(Block block, Tensor x, MixerContext context)
+    {
+        Tensor input = x.alias().DetachFromDisposeScope(); // (B, T, C), whatever becomes of x
+        ForwardPass pass = context.Pass.Lease();
+        void Release()
+        {
+            input.Dispose();
+            pass.Dispose();
+        }
+
+        return Recomputation.Run(() => block.Run(input, context, cross: null), Release, parts.Dropout > 0 && blocks.training ? x.device : null);
     }
 
     private void RequirePositions(long positions)

@@ -1,4 +1,3 @@
-using Trainer.Torch;
 using Trainer.Transformers.Attention.Patterns;
 
 namespace Trainer.Transformers;
@@ -39,14 +38,17 @@ public sealed record ModelCost
     /// <summary>Numbers remembered of each token while decoding, in the layers whose memory grows with the text.</summary>
     public long CacheNumbersPerToken => Memories.Where(memory => memory.MostTokens is null).Sum(memory => memory.NumbersPerToken);
 
-    /// <summary>Numbers of one token that are in memory at the height of a training step.</summary>
-    public required long ActivationsPerToken { get; init; }
+    /// <summary>What each block keeps for its backward pass.</summary>
+    internal IReadOnlyList<PartCost> Blocks { get; init; } = [];
 
-    /// <summary>Logits of one token, V; of few tokens at a time, as a loss on the CPU never holds all of them.</summary>
-    public required long LogitsPerToken { get; init; }
+    /// <summary>What is kept outside of the blocks: embeddings, norms after the stacks, logits where all of them are held.</summary>
+    internal PartCost AroundBlocks { get; init; }
 
-    /// <summary>Activations of one token for each key the token sees: none when attention is fused.</summary>
-    public required long ActivationsPerTokenAndKey { get; init; }
+    /// <summary>Logits of one token, V, where they are held for few tokens at a time; otherwise 0.</summary>
+    internal int PassingLogits { get; init; }
+
+    /// <summary>Numbers of one token between two blocks, C.</summary>
+    internal int StreamWidth { get; init; }
 
     /// <summary>Bytes of weights, gradients and AdamW's two moments, all float32.</summary>
     public long TrainingStateBytes => 4 * Float32Bytes * Parameters;
@@ -81,11 +83,13 @@ public sealed record ModelCost
     public long RecurrentStateBytes => Memories.Sum(memory => memory.ConstantBytes);
 
     /// <summary>Bytes of activations at the height of a training micro-step in float32, beside <see cref="TrainingStateBytes"/>: an estimate.</summary>
-    /// <remarks>Counted is what each operation keeps for its backward pass, and the logits that are held at once on the CPU; on a GPU they are all held,
-    /// three times over. <c>auto</c> is taken to be flash. Not counted: dropout masks, the allocator's slack.</remarks>
+    /// <remarks>Counted is what each operation keeps for its backward pass, and the logits: with few tokens three times, as they meet there with
+    /// their log-softmax and its gradient; with many those that the CPU holds at once. <c>auto</c> is taken to be flash, with dropout the reference, as on a CPU. Not counted: the allocator's slack.</remarks>
     /// <param name="batch">Sequences of a micro-step, B.</param>
     /// <param name="length">Positions of each, T.</param>
-    public long ActivationBytes(int batch, int length) =>
-        Float32Bytes * ((long)batch * length * (ActivationsPerToken + ActivationsPerTokenAndKey * length)
-            + LogitsPerToken * FusedKernels.RowsOfLogits((long)batch * length, LogitsPerToken));
+    public long ActivationBytes(int batch, int length) => Training(new(batch, length)).Activations;
+
+    /// <summary>Bytes that a training step takes.</summary>
+    /// <param name="shape">How it is computed.</param>
+    public TrainingMemory Training(TrainingShape shape) => TrainingMemory.Of(this, shape);
 }

@@ -11,6 +11,7 @@ internal static class ModelCosting
         vocabularySize = model.EmbeddingRows(vocabularySize);
         LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
         long table = (long)vocabularySize * model.Dim;
+        bool passing = LanguageHead.LogitsPass(vocabularySize);
         PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model))) + Sum(layers.Select(layer => layer.CrossCost(model)));
         PartCost others = Sum(layers.Where(layer => !layer.Mixer.Attends).Select(layer => layer.MixerCost(model)));
         PartCost feedForward = Sum(layers.Select(layer => layer.FeedForward.Cost(model)));
@@ -35,12 +36,21 @@ internal static class ModelCosting
             FlopsPerToken = blocks.FlopsPerToken,
             Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
             Memories = [.. Remembered(model)],
-            // The embeddings, and the gradient of what the head reads.
-            ActivationsPerToken = blocks.Activations + 2L * model.Dim,
-            LogitsPerToken = vocabularySize,
-            ActivationsPerTokenAndKey = blocks.ActivationsPerKey,
+            Blocks = [.. layers.Select(layer => BlockOf(model, layer))],
+            StreamWidth = model.Dim,
+            PassingLogits = passing ? vocabularySize : 0,
+            // The embeddings, and the logits three times over (their log-softmax, its gradient and their own), or the gradient of what the head reads.
+            AroundBlocks = head + model.Stacks.Count * (NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias) + DroppedBranch(model))
+                + new PartCost(0, 0) { Activations = model.Stacks.Count * (long)model.Dim + (passing ? model.Dim : 3L * vocabularySize) },
         };
     }
+
+    private static PartCost BlockOf(ModelOptions model, LayerOptions layer) =>
+        layer.MixerCost(model) + layer.CrossCost(model) + layer.FeedForward.Cost(model) + NormsOf(layer) * layer.Norm.Cost(model.Dim, model.Bias)
+        + (layer.Cross is null ? 2 : 3) * DroppedBranch(model);
+
+    // What is dropped, and what it is multiplied with.
+    private static PartCost DroppedBranch(ModelOptions model) => new(0, 0) { Activations = model.Dropout > 0 ? 2L * model.Dim : 0 };
 
     private static IEnumerable<(long, PatternOptions)> AttentionsOf(ModelOptions model, LayerOptions layer)
     {

@@ -14,8 +14,11 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
     /// <summary>Operations of one token for each key it sees, forward.</summary>
     public long FlopsPerTokenAndKey { get; init; }
 
-    /// <summary>Numbers of one token that are kept for the backward pass.</summary>
+    /// <summary>Numbers of one token that are kept for the backward pass in float32.</summary>
     public long Activations { get; init; }
+
+    /// <summary>Numbers of one token that are kept beside <see cref="Activations"/>, in the type that matrices are multiplied in.</summary>
+    public long RoundedActivations { get; init; }
 
     /// <summary>Numbers of one token that are kept for each key it sees.</summary>
     public long ActivationsPerKey { get; init; }
@@ -30,6 +33,7 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
         IdleParameters = a.IdleParameters + b.IdleParameters,
         FlopsPerTokenAndKey = a.FlopsPerTokenAndKey + b.FlopsPerTokenAndKey,
         Activations = a.Activations + b.Activations,
+        RoundedActivations = a.RoundedActivations + b.RoundedActivations,
         ActivationsPerKey = a.ActivationsPerKey + b.ActivationsPerKey,
     };
 
@@ -39,6 +43,7 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
         IdleParameters = times * part.IdleParameters,
         FlopsPerTokenAndKey = times * part.FlopsPerTokenAndKey,
         Activations = times * part.Activations,
+        RoundedActivations = times * part.RoundedActivations,
         ActivationsPerKey = times * part.ActivationsPerKey,
     };
 }

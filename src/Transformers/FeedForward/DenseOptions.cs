@@ -14,7 +14,8 @@ public abstract record DenseOptions : FeedForwardOptions
         int width = Width(model.Dim);
         bool bias = Bias ?? model.Bias;
         PartCost linear = PartCost.Linear(model.Dim, Activation.InputWidth(width), bias) + PartCost.Linear(width, model.Dim, bias);
-        return linear with { Activations = (long)Activation.Kept * width };
+        // What the last matrix reads is kept as it is multiplied, what the function read as it is.
+        return linear with { Activations = (Activation.Kept - 1L) * width, RoundedActivations = width };
     }
 
     internal override FeedForwardModule Build(ModelParts parts) =>

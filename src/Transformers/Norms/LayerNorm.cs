@@ -8,7 +8,7 @@ namespace Trainer.Transformers.Norms;
 public sealed record LayerNormOptions : NormOptions
 {
     // The backward pass keeps the input, mean and deviation, and the next layer the result.
-    internal override PartCost Cost(long width, bool bias) => new(bias ? 2 * width : width, 0) { Activations = 2 * width + 2 };
+    internal override PartCost Cost(long width, bool bias) => new(bias ? 2 * width : width, 0) { Activations = width + 2, RoundedActivations = width };
 
     internal override Norm Build(int width, bool bias) => new LayerNormModule(width, bias, Epsilon);
 }

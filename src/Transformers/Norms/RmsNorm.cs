@@ -8,7 +8,7 @@ namespace Trainer.Transformers.Norms;
 public sealed record RmsNormOptions : NormOptions
 {
     // The backward pass keeps the input, mean (0) and deviation, and the next layer the result.
-    internal override PartCost Cost(long width, bool bias) => new(width, 0) { Activations = 2 * width + 2 };
+    internal override PartCost Cost(long width, bool bias) => new(width, 0) { Activations = width + 2, RoundedActivations = width };
 
     internal override Norm Build(int width, bool bias) => new RmsNormModule(width, Epsilon);
 }

@@ -1,3 +1,4 @@
+using Trainer.Torch;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -10,7 +11,11 @@ internal sealed class AuxiliaryLosses : IDisposable
 
     /// <summary>Adds a term.</summary>
     /// <param name="loss">Zero dimensions, weighted already, per token: it counts once for every target of the batch.</param>
-    public void Add(Tensor loss) => terms.Add(loss.DetachFromDisposeScope());
+    public void Add(Tensor loss)
+    {
+        // A layer that the backward pass runs again has added its term; what was computed now serves that term's gradient.
+        if (!Recomputation.Running) terms.Add(loss.DetachFromDisposeScope());
+    }
 
     /// <summary>The sum of all terms; null where there are none.</summary>
     public Tensor? Sum() => terms.Count == 0 ? null : stack([.. terms]).sum();

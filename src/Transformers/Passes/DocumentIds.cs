@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Trainer.Transformers;
 
 /// <summary>Which document each query and each key belongs to: a query sees keys of its own document only, whatever the pattern would allow.</summary>
-/// <remarks>Padding has the id −1, so that a padded query sees the padding and no row of a softmax is ever empty.</remarks>
+/// <remarks>Padding has the id −1, so that a padded query sees the padding and no row of a softmax is ever empty. Owns the ids.</remarks>
 /// <param name="queries">(B, T), int64; null where every query sees every key that is not padding (attention to an encoder).</param>
 /// <param name="keys">(B, S), int64.</param>
 internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
@@ -30,9 +30,11 @@ internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
         return mask;
     }
 
-    /// <summary>Frees the masks; the ids belong to the caller.</summary>
+    /// <summary>Frees the ids and the masks.</summary>
     public void Dispose()
     {
+        queries?.Dispose();
+        keys.Dispose();
         together?.Dispose();
         foreach (Tensor mask in masks.Values) mask.Dispose();
     }

@@ -1,15 +1,19 @@
 // Shapes: B batch, T positions, S positions of the memory, C model dimension.
+using Trainer.Torch;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
 
 /// <summary>What all layers of a stack share during one call: where the tokens stand, which documents they belong to, what an encoder made,
 /// and who listens.</summary>
+/// <remarks>It owns what it is given but the listeners: blocks that the backward pass runs again need it until then. Each of them has a lease on it, and the last one
+/// that is given up frees everything.</remarks>
 internal sealed class ForwardPass : IDisposable
 {
     private readonly Dictionary<object, Tensor> shared = [];
     private DocumentIds? documents;
     private int? horizon;
+    private int leases = 1;
 
     /// <summary>Position of the first token.</summary>
     public int Offset { get; init; }
@@ -55,9 +59,9 @@ internal sealed class ForwardPass : IDisposable
         Auxiliary = auxiliary,
         Observer = observer,
         Memory = memory,
-        Positions = input.Positions,
+        Positions = Hold(input.Positions),
         Reach = input.PositionLimit ?? (int)input.Tokens.size(1),
-        Documents = input.Documents is { } ids ? new DocumentIds(ids, ids) : null,
+        Documents = Hold(input.Documents) is { } ids ? new DocumentIds(ids, ids) : null,
     };
 
     /// <summary>A pass over further tokens of sequences of which some are remembered.</summary>
@@ -70,22 +74,48 @@ internal sealed class ForwardPass : IDisposable
     public Tensor Shared(object key, Func<Tensor> make)
     {
         if (shared.TryGetValue(key, out Tensor? made)) return made;
+        using IDisposable kept = Recomputation.Pause();
         return shared[key] = make().DetachFromDisposeScope();
     }
 
-    /// <summary>Frees the masks and the shared tensors that were made.</summary>
+    /// <summary>Lets the pass last until it has been disposed of once more.</summary>
+    public ForwardPass Lease()
+    {
+        Interlocked.Increment(ref leases);
+        return this;
+    }
+
+    /// <summary>Gives a lease up; the last one frees the ids, the memory, the masks and the shared tensors that were made.</summary>
     public void Dispose()
     {
-        documents?.Dispose();
+        if (Interlocked.Decrement(ref leases) > 0) return;
+        Positions?.Dispose();
+        Documents?.Dispose();
+        Memory?.Dispose();
         foreach (Tensor tensor in shared.Values) tensor.Dispose();
     }
+
+    // Another handle: the caller's may be gone when the backward pass comes.
+    private static Tensor? Hold(Tensor? tensor) => tensor?.alias().DetachFromDisposeScope();
 }
 
 /// <summary>What an encoder made of the source.</summary>
 /// <param name="Hidden">(B, S, C), float32.</param>
 /// <param name="Documents">Which of it is padding; null where nothing is.</param>
+/// <remarks>Owns both.</remarks>
 internal sealed record EncoderMemory(Tensor Hidden, DocumentIds? Documents) : IDisposable
 {
-    /// <summary>Frees the masks that were made.</summary>
-    public void Dispose() => Documents?.Dispose();
+    /// <summary>What an encoder made.</summary>
+    /// <param name="hidden">(B, S, C), float32.</param>
+    /// <param name="documents">(B, S), −1 where it is padding; null where nothing is.</param>
+    public static EncoderMemory Of(Tensor hidden, Tensor? documents) => new(
+        hidden.alias().DetachFromDisposeScope(),
+        documents is null ? null : new DocumentIds(null, documents.alias().DetachFromDisposeScope()));
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Hidden.Dispose();
+        Documents?.Dispose();
+    }
 }

@@ -22,7 +22,9 @@ public sealed class CheckpointTests : IDisposable
         using Trainee trainee = tiny.Trainee(data);
         trainee.TakeStep(1e-3);
         string directory = new CheckpointStore(Path.Combine(tiny.RunPath(), "checkpoints")).DirectoryOf(1);
-        new CheckpointWriter(tiny.Store(), tiny.Recipe, data.Tokenizer).Save(trainee, isBest: false);
+        using CheckpointWriter writer = new(tiny.Store(), tiny.Recipe, data.Tokenizer, _ => { });
+        writer.Save(trainee, isBest: false);
+        writer.Finish();
 
         Checkpoint checkpoint = Checkpoint.Open(directory);
         using LanguageModel model = checkpoint.LoadModel(CPU);

@@ -6,8 +6,6 @@ namespace Trainer.Transformers.Attention;
 /// <summary>Keys and values of an encoder's output, and which of them are padding. They do not grow while decoding goes on.</summary>
 internal sealed class CrossState : LayerState
 {
-    private Tensor? padding;
-
     /// <param name="key">(B, G, S, D)</param>
     /// <param name="value">(B, G, S, D)</param>
     /// <param name="padding">(B, S), −1 where there is none; null where there is no padding.</param>
@@ -15,8 +13,7 @@ internal sealed class CrossState : LayerState
     {
         Key = Constants.Own(key.contiguous().clone);
         Value = Constants.Own(value.contiguous().clone);
-        this.padding = padding is null ? null : Constants.Own(padding.clone);
-        Documents = NewDocuments();
+        Documents = padding is null ? null : new(null, Constants.Own(padding.clone));
     }
 
     /// <summary>(B, G, S, D)</summary>
@@ -34,9 +31,9 @@ internal sealed class CrossState : LayerState
     {
         Key = Replaced(Key, rows);
         Value = Replaced(Value, rows);
-        Documents?.Dispose();
-        if (padding is not null) padding = Replaced(padding, rows);
-        Documents = NewDocuments();
+        if (Documents is not { } documents) return;
+        Documents = new(null, Chosen(documents.Keys, rows));
+        documents.Dispose();
     }
 
     public override void Dispose()
@@ -44,15 +41,14 @@ internal sealed class CrossState : LayerState
         Key.Dispose();
         Value.Dispose();
         Documents?.Dispose();
-        padding?.Dispose();
     }
-
-    private DocumentIds? NewDocuments() => padding is null ? null : new(null, padding);
 
     private static Tensor Replaced(Tensor old, Tensor rows)
     {
-        Tensor chosen = Constants.Own(() => old.index_select(0, rows.to(old.device)));
+        Tensor chosen = Chosen(old, rows);
         old.Dispose();
         return chosen;
     }
+
+    private static Tensor Chosen(Tensor old, Tensor rows) => Constants.Own(() => old.index_select(0, rows.to(old.device)));
 }

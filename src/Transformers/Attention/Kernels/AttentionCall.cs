@@ -48,13 +48,13 @@ internal readonly record struct AttentionCall(
     /// <summary>Whether <see cref="BandAttention"/> computes it: whole sequences of one document under a pattern that is a band, nothing put on
     /// the scores, none of the weights dropped.</summary>
     public bool IsBand =>
-        Queries.Count >= FewestRows && Documents is null && Bias is null && SoftCap is null && Dropout == 0 && (SeesEverything || (Pattern.Band is not null && Queries == Keys && Queries.Sinks == 0))
-        && BandAttention.Runs(Query, Key, Value);
+        Queries.Count >= FewestRows && Documents is null && Bias is null && SoftCap is null && Dropout == 0
+        && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0)) && BandAttention.Runs(Query, Key, Value);
 
     /// <summary>The result, (B, H, T, D), where <see cref="IsBand"/>.</summary>
     public Tensor AttendBand()
     {
-        PatternBand band = SeesEverything ? PatternBand.Everything : Pattern.Band!.Value;
+        PatternBand band = Pattern.Band!.Value;
         return BandAttention.Attend(Query, Key, Value, Scale, band.Before, band.After);
     }
 

@@ -42,7 +42,7 @@ public abstract record HeadProjectionOptions : AttentionOptions
         long width = (long)Heads * headDim;
         PartCost linear = PartCost.Linear(model.Dim, rows, Bias ?? model.Bias) + PartCost.Linear(width, model.Dim, OutputBias ?? model.Bias);
         PartCost norms = QueryKeyNorm ? 2 * model.Norm.Cost(headDim, model.Bias) : default;
-        (long perHead, long perHeadAndKey) = KernelSelection.Expected(this, headDim, biased).Activations;
+        (long perHead, long perHeadAndKey) = KernelSelection.Expected(this, headDim, biased, model.Dropout > 0).Activations;
         return linear + new PartCost(norms.Parameters, 0)
         {
             // Queries and keys are multiplied, then weights and values: two products of 2·H·D operations per visible key.
@@ -50,7 +50,8 @@ public abstract record HeadProjectionOptions : AttentionOptions
             // Its sums are as many keys as a head is wide: added to, and read.
             FlopsPerToken = Kernel == AttentionKernel.Linear ? 4 * width * headDim : 0,
             Activations = rows + width + rotated + Heads * perHead,
-            ActivationsPerKey = Heads * perHeadAndKey,
+            // Weights that are dropped, and what they are multiplied with, are kept too; the scores are gone by then.
+            ActivationsPerKey = Heads * (perHeadAndKey > 0 && model.Dropout > 0 ? 3 : perHeadAndKey),
         };
     }
 

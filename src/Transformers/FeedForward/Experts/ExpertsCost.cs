@@ -9,7 +9,7 @@ internal static class ExpertsCost
         bool bias = options.Bias ?? model.Bias;
         Activation activation = Activation.Of(options.Activation);
         PartCost Layer(int hidden) =>
-            PartCost.Linear(dim, activation.InputWidth(hidden), bias) + PartCost.Linear(hidden, dim, bias) with { Activations = (long)activation.Kept * hidden };
+            PartCost.Linear(dim, activation.InputWidth(hidden), bias) + PartCost.Linear(hidden, dim, bias) with { Activations = (activation.Kept - 1L) * hidden, RoundedActivations = hidden };
 
         PartCost expert = Layer(width), used = options.Active * expert;
         PartCost router = PartCost.Linear(dim, options.Experts, bias: false);
@@ -21,6 +21,7 @@ internal static class ExpertsCost
             IdleParameters = (options.Experts - options.Active) * expert.Parameters,
             // Logits and affinities; for each active expert the token and the result, and the result's sum.
             Activations = used.Activations + always.Activations + 2L * options.Experts + (2L * options.Active + 1) * dim,
+            RoundedActivations = used.RoundedActivations + always.RoundedActivations,
         };
     }
 }

@@ -48,7 +48,7 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepFollower
     {
         // Padding is computed like any token, but no expert is to be chosen, or spared, for it.
         Tensor? counted = documents?.reshape(-1).ge(0).to_type(ScalarType.Float32); // (N)
-        load.Add(counted is null ? counts : Counts(routing.Chosen, counted));
+        if (!Recomputation.Running) load.Add(counted is null ? counts : Counts(routing.Chosen, counted));
         if (RouterLosses.Of(options, routing, rows, counted) is { } loss) auxiliary.Add(loss);
     }
 

@@ -1,0 +1,87 @@
+"""The page of results, from raw figures."""
+from statistics import median
+
+HEAD = """# Speed and memory against PyTorch
+
+Written by `benchmarks/suite.py`: the same model on both sides, nanoGPT's architecture, random text, no dropout; every mode in turn, round
+after round, each measurement a process of its own. Tokens per second are medians of the rounds, with their range; memory is the most that the process held.
+PyTorch trains in bfloat16 with autocast, and evaluates and generates with weights rounded once. Generation is greedy, one sequence, keys and values kept, from a
+prompt of 16 tokens to the end of the context. *Roofline* is the share of the machine's measured best: of its matrix products in that precision for training
+and evaluation, of the bandwidth of reading the weights once a token for generation.
+"""
+
+
+def write(path, studies):
+    if not studies:
+        raise SystemExit("suite.py: there are no figures in runs/benchmarks; run it without --table")
+    lines = [HEAD, *summary(studies), ""]
+    for study in studies:
+        lines += [*section(study), ""]
+    path = str(path)
+    with open(path, "w") as file:
+        file.write("\n".join(lines).rstrip() + "\n")
+
+
+def summary(studies):
+    yield "Our best mode against PyTorch's best mode at that size, pair by pair: median of the ratios (lowest to highest)."
+    yield ""
+    yield "| task | size | ours | PyTorch's | tokens/s | peak memory |"
+    yield "|---|---|---|---|---:|---:|"
+    for study in studies:
+        ours, theirs = best(study, "Trainer"), best(study, "PyTorch")
+        if ours and theirs:
+            yield (f"| {study['task']} | {study['size']} | {short(ours)} | {short(theirs)} | **{ratio(study, ours, theirs, 'tokensPerSecond')}** "
+                   f"| {ratio(study, ours, theirs, 'peakMiB')} |")
+
+
+def section(study):
+    roof, machine = study["roofline"], study["machine"]
+    yield f"## {study['task'].capitalize()}, {study['size']}"
+    yield ""
+    yield (f"{study['about']}; {roof['parameters']:,} parameters; {len(study['rounds'])} rounds of {study['seconds']:g} s, {study['began']}, load {study['load']:.1f}. "
+           f"{machine['model']}, {machine['processor']}; libtorch {machine['libtorch']}, {machine['.NET']}; {machine['peer']}. "
+           f"Products {per_precision(roof['flopsPerSecond'], 'GFLOP/s')}; reading the weights {per_precision(roof['bytesPerSecond'], 'GB/s')}.")
+    yield ""
+    yield "| | tokens/s | range | peak MiB | roofline |"
+    yield "|---|---:|---:|---:|---:|"
+    for mode in modes(study):
+        speeds, memory = values(study, mode, "tokensPerSecond"), values(study, mode, "peakMiB")
+        yield f"| {mode} | {median(speeds):,.0f} | {min(speeds):,.0f}–{max(speeds):,.0f} | {median(memory):,.0f} | {100 * share(study, mode):.0f} % |"
+    if study["skipped"]:
+        yield ""
+    for mode, why in study["skipped"].items():
+        yield f"- {mode} was skipped: `{why.replace('`', chr(39))}`"
+
+
+def per_precision(rates, unit):
+    return " and ".join(f"{rate / 1e9:,.0f} {unit} in {precision}" for precision, rate in rates.items())
+
+
+def modes(study):
+    """Those that ran in every round, in their order."""
+    return [mode for mode in study["rounds"][0] if mode not in study["skipped"]]
+
+
+def values(study, mode, figure):
+    return [one[mode][figure] for one in study["rounds"]]
+
+
+def best(study, side):
+    return max((mode for mode in modes(study) if mode.startswith(side)), key=lambda mode: median(values(study, mode, "tokensPerSecond")), default=None)
+
+
+def ratio(study, ours, theirs, figure):
+    ratios = [a / b for a, b in zip(values(study, ours, figure), values(study, theirs, figure))]
+    return f"{median(ratios):.2f}×" + (f" ({min(ratios):.2f}–{max(ratios):.2f})" if len(ratios) > 1 else "")
+
+
+def share(study, mode):
+    precision, roof = mode.split()[-1], study["roofline"]
+    speed = median(values(study, mode, "tokensPerSecond"))
+    if study["task"] == "generation":
+        return speed * roof["weightBytes"][precision] / roof["bytesPerSecond"][precision]
+    return speed * roof["flopsPerToken"][study["task"]] / roof["flopsPerSecond"][precision]
+
+
+def short(mode):
+    return mode.split(" ", 1)[1]

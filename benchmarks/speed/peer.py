@@ -1,0 +1,36 @@
+"""PyTorch's side: nanogpt_peer.py, given to the interpreter through standard input, since that may see another file system."""
+import json
+from pathlib import Path
+
+from .process import run
+from .sizes import PROMPT
+
+SOURCE = Path(__file__).resolve().parent.parent / "nanogpt_peer.py"
+VERSIONS = "import platform, torch; print('PyTorch', torch.__version__, 'on Python', platform.python_version())"
+
+
+class PyTorch:
+    name = "PyTorch"
+
+    def __init__(self, size, python):
+        self.size, self.python = size, python
+
+    def modes(self, task):
+        eager = ["eager float32", "eager bfloat16"]
+        return eager if task == "generation" else [*eager, "compiled float32", "compiled bfloat16"]
+
+    def measure(self, task, mode, seconds):
+        """Tokens a second, and the most MiB held."""
+        size = self.size
+        options = dict(task=task, random=size.vocabulary, seconds=seconds, layers=size.layers, heads=size.heads, dim=size.dim, context=size.context,
+                       batch=size.rows if task == "evaluation" else size.batch, text=size.text, prompt=PROMPT)
+        flags = ["--compile"] if mode.startswith("compiled") else []
+        if mode.endswith("bfloat16"):
+            flags.append("--autocast" if task == "training" else "--bfloat16")
+        command = [*self.python, "-", *(part for name, value in options.items() for part in (f"--{name}", str(value))), *flags]
+        text, memory = run(command, given=SOURCE.read_text())
+        return json.loads(text.splitlines()[-1])["tokensPerSecond"], memory
+
+
+def versions(python):
+    return run([*python, "-c", VERSIONS])[0].strip()

@@ -1,0 +1,64 @@
+using Trainer.Torch;
+
+namespace Trainer.Transformers;
+
+/// <summary>How a training step is computed, as far as its memory depends on it.</summary>
+/// <param name="Rows">Sequences of a micro-batch, B.</param>
+/// <param name="Length">Positions of each, T.</param>
+public sealed record TrainingShape(int Rows, int Length)
+{
+    /// <summary>Threads that share a micro-batch, each with gradients of its own.</summary>
+    public int Threads { get; init; } = 1;
+
+    /// <summary>Whether a step has several micro-batches, whose gradients are added up.</summary>
+    public bool Accumulates { get; init; }
+
+    /// <summary>Whether blocks are run again by the backward pass instead of keeping what they computed.</summary>
+    public bool ActivationCheckpointing { get; init; }
+
+    /// <summary>Whether matrix products are bfloat16.</summary>
+    public bool Rounds { get; init; }
+}
+
+/// <summary>Bytes that a training step takes, computed from a model's options alone: an estimate, within a tenth of what is measured on a CPU.</summary>
+/// <param name="Weights">Float32 master weights.</param>
+/// <param name="Moments">The two running means of AdamW.</param>
+/// <param name="Gradients">The most that gradients take: at the end of a backward pass.</param>
+/// <param name="Activations">The most that what is kept for a backward pass takes: at its beginning.</param>
+/// <param name="Peak">All of it at its height; gradients come as activations go, so that it is less than their sum.</param>
+public sealed record TrainingMemory(long Weights, long Moments, long Gradients, long Activations, long Peak)
+{
+    private const int Float32Bytes = 4;
+    private const int BFloat16Bytes = 2;
+
+    // Of a block that is run again everything is there at once, and the gradients of its widest part.
+    private const double HeightOfBlock = 1.25;
+
+    internal static TrainingMemory Of(ModelCost cost, TrainingShape shape)
+    {
+        long tokens = (long)shape.Rows * shape.Length, weights = Float32Bytes * cost.Parameters;
+        long Bytes(PartCost part) => tokens * (
+            Float32Bytes * (part.Activations + part.ActivationsPerKey * shape.Length) + (shape.Rounds ? BFloat16Bytes : Float32Bytes) * part.RoundedActivations);
+
+        long block = (long)(HeightOfBlock * cost.Blocks.Max(Bytes)), inputs = tokens * Float32Bytes * cost.Blocks.Count * (long)cost.StreamWidth;
+        long rounded = shape.Rounds ? BFloat16Bytes * cost.MatrixParameters : 0; // one copy for all threads, kept from step to step
+        long activations = shape.ActivationCheckpointing
+            ? inputs + Math.Max(block, Bytes(cost.AroundBlocks)) // the logits are gone when the first block is run again
+            : cost.Blocks.Sum(Bytes) + Bytes(cost.AroundBlocks);
+        activations += LossBytes(cost, shape);
+        long sums = shape.Accumulates ? shape.Threads * weights : 0;
+        // Threads add a micro-batch's gradients to their sums; one thread alone has libtorch add them as they come.
+        long gradients = shape.Threads * weights + (shape.Threads > 1 ? sums : 0);
+        long end = gradients + (shape.ActivationCheckpointing ? block : 0);
+        return new(weights, 2 * weights, gradients, activations, 3 * weights + rounded + Math.Max(activations + sums, end));
+    }
+
+    // In every thread the logits of some rows, and the gradient of the head's matrix, which comes with them, before any other.
+    private static long LossBytes(ModelCost cost, TrainingShape shape)
+    {
+        if (cost.PassingLogits == 0) return 0;
+        long rows = FusedKernels.RowsOfLogits((long)shape.Rows * shape.Length / shape.Threads, cost.PassingLogits);
+        long logits = rows * cost.PassingLogits * (Float32Bytes + (shape.Rounds ? BFloat16Bytes : 0));
+        return shape.Threads * (logits + Float32Bytes * (long)cost.PassingLogits * cost.StreamWidth);
+    }
+}

@@ -1,0 +1,38 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace Trainer.Cli.Tests;
+
+/// <summary>What plan says a run takes against what the run says it took.</summary>
+public sealed partial class MemoryTests
+{
+    // Large enough for what is counted to outweigh masks and tables; two threads, so that their own gradients count.
+    [Theory]
+    [InlineData("training.microBatchSize=32")]
+    [InlineData("training.microBatchSize=32", "training.activationCheckpointing=true")]
+    [InlineData("training.microBatchSize=8", "model.layers=4")]
+    public void A_plan_is_within_a_fifth_of_the_run(params string[] settings)
+    {
+        using var workspace = new Workspace { Threads = 2 };
+        string[] all =
+        [
+            "--set", "model.dropout=0", "model.dim=128", "model.contextLength=128", "training.batchSize=32", "training.steps=2", "schedule.warmupSteps=0",
+            "evaluation.every=0", "evaluation.batches=1", "checkpoint.background=false", "monitoring.tensorBoard=false", "monitoring.samples=[]", .. settings,
+        ];
+        File.WriteAllText(workspace.PathOf("text.txt"), Workspace.Words(8000));
+        var plan = workspace.Run(["plan", "small.json", "--json", .. all]);
+        Assert.True(plan.ExitCode == 0, plan.Error);
+        var planned = JsonDocument.Parse(plan.Output).RootElement.GetProperty("peakBytes").GetInt64();
+        var run = workspace.Run(["train", "small.json", "--run", "run", .. all]);
+        Assert.True(run.ExitCode == 0, run.Error);
+
+        var line = Line().Match(File.ReadAllText(workspace.PathOf("run/log.txt")));
+        Assert.True(line.Success, run.Error);
+        var took = double.Parse(line.Groups[1].Value, CultureInfo.InvariantCulture) * (1 << 20);
+        Assert.InRange(planned / took, 0.8, 1.2);
+    }
+
+    [GeneratedRegex(@"tensors took at most ([\d.]+) MiB")]
+    private static partial Regex Line();
+}
