@@ -41,6 +41,9 @@ public sealed record ModelCost
     /// <summary>What each block keeps for its backward pass.</summary>
     internal IReadOnlyList<PartCost> Blocks { get; init; } = [];
 
+    /// <summary>How many of the first of them run over what an encoder-decoder reads.</summary>
+    internal int SourceBlocks { get; init; }
+
     /// <summary>What is kept outside of the blocks: embeddings, norms after the stacks, logits where all of them are held.</summary>
     internal PartCost AroundBlocks { get; init; }
 

@@ -37,6 +37,7 @@ internal static class ModelCosting
             Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
             Memories = [.. Remembered(model)],
             Blocks = [.. layers.Select(layer => BlockOf(model, layer))],
+            SourceBlocks = model.Stacks.Count > 1 ? model.Stacks[0].Layers.Count : 0,
             StreamWidth = model.Dim,
             PassingLogits = passing ? vocabularySize : 0,
             // The embeddings, and the logits three times over (their log-softmax, its gradient and their own), or the gradient of what the head reads.
