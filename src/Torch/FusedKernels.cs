@@ -10,6 +10,8 @@ namespace Trainer.Torch;
 /// create_graph is an error.</remarks>
 public static class FusedKernels
 {
+    private const long CachedLogits = 1 << 19, FewestRows = 128;
+
     /// <summary>x·weightᵀ + bias as one step of the record, on any device and in any type.</summary>
     /// <param name="x">(…, K)</param>
     /// <param name="weight">(N, K)</param>
@@ -27,6 +29,27 @@ public static class FusedKernels
     /// <exception cref="TorchException">Types, shapes or devices are others.</exception>
     public static torch.Tensor RoundedLinear(torch.Tensor x, torch.Tensor weight, torch.Tensor rounded, torch.Tensor? bias = null) =>
         Native.Own(tn_fused_rounded_linear(x.handle, weight.handle, rounded.handle, HandleOf(bias), out var result), result);
+
+    /// <summary>The summed cross entropy of softmax(x·weightᵀ + bias), on the CPU. Of the logits only those of some rows are ever held; rows
+    /// without a target cost nothing. Gradients are computed at once, where they are wanted.</summary>
+    /// <remarks>After Liger's kernel (Hsu et al. 2024, arXiv 2410.10989).</remarks>
+    /// <param name="x">(N, C), float32 or bfloat16</param>
+    /// <param name="weight">(V, C), float32</param>
+    /// <param name="bias">(V), float32, or none</param>
+    /// <param name="targets">(N), int64: a token, or −100 for none</param>
+    /// <param name="shape">What becomes of the logits</param>
+    /// <param name="rounded">The weight in bfloat16, (V, C), where products are to be bfloat16, as in <see cref="RoundedLinear"/></param>
+    /// <returns>Zero dimensions, float32, in nats</returns>
+    /// <exception cref="TorchException">Types, shapes or devices are others, or a target is no token.</exception>
+    public static torch.Tensor CrossEntropy(torch.Tensor x, torch.Tensor weight, torch.Tensor? bias, torch.Tensor targets, CrossEntropyShape shape, torch.Tensor? rounded = null) =>
+        Native.Own(tn_fused_cross_entropy(x.handle, weight.handle, HandleOf(rounded), HandleOf(bias), targets.handle, shape.LogitScale, shape.LogitSoftCap ?? 0, shape.LabelSmoothing, RowsOfLogits(targets.numel(), weight.size(0)), out var result), result);
+
+    /// <summary>Of how many rows <see cref="CrossEntropy"/> holds the logits at once.</summary>
+    /// <param name="rows">Rows with a target</param>
+    /// <param name="vocabularySize">Logits of a row, V</param>
+    /// <remarks>As many as stay in a cache close by, but enough for the weight, which every part reads anew, to be worth reading: measured for
+    /// 65 to 50304 tokens.</remarks>
+    public static long RowsOfLogits(long rows, long vocabularySize) => Math.Min(rows, Math.Max(FewestRows, CachedLogits / Math.Max(1, vocabularySize)));
 
     /// <summary>x·Φ(x), the exact GELU (Hendrycks and Gimpel 2016).</summary>
     /// <param name="x">Any shape</param>

@@ -8,6 +8,8 @@ namespace Trainer.Training;
 /// <summary>What a run will cost, computed from its recipe and its prepared data alone.</summary>
 public sealed record RunPlan
 {
+    private const int BatchesLookedAt = 32;
+
     /// <summary>Learned numbers.</summary>
     public required long Parameters { get; init; }
 
@@ -96,7 +98,7 @@ public sealed record RunPlan
         var context = recipe.Model.ContextLength;
         var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
-        var memory = cost.Training(Shape(recipe, row));
+        var memory = cost.Training(Shape(recipe, data));
         var copy = memory.Weights + memory.Moments;
         if (!recipe.Checkpoint.InBackground(copy)) copy = 0;
         return new RunPlan
@@ -125,13 +127,16 @@ public sealed record RunPlan
         };
     }
 
-    private static TrainingShape Shape(Recipe recipe, int row)
+    private static TrainingShape Shape(Recipe recipe, PreparedData data)
     {
         var training = recipe.Training;
+        var (columns, source) = BatchStream.LongestRows(
+            data, recipe.Data, recipe.Model.ContextLength, recipe.Seed, training.MicroBatch, Math.Min(BatchesLookedAt, training.Steps));
         // A GPU that is asked for but not here is planned for all the same.
         var onGpu = training.Device == DeviceChoice.Cuda || (training.Device == DeviceChoice.Auto && cuda.is_available());
-        return new(training.MicroBatch, row)
+        return new(training.MicroBatch, columns)
         {
+            SourceLength = source > 0 ? source : null,
             Threads = StepComputation.Threads(recipe.Model, onGpu ? DeviceType.CUDA : DeviceType.CPU, training),
             Accumulates = training.BatchSize > training.MicroBatch,
             ActivationCheckpointing = training.ActivationCheckpointing,

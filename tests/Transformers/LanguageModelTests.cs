@@ -19,6 +19,25 @@ public class LanguageModelTests
     }
 
     [Theory]
+    [InlineData(ScalarType.Float32, true, 1e-5)]
+    [InlineData(ScalarType.Float32, false, 1e-5)]
+    [InlineData(ScalarType.BFloat16, true, 2e-2)]
+    public void The_loss_and_its_gradients_are_those_of_all_logits_at_once(ScalarType computeType, bool tied, double tolerance)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        DecoderOptions options = Models.Gpt with { TieEmbeddings = tied, HeadBias = true, LogitScale = 0.5, LogitSoftCap = 4 };
+        using LanguageModel model = Models.Build(options, computeType: computeType);
+        Tensor tokens = Models.Tokens(2, 5), targets = Models.Tokens(2, 5, seed: 11);
+        targets.narrow(1, 0, 2).fill_(-100);
+        Tensor[] parameters = [.. model.parameters()];
+        Tensor plain = nn.functional.cross_entropy(model.forward(tokens).flatten(0, 1), targets.flatten(), reduction: nn.Reduction.Sum, label_smoothing: 0.1);
+        Tensor fused = model.LossSum(tokens, targets, labelSmoothing: 0.1);
+        Assert.Equal(plain.item<float>(), fused.item<float>(), 1e-4);
+        foreach (var (want, have) in autograd.grad([plain], parameters).Zip(autograd.grad([fused], parameters)))
+            Assert.InRange(want!.sub(have!).abs().max().item<float>(), 0, tolerance * Math.Max(1, want.abs().max().item<float>()));
+    }
+
+    [Theory]
     [InlineData("normed", "partial-rotary")]
     [InlineData("normed", "dynamic-ntk")]
     [InlineData("scalable", "t5")]

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.FeedForward;
@@ -50,7 +51,7 @@ public sealed class TokenDecodingTests
     {
         foreach (AttentionKernel kernel in (AttentionKernel[])[AttentionKernel.Reference, AttentionKernel.Flash])
             Agree(Models.Variant("grouped-query", "rotary", kernel), programmed: false);
-        Agree(Models.Llama with { Attention = Models.Llama.Attention with { Cache = Attention.Caches.AttentionCache.Paged } }, programmed: false);
+        Agree(Models.Llama with { Attention = Models.Llama.Attention with { Cache = AttentionCache.Paged } }, programmed: false);
         Agree(Models.Llama with { Attention = Models.Llama.Attention with { SoftCap = 2 } }, programmed: false);
         Agree(Models.Llama with { Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } }, programmed: false);
         Agree(Models.Hybrid, programmed: false);

@@ -11,19 +11,21 @@ namespace Trainer.Evaluation.Generation;
 /// <param name="source">What an encoder reads, one row; null for a decoder alone.</param>
 internal sealed class DecodingSession(LanguageModel model, Device device, ModelInput? source = null) : IDisposable
 {
+    private readonly float[] logits = new float[model.VocabularySize];
     private DecodingState? state;
     private int start;
 
     /// <summary>The logits of the token that follows a text.</summary>
     /// <param name="text">What the last call was given and any number of further tokens, at most a context of them.</param>
-    /// <returns>V logits.</returns>
-    public float[] Next(List<int> text)
+    /// <returns>V logits, until the next call.</returns>
+    public ReadOnlySpan<float> Next(List<int> text)
     {
         using IDisposable inference = inference_mode();
         using DisposeScope scope = NewDisposeScope();
         ReadOnlySpan<int> pending = Pending(text);
         using Tensor tokens = tensor(Array.ConvertAll(pending.ToArray(), id => (long)id), [1, pending.Length], dtype: ScalarType.Int64);
-        return model.NextLogits(tokens.to(device), state!).to(ScalarType.Float32).cpu().data<float>().ToArray();
+        model.NextLogits(tokens.to(device), state!).to(ScalarType.Float32).cpu().data<float>().CopyTo(logits);
+        return logits;
     }
 
     /// <inheritdoc/>

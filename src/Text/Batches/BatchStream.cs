@@ -58,6 +58,27 @@ public abstract class BatchStream
         return data.TrainSources.Select((range, i) => weights[i] * source.TokensOfRow(Named(range, i), seed)).Sum() / weights.Sum();
     }
 
+    /// <summary>How long the rows of the first batches become, padding and all: what memory is planned for.</summary>
+    /// <param name="data">The prepared data; not disposed of here.</param>
+    /// <param name="options">Objective and packing.</param>
+    /// <param name="contextLength">The length of the longest row.</param>
+    /// <param name="seed">Chooses the order.</param>
+    /// <param name="rows">Rows of a batch.</param>
+    /// <param name="batches">How many batches to look at.</param>
+    /// <returns>The most columns of a batch, and the most of what an encoder reads beside it; 0 where there is no such thing.</returns>
+    /// <exception cref="UserException">As for <see cref="Create"/>.</exception>
+    public static (int Columns, int SourceColumns) LongestRows(PreparedData data, DataOptions options, int contextLength, long seed, int rows, long batches)
+    {
+        var stream = Create(data, options, contextLength, seed);
+        var longest = (Columns: 0, SourceColumns: 0);
+        for (long i = 0; i < batches; i++)
+        {
+            var batch = stream.Next(rows);
+            longest = (Math.Max(longest.Columns, batch.Columns), Math.Max(longest.SourceColumns, batch.Source?.Columns ?? 0));
+        }
+        return longest;
+    }
+
     private static bool IsMixed(DataOptions options) => options.Train.Count > 1 && options.Train.Any(each => each.Weight is not null);
 
     private static TokenRange Named(TokenRange range, int index) => range.Length > 0

@@ -270,6 +270,7 @@ internal static unsafe partial class NativeMethods
     // Fused kernels (fused_linear.cpp, fused_activation.cpp, fused_norm.cpp)
     [LibraryImport(Library)] internal static partial int tn_fused_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_rounded_linear(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_cross_entropy(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, TensorHandle target, double scale, double cap, double smoothing, long rowsAtOnce, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_swiglu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_rows(TensorHandle x, TensorHandle order, TensorHandle inverse, long copies, out nint result);

@@ -44,33 +44,53 @@ bool is_plain(const at::Tensor& tensor, at::ScalarType type) {
   return tensor.is_cpu() && tensor.scalar_type() == type && tensor.dim() == 2 && tensor.numel() > 0;
 }
 
+// 0 on success, as oneDNN has it: result = left·right + beta·result. Nothing is written otherwise.
+int multiply(const at::Tensor& result, const at::Tensor& left, const at::Tensor& right, float beta) {
+  const auto type = left.scalar_type();
+  Layout a, b;
+  if (!is_plain(left, type) || !is_plain(right, type) || !layout_of(left, a) || !layout_of(right, b)) return 1;
+  const auto m = left.size(0), k = left.size(1), n = right.size(1);
+  TORCH_CHECK(right.size(0) == k, "matrices of ", left.sizes(), " and ", right.sizes(), " cannot be multiplied");
+  auto* sums = result.mutable_data_ptr<float>();
+  if (type == at::kFloat && dnnl_sgemm != nullptr) {
+    return dnnl_sgemm(a.transposed, b.transposed, m, n, k, 1.0f, left.const_data_ptr<float>(), a.stride, right.const_data_ptr<float>(),
+                      b.stride, beta, sums, n);
+  }
+  if (type == at::kBFloat16 && dnnl_gemm_bf16bf16f32 != nullptr) {
+    return dnnl_gemm_bf16bf16f32(a.transposed, b.transposed, m, n, k, 1.0f, left.const_data_ptr(), a.stride, right.const_data_ptr(),
+                                 b.stride, beta, sums, n);
+  }
+  return 1;
+}
+
+at::Tensor empty_product(const at::Tensor& left, const at::Tensor& right) {
+  return at::empty({left.size(0), right.size(1)}, left.options().dtype(at::kFloat));
+}
+
+bool is_pair(const at::Tensor& left, const at::Tensor& right, at::ScalarType type) { return is_plain(left, type) && is_plain(right, type); }
+
 }  // namespace
 
 at::Tensor matrix_product(const at::Tensor& left, const at::Tensor& right) {
-  Layout a, b;
-  if (dnnl_sgemm == nullptr || !is_plain(left, at::kFloat) || !is_plain(right, at::kFloat) || !layout_of(left, a) || !layout_of(right, b)) {
-    return at::mm(left, right);
-  }
-  const auto m = left.size(0), k = left.size(1), n = right.size(1);
-  TORCH_CHECK(right.size(0) == k, "matrices of ", left.sizes(), " and ", right.sizes(), " cannot be multiplied");
-  auto result = at::empty({m, n}, left.options());
-  const auto status = dnnl_sgemm(a.transposed, b.transposed, m, n, k, 1.0f, left.const_data_ptr<float>(), a.stride,
-                                 right.const_data_ptr<float>(), b.stride, 0.0f, result.mutable_data_ptr<float>(), n);
-  return status == 0 ? result : at::mm(left, right);
+  if (dnnl_sgemm == nullptr || !is_pair(left, right, at::kFloat)) return at::mm(left, right);
+  auto result = empty_product(left, right);
+  return multiply(result, left, right, 0) == 0 ? result : at::mm(left, right);
 }
 
 at::Tensor rounded_product(const at::Tensor& left, const at::Tensor& right) {
-  Layout a, b;
-  if (dnnl_gemm_bf16bf16f32 == nullptr || !is_plain(left, at::kBFloat16) || !is_plain(right, at::kBFloat16) ||
-      !layout_of(left, a) || !layout_of(right, b)) {
-    return {};
-  }
-  const auto m = left.size(0), k = left.size(1), n = right.size(1);
-  TORCH_CHECK(right.size(0) == k, "matrices of ", left.sizes(), " and ", right.sizes(), " cannot be multiplied");
-  auto result = at::empty({m, n}, left.options().dtype(at::kFloat));
-  const auto status = dnnl_gemm_bf16bf16f32(a.transposed, b.transposed, m, n, k, 1.0f, left.const_data_ptr(), a.stride,
-                                            right.const_data_ptr(), b.stride, 0.0f, result.mutable_data_ptr<float>(), n);
-  return status == 0 ? result : at::Tensor();
+  if (dnnl_gemm_bf16bf16f32 == nullptr || !is_pair(left, right, at::kBFloat16)) return {};
+  auto result = empty_product(left, right);
+  return multiply(result, left, right, 0) == 0 ? result : at::Tensor();
+}
+
+void multiply_into(const at::Tensor& result, const at::Tensor& left, const at::Tensor& right, bool add) {
+  TORCH_CHECK(result.is_contiguous() && result.dim() == 2 && result.size(0) == left.size(0) && result.size(1) == right.size(1) &&
+                  is_plain(result, at::kFloat),
+              "the product of ", left.sizes(), " and ", right.sizes(), " does not fit into ", result.sizes());
+  if (multiply(result, left, right, add ? 1.0f : 0.0f) == 0) return;
+  const auto product = at::mm(left, right);
+  if (add) result.add_(product);
+  else result.copy_(product);
 }
 
 }  // namespace tn

@@ -1,4 +1,5 @@
 // Shapes: B batch, T positions, C model dimension, V vocabulary.
+using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Torch;
 using Trainer.Transformers.Precision;
@@ -9,6 +10,7 @@ namespace Trainer.Transformers;
 /// <summary>Turns hidden states into logits of tokens: with a matrix of its own, or with the embedding's.</summary>
 internal sealed class LanguageHead : nn.Module
 {
+    private const int FewestPassing = 256;
     private readonly HeadTransform? transform;
     private readonly Parameter? weight;
     private readonly Parameter? bias;
@@ -54,6 +56,26 @@ internal sealed class LanguageHead : nn.Module
         CastLinear.Write(plan, hidden, logits, matrix, bias, computeType, rounded);
         if (options.LogitScale != 1 || options.LogitSoftCap is not null) plan.Program.Bound(logits, options.LogitScale, options.LogitSoftCap);
         return logits;
+    }
+
+    /// <summary>Whether the loss holds the logits of few tokens at a time, on the CPU: with few logits to a token there is nothing to gain.</summary>
+    /// <param name="vocabularySize">Number of token ids, V.</param>
+    public static bool LogitsPass(int vocabularySize) => vocabularySize >= FewestPassing;
+
+    /// <summary>The summed cross entropy of the logits; on the CPU, if they are many, without ever holding all of them.</summary>
+    /// <param name="hidden">(…, C)</param>
+    /// <param name="embedding">As in <see cref="Logits"/>.</param>
+    /// <param name="targets">(N), int64, a token for each position or −100.</param>
+    /// <param name="labelSmoothing">The share of each target's probability that is spread over all tokens.</param>
+    /// <returns>Zero dimensions, float32, in nats.</returns>
+    public Tensor LossSum(Tensor hidden, Tensor embedding, Tensor targets, double labelSmoothing)
+    {
+        bool rounds = computeType == ScalarType.BFloat16;
+        if (hidden.device_type != DeviceType.CPU || !LogitsPass((int)embedding.size(0)) || !(rounds || computeType == ScalarType.Float32))
+            return nn.functional.cross_entropy(Logits(hidden, embedding).flatten(0, -2), targets, ignore_index: -100, reduction: nn.Reduction.Sum, label_smoothing: labelSmoothing);
+        Tensor table = weight ?? embedding, rows = (transform?.forward(hidden) ?? hidden).reshape(-1, options.Dim); // (N, C)
+        CrossEntropyShape shape = new() { LogitScale = options.LogitScale, LogitSoftCap = options.LogitSoftCap, LabelSmoothing = labelSmoothing };
+        return FusedKernels.CrossEntropy(rows, table, bias, targets, shape, rounds ? rounded.Of(table) : null);
     }
 
     protected override void Dispose(bool disposing)

@@ -53,13 +53,18 @@ internal abstract class TransformerModel : LanguageModel
         return Run(input).MoveToOuterDisposeScope();
     }
 
+    public override Tensor LogitsOf(Tensor hidden)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return Logits(hidden).MoveToOuterDisposeScope();
+    }
+
     public override LossTerms Losses(ModelInput input, Tensor targets, double labelSmoothing = 0)
     {
         using DisposeScope scope = NewDisposeScope();
         using AuxiliaryLosses? auxiliary = training ? new() : null;
         targets = BehindPrefix(targets);
-        Tensor logits = Logits(Run(input, auxiliary)).view(-1, VocabularySize); // (B·T, V)
-        Tensor loss = functional.cross_entropy(logits, targets.reshape(-1), ignore_index: -100, reduction: Reduction.Sum, label_smoothing: labelSmoothing);
+        Tensor loss = head!.LossSum(Run(input, auxiliary), embedding.weight!, targets.reshape(-1), labelSmoothing);
         Tensor? extra = auxiliary?.Sum()?.mul(targets.ne(-100).sum());
         return new(loss.MoveToOuterDisposeScope(), extra?.MoveToOuterDisposeScope());
     }

@@ -41,8 +41,14 @@ public sealed record ModelCost
     /// <summary>What each block keeps for its backward pass.</summary>
     internal IReadOnlyList<PartCost> Blocks { get; init; } = [];
 
-    /// <summary>What is kept outside of the blocks: embeddings, norms after the stacks, logits.</summary>
+    /// <summary>How many of the first of them run over what an encoder-decoder reads.</summary>
+    internal int SourceBlocks { get; init; }
+
+    /// <summary>What is kept outside of the blocks: embeddings, norms after the stacks, logits where all of them are held.</summary>
     internal PartCost AroundBlocks { get; init; }
+
+    /// <summary>Logits of one token, V, where they are held for few tokens at a time; otherwise 0.</summary>
+    internal int PassingLogits { get; init; }
 
     /// <summary>Numbers of one token between two blocks, C.</summary>
     internal int StreamWidth { get; init; }
@@ -80,8 +86,8 @@ public sealed record ModelCost
     public long RecurrentStateBytes => Memories.Sum(memory => memory.ConstantBytes);
 
     /// <summary>Bytes of activations at the height of a training micro-step in float32, beside <see cref="TrainingStateBytes"/>: an estimate.</summary>
-    /// <remarks>Counted is what each operation keeps for its backward pass, and three times the logits, which meet there with their
-    /// log-softmax and its gradient. <c>auto</c> is taken to be flash, with dropout the reference, as on a CPU. Not counted: the allocator's slack.</remarks>
+    /// <remarks>Counted is what each operation keeps for its backward pass, and the logits: with few tokens three times, as they meet there with
+    /// their log-softmax and its gradient; with many those that the CPU holds at once. <c>auto</c> is taken to be flash, with dropout the reference, as on a CPU. Not counted: the allocator's slack.</remarks>
     /// <param name="batch">Sequences of a micro-step, B.</param>
     /// <param name="length">Positions of each, T.</param>
     public long ActivationBytes(int batch, int length) => Training(new(batch, length)).Activations;

@@ -11,6 +11,7 @@ internal static class ModelCosting
         vocabularySize = model.EmbeddingRows(vocabularySize);
         LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
         long table = (long)vocabularySize * model.Dim;
+        bool passing = LanguageHead.LogitsPass(vocabularySize);
         PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model))) + Sum(layers.Select(layer => layer.CrossCost(model)));
         PartCost others = Sum(layers.Where(layer => !layer.Mixer.Attends).Select(layer => layer.MixerCost(model)));
         PartCost feedForward = Sum(layers.Select(layer => layer.FeedForward.Cost(model)));
@@ -36,10 +37,12 @@ internal static class ModelCosting
             Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
             Memories = [.. Remembered(model)],
             Blocks = [.. layers.Select(layer => BlockOf(model, layer))],
+            SourceBlocks = model.Stacks.Count > 1 ? model.Stacks[0].Layers.Count : 0,
             StreamWidth = model.Dim,
-            // The embeddings, and the logits three times over: their log-softmax, its gradient and their own.
+            PassingLogits = passing ? vocabularySize : 0,
+            // The embeddings, and the logits three times over (their log-softmax, its gradient and their own), or the gradient of what the head reads.
             AroundBlocks = head + model.Stacks.Count * (NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias) + DroppedBranch(model))
-                + new PartCost(0, 0) { Activations = model.Stacks.Count * (long)model.Dim + 3L * vocabularySize },
+                + new PartCost(0, 0) { Activations = model.Stacks.Count * (long)model.Dim + (passing ? model.Dim : 3L * vocabularySize) },
         };
     }
 

@@ -1,3 +1,5 @@
+using Trainer.Torch;
+
 namespace Trainer.Transformers;
 
 /// <summary>How a training step is computed, as far as its memory depends on it.</summary>
@@ -5,6 +7,9 @@ namespace Trainer.Transformers;
 /// <param name="Length">Positions of each, T.</param>
 public sealed record TrainingShape(int Rows, int Length)
 {
+    /// <summary>Positions of what the encoder of an encoder-decoder reads, S; null for as many as <see cref="Length"/>.</summary>
+    public int? SourceLength { get; init; }
+
     /// <summary>Threads that share a micro-batch, each with gradients of its own.</summary>
     public int Threads { get; init; } = 1;
 
@@ -34,19 +39,33 @@ public sealed record TrainingMemory(long Weights, long Moments, long Gradients, 
 
     internal static TrainingMemory Of(ModelCost cost, TrainingShape shape)
     {
-        long tokens = (long)shape.Rows * shape.Length, weights = Float32Bytes * cost.Parameters;
-        long Bytes(PartCost part) => tokens * (
-            Float32Bytes * (part.Activations + part.ActivationsPerKey * shape.Length) + (shape.Rounds ? BFloat16Bytes : Float32Bytes) * part.RoundedActivations);
+        int source = shape.SourceLength ?? shape.Length, longest = Math.Max(source, shape.Length);
+        long weights = Float32Bytes * cost.Parameters;
+        long BytesOf(PartCost part, int length) => (long)shape.Rows * length * (
+            Float32Bytes * (part.Activations + part.ActivationsPerKey * longest) + (shape.Rounds ? BFloat16Bytes : Float32Bytes) * part.RoundedActivations);
+        int LengthOf(int index) => index < cost.SourceBlocks ? source : shape.Length;
 
-        long block = (long)(HeightOfBlock * cost.Blocks.Max(Bytes)), inputs = tokens * Float32Bytes * cost.Blocks.Count * (long)cost.StreamWidth;
+        long[] blocks = [.. cost.Blocks.Select((part, i) => BytesOf(part, LengthOf(i)))];
+        long block = (long)(HeightOfBlock * blocks.Max()), around = BytesOf(cost.AroundBlocks, longest);
+        long inputs = (long)shape.Rows * Float32Bytes * cost.StreamWidth * blocks.Select((_, i) => (long)LengthOf(i)).Sum();
         long rounded = shape.Rounds ? BFloat16Bytes * cost.MatrixParameters : 0; // one copy for all threads, kept from step to step
         long activations = shape.ActivationCheckpointing
-            ? inputs + Math.Max(block, Bytes(cost.AroundBlocks)) // the logits are gone when the first block is run again
-            : cost.Blocks.Sum(Bytes) + Bytes(cost.AroundBlocks);
+            ? inputs + Math.Max(block, around) // the logits are gone when the first block is run again
+            : blocks.Sum() + around;
+        activations += LossBytes(cost, shape);
         long sums = shape.Accumulates ? shape.Threads * weights : 0;
         // Threads add a micro-batch's gradients to their sums; one thread alone has libtorch add them as they come.
         long gradients = shape.Threads * weights + (shape.Threads > 1 ? sums : 0);
         long end = gradients + (shape.ActivationCheckpointing ? block : 0);
         return new(weights, 2 * weights, gradients, activations, 3 * weights + rounded + Math.Max(activations + sums, end));
+    }
+
+    // In every thread the logits of some rows, and the gradient of the head's matrix, which comes with them, before any other.
+    private static long LossBytes(ModelCost cost, TrainingShape shape)
+    {
+        if (cost.PassingLogits == 0) return 0;
+        long rows = FusedKernels.RowsOfLogits((long)shape.Rows * shape.Length / shape.Threads, cost.PassingLogits);
+        long logits = rows * cost.PassingLogits * (Float32Bytes + (shape.Rounds ? BFloat16Bytes : 0));
+        return shape.Threads * (logits + Float32Bytes * (long)cost.PassingLogits * cost.StreamWidth);
     }
 }

@@ -84,6 +84,20 @@ public sealed class PairCorpusTests : IDisposable
         Assert.Equal(data.Validation.Length, validation.Sum(each => each.TargetTokens - each.Rows + each.Source!.Lengths.Sum() - each.Rows));
     }
 
+    [Fact]
+    public void The_longest_rows_are_those_of_the_batches_that_are_looked_at()
+    {
+        string Pair(int words) => $"{{\"text\":\"{string.Concat(Enumerable.Repeat("a ", words))}\",\"target\":\"{words}\"}}\n";
+        folder.Write("pairs.jsonl", string.Concat(Enumerable.Range(1, 40).Select(Pair)));
+        var options = Options(new SourceOptions { Path = folder["pairs.jsonl"], TargetColumn = "target" });
+        using var data = DataPreparation.Prepare(options, Tokenizer, folder["datasets"]);
+        var first = BatchStream.Create(data, options, 200, seed: 5).Next(2);
+        Assert.Equal((first.Columns, first.Source!.Columns), BatchStream.LongestRows(data, options, 200, seed: 5, rows: 2, batches: 1));
+        var (columns, source) = BatchStream.LongestRows(data, options, 200, seed: 5, rows: 2, batches: 40);
+        Assert.Equal(3, columns); // two digits and what begins them
+        Assert.InRange(source, first.Source.Columns + 1, 81);
+    }
+
     private static DataOptions Options(SourceOptions source) => new() { Train = [source], Objective = DataObjective.SequenceToSequence };
 
     private List<string?> Read(SourceOptions source) =>
