@@ -26,6 +26,14 @@ public sealed class PasskeyTests
     }
 
     [Fact]
+    public void A_prompt_begins_as_generation_does()
+    {
+        PasskeyOptions words = new() { Lengths = [6], Introduction = "a", Filler = ["cat"], Needle = "{0}", Question = "here", Digits = 1 };
+        Assert.Equal([1, 4, 5, 3, 5, 7], PasskeyPrompt.Write(TinyTokenizer.Words(framed: true), words, 6, 0.5, "8").Tokens);
+        Assert.Equal([4, 5, 3, 5, 5, 7], PasskeyPrompt.Write(TinyTokenizer.Words(framed: false), words, 6, 0.25, "8").Tokens);
+    }
+
+    [Fact]
     public void A_length_without_room()
     {
         var error = Assert.Throws<UserException>(() => PasskeyPrompt.Write(ByteTokenizer.Instance, Short, 16, 0, "123"));
