@@ -34,12 +34,13 @@ internal static class GenerateCommand
         HelpName = "token",
     };
     private static readonly Option<DeviceChoice> OnDevice = DeviceArgument.Create();
+    private static readonly Option<Precision> Number = PrecisionArgument.Create("may choose another token where two are about as likely");
 
     internal static Command Create()
     {
         var command = new Command("generate", "Continues a text; streams it to standard output.")
         {
-            Source, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Beams, LengthPenalty, Beginning, OnDevice,
+            Source, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Beams, LengthPenalty, Beginning, OnDevice, Number,
         };
         command.SetAction(Generate);
         return command;
@@ -52,7 +53,7 @@ internal static class GenerateCommand
         RequireOneWay(parsed);
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
-        using var model = checkpoint.LoadModel(device);
+        using var model = checkpoint.LoadModel(device, parsed.GetValue(Number).ToComputeType());
         var prompt = parsed.GetRequiredValue(Prompt);
         var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Recipe.Data.EndOfDocument);
         var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer));

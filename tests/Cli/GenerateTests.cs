@@ -26,6 +26,17 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
         BadInputTests.Fails(workspace.Run("generate", "plain", "--prompt", "<5>", "--bos", "<s>"), 2, "--bos: \"<s>\" is no token of this tokenizer (");
     }
 
+    [Fact]
+    public void Products_in_bfloat16()
+    {
+        string exact = Run("generate", "run", "--prompt", "the ", "--tokens", "40", "--seed", "3").Output;
+        string rounded = Run("generate", "run", "--prompt", "the ", "--tokens", "40", "--seed", "3", "--precision", "bfloat16").Output;
+        Assert.StartsWith("the ", rounded);
+        Assert.Equal(exact.Length, rounded.Length);
+        Assert.Equal(exact, Run("generate", "run", "--prompt", "the ", "--tokens", "40", "--seed", "3", "--precision", "float32").Output);
+        BadInputTests.Fails(workspace.Run("generate", "run", "--prompt", "the ", "--precision", "float8"), 2, "float8");
+    }
+
     private string Continues(string checkpoint, string told, params string[] bos)
     {
         var outcome = Run(["generate", checkpoint, "--prompt", "<5> <6>", "--tokens", "12", "--greedy", .. bos]);
