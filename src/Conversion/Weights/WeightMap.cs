@@ -39,12 +39,18 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
     /// <summary>Their tensors, to be read from our file when they are written.</summary>
     /// <param name="ours">Open while the result is used.</param>
     /// <param name="type">The type they get.</param>
-    /// <exception cref="UserException">As for <see cref="Import"/>.</exception>
+    /// <exception cref="UserException">As for <see cref="Import"/>; and a tensor, when it is read, if it holds a number that the type does not.</exception>
     public IReadOnlyList<PendingTensor> Export(IWeightSource ours, ScalarType type)
     {
         Require(ours, [.. Ours], _ => false);
         return [.. rules.SelectMany(rule => rule.Theirs.Select((theirs, index) =>
-            Pending(theirs, type, () => Make(() => Sources(ours, rule, index), rule.ToTheirs, index))))];
+            Pending(theirs, type, () => Fitting(theirs.Name, Make(() => Sources(ours, rule, index), rule.ToTheirs, index), type))))];
+    }
+
+    private static Tensor Fitting(string name, Tensor numbers, ScalarType type)
+    {
+        WeightRange.Of(type).Require(name, numbers);
+        return numbers;
     }
 
     private static PendingTensor Pending(NamedShape shape, ScalarType type, Func<Tensor> make) => new(shape.Name, type, shape.Shape, () =>
