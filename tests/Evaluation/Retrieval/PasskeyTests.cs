@@ -40,10 +40,12 @@ public sealed class PasskeyTests
         Assert.Equal("a passkey prompt of 16 tokens is too short: without any filler it has 17; ask for longer ones", error.Message);
     }
 
-    [Fact]
-    public void A_passkey_is_found_exactly_when_greedy_decoding_writes_it()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(8)]
+    public void A_passkey_is_found_exactly_when_greedy_decoding_writes_it(int prefix)
     {
-        using LanguageModel model = TinyModel.Build(dropout: 0);
+        using LanguageModel model = TinyModel.Build(dropout: 0, prefix);
         PasskeyProbe probe = new(model, ByteTokenizer.Instance);
         TextGenerator generator = new(model, ByteTokenizer.Instance, TorchSharp.torch.CPU);
         int[][] texts = [.. Enumerable.Range(0, 5).Select(i => Enumerable.Range(0, 8).Select(j => (i * 61 + j * j * 29) % 256).ToArray())];
