@@ -48,6 +48,8 @@ def fine_tune(method, factor, base, texts):
     row_length = LENGTH if method == "pose" else target
     recipe = method if method in ("direct", "pose") else "yarn"
     scaling = [f"model.position.scaling.type={method}"] if recipe == "yarn" else []
+    if method == "llama3":
+        scaling.append(f"model.position.scaling.factor={factor}")  # of this one it is not the ratio of the lengths
     first, last = map(study.steps, STEPS)
     run = study.train(f"longer-context-{recipe}", f"{method}-{factor}", last, *texts, *scaling, f"initialize.from={base}",
                       f"model.contextLength={target}", f"training.batchSize={TOKENS_OF_STEP // row_length}", f"checkpoint.every={first}", "checkpoint.keep=100")
