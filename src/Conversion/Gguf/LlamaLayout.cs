@@ -39,7 +39,7 @@ internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufL
             $"model.attention.pattern is '{model.Attention.ResolvedPattern.Type}', and llama.cpp computes full causal attention in its {architecture} models; use --format huggingface",
         DynamicNtkScaling => "model.position.scaling is 'dynamic-ntk', which llama.cpp does not have; use --format huggingface",
         Llama3Scaling when !interleaved => $"model.position.scaling is 'llama3', which llama.cpp does not have in its {architecture} models; use --format huggingface",
-        _ when architecture == "qwen3" && HeadShape.Of(model).Bias => "model.attention.bias is true, and llama.cpp has no biases in its qwen3 models; use --format huggingface",
+        _ when architecture == "qwen3" && HeadShape.Of(model).OutputBias => "model.attention.outputBias is true, and llama.cpp has none in its qwen3 models; use --format huggingface",
         YarnScaling { Truncate: false } => "model.position.scaling.truncate is false, and llama.cpp rounds the ends of the ramp; use --format huggingface",
         _ => null,
     };

@@ -169,7 +169,7 @@ public sealed class GgufExportTests : IDisposable
     {
         Assert.Equal("model.feedForward.type is 'relu', and llama.cpp computes 'gelu-tanh' in its gpt2 models; use --format huggingface",
             Assert.Throws<UserException>(() => Export("gpt2", change: model => model with { FeedForward = new ReluOptions { HiddenDim = model.FeedForward.HiddenDim } })).Message);
-        Assert.Equal("model.attention.bias is true, and llama.cpp has no biases in its qwen3 models; use --format huggingface",
+        Assert.Equal("model.attention.outputBias is true, and llama.cpp has none in its qwen3 models; use --format huggingface",
             Assert.Throws<UserException>(() => Export("qwen3", change: model => model with { Attention = model.Attention with { Bias = true, OutputBias = true } })).Message);
     }
 
