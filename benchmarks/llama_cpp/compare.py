@@ -29,6 +29,9 @@ LONGER = 4
 # How rotary positions reach four times the context, each with the models it is written for.
 EXTENSIONS = [("llama", "linear"), ("llama", "ntk"), ("llama", "yarn"), ("llama", "llama3"), ("qwen2", "yarn")]
 
+# In the place of YaRN's own, 0.1 ln 4 + 1 = 1.14.
+ATTENTION_FACTOR = 1.3
+
 
 class Comparison:
     def __init__(self, options):
@@ -52,6 +55,7 @@ class Comparison:
         self.compare("llama, pieces", "f32", models.CONTEXT, lambda: self.pieces())
         for family, method in EXTENSIONS:
             self.compare(f"{family}, {method} × {LONGER}", "f32", LONGER * models.CONTEXT, lambda: self.extended(family, method))
+        self.compare(f"llama, yarn, attention factor {ATTENTION_FACTOR} × {LONGER}", "f32", LONGER * models.CONTEXT, lambda: self.sharpened("llama"))
 
     def wanted(self, name, kind):
         return not self.only or any(part in f"{name} {kind}" for part in self.only)
@@ -81,6 +85,19 @@ class Comparison:
         target = self.folder / f"{family}-{method}"
         if not target.exists():
             ours.trainer("convert", self.trained(family), "--rope-scaling", method, "--factor", LONGER, "--output", target)
+        return target
+
+    def sharpened(self, family):
+        """YaRN with an attention factor that is said, as some published models say it."""
+        target, source = self.folder / f"{family}-yarn-factor", self.folder / f"{family}-yarn-factor-hf"
+        if not target.exists():
+            ours.trainer("export", self.extended(family, "yarn"), "--format", "huggingface", "--output", source)
+            path = source / "config.json"
+            config = json.loads(path.read_text())
+            for spelling in ("rope_parameters", "rope_scaling"):
+                config[spelling]["attention_factor"] = ATTENTION_FACTOR
+            path.write_text(json.dumps(config))
+            ours.trainer("import", source, "--output", target)
         return target
 
     def rounded(self, family, kind):

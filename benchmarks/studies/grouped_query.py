@@ -2,7 +2,7 @@
 """Multi-head attention pooled to grouped-query and multi-query attention, then uptrained for 0, 1, 5 and 10 % of the original steps
 (Ainslie et al. 2023, arXiv 2305.13245). Takes about an hour on two quiet cores.
 
-    python3 benchmarks/studies/grouped_query.py [--scale 0.01]
+    python3 benchmarks/studies/grouped_query.py [--scale 0.01] [--precision bfloat16]
 
 Writes runs/studies/grouped-query/study.json (for `report runs/studies/grouped-query`) and study.md.
 """

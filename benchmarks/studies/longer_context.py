@@ -2,7 +2,7 @@
 """A model trained at 512 bytes, extended four and eight times by every scaling of rotary positions, after 0, 100 and 400 steps of
 fine-tuning, against direct fine-tuning, PoSE and the untouched model. Takes about 80 minutes on two quiet cores.
 
-    python3 benchmarks/studies/longer_context.py [--scale 0.01] [--methods direct,yarn,pose] [--factors 4]
+    python3 benchmarks/studies/longer_context.py [--scale 0.01] [--precision bfloat16] [--methods direct,yarn,pose] [--factors 4]
 
 Writes below runs/studies/longer-context: study.json (perplexity by window, passkeys by length), study-position.json (loss by position),
 study-passkey.json (by length and depth), each with a table in markdown; `report runs/studies/longer-context` shows them.
@@ -48,6 +48,8 @@ def fine_tune(method, factor, base, texts):
     row_length = LENGTH if method == "pose" else target
     recipe = method if method in ("direct", "pose") else "yarn"
     scaling = [f"model.position.scaling.type={method}"] if recipe == "yarn" else []
+    if method == "llama3":
+        scaling.append(f"model.position.scaling.factor={factor}")  # of this one it is not the ratio of the lengths
     first, last = map(study.steps, STEPS)
     run = study.train(f"longer-context-{recipe}", f"{method}-{factor}", last, *texts, *scaling, f"initialize.from={base}",
                       f"model.contextLength={target}", f"training.batchSize={TOKENS_OF_STEP // row_length}", f"checkpoint.every={first}", "checkpoint.keep=100")
@@ -91,22 +93,23 @@ def write():
 
 
 def write_texts():
-    """Documentation to train and to validate on, and passkey prompts as `evaluate --passkey` asks for them."""
+    """Documentation to train and to validate on, and passkey prompts like those of `evaluate --passkey`: half of them without the introduction, and
+    more with little around the key than with much, or so small a model does not learn to look for it."""
     train, held_out = study.documentation()
     study.save("train.txt", train)
     study.save("validation.txt", held_out[:study.amount(VALIDATION_BYTES, least=2 * WINDOWS[-1])])
     draw = random.Random(1337)
-    study.save("passkeys.jsonl", "".join(json.dumps({"text": prompt(draw)}) + "\n" for _ in range(20_000)))
+    study.save("passkeys.jsonl", "".join(json.dumps({"text": prompt(draw)}) + "\n" for _ in range(40_000)))
 
 
 def prompt(draw):
     key = str(draw.randrange(10_000, 100_000))
-    introduction = ("There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. "
-                    "I will quiz you about the important information there.\n")
+    introduction = "" if draw.random() < 0.5 else ("There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. "
+                                                   "I will quiz you about the important information there.\n")
     needle = f"The pass key is {key}. Remember it. {key} is the pass key. "
     question = f"What is the pass key? The pass key is {key}\n"
     filler = ["The grass is green. ", "The sky is blue. ", "The sun is yellow. ", "Here we go. ", "There and back again. "]
-    room = draw.randint(0, LENGTH - 1 - len(introduction + needle + question))
+    room = (LENGTH - 1 - len(introduction + needle + question)) * draw.random() ** 2
     sentences = []
     while room >= len(filler[len(sentences) % len(filler)]):
         sentences.append(filler[len(sentences) % len(filler)])

@@ -20,6 +20,8 @@ class Study:
                                    help=f"some of {','.join(map(str, everything))} (default: all)")
         arguments.add_argument("--scale", type=float, default=float(os.environ.get("STEPS_SCALE", 1)),
                                help="a factor on all steps: 0.01 for a look at whether everything works (default: $STEPS_SCALE or 1)")
+        arguments.add_argument("--precision", choices=["float32", "bfloat16"], default="float32",
+                               help="of the products of training: bfloat16 is faster where the processor has it (default: float32)")
         self.options = arguments.parse_args()
         self.scale = self.options.scale
         for option, everything in lists.items():
@@ -73,7 +75,7 @@ class Study:
         self.say(f"{run}: {steps} steps")
         directory = self.path(run)
         self.trainer("train", f"configs/studies/{recipe}.json", "--run", directory, "--resume",
-                     "--set", f"training.steps={steps}", *settings)
+                     "--set", f"training.steps={steps}", f"training.precision={self.options.precision}", *settings)
         return directory
 
     def convert(self, source, name, *options):

@@ -50,11 +50,7 @@ internal static class EvaluateCommand
     private static readonly Option<int> Beams = new("--beams") { Description = "For an encoder-decoder: how many beginnings a translation is searched with.", DefaultValueFactory = _ => Searching.Beams };
     private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file.", HelpName = "file" };
     private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
-    private static readonly Option<Precision> Number = new("--precision")
-    {
-        Description = "The number format of matrix products: Float32 or BFloat16, which is faster on some machines and moves figures in their third or fourth digit.",
-        DefaultValueFactory = _ => Precision.Float32,
-    };
+    private static readonly Option<Precision> Number = PrecisionArgument.Create("moves figures in their third or fourth digit");
 
     internal static Command Create()
     {

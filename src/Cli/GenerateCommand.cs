@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text;
 using Trainer.Configuration;
 using Trainer.Evaluation.Generation;
 using Trainer.Text;
@@ -12,6 +13,9 @@ namespace Trainer.Cli;
 /// <summary><c>generate</c>: continues a text with a trained model.</summary>
 internal static class GenerateCommand
 {
+    /// <summary>What <c>--bos</c> says for no token.</summary>
+    private const string None = "none";
+
     private static readonly GenerationOptions Defaults = new();
     private static readonly BeamOptions Searching = new();
     private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
@@ -24,13 +28,19 @@ internal static class GenerateCommand
     private static readonly Option<bool> Greedy = new("--greedy") { Description = "Always take the most likely token." };
     private static readonly Option<int?> Beams = new("--beams") { Description = "Search the most likely text, following so many beginnings at once, instead of drawing; 1 is greedy." };
     private static readonly Option<double> LengthPenalty = new("--length-penalty") { Description = "With --beams: above 0 longer texts are not put behind shorter ones (0.6 in the 2017 Transformer).", DefaultValueFactory = _ => Searching.LengthPenalty };
+    private static readonly Option<string?> Beginning = new("--bos")
+    {
+        Description = "A token, by name or id, that the prompt begins with; none for no token. Without it the prompt begins as the checkpoint's tokenizer.json says, as with transformers and llama.cpp.",
+        HelpName = "token",
+    };
     private static readonly Option<DeviceChoice> OnDevice = DeviceArgument.Create();
+    private static readonly Option<Precision> Number = PrecisionArgument.Create("may choose another token where two are about as likely");
 
     internal static Command Create()
     {
         var command = new Command("generate", "Continues a text; streams it to standard output.")
         {
-            Source, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Beams, LengthPenalty, OnDevice,
+            Source, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Beams, LengthPenalty, Beginning, OnDevice, Number,
         };
         command.SetAction(Generate);
         return command;
@@ -43,26 +53,39 @@ internal static class GenerateCommand
         RequireOneWay(parsed);
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
-        using var model = checkpoint.LoadModel(device);
+        using var model = checkpoint.LoadModel(device, parsed.GetValue(Number).ToComputeType());
         var prompt = parsed.GetRequiredValue(Prompt);
         var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Recipe.Data.EndOfDocument);
+        var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer));
         var pieces = parsed.GetValue(Beams) is { } beams
-            ? Search(model, checkpoint.Tokenizer, device, end, prompt, Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })
-            : new TextGenerator(model, checkpoint.Tokenizer, device, end).Stream(prompt, options);
+            ? Search(model, checkpoint.Tokenizer, device, end, generator, prompt, Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })
+            : generator.Stream(prompt, options);
+        if (generator.Beginning.Count > 0) Console.Error.WriteLine($"the prompt begins with {Names(checkpoint.Tokenizer, generator.Beginning)}; --bos none leaves it out");
         if (model.Options is not EncoderDecoderOptions) Console.Write(prompt);
         foreach (var piece in pieces) Console.Write(piece);
         Console.WriteLine();
         return ExitCode.Done;
     }
 
-    private static IEnumerable<string> Search(LanguageModel model, Tokenizer tokenizer, Device device, int? end, string prompt, BeamOptions options)
+    private static IEnumerable<string> Search(LanguageModel model, Tokenizer tokenizer, Device device, int? end, TextGenerator generator, string prompt, BeamOptions options)
     {
         Require(options);
         if (model.Options is EncoderDecoderOptions) return new Translator(model, tokenizer, device).Translate([prompt], options);
-        var ids = new TextGenerator(model, tokenizer, device).Encode(prompt);
-        var best = new BeamSearch(model, device, options, tokenizer.VocabularySize).Search(ids, source: null, end)[0][0];
+        var best = new BeamSearch(model, device, options, tokenizer.VocabularySize).Search(generator.Encode(prompt), source: null, end)[0][0];
         return [tokenizer.Decode([.. best.Tokens])];
     }
+
+    /// <summary>What <c>--bos</c> says; null where the tokenizer is to say it.</summary>
+    private static int[]? BeginningOf(ParseResult parsed, LanguageModel model, Tokenizer tokenizer) => parsed.GetValue(Beginning) switch
+    {
+        null => null,
+        _ when model.Options is EncoderDecoderOptions => throw new ConfigurationException(
+            [new("--bos", "is for decoders; an encoder-decoder begins to write with the token that it was trained with: leave it out")], "command line"),
+        None => [],
+        var token => [TokenArguments.Id(tokenizer, token, "--bos")],
+    };
+
+    private static string Names(Tokenizer tokenizer, IEnumerable<int> ids) => string.Join(' ', ids.Select(id => Encoding.UTF8.GetString(tokenizer.TokenBytes(id)).Trim()));
 
     private static GenerationOptions Options(ParseResult parsed) => new()
     {

@@ -53,6 +53,24 @@ public sealed class ProblemMessagesTests : IDisposable
     }
 
     [Fact]
+    public void Rules_across_fields_are_asked_beside_a_key_that_nobody_knows()
+    {
+        workspace.Write("x.json", """
+            {
+              "name": "x",
+              "model": { "architecture": "decoder", "layres": 3, "attention": { "heads": 6, "keyValueHeads": 4, "window": 5 } }
+            }
+            """);
+
+        Assert.Equal("""
+            configs/x.json: 3 problems
+              model.layres: unknown key (in configs/x.json:3); did you mean layers? Known here: architecture, layers, attention, position
+              model.attention.window: unknown key (in configs/x.json:3); known here: heads, keyValueHeads
+              model.attention.heads: heads (6) must be a multiple of keyValueHeads (4) (in configs/x.json:3)
+            """, workspace.Fails("x.json"));
+    }
+
+    [Fact]
     public void Rules_across_fields_are_asked_at_every_depth_with_the_place_of_the_value()
     {
         workspace.Write("x.json", """

@@ -1,8 +1,10 @@
 using Trainer.Configuration;
 using Trainer.Conversion.HuggingFace.Families;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward.Experts;
+using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 
@@ -30,6 +32,28 @@ public class FamilyTests
         Assert.Equal("mixtral", FamilyRegistry.Of(Model with { FeedForward = experts }).ModelType);
         Assert.Contains("normalizeWeights is false; the family has true", Assert.Throws<UserException>(() => FamilyRegistry.Of(Model with { FeedForward = experts with { Active = 1 } })).Message);
     }
+
+    [Fact]
+    public void A_router_with_a_learned_bias_is_no_mixtral_s()
+    {
+        ExpertsOptions experts = new() { Experts = 4, Active = 2, Bias = false, Balance = new BiasBalanceOptions() };
+        Assert.EndsWith(
+            "nearest is mixtral, but for:\n  model.feedForward.balance is {\"type\":\"bias\"}; the family has null",
+            Assert.Throws<UserException>(() => FamilyRegistry.Of(Model with { FeedForward = experts })).Message);
+    }
+
+    [Fact]
+    public void Layers_of_a_recurrence_are_named_and_so_is_attention_that_is_another_function()
+    {
+        LayerGroupOptions recurrent = new() { Mixer = new Mamba2Options { HeadDim = 8 } };
+        Assert.EndsWith("but for:\n  model.mixer.type is \"mamba2\"; the family has \"attention\"", Complaint(Model with { Mixer = recurrent.Mixer }));
+        Assert.EndsWith(
+            "but for:\n  model.mixer.type is \"mamba2\"; the family has \"attention\" (in layers 0, 2, counted from 0)",
+            Complaint(Model with { Layers = 4, LayerPattern = [recurrent, new()] }));
+        Assert.EndsWith("but for:\n  model.attention.kernel is \"linear\"; the family has null", Complaint(Model with { Attention = Model.Attention with { Kernel = AttentionKernel.Linear } }));
+    }
+
+    private static string Complaint(ModelOptions model) => Assert.Throws<UserException>(() => FamilyRegistry.Of(model)).Message;
 
     [Fact]
     public void A_model_that_no_family_has_names_the_settings_in_the_way()

@@ -24,7 +24,9 @@ internal sealed class RecordBinder(Binder binder)
             Leftovers.Drop(setting, variants, target.Default?.GetType(), type);
         var inherits = target.Default?.GetType() == type;
         value = inherits ? Shape.Copy(target.Default!) : Shape.Create(type);
-        var bound = KnowsAll(setting, type, variants?.Discriminator);
+        // Unknown keys are told, and keep nothing else from being bound and checked.
+        TellUnknown(setting, type, variants?.Discriminator);
+        var bound = true;
         using (enclosing.Enter())
         {
             foreach (var property in Shape.Of(type).Properties)
@@ -49,19 +51,17 @@ internal sealed class RecordBinder(Binder binder)
         return type is not null || binder.Report(discriminator, $"{entry.Shown} is not allowed", Scalars.Choices(entry.Text!, variants.Names));
     }
 
-    private bool KnowsAll(Setting setting, Type type, string? discriminator)
+    private void TellUnknown(Setting setting, Type type, string? discriminator)
     {
         var names = KnownNames.Of(type, discriminator);
-        var bound = true;
         foreach (var child in setting.Children)
         {
             var known = names.Find(child.Name);
             if (known is null)
-                bound = binder.Report(child, "unknown key", names.Help(setting, child.Name));
+                binder.Report(child, "unknown key", names.Help(setting, child.Name));
             foreach (var (_, entry) in setting.Stack.At(child.Key).Where(found => known is not null && Misspells(found.Entry, known)))
-                bound = binder.Report(setting.Child(entry.Name).Path, "unknown key", entry.Origin, names.Help(setting, entry.Name));
+                binder.Report(setting.Child(entry.Name).Path, "unknown key", entry.Origin, names.Help(setting, entry.Name));
         }
-        return bound;
     }
 
     private static bool Misspells(Entry entry, string name) => entry.ExactName && entry.Name != name;

@@ -17,7 +17,7 @@ public static class GgufExport
     /// <param name="path">The file; it is whole or not there afterwards.</param>
     /// <param name="type">How matrices are stored.</param>
     /// <returns>llama.cpp's name of the architecture.</returns>
-    /// <exception cref="UserException">llama.cpp has no such model or tokenizer; the message says what stands in the way.</exception>
+    /// <exception cref="UserException">llama.cpp has no such model or tokenizer; the message says what stands in the way. Or a weight is not finite, or too large for the type.</exception>
     public static string Write(ExportSource source, string path, GgufType type)
     {
         Family family = FamilyRegistry.Of(source.Model);

@@ -46,7 +46,9 @@ internal static class GgufFile
         foreach (GgufTensor tensor in tensors)
         {
             using DisposeScope scope = NewDisposeScope();
-            GgufData.Write(stream, tensor.Source.Read(), tensor.Type);
+            Tensor numbers = tensor.Source.Read();
+            tensor.Type.Range().Require(tensor.Source.Name, numbers);
+            GgufData.Write(stream, numbers, tensor.Type);
             Pad(stream);
         }
     }

@@ -1,3 +1,6 @@
+using Trainer.Conversion.Weights;
+using static TorchSharp.torch;
+
 namespace Trainer.Conversion.Gguf;
 
 /// <summary>How the matrices of a GGUF file are stored. Vectors are always float32.</summary>
@@ -35,6 +38,12 @@ internal static class GgufTypes
     public static uint FileType(this GgufType type) => type switch
     {
         GgufType.F32 => 0, GgufType.F16 => 1, GgufType.BF16 => 32, GgufType.Q8_0 => 7, _ => throw new ArgumentOutOfRangeException(nameof(type)),
+    };
+
+    /// <summary>The numbers it holds.</summary>
+    public static WeightRange Range(this GgufType type) => type switch
+    {
+        GgufType.Q8_0 => WeightRange.Blocks, GgufType.F16 => WeightRange.Of(ScalarType.Float16), GgufType.BF16 => WeightRange.Of(ScalarType.BFloat16), _ => WeightRange.Of(ScalarType.Float32),
     };
 
     /// <summary>Bytes of so many numbers.</summary>

@@ -1,6 +1,7 @@
 using Trainer.Conversion.HuggingFace.Families;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
+using Trainer.Transformers.FeedForward;
 
 namespace Trainer.Conversion.Gguf;
 
@@ -8,6 +9,9 @@ namespace Trainer.Conversion.Gguf;
 internal sealed class Gpt2Layout : GgufLayout
 {
     public override string Architecture => "gpt2";
+
+    public override string? Obstacle(ModelOptions model) => model.FeedForward is GeluTanhOptions ? null
+        : $"model.feedForward.type is '{Registered.Name(typeof(FeedForwardOptions), model.FeedForward.GetType())}', and llama.cpp computes 'gelu-tanh' in its gpt2 models; use --format huggingface";
 
     public override void Describe(ModelOptions model, int vocabulary, Action<string, object?> add)
     {

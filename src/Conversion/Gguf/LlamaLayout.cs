@@ -39,6 +39,7 @@ internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufL
             $"model.attention.pattern is '{model.Attention.ResolvedPattern.Type}', and llama.cpp computes full causal attention in its {architecture} models; use --format huggingface",
         DynamicNtkScaling => "model.position.scaling is 'dynamic-ntk', which llama.cpp does not have; use --format huggingface",
         Llama3Scaling when !interleaved => $"model.position.scaling is 'llama3', which llama.cpp does not have in its {architecture} models; use --format huggingface",
+        _ when architecture == "qwen3" && HeadShape.Of(model).OutputBias => "model.attention.outputBias is true, and llama.cpp has none in its qwen3 models; use --format huggingface",
         YarnScaling { Truncate: false } => "model.position.scaling.truncate is false, and llama.cpp rounds the ends of the ramp; use --format huggingface",
         _ => null,
     };
@@ -98,11 +99,12 @@ internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufL
     private static IEnumerable<WeightRule> FeedForward(ModelOptions model, string ours, string theirs)
     {
         long width = model.FeedForward.Width(model.Dim);
+        bool bias = model.FeedForward.Bias ?? model.Bias;
         if (model.FeedForward is ExpertsOptions experts) return Experts(experts.Experts, width, model.Dim, ours, theirs);
         return
         [
-            .. Parts.Stacked($"{ours}.gateUp", model.Dim, false, ($"{theirs}ffn_gate", width), ($"{theirs}ffn_up", width)),
-            .. Parts.Linear($"{ours}.down", $"{theirs}ffn_down", model.Dim, width, false),
+            .. Parts.Stacked($"{ours}.gateUp", model.Dim, bias, ($"{theirs}ffn_gate", width), ($"{theirs}ffn_up", width)),
+            .. Parts.Linear($"{ours}.down", $"{theirs}ffn_down", model.Dim, width, bias),
         ];
     }
 

@@ -20,12 +20,12 @@ public static class HuggingFaceExport
     /// <param name="type">The type of the weights: float32, float16 or bfloat16.</param>
     /// <param name="shardSize">Bytes of weights in one file at most; 5 GB where null, as transformers has it.</param>
     /// <returns>The family it was written as.</returns>
-    /// <exception cref="Configuration.UserException">No family has such a model, with the settings that stand in the way; or the directory cannot be written.</exception>
+    /// <exception cref="Configuration.UserException">No family has such a model, with the settings that stand in the way; a weight is not finite, or too large for the type; or the directory cannot be written.</exception>
     public static string Write(ExportSource source, string directory, ScalarType type = ScalarType.Float32, ShardSize? shardSize = null)
     {
         Family family = FamilyRegistry.Of(source.Model);
         int vocabulary = source.VocabularySize;
-        IReadOnlyList<PendingTensor> weights = family.Weights(source.Model, vocabulary).Export(source.Weights, type);
+        IReadOnlyList<PendingTensor> weights = family.Weights(CanonicalModel.Resolved(source.Model), vocabulary).Export(source.Weights, type);
         JsonObject generation = source.Companions.TryGetValue(CompanionFiles.Generation, out JsonObject? kept)
             ? (JsonObject)kept.DeepClone()
             : CompanionFiles.GenerationOf(source.Tokenizer);

@@ -19,4 +19,17 @@ public interface IWeightSource
     /// <summary>Reads a tensor as it is stored; the caller disposes it.</summary>
     /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
     Tensor Read(string name);
+
+    /// <summary>Reads some consecutive numbers of a tensor, as they are stored; the caller disposes them.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="start">How many numbers stand before them.</param>
+    /// <param name="shape">The shape they get.</param>
+    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
+    Tensor Read(string name, long start, IReadOnlyList<long> shape)
+    {
+        using Tensor whole = Read(name);
+        using Tensor numbers = whole.reshape(-1);
+        using Tensor some = numbers.narrow(0, start, shape.Aggregate(1L, (product, extent) => product * extent));
+        return some.reshape([.. shape]).clone();
+    }
 }

@@ -17,5 +17,7 @@ internal sealed class PrefixedSource(IWeightSource inner, string prefix, IReadOn
 
     public Tensor Read(string name) => inner.Read(Stored(name));
 
+    public Tensor Read(string name, long start, IReadOnlyList<long> shape) => inner.Read(Stored(name), start, shape);
+
     private string Stored(string name) => inner.Names.Contains(name) ? name : name[prefix.Length..];
 }

@@ -28,13 +28,17 @@ internal static class Rules
     /// <param name="parts">Theirs with their rows, from top to bottom.</param>
     public static WeightRule Rows(string ours, long[] tail, params (string Name, long Rows)[] parts)
     {
-        long total = parts.Sum(part => part.Rows);
-        long[] starts = [.. parts.Select((_, index) => parts.Take(index).Sum(part => part.Rows))];
+        long row = tail.Aggregate(1L, (product, extent) => product * extent), total = 0;
+        long[] starts = new long[parts.Length];
+        for (int part = 0; part < parts.Length; total += parts[part++].Rows) starts[part] = total * row;
         return new(
             [new(ours, [total, .. tail])],
             [.. parts.Select(part => new NamedShape(part.Name, [part.Rows, .. tail]))],
             (sources, _) => cat([.. sources], 0),
-            (sources, index) => sources[0].narrow(0, starts[index], parts[index].Rows));
+            Same)
+        {
+            Runs = starts,
+        };
     }
 
     /// <summary>Queries, keys and values of one matrix: ours [H·D query | H·D key | H·D value], theirs [D query, D key, D value] head by head
@@ -62,7 +66,6 @@ internal static class Rules
         {
             Ours = [new(ours, shape)],
             ToOurs = (sources, index) => flat.ToOurs(sources, index).reshape(shape), // (E·R, C) → (E, R, C)
-            ToTheirs = (sources, index) => flat.ToTheirs([sources[0].reshape(-1, columns)], index),
         };
     }
 

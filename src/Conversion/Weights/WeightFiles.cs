@@ -56,6 +56,9 @@ public sealed class WeightFiles : IWeightSource, IDisposable
     /// <inheritdoc/>
     public Tensor Read(string name) => Place(name).Read(name);
 
+    /// <inheritdoc/>
+    public Tensor Read(string name, long start, IReadOnlyList<long> shape) => Place(name).Read(name, start, shape);
+
     /// <summary>Closes all files.</summary>
     public void Dispose()
     {

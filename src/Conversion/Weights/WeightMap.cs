@@ -32,29 +32,39 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
             ? new PrefixedSource(theirs, BasePrefix, Theirs.Select(shape => shape.Name).ToHashSet())
             : theirs;
         Require(named, [.. Theirs], Ignored);
-        return [.. rules.SelectMany(rule => Pending(named, rule.Theirs, rule.Ours, rule.ToOurs, ScalarType.Float32))];
+        return [.. rules.SelectMany(rule => rule.Ours.Select((ours, index) =>
+            Pending(ours, ScalarType.Float32, () => Make(() => rule.Theirs.Select(shape => named.Read(shape.Name)), rule.ToOurs, index))))];
     }
 
     /// <summary>Their tensors, to be read from our file when they are written.</summary>
     /// <param name="ours">Open while the result is used.</param>
     /// <param name="type">The type they get.</param>
-    /// <exception cref="UserException">As for <see cref="Import"/>.</exception>
+    /// <exception cref="UserException">As for <see cref="Import"/>; and a tensor, when it is read, if it holds a number that the type does not.</exception>
     public IReadOnlyList<PendingTensor> Export(IWeightSource ours, ScalarType type)
     {
         Require(ours, [.. Ours], _ => false);
-        return [.. rules.SelectMany(rule => Pending(ours, rule.Ours, rule.Theirs, rule.ToTheirs, type))];
+        return [.. rules.SelectMany(rule => rule.Theirs.Select((theirs, index) =>
+            Pending(theirs, type, () => Fitting(theirs.Name, Make(() => Sources(ours, rule, index), rule.ToTheirs, index), type))))];
     }
 
-    private static IEnumerable<PendingTensor> Pending(
-        IWeightSource source, IReadOnlyList<NamedShape> from, IReadOnlyList<NamedShape> to, WeightTransform transform, ScalarType type) =>
-        to.Select((shape, index) => new PendingTensor(shape.Name, type, shape.Shape, () => Make(source, from, transform, index, type)));
+    private static Tensor Fitting(string name, Tensor numbers, ScalarType type)
+    {
+        WeightRange.Of(type).Require(name, numbers);
+        return numbers;
+    }
 
-    private static Tensor Make(IWeightSource source, IReadOnlyList<NamedShape> from, WeightTransform transform, int index, ScalarType type)
+    private static PendingTensor Pending(NamedShape shape, ScalarType type, Func<Tensor> make) => new(shape.Name, type, shape.Shape, () =>
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor[] sources = [.. from.Select(shape => source.Read(shape.Name).to_type(ScalarType.Float32))];
-        return transform(sources, index).to_type(type).contiguous().MoveToOuterDisposeScope();
-    }
+        return make().to_type(type).contiguous().MoveToOuterDisposeScope();
+    });
+
+    private static IEnumerable<Tensor> Sources(IWeightSource ours, WeightRule rule, int index) => rule.Runs is { } starts
+        ? [ours.Read(rule.Ours[0].Name, starts[index], rule.Theirs[index].Shape)]
+        : rule.Ours.Select(shape => ours.Read(shape.Name));
+
+    private static Tensor Make(Func<IEnumerable<Tensor>> sources, WeightTransform transform, int index) =>
+        transform([.. sources().Select(source => source.to_type(ScalarType.Float32))], index);
 
     private static void Require(IWeightSource source, IReadOnlyList<NamedShape> expected, Func<string, bool> ignored)
     {

@@ -16,4 +16,9 @@ internal delegate Tensor WeightTransform(IReadOnlyList<Tensor> sources, int inde
 /// <param name="ToOurs">From theirs, all float32.</param>
 /// <param name="ToTheirs">From ours, all float32.</param>
 internal sealed record WeightRule(
-    IReadOnlyList<NamedShape> Ours, IReadOnlyList<NamedShape> Theirs, WeightTransform ToOurs, WeightTransform ToTheirs);
+    IReadOnlyList<NamedShape> Ours, IReadOnlyList<NamedShape> Theirs, WeightTransform ToOurs, WeightTransform ToTheirs)
+{
+    /// <summary>Where each of theirs begins, counted in numbers, when each is a run of the numbers of the only one of ours: <see cref="ToTheirs"/> is then
+    /// given that run in the shape of theirs, and no more is read. null where it is given all of ours.</summary>
+    public IReadOnlyList<long>? Runs { get; init; }
+}

@@ -7,16 +7,21 @@ namespace Trainer.Evaluation.Generation;
 
 /// <summary>Continues a text with a decoder, or answers one that an encoder reads, token by token.</summary>
 /// <remarks>An answer ends with the tokenizer's end token, or with the context; a continuation with the end token it is given. Keys and values of past tokens are cached, so that a token costs one position. When the model's context is
-/// full, the last half of it is computed afresh as the new beginning: continuation goes on for as long as is wished, each token
+/// full, the last half of it is computed afresh, behind the tokens of <see cref="Beginning"/>: continuation goes on for as long as is wished, each token
 /// seeing between half and all of a context. Deterministic given the seed. Not thread-safe.</remarks>
 /// <param name="model">The model, on <paramref name="device"/>. While text is generated it is in evaluation mode; afterwards in the mode it was in.</param>
 /// <param name="tokenizer">The tokenizer the model was trained with.</param>
 /// <param name="device">Where the model is.</param>
 /// <param name="end">The token that ended documents while a decoder was trained, which ends a continuation; null for none.</param>
-public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Device device, int? end = null)
+/// <param name="beginning">Token ids that a decoder is given before every prompt, such as Llama's <c>&lt;|begin_of_text|&gt;</c>; null for those that the
+/// tokenizer itself puts before a text (<see cref="Tokenizer.Frame"/>), as transformers and llama.cpp do. What it puts behind one is left out: the text goes on.</param>
+public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null)
 {
+    /// <summary>The token ids that every prompt begins with; none for an encoder-decoder, whose decoder has a beginning of its own.</summary>
+    public IReadOnlyList<int> Beginning { get; } = model.Options is EncoderDecoderOptions ? [] : beginning ?? tokenizer.Frame.Before;
+
     /// <summary>Generates text, and gives it out as soon as it is known.</summary>
-    /// <param name="prompt">What to continue, or for an encoder-decoder what to read; at least one token and at most a whole context.</param>
+    /// <param name="prompt">What to continue, or for an encoder-decoder what to read; with <see cref="Beginning"/> at least one token and at most a whole context.</param>
     /// <param name="options">How much and how; the defaults draw 200 tokens from the whole distribution.</param>
     /// <returns>Pieces of text, the prompt not among them; whole characters only, so there may be fewer pieces than tokens.</returns>
     /// <exception cref="UserException">The prompt is empty, holds what the tokenizer does not know, or is longer than the context.</exception>
@@ -27,7 +32,7 @@ public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Devi
         Problem[] problems = [.. options.Validate()];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         int[] ids = Encode(prompt);
-        return Decode(ReadsSource ? Answer(ids, options) : Generate(ids, options).TakeWhile(id => id != end));
+        return Decode(ReadsSource ? Answer(ids, options) : Continue([.. ids], options, keep: Beginning.Count).TakeWhile(id => id != end));
     }
 
     /// <summary>Generates token ids.</summary>
@@ -42,13 +47,13 @@ public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Devi
 
     /// <summary>The tokens of a prompt that this model can continue or answer.</summary>
     /// <param name="prompt">A text.</param>
-    /// <returns>Its token ids.</returns>
+    /// <returns>Its token ids, after those of <see cref="Beginning"/>.</returns>
     /// <exception cref="UserException">The prompt is empty, holds what the tokenizer does not know, or is longer than the context.</exception>
     public int[] Encode(string prompt)
     {
         if (!model.Generates)
             throw new UserException("an encoder reads whole texts and cannot continue one; train a model of architecture 'decoder' or 'encoder-decoder' to generate");
-        int[] ids = tokenizer.Encode(prompt);
+        int[] ids = [.. Beginning, .. tokenizer.Encode(prompt)];
         CheckLength(ids);
         return ReadsSource ? [.. ids, SequenceTokens.Of(tokenizer).End] : ids;
     }
@@ -61,21 +66,21 @@ public sealed class TextGenerator(LanguageModel model, Tokenizer tokenizer, Devi
         using Tensor moved = tokens.to(device);
         SequenceTokens marks = SequenceTokens.Of(tokenizer);
         GenerationOptions within = options with { Tokens = Math.Min(options.Tokens, model.ContextLength) };
-        foreach (int id in Continue([marks.Begin], within, moved))
+        foreach (int id in Continue([marks.Begin], within, source: moved))
         {
             if (id == marks.End) yield break;
             yield return id;
         }
     }
 
-    private IEnumerable<int> Continue(List<int> text, GenerationOptions options, ModelInput? source = null)
+    private IEnumerable<int> Continue(List<int> text, GenerationOptions options, int keep = 0, ModelInput? source = null)
     {
         bool training = model.training;
         model.eval();
         try
         {
             TokenSampler sampler = new(options.Sampling);
-            using DecodingSession session = new(model, device, source);
+            using DecodingSession session = new(model, device, keep, source);
             int known = Math.Min(model.VocabularySize, tokenizer.VocabularySize); // embeddings may be padded to a round number of rows
             for (int generated = 0; generated < options.Tokens; generated++)
             {

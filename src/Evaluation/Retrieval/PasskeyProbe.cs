@@ -50,9 +50,11 @@ public sealed class PasskeyProbe(LanguageModel model, Tokenizer tokenizer)
     {
         try
         {
-            foreach (int length in options.Lengths)
-                PasskeyPrompt.Write(tokenizer, options, length, 0.5, new string('7', options.Digits));
-            return null;
+            return options.Lengths
+                .Select(length => (Length: length, Written: PasskeyPrompt.Write(tokenizer, options, length, 0.5, new string('7', options.Digits)).Tokens.Length))
+                .Where(prompt => prompt.Written < model.PrefixLength)
+                .Select(prompt => $"a passkey prompt of {prompt.Length} tokens is too short: it has {prompt.Written}, and the model reads {model.PrefixLength} together before it writes (attention pattern 'prefix'); ask for longer ones")
+                .FirstOrDefault();
         }
         catch (Exception error) when (error is UserException or EncodingException)
         {

@@ -73,22 +73,39 @@ public sealed class SafetensorsFile : IDisposable
     {
         var info = Info(name);
         var tensor = torch.empty([.. info.Shape], info.Type);
-        if (info.Length > 0) Copy(info, tensor);
+        if (info.Length > 0) Copy(info.Offset, info.Length, tensor);
         return device is null or { type: DeviceType.CPU } ? tensor : tensor.to(device, disposeAfter: true);
+    }
+
+    /// <summary>Copies some consecutive numbers of a tensor out of the file; the others are not read.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="start">How many of its numbers stand before them.</param>
+    /// <param name="shape">The shape they get.</param>
+    /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The tensor has fewer numbers.</exception>
+    public torch.Tensor Read(string name, long start, IReadOnlyList<long> shape)
+    {
+        var info = Info(name);
+        long size = SafetensorsType.SizeOf(info.Type), length = shape.Aggregate(size, (product, extent) => checked(product * extent));
+        if (start < 0 || start > info.Length / size || length > info.Length - start * size)
+            throw new ArgumentOutOfRangeException(nameof(start), start, $"{path}: '{name}' has {info.Length / size} numbers; [{string.Join(", ", shape)}] from number {start} on are more.");
+        var tensor = torch.empty([.. shape], info.Type);
+        if (length > 0) Copy(info.Offset + start * size, length, tensor);
+        return tensor;
     }
 
     /// <summary>Closes the file; tensors that were read stay valid.</summary>
     public void Dispose() => file?.Dispose();
 
-    private unsafe void Copy(SafetensorsInfo info, torch.Tensor tensor)
+    private unsafe void Copy(long offset, long length, torch.Tensor tensor)
     {
-        using var view = file!.CreateViewAccessor(dataStart + info.Offset, info.Length, MemoryMappedFileAccess.Read);
+        using var view = file!.CreateViewAccessor(dataStart + offset, length, MemoryMappedFileAccess.Read);
         byte* start = null;
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
         try
         {
             // Views begin at whole pages, before what was asked for.
-            Buffer.MemoryCopy(start + view.PointerOffset, tensor.DataPointer, info.Length, info.Length);
+            Buffer.MemoryCopy(start + view.PointerOffset, tensor.DataPointer, length, length);
         }
         finally
         {

@@ -2,11 +2,13 @@ using System.Text.Json.Nodes;
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Conversion.Gguf;
+using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
 using Trainer.Text;
 using Trainer.Torch;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Patterns;
+using Trainer.Transformers.FeedForward;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Tests.Gguf;
@@ -160,6 +162,25 @@ public sealed class GgufExportTests : IDisposable
     {
         Assert.StartsWith("model.attention.pattern is 'sliding', and llama.cpp computes full causal attention", Assert.Throws<UserException>(() => Export("mistral")).Message);
         Assert.Equal("llama", Export("mistral", change: model => model with { Attention = model.Attention with { Pattern = new SlidingOptions { Window = 64 } } }).Metadata["general.architecture"]);
+    }
+
+    [Fact]
+    public void What_llama_cpp_would_compute_otherwise_is_refused()
+    {
+        Assert.Equal("model.feedForward.type is 'relu', and llama.cpp computes 'gelu-tanh' in its gpt2 models; use --format huggingface",
+            Assert.Throws<UserException>(() => Export("gpt2", change: model => model with { FeedForward = new ReluOptions { HiddenDim = model.FeedForward.HiddenDim } })).Message);
+        Assert.Equal("model.attention.outputBias is true, and llama.cpp has none in its qwen3 models; use --format huggingface",
+            Assert.Throws<UserException>(() => Export("qwen3", change: model => model with { Attention = model.Attention with { Bias = true, OutputBias = true } })).Message);
+    }
+
+    [Fact]
+    public void Biases_of_llama_s_feed_forward_layers_are_there()
+    {
+        using HuggingFaceModel llama = Goldens.Open("llama");
+        ModelOptions biased = llama.Options with { FeedForward = llama.Options.FeedForward with { Bias = true } };
+        NamedShape[] tensors = [.. new LlamaLayout("llama", interleaved: true).Weights(biased, 40).SelectMany(rule => rule.Theirs)];
+        foreach ((string part, long width) in new[] { ("gate", 48L), ("up", 48L), ("down", 32L) })
+            Assert.Equal([width], tensors.Single(tensor => tensor.Name == $"blk.1.ffn_{part}.bias").Shape);
     }
 
     [Fact]

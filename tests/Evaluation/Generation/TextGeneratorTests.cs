@@ -74,6 +74,45 @@ public sealed class TextGeneratorTests : IDisposable
     }
 
     [Fact]
+    public void A_prompt_begins_as_the_tokenizer_says_and_what_it_ends_texts_with_is_left_out()
+    {
+        Assert.Equal([1, 4, 5], Of(Framed).Encode("a cat"));
+        Assert.Equal([4, 5], Of(Plain).Encode("a cat"));
+        Assert.Equal([4, 5], Of(Framed, beginning: []).Encode("a cat"));
+        Assert.Equal([2, 4, 5], Of(Framed, beginning: [2]).Encode("a cat"));
+        Assert.Equal([1], Of(Framed).Encode("")); // the model may begin by itself
+        Assert.Throws<UserException>(() => Of(Plain).Encode(""));
+        int[] free = [.. Of(Framed).Generate([1, 4, 5], Greedy(5))];
+        Assert.Equal(Framed.Decode(free), string.Concat(Of(Framed).Stream("a cat", Greedy(5))));
+        Assert.Equal(Framed.Decode([.. Of(Framed).Generate([4, 5], Greedy(5))]), string.Concat(Of(Plain).Stream("a cat", Greedy(5))));
+        Assert.NotEqual(string.Concat(Of(Plain).Stream("a cat", Greedy(5))), string.Concat(Of(Framed).Stream("a cat", Greedy(5))));
+    }
+
+    [Fact]
+    public void The_prompt_s_beginning_counts_in_the_context_and_stays_when_it_is_made_anew()
+    {
+        Assert.Equal(
+            "the prompt has 13 tokens, but the model's context holds 12; shorten the prompt by at least 1 tokens, or train with a larger model.contextLength",
+            Assert.Throws<UserException>(() => Of(Framed).Encode(string.Join(' ', Enumerable.Repeat("cat", 12)))).Message);
+        List<int> text = [1, 4, 5];
+        int left = 0;
+        for (int step = 0; step < 3 * TinyModel.Context; step++)
+        {
+            if (text.Count - left > TinyModel.Context) left = text.Count - TinyModel.Context / 2;
+            text.Add(ArgMax(left == 0 ? text : [1, .. text[(left + 1)..]], model, Framed.VocabularySize));
+        }
+        Assert.Equal(Framed.Decode([.. text[3..]]), string.Concat(Of(Framed).Stream("a cat", Greedy(3 * TinyModel.Context))));
+    }
+
+    [Fact]
+    public void An_encoder_decoder_begins_to_write_with_a_token_of_its_own()
+    {
+        using LanguageModel writer = TinyModel.BuildEncoderDecoder();
+        Assert.Empty(new TextGenerator(writer, Framed, CPU).Beginning);
+        Assert.Equal([4, 5, 2], new TextGenerator(writer, Framed, CPU).Encode("a cat"));
+    }
+
+    [Fact]
     public void Pieces_add_up_to_the_decoded_tokens()
     {
         GenerationOptions options = new() { Tokens = 40, Sampling = new() { Seed = 3 } };
@@ -137,18 +176,22 @@ public sealed class TextGeneratorTests : IDisposable
         model.LossSum(one, one).backward(); // gradients still flow outside
     }
 
+    private static readonly Tokenizer Framed = TinyTokenizer.Words(framed: true), Plain = TinyTokenizer.Words(framed: false);
+
+    private TextGenerator Of(Tokenizer words, IReadOnlyList<int>? beginning = null) => new(model, words, CPU, end: null, beginning);
+
     private static GenerationOptions Greedy(int tokens) => new() { Tokens = tokens, Sampling = new() { Greedy = true } };
 
     private int ArgMax(List<int> text) => ArgMax(text, model);
 
-    private static int ArgMax(List<int> text, LanguageModel model)
+    private static int ArgMax(List<int> text, LanguageModel model, int known = 256)
     {
         bool training = model.training;
         model.eval();
         using DisposeScope scope = NewDisposeScope();
         using IDisposable quiet = inference_mode();
         Tensor logits = model.call(tensor([.. text.Select(id => (long)id)], [1, text.Count]));
-        int best = (int)logits.select(1, text.Count - 1).argmax().ToInt64();
+        int best = (int)logits.select(1, text.Count - 1).narrow(-1, 0, known).argmax().ToInt64();
         model.train(training);
         return best;
     }

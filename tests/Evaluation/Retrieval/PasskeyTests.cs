@@ -26,16 +26,26 @@ public sealed class PasskeyTests
     }
 
     [Fact]
+    public void A_prompt_begins_as_generation_does()
+    {
+        PasskeyOptions words = new() { Lengths = [6], Introduction = "a", Filler = ["cat"], Needle = "{0}", Question = "here", Digits = 1 };
+        Assert.Equal([1, 4, 5, 3, 5, 7], PasskeyPrompt.Write(TinyTokenizer.Words(framed: true), words, 6, 0.5, "8").Tokens);
+        Assert.Equal([4, 5, 3, 5, 5, 7], PasskeyPrompt.Write(TinyTokenizer.Words(framed: false), words, 6, 0.25, "8").Tokens);
+    }
+
+    [Fact]
     public void A_length_without_room()
     {
         var error = Assert.Throws<UserException>(() => PasskeyPrompt.Write(ByteTokenizer.Instance, Short, 16, 0, "123"));
         Assert.Equal("a passkey prompt of 16 tokens is too short: without any filler it has 17; ask for longer ones", error.Message);
     }
 
-    [Fact]
-    public void A_passkey_is_found_exactly_when_greedy_decoding_writes_it()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(8)]
+    public void A_passkey_is_found_exactly_when_greedy_decoding_writes_it(int prefix)
     {
-        using LanguageModel model = TinyModel.Build(dropout: 0);
+        using LanguageModel model = TinyModel.Build(dropout: 0, prefix);
         PasskeyProbe probe = new(model, ByteTokenizer.Instance);
         TextGenerator generator = new(model, ByteTokenizer.Instance, TorchSharp.torch.CPU);
         int[][] texts = [.. Enumerable.Range(0, 5).Select(i => Enumerable.Range(0, 8).Select(j => (i * 61 + j * j * 29) % 256).ToArray())];

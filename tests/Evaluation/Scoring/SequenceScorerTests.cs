@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Evaluation.Scoring;
@@ -11,21 +10,7 @@ namespace Trainer.Evaluation.Tests.Scoring;
 public sealed class SequenceScorerTests
 {
     /// <summary>A vocabulary of words with the special tokens that encoders and encoder-decoders need.</summary>
-    private static readonly Tokenizer Words = PipelineTokenizer.Parse((JsonObject)JsonNode.Parse("""
-        {
-          "added_tokens": [
-            {"id": 0, "content": "[MASK]", "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false},
-            {"id": 1, "content": "<s>", "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false},
-            {"id": 2, "content": "</s>", "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false}
-          ],
-          "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "decoder": null,
-          "post_processor": {"type": "TemplateProcessing",
-            "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
-            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}, "</s>": {"id": "</s>", "ids": [2], "tokens": ["</s>"]}}},
-          "model": {"type": "WordLevel", "unk_token": "?", "vocab": {"[MASK]": 0, "<s>": 1, "</s>": 2, "?": 3, "a": 4, "cat": 5, "sat": 6, "here": 7}}
-        }
-        """)!, "words");
+    private static readonly Tokenizer Words = TinyTokenizer.Words(framed: true);
 
     [Fact]
     public void A_decoder_predicts_all_but_the_first_from_those_before()

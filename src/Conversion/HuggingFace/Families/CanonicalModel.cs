@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Trainer.Configuration;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
+using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
@@ -14,18 +15,24 @@ namespace Trainer.Conversion.HuggingFace.Families;
 /// <summary>One spelling for each model: what is computed, without what only training or speed depend on.</summary>
 internal static class CanonicalModel
 {
-    private static readonly string[] NotTheModel = ["dropout", "kernel", "cache", "vocabularySize", "balance", "routerZLoss"];
+    private static readonly string[] NotTheModel = ["dropout", "cache", "vocabularySize", "routerZLoss"];
 
-    /// <summary>The settings in which two models differ, each as <c>path is value; the family has value</c>.</summary>
-    public static IReadOnlyList<string> Differences(ModelOptions model, ModelOptions family) =>
-        [.. Compare("", Json(model), Json(family))];
+    // What layers may have of their own: compared layer by layer.
+    private static readonly string[] OfLayers = ["mixer", "attention", "position", "feedForward", "layerPattern"];
+
+    /// <summary>The settings in which a model differs from one that a family has.</summary>
+    public static IReadOnlyList<SettingDifference> Differences(ModelOptions model, ModelOptions family)
+    {
+        (model, family) = (Resolved(model), Resolved(family));
+        return [.. Compare("", OfModel(model), OfModel(family)), .. CompareLayers(Layers(model), Layers(family))];
+    }
 
     /// <summary>The model with every default said, and layers that are alike said once.</summary>
     public static ModelOptions Resolved(ModelOptions model)
     {
         LayerGroupOptions[] groups = [.. model.Stacks[^1].Layers.Select(layer => new LayerGroupOptions
         {
-            Attention = Resolved(layer.Attention, model), Position = layer.Position, FeedForward = Resolved(layer.FeedForward, model),
+            Mixer = layer.Mixer, Attention = Resolved(layer.Attention, model), Position = layer.Position, FeedForward = Resolved(layer.FeedForward, model),
         })];
         bool alike = groups.All(group => group == groups[0]);
         int contextLength = model.ContextLength;
@@ -39,9 +46,10 @@ internal static class CanonicalModel
         return model with
         {
             ContextLength = contextLength,
-            Attention = alike ? groups[0].Attention! : Resolved(model.Attention, model),
+            Mixer = alike ? groups[0].Mixer! : model.Mixer,
+            // Layers that differ say all of theirs themselves, so that the model's own are no more than what most have.
+            Attention = groups[^1].Attention!,
             Position = alike ? groups[0].Position! : model.Position is RotaryOptions own ? Resolved(own, model.Attention, model).Rotary : model.Position,
-            // Layers that differ say all of theirs themselves, so that the model's own is no more than the one that most have.
             FeedForward = groups[^1].FeedForward!,
             LayerPattern = alike ? null : groups,
             // Root-mean-square norms have no bias, and the linear layers have their own choice by now.
@@ -79,22 +87,39 @@ internal static class CanonicalModel
         return resolved is ExpertsOptions experts ? experts with { NormalizeWeights = experts.Normalizes } : resolved;
     }
 
-    private static JsonObject Json(ModelOptions model)
+    private static JsonObject OfModel(ModelOptions resolved)
     {
-        ModelOptions resolved = Resolved(model);
         JsonObject json = (JsonObject)JsonNode.Parse(ConfigurationJson.Serialize(resolved))!;
-        Group(json["attention"], resolved.Attention);
-        for (int layer = 0; layer < resolved.LayerPattern?.Count; layer++) Group(json["layerPattern"]![layer]!["attention"], resolved.LayerPattern[layer].Attention!);
+        foreach (string key in OfLayers) json.Remove(key);
         Strip(json);
         return json;
     }
 
-    // Multi-head and multi-query attention are the ends of grouped-query attention.
-    private static void Group(JsonNode? json, AttentionOptions attention)
+    /// <summary>What each layer has; one entry where all are alike.</summary>
+    private static JsonObject[] Layers(ModelOptions resolved) => [.. (resolved.LayerPattern ?? [new()
     {
-        if (attention is not HeadProjectionOptions heads) return;
-        json!["type"] = "grouped-query";
-        json["keyValueHeads"] = heads.Groups;
+        Mixer = resolved.Mixer, Attention = resolved.Attention, Position = resolved.Position, FeedForward = resolved.FeedForward,
+    }]).Select(OfLayer)];
+
+    private static JsonObject OfLayer(LayerGroupOptions layer)
+    {
+        JsonObject json = (JsonObject)JsonNode.Parse(ConfigurationJson.Serialize(layer))!;
+        if (layer.Attention is HeadProjectionOptions heads)
+        {
+            // Multi-head and multi-query attention are the ends of grouped-query attention.
+            json["attention"]!["type"] = "grouped-query";
+            json["attention"]!["keyValueHeads"] = heads.Groups;
+        }
+        // How attention is computed changes nothing, but for this kernel, which computes something else.
+        if (layer.Attention!.Kernel != AttentionKernel.Linear) ((JsonObject)json["attention"]!).Remove("kernel");
+        if (layer.FeedForward is ExpertsOptions experts)
+        {
+            // The others only change how experts are trained.
+            if (experts.Balance is BiasBalanceOptions) ((JsonObject)json["feedForward"]!["balance"]!).Remove("rate");
+            else ((JsonObject)json["feedForward"]!).Remove("balance");
+        }
+        Strip(json);
+        return json;
     }
 
     private static void Strip(JsonNode? node)
@@ -106,14 +131,25 @@ internal static class CanonicalModel
         foreach ((_, JsonNode? value) in json) Strip(value);
     }
 
-    private static IEnumerable<string> Compare(string path, JsonNode? ours, JsonNode? theirs)
+    private static IEnumerable<SettingDifference> CompareLayers(JsonObject[] ours, JsonObject[] theirs)
     {
+        int count = Math.Max(ours.Length, theirs.Length);
+        return Enumerable.Range(0, count)
+            .SelectMany(layer => Compare("", ours[ours.Length == 1 ? 0 : layer], theirs[theirs.Length == 1 ? 0 : layer]).Select(difference => (difference, layer)))
+            .GroupBy(entry => entry.difference, entry => entry.layer)
+            .Select(group => group.Count() == count ? group.Key : group.Key with { Layers = string.Join(", ", group) });
+    }
+
+    private static IEnumerable<SettingDifference> Compare(string path, JsonNode? ours, JsonNode? theirs)
+    {
+        // Experts that are chosen without a bias are those of a bias of zeros.
+        if (ours is null && path.EndsWith(".balance", StringComparison.Ordinal)) return [];
         if (ours is JsonObject left && theirs is JsonObject right)
             return left.Select(entry => entry.Key).Union(right.Select(entry => entry.Key))
                 .SelectMany(key => Compare(path.Length == 0 ? key : $"{path}.{key}", left[key], right[key]));
         if (ours is JsonArray some && theirs is JsonArray others && some.Count == others.Count)
             return some.Zip(others).Index().SelectMany(item => Compare($"{path}.{item.Index}", item.Item.First, item.Item.Second));
-        return Same(ours, theirs) ? [] : [$"{path} is {Text(ours)}; the family has {Text(theirs)}"];
+        return Same(ours, theirs) ? [] : [new(path, Text(ours), Text(theirs))];
     }
 
     private static bool Same(JsonNode? ours, JsonNode? theirs) =>

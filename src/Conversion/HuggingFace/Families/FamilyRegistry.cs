@@ -20,25 +20,37 @@ internal static class FamilyRegistry
     /// <exception cref="UserException">None has; the message says for the nearest family which settings stand in the way.</exception>
     public static Family Of(ModelOptions model)
     {
-        List<(Family Family, IReadOnlyList<string> Obstacles)> tried = [];
+        List<(Family Family, FamilyObstacles Obstacles)> tried = [];
         foreach (Family family in All)
         {
-            IReadOnlyList<string> obstacles = Obstacles(family, model);
+            FamilyObstacles obstacles = Obstacles(family, model);
             if (obstacles.Count == 0) return family;
             tried.Add((family, obstacles));
         }
-        (Family nearest, IReadOnlyList<string> standing) = tried.MinBy(entry => entry.Obstacles.Count);
+        (Family nearest, FamilyObstacles standing) = tried.MinBy(entry => entry.Obstacles.Count);
         throw new UserException(
             $"no family of Hugging Face's has this model ({string.Join(", ", All.Select(family => family.ModelType))} were tried); nearest is {nearest.ModelType}, but for:\n"
-            + string.Join('\n', standing.Select(line => $"  model.{line}")));
+            + string.Join('\n', standing.Lines.Select(line => $"  {line}")));
     }
 
     /// <summary>The settings of a model that a family would lose.</summary>
-    public static IReadOnlyList<string> Obstacles(Family family, ModelOptions model)
+    public static FamilyObstacles Obstacles(Family family, ModelOptions model)
     {
         JsonObject written = family.Write(CanonicalModel.Resolved(model));
         HuggingFaceConfig config = HuggingFaceConfig.Of((JsonObject)JsonNode.Parse(written.ToJsonString())!);
         ModelOptions again = family.Read(config);
-        return [.. config.Refusals.Select(problem => $"{family.ModelType}: {problem.Path} {problem.Message}"), .. CanonicalModel.Differences(model, again)];
+        return new([.. config.Refusals.Select(problem => $"{family.ModelType}: {problem.Path} {problem.Message}")], CanonicalModel.Differences(model, again));
     }
+}
+
+/// <summary>What keeps a model from being of a family.</summary>
+/// <param name="Refusals">What the family itself cannot read of what was written.</param>
+/// <param name="Differences">What it would lose.</param>
+internal sealed record FamilyObstacles(IReadOnlyList<string> Refusals, IReadOnlyList<SettingDifference> Differences)
+{
+    /// <summary>How many.</summary>
+    public int Count => Refusals.Count + Differences.Count;
+
+    /// <summary>A line for each that has something to say.</summary>
+    public IEnumerable<string> Lines => [.. Refusals, .. SettingDifference.Telling(Differences).Select(difference => difference.ToString())];
 }

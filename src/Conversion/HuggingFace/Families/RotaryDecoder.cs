@@ -4,6 +4,7 @@ using Trainer.Transformers;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
+using Trainer.Transformers.Positions;
 
 namespace Trainer.Conversion.HuggingFace.Families;
 
@@ -87,7 +88,8 @@ internal abstract class RotaryDecoder : Family
         };
         WriteAttention(model, json);
         WriteFeedForward(model, json);
-        WriteRope(model, json);
+        // Heads are turned whole: another fraction is lost, and therefore named.
+        WriteRope(model.Position is RotaryOptions rotary ? model with { Position = rotary with { Fraction = 1 } } : model, json);
         return json;
     }
 

@@ -62,7 +62,7 @@ public sealed record PerplexityMeasureOptions : MeasureOptions
     internal PerplexityOptions ToMeter(int window, int prefix) => new()
     {
         Window = window,
-        Stride = Stride ?? window - prefix + 1,
+        Stride = Stride ?? Math.Max(1, window - prefix + 1),
         Prefix = prefix,
         Documents = Documents,
         Bins = Math.Max(1, Positions),
