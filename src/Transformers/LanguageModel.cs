@@ -62,6 +62,11 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <returns>(B, T, C), float32.</returns>
     public abstract Tensor Hidden(ModelInput input);
 
+    /// <summary>What the head makes of <see cref="Hidden"/>: for a few tokens at a time, all of whose logits would take too much memory.</summary>
+    /// <param name="hidden">(…, C), float32.</param>
+    /// <returns>Logits (…, V), float32.</returns>
+    public abstract Tensor LogitsOf(Tensor hidden);
+
     /// <summary>How much each position looks at each other one, in every attention layer. No gradients.</summary>
     /// <param name="input">Token ids (B, T).</param>
     /// <returns>One entry for each attention layer, in the order they run; tensors in the current dispose scope.</returns>

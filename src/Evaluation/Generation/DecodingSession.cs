@@ -11,20 +11,22 @@ namespace Trainer.Evaluation.Generation;
 /// <param name="source">What an encoder reads, one row; null for a decoder alone.</param>
 internal sealed class DecodingSession(LanguageModel model, Device device, int keep = 0, ModelInput? source = null) : IDisposable
 {
+    private readonly float[] logits = new float[model.VocabularySize];
     private readonly int kept = Math.Min(keep, Math.Max(0, model.ContextLength / 2 - 1)); // half a context always has room for the last token, too
     private DecodingState? state;
     private int left; // tokens that the state no longer holds
 
     /// <summary>The logits of the token that follows a text.</summary>
     /// <param name="text">What the last call was given and any number of further tokens, at most a context of them.</param>
-    /// <returns>V logits.</returns>
-    public float[] Next(List<int> text)
+    /// <returns>V logits, until the next call.</returns>
+    public ReadOnlySpan<float> Next(List<int> text)
     {
         using IDisposable inference = inference_mode();
         using DisposeScope scope = NewDisposeScope();
         int[] pending = Pending(text);
         using Tensor tokens = tensor(Array.ConvertAll(pending, id => (long)id), [1, pending.Length], dtype: ScalarType.Int64);
-        return model.NextLogits(tokens.to(device), state!).to(ScalarType.Float32).cpu().data<float>().ToArray();
+        model.NextLogits(tokens.to(device), state!).to(ScalarType.Float32).cpu().data<float>().CopyTo(logits);
+        return logits;
     }
 
     /// <inheritdoc/>

@@ -2,6 +2,7 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Text;
+using Trainer.Torch;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -14,11 +15,13 @@ namespace Trainer.Evaluation.Perplexity;
 /// <param name="tokenizer">The tokenizer of the text: for bits per byte.</param>
 public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
 {
-    /// <summary>The most tokens of a batch.</summary>
-    private const int TokensAtOnce = 1 << 14;
+    /// <summary>The most tokens of a batch: on a CPU more would only take more memory, and leave its caches.</summary>
+    private int TokensAtOnce => OnCpu ? 1 << 12 : 1 << 14;
 
-    /// <summary>The most bytes of a batch's logits; their logarithms take as much again.</summary>
-    private long LogitBytesAtOnce => model.Device.type == DeviceType.CPU ? 1L << 28 : 1L << 31;
+    /// <summary>On a GPU the most bytes of a batch's logits; their logarithms take as much again. On a CPU they are made few rows at a time.</summary>
+    private const long LogitBytesAtOnce = 1L << 31;
+
+    private bool OnCpu => model.Device.type == DeviceType.CPU;
 
     /// <summary>Measures.</summary>
     /// <param name="text">The tokens.</param>
@@ -88,19 +91,21 @@ public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
         (ModelInput input, Tensor targets) = batch.Rows.ToTensors(model.Device); // (B, T)
         (int rows, int scored) = (batch.Rows.Rows, batch.Rows.Columns - batch.From);
         targets = targets.narrow(1, batch.From, scored).reshape(-1); // (B, T) → (B·S)
-        Tensor logits = batch.From == 0
-            ? model.call(input).reshape(-1, model.VocabularySize) // (B, T, V) → (B·T, V)
-            : model.LogitsAt(input, Places(batch).to(model.Device)); // (B·S, V)
-        Tensor losses = functional.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: Reduction.None);
-        correct.add_(logits.argmax(-1).eq(targets).sum()); // −100 is no token
+        // The head is spared what only is context.
+        Tensor hidden = model.Hidden(input).narrow(1, batch.From, scored).reshape(-1, model.Options.Dim); // (B, T, C) → (B·S, C)
+        Tensor losses = empty([rows * scored], device: model.Device);
+        long part = OnCpu ? FusedKernels.RowsOfLogits(rows * scored, model.VocabularySize) : rows * scored;
+        for (long start = 0; start < rows * scored; start += part)
+            Score(hidden, targets, losses, correct, start, Math.Min(part, rows * scored - start));
         sums.narrow(0, batch.From, scored).add_(losses.view(rows, scored).sum(0, type: ScalarType.Float64));
     }
 
-    /// <summary>The places of the columns in which anything is scored, row by row: the head is spared what only is context.</summary>
-    private static Tensor Places(WindowBatch batch)
+    private void Score(Tensor hidden, Tensor targets, Tensor losses, Tensor correct, long start, long count)
     {
-        (int columns, int from) = (batch.Rows.Columns, batch.From);
-        return tensor([.. Enumerable.Range(0, batch.Rows.Rows).SelectMany(row => Enumerable.Range(row * columns + from, columns - from)).Select(place => (long)place)]);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor logits = model.LogitsOf(hidden.narrow(0, start, count)), expected = targets.narrow(0, start, count); // (N, V), (N)
+        losses.narrow(0, start, count).copy_(functional.cross_entropy(logits, expected, ignore_index: Batch.Ignored, reduction: Reduction.None));
+        correct.add_(logits.argmax(-1).eq(expected).sum()); // −100 is no token
     }
 
     private static void Count(WindowBatch batch, long[] counts)
@@ -112,7 +117,7 @@ public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
 
     private int RowsAtOnce(int width)
     {
-        long byMemory = LogitBytesAtOnce / ((long)width * model.VocabularySize * sizeof(float));
+        long byMemory = OnCpu ? long.MaxValue : LogitBytesAtOnce / ((long)width * model.VocabularySize * sizeof(float));
         return (int)Math.Max(1, Math.Min(TokensAtOnce / width, byMemory));
     }
 

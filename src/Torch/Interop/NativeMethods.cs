@@ -276,4 +276,19 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_fused_rows(TensorHandle x, TensorHandle order, TensorHandle inverse, long copies, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_norm(TensorHandle x, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_residual_norm(TensorHandle x, TensorHandle branch, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint sum, out nint norm);
+
+    // A token's way through a model (token_program.cpp)
+    [LibraryImport(Library)] internal static partial int tn_token_program(long batch, out nint result);
+    [LibraryImport(Library)] internal static partial void tn_token_program_free(nint program);
+    [LibraryImport(Library)] internal static partial int tn_token_vector(TokenProgramHandle program, long width, out long result);
+    [LibraryImport(Library)] internal static partial int tn_token_embed(TokenProgramHandle program, TensorHandle table, double scale, long to);
+    [LibraryImport(Library)] internal static partial int tn_token_place(TokenProgramHandle program, TensorHandle table, long to);
+    [LibraryImport(Library)] internal static partial int tn_token_norm(TokenProgramHandle program, long from, long to, long start, long count, TensorHandle weight, TensorHandle bias, double epsilon, int centred);
+    [LibraryImport(Library)] internal static partial int tn_token_linear(TokenProgramHandle program, long from, long to, TensorHandle weight, TensorHandle bias, int adds);
+    [LibraryImport(Library)] internal static partial int tn_token_turn(TokenProgramHandle program, long vector, long count, long width, long turned, TensorHandle table, int neighbours);
+    [LibraryImport(Library)] internal static partial int tn_token_attend(TokenProgramHandle program, long from, long to, TensorHandle keys, TensorHandle values, double scale);
+    [LibraryImport(Library)] internal static partial int tn_token_activate(TokenProgramHandle program, long from, long to, int kind);
+    [LibraryImport(Library)] internal static partial int tn_token_add(TokenProgramHandle program, long from, long to);
+    [LibraryImport(Library)] internal static partial int tn_token_bound(TokenProgramHandle program, long vector, double scale, double cap);
+    [LibraryImport(Library)] internal static partial int tn_token_run(TokenProgramHandle program, TensorHandle tokens, long position, long vector, out nint result);
 }

@@ -43,6 +43,21 @@ internal sealed class LanguageHead : nn.Module
         return options.LogitSoftCap is { } cap ? logits.div(cap).tanh().mul(cap) : logits;
     }
 
+    /// <summary>Writes the logits of a token.</summary>
+    /// <param name="plan">Where to.</param>
+    /// <param name="hidden">(C)</param>
+    /// <param name="embedding">The token embedding (V, C), which a tied head uses.</param>
+    /// <returns>(V); null where the head has no such steps, and the plan is of no use.</returns>
+    public TokenVector? Write(TokenPlan plan, TokenVector hidden, Tensor embedding)
+    {
+        if (transform is not null) return null;
+        Tensor matrix = weight ?? embedding; // (V, C)
+        TokenVector logits = plan.Vector((int)matrix.size(0));
+        CastLinear.Write(plan, hidden, logits, matrix, bias, computeType, rounded);
+        if (options.LogitScale != 1 || options.LogitSoftCap is not null) plan.Program.Bound(logits, options.LogitScale, options.LogitSoftCap);
+        return logits;
+    }
+
     /// <summary>Whether the loss holds the logits of few tokens at a time, on the CPU: with few logits to a token there is nothing to gain.</summary>
     /// <param name="vocabularySize">Number of token ids, V.</param>
     public static bool LogitsPass(int vocabularySize) => vocabularySize >= FewestPassing;

@@ -1,6 +1,7 @@
 // Shapes: B batch, T positions, C model dimension, V vocabulary.
 using TorchSharp;
 using TorchSharp.Modules;
+using Trainer.Torch;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -52,6 +53,12 @@ internal abstract class TransformerModel : LanguageModel
         return Run(input).MoveToOuterDisposeScope();
     }
 
+    public override Tensor LogitsOf(Tensor hidden)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return Logits(hidden).MoveToOuterDisposeScope();
+    }
+
     public override LossTerms Losses(ModelInput input, Tensor targets, double labelSmoothing = 0)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -100,6 +107,21 @@ internal abstract class TransformerModel : LanguageModel
     {
         Tensor x = embedding.call(tokens);
         return Options.ScaleEmbeddings ? x.mul(Math.Sqrt(Options.Dim)) : x;
+    }
+
+    /// <summary>The program that takes a token to its logits, where all parts of the model have steps for one.</summary>
+    /// <param name="stack">The stack that generates.</param>
+    /// <param name="state">What is remembered.</param>
+    protected TokenDecoder? Program(BlockStack stack, DecodingState state)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        TokenProgram program = new(state.Batch);
+        TokenPlan plan = new(program, state.Capacity);
+        TokenVector x = plan.Vector(Options.Dim);
+        program.Embed(embedding.weight!, Options.ScaleEmbeddings ? Math.Sqrt(Options.Dim) : 1, x);
+        if (stack.Write(plan, x, state) && head!.Write(plan, x, embedding.weight!) is { } logits) return new(program, logits);
+        program.Dispose();
+        return null;
     }
 
     // Each place of the prefix but its last sees the token that follows it.

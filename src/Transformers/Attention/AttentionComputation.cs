@@ -15,6 +15,12 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     private readonly int headDim = options.HeadWidth(parts.Dim);
     private readonly ConcurrentDictionary<CallKind, IAttentionKernel> kernels = [];
 
+    /// <summary>The factor on QKᵀ.</summary>
+    public double Scale => options.ScoreScale(parts.Dim);
+
+    /// <summary>Whether each query sees all before it, nothing is put on the scores, and any kernel may compute it.</summary>
+    public bool IsPlainCausal => options is { Kernel: AttentionKernel.Auto, SoftCap: null } && pattern.Shape == PatternShape.Causal;
+
     /// <summary>The type attention is computed in.</summary>
     /// <remarks>libtorch's bfloat16 attention on CPUs is several times slower than its float32 one, so there only products are bfloat16.</remarks>
     public ScalarType Type(Device device) => device.type == DeviceType.CPU ? ScalarType.Float32 : parts.ComputeType;
@@ -30,7 +36,7 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <param name="keys">Where the keys stand.</param>
     /// <param name="training">Whether weights are dropped.</param>
     public AttentionCall Call(Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, bool training) =>
-        new(query, key, value, pattern, queries, keys, options.ScoreScale(parts.Dim), parts.Masks)
+        new(query, key, value, pattern, queries, keys, Scale, parts.Masks)
         {
             Dropout = training ? parts.Dropout : 0,
             SoftCap = options.SoftCap,

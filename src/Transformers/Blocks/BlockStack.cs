@@ -60,6 +60,21 @@ internal sealed class BlockStack : nn.Module
         return norm is null ? x : norm.call(x);
     }
 
+    /// <summary>Writes the blocks' steps for a token, if all have such.</summary>
+    /// <param name="plan">Where to.</param>
+    /// <param name="x">The token's embedding (C), changed in place to what <see cref="Run"/> returns.</param>
+    /// <param name="state">What is remembered.</param>
+    /// <returns>Whether they are written; if not, the plan is of no use.</returns>
+    public bool Write(TokenPlan plan, TokenVector x, DecodingState state)
+    {
+        if (!position.Write(plan, x)) return false;
+        embeddingNorm?.Write(plan, x, x);
+        for (int layer = 0; layer < blocks.Count; layer++)
+            if (!blocks[layer].Write(plan, x, new(layerPositions[layer], state.Layer(layer).Mixer))) return false;
+        norm?.Write(plan, x, x);
+        return true;
+    }
+
     /// <summary>An empty memory for decoding, but for the encoder's output, which it holds.</summary>
     public DecodingState NewState(int batch, int capacity, Device device, EncoderMemory? memory)
     {

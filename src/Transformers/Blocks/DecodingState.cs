@@ -1,4 +1,5 @@
 using Trainer.Configuration;
+using Trainer.Transformers.Attention.Caches;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -8,6 +9,7 @@ namespace Trainer.Transformers;
 public sealed class DecodingState : IDisposable
 {
     private readonly BlockState[] layers;
+    private Lazy<TokenDecoder?>? program;
 
     internal DecodingState(int batch, int capacity, IEnumerable<BlockState> layers)
     {
@@ -34,6 +36,7 @@ public sealed class DecodingState : IDisposable
         if (rows.Count == 0 || rows.Any(row => row < 0 || row >= Batch))
             throw new ArgumentException($"The rows [{string.Join(", ", rows)}] must be among the {Batch} sequences of this state.", nameof(rows));
         using Tensor indices = Constants.Own(() => tensor([.. rows.Select(row => (long)row)], dtype: ScalarType.Int64));
+        Forget(); // it writes to the tensors of before
         foreach (BlockState layer in layers) layer.Reorder(indices);
         Batch = rows.Count;
     }
@@ -41,12 +44,23 @@ public sealed class DecodingState : IDisposable
     /// <summary>Frees the memory of all layers.</summary>
     public void Dispose()
     {
+        Forget();
         foreach (BlockState layer in layers) layer.Dispose();
     }
 
     internal BlockState Layer(int index) => layers[index];
 
     internal void Advance(int positions) => Length += positions;
+
+    /// <summary>The program of this state's next tokens, made at the first call; null where there is none.</summary>
+    internal TokenDecoder? Program(Func<TokenDecoder?> make) => (program ??= new(make)).Value;
+
+    /// <summary>Counts a token that the program has written to every layer.</summary>
+    internal void Written()
+    {
+        foreach (BlockState layer in layers) ((KeyValueCache)layer.Mixer).Written();
+        Advance(1);
+    }
 
     internal void Require(long batch, long positions)
     {
@@ -55,5 +69,11 @@ public sealed class DecodingState : IDisposable
         if (Length + positions > Capacity)
             throw new UserException(
                 $"{positions} more tokens do not fit: {Length} of {Capacity} positions are taken. Shorten the prompt, ask for fewer tokens, or give decoding a larger capacity.");
+    }
+
+    private void Forget()
+    {
+        if (program is { IsValueCreated: true }) program.Value?.Dispose();
+        program = null;
     }
 }

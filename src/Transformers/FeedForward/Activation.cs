@@ -7,21 +7,22 @@ namespace Trainer.Transformers.FeedForward;
 /// <summary>The function between the matrices of a feed-forward layer.</summary>
 /// <param name="Gated">Whether it reads (…, 2F) = [gate | up] instead of (…, F).</param>
 /// <param name="Kept">Numbers for each hidden dimension that the backward pass of the function and of its neighbours needs.</param>
+/// <param name="Step">The function of a token's program; where gated, of the gate.</param>
 /// <param name="Apply">(…, F) or (…, 2F) → (…, F).</param>
-internal sealed record Activation(bool Gated, int Kept, Func<Tensor, Tensor> Apply)
+internal sealed record Activation(bool Gated, int Kept, TokenActivation Step, Func<Tensor, Tensor> Apply)
 {
     private const int Multiple = 32;
 
-    private static readonly Activation Relu = new(Gated: false, Kept: 1, x => x.relu());
-    private static readonly Activation Gelu = new(Gated: false, Kept: 2, FusedKernels.Gelu);
-    private static readonly Activation GeluTanh = new(Gated: false, Kept: 2, Functional.GeluTanh);
-    private static readonly Activation Silu = new(Gated: false, Kept: 2, x => x.silu());
-    private static readonly Activation SquaredRelu = new(Gated: false, Kept: 2, x => x.relu().square());
-    private static readonly Activation Glu = Gate(gate => gate.sigmoid());
-    private static readonly Activation ReGlu = Gate(gate => gate.relu());
-    private static readonly Activation GeGlu = Gate(FusedKernels.Gelu) with { Kept = 5 }; // a copy of the gate, which the kernel wants without gaps
-    private static readonly Activation GeGluTanh = Gate(Functional.GeluTanh);
-    private static readonly Activation SwiGlu = new(Gated: true, Kept: 3, FusedKernels.SwiGlu);
+    private static readonly Activation Relu = new(Gated: false, Kept: 1, TokenActivation.Relu, x => x.relu());
+    private static readonly Activation Gelu = new(Gated: false, Kept: 2, TokenActivation.Gelu, FusedKernels.Gelu);
+    private static readonly Activation GeluTanh = new(Gated: false, Kept: 2, TokenActivation.GeluTanh, Functional.GeluTanh);
+    private static readonly Activation Silu = new(Gated: false, Kept: 2, TokenActivation.Silu, x => x.silu());
+    private static readonly Activation SquaredRelu = new(Gated: false, Kept: 2, TokenActivation.SquaredRelu, x => x.relu().square());
+    private static readonly Activation Glu = Gate(TokenActivation.Sigmoid, gate => gate.sigmoid());
+    private static readonly Activation ReGlu = Gate(TokenActivation.Relu, gate => gate.relu());
+    private static readonly Activation GeGlu = Gate(TokenActivation.Gelu, FusedKernels.Gelu) with { Kept = 5 }; // a copy of the gate, which the kernel wants without gaps
+    private static readonly Activation GeGluTanh = Gate(TokenActivation.GeluTanh, Functional.GeluTanh);
+    private static readonly Activation SwiGlu = new(Gated: true, Kept: 3, TokenActivation.Silu, FusedKernels.SwiGlu);
 
     /// <summary>The function of a name.</summary>
     public static Activation Of(ActivationKind kind) => kind switch
@@ -45,7 +46,7 @@ internal sealed record Activation(bool Gated, int Kept, Func<Tensor, Tensor> App
     /// <summary>The hidden width when none is given: 4·dim; gated 8/3·dim, which makes three matrices as large as two, rounded up to a multiple of 32.</summary>
     public int DefaultWidth(int dim) => Gated ? (int)((8L * dim + 3 * Multiple - 1) / (3 * Multiple) * Multiple) : 4 * dim;
 
-    private static Activation Gate(Func<Tensor, Tensor> function) => new(Gated: true, Kept: 4, gateUp =>
+    private static Activation Gate(TokenActivation step, Func<Tensor, Tensor> function) => new(Gated: true, Kept: 4, step, gateUp =>
     {
         Tensor[] halves = gateUp.chunk(2, -1); // (…, 2F) → 2 · (…, F)
         return function(halves[0]).mul(halves[1]);

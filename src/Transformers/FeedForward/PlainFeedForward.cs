@@ -1,4 +1,5 @@
 // Shapes: B batch, T positions, C model dimension, F hidden dimension.
+using Trainer.Torch;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -21,4 +22,6 @@ internal sealed class PlainFeedForward : FeedForwardModule
     }
 
     public override Tensor Run(Tensor x, ForwardPass pass) => down.forward(activation.Apply(up.forward(x))); // (B, T, C) → (B, T, F) → (B, T, C)
+
+    public override bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds) => Write(plan, from, to, adds, (up, activation, down));
 }

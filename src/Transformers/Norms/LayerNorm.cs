@@ -32,4 +32,7 @@ internal sealed class LayerNormModule : Norm
 
     public override (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch) =>
         FusedKernels.AddLayerNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, bias, epsilon);
+
+    public override void Write(TokenPlan plan, TokenVector from, TokenVector to, TokenHeads? heads = null) =>
+        plan.Program.Norm(from, to, weight, bias, epsilon, centred: true, heads);
 }

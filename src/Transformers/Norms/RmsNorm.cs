@@ -30,4 +30,7 @@ internal sealed class RmsNormModule : Norm
 
     public override (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch) =>
         FusedKernels.AddRmsNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, epsilon);
+
+    public override void Write(TokenPlan plan, TokenVector from, TokenVector to, TokenHeads? heads = null) =>
+        plan.Program.Norm(from, to, weight, bias: null, epsilon, centred: false, heads);
 }

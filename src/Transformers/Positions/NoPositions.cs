@@ -1,3 +1,4 @@
+using Trainer.Torch;
 using Trainer.Transformers.Attention;
 
 namespace Trainer.Transformers.Positions;
@@ -8,4 +9,7 @@ public sealed record NoPositionOptions : PositionOptions
     internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new NoPositions();
 }
 
-internal sealed class NoPositions() : PositionEncoding(nameof(NoPositions));
+internal sealed class NoPositions() : PositionEncoding(nameof(NoPositions))
+{
+    public override bool Write(TokenPlan plan, TokenVector x) => true;
+}

@@ -1,4 +1,5 @@
 // Shapes: B batch, T positions, S key positions, H heads, D head dimension, C model dimension.
+using Trainer.Torch;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -28,6 +29,20 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <param name="heads">(B, T, H, D)</param>
     /// <param name="pass">Where the tokens stand.</param>
     public virtual Tensor Rotate(Tensor heads, ForwardPass pass) => heads;
+
+    /// <summary>Writes what <see cref="Embed"/> does, for a token; encodings that add to scores have no such steps.</summary>
+    /// <param name="plan">Where to.</param>
+    /// <param name="x">(C), changed in place.</param>
+    /// <returns>Whether it is written; if not, the plan is of no use.</returns>
+    public virtual bool Write(TokenPlan plan, TokenVector x) => false;
+
+    /// <summary>Writes what <see cref="Rotate"/> does, for a token.</summary>
+    /// <param name="plan">Where to.</param>
+    /// <param name="vector">Changed in place.</param>
+    /// <param name="heads">Its first heads.</param>
+    public virtual void WriteTurn(TokenPlan plan, TokenVector vector, TokenHeads heads)
+    {
+    }
 
     /// <summary>What positions add to the scaled scores of queries and keys.</summary>
     /// <remarks>It depends on distances alone, which documents packed into a row keep: columns stand for positions, unless

@@ -1,4 +1,5 @@
 // Shapes: B batch, T positions, H heads, D head dimension, R turned dimensions of a head, W width of a table's row.
+using Trainer.Torch;
 using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;
 
@@ -40,6 +41,14 @@ internal sealed class RotaryPositions : PositionEncoding
         if (turned == headDim) return layout.Turn(heads, rows);
         Tensor[] parts = heads.split([turned, headDim - turned], -1);
         return cat([layout.Turn(parts[0], rows), parts[1]], -1); // (B, T, H, R) + (B, T, H, D−R) → (B, T, H, D)
+    }
+
+    public override bool Write(TokenPlan plan, TokenVector x) => true;
+
+    public override void WriteTurn(TokenPlan plan, TokenVector vector, TokenHeads heads)
+    {
+        using ForwardPass everywhere = plan.Everywhere();
+        plan.Program.Turn(vector, heads, turned, Rows(everywhere, plan.Capacity, CPU), layout.Neighbours);
     }
 
     protected override void Dispose(bool disposing)

@@ -6,6 +6,9 @@ namespace Trainer.Transformers.Positions;
 /// <summary>How one layout turns its pairs, (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin), in few operations.</summary>
 internal abstract class RotaryTurn
 {
+    /// <summary>Whether the numbers of a pair lie side by side.</summary>
+    public abstract bool Neighbours { get; }
+
     /// <summary>What is kept of each position.</summary>
     /// <param name="cos">(T, R/2)</param>
     /// <param name="sin">(T, R/2)</param>
@@ -28,6 +31,8 @@ internal abstract class RotaryTurn
 /// <summary>Pairs half a head apart: rolling by half a head swaps them.</summary>
 internal sealed class HalfSplitTurn : RotaryTurn
 {
+    public override bool Neighbours => false;
+
     // The sign of the rotation is in the table: the first half of the result takes −sin of the second, the second +sin of the first.
     public override Tensor Rows(Tensor cos, Tensor sin) => cat([cos, cos, sin.neg(), sin], -1); // (T, 2R)
 
@@ -43,6 +48,8 @@ internal sealed class HalfSplitTurn : RotaryTurn
 /// <summary>Pairs side by side are complex numbers, and turning one is a product with cos + i·sin: one pass over the heads.</summary>
 internal sealed class InterleavedTurn : RotaryTurn
 {
+    public override bool Neighbours => true;
+
     public override Tensor Rows(Tensor cos, Tensor sin) => stack([cos, sin], -1).flatten(-2); // (T, R)
 
     public override Tensor Turn(Tensor heads, Tensor rows)

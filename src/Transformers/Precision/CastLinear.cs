@@ -58,6 +58,19 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual
         return FusedKernels.Linear(input.to_type(computeType), weight.to_type(computeType), bias?.to_type(computeType));
     }
 
+    /// <summary>Writes x·Wᵀ + b, for a token on the CPU.</summary>
+    /// <param name="plan">Where to.</param>
+    /// <param name="from">x, (inputs).</param>
+    /// <param name="to">(outputs).</param>
+    /// <param name="adds">Whether the result is added to what is there.</param>
+    public void Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds = false) => Write(plan, from, to, weight, bias, computeType, rounded, adds);
+
+    /// <summary>Writes the same for a weight that lives elsewhere.</summary>
+    /// <inheritdoc cref="Write(TokenPlan, TokenVector, TokenVector, bool)"/>
+    public static void Write(
+        TokenPlan plan, TokenVector from, TokenVector to, Tensor weight, Tensor? bias, ScalarType computeType, RoundedCopy rounded, bool adds = false) =>
+        plan.Program.Linear(from, to, computeType == ScalarType.Float32 ? weight : rounded.Of(weight), bias, adds);
+
     protected override void Dispose(bool disposing)
     {
         if (disposing) rounded.Dispose();

@@ -106,7 +106,7 @@ public sealed class AbiTests
         ["double"] = [typeof(double)],
         ["const char*"] = [typeof(string)],
         ["const char**"] = [typeof(nint).MakeByRefType()],
-        ["void*"] = [typeof(nint)],
+        ["void*"] = [typeof(nint), typeof(TokenProgramHandle)],
         ["void**"] = [typeof(nint).MakeByRefType()],
         ["const Tensor*"] = [typeof(TensorHandle)],
         ["Tensor*"] = [typeof(TensorHandle), typeof(nint)],

@@ -20,10 +20,10 @@ internal sealed class ContiguousCache : KeyValueCache
     public ContiguousCache(CacheLayout layout, int batch, int capacity, ScalarType dtype, Device device)
     {
         this.capacity = capacity;
-        first = Room(layout.FirstHeads, layout.FirstDim);
-        second = Room(layout.SecondHeads, layout.SecondDim);
+        first = Empty(layout.FirstHeads, layout.FirstDim);
+        second = Empty(layout.SecondHeads, layout.SecondDim);
 
-        Tensor Room(int heads, int dim) =>
+        Tensor Empty(int heads, int dim) =>
             Constants.Own(() => zeros(batch, heads, capacity, dim, dtype: dtype, device: device)); // (B, G, capacity, D)
     }
 
@@ -39,6 +39,10 @@ internal sealed class ContiguousCache : KeyValueCache
         length += added;
         return (first.narrow(2, 0, length), second.narrow(2, 0, length), new(0, length)); // (B, G, S, D)
     }
+
+    public override (Tensor First, Tensor Second)? Room => (first, second);
+
+    public override void Written() => length++;
 
     public override void Reorder(Tensor rows)
     {

@@ -13,4 +13,11 @@ internal abstract class KeyValueCache : LayerState
     /// <param name="second">(B, G, T, D) likewise.</param>
     /// <returns>Both tensors (B, G, S, D), the new positions last, and where these positions stand; views into the cache, valid until the next call.</returns>
     public abstract (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor first, Tensor second);
+
+    /// <summary>Both tensors with room for every position, (B, G, capacity, D), row p for position p, to which a token's program writes by itself; null where
+    /// they are not kept so.</summary>
+    public virtual (Tensor First, Tensor Second)? Room => null;
+
+    /// <summary>Counts one more position, written to <see cref="Room"/>.</summary>
+    public virtual void Written() => throw new NotSupportedException($"{GetType().Name} has no room that others write to.");
 }

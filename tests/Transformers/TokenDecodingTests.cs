@@ -1,0 +1,147 @@
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Transformers.Attention.Caches;
+using Trainer.Transformers.Attention.Kernels;
+using Trainer.Transformers.Attention.Patterns;
+using Trainer.Transformers.FeedForward;
+using Trainer.Transformers.Norms;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers.Tests;
+
+/// <summary>Decoding one token at a time by a program of its own gives what the full forward gives, and models that have none decode without.</summary>
+public sealed class TokenDecodingTests
+{
+    private const double Tolerance = 5e-5;
+    private static readonly HashSet<string> WithoutProgram = ["latent", "latent-wide-values", "scalable", "alibi", "t5"];
+
+    [Theory]
+    [MemberData(nameof(Models.Variants), MemberType = typeof(Models))]
+    public void Projections_and_positions(string projection, string position) =>
+        Agree(Models.Variant(projection, position), programmed: !WithoutProgram.Contains(projection) && !WithoutProgram.Contains(position));
+
+    [Fact]
+    public void Feed_forward_layers()
+    {
+        foreach ((string name, FeedForwardOptions options) in Models.FeedForwards)
+            Agree(Models.Llama with { FeedForward = options }, programmed: !name.StartsWith("experts", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(NormPlacement.Pre)]
+    [InlineData(NormPlacement.Post)]
+    [InlineData(NormPlacement.Sandwich)]
+    public void Placements_of_norms(NormPlacement placement)
+    {
+        Agree(Models.Gpt with { Norm = new LayerNormOptions { Placement = placement } }, programmed: true);
+        Agree(Models.Llama with { Norm = new RmsNormOptions { Placement = placement } }, programmed: true);
+    }
+
+    [Fact]
+    public void What_else_a_model_may_have()
+    {
+        Agree(Models.Gpt with { Bias = true }, programmed: true);
+        Agree(Models.Llama with { ParallelResidual = true }, programmed: true);
+        Agree(Models.Llama with { EmbeddingNorm = true, ScaleEmbeddings = true }, programmed: true);
+        Agree(Models.Llama with { LogitScale = 0.7, LogitSoftCap = 1.5, HeadBias = true }, programmed: true);
+    }
+
+    [Fact]
+    public void Kernels_and_caches_that_are_demanded_are_kept()
+    {
+        foreach (AttentionKernel kernel in (AttentionKernel[])[AttentionKernel.Reference, AttentionKernel.Flash])
+            Agree(Models.Variant("grouped-query", "rotary", kernel), programmed: false);
+        Agree(Models.Llama with { Attention = Models.Llama.Attention with { Cache = AttentionCache.Paged } }, programmed: false);
+        Agree(Models.Llama with { Attention = Models.Llama.Attention with { SoftCap = 2 } }, programmed: false);
+        Agree(Models.Llama with { Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } }, programmed: false);
+        Agree(Models.Hybrid, programmed: false);
+    }
+
+    [Fact]
+    public void Many_sequences_are_a_product_of_matrices() => Agree(Models.Llama, programmed: false, batch: 9);
+
+    [Fact]
+    public void In_bfloat16_to_its_rounding()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Llama, computeType: ScalarType.BFloat16);
+        model.eval();
+        Tensor tokens = Models.Tokens(2, 8);
+        Tensor expected = model.forward(tokens);
+        Assert.InRange(Models.LargestDifference(expected, OneByOne(model, tokens, out bool programmed)), 0, 0.02 * expected.abs().max().item<float>());
+        Assert.True(programmed);
+    }
+
+    [Fact]
+    public void Sequences_that_branch_off_go_on_from_what_they_remember()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Llama);
+        model.eval();
+        Tensor tokens = Models.Tokens(2, 4), next = Models.Tokens(3, 2, seed: 5);
+        using DecodingState state = model.NewDecodingState(2, 6);
+        model.NextLogits(tokens.narrow(1, 0, 3), state);
+        model.NextLogits(tokens.narrow(1, 3, 1), state);
+        state.Reorder([1, 1, 0]);
+        model.NextLogits(next.narrow(1, 0, 1), state);
+        Tensor actual = model.NextLogits(next.narrow(1, 1, 1), state);
+        Tensor whole = cat([tokens.index_select(0, tensor(new long[] { 1, 1, 0 })), next], 1);
+        Assert.InRange(Models.LargestDifference(model.forward(whole).select(1, 5), actual), 0, Tolerance);
+        Assert.True(HasProgram(state));
+    }
+
+    [Fact]
+    public void Weights_written_meanwhile_count()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Llama);
+        model.eval();
+        Tensor tokens = Models.Tokens(1, 3);
+        using DecodingState state = model.NewDecodingState(1, 3), other = model.NewDecodingState(1, 3);
+        foreach (DecodingState one in (DecodingState[])[state, other])
+        {
+            model.NextLogits(tokens.narrow(1, 0, 1), one);
+            model.NextLogits(tokens.narrow(1, 1, 1), one);
+        }
+        using (no_grad())
+            foreach (var (_, parameter) in model.named_parameters()) parameter.mul_(1.5);
+        Tensor expected = model.forward(tokens.narrow(1, 2, 1), other).select(1, 0);
+        Assert.InRange(Models.LargestDifference(expected, model.NextLogits(tokens.narrow(1, 2, 1), state)), 0, Tolerance * 10);
+    }
+
+    [Fact]
+    public void Nothing_is_remembered_of_a_token_that_does_not_fit()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Llama);
+        model.eval();
+        using DecodingState state = model.NewDecodingState(1, 2);
+        model.NextLogits(Models.Tokens(1, 1), state);
+        model.NextLogits(Models.Tokens(1, 1), state);
+        Assert.Throws<UserException>(() => model.NextLogits(Models.Tokens(1, 1), state));
+        Assert.Throws<ArgumentException>(() => model.NextLogits(Models.Tokens(2, 1), state));
+        Assert.Equal(2, state.Length);
+    }
+
+    private static void Agree(DecoderOptions options, bool programmed, int batch = 2)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(options);
+        model.eval();
+        Tensor tokens = Models.Tokens(batch, 8);
+        Assert.InRange(Models.LargestDifference(model.forward(tokens), OneByOne(model, tokens, out bool found)), 0, Tolerance);
+        Assert.Equal(programmed, found);
+    }
+
+    // A prompt of three tokens at once, then the others one by one: the logits from the third on, before them the prompt's own.
+    private static Tensor OneByOne(LanguageModel model, Tensor tokens, out bool programmed)
+    {
+        using DecodingState state = model.NewDecodingState((int)tokens.size(0), (int)tokens.size(1));
+        List<Tensor> logits = [model.forward(tokens.narrow(1, 0, 3), state)];
+        for (int place = 3; place < tokens.size(1); place++) logits.Add(model.NextLogits(tokens.narrow(1, place, 1), state).unsqueeze(1));
+        programmed = HasProgram(state);
+        return cat([.. logits], 1);
+    }
+
+    private static bool HasProgram(DecodingState state) => state.Program(() => null) is not null;
+}
