@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A model trained at 512 bytes, extended four and eight times by every scaling of rotary positions, after 0, 100 and 400 steps of
-fine-tuning, against direct fine-tuning, PoSE and the untouched model. Takes about 80 minutes on two quiet cores.
+fine-tuning, against direct fine-tuning, PoSE and the untouched model. Takes about 50 minutes on two quiet cores.
 
     python3 benchmarks/studies/longer_context.py [--scale 0.01] [--precision bfloat16] [--methods direct,yarn,pose] [--factors 4]
 
@@ -15,7 +15,9 @@ from study import Study
 LENGTH = 512
 FACTORS = [4, 8]
 STEPS = [100, 400]
-BASE_STEPS = 3000
+# Passkeys are learned in three stages: documentation with some of them, prompts with little around the key, then prompts of all lengths. A model
+# that only ever sees the last kind does not learn in as many steps to look for the key.
+DOCUMENT_STEPS, SHORT_STEPS, BASE_STEPS = 2000, 600, 1000
 TOKENS_OF_STEP = 4096
 SCALINGS = ["linear", "ntk", "ntk-by-parts", "dynamic-ntk", "yarn", "llama3"]
 WINDOWS = [512, 1024, 2048, 4096]
@@ -31,7 +33,10 @@ def main():
     # The recipes name the folder of the whole study.
     texts = [f"data.train.0.path={study.path('data/train.txt')}", f"data.train.1.path={study.path('data/passkeys.jsonl')}",
              f"data.validation.0.path={study.path('data/validation.txt')}"]
-    base = study.train("longer-context-base", "base", study.steps(BASE_STEPS), *texts)
+    documents = study.train("longer-context-base", "documents", study.steps(DOCUMENT_STEPS), *texts)
+    short = study.train("longer-context-passkeys", "short", study.steps(SHORT_STEPS), *texts, f"data.train.1.path={study.path('data/short-passkeys.jsonl')}",
+                        f"initialize.from={documents}")
+    base = study.train("longer-context-passkeys", "base", study.steps(BASE_STEPS), *texts, f"initialize.from={short}")
     measure("untouched", 1, 0, base)
     for factor in factors:
         if "direct" in methods:
@@ -78,7 +83,7 @@ def measure(method, factor, steps, checkpoint):
 
 
 def write():
-    about = (f"Trained at {LENGTH} bytes for {study.steps(BASE_STEPS)} steps; fine-tuned with {TOKENS_OF_STEP} tokens a step, "
+    about = (f"Trained at {LENGTH} bytes for {study.steps(DOCUMENT_STEPS + SHORT_STEPS + BASE_STEPS)} steps; fine-tuned with {TOKENS_OF_STEP} tokens a step, "
              f"the middle figure after {study.steps(STEPS[0])} steps and the last after {study.steps(STEPS[1])}. PoSE is YaRN's scaling, trained in rows of {LENGTH}. "
              f"Perplexity on {study.amount(VALIDATION_BYTES, least=2 * WINDOWS[-1])} held-out bytes, stride = window.")
     study.write("study", "Longer contexts", about, rows,
@@ -93,23 +98,24 @@ def write():
 
 
 def write_texts():
-    """Documentation to train and to validate on, and passkey prompts like those of `evaluate --passkey`: half of them without the introduction, and
-    more with little around the key than with much, or so small a model does not learn to look for it."""
+    """Documentation to train and to validate on, and passkey prompts like those of `evaluate --passkey`, with and without the introduction."""
     train, held_out = study.documentation()
     study.save("train.txt", train)
     study.save("validation.txt", held_out[:study.amount(VALIDATION_BYTES, least=2 * WINDOWS[-1])])
-    draw = random.Random(1337)
-    study.save("passkeys.jsonl", "".join(json.dumps({"text": prompt(draw)}) + "\n" for _ in range(40_000)))
+    for name, introduced, shortness in [("short-passkeys", 0.3, 3), ("passkeys", 0.5, 2)]:
+        draw = random.Random(1337)
+        study.save(f"{name}.jsonl", "".join(json.dumps({"text": prompt(draw, introduced, shortness)}) + "\n" for _ in range(40_000)))
 
 
-def prompt(draw):
+def prompt(draw, introduced, shortness):
+    """A prompt and its answer, up to the length of training: the higher the shortness, the fewer of them are long."""
     key = str(draw.randrange(10_000, 100_000))
-    introduction = "" if draw.random() < 0.5 else ("There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. "
-                                                   "I will quiz you about the important information there.\n")
+    introduction = "" if draw.random() >= introduced else ("There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. "
+                                                           "I will quiz you about the important information there.\n")
     needle = f"The pass key is {key}. Remember it. {key} is the pass key. "
     question = f"What is the pass key? The pass key is {key}\n"
     filler = ["The grass is green. ", "The sky is blue. ", "The sun is yellow. ", "Here we go. ", "There and back again. "]
-    room = (LENGTH - 1 - len(introduction + needle + question)) * draw.random() ** 2
+    room = (LENGTH - 1 - len(introduction + needle + question)) * draw.random() ** shortness
     sentences = []
     while room >= len(filler[len(sentences) % len(filler)]):
         sentences.append(filler[len(sentences) % len(filler)])

@@ -11,7 +11,10 @@ public sealed class StudyRecipeTests
 
     [Fact]
     public void Every_recipe_is_run_here() => Assert.Equal(
-        ["grouped-query-base.json", "grouped-query-uptrain.json", "longer-context-base.json", "longer-context-direct.json", "longer-context-pose.json", "longer-context-yarn.json"],
+        [
+            "grouped-query-base.json", "grouped-query-uptrain.json",
+            "longer-context-base.json", "longer-context-direct.json", "longer-context-passkeys.json", "longer-context-pose.json", "longer-context-yarn.json",
+        ],
         Directory.EnumerateFiles(Folder, "*.json").Select(Path.GetFileName).Order());
 
     [Fact]
@@ -34,8 +37,10 @@ public sealed class StudyRecipeTests
         Directory.CreateDirectory(workspace.PathOf("runs/studies/longer-context/data"));
         foreach (var name in new[] { "train.txt", "validation.txt" })
             File.WriteAllText(workspace.PathOf($"runs/studies/longer-context/data/{name}"), Workspace.Words(4000));
-        File.WriteAllText(workspace.PathOf("runs/studies/longer-context/data/passkeys.jsonl"), $$"""{"text": "{{Workspace.Words(4000)}}"}""" + "\n");
-        Train(workspace, "longer-context-base", "runs/studies/longer-context/base", []);
+        foreach (var name in new[] { "passkeys.jsonl", "short-passkeys.jsonl" })
+            File.WriteAllText(workspace.PathOf($"runs/studies/longer-context/data/{name}"), $$"""{"text": "{{Workspace.Words(4000)}}"}""" + "\n");
+        Train(workspace, "longer-context-base", "runs/studies/longer-context/documents", []);
+        Train(workspace, "longer-context-passkeys", "runs/studies/longer-context/base", []);
         foreach (var recipe in new[] { "direct", "yarn", "pose" }) Train(workspace, $"longer-context-{recipe}", recipe, []);
 
         // Two steps of two rows: of the target length, but for positions that skip.
