@@ -152,7 +152,7 @@ class LineChart {
     this.axes(pen, yTicks);
     pen.save();
     pen.beginPath();
-    pen.rect(left, this.area.top - 2, this.area.width, this.area.height + 4);
+    pen.rect(left - 5, this.area.top - 5, this.area.width + 10, this.area.height + 10);   // marks at the edge are whole
     pen.clip();
     for (const line of this.series) this.band(pen, line);
     for (const line of this.series) if (line.raw) this.line(pen, line, line.raw, 1, 0.3);
