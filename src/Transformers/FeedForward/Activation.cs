@@ -1,5 +1,6 @@
 // Shapes: F hidden dimension.
 using Trainer.Torch;
+using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.FeedForward;
@@ -12,8 +13,14 @@ internal sealed record Activation(bool Gated, int Kept, Func<Tensor, Tensor> App
 {
     private const int Multiple = 32;
 
+    /// <summary>The kernel of the function and the matrices around it, multiplied in bfloat16; null where there is none.</summary>
+    public RoundedFunction? Fused { get; private init; }
+
+    /// <summary>Numbers for each hidden dimension that are kept in bfloat16, where that kernel is used.</summary>
+    public int KeptRounded => Gated ? 2 : 1;
+
     private static readonly Activation Relu = new(Gated: false, Kept: 1, x => x.relu());
-    private static readonly Activation Gelu = new(Gated: false, Kept: 2, FusedKernels.Gelu);
+    private static readonly Activation Gelu = new(Gated: false, Kept: 2, FusedKernels.Gelu) { Fused = RoundedFunction.Gelu };
     private static readonly Activation GeluTanh = new(Gated: false, Kept: 2, Functional.GeluTanh);
     private static readonly Activation Silu = new(Gated: false, Kept: 2, x => x.silu());
     private static readonly Activation SquaredRelu = new(Gated: false, Kept: 2, x => x.relu().square());
@@ -21,7 +28,7 @@ internal sealed record Activation(bool Gated, int Kept, Func<Tensor, Tensor> App
     private static readonly Activation ReGlu = Gate(gate => gate.relu());
     private static readonly Activation GeGlu = Gate(FusedKernels.Gelu) with { Kept = 5 }; // a copy of the gate, which the kernel wants without gaps
     private static readonly Activation GeGluTanh = Gate(Functional.GeluTanh);
-    private static readonly Activation SwiGlu = new(Gated: true, Kept: 3, FusedKernels.SwiGlu);
+    private static readonly Activation SwiGlu = new(Gated: true, Kept: 3, FusedKernels.SwiGlu) { Fused = RoundedFunction.SwiGlu };
 
     /// <summary>The function of a name.</summary>
     public static Activation Of(ActivationKind kind) => kind switch
@@ -44,6 +51,15 @@ internal sealed record Activation(bool Gated, int Kept, Func<Tensor, Tensor> App
 
     /// <summary>The hidden width when none is given: 4·dim; gated 8/3·dim, which makes three matrices as large as two, rounded up to a multiple of 32.</summary>
     public int DefaultWidth(int dim) => Gated ? (int)((8L * dim + 3 * Multiple - 1) / (3 * Multiple) * Multiple) : 4 * dim;
+
+    /// <summary>second(f(first(x))).</summary>
+    /// <param name="first">(…, C) → (…, F) or (…, 2F)</param>
+    /// <param name="second">(…, F) → (…, C)</param>
+    /// <param name="x">(…, C)</param>
+    public Tensor Between(CastLinear first, CastLinear second, Tensor x) =>
+        Fused is { } function && first.Rounds(x) && x.numel() > 0
+            ? FusedKernels.RoundedFeedForward(x, first.Parts, second.Parts, function)
+            : second.forward(Apply(first.forward(x))); // (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C)
 
     private static Activation Gate(Func<Tensor, Tensor> function) => new(Gated: true, Kept: 4, gateUp =>
     {

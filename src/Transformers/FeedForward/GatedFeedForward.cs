@@ -21,5 +21,5 @@ internal sealed class GatedFeedForward : FeedForwardModule
         RegisterComponents();
     }
 
-    public override Tensor Run(Tensor x, ForwardPass pass) => down.forward(activation.Apply(gateUp.forward(x))); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
+    public override Tensor Run(Tensor x, ForwardPass pass) => activation.Between(gateUp, down, x); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
 }

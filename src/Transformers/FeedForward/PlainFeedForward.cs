@@ -20,5 +20,5 @@ internal sealed class PlainFeedForward : FeedForwardModule
         RegisterComponents();
     }
 
-    public override Tensor Run(Tensor x, ForwardPass pass) => down.forward(activation.Apply(up.forward(x))); // (B, T, C) → (B, T, F) → (B, T, C)
+    public override Tensor Run(Tensor x, ForwardPass pass) => activation.Between(up, down, x); // (B, T, C) → (B, T, F) → (B, T, C)
 }

@@ -1,4 +1,5 @@
 // Shapes: B batch, T positions, S key positions, H heads, D head dimension, C model dimension.
+using Trainer.Torch;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -28,6 +29,12 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <param name="heads">(B, T, H, D)</param>
     /// <param name="pass">Where the tokens stand.</param>
     public virtual Tensor Rotate(Tensor heads, ForwardPass pass) => heads;
+
+    /// <summary>What <see cref="Rotate"/> does, for kernels that do it themselves; null where they cannot.</summary>
+    /// <param name="pass">Where the tokens stand.</param>
+    /// <param name="count">Positions, T.</param>
+    /// <param name="device">Where the heads are.</param>
+    public virtual RotaryAngles? Angles(ForwardPass pass, int count, Device device) => null;
 
     /// <summary>What positions add to the scaled scores of queries and keys.</summary>
     /// <remarks>It depends on distances alone, which documents packed into a row keep: columns stand for positions, unless

@@ -1,4 +1,5 @@
 // Shapes: B batch, T positions, H heads, D head dimension, R turned dimensions of a head, W width of a table's row.
+using Trainer.Torch;
 using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;
 
@@ -41,6 +42,9 @@ internal sealed class RotaryPositions : PositionEncoding
         Tensor[] parts = heads.split([turned, headDim - turned], -1);
         return cat([layout.Turn(parts[0], rows), parts[1]], -1); // (B, T, H, R) + (B, T, H, D−R) → (B, T, H, D)
     }
+
+    public override RotaryAngles? Angles(ForwardPass pass, int count, Device device) =>
+        new(Rows(pass, count, device), turned, options.Layout == RotaryLayout.Interleaved);
 
     protected override void Dispose(bool disposing)
     {

@@ -41,6 +41,13 @@ internal sealed class GroupedQueryProjection : Projection
         return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2)); // (B, H|G|G, T, D)
     }
 
+    public override Tensor? Pack(Tensor x, bool rounds)
+    {
+        if (queryNorm is not null) return null;
+        Tensor all = rounds && qkv.Rounds(x) ? qkv.Coarse(x) : qkv.forward(x);
+        return all.view(x.shape[0], x.shape[1], heads + 2 * groups, headDim);
+    }
+
     private Tensor[] Turned(Tensor all, MixerContext context)
     {
         if (!context.Position.RotatesHeads) return all.split([heads, groups, groups], 2);
