@@ -25,10 +25,26 @@ public static class FusedKernels
     /// <param name="weight">(N, K), float32: where the gradient goes</param>
     /// <param name="rounded">The weight in bfloat16, (N, K): what is multiplied</param>
     /// <param name="bias">(N), float32, or none</param>
-    /// <returns>(…, N), float32</returns>
+    /// <param name="rounds">Whether the result is rounded too, for those who read it in bfloat16; its gradient is then bfloat16</param>
+    /// <returns>(…, N), float32, or bfloat16 where <paramref name="rounds"/></returns>
     /// <exception cref="TorchException">Types, shapes or devices are others.</exception>
-    public static torch.Tensor RoundedLinear(torch.Tensor x, torch.Tensor weight, torch.Tensor rounded, torch.Tensor? bias = null) =>
-        Native.Own(tn_fused_rounded_linear(x.handle, weight.handle, rounded.handle, HandleOf(bias), out var result), result);
+    public static torch.Tensor RoundedLinear(torch.Tensor x, torch.Tensor weight, torch.Tensor rounded, torch.Tensor? bias = null, bool rounds = false) =>
+        Native.Own(tn_fused_rounded_linear(x.handle, weight.handle, rounded.handle, HandleOf(bias), rounds ? 1 : 0, out var result), result);
+
+    /// <summary>down(f(up(x))) on the CPU, multiplied in bfloat16 and added up in float32. Of the hidden layer only what f reads is kept,
+    /// in bfloat16.</summary>
+    /// <param name="x">(…, C), float32 or bfloat16, which its gradient is too; kept as bfloat16</param>
+    /// <param name="up">The first layer, (W, C): W = F, or 2F = [gate | up] where f is gated</param>
+    /// <param name="down">The second, (C, F)</param>
+    /// <param name="function">f</param>
+    /// <returns>(…, C), float32</returns>
+    /// <exception cref="TorchException">Types, shapes or devices are others.</exception>
+    public static torch.Tensor RoundedFeedForward(torch.Tensor x, RoundedWeight up, RoundedWeight down, RoundedFunction function) =>
+        Native.Own(
+            tn_fused_rounded_feed_forward(
+                x.handle, up.Weight.handle, up.Rounded.handle, HandleOf(up.Bias), down.Weight.handle, down.Rounded.handle, HandleOf(down.Bias), (int)function,
+                out var result),
+            result);
 
     /// <summary>The summed cross entropy of softmax(x·weightᵀ + bias), on the CPU. Of the logits only those of some rows are ever held; rows
     /// without a target cost nothing. Gradients are computed at once, where they are wanted.</summary>
@@ -77,15 +93,17 @@ public static class FusedKernels
     /// <param name="weight">(C)</param>
     /// <param name="bias">(C), or none</param>
     /// <param name="epsilon">Added to the variance</param>
-    public static torch.Tensor LayerNorm(torch.Tensor x, torch.Tensor weight, torch.Tensor? bias, double epsilon) =>
-        Native.Own(tn_fused_norm(x.handle, weight.handle, HandleOf(bias), epsilon, 1, out var result), result);
+    /// <param name="rounds">Whether the norm is bfloat16, for those who read it rounded; its gradient is then bfloat16</param>
+    public static torch.Tensor LayerNorm(torch.Tensor x, torch.Tensor weight, torch.Tensor? bias, double epsilon, bool rounds = false) =>
+        Native.Own(tn_fused_norm(x.handle, weight.handle, HandleOf(bias), epsilon, 1, rounds ? 1 : 0, out var result), result);
 
     /// <summary>Root-mean-square norm over the last dimension (Zhang and Sennrich 2019).</summary>
     /// <param name="x">(…, C)</param>
     /// <param name="weight">(C)</param>
     /// <param name="epsilon">Added to the mean square</param>
-    public static torch.Tensor RmsNorm(torch.Tensor x, torch.Tensor weight, double epsilon) =>
-        Native.Own(tn_fused_norm(x.handle, weight.handle, TensorHandle.Null, epsilon, 0, out var result), result);
+    /// <param name="rounds">Whether the norm is bfloat16, for those who read it rounded; its gradient is then bfloat16</param>
+    public static torch.Tensor RmsNorm(torch.Tensor x, torch.Tensor weight, double epsilon, bool rounds = false) =>
+        Native.Own(tn_fused_norm(x.handle, weight.handle, TensorHandle.Null, epsilon, 0, rounds ? 1 : 0, out var result), result);
 
     /// <summary>The residual sum x + branch, and its layer norm.</summary>
     /// <inheritdoc cref="LayerNorm"/>
@@ -94,16 +112,18 @@ public static class FusedKernels
     /// <param name="weight">(C)</param>
     /// <param name="bias">(C), or none</param>
     /// <param name="epsilon">Added to the variance</param>
-    public static (torch.Tensor Sum, torch.Tensor Norm) AddLayerNorm(torch.Tensor x, torch.Tensor branch, torch.Tensor weight, torch.Tensor? bias, double epsilon) =>
-        Native.Own(tn_fused_residual_norm(x.handle, branch.handle, weight.handle, HandleOf(bias), epsilon, 1, out var sum, out var norm), sum, norm);
+    /// <param name="rounds">Whether the norm is bfloat16, for those who read it rounded; its gradient is then bfloat16</param>
+    public static (torch.Tensor Sum, torch.Tensor Norm) AddLayerNorm(torch.Tensor x, torch.Tensor branch, torch.Tensor weight, torch.Tensor? bias, double epsilon, bool rounds = false) =>
+        Native.Own(tn_fused_residual_norm(x.handle, branch.handle, weight.handle, HandleOf(bias), epsilon, 1, rounds ? 1 : 0, out var sum, out var norm), sum, norm);
 
     /// <summary>The residual sum x + branch, and its root-mean-square norm.</summary>
     /// <param name="x">(…, C)</param>
     /// <param name="branch">(…, C)</param>
     /// <param name="weight">(C)</param>
     /// <param name="epsilon">Added to the mean square</param>
-    public static (torch.Tensor Sum, torch.Tensor Norm) AddRmsNorm(torch.Tensor x, torch.Tensor branch, torch.Tensor weight, double epsilon) =>
-        Native.Own(tn_fused_residual_norm(x.handle, branch.handle, weight.handle, TensorHandle.Null, epsilon, 0, out var sum, out var norm), sum, norm);
+    /// <param name="rounds">Whether the norm is bfloat16, for those who read it rounded; its gradient is then bfloat16</param>
+    public static (torch.Tensor Sum, torch.Tensor Norm) AddRmsNorm(torch.Tensor x, torch.Tensor branch, torch.Tensor weight, double epsilon, bool rounds = false) =>
+        Native.Own(tn_fused_residual_norm(x.handle, branch.handle, weight.handle, TensorHandle.Null, epsilon, 0, rounds ? 1 : 0, out var sum, out var norm), sum, norm);
 
     private static TensorHandle HandleOf(torch.Tensor? tensor) => tensor?.handle ?? TensorHandle.Null;
 }

@@ -51,6 +51,33 @@ public sealed class FusedKernelsTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
+    public void What_is_read_rounded_is_the_same_rounded_once(long[] shape)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(1);
+        Tensor x = randn(shape, requires_grad: true), weight = randn([shape[^1]], requires_grad: true), bias = randn([shape[^1]], requires_grad: true);
+        Tensor matrix = randn([5, shape[^1]], requires_grad: true), shift = randn([5], requires_grad: true), branch = randn(shape, requires_grad: true);
+        Tensor coarse = matrix.detach().to_type(ScalarType.BFloat16);
+        Same(rounds => FusedKernels.LayerNorm(x, weight, bias, 1e-5, rounds), [x, weight, bias]);
+        Same(rounds => FusedKernels.RmsNorm(x, weight, 1e-5, rounds), [x, weight]);
+        Same(rounds => FusedKernels.AddLayerNorm(x, branch, weight, bias, 1e-5, rounds).Norm, [x, branch, weight, bias]);
+        Same(rounds => FusedKernels.AddRmsNorm(x, branch, weight, 1e-5, rounds).Norm, [x, branch, weight]);
+        Same(rounds => FusedKernels.RoundedLinear(x, matrix, coarse, shift, rounds), [x, matrix, shift]);
+
+        static void Same(Func<bool, Tensor> kernel, Tensor[] inputs)
+        {
+            Tensor full = kernel(false), rounded = kernel(true);
+            Assert.Equal(ScalarType.BFloat16, rounded.dtype);
+            // The compiler may take a product and a sum in one step here and in two there.
+            Assert.InRange(rounded.detach().to_type(ScalarType.Float32).sub(full).abs().max().item<float>(), 0, full.abs().max().item<float>() / 256);
+            Tensor gradient = randn(full.shape).to_type(ScalarType.BFloat16);
+            IList<Tensor?> want = autograd.grad([full], inputs, [gradient.to_type(ScalarType.Float32)]), have = autograd.grad([rounded], inputs, [gradient]);
+            foreach ((Tensor? wanted, Tensor? had) in want.Zip(have)) Assert.True(had!.allclose(wanted!, rtol: Tolerance, atol: Tolerance));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
     public void Gelu(long[] shape) => Agree(
         [shape], inputs => [FusedKernels.Gelu(inputs[0])], inputs => [nn.functional.gelu(inputs[0])]);
 

@@ -225,7 +225,9 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_sdpa_backend(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int only, out int result);
     [LibraryImport(Library)] internal static partial int tn_sdpa(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle mask, double dropout, int causal, double scale, int gqa, int backend, out nint result);
 
-    // Attention within a band (fused_band_attention.cpp)
+    // Attention within a band (fused_band_attention.cpp, fused_packed_attention.cpp)
+    [LibraryImport(Library)] internal static partial int tn_packed_attention_runs(long width, int rounded);
+    [LibraryImport(Library)] internal static partial int tn_packed_attention(TensorHandle packed, TensorHandle angles, long turned, int interleaved, long groups, double scale, long before, long after, out nint result);
     [LibraryImport(Library)] internal static partial int tn_band_attention_runs(TensorHandle q, TensorHandle k, TensorHandle v, out int result);
     [LibraryImport(Library)] internal static partial int tn_band_attention(TensorHandle q, TensorHandle k, TensorHandle v, double scale, long before, long after, out nint result);
 
@@ -269,13 +271,14 @@ internal static unsafe partial class NativeMethods
 
     // Fused kernels (fused_linear.cpp, fused_activation.cpp, fused_norm.cpp)
     [LibraryImport(Library)] internal static partial int tn_fused_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
-    [LibraryImport(Library)] internal static partial int tn_fused_rounded_linear(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_rounded_linear(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, int coarse, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_rounded_feed_forward(TensorHandle x, TensorHandle up, TensorHandle roundedUp, TensorHandle upBias, TensorHandle down, TensorHandle roundedDown, TensorHandle downBias, int function, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_cross_entropy(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, TensorHandle target, double scale, double cap, double smoothing, long rowsAtOnce, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_swiglu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_rows(TensorHandle x, TensorHandle order, TensorHandle inverse, long copies, out nint result);
-    [LibraryImport(Library)] internal static partial int tn_fused_norm(TensorHandle x, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint result);
-    [LibraryImport(Library)] internal static partial int tn_fused_residual_norm(TensorHandle x, TensorHandle branch, TensorHandle weight, TensorHandle bias, double epsilon, int centred, out nint sum, out nint norm);
+    [LibraryImport(Library)] internal static partial int tn_fused_norm(TensorHandle x, TensorHandle weight, TensorHandle bias, double epsilon, int centred, int rounds, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_residual_norm(TensorHandle x, TensorHandle branch, TensorHandle weight, TensorHandle bias, double epsilon, int centred, int rounds, out nint sum, out nint norm);
 
     // A token's way through a model (token_program.cpp)
     [LibraryImport(Library)] internal static partial int tn_token_program(long batch, out nint result);

@@ -2,9 +2,9 @@
 //
 // libtorch's own GELU spends ten times as long: it calls a vector library for erf and exp. Shapes: any; gated kinds
 // read (…, 2F) = [gate | up] and give (…, F).
+#include "activations.h"
 #include "fused.h"
 #include "shim.h"
-#include "vector_math.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/chunk.h>
@@ -21,28 +21,17 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr int64_t kGrain = 16384;  // elements that one thread takes at least
-constexpr float kInverseRoot2 = 0.70710678118654752f;
-constexpr float kInverseRoot2Pi = 0.39894228040143268f;
 
 TN_VECTOR_CLONES
 void gelu_forward(const float* x, float* y, int64_t begin, int64_t end) {
 #pragma omp simd
-  for (int64_t i = begin; i < end; ++i) {
-    const float v = x[i];
-    y[i] = 0.5f * v * (1.0f + tn::vector_erf(v * kInverseRoot2, tn::vector_exp(-0.5f * v * v)));
-  }
+  for (int64_t i = begin; i < end; ++i) y[i] = tn::gelu(x[i]);
 }
 
-// d/dx x·Φ(x) = Φ(x) + x·φ(x)
 TN_VECTOR_CLONES
 void gelu_backward(const float* x, const float* dy, float* dx, int64_t begin, int64_t end) {
 #pragma omp simd
-  for (int64_t i = begin; i < end; ++i) {
-    const float v = x[i];
-    const float e = tn::vector_exp(-0.5f * v * v);
-    const float cumulative = 0.5f * (1.0f + tn::vector_erf(v * kInverseRoot2, e));
-    dx[i] = dy[i] * (cumulative + v * e * kInverseRoot2Pi);
-  }
+  for (int64_t i = begin; i < end; ++i) dx[i] = dy[i] * tn::gelu_and_slope(x[i]).slope;
 }
 
 TN_VECTOR_CLONES
@@ -52,7 +41,7 @@ void swiglu_forward(const float* x, float* y, int64_t width, int64_t begin, int6
     const float* up = gate + width;
     float* out = y + row * width;
 #pragma omp simd
-    for (int64_t i = 0; i < width; ++i) out[i] = gate[i] * tn::vector_sigmoid(gate[i]) * up[i];
+    for (int64_t i = 0; i < width; ++i) out[i] = tn::swiglu(gate[i], up[i]);
   }
 }
 
@@ -66,10 +55,9 @@ void swiglu_backward(const float* x, const float* dy, float* dx, int64_t width, 
     float* dup = dgate + width;
 #pragma omp simd
     for (int64_t i = 0; i < width; ++i) {
-      const float s = tn::vector_sigmoid(gate[i]);
-      const float silu = gate[i] * s;
-      dup[i] = d[i] * silu;
-      dgate[i] = d[i] * up[i] * (s + silu * (1.0f - s));
+      const auto f = tn::swiglu_and_slopes(gate[i], up[i]);
+      dup[i] = d[i] * f.up_slope;
+      dgate[i] = d[i] * f.gate_slope;
     }
   }
 }

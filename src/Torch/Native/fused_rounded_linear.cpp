@@ -1,15 +1,16 @@
-// A linear layer whose products are bfloat16 and whose sums, results and gradients are float32, on the CPU.
+// A linear layer whose products are bfloat16 and whose sums and weight gradients are float32, on the CPU.
 //
-// libtorch's own bfloat16 product rounds its result, which the next operation turns back, and wants the weight rounded at each call;
-// here it is rounded once for as long as it stays as it is. The input is kept rounded, in half the memory.
+// libtorch's own bfloat16 product wants the weight rounded at each call; here it is rounded once for as long as it stays as it is. The
+// input is kept rounded, in half the memory. The result is float32, or rounded while it is in the cache for those who read it rounded.
 //
-// Shapes: x (…, K), weight (N, K) float32, rounded (N, K) bfloat16, bias (N) float32, result (…, N) float32.
+// Shapes: x (…, K), weight (N, K) float32, rounded (N, K) bfloat16, bias (N) float32, result (…, N).
 #include "fused.h"
 #include "matrix_product.h"
+#include "rounding.h"
 #include "shim.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 namespace {
@@ -17,23 +18,24 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Where there is no product with a float32 result, libtorch's, whose own result is rounded.
 Tensor product(const Tensor& left, const Tensor& right) {
-  auto result = tn::rounded_product(left, right);
-  return result.defined() ? result : at::mm(left, right).to(at::kFloat);
+  auto result = at::empty({left.size(0), right.size(1)}, left.options().dtype(at::kFloat));
+  tn::multiply_into(result, left, right, false);
+  return result;
 }
 
 class FusedRoundedLinear : public torch::autograd::Function<FusedRoundedLinear> {
  public:
   // weight is here for its gradient.
   static Tensor forward(AutogradContext* context, const Tensor& input, const Tensor& weight, const Tensor& rounded,
-                        const std::optional<Tensor>& bias) {
-    const auto rows = input.reshape({-1, input.size(-1)}).to(at::kBFloat16);
+                        const std::optional<Tensor>& bias, bool coarse) {
+    const auto rows = tn::rounded(input.reshape({-1, input.size(-1)}));
     context->save_for_backward({rows, rounded});
     context->saved_data["bias"] = bias.has_value();
-    context->saved_data["type"] = static_cast<int64_t>(input.scalar_type());
+    context->saved_data["coarse"] = input.scalar_type() == at::kBFloat16;
     auto sizes = input.sizes().vec();
     sizes.back() = weight.size(0);
+    if (coarse) return tn::product_rounded(rows, rounded.t(), bias).view(sizes);
     auto result = product(rows, rounded.t());
     if (bias) result.add_(*bias);
     return result.view(sizes);
@@ -45,21 +47,22 @@ class FusedRoundedLinear : public torch::autograd::Function<FusedRoundedLinear> 
     const auto &rows = saved[0], &rounded = saved[1];
     auto sizes = gradients[0].sizes().vec();
     const auto dy = gradients[0].reshape({-1, sizes.back()});
-    const auto coarse = dy.to(at::kBFloat16);
+    const auto coarse = tn::rounded(dy);
     Tensor dx, dweight, dbias;
     if (context->needs_input_grad(0)) {
       sizes.back() = rounded.size(1);
-      dx = product(coarse, rounded).view(sizes).to(static_cast<at::ScalarType>(context->saved_data["type"].toInt()));
+      dx = (context->saved_data["coarse"].toBool() ? tn::product_rounded(coarse, rounded, std::nullopt) : product(coarse, rounded)).view(sizes);
     }
     if (context->needs_input_grad(1)) dweight = product(coarse.t(), rows);
-    if (context->saved_data["bias"].toBool() && context->needs_input_grad(3)) dbias = dy.sum(0);
-    return {dx, dweight, Tensor(), dbias};
+    if (context->saved_data["bias"].toBool() && context->needs_input_grad(3)) dbias = dy.sum(at::IntArrayRef{0}, false, at::kFloat);
+    return {dx, dweight, Tensor(), dbias, Tensor()};
   }
 };
 
 }  // namespace
 
-TN_API int32_t tn_fused_rounded_linear(const Tensor* x, const Tensor* weight, const Tensor* rounded, const Tensor* bias,
+// coarse: whether the result is bfloat16.
+TN_API int32_t tn_fused_rounded_linear(const Tensor* x, const Tensor* weight, const Tensor* rounded, const Tensor* bias, int32_t coarse,
                                        Tensor** result) {
   return tn::returning(result, [&] {
     const auto shift = tn::optional_tensor(bias);
@@ -67,7 +70,10 @@ TN_API int32_t tn_fused_rounded_linear(const Tensor* x, const Tensor* weight, co
                     weight->sizes() == rounded->sizes() && weight->dim() == 2,
                 "a rounded linear layer needs a weight on the CPU in float32, and its like in bfloat16, not ", weight->sizes(), " ",
                 weight->scalar_type(), " and ", rounded->sizes(), " ", rounded->scalar_type(), " with an input on ", x->device());
-    if (x->dim() == 0 || x->numel() == 0) return at::linear(x->to(at::kFloat), *weight, shift);
-    return FusedRoundedLinear::apply(*x, *weight, *rounded, shift);
+    if (x->dim() == 0 || x->numel() == 0) {
+      const auto empty = at::linear(x->to(at::kFloat), *weight, shift);
+      return coarse != 0 ? empty.to(at::kBFloat16) : empty;
+    }
+    return FusedRoundedLinear::apply(*x, *weight, *rounded, shift, coarse != 0);
   });
 }

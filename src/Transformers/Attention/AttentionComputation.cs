@@ -1,6 +1,7 @@
 // Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D head dimension.
 using System.Collections.Concurrent;
 using TorchSharp;
+using Trainer.Torch;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
@@ -14,6 +15,8 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     private readonly AttentionPattern pattern = parts.Pattern(options.ResolvedPattern);
     private readonly int headDim = options.HeadWidth(parts.Dim);
     private readonly ConcurrentDictionary<CallKind, IAttentionKernel> kernels = [];
+    private readonly bool packs = options.Kernel is AttentionKernel.Auto or AttentionKernel.Flash or AttentionKernel.BlockSparse
+        && options.SoftCap is null && options.HeadWidth(parts.Dim) <= FlashKernel.LargestHead && PackedAttention.Runs(options.HeadWidth(parts.Dim), ScalarType.Float32);
 
     /// <summary>The factor on QKᵀ.</summary>
     public double Scale => options.ScoreScale(parts.Dim);
@@ -27,6 +30,29 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
 
     /// <summary>A tensor in the type attention is computed in.</summary>
     public Tensor Cast(Tensor heads) => parts.ComputeType == ScalarType.Float32 ? heads : heads.to_type(Type(heads.device));
+
+    /// <summary>Whether <see cref="AttendPacked"/> takes bfloat16.</summary>
+    public bool PacksRounded { get; } = parts.ComputeType == ScalarType.BFloat16 && PackedAttention.Runs(options.HeadWidth(parts.Dim), ScalarType.BFloat16);
+
+    /// <summary>The band in which a whole sequence attends to itself, where <see cref="AttendPacked"/> computes it; else null.</summary>
+    /// <remarks>It gives what the kernels give that <c>auto</c> takes there, with nothing split or copied around them.</remarks>
+    /// <param name="x">(B, T, C)</param>
+    /// <param name="pass">Whether documents are kept apart.</param>
+    /// <param name="training">Whether weights are dropped.</param>
+    public PatternBand? PackedBand(Tensor x, ForwardPass pass, bool training) =>
+        packs && x.device_type == DeviceType.CPU && x.size(0) > 0 && x.size(1) >= AttentionCall.FewestRows && pass.Documents is null && !(training && parts.Dropout > 0)
+            ? pattern.Band
+            : null;
+
+    /// <summary>Computes attention of a sequence to itself.</summary>
+    /// <param name="packed">(B, T, H + 2·G, D) = [queries | keys | values], float32, or bfloat16 where <see cref="PacksRounded"/>.</param>
+    /// <param name="groups">Heads of keys and of values, G.</param>
+    /// <param name="band">From <see cref="PackedBand"/>.</param>
+    /// <param name="factor">On the scores, beside these options' own.</param>
+    /// <param name="turns">How queries and keys are turned before, in place; null where they are not.</param>
+    /// <returns>(B, T, H, D)</returns>
+    public Tensor AttendPacked(Tensor packed, int groups, PatternBand band, double factor, RotaryAngles? turns) =>
+        PackedAttention.Attend(packed, groups, options.ScoreScale(parts.Dim) * factor, band.Before, band.After, turns);
 
     /// <summary>A call of these options' kernel.</summary>
     /// <param name="query">(B, H, T, D)</param>

@@ -33,6 +33,7 @@ internal sealed class SelfAttention : Mixer
 
     public override Tensor Mix(Tensor x, MixerContext context)
     {
+        if (AttendPacked(x, context) is { } heads) return output.forward(heads);
         (Tensor query, Tensor first, Tensor second) = projection.Project(x, context);
         (query, first, second) = (computation.Cast(query), computation.Cast(first), computation.Cast(second));
         if (context.State is LinearState sums) return Output(AttendTo(sums, query, first, second));
@@ -72,6 +73,16 @@ internal sealed class SelfAttention : Mixer
     {
         if (disposing) temperature?.Dispose();
         base.Dispose(disposing);
+    }
+
+    // (B, T, C) → (B, T, H·D), from what the projection makes as it is: where nothing is remembered, watched, or put on queries or scores.
+    private Tensor? AttendPacked(Tensor x, MixerContext context)
+    {
+        if (context.State is not null || context.Pass.Observer is not null || context.Position.AddsBias || scalableSoftmax is not null || temperature is not null) return null;
+        if (computation.PackedBand(x, context.Pass, training) is not { } band) return null;
+        RotaryAngles? turns = context.Position.Angles(context.Pass, (int)x.size(1), x.device);
+        if (context.Position.RotatesHeads && turns is null || projection.Pack(x, computation.PacksRounded) is not { } packed) return null;
+        return computation.AttendPacked(packed, projection.KeyHeads, band, context.Position.ScoreFactor, turns).view(x.size(0), x.size(1), projection.OutputWidth);
     }
 
     // What is on the scores beside the attention's own scale: of the whole layer, and of each query.

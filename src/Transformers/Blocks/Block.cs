@@ -53,6 +53,14 @@ internal abstract class Block : nn.Module
     /// <summary>A norm of the residual stream.</summary>
     protected static Norm StreamNorm(ModelParts parts, LayerOptions layer) => layer.Norm.Build(parts.Dim, parts.Bias);
 
+    /// <summary>The norm that the mixer reads, and nobody else: attention by its projection alone, which rounds it.</summary>
+    protected static Norm MixerNorm(ModelParts parts, LayerOptions layer) =>
+        layer.Norm.Build(parts.Dim, parts.Bias, parts.ComputeType == ScalarType.BFloat16 && layer.Mixer.Attends);
+
+    /// <summary>The norm that the feed-forward layer reads, and nobody else.</summary>
+    protected static Norm FeedForwardNorm(ModelParts parts, LayerOptions layer) =>
+        layer.Norm.Build(parts.Dim, parts.Bias, parts.ComputeType == ScalarType.BFloat16 && layer.FeedForward.ReadsRounded);
+
     /// <summary>A norm of the residual stream for the attention to an encoder, where there is one.</summary>
     protected static Norm? CrossNorm(ModelParts parts, LayerOptions layer) => layer.Cross is null ? null : StreamNorm(parts, layer);
 

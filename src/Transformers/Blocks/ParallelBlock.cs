@@ -19,9 +19,9 @@ internal sealed class ParallelBlock : Block
     public ParallelBlock(ModelParts parts, LayerOptions layer)
         : base(nameof(ParallelBlock), parts)
     {
-        mixerNorm = StreamNorm(parts, layer);
+        mixerNorm = MixerNorm(parts, layer);
         mixer = layer.BuildMixer(parts);
-        feedForwardNorm = StreamNorm(parts, layer);
+        feedForwardNorm = FeedForwardNorm(parts, layer);
         feedForward = layer.FeedForward.Build(parts);
         RegisterComponents();
     }

@@ -21,11 +21,11 @@ internal sealed class PreNormBlock : Block
     public PreNormBlock(ModelParts parts, LayerOptions layer)
         : base(nameof(PreNormBlock), parts)
     {
-        mixerNorm = StreamNorm(parts, layer);
+        mixerNorm = MixerNorm(parts, layer);
         mixer = layer.BuildMixer(parts);
         crossNorm = CrossNorm(parts, layer);
         cross = layer.BuildCross(parts);
-        feedForwardNorm = StreamNorm(parts, layer);
+        feedForwardNorm = FeedForwardNorm(parts, layer);
         feedForward = layer.FeedForward.Build(parts);
         RegisterComponents();
     }

@@ -25,13 +25,13 @@ internal sealed class SandwichBlock : Block
     public SandwichBlock(ModelParts parts, LayerOptions layer)
         : base(nameof(SandwichBlock), parts)
     {
-        mixerNorm = StreamNorm(parts, layer);
+        mixerNorm = MixerNorm(parts, layer);
         mixer = layer.BuildMixer(parts);
         mixerOutputNorm = StreamNorm(parts, layer);
         crossNorm = CrossNorm(parts, layer);
         cross = layer.BuildCross(parts);
         crossOutputNorm = CrossNorm(parts, layer);
-        feedForwardNorm = StreamNorm(parts, layer);
+        feedForwardNorm = FeedForwardNorm(parts, layer);
         feedForward = layer.FeedForward.Build(parts);
         feedForwardOutputNorm = StreamNorm(parts, layer);
         RegisterComponents();

@@ -20,6 +20,9 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
     /// <summary>Numbers of one token that are kept beside <see cref="Activations"/>, in the type that matrices are multiplied in.</summary>
     public long RoundedActivations { get; init; }
 
+    /// <summary>Numbers of one token that are kept beside those, unless matrices are multiplied in bfloat16.</summary>
+    public long FullActivations { get; init; }
+
     /// <summary>Numbers of one token that are kept for each key it sees.</summary>
     public long ActivationsPerKey { get; init; }
 
@@ -34,6 +37,7 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
         FlopsPerTokenAndKey = a.FlopsPerTokenAndKey + b.FlopsPerTokenAndKey,
         Activations = a.Activations + b.Activations,
         RoundedActivations = a.RoundedActivations + b.RoundedActivations,
+        FullActivations = a.FullActivations + b.FullActivations,
         ActivationsPerKey = a.ActivationsPerKey + b.ActivationsPerKey,
     };
 
@@ -44,6 +48,7 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
         FlopsPerTokenAndKey = times * part.FlopsPerTokenAndKey,
         Activations = times * part.Activations,
         RoundedActivations = times * part.RoundedActivations,
+        FullActivations = times * part.FullActivations,
         ActivationsPerKey = times * part.ActivationsPerKey,
     };
 }

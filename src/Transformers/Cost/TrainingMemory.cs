@@ -42,7 +42,8 @@ public sealed record TrainingMemory(long Weights, long Moments, long Gradients, 
         int source = shape.SourceLength ?? shape.Length, longest = Math.Max(source, shape.Length);
         long weights = Float32Bytes * cost.Parameters;
         long BytesOf(PartCost part, int length) => (long)shape.Rows * length * (
-            Float32Bytes * (part.Activations + part.ActivationsPerKey * longest) + (shape.Rounds ? BFloat16Bytes : Float32Bytes) * part.RoundedActivations);
+            Float32Bytes * (part.Activations + part.ActivationsPerKey * longest) + (shape.Rounds ? BFloat16Bytes : Float32Bytes) * part.RoundedActivations
+            + (shape.Rounds ? 0 : Float32Bytes) * part.FullActivations);
         int LengthOf(int index) => index < cost.SourceBlocks ? source : shape.Length;
 
         long[] blocks = [.. cost.Blocks.Select((part, i) => BytesOf(part, LengthOf(i)))];

@@ -1,5 +1,6 @@
 // Shapes: F hidden dimension.
 using Trainer.Torch;
+using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.FeedForward;
@@ -14,7 +15,7 @@ internal sealed record Activation(bool Gated, int Kept, TokenActivation Step, Fu
     private const int Multiple = 32;
 
     private static readonly Activation Relu = new(Gated: false, Kept: 1, TokenActivation.Relu, x => x.relu());
-    private static readonly Activation Gelu = new(Gated: false, Kept: 2, TokenActivation.Gelu, FusedKernels.Gelu);
+    private static readonly Activation Gelu = new(Gated: false, Kept: 2, TokenActivation.Gelu, FusedKernels.Gelu) { Fused = RoundedFunction.Gelu };
     private static readonly Activation GeluTanh = new(Gated: false, Kept: 2, TokenActivation.GeluTanh, Functional.GeluTanh);
     private static readonly Activation Silu = new(Gated: false, Kept: 2, TokenActivation.Silu, x => x.silu());
     private static readonly Activation SquaredRelu = new(Gated: false, Kept: 2, TokenActivation.SquaredRelu, x => x.relu().square());
@@ -22,7 +23,13 @@ internal sealed record Activation(bool Gated, int Kept, TokenActivation Step, Fu
     private static readonly Activation ReGlu = Gate(TokenActivation.Relu, gate => gate.relu());
     private static readonly Activation GeGlu = Gate(TokenActivation.Gelu, FusedKernels.Gelu) with { Kept = 5 }; // a copy of the gate, which the kernel wants without gaps
     private static readonly Activation GeGluTanh = Gate(TokenActivation.GeluTanh, Functional.GeluTanh);
-    private static readonly Activation SwiGlu = new(Gated: true, Kept: 3, TokenActivation.Silu, FusedKernels.SwiGlu);
+    private static readonly Activation SwiGlu = new(Gated: true, Kept: 3, TokenActivation.Silu, FusedKernels.SwiGlu) { Fused = RoundedFunction.SwiGlu };
+
+    /// <summary>The kernel of the function and the matrices around it, multiplied in bfloat16; null where there is none.</summary>
+    public RoundedFunction? Fused { get; private init; }
+
+    /// <summary>Numbers for each hidden dimension that are kept in bfloat16, where that kernel is used.</summary>
+    public int KeptRounded => Gated ? 2 : 1;
 
     /// <summary>The function of a name.</summary>
     public static Activation Of(ActivationKind kind) => kind switch
@@ -45,6 +52,15 @@ internal sealed record Activation(bool Gated, int Kept, TokenActivation Step, Fu
 
     /// <summary>The hidden width when none is given: 4·dim; gated 8/3·dim, which makes three matrices as large as two, rounded up to a multiple of 32.</summary>
     public int DefaultWidth(int dim) => Gated ? (int)((8L * dim + 3 * Multiple - 1) / (3 * Multiple) * Multiple) : 4 * dim;
+
+    /// <summary>second(f(first(x))).</summary>
+    /// <param name="first">(…, C) → (…, F) or (…, 2F)</param>
+    /// <param name="second">(…, F) → (…, C)</param>
+    /// <param name="x">(…, C)</param>
+    public Tensor Between(CastLinear first, CastLinear second, Tensor x) =>
+        Fused is { } function && first.Rounds(x) && x.numel() > 0
+            ? FusedKernels.RoundedFeedForward(x, first.Parts, second.Parts, function)
+            : second.forward(Apply(first.forward(x))); // (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C)
 
     private static Activation Gate(TokenActivation step, Func<Tensor, Tensor> function) => new(Gated: true, Kept: 4, step, gateUp =>
     {

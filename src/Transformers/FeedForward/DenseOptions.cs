@@ -7,6 +7,8 @@ public abstract record DenseOptions : FeedForwardOptions
     /// <summary>The function between the matrices.</summary>
     internal abstract ActivationKind Kind { get; }
 
+    internal override bool ReadsRounded => true;
+
     internal override int DefaultWidth(int dim) => Activation.DefaultWidth(dim);
 
     internal override PartCost Cost(ModelOptions model)
@@ -14,8 +16,10 @@ public abstract record DenseOptions : FeedForwardOptions
         int width = Width(model.Dim);
         bool bias = Bias ?? model.Bias;
         PartCost linear = PartCost.Linear(model.Dim, Activation.InputWidth(width), bias) + PartCost.Linear(width, model.Dim, bias);
-        // What the last matrix reads is kept as it is multiplied, what the function read as it is.
-        return linear with { Activations = (Activation.Kept - 1L) * width, RoundedActivations = width };
+        // In bfloat16 a kernel for all of it keeps what the function read alone; else what the last matrix reads is kept as it is multiplied, the rest as it is.
+        return Activation.Fused is null
+            ? linear with { Activations = (Activation.Kept - 1L) * width, RoundedActivations = width }
+            : linear with { RoundedActivations = (long)Activation.KeptRounded * width, FullActivations = (long)(Activation.Kept - Activation.KeptRounded) * width };
     }
 
     internal override FeedForwardModule Build(ModelParts parts) =>

@@ -31,6 +31,9 @@ public abstract record FeedForwardOptions : IValidated
     [Description("Whether the linear layers have biases; by default the model's choice.")]
     public bool? Bias { get; init; }
 
+    /// <summary>Whether the layer reads its input by nothing but a matrix product, which rounds it.</summary>
+    internal virtual bool ReadsRounded => false;
+
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];
 

@@ -22,7 +22,7 @@ internal sealed class GatedFeedForward : FeedForwardModule
         RegisterComponents();
     }
 
-    public override Tensor Run(Tensor x, ForwardPass pass) => down.forward(activation.Apply(gateUp.forward(x))); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
+    public override Tensor Run(Tensor x, ForwardPass pass) => activation.Between(gateUp, down, x); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
 
     public override bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds) => Write(plan, from, to, adds, (gateUp, activation, down));
 }

@@ -21,7 +21,7 @@ internal sealed class PlainFeedForward : FeedForwardModule
         RegisterComponents();
     }
 
-    public override Tensor Run(Tensor x, ForwardPass pass) => down.forward(activation.Apply(up.forward(x))); // (B, T, C) → (B, T, F) → (B, T, C)
+    public override Tensor Run(Tensor x, ForwardPass pass) => activation.Between(up, down, x); // (B, T, C) → (B, T, F) → (B, T, C)
 
     public override bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds) => Write(plan, from, to, adds, (up, activation, down));
 }

@@ -10,7 +10,7 @@ public sealed record LayerNormOptions : NormOptions
     // The backward pass keeps the input, mean and deviation, and the next layer the result.
     internal override PartCost Cost(long width, bool bias) => new(bias ? 2 * width : width, 0) { Activations = width + 2, RoundedActivations = width };
 
-    internal override Norm Build(int width, bool bias) => new LayerNormModule(width, bias, Epsilon);
+    internal override Norm Build(int width, bool bias, bool readRounded = false) => new LayerNormModule(width, bias, Epsilon) { ReadRounded = readRounded };
 }
 
 internal sealed class LayerNormModule : Norm
@@ -28,10 +28,10 @@ internal sealed class LayerNormModule : Norm
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => FusedKernels.LayerNorm(x.to_type(ScalarType.Float32), weight, bias, epsilon);
+    public override Tensor forward(Tensor x) => FusedKernels.LayerNorm(x.to_type(ScalarType.Float32), weight, bias, epsilon, Rounds(x));
 
     public override (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch) =>
-        FusedKernels.AddLayerNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, bias, epsilon);
+        FusedKernels.AddLayerNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, bias, epsilon, Rounds(x));
 
     public override void Write(TokenPlan plan, TokenVector from, TokenVector to, TokenHeads? heads = null) =>
         plan.Program.Norm(from, to, weight, bias, epsilon, centred: true, heads);

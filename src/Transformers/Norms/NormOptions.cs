@@ -34,5 +34,8 @@ public abstract record NormOptions : IValidated
     internal abstract PartCost Cost(long width, bool bias);
 
     /// <summary>A norm over the last dimension, of the given width.</summary>
-    internal abstract Norm Build(int width, bool bias);
+    /// <param name="width">Of the last dimension.</param>
+    /// <param name="bias">Whether a kind that has one has a bias.</param>
+    /// <param name="readRounded">Whether those who read it round it.</param>
+    internal abstract Norm Build(int width, bool bias, bool readRounded = false);
 }

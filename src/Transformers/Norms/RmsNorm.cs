@@ -10,7 +10,7 @@ public sealed record RmsNormOptions : NormOptions
     // The backward pass keeps the input, mean (0) and deviation, and the next layer the result.
     internal override PartCost Cost(long width, bool bias) => new(width, 0) { Activations = width + 2, RoundedActivations = width };
 
-    internal override Norm Build(int width, bool bias) => new RmsNormModule(width, Epsilon);
+    internal override Norm Build(int width, bool bias, bool readRounded = false) => new RmsNormModule(width, Epsilon) { ReadRounded = readRounded };
 }
 
 internal sealed class RmsNormModule : Norm
@@ -26,10 +26,10 @@ internal sealed class RmsNormModule : Norm
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => FusedKernels.RmsNorm(x.to_type(ScalarType.Float32), weight, epsilon);
+    public override Tensor forward(Tensor x) => FusedKernels.RmsNorm(x.to_type(ScalarType.Float32), weight, epsilon, Rounds(x));
 
     public override (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch) =>
-        FusedKernels.AddRmsNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, epsilon);
+        FusedKernels.AddRmsNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, epsilon, Rounds(x));
 
     public override void Write(TokenPlan plan, TokenVector from, TokenVector to, TokenHeads? heads = null) =>
         plan.Program.Norm(from, to, weight, bias: null, epsilon, centred: false, heads);

@@ -30,6 +30,12 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <param name="pass">Where the tokens stand.</param>
     public virtual Tensor Rotate(Tensor heads, ForwardPass pass) => heads;
 
+    /// <summary>What <see cref="Rotate"/> does, for kernels that do it themselves; null where they cannot.</summary>
+    /// <param name="pass">Where the tokens stand.</param>
+    /// <param name="count">Positions, T.</param>
+    /// <param name="device">Where the heads are.</param>
+    public virtual RotaryAngles? Angles(ForwardPass pass, int count, Device device) => null;
+
     /// <summary>Writes what <see cref="Embed"/> does, for a token; encodings that add to scores have no such steps.</summary>
     /// <param name="plan">Where to.</param>
     /// <param name="x">(C), changed in place.</param>

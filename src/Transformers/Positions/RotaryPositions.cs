@@ -43,6 +43,9 @@ internal sealed class RotaryPositions : PositionEncoding
         return cat([layout.Turn(parts[0], rows), parts[1]], -1); // (B, T, H, R) + (B, T, H, D−R) → (B, T, H, D)
     }
 
+    public override RotaryAngles? Angles(ForwardPass pass, int count, Device device) =>
+        new(Rows(pass, count, device), turned, options.Layout == RotaryLayout.Interleaved);
+
     public override bool Write(TokenPlan plan, TokenVector x) => true;
 
     public override void WriteTurn(TokenPlan plan, TokenVector vector, TokenHeads heads)

@@ -40,6 +40,16 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual
     /// <summary>The bias, float32 (outputs).</summary>
     public Parameter? Bias => bias;
 
+    /// <summary>Whether an input is multiplied in bfloat16 by kernels that add up in float32.</summary>
+    /// <param name="input">On its device.</param>
+    public bool Rounds(Tensor input) => Rounds(input, computeType);
+
+    /// <summary>What those kernels read.</summary>
+    public RoundedWeight Parts => new(weight, rounded.Of(weight), bias);
+
+    /// <summary>x·Wᵀ + b in bfloat16, for those who read it so, where <see cref="Rounds(Tensor)"/>.</summary>
+    public Tensor Coarse(Tensor input) => FusedKernels.RoundedLinear(input, weight, rounded.Of(weight), bias, rounds: true);
+
     /// <summary>x·Wᵀ + b over the last dimension.</summary>
     public override Tensor forward(Tensor input) => Apply(input, weight, bias, computeType, rounded);
 
@@ -53,7 +63,7 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual
     public static Tensor Apply(Tensor input, Tensor weight, Tensor? bias, ScalarType computeType, RoundedCopy? rounded = null)
     {
         if (computeType == ScalarType.Float32) return FusedKernels.Linear(input, weight, bias);
-        if (input.device_type == DeviceType.CPU && computeType == ScalarType.BFloat16)
+        if (Rounds(input, computeType))
             return FusedKernels.RoundedLinear(input, weight, rounded?.Of(weight) ?? weight.detach().to_type(computeType), bias);
         return FusedKernels.Linear(input.to_type(computeType), weight.to_type(computeType), bias?.to_type(computeType));
     }
@@ -70,6 +80,8 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual
     public static void Write(
         TokenPlan plan, TokenVector from, TokenVector to, Tensor weight, Tensor? bias, ScalarType computeType, RoundedCopy rounded, bool adds = false) =>
         plan.Program.Linear(from, to, computeType == ScalarType.Float32 ? weight : rounded.Of(weight), bias, adds);
+
+    private static bool Rounds(Tensor input, ScalarType computeType) => computeType == ScalarType.BFloat16 && input.device_type == DeviceType.CPU;
 
     protected override void Dispose(bool disposing)
     {

@@ -17,8 +17,8 @@ namespace Trainer.Transformers.Attention.Kernels;
 internal readonly record struct AttentionCall(
     Tensor Query, Tensor Key, Tensor Value, AttentionPattern Pattern, PositionSpan Queries, PositionSpan Keys, double Scale, MaskStore Masks)
 {
-    // With fewer, libtorch's kernel has nothing to lose either.
-    private const int FewestRows = 16;
+    /// <summary>Queries that <see cref="BandAttention"/> is worth its preparations for: with fewer, libtorch's kernel has nothing to lose either.</summary>
+    public const int FewestRows = 16;
 
     /// <summary>Probability of dropping an attention weight now: 0 outside training.</summary>
     public double Dropout { get; init; }

@@ -12,7 +12,8 @@ namespace Trainer.Transformers.Attention.Kernels;
 /// <see cref="RefusesCall"/> says so.</remarks>
 internal sealed class FlashKernel : IAttentionKernel
 {
-    private const int LargestHead = 256;
+    /// <summary>The widest head that libtorch's kernels take.</summary>
+    public const int LargestHead = 256;
 
     public string Name => "flash";
 

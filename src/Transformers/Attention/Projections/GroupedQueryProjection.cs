@@ -57,6 +57,13 @@ internal sealed class GroupedQueryProjection : Projection
         return all;
     }
 
+    public override Tensor? Pack(Tensor x, bool rounds)
+    {
+        if (queryNorm is not null) return null;
+        Tensor all = rounds && qkv.Rounds(x) ? qkv.Coarse(x) : qkv.forward(x);
+        return all.view(x.shape[0], x.shape[1], heads + 2 * groups, headDim);
+    }
+
     private Tensor[] Turned(Tensor all, MixerContext context)
     {
         if (!context.Position.RotatesHeads) return all.split([heads, groups, groups], 2);

@@ -27,6 +27,13 @@ internal abstract class Projection(string name) : nn.Module(name)
     /// <returns>Query (B, H, T, D); first and second as <see cref="Layout"/> says.</returns>
     public abstract (Tensor Query, Tensor First, Tensor Second) Project(Tensor x, MixerContext context);
 
+    /// <summary>Queries, keys and values of a whole sequence in one tensor, [queries | keys | values] of each token, where that is what the projection
+    /// makes and nothing but to turn it is left to be done.</summary>
+    /// <param name="x">(B, T, C)</param>
+    /// <param name="rounds">Whether it may be bfloat16, where products are.</param>
+    /// <returns>(B, T, H + 2·G, D), or null where there is no such tensor.</returns>
+    public virtual Tensor? Pack(Tensor x, bool rounds) => null;
+
     /// <summary>Keys (B, G, S, D) and values (B, G, S, D) from what was remembered, and the queries (B, H, T, D) that fit them.</summary>
     /// <param name="query">From <see cref="Project"/>.</param>
     /// <param name="first">As <see cref="Layout"/> says, S positions.</param>
