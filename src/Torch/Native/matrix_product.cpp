@@ -63,24 +63,12 @@ int multiply(const at::Tensor& result, const at::Tensor& left, const at::Tensor&
   return 1;
 }
 
-at::Tensor empty_product(const at::Tensor& left, const at::Tensor& right) {
-  return at::empty({left.size(0), right.size(1)}, left.options().dtype(at::kFloat));
-}
-
-bool is_pair(const at::Tensor& left, const at::Tensor& right, at::ScalarType type) { return is_plain(left, type) && is_plain(right, type); }
-
 }  // namespace
 
 at::Tensor matrix_product(const at::Tensor& left, const at::Tensor& right) {
-  if (dnnl_sgemm == nullptr || !is_pair(left, right, at::kFloat)) return at::mm(left, right);
-  auto result = empty_product(left, right);
+  if (dnnl_sgemm == nullptr || !is_plain(left, at::kFloat) || !is_plain(right, at::kFloat)) return at::mm(left, right);
+  auto result = at::empty({left.size(0), right.size(1)}, left.options());
   return multiply(result, left, right, 0) == 0 ? result : at::mm(left, right);
-}
-
-at::Tensor rounded_product(const at::Tensor& left, const at::Tensor& right) {
-  if (dnnl_gemm_bf16bf16f32 == nullptr || !is_pair(left, right, at::kBFloat16)) return {};
-  auto result = empty_product(left, right);
-  return multiply(result, left, right, 0) == 0 ? result : at::Tensor();
 }
 
 void multiply_into(const at::Tensor& result, const at::Tensor& left, const at::Tensor& right, bool add) {

@@ -8,9 +8,6 @@ namespace tn {
 // left·right for matrices (M, K) and (K, N), either of which may be a transposed view; a new matrix (M, N). Not recorded.
 at::Tensor matrix_product(const at::Tensor& left, const at::Tensor& right);
 
-// The same for bfloat16 matrices; the result is float32. Undefined where this processor or this libtorch has no such product.
-at::Tensor rounded_product(const at::Tensor& left, const at::Tensor& right);
-
 // Writes left·right to result, or adds it: for a result that is there already, float32, CPU, its rows contiguous. The two factors
 // are both float32 or both bfloat16.
 void multiply_into(const at::Tensor& result, const at::Tensor& left, const at::Tensor& right, bool add);
