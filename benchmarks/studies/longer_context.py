@@ -76,8 +76,8 @@ def measure(method, factor, steps, checkpoint):
     cells = study.evaluate(checkpoint, "--passkey", ",".join(map(str, windows)))["cells"]
     for window in windows:
         of_length = [cell for cell in cells if cell["length"] == window]
+        passkeys.append({"series": series, "steps": steps, "length": window} | {f"depth {cell['depth']:g}": cell["found"] / cell["trials"] for cell in of_length})
         row[f"passkeys at {window}"] = sum(cell["found"] for cell in of_length) / sum(cell["trials"] for cell in of_length)
-    passkeys.extend({"series": series, "steps": steps, "length": cell["length"], "depth": cell["depth"], "found": cell["found"] / cell["trials"]} for cell in cells)
     row["perplexity at target"] = row[f"perplexity at {LENGTH * factor}"]
     rows.append(row)
 

@@ -28,7 +28,7 @@ public sealed class PagesInABrowserTests : IDisposable
         Assert.Equal(2, await browser.Evaluate<int>("document.querySelectorAll('section table')[0].tBodies[0].rows.length"));
         Assert.Equal("the <b>cat</b>", await Text(browser, ".sample pre"));
         Assert.Equal(
-            ["Loss (nats per token)", "Gradient norm before clipping", "Learning rate", "Tokens a second", "loss by share", "accuracy by length", "loss by position"],
+            ["Loss (nats per token)", "Gradient norm before clipping", "Learning rate", "Tokens a second", "loss by share", "loss by position", "accuracy by length"],
             await browser.Evaluate<string[]>("[...document.querySelectorAll('figure')].map(figure => figure.querySelector('figcaption > span').textContent)"));
         Assert.True(await Drawn(browser, ".wide canvas"));
 

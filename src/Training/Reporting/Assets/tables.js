@@ -126,11 +126,14 @@ function evaluationSection(evaluations) {
     element("p", { class: "quiet small" }, comparable || rows.length === 1 ? "" : "These figures were not measured alike, so that no best one is marked: they compare only where data, window, stride and tokenizer are the same (bits per byte also between tokenizers)."), ...lists].filter(part => part !== null));
 }
 
+const LONG_TABLE = 80;   // rows; longer ones are opened by those who want them
+
 /** A study: its title, its table, its plots. */
 function studySection({ run, name, content }) {
   const rows = isList(content.rows) ? content.rows.filter(isRecord) : [];
   return element("section", {}, element("h2", {}, cellText(content.title ?? `${run}: ${name}`)),
     content.description ? element("p", {}, cellText(content.description)) : null,
-    rows.length ? recordTable(columnsOf(rows), rows) : element("p", { class: "quiet" }, `${name} has no rows.`),
+    !rows.length ? element("p", { class: "quiet" }, `${name} has no rows.`) : rows.length <= LONG_TABLE ? recordTable(columnsOf(rows), rows)
+      : element("details", {}, element("summary", { class: "small" }, `Table of ${rows.length.toLocaleString("en-US")} rows`), recordTable(columnsOf(rows), rows)),
     element("div", { class: "charts" }, (isList(content.plots) ? content.plots : []).filter(plot => isRecord(plot) && rows.some(row => plot.x in row && plot.y in row)).map(plot => recordPlot(plot, rows))));
 }

@@ -43,7 +43,7 @@ internal sealed class RunReader(string directory, Action<string> warn)
     private string PathOf(string name) => Path.Combine(directory, name);
 
     private IReadOnlyList<FigureFile> Figures(string pattern) =>
-        [.. Directory.EnumerateFiles(directory, pattern).Order(StringComparer.Ordinal)
+        [.. Directory.EnumerateFiles(directory, pattern).OrderBy(Path.GetFileNameWithoutExtension, StringComparer.Ordinal) // study before study-position
             .Select(path => Object(path) is { } content ? new FigureFile(Path.GetFileNameWithoutExtension(path), content) : null).OfType<FigureFile>()];
 
     private JsonObject? Object(string path)
