@@ -3,8 +3,9 @@
 // libtorch's own flash kernel for CPUs multiplies tiles by BLAS, a call for each, and computes in full what a window would hide; it
 // takes two to three times as long. Shapes: q (B, H, T, D), k, v (B, G, S, D) with G dividing H; result (B, H, T, D), laid out with
 // the heads of a token side by side. float32.
-#include "band_attention.h"
+#include "band_tasks.h"
 #include "fused.h"
+#include "processor.h"
 #include "shim.h"
 
 #include <ATen/Parallel.h>
@@ -46,15 +47,6 @@ tn::band::Head head_of(const Tensor& q, const Tensor& k, const Tensor& v, int64_
           static_cast<float>(scale), band};
 }
 
-// Queries that one task takes: all of a head, or fewer where there are not enough heads for all threads.
-int64_t rows_of_task(int64_t heads, int64_t queries) {
-  constexpr int64_t kFewest = 4 * tn::band::kRows;  // each task turns keys over again
-  if (heads >= 2 * at::get_num_threads()) return queries;
-  const auto parts = (2 * at::get_num_threads() + heads - 1) / heads;
-  const auto rows = (queries + parts - 1) / parts;
-  return std::max(kFewest, (rows + tn::band::kRows - 1) / tn::band::kRows * tn::band::kRows);
-}
-
 class BandAttention : public torch::autograd::Function<BandAttention> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& query, const Tensor& key, const Tensor& value,
@@ -64,7 +56,7 @@ class BandAttention : public torch::autograd::Function<BandAttention> {
     auto log = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
     const auto heads = q.size(1);
     const Band band{before, after};
-    const auto queries = q.size(2), rows = rows_of_task(q.size(0) * heads, queries), parts = (queries + rows - 1) / rows;
+    const auto queries = q.size(2), rows = tn::band::rows_of_task(q.size(0) * heads, queries), parts = (queries + rows - 1) / rows;
     at::parallel_for(0, q.size(0) * heads * parts, 1, [&](int64_t begin, int64_t end) {
       std::vector<float> scratch(static_cast<size_t>(tn::band::forward_room(k.size(2), q.size(3))));
       for (int64_t task = begin; task < end; ++task) {
@@ -105,17 +97,10 @@ class BandAttention : public torch::autograd::Function<BandAttention> {
   }
 };
 
-bool has_instructions() {
-  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                          __builtin_cpu_supports("avx512cd");
-  return has;
-}
-
 bool fits(const Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 4 && x.numel() > 0; }
 
 bool runs_here(const Tensor& q, const Tensor& k, const Tensor& v) {
-  return has_instructions() && fits(q) && fits(k) && fits(v) && q.size(3) % tn::band::kLanes == 0 &&
+  return tn::has_avx512() && fits(q) && fits(k) && fits(v) && q.size(3) % tn::band::kLanes == 0 &&
          k.sizes() == v.sizes() && q.size(0) == k.size(0) && q.size(3) == k.size(3) && q.size(1) % k.size(1) == 0;
 }
 

@@ -1,11 +1,11 @@
 // Attention of a sequence to itself within a band, from the one tensor that a projection makes of queries, keys and values.
 //
 // There is nothing to split, and the gradient is written as the tensor was read; rotary positions turn queries and keys where they
-// lie. In float32 by band_attention.h; bfloat16, where the
-// processor multiplies it, by rounded_band_attention.h. Shapes: packed (B, T, H + 2·G, D) = [H queries | G keys | G values] of each
-// token, contiguous; result (B, T, H, D); G divides H. CPU.
-#include "band_attention.h"
+// lie. In float32 by band_attention.h; bfloat16, where the processor multiplies it, by rounded_band_attention.h. Shapes: packed
+// (B, T, H + 2·G, D) = [H queries | G keys | G values] of each token, contiguous; result (B, T, H, D); G divides H. CPU.
+#include "band_tasks.h"
 #include "fused.h"
+#include "processor.h"
 #include "rotary_turn.h"
 #include "rounded_band_attention.h"
 #include "shim.h"
@@ -127,15 +127,6 @@ struct Rounded {
   }
 };
 
-// Queries that one task takes: all of a head, or fewer where there are not enough heads for all threads.
-int64_t rows_of_task(int64_t lists, int64_t queries) {
-  constexpr int64_t kFewest = 4 * tn::band::kRows;  // each task turns keys over again
-  if (lists >= 2 * at::get_num_threads()) return queries;
-  const auto parts = (2 * at::get_num_threads() + lists - 1) / lists;
-  const auto rows = (queries + parts - 1) / parts;
-  return std::max(kFewest, (rows + tn::band::kRows - 1) / tn::band::kRows * tn::band::kRows);
-}
-
 // Queries and keys, in place.
 template <class Number>
 void turn_all(const Shape& s, const Turn& turn, Number* packed) {
@@ -151,7 +142,7 @@ template <class Kind>
 void attend(const Shape& s, const Tensor& packed, const Turn& turn, float scale, Band band, const Tensor& out, const Tensor& log) {
   using Number = typename Kind::Number;
   if (turn.table != nullptr) turn_all(s, turn, static_cast<Number*>(packed.mutable_data_ptr()));
-  const auto rows = rows_of_task(s.batch * s.heads, s.length), parts = (s.length + rows - 1) / rows;
+  const auto rows = tn::band::rows_of_task(s.batch * s.heads, s.length), parts = (s.length + rows - 1) / rows;
   at::parallel_for(0, s.batch * s.heads * parts, 1, [&](int64_t begin, int64_t end) {
     std::vector<float> scratch(static_cast<size_t>(Kind::forward_room(s.length, s.width)));
     for (int64_t task = begin; task < end; ++task) {
@@ -233,13 +224,6 @@ bool is_table(const Tensor& angles, const Tensor& packed, int64_t turned, bool i
          turned % 2 == 0 && turned <= packed.size(3);
 }
 
-bool has_instructions(bool rounded) {
-  static const bool full = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
-  static const bool products = __builtin_cpu_supports("avx512bf16");
-  return full && (products || !rounded);
-}
-
 }  // namespace
 
 #endif
@@ -247,7 +231,7 @@ bool has_instructions(bool rounded) {
 // Whether the processor allows it for heads of that width, in bfloat16 or else in float32.
 TN_API int32_t tn_packed_attention_runs(int64_t width, int32_t rounded) {
 #ifdef TN_BAND_ATTENTION
-  return width > 0 && width % (rounded != 0 ? 2 * tn::band::kLanes : tn::band::kLanes) == 0 && has_instructions(rounded != 0);
+  return width > 0 && width % (rounded != 0 ? 2 * tn::band::kLanes : tn::band::kLanes) == 0 && (rounded != 0 ? tn::has_avx512_bf16() : tn::has_avx512());
 #else
   (void)width, (void)rounded;
   return 0;

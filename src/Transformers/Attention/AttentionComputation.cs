@@ -52,7 +52,7 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <param name="turns">How queries and keys are turned before, in place; null where they are not.</param>
     /// <returns>(B, T, H, D)</returns>
     public Tensor AttendPacked(Tensor packed, int groups, PatternBand band, double factor, RotaryAngles? turns) =>
-        PackedAttention.Attend(packed, groups, options.ScoreScale(parts.Dim) * factor, band.Before, band.After, turns);
+        PackedAttention.Attend(packed, groups, Scale * factor, band.Before, band.After, turns);
 
     /// <summary>A call of these options' kernel.</summary>
     /// <param name="query">(B, H, T, D)</param>
