@@ -6,7 +6,11 @@ from .process import run
 from .sizes import PROMPT
 
 SOURCE = Path(__file__).resolve().parent.parent / "nanogpt_peer.py"
-VERSIONS = "import platform, torch; print('PyTorch', torch.__version__, 'on Python', platform.python_version())"
+VERSIONS = """
+import platform, torch
+from torch._inductor.cpu_vec_isa import pick_vec_isa
+print('PyTorch', torch.__version__, 'on Python', platform.python_version() + ', compiling for', pick_vec_isa() or 'no vector instructions')
+"""
 
 
 class PyTorch:

@@ -28,8 +28,10 @@ public static class BandAttention
     /// <param name="scale">Multiplies q·kᵀ</param>
     /// <param name="before">How many keys a query sees backwards, its own included; at least 1</param>
     /// <param name="after">How many further keys it sees; 0 for none</param>
+    /// <param name="dropout">Which weights are dropped</param>
     /// <returns>(B, H, T, D)</returns>
     /// <exception cref="TorchException">It does not run with these.</exception>
-    public static torch.Tensor Attend(torch.Tensor query, torch.Tensor key, torch.Tensor value, double scale, long before = Unbounded, long after = 0) =>
-        Native.Own(tn_band_attention(query.handle, key.handle, value.handle, scale, before, after, out var result), result);
+    public static unsafe torch.Tensor Attend(
+        torch.Tensor query, torch.Tensor key, torch.Tensor value, double scale, long before = Unbounded, long after = 0, KeyedDropout dropout = default) =>
+        Native.Own(tn_band_attention(query.handle, key.handle, value.handle, scale, before, after, &dropout, out var result), result);
 }

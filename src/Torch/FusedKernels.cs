@@ -46,6 +46,16 @@ public static class FusedKernels
                 out var result),
             result);
 
+    /// <summary>x with some of its numbers 0 and the others divided by the probability of keeping them. Elsewhere than on the CPU the device's generator
+    /// decides which, not the key.</summary>
+    /// <param name="x">(B, T, W) or (B, H, T, W)</param>
+    /// <param name="dropout">Which are dropped</param>
+    /// <returns>As <paramref name="x"/></returns>
+    /// <exception cref="TorchException">On the CPU: another type than float32, or other dimensions.</exception>
+    public static unsafe torch.Tensor Dropout(torch.Tensor x, KeyedDropout dropout) => x.device_type == DeviceType.CPU
+        ? Native.Own(tn_fused_dropout(x.handle, &dropout, out var result), result)
+        : torch.nn.functional.dropout(x, dropout.Probability, training: true);
+
     /// <summary>The summed cross entropy of softmax(x·weightᵀ + bias), on the CPU. Of the logits only those of some rows are ever held; rows
     /// without a target cost nothing. Gradients are computed at once, where they are wanted.</summary>
     /// <remarks>After Liger's kernel (Hsu et al. 2024, arXiv 2410.10989).</remarks>

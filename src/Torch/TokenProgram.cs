@@ -102,14 +102,16 @@ public sealed class TokenProgram : IDisposable
     public void Turn(TokenVector vector, TokenHeads heads, int turned, torch.Tensor table, bool neighbours) =>
         Native.Check(tn_token_turn(handle, vector.Id, heads.Count, heads.Width, turned, table.handle, neighbours ? 1 : 0));
 
-    /// <summary>Writes the token's keys and values at its position, and attends to all up to it: softmax(scale·q·Kᵀ)·V.</summary>
+    /// <summary>Writes the token's keys and values to a row, and attends to the rows up to it: softmax(scale·q·Kᵀ)·V.</summary>
     /// <param name="from">[H·D query | G·D key | G·D value]; H/G consecutive query heads share a key-value head</param>
     /// <param name="to">(H·D)</param>
     /// <param name="keys">(B, G, capacity, D), float32</param>
     /// <param name="values">Likewise</param>
     /// <param name="scale">Multiplies q·Kᵀ</param>
-    public void Attend(TokenVector from, TokenVector to, torch.Tensor keys, torch.Tensor values, double scale) =>
-        Native.Check(tn_token_attend(handle, from.Id, to.Id, keys.handle, values.handle, scale));
+    /// <param name="row">Which row, (1), int64, as it stands when the program runs; null for the token's position</param>
+    /// <param name="window">How many rows it sees, its own included</param>
+    public void Attend(TokenVector from, TokenVector to, torch.Tensor keys, torch.Tensor values, double scale, torch.Tensor? row = null, long window = long.MaxValue) =>
+        Native.Check(tn_token_attend(handle, from.Id, to.Id, keys.handle, values.handle, row?.handle ?? TensorHandle.Null, scale, window));
 
     /// <summary>f(x), or f(gate)·up.</summary>
     /// <param name="from">x (F), or [gate | up] (2F)</param>

@@ -137,7 +137,7 @@ public sealed record RunPlan
         return new(training.MicroBatch, columns)
         {
             SourceLength = source > 0 ? source : null,
-            Threads = StepComputation.Threads(recipe.Model, onGpu ? DeviceType.CUDA : DeviceType.CPU, training),
+            Threads = StepComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training),
             Accumulates = training.BatchSize > training.MicroBatch,
             ActivationCheckpointing = training.ActivationCheckpointing,
             Rounds = training.Precision == Precision.BFloat16,

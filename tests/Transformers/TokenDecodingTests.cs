@@ -53,8 +53,38 @@ public sealed class TokenDecodingTests
             Agree(Models.Variant("grouped-query", "rotary", kernel), programmed: false);
         Agree(Models.Llama with { Attention = Models.Llama.Attention with { Cache = AttentionCache.Paged } }, programmed: false);
         Agree(Models.Llama with { Attention = Models.Llama.Attention with { SoftCap = 2 } }, programmed: false);
-        Agree(Models.Llama with { Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } }, programmed: false);
+        Agree(Models.Llama with { Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3, Sinks = 1 } } }, programmed: false);
         Agree(Models.Hybrid, programmed: false);
+    }
+
+    // A cache of all positions at first, then one that rolls: 3 + 16 rows of 60 positions.
+    [Theory]
+    [InlineData(8)]
+    [InlineData(60)]
+    public void Windows(int length)
+    {
+        DecoderOptions sliding = Models.Llama with { ContextLength = 64, Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } };
+        Agree(sliding, programmed: true, length: length);
+        Agree(sliding with { LayerPattern = [new(), new() { Attention = sliding.Attention with { Pattern = null } }] }, programmed: true, length: length);
+    }
+
+    [Fact]
+    public void A_rolling_cache_goes_on_after_several_tokens_at_once()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Llama with { ContextLength = 64, Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } });
+        model.eval();
+        Tensor tokens = Models.Tokens(2, 60), expected = model.forward(tokens);
+        using DecodingState state = model.NewDecodingState(2, 60);
+        int place = 0;
+        foreach (int count in (int[])[1, 1, 18, 1, 1, 5, 1, 30, 1, 1])
+        {
+            Tensor logits = model.NextLogits(tokens.narrow(1, place, count), state);
+            place += count;
+            Assert.InRange(Models.LargestDifference(expected.select(1, place - 1), logits), 0, Tolerance);
+        }
+        Assert.True(HasProgram(state));
+        Assert.Equal(60, place);
     }
 
     [Fact]
@@ -123,12 +153,12 @@ public sealed class TokenDecodingTests
         Assert.Equal(2, state.Length);
     }
 
-    private static void Agree(DecoderOptions options, bool programmed, int batch = 2)
+    private static void Agree(DecoderOptions options, bool programmed, int batch = 2, int length = 8)
     {
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Models.Build(options);
         model.eval();
-        Tensor tokens = Models.Tokens(batch, 8);
+        Tensor tokens = Models.Tokens(batch, length);
         Assert.InRange(Models.LargestDifference(model.forward(tokens), OneByOne(model, tokens, out bool found)), 0, Tolerance);
         Assert.Equal(programmed, found);
     }

@@ -23,6 +23,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The rows that an encoder reads, where <see cref="Inputs"/> are for a decoder beside it.</summary>
     public SourceRows? Source { get; init; }
 
+    /// <summary>Where its first row stands in the batch that it is a part of.</summary>
+    public int FirstRow { get; init; }
+
     /// <summary>The number of places that are to be predicted.</summary>
     public int TargetTokens { get; } = Targets.Length - Targets.AsSpan().Count(Ignored);
 
@@ -36,7 +39,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         long[] targets = [.. Targets];
         for (var row = 0; row < Rows; row++)
             targets.AsSpan(row * Columns, Math.Min(length - 1, Columns)).Fill(Ignored);
-        return new Batch(Inputs, targets, Rows, Columns) { Documents = Documents, Positions = Positions, PositionLimit = PositionLimit, Source = Source };
+        return new Batch(Inputs, targets, Rows, Columns) { Documents = Documents, Positions = Positions, PositionLimit = PositionLimit, Source = Source, FirstRow = FirstRow };
     }
 
     /// <summary>One of so many parts, of whole rows, as equal as can be; it may have none.</summary>
@@ -52,6 +55,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
             Positions = Positions?[places],
             PositionLimit = PositionLimit,
             Source = Source?.Part(first, end),
+            FirstRow = FirstRow + first,
         };
     }
 }

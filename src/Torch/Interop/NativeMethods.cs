@@ -227,9 +227,9 @@ internal static unsafe partial class NativeMethods
 
     // Attention within a band (fused_band_attention.cpp, fused_packed_attention.cpp)
     [LibraryImport(Library)] internal static partial int tn_packed_attention_runs(long width, int rounded);
-    [LibraryImport(Library)] internal static partial int tn_packed_attention(TensorHandle packed, TensorHandle angles, long turned, int interleaved, long groups, double scale, long before, long after, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_packed_attention(TensorHandle packed, TensorHandle angles, long turned, int interleaved, long groups, double scale, long before, long after, KeyedDropout* dropout, out nint result);
     [LibraryImport(Library)] internal static partial int tn_band_attention_runs(TensorHandle q, TensorHandle k, TensorHandle v, out int result);
-    [LibraryImport(Library)] internal static partial int tn_band_attention(TensorHandle q, TensorHandle k, TensorHandle v, double scale, long before, long after, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_band_attention(TensorHandle q, TensorHandle k, TensorHandle v, double scale, long before, long after, KeyedDropout* dropout, out nint result);
 
     // Attention by tiles (tile_attention.cpp)
     [LibraryImport(Library)] internal static partial int tn_tile_attention(TensorHandle q, TensorHandle k, TensorHandle v, nint* queries, nint* keys, nint* masks, int* joins, int groups, double scale, double softCap, TensorHandle queryDocuments, TensorHandle keyDocuments, TensorHandle bias, long lowest, TensorHandle queryPositions, TensorHandle keyPositions, out nint result);
@@ -276,6 +276,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_fused_cross_entropy(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, TensorHandle target, double scale, double cap, double smoothing, long rowsAtOnce, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_swiglu(TensorHandle x, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_fused_dropout(TensorHandle x, KeyedDropout* dropout, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_rows(TensorHandle x, TensorHandle order, TensorHandle inverse, long copies, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_norm(TensorHandle x, TensorHandle weight, TensorHandle bias, double epsilon, int centred, int rounds, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_residual_norm(TensorHandle x, TensorHandle branch, TensorHandle weight, TensorHandle bias, double epsilon, int centred, int rounds, out nint sum, out nint norm);
@@ -289,7 +290,7 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_token_norm(TokenProgramHandle program, long from, long to, long start, long count, TensorHandle weight, TensorHandle bias, double epsilon, int centred);
     [LibraryImport(Library)] internal static partial int tn_token_linear(TokenProgramHandle program, long from, long to, TensorHandle weight, TensorHandle bias, int adds);
     [LibraryImport(Library)] internal static partial int tn_token_turn(TokenProgramHandle program, long vector, long count, long width, long turned, TensorHandle table, int neighbours);
-    [LibraryImport(Library)] internal static partial int tn_token_attend(TokenProgramHandle program, long from, long to, TensorHandle keys, TensorHandle values, double scale);
+    [LibraryImport(Library)] internal static partial int tn_token_attend(TokenProgramHandle program, long from, long to, TensorHandle keys, TensorHandle values, TensorHandle at, double scale, long window);
     [LibraryImport(Library)] internal static partial int tn_token_activate(TokenProgramHandle program, long from, long to, int kind);
     [LibraryImport(Library)] internal static partial int tn_token_add(TokenProgramHandle program, long from, long to);
     [LibraryImport(Library)] internal static partial int tn_token_bound(TokenProgramHandle program, long vector, double scale, double cap);

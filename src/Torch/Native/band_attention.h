@@ -5,6 +5,7 @@
 // Everything is float32. Shapes: q, out (T, D); k, v (S, D); rows of each may stand apart, D is a multiple of 16.
 #pragma once
 
+#include "dropout.h"
 #include "vector_math.h"
 
 #include <algorithm>
@@ -173,12 +174,38 @@ struct Softmax {
   float log(int64_t m) const { return sum[m] == 0 ? 0.0f : top[m] + std::log(sum[m]); }
 };
 
+// Dropout of the weights of one head.
+struct WeightDropout {
+  const Dropout* choices;  // null where none is dropped
+  uint32_t list;
+
+  static_assert(kKeys == Dropout::kBlock);
+
+  // What a query's weights in the tile that begins with a key are multiplied with.
+  static __attribute__((always_inline)) inline void factors(const WeightDropout& d, int64_t query, int64_t key, float* to) {
+    Dropout::factors(*d.choices, d.list, static_cast<uint32_t>(query), static_cast<uint32_t>(key / kKeys), to);
+  }
+};
+
+TN_INLINE void scale_by(const float* factors, float* x) {
+#pragma omp simd
+  for (int64_t n = 0; n < kKeys; ++n) x[n] *= factors[n];
+}
+
 struct Head {
   Source q, k, v;
   int64_t queries, keys, width;
   float scale;
   Band band;
+  WeightDropout dropout;
 };
+
+// The weights of a query in a tile, some of them dropped.
+TN_INLINE void drop(const WeightDropout& dropout, int64_t query, int64_t key, float* weights) {
+  float factors[kKeys];
+  WeightDropout::factors(dropout, query, key, factors);
+  scale_by(factors, weights);
+}
 
 inline int64_t blocks_of(int64_t keys) { return (keys + kKeys - 1) / kKeys; }
 
@@ -203,7 +230,10 @@ inline void forward(const Head& h, int64_t begin, int64_t end, Target out, float
       const int64_t keys = std::min(kKeys, h.keys - j);
       product(rows, kKeys, h.width, h.q.row(i), h.q.stride, 1, {transposed + j * h.width, kKeys}, scores, false);
       if (keys < kKeys || !h.band.covers(i, rows, j, keys)) hide(scores, i, rows, j, keys, h.band);
-      for (int64_t m = 0; m < rows; ++m) softmax.add(m, scores.row(m), h.scale, gathered.row(m), h.width);
+      for (int64_t m = 0; m < rows; ++m) {
+        softmax.add(m, scores.row(m), h.scale, gathered.row(m), h.width);
+        if (h.dropout.choices != nullptr) drop(h.dropout, i + m, j, scores.row(m));
+      }
       product(rows, h.width, keys, scores.data, kKeys, 1, {h.v.row(j), h.v.stride}, gathered, true);
     }
     for (int64_t m = 0; m < rows; ++m) {
@@ -237,6 +267,20 @@ TN_INLINE void differentiate(float* s, float* g, float scale, float log, float d
   }
 }
 
+// As above where weights were dropped: those that come out are without the dropped ones.
+TN_INLINE void differentiate_dropped(const WeightDropout& dropout, int64_t query, int64_t key, float* s, float* g, float scale, float log, float delta) {
+  float factors[kKeys];
+  WeightDropout::factors(dropout, query, key, factors);
+  scale_by(factors, g);
+  differentiate(s, g, scale, log, delta);
+  scale_by(factors, s);
+}
+
+TN_INLINE void differentiate(const WeightDropout& dropout, int64_t query, int64_t key, float* s, float* g, float scale, float log, float delta) {
+  if (dropout.choices == nullptr) differentiate(s, g, scale, log, delta);
+  else differentiate_dropped(dropout, query, key, s, g, scale, log, delta);
+}
+
 // Adds to dq, dk and dv: query heads that share keys and values add to the same ones.
 inline void backward(const Head& h, Source out, Source dout, const float* log, Target dq, Target dk, Target dv,
                      float* scratch) {
@@ -256,7 +300,7 @@ inline void backward(const Head& h, Source out, Source dout, const float* log, T
       product(rows, kKeys, h.width, h.q.row(i), h.q.stride, 1, {kt, kKeys}, weights, false);
       product(rows, kKeys, h.width, dout.row(i), dout.stride, 1, {vt, kKeys}, slopes, false);
       if (keys < kKeys || !h.band.covers(i, rows, j, keys)) hide(weights, i, rows, j, keys, h.band);
-      for (int64_t m = 0; m < rows; ++m) differentiate(weights.row(m), slopes.row(m), h.scale, log[i + m], delta[i + m]);
+      for (int64_t m = 0; m < rows; ++m) differentiate(h.dropout, i + m, j, weights.row(m), slopes.row(m), h.scale, log[i + m], delta[i + m]);
       product(keys, h.width, rows, weights.data, 1, kKeys, {dout.row(i), dout.stride}, {dv.row(j), dv.stride}, true);
       product(keys, h.width, rows, slopes.data, 1, kKeys, {h.q.row(i), h.q.stride}, {dk.row(j), dk.stride}, true);
       product(rows, h.width, keys, slopes.data, kKeys, 1, {h.k.row(j), h.k.stride}, {dq.row(i), dq.stride}, true);

@@ -25,6 +25,8 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+using tn::Dropout;
+using tn::KeyedDropout;
 using tn::Turn;
 using tn::band::Band;
 
@@ -46,29 +48,37 @@ struct Shape {
   int64_t group_of(int64_t h) const { return h / (heads / groups); }
 };
 
+// What is put on the scores and taken from the weights.
+struct Weighting {
+  float scale;
+  Band band;
+  Dropout dropout;
+};
+
 // What differs between the types: float32 ...
 struct Full {
   using Number = float;
   static int64_t forward_room(int64_t length, int64_t width) { return tn::band::forward_room(length, width); }
 
-  static tn::band::Head head(const Shape& s, const float* x, int64_t b, int64_t h, float scale, Band band) {
+  static tn::band::Head head(const Shape& s, const float* x, int64_t b, int64_t h, const Weighting& w) {
     const auto g = s.group_of(h);
-    return {{x + s.query(b, h), s.row()}, {x + s.key(b, g), s.row()}, {x + s.value(b, g), s.row()}, s.length, s.length, s.width, scale, band};
+    return {{x + s.query(b, h), s.row()}, {x + s.key(b, g), s.row()}, {x + s.value(b, g), s.row()}, s.length, s.length, s.width, w.scale, w.band,
+            tn::band::dropout_of(w.dropout, b, s.heads, h)};
   }
 
-  static void forward(const Shape& s, const float* x, int64_t b, int64_t h, float scale, Band band, int64_t begin, int64_t end, float* out,
+  static void forward(const Shape& s, const float* x, int64_t b, int64_t h, const Weighting& w, int64_t begin, int64_t end, float* out,
                       float* log, float* scratch) {
-    tn::band::forward(head(s, x, b, h, scale, band), begin, end, {out + s.result(b, h), s.result_row()}, log + s.log(b, h), scratch);
+    tn::band::forward(head(s, x, b, h, w), begin, end, {out + s.result(b, h), s.result_row()}, log + s.log(b, h), scratch);
   }
 
   static int64_t backward_room(const Shape& s) { return tn::band::backward_room(s.length, s.width); }
 
   // The gradients of a key head and of all the query heads that read it; dx is 0 before.
-  static void backward(const Shape& s, const float* x, int64_t b, int64_t g, float scale, Band band, const float* out, const float* dout,
+  static void backward(const Shape& s, const float* x, int64_t b, int64_t g, const Weighting& w, const float* out, const float* dout,
                        const float* log, float* dx, const Turn& turn, float* scratch) {
     const auto sharing = s.heads / s.groups;
     for (auto h = g * sharing; h < (g + 1) * sharing; ++h) {
-      tn::band::backward(head(s, x, b, h, scale, band), {out + s.result(b, h), s.result_row()}, {dout + s.result(b, h), s.result_row()},
+      tn::band::backward(head(s, x, b, h, w), {out + s.result(b, h), s.result_row()}, {dout + s.result(b, h), s.result_row()},
                          log + s.log(b, h), {dx + s.query(b, h), s.row()}, {dx + s.key(b, g), s.row()}, {dx + s.value(b, g), s.row()}, scratch);
       turn_back(s, turn, b, dx + s.query(b, h));
     }
@@ -86,28 +96,29 @@ struct Rounded {
   using Number = uint16_t;
   static int64_t forward_room(int64_t length, int64_t width) { return tn::rounded_band::forward_room(length, width); }
 
-  static tn::rounded_band::Head head(const Shape& s, const uint16_t* x, int64_t b, int64_t h, float scale, Band band) {
+  static tn::rounded_band::Head head(const Shape& s, const uint16_t* x, int64_t b, int64_t h, const Weighting& w) {
     const auto g = s.group_of(h);
-    return {{x + s.query(b, h), s.row()}, {x + s.key(b, g), s.row()}, {x + s.value(b, g), s.row()}, s.length, s.length, s.width, scale, band};
+    return {{x + s.query(b, h), s.row()}, {x + s.key(b, g), s.row()}, {x + s.value(b, g), s.row()}, s.length, s.length, s.width, w.scale, w.band,
+            tn::band::dropout_of(w.dropout, b, s.heads, h)};
   }
 
-  static void forward(const Shape& s, const uint16_t* x, int64_t b, int64_t h, float scale, Band band, int64_t begin, int64_t end,
+  static void forward(const Shape& s, const uint16_t* x, int64_t b, int64_t h, const Weighting& w, int64_t begin, int64_t end,
                       uint16_t* out, float* log, float* scratch) {
-    tn::rounded_band::forward(head(s, x, b, h, scale, band), begin, end, {out + s.result(b, h), s.result_row()}, log + s.log(b, h), scratch);
+    tn::rounded_band::forward(head(s, x, b, h, w), begin, end, {out + s.result(b, h), s.result_row()}, log + s.log(b, h), scratch);
   }
 
   static int64_t backward_room(const Shape& s) {
     return 3 * s.length * s.width + tn::rounded_band::backward_room(s.length, s.width);
   }
 
-  static void backward(const Shape& s, const uint16_t* x, int64_t b, int64_t g, float scale, Band band, const uint16_t* out,
+  static void backward(const Shape& s, const uint16_t* x, int64_t b, int64_t g, const Weighting& w, const uint16_t* out,
                        const uint16_t* dout, const float* log, uint16_t* dx, const Turn& turn, float* scratch) {
     const auto sharing = s.heads / s.groups, all = s.length * s.width;
     float *dq = scratch, *dk = dq + all, *dv = dk + all;
     std::fill(dk, dv + all, 0.0f);
     for (auto h = g * sharing; h < (g + 1) * sharing; ++h) {
       std::fill(dq, dk, 0.0f);
-      tn::rounded_band::backward(head(s, x, b, h, scale, band), {out + s.result(b, h), s.result_row()},
+      tn::rounded_band::backward(head(s, x, b, h, w), {out + s.result(b, h), s.result_row()},
                                  {dout + s.result(b, h), s.result_row()}, log + s.log(b, h), {dq, s.width}, {dk, s.width}, {dv, s.width}, dv + all);
       turn_back(s, turn, b, dq);
       round(s, dq, dx + s.query(b, h));
@@ -139,7 +150,7 @@ void turn_all(const Shape& s, const Turn& turn, Number* packed) {
 }
 
 template <class Kind>
-void attend(const Shape& s, const Tensor& packed, const Turn& turn, float scale, Band band, const Tensor& out, const Tensor& log) {
+void attend(const Shape& s, const Tensor& packed, const Turn& turn, const Weighting& w, const Tensor& out, const Tensor& log) {
   using Number = typename Kind::Number;
   if (turn.table != nullptr) turn_all(s, turn, static_cast<Number*>(packed.mutable_data_ptr()));
   const auto rows = tn::band::rows_of_task(s.batch * s.heads, s.length), parts = (s.length + rows - 1) / rows;
@@ -147,21 +158,21 @@ void attend(const Shape& s, const Tensor& packed, const Turn& turn, float scale,
     std::vector<float> scratch(static_cast<size_t>(Kind::forward_room(s.length, s.width)));
     for (int64_t task = begin; task < end; ++task) {
       const auto list = task / parts, first = task % parts * rows;
-      Kind::forward(s, static_cast<const Number*>(packed.const_data_ptr()), list / s.heads, list % s.heads, scale, band, first,
+      Kind::forward(s, static_cast<const Number*>(packed.const_data_ptr()), list / s.heads, list % s.heads, w, first,
                     std::min(s.length, first + rows), static_cast<Number*>(out.mutable_data_ptr()), log.mutable_data_ptr<float>(), scratch.data());
     }
   });
 }
 
 template <class Kind>
-void differentiate(const Shape& s, const Tensor& packed, float scale, Band band, const Tensor& out, const Tensor& dout, const Tensor& log,
+void differentiate(const Shape& s, const Tensor& packed, const Weighting& w, const Tensor& out, const Tensor& dout, const Tensor& log,
                    const Turn& turn, const Tensor& dpacked) {
   using Number = typename Kind::Number;
   // One thread takes all the query heads that share a key head: no two threads write the same gradient.
   at::parallel_for(0, s.batch * s.groups, 1, [&](int64_t begin, int64_t end) {
     std::vector<float> scratch(static_cast<size_t>(Kind::backward_room(s)));
     for (int64_t task = begin; task < end; ++task) {
-      Kind::backward(s, static_cast<const Number*>(packed.const_data_ptr()), task / s.groups, task % s.groups, scale, band,
+      Kind::backward(s, static_cast<const Number*>(packed.const_data_ptr()), task / s.groups, task % s.groups, w,
                      static_cast<const Number*>(out.const_data_ptr()), static_cast<const Number*>(dout.const_data_ptr()),
                      log.const_data_ptr<float>(), static_cast<Number*>(dpacked.mutable_data_ptr()), turn, scratch.data());
     }
@@ -171,15 +182,15 @@ void differentiate(const Shape& s, const Tensor& packed, float scale, Band band,
 class PackedAttention : public torch::autograd::Function<PackedAttention> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& packed, const std::optional<Tensor>& table, int64_t groups, double scale, int64_t before,
-                        int64_t after, int64_t turned, bool interleaved) {
+                        int64_t after, int64_t turned, bool interleaved, const KeyedDropout& dropout) {
     const auto s = Shape::of(packed, groups);
-    const Band band{before, after};
+    const Weighting weighting{static_cast<float>(scale), {before, after}, Dropout(dropout)};
     auto out = at::empty({s.batch, s.length, s.heads, s.width}, packed.options());
     auto log = at::empty({s.batch, s.heads, s.length}, packed.options().dtype(at::kFloat));
     const auto angles = table.value_or(Tensor());
     const auto turn = turn_of(angles, turned, interleaved);
-    if (packed.scalar_type() == at::kFloat) attend<Full>(s, packed, turn, static_cast<float>(scale), band, out, log);
-    else attend<Rounded>(s, packed, turn, static_cast<float>(scale), band, out, log);
+    if (packed.scalar_type() == at::kFloat) attend<Full>(s, packed, turn, weighting, out, log);
+    else attend<Rounded>(s, packed, turn, weighting, out, log);
     context->save_for_backward({packed, out, log, angles});
     context->saved_data["turned"] = turned;
     context->saved_data["interleaved"] = interleaved;
@@ -187,6 +198,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
     context->saved_data["scale"] = scale;
     context->saved_data["before"] = before;
     context->saved_data["after"] = after;
+    context->saved_data["dropout"] = dropout.numbers();
     return out;
   }
 
@@ -195,19 +207,20 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
     const auto saved = context->get_saved_variables();
     const auto &packed = saved[0], &out = saved[1], &log = saved[2];
     const auto s = Shape::of(packed, context->saved_data["groups"].toInt());
-    const Band band{context->saved_data["before"].toInt(), context->saved_data["after"].toInt()};
-    const auto scale = static_cast<float>(context->saved_data["scale"].toDouble());
+    const Weighting weighting{static_cast<float>(context->saved_data["scale"].toDouble()),
+                              {context->saved_data["before"].toInt(), context->saved_data["after"].toInt()},
+                              Dropout(KeyedDropout::of(context->saved_data["dropout"].toIntVector()))};
     const auto turn = turn_of(saved[3], context->saved_data["turned"].toInt(), context->saved_data["interleaved"].toBool());
     const auto dout = gradients[0].contiguous();
     Tensor dpacked;
     if (packed.scalar_type() == at::kFloat) {
       dpacked = at::zeros_like(packed);
-      differentiate<Full>(s, packed, scale, band, out, dout, log, turn, dpacked);
+      differentiate<Full>(s, packed, weighting, out, dout, log, turn, dpacked);
     } else {
       dpacked = at::empty_like(packed);
-      differentiate<Rounded>(s, packed, scale, band, out, dout, log, turn, dpacked);
+      differentiate<Rounded>(s, packed, weighting, out, dout, log, turn, dpacked);
     }
-    return {dpacked, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    return {dpacked, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 
  private:
@@ -241,9 +254,10 @@ TN_API int32_t tn_packed_attention_runs(int64_t width, int32_t rounded) {
 // Key j is visible to query i where i - before < j <= i + after. angles, (T, W) or (B, T, W) of rotary_turn.h, may be null; else packed is
 // turned in place.
 TN_API int32_t tn_packed_attention(const Tensor* packed, const Tensor* angles, int64_t turned, int32_t interleaved, int64_t groups, double scale,
-                                   int64_t before, int64_t after, Tensor** result) {
+                                   int64_t before, int64_t after, const tn::KeyedDropout* dropout, Tensor** result) {
   return tn::returning(result, [&]() -> Tensor {
     TORCH_CHECK(before > 0 && after >= 0, "a band that hides a query's own key: before ", before, ", after ", after);
+    tn::require_probability(*dropout);
 #ifdef TN_BAND_ATTENTION
     const bool rounded = packed->scalar_type() == at::kBFloat16;
     const auto table = tn::optional_tensor(angles);
@@ -252,7 +266,7 @@ TN_API int32_t tn_packed_attention(const Tensor* packed, const Tensor* angles, i
     if (packed->is_cpu() && packed->dim() == 4 && packed->numel() > 0 && packed->is_contiguous() && (rounded || packed->scalar_type() == at::kFloat) &&
         groups > 0 && packed->size(2) > 2 * groups && (packed->size(2) - 2 * groups) % groups == 0 &&
         tn_packed_attention_runs(packed->size(3), rounded) != 0) {
-      return PackedAttention::apply(*packed, table, groups, scale, before, after, turned, interleaved != 0);
+      return PackedAttention::apply(*packed, table, groups, scale, before, after, turned, interleaved != 0, *dropout);
     }
 #endif
     TORCH_CHECK(false, "attention within a band cannot run here with queries, keys and values ", packed->sizes(), " ", packed->scalar_type(), " on ",

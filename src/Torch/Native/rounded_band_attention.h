@@ -45,6 +45,7 @@ struct Head {
   int64_t queries, keys, width;
   float scale;
   Band band;
+  band::WeightDropout dropout;
 };
 
 // c (M, 16·N) = or += a (M, 2·depth)·b (2·depth, 16·N). a's pairs stand at row·m + step·k, those of b's row pair k at b + k·stride.
@@ -156,6 +157,7 @@ inline void forward(const Head& h, int64_t begin, int64_t end, Result out, float
       if (keys < kKeys || !h.band.covers(i, rows, j, keys)) band::hide(scores, i, rows, j, keys, h.band);
       for (int64_t m = 0; m < rows; ++m) {
         softmax.add(m, scores.row(m), h.scale, gathered.row(m), h.width);
+        if (h.dropout.choices != nullptr) band::drop(h.dropout, i + m, j, scores.row(m));
         round_row(scores.row(m), weights + m * kKeys / 2);
       }
       product(rows, h.width, (keys + 1) / 2, weights, kKeys / 2, 1, values + j * h.width / 2, h.width, gathered, true);
@@ -207,7 +209,7 @@ inline void backward(const Head& h, Source out, Source dout, const float* log, T
       product(rows, kKeys, h.width / 2, dout.pairs(i), dout.stride / 2, 1, vt, kKeys, slopes, false);
       if (keys < kKeys || !h.band.covers(i, rows, j, keys)) band::hide(weights, i, rows, j, keys, h.band);
       for (int64_t m = 0; m < rows; ++m) {
-        band::differentiate(weights.row(m), slopes.row(m), h.scale, log[i + m], delta[i + m]);
+        band::differentiate(h.dropout, i + m, j, weights.row(m), slopes.row(m), h.scale, log[i + m], delta[i + m]);
         round_row(slopes.row(m), slope_pairs + m * kKeys / 2);
       }
       if (rows % 2 != 0) {

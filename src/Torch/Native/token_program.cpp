@@ -162,17 +162,20 @@ struct Turn final : Step {
 struct Attend final : Step {
   Vector &from, &to;    // [H·D query | G·D key | G·D value], and H·D
   Tensor keys, values;  // (B, G, capacity, D)
+  Tensor at;            // the row for the next token; undefined where it is its position
   float scale;
+  int64_t window;             // how many rows are seen, the token's own included
   std::vector<float> scores;  // (B, H, capacity)
 
-  Attend(Vector& f, Vector& t, Tensor k, Tensor v, double s)
-      : from(f), to(t), keys(std::move(k)), values(std::move(v)), scale(static_cast<float>(s)),
+  Attend(Vector& f, Vector& t, Tensor k, Tensor v, Tensor a, double s, int64_t w)
+      : from(f), to(t), keys(std::move(k)), values(std::move(v)), at(std::move(a)), scale(static_cast<float>(s)), window(w),
         scores(static_cast<size_t>(to.numbers.size() / static_cast<size_t>(keys.size(3)) * static_cast<size_t>(keys.size(2)))) {}
 
   void run(Program& program, const Moment& moment) override {
     const auto groups = keys.size(1), capacity = keys.size(2), width = keys.size(3), heads = to.width / width, sharing = heads / groups;
-    TORCH_CHECK(moment.position < capacity, "position ", moment.position, " does not fit a cache of ", capacity);
-    const auto length = moment.position + 1;
+    const auto last = at.defined() ? *at.const_data_ptr<int64_t>() : moment.position;
+    TORCH_CHECK(last >= 0 && last < capacity, "row ", last, " does not fit a cache of ", capacity);
+    const auto length = std::min(last + 1, window), first = last + 1 - length;
     auto *key = keys.mutable_data_ptr<float>(), *value = values.mutable_data_ptr<float>();
     const auto bytes = 2 * length * width * 4;
     at::parallel_for(0, program.batch * groups, std::max<int64_t>(1, kBytesPerThread / bytes), [&](int64_t begin, int64_t end) {
@@ -181,11 +184,11 @@ struct Attend final : Step {
         const float* made = row(from, b);
         float *past_keys = key + task * capacity * width, *past_values = value + task * capacity * width;
         const auto size = static_cast<size_t>(width) * sizeof(float);
-        std::memcpy(past_keys + moment.position * width, made + (heads + group) * width, size);
-        std::memcpy(past_values + moment.position * width, made + (heads + groups + group) * width, size);
+        std::memcpy(past_keys + last * width, made + (heads + group) * width, size);
+        std::memcpy(past_values + last * width, made + (heads + groups + group) * width, size);
         for (auto head = group * sharing; head < (group + 1) * sharing; ++head)
-          tn::token_attention({made + head * width, past_keys, past_values, scores.data() + (b * heads + head) * capacity, row(to, b) + head * width,
-                               length, width, scale});
+          tn::token_attention({made + head * width, past_keys + first * width, past_values + first * width, scores.data() + (b * heads + head) * capacity,
+                               row(to, b) + head * width, length, width, scale});
       }
     });
   }
@@ -305,15 +308,19 @@ TN_API int32_t tn_token_turn(void* program, int64_t vector, int64_t count, int64
   });
 }
 
-TN_API int32_t tn_token_attend(void* program, int64_t from, int64_t to, const Tensor* keys, const Tensor* values, double scale) {
+// at (1), int64, may be null.
+TN_API int32_t tn_token_attend(void* program, int64_t from, int64_t to, const Tensor* keys, const Tensor* values, const Tensor* at, double scale,
+                               int64_t window) {
   return tn::guarded([&] {
     auto &x = of(program).vector(from), &y = of(program).vector(to);
     auto k = plain(*keys, 4, "keys"), v = plain(*values, 4, "values");
     const auto groups = k.size(1), width = k.size(3);
     TORCH_CHECK(k.sizes() == v.sizes() && k.size(0) == of(program).batch && y.width % width == 0 && (y.width / width) % groups == 0 &&
-                    x.width == y.width + 2 * groups * width && scale > 0,
-                "keys ", k.sizes(), " and values ", v.sizes(), " do not go with vectors of ", x.width, " and ", y.width);
-    of(program).add(Attend(x, y, std::move(k), std::move(v), scale));
+                    x.width == y.width + 2 * groups * width && scale > 0 && window > 0,
+                "keys ", k.sizes(), " and values ", v.sizes(), " do not go with vectors of ", x.width, " and ", y.width, " and a window of ", window);
+    const auto next = tn::optional_tensor(at);
+    TORCH_CHECK(!next || (next->is_cpu() && next->scalar_type() == at::kLong && next->numel() == 1), "the row of a token is one int64 on the CPU");
+    of(program).add(Attend(x, y, std::move(k), std::move(v), next.value_or(Tensor()), scale, window));
   });
 }
 

@@ -18,7 +18,7 @@ internal sealed class SequentialStep(LanguageModel model, Device device, double 
     {
         Model.zero_grad();
         Tensor loss = zeros([], dtype: ScalarType.Float32, device: device);
-        foreach (Batch batch in window.MicroBatches) AddGradients(batch, window.TargetTokens, loss);
+        foreach ((Batch batch, DropoutKey? dropping) in window.MicroBatches.Zip(DrawKeys(window))) AddGradients(batch, dropping, window.TargetTokens, loss);
         return (loss, Gradients.ClipNorm(Moving, maxNorm: 0));
     }
 
@@ -34,11 +34,11 @@ internal sealed class SequentialStep(LanguageModel model, Device device, double 
 
     private Tensor[] Moving => [.. parameters.Select(p => p.grad).OfType<Tensor>()];
 
-    private void AddGradients(Batch batch, long windowTokens, Tensor loss)
+    private void AddGradients(Batch batch, DropoutKey? dropping, long windowTokens, Tensor loss)
     {
         // One scope per micro-step: what its graph holds is memory that the garbage collector cannot see.
         using DisposeScope scope = NewDisposeScope();
-        (Tensor share, Tensor objective) = Share(batch, windowTokens, device);
+        (Tensor share, Tensor objective) = Share(batch, dropping, windowTokens, device);
         objective.backward();
         loss.add_(share);
     }

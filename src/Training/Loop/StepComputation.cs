@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Evaluation;
 using Trainer.Text;
+using Trainer.Torch;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
@@ -16,12 +17,20 @@ internal abstract class StepComputation(LanguageModel model, double labelSmoothi
     protected LanguageModel Model { get; } = model;
 
     /// <summary>A batch's share of the mean loss over its whole window: what is reported, and what is minimised, which layers may have added to.</summary>
-    protected (Tensor Loss, Tensor Objective) Share(Batch batch, long windowTokens, Device device)
+    /// <param name="batch">Rows of one micro-batch.</param>
+    /// <param name="dropping">Of the micro-batch, from <see cref="DrawKeys"/>.</param>
+    /// <param name="windowTokens">Targets of the window.</param>
+    /// <param name="device">Where to compute.</param>
+    protected (Tensor Loss, Tensor Objective) Share(Batch batch, DropoutKey? dropping, long windowTokens, Device device)
     {
         (ModelInput input, Tensor targets) = batch.ToTensors(device);
-        LossTerms terms = Model.Losses(input, targets, labelSmoothing);
+        LossTerms terms = Model.Losses(input with { Dropping = dropping is { } key ? key with { First = batch.FirstRow } : null }, targets, labelSmoothing);
         return (terms.CrossEntropy.detach().div(windowTokens), terms.Objective.div(windowTokens));
     }
+
+    /// <summary>A key for the dropout of each micro-batch, however its rows are shared out; null where nothing is dropped.</summary>
+    protected DropoutKey?[] DrawKeys(BatchWindow window) =>
+        [.. window.MicroBatches.Select(_ => Model.Options.Dropout > 0 ? DropoutKey.Draw() : (DropoutKey?)null)];
 
     /// <summary>How the work is shared, for the log.</summary>
     public abstract string Description { get; }
@@ -31,16 +40,16 @@ internal abstract class StepComputation(LanguageModel model, double labelSmoothi
     /// <param name="device">Where to compute.</param>
     /// <param name="options">How many sequences a micro-batch has, and how its loss is smoothed.</param>
     /// <remarks>Rows of a micro-batch go to threads of their own where that gives the same result every time: on the CPU, with
-    /// at least one row for every core, and without dropout, which draws from one generator for all threads.</remarks>
+    /// at least one row for every core.</remarks>
     public static StepComputation Create(LanguageModel model, Device device, TrainingOptions options)
     {
-        int threads = Threads(model.Options, device.type, options);
+        int threads = Threads(device.type, options);
         return threads > 1 ? new ThreadedStep(model, threads, options.LabelSmoothing) : new SequentialStep(model, device, options.LabelSmoothing);
     }
 
     /// <summary>Threads that share the rows of a micro-batch; 1 where it is computed as a whole.</summary>
-    public static int Threads(ModelOptions model, DeviceType device, TrainingOptions options) =>
-        device == DeviceType.CPU && options.MicroBatch >= get_num_threads() && model.Dropout == 0 ? get_num_threads() : 1;
+    public static int Threads(DeviceType device, TrainingOptions options) =>
+        device == DeviceType.CPU && options.MicroBatch >= get_num_threads() ? get_num_threads() : 1;
 
     /// <summary>Replaces the model's gradients by those of the mean loss over a window.</summary>
     /// <returns>The mean loss, in nats per target token, and the norm of all gradients together: float32 scalars on the

@@ -25,7 +25,8 @@ internal sealed class ThreadedStep(LanguageModel model, int threads, double labe
         using DisposeScope scope = NewDisposeScope();
         Model.zero_grad();
         var computed = new Part?[workers.Count];
-        workers.Run(worker => computed[worker] = Compute(window, worker));
+        DropoutKey?[] dropping = DrawKeys(window); // in order, before threads run side by side
+        workers.Run(worker => computed[worker] = Compute(window, dropping, worker));
         Part[] parts = [.. computed.OfType<Part>()];
         var norms = new Tensor[workers.Count];
         workers.Run(worker => norms[worker] = Combine(parts, worker));
@@ -45,20 +46,20 @@ internal sealed class ThreadedStep(LanguageModel model, int threads, double labe
     public override void Dispose() => workers.Dispose();
 
     /// <summary>The loss and the gradients of one thread's rows of all micro-batches; null where there are fewer rows than threads.</summary>
-    private Part? Compute(BatchWindow window, int worker)
+    private Part? Compute(BatchWindow window, DropoutKey?[] dropping, int worker)
     {
         using DisposeScope scope = NewDisposeScope();
         Part? sum = null;
-        foreach (Batch batch in window.MicroBatches)
+        foreach ((Batch batch, DropoutKey? key) in window.MicroBatches.Zip(dropping))
             if (batch.Part(worker, workers.Count) is { Rows: > 0 } rows)
-                sum = Add(sum, Differentiate(rows, window.TargetTokens));
+                sum = Add(sum, Differentiate(rows, key, window.TargetTokens));
         return sum?.Detach();
     }
 
-    private Part Differentiate(Batch rows, long windowTokens)
+    private Part Differentiate(Batch rows, DropoutKey? dropping, long windowTokens)
     {
         using DisposeScope scope = NewDisposeScope();
-        (Tensor share, Tensor objective) = Share(rows, windowTokens, CPU);
+        (Tensor share, Tensor objective) = Share(rows, dropping, windowTokens, CPU);
         Part part = new(share, autograd.grad([objective], parameters, allow_unused: true));
         return part.MoveOut();
     }

@@ -36,6 +36,7 @@ internal abstract class DecodingModel(string name, ModelOptions options, int voc
         if (training || tokens.size(1) != 1 || state.Batch > TokenPlan.MostSequences || Device.type != DeviceType.CPU) return null;
         if (state.Program(() => Program(Generating, state)) is not { } decoder) return null;
         state.Require(tokens.size(0), 1);
+        state.MakeRoom();
         Tensor logits = decoder.Program.Run(tokens, state.Length, decoder.Logits);
         state.Written();
         return logits;

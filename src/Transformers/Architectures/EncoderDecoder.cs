@@ -37,7 +37,7 @@ internal sealed class EncoderDecoder : DecodingModel
     protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
     {
         RequireSource(input.Source);
-        EncoderMemory memory = Encode(input.Source!, auxiliary, observe); // the pass owns it
+        EncoderMemory memory = Encode(input.Source! with { Dropping = input.Dropping?.Sibling }, auxiliary, observe); // the pass owns it
         using ForwardPass pass = ForwardPass.Over(input, auxiliary, observe?.Invoke(StackOptions.Decoder), memory);
         return decoder.Run(Embed(input.Tokens), pass);
     }

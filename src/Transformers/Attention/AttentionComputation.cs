@@ -21,8 +21,9 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <summary>The factor on QKᵀ.</summary>
     public double Scale => options.ScoreScale(parts.Dim);
 
-    /// <summary>Whether each query sees all before it, nothing is put on the scores, and any kernel may compute it.</summary>
-    public bool IsPlainCausal => options is { Kernel: AttentionKernel.Auto, SoftCap: null } && pattern.Shape == PatternShape.Causal;
+    /// <summary>How many of the last keys a query sees, its own included, where it sees no others, nothing is put on the scores, and any kernel may compute it;
+    /// else null.</summary>
+    public long? Window => options is { Kernel: AttentionKernel.Auto, SoftCap: null } && pattern.Band is { After: 0 } band ? band.Before : null;
 
     /// <summary>The type attention is computed in.</summary>
     /// <remarks>libtorch's bfloat16 attention on CPUs is several times slower than its float32 one, so there only products are bfloat16.</remarks>
@@ -38,9 +39,8 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <remarks>It gives what the kernels give that <c>auto</c> takes there, with nothing split or copied around them.</remarks>
     /// <param name="x">(B, T, C)</param>
     /// <param name="pass">Whether documents are kept apart.</param>
-    /// <param name="training">Whether weights are dropped.</param>
-    public PatternBand? PackedBand(Tensor x, ForwardPass pass, bool training) =>
-        packs && x.device_type == DeviceType.CPU && x.size(0) > 0 && x.size(1) >= AttentionCall.FewestRows && pass.Documents is null && !(training && parts.Dropout > 0)
+    public PatternBand? PackedBand(Tensor x, ForwardPass pass) =>
+        packs && x.device_type == DeviceType.CPU && x.size(0) > 0 && x.size(1) >= AttentionCall.FewestRows && pass.Documents is null
             ? pattern.Band
             : null;
 
@@ -50,9 +50,17 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <param name="band">From <see cref="PackedBand"/>.</param>
     /// <param name="factor">On the scores, beside these options' own.</param>
     /// <param name="turns">How queries and keys are turned before, in place; null where they are not.</param>
+    /// <param name="dropout">From <see cref="Dropout"/>.</param>
     /// <returns>(B, T, H, D)</returns>
-    public Tensor AttendPacked(Tensor packed, int groups, PatternBand band, double factor, RotaryAngles? turns) =>
-        PackedAttention.Attend(packed, groups, Scale * factor, band.Before, band.After, turns);
+    public Tensor AttendPacked(Tensor packed, int groups, PatternBand band, double factor, RotaryAngles? turns, KeyedDropout dropout) =>
+        PackedAttention.Attend(packed, groups, Scale * factor, band.Before, band.After, turns, dropout);
+
+    /// <summary>Which weights are dropped.</summary>
+    /// <param name="context">The layer.</param>
+    /// <param name="training">None are outside training.</param>
+    public KeyedDropout Dropout(MixerContext context, bool training) => training && parts.Dropout > 0
+        ? context.Pass.Dropout(parts.Dropout, context.Layer, cross ? DropoutPlace.CrossWeights : DropoutPlace.Weights)
+        : default;
 
     /// <summary>A call of these options' kernel.</summary>
     /// <param name="query">(B, H, T, D)</param>
@@ -60,11 +68,11 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <param name="value">(B, G, S, D)</param>
     /// <param name="queries">Where the queries stand.</param>
     /// <param name="keys">Where the keys stand.</param>
-    /// <param name="training">Whether weights are dropped.</param>
-    public AttentionCall Call(Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, bool training) =>
+    /// <param name="dropout">From <see cref="Dropout"/>.</param>
+    public AttentionCall Call(Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, KeyedDropout dropout) =>
         new(query, key, value, pattern, queries, keys, Scale, parts.Masks)
         {
-            Dropout = training ? parts.Dropout : 0,
+            Dropout = dropout,
             SoftCap = options.SoftCap,
         };
 
@@ -90,7 +98,8 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
         using DisposeScope scope = NewDisposeScope();
         Tensor Heads(int count, int width) => zeros(1, count, length, width, dtype: Type(device), device: device);
         PositionSpan span = new(0, length);
-        AttentionCall call = Call(Heads(options.Heads, headDim), Heads(keyHeads, headDim), Heads(keyHeads, headDim), span, span, training);
+        KeyedDropout dropout = new(training ? parts.Dropout : 0, Seed: 0, First: 0, Place: 0); // whichever weights they are
+        AttentionCall call = Call(Heads(options.Heads, headDim), Heads(keyHeads, headDim), Heads(keyHeads, headDim), span, span, dropout);
         if (biased) call = call with { Bias = new((_, _) => zeros([1, options.Heads, 1, 1], dtype: Type(device), device: device)) };
         IAttentionKernel kernel = Kernel(call);
         return new(kernel.Name, kernel is FlashKernel ? FlashKernel.Backend(call) : null);
@@ -99,13 +108,13 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     private IAttentionKernel Kernel(in AttentionCall call)
     {
         CallKind kind = new(
-            call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null,
-            call.IsLong);
+            call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout.Probability > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null,
+            call.IsLong, call.Queries.Count < AttentionCall.FewestRows);
         if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
         return kernels[kind] = KernelSelection.Choose(options, headDim, call);
     }
 
     // What decides which kernels can run; asking libtorch each time would cost more than a small model's attention.
     private readonly record struct CallKind(
-        DeviceType Device, ScalarType Type, long Width, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents, bool Long);
+        DeviceType Device, ScalarType Type, long Width, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents, bool Long, bool Few);
 }

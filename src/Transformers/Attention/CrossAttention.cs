@@ -34,7 +34,7 @@ internal sealed class CrossAttention : nn.Module
         (Tensor key, Tensor value) = remembered is null ? Project(context.Pass.Memory!.Hidden) : (remembered.Key, remembered.Value); // (B, G, S, D)
         DocumentIds? documents = remembered is null ? context.Pass.Memory!.Documents : remembered.Documents;
         Tensor query = computation.Cast(projection.Query(x)); // (B, H, T, D)
-        AttentionCall call = computation.Call(query, key, value, new(context.Offset, (int)x.size(1)), new(0, (int)key.size(2)), training) with
+        AttentionCall call = computation.Call(query, key, value, new(context.Offset, (int)x.size(1)), new(0, (int)key.size(2)), computation.Dropout(context, training)) with
         {
             Documents = documents,
         };

@@ -41,7 +41,7 @@ internal sealed class SelfAttention : Mixer
         PositionSpan queries = new(context.Offset, (int)x.size(1)), keys = queries;
         if (cache is not null) (first, second, keys) = cache.Append(first, second);
         (query, Tensor key, Tensor value) = projection.Expand(query, first, second, remembered: cache is not null); // (B, H|G, T|S, D)
-        AttentionCall call = computation.Call(query, key, value, queries, keys, training) with
+        AttentionCall call = computation.Call(query, key, value, queries, keys, computation.Dropout(context, training)) with
         {
             Documents = context.Pass.Documents,
             Bias = context.Position.AddsBias ? new((from, to) => context.Position.Bias(query, context.Pass, from, to)!) : null,
@@ -51,10 +51,10 @@ internal sealed class SelfAttention : Mixer
 
     public override bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds, TokenMemory memory)
     {
-        if (!computation.IsPlainCausal || scalableSoftmax is not null || temperature is not null || memory.Position.AddsBias) return false;
+        if (computation.Window is not { } window || scalableSoftmax is not null || temperature is not null || memory.Position.AddsBias) return false;
         if ((memory.State as KeyValueCache)?.Room is not { } room || projection.Write(plan, from, memory.Position) is not { } all) return false;
         TokenVector heads = plan.Vector(projection.OutputWidth);
-        plan.Program.Attend(all, heads, room.First, room.Second, computation.Scale * memory.Position.ScoreFactor);
+        plan.Program.Attend(all, heads, room.First, room.Second, computation.Scale * memory.Position.ScoreFactor, room.Row, window);
         output.Write(plan, heads, to, adds);
         return true;
     }
@@ -79,10 +79,11 @@ internal sealed class SelfAttention : Mixer
     private Tensor? AttendPacked(Tensor x, MixerContext context)
     {
         if (context.State is not null || context.Pass.Observer is not null || context.Position.AddsBias || scalableSoftmax is not null || temperature is not null) return null;
-        if (computation.PackedBand(x, context.Pass, training) is not { } band) return null;
+        if (computation.PackedBand(x, context.Pass) is not { } band) return null;
         RotaryAngles? turns = context.Position.Angles(context.Pass, (int)x.size(1), x.device);
         if (context.Position.RotatesHeads && turns is null || projection.Pack(x, computation.PacksRounded) is not { } packed) return null;
-        return computation.AttendPacked(packed, projection.KeyHeads, band, context.Position.ScoreFactor, turns).view(x.size(0), x.size(1), projection.OutputWidth);
+        Tensor heads = computation.AttendPacked(packed, projection.KeyHeads, band, context.Position.ScoreFactor, turns, computation.Dropout(context, training));
+        return heads.view(x.size(0), x.size(1), projection.OutputWidth);
     }
 
     // What is on the scores beside the attention's own scale: of the whole layer, and of each query.

@@ -3,7 +3,6 @@ using Trainer.Torch;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Norms;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Trainer.Transformers;
 
@@ -64,6 +63,7 @@ internal abstract class Block : nn.Module
     /// <summary>A norm of the residual stream for the attention to an encoder, where there is one.</summary>
     protected static Norm? CrossNorm(ModelParts parts, LayerOptions layer) => layer.Cross is null ? null : StreamNorm(parts, layer);
 
-    /// <summary>Drops what a branch adds to the residual stream, while training.</summary>
-    protected Tensor Drop(Tensor branch) => dropout > 0 && training ? functional.dropout(branch, dropout, training: true) : branch;
+    /// <summary>Drops some of what a branch adds to the residual stream, while training.</summary>
+    protected Tensor Drop(Tensor branch, MixerContext context, DropoutPlace place) =>
+        dropout > 0 && training ? context.Pass.Drop(branch, dropout, context.Layer, place) : branch;
 }

@@ -1,11 +1,11 @@
 // Shapes: B batch, T positions, C model dimension.
+using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
 using Trainer.Torch;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Trainer.Transformers;
 
@@ -50,7 +50,7 @@ internal sealed class BlockStack : nn.Module
         Tensor x = position.Embed(embedded, pass); // (B, T, C)
         if (embeddingNorm is not null) x = embeddingNorm.call(x);
         // The blocks' mode: a stack whose parts are registered under the names of a model is not switched itself.
-        if (parts.Dropout > 0 && blocks.training) x = functional.dropout(x, parts.Dropout, training: true);
+        if (parts.Dropout > 0 && blocks.training) x = pass.Drop(x, parts.Dropout, layer: 0, DropoutPlace.Embedding);
         for (int layer = 0; layer < blocks.Count; layer++)
         {
             BlockState? remembered = state?.Layer(layer);
@@ -111,7 +111,8 @@ internal sealed class BlockStack : nn.Module
             pass.Dispose();
         }
 
-        return Recomputation.Run(() => block.Run(input, context, cross: null), Release, parts.Dropout > 0 && blocks.training ? x.device : null);
+        bool draws = parts.Dropout > 0 && blocks.training && x.device_type != DeviceType.CPU;
+        return Recomputation.Run(() => block.Run(input, context, cross: null), Release, draws ? x.device : null);
     }
 
     private void RequirePositions(long positions)

@@ -55,6 +55,12 @@ public sealed class DecodingState : IDisposable
     /// <summary>The program of this state's next tokens, made at the first call; null where there is none.</summary>
     internal TokenDecoder? Program(Func<TokenDecoder?> make) => (program ??= new(make)).Value;
 
+    /// <summary>Has room in every layer for the program to write one more token to.</summary>
+    internal void MakeRoom()
+    {
+        foreach (BlockState layer in layers) ((KeyValueCache)layer.Mixer).MakeRoom();
+    }
+
     /// <summary>Counts a token that the program has written to every layer.</summary>
     internal void Written()
     {

@@ -33,8 +33,8 @@ internal sealed class ParallelBlock : Block
     public override Tensor Run(Tensor x, MixerContext context, LayerState? crossState)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor mixed = Drop(mixer.Mix(mixerNorm.call(x), context)); // (B, T, C)
-        Tensor fed = Drop(feedForward.Run(feedForwardNorm.call(x), context.Pass)); // (B, T, C)
+        Tensor mixed = Drop(mixer.Mix(mixerNorm.call(x), context), context, DropoutPlace.Mixer); // (B, T, C)
+        Tensor fed = Drop(feedForward.Run(feedForwardNorm.call(x), context.Pass), context, DropoutPlace.FeedForward); // (B, T, C)
         return x.add(mixed).add(fed).MoveToOuterDisposeScope();
     }
 

@@ -37,9 +37,9 @@ internal sealed class PostNormBlock : Block
     public override Tensor Run(Tensor x, MixerContext context, LayerState? crossState)
     {
         using DisposeScope scope = NewDisposeScope();
-        x = mixerNorm.Add(x, Drop(mixer.Mix(x, context))).Norm; // (B, T, C)
-        if (cross is not null) x = crossNorm!.Add(x, Drop(cross.Attend(x, context, crossState))).Norm;
-        return feedForwardNorm.Add(x, Drop(feedForward.Run(x, context.Pass))).Norm.MoveToOuterDisposeScope();
+        x = mixerNorm.Add(x, Drop(mixer.Mix(x, context), context, DropoutPlace.Mixer)).Norm; // (B, T, C)
+        if (cross is not null) x = crossNorm!.Add(x, Drop(cross.Attend(x, context, crossState), context, DropoutPlace.Cross)).Norm;
+        return feedForwardNorm.Add(x, Drop(feedForward.Run(x, context.Pass), context, DropoutPlace.FeedForward)).Norm.MoveToOuterDisposeScope();
     }
 
     public override bool Write(TokenPlan plan, TokenVector x, TokenMemory memory)

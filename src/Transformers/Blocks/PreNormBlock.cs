@@ -38,14 +38,14 @@ internal sealed class PreNormBlock : Block
     {
         // What the backward pass does not need is freed with this scope, not with the step's.
         using DisposeScope scope = NewDisposeScope();
-        Tensor branch = Drop(mixer.Mix(mixerNorm.call(x), context)), normed; // (B, T, C) each
+        Tensor branch = Drop(mixer.Mix(mixerNorm.call(x), context), context, DropoutPlace.Mixer), normed; // (B, T, C) each
         if (cross is not null)
         {
             (x, normed) = crossNorm!.Add(x, branch);
-            branch = Drop(cross.Attend(normed, context, crossState));
+            branch = Drop(cross.Attend(normed, context, crossState), context, DropoutPlace.Cross);
         }
         (x, normed) = feedForwardNorm.Add(x, branch);
-        return x.add(Drop(feedForward.Run(normed, context.Pass))).MoveToOuterDisposeScope();
+        return x.add(Drop(feedForward.Run(normed, context.Pass), context, DropoutPlace.FeedForward)).MoveToOuterDisposeScope();
     }
 
     public override bool Write(TokenPlan plan, TokenVector x, TokenMemory memory)

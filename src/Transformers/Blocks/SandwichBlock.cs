@@ -44,14 +44,14 @@ internal sealed class SandwichBlock : Block
     public override Tensor Run(Tensor x, MixerContext context, LayerState? crossState)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor branch = Drop(mixerOutputNorm.call(mixer.Mix(mixerNorm.call(x), context))), normed; // (B, T, C) each
+        Tensor branch = Drop(mixerOutputNorm.call(mixer.Mix(mixerNorm.call(x), context)), context, DropoutPlace.Mixer), normed; // (B, T, C) each
         if (cross is not null)
         {
             (x, normed) = crossNorm!.Add(x, branch);
-            branch = Drop(crossOutputNorm!.call(cross.Attend(normed, context, crossState)));
+            branch = Drop(crossOutputNorm!.call(cross.Attend(normed, context, crossState)), context, DropoutPlace.Cross);
         }
         (x, normed) = feedForwardNorm.Add(x, branch);
-        return x.add(Drop(feedForwardOutputNorm.call(feedForward.Run(normed, context.Pass)))).MoveToOuterDisposeScope();
+        return x.add(Drop(feedForwardOutputNorm.call(feedForward.Run(normed, context.Pass)), context, DropoutPlace.FeedForward)).MoveToOuterDisposeScope();
     }
 
     public override bool Write(TokenPlan plan, TokenVector x, TokenMemory memory)

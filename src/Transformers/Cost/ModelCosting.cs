@@ -41,17 +41,13 @@ internal static class ModelCosting
             StreamWidth = model.Dim,
             PassingLogits = passing ? vocabularySize : 0,
             // The embeddings, and the logits three times over (their log-softmax, its gradient and their own), or the gradient of what the head reads.
-            AroundBlocks = head + model.Stacks.Count * (NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias) + DroppedBranch(model))
+            AroundBlocks = head + model.Stacks.Count * NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias)
                 + new PartCost(0, 0) { Activations = model.Stacks.Count * (long)model.Dim + (passing ? model.Dim : 3L * vocabularySize) },
         };
     }
 
     private static PartCost BlockOf(ModelOptions model, LayerOptions layer) =>
-        layer.MixerCost(model) + layer.CrossCost(model) + layer.FeedForward.Cost(model) + NormsOf(layer) * layer.Norm.Cost(model.Dim, model.Bias)
-        + (layer.Cross is null ? 2 : 3) * DroppedBranch(model);
-
-    // What is dropped, and what it is multiplied with.
-    private static PartCost DroppedBranch(ModelOptions model) => new(0, 0) { Activations = model.Dropout > 0 ? 2L * model.Dim : 0 };
+        layer.MixerCost(model) + layer.CrossCost(model) + layer.FeedForward.Cost(model) + NormsOf(layer) * layer.Norm.Cost(model.Dim, model.Bias);
 
     private static IEnumerable<(long, PatternOptions)> AttentionsOf(ModelOptions model, LayerOptions layer)
     {

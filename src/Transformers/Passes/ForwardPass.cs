@@ -13,6 +13,7 @@ internal sealed class ForwardPass : IDisposable
     private readonly Dictionary<object, Tensor> shared = [];
     private DocumentIds? documents;
     private int? horizon;
+    private DropoutKey? dropping;
     private int leases = 1;
 
     /// <summary>Position of the first token.</summary>
@@ -49,6 +50,9 @@ internal sealed class ForwardPass : IDisposable
     /// <summary>Collects what layers want added to the objective; null outside training.</summary>
     public AuxiliaryLosses? Auxiliary { get; init; }
 
+    /// <summary>What decides which numbers layers drop while training.</summary>
+    public DropoutKey Dropping => dropping ??= DropoutKey.Draw();
+
     /// <summary>Told the attention weights of every layer; null where nobody asks.</summary>
     public IAttentionObserver? Observer { get; init; }
 
@@ -62,6 +66,7 @@ internal sealed class ForwardPass : IDisposable
         Positions = Hold(input.Positions),
         Reach = input.PositionLimit ?? (int)input.Tokens.size(1),
         Documents = Hold(input.Documents) is { } ids ? new DocumentIds(ids, ids) : null,
+        dropping = input.Dropping,
     };
 
     /// <summary>A pass over further tokens of sequences of which some are remembered.</summary>
@@ -77,6 +82,17 @@ internal sealed class ForwardPass : IDisposable
         using IDisposable kept = Recomputation.Pause();
         return shared[key] = make().DetachFromDisposeScope();
     }
+
+    /// <summary>Drops some of what a layer makes.</summary>
+    /// <param name="x">(B, T, W) or (B, H, T, W)</param>
+    /// <param name="probability">Of dropping a number; more than 0.</param>
+    /// <param name="layer">The layer.</param>
+    /// <param name="place">What is dropped.</param>
+    public Tensor Drop(Tensor x, double probability, int layer, DropoutPlace place) => FusedKernels.Dropout(x, Dropout(probability, layer, place));
+
+    /// <summary>Which numbers are dropped.</summary>
+    /// <inheritdoc cref="Drop"/>
+    public KeyedDropout Dropout(double probability, int layer, DropoutPlace place) => Dropping.At(8L * layer + (long)place, probability);
 
     /// <summary>Lets the pass last until it has been disposed of once more.</summary>
     public ForwardPass Lease()

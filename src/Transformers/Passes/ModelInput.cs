@@ -1,4 +1,5 @@
 // Shapes: B batch, T positions, S positions of the source.
+using Trainer.Torch;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -19,6 +20,9 @@ public sealed record ModelInput(Tensor Tokens)
 
     /// <summary>What the encoder of an encoder-decoder reads, S positions; its <see cref="Documents"/> tell the filled places from padding (−1).</summary>
     public ModelInput? Source { get; init; }
+
+    /// <summary>What decides which numbers are dropped while training; null for a key that is drawn for this input.</summary>
+    public DropoutKey? Dropping { get; init; }
 
     /// <summary>Tokens alone.</summary>
     public static implicit operator ModelInput(Tensor tokens) => new(tokens);

@@ -48,6 +48,14 @@ public sealed class AbiTests
         Assert.Equal(16, (int)Marshal.OffsetOf<Scalar>("kind"));
     }
 
+    [Fact]
+    public void What_is_dropped_is_laid_out_as_in_the_header()
+    {
+        Assert.Equal(32, Unsafe.SizeOf<KeyedDropout>());
+        string[] fields = ["Probability", "Seed", "First", "Place"];
+        Assert.Equal([0, 8, 16, 24], fields.Select(field => (int)Marshal.OffsetOf<KeyedDropout>($"<{field}>k__BackingField")));
+    }
+
     // The bits of the number one tell every element type from every other.
     [Theory]
     [InlineData(ScalarType.Byte, "01")]
@@ -117,6 +125,7 @@ public sealed class AbiTests
         ["at::Generator**"] = [typeof(nint).MakeByRefType()],
         ["tn::Scalar"] = [typeof(Scalar)],
         ["tn::Scalar*"] = [typeof(Scalar).MakeByRefType()],
+        ["const tn::KeyedDropout*"] = [typeof(KeyedDropout).MakePointerType()],
         ["const tn::Scalar*"] = [typeof(Scalar).MakePointerType()],
         ["int32_t*"] = [typeof(int).MakeByRefType()],
         ["int64_t*"] = [typeof(long).MakeByRefType(), typeof(long).MakePointerType()],

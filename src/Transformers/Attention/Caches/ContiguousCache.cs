@@ -40,7 +40,7 @@ internal sealed class ContiguousCache : KeyValueCache
         return (first.narrow(2, 0, length), second.narrow(2, 0, length), new(0, length)); // (B, G, S, D)
     }
 
-    public override (Tensor First, Tensor Second)? Room => (first, second);
+    public override TokenRoom? Room => new(first, second, Row: null);
 
     public override void Written() => length++;
 

@@ -14,9 +14,13 @@ internal abstract class KeyValueCache : LayerState
     /// <returns>Both tensors (B, G, S, D), the new positions last, and where these positions stand; views into the cache, valid until the next call.</returns>
     public abstract (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor first, Tensor second);
 
-    /// <summary>Both tensors with room for every position, (B, G, capacity, D), row p for position p, to which a token's program writes by itself; null where
-    /// they are not kept so.</summary>
-    public virtual (Tensor First, Tensor Second)? Room => null;
+    /// <summary>Where a token's program writes by itself, the same tensors until <see cref="LayerState.Reorder"/>; null where tokens are not kept row by row.</summary>
+    public virtual TokenRoom? Room => null;
+
+    /// <summary>Has a row free in <see cref="Room"/> for one more position.</summary>
+    public virtual void MakeRoom()
+    {
+    }
 
     /// <summary>Counts one more position, written to <see cref="Room"/>.</summary>
     public virtual void Written() => throw new NotSupportedException($"{GetType().Name} has no room that others write to.");

@@ -1,4 +1,5 @@
 // Shapes: B batch, G heads of a remembered tensor, T new positions, S positions remembered and new, D width of a head.
+using TorchSharp;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -13,6 +14,7 @@ internal sealed class RollingCache : KeyValueCache
     private readonly int room;
     private Tensor first;
     private Tensor second;
+    private readonly Tensor row; // the row of the next position, for a token's program
     private int rows; // filled: sinks, then the last positions
     private int length; // positions appended so far
 
@@ -25,10 +27,11 @@ internal sealed class RollingCache : KeyValueCache
     {
         this.horizon = horizon;
         room = RowsFor(horizon);
-        first = Room(layout.FirstHeads, layout.FirstDim);
-        second = Room(layout.SecondHeads, layout.SecondDim);
+        first = Empty(layout.FirstHeads, layout.FirstDim);
+        second = Empty(layout.SecondHeads, layout.SecondDim);
+        row = Constants.Own(() => zeros(1, dtype: ScalarType.Int64));
 
-        Tensor Room(int heads, int dim) => Constants.Own(() => zeros(batch, heads, room, dim, dtype: dtype, device: device)); // (B, G, room, D)
+        Tensor Empty(int heads, int dim) => Constants.Own(() => zeros(batch, heads, room, dim, dtype: dtype, device: device)); // (B, G, room, D)
     }
 
     public override long Bytes => first.numel() * first.element_size() + second.numel() * second.element_size();
@@ -43,6 +46,21 @@ internal sealed class RollingCache : KeyValueCache
         return rows + added <= room ? Write(newFirst, newSecond, added) : Pass(newFirst, newSecond, added);
     }
 
+    public override TokenRoom? Room => horizon.Sinks == 0 ? new(first, second, row) : null;
+
+    public override void MakeRoom()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        if (rows == room) Forget();
+        row.fill_(rows);
+    }
+
+    public override void Written()
+    {
+        rows++;
+        length++;
+    }
+
     public override void Reorder(Tensor rows)
     {
         Replace(ref first, Constants.Own(() => first.index_select(0, rows.to(first.device))));
@@ -53,6 +71,7 @@ internal sealed class RollingCache : KeyValueCache
     {
         first.Dispose();
         second.Dispose();
+        row.Dispose();
     }
 
     // What the next token still sees of the past beside the sinks.

@@ -20,8 +20,8 @@ internal readonly record struct AttentionCall(
     /// <summary>Queries that <see cref="BandAttention"/> is worth its preparations for: with fewer, libtorch's kernel has nothing to lose either.</summary>
     public const int FewestRows = 16;
 
-    /// <summary>Probability of dropping an attention weight now: 0 outside training.</summary>
-    public double Dropout { get; init; }
+    /// <summary>Which weights are dropped: none outside training.</summary>
+    public KeyedDropout Dropout { get; init; }
 
     /// <summary>Bounds scores s to cap·tanh(s / cap), before the bias; null for no bound.</summary>
     public double? SoftCap { get; init; }
@@ -46,16 +46,16 @@ internal readonly record struct AttentionCall(
         Documents is null && (Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries.Count == 1));
 
     /// <summary>Whether <see cref="BandAttention"/> computes it: whole sequences of one document under a pattern that is a band, nothing put on
-    /// the scores, none of the weights dropped.</summary>
+    /// the scores.</summary>
     public bool IsBand =>
-        Queries.Count >= FewestRows && Documents is null && Bias is null && SoftCap is null && Dropout == 0
+        Queries.Count >= FewestRows && Documents is null && Bias is null && SoftCap is null
         && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0)) && BandAttention.Runs(Query, Key, Value);
 
     /// <summary>The result, (B, H, T, D), where <see cref="IsBand"/>.</summary>
     public Tensor AttendBand()
     {
         PatternBand band = Pattern.Band!.Value;
-        return BandAttention.Attend(Query, Key, Value, Scale, band.Before, band.After);
+        return BandAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout);
     }
 
     /// <summary>The mask, bool, true where visible: (T, S), or (B, 1, T, S) where documents are kept apart.</summary>

@@ -30,8 +30,8 @@ internal sealed class FlashKernel : IAttentionKernel
     {
         if (call.Bias is not null)
             return "flash cannot add these positions' bias to the scores; set kernel to 'auto' or 'reference', or position to 'rotary'";
-        if (call.Dropout > 0 && call.Query.device.type == DeviceType.CPU)
-            return $"on the CPU flash cannot drop attention weights (dropout {call.Dropout}); set dropout to 0, or kernel to 'auto' or 'reference'";
+        if (call.Dropout.Probability > 0 && call.Query.device.type == DeviceType.CPU && !call.IsBand)
+            return $"on the CPU flash drops attention weights (dropout {call.Dropout.Probability}) only of {AttentionCall.FewestRows} or more positions of one document in heads whose width is a multiple of 16, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'";
         AttentionBackend backend = Backend(call);
         return backend is AttentionBackend.Avx512 or AttentionBackend.Flash or AttentionBackend.Efficient or AttentionBackend.CuDnn
             ? null
@@ -48,7 +48,7 @@ internal sealed class FlashKernel : IAttentionKernel
         if (FoldsSharing(call)) return AttendFolded(call);
         Inputs inputs = Prepare(call);
         return ScaledDotProductAttention.Attend(
-            inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout, call.IsSquareCausal, call.Scale, inputs.Grouped, Required(call));
+            inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, inputs.Grouped, Required(call));
     }
 
     /// <summary>The backend that computes a call.</summary>
@@ -59,7 +59,7 @@ internal sealed class FlashKernel : IAttentionKernel
         bool grouped = TakesGroups(call, mask);
         // The answer depends on shapes and types alone: a view of one head stands for repeated heads.
         Tensor key = grouped ? call.Key : Stretched(call.Key, call), value = grouped ? call.Value : Stretched(call.Value, call);
-        return ScaledDotProductAttention.Backend(call.Query, key, value, mask, call.Dropout, call.IsSquareCausal, call.Scale, grouped);
+        return ScaledDotProductAttention.Backend(call.Query, key, value, mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, grouped);
     }
 
     // The backward pass computes the weights again from one number for each query: the logarithm of its softmax's sum.
@@ -73,7 +73,7 @@ internal sealed class FlashKernel : IAttentionKernel
     {
         long[] shape = call.Query.shape;
         Tensor query = call.Query.reshape(shape[0], call.Key.shape[1], call.Sharing * shape[2], shape[3]); // (B, G, H/G·T, D)
-        Tensor result = ScaledDotProductAttention.Attend(query, call.Key, call.Value, dropout: call.Dropout, scale: call.Scale, backend: Required(call));
+        Tensor result = ScaledDotProductAttention.Attend(query, call.Key, call.Value, dropout: call.Dropout.Probability, scale: call.Scale, backend: Required(call));
         return result.reshape(shape[0], shape[1], shape[2], shape[3]); // (B, H, T, D)
     }
 

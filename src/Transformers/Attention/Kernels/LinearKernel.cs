@@ -28,8 +28,8 @@ internal sealed class LinearKernel : IAttentionKernel
             return "linear has no scores to add these positions' bias to; set position to 'rotary' or 'none', or kernel to 'auto'";
         if (call.Documents is not null)
             return "linear sums over a whole row and cannot keep documents or padding in it apart; use rows of one document without padding, or kernel 'auto'";
-        return call.Dropout > 0
-            ? $"linear has no weights to drop (dropout {call.Dropout}); set dropout to 0, or kernel to 'auto'"
+        return call.Dropout.Probability > 0
+            ? $"linear has no weights to drop (dropout {call.Dropout.Probability}); set dropout to 0, or kernel to 'auto'"
             : null;
     }
 

@@ -1,4 +1,5 @@
 // Shapes: B batch, T new positions, S visible positions, H query heads, G key-value heads, D head dimension.
+using Trainer.Torch;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -16,7 +17,7 @@ internal sealed class ReferenceKernel : IAttentionKernel
     public Tensor Attend(in AttentionCall call)
     {
         Tensor weights = Weights(call).to_type(call.Value.dtype); // (B, H, T, S)
-        if (call.Dropout > 0) weights = functional.dropout(weights, call.Dropout, training: true);
+        if (call.Dropout.Probability > 0) weights = FusedKernels.Dropout(weights, call.Dropout);
         return weights.matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)); // (B, H, T, D)
     }
 

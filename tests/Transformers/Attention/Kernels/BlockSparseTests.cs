@@ -69,13 +69,13 @@ public class BlockSparseTests
     }
 
     [Fact]
-    public void Dropping_weights_is_refused_with_the_way_out()
+    public void Dropping_weights_of_tiles_is_refused_with_the_way_out()
     {
         using DisposeScope scope = NewDisposeScope();
         using MaskStore masks = new();
         Assert.Equal(
-            "block-sparse cannot drop attention weights (dropout 0.1); set dropout to 0, or kernel to 'auto' or 'reference'",
-            new BlockSparseKernel().RefusesCall(Call("sliding", masks, 2, 2, new(0, 4), new(0, 4)) with { Dropout = 0.1 }));
+            "block-sparse drops attention weights (dropout 0.1) only within a window over one document, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'",
+            new BlockSparseKernel().RefusesCall(Call("sliding", masks, 2, 2, new(0, 4), new(0, 4)) with { Dropout = new(0.1, 0, 0, 0) }));
     }
 
     private static AttentionCall Call(string name, MaskStore masks, int heads, int groups, PositionSpan queries, PositionSpan keys)

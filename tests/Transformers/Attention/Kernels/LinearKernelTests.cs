@@ -162,7 +162,7 @@ public class LinearKernelTests
         Assert.Equal(
             "linear sums over a whole row and cannot keep documents or padding in it apart; use rows of one document without padding, or kernel 'auto'",
             kernel.RefusesCall(call with { Documents = documents }));
-        Assert.Equal("linear has no weights to drop (dropout 0.2); set dropout to 0, or kernel to 'auto'", kernel.RefusesCall(call with { Dropout = 0.2 }));
+        Assert.Equal("linear has no weights to drop (dropout 0.2); set dropout to 0, or kernel to 'auto'", kernel.RefusesCall(call with { Dropout = new(0.2, 0, 0, 0) }));
     }
 
     private static DecoderOptions Linear() => Models.Llama with
