@@ -98,9 +98,9 @@ public sealed record RunPlan
         var context = recipe.Model.ContextLength;
         var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
-        var memory = cost.Training(Shape(recipe, data));
+        var memory = cost.Training(Shape(recipe, data, cost.Parameters));
         var copy = memory.Weights + memory.Moments;
-        if (!recipe.Checkpoint.InBackground(copy)) copy = 0;
+        if (!SavesOnTheWay(recipe) || !recipe.Checkpoint.InBackground(copy)) copy = 0;
         return new RunPlan
         {
             Parameters = cost.Parameters,
@@ -127,7 +127,11 @@ public sealed record RunPlan
         };
     }
 
-    private static TrainingShape Shape(Recipe recipe, PreparedData data)
+    // Whether a checkpoint is written, or may be the best so far, before the last step.
+    private static bool SavesOnTheWay(Recipe recipe) =>
+        ((long[])[recipe.Checkpoint.Every, recipe.Evaluation.Every]).Any(every => every > 0 && every < recipe.Training.Steps);
+
+    private static TrainingShape Shape(Recipe recipe, PreparedData data, long parameters)
     {
         var training = recipe.Training;
         var (columns, source) = BatchStream.LongestRows(
@@ -137,7 +141,7 @@ public sealed record RunPlan
         return new(training.MicroBatch, columns)
         {
             SourceLength = source > 0 ? source : null,
-            Threads = StepComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training),
+            Threads = StepComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training, parameters),
             Accumulates = training.BatchSize > training.MicroBatch,
             ActivationCheckpointing = training.ActivationCheckpointing,
             Rounds = training.Precision == Precision.BFloat16,

@@ -4,7 +4,8 @@ using Trainer.Training.Checkpoints;
 
 namespace Trainer.Training;
 
-/// <summary>Writes what is trained into the run's checkpoints: from a copy, while training goes on, or at once where the copy would be large.</summary>
+/// <summary>Writes what is trained into the run's checkpoints: from a copy, while training goes on, or at once where the copy would be large or nothing
+/// goes on.</summary>
 /// <remarks>One checkpoint is written at a time: the next one waits for it. For one thread.</remarks>
 /// <param name="store">Where they go.</param>
 /// <param name="recipe">Saved with them; it says whether to write in the background, and how many to keep.</param>
@@ -23,7 +24,7 @@ internal sealed class CheckpointWriter(CheckpointStore store, Recipe recipe, Tok
         Finish();
         CheckpointState state = trainee.Capture();
         CheckpointTensors tensors = CheckpointTensors.Of(trainee.Model, trainee.Optimizer);
-        if (!recipe.Checkpoint.InBackground(tensors.Bytes))
+        if (state.Step >= recipe.Training.Steps || !recipe.Checkpoint.InBackground(tensors.Bytes))
         {
             tell(Write(tensors, state, isBest));
             return;
