@@ -46,6 +46,15 @@ public static class FusedKernels
                 out var result),
             result);
 
+    /// <summary>The cross entropy of each row of logits, and of how many rows the target has the highest. No gradients.</summary>
+    /// <param name="logits">(N, V), float32</param>
+    /// <param name="targets">(N), int64: a token, or −100 for none</param>
+    /// <returns>Losses (N), in nats, 0 where there is no target; hits, zero dimensions, int64</returns>
+    /// <exception cref="TorchException">On the CPU: other types or dimensions, or a target that is no token.</exception>
+    public static (torch.Tensor Losses, torch.Tensor Hits) TokenLosses(torch.Tensor logits, torch.Tensor targets) => logits.device_type == DeviceType.CPU
+        ? Native.Own(tn_fused_token_losses(logits.handle, targets.handle, out var losses, out var hits), losses, hits)
+        : (torch.nn.functional.cross_entropy(logits, targets, ignore_index: -100, reduction: torch.nn.Reduction.None), logits.argmax(-1).eq(targets).sum());
+
     /// <summary>x with some of its numbers 0 and the others divided by the probability of keeping them. Elsewhere than on the CPU the device's generator
     /// decides which, not the key.</summary>
     /// <param name="x">(B, T, W) or (B, H, T, W)</param>

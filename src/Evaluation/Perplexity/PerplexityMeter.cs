@@ -5,7 +5,6 @@ using Trainer.Text;
 using Trainer.Torch;
 using Trainer.Transformers;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Trainer.Evaluation.Perplexity;
 
@@ -103,9 +102,10 @@ public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
     private void Score(Tensor hidden, Tensor targets, Tensor losses, Tensor correct, long start, long count)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor logits = model.LogitsOf(hidden.narrow(0, start, count)), expected = targets.narrow(0, start, count); // (N, V), (N)
-        losses.narrow(0, start, count).copy_(functional.cross_entropy(logits, expected, ignore_index: Batch.Ignored, reduction: Reduction.None));
-        correct.add_(logits.argmax(-1).eq(expected).sum()); // −100 is no token
+        Tensor logits = model.LogitsOf(hidden.narrow(0, start, count)); // (N, V)
+        (Tensor found, Tensor hits) = FusedKernels.TokenLosses(logits, targets.narrow(0, start, count)); // (N)
+        losses.narrow(0, start, count).copy_(found);
+        correct.add_(hits);
     }
 
     private static void Count(WindowBatch batch, long[] counts)
