@@ -22,7 +22,7 @@ public static class FusedKernels
 
     /// <summary>x·weightᵀ + bias on the CPU, multiplied in bfloat16 and added up in float32; the gradients of x and weight likewise.</summary>
     /// <param name="x">(…, K), float32 or bfloat16; kept for the backward pass as bfloat16</param>
-    /// <param name="weight">(N, K), float32: where the gradient goes</param>
+    /// <param name="weight">(N, K), float32: where the gradient goes; or, where there is none, the rounded one</param>
     /// <param name="rounded">The weight in bfloat16, (N, K): what is multiplied</param>
     /// <param name="bias">(N), float32, or none</param>
     /// <param name="rounds">Whether the result is rounded too, for those who read it in bfloat16; its gradient is then bfloat16</param>

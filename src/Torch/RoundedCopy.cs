@@ -13,9 +13,11 @@ public sealed class RoundedCopy : IDisposable
 
     /// <summary>The copy.</summary>
     /// <param name="source">Always the same tensor, or what took its place.</param>
-    /// <returns>Of the source's shape and device, bfloat16, without gradient. It belongs to this object, until the source is written.</returns>
+    /// <returns>Of the source's shape and device, bfloat16, without gradient. It belongs to this object, until the source is written. A source in bfloat16 is
+    /// its own copy.</returns>
     public Tensor Of(Tensor source)
     {
+        if (source.dtype == ScalarType.BFloat16) return source;
         if (Current(source) is { } copy) return copy;
         lock (making)
         {
@@ -28,6 +30,13 @@ public sealed class RoundedCopy : IDisposable
             state = new(source, source._version, fresh);
             return fresh;
         }
+    }
+
+    /// <summary>Turns a tensor itself into bfloat16, without gradient: where it will not be written any more.</summary>
+    public static void Replace(Tensor tensor)
+    {
+        tensor.requires_grad = false;
+        tensor.MoveData(device: null, ScalarType.BFloat16);
     }
 
     /// <inheritdoc/>

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Trainer.Transformers;
 
 /// <summary>A model of token sequences: logits of the next token, their loss, and decoding with memory.</summary>
-/// <remarks>Made by <see cref="ModelOptions.Build"/>. Weights are float32 whatever the compute type. Several threads may compute losses of
-/// sequences of one length side by side; anything else is for one thread at a time.</remarks>
+/// <remarks>Made by <see cref="ModelOptions.Build(int, ScalarType)"/>. Weights are float32 whatever the compute type, except in a model built for
+/// inference. Several threads may compute losses of sequences of one length side by side; anything else is for one thread at a time.</remarks>
 public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
 {
     private protected LanguageModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)

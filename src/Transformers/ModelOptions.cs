@@ -9,6 +9,7 @@ using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
+using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -130,7 +131,20 @@ public abstract record ModelOptions : IValidated
     /// <param name="computeType">The type matrix products are computed in: float32 or bfloat16. Weights stay float32.</param>
     /// <returns>A model in training mode; the caller disposes it.</returns>
     /// <exception cref="ConfigurationException">The options contradict each other.</exception>
-    public LanguageModel Build(int vocabularySize, ScalarType computeType = ScalarType.Float32)
+    public LanguageModel Build(int vocabularySize, ScalarType computeType = ScalarType.Float32) => Build(vocabularySize, computeType, initialize: true);
+
+    /// <summary>Builds a model for inference whose weights are yet to be loaded: they have no values. In bfloat16 its matrices are bfloat16 alone, which takes half
+    /// the memory, and there are no gradients for them.</summary>
+    /// <inheritdoc cref="Build(int, ScalarType)"/>
+    public LanguageModel BuildForInference(int vocabularySize, ScalarType computeType = ScalarType.Float32)
+    {
+        LanguageModel model = Build(vocabularySize, computeType, initialize: false);
+        foreach (IRoundsWeights module in model.modules().OfType<IRoundsWeights>()) module.RoundWeights();
+        model.eval();
+        return model;
+    }
+
+    private LanguageModel Build(int vocabularySize, ScalarType computeType, bool initialize)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, 1);
         if (computeType is not (ScalarType.Float32 or ScalarType.BFloat16))
@@ -138,7 +152,7 @@ public abstract record ModelOptions : IValidated
         Problem[] problems = [.. ModelValidation.All(this)];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         LanguageModel model = Create(EmbeddingRows(vocabularySize), computeType);
-        Initialize.Apply(model);
+        if (initialize) Initialize.Apply(model);
         return model;
     }
 

@@ -20,6 +20,9 @@ public interface IWeightSource
     /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
     Tensor Read(string name);
 
+    /// <summary>Whether some numbers of a tensor are read without the others.</summary>
+    bool ReadsParts => false;
+
     /// <summary>Reads some consecutive numbers of a tensor, as they are stored; the caller disposes them.</summary>
     /// <param name="name">The tensor.</param>
     /// <param name="start">How many numbers stand before them.</param>

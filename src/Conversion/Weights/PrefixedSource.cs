@@ -15,6 +15,8 @@ internal sealed class PrefixedSource(IWeightSource inner, string prefix, IReadOn
 
     public SafetensorsInfo Info(string name) => inner.Info(Stored(name));
 
+    public bool ReadsParts => inner.ReadsParts;
+
     public Tensor Read(string name) => inner.Read(Stored(name));
 
     public Tensor Read(string name, long start, IReadOnlyList<long> shape) => inner.Read(Stored(name), start, shape);

@@ -54,6 +54,9 @@ public sealed class WeightFiles : IWeightSource, IDisposable
     public SafetensorsInfo Info(string name) => Place(name).Info(name);
 
     /// <inheritdoc/>
+    public bool ReadsParts => true;
+
+    /// <inheritdoc/>
     public Tensor Read(string name) => Place(name).Read(name);
 
     /// <inheritdoc/>

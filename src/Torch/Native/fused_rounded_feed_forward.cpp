@@ -170,7 +170,7 @@ class FusedRoundedFeedForward : public torch::autograd::Function<FusedRoundedFee
                         const std::optional<Tensor>& down_bias, int64_t function, bool keeps) {
     const auto rows = tn::rounded(input.reshape({-1, input.size(-1)}));
     // Zeros where there is none: a loop that asks does not become vector instructions.
-    const auto shift = up_bias ? up_bias->contiguous() : at::zeros({rounded_up.size(0)}, up.options().requires_grad(false));
+    const auto shift = up_bias ? up_bias->contiguous() : at::zeros({rounded_up.size(0)}, at::kFloat);
     Tensor kept;
     auto result = run({rounded_up, rounded_down, kFunctions[function]}, rows, shift.const_data_ptr<float>(), kept, keeps);
     if (down_bias) result.add_(*down_bias);
@@ -199,7 +199,7 @@ class FusedRoundedFeedForward : public torch::autograd::Function<FusedRoundedFee
 };
 
 bool is_weight(const Tensor& full, const Tensor& rounded) {
-  return full.is_cpu() && full.dim() == 2 && full.scalar_type() == at::kFloat && rounded.is_cpu() && rounded.scalar_type() == at::kBFloat16 &&
+  return full.is_cpu() && full.dim() == 2 && (full.scalar_type() == at::kFloat || full.is_same(rounded)) && rounded.is_cpu() && rounded.scalar_type() == at::kBFloat16 &&
          rounded.is_contiguous() && full.sizes() == rounded.sizes() && full.numel() > 0;
 }
 

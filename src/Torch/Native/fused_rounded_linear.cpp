@@ -66,12 +66,12 @@ TN_API int32_t tn_fused_rounded_linear(const Tensor* x, const Tensor* weight, co
                                        Tensor** result) {
   return tn::returning(result, [&] {
     const auto shift = tn::optional_tensor(bias);
-    TORCH_CHECK(x->is_cpu() && weight->scalar_type() == at::kFloat && rounded->scalar_type() == at::kBFloat16 &&
+    TORCH_CHECK(x->is_cpu() && (weight->scalar_type() == at::kFloat || weight->is_same(*rounded)) && rounded->scalar_type() == at::kBFloat16 &&
                     weight->sizes() == rounded->sizes() && weight->dim() == 2,
                 "a rounded linear layer needs a weight on the CPU in float32, and its like in bfloat16, not ", weight->sizes(), " ",
                 weight->scalar_type(), " and ", rounded->sizes(), " ", rounded->scalar_type(), " with an input on ", x->device());
     if (x->dim() == 0 || x->numel() == 0) {
-      const auto empty = at::linear(x->to(at::kFloat), *weight, shift);
+      const auto empty = at::linear(x->to(at::kFloat), weight->to(at::kFloat), shift);
       return coarse != 0 ? empty.to(at::kBFloat16) : empty;
     }
     return FusedRoundedLinear::apply(*x, *weight, *rounded, shift, coarse != 0);

@@ -44,7 +44,7 @@ public sealed class Checkpoint
     /// <exception cref="UserException">The weights do not fit the configuration.</exception>
     public LanguageModel LoadModel(Device device, ScalarType computeType = ScalarType.Float32)
     {
-        LanguageModel model = Recipe.Model.Build(Tokenizer.VocabularySize, computeType).to(device);
+        LanguageModel model = Recipe.Model.BuildForInference(Tokenizer.VocabularySize, computeType).to(device);
         try
         {
             ModelWeights.Load(model, Path.Combine(Directory, CheckpointFiles.Model));

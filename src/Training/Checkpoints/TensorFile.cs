@@ -10,11 +10,12 @@ namespace Trainer.Training.Checkpoints;
 internal static class TensorFile
 {
     private const int Listed = 8;
+    private const long NumbersAtOnce = 1 << 22;
 
     /// <summary>Writes tensors, whichever device they are on.</summary>
     public static void Save(string path, IEnumerable<(string Name, Tensor Value)> tensors) => Safetensors.Write(path, tensors);
 
-    /// <summary>Copies a file's values into tensors that exist already.</summary>
+    /// <summary>Copies a file's values into tensors that exist already; float32 is rounded for those that are bfloat16.</summary>
     /// <param name="path">A safetensors file.</param>
     /// <param name="targets">Every tensor that the file must hold, and no other.</param>
     /// <param name="owner">Whose tensors they are, for messages.</param>
@@ -36,7 +37,19 @@ internal static class TensorFile
         foreach ((string name, Tensor value) in targets)
         {
             using DisposeScope scope = NewDisposeScope();
-            value.copy_(source.Read(name));
+            if (source.ReadsParts && value.is_contiguous()) CopyByParts(source, name, value.view(-1));
+            else value.copy_(source.Read(name));
+        }
+    }
+
+    // Beside a large tensor no second one is held.
+    private static void CopyByParts(IWeightSource source, string name, Tensor numbers)
+    {
+        for (long start = 0; start < numbers.numel(); start += NumbersAtOnce)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            long count = Math.Min(NumbersAtOnce, numbers.numel() - start);
+            numbers.narrow(0, start, count).copy_(source.Read(name, start, [count]));
         }
     }
 
@@ -48,7 +61,7 @@ internal static class TensorFile
             if (!left.Remove(name)) yield return $"{name} {Shape(value.shape)} is missing from the file";
             else if (!file.Info(name).Shape.SequenceEqual(value.shape))
                 yield return $"{name} is {Shape(file.Info(name).Shape)} in the file, {Shape(value.shape)} here";
-            else if (file.Info(name).Type != value.dtype)
+            else if (file.Info(name).Type != value.dtype && !(file.Info(name).Type == ScalarType.Float32 && value.dtype == ScalarType.BFloat16))
                 yield return $"{name} is {file.Info(name).Type} in the file, {value.dtype} here";
         }
         foreach (string name in left.Order(StringComparer.Ordinal))

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace Trainer.Transformers;
 
 /// <summary>Turns hidden states into logits of tokens: with a matrix of its own, or with the embedding's.</summary>
-internal sealed class LanguageHead : nn.Module
+internal sealed class LanguageHead : nn.Module, IRoundsWeights
 {
     private const int FewestPassing = 256;
     private readonly HeadTransform? transform;
@@ -29,6 +29,12 @@ internal sealed class LanguageHead : nn.Module
         weight = options.TieEmbeddings ? null : new Parameter(empty(vocabularySize, options.Dim));
         bias = options.HeadBias ? new Parameter(zeros(vocabularySize)) : null;
         RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public void RoundWeights()
+    {
+        if (weight is not null && computeType == ScalarType.BFloat16) RoundedCopy.Replace(weight);
     }
 
     /// <summary>Logits, float32.</summary>

@@ -9,7 +9,7 @@ namespace Trainer.Transformers.Precision;
 /// <remarks>In bfloat16 the weight is rounded once for each time it changes, and its gradient arrives in float32: the optimizer only ever
 /// sees the float32 master weight, without which steps smaller than a weight's rounding would be lost. On the CPU sums and results
 /// are float32 too: there nothing but products gains from bfloat16.</remarks>
-internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual
+internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IRoundsWeights
 {
     private readonly Parameter weight;
     private readonly Parameter? bias;
@@ -34,7 +34,13 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual
     /// <inheritdoc/>
     public string? JoiningWeight { get; }
 
-    /// <summary>The master weight, float32 (outputs, inputs).</summary>
+    /// <inheritdoc/>
+    public void RoundWeights()
+    {
+        if (computeType == ScalarType.BFloat16) RoundedCopy.Replace(weight);
+    }
+
+    /// <summary>The master weight, float32 (outputs, inputs); bfloat16 after <see cref="RoundWeights"/>.</summary>
     public Parameter Weight => weight;
 
     /// <summary>The bias, float32 (outputs).</summary>

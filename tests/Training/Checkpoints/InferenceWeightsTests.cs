@@ -1,0 +1,34 @@
+using Trainer.Training.Checkpoints;
+using Trainer.Training.Tests.Monitoring;
+using Trainer.Transformers;
+using Trainer.Transformers.Attention.Projections;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Tests.Checkpoints;
+
+/// <summary>Weights that were saved in float32, read for inference: as they are, or rounded on the way.</summary>
+public sealed class InferenceWeightsTests : IDisposable
+{
+    // More numbers in the embedding than are read at once.
+    private const int Vocabulary = 70_000;
+    private readonly TemporaryDirectory directory = new();
+    private readonly DecoderOptions options = new() { Dim = 64, Layers = 1, ContextLength = 16, Attention = new MultiHeadOptions { Heads = 2 } };
+
+    public void Dispose() => directory.Dispose();
+
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    public void It_computes_what_the_model_computed_that_was_saved(ScalarType type)
+    {
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
+        string path = Path.Combine(directory.Path, "model.safetensors");
+        using LanguageModel saved = options.Build(Vocabulary, type);
+        saved.eval();
+        ModelWeights.Save(saved, path);
+        using LanguageModel read = options.BuildForInference(Vocabulary, type);
+        ModelWeights.Load(read, path);
+        Tensor tokens = randint(0, Vocabulary, [2, 16], ScalarType.Int64);
+        Assert.True(saved.forward(tokens).Equals(read.forward(tokens)));
+    }
+}
