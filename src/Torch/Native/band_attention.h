@@ -181,9 +181,11 @@ struct WeightDropout {
 
   static_assert(kKeys == Dropout::kBlock);
 
+  bool drops() const { return choices != nullptr; }
+
   // What a query's weights in the tile that begins with a key are multiplied with.
-  static __attribute__((always_inline)) inline void factors(const WeightDropout& d, int64_t query, int64_t key, float* to) {
-    Dropout::factors(*d.choices, d.list, static_cast<uint32_t>(query), static_cast<uint32_t>(key / kKeys), to);
+  __attribute__((always_inline)) inline void factors(int64_t query, int64_t key, float* to) const {
+    choices->factors(list, static_cast<uint32_t>(query), static_cast<uint32_t>(key / kKeys), to);
   }
 };
 
@@ -203,7 +205,7 @@ struct Head {
 // The weights of a query in a tile, some of them dropped.
 TN_INLINE void drop(const WeightDropout& dropout, int64_t query, int64_t key, float* weights) {
   float factors[kKeys];
-  WeightDropout::factors(dropout, query, key, factors);
+  dropout.factors(query, key, factors);
   scale_by(factors, weights);
 }
 
@@ -232,7 +234,7 @@ inline void forward(const Head& h, int64_t begin, int64_t end, Target out, float
       if (keys < kKeys || !h.band.covers(i, rows, j, keys)) hide(scores, i, rows, j, keys, h.band);
       for (int64_t m = 0; m < rows; ++m) {
         softmax.add(m, scores.row(m), h.scale, gathered.row(m), h.width);
-        if (h.dropout.choices != nullptr) drop(h.dropout, i + m, j, scores.row(m));
+        if (h.dropout.drops()) drop(h.dropout, i + m, j, scores.row(m));
       }
       product(rows, h.width, keys, scores.data, kKeys, 1, {h.v.row(j), h.v.stride}, gathered, true);
     }
@@ -270,15 +272,15 @@ TN_INLINE void differentiate(float* s, float* g, float scale, float log, float d
 // As above where weights were dropped: those that come out are without the dropped ones.
 TN_INLINE void differentiate_dropped(const WeightDropout& dropout, int64_t query, int64_t key, float* s, float* g, float scale, float log, float delta) {
   float factors[kKeys];
-  WeightDropout::factors(dropout, query, key, factors);
+  dropout.factors(query, key, factors);
   scale_by(factors, g);
   differentiate(s, g, scale, log, delta);
   scale_by(factors, s);
 }
 
 TN_INLINE void differentiate(const WeightDropout& dropout, int64_t query, int64_t key, float* s, float* g, float scale, float log, float delta) {
-  if (dropout.choices == nullptr) differentiate(s, g, scale, log, delta);
-  else differentiate_dropped(dropout, query, key, s, g, scale, log, delta);
+  if (dropout.drops()) differentiate_dropped(dropout, query, key, s, g, scale, log, delta);
+  else differentiate(s, g, scale, log, delta);
 }
 
 // Adds to dq, dk and dv: query heads that share keys and values add to the same ones.

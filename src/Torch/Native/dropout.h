@@ -45,9 +45,9 @@ class Dropout {
   uint32_t list(int64_t b, int64_t heads, int64_t h) const { return static_cast<uint32_t>((first_ + b) * heads + h); }
 
   // What the numbers [64·block, 64·block + 64) of a row are multiplied with: 0, or 1 / (1 − probability).
-  static __attribute__((always_inline)) inline void factors(const Dropout& d, uint32_t list, uint32_t row, uint32_t block, float* to) {
-    const uint64_t place = d.place_, low = d.low_, high = d.high_, dropped = d.dropped_;
-    const float kept = d.factor_;
+  __attribute__((always_inline)) inline void factors(uint32_t list, uint32_t row, uint32_t block, float* to) const {
+    const uint64_t place = place_, low = low_, high = high_, dropped = dropped_;
+    const float kept = factor_;
 #pragma omp simd
     for (uint64_t lane = 0; lane < 16; ++lane) {
       uint64_t a = uint64_t{block} * 16 + lane, b = row, c = list, e = place;

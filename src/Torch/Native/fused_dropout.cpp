@@ -21,7 +21,7 @@ void drop_rows(const Dropout& dropout, uint32_t list, int64_t begin, int64_t end
   float factors[Dropout::kBlock];
   for (int64_t row = begin; row < end; ++row) {
     for (int64_t from = 0; from < width; from += Dropout::kBlock) {
-      Dropout::factors(dropout, list, static_cast<uint32_t>(row), static_cast<uint32_t>(from / Dropout::kBlock), factors);
+      dropout.factors(list, static_cast<uint32_t>(row), static_cast<uint32_t>(from / Dropout::kBlock), factors);
       const auto *a = x + row * width + from;
       auto* b = y + row * width + from;
       const auto count = std::min(Dropout::kBlock, width - from);

@@ -165,7 +165,7 @@ Gradients differentiate(const Layer& layer, const Tensor& rows, const Tensor& ke
 class FusedRoundedFeedForward : public torch::autograd::Function<FusedRoundedFeedForward> {
  public:
   // up and down are here for their gradients.
-  static Tensor forward(AutogradContext* context, const Tensor& input, const Tensor& up, const Tensor& rounded_up,
+  static Tensor forward(AutogradContext* context, const Tensor& input, const Tensor& /*up*/, const Tensor& rounded_up,
                         const std::optional<Tensor>& up_bias, const Tensor& /*down*/, const Tensor& rounded_down,
                         const std::optional<Tensor>& down_bias, int64_t function, bool keeps) {
     const auto rows = tn::rounded(input.reshape({-1, input.size(-1)}));

@@ -157,7 +157,7 @@ inline void forward(const Head& h, int64_t begin, int64_t end, Result out, float
       if (keys < kKeys || !h.band.covers(i, rows, j, keys)) band::hide(scores, i, rows, j, keys, h.band);
       for (int64_t m = 0; m < rows; ++m) {
         softmax.add(m, scores.row(m), h.scale, gathered.row(m), h.width);
-        if (h.dropout.choices != nullptr) band::drop(h.dropout, i + m, j, scores.row(m));
+        if (h.dropout.drops()) band::drop(h.dropout, i + m, j, scores.row(m));
         round_row(scores.row(m), weights + m * kKeys / 2);
       }
       product(rows, h.width, (keys + 1) / 2, weights, kKeys / 2, 1, values + j * h.width / 2, h.width, gathered, true);
