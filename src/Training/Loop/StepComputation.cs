@@ -35,9 +35,10 @@ internal abstract class StepComputation(LanguageModel model, double labelSmoothi
     /// <summary>How the work is shared, for the log.</summary>
     public abstract string Description { get; }
 
-    // Gradients of threads beside the first's, in bytes. Small models gain from threads of their own, for whom an operation is little work; from 10 M parameters on
-    // operations that are shared out are as fast, and at 124 M they were faster by a tenth and more, with 500 MiB of gradients and as much else spared.
-    private const long MostFurtherGradients = 256L << 20;
+    // Gradients of one thread, and of all beside the first, in bytes. Small models gain from threads of their own, for which an operation is little work; from
+    // 10 M parameters on operations that are shared out are as fast, and at 124 M they were faster by a tenth and more, with 500 MiB of gradients and as much else
+    // spared (two threads, docs/kernels.md).
+    private const long MostGradients = 256L << 20, MostFurtherGradients = 1L << 30;
 
     /// <summary>Chooses how to share the work.</summary>
     /// <param name="model">On <paramref name="device"/>.</param>
@@ -58,7 +59,8 @@ internal abstract class StepComputation(LanguageModel model, double labelSmoothi
     public static int Threads(DeviceType device, TrainingOptions options, long parameters)
     {
         int threads = get_num_threads();
-        bool shares = device == DeviceType.CPU && options.MicroBatch >= threads && (threads - 1) * parameters * sizeof(float) <= MostFurtherGradients;
+        long gradients = parameters * sizeof(float);
+        bool shares = device == DeviceType.CPU && options.MicroBatch >= threads && gradients <= MostGradients && (threads - 1) * gradients <= MostFurtherGradients;
         return shares ? threads : 1;
     }
 

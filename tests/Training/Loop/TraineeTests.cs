@@ -94,6 +94,20 @@ public sealed class TraineeTests : IDisposable
         Assert.Equal(live, TensorCount.Live);
     }
 
+    [Theory]
+    [InlineData(10_000_000, true)]
+    [InlineData(64 << 20, true)]
+    [InlineData((64 << 20) + 1, false)] // 256 MiB of gradients for each thread
+    public void Threads_share_rows_where_their_gradients_are_small(long parameters, bool shares)
+    {
+        Assert.SkipWhen(get_num_threads() is 1 or > 5, "one thread, or so many that the gradients of all decide");
+        TrainingOptions options = tiny.Recipe.Training with { MicroBatchSize = 16 };
+        Assert.Equal(shares ? get_num_threads() : 1, StepComputation.Threads(DeviceType.CPU, options, parameters));
+        Assert.Equal(1, StepComputation.Threads(DeviceType.CUDA, options, parameters));
+        Assert.Equal(1, StepComputation.Threads(DeviceType.CPU, options with { MicroBatchSize = 1 }, parameters));
+        Assert.Equal(1, StepComputation.Threads(DeviceType.CPU, options, 1L << 30));
+    }
+
     [Fact]
     public void Gradients_are_clipped_to_the_limit_and_measured_before()
     {
