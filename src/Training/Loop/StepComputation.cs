@@ -56,9 +56,10 @@ internal abstract class StepComputation(LanguageModel model, double labelSmoothi
     /// <param name="device">Where to compute.</param>
     /// <param name="options">How many sequences a micro-batch has.</param>
     /// <param name="parameters">Numbers that have a gradient.</param>
-    public static int Threads(DeviceType device, TrainingOptions options, long parameters)
+    /// <param name="available">Threads that there are; null for those of libtorch.</param>
+    public static int Threads(DeviceType device, TrainingOptions options, long parameters, int? available = null)
     {
-        int threads = get_num_threads();
+        int threads = available ?? get_num_threads();
         long gradients = parameters * sizeof(float);
         bool shares = device == DeviceType.CPU && options.MicroBatch >= threads && gradients <= MostGradients && (threads - 1) * gradients <= MostFurtherGradients;
         return shares ? threads : 1;
