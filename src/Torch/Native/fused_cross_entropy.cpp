@@ -27,7 +27,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kIgnored = -100;
 constexpr int64_t kGrain = 16384;  // logits that one thread takes at least
 
 struct Shaping {
@@ -170,9 +169,7 @@ std::vector<int64_t> targeted(const Tensor& target, int64_t width) {
   std::vector<int64_t> rows;
   rows.reserve(static_cast<size_t>(target.numel()));
   for (int64_t i = 0; i < target.numel(); ++i) {
-    if (values[i] == kIgnored) continue;
-    TORCH_CHECK_INDEX(values[i] >= 0 && values[i] < width, "Target ", values[i], " is out of bounds: there are ", width, " tokens.");
-    rows.push_back(i);
+    if (tn::is_target(values[i], width)) rows.push_back(i);
   }
   return rows;
 }

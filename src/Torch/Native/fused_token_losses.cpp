@@ -2,6 +2,7 @@
 //
 // libtorch's operations pass over a row of logits five times, two of them writing as much again; here two passes read it. Shapes: logits
 // (N, V) float32, target (N) int64, −100 for none; losses (N), 0 where there is no target. CPU.
+#include "fused.h"
 #include "shim.h"
 #include "vector_math.h"
 
@@ -15,7 +16,6 @@
 
 namespace {
 
-constexpr int64_t kIgnored = -100;
 constexpr int64_t kGrain = 16384;  // logits that one thread takes at least
 
 struct Row {
@@ -47,10 +47,6 @@ TN_API int32_t tn_fused_token_losses(const Tensor* logits, const Tensor* target,
     const auto z = logits->contiguous(), aims = target->contiguous();
     const auto rows = z.size(0), width = z.size(1);
     const auto* wanted = aims.const_data_ptr<int64_t>();
-    for (int64_t row = 0; row < rows; ++row) {
-      TORCH_CHECK_INDEX(wanted[row] == kIgnored || (wanted[row] >= 0 && wanted[row] < width), "Target ", wanted[row], " is out of bounds: there are ", width,
-                        " tokens.");
-    }
     const auto losses = at::empty({rows}, z.options());
     auto* to = losses.mutable_data_ptr<float>();
     const auto* from = z.const_data_ptr<float>();
@@ -58,7 +54,7 @@ TN_API int32_t tn_fused_token_losses(const Tensor* logits, const Tensor* target,
     at::parallel_for(0, rows, std::max<int64_t>(1, kGrain / width), [&](int64_t begin, int64_t end) {
       int64_t here = 0;
       for (auto row = begin; row < end; ++row) {
-        const auto one = wanted[row] == kIgnored ? Row{0, false} : token_loss(from + row * width, width, wanted[row]);
+        const auto one = tn::is_target(wanted[row], width) ? token_loss(from + row * width, width, wanted[row]) : Row{0, false};
         to[row] = one.loss;
         here += one.hit;
       }

@@ -48,7 +48,6 @@ public sealed class Checkpoint
         try
         {
             ModelWeights.Load(model, Path.Combine(Directory, CheckpointFiles.Model));
-            model.eval();
             return model;
         }
         catch
