@@ -11,7 +11,8 @@ loss read every ten steps.
     python3 nanogpt_peer.py --data tinyshakespeare.txt --steps 300 --device cuda --autocast --compile
 
 For suite.py it also evaluates and generates, on random ids (--random), for a number of seconds (--seconds) instead of steps.
-There bfloat16 is the weights' own format, rounded once, as one would have it where nothing is learned.
+There bfloat16 is the weights' own format, rounded once, as one would have it where nothing is learned; with --int8 the matrices of linear layers are
+8 bits with a scale for each row, multiplied by PyTorch's own kernel with bfloat16, as in gpt-fast.
 
     python3 nanogpt_peer.py --random 65 --seconds 10 --task generation --bfloat16
 """
@@ -52,6 +53,27 @@ class Block(nn.Module):
         x = x + F.dropout(y, self.dropout, self.training)
         y = self.down(F.gelu(self.up(self.feed_forward_norm(x))))
         return x + F.dropout(y, self.dropout, self.training)
+
+
+class Int8Linear(nn.Module):
+    """A linear layer without bias whose weight is int8, each row with its scale in bfloat16."""
+
+    def __init__(self, weight):
+        super().__init__()
+        scales = (weight.float().abs().amax(1) / 127).clamp(min=1e-12)
+        self.scales = scales.bfloat16()
+        self.weight = (weight.float() / scales[:, None]).round().to(torch.int8)
+
+    def forward(self, x):
+        return torch._weight_int8pack_mm(x.reshape(-1, x.shape[-1]), self.weight, self.scales).view(*x.shape[:-1], -1)
+
+
+def to_int8(module):
+    for name, child in module.named_children():
+        if isinstance(child, nn.Linear):
+            setattr(module, name, Int8Linear(child.weight.detach()))
+        else:
+            to_int8(child)
 
 
 class Model(nn.Module):
@@ -165,6 +187,7 @@ def main():
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--autocast", action="store_true", help="bfloat16 autocast")
     p.add_argument("--bfloat16", action="store_true", help="weights in bfloat16: evaluation and generation")
+    p.add_argument("--int8", action="store_true", help="matrices in int8, all else in bfloat16: generation")
     p.add_argument("--tf32", action="store_true", help="TF32 products, on a GPU")
     p.add_argument("--compile", action="store_true")
     p.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
@@ -172,6 +195,8 @@ def main():
     a = p.parse_args()
     if a.task != "training" and (not a.random or not a.seconds or a.device != "cpu" or a.autocast or a.compile and a.task == "generation"):
         p.error("evaluation and generation are measured with --random and --seconds, on a CPU, with --bfloat16 for --autocast; generation without --compile")
+    if a.int8 and a.task != "generation":
+        p.error("--int8 is for generation")
     if a.task == "training" and a.bfloat16:
         p.error("--bfloat16 is for evaluation and generation; training has --autocast")
 
@@ -197,7 +222,9 @@ def main():
 
     model = Model(vocabulary, a.context, a.layers, a.heads, a.dim, a.dropout).to(device)
     if a.task != "training":
-        model = model.bfloat16() if a.bfloat16 else model
+        model = model.bfloat16() if a.bfloat16 or a.int8 else model
+        if a.int8:
+            to_int8(model)
         report(tokensPerSecond=(evaluation if a.task == "evaluation" else generation)(model, a))
         return
     matrices = [q for q in model.parameters() if q.dim() >= 2]

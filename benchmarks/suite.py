@@ -20,7 +20,7 @@ import time
 
 from speed import ours, page, peer
 from speed.process import Failed
-from speed.sizes import BYTES, SIZES, TASKS
+from speed.sizes import BYTES, PRECISIONS, SIZES, TASKS
 
 RAW = ours.ROOT / "runs" / "benchmarks"
 
@@ -51,12 +51,12 @@ def measure(task, size, sides, rounds, seconds):
 def roofline(size, trainer, machine):
     """What this machine could do at best with a model of this size."""
     plan = trainer.plan()
-    weights = {precision: plan["parameters"] * width for precision, width in BYTES.items()}
+    weights = {precision: int(plan["parameters"] * width) for precision, width in BYTES.items()}
     rates = ours.bandwidth(weights.values())
     return {
         "parameters": plan["parameters"],
         "flopsPerToken": {"training": plan["trainingFlopsPerToken"], "evaluation": plan["forwardFlopsPerToken"]},
-        "flopsPerSecond": {precision: float(machine[f"{precision} products"].split()[0]) * 1e9 for precision in BYTES},
+        "flopsPerSecond": {precision: float(machine[f"{precision} products"].split()[0]) * 1e9 for precision in PRECISIONS},
         "weightBytes": weights,
         "bytesPerSecond": {precision: rates[count] for precision, count in weights.items()},
     }

@@ -1,8 +1,8 @@
 // What suite.py measures here in one process, as one JSON object: memory bandwidth, evaluation and generation, both by the code behind
 // the verbs of these names, timed without the start of the program.
 //   Inference bandwidth  <bytes>…                                                       bytes/s of reading so much, again and again
-//   Inference evaluation <checkpoint> <float32|bfloat16> <seconds> <tokens of the text>
-//   Inference generation <checkpoint> <float32|bfloat16> <seconds> <tokens of the prompt>
+//   Inference evaluation <checkpoint> <float32|bfloat16|int8> <seconds> <tokens of the text>
+//   Inference generation <checkpoint> <float32|bfloat16|int8> <seconds> <tokens of the prompt>
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
@@ -23,7 +23,7 @@ switch (args)
         return 0;
     case ["evaluation" or "generation", var path, var precision, var seconds, var tokens]:
         var checkpoint = Checkpoint.Open(path);
-        using (var model = checkpoint.LoadModel(CPU, Enum.Parse<Precision>(precision, ignoreCase: true).ToComputeType()))
+        using (var model = checkpoint.LoadModel(CPU, Enum.Parse<InferencePrecision>(precision, ignoreCase: true)))
         {
             var length = int.Parse(tokens, CultureInfo.InvariantCulture);
             Func<int> work = args[0] == "evaluation" ? Evaluation(model, checkpoint, length) : Generation(model, checkpoint, length);
@@ -31,7 +31,7 @@ switch (args)
         }
         return 0;
     default:
-        Console.Error.WriteLine("Inference: give bandwidth <bytes>…, or evaluation|generation <checkpoint> <float32|bfloat16> <seconds> <tokens>");
+        Console.Error.WriteLine("Inference: give bandwidth <bytes>…, or evaluation|generation <checkpoint> <float32|bfloat16|int8> <seconds> <tokens>");
         return 2;
 }
 

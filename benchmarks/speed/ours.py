@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .process import run
-from .sizes import PRECISIONS, PROMPT
+from .sizes import PRECISIONS, PROMPT, WEIGHTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / "runs" / "benchmarks" / "work"
@@ -49,9 +49,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def modes(self, task):
-        if task == "generation" and "--precision" not in run([TRAINER, "generate", "--help"])[0]:
-            return ["float32"]
-        return PRECISIONS
+        return WEIGHTS if task == "generation" else PRECISIONS
 
     def measure(self, task, mode, seconds):
         """Tokens a second, and the most MiB held."""

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 from .process import run
-from .sizes import PROMPT
+from .sizes import PRECISIONS, PROMPT, WEIGHTS
 
 SOURCE = Path(__file__).resolve().parent.parent / "nanogpt_peer.py"
 VERSIONS = """
@@ -20,8 +20,9 @@ class PyTorch:
         self.size, self.python = size, python
 
     def modes(self, task):
-        eager = ["eager float32", "eager bfloat16"]
-        return eager if task == "generation" else [*eager, "compiled float32", "compiled bfloat16"]
+        if task == "generation":
+            return [f"eager {weights}" for weights in WEIGHTS]
+        return [f"{how} {precision}" for how in ("eager", "compiled") for precision in PRECISIONS]
 
     def measure(self, task, mode, seconds):
         """Tokens a second, and the most MiB held."""
@@ -31,6 +32,8 @@ class PyTorch:
         flags = ["--compile"] if mode.startswith("compiled") else []
         if mode.endswith("bfloat16"):
             flags.append("--autocast" if task == "training" else "--bfloat16")
+        if mode.endswith("int8"):
+            flags.append("--int8")
         command = [*self.python, "-", *(part for name, value in options.items() for part in (f"--{name}", str(value))), *flags]
         text, memory = run(command, given=SOURCE.read_text())
         return json.loads(text.splitlines()[-1])["tokensPerSecond"], memory

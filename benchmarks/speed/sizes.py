@@ -28,5 +28,6 @@ SIZES = {size.name: size for size in [
 ]}
 TASKS = ["training", "evaluation", "generation"]
 PRECISIONS = ["float32", "bfloat16"]
-BYTES = {"float32": 4, "bfloat16": 2}
+WEIGHTS = [*PRECISIONS, "int8"]  # how weights are held for generation
+BYTES = {"float32": 4, "bfloat16": 2, "int8": 34 / 32}  # of a weight; blocks of 8 bits have scales
 PROMPT = 16  # tokens before generation

@@ -50,7 +50,7 @@ internal static class EvaluateCommand
     private static readonly Option<int> Beams = new("--beams") { Description = "For an encoder-decoder: how many beginnings a translation is searched with.", DefaultValueFactory = _ => Searching.Beams };
     private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file.", HelpName = "file" };
     private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
-    private static readonly Option<Precision> Number = PrecisionArgument.Create("moves figures in their third or fourth digit");
+    private static readonly Option<InferencePrecision> Number = PrecisionArgument.Create("move figures in their third or fourth digit");
 
     internal static Command Create()
     {
@@ -134,7 +134,7 @@ internal static class EvaluateCommand
         return JsonFile.Object(report);
     }
 
-    private static LanguageModel Load(ParseResult parsed, Checkpoint checkpoint, torch.Device device) => checkpoint.LoadModel(device, parsed.GetValue(Number).ToComputeType());
+    private static LanguageModel Load(ParseResult parsed, Checkpoint checkpoint, torch.Device device) => checkpoint.LoadModel(device, parsed.GetValue(Number));
 
     private static CheckpointData OpenData(ParseResult parsed, Checkpoint checkpoint) => parsed.GetValue(Data) is { } path
         ? CheckpointData.Text(checkpoint, path, TrainingRequest.DefaultDatasetsDirectory, new StandardError())

@@ -34,7 +34,7 @@ internal static class GenerateCommand
         HelpName = "token",
     };
     private static readonly Option<DeviceChoice> OnDevice = DeviceArgument.Create();
-    private static readonly Option<Precision> Number = PrecisionArgument.Create("may choose another token where two are about as likely");
+    private static readonly Option<InferencePrecision> Number = PrecisionArgument.Create("may choose another token where two are about as likely");
 
     internal static Command Create()
     {
@@ -53,7 +53,7 @@ internal static class GenerateCommand
         RequireOneWay(parsed);
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
-        using var model = checkpoint.LoadModel(device, parsed.GetValue(Number).ToComputeType());
+        using var model = checkpoint.LoadModel(device, parsed.GetValue(Number));
         var prompt = parsed.GetRequiredValue(Prompt);
         var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Recipe.Data.EndOfDocument);
         var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer));

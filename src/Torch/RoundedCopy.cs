@@ -3,28 +3,29 @@ using static TorchSharp.torch;
 
 namespace Trainer.Torch;
 
-/// <summary>A tensor in bfloat16, rounded anew only after it has been written: once per optimizer step, however often it is used in
-/// between.</summary>
-/// <remarks>Several threads may ask for the copy of one tensor while none of them writes it.</remarks>
-public sealed class RoundedCopy : IDisposable
+/// <summary>A matrix in the type in which it is multiplied, rounded anew only after it has been written: once per optimizer step, however often it is used
+/// in between.</summary>
+/// <param name="type">bfloat16; int8 for blocks of 8 bits (see <see cref="BlockQuantization"/>); float32 for no copy at all</param>
+/// <remarks>Several threads may ask for the copy of one matrix while none of them writes it.</remarks>
+public sealed class RoundedCopy(ScalarType type = ScalarType.BFloat16) : IDisposable
 {
     private readonly Lock making = new();
     private State? state;
 
     /// <summary>The copy.</summary>
     /// <param name="source">Always the same tensor, or what took its place.</param>
-    /// <returns>Of the source's shape and device, bfloat16, without gradient. It belongs to this object, until the source is written. A source in bfloat16 is
-    /// its own copy.</returns>
+    /// <returns>The source's numbers on its device in this type, without gradient. It belongs to this object, until the source is written. A source of this type
+    /// is its own copy.</returns>
     public Tensor Of(Tensor source)
     {
-        if (source.dtype == ScalarType.BFloat16) return source;
+        if (source.dtype == type) return source;
         if (Current(source) is { } copy) return copy;
         lock (making)
         {
             if (Current(source) is { } made) return made;
             state?.Copy.Dispose();
             state = null;
-            Tensor fresh = Round(source);
+            Tensor fresh = Fresh(source);
             // Of a tensor that does not count them nobody can tell when it has been written: such a copy is for this once.
             if (source._version < 0) return DisposeScope.Current?.Include(fresh) ?? fresh;
             state = new(source, source._version, fresh);
@@ -32,11 +33,21 @@ public sealed class RoundedCopy : IDisposable
         }
     }
 
-    /// <summary>Turns a tensor itself into bfloat16, without gradient: where it will not be written any more.</summary>
-    public static void Replace(Tensor tensor)
+    /// <summary>Numbers in a type of a copy.</summary>
+    /// <param name="numbers">(…, K), float32</param>
+    /// <param name="type">bfloat16, or int8 for blocks</param>
+    /// <returns>Another tensor</returns>
+    /// <exception cref="TorchException">Rows of K numbers are not made of whole blocks, or not on the CPU.</exception>
+    public static Tensor Round(Tensor numbers, ScalarType type) => type == ScalarType.Int8 ? BlockQuantization.Pack(numbers) : numbers.to_type(type, copy: true);
+
+    /// <summary>Turns a matrix itself into this type, without gradient: where it will not be written any more.</summary>
+    /// <exception cref="TorchException">As for <see cref="Round"/>.</exception>
+    public void Replace(Tensor tensor)
     {
+        if (tensor.dtype == type) return;
         tensor.requires_grad = false;
-        tensor.MoveData(device: null, ScalarType.BFloat16);
+        using Tensor rounded = Round(tensor, type);
+        tensor.SetData(rounded);
     }
 
     /// <inheritdoc/>
@@ -46,11 +57,11 @@ public sealed class RoundedCopy : IDisposable
         Volatile.Read(ref state) is { } known && ReferenceEquals(known.Source, source) && known.Version == source._version ? known.Copy : null;
 
     // An ordinary tensor, also where it is first asked for in inference mode: training may use it next.
-    private static Tensor Round(Tensor source)
+    private Tensor Fresh(Tensor source)
     {
         using IDisposable ordinary = inference_mode(false);
         using IDisposable unrecorded = no_grad();
-        return source.to_type(ScalarType.BFloat16).DetachFromDisposeScope();
+        return Round(source, type).DetachFromDisposeScope();
     }
 
     private sealed record State(Tensor Source, long Version, Tensor Copy);

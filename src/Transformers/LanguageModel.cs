@@ -25,7 +25,7 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <summary>Number of token ids, V.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>The type matrix products are computed in.</summary>
+    /// <summary>The type matrix products are computed in; int8 where matrices are in blocks of 8 bits and products in float32.</summary>
     public ScalarType ComputeType { get; }
 
     /// <summary>Number of positions the model is trained on.</summary>

@@ -131,24 +131,46 @@ public abstract record ModelOptions : IValidated
     /// <param name="computeType">The type matrix products are computed in: float32 or bfloat16. Weights stay float32.</param>
     /// <returns>A model in training mode; the caller disposes it.</returns>
     /// <exception cref="ConfigurationException">The options contradict each other.</exception>
-    public LanguageModel Build(int vocabularySize, ScalarType computeType = ScalarType.Float32) => Build(vocabularySize, computeType, initialize: true);
+    public LanguageModel Build(int vocabularySize, ScalarType computeType = ScalarType.Float32)
+    {
+        RequireType(computeType, ScalarType.Float32, ScalarType.BFloat16);
+        return Build(vocabularySize, computeType, initialize: true);
+    }
 
-    /// <summary>Builds a model for inference whose weights are yet to be loaded: they have no values. In bfloat16 its matrices are bfloat16 alone, which takes half
-    /// the memory, and there are no gradients for them.</summary>
-    /// <inheritdoc cref="Build(int, ScalarType)"/>
+    /// <summary>Builds a model for inference whose weights are yet to be loaded: they have no values. Its matrices are held in the compute type alone, and
+    /// there are no gradients for them.</summary>
+    /// <param name="vocabularySize">Number of token ids that the model has to know; <see cref="VocabularySize"/> may be more.</param>
+    /// <param name="computeType">The type of matrices: float32; bfloat16; or, on the CPU, int8: blocks of 8 bits (<see cref="Trainer.Torch.BlockQuantization"/>) that are multiplied
+    /// in float32, half the memory of bfloat16.</param>
+    /// <returns>A model in evaluation mode; the caller disposes it.</returns>
+    /// <exception cref="ConfigurationException">The options contradict each other.</exception>
+    /// <exception cref="UserException">In int8, a matrix has rows that are not made of whole blocks.</exception>
     public LanguageModel BuildForInference(int vocabularySize, ScalarType computeType = ScalarType.Float32)
     {
+        RequireType(computeType, ScalarType.Float32, ScalarType.BFloat16, ScalarType.Int8);
         LanguageModel model = Build(vocabularySize, computeType, initialize: false);
-        foreach (IRoundsWeights module in model.modules().OfType<IRoundsWeights>()) module.RoundWeights();
-        model.eval();
-        return model;
+        try
+        {
+            foreach (IRoundsWeights module in model.modules().OfType<IRoundsWeights>()) module.RoundWeights();
+            model.eval();
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    private static void RequireType(ScalarType computeType, params ScalarType[] allowed)
+    {
+        if (!allowed.Contains(computeType))
+            throw new ArgumentException($"computeType is {computeType}; {string.Join(", ", allowed)} are allowed.", nameof(computeType));
     }
 
     private LanguageModel Build(int vocabularySize, ScalarType computeType, bool initialize)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, 1);
-        if (computeType is not (ScalarType.Float32 or ScalarType.BFloat16))
-            throw new ArgumentException($"computeType is {computeType}; float32 and bfloat16 are allowed.", nameof(computeType));
         Problem[] problems = [.. ModelValidation.All(this)];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         LanguageModel model = Create(EmbeddingRows(vocabularySize), computeType);

@@ -37,7 +37,7 @@ internal sealed class ModelParts(ModelOptions options, ScalarType computeType, b
     /// <summary>Whether mixer and feed-forward layer read the same stream.</summary>
     public bool ParallelResidual => options.ParallelResidual;
 
-    /// <summary>The type matrix products are computed in.</summary>
+    /// <summary>The type matrix products are computed in; int8 where matrices are in blocks of 8 bits and products in float32.</summary>
     public ScalarType ComputeType => computeType;
 
     /// <summary>Masks, shared by the layers.</summary>
@@ -62,7 +62,8 @@ internal sealed class ModelParts(ModelOptions options, ScalarType computeType, b
     /// <param name="inputs">Width of the input.</param>
     /// <param name="outputs">Width of the result.</param>
     /// <param name="bias">Whether it has a bias; by default the model's choice.</param>
-    public CastLinear Linear(int inputs, int outputs, bool? bias = null) => new(inputs, outputs, bias ?? Bias, computeType);
+    /// <param name="keepsWeight">Whether its weight stays float32 for inference, too, as others read it.</param>
+    public CastLinear Linear(int inputs, int outputs, bool? bias = null, bool keepsWeight = false) => new(inputs, outputs, bias ?? Bias, computeType, keepsWeight: keepsWeight);
 
     /// <summary>A linear layer whose result joins the residual stream, which initialisation makes smaller.</summary>
     /// <param name="inputs">Width of the input.</param>

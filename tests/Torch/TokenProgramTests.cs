@@ -35,6 +35,18 @@ public sealed class TokenProgramTests
         Agree(functional.linear(rounded, exact, bias), x, (program, from, to) => program.Linear(from, to, coarse, bias), inputs * Tolerance);
     }
 
+    [Theory]
+    [InlineData(32, 5)]
+    [InlineData(96, 8)]
+    [InlineData(256, 131)]
+    public void A_matrix_in_blocks(int inputs, int outputs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(1);
+        Tensor x = randn(Batch, inputs), blocks = BlockQuantization.Pack(randn(outputs, inputs)), bias = randn(outputs);
+        Agree(functional.linear(x, BlockQuantization.Unpack(blocks), bias), x, (program, from, to) => program.Linear(from, to, blocks, bias), inputs * Tolerance);
+    }
+
     [Fact]
     public void A_matrix_adds_to_what_is_there()
     {
@@ -51,11 +63,12 @@ public sealed class TokenProgramTests
     [Theory]
     [InlineData(ScalarType.Float32)]
     [InlineData(ScalarType.BFloat16)]
+    [InlineData(ScalarType.Int8)]
     public void The_number_of_threads_changes_no_bit(ScalarType type)
     {
         using DisposeScope scope = NewDisposeScope();
         int threads = get_num_threads();
-        Tensor x = randn(1, 700), weight = randn(3001, 700).to_type(type);
+        Tensor x = randn(1, 704), numbers = randn(3001, 704), weight = type == ScalarType.Int8 ? BlockQuantization.Pack(numbers) : numbers.to_type(type);
         try
         {
             set_num_threads(1);
@@ -176,6 +189,7 @@ public sealed class TokenProgramTests
         Assert.Contains("token 3 is none of the 3", Assert.Throws<TorchException>(() => program.Run(tensor(new long[] { 3 }, [1, 1]), 0, x)).Message);
         Assert.Contains("position 2 is none of the 2", Assert.Throws<TorchException>(() => program.Run(tensor(new long[] { 0 }, [1, 1]), 2, x)).Message);
         Assert.Contains("does not take a vector of 4 to one of 5", Assert.Throws<TorchException>(() => program.Linear(x, y, randn(5, 3), null)).Message);
+        Assert.Contains("[5, 35] Char", Assert.Throws<TorchException>(() => program.Linear(x, y, zeros([5, 35], ScalarType.Int8), null)).Message);
         Assert.Contains("vectors of 4 and 5", Assert.Throws<TorchException>(() => program.Add(x, y)).Message);
         Assert.Throws<TorchException>(() => program.Run(tensor(new long[] { 0, 1 }, [2, 1]), 0, x));
     }

@@ -48,8 +48,8 @@ public static class GgufExport
     private static GgufTensor Stored(PendingTensor tensor, GgufLayout layout, GgufType type)
     {
         if (tensor.Shape.Count < 2 || layout.StaysFloat32(tensor.Name)) return new(tensor, GgufType.F32);
-        if (type == GgufType.Q8_0 && tensor.Shape[^1] % GgufTypes.BlockLength != 0)
-            throw new UserException($"{tensor.Name} has rows of {tensor.Shape[^1]} numbers, which blocks of {GgufTypes.BlockLength} do not divide; use --type f16");
+        if (type == GgufType.Q8_0 && !BlockQuantization.Divides(tensor.Shape[^1]))
+            throw new UserException($"{tensor.Name} has rows of {tensor.Shape[^1]} numbers, which blocks of {BlockQuantization.BlockLength} do not divide; use --type f16");
         return new(tensor, type);
     }
 }

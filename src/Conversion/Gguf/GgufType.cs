@@ -1,4 +1,5 @@
 using Trainer.Conversion.Weights;
+using Trainer.Torch;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Gguf;
@@ -22,12 +23,6 @@ public enum GgufType
 /// <summary>The numbers and sizes of GGUF for each type.</summary>
 internal static class GgufTypes
 {
-    /// <summary>Numbers in a block of <see cref="GgufType.Q8_0"/>.</summary>
-    public const int BlockLength = 32;
-
-    /// <summary>Bytes of such a block: the scale and the integers.</summary>
-    public const int BlockBytes = 2 + BlockLength;
-
     /// <summary>ggml's number of the type.</summary>
     public static uint Code(this GgufType type) => type switch
     {
@@ -49,6 +44,6 @@ internal static class GgufTypes
     /// <summary>Bytes of so many numbers.</summary>
     public static long Bytes(this GgufType type, long count) => type switch
     {
-        GgufType.F32 => 4 * count, GgufType.F16 or GgufType.BF16 => 2 * count, _ => count / BlockLength * BlockBytes,
+        GgufType.F32 => 4 * count, GgufType.F16 or GgufType.BF16 => 2 * count, _ => BlockQuantization.Bytes(count),
     };
 }

@@ -272,6 +272,9 @@ internal static unsafe partial class NativeMethods
     // Fused kernels (fused_linear.cpp, fused_activation.cpp, fused_norm.cpp)
     [LibraryImport(Library)] internal static partial int tn_fused_linear(TensorHandle x, TensorHandle weight, TensorHandle bias, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_rounded_linear(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, int coarse, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_blocks_pack(TensorHandle numbers, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_blocks_unpack(TensorHandle blocks, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_blocks_linear(TensorHandle x, TensorHandle blocks, TensorHandle bias, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_rounded_feed_forward(TensorHandle x, TensorHandle up, TensorHandle roundedUp, TensorHandle upBias, TensorHandle down, TensorHandle roundedDown, TensorHandle downBias, int function, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_cross_entropy(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, TensorHandle target, double scale, double cap, double smoothing, long rowsAtOnce, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);

@@ -95,7 +95,7 @@ static void weighted_sum(const float* weights, const float* rows, int64_t count,
 }
 
 void token_attention(const TokenAttention& a) {
-  token_linear({a.keys, nullptr, a.query, a.scores, 1, a.width, a.length, false, false}, 0, a.length);
+  token_linear({a.keys, nullptr, a.query, a.scores, 1, a.width, a.length, MatrixFormat::float32, false}, 0, a.length);
   const float total = softmax_numerators(a.scores, a.length, a.scale);
   weighted_sum(a.scores, a.values, a.length, a.width, 1.0f / total, a.result);
 }

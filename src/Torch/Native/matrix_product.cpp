@@ -6,6 +6,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 
+#include <algorithm>
 #include <cstdint>
 
 // Weak: absent in builds of libtorch that keep oneDNN to themselves. Row-major; returns 0 on success.
@@ -51,14 +52,15 @@ int multiply(const at::Tensor& result, const at::Tensor& left, const at::Tensor&
   if (!is_plain(left, type) || !is_plain(right, type) || !layout_of(left, a) || !layout_of(right, b)) return 1;
   const auto m = left.size(0), k = left.size(1), n = right.size(1);
   TORCH_CHECK(right.size(0) == k, "matrices of ", left.sizes(), " and ", right.sizes(), " cannot be multiplied");
+  const auto stride = std::max(result.stride(0), n);
   auto* sums = result.mutable_data_ptr<float>();
   if (type == at::kFloat && dnnl_sgemm != nullptr) {
     return dnnl_sgemm(a.transposed, b.transposed, m, n, k, 1.0f, left.const_data_ptr<float>(), a.stride, right.const_data_ptr<float>(),
-                      b.stride, beta, sums, n);
+                      b.stride, beta, sums, stride);
   }
   if (type == at::kBFloat16 && dnnl_gemm_bf16bf16f32 != nullptr) {
     return dnnl_gemm_bf16bf16f32(a.transposed, b.transposed, m, n, k, 1.0f, left.const_data_ptr(), a.stride, right.const_data_ptr(),
-                                 b.stride, beta, sums, n);
+                                 b.stride, beta, sums, stride);
   }
   return 1;
 }
@@ -72,7 +74,7 @@ at::Tensor matrix_product(const at::Tensor& left, const at::Tensor& right) {
 }
 
 void multiply_into(const at::Tensor& result, const at::Tensor& left, const at::Tensor& right, bool add) {
-  TORCH_CHECK(result.is_contiguous() && result.dim() == 2 && result.size(0) == left.size(0) && result.size(1) == right.size(1) &&
+  TORCH_CHECK(result.dim() == 2 && (result.stride(1) == 1 || result.size(1) == 1) && result.size(0) == left.size(0) && result.size(1) == right.size(1) &&
                   is_plain(result, at::kFloat),
               "the product of ", left.sizes(), " and ", right.sizes(), " does not fit into ", result.sizes());
   if (multiply(result, left, right, add ? 1.0f : 0.0f) == 0) return;

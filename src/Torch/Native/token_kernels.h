@@ -5,20 +5,25 @@
 
 namespace tn {
 
-// y = W·x + bias for some rows of W (N, K), for each of a few vectors, so that W is read once for all of them.
+// What one thread reads at least, of a matrix or of keys and values: less than this is done before a second thread has begun.
+constexpr int64_t kBytesPerThread = 512 * 1024;
+
+enum class MatrixFormat { float32, bfloat16, blocks };
+
+// y = W·x + bias for each of a few vectors, so that W is read once for all of them.
 struct TokenLinear {
-  const void* weight;  // float32, or bfloat16 where rounded
+  const void* weight;  // (N, K)
   const float* bias;   // may be null
-  const void* x;       // (B, K), of the weight's type
+  const void* x;       // (B, K), bfloat16 if the weight is, else float32
   float* y;            // (B, N)
   int64_t batch, inputs, outputs;
-  bool rounded;
+  MatrixFormat format;
   bool adds;  // y += instead of y =
 };
 
-// Rows are best taken in multiples of this. Each row is added up in the same order whatever the range.
-constexpr int64_t kTokenRows = 4;
+// Some rows of W; all of them, shared out among threads. Each row is added up in the same order, whichever way.
 void token_linear(const TokenLinear& linear, int64_t begin, int64_t end);
+void token_linear(const TokenLinear& linear);
 
 // To the nearest bfloat16, ties to even. Of NaN it makes a number or NaN: one in, none useful out.
 void token_round(const float* x, uint16_t* y, int64_t count);

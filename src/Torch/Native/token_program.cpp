@@ -2,7 +2,8 @@
 // operation (a dispatch, a tensor, a parallel region) is more than the arithmetic of a small model's token.
 //
 // A program is made once for a decoding state: it holds the weights, the caches and room for what lies between the steps. Each step is
-// for a few sequences side by side, B; a vector is (B, width). Float32 on the CPU; matrices may be bfloat16.
+// for a few sequences side by side, B; a vector is (B, width). Float32 on the CPU; matrices may be bfloat16, or in blocks of 8 bits.
+#include "blocks.h"
 #include "shim.h"
 #include "token_kernels.h"
 
@@ -14,9 +15,6 @@
 #include <string>
 
 namespace {
-
-// What one thread reads at least, of a matrix or of keys and values: less than this is done before a second thread has begun.
-constexpr int64_t kBytesPerThread = 512 * 1024;
 
 struct Vector {
   int64_t width;
@@ -114,26 +112,37 @@ struct Linear final : Step {
   Vector &from, &to;
   Tensor weight, bias;
   tn::TokenLinear linear;
-  std::vector<uint16_t> coarse;  // what comes in, rounded
+  std::vector<uint16_t> coarse;  // what comes in, rounded, for a matrix in bfloat16
 
   Linear(Vector& f, Vector& t, Tensor w, Tensor b, bool adds, int64_t batch)
       : from(f), to(t), weight(std::move(w)), bias(std::move(b)),
-        linear{weight.const_data_ptr(), bias.defined() ? bias.const_data_ptr<float>() : nullptr, nullptr, nullptr, batch, weight.size(1), weight.size(0),
-               weight.scalar_type() == at::kBFloat16, adds},
-        coarse(linear.rounded ? static_cast<size_t>(batch * linear.inputs) : 0) {}
+        linear{weight.const_data_ptr(), bias.defined() ? bias.const_data_ptr<float>() : nullptr, nullptr, nullptr, batch, from.width, to.width,
+               format_of(weight), adds},
+        coarse(linear.format == tn::MatrixFormat::bfloat16 ? from.numbers.size() : 0) {}
 
   void run(Program&, const Moment&) override {
     linear.x = from.numbers.data();
     linear.y = to.numbers.data();
-    if (linear.rounded) {
+    if (!coarse.empty()) {
       tn::token_round(from.numbers.data(), coarse.data(), static_cast<int64_t>(coarse.size()));
       linear.x = coarse.data();
     }
-    const auto bytes = tn::kTokenRows * linear.inputs * (linear.rounded ? 2 : 4);
-    const auto blocks = (linear.outputs + tn::kTokenRows - 1) / tn::kTokenRows;
-    at::parallel_for(0, blocks, std::max<int64_t>(1, kBytesPerThread / bytes), [&](int64_t begin, int64_t end) {
-      tn::token_linear(linear, begin * tn::kTokenRows, std::min(end * tn::kTokenRows, linear.outputs));
-    });
+    tn::token_linear(linear);
+  }
+
+  static tn::MatrixFormat format_of(const Tensor& weight) {
+    switch (weight.scalar_type()) {
+      case at::kFloat: return tn::MatrixFormat::float32;
+      case at::kBFloat16: return tn::MatrixFormat::bfloat16;
+      case at::kChar: return tn::MatrixFormat::blocks;
+      default: TORCH_CHECK(false, "a token's matrix is float32, bfloat16 or blocks in int8, not ", weight.scalar_type());
+    }
+  }
+
+  // Numbers of a row.
+  static int64_t width(const Tensor& weight) {
+    if (weight.scalar_type() != at::kChar) return weight.size(1);
+    return weight.size(1) % static_cast<int64_t>(sizeof(tn::Block)) == 0 ? weight.size(1) / static_cast<int64_t>(sizeof(tn::Block)) * tn::kBlockLength : -1;
   }
 };
 
@@ -178,7 +187,7 @@ struct Attend final : Step {
     const auto length = std::min(last + 1, window), first = last + 1 - length;
     auto *key = keys.mutable_data_ptr<float>(), *value = values.mutable_data_ptr<float>();
     const auto bytes = 2 * length * width * 4;
-    at::parallel_for(0, program.batch * groups, std::max<int64_t>(1, kBytesPerThread / bytes), [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, program.batch * groups, std::max<int64_t>(1, tn::kBytesPerThread / bytes), [&](int64_t begin, int64_t end) {
       for (auto task = begin; task < end; ++task) {
         const auto b = task / groups, group = task % groups;
         const float* made = row(from, b);
@@ -284,13 +293,12 @@ TN_API int32_t tn_token_norm(void* program, int64_t from, int64_t to, int64_t st
   });
 }
 
-// weight (N, K) float32 or bfloat16, bias (N) or null.
+// weight (N, K) float32 or bfloat16, or in blocks; bias (N) or null.
 TN_API int32_t tn_token_linear(void* program, int64_t from, int64_t to, const Tensor* weight, const Tensor* bias, int32_t adds) {
   return tn::guarded([&] {
     auto &x = of(program).vector(from), &y = of(program).vector(to);
     const auto shift = tn::optional_tensor(bias);
-    TORCH_CHECK(weight->is_cpu() && (weight->scalar_type() == at::kFloat || weight->scalar_type() == at::kBFloat16) && weight->dim() == 2 &&
-                    weight->is_contiguous() && weight->size(0) == y.width && weight->size(1) == x.width && from != to &&
+    TORCH_CHECK(weight->is_cpu() && weight->dim() == 2 && weight->is_contiguous() && weight->size(0) == y.width && Linear::width(*weight) == x.width && from != to &&
                     (!shift || plain(*shift, 1, "biases").size(0) == y.width),
                 "a matrix of ", weight->sizes(), " ", weight->scalar_type(), " on ", weight->device(), " does not take a vector of ", x.width, " to one of ", y.width);
     of(program).add(Linear(x, y, *weight, shift.value_or(Tensor()), adds != 0, of(program).batch));

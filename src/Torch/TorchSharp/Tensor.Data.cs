@@ -101,7 +101,13 @@ public static partial class torch
         {
             if ((device ?? this.device).Equals(this.device) && (type ?? dtype) == dtype) return;
             using var moved = To(device, type, false, false, false);
-            using var data = moved.detach();
+            SetData(moved);
+        }
+
+        /// <summary>Holds another tensor's numbers, type and shape from now on, sharing its memory.</summary>
+        internal void SetData(Tensor other)
+        {
+            using var data = other.detach();
             Native.Check(tn_tensor_set_data(handle, data.handle));
         }
 

@@ -39,12 +39,14 @@ public sealed class Checkpoint
 
     /// <summary>Builds the model and loads its weights.</summary>
     /// <param name="device">Where to put it.</param>
-    /// <param name="computeType">The number format of its matrix products.</param>
+    /// <param name="precision">How it holds and multiplies its matrices.</param>
     /// <returns>The model in evaluation mode; the caller disposes it.</returns>
-    /// <exception cref="UserException">The weights do not fit the configuration.</exception>
-    public LanguageModel LoadModel(Device device, ScalarType computeType = ScalarType.Float32)
+    /// <exception cref="UserException">The weights do not fit the configuration, or the model or device has no such precision.</exception>
+    public LanguageModel LoadModel(Device device, InferencePrecision precision = InferencePrecision.Float32)
     {
-        LanguageModel model = Recipe.Model.BuildForInference(Tokenizer.VocabularySize, computeType).to(device);
+        if (precision == InferencePrecision.Int8 && device.type != DeviceType.CPU)
+            throw new UserException($"int8 is for the CPU, and the device is {device}; use --precision bfloat16 there, or --device cpu");
+        LanguageModel model = Recipe.Model.BuildForInference(Tokenizer.VocabularySize, precision.ToComputeType()).to(device);
         try
         {
             ModelWeights.Load(model, Path.Combine(Directory, CheckpointFiles.Model));

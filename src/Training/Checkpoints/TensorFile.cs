@@ -15,7 +15,7 @@ internal static class TensorFile
     /// <summary>Writes tensors, whichever device they are on.</summary>
     public static void Save(string path, IEnumerable<(string Name, Tensor Value)> tensors) => Safetensors.Write(path, tensors);
 
-    /// <summary>Copies a file's values into tensors that exist already; float32 is rounded for those that are bfloat16.</summary>
+    /// <summary>Copies a file's values into tensors that exist already; float32 is rounded for those that are bfloat16 or blocks of 8 bits.</summary>
     /// <param name="path">A safetensors file.</param>
     /// <param name="targets">Every tensor that the file must hold, and no other.</param>
     /// <param name="owner">Whose tensors they are, for messages.</param>
@@ -38,20 +38,26 @@ internal static class TensorFile
         {
             using DisposeScope scope = NewDisposeScope();
             if (source.ReadsParts && value.is_contiguous()) CopyByParts(source, name, value.view(-1));
-            else value.copy_(source.Read(name));
+            else value.copy_(Converted(source.Read(name), value.dtype));
         }
     }
 
     // Beside a large tensor no second one is held.
     private static void CopyByParts(IWeightSource source, string name, Tensor numbers)
     {
-        for (long start = 0; start < numbers.numel(); start += NumbersAtOnce)
+        long length = source.Info(name).Shape.Aggregate(1L, (product, extent) => product * extent);
+        for (long start = 0; start < length; start += NumbersAtOnce)
         {
             using DisposeScope scope = NewDisposeScope();
-            long count = Math.Min(NumbersAtOnce, numbers.numel() - start);
-            numbers.narrow(0, start, count).copy_(source.Read(name, start, [count]));
+            long count = Math.Min(NumbersAtOnce, length - start);
+            numbers.narrow(0, Stored(start), Stored(count)).copy_(Converted(source.Read(name, start, [count]), numbers.dtype));
         }
+
+        long Stored(long count) => numbers.dtype == ScalarType.Int8 ? BlockQuantization.Bytes(count) : count;
     }
+
+    private static Tensor Converted(Tensor numbers, ScalarType type) =>
+        type == ScalarType.Int8 && numbers.dtype == ScalarType.Float32 ? RoundedCopy.Round(numbers, type) : numbers;
 
     private static IEnumerable<string> Differences(IWeightSource file, IReadOnlyList<(string Name, Tensor Value)> targets)
     {
@@ -59,14 +65,18 @@ internal static class TensorFile
         foreach ((string name, Tensor value) in targets)
         {
             if (!left.Remove(name)) yield return $"{name} {Shape(value.shape)} is missing from the file";
-            else if (!file.Info(name).Shape.SequenceEqual(value.shape))
-                yield return $"{name} is {Shape(file.Info(name).Shape)} in the file, {Shape(value.shape)} here";
-            else if (file.Info(name).Type != value.dtype && !(file.Info(name).Type == ScalarType.Float32 && value.dtype == ScalarType.BFloat16))
+            else if (!file.Info(name).Shape.SequenceEqual(Numbers(value)))
+                yield return $"{name} is {Shape(file.Info(name).Shape)} in the file, {Shape(Numbers(value))} here";
+            else if (file.Info(name).Type != value.dtype && !(file.Info(name).Type == ScalarType.Float32 && value.dtype is ScalarType.BFloat16 or ScalarType.Int8))
                 yield return $"{name} is {file.Info(name).Type} in the file, {value.dtype} here";
         }
         foreach (string name in left.Order(StringComparer.Ordinal))
             yield return $"{name} {Shape(file.Info(name).Shape)} is in the file only";
     }
+
+    // The shape of the numbers that a tensor stands for.
+    private static long[] Numbers(Tensor value) =>
+        value.dtype == ScalarType.Int8 ? [.. value.shape[..^1], value.size(-1) / BlockQuantization.BlockBytes * BlockQuantization.BlockLength] : value.shape;
 
     private static UserException Mismatch(string path, string owner, string[] differences)
     {

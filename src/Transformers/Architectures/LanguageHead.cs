@@ -15,7 +15,7 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
     private readonly Parameter? weight;
     private readonly Parameter? bias;
     private readonly ModelOptions options;
-    private readonly RoundedCopy rounded = new();
+    private readonly RoundedCopy rounded;
     private readonly ScalarType computeType;
 
     /// <param name="options">The model.</param>
@@ -25,6 +25,7 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
         : base(nameof(LanguageHead))
     {
         (this.options, this.computeType) = (options, computeType);
+        rounded = new(computeType);
         transform = options is EncoderOptions { HeadTransform: true } ? new HeadTransform(options, computeType) : null;
         weight = options.TieEmbeddings ? null : new Parameter(empty(vocabularySize, options.Dim));
         bias = options.HeadBias ? new Parameter(zeros(vocabularySize)) : null;
@@ -34,7 +35,8 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
     /// <inheritdoc/>
     public void RoundWeights()
     {
-        if (weight is not null && computeType == ScalarType.BFloat16) RoundedCopy.Replace(weight);
+        if (weight is null) InferenceWeight.RequireRows(options.Dim, computeType);
+        else InferenceWeight.Replace(rounded, weight, computeType);
     }
 
     /// <summary>Logits, float32.</summary>
@@ -44,7 +46,7 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
     public Tensor Logits(Tensor hidden, Tensor embedding)
     {
         if (transform is not null) hidden = transform.forward(hidden);
-        Tensor logits = CastLinear.Apply(hidden, weight ?? embedding, bias, computeType, rounded).to_type(ScalarType.Float32);
+        Tensor logits = CastLinear.Apply(hidden, new(weight ?? embedding, CastLinear.Multiplied(weight ?? embedding, rounded), bias), computeType).to_type(ScalarType.Float32);
         if (options.LogitScale != 1) logits = logits.mul(options.LogitScale);
         return options.LogitSoftCap is { } cap ? logits.div(cap).tanh().mul(cap) : logits;
     }
@@ -59,7 +61,7 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
         if (transform is not null) return null;
         Tensor matrix = weight ?? embedding; // (V, C)
         TokenVector logits = plan.Vector((int)matrix.size(0));
-        CastLinear.Write(plan, hidden, logits, matrix, bias, computeType, rounded);
+        CastLinear.Write(plan, hidden, logits, matrix, bias, rounded);
         if (options.LogitScale != 1 || options.LogitSoftCap is not null) plan.Program.Bound(logits, options.LogitScale, options.LogitSoftCap);
         return logits;
     }

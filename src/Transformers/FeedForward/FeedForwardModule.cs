@@ -25,7 +25,7 @@ internal abstract class FeedForwardModule(string name) : nn.Module(name)
     /// <summary>Writes two matrices and an activation between them.</summary>
     private protected static bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds, (CastLinear Up, Activation Function, CastLinear Down) layer)
     {
-        TokenVector before = plan.Vector((int)layer.Up.Weight.size(0)), after = plan.Vector((int)layer.Down.Weight.size(1));
+        TokenVector before = plan.Vector(layer.Up.Outputs), after = plan.Vector(layer.Down.Inputs);
         layer.Up.Write(plan, from, before);
         plan.Program.Activate(before, after, layer.Function.Step);
         layer.Down.Write(plan, after, to, adds);

@@ -1,8 +1,11 @@
+using Trainer.Configuration;
+
 namespace Trainer.Transformers.Precision;
 
-/// <summary>A module with a matrix that is multiplied in the model's compute type.</summary>
+/// <summary>A module with matrices that are multiplied in the model's compute type.</summary>
 internal interface IRoundsWeights
 {
-    /// <summary>Has nothing left of its matrix but what is multiplied: for inference.</summary>
+    /// <summary>Has nothing left of its matrices but what is multiplied: for inference.</summary>
+    /// <exception cref="UserException">Their rows cannot be held in that type.</exception>
     void RoundWeights();
 }

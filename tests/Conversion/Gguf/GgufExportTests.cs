@@ -82,23 +82,12 @@ public sealed class GgufExportTests : IDisposable
     }
 
     [Fact]
-    public void Blocks_are_scaled_by_their_largest_number_and_rounded_half_away_from_zero()
-    {
-        float[] numbers = new float[32];
-        (numbers[0], numbers[1], numbers[2], numbers[3]) = (127, 2.5f, -2.5f, 0.4f);
-        byte[] block = GgufData.Quantize(numbers);
-        Assert.Equal(34, block.Length);
-        Assert.Equal((Half)1, BitConverter.ToHalf(block));
-        Assert.Equal([127, 3, -3, 0], block[2..6].Select(number => (int)(sbyte)number));
-        Assert.All(GgufData.Quantize(new float[32]), number => Assert.Equal(0, number));
-    }
-
-    [Fact]
     public void Blocks_are_those_of_ggml_bit_for_bit()
     {
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "q8_0", "blocks.safetensors"));
         using Tensor numbers = file.Read("numbers"), blocks = file.Read("blocks");
-        Assert.Equal(blocks.data<byte>().ToArray(), GgufData.Quantize(numbers.data<float>().ToArray()));
+        using Tensor packed = BlockQuantization.Pack(numbers);
+        Assert.Equal(blocks.data<byte>().ToArray(), packed.bytes.ToArray());
     }
 
     [Fact]

@@ -40,6 +40,15 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void Blocks_of_8_bits_are_for_the_cpu()
+    {
+        tiny.Train();
+        Checkpoint checkpoint = Checkpoint.Open(tiny.RunPath());
+        string message = Assert.Throws<UserException>(() => checkpoint.LoadModel(new Device(DeviceType.CUDA, 0), InferencePrecision.Int8)).Message;
+        Assert.Equal("int8 is for the CPU, and the device is cuda:0; use --precision bfloat16 there, or --device cpu", message);
+    }
+
+    [Fact]
     public void A_path_may_name_a_checkpoint_a_run_or_one_of_its_pointers()
     {
         tiny.Train();

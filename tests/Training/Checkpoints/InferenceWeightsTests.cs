@@ -1,3 +1,5 @@
+using Trainer.Configuration;
+using Trainer.Torch;
 using Trainer.Training.Checkpoints;
 using Trainer.Training.Tests.Monitoring;
 using Trainer.Transformers;
@@ -30,5 +32,31 @@ public sealed class InferenceWeightsTests : IDisposable
         ModelWeights.Load(read, path);
         Tensor tokens = randint(0, Vocabulary, [2, 16], ScalarType.Int64);
         Assert.True(saved.forward(tokens).Equals(read.forward(tokens)));
+    }
+
+    [Fact]
+    public void In_int8_its_matrices_are_blocks_of_what_was_saved()
+    {
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
+        string path = Path.Combine(directory.Path, "model.safetensors");
+        using LanguageModel saved = (options with { TieEmbeddings = false }).Build(Vocabulary);
+        ModelWeights.Save(saved, path);
+        using LanguageModel read = (options with { TieEmbeddings = false }).BuildForInference(Vocabulary, ScalarType.Int8);
+        ModelWeights.Load(read, path);
+        var weights = saved.state_dict();
+        foreach ((string name, Tensor value) in read.state_dict())
+            Assert.True(value.Equals(value.dtype == ScalarType.Int8 ? BlockQuantization.Pack(weights[name].detach()) : weights[name]), name);
+        Assert.Equal(ScalarType.Int8, read.state_dict()["head.weight"].dtype);
+    }
+
+    [Fact]
+    public void Another_shape_is_named_in_numbers_not_in_bytes()
+    {
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
+        string path = Path.Combine(directory.Path, "model.safetensors");
+        using LanguageModel saved = options.Build(8);
+        ModelWeights.Save(saved, path);
+        using LanguageModel read = (options with { Dim = 32 }).BuildForInference(8, ScalarType.Int8);
+        Assert.Contains("is [64, 64] in the file, [32, 32] here", Assert.Throws<UserException>(() => ModelWeights.Load(read, path)).Message);
     }
 }

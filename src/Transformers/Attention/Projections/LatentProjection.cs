@@ -43,7 +43,7 @@ internal sealed class LatentProjection : Projection
         }
         keyValueDown = parts.Linear(parts.Dim, shape.Remembered, options.Bias);
         keyValueNorm = VectorNorm(shape.Rank);
-        keyValueUp = parts.Linear(shape.Rank, shape.ExpandedRows, bias: false);
+        keyValueUp = parts.Linear(shape.Rank, shape.ExpandedRows, bias: false, keepsWeight: true);
         RegisterComponents();
 
         Norm VectorNorm(int width) => new RmsNormOptions { Epsilon = options.NormEpsilon ?? parts.Options.Norm.Epsilon }.Build(width, bias: false);

@@ -1,5 +1,6 @@
 // Shapes: M choices, C model dimension, F hidden dimension, E experts.
 using TorchSharp.Modules;
+using Trainer.Torch;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -8,13 +9,15 @@ namespace Trainer.Transformers.FeedForward.Experts;
 /// <summary>The matrices of all experts of a layer, stacked.</summary>
 /// <remarks>Weights: <c>gateUp</c> (E, 2F, C), in plain activations <c>up</c> (E, F, C); <c>down</c> (E, C, F). Biases are flat, (E·2F), (E·F)
 /// and (E·C), because their rank tells initialisation and weight decay that they are no matrices.</remarks>
-internal sealed class ExpertBank : nn.Module, IJoinsResidual
+internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
 {
     private readonly Parameter first;
     private readonly Parameter? firstBias;
     private readonly Parameter second;
     private readonly Parameter? secondBias;
     private readonly Activation activation;
+    private readonly RoundedCopy firstRounded;
+    private readonly RoundedCopy secondRounded;
     private readonly ScalarType computeType;
 
     public ExpertBank(ModelParts parts, ExpertsOptions options)
@@ -23,6 +26,7 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual
         (int experts, int width) = (options.Experts, options.Width(parts.Dim));
         activation = Activation.Of(options.Activation);
         computeType = parts.ComputeType;
+        (firstRounded, secondRounded) = (new(computeType), new(computeType));
         int rows = activation.InputWidth(width);
         bool bias = options.Bias ?? parts.Bias;
         first = new Parameter(empty(experts, rows, parts.Dim));
@@ -46,18 +50,40 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual
     public Tensor Run(Tensor rows, long[] counts)
     {
         // Taken apart once, not expert by expert: each selection would fill a gradient of the whole stack.
-        (Tensor[] ups, Tensor[] downs) = (first.unbind(0), second.unbind(0)); // E · (2F, C), E · (C, F)
-        (Tensor[]? upBiases, Tensor[]? downBiases) = (Rows(firstBias), Rows(secondBias));
+        (RoundedWeight[] ups, RoundedWeight[] downs) = (OfEach(first, firstRounded, firstBias), OfEach(second, secondRounded, secondBias)); // E · (2F, C), E · (C, F)
         Tensor[] parts = rows.split(counts);
         List<Tensor> results = [];
         for (int expert = 0; expert < counts.Length; expert++)
         {
             if (counts[expert] == 0) continue;
-            Tensor hidden = activation.Apply(CastLinear.Apply(parts[expert], ups[expert], upBiases?[expert], computeType)); // (m, C) → (m, 2F) → (m, F)
-            results.Add(CastLinear.Apply(hidden, downs[expert], downBiases?[expert], computeType)); // (m, F) → (m, C)
+            Tensor hidden = activation.Apply(CastLinear.Apply(parts[expert], ups[expert], computeType)); // (m, C) → (m, 2F) → (m, F)
+            results.Add(CastLinear.Apply(hidden, downs[expert], computeType)); // (m, F) → (m, C)
         }
         return cat(results, 0);
     }
 
-    private Tensor[]? Rows(Parameter? bias) => bias?.view(first.shape[0], -1).unbind(0);
+    /// <inheritdoc/>
+    public void RoundWeights()
+    {
+        InferenceWeight.Replace(firstRounded, first, computeType);
+        InferenceWeight.Replace(secondRounded, second, computeType);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            firstRounded.Dispose();
+            secondRounded.Dispose();
+        }
+        base.Dispose(disposing);
+    }
+
+    private static RoundedWeight[] OfEach(Parameter stack, RoundedCopy copy, Parameter? bias)
+    {
+        Tensor multiplied = CastLinear.Multiplied(stack, copy);
+        Tensor[] weights = stack.unbind(0), rounded = ReferenceEquals(multiplied, stack) ? weights : multiplied.unbind(0);
+        Tensor[]? biases = bias?.view(stack.shape[0], -1).unbind(0);
+        return [.. weights.Select((weight, expert) => new RoundedWeight(weight, rounded[expert], biases?[expert]))];
+    }
 }

@@ -1,0 +1,29 @@
+using TorchSharp.Modules;
+using Trainer.Configuration;
+using Trainer.Torch;
+using static TorchSharp.torch;
+
+namespace Trainer.Transformers.Precision;
+
+/// <summary>What becomes of a matrix in a model for inference.</summary>
+internal static class InferenceWeight
+{
+    /// <summary>Has nothing left of a matrix but what is multiplied.</summary>
+    /// <param name="copy">In which type.</param>
+    /// <param name="matrix">(…, K)</param>
+    /// <param name="computeType">The same type, for the message.</param>
+    /// <exception cref="UserException">Its rows cannot be held in that type.</exception>
+    public static void Replace(RoundedCopy copy, Parameter matrix, ScalarType computeType)
+    {
+        RequireRows(matrix.size(-1), computeType);
+        copy.Replace(matrix);
+    }
+
+    /// <summary>Requires that rows of so many numbers can be held in a type.</summary>
+    /// <exception cref="UserException">They cannot.</exception>
+    public static void RequireRows(long width, ScalarType computeType)
+    {
+        if (computeType == ScalarType.Int8 && !BlockQuantization.Divides(width))
+            throw new UserException($"int8 holds matrices in blocks of {BlockQuantization.BlockLength} numbers, and this model has one with rows of {width}; use bfloat16");
+    }
+}
