@@ -60,7 +60,7 @@ public sealed class TokenProgram : IDisposable
     }
 
     /// <summary>The tokens' rows of a table, times a factor.</summary>
-    /// <param name="table">(V, C), float32</param>
+    /// <param name="table">(V, C), float32 or in blocks of 8 bits</param>
     /// <param name="scale">The factor</param>
     /// <param name="to">(C)</param>
     public void Embed(torch.Tensor table, double scale, TokenVector to) => Native.Check(tn_token_embed(handle, table.handle, scale, to.Id));

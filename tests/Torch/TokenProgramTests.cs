@@ -35,6 +35,17 @@ public sealed class TokenProgramTests
         Agree(functional.linear(rounded, exact, bias), x, (program, from, to) => program.Linear(from, to, coarse, bias), inputs * Tolerance);
     }
 
+    [Fact]
+    public void A_table_in_blocks()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor blocks = BlockQuantization.Pack(randn(5, 64));
+        using TokenProgram program = new(2);
+        TokenVector x = program.Vector(64);
+        program.Embed(blocks, 3, x);
+        TensorAssert.Close(BlockQuantization.Unpack(blocks).index_select(0, tensor(new long[] { 4, 1 })).mul(3), program.Run(tensor(new long[] { 4, 1 }, [2, 1]), 0, x), Tolerance);
+    }
+
     [Theory]
     [InlineData(32, 5)]
     [InlineData(96, 8)]

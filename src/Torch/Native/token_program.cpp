@@ -59,6 +59,13 @@ Tensor plain(const Tensor& tensor, int64_t dimensions, const char* what) {
   return tensor;
 }
 
+// Numbers of a matrix's row, in blocks or not; −1 where blocks are not whole.
+int64_t row_width(const Tensor& matrix) {
+  constexpr auto bytes = static_cast<int64_t>(sizeof(tn::Block));
+  if (matrix.scalar_type() != at::kChar) return matrix.size(1);
+  return matrix.size(1) % bytes == 0 ? matrix.size(1) / bytes * tn::kBlockLength : -1;
+}
+
 struct Embed final : Step {
   Tensor table;
   float scale;
@@ -67,12 +74,19 @@ struct Embed final : Step {
   Embed(Tensor t, double s, Vector& v) : table(std::move(t)), scale(static_cast<float>(s)), to(v) {}
 
   void run(Program& program, const Moment& moment) override {
-    const auto* rows = table.const_data_ptr<float>();
     for (int64_t b = 0; b < program.batch; ++b) {
       const auto token = moment.tokens[b];
       TORCH_CHECK(token >= 0 && token < table.size(0), "token ", token, " is none of the ", table.size(0), " that have an embedding");
-      tn::token_scale(rows + token * to.width, row(to, b), to.width, scale);
+      tn::token_scale(numbers(token, row(to, b)), row(to, b), to.width, scale);
     }
+  }
+
+  // A token's row; where it has to be widened, in the room for it.
+  const float* numbers(int64_t token, float* room) const {
+    if (table.scalar_type() == at::kFloat) return table.const_data_ptr<float>() + token * to.width;
+    const auto blocks = to.width / tn::kBlockLength;
+    tn::unpack_blocks(static_cast<const tn::Block*>(table.const_data_ptr()) + token * blocks, room, blocks);
+    return room;
   }
 };
 
@@ -137,12 +151,6 @@ struct Linear final : Step {
       case at::kChar: return tn::MatrixFormat::blocks;
       default: TORCH_CHECK(false, "a token's matrix is float32, bfloat16 or blocks in int8, not ", weight.scalar_type());
     }
-  }
-
-  // Numbers of a row.
-  static int64_t width(const Tensor& weight) {
-    if (weight.scalar_type() != at::kChar) return weight.size(1);
-    return weight.size(1) % static_cast<int64_t>(sizeof(tn::Block)) == 0 ? weight.size(1) / static_cast<int64_t>(sizeof(tn::Block)) * tn::kBlockLength : -1;
   }
 };
 
@@ -267,8 +275,8 @@ TN_API int32_t tn_token_vector(void* program, int64_t width, int64_t* result) {
 TN_API int32_t tn_token_embed(void* program, const Tensor* table, double scale, int64_t to) {
   return tn::guarded([&] {
     auto& v = of(program).vector(to);
-    TORCH_CHECK(table->dim() == 2 && table->size(1) == v.width, "rows of ", table->sizes(), " do not go into a vector of ", v.width);
-    of(program).add(Embed(plain(*table, 2, "embeddings"), scale, v));
+    TORCH_CHECK(table->is_cpu() && table->dim() == 2 && row_width(*table) == v.width, "rows of ", table->sizes(), " on ", table->device(), " do not go into a vector of ", v.width);
+    of(program).add(Embed(table->scalar_type() == at::kChar ? table->contiguous() : plain(*table, 2, "embeddings"), scale, v));
   });
 }
 
@@ -298,7 +306,7 @@ TN_API int32_t tn_token_linear(void* program, int64_t from, int64_t to, const Te
   return tn::guarded([&] {
     auto &x = of(program).vector(from), &y = of(program).vector(to);
     const auto shift = tn::optional_tensor(bias);
-    TORCH_CHECK(weight->is_cpu() && weight->dim() == 2 && weight->is_contiguous() && weight->size(0) == y.width && Linear::width(*weight) == x.width && from != to &&
+    TORCH_CHECK(weight->is_cpu() && weight->dim() == 2 && weight->is_contiguous() && weight->size(0) == y.width && row_width(*weight) == x.width && from != to &&
                     (!shift || plain(*shift, 1, "biases").size(0) == y.width),
                 "a matrix of ", weight->sizes(), " ", weight->scalar_type(), " on ", weight->device(), " does not take a vector of ", x.width, " to one of ", y.width);
     of(program).add(Linear(x, y, *weight, shift.value_or(Tensor()), adds != 0, of(program).batch));

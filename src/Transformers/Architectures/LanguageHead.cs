@@ -35,13 +35,12 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
     /// <inheritdoc/>
     public void RoundWeights()
     {
-        if (weight is null) InferenceWeight.RequireRows(options.Dim, computeType);
-        else InferenceWeight.Replace(rounded, weight, computeType);
+        if (weight is not null) InferenceWeight.Replace(rounded, weight, computeType);
     }
 
     /// <summary>Logits, float32.</summary>
     /// <param name="hidden">(…, C)</param>
-    /// <param name="embedding">The token embedding (V, C), which a tied head uses.</param>
+    /// <param name="embedding">The token embedding (V, C), or its blocks, which a tied head uses.</param>
     /// <returns>(…, V)</returns>
     public Tensor Logits(Tensor hidden, Tensor embedding)
     {

@@ -1,29 +1,27 @@
 // Shapes: B batch, T positions, C model dimension, V vocabulary.
 using TorchSharp;
-using TorchSharp.Modules;
 using Trainer.Torch;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Trainer.Transformers;
 
 /// <summary>What the three architectures have in common: token embeddings before the stacks of blocks, the head and the loss after them.</summary>
 internal abstract class TransformerModel : LanguageModel
 {
-    private readonly Embedding embedding;
+    private readonly TokenEmbedding embedding;
     private LanguageHead? head;
 
     protected TransformerModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)
         : base(name, options, vocabularySize, computeType)
     {
-        embedding = Embedding(vocabularySize, options.Dim);
+        embedding = new(vocabularySize, options.Dim, computeType);
         register_module("embedding", embedding);
     }
 
     /// <summary>The stacks that this model runs, for reports.</summary>
     protected abstract IReadOnlyList<BlockStack> Stacks { get; }
 
-    public override Device Device => embedding.weight!.device;
+    public override Device Device => embedding.Weight.device;
 
     public override bool ActivationCheckpointing
     {
@@ -64,7 +62,7 @@ internal abstract class TransformerModel : LanguageModel
         using DisposeScope scope = NewDisposeScope();
         using AuxiliaryLosses? auxiliary = training ? new() : null;
         targets = BehindPrefix(targets);
-        Tensor loss = head!.LossSum(Run(input, auxiliary), embedding.weight!, targets.reshape(-1), labelSmoothing);
+        Tensor loss = head!.LossSum(Run(input, auxiliary), embedding.Weight, targets.reshape(-1), labelSmoothing);
         Tensor? extra = auxiliary?.Sum()?.mul(targets.ne(-100).sum());
         return new(loss.MoveToOuterDisposeScope(), extra?.MoveToOuterDisposeScope());
     }
@@ -105,7 +103,7 @@ internal abstract class TransformerModel : LanguageModel
     /// <summary>(B, T) → (B, T, C)</summary>
     protected Tensor Embed(Tensor tokens)
     {
-        Tensor x = embedding.call(tokens);
+        Tensor x = embedding.Rows(tokens);
         return Options.ScaleEmbeddings ? x.mul(Math.Sqrt(Options.Dim)) : x;
     }
 
@@ -118,8 +116,8 @@ internal abstract class TransformerModel : LanguageModel
         TokenProgram program = new(state.Batch);
         TokenPlan plan = new(program, state.Capacity);
         TokenVector x = plan.Vector(Options.Dim);
-        program.Embed(embedding.weight!, Options.ScaleEmbeddings ? Math.Sqrt(Options.Dim) : 1, x);
-        if (stack.Write(plan, x, state) && head!.Write(plan, x, embedding.weight!) is { } logits) return new(program, logits);
+        program.Embed(embedding.Weight, Options.ScaleEmbeddings ? Math.Sqrt(Options.Dim) : 1, x);
+        if (stack.Write(plan, x, state) && head!.Write(plan, x, embedding.Weight) is { } logits) return new(program, logits);
         program.Dispose();
         return null;
     }
@@ -132,7 +130,7 @@ internal abstract class TransformerModel : LanguageModel
     }
 
     /// <summary>(…, C) → (…, V)</summary>
-    protected Tensor Logits(Tensor hidden) => head!.Logits(hidden, embedding.weight!);
+    protected Tensor Logits(Tensor hidden) => head!.Logits(hidden, embedding.Weight);
 
     protected override void Dispose(bool disposing)
     {
