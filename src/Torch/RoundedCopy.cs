@@ -40,14 +40,14 @@ public sealed class RoundedCopy(ScalarType type = ScalarType.BFloat16) : IDispos
     /// <exception cref="TorchException">Rows of K numbers are not made of whole blocks, or not on the CPU.</exception>
     public static Tensor Round(Tensor numbers, ScalarType type) => type == ScalarType.Int8 ? BlockQuantization.Pack(numbers) : numbers.to_type(type, copy: true);
 
-    /// <summary>Turns a matrix itself into this type, without gradient: where it will not be written any more.</summary>
-    /// <exception cref="TorchException">As for <see cref="Round"/>.</exception>
-    public void Replace(Tensor tensor)
+    /// <summary>Turns a matrix itself into a type of a copy, without gradient: where it will not be written any more.</summary>
+    /// <inheritdoc cref="Round"/>
+    public static void Replace(Tensor numbers, ScalarType type)
     {
-        if (tensor.dtype == type) return;
-        tensor.requires_grad = false;
-        using Tensor rounded = Round(tensor, type);
-        tensor.SetData(rounded);
+        if (numbers.dtype == type) return;
+        numbers.requires_grad = false;
+        using Tensor rounded = Round(numbers, type);
+        numbers.SetData(rounded);
     }
 
     /// <inheritdoc/>

@@ -35,7 +35,7 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
     /// <inheritdoc/>
     public void RoundWeights()
     {
-        if (weight is not null) InferenceWeight.Replace(rounded, weight, computeType);
+        if (weight is not null) InferenceWeight.Replace(weight, computeType);
     }
 
     /// <summary>Logits, float32.</summary>

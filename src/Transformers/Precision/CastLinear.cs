@@ -47,7 +47,7 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IR
     public void RoundWeights()
     {
         if (keepsWeight) InferenceWeight.RequireRows(Inputs, computeType);
-        else InferenceWeight.Replace(rounded, weight, computeType);
+        else InferenceWeight.Replace(weight, computeType);
     }
 
     /// <summary>The master weight, float32 (outputs, inputs); only what is multiplied after <see cref="RoundWeights"/>, unless it is kept.</summary>

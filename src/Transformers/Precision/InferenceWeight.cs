@@ -9,14 +9,13 @@ namespace Trainer.Transformers.Precision;
 internal static class InferenceWeight
 {
     /// <summary>Has nothing left of a matrix but what is multiplied.</summary>
-    /// <param name="copy">In which type.</param>
     /// <param name="matrix">(…, K)</param>
-    /// <param name="computeType">The same type, for the message.</param>
+    /// <param name="computeType">The type of products.</param>
     /// <exception cref="UserException">Its rows cannot be held in that type.</exception>
-    public static void Replace(RoundedCopy copy, Parameter matrix, ScalarType computeType)
+    public static void Replace(Parameter matrix, ScalarType computeType)
     {
         RequireRows(matrix.size(-1), computeType);
-        copy.Replace(matrix);
+        RoundedCopy.Replace(matrix, computeType);
     }
 
     /// <summary>Requires that rows of so many numbers can be held in a type.</summary>

@@ -37,8 +37,6 @@ internal sealed class TokenEmbedding : nn.Module, IRoundsWeights
     /// <remarks>In bfloat16 vectors stay float32 as in training, so that a run's own evaluations are met to the digit.</remarks>
     public void RoundWeights()
     {
-        if (computeType != ScalarType.Int8) return;
-        using RoundedCopy blocks = new(computeType);
-        InferenceWeight.Replace(blocks, weight, computeType);
+        if (computeType == ScalarType.Int8) InferenceWeight.Replace(weight, computeType);
     }
 }

@@ -65,8 +65,8 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
     /// <inheritdoc/>
     public void RoundWeights()
     {
-        InferenceWeight.Replace(firstRounded, first, computeType);
-        InferenceWeight.Replace(secondRounded, second, computeType);
+        InferenceWeight.Replace(first, computeType);
+        InferenceWeight.Replace(second, computeType);
     }
 
     protected override void Dispose(bool disposing)
