@@ -173,8 +173,12 @@ public abstract record ModelOptions : IValidated
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, 1);
         Problem[] problems = [.. ModelValidation.All(this)];
         if (problems.Length > 0) throw new ConfigurationException(problems);
-        LanguageModel model = Create(EmbeddingRows(vocabularySize), computeType);
-        if (initialize) Initialize.Apply(model);
+        int rows = EmbeddingRows(vocabularySize);
+        LanguageModel model = Create(rows, computeType);
+        if (!initialize) return model;
+        // Embeddings once drew numbers of their own first: a seed is to give the weights that it has always given.
+        randn(rows, Dim).Dispose();
+        Initialize.Apply(model);
         return model;
     }
 
