@@ -64,6 +64,18 @@ public class InitializeTests
     }
 
     [Fact]
+    public void A_seed_s_first_numbers_are_none_of_the_weights()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(10);
+        using LanguageModel model = Wide.Build(Vocabulary);
+        manual_seed(10);
+        randn(Vocabulary, Wide.Dim);
+        Tensor expected = randn(Vocabulary, Wide.Dim).mul(0.02);
+        Assert.InRange(Models.LargestDifference(expected, model.state_dict()["embedding.weight"]), 0, 1e-7);
+    }
+
+    [Fact]
     public void The_same_seed_gives_the_same_weights()
     {
         manual_seed(9);
