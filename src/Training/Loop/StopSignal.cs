@@ -1,13 +1,22 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Trainer.Training;
 
 /// <summary>A wish to stop: Ctrl-C or SIGTERM. The run finishes its step, saves a checkpoint and ends.</summary>
-/// <remarks>The second signal of the same kind ends the process at once.</remarks>
+/// <remarks>
+/// A second signal ends the process at once. One that follows within <see cref="Echo"/> is the first one heard twice:
+/// <c>timeout</c> and service managers signal every process of a group, and <c>dotnet run</c> passes its own signal on to the program.
+/// </remarks>
 public sealed class StopSignal : IDisposable
 {
+    /// <summary>How long after the first signal another is taken for the same one.</summary>
+    public static readonly TimeSpan Echo = TimeSpan.FromSeconds(1);
+
     private readonly List<PosixSignalRegistration> registrations = [];
     private readonly Action<string>? announce;
+    private readonly Lock receiving = new();
+    private long received;
     private volatile bool requested;
 
     /// <summary>Creates a signal that only <see cref="Request"/> sets.</summary>
@@ -38,9 +47,17 @@ public sealed class StopSignal : IDisposable
 
     private void Receive(PosixSignalContext context)
     {
-        if (requested) return; // the default action, which is to end the process
-        context.Cancel = true;
-        requested = true;
+        lock (receiving)
+        {
+            if (requested)
+            {
+                context.Cancel = Stopwatch.GetElapsedTime(received) < Echo; // if not, the default action, which is to end the process
+                return;
+            }
+            context.Cancel = true;
+            received = Stopwatch.GetTimestamp();
+            requested = true;
+        }
         announce?.Invoke($"{context.Signal} received: finishing this step and saving a checkpoint; once more ends at once without saving");
     }
 }
