@@ -279,7 +279,7 @@ def main():
 
 
 def report(**figures):
-    print(json.dumps(figures | {"torch": torch.__version__}))
+    print(json.dumps(figures | {"torch": torch.__version__}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Training, evaluation and generation here against the same model in PyTorch, eager and compiled; writes docs/benchmarks.md.
+"""The start, training, evaluation and generation here against the same model in PyTorch, eager and compiled; writes docs/benchmarks.md.
 
-    benchmarks/suite.py [--sizes 0.8M,10M,124M] [--tasks training,evaluation,generation] [--rounds 3] [--seconds 10]
+    benchmarks/suite.py [--sizes 0.8M,10M,124M] [--tasks start,training,evaluation,generation] [--rounds 3] [--seconds 10]
     benchmarks/suite.py --table
 
 All modes of both sides take turns, round after round, so that whatever else the machine does falls on all of them; each measurement is a
-process of its own, of --seconds after a fifth as much for warming up, or at least two steps. Products and memory bandwidth, which the
-shares of the roofline are of, are measured first. Raw figures stay in runs/benchmarks/<task>-<size>.json, which --table writes the page
-from without measuring. Text is random: it makes no difference to speed.
+process of its own, of --seconds after a fifth as much for warming up, or at least two steps; a start ends with the first step. Products and
+memory bandwidth, which the shares of the roofline are of, are measured first. Raw figures stay in runs/benchmarks/<task>-<size>.json, which
+--table writes the page from without measuring. Text is random: it makes no difference to speed.
 
 PYTHON names the Python that has torch, a command with arguments, as in PYTHON="chroot /srv/debian python3"; python3 if not given. A mode
 that does not run there is skipped, and the page says why. Apart from it, nothing but Python 3 and what setup.sh installs is needed.
@@ -26,7 +26,7 @@ RAW = ours.ROOT / "runs" / "benchmarks"
 
 
 def measure(task, size, sides, rounds, seconds):
-    """Rounds of every mode in turn: [{mode: {tokensPerSecond, peakMiB}}], and why modes were skipped."""
+    """Rounds of every mode in turn: [{mode: {figure: value}}], and why modes were skipped."""
     done, skipped = [], {}
     modes = [(side, mode) for side in sides for mode in side.modes(task)]
     for number in range(1, rounds + 1):
@@ -36,15 +36,15 @@ def measure(task, size, sides, rounds, seconds):
             if name in skipped:
                 continue
             try:
-                speed, memory = side.measure(task, mode, seconds)
+                figures = side.measure(task, mode, seconds)
             except Failed as failure:
                 skipped[name] = str(failure)
                 say(f"{task} {size.name} round {number}  {name}: skipped: {failure}")
                 if side.name == "Trainer":
                     raise
                 continue
-            done[-1][name] = {"tokensPerSecond": speed, "peakMiB": memory}
-            say(f"{task} {size.name} round {number}  {name}: {speed:,.0f} tokens/s, {memory:,.0f} MiB")
+            done[-1][name] = figures
+            say(f"{task} {size.name} round {number}  {name}: " + ", ".join(f"{figure} {value:,.4g}" for figure, value in figures.items()))
     return done, skipped
 
 

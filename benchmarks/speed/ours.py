@@ -8,7 +8,7 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
-from .process import run
+from .process import first_line, run
 from .sizes import PRECISIONS, PROMPT, WEIGHTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -52,12 +52,16 @@ class Trainer:
         return WEIGHTS if task == "generation" else PRECISIONS
 
     def measure(self, task, mode, seconds):
-        """Tokens a second, and the most MiB held."""
+        """Figures by name: tokensPerSecond and peakMiB, or of a start firstStepEnds and firstStepTakes, in seconds."""
+        if task == "start":
+            return self.start(mode)
         if task == "training":
-            return self.train(mode, seconds)
-        tokens = self.size.text if task == "evaluation" else PROMPT
-        text, memory = run([INFERENCE, task, self.checkpoint, mode, str(seconds), str(tokens)])
-        return json.loads(text)["tokensPerSecond"], memory
+            speed, memory = self.train(mode, seconds)
+        else:
+            tokens = self.size.text if task == "evaluation" else PROMPT
+            text, memory = run([INFERENCE, task, self.checkpoint, mode, str(seconds), str(tokens)])
+            speed = json.loads(text)["tokensPerSecond"]
+        return {"tokensPerSecond": speed, "peakMiB": memory}
 
     def plan(self):
         return json.loads(run([TRAINER, "plan", self.recipe, "--json"], cwd=WORK)[0])
@@ -79,14 +83,26 @@ class Trainer:
         self.step[precision] = time / (last - first["step"])
         return (later[-1]["tokens"] - first["tokens"]) / time, memory
 
+    def start(self, precision):
+        run([TRAINER, "prepare", self.recipe], cwd=WORK)
+        ends, _ = first_line(self.command(precision, 1, 1), "step ", cwd=WORK)
+        return {"firstStepEnds": ends, "firstStepTakes": self.steps()[0]["stepSeconds"]}
+
     def records(self, precision, steps, every):
         """The records of so many steps, and the most MiB held."""
-        run_folder = self.folder / "run"
-        shutil.rmtree(run_folder, ignore_errors=True)
+        _, memory = run(self.command(precision, steps, every), cwd=WORK)
+        return self.steps(), memory
+
+    def command(self, precision, steps, every):
+        """Trains in a new run's folder."""
+        shutil.rmtree(self.folder / "run", ignore_errors=True)
         settings = [f"training.steps={steps}", f"training.precision={precision}", f"monitoring.logEvery={every}"]
-        _, memory = run([TRAINER, "train", self.recipe, "--run", run_folder, "--set", *settings], cwd=WORK)
-        lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
-        return [line for line in lines if "stepSeconds" in line], memory
+        return [TRAINER, "train", self.recipe, "--run", self.folder / "run", "--set", *settings]
+
+    def steps(self):
+        """The records of the run's steps."""
+        lines = [json.loads(line) for line in (self.folder / "run" / "metrics.jsonl").read_text().splitlines()]
+        return [line for line in lines if "stepSeconds" in line]
 
     def clean(self):
         """Leaves the checkpoint, the text and what was prepared of it."""

@@ -15,8 +15,12 @@ and evaluation, of the bandwidth of reading the weights once a token for generat
 def write(path, studies):
     if not studies:
         raise SystemExit("suite.py: there are no figures in runs/benchmarks; run it without --table")
-    lines = [HEAD, *summary(studies), ""]
-    for study in studies:
+    starts = [study for study in studies if study["task"] == "start"]
+    others = [study for study in studies if study["task"] != "start"]
+    lines = [HEAD, *summary(others), ""]
+    if starts:
+        lines += [*start(starts), ""]
+    for study in others:
         lines += [*section(study), ""]
     path = str(path)
     with open(path, "w") as file:
@@ -42,12 +46,38 @@ def pairs(study):
     return [pair for pair in dict.fromkeys(found) if all(pair)]
 
 
+def start(studies):
+    """How long the first step is in coming: less is better."""
+    yield "## Start"
+    yield ""
+    yield (f"Seconds from the start of the process, with prepared data here and text in memory there, until the first training step begins and ends; {len(studies[0]['rounds'])} rounds, "
+           f"{studies[0]['began']}. {versions(studies[0]['machine'])}.")
+    yield ""
+    yield "| | | step begins | step ends | range | PyTorch's best ÷ ours |"
+    yield "|---|---|---:|---:|---:|---:|"
+    for study in studies:
+        theirs = least([mode for mode in modes(study) if mode.startswith("PyTorch")], study)
+        for mode in modes(study):
+            ends, takes = values(study, mode, "firstStepEnds"), values(study, mode, "firstStepTakes")
+            begins = median(a - b for a, b in zip(ends, takes))
+            against = ratio(study, theirs, mode, "firstStepEnds") if theirs and mode.startswith("Trainer") else ""
+            yield f"| {study['size']} | {mode} | {begins:.1f} | {median(ends):.1f} | {min(ends):.1f}–{max(ends):.1f} | {against} |"
+
+
+def least(some, study):
+    return min(some, key=lambda mode: median(values(study, mode, "firstStepEnds")), default=None)
+
+
+def versions(machine):
+    return f"{machine['model']}, {machine['processor']}; libtorch {machine['libtorch']}, {machine['.NET']}; {machine['peer']}"
+
+
 def section(study):
-    roof, machine = study["roofline"], study["machine"]
+    roof = study["roofline"]
     yield f"## {study['task'].capitalize()}, {study['size']}"
     yield ""
     yield (f"{study['about']}; {roof['parameters']:,} parameters; {len(study['rounds'])} rounds of {study['seconds']:g} s, {study['began']}, load {study['load']:.1f}. "
-           f"{machine['model']}, {machine['processor']}; libtorch {machine['libtorch']}, {machine['.NET']}; {machine['peer']}. "
+           f"{versions(study['machine'])}. "
            f"Products {per_precision(roof['flopsPerSecond'], 'GFLOP/s')}; reading the weights {per_precision(roof['bytesPerSecond'], 'GB/s')}.")
     yield ""
     yield "| | tokens/s | range | peak MiB | roofline |"

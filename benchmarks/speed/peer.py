@@ -2,7 +2,7 @@
 import json
 from pathlib import Path
 
-from .process import run
+from .process import first_line, run
 from .sizes import PRECISIONS, PROMPT, WEIGHTS
 
 SOURCE = Path(__file__).resolve().parent.parent / "nanogpt_peer.py"
@@ -20,23 +20,31 @@ class PyTorch:
         self.size, self.python = size, python
 
     def modes(self, task):
+        if task == "start":
+            return [f"eager {precision}" for precision in PRECISIONS]  # compiling comes on top
         if task == "generation":
             return [f"eager {weights}" for weights in WEIGHTS]
         return [f"{how} {precision}" for how in ("eager", "compiled") for precision in PRECISIONS]
 
     def measure(self, task, mode, seconds):
-        """Tokens a second, and the most MiB held."""
+        """Figures by name: tokensPerSecond and peakMiB, or of a start firstStepEnds and firstStepTakes, in seconds."""
         size = self.size
-        options = dict(task=task, random=size.vocabulary, seconds=seconds, layers=size.layers, heads=size.heads, dim=size.dim, context=size.context,
+        start = task == "start"
+        timing = dict(task="training", warmup=0, steps=1) if start else dict(task=task, seconds=seconds)
+        options = timing | dict(random=size.vocabulary, layers=size.layers, heads=size.heads, dim=size.dim, context=size.context,
                        batch=size.rows if task == "evaluation" else size.batch, text=size.text, prompt=PROMPT)
         flags = ["--compile"] if mode.startswith("compiled") else []
         if mode.endswith("bfloat16"):
-            flags.append("--autocast" if task == "training" else "--bfloat16")
+            flags.append("--autocast" if task in ("training", "start") else "--bfloat16")
         if mode.endswith("int8"):
             flags.append("--int8")
         command = [*self.python, "-", *(part for name, value in options.items() for part in (f"--{name}", str(value))), *flags]
-        text, memory = run(command, given=SOURCE.read_text())
-        return json.loads(text.splitlines()[-1])["tokensPerSecond"], memory
+        source = SOURCE.read_text()
+        if start:
+            ends, line = first_line(command, "{", given=source)
+            return {"firstStepEnds": ends, "firstStepTakes": json.loads(line)["medianStepSeconds"]}
+        text, memory = run(command, given=source)
+        return {"tokensPerSecond": json.loads(text.splitlines()[-1])["tokensPerSecond"], "peakMiB": memory}
 
 
 def versions(python):

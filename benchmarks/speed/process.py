@@ -1,10 +1,11 @@
-"""Runs a program and tells how much memory it held."""
+"""Runs a program and tells how much memory it held, or how long it took to say something."""
 import os
 import re
 import signal
 import subprocess
 import tempfile
 import threading
+import time
 
 LIMIT = 900  # seconds
 
@@ -32,6 +33,28 @@ def run(command, cwd=None, given=""):
         if process.returncode != 0:
             raise Failed(reason(err.read()) or f"exit code {process.returncode}")
         return out.read(), usage.ru_maxrss / 1024
+
+
+def first_line(command, begins, cwd=None, given=""):
+    """Seconds until a program prints a line that begins so, and the line; the program is ended there."""
+    with tempfile.TemporaryFile("w+") as source:
+        source.write(given)
+        source.seek(0)
+        began, said = time.perf_counter(), []
+        process = subprocess.Popen(command, cwd=cwd, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(), text=True, errors="replace")
+        timer = threading.Timer(LIMIT, process.kill)
+        timer.start()
+        try:
+            for line in process.stdout:
+                said.append(line)
+                if line.startswith(begins):
+                    return time.perf_counter() - began, line
+        finally:
+            timer.cancel()
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        raise Failed(reason("".join(said)) or f"ended without a line that begins with {begins}")
 
 
 def environment():

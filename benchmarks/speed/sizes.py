@@ -26,7 +26,7 @@ SIZES = {size.name: size for size in [
     Size("10M", 6, 6, 384, 256, 16, 65, 16384, 64),
     Size("124M", 12, 12, 768, 512, 4, 50304, 4096, 4),
 ]}
-TASKS = ["training", "evaluation", "generation"]
+TASKS = ["start", "training", "evaluation", "generation"]
 PRECISIONS = ["float32", "bfloat16"]
 WEIGHTS = [*PRECISIONS, "int8"]  # how weights are held for generation
 BYTES = {"float32": 4, "bfloat16": 2, "int8": 34 / 32}  # of a weight; blocks of 8 bits have scales
