@@ -6,11 +6,11 @@ using static TorchSharp.torch;
 namespace Trainer.Training;
 
 /// <summary>The arithmetic a device can do, measured: what model FLOP utilisation is relative to.</summary>
-/// <remarks>A square matrix product in the run's number format, the fastest of as many as fit into 0.2 seconds. It is what libtorch
+/// <remarks>A square matrix product in the run's number format, the fastest of as many as fit into 0.1 seconds. It is what libtorch
 /// reaches here, on all its threads, not a vendor's figure: data sheets know neither this machine's memory nor its neighbours.</remarks>
 internal static class PeakArithmetic
 {
-    private const double Seconds = 0.2;
+    private const double Seconds = 0.1;
 
     // A GPU is done with one product before the host has asked for its result.
     private const int AtOnce = 8;
