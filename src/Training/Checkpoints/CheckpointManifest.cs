@@ -86,7 +86,7 @@ public sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointMa
 
     private static Entry Measure(string path)
     {
-        using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 20, FileOptions.SequentialScan);
+        using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16, FileOptions.SequentialScan);
         return new Entry(stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
     }
 

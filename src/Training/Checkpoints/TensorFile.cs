@@ -10,7 +10,7 @@ namespace Trainer.Training.Checkpoints;
 internal static class TensorFile
 {
     private const int Listed = 8;
-    private const long NumbersAtOnce = 1 << 22;
+    private const long NumbersAtOnce = 1 << 19;
 
     /// <summary>Writes tensors, whichever device they are on.</summary>
     public static void Save(string path, IEnumerable<(string Name, Tensor Value)> tensors) => Safetensors.Write(path, tensors);
