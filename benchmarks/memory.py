@@ -23,6 +23,8 @@ LONG = ["training.batchSize=16", "training.microBatchSize=null"]
 # Name, recipe, settings, threads.
 CASES = [
     ("0.8 M", "shakespeare-char", [], 2),
+    ("0.8 M, bfloat16", "shakespeare-char", ["training.precision=bfloat16"], 2),
+    ("0.8 M, batch 96, bfloat16", "shakespeare-char", ["training.batchSize=96", "training.precision=bfloat16"], 2),
     ("0.8 M, one thread", "shakespeare-char", [], 1),
     ("0.8 M, batch 96", "shakespeare-char", ["training.batchSize=96"], 2),
     ("0.8 M, batch 96, checkpointing", "shakespeare-char", ["training.batchSize=96", *CHECKPOINTING], 2),
@@ -32,10 +34,12 @@ CASES = [
     ("10 M, no dropout, checkpointing", "shakespeare-char-large", [*LONG, "model.dropout=0", *CHECKPOINTING], 2),
     ("10 M, accumulating", "shakespeare-char-large", ["training.batchSize=32", "training.microBatchSize=8", "model.dropout=0"], 2),
     ("10 M, bfloat16", "shakespeare-char-large", [*LONG, "model.dropout=0", "training.precision=bfloat16"], 2),
+    ("10 M, bfloat16, checkpointing", "shakespeare-char-large", [*LONG, "model.dropout=0", "training.precision=bfloat16", *CHECKPOINTING], 2),
     ("10 M, checkpointing", "shakespeare-char-large", [*LONG, *CHECKPOINTING], 2),
     ("experts", "shakespeare-char-experts", ["training.batchSize=48"], 2),
     ("experts, checkpointing", "shakespeare-char-experts", ["training.batchSize=48", *CHECKPOINTING], 2),
     ("grouped-query, rotary, swiglu", "dotnet-docs", ["tokenizer.type=byte"], 2),
+    ("grouped-query, rotary, swiglu, bfloat16", "dotnet-docs", ["tokenizer.type=byte", "training.precision=bfloat16"], 2),
     ("encoder", "masked-docs", ["training.batchSize=32"], 2),
     ("encoder, checkpointing", "masked-docs", ["training.batchSize=32", *CHECKPOINTING], 2),
     ("encoder-decoder", "translate-en-fr", [], 2),

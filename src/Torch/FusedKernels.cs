@@ -10,7 +10,7 @@ namespace Trainer.Torch;
 /// create_graph is an error.</remarks>
 public static class FusedKernels
 {
-    private const long CachedLogits = 1 << 19, FewestRows = 128;
+    private const long CachedLogits = 1 << 19, FewestRows = 128, RoundedRowsAtOnce = 1024;
 
     /// <summary>x·weightᵀ + bias as one step of the record, on any device and in any type.</summary>
     /// <param name="x">(…, K)</param>
@@ -43,7 +43,7 @@ public static class FusedKernels
         Native.Own(
             tn_fused_rounded_feed_forward(
                 x.handle, up.Weight.handle, up.Rounded.handle, HandleOf(up.Bias), down.Weight.handle, down.Rounded.handle, HandleOf(down.Bias), (int)function,
-                out var result),
+                RoundedRowsAtOnce, out var result),
             result);
 
     /// <summary>The cross entropy of each row of logits, and of how many rows the target has the highest. No gradients.</summary>
@@ -85,6 +85,10 @@ public static class FusedKernels
     /// <remarks>As many as stay in a cache close by, but enough for the weight, which every part reads anew, to be worth reading: measured for
     /// 65 to 50304 tokens.</remarks>
     public static long RowsOfLogits(long rows, long vocabularySize) => Math.Min(rows, Math.Max(FewestRows, CachedLogits / Math.Max(1, vocabularySize)));
+
+    /// <summary>Of how many rows <see cref="RoundedFeedForward"/> holds what is between its matrices at once.</summary>
+    /// <param name="rows">All of them</param>
+    public static long RowsOfHidden(long rows) => Math.Min(rows, RoundedRowsAtOnce);
 
     /// <summary>x·Φ(x), the exact GELU (Hendrycks and Gimpel 2016).</summary>
     /// <param name="x">Any shape</param>

@@ -105,13 +105,14 @@ const Function kFunctions[] = {{1, gelu_rows, gelu_slopes}, {2, swiglu_rows, swi
 struct Layer {
   const Tensor &up, &down;  // bfloat16
   const Function& function;
+  int64_t rows_at_once;
 
   int64_t width() const { return down.size(1); }
 };
 
 // Rows (N, C) in bfloat16 → (N, C) float32, and for a backward pass what the function read, (N, W) bfloat16.
 Tensor run(const Layer& layer, const Tensor& rows, const float* bias, Tensor& kept, bool keeps) {
-  const auto count = rows.size(0), width = layer.width(), wide = layer.function.inputs * width, most = std::min(count, tn::kRowsAtOnce);
+  const auto count = rows.size(0), width = layer.width(), wide = layer.function.inputs * width, most = std::min(count, layer.rows_at_once);
   const auto full = rows.options().dtype(at::kFloat);
   const auto sums = at::empty({most, wide}, full), hidden = at::empty({most, width}, rows.options());
   kept = at::empty({keeps ? count : most, wide}, rows.options());
@@ -134,7 +135,7 @@ struct Gradients {
 
 // From dy (N, C) in bfloat16. The gradient of the rows is float32, or bfloat16 where `coarse`.
 Gradients differentiate(const Layer& layer, const Tensor& rows, const Tensor& kept, const Tensor& dy, bool with_bias, bool coarse) {
-  const auto count = rows.size(0), width = layer.width(), wide = layer.function.inputs * width, most = std::min(count, tn::kRowsAtOnce);
+  const auto count = rows.size(0), width = layer.width(), wide = layer.function.inputs * width, most = std::min(count, layer.rows_at_once);
   const auto threads = static_cast<int64_t>(at::get_num_threads());
   const auto full = rows.options().dtype(at::kFloat);
   const auto dhidden = at::empty({most, width}, full), hidden = at::empty({most, width}, rows.options());
@@ -167,15 +168,16 @@ class FusedRoundedFeedForward : public torch::autograd::Function<FusedRoundedFee
   // up and down are here for their gradients.
   static Tensor forward(AutogradContext* context, const Tensor& input, const Tensor& /*up*/, const Tensor& rounded_up,
                         const std::optional<Tensor>& up_bias, const Tensor& /*down*/, const Tensor& rounded_down,
-                        const std::optional<Tensor>& down_bias, int64_t function, bool keeps) {
+                        const std::optional<Tensor>& down_bias, int64_t function, int64_t rows_at_once, bool keeps) {
     const auto rows = tn::rounded(input.reshape({-1, input.size(-1)}));
     // Zeros where there is none: a loop that asks does not become vector instructions.
     const auto shift = up_bias ? up_bias->contiguous() : at::zeros({rounded_up.size(0)}, at::kFloat);
     Tensor kept;
-    auto result = run({rounded_up, rounded_down, kFunctions[function]}, rows, shift.const_data_ptr<float>(), kept, keeps);
+    auto result = run({rounded_up, rounded_down, kFunctions[function], rows_at_once}, rows, shift.const_data_ptr<float>(), kept, keeps);
     if (down_bias) result.add_(*down_bias);
     if (keeps) context->save_for_backward({rows, kept, rounded_up, rounded_down});
     context->saved_data["function"] = function;
+    context->saved_data["rowsAtOnce"] = rows_at_once;
     context->saved_data["upBias"] = up_bias.has_value();
     context->saved_data["downBias"] = down_bias.has_value();
     context->saved_data["coarse"] = input.scalar_type() == at::kBFloat16;
@@ -190,11 +192,11 @@ class FusedRoundedFeedForward : public torch::autograd::Function<FusedRoundedFee
     auto sizes = gradients[0].sizes().vec();
     const auto dy = gradients[0].reshape({-1, sizes.back()});
     const auto& function = kFunctions[context->saved_data["function"].toInt()];
-    auto g = differentiate({saved[2], saved[3], function}, saved[0], saved[1], tn::rounded(dy), context->saved_data["upBias"].toBool(),
-                           context->saved_data["coarse"].toBool());
+    auto g = differentiate({saved[2], saved[3], function, context->saved_data["rowsAtOnce"].toInt()}, saved[0], saved[1], tn::rounded(dy),
+                           context->saved_data["upBias"].toBool(), context->saved_data["coarse"].toBool());
     sizes.back() = saved[0].size(1);
     return {g.rows.view(sizes), g.up, Tensor(), g.up_bias, g.down, Tensor(), context->saved_data["downBias"].toBool() ? dy.sum(0) : Tensor(),
-            Tensor(), Tensor()};
+            Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -205,11 +207,12 @@ bool is_weight(const Tensor& full, const Tensor& rounded) {
 
 }  // namespace
 
-// function: 0 GELU, 1 SwiGLU. The biases may be null.
+// function: 0 GELU, 1 SwiGLU; rows_at_once: of how many rows the hidden layer is held. The biases may be null.
 TN_API int32_t tn_fused_rounded_feed_forward(const Tensor* x, const Tensor* up, const Tensor* rounded_up, const Tensor* up_bias, const Tensor* down,
-                                             const Tensor* rounded_down, const Tensor* down_bias, int32_t function, Tensor** result) {
+                                             const Tensor* rounded_down, const Tensor* down_bias, int32_t function, int64_t rows_at_once, Tensor** result) {
   return tn::returning(result, [&] {
     TORCH_CHECK(function == 0 || function == 1, "no function ", function);
+    TORCH_CHECK(rows_at_once > 0, "at least one row at once, not ", rows_at_once);
     TORCH_CHECK(x->is_cpu() && x->dim() > 0 && x->numel() > 0 && is_weight(*up, *rounded_up) && is_weight(*down, *rounded_down) &&
                     x->size(-1) == up->size(1) && up->size(0) == kFunctions[function].inputs * down->size(1),
                 "a rounded feed-forward layer needs float32 weights on the CPU that fit together, and their like in bfloat16, not ", up->sizes(), " and ",
@@ -217,6 +220,6 @@ TN_API int32_t tn_fused_rounded_feed_forward(const Tensor* x, const Tensor* up, 
     const auto up_shift = tn::optional_tensor(up_bias), down_shift = tn::optional_tensor(down_bias);
     const auto wants = [](const std::optional<Tensor>& one) { return one && one->requires_grad(); };
     const bool keeps = c10::GradMode::is_enabled() && (x->requires_grad() || up->requires_grad() || down->requires_grad() || wants(up_shift) || wants(down_shift));
-    return FusedRoundedFeedForward::apply(*x, *up, *rounded_up, up_shift, *down, *rounded_down, down_shift, function, keeps);
+    return FusedRoundedFeedForward::apply(*x, *up, *rounded_up, up_shift, *down, *rounded_down, down_shift, function, rows_at_once, keeps);
   });
 }

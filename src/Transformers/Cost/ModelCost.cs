@@ -44,11 +44,17 @@ public sealed record ModelCost
     /// <summary>How many of the first of them run over what an encoder-decoder reads.</summary>
     internal int SourceBlocks { get; init; }
 
-    /// <summary>What is kept outside of the blocks: embeddings, norms after the stacks, logits where all of them are held.</summary>
-    internal PartCost AroundBlocks { get; init; }
+    /// <summary>What is kept before the blocks: embeddings.</summary>
+    internal PartCost BeforeBlocks { get; init; }
+
+    /// <summary>What is kept after them: norms, and what the head keeps beside logits.</summary>
+    internal PartCost AfterBlocks { get; init; }
 
     /// <summary>Logits of one token, V, where they are held for few tokens at a time; otherwise 0.</summary>
     internal int PassingLogits { get; init; }
+
+    /// <summary>Logits of one token, V, where those of all tokens are held; otherwise 0.</summary>
+    internal int HeldLogits { get; init; }
 
     /// <summary>Numbers of one token between two blocks, C.</summary>
     internal int StreamWidth { get; init; }

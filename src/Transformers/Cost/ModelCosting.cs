@@ -40,9 +40,9 @@ internal static class ModelCosting
             SourceBlocks = model.Stacks.Count > 1 ? model.Stacks[0].Layers.Count : 0,
             StreamWidth = model.Dim,
             PassingLogits = passing ? vocabularySize : 0,
-            // The embeddings, and the logits three times over (their log-softmax, its gradient and their own), or the gradient of what the head reads.
-            AroundBlocks = head + model.Stacks.Count * NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias)
-                + new PartCost(0, 0) { Activations = model.Stacks.Count * (long)model.Dim + (passing ? model.Dim : 3L * vocabularySize) },
+            HeldLogits = passing ? 0 : vocabularySize,
+            BeforeBlocks = model.Stacks.Count * ((model.EmbeddingNorm ? 1 : 0) * model.Norm.Cost(model.Dim, model.Bias) + new PartCost(0, 0) { Activations = model.Dim }),
+            AfterBlocks = head + model.Stacks.Count * (model.Norm.EndsStream ? 1 : 0) * model.Norm.Cost(model.Dim, model.Bias),
         };
     }
 

@@ -26,6 +26,12 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
     /// <summary>Numbers of one token that are kept for each key it sees.</summary>
     public long ActivationsPerKey { get; init; }
 
+    /// <summary>Numbers of one token, float32, that its backward pass makes for a moment, beside all that is kept.</summary>
+    public long PassingGradients { get; init; }
+
+    /// <summary>Bytes of one token that take their place, for some tokens at a time, where matrices are multiplied in bfloat16 by one kernel; otherwise 0.</summary>
+    public long RoundedPassingBytes { get; init; }
+
     /// <summary>A linear layer; its input and result belong to its neighbours.</summary>
     public static PartCost Linear(long inputs, long outputs, bool bias) =>
         new(inputs * outputs + (bias ? outputs : 0), inputs * outputs);
@@ -39,6 +45,8 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
         RoundedActivations = a.RoundedActivations + b.RoundedActivations,
         FullActivations = a.FullActivations + b.FullActivations,
         ActivationsPerKey = a.ActivationsPerKey + b.ActivationsPerKey,
+        PassingGradients = Math.Max(a.PassingGradients, b.PassingGradients),
+        RoundedPassingBytes = Math.Max(a.RoundedPassingBytes, b.RoundedPassingBytes),
     };
 
     public static PartCost operator *(int times, PartCost part) => new(times * part.Parameters, times * part.MatrixParameters)
@@ -50,5 +58,7 @@ internal readonly record struct PartCost(long Parameters, long MatrixParameters)
         RoundedActivations = times * part.RoundedActivations,
         FullActivations = times * part.FullActivations,
         ActivationsPerKey = times * part.ActivationsPerKey,
+        PassingGradients = part.PassingGradients,
+        RoundedPassingBytes = part.RoundedPassingBytes,
     };
 }

@@ -34,8 +34,8 @@ public sealed record TrainingMemory(long Weights, long Moments, long Gradients, 
     private const int Float32Bytes = 4;
     private const int BFloat16Bytes = 2;
 
-    // Of a block that is run again everything is there at once, and the gradients of its widest part.
-    private const double HeightOfBlock = 1.25;
+    // The logits, their log-softmax and its gradient meet.
+    private const int LogitsAtOnce = 3;
 
     internal static TrainingMemory Of(ModelCost cost, TrainingShape shape)
     {
@@ -47,26 +47,38 @@ public sealed record TrainingMemory(long Weights, long Moments, long Gradients, 
         int LengthOf(int index) => index < cost.SourceBlocks ? source : shape.Length;
 
         long[] blocks = [.. cost.Blocks.Select((part, i) => BytesOf(part, LengthOf(i)))];
-        long block = (long)(HeightOfBlock * blocks.Max()), around = BytesOf(cost.AroundBlocks, longest);
         long inputs = (long)shape.Rows * Float32Bytes * cost.StreamWidth * blocks.Select((_, i) => (long)LengthOf(i)).Sum();
         long rounded = shape.Rounds ? BFloat16Bytes * cost.MatrixParameters : 0; // one copy for all threads, kept from step to step
-        long activations = shape.ActivationCheckpointing
-            ? inputs + Math.Max(block, around) // the logits are gone when the first block is run again
-            : blocks.Sum() + around;
-        activations += LossBytes(cost, shape);
+        // At first everything is kept, and the loss is differentiated; then the last block, whose widest part comes first. A block that is run again is there whole.
+        long kept = BytesOf(cost.BeforeBlocks, longest) + (shape.ActivationCheckpointing ? inputs : blocks.Sum());
+        long activations = kept + BytesOf(cost.AfterBlocks, longest) + LossBytes(cost, shape, longest);
+        long passing = cost.Blocks.Select((part, i) => PassingBytes(part, shape, LengthOf(i))).Max();
+        long again = shape.ActivationCheckpointing ? blocks.Max() + passing : 0;
+        long lastBlock = kept + HeadGradients(cost, shape) + Math.Max(passing, again);
         long sums = shape.Accumulates ? shape.Threads * weights : 0;
         // Threads add a micro-batch's gradients to their sums; one thread alone has libtorch add them as they come.
         long gradients = shape.Threads * weights + (shape.Threads > 1 ? sums : 0);
-        long end = gradients + (shape.ActivationCheckpointing ? block : 0);
-        return new(weights, 2 * weights, gradients, activations, 3 * weights + rounded + Math.Max(activations + sums, end));
+        long height = Math.Max(Math.Max(activations, lastBlock) + sums, gradients + again);
+        return new(weights, 2 * weights, gradients, activations, 3 * weights + rounded + height);
     }
 
-    // In every thread the logits of some rows, and the gradient of the head's matrix, which comes with them, before any other.
-    private static long LossBytes(ModelCost cost, TrainingShape shape)
+    // In every thread the logits of some rows, and the gradient of the head's matrix; or all logits.
+    private static long LossBytes(ModelCost cost, TrainingShape shape, int longest)
     {
-        if (cost.PassingLogits == 0) return 0;
+        if (cost.PassingLogits == 0) return (long)LogitsAtOnce * Float32Bytes * shape.Rows * longest * cost.HeldLogits;
         long rows = FusedKernels.RowsOfLogits((long)shape.Rows * shape.Length / shape.Threads, cost.PassingLogits);
         long logits = rows * cost.PassingLogits * (Float32Bytes + (shape.Rounds ? BFloat16Bytes : 0));
-        return shape.Threads * (logits + Float32Bytes * (long)cost.PassingLogits * cost.StreamWidth);
+        return shape.Threads * logits + HeadGradients(cost, shape) + Float32Bytes * (long)shape.Rows * longest * cost.StreamWidth;
+    }
+
+    // Where logits pass, the gradient of the head's matrix comes with them, before any other.
+    private static long HeadGradients(ModelCost cost, TrainingShape shape) => shape.Threads * Float32Bytes * (long)cost.PassingLogits * cost.StreamWidth;
+
+    private static long PassingBytes(PartCost part, TrainingShape shape, int length)
+    {
+        long rows = (long)shape.Rows * length;
+        return shape.Rounds && part.RoundedPassingBytes > 0
+            ? shape.Threads * FusedKernels.RowsOfHidden(rows / shape.Threads) * part.RoundedPassingBytes
+            : rows * Float32Bytes * part.PassingGradients;
     }
 }

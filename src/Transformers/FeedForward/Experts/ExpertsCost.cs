@@ -22,6 +22,7 @@ internal static class ExpertsCost
             // Logits and affinities; for each active expert the token and the result, and the result's sum.
             Activations = used.Activations + always.Activations + 2L * options.Experts + (2L * options.Active + 1) * dim,
             RoundedActivations = used.RoundedActivations + always.RoundedActivations,
+            PassingGradients = (long)options.Active * (activation.InputWidth(width) + dim),
         };
     }
 }
