@@ -43,8 +43,8 @@ internal static class PlanCommand
         Console.WriteLine("memory of training");
         Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
         Row("  activations", $"{HumanFormat.Bytes(plan.ActivationBytes)} for micro-batches of {plan.MicroBatchSize} × {plan.RowLength} (estimate)");
-        if (plan.CheckpointCopyBytes > 0) Row("  copy for checkpoints", HumanFormat.Bytes(plan.CheckpointCopyBytes));
-        Row("  at its height", $"{HumanFormat.Bytes(plan.PeakBytes)} of tensors, and the program itself");
+        Row("  at its height", $"{HumanFormat.Bytes(plan.PeakBytes - plan.CheckpointCopyBytes)} of tensors, and the program itself");
+        if (plan.CheckpointCopyBytes > 0) Row("  writing a checkpoint", $"up to {HumanFormat.Bytes(plan.PeakBytes)}, with the copy it is written from");
         Console.WriteLine("run");
         Row("  tokens", $"{HumanFormat.Compact(plan.Tokens)} in {HumanFormat.Number(plan.Steps)} steps, {plan.Epochs:0.00} epochs of {HumanFormat.Compact(plan.TrainingTokens)}");
         Row("  tokens per parameter", $"{plan.TokensPerParameter:0.0}");

@@ -68,7 +68,8 @@ public sealed record RunPlan
     public required long CheckpointCopyBytes { get; init; }
 
     /// <summary>Bytes of all tensors of a run on this machine at their height: an estimate, to which the program and its libraries come. Less than
-    /// the sum of its parts, for gradients come as activations go.</summary>
+    /// the sum of its parts, for gradients come as activations go. <see cref="CheckpointCopyBytes"/> is in it; it counts in a run only where a
+    /// checkpoint is still being written when the next step is at its height.</summary>
     public required long PeakBytes { get; init; }
 
     /// <summary>Bytes of a decoding cache that is full.</summary>
