@@ -40,6 +40,7 @@ CASES = [
     ("experts, checkpointing", "shakespeare-char-experts", ["training.batchSize=48", *CHECKPOINTING], 2),
     ("grouped-query, rotary, swiglu", "dotnet-docs", ["tokenizer.type=byte"], 2),
     ("grouped-query, rotary, swiglu, bfloat16", "dotnet-docs", ["tokenizer.type=byte", "training.precision=bfloat16"], 2),
+    ("documents, dropout", "packed-docs", ["model.dropout=0.1"], 2),
     ("encoder", "masked-docs", ["training.batchSize=32"], 2),
     ("encoder, checkpointing", "masked-docs", ["training.batchSize=32", *CHECKPOINTING], 2),
     ("encoder-decoder", "translate-en-fr", [], 2),

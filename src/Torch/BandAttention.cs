@@ -29,9 +29,12 @@ public static class BandAttention
     /// <param name="before">How many keys a query sees backwards, its own included; at least 1</param>
     /// <param name="after">How many further keys it sees; 0 for none</param>
     /// <param name="dropout">Which weights are dropped</param>
+    /// <param name="documents">The keys [from, to) of each query's document, (B, T, 2), int32, contiguous: neither is less than that of the query before, and no
+    /// query sees others; null where all of a sequence are one document</param>
     /// <returns>(B, H, T, D)</returns>
     /// <exception cref="TorchException">It does not run with these.</exception>
     public static unsafe torch.Tensor Attend(
-        torch.Tensor query, torch.Tensor key, torch.Tensor value, double scale, long before = Unbounded, long after = 0, KeyedDropout dropout = default) =>
-        Native.Own(tn_band_attention(query.handle, key.handle, value.handle, scale, before, after, &dropout, out var result), result);
+        torch.Tensor query, torch.Tensor key, torch.Tensor value, double scale, long before = Unbounded, long after = 0, KeyedDropout dropout = default,
+        torch.Tensor? documents = null) =>
+        Native.Own(tn_band_attention(query.handle, key.handle, value.handle, documents?.handle ?? TensorHandle.Null, scale, before, after, &dropout, out var result), result);
 }

@@ -28,14 +28,15 @@ public static class PackedAttention
     /// <param name="after">How many further keys it sees; 0 for none</param>
     /// <param name="turns">How queries and keys are turned before; the packed tensor is then turned in place, and is of no use to others</param>
     /// <param name="dropout">Which weights are dropped</param>
+    /// <param name="documents">As in <see cref="BandAttention.Attend"/></param>
     /// <returns>(B, T, H, D), of the packed tensor's type</returns>
     /// <exception cref="TorchException">It does not run with these.</exception>
     public static unsafe torch.Tensor Attend(
         torch.Tensor packed, long groups, double scale, long before = BandAttention.Unbounded, long after = 0, RotaryAngles? turns = null,
-        KeyedDropout dropout = default) =>
+        KeyedDropout dropout = default, torch.Tensor? documents = null) =>
         Native.Own(
             tn_packed_attention(
-                packed.handle, turns?.Table.handle ?? TensorHandle.Null, turns?.Turned ?? 0, turns?.Interleaved == true ? 1 : 0, groups, scale, before, after,
-                &dropout, out var result),
+                packed.handle, turns?.Table.handle ?? TensorHandle.Null, turns?.Turned ?? 0, turns?.Interleaved == true ? 1 : 0,
+                documents?.handle ?? TensorHandle.Null, groups, scale, before, after, &dropout, out var result),
             result);
 }

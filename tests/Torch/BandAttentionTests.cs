@@ -50,6 +50,36 @@ public class BandAttentionTests
     }
 
     [Fact]
+    public void Of_a_padded_source_only_what_is_filled_is_seen()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(3);
+        int[] filled = [100, 3, 0];
+        Tensor query = randn([3, 4, 70, 32], requires_grad: true), key = randn([3, 2, 100, 32], requires_grad: true), value = randn([3, 2, 100, 32], requires_grad: true);
+        Assert.SkipUnless(BandAttention.Runs(query, key, value), "this processor has no AVX-512");
+        Tensor documents = stack([.. filled.Select(count => tensor(Enumerable.Repeat((int[])[0, count], 70).SelectMany(span => span).ToArray(), [70, 2]))]);
+        Tensor actual = BandAttention.Attend(query, key, value, Scale, after: BandAttention.Unbounded, documents: documents), weight = randn(actual.shape);
+        Tensor[] inputs = [query, key, value];
+        IList<Tensor?> have = autograd.grad([actual.mul(weight).sum()], inputs);
+        for (int b = 0; b < 2; b++)
+        {
+            Tensor[] alone = [query.narrow(0, b, 1).detach().requires_grad_(), .. ((Tensor[])[key, value]).Select(one => one.narrow(0, b, 1).narrow(2, 0, filled[b]).detach().requires_grad_())];
+            Tensor expected = Plain(alone[0], alone[1], alone[2], BandAttention.Unbounded, BandAttention.Unbounded);
+            Assert.InRange(expected.sub(actual.narrow(0, b, 1)).abs().max().item<float>(), 0, 3e-6);
+            IList<Tensor?> want = autograd.grad([expected.mul(weight.narrow(0, b, 1)).sum()], alone);
+            for (int i = 0; i < 3; i++)
+            {
+                Tensor found = have[i]!.narrow(0, b, 1);
+                Assert.InRange(want[i]!.sub(i == 0 ? found : found.narrow(2, 0, filled[b])).abs().max().item<float>(), 0, 3e-5);
+                if (i > 0 && filled[b] < 100) Assert.Equal(0, found.narrow(2, filled[b], 100 - filled[b]).abs().max().item<float>());
+            }
+        }
+        // Nothing seen is nothing given.
+        Assert.Equal(0, actual.select(0, 2).abs().max().item<float>());
+        Assert.All(have, gradient => Assert.Equal(0, gradient!.select(0, 2).abs().max().item<float>()));
+    }
+
+    [Fact]
     public void What_is_out_of_sight_changes_no_bit()
     {
         using DisposeScope scope = NewDisposeScope();

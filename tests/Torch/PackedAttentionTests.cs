@@ -61,6 +61,64 @@ public class PackedAttentionTests
         Assert.InRange(Distance(want, have), 0, 0.006);
     }
 
+    /// <summary>Documents of each of two sequences, among them one token alone, whole tiles of 64 and what ends within one; under several bands.</summary>
+    public static TheoryData<ScalarType, int[], int[], long, long> Documents()
+    {
+        TheoryData<ScalarType, int[], int[], long, long> data = [];
+        foreach (ScalarType type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
+        foreach ((int[] first, int[] second) in ((int[], int[])[])[([30, 1, 64, 105], [200]), ([64, 136], [63, 2, 63, 72]), ([5, 5, 190], [100, 100])])
+        foreach ((long before, long after) in ((long, long)[])[(BandAttention.Unbounded, 0), (BandAttention.Unbounded, BandAttention.Unbounded), (20, 0), (70, 3)])
+            data.Add(type, first, second, before, after);
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(Documents))]
+    public void Documents_side_by_side_do_not_see_each_other(ScalarType type, int[] first, int[] second, long before, long after)
+    {
+        Assert.SkipUnless(PackedAttention.Runs(32, type), "this processor has no such products");
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(3);
+        Tensor packed = randn(2, 200, 4, 32).to_type(type).requires_grad_(), exact = packed.detach().to_type(ScalarType.Float64).requires_grad_();
+        Tensor weight = randn(2, 200, 2, 32).to_type(type);
+
+        Tensor actual = PackedAttention.Attend(packed, 1, Scale, before, after, documents: SpanTensor.Of(first, second));
+        Tensor expected = Plain(exact, 1, before, after, SpanTensor.Apart(first, second));
+        Tensor have = autograd.grad([actual.mul(weight).sum()], [packed])[0]!;
+        Tensor want = autograd.grad([expected.mul(weight.to_type(ScalarType.Float64)).sum()], [exact])[0]!;
+
+        // What rounding lets through without documents.
+        Assert.InRange(Distance(expected, actual), 0, type == ScalarType.Float32 ? 8e-7 : 0.004);
+        Assert.InRange(Distance(want, have), 0, type == ScalarType.Float32 ? 1e-6 : 0.006);
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    public void Another_document_changes_no_bit_forward_or_backward_whatever_is_dropped(ScalarType type)
+    {
+        Assert.SkipUnless(PackedAttention.Runs(32, type), "this processor has no such products");
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(3);
+        Tensor documents = SpanTensor.Of([30, 1, 64, 105]), packed = randn(1, 200, 6, 32), weight = randn(1, 200, 2, 32).to_type(type);
+        (Tensor result, Tensor gradient) = Run();
+        packed.narrow(1, 31, 64).mul_(3);
+        (Tensor later, Tensor laterGradient) = Run();
+        foreach ((Tensor old, Tensor now) in ((Tensor, Tensor)[])[(result, later), (gradient, laterGradient)])
+        {
+            TensorAssert.SameBits(old.narrow(1, 0, 31).to_type(ScalarType.Float32), now.narrow(1, 0, 31).to_type(ScalarType.Float32));
+            TensorAssert.SameBits(old.narrow(1, 95, 105).to_type(ScalarType.Float32), now.narrow(1, 95, 105).to_type(ScalarType.Float32));
+            Assert.False(old.narrow(1, 31, 64).Equals(now.narrow(1, 31, 64)));
+        }
+
+        (Tensor Result, Tensor Gradient) Run()
+        {
+            Tensor leaf = packed.to_type(type).clone().requires_grad_();
+            Tensor made = PackedAttention.Attend(leaf, 2, Scale, dropout: new(0.3, 7, 0, 0), documents: documents);
+            return (made.detach(), autograd.grad([made.mul(weight).sum()], [leaf])[0]!);
+        }
+    }
+
     [Theory]
     [InlineData(ScalarType.Float32, 64, false, false)]
     [InlineData(ScalarType.Float32, 32, true, true)]
@@ -110,6 +168,7 @@ public class PackedAttentionTests
         Assert.False(PackedAttention.Runs(64, ScalarType.Float64));
         Assert.Throws<TorchException>(() => PackedAttention.Attend(randn(1, 20, 3, 10), 1, Scale));
         Assert.Throws<TorchException>(() => PackedAttention.Attend(randn(1, 20, 7, 32), 2, Scale));
+        Assert.Throws<TorchException>(() => PackedAttention.Attend(randn(2, 20, 6, 32), 2, Scale, documents: SpanTensor.Of([20])));
     }
 
     private static double Farthest(Tensor expected, Tensor actual) =>
@@ -133,13 +192,14 @@ public class PackedAttentionTests
     }
 
     // (B, T, H + 2·G, D) → (B, T, H, D), in the type it is given.
-    private static Tensor Plain(Tensor packed, int groups, long before, long after)
+    private static Tensor Plain(Tensor packed, int groups, long before, long after, Tensor? apart = null)
     {
         long heads = packed.size(2) - 2 * groups, length = packed.size(1);
         Tensor[] parts = [.. packed.split([heads, groups, groups], 2).Select(part => part.transpose(1, 2))]; // (B, H|G|G, T, D)
         Tensor key = parts[1].repeat_interleave(heads / groups, 1), value = parts[2].repeat_interleave(heads / groups, 1); // (B, H, T, D)
         Tensor distance = arange(length).unsqueeze(1).sub(arange(length)); // (T, T)
         Tensor hidden = distance.ge(before).logical_or(distance.lt(-after));
+        if (apart is not null) hidden = hidden.logical_or(apart.unsqueeze(1)); // (B, 1, T, T)
         return parts[0].matmul(key.transpose(2, 3)).mul(Scale).masked_fill(hidden, double.NegativeInfinity).softmax(-1).matmul(value).transpose(1, 2);
     }
 }

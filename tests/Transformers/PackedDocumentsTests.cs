@@ -1,5 +1,7 @@
 using TorchSharp;
 using Trainer.Transformers.Attention.Kernels;
+using Trainer.Transformers.Attention.Patterns;
+using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Tests;
@@ -34,6 +36,67 @@ public class PackedDocumentsTests
         Tensor tokens = Models.Tokens(2, 8);
         Tensor packed = model.forward(Packed(tokens)).narrow(1, 3, 4), alone = model.forward(tokens.narrow(1, 3, 4));
         Assert.InRange(Models.LargestDifference(alone, packed), 0, 2e-5);
+    }
+
+    /// <summary>Documents in one piece and in two, under patterns and projections that the kernel for documents takes as they are or split.</summary>
+    public static TheoryData<string, bool> Long()
+    {
+        TheoryData<string, bool> data = [];
+        foreach (string kind in (string[])["causal", "window", "normed", "encoder"])
+        foreach (bool pieces in (bool[])[false, true])
+            data.Add(kind, pieces);
+        return data;
+    }
+
+    // Wide and long enough for every kernel.
+    [Theory]
+    [MemberData(nameof(Long))]
+    public void Whatever_kernel_computes_them_documents_have_the_same_loss_and_gradients_and_drop_the_same(string kind, bool pieces)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel reference = Models.Build(Wide(kind, AttentionKernel.Reference)), model = Models.Build(Wide(kind, AttentionKernel.Auto));
+        Tensor tokens = Models.Tokens(2, 150), targets = Models.Tokens(2, 150, seed: 5);
+        long[] ids = [.. Enumerable.Range(0, 150).Select(place => place < 40 ? 7L : place < 41 ? 2L : place < 105 ? 3L : pieces ? 7L : -1L)];
+        ModelInput input = new(tokens) { Documents = stack([tensor(ids), zeros(150, dtype: ScalarType.Int64)]), Dropping = new(11, 0) };
+        Tensor expectedLogits = reference.forward(input);
+        Assert.InRange(Models.LargestDifference(expectedLogits, model.forward(input)) / expectedLogits.abs().max().item<float>(), 0, 1e-5);
+        reference.LossSum(input, targets).backward();
+        model.LossSum(input, targets).backward();
+        foreach (var (expected, actual) in reference.named_parameters().Zip(model.named_parameters()))
+        {
+            double size = expected.parameter.grad!.abs().max().item<float>();
+            Assert.InRange(Models.LargestDifference(expected.parameter.grad!, actual.parameter.grad!), 0, 1e-4 * Math.Max(1, size));
+        }
+
+        static ModelOptions Wide(string kind, AttentionKernel kernel)
+        {
+            GroupedQueryOptions attention = new() { Heads = 2, KeyValueHeads = 1, Kernel = kernel, QueryKeyNorm = kind == "normed", Pattern = kind == "window" ? new SlidingOptions { Window = 20 } : null };
+            return kind == "encoder"
+                ? new EncoderOptions { Dim = 64, Layers = 2, ContextLength = 150, Dropout = 0.2, Attention = attention }
+                : new DecoderOptions { Dim = 64, Layers = 2, ContextLength = 150, Dropout = 0.2, Attention = attention };
+        }
+    }
+
+    [Fact]
+    public void Where_documents_are_in_one_piece_their_bounds_are_known()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using DocumentIds whole = Ids([5, 5, 2, -1, -1]), pieces = Ids([5, 2, 5, -1, -1]);
+        Assert.Equal([0, 2, 0, 2, 2, 3, 3, 5, 3, 5], whole.Spans(5)!.data<int>().ToArray());
+        Assert.Same(whole.Spans(5), whole.Spans(5));
+        Assert.Null(pieces.Spans(5));
+        Assert.Null(whole.Spans(3));
+
+        // Of keys alone, what is not padding: for as many queries as there are.
+        using DocumentIds padded = new(null, Constants.Own(() => tensor(new long[] { 0, 0, 0, -1 }).unsqueeze(0))), gaps = new(null, Constants.Own(() => tensor(new long[] { 0, -1, 0, -1 }).unsqueeze(0)));
+        Assert.Equal([0, 3, 0, 3], padded.Spans(2)!.data<int>().ToArray());
+        Assert.Null(gaps.Spans(2));
+
+        static DocumentIds Ids(long[] ids)
+        {
+            Tensor row = Constants.Own(() => tensor(ids).unsqueeze(0));
+            return new(row, row);
+        }
     }
 
     [Fact]

@@ -227,9 +227,9 @@ internal static unsafe partial class NativeMethods
 
     // Attention within a band (fused_band_attention.cpp, fused_packed_attention.cpp)
     [LibraryImport(Library)] internal static partial int tn_packed_attention_runs(long width, int rounded);
-    [LibraryImport(Library)] internal static partial int tn_packed_attention(TensorHandle packed, TensorHandle angles, long turned, int interleaved, long groups, double scale, long before, long after, KeyedDropout* dropout, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_packed_attention(TensorHandle packed, TensorHandle angles, long turned, int interleaved, TensorHandle documents, long groups, double scale, long before, long after, KeyedDropout* dropout, out nint result);
     [LibraryImport(Library)] internal static partial int tn_band_attention_runs(TensorHandle q, TensorHandle k, TensorHandle v, out int result);
-    [LibraryImport(Library)] internal static partial int tn_band_attention(TensorHandle q, TensorHandle k, TensorHandle v, double scale, long before, long after, KeyedDropout* dropout, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_band_attention(TensorHandle q, TensorHandle k, TensorHandle v, TensorHandle documents, double scale, long before, long after, KeyedDropout* dropout, out nint result);
 
     // Attention by tiles (tile_attention.cpp)
     [LibraryImport(Library)] internal static partial int tn_tile_attention(TensorHandle q, TensorHandle k, TensorHandle v, nint* queries, nint* keys, nint* masks, int* joins, int groups, double scale, double softCap, TensorHandle queryDocuments, TensorHandle keyDocuments, TensorHandle bias, long lowest, TensorHandle queryPositions, TensorHandle keyPositions, out nint result);

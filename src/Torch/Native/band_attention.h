@@ -1,6 +1,6 @@
 // Attention of one head within a band, in AVX-512: key j is visible to query i where i - before < j <= i + after.
 //
-// One causal flag, a sliding window, or no bound at all are bands; tiles of the scores that lie outside are never computed. Scores
+// One causal flag, a sliding window, or no bound at all are bands; documents side by side bound it further. Tiles of the scores that lie outside are never computed. Scores
 // are made tile by tile, joined by the online softmax (Dao et al. 2022, arXiv 2205.14135) and computed again in the backward pass.
 // Everything is float32. Shapes: q, out (T, D); k, v (S, D); rows of each may stand apart, D is a multiple of 16.
 #pragma once
@@ -35,18 +35,36 @@ struct Matrix {
 using Source = Matrix<const float>;
 using Target = Matrix<float>;
 
+// The keys of a query's document, [from, to). Neither is less than that of the query before.
+struct Span {
+  int32_t from, to;
+};
+
 struct Band {
   int64_t before, after;
+  const Span* spans = nullptr;  // of each query; null where all keys are of its document
 
   // Keys that any of `rows` queries from `query` on sees: [first, last).
-  int64_t first(int64_t query) const { return std::max<int64_t>(0, query - before + 1); }
-  int64_t last(int64_t query, int64_t rows, int64_t keys) const { return std::min(keys, query + rows + after); }
+  int64_t first(int64_t query) const {
+    const auto bound = std::max<int64_t>(0, query - before + 1);
+    return spans == nullptr ? bound : std::max<int64_t>(bound, spans[query].from);
+  }
+  int64_t last(int64_t query, int64_t rows, int64_t keys) const {
+    const auto bound = std::min(keys, query + rows + after);
+    return spans == nullptr ? bound : std::min<int64_t>(bound, spans[query + rows - 1].to);
+  }
 
   bool sees(int64_t query, int64_t key) const { return key > query - before && key <= query + after; }
 
   // Whether every one of a tile's queries sees every one of its keys.
   bool covers(int64_t query, int64_t rows, int64_t key, int64_t keys) const {
-    return sees(query, key + keys - 1) && sees(query + rows - 1, key);
+    return sees(query, key + keys - 1) && sees(query + rows - 1, key) &&
+           (spans == nullptr || (spans[query + rows - 1].from <= key && spans[query].to >= key + keys));
+  }
+
+  // Whether documents keep all of a tile's queries from all of its keys.
+  bool parts(int64_t query, int64_t rows, int64_t key, int64_t keys) const {
+    return spans != nullptr && (key + keys <= spans[query].from || key >= spans[query + rows - 1].to);
   }
 };
 
@@ -122,12 +140,16 @@ inline void transpose(Source x, int64_t count, int64_t width, float* y) {
   }
 }
 
-// What no query may see becomes -inf: beyond the band, and beyond the last key.
+// What no query may see becomes -inf: beyond the band, its document, and the last key.
 inline void hide(Target scores, int64_t query, int64_t rows, int64_t key, int64_t keys, Band band) {
   for (int64_t m = 0; m < rows; ++m) {
     float* s = scores.row(m);
-    const int64_t visible = std::min(keys, query + m + band.after + 1 - key);
-    const int64_t hidden = std::min(kKeys, query + m - band.before + 1 - key);
+    int64_t visible = std::min(keys, query + m + band.after + 1 - key);
+    int64_t hidden = std::min(kKeys, query + m - band.before + 1 - key);
+    if (band.spans != nullptr) {
+      visible = std::min<int64_t>(visible, band.spans[query + m].to - key);
+      hidden = std::min(kKeys, std::max<int64_t>(hidden, band.spans[query + m].from - key));
+    }
     for (int64_t n = 0; n < hidden; ++n) s[n] = kHidden;
     for (int64_t n = std::max<int64_t>(0, visible); n < kKeys; ++n) s[n] = kHidden;
   }
@@ -299,6 +321,7 @@ inline void backward(const Head& h, Source out, Source dout, const float* log, T
     const int64_t last = std::min(h.queries, j + keys - 1 + h.band.before);
     for (int64_t i = first / kRows * kRows; i < last; i += kRows) {
       const int64_t rows = std::min(kRows, h.queries - i);
+      if (h.band.parts(i, rows, j, keys)) continue;
       product(rows, kKeys, h.width, h.q.row(i), h.q.stride, 1, {kt, kKeys}, weights, false);
       product(rows, kKeys, h.width, dout.row(i), dout.stride, 1, {vt, kKeys}, slopes, false);
       if (keys < kKeys || !h.band.covers(i, rows, j, keys)) hide(weights, i, rows, j, keys, h.band);

@@ -43,32 +43,34 @@ tn::band::Target target_of(const Tensor& heads, int64_t batch, int64_t head) {
 }
 
 tn::band::Head head_of(const Tensor& q, const Tensor& k, const Tensor& v, int64_t batch, int64_t head, double scale,
-                       Band band, const Dropout& dropout) {
+                       Band band, const tn::band::Spans& documents, const Dropout& dropout) {
   const auto group = head / (q.size(1) / k.size(1));
   return {rows_of(q, batch, head), rows_of(k, batch, group), rows_of(v, batch, group), q.size(2), k.size(2), q.size(3),
-          static_cast<float>(scale), band, tn::band::dropout_of(dropout, batch, q.size(1), head)};
+          static_cast<float>(scale), documents.within(band, batch), tn::band::dropout_of(dropout, batch, q.size(1), head)};
 }
 
 class BandAttention : public torch::autograd::Function<BandAttention> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& query, const Tensor& key, const Tensor& value,
-                        double scale, int64_t before, int64_t after, const KeyedDropout& dropout) {
+                        const std::optional<Tensor>& documents, double scale, int64_t before, int64_t after, const KeyedDropout& dropout) {
     const auto q = lined_up(query), k = lined_up(key), v = lined_up(value);
     auto out = side_by_side(q, false);
     auto log = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
     const auto heads = q.size(1);
     const Band band{before, after};
+    const auto kept_apart = documents.value_or(Tensor());
+    const tn::band::Spans spans(kept_apart);
     const Dropout choices(dropout);
     const auto queries = q.size(2), rows = tn::band::rows_of_task(q.size(0) * heads, queries), parts = (queries + rows - 1) / rows;
     at::parallel_for(0, q.size(0) * heads * parts, 1, [&](int64_t begin, int64_t end) {
       std::vector<float> scratch(static_cast<size_t>(tn::band::forward_room(k.size(2), q.size(3))));
       for (int64_t task = begin; task < end; ++task) {
         const auto list = task / parts, b = list / heads, h = list % heads, first = task % parts * rows;
-        tn::band::forward(head_of(q, k, v, b, h, scale, band, choices), first, std::min(queries, first + rows), target_of(out, b, h),
+        tn::band::forward(head_of(q, k, v, b, h, scale, band, spans, choices), first, std::min(queries, first + rows), target_of(out, b, h),
                           log.mutable_data_ptr<float>() + list * queries, scratch.data());
       }
     });
-    context->save_for_backward({q, k, v, out, log});
+    context->save_for_backward({q, k, v, out, log, kept_apart});
     context->saved_data["scale"] = scale;
     context->saved_data["before"] = before;
     context->saved_data["after"] = after;
@@ -83,6 +85,7 @@ class BandAttention : public torch::autograd::Function<BandAttention> {
     const auto dout = lined_up(gradients[0]);
     const auto scale = context->saved_data["scale"].toDouble();
     const Band band{context->saved_data["before"].toInt(), context->saved_data["after"].toInt()};
+    const tn::band::Spans spans(saved[5]);
     const Dropout choices(KeyedDropout::of(context->saved_data["dropout"].toIntVector()));
     const auto dq = side_by_side(q, true), dk = side_by_side(k, true), dv = side_by_side(v, true);
     const auto groups = k.size(1), sharing = q.size(1) / groups;
@@ -92,13 +95,13 @@ class BandAttention : public torch::autograd::Function<BandAttention> {
       for (int64_t task = begin; task < end; ++task) {
         const auto b = task / groups, g = task % groups;
         for (int64_t h = g * sharing; h < (g + 1) * sharing; ++h) {
-          tn::band::backward(head_of(q, k, v, b, h, scale, band, choices), rows_of(out, b, h), rows_of(dout, b, h),
+          tn::band::backward(head_of(q, k, v, b, h, scale, band, spans, choices), rows_of(out, b, h), rows_of(dout, b, h),
                              log.const_data_ptr<float>() + (b * q.size(1) + h) * q.size(2), target_of(dq, b, h),
                              target_of(dk, b, g), target_of(dv, b, g), scratch.data());
         }
       }
     });
-    return {dq, dk, dv, Tensor(), Tensor(), Tensor(), Tensor()};
+    return {dq, dk, dv, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -124,14 +127,16 @@ TN_API int32_t tn_band_attention_runs(const Tensor* q, const Tensor* k, const Te
   });
 }
 
-// Key j is visible to query i where i - before < j <= i + after.
-TN_API int32_t tn_band_attention(const Tensor* q, const Tensor* k, const Tensor* v, double scale, int64_t before,
-                                 int64_t after, const tn::KeyedDropout* dropout, Tensor** result) {
+// Key j is visible to query i where i - before < j <= i + after. documents, (B, T, 2) of band_tasks.h, may be null.
+TN_API int32_t tn_band_attention(const Tensor* q, const Tensor* k, const Tensor* v, const Tensor* documents, double scale, int64_t before, int64_t after,
+                                 const tn::KeyedDropout* dropout, Tensor** result) {
   return tn::returning(result, [&]() -> Tensor {
     TORCH_CHECK(before > 0 && after >= 0, "a band that hides a query's own key: before ", before, ", after ", after);
     tn::require_probability(*dropout);
 #ifdef TN_BAND_ATTENTION
-    if (runs_here(*q, *k, *v)) return BandAttention::apply(*q, *k, *v, scale, before, after, *dropout);
+    const auto spans = tn::optional_tensor(documents);
+    TORCH_CHECK(!spans || tn::band::are_spans(*spans, q->size(0), q->size(2)), "documents ", spans->sizes(), " are not those of ", q->sizes());
+    if (runs_here(*q, *k, *v)) return BandAttention::apply(*q, *k, *v, spans, scale, before, after, *dropout);
 #endif
     TORCH_CHECK(false, "attention within a band cannot run here with query ", q->sizes(), " ", q->scalar_type(), " on ",
                 q->device(), ", key ", k->sizes(), " and value ", v->sizes(), " and scale ", scale);

@@ -52,6 +52,7 @@ struct Shape {
 struct Weighting {
   float scale;
   Band band;
+  tn::band::Spans documents;
   Dropout dropout;
 };
 
@@ -62,8 +63,8 @@ struct Full {
 
   static tn::band::Head head(const Shape& s, const float* x, int64_t b, int64_t h, const Weighting& w) {
     const auto g = s.group_of(h);
-    return {{x + s.query(b, h), s.row()}, {x + s.key(b, g), s.row()}, {x + s.value(b, g), s.row()}, s.length, s.length, s.width, w.scale, w.band,
-            tn::band::dropout_of(w.dropout, b, s.heads, h)};
+    return {{x + s.query(b, h), s.row()}, {x + s.key(b, g), s.row()}, {x + s.value(b, g), s.row()}, s.length, s.length, s.width, w.scale,
+            w.documents.within(w.band, b), tn::band::dropout_of(w.dropout, b, s.heads, h)};
   }
 
   static void forward(const Shape& s, const float* x, int64_t b, int64_t h, const Weighting& w, int64_t begin, int64_t end, float* out,
@@ -98,8 +99,8 @@ struct Rounded {
 
   static tn::rounded_band::Head head(const Shape& s, const uint16_t* x, int64_t b, int64_t h, const Weighting& w) {
     const auto g = s.group_of(h);
-    return {{x + s.query(b, h), s.row()}, {x + s.key(b, g), s.row()}, {x + s.value(b, g), s.row()}, s.length, s.length, s.width, w.scale, w.band,
-            tn::band::dropout_of(w.dropout, b, s.heads, h)};
+    return {{x + s.query(b, h), s.row()}, {x + s.key(b, g), s.row()}, {x + s.value(b, g), s.row()}, s.length, s.length, s.width, w.scale,
+            w.documents.within(w.band, b), tn::band::dropout_of(w.dropout, b, s.heads, h)};
   }
 
   static void forward(const Shape& s, const uint16_t* x, int64_t b, int64_t h, const Weighting& w, int64_t begin, int64_t end,
@@ -181,17 +182,18 @@ void differentiate(const Shape& s, const Tensor& packed, const Weighting& w, con
 
 class PackedAttention : public torch::autograd::Function<PackedAttention> {
  public:
-  static Tensor forward(AutogradContext* context, const Tensor& packed, const std::optional<Tensor>& table, int64_t groups, double scale, int64_t before,
-                        int64_t after, int64_t turned, bool interleaved, const KeyedDropout& dropout) {
+  static Tensor forward(AutogradContext* context, const Tensor& packed, const std::optional<Tensor>& table,
+                        const std::optional<Tensor>& documents, int64_t groups, double scale, int64_t before, int64_t after, int64_t turned, bool interleaved, const KeyedDropout& dropout) {
     const auto s = Shape::of(packed, groups);
-    const Weighting weighting{static_cast<float>(scale), {before, after}, Dropout(dropout)};
+    const auto spans = documents.value_or(Tensor());
+    const Weighting weighting{static_cast<float>(scale), {before, after}, tn::band::Spans(spans), Dropout(dropout)};
     auto out = at::empty({s.batch, s.length, s.heads, s.width}, packed.options());
     auto log = at::empty({s.batch, s.heads, s.length}, packed.options().dtype(at::kFloat));
     const auto angles = table.value_or(Tensor());
     const auto turn = turn_of(angles, turned, interleaved);
     if (packed.scalar_type() == at::kFloat) attend<Full>(s, packed, turn, weighting, out, log);
     else attend<Rounded>(s, packed, turn, weighting, out, log);
-    context->save_for_backward({packed, out, log, angles});
+    context->save_for_backward({packed, out, log, angles, spans});
     context->saved_data["turned"] = turned;
     context->saved_data["interleaved"] = interleaved;
     context->saved_data["groups"] = groups;
@@ -209,6 +211,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
     const auto s = Shape::of(packed, context->saved_data["groups"].toInt());
     const Weighting weighting{static_cast<float>(context->saved_data["scale"].toDouble()),
                               {context->saved_data["before"].toInt(), context->saved_data["after"].toInt()},
+                              tn::band::Spans(saved[4]),
                               Dropout(KeyedDropout::of(context->saved_data["dropout"].toIntVector()))};
     const auto turn = turn_of(saved[3], context->saved_data["turned"].toInt(), context->saved_data["interleaved"].toBool());
     const auto dout = gradients[0].contiguous();
@@ -220,7 +223,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
       dpacked = at::empty_like(packed);
       differentiate<Rounded>(s, packed, weighting, out, dout, log, turn, dpacked);
     }
-    return {dpacked, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    return {dpacked, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 
  private:
@@ -252,9 +255,9 @@ TN_API int32_t tn_packed_attention_runs(int64_t width, int32_t rounded) {
 }
 
 // Key j is visible to query i where i - before < j <= i + after. angles, (T, W) or (B, T, W) of rotary_turn.h, may be null; else packed is
-// turned in place.
-TN_API int32_t tn_packed_attention(const Tensor* packed, const Tensor* angles, int64_t turned, int32_t interleaved, int64_t groups, double scale,
-                                   int64_t before, int64_t after, const tn::KeyedDropout* dropout, Tensor** result) {
+// turned in place. documents, (B, T, 2) of band_tasks.h, may be null.
+TN_API int32_t tn_packed_attention(const Tensor* packed, const Tensor* angles, int64_t turned, int32_t interleaved, const Tensor* documents, int64_t groups,
+                                   double scale, int64_t before, int64_t after, const tn::KeyedDropout* dropout, Tensor** result) {
   return tn::returning(result, [&]() -> Tensor {
     TORCH_CHECK(before > 0 && after >= 0, "a band that hides a query's own key: before ", before, ", after ", after);
     tn::require_probability(*dropout);
@@ -263,10 +266,12 @@ TN_API int32_t tn_packed_attention(const Tensor* packed, const Tensor* angles, i
     const auto table = tn::optional_tensor(angles);
     TORCH_CHECK(!table || is_table(*table, *packed, turned, interleaved != 0), "angles ", table->sizes(), " do not turn ", turned, " numbers of ",
                 packed->sizes());
+    const auto spans = tn::optional_tensor(documents);
+    TORCH_CHECK(!spans || tn::band::are_spans(*spans, packed->size(0), packed->size(1)), "documents ", spans->sizes(), " are not those of ", packed->sizes());
     if (packed->is_cpu() && packed->dim() == 4 && packed->numel() > 0 && packed->is_contiguous() && (rounded || packed->scalar_type() == at::kFloat) &&
         groups > 0 && packed->size(2) > 2 * groups && (packed->size(2) - 2 * groups) % groups == 0 &&
         tn_packed_attention_runs(packed->size(3), rounded) != 0) {
-      return PackedAttention::apply(*packed, table, groups, scale, before, after, turned, interleaved != 0, *dropout);
+      return PackedAttention::apply(*packed, table, spans, groups, scale, before, after, turned, interleaved != 0, *dropout);
     }
 #endif
     TORCH_CHECK(false, "attention within a band cannot run here with queries, keys and values ", packed->sizes(), " ", packed->scalar_type(), " on ",

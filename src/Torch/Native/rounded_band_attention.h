@@ -205,6 +205,7 @@ inline void backward(const Head& h, Source out, Source dout, const float* log, T
     const int64_t last = std::min(h.queries, j + keys - 1 + h.band.before);
     for (int64_t i = first / kRows * kRows; i < last; i += kRows) {
       const int64_t rows = std::min(kRows, h.queries - i), pairs = (rows + 1) / 2;
+      if (h.band.parts(i, rows, j, keys)) continue;
       product(rows, kKeys, h.width / 2, h.q.pairs(i), h.q.stride / 2, 1, kt, kKeys, weights, false);
       product(rows, kKeys, h.width / 2, dout.pairs(i), dout.stride / 2, 1, vt, kKeys, slopes, false);
       if (keys < kKeys || !h.band.covers(i, rows, j, keys)) band::hide(weights, i, rows, j, keys, h.band);

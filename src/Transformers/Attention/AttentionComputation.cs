@@ -38,9 +38,9 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <summary>The band in which a whole sequence attends to itself, where <see cref="AttendPacked"/> computes it; else null.</summary>
     /// <remarks>It gives what the kernels give that <c>auto</c> takes there, with nothing split or copied around them.</remarks>
     /// <param name="x">(B, T, C)</param>
-    /// <param name="pass">Whether documents are kept apart.</param>
+    /// <param name="pass">Which documents are kept apart.</param>
     public PatternBand? PackedBand(Tensor x, ForwardPass pass) =>
-        packs && x.device_type == DeviceType.CPU && x.size(0) > 0 && x.size(1) >= AttentionCall.FewestRows && pass.Documents is null
+        packs && x.device_type == DeviceType.CPU && x.size(0) > 0 && x.size(1) >= AttentionCall.FewestRows && (pass.Documents is null || pass.Documents.Spans((int)x.size(1)) is not null)
             ? pattern.Band
             : null;
 
@@ -51,9 +51,10 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <param name="factor">On the scores, beside these options' own.</param>
     /// <param name="turns">How queries and keys are turned before, in place; null where they are not.</param>
     /// <param name="dropout">From <see cref="Dropout"/>.</param>
+    /// <param name="documents">Those that are kept apart.</param>
     /// <returns>(B, T, H, D)</returns>
-    public Tensor AttendPacked(Tensor packed, int groups, PatternBand band, double factor, RotaryAngles? turns, KeyedDropout dropout) =>
-        PackedAttention.Attend(packed, groups, Scale * factor, band.Before, band.After, turns, dropout);
+    public Tensor AttendPacked(Tensor packed, int groups, PatternBand band, double factor, RotaryAngles? turns, KeyedDropout dropout, DocumentIds? documents) =>
+        PackedAttention.Attend(packed, groups, Scale * factor, band.Before, band.After, turns, dropout, documents?.Spans((int)packed.size(1)));
 
     /// <summary>Which weights are dropped.</summary>
     /// <param name="context">The layer.</param>
@@ -109,12 +110,12 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     {
         CallKind kind = new(
             call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout.Probability > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null,
-            call.IsLong, call.Queries.Count < AttentionCall.FewestRows);
+            call.Documents?.Spans(call.Queries.Count) is not null, call.IsLong, call.Queries.Count < AttentionCall.FewestRows);
         if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
         return kernels[kind] = KernelSelection.Choose(options, headDim, call);
     }
 
     // What decides which kernels can run; asking libtorch each time would cost more than a small model's attention.
     private readonly record struct CallKind(
-        DeviceType Device, ScalarType Type, long Width, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents, bool Long, bool Few);
+        DeviceType Device, ScalarType Type, long Width, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents, bool SideBySide, bool Long, bool Few);
 }

@@ -82,7 +82,7 @@ internal sealed class SelfAttention : Mixer
         if (computation.PackedBand(x, context.Pass) is not { } band) return null;
         RotaryAngles? turns = context.Position.Angles(context.Pass, (int)x.size(1), x.device);
         if (context.Position.RotatesHeads && turns is null || projection.Pack(x, computation.PacksRounded) is not { } packed) return null;
-        Tensor heads = computation.AttendPacked(packed, projection.KeyHeads, band, context.Position.ScoreFactor, turns, computation.Dropout(context, training));
+        Tensor heads = computation.AttendPacked(packed, projection.KeyHeads, band, context.Position.ScoreFactor, turns, computation.Dropout(context, training), context.Pass.Documents);
         return heads.view(x.size(0), x.size(1), projection.OutputWidth);
     }
 

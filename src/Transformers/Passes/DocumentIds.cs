@@ -1,4 +1,5 @@
 // Shapes: B batch, T query positions, S key positions.
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -10,6 +11,7 @@ namespace Trainer.Transformers;
 internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
 {
     private readonly Dictionary<Tensor, Tensor> masks = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<int, Tensor?> spans = [];
     private Tensor? together;
 
     /// <summary>(B, T), int64; null where every query sees every key that is not padding.</summary>
@@ -30,6 +32,16 @@ internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
         return mask;
     }
 
+    /// <summary>The keys [from, to) of each query's document, (B, T, 2), int32, where each document of a row is in one piece; else null. Without
+    /// <see cref="Queries"/>: of all keys, where padding follows them.</summary>
+    /// <remarks>On the CPU; elsewhere null.</remarks>
+    /// <param name="count">Queries, T.</param>
+    public Tensor? Spans(int count)
+    {
+        if (!spans.TryGetValue(count, out Tensor? found)) spans[count] = found = keys.device_type == DeviceType.CPU ? DocumentSpans.Of(queries, keys, count) : null;
+        return found;
+    }
+
     /// <summary>Frees the ids and the masks.</summary>
     public void Dispose()
     {
@@ -37,6 +49,7 @@ internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
         keys.Dispose();
         together?.Dispose();
         foreach (Tensor mask in masks.Values) mask.Dispose();
+        foreach (Tensor? found in spans.Values) found?.Dispose();
     }
 
     private Tensor Compare() => queries is null

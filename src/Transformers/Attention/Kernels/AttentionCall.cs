@@ -45,17 +45,17 @@ internal readonly record struct AttentionCall(
     public bool SeesEverything =>
         Documents is null && (Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries.Count == 1));
 
-    /// <summary>Whether <see cref="BandAttention"/> computes it: whole sequences of one document under a pattern that is a band, nothing put on
-    /// the scores.</summary>
+    /// <summary>Whether <see cref="BandAttention"/> computes it: whole sequences under a pattern that is a band, documents side by side if there are several, nothing
+    /// put on the scores.</summary>
     public bool IsBand =>
-        Queries.Count >= FewestRows && Documents is null && Bias is null && SoftCap is null
+        Queries.Count >= FewestRows && (Documents is null || Documents.Spans(Queries.Count) is not null) && Bias is null && SoftCap is null
         && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0)) && BandAttention.Runs(Query, Key, Value);
 
     /// <summary>The result, (B, H, T, D), where <see cref="IsBand"/>.</summary>
     public Tensor AttendBand()
     {
         PatternBand band = Pattern.Band!.Value;
-        return BandAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout);
+        return BandAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Documents?.Spans(Queries.Count));
     }
 
     /// <summary>The mask, bool, true where visible: (T, S), or (B, 1, T, S) where documents are kept apart.</summary>

@@ -16,7 +16,7 @@ internal sealed class BlockSparseKernel : IAttentionKernel
     public string? RefusesConfiguration(AttentionOptions options, int headDim) => null;
 
     public string? RefusesCall(in AttentionCall call) => call.Dropout.Probability > 0 && !call.IsBand
-        ? $"block-sparse drops attention weights (dropout {call.Dropout.Probability}) only within a window over one document, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'"
+        ? $"block-sparse drops attention weights (dropout {call.Dropout.Probability}) only within a window, each document in one piece, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'"
         : null;
 
     // A few queries see little more than their own keys, which one product does sooner than tiles are gathered.

@@ -31,7 +31,7 @@ internal sealed class FlashKernel : IAttentionKernel
         if (call.Bias is not null)
             return "flash cannot add these positions' bias to the scores; set kernel to 'auto' or 'reference', or position to 'rotary'";
         if (call.Dropout.Probability > 0 && call.Query.device.type == DeviceType.CPU && !call.IsBand)
-            return $"on the CPU flash drops attention weights (dropout {call.Dropout.Probability}) only of {AttentionCall.FewestRows} or more positions of one document in heads whose width is a multiple of 16, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'";
+            return $"on the CPU flash drops attention weights (dropout {call.Dropout.Probability}) only of {AttentionCall.FewestRows} or more positions, each document of them in one piece, in heads whose width is a multiple of 16, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'";
         AttentionBackend backend = Backend(call);
         return backend is AttentionBackend.Avx512 or AttentionBackend.Flash or AttentionBackend.Efficient or AttentionBackend.CuDnn
             ? null

@@ -132,7 +132,7 @@ public class KernelTests
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = options.Build(Models.Vocabulary);
         const string expected =
-            "model.attention.kernel: on the CPU flash drops attention weights (dropout 0.1) only of 16 or more positions of one document in heads whose width is a multiple of 16, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'";
+            "model.attention.kernel: on the CPU flash drops attention weights (dropout 0.1) only of 16 or more positions, each document of them in one piece, in heads whose width is a multiple of 16, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'";
         Assert.Equal(expected, Assert.Throws<UserException>(() => model.Kernels()).Message);
         Assert.Equal(expected, Assert.Throws<UserException>(() => model.forward(Models.Tokens(1, 4))).Message);
         model.eval();
