@@ -108,7 +108,7 @@ def table(paths):
         "",
         "Written by `benchmarks/recipes.py`: each recipe of configs/ trained as it stands, then `evaluate` on its validation data with",
         "window and stride as long as its context. Loss is in nats per scored token, of the best checkpoint; minutes are those of training on",
-        "two cores that did other work meanwhile: a quiet machine takes a fraction of them. Recipes compare only where they have the same data and tokenizer.",
+        "two cores of a server with AVX-512, and of the evaluations on the way. Recipes compare only where they have the same data and tokenizer.",
         "",
         "| Recipe | What it is | Parameters | Steps | Minutes | Loss | Bits per byte | Accuracy | BLEU |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",

@@ -110,7 +110,7 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     {
         CallKind kind = new(
             call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout.Probability > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null, call.Documents is not null,
-            call.Documents?.Spans(call.Queries.Count) is not null, call.IsLong, call.Queries.Count < AttentionCall.FewestRows);
+            call.Spans is not null, call.IsLong, call.Queries.Count < AttentionCall.FewestRows);
         if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
         return kernels[kind] = KernelSelection.Choose(options, headDim, call);
     }

@@ -45,17 +45,20 @@ internal readonly record struct AttentionCall(
     public bool SeesEverything =>
         Documents is null && (Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries.Count == 1));
 
+    /// <summary>The bounds of documents that stand side by side, from <see cref="DocumentIds.Spans"/>; null where there are none, or few queries.</summary>
+    public Tensor? Spans => Queries.Count >= FewestRows ? Documents?.Spans(Queries.Count) : null;
+
     /// <summary>Whether <see cref="BandAttention"/> computes it: whole sequences under a pattern that is a band, documents side by side if there are several, nothing
     /// put on the scores.</summary>
     public bool IsBand =>
-        Queries.Count >= FewestRows && (Documents is null || Documents.Spans(Queries.Count) is not null) && Bias is null && SoftCap is null
+        Queries.Count >= FewestRows && (Documents is null || Spans is not null) && Bias is null && SoftCap is null
         && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0)) && BandAttention.Runs(Query, Key, Value);
 
     /// <summary>The result, (B, H, T, D), where <see cref="IsBand"/>.</summary>
     public Tensor AttendBand()
     {
         PatternBand band = Pattern.Band!.Value;
-        return BandAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Documents?.Spans(Queries.Count));
+        return BandAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Spans);
     }
 
     /// <summary>The mask, bool, true where visible: (T, S), or (B, 1, T, S) where documents are kept apart.</summary>
