@@ -14,11 +14,11 @@ public sealed class RoundedCopy(ScalarType type = ScalarType.BFloat16) : IDispos
 
     /// <summary>The copy.</summary>
     /// <param name="source">Always the same tensor, or what took its place.</param>
-    /// <returns>The source's numbers on its device in this type, without gradient. It belongs to this object, until the source is written. A source of this type
-    /// is its own copy.</returns>
+    /// <returns>The source's numbers on its device in this type, without gradient; or as <see cref="Pack"/> left them. It belongs to this object, until the source is
+    /// written. A source of this type, or packed from it, is its own copy.</returns>
     public Tensor Of(Tensor source)
     {
-        if (source.dtype == type) return source;
+        if (source.dtype == type || source.dtype == ScalarType.Byte) return source;
         if (Current(source) is { } copy) return copy;
         lock (making)
         {
@@ -48,6 +48,30 @@ public sealed class RoundedCopy(ScalarType type = ScalarType.BFloat16) : IDispos
         numbers.requires_grad = false;
         using Tensor rounded = Round(numbers, type);
         numbers.SetData(rounded);
+    }
+
+    /// <summary>Packs a copy in bfloat16 (<see cref="ExponentPacking"/>), until the source is written: it has the same numbers in three quarters of the bytes. Where
+    /// it cannot be, the copy stays as it is.</summary>
+    /// <param name="source">Float32, on the CPU.</param>
+    public void Pack(Tensor source)
+    {
+        lock (making)
+        {
+            using IDisposable ordinary = inference_mode(false);
+            using IDisposable unrecorded = no_grad();
+            if (source._version < 0 || ExponentPacking.TryPack(source) is not { } packed) return;
+            state?.Copy.Dispose();
+            state = new(source, source._version, packed.DetachFromDisposeScope());
+        }
+    }
+
+    /// <summary>Packs a matrix of bfloat16 itself (<see cref="ExponentPacking"/>), where it will not be written any more. Where it cannot be packed, it stays as it is.</summary>
+    /// <param name="matrix">(N, K), on the CPU.</param>
+    public static void PackIn(Tensor matrix)
+    {
+        using IDisposable unrecorded = no_grad();
+        using Tensor? packed = ExponentPacking.TryPack(matrix);
+        if (packed is not null) matrix.SetData(packed);
     }
 
     /// <inheritdoc/>

@@ -87,8 +87,8 @@ public sealed class TokenProgram : IDisposable
     /// <summary>weight·x + bias.</summary>
     /// <param name="from">x, (K)</param>
     /// <param name="to">(N), another vector</param>
-    /// <param name="weight">(N, K), float32; or bfloat16, and then x is rounded to it as well, and sums are float32; or in blocks of 8 bits
-    /// (<see cref="BlockQuantization"/>), multiplied in float32</param>
+    /// <param name="weight">(N, K), float32; or bfloat16, and then x is rounded to it as well, and sums are float32, which may be packed
+    /// (<see cref="ExponentPacking"/>); or in blocks of 8 bits (<see cref="BlockQuantization"/>), multiplied in float32</param>
     /// <param name="bias">(N), float32, or none</param>
     /// <param name="adds">Whether the result is added to what is there</param>
     public void Linear(TokenVector from, TokenVector to, torch.Tensor weight, torch.Tensor? bias, bool adds = false) =>

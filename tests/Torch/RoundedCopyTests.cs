@@ -35,6 +35,38 @@ public sealed class RoundedCopyTests
     }
 
     [Fact]
+    public void It_is_packed_until_the_source_is_written()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using RoundedCopy rounded = new();
+        Parameter weight = new(randn(5, 64));
+        rounded.Pack(weight);
+        Tensor packed = rounded.Of(weight);
+        Assert.Equal(ScalarType.Byte, packed.dtype);
+        Assert.Same(packed, rounded.Of(weight));
+        AssertRounded(weight, ExponentPacking.Unpack(packed));
+
+        using (no_grad()) weight.add_(1);
+        AssertRounded(weight, rounded.Of(weight));
+    }
+
+    [Fact]
+    public void What_cannot_be_packed_stays_as_it_is()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using RoundedCopy rounded = new();
+        Parameter weight = new(cat([ones(3, 32), full([3, 32], 1e-9)], 1));
+        rounded.Pack(weight);
+        Assert.Equal(ScalarType.BFloat16, rounded.Of(weight).dtype);
+        Tensor coarse = weight.detach().to_type(ScalarType.BFloat16);
+        RoundedCopy.PackIn(coarse);
+        Assert.Equal((ScalarType.BFloat16, 64L), (coarse.dtype, coarse.size(1)));
+        Tensor regular = randn(3, 64).to_type(ScalarType.BFloat16);
+        RoundedCopy.PackIn(regular);
+        Assert.Equal((ScalarType.Byte, 3L), (regular.dtype, regular.size(0)));
+    }
+
+    [Fact]
     public void It_outlives_scopes_and_inference_mode()
     {
         using DisposeScope scope = NewDisposeScope();

@@ -58,6 +58,20 @@ public sealed class TokenProgramTests
         Agree(functional.linear(x, BlockQuantization.Unpack(blocks), bias), x, (program, from, to) => program.Linear(from, to, blocks, bias), inputs * Tolerance);
     }
 
+    // The last for several threads.
+    [Theory]
+    [InlineData(64, 5)]
+    [InlineData(320, 8)]
+    [InlineData(768, 2051)]
+    public void A_packed_matrix(int inputs, int outputs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(1);
+        Tensor x = randn(Batch, inputs).to_type(ScalarType.BFloat16).to_type(ScalarType.Float32), weight = randn(outputs, inputs).to_type(ScalarType.BFloat16), bias = randn(outputs);
+        Tensor packed = ExponentPacking.TryPack(weight)!;
+        Agree(functional.linear(x, weight.to_type(ScalarType.Float32), bias), x, (program, from, to) => program.Linear(from, to, packed, bias), inputs * Tolerance);
+    }
+
     [Fact]
     public void A_matrix_adds_to_what_is_there()
     {

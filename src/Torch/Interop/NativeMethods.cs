@@ -275,6 +275,10 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)] internal static partial int tn_blocks_pack(TensorHandle numbers, out nint result);
     [LibraryImport(Library)] internal static partial int tn_blocks_unpack(TensorHandle blocks, out nint result);
     [LibraryImport(Library)] internal static partial int tn_blocks_linear(TensorHandle x, TensorHandle blocks, TensorHandle bias, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_exponents_run();
+    [LibraryImport(Library)] internal static partial int tn_exponents_pack(TensorHandle numbers, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_exponents_unpack(TensorHandle bytes, out nint result);
+    [LibraryImport(Library)] internal static partial int tn_exponents_linear(TensorHandle x, TensorHandle bytes, TensorHandle bias, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_rounded_feed_forward(TensorHandle x, TensorHandle up, TensorHandle roundedUp, TensorHandle upBias, TensorHandle down, TensorHandle roundedDown, TensorHandle downBias, int function, long rowsAtOnce, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_cross_entropy(TensorHandle x, TensorHandle weight, TensorHandle rounded, TensorHandle bias, TensorHandle target, double scale, double cap, double smoothing, long rowsAtOnce, out nint result);
     [LibraryImport(Library)] internal static partial int tn_fused_gelu(TensorHandle x, out nint result);

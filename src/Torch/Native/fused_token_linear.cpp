@@ -4,6 +4,7 @@
 // AVX-512 by hand, since the compiler's sums of short rows take twice as long, and bfloat16 through its own instruction where the processor has it:
 // 1.4 and 3 times as fast as the loops below, which are for the others.
 #include "blocks.h"
+#include "exponent_packing.h"
 #include "processor.h"
 #include "rounding.h"
 #include "token_kernels.h"
@@ -24,6 +25,7 @@ namespace {
 
 // Taken at once.
 constexpr int64_t kRows = 4;
+static_assert(kRows % kRowsTogether == 0, "threads begin where rows of a packed matrix stand together");
 // Bytes by which blocks are fetched before they are needed.
 constexpr int64_t kAhead = 4096;
 
@@ -222,13 +224,21 @@ Rows rows_of(MatrixFormat format) {
   if (format == MatrixFormat::bfloat16 && has_avx512_bf16()) return avx512_rounded;
   if (format == MatrixFormat::blocks && has_avx512()) return avx512_blocks;
 #endif
-  if (format == MatrixFormat::float32) return plain_float;
-  return format == MatrixFormat::bfloat16 ? plain_rounded : plain_blocks;
+  switch (format) {
+    case MatrixFormat::bfloat16: return plain_rounded;
+    case MatrixFormat::blocks: return plain_blocks;
+    case MatrixFormat::packed: return token_linear_packed;
+    default: return plain_float;
+  }
 }
 
-int64_t row_bytes(MatrixFormat format, int64_t inputs) {
-  if (format == MatrixFormat::blocks) return inputs / kBlockLength * static_cast<int64_t>(sizeof(Block));
-  return inputs * (format == MatrixFormat::float32 ? 4 : 2);
+int64_t row_bytes(const TokenLinear& linear) {
+  switch (linear.format) {
+    case MatrixFormat::bfloat16: return linear.inputs * 2;
+    case MatrixFormat::blocks: return linear.inputs / kBlockLength * static_cast<int64_t>(sizeof(Block));
+    case MatrixFormat::packed: return linear.row_bytes;
+    default: return linear.inputs * 4;
+  }
 }
 
 }  // namespace
@@ -236,7 +246,7 @@ int64_t row_bytes(MatrixFormat format, int64_t inputs) {
 void token_linear(const TokenLinear& linear, int64_t begin, int64_t end) { rows_of(linear.format)(linear, begin, end); }
 
 void token_linear(const TokenLinear& linear) {
-  const auto grain = std::max<int64_t>(1, kBytesPerThread / (kRows * row_bytes(linear.format, linear.inputs)));
+  const auto grain = std::max<int64_t>(1, kBytesPerThread / (kRows * row_bytes(linear)));
   at::parallel_for(0, (linear.outputs + kRows - 1) / kRows, grain,
                    [&](int64_t begin, int64_t end) { token_linear(linear, begin * kRows, std::min(end * kRows, linear.outputs)); });
 }

@@ -8,20 +8,21 @@ namespace tn {
 // What one thread reads at least, of a matrix or of keys and values: less than this is done before a second thread has begun.
 constexpr int64_t kBytesPerThread = 512 * 1024;
 
-enum class MatrixFormat { float32, bfloat16, blocks };
+enum class MatrixFormat { float32, bfloat16, blocks, packed };  // blocks.h, exponent_packing.h
 
 // y = W·x + bias for each of a few vectors, so that W is read once for all of them.
 struct TokenLinear {
   const void* weight;  // (N, K)
   const float* bias;   // may be null
-  const void* x;       // (B, K), bfloat16 if the weight is, else float32
+  const void* x;       // (B, K), bfloat16 if the weight is, packed or not, else float32
   float* y;            // (B, N)
   int64_t batch, inputs, outputs;
   MatrixFormat format;
   bool adds;  // y += instead of y =
+  int64_t row_bytes = 0;  // of a packed matrix
 };
 
-// Some rows of W; all of them, shared out among threads. Each row is added up in the same order, whichever way.
+// Some rows of W, from a multiple of four on; all of them, shared out among threads. Each row is added up in the same order, whichever way.
 void token_linear(const TokenLinear& linear, int64_t begin, int64_t end);
 void token_linear(const TokenLinear& linear);
 

@@ -2,8 +2,9 @@
 // operation (a dispatch, a tensor, a parallel region) is more than the arithmetic of a small model's token.
 //
 // A program is made once for a decoding state: it holds the weights, the caches and room for what lies between the steps. Each step is
-// for a few sequences side by side, B; a vector is (B, width). Float32 on the CPU; matrices may be bfloat16, or in blocks of 8 bits.
+// for a few sequences side by side, B; a vector is (B, width). Float32 on the CPU; matrices may be bfloat16, packed or not, or in blocks of 8 bits.
 #include "blocks.h"
+#include "exponent_packing.h"
 #include "shim.h"
 #include "token_kernels.h"
 
@@ -59,8 +60,9 @@ Tensor plain(const Tensor& tensor, int64_t dimensions, const char* what) {
   return tensor;
 }
 
-// Numbers of a matrix's row, in blocks or not; −1 where blocks are not whole.
+// Numbers of a matrix's row, in blocks, packed or plain; −1 where it is malformed.
 int64_t row_width(const Tensor& matrix) {
+  if (matrix.scalar_type() == at::kByte) return tn::is_packed_row(matrix.size(1)) ? tn::PackedMatrix{nullptr, matrix.size(0), matrix.size(1)}.inputs() : -1;
   constexpr auto bytes = static_cast<int64_t>(sizeof(tn::Block));
   if (matrix.scalar_type() != at::kChar) return matrix.size(1);
   return matrix.size(1) % bytes == 0 ? matrix.size(1) / bytes * tn::kBlockLength : -1;
@@ -126,13 +128,13 @@ struct Linear final : Step {
   Vector &from, &to;
   Tensor weight, bias;
   tn::TokenLinear linear;
-  std::vector<uint16_t> coarse;  // what comes in, rounded, for a matrix in bfloat16
+  std::vector<uint16_t> coarse;  // what comes in, rounded, for a matrix in bfloat16, packed or not
 
   Linear(Vector& f, Vector& t, Tensor w, Tensor b, bool adds, int64_t batch)
       : from(f), to(t), weight(std::move(w)), bias(std::move(b)),
         linear{weight.const_data_ptr(), bias.defined() ? bias.const_data_ptr<float>() : nullptr, nullptr, nullptr, batch, from.width, to.width,
-               format_of(weight), adds},
-        coarse(linear.format == tn::MatrixFormat::bfloat16 ? from.numbers.size() : 0) {}
+               format_of(weight), adds, weight.size(1)},
+        coarse(linear.format == tn::MatrixFormat::bfloat16 || linear.format == tn::MatrixFormat::packed ? from.numbers.size() : 0) {}
 
   void run(Program&, const Moment&) override {
     linear.x = from.numbers.data();
@@ -149,7 +151,8 @@ struct Linear final : Step {
       case at::kFloat: return tn::MatrixFormat::float32;
       case at::kBFloat16: return tn::MatrixFormat::bfloat16;
       case at::kChar: return tn::MatrixFormat::blocks;
-      default: TORCH_CHECK(false, "a token's matrix is float32, bfloat16 or blocks in int8, not ", weight.scalar_type());
+      case at::kByte: return tn::MatrixFormat::packed;
+      default: TORCH_CHECK(false, "a token's matrix is float32, bfloat16, blocks in int8 or packed in bytes, not ", weight.scalar_type());
     }
   }
 };
@@ -301,7 +304,7 @@ TN_API int32_t tn_token_norm(void* program, int64_t from, int64_t to, int64_t st
   });
 }
 
-// weight (N, K) float32 or bfloat16, or in blocks; bias (N) or null.
+// weight (N, K) float32 or bfloat16, or in blocks or packed; bias (N) or null.
 TN_API int32_t tn_token_linear(void* program, int64_t from, int64_t to, const Tensor* weight, const Tensor* bias, int32_t adds) {
   return tn::guarded([&] {
     auto &x = of(program).vector(from), &y = of(program).vector(to);

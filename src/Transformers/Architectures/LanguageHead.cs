@@ -38,6 +38,16 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
         if (weight is not null) InferenceWeight.Replace(weight, computeType);
     }
 
+    /// <summary>Packs the matrix, or its copy in bfloat16, without loss (<see cref="ExponentPacking"/>): in a model for inference.</summary>
+    /// <param name="embedding">The token embedding (V, C), which a tied head uses.</param>
+    /// <returns>Whether its numbers allow it.</returns>
+    public bool Pack(Tensor embedding)
+    {
+        if (weight is not null) InferenceWeight.Pack(weight);
+        else if (ExponentPacking.Divides(embedding.size(-1))) rounded.Pack(embedding);
+        return IsPacked(embedding);
+    }
+
     /// <summary>Logits, float32.</summary>
     /// <param name="hidden">(…, C)</param>
     /// <param name="embedding">The token embedding (V, C), or its blocks, which a tied head uses.</param>
@@ -78,12 +88,15 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
     public Tensor LossSum(Tensor hidden, Tensor embedding, Tensor targets, double labelSmoothing)
     {
         bool rounds = computeType == ScalarType.BFloat16;
-        if (hidden.device_type != DeviceType.CPU || !LogitsPass((int)embedding.size(0)) || !(rounds || computeType == ScalarType.Float32))
+        if (IsPacked(embedding) || hidden.device_type != DeviceType.CPU || !LogitsPass((int)embedding.size(0)) || !(rounds || computeType == ScalarType.Float32))
             return nn.functional.cross_entropy(Logits(hidden, embedding).flatten(0, -2), targets, ignore_index: -100, reduction: nn.Reduction.Sum, label_smoothing: labelSmoothing);
         Tensor table = weight ?? embedding, rows = (transform?.forward(hidden) ?? hidden).reshape(-1, options.Dim); // (N, C)
         CrossEntropyShape shape = new() { LogitScale = options.LogitScale, LogitSoftCap = options.LogitSoftCap, LabelSmoothing = labelSmoothing };
         return FusedKernels.CrossEntropy(rows, table, bias, targets, shape, rounds ? rounded.Of(table) : null);
     }
+
+    private bool IsPacked(Tensor embedding) =>
+        computeType == ScalarType.BFloat16 && CastLinear.Multiplied(weight ?? embedding, rounded).dtype == ScalarType.Byte;
 
     protected override void Dispose(bool disposing)
     {

@@ -1,6 +1,7 @@
 // Shapes: B batch, T positions, C model dimension, V vocabulary.
 using TorchSharp;
 using Trainer.Torch;
+using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -30,6 +31,17 @@ internal abstract class TransformerModel : LanguageModel
         {
             foreach (BlockStack stack in Stacks) stack.Recomputes = value;
         }
+    }
+
+    public override bool PackMatrices(int sequences = 1, long leastBytes = LeastPacked)
+    {
+        if (ComputeType != ScalarType.BFloat16 || Device.type != DeviceType.CPU || !ExponentPacking.Runs || sequences > TokenPlan.MostSequences || head is null) return false;
+        CastLinear[] layers = [.. modules().OfType<CastLinear>().Where(layer => layer.Weight.dtype == ScalarType.BFloat16)];
+        long bytes = (layers.Sum(layer => layer.Weight.numel()) + (long)VocabularySize * Options.Dim) * 2; // bfloat16
+        if (layers.Length == 0 || bytes < leastBytes) return false;
+        foreach (CastLinear layer in layers) layer.Pack();
+        bool all = head.Pack(embedding.Weight);
+        return all || layers.Any(layer => layer.IsPacked);
     }
 
     public override Tensor forward(ModelInput input)

@@ -58,7 +58,7 @@ internal sealed record Activation(bool Gated, int Kept, TokenActivation Step, Fu
     /// <param name="second">(…, F) → (…, C)</param>
     /// <param name="x">(…, C)</param>
     public Tensor Between(CastLinear first, CastLinear second, Tensor x) =>
-        Fused is { } function && first.Rounds(x) && x.numel() > 0
+        Fused is { } function && first.Rounds(x) && second.Rounds(x) && x.numel() > 0
             ? FusedKernels.RoundedFeedForward(x, first.Parts, second.Parts, function)
             : second.forward(Apply(first.forward(x))); // (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C)
 

@@ -8,7 +8,8 @@ namespace Trainer.Transformers.Precision;
 /// <summary>A linear layer with float32 weights that multiplies in the model's compute type.</summary>
 /// <remarks>In bfloat16 the weight is rounded once for each time it changes, and its gradient arrives in float32: the optimizer only ever
 /// sees the float32 master weight, without which steps smaller than a weight's rounding would be lost. On the CPU sums and results
-/// are float32 too: there nothing but products gains from bfloat16. For inference there is int8, too: weights in blocks of 8 bits, all else float32.</remarks>
+/// are float32 too: there nothing but products gains from bfloat16. For inference there is int8, too: weights in blocks of 8 bits, all else float32; and weights
+/// in bfloat16 may be packed.</remarks>
 internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IRoundsWeights
 {
     private readonly Parameter weight;
@@ -50,6 +51,12 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IR
         else InferenceWeight.Replace(weight, computeType);
     }
 
+    /// <summary>Packs a weight that is nothing but bfloat16, after <see cref="RoundWeights"/>.</summary>
+    public void Pack() => InferenceWeight.Pack(weight);
+
+    /// <summary>Whether the weight is packed.</summary>
+    public bool IsPacked => weight.dtype == ScalarType.Byte;
+
     /// <summary>The master weight, float32 (outputs, inputs); only what is multiplied after <see cref="RoundWeights"/>, unless it is kept.</summary>
     public Parameter Weight => weight;
 
@@ -58,7 +65,7 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IR
 
     /// <summary>Whether an input is multiplied in bfloat16 by kernels that add up in float32.</summary>
     /// <param name="input">On its device.</param>
-    public bool Rounds(Tensor input) => Rounds(input, computeType);
+    public bool Rounds(Tensor input) => !IsPacked && Rounds(input, computeType);
 
     /// <summary>The weight, and what is multiplied.</summary>
     public RoundedWeight Parts => new(weight, Multiplied(weight, rounded), bias);
@@ -76,6 +83,7 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IR
     /// <returns>(…, outputs); in bfloat16 only where that was asked for on a GPU.</returns>
     public static Tensor Apply(Tensor input, RoundedWeight weight, ScalarType computeType)
     {
+        if (weight.Rounded.dtype == ScalarType.Byte) return ExponentPacking.Linear(input, weight.Rounded, weight.Bias);
         if (computeType == ScalarType.Float32) return FusedKernels.Linear(input, weight.Weight, weight.Bias);
         if (computeType == ScalarType.Int8) return BlockQuantization.Linear(input, weight.Rounded, weight.Bias);
         if (Rounds(input, computeType)) return FusedKernels.RoundedLinear(input, weight.Weight, weight.Rounded, weight.Bias);

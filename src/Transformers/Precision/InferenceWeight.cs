@@ -18,6 +18,13 @@ internal static class InferenceWeight
         RoundedCopy.Replace(matrix, computeType);
     }
 
+    /// <summary>Packs a matrix of bfloat16 without loss (<see cref="ExponentPacking"/>), where its numbers allow it.</summary>
+    /// <param name="matrix">(N, K), on the CPU; in another type it stays as it is.</param>
+    public static void Pack(Parameter matrix)
+    {
+        if (matrix.dtype == ScalarType.BFloat16 && ExponentPacking.Divides(matrix.size(-1))) RoundedCopy.PackIn(matrix);
+    }
+
     /// <summary>Requires that rows of so many numbers can be held in a type.</summary>
     /// <exception cref="UserException">They cannot.</exception>
     public static void RequireRows(long width, ScalarType computeType)

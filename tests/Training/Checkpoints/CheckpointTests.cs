@@ -1,8 +1,10 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Text;
+using Trainer.Torch;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Checkpoints;
@@ -37,6 +39,26 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal(1, checkpoint.LoadState().Step);
         Assert.Equal(ConfigurationJson.Serialize(tiny.Recipe), ConfigurationJson.Serialize(checkpoint.Recipe));
         Assert.Equal("byte", checkpoint.Tokenizer.Type);
+    }
+
+    [Theory]
+    [InlineData(768, InferencePrecision.BFloat16, 8, true)]
+    [InlineData(768, InferencePrecision.BFloat16, 9, false)]
+    [InlineData(768, InferencePrecision.BFloat16, 0, false)]
+    [InlineData(768, InferencePrecision.Float32, 1, false)]
+    [InlineData(64, InferencePrecision.BFloat16, 1, false)]
+    public void Matrices_of_a_large_model_are_packed_for_decoding(int dim, InferencePrecision precision, int sequences, bool packed)
+    {
+        tiny.Recipe = tiny.Recipe with { Model = new DecoderOptions { Dim = dim, Layers = 3, ContextLength = TinyRun.Context, Attention = new MultiHeadOptions { Heads = 4 } } };
+        using PreparedData data = tiny.Prepare();
+        using Trainee trainee = tiny.Trainee(data);
+        using CheckpointWriter writer = new(tiny.Store(), tiny.Recipe, data.Tokenizer, _ => { });
+        writer.Save(trainee, isBest: false);
+        writer.Finish();
+
+        using LanguageModel model = Checkpoint.Open(tiny.RunPath()).LoadModel(CPU, precision, sequences);
+
+        Assert.Equal(packed && ExponentPacking.Runs, model.parameters().Any(parameter => parameter.dtype == ScalarType.Byte));
     }
 
     [Fact]
