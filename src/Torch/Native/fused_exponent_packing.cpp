@@ -128,22 +128,22 @@ TN_INLINE void each_exception(const uint8_t* header, Use use) {
 // The float32 and the bfloat16 loops by their own names: functions that are compiled several times over are no templates.
 #define TN_SUMMARISE(Name, T)                                                                                                                      \
   TN_VECTOR_CLONES                                                                                                                                 \
-  void Name(const T* numbers, int64_t inputs, Summary* summaries, int64_t begin, int64_t end) {                                                   \
+  void Name(const T* numbers, int64_t inputs, Summary* summaries, int64_t begin, int64_t end) {                                                    \
     for (int64_t row = begin; row < end; ++row) summaries[row] = summary(numbers + row * inputs, inputs);                                          \
   }
 
 #define TN_PACK(Name, T)                                                                                                                           \
   TN_VECTOR_CLONES                                                                                                                                 \
-  void Name(const T* numbers, const Summary* summaries, uint8_t* bytes, const PackedMatrix& matrix, int64_t begin, int64_t end) {                 \
+  void Name(const T* numbers, const Summary* summaries, uint8_t* bytes, const PackedMatrix& matrix, int64_t begin, int64_t end) {                  \
     const auto inputs = matrix.inputs();                                                                                                           \
     for (int64_t first = begin; first < end; first += kRowsTogether) {                                                                             \
       const auto rows = together(first, matrix.outputs);                                                                                           \
       auto* to = bytes + first * matrix.row_bytes;                                                                                                 \
-      for (int64_t r = 0; r < rows; ++r)                                                                                                     \
+      for (int64_t r = 0; r < rows; ++r)                                                                                                           \
         write_header(numbers + (first + r) * inputs, inputs, summaries[first + r], to + r * matrix.header_bytes());                                \
-      to += rows * matrix.header_bytes();                                                                                                    \
+      to += rows * matrix.header_bytes();                                                                                                          \
       for (int64_t unit = 0; unit < matrix.units(); ++unit)                                                                                        \
-        for (int64_t r = 0; r < rows; ++r, to += kUnitBytes)                                                                                 \
+        for (int64_t r = 0; r < rows; ++r, to += kUnitBytes)                                                                                       \
           pack_unit(numbers + (first + r) * inputs + unit * kUnitLength, summaries[first + r].base, to);                                           \
     }                                                                                                                                              \
   }
