@@ -100,6 +100,17 @@ public sealed class ExponentPackingTests
     }
 
     [Fact]
+    public void A_packed_matrix_counts_among_live_tensors()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor numbers = randn(4, 64);
+        Finalizers.Run();
+        long before = TensorCount.Live;
+        using (Tensor packed = ExponentPacking.TryPack(numbers)!) Assert.Equal(before + 1, TensorCount.Live);
+        Assert.Equal(before, TensorCount.Live);
+    }
+
+    [Fact]
     public void What_cannot_be_is_said()
     {
         using DisposeScope scope = NewDisposeScope();

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Torch;
+using Trainer.Torch.Tests;
 using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
@@ -51,6 +52,7 @@ public class ActivationCheckpointingTests
     {
         using LanguageModel model = Models.Build(Kinds["encoder-decoder of t5"]);
         TwoPasses(model, recompute: true);
+        Finalizers.Run();
         long live = TensorCount.Live;
         for (int again = 0; again < 5; again++) TwoPasses(model, recompute: true);
         Assert.Equal(live, TensorCount.Live);

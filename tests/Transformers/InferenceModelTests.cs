@@ -147,6 +147,7 @@ public sealed class InferenceModelTests
     [Fact]
     public void What_is_not_for_inference_in_bfloat16_is_not_packed()
     {
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel trained = Wide["gpt"].Build(Models.Vocabulary, ScalarType.BFloat16), whole = Wide["gpt"].BuildForInference(Models.Vocabulary);
         Assert.False(trained.PackMatrices(leastBytes: 0));
         Assert.False(whole.PackMatrices(leastBytes: 0));

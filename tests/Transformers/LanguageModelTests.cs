@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Torch;
+using Trainer.Torch.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Tests;
@@ -46,6 +47,7 @@ public class LanguageModelTests
     {
         using LanguageModel model = Models.Build(Models.Variant(projection, position));
         Step(model);
+        Finalizers.Run();
         long before = TensorCount.Live;
         for (int i = 0; i < 5; i++) Step(model);
         Assert.Equal(before, TensorCount.Live);
@@ -66,6 +68,7 @@ public class LanguageModelTests
     [InlineData("scalable", "alibi")]
     public void A_model_that_is_disposed_leaves_no_tensor_behind(string projection, string position)
     {
+        Finalizers.Run();
         long before = TensorCount.Live;
         using (DisposeScope scope = NewDisposeScope())
         using (LanguageModel model = Models.Build(Models.Variant(projection, position)))

@@ -379,7 +379,7 @@ TN_API int32_t tn_exponents_pack(const Tensor* numbers, Tensor** result) {
       whole ? tn::pack_float(from.const_data_ptr<float>(), summaries.data(), to, matrix, first, last)
             : tn::pack_rounded(tn::rounded_bits(from), summaries.data(), to, matrix, first, last);
     });
-    *result = new Tensor(std::move(bytes));
+    *result = tn::own(std::move(bytes));
   });
 }
 

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Torch;
+using Trainer.Torch.Tests;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
@@ -154,6 +155,7 @@ public class Mamba2Tests
     {
         using LanguageModel model = Models.Build(Models.Hybrid);
         Step(model);
+        Finalizers.Run();
         long before = TensorCount.Live;
         for (int i = 0; i < 3; i++) Step(model);
         Assert.Equal(before, TensorCount.Live);

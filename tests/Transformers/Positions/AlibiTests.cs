@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Torch;
+using Trainer.Torch.Tests;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
@@ -49,6 +50,7 @@ public class AlibiTests
         using DisposeScope scope = NewDisposeScope();
         using AlibiPositions alibi = new(4);
         Tensor first = Bias(alibi, new(0, 8), new(0, 8));
+        Finalizers.Run();
         long before = TensorCount.Live;
         Bias(alibi, new(0, 8), new(0, 8)).Dispose();
         Assert.Equal(before, TensorCount.Live);
