@@ -23,7 +23,7 @@ switch (args)
         return 0;
     case ["evaluation" or "generation", var path, var precision, var seconds, var tokens]:
         var checkpoint = Checkpoint.Open(path);
-        using (var model = checkpoint.LoadModel(CPU, Enum.Parse<InferencePrecision>(precision, ignoreCase: true), sequences: args[0] == "generation" ? 1 : 0))
+        using (var model = checkpoint.LoadModel(CPU, Enum.Parse<InferencePrecision>(precision, ignoreCase: true), oneSequence: args[0] == "generation"))
         {
             var length = int.Parse(tokens, CultureInfo.InvariantCulture);
             Func<int> work = args[0] == "evaluation" ? Evaluation(model, checkpoint, length) : Generation(model, checkpoint, length);

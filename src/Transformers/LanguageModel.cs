@@ -49,11 +49,10 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     public abstract bool ActivationCheckpointing { get; set; }
 
     /// <summary>Packs the matrices of a model built for inference in bfloat16, so that decoding reads three quarters of the bytes
-    /// (<see cref="Torch.ExponentPacking"/>): without loss, and where it is faster, on processors with AVX-512 and bfloat16 products. Reading whole sequences takes a little longer.</summary>
-    /// <param name="sequences">How many are to be decoded side by side: with more than 8 nothing is packed, since products of whole matrices are faster then.</param>
+    /// (<see cref="Torch.ExponentPacking"/>): without loss, and where it is faster, on processors with AVX-512 and bfloat16 products. It is for one sequence: several side by side, and whole ones, take longer.</summary>
     /// <param name="leastBytes">Only if the matrices take so much in bfloat16: those of small models stay in the caches, and are read faster than they are unpacked.</param>
     /// <returns>Whether they were packed.</returns>
-    public abstract bool PackMatrices(int sequences = 1, long leastBytes = LeastPacked);
+    public abstract bool PackMatrices(long leastBytes = LeastPacked);
 
     /// <summary>Logits of the tokens to predict: the one that follows each position, or for an encoder the one that stands there.</summary>
     /// <param name="input">Token ids (B, T) with what else is to be said of them.</param>

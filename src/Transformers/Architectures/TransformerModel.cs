@@ -33,9 +33,9 @@ internal abstract class TransformerModel : LanguageModel
         }
     }
 
-    public override bool PackMatrices(int sequences = 1, long leastBytes = LeastPacked)
+    public override bool PackMatrices(long leastBytes = LeastPacked)
     {
-        if (ComputeType != ScalarType.BFloat16 || Device.type != DeviceType.CPU || !ExponentPacking.Runs || sequences > TokenPlan.MostSequences || head is null) return false;
+        if (ComputeType != ScalarType.BFloat16 || Device.type != DeviceType.CPU || !ExponentPacking.Runs || head is null) return false;
         CastLinear[] layers = [.. modules().OfType<CastLinear>().Where(layer => layer.Weight.dtype == ScalarType.BFloat16)];
         long bytes = (layers.Sum(layer => layer.Weight.numel()) + (long)VocabularySize * Options.Dim) * 2; // bfloat16
         if (layers.Length == 0 || bytes < leastBytes) return false;
