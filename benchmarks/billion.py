@@ -5,7 +5,7 @@
 
 A Llama is written as Hugging Face has it: sharded safetensors of random numbers, made with Python alone; 15 GB for 1B, removed afterwards.
 Each command runs by itself: seconds by the clock, processor seconds, and the most memory it held (ru_maxrss, which counts pages of mapped
-files too), also in units of the weights it read. 300M is for trying it, and writes no table. Nothing but Python 3 and what setup.sh installs is needed.
+files too), also in units of the weights it read. 300M is for trying it, and writes no table. Nothing but Python 3 and the .NET SDK is needed.
 """
 import argparse
 import array

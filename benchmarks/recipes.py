@@ -5,7 +5,7 @@
 
 Runs stand in runs/recipes/<name>; a recipe that has been trained is not trained again. --only trains these alone; --table trains nothing
 and writes the table of what is there, with the rows of the table before for runs that are gone. Recipes whose text is not at hand are left out of the table and named below it. Needs nothing but
-Python 3 and what setup.sh installs; every figure comes from evaluate --json, plan --json and the run's own files.
+Python 3 and the .NET SDK; every figure comes from evaluate --json, plan --json and the run's own files.
 """
 import argparse
 import json

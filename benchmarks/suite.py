@@ -10,7 +10,7 @@ memory bandwidth, which the shares of the roofline are of, are measured first. R
 --table writes the page from without measuring. Text is random: it makes no difference to speed.
 
 PYTHON names the Python that has torch, a command with arguments, as in PYTHON="chroot /srv/debian python3"; python3 if not given. A mode
-that does not run there is skipped, and the page says why. Apart from it, nothing but Python 3 and what setup.sh installs is needed.
+that does not run there is skipped, and the page says why. Apart from it, nothing but Python 3 and the .NET SDK is needed.
 """
 import argparse
 import json

@@ -23,7 +23,7 @@ switch (args)
         return 0;
     case ["evaluation" or "generation", var path, var precision, var seconds, var tokens]:
         var checkpoint = Checkpoint.Open(path);
-        using (var model = checkpoint.LoadModel(CPU, Enum.Parse<InferencePrecision>(precision, ignoreCase: true), oneSequence: args[0] == "generation"))
+        using (var model = checkpoint.LoadModel(CPU, Enum.Parse<InferencePrecision>(precision, ignoreCase: true)))
         {
             var length = int.Parse(tokens, CultureInfo.InvariantCulture);
             Func<int> work = args[0] == "evaluation" ? Evaluation(model, checkpoint, length) : Generation(model, checkpoint, length);

@@ -8,7 +8,7 @@ after round, each measurement a process of its own. Tokens per second are median
 PyTorch trains in bfloat16 with autocast, and evaluates and generates with weights rounded once; int8 is blocks of 8 bits here, and PyTorch's own kernel with a
 scale for each row there. Generation is greedy, one sequence, keys and values kept, from a
 prompt of 16 tokens to the end of the context. *Roofline* is the share of the machine's measured best: of its matrix products in that precision for training
-and evaluation, of the bandwidth of reading the weights once a token for generation, in bfloat16 16 bits of each, though here large models are read in 12.
+and evaluation, of the bandwidth of reading the weights once a token for generation.
 """
 
 

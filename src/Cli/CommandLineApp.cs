@@ -1,7 +1,8 @@
+using System.Runtime.InteropServices;
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 
 namespace Trainer.Cli;
 
@@ -28,15 +29,15 @@ internal static class CommandLineApp
         }
         catch (Exception error) when (MissingLibrary(error) is { } missing)
         {
-            return Fail($"libtorch could not be loaded: {Culprit(missing.Message)} Run ./setup.sh, then build again.", ExitCode.Failed);
+            return Fail($"libtorch could not be loaded: {Culprit(missing.Message)} Build the program again: dotnet build.", ExitCode.Failed);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             return Fail(error.Message, ExitCode.Failed);
         }
-        catch (TorchException error)
+        catch (ExternalException error)
         {
-            return Fail($"libtorch: {error.Message}", ExitCode.Failed);
+            return Fail($"libtorch: {error.Summary}", ExitCode.Failed);
         }
     }
 
@@ -81,12 +82,12 @@ internal static class CommandLineApp
     private static string Culprit(string message)
     {
         var lines = message.Split('\n');
-        return Array.Find(lines, line => line.Contains(": ") && !line.StartsWith("Unable", StringComparison.Ordinal) && !line.Contains("trainer_native")) is { } line
+        return Array.Find(lines, line => line.Contains(": ") && !line.StartsWith("Unable", StringComparison.Ordinal)) is { } line
             ? line.Trim() + "."
             : lines[0];
     }
 
-    // The first call into the shim may fail inside a type initialiser, which wraps the cause.
+    // The first call into libtorch may fail inside a type initialiser, which wraps the cause.
     private static DllNotFoundException? MissingLibrary(Exception? error) => error switch
     {
         null => null,

@@ -53,7 +53,7 @@ internal static class GenerateCommand
         RequireOneWay(parsed);
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
-        using var model = checkpoint.LoadModel(device, parsed.GetValue(Number), oneSequence: parsed.GetValue(Beams) is null or 1);
+        using var model = checkpoint.LoadModel(device, parsed.GetValue(Number));
         var prompt = parsed.GetRequiredValue(Prompt);
         var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Recipe.Data.EndOfDocument);
         var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer));

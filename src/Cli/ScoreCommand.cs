@@ -6,7 +6,7 @@ using System.Text.Json;
 using TorchSharp;
 using Trainer.Evaluation.Scoring;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Training;
 using Trainer.Training.Checkpoints;
 

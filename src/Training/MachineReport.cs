@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Training.Monitoring;
 using static TorchSharp.torch;
 
@@ -26,7 +26,8 @@ public sealed record MachineReport
             Rows =
             [
                 new(".NET", $"{RuntimeInformation.FrameworkDescription} on {RuntimeInformation.OSDescription}"),
-                new("libtorch", $"{LibTorch.Version}, {(LibTorch.HasCuda ? "with" : "without")} CUDA"),
+                new("libtorch", $"{LibTorchLoader.Version}, {(LibTorch.HasCuda ? "with" : "without")} CUDA"),
+                new("libtorch folder", LibTorchLoader.Folder),
                 new("processor", $"{Environment.ProcessorCount} cores, {LibTorch.CpuCapability}, {get_num_threads()} threads"),
                 new("memory", $"{HumanFormat.Bytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)}"),
                 new("disk", $"{HumanFormat.Bytes(new DriveInfo(Environment.CurrentDirectory).AvailableFreeSpace)} free here"),
@@ -43,7 +44,7 @@ public sealed record MachineReport
     {
         var count = cuda.device_count();
         if (count == 0)
-            yield return new("GPU", LibTorch.HasCuda ? "CUDA, but no device: does nvidia-smi list one?" : "not used: this libtorch has no CUDA; ./setup.sh --gpu");
+            yield return new("GPU", LibTorch.HasCuda ? "CUDA, but no device: does nvidia-smi list one?" : "not used: this libtorch has no CUDA; build with -p:Cuda=true, or set TRAINER_LIBTORCH");
         for (var index = 0; index < count; index++)
         {
             var (gpu, device) = (CudaDevice.Of(index), new Device(TorchSharp.DeviceType.CUDA, index));
@@ -71,7 +72,7 @@ public sealed record MachineReport
     {
         using var scope = NewDisposeScope();
         var query = zeros([1, 1, 8, 64], dtype: type, device: device);
-        var backend = BandAttention.Runs(query, query, query) ? AttentionBackend.Avx512 : ScaledDotProductAttention.Backend(query, query, query, isCausal: true);
+        var backend = FlashAttention.IsSupported(query, query, query) ? AttentionBackend.Simd : ScaledDotProductAttention.Backend(query, query, query, isCausal: true);
         return backend.ToString().ToLowerInvariant();
     }
 

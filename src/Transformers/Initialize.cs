@@ -25,7 +25,7 @@ public static class Initialize
         {
             using DisposeScope scope = NewDisposeScope();
             if (own.TryGetValue(name, out Action<Tensor, Generator?>? draw)) draw(parameter, generator);
-            else if (parameter.dim() >= 2) nn.init.normal_(parameter, 0, joining.Contains(name) ? residual : Deviation, generator);
+            else if (parameter.dim() >= 2) parameter.normal_(0, joining.Contains(name) ? residual : Deviation, generator);
         }
     }
 

@@ -1,4 +1,4 @@
-using Trainer.Torch;
+using Trainer.Kernels;
 
 namespace Trainer.Transformers;
 

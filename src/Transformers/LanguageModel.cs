@@ -10,9 +10,6 @@ namespace Trainer.Transformers;
 /// inference. Several threads may compute losses of sequences of one length side by side; anything else is for one thread at a time.</remarks>
 public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
 {
-    /// <summary>Bytes of matrices in bfloat16 from which on packing them makes decoding faster: about what the caches hold.</summary>
-    public const long LeastPacked = 32 << 20;
-
     private protected LanguageModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)
         : base(name)
     {
@@ -47,12 +44,6 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <summary>Whether blocks keep only their inputs for the backward pass, which runs each of them again (activation checkpointing): far less
     /// memory, about a third more time, the same bits.</summary>
     public abstract bool ActivationCheckpointing { get; set; }
-
-    /// <summary>Packs the matrices of a model built for inference in bfloat16, so that decoding reads three quarters of the bytes
-    /// (<see cref="Torch.ExponentPacking"/>): without loss, and where it is faster, on processors with AVX-512 and bfloat16 products. It is for one sequence: several side by side, and whole ones, take longer.</summary>
-    /// <param name="leastBytes">Only if the matrices take so much in bfloat16: those of small models stay in the caches, and are read faster than they are unpacked.</param>
-    /// <returns>Whether they were packed.</returns>
-    public abstract bool PackMatrices(long leastBytes = LeastPacked);
 
     /// <summary>Logits of the tokens to predict: the one that follows each position, or for an encoder the one that stands there.</summary>
     /// <param name="input">Token ids (B, T) with what else is to be said of them.</param>

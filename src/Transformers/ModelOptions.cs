@@ -140,7 +140,7 @@ public abstract record ModelOptions : IValidated
     /// <summary>Builds a model for inference whose weights are yet to be loaded: they have no values. Its matrices are held in the compute type alone, and
     /// there are no gradients for them.</summary>
     /// <param name="vocabularySize">Number of token ids that the model has to know; <see cref="VocabularySize"/> may be more.</param>
-    /// <param name="computeType">The type of matrices: float32; bfloat16; or, on the CPU, int8: blocks of 8 bits (<see cref="Trainer.Torch.BlockQuantization"/>) that are multiplied
+    /// <param name="computeType">The type of matrices: float32; bfloat16; or, on the CPU, int8: blocks of 8 bits (<see cref="Trainer.Kernels.BlockQuantization"/>) that are multiplied
     /// in float32, half the memory of bfloat16.</param>
     /// <returns>A model in evaluation mode; the caller disposes it.</returns>
     /// <exception cref="ConfigurationException">The options contradict each other.</exception>

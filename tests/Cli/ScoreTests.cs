@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Trainer.Torch;
+using Trainer.Kernels;
 
 namespace Trainer.Cli.Tests;
 

@@ -3,7 +3,7 @@ using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Tests;

@@ -1,6 +1,6 @@
 using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 

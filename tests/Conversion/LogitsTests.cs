@@ -1,6 +1,6 @@
 using TorchSharp;
 using Trainer.Conversion.HuggingFace;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 

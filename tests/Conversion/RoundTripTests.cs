@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using TorchSharp;
 using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Tests;

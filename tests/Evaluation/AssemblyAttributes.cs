@@ -1,14 +1,11 @@
-using System.Runtime.CompilerServices;
-using static TorchSharp.torch;
-
-// libtorch's default random generator and its deterministic mode belong to the process.
+// Thread counts, seeds and the count of live tensors belong to the whole process.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: AssemblyFixture(typeof(Trainer.Evaluation.Tests.OneThread))]
 
 namespace Trainer.Evaluation.Tests;
 
-internal static class AssemblySetup
+/// <summary>With tensors this small, threads would only wait for each other.</summary>
+public sealed class OneThread
 {
-    /// <summary>Models this small are slower on several threads, and much slower on a busy machine.</summary>
-    [ModuleInitializer]
-    internal static void UseOneThread() => set_num_threads(1);
+    public OneThread() => TorchSharp.torch.set_num_threads(1);
 }

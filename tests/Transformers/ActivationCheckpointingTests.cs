@@ -1,6 +1,6 @@
 using TorchSharp;
-using Trainer.Torch;
-using Trainer.Torch.Tests;
+using Trainer.Kernels;
+using Trainer.Kernels.Tests;
 using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
@@ -53,9 +53,9 @@ public class ActivationCheckpointingTests
         using LanguageModel model = Models.Build(Kinds["encoder-decoder of t5"]);
         TwoPasses(model, recompute: true);
         Finalizers.Run();
-        long live = TensorCount.Live;
+        long live = torch.Tensor.TotalCount;
         for (int again = 0; again < 5; again++) TwoPasses(model, recompute: true);
-        Assert.Equal(live, TensorCount.Live);
+        Assert.Equal(live, torch.Tensor.TotalCount);
     }
 
     [Fact]
@@ -86,7 +86,7 @@ public class ActivationCheckpointingTests
             Tensor tokens = Models.Tokens(2, 8), loss = model.LossSum(tokens, tokens.roll(1, 1));
             using (no_grad()) model.named_parameters().First(entry => entry.name == "blocks.0.feedForward.down.weight").parameter.mul_(2);
             if (recompute) loss.backward();
-            else Assert.Throws<TorchException>(() => loss.backward());
+            else Assert.ThrowsAny<System.Runtime.InteropServices.ExternalException>(() => loss.backward());
         }
     }
 

@@ -1,8 +1,7 @@
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Projections;
-using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.FeedForward.Experts;
 using static TorchSharp.torch;
 
@@ -87,70 +86,6 @@ public sealed class InferenceModelTests
         if (full.Generates) Assert.InRange(Models.LargestDifference(OneByOne(full, input), OneByOne(lean, input)), 0, 1e-4);
         Assert.Contains(lean.named_parameters(), entry => entry.parameter.dtype == ScalarType.Int8 && !entry.parameter.requires_grad);
         Assert.Equal(ScalarType.Int8, lean.state_dict()["embedding.weight"].dtype);
-    }
-
-    // Whole sequences go another way, through other roundings of what lies between the matrices.
-    [Theory]
-    [MemberData(nameof(WideNames))]
-    public void Packed_it_computes_what_the_same_matrices_compute_unpacked(string kind)
-    {
-        if (!ExponentPacking.Runs) Assert.Skip("this processor has no products of bfloat16");
-        using DisposeScope scope = NewDisposeScope();
-        using IDisposable inference = inference_mode();
-        using LanguageModel plain = Rounded(Wide[kind]), packed = Rounded(Wide[kind]);
-        Assert.False(packed.PackMatrices());
-        Assert.True(packed.PackMatrices(leastBytes: 0));
-        ModelInput input = new(Models.Tokens(2, 8)) { Source = kind == "encoder-decoder" ? new ModelInput(Models.Tokens(2, 5)) : null };
-
-        Assert.InRange(Models.LargestDifference(plain.forward(input), packed.forward(input)), 0, 0.02);
-        Assert.InRange(Models.LargestDifference(plain.LossSum(input, input.Tokens), packed.LossSum(input, input.Tokens)), 0, 0.02);
-        if (plain.Generates) Assert.InRange(Models.LargestDifference(OneByOne(plain, input), OneByOne(packed, input)), 0, 0.02);
-        Assert.Contains(packed.named_parameters(), entry => entry.parameter.dtype == ScalarType.Byte);
-        Assert.False(packed.PackMatrices(leastBytes: 0));
-    }
-
-    [Theory]
-    [InlineData("gpt", true)]
-    [InlineData("gpt", false)]
-    [InlineData("llama", true)]
-    [InlineData("llama", false)]
-    public void Packed_matrices_decode_to_the_same_bits(string kind, bool tied)
-    {
-        if (!ExponentPacking.Runs) Assert.Skip("this processor has no products of bfloat16");
-        using DisposeScope scope = NewDisposeScope();
-        using IDisposable inference = inference_mode();
-        ModelOptions options = Wide[kind] with { TieEmbeddings = tied };
-        using LanguageModel plain = Rounded(options), packed = Rounded(options);
-        Assert.True(packed.PackMatrices(leastBytes: 0));
-        ModelInput input = new(Models.Tokens(2, 8));
-        Assert.True(OneByOne(plain, input, first: 1).Equals(OneByOne(packed, input, first: 1)));
-    }
-
-    // Rows of 96 numbers are not packed, those of the hidden layer are: the two matrices of a feed-forward layer go different ways.
-    [Theory]
-    [InlineData("gpt", 384)]
-    [InlineData("llama", 256)]
-    [InlineData("llama", 80)]
-    public void Matrices_that_cannot_be_packed_stay_as_they_are(string kind, int hidden)
-    {
-        if (!ExponentPacking.Runs) Assert.Skip("this processor has no products of bfloat16");
-        using DisposeScope scope = NewDisposeScope();
-        using IDisposable inference = inference_mode();
-        ModelOptions options = kind == "gpt" ? Models.Gpt with { Dim = 96, FeedForward = new GeluOptions { HiddenDim = hidden } } : Models.Llama with { Dim = 96, FeedForward = new SwiGluOptions { HiddenDim = hidden } };
-        using LanguageModel plain = Rounded(options), packed = Rounded(options);
-        Assert.Equal(hidden % 64 == 0, packed.PackMatrices(leastBytes: 0));
-        ModelInput input = new(Models.Tokens(2, 8));
-        Assert.InRange(Models.LargestDifference(plain.forward(input), packed.forward(input)), 0, 0.02);
-        Assert.InRange(Models.LargestDifference(OneByOne(plain, input), OneByOne(packed, input)), 0, 0.02);
-    }
-
-    [Fact]
-    public void What_is_not_for_inference_in_bfloat16_is_not_packed()
-    {
-        using DisposeScope scope = NewDisposeScope();
-        using LanguageModel trained = Wide["gpt"].Build(Models.Vocabulary, ScalarType.BFloat16), whole = Wide["gpt"].BuildForInference(Models.Vocabulary);
-        Assert.False(trained.PackMatrices(leastBytes: 0));
-        Assert.False(whole.PackMatrices(leastBytes: 0));
     }
 
     [Fact]

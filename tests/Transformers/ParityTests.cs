@@ -1,6 +1,6 @@
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;

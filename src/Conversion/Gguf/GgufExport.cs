@@ -1,7 +1,7 @@
 using Trainer.Configuration;
 using Trainer.Conversion.HuggingFace.Families;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Gguf;

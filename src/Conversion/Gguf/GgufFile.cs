@@ -1,5 +1,5 @@
 using TorchSharp;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Gguf;

@@ -36,7 +36,7 @@ internal sealed record HeadRows(int Queries, int Heads, int Pooled, int HeadDim)
         Tensor groups = rows.reshape([Pooled, Heads / Pooled, HeadDim, .. tail]); // (G·D, …) → (N, G/N, D, …)
         Tensor one = pool switch // (N, D, …)
         {
-            HeadPool.Mean => groups.mean(1),
+            HeadPool.Mean => groups.mean([1]),
             HeadPool.First => groups.select(1, 0),
             HeadPool.Random => Drawn([Pooled, HeadDim, .. tail], generator),
             _ => throw new ArgumentOutOfRangeException(nameof(pool), pool, "no such pool"),
@@ -46,5 +46,5 @@ internal sealed record HeadRows(int Queries, int Heads, int Pooled, int HeadDim)
 
     // Biases begin at zero, as in a new model.
     private static Tensor Drawn(long[] shape, Generator generator) =>
-        shape.Length > 2 ? nn.init.normal_(empty(shape), 0, Deviation, generator) : zeros(shape);
+        shape.Length > 2 ? empty(shape).normal_(0, Deviation, generator) : zeros(shape);
 }

@@ -1,6 +1,6 @@
 using TorchSharp;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Projections;

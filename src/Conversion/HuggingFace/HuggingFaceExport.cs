@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Conversion.HuggingFace.Families;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 

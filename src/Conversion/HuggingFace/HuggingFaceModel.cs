@@ -3,7 +3,7 @@ using Trainer.Configuration;
 using Trainer.Conversion.HuggingFace.Families;
 using Trainer.Conversion.Weights;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 
 namespace Trainer.Conversion.HuggingFace;

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 
 namespace Trainer.Conversion.HuggingFace;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Weights;

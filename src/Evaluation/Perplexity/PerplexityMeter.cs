@@ -2,7 +2,7 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
@@ -93,7 +93,7 @@ public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
         // The head is spared what only is context.
         Tensor hidden = model.Hidden(input).narrow(1, batch.From, scored).reshape(-1, model.Options.Dim); // (B, T, C) → (B·S, C)
         Tensor losses = empty([rows * scored], device: model.Device);
-        long part = OnCpu ? FusedKernels.RowsOfLogits(rows * scored, model.VocabularySize) : rows * scored;
+        long part = OnCpu ? CrossEntropy.RowsOfLogits(rows * scored, model.VocabularySize) : rows * scored;
         for (long start = 0; start < rows * scored; start += part)
             Score(hidden, targets, losses, correct, start, Math.Min(part, rows * scored - start));
         sums.narrow(0, batch.From, scored).add_(losses.view(rows, scored).sum(0, type: ScalarType.Float64));
@@ -103,7 +103,7 @@ public sealed class PerplexityMeter(LanguageModel model, Tokenizer tokenizer)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor logits = model.LogitsOf(hidden.narrow(0, start, count)); // (N, V)
-        (Tensor found, Tensor hits) = FusedKernels.TokenLosses(logits, targets.narrow(0, start, count)); // (N)
+        (Tensor found, Tensor hits) = CrossEntropy.TokenLosses(logits, targets.narrow(0, start, count)); // (N)
         losses.narrow(0, start, count).copy_(found);
         correct.add_(hits);
     }

@@ -40,11 +40,9 @@ public sealed class Checkpoint
     /// <summary>Builds the model and loads its weights.</summary>
     /// <param name="device">Where to put it.</param>
     /// <param name="precision">How it holds and multiplies its matrices.</param>
-    /// <param name="oneSequence">Whether it is to continue one sequence at a time, token by token: a large model in bfloat16 then reads fewer bytes for each
-    /// token, of the same numbers (<see cref="LanguageModel.PackMatrices"/>).</param>
     /// <returns>The model in evaluation mode; the caller disposes it.</returns>
     /// <exception cref="UserException">The weights do not fit the configuration, or the model or device has no such precision.</exception>
-    public LanguageModel LoadModel(Device device, InferencePrecision precision = InferencePrecision.Float32, bool oneSequence = false)
+    public LanguageModel LoadModel(Device device, InferencePrecision precision = InferencePrecision.Float32)
     {
         if (precision == InferencePrecision.Int8 && device.type != DeviceType.CPU)
             throw new UserException($"int8 is for the CPU, and the device is {device}; use --precision bfloat16 there, or --device cpu");
@@ -52,7 +50,6 @@ public sealed class Checkpoint
         try
         {
             ModelWeights.Load(model, Path.Combine(Directory, CheckpointFiles.Model));
-            if (oneSequence) model.PackMatrices();
             return model;
         }
         catch

@@ -1,4 +1,4 @@
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Checkpoints;

@@ -1,7 +1,7 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Checkpoints;
@@ -57,7 +57,7 @@ internal static class TensorFile
     }
 
     private static Tensor Converted(Tensor numbers, ScalarType type) =>
-        type == ScalarType.Int8 && numbers.dtype == ScalarType.Float32 ? RoundedCopy.Round(numbers, type) : numbers;
+        type == ScalarType.Int8 && numbers.dtype == ScalarType.Float32 ? ComputeWeight.Round(numbers, type) : numbers;
 
     private static IEnumerable<string> Differences(IWeightSource file, IReadOnlyList<(string Name, Tensor Value)> targets)
     {

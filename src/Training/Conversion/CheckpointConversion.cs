@@ -2,7 +2,7 @@ using Trainer.Configuration;
 using Trainer.Conversion.GroupedQuery;
 using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
 

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Trainer.Configuration;
 using Trainer.Conversion.HuggingFace;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
 

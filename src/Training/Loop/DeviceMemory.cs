@@ -1,6 +1,7 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -21,8 +22,8 @@ internal static class DeviceMemory
     /// <param name="cause">What libtorch said.</param>
     /// <param name="options">The run's batches.</param>
     /// <param name="device">Where it computed.</param>
-    public static UserException TooLittle(TorchException cause, TrainingOptions options, Device device) => new(
-        $"out of memory on {device}: {Essence(cause.Message)}. {Advice(options)}; plan says what a recipe needs");
+    public static UserException TooLittle(ExternalException cause, TrainingOptions options, Device device) => new(
+        $"out of memory on {device}: {Essence(cause.Summary)}. {Advice(options)}; plan says what a recipe needs");
 
     private static string Advice(TrainingOptions options) =>
         (options.MicroBatch > 1

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -65,7 +65,7 @@ public static partial class DeviceSelection
 
     internal static UserException NoGpu(DeviceChoice choice, bool builtWithCuda) => new($"device '{NameOf(choice)}' is asked for, but " + (builtWithCuda
         ? "libtorch sees no GPU: check that nvidia-smi lists one and that CUDA_VISIBLE_DEVICES does not hide it, or use cpu (--set training.device=cpu, or --device cpu)"
-        : $"libtorch {LibTorch.Version} here was built without CUDA: run ./setup.sh --gpu or point LIBTORCH to one with CUDA and build again, or use cpu (--set training.device=cpu, or --device cpu)"));
+        : $"libtorch {LibTorch.Version} here was built without CUDA: build with -p:Cuda=true, or set TRAINER_LIBTORCH to the folder of one with CUDA, or use cpu (--set training.device=cpu, or --device cpu)"));
 
     private static string NameOf(DeviceChoice choice) => choice < DeviceChoice.Cuda0 ? choice.ToString().ToLowerInvariant() : $"cuda:{choice - DeviceChoice.Cuda0}";
 

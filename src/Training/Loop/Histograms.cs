@@ -1,5 +1,6 @@
 using TorchSharp;
 using TorchSharp.Modules;
+using Trainer.Kernels;
 using Trainer.Training.Monitoring;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -21,5 +22,5 @@ internal static class Histograms
     }
 
     private static HistogramSummary Summary(Tensor values) =>
-        HistogramSummary.FromValues(values.detach().to(ScalarType.Float32).cpu().contiguous().data<float>().Span);
+        HistogramSummary.FromValues(values.detach().to(ScalarType.Float32).cpu().contiguous().Span<float>());
 }

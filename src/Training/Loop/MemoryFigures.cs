@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Training.Monitoring;
 using static TorchSharp.torch;
 

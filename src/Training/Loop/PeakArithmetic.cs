@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using TorchSharp;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -35,9 +35,9 @@ internal static class PeakArithmetic
     // The product that the models use.
     private static Func<Tensor> Product(Tensor left)
     {
-        if (left.dtype != ScalarType.BFloat16 || left.device.type != DeviceType.CPU) return () => FusedKernels.Linear(left, left);
+        if (left.dtype != ScalarType.BFloat16 || left.device.type != DeviceType.CPU) return () => MixedPrecisionLinear.Apply(left, left);
         Tensor master = left.to_type(ScalarType.Float32);
-        return () => FusedKernels.RoundedLinear(left, master, left);
+        return () => MixedPrecisionLinear.ApplyRounded(left, master, left);
     }
 
     private static double Time(Func<Tensor> multiply, int count)

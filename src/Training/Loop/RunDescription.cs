@@ -1,6 +1,6 @@
 using TorchSharp;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 
 namespace Trainer.Training;

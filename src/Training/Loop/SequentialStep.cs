@@ -1,7 +1,7 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
@@ -39,7 +39,8 @@ internal sealed class SequentialStep(LanguageModel model, Device device, double 
         // One scope per micro-step: what its graph holds is memory that the garbage collector cannot see.
         using DisposeScope scope = NewDisposeScope();
         (Tensor share, Tensor objective) = Share(batch, dropping, windowTokens, device);
-        objective.backward();
+        Differentiation.Backward(objective);
+        CpuMemory.Sample();
         loss.add_(share);
     }
 }

@@ -1,7 +1,7 @@
 using TorchSharp;
 using Trainer.Evaluation;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 

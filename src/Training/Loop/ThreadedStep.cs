@@ -1,7 +1,7 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
@@ -60,7 +60,8 @@ internal sealed class ThreadedStep(LanguageModel model, int threads, double labe
     {
         using DisposeScope scope = NewDisposeScope();
         (Tensor share, Tensor objective) = Share(rows, dropping, windowTokens, CPU);
-        Part part = new(share, autograd.grad([objective], parameters, allow_unused: true));
+        Part part = new(share, Differentiation.Grad([objective], parameters));
+        CpuMemory.Sample();
         return part.MoveOut();
     }
 
@@ -68,7 +69,7 @@ internal sealed class ThreadedStep(LanguageModel model, int threads, double labe
     {
         if (sum is null) return part;
         sum.Loss.add_(part.Loss);
-        for (int i = 0; i < sum.Gradients.Count; i++)
+        for (int i = 0; i < sum.Gradients.Length; i++)
         {
             if (part.Gradients[i] is not { } gradient) continue;
             sum.Gradients[i]!.add_(gradient);
@@ -96,7 +97,7 @@ internal sealed class ThreadedStep(LanguageModel model, int threads, double labe
         return norm.DetachFromDisposeScope();
     }
 
-    private sealed record Part(Tensor Loss, IList<Tensor?> Gradients)
+    private sealed record Part(Tensor Loss, Tensor?[] Gradients)
     {
         public Part MoveOut()
         {

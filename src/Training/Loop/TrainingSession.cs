@@ -1,7 +1,8 @@
+using System.Runtime.InteropServices;
 using Trainer.Configuration;
 using Trainer.Text;
 using Trainer.Training.Measures;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Training.Monitoring;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -41,7 +42,7 @@ public sealed class TrainingSession
         {
             return Run(device);
         }
-        catch (TorchException error) when (error.IsOutOfMemory)
+        catch (ExternalException error) when (error.IsOutOfMemory)
         {
             throw DeviceMemory.TooLittle(error, Recipe.Training, device);
         }

@@ -1,6 +1,6 @@
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;

@@ -24,22 +24,9 @@ internal abstract class DecodingModel(string name, ModelOptions options, int voc
     public override Tensor NextLogits(Tensor tokens, DecodingState state)
     {
         using var gradients = no_grad();
-        if (OneByOne(tokens, state) is { } logits) return logits;
         using DisposeScope scope = NewDisposeScope();
         Tensor last = Step(tokens, state).select(1, tokens.size(1) - 1); // (B, T, C) → (B, C)
         return Logits(last).MoveToOuterDisposeScope(); // (B, V)
-    }
-
-    // (B, 1) → (B, V); null where the model has no program for it.
-    private Tensor? OneByOne(Tensor tokens, DecodingState state)
-    {
-        if (training || tokens.size(1) != 1 || state.Batch > TokenPlan.MostSequences || Device.type != DeviceType.CPU) return null;
-        if (state.Program(() => Program(Generating, state)) is not { } decoder) return null;
-        state.Require(tokens.size(0), 1);
-        state.MakeRoom();
-        Tensor logits = decoder.Program.Run(tokens, state.Length, decoder.Logits);
-        state.Written();
-        return logits;
     }
 
     private Tensor Step(Tensor tokens, DecodingState state)

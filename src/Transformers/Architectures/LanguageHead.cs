@@ -1,7 +1,7 @@
 // Shapes: B batch, T positions, C model dimension, V vocabulary.
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -15,7 +15,7 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
     private readonly Parameter? weight;
     private readonly Parameter? bias;
     private readonly ModelOptions options;
-    private readonly RoundedCopy rounded;
+    private readonly ComputeWeight rounded;
     private readonly ScalarType computeType;
 
     /// <param name="options">The model.</param>
@@ -38,16 +38,6 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
         if (weight is not null) InferenceWeight.Replace(weight, computeType);
     }
 
-    /// <summary>Packs the matrix, or its copy in bfloat16, without loss (<see cref="ExponentPacking"/>): in a model for inference.</summary>
-    /// <param name="embedding">The token embedding (V, C), which a tied head uses.</param>
-    /// <returns>Whether its numbers allow it.</returns>
-    public bool Pack(Tensor embedding)
-    {
-        if (weight is not null) InferenceWeight.Pack(weight);
-        else if (ExponentPacking.Divides(embedding.size(-1))) rounded.Pack(embedding);
-        return IsPacked(embedding);
-    }
-
     /// <summary>Logits, float32.</summary>
     /// <param name="hidden">(…, C)</param>
     /// <param name="embedding">The token embedding (V, C), or its blocks, which a tied head uses.</param>
@@ -58,21 +48,6 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
         Tensor logits = CastLinear.Apply(hidden, new(weight ?? embedding, CastLinear.Multiplied(weight ?? embedding, rounded), bias), computeType).to_type(ScalarType.Float32);
         if (options.LogitScale != 1) logits = logits.mul(options.LogitScale);
         return options.LogitSoftCap is { } cap ? logits.div(cap).tanh().mul(cap) : logits;
-    }
-
-    /// <summary>Writes the logits of a token.</summary>
-    /// <param name="plan">Where to.</param>
-    /// <param name="hidden">(C)</param>
-    /// <param name="embedding">The token embedding (V, C), which a tied head uses.</param>
-    /// <returns>(V); null where the head has no such steps, and the plan is of no use.</returns>
-    public TokenVector? Write(TokenPlan plan, TokenVector hidden, Tensor embedding)
-    {
-        if (transform is not null) return null;
-        Tensor matrix = weight ?? embedding; // (V, C)
-        TokenVector logits = plan.Vector((int)matrix.size(0));
-        CastLinear.Write(plan, hidden, logits, matrix, bias, rounded);
-        if (options.LogitScale != 1 || options.LogitSoftCap is not null) plan.Program.Bound(logits, options.LogitScale, options.LogitSoftCap);
-        return logits;
     }
 
     /// <summary>Whether the loss holds the logits of few tokens at a time, on the CPU: with few logits to a token there is nothing to gain.</summary>
@@ -88,15 +63,12 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
     public Tensor LossSum(Tensor hidden, Tensor embedding, Tensor targets, double labelSmoothing)
     {
         bool rounds = computeType == ScalarType.BFloat16;
-        if (IsPacked(embedding) || hidden.device_type != DeviceType.CPU || !LogitsPass((int)embedding.size(0)) || !(rounds || computeType == ScalarType.Float32))
+        if (hidden.device_type != DeviceType.CPU || !LogitsPass((int)embedding.size(0)) || !(rounds || computeType == ScalarType.Float32))
             return nn.functional.cross_entropy(Logits(hidden, embedding).flatten(0, -2), targets, ignore_index: -100, reduction: nn.Reduction.Sum, label_smoothing: labelSmoothing);
         Tensor table = weight ?? embedding, rows = (transform?.forward(hidden) ?? hidden).reshape(-1, options.Dim); // (N, C)
         CrossEntropyShape shape = new() { LogitScale = options.LogitScale, LogitSoftCap = options.LogitSoftCap, LabelSmoothing = labelSmoothing };
-        return FusedKernels.CrossEntropy(rows, table, bias, targets, shape, rounds ? rounded.Of(table) : null);
+        return CrossEntropy.Sum(rows, table, bias, targets, shape, rounds ? rounded.Of(table) : null);
     }
-
-    private bool IsPacked(Tensor embedding) =>
-        computeType == ScalarType.BFloat16 && CastLinear.Multiplied(weight ?? embedding, rounded).dtype == ScalarType.Byte;
 
     protected override void Dispose(bool disposing)
     {
@@ -119,5 +91,5 @@ internal sealed class HeadTransform : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor hidden) => norm.call(FusedKernels.Gelu(dense.forward(hidden))); // (…, C)
+    public override Tensor forward(Tensor hidden) => norm.call(Activations.Gelu(dense.forward(hidden))); // (…, C)
 }

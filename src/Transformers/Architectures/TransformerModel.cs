@@ -1,7 +1,5 @@
 // Shapes: B batch, T positions, C model dimension, V vocabulary.
 using TorchSharp;
-using Trainer.Torch;
-using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -31,17 +29,6 @@ internal abstract class TransformerModel : LanguageModel
         {
             foreach (BlockStack stack in Stacks) stack.Recomputes = value;
         }
-    }
-
-    public override bool PackMatrices(long leastBytes = LeastPacked)
-    {
-        if (ComputeType != ScalarType.BFloat16 || Device.type != DeviceType.CPU || !ExponentPacking.Runs || head is null) return false;
-        CastLinear[] layers = [.. modules().OfType<CastLinear>().Where(layer => layer.Weight.dtype == ScalarType.BFloat16)];
-        long bytes = (layers.Sum(layer => layer.Weight.numel()) + (long)VocabularySize * Options.Dim) * 2; // bfloat16
-        if (layers.Length == 0 || bytes < leastBytes) return false;
-        foreach (CastLinear layer in layers) layer.Pack();
-        bool all = head.Pack(embedding.Weight);
-        return all || layers.Any(layer => layer.IsPacked);
     }
 
     public override Tensor forward(ModelInput input)
@@ -88,7 +75,11 @@ internal abstract class TransformerModel : LanguageModel
         using var gradients = no_grad();
         List<AttentionWeights> records = [];
         Run(input, observe: stack => new AttentionRecorder(stack, records));
-        foreach (AttentionWeights record in records) scope.Include(record.Weights).MoveToOuterDisposeScope();
+        foreach (AttentionWeights record in records)
+        {
+            scope.Attach(record.Weights);
+            record.Weights.MoveToOuterDisposeScope();
+        }
         return records;
     }
 
@@ -117,21 +108,6 @@ internal abstract class TransformerModel : LanguageModel
     {
         Tensor x = embedding.Rows(tokens);
         return Options.ScaleEmbeddings ? x.mul(Math.Sqrt(Options.Dim)) : x;
-    }
-
-    /// <summary>The program that takes a token to its logits, where all parts of the model have steps for one.</summary>
-    /// <param name="stack">The stack that generates.</param>
-    /// <param name="state">What is remembered.</param>
-    protected TokenDecoder? Program(BlockStack stack, DecodingState state)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        TokenProgram program = new(state.Batch);
-        TokenPlan plan = new(program, state.Capacity);
-        TokenVector x = plan.Vector(Options.Dim);
-        program.Embed(embedding.Weight, Options.ScaleEmbeddings ? Math.Sqrt(Options.Dim) : 1, x);
-        if (stack.Write(plan, x, state) && head!.Write(plan, x, embedding.Weight) is { } logits) return new(program, logits);
-        program.Dispose();
-        return null;
     }
 
     // Each place of the prefix but its last sees the token that follows it.

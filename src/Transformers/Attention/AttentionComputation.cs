@@ -1,7 +1,7 @@
 // Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D head dimension.
 using System.Collections.Concurrent;
 using TorchSharp;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
@@ -16,7 +16,7 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     private readonly int headDim = options.HeadWidth(parts.Dim);
     private readonly ConcurrentDictionary<CallKind, IAttentionKernel> kernels = [];
     private readonly bool packs = options.Kernel is AttentionKernel.Auto or AttentionKernel.Flash or AttentionKernel.BlockSparse
-        && options.SoftCap is null && options.HeadWidth(parts.Dim) <= FlashKernel.LargestHead && PackedAttention.Runs(options.HeadWidth(parts.Dim), ScalarType.Float32);
+        && options.SoftCap is null && options.HeadWidth(parts.Dim) <= FlashKernel.LargestHead && FlashAttention.IsSupported(options.HeadWidth(parts.Dim), ScalarType.Float32);
 
     /// <summary>The factor on QKᵀ.</summary>
     public double Scale => options.ScoreScale(parts.Dim);
@@ -33,7 +33,7 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     public Tensor Cast(Tensor heads) => parts.ComputeType == ScalarType.Float32 ? heads : heads.to_type(Type(heads.device));
 
     /// <summary>Whether <see cref="AttendPacked"/> takes bfloat16.</summary>
-    public bool PacksRounded { get; } = parts.ComputeType == ScalarType.BFloat16 && PackedAttention.Runs(options.HeadWidth(parts.Dim), ScalarType.BFloat16);
+    public bool PacksRounded { get; } = parts.ComputeType == ScalarType.BFloat16 && FlashAttention.IsSupported(options.HeadWidth(parts.Dim), ScalarType.BFloat16);
 
     /// <summary>The band in which a whole sequence attends to itself, where <see cref="AttendPacked"/> computes it; else null.</summary>
     /// <remarks>It gives what the kernels give that <c>auto</c> takes there, with nothing split or copied around them.</remarks>
@@ -53,13 +53,13 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <param name="dropout">From <see cref="Dropout"/>.</param>
     /// <param name="documents">Those that are kept apart.</param>
     /// <returns>(B, T, H, D)</returns>
-    public Tensor AttendPacked(Tensor packed, int groups, PatternBand band, double factor, RotaryAngles? turns, KeyedDropout dropout, DocumentIds? documents) =>
-        PackedAttention.Attend(packed, groups, Scale * factor, band.Before, band.After, turns, dropout, documents?.Spans((int)packed.size(1)));
+    public Tensor AttendPacked(Tensor packed, int groups, PatternBand band, double factor, RotaryAngles? turns, CounterDropout dropout, DocumentIds? documents) =>
+        FlashAttention.AttendPacked(packed, groups, Scale * factor, band.Before, band.After, turns, dropout, documents?.Spans((int)packed.size(1)));
 
     /// <summary>Which weights are dropped.</summary>
     /// <param name="context">The layer.</param>
     /// <param name="training">None are outside training.</param>
-    public KeyedDropout Dropout(MixerContext context, bool training) => training && parts.Dropout > 0
+    public CounterDropout Dropout(MixerContext context, bool training) => training && parts.Dropout > 0
         ? context.Pass.Dropout(parts.Dropout, context.Layer, cross ? DropoutPlace.CrossWeights : DropoutPlace.Weights)
         : default;
 
@@ -70,7 +70,7 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
     /// <param name="queries">Where the queries stand.</param>
     /// <param name="keys">Where the keys stand.</param>
     /// <param name="dropout">From <see cref="Dropout"/>.</param>
-    public AttentionCall Call(Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, KeyedDropout dropout) =>
+    public AttentionCall Call(Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, CounterDropout dropout) =>
         new(query, key, value, pattern, queries, keys, Scale, parts.Masks)
         {
             Dropout = dropout,
@@ -99,7 +99,7 @@ internal sealed class AttentionComputation(ModelParts parts, AttentionOptions op
         using DisposeScope scope = NewDisposeScope();
         Tensor Heads(int count, int width) => zeros(1, count, length, width, dtype: Type(device), device: device);
         PositionSpan span = new(0, length);
-        KeyedDropout dropout = new(training ? parts.Dropout : 0, Seed: 0, First: 0, Place: 0); // whichever weights they are
+        CounterDropout dropout = new(training ? parts.Dropout : 0, Seed: 0, First: 0, Place: 0); // whichever weights they are
         AttentionCall call = Call(Heads(options.Heads, headDim), Heads(keyHeads, headDim), Heads(keyHeads, headDim), span, span, dropout);
         if (biased) call = call with { Bias = new((_, _) => zeros([1, options.Heads, 1, 1], dtype: Type(device), device: device)) };
         IAttentionKernel kernel = Kernel(call);

@@ -1,5 +1,5 @@
 // Shapes: B batch, T positions, S positions remembered and new, H query heads, G key-value heads, D head dimension, C model dimension.
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
@@ -47,16 +47,6 @@ internal sealed class SelfAttention : Mixer
             Bias = context.Position.AddsBias ? new((from, to) => context.Position.Bias(query, context.Pass, from, to)!) : null,
         };
         return Output(projection.Finish(computation.Attend(Scaled(call, context), context), remembered: cache is not null));
-    }
-
-    public override bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds, TokenMemory memory)
-    {
-        if (computation.Window is not { } window || scalableSoftmax is not null || temperature is not null || memory.Position.AddsBias) return false;
-        if ((memory.State as KeyValueCache)?.Room is not { } room || projection.Write(plan, from, memory.Position) is not { } all) return false;
-        TokenVector heads = plan.Vector(projection.OutputWidth);
-        plan.Program.Attend(all, heads, room.First, room.Second, computation.Scale * memory.Position.ScoreFactor, room.Row, window);
-        output.Write(plan, heads, to, adds);
-        return true;
     }
 
     public override LayerState NewState(int batch, int capacity, Device device)

@@ -1,5 +1,4 @@
 // Shapes: B batch, T positions, C model dimension.
-using Trainer.Torch;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Norms;
 using static TorchSharp.torch;
@@ -27,13 +26,6 @@ internal abstract class Block : nn.Module
     /// <param name="cross">What is remembered of the encoder's output; null when the pass holds it itself.</param>
     /// <returns>(B, T, C), float32.</returns>
     public abstract Tensor Run(Tensor x, MixerContext context, LayerState? cross);
-
-    /// <summary>Writes the layer's steps for a token, if it has any.</summary>
-    /// <param name="plan">Where to.</param>
-    /// <param name="x">The residual stream (C), changed in place.</param>
-    /// <param name="memory">The layer's position and state.</param>
-    /// <returns>Whether they are written; if not, the plan is of no use.</returns>
-    public virtual bool Write(TokenPlan plan, TokenVector x, TokenMemory memory) => false;
 
     /// <summary>An empty memory for decoding, but for the encoder's output, which it holds.</summary>
     public BlockState NewState(int batch, int capacity, Device device, EncoderMemory? memory) =>

@@ -2,7 +2,7 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
@@ -55,24 +55,9 @@ internal sealed class BlockStack : nn.Module
         {
             BlockState? remembered = state?.Layer(layer);
             MixerContext context = new(pass, layer, layerPositions[layer], remembered?.Mixer);
-            x = Recomputes && state is null && is_grad_enabled() ? RunTwice(blocks[layer], x, context) : blocks[layer].Run(x, context, remembered?.Cross);
+            x = Recomputes && state is null && is_grad_enabled() ? RunCheckpointed(blocks[layer], x, context) : blocks[layer].Run(x, context, remembered?.Cross);
         }
         return norm is null ? x : norm.call(x);
-    }
-
-    /// <summary>Writes the blocks' steps for a token, if all have such.</summary>
-    /// <param name="plan">Where to.</param>
-    /// <param name="x">The token's embedding (C), changed in place to what <see cref="Run"/> returns.</param>
-    /// <param name="state">What is remembered.</param>
-    /// <returns>Whether they are written; if not, the plan is of no use.</returns>
-    public bool Write(TokenPlan plan, TokenVector x, DecodingState state)
-    {
-        if (!position.Write(plan, x)) return false;
-        embeddingNorm?.Write(plan, x, x);
-        for (int layer = 0; layer < blocks.Count; layer++)
-            if (!blocks[layer].Write(plan, x, new(layerPositions[layer], state.Layer(layer).Mixer))) return false;
-        norm?.Write(plan, x, x);
-        return true;
     }
 
     /// <summary>An empty memory for decoding, but for the encoder's output, which it holds.</summary>
@@ -101,18 +86,22 @@ internal sealed class BlockStack : nn.Module
         base.Dispose(disposing);
     }
 
-    private Tensor RunTwice(Block block, Tensor x, MixerContext context)
+    private Tensor RunCheckpointed(Block block, Tensor x, MixerContext context)
     {
-        Tensor input = x.alias().DetachFromDisposeScope(); // (B, T, C), whatever becomes of x
         ForwardPass pass = context.Pass.Lease();
-        void Release()
+        AuxiliaryLosses? auxiliary = pass.Auxiliary;
+        IReadOnlyList<Tensor> Segment(Tensor input)
         {
-            input.Dispose();
-            pass.Dispose();
+            int before = auxiliary?.Count ?? 0;
+            Tensor result = block.Run(input, context, cross: null); // (B, T, C)
+            return auxiliary is null ? [result] : [result, .. auxiliary.TakeFrom(before)];
         }
 
         bool draws = parts.Dropout > 0 && blocks.training && x.device_type != DeviceType.CPU;
-        return Recomputation.Run(() => block.Run(input, context, cross: null), Release, draws ? x.device : null);
+        IReadOnlyList<Tensor> results = ActivationCheckpoint.Run(
+            Segment, x, () => [.. block.parameters(), .. pass.Differentiable], pass.Dispose, draws ? x.device : null);
+        foreach (Tensor loss in results.Skip(1)) auxiliary!.Add(loss);
+        return results[0];
     }
 
     private void RequirePositions(long positions)

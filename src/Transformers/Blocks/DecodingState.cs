@@ -1,5 +1,4 @@
 using Trainer.Configuration;
-using Trainer.Transformers.Attention.Caches;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -9,7 +8,6 @@ namespace Trainer.Transformers;
 public sealed class DecodingState : IDisposable
 {
     private readonly BlockState[] layers;
-    private Lazy<TokenDecoder?>? program;
 
     internal DecodingState(int batch, int capacity, IEnumerable<BlockState> layers)
     {
@@ -36,7 +34,6 @@ public sealed class DecodingState : IDisposable
         if (rows.Count == 0 || rows.Any(row => row < 0 || row >= Batch))
             throw new ArgumentException($"The rows [{string.Join(", ", rows)}] must be among the {Batch} sequences of this state.", nameof(rows));
         using Tensor indices = Constants.Own(() => tensor([.. rows.Select(row => (long)row)], dtype: ScalarType.Int64));
-        Forget(); // it writes to the tensors of before
         foreach (BlockState layer in layers) layer.Reorder(indices);
         Batch = rows.Count;
     }
@@ -44,29 +41,12 @@ public sealed class DecodingState : IDisposable
     /// <summary>Frees the memory of all layers.</summary>
     public void Dispose()
     {
-        Forget();
         foreach (BlockState layer in layers) layer.Dispose();
     }
 
     internal BlockState Layer(int index) => layers[index];
 
     internal void Advance(int positions) => Length += positions;
-
-    /// <summary>The program of this state's next tokens, made at the first call; null where there is none.</summary>
-    internal TokenDecoder? Program(Func<TokenDecoder?> make) => (program ??= new(make)).Value;
-
-    /// <summary>Has room in every layer for the program to write one more token to.</summary>
-    internal void MakeRoom()
-    {
-        foreach (BlockState layer in layers) ((KeyValueCache)layer.Mixer).MakeRoom();
-    }
-
-    /// <summary>Counts a token that the program has written to every layer.</summary>
-    internal void Written()
-    {
-        foreach (BlockState layer in layers) ((KeyValueCache)layer.Mixer).Written();
-        Advance(1);
-    }
 
     internal void Require(long batch, long positions)
     {
@@ -75,11 +55,5 @@ public sealed class DecodingState : IDisposable
         if (Length + positions > Capacity)
             throw new UserException(
                 $"{positions} more tokens do not fit: {Length} of {Capacity} positions are taken. Shorten the prompt, ask for fewer tokens, or give decoding a larger capacity.");
-    }
-
-    private void Forget()
-    {
-        if (program is { IsValueCreated: true }) program.Value?.Dispose();
-        program = null;
     }
 }

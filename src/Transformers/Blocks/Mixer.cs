@@ -1,5 +1,4 @@
 // Shapes: B batch, T positions, C model dimension.
-using Trainer.Torch;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
 
@@ -16,15 +15,6 @@ internal abstract class Mixer(string name) : nn.Module(name)
 
     /// <summary>An empty memory for decoding.</summary>
     public abstract LayerState NewState(int batch, int capacity, Device device);
-
-    /// <summary>Writes its steps for a token, if it has any.</summary>
-    /// <param name="plan">Where to.</param>
-    /// <param name="from">(C)</param>
-    /// <param name="to">(C)</param>
-    /// <param name="adds">Whether the result is added to what is there.</param>
-    /// <param name="memory">Its layer's position and state.</param>
-    /// <returns>Whether they are written; if not, the plan is of no use.</returns>
-    public virtual bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds, TokenMemory memory) => false;
 
     /// <summary>The kernel this mixer computes a whole sequence with; null where it has no choice of kernels.</summary>
     /// <param name="length">Positions, T.</param>

@@ -1,6 +1,5 @@
 // Shapes: B batch, T positions, C model dimension.
 using TorchSharp;
-using Trainer.Torch;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
@@ -36,16 +35,5 @@ internal sealed class ParallelBlock : Block
         Tensor mixed = Drop(mixer.Mix(mixerNorm.call(x), context), context, DropoutPlace.Mixer); // (B, T, C)
         Tensor fed = Drop(feedForward.Run(feedForwardNorm.call(x), context.Pass), context, DropoutPlace.FeedForward); // (B, T, C)
         return x.add(mixed).add(fed).MoveToOuterDisposeScope();
-    }
-
-    public override bool Write(TokenPlan plan, TokenVector x, TokenMemory memory)
-    {
-        TokenVector normed = plan.Vector(x.Width), sum = plan.Vector(x.Width);
-        mixerNorm.Write(plan, x, normed);
-        if (!mixer.Write(plan, normed, sum, adds: false, memory)) return false;
-        feedForwardNorm.Write(plan, x, normed);
-        if (!feedForward.Write(plan, normed, sum, adds: true)) return false;
-        plan.Program.Add(sum, x);
-        return true;
     }
 }

@@ -1,6 +1,5 @@
 // Shapes: B batch, T positions, C model dimension.
 using TorchSharp;
-using Trainer.Torch;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
@@ -40,14 +39,5 @@ internal sealed class PostNormBlock : Block
         x = mixerNorm.Add(x, Drop(mixer.Mix(x, context), context, DropoutPlace.Mixer)).Norm; // (B, T, C)
         if (cross is not null) x = crossNorm!.Add(x, Drop(cross.Attend(x, context, crossState), context, DropoutPlace.Cross)).Norm;
         return feedForwardNorm.Add(x, Drop(feedForward.Run(x, context.Pass), context, DropoutPlace.FeedForward)).Norm.MoveToOuterDisposeScope();
-    }
-
-    public override bool Write(TokenPlan plan, TokenVector x, TokenMemory memory)
-    {
-        if (cross is not null || !mixer.Write(plan, x, x, adds: true, memory)) return false;
-        mixerNorm.Write(plan, x, x);
-        if (!feedForward.Write(plan, x, x, adds: true)) return false;
-        feedForwardNorm.Write(plan, x, x);
-        return true;
     }
 }

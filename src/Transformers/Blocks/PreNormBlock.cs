@@ -1,6 +1,5 @@
 // Shapes: B batch, T positions, C model dimension.
 using TorchSharp;
-using Trainer.Torch;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
@@ -46,14 +45,5 @@ internal sealed class PreNormBlock : Block
         }
         (x, normed) = feedForwardNorm.Add(x, branch);
         return x.add(Drop(feedForward.Run(normed, context.Pass), context, DropoutPlace.FeedForward)).MoveToOuterDisposeScope();
-    }
-
-    public override bool Write(TokenPlan plan, TokenVector x, TokenMemory memory)
-    {
-        TokenVector normed = plan.Vector(x.Width);
-        mixerNorm.Write(plan, x, normed);
-        if (cross is not null || !mixer.Write(plan, normed, x, adds: true, memory)) return false;
-        feedForwardNorm.Write(plan, x, normed);
-        return feedForward.Write(plan, normed, x, adds: true);
     }
 }

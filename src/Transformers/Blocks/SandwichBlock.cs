@@ -1,6 +1,5 @@
 // Shapes: B batch, T positions, C model dimension.
 using TorchSharp;
-using Trainer.Torch;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
@@ -52,19 +51,5 @@ internal sealed class SandwichBlock : Block
         }
         (x, normed) = feedForwardNorm.Add(x, branch);
         return x.add(Drop(feedForwardOutputNorm.call(feedForward.Run(normed, context.Pass)), context, DropoutPlace.FeedForward)).MoveToOuterDisposeScope();
-    }
-
-    public override bool Write(TokenPlan plan, TokenVector x, TokenMemory memory)
-    {
-        TokenVector normed = plan.Vector(x.Width), branch = plan.Vector(x.Width);
-        mixerNorm.Write(plan, x, normed);
-        if (cross is not null || !mixer.Write(plan, normed, branch, adds: false, memory)) return false;
-        mixerOutputNorm.Write(plan, branch, branch);
-        plan.Program.Add(branch, x);
-        feedForwardNorm.Write(plan, x, normed);
-        if (!feedForward.Write(plan, normed, branch, adds: false)) return false;
-        feedForwardOutputNorm.Write(plan, branch, branch);
-        plan.Program.Add(branch, x);
-        return true;
     }
 }

@@ -1,5 +1,5 @@
 // Shapes: F hidden dimension.
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -8,25 +8,24 @@ namespace Trainer.Transformers.FeedForward;
 /// <summary>The function between the matrices of a feed-forward layer.</summary>
 /// <param name="Gated">Whether it reads (…, 2F) = [gate | up] instead of (…, F).</param>
 /// <param name="Kept">Numbers for each hidden dimension that the backward pass of the function and of its neighbours needs.</param>
-/// <param name="Step">The function of a token's program; where gated, of the gate.</param>
 /// <param name="Apply">(…, F) or (…, 2F) → (…, F).</param>
-internal sealed record Activation(bool Gated, int Kept, TokenActivation Step, Func<Tensor, Tensor> Apply)
+internal sealed record Activation(bool Gated, int Kept, Func<Tensor, Tensor> Apply)
 {
     private const int Multiple = 32;
 
-    private static readonly Activation Relu = new(Gated: false, Kept: 1, TokenActivation.Relu, x => x.relu());
-    private static readonly Activation Gelu = new(Gated: false, Kept: 2, TokenActivation.Gelu, FusedKernels.Gelu) { Fused = RoundedFunction.Gelu };
-    private static readonly Activation GeluTanh = new(Gated: false, Kept: 2, TokenActivation.GeluTanh, Functional.GeluTanh);
-    private static readonly Activation Silu = new(Gated: false, Kept: 2, TokenActivation.Silu, x => x.silu());
-    private static readonly Activation SquaredRelu = new(Gated: false, Kept: 2, TokenActivation.SquaredRelu, x => x.relu().square());
-    private static readonly Activation Glu = Gate(TokenActivation.Sigmoid, gate => gate.sigmoid());
-    private static readonly Activation ReGlu = Gate(TokenActivation.Relu, gate => gate.relu());
-    private static readonly Activation GeGlu = Gate(TokenActivation.Gelu, FusedKernels.Gelu) with { Kept = 5 }; // a copy of the gate, which the kernel wants without gaps
-    private static readonly Activation GeGluTanh = Gate(TokenActivation.GeluTanh, Functional.GeluTanh);
-    private static readonly Activation SwiGlu = new(Gated: true, Kept: 3, TokenActivation.Silu, FusedKernels.SwiGlu) { Fused = RoundedFunction.SwiGlu };
+    private static readonly Activation Relu = new(Gated: false, Kept: 1, x => x.relu());
+    private static readonly Activation Gelu = new(Gated: false, Kept: 2, Activations.Gelu) { Fused = FeedForwardFunction.Gelu };
+    private static readonly Activation GeluTanh = new(Gated: false, Kept: 2, Functional.GeluTanh);
+    private static readonly Activation Silu = new(Gated: false, Kept: 2, x => x.silu());
+    private static readonly Activation SquaredRelu = new(Gated: false, Kept: 2, x => x.relu().square());
+    private static readonly Activation Glu = Gate(gate => gate.sigmoid());
+    private static readonly Activation ReGlu = Gate(gate => gate.relu());
+    private static readonly Activation GeGlu = Gate(Activations.Gelu) with { Kept = 5 }; // a copy of the gate, which the kernel wants without gaps
+    private static readonly Activation GeGluTanh = Gate(Functional.GeluTanh);
+    private static readonly Activation SwiGlu = new(Gated: true, Kept: 3, Activations.SwiGlu) { Fused = FeedForwardFunction.SwiGlu };
 
     /// <summary>The kernel of the function and the matrices around it, multiplied in bfloat16; null where there is none.</summary>
-    public RoundedFunction? Fused { get; private init; }
+    public FeedForwardFunction? Fused { get; private init; }
 
     /// <summary>Numbers for each hidden dimension that are kept in bfloat16, where that kernel is used.</summary>
     public int KeptRounded => Gated ? 2 : 1;
@@ -59,10 +58,10 @@ internal sealed record Activation(bool Gated, int Kept, TokenActivation Step, Fu
     /// <param name="x">(…, C)</param>
     public Tensor Between(CastLinear first, CastLinear second, Tensor x) =>
         Fused is { } function && first.Rounds(x) && second.Rounds(x) && x.numel() > 0
-            ? FusedKernels.RoundedFeedForward(x, first.Parts, second.Parts, function)
+            ? FusedFeedForward.Apply(x, first.Parts, second.Parts, function)
             : second.forward(Apply(first.forward(x))); // (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C)
 
-    private static Activation Gate(TokenActivation step, Func<Tensor, Tensor> function) => new(Gated: true, Kept: 4, step, gateUp =>
+    private static Activation Gate(Func<Tensor, Tensor> function) => new(Gated: true, Kept: 4, gateUp =>
     {
         Tensor[] halves = gateUp.chunk(2, -1); // (…, 2F) → 2 · (…, F)
         return function(halves[0]).mul(halves[1]);

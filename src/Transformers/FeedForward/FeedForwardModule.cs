@@ -1,6 +1,4 @@
 // Shapes: B batch, T positions, C model dimension.
-using Trainer.Torch;
-using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.FeedForward;
@@ -13,24 +11,6 @@ internal abstract class FeedForwardModule(string name) : nn.Module(name)
     /// <param name="pass">Takes what the layer wants added to the objective.</param>
     /// <returns>(B, T, C)</returns>
     public abstract Tensor Run(Tensor x, ForwardPass pass);
-
-    /// <summary>Writes its steps for a token, if it has any.</summary>
-    /// <param name="plan">Where to.</param>
-    /// <param name="from">(C)</param>
-    /// <param name="to">(C)</param>
-    /// <param name="adds">Whether the result is added to what is there.</param>
-    /// <returns>Whether they are written; if not, the plan is of no use.</returns>
-    public virtual bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds) => false;
-
-    /// <summary>Writes two matrices and an activation between them.</summary>
-    private protected static bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds, (CastLinear Up, Activation Function, CastLinear Down) layer)
-    {
-        TokenVector before = plan.Vector(layer.Up.Outputs), after = plan.Vector(layer.Down.Inputs);
-        layer.Up.Write(plan, from, before);
-        plan.Program.Activate(before, after, layer.Function.Step);
-        layer.Down.Write(plan, after, to, adds);
-        return true;
-    }
 
     /// <summary>Two matrices around an activation, three where it is gated.</summary>
     /// <param name="parts">What the parts of the model share.</param>

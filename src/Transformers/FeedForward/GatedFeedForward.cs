@@ -1,5 +1,4 @@
 // Shapes: B batch, T positions, C model dimension, F hidden dimension.
-using Trainer.Torch;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -23,6 +22,4 @@ internal sealed class GatedFeedForward : FeedForwardModule
     }
 
     public override Tensor Run(Tensor x, ForwardPass pass) => activation.Between(gateUp, down, x); // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
-
-    public override bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds) => Write(plan, from, to, adds, (gateUp, activation, down));
 }

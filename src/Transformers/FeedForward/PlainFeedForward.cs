@@ -1,5 +1,4 @@
 // Shapes: B batch, T positions, C model dimension, F hidden dimension.
-using Trainer.Torch;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -22,6 +21,4 @@ internal sealed class PlainFeedForward : FeedForwardModule
     }
 
     public override Tensor Run(Tensor x, ForwardPass pass) => activation.Between(up, down, x); // (B, T, C) → (B, T, F) → (B, T, C)
-
-    public override bool Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds) => Write(plan, from, to, adds, (up, activation, down));
 }

@@ -6,5 +6,5 @@ namespace Trainer.Transformers.Mixers;
 internal static class LastDimension
 {
     /// <summary>(…, count·width) → (…, count, width)</summary>
-    public static Tensor unflatten(this Tensor x, long count, long width) => x.reshape([.. x.shape[..^1], count, width]);
+    public static Tensor Unflatten(this Tensor x, long count, long width) => x.reshape([.. x.shape[..^1], count, width]);
 }

@@ -1,6 +1,6 @@
 // Shapes: B batch, T positions, C model dimension, H heads, P width of a head, W = H·P, G groups, N state, E = W + 2·G·N channels of the convolution.
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -56,13 +56,13 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
         Tensor[] rows = input.forward(x).to_type(ScalarType.Float32).split([shape.Width, shape.Channels, shape.Heads], -1); // (B, T, W), (B, T, E), (B, T, H)
         (Tensor convolved, Tensor tail) = convolution.Run(rows[1], state?.Tail, runs);
         Tensor[] channels = convolved.silu().split([shape.Width, shape.GroupWidth, shape.GroupWidth], -1); // (B, T, W), (B, T, G·N), (B, T, G·N)
-        Tensor heads = channels[0].unflatten(shape.Heads, shape.HeadDim); // (B, T, H, P)
+        Tensor heads = channels[0].Unflatten(shape.Heads, shape.HeadDim); // (B, T, H, P)
         Tensor steps = rows[2].add(stepBias).softplus(); // (B, T, H)
         StateSpaceInput inputs = new(
             heads.mul(steps.unsqueeze(-1)),
             steps.mul(logDecay.exp().neg()),
-            channels[1].unflatten(shape.Groups, shape.StateDim),
-            channels[2].unflatten(shape.Groups, shape.StateDim))
+            channels[1].Unflatten(shape.Groups, shape.StateDim),
+            channels[2].Unflatten(shape.Groups, shape.StateDim))
         {
             Runs = runs,
         };
@@ -78,6 +78,6 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
 
     // Each group of heads by itself, as the reference implementation does.
     private Tensor Normed(Tensor gated) => shape.Groups == 1
-        ? FusedKernels.RmsNorm(gated, norm, NormEpsilon)
-        : Functional.RmsNorm(gated.unflatten(shape.Groups, shape.Width / shape.Groups), [shape.Width / shape.Groups], null, NormEpsilon).flatten(2).mul(norm);
+        ? Normalization.RmsNorm(gated, norm, NormEpsilon)
+        : Functional.RmsNorm(gated.Unflatten(shape.Groups, shape.Width / shape.Groups), [shape.Width / shape.Groups], null, NormEpsilon).flatten(2).mul(norm);
 }

@@ -1,5 +1,5 @@
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Norms;
@@ -28,11 +28,8 @@ internal sealed class LayerNormModule : Norm
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => FusedKernels.LayerNorm(x.to_type(ScalarType.Float32), weight, bias, epsilon, Rounds(x));
+    public override Tensor forward(Tensor x) => Normalization.LayerNorm(x.to_type(ScalarType.Float32), weight, bias, epsilon, Rounds(x));
 
     public override (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch) =>
-        FusedKernels.AddLayerNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, bias, epsilon, Rounds(x));
-
-    public override void Write(TokenPlan plan, TokenVector from, TokenVector to, TokenHeads? heads = null) =>
-        plan.Program.Norm(from, to, weight, bias, epsilon, centred: true, heads);
+        Normalization.AddLayerNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, bias, epsilon, Rounds(x));
 }

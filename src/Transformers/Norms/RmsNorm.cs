@@ -1,5 +1,5 @@
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Norms;
@@ -26,11 +26,8 @@ internal sealed class RmsNormModule : Norm
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => FusedKernels.RmsNorm(x.to_type(ScalarType.Float32), weight, epsilon, Rounds(x));
+    public override Tensor forward(Tensor x) => Normalization.RmsNorm(x.to_type(ScalarType.Float32), weight, epsilon, Rounds(x));
 
     public override (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch) =>
-        FusedKernels.AddRmsNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, epsilon, Rounds(x));
-
-    public override void Write(TokenPlan plan, TokenVector from, TokenVector to, TokenHeads? heads = null) =>
-        plan.Program.Norm(from, to, weight, bias: null, epsilon, centred: false, heads);
+        Normalization.AddRmsNorm(x.to_type(ScalarType.Float32), branch.to_type(ScalarType.Float32), weight, epsilon, Rounds(x));
 }

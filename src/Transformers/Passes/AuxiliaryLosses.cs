@@ -1,4 +1,3 @@
-using Trainer.Torch;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -11,10 +10,17 @@ internal sealed class AuxiliaryLosses : IDisposable
 
     /// <summary>Adds a term.</summary>
     /// <param name="loss">Zero dimensions, weighted already, per token: it counts once for every target of the batch.</param>
-    public void Add(Tensor loss)
+    public void Add(Tensor loss) => terms.Add(loss.DetachFromDisposeScope());
+
+    /// <summary>The number of terms.</summary>
+    public int Count => terms.Count;
+
+    /// <summary>Takes the terms from an index on out again; they belong to the present scope.</summary>
+    public IReadOnlyList<Tensor> TakeFrom(int index)
     {
-        // A layer that the backward pass runs again has added its term; what was computed now serves that term's gradient.
-        if (!Recomputation.Running) terms.Add(loss.DetachFromDisposeScope());
+        List<Tensor> taken = terms[index..];
+        terms.RemoveRange(index, taken.Count);
+        return taken;
     }
 
     /// <summary>The sum of all terms; null where there are none.</summary>
@@ -23,5 +29,6 @@ internal sealed class AuxiliaryLosses : IDisposable
     public void Dispose()
     {
         foreach (Tensor term in terms) term.Dispose();
+        terms.Clear();
     }
 }

@@ -1,5 +1,5 @@
 // Shapes: B batch, T positions, S positions of the memory, C model dimension.
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
@@ -14,6 +14,7 @@ internal sealed class ForwardPass : IDisposable
     private DocumentIds? documents;
     private int? horizon;
     private DropoutKey? dropping;
+    private readonly bool records = is_grad_enabled();
     private int leases = 1;
 
     /// <summary>Position of the first token.</summary>
@@ -79,20 +80,24 @@ internal sealed class ForwardPass : IDisposable
     public Tensor Shared(object key, Func<Tensor> make)
     {
         if (shared.TryGetValue(key, out Tensor? made)) return made;
-        using IDisposable kept = Recomputation.Pause();
+        // Recorded even where a checkpointed block is the first to ask: the blocks after it share the record.
+        using IDisposable recorded = enable_grad(records);
         return shared[key] = make().DetachFromDisposeScope();
     }
+
+    /// <summary>What blocks read beside their input and weights that gradients flow to.</summary>
+    public IEnumerable<Tensor> Differentiable => shared.Values.Concat(Memory is null ? [] : [Memory.Hidden]).Where(tensor => tensor.requires_grad);
 
     /// <summary>Drops some of what a layer makes.</summary>
     /// <param name="x">(B, T, W) or (B, H, T, W)</param>
     /// <param name="probability">Of dropping a number; more than 0.</param>
     /// <param name="layer">The layer.</param>
     /// <param name="place">What is dropped.</param>
-    public Tensor Drop(Tensor x, double probability, int layer, DropoutPlace place) => FusedKernels.Dropout(x, Dropout(probability, layer, place));
+    public Tensor Drop(Tensor x, double probability, int layer, DropoutPlace place) => CounterDropout.Apply(x, Dropout(probability, layer, place));
 
     /// <summary>Which numbers are dropped.</summary>
     /// <inheritdoc cref="Drop"/>
-    public KeyedDropout Dropout(double probability, int layer, DropoutPlace place) => Dropping.At(8L * layer + (long)place, probability);
+    public CounterDropout Dropout(double probability, int layer, DropoutPlace place) => Dropping.At(8L * layer + (long)place, probability);
 
     /// <summary>Lets the pass last until it has been disposed of once more.</summary>
     public ForwardPass Lease()

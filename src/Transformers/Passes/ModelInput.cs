@@ -1,5 +1,5 @@
 // Shapes: B batch, T positions, S positions of the source.
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers;

@@ -1,6 +1,6 @@
 // Shapes: B batch, T positions, C model dimension.
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention;
 using static TorchSharp.torch;
 
@@ -36,10 +36,4 @@ internal sealed class LearnedPositions : PositionEncoding
     public override Tensor Embed(Tensor x, ForwardPass pass) => x.add(pass.Positions is { } positions
         ? Functional.Embedding(positions, weight) // (B, T, C)
         : weight.narrow(0, pass.Offset, x.size(1))); // (T, C)
-
-    public override bool Write(TokenPlan plan, TokenVector x)
-    {
-        plan.Program.AddPlace(weight, x);
-        return true;
-    }
 }

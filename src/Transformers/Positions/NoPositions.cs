@@ -1,4 +1,3 @@
-using Trainer.Torch;
 using Trainer.Transformers.Attention;
 
 namespace Trainer.Transformers.Positions;
@@ -11,5 +10,4 @@ public sealed record NoPositionOptions : PositionOptions
 
 internal sealed class NoPositions() : PositionEncoding(nameof(NoPositions))
 {
-    public override bool Write(TokenPlan plan, TokenVector x) => true;
 }

@@ -1,5 +1,5 @@
 // Shapes: B batch, T positions, S key positions, H heads, D head dimension, C model dimension.
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -35,20 +35,6 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <param name="count">Positions, T.</param>
     /// <param name="device">Where the heads are.</param>
     public virtual RotaryAngles? Angles(ForwardPass pass, int count, Device device) => null;
-
-    /// <summary>Writes what <see cref="Embed"/> does, for a token; encodings that add to scores have no such steps.</summary>
-    /// <param name="plan">Where to.</param>
-    /// <param name="x">(C), changed in place.</param>
-    /// <returns>Whether it is written; if not, the plan is of no use.</returns>
-    public virtual bool Write(TokenPlan plan, TokenVector x) => false;
-
-    /// <summary>Writes what <see cref="Rotate"/> does, for a token.</summary>
-    /// <param name="plan">Where to.</param>
-    /// <param name="vector">Changed in place.</param>
-    /// <param name="heads">Its first heads.</param>
-    public virtual void WriteTurn(TokenPlan plan, TokenVector vector, TokenHeads heads)
-    {
-    }
 
     /// <summary>What positions add to the scaled scores of queries and keys.</summary>
     /// <remarks>It depends on distances alone, which documents packed into a row keep: columns stand for positions, unless

@@ -1,5 +1,6 @@
 // Shapes: B batch, T positions, W width of a row.
-using Trainer.Torch;
+using TorchSharp;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Positions;
@@ -12,7 +13,7 @@ internal sealed class PositionTable(Func<Tensor, Tensor> rows, int length) : IDi
 {
     private readonly Lock gate = new();
     private Tensor? table;
-    private Device? home;
+    private (DeviceType, int)? home;
 
     /// <summary>The rows of the tokens of a pass: float32 (T, W), a view, or (B, T, W) where each token has a position of its own.</summary>
     public Tensor Rows(ForwardPass pass, int count, Device device) => pass.Positions is { } positions
@@ -24,7 +25,7 @@ internal sealed class PositionTable(Func<Tensor, Tensor> rows, int length) : IDi
     {
         lock (gate)
         {
-            if (table is null || start + count > length || !device.Equals(home))
+            if (table is null || start + count > length || device.Key != home)
                 Rebuild(start + count, device);
             return table!.narrow(0, start, count);
         }
@@ -35,7 +36,7 @@ internal sealed class PositionTable(Func<Tensor, Tensor> rows, int length) : IDi
     private void Rebuild(int needed, Device device)
     {
         table?.Dispose();
-        home = device;
+        home = device.Key;
         while (length < needed) length *= 2;
         table = Constants.Own(() => rows(arange(0, length, ScalarType.Float64).unsqueeze(1)).to_type(ScalarType.Float32).to(device));
     }

@@ -1,5 +1,5 @@
 // Shapes: B batch, T positions, H heads, D head dimension, R turned dimensions of a head, W width of a table's row.
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;
 
@@ -45,14 +45,6 @@ internal sealed class RotaryPositions : PositionEncoding
 
     public override RotaryAngles? Angles(ForwardPass pass, int count, Device device) =>
         new(Rows(pass, count, device), turned, options.Layout == RotaryLayout.Interleaved);
-
-    public override bool Write(TokenPlan plan, TokenVector x) => true;
-
-    public override void WriteTurn(TokenPlan plan, TokenVector vector, TokenHeads heads)
-    {
-        using ForwardPass everywhere = plan.Everywhere();
-        plan.Program.Turn(vector, heads, turned, Rows(everywhere, plan.Capacity, CPU), layout.Neighbours);
-    }
 
     protected override void Dispose(bool disposing)
     {

@@ -1,6 +1,5 @@
 // Shapes: B batch, T positions, C model dimension.
 using Trainer.Configuration;
-using Trainer.Torch;
 using Trainer.Transformers.Attention;
 using static TorchSharp.torch;
 
@@ -25,12 +24,6 @@ internal sealed class SinusoidalPositions(int contextLength, int dim) : Position
     private readonly PositionTable table = new(positions => Encode(positions, dim), contextLength);
 
     public override Tensor Embed(Tensor x, ForwardPass pass) => x.add(table.Rows(pass, (int)x.size(1), x.device)); // (B, T, C) + (T, C)
-
-    public override bool Write(TokenPlan plan, TokenVector x)
-    {
-        plan.Program.AddPlace(table.Rows(0, plan.Capacity, CPU), x);
-        return true;
-    }
 
     protected override void Dispose(bool disposing)
     {

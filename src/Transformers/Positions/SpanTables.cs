@@ -1,4 +1,6 @@
 // Shapes: T query positions, S key positions.
+using TorchSharp;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -11,14 +13,14 @@ internal sealed class SpanTables(Func<PositionSpan, PositionSpan, Device, Tensor
 {
     // Layers of a model may see different keys, and training repeats its shapes; decoding never does.
     private const int Kept = 4;
-    private readonly Dictionary<(PositionSpan, PositionSpan, Device), Tensor> tables = [];
+    private readonly Dictionary<(PositionSpan, PositionSpan, (DeviceType, int)), Tensor> tables = [];
 
     /// <summary>The table; a handle of the caller's own scope.</summary>
     public Tensor Get(PositionSpan queries, PositionSpan keys, Device device)
     {
         lock (tables)
         {
-            var key = (queries, keys, device);
+            var key = (queries, keys, device.Key);
             if (!tables.TryGetValue(key, out Tensor? table))
             {
                 if (tables.Count == Kept) Dispose();

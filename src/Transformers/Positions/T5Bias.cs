@@ -3,7 +3,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TorchSharp.Modules;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;

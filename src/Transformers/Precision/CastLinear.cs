@@ -1,6 +1,6 @@
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Precision;
@@ -14,7 +14,7 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IR
 {
     private readonly Parameter weight;
     private readonly Parameter? bias;
-    private readonly RoundedCopy rounded;
+    private readonly ComputeWeight rounded;
     private readonly ScalarType computeType;
     private readonly bool keepsWeight;
 
@@ -51,12 +51,6 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IR
         else InferenceWeight.Replace(weight, computeType);
     }
 
-    /// <summary>Packs a weight that is nothing but bfloat16, after <see cref="RoundWeights"/>.</summary>
-    public void Pack() => InferenceWeight.Pack(weight);
-
-    /// <summary>Whether the weight is packed.</summary>
-    public bool IsPacked => weight.dtype == ScalarType.Byte;
-
     /// <summary>The master weight, float32 (outputs, inputs); only what is multiplied after <see cref="RoundWeights"/>, unless it is kept.</summary>
     public Parameter Weight => weight;
 
@@ -65,13 +59,13 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IR
 
     /// <summary>Whether an input is multiplied in bfloat16 by kernels that add up in float32.</summary>
     /// <param name="input">On its device.</param>
-    public bool Rounds(Tensor input) => !IsPacked && Rounds(input, computeType);
+    public bool Rounds(Tensor input) => Rounds(input, computeType);
 
     /// <summary>The weight, and what is multiplied.</summary>
-    public RoundedWeight Parts => new(weight, Multiplied(weight, rounded), bias);
+    public LinearWeight Parts => new(weight, Multiplied(weight, rounded), bias);
 
     /// <summary>x·Wᵀ + b in bfloat16, for those who read it so, where <see cref="Rounds(Tensor)"/>.</summary>
-    public Tensor Coarse(Tensor input) => FusedKernels.RoundedLinear(input, weight, Parts.Rounded, bias, rounds: true);
+    public Tensor Coarse(Tensor input) => MixedPrecisionLinear.ApplyRounded(input, weight, Parts.Rounded, bias, rounds: true);
 
     /// <summary>x·Wᵀ + b over the last dimension.</summary>
     public override Tensor forward(Tensor input) => Apply(input, Parts, computeType);
@@ -81,30 +75,16 @@ internal sealed class CastLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IR
     /// <param name="weight">(outputs, inputs), and what is multiplied on the CPU: see <see cref="Multiplied"/>.</param>
     /// <param name="computeType">Float32, bfloat16, or for inference on the CPU int8.</param>
     /// <returns>(…, outputs); in bfloat16 only where that was asked for on a GPU.</returns>
-    public static Tensor Apply(Tensor input, RoundedWeight weight, ScalarType computeType)
+    public static Tensor Apply(Tensor input, LinearWeight weight, ScalarType computeType)
     {
-        if (weight.Rounded.dtype == ScalarType.Byte) return ExponentPacking.Linear(input, weight.Rounded, weight.Bias);
-        if (computeType == ScalarType.Float32) return FusedKernels.Linear(input, weight.Weight, weight.Bias);
+        if (computeType == ScalarType.Float32) return MixedPrecisionLinear.Apply(input, weight.Weight, weight.Bias);
         if (computeType == ScalarType.Int8) return BlockQuantization.Linear(input, weight.Rounded, weight.Bias);
-        if (Rounds(input, computeType)) return FusedKernels.RoundedLinear(input, weight.Weight, weight.Rounded, weight.Bias);
-        return FusedKernels.Linear(input.to_type(computeType), weight.Weight.to_type(computeType), weight.Bias?.to_type(computeType));
+        if (Rounds(input, computeType)) return MixedPrecisionLinear.ApplyRounded(input, weight.Weight, weight.Rounded, weight.Bias);
+        return MixedPrecisionLinear.Apply(input.to_type(computeType), weight.Weight.to_type(computeType), weight.Bias?.to_type(computeType));
     }
 
     /// <summary>What is multiplied for a weight: on the CPU its copy in the compute type, on a GPU the weight, which is cast there for every call.</summary>
-    public static Tensor Multiplied(Tensor weight, RoundedCopy copy) => weight.device_type == DeviceType.CPU ? copy.Of(weight) : weight;
-
-    /// <summary>Writes x·Wᵀ + b, for a token on the CPU.</summary>
-    /// <param name="plan">Where to.</param>
-    /// <param name="from">x, (inputs).</param>
-    /// <param name="to">(outputs).</param>
-    /// <param name="adds">Whether the result is added to what is there.</param>
-    public void Write(TokenPlan plan, TokenVector from, TokenVector to, bool adds = false) => Write(plan, from, to, weight, bias, rounded, adds);
-
-    /// <summary>Writes the same for a weight that lives elsewhere.</summary>
-    /// <inheritdoc cref="Write(TokenPlan, TokenVector, TokenVector, bool)"/>
-    public static void Write(
-        TokenPlan plan, TokenVector from, TokenVector to, Tensor weight, Tensor? bias, RoundedCopy rounded, bool adds = false) =>
-        plan.Program.Linear(from, to, rounded.Of(weight), bias, adds);
+    public static Tensor Multiplied(Tensor weight, ComputeWeight copy) => weight.device_type == DeviceType.CPU ? copy.Of(weight) : weight;
 
     private static bool Rounds(Tensor input, ScalarType computeType) => computeType == ScalarType.BFloat16 && input.device_type == DeviceType.CPU;
 

@@ -1,6 +1,6 @@
 using TorchSharp.Modules;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Precision;
@@ -15,14 +15,7 @@ internal static class InferenceWeight
     public static void Replace(Parameter matrix, ScalarType computeType)
     {
         RequireRows(matrix.size(-1), computeType);
-        RoundedCopy.Replace(matrix, computeType);
-    }
-
-    /// <summary>Packs a matrix of bfloat16 without loss (<see cref="ExponentPacking"/>), where its numbers allow it.</summary>
-    /// <param name="matrix">(N, K), on the CPU; in another type it stays as it is.</param>
-    public static void Pack(Parameter matrix)
-    {
-        if (matrix.dtype == ScalarType.BFloat16 && ExponentPacking.Divides(matrix.size(-1))) RoundedCopy.PackIn(matrix);
+        ComputeWeight.Replace(matrix, computeType);
     }
 
     /// <summary>Requires that rows of so many numbers can be held in a type.</summary>

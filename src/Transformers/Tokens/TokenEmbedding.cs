@@ -1,6 +1,6 @@
 // Shapes: B batch, T positions, C model dimension, V vocabulary.
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 

@@ -12,7 +12,7 @@ public class ContinuousIntegrationTests
         var lines = File.ReadAllLines(Path.Combine(Command.Repository, "README.md"));
         var marker = Array.IndexOf(lines, "<!-- ci:test -->");
 
-        Assert.Equal(["```sh", "./setup.sh && dotnet test", "```"], lines[(marker + 1)..(marker + 4)]);
+        Assert.Equal(["```sh", "dotnet test", "```"], lines[(marker + 1)..(marker + 4)]);
     }
 
     [Fact]

@@ -4,7 +4,7 @@ using Trainer.Configuration;
 using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.HuggingFace.Families;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;

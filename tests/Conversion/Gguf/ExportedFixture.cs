@@ -2,7 +2,7 @@ using Trainer.Conversion.Gguf;
 using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 
 namespace Trainer.Conversion.Tests.Gguf;

@@ -5,7 +5,7 @@ using Trainer.Conversion.Gguf;
 using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.FeedForward;

@@ -2,7 +2,7 @@
 using TorchSharp;
 using Trainer.Conversion.GroupedQuery;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;

@@ -4,7 +4,7 @@ using Trainer.Conversion.Gguf;
 using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Tests.Gguf;
 using Trainer.Conversion.Weights;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.Tests.Weights;

@@ -1,7 +1,6 @@
 using TorchSharp;
 using Trainer.Evaluation.Losses;
 using Trainer.Text;
-using Trainer.Torch;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
@@ -58,10 +57,10 @@ public sealed class LossMeterTests
     {
         using LanguageModel model = TinyModel.Build();
         LossMeter.Measure(model, [Full], CPU);
-        long live = TensorCount.Live;
+        long live = torch.Tensor.TotalCount;
         for (int i = 0; i < 20; i++) LossMeter.Measure(model, [Full, Sparse], CPU);
 
-        Assert.Equal(live, TensorCount.Live);
+        Assert.Equal(live, torch.Tensor.TotalCount);
     }
 
     private static double NegativeLogLikelihood(ReadOnlySpan<float> logits, int target)

@@ -2,7 +2,6 @@ using Trainer.Configuration;
 using Trainer.Evaluation.Losses;
 using Trainer.Evaluation.Perplexity;
 using Trainer.Text;
-using Trainer.Torch;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
@@ -188,10 +187,10 @@ public sealed class PerplexityMeterTests
         using LanguageModel model = Model();
         PerplexityReport Measure() => Meter(model).Measure(TokenText.Of(Tokens(200, 1)), new() { Window = 12, Stride = 5 });
         Measure();
-        long live = TensorCount.Live;
+        long live = Tensor.TotalCount;
         for (int i = 0; i < 5; i++) Measure();
 
-        Assert.Equal(live, TensorCount.Live);
+        Assert.Equal(live, Tensor.TotalCount);
     }
 
     [Theory]

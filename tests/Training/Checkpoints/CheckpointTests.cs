@@ -1,10 +1,8 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Text;
-using Trainer.Torch;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Checkpoints;
@@ -39,25 +37,6 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal(1, checkpoint.LoadState().Step);
         Assert.Equal(ConfigurationJson.Serialize(tiny.Recipe), ConfigurationJson.Serialize(checkpoint.Recipe));
         Assert.Equal("byte", checkpoint.Tokenizer.Type);
-    }
-
-    [Theory]
-    [InlineData(768, InferencePrecision.BFloat16, true, true)]
-    [InlineData(768, InferencePrecision.BFloat16, false, false)]
-    [InlineData(768, InferencePrecision.Float32, true, false)]
-    [InlineData(64, InferencePrecision.BFloat16, true, false)]
-    public void Matrices_of_a_large_model_are_packed_for_decoding(int dim, InferencePrecision precision, bool oneSequence, bool packed)
-    {
-        tiny.Recipe = tiny.Recipe with { Model = new DecoderOptions { Dim = dim, Layers = 3, ContextLength = TinyRun.Context, Attention = new MultiHeadOptions { Heads = 4 } } };
-        using PreparedData data = tiny.Prepare();
-        using Trainee trainee = tiny.Trainee(data);
-        using CheckpointWriter writer = new(tiny.Store(), tiny.Recipe, data.Tokenizer, _ => { });
-        writer.Save(trainee, isBest: false);
-        writer.Finish();
-
-        using LanguageModel model = Checkpoint.Open(tiny.RunPath()).LoadModel(CPU, precision, oneSequence);
-
-        Assert.Equal(packed && ExponentPacking.Runs, model.parameters().Any(parameter => parameter.dtype == ScalarType.Byte));
     }
 
     [Fact]

@@ -1,6 +1,6 @@
 using Trainer.Configuration;
 using Trainer.Text;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Training.Checkpoints;
 
 namespace Trainer.Training.Tests.Checkpoints;

@@ -1,5 +1,5 @@
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Training.Checkpoints;
 using Trainer.Training.Tests.Monitoring;
 using Trainer.Transformers;

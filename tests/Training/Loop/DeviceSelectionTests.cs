@@ -1,5 +1,5 @@
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 
 namespace Trainer.Training.Tests.Loop;
 
@@ -23,7 +23,7 @@ public sealed class DeviceSelectionTests
     [InlineData(DeviceChoice.Cuda, 0, true,
         "device 'cuda' is asked for, but libtorch sees no GPU: check that nvidia-smi lists one and that CUDA_VISIBLE_DEVICES does not hide it, or use cpu (--set training.device=cpu, or --device cpu)")]
     [InlineData(DeviceChoice.Cuda1, 0, false,
-        "device 'cuda:1' is asked for, but libtorch {version} here was built without CUDA: run ./setup.sh --gpu or point LIBTORCH to one with CUDA and build again, or use cpu (--set training.device=cpu, or --device cpu)")]
+        "device 'cuda:1' is asked for, but libtorch {version} here was built without CUDA: build with -p:Cuda=true, or set TRAINER_LIBTORCH to the folder of one with CUDA, or use cpu (--set training.device=cpu, or --device cpu)")]
     [InlineData(DeviceChoice.Cuda1, 1, true,
         "device 'cuda:1' is asked for, but libtorch sees 1 GPU, cuda:0; use one of these, and look whether CUDA_VISIBLE_DEVICES hides others")]
     [InlineData(DeviceChoice.Cuda4, 4, true,

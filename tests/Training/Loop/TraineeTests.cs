@@ -1,7 +1,6 @@
 using TorchSharp;
 using Trainer.Evaluation.Losses;
 using Trainer.Text;
-using Trainer.Torch;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
 using static TorchSharp.torch;
@@ -80,7 +79,7 @@ public sealed class TraineeTests : IDisposable
         float[] gradient = Gradient(trainee.Model);
         (Tensor shared, Tensor sharedNorm) = Differentiate(several);
         float[] first = Gradient(trainee.Model);
-        long live = TensorCount.Live;
+        long live = torch.Tensor.TotalCount;
         for (int again = 0; again < 20; again++)
         {
             using DisposeScope inner = NewDisposeScope();
@@ -91,7 +90,7 @@ public sealed class TraineeTests : IDisposable
         Assert.Equal(loss.ToDouble(), shared.ToDouble(), 1e-5);
         Assert.Equal(norm.ToDouble(), sharedNorm.ToDouble(), 1e-5);
         Assert.All(gradient.Zip(first), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
-        Assert.Equal(live, TensorCount.Live);
+        Assert.Equal(live, torch.Tensor.TotalCount);
     }
 
     [Theory]
@@ -171,13 +170,13 @@ public sealed class TraineeTests : IDisposable
         tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { BatchSize = 2, MicroBatchSize = 1 } };
         using Trainee trainee = tiny.Trainee(data);
         for (int i = 0; i < 3; i++) trainee.TakeStep(1e-3);
-        long live = TensorCount.Live;
+        long live = torch.Tensor.TotalCount;
 
         for (int i = 0; i < 320; i++)
         {
             trainee.TakeStep(1e-3);
             trainee.Read();
-            Assert.Equal(live, TensorCount.Live);
+            Assert.Equal(live, torch.Tensor.TotalCount);
         }
     }
 

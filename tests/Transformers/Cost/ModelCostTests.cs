@@ -1,4 +1,4 @@
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Projections;
@@ -90,7 +90,7 @@ public class ModelCostTests
         Assert.InRange(ModelCost.Of(model, vocabulary).ActivationBytes(rows, length), head, logits / 10);
         // Each thread has some logits, and a gradient, of its own.
         TrainingMemory Training(int threads) => ModelCost.Of(model, vocabulary).Training(new(rows, length) { Threads = threads });
-        Assert.Equal(head + (4L * vocabulary * FusedKernels.RowsOfLogits(rows * length, vocabulary)), Training(2).Activations - Training(1).Activations);
+        Assert.Equal(head + (4L * vocabulary * CrossEntropy.RowsOfLogits(rows * length, vocabulary)), Training(2).Activations - Training(1).Activations);
         // All of few logits, with their log-softmax and its gradient.
         Assert.Equal(3L * 4 * rows * length, ModelCost.Of(model, 101).ActivationBytes(rows, length) - ModelCost.Of(model, 100).ActivationBytes(rows, length));
     }

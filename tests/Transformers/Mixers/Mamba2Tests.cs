@@ -1,6 +1,6 @@
 using TorchSharp;
-using Trainer.Torch;
-using Trainer.Torch.Tests;
+using Trainer.Kernels;
+using Trainer.Kernels.Tests;
 using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
@@ -156,9 +156,9 @@ public class Mamba2Tests
         using LanguageModel model = Models.Build(Models.Hybrid);
         Step(model);
         Finalizers.Run();
-        long before = TensorCount.Live;
+        long before = torch.Tensor.TotalCount;
         for (int i = 0; i < 3; i++) Step(model);
-        Assert.Equal(before, TensorCount.Live);
+        Assert.Equal(before, torch.Tensor.TotalCount);
 
         static void Step(LanguageModel model)
         {

@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Kernels;
 using Trainer.Transformers.Mixers;
 using static TorchSharp.torch;
 
@@ -48,7 +49,7 @@ public class StateSpaceTests
 
             // Nothing decays before the first position.
             IReadOnlyList<Tensor?> Gradients((Tensor Result, Tensor States) of) =>
-                [.. autograd.grad([of.Result.mul(weight).sum().add(of.States.mul(after).sum())], leaves, allow_unused: true)];
+                [.. Differentiation.Grad([of.Result.mul(weight).sum().add(of.States.mul(after).sum())], leaves)];
         }
     }
 
@@ -73,7 +74,7 @@ public class StateSpaceTests
         StateSpaceInput inputs = new(x, decay, into, from);
         Tensor result = StateSpace.Chunked(inputs, null, 64).Result;
         Assert.InRange(Models.LargestDifference(StateSpace.Recurrent(inputs).Result, result), 0, 1e-5);
-        foreach (Tensor? gradient in autograd.grad([result.sum()], [x, decay, into, from]))
+        foreach (Tensor? gradient in Differentiation.Grad([result.sum()], [x, decay, into, from]))
             Assert.True(gradient!.isfinite().all().item<bool>());
     }
 

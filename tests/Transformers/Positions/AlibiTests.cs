@@ -1,6 +1,6 @@
 using TorchSharp;
-using Trainer.Torch;
-using Trainer.Torch.Tests;
+using Trainer.Kernels;
+using Trainer.Kernels.Tests;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
@@ -51,11 +51,11 @@ public class AlibiTests
         using AlibiPositions alibi = new(4);
         Tensor first = Bias(alibi, new(0, 8), new(0, 8));
         Finalizers.Run();
-        long before = TensorCount.Live;
+        long before = torch.Tensor.TotalCount;
         Bias(alibi, new(0, 8), new(0, 8)).Dispose();
-        Assert.Equal(before, TensorCount.Live);
+        Assert.Equal(before, torch.Tensor.TotalCount);
         for (int i = 0; i < 50; i++) Bias(alibi, new(i, 1), new(0, i + 1)).Dispose();
-        Assert.InRange(TensorCount.Live - before, 0, 4);
+        Assert.InRange(torch.Tensor.TotalCount - before, 0, 4);
         Assert.True(first.Equals(Bias(alibi, new(0, 8), new(0, 8))));
     }
 

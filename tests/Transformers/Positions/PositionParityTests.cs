@@ -1,6 +1,6 @@
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;

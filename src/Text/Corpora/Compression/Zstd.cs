@@ -24,7 +24,7 @@ internal static partial class Zstd
         if (Handle == 0)
             throw new UserException(
                 $"reading Zstandard (.zst, or a Parquet file compressed with it) needs libzstd, and {string.Join(" or ", Names)} was not found; "
-                + "install it (Debian: apt-get install libzstd1; ./setup.sh does it)");
+                + "install it (Debian and Ubuntu: apt-get install libzstd1)");
     }
 
     private static nint Load()

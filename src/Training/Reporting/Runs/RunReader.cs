@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Training.Checkpoints;
 
 namespace Trainer.Training.Reporting;

@@ -40,10 +40,6 @@ internal sealed class ContiguousCache : KeyValueCache
         return (first.narrow(2, 0, length), second.narrow(2, 0, length), new(0, length)); // (B, G, S, D)
     }
 
-    public override TokenRoom? Room => new(first, second, Row: null);
-
-    public override void Written() => length++;
-
     public override void Reorder(Tensor rows)
     {
         first = Chosen(first, rows);

@@ -13,15 +13,4 @@ internal abstract class KeyValueCache : LayerState
     /// <param name="second">(B, G, T, D) likewise.</param>
     /// <returns>Both tensors (B, G, S, D), the new positions last, and where these positions stand; views into the cache, valid until the next call.</returns>
     public abstract (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor first, Tensor second);
-
-    /// <summary>Where a token's program writes by itself, the same tensors until <see cref="LayerState.Reorder"/>; null where tokens are not kept row by row.</summary>
-    public virtual TokenRoom? Room => null;
-
-    /// <summary>Has a row free in <see cref="Room"/> for one more position.</summary>
-    public virtual void MakeRoom()
-    {
-    }
-
-    /// <summary>Counts one more position, written to <see cref="Room"/>.</summary>
-    public virtual void Written() => throw new NotSupportedException($"{GetType().Name} has no room that others write to.");
 }

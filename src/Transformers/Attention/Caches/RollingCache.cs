@@ -1,5 +1,4 @@
 // Shapes: B batch, G heads of a remembered tensor, T new positions, S positions remembered and new, D width of a head.
-using TorchSharp;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -14,7 +13,6 @@ internal sealed class RollingCache : KeyValueCache
     private readonly int room;
     private Tensor first;
     private Tensor second;
-    private readonly Tensor row; // the row of the next position, for a token's program
     private int rows; // filled: sinks, then the last positions
     private int length; // positions appended so far
 
@@ -29,7 +27,6 @@ internal sealed class RollingCache : KeyValueCache
         room = RowsFor(horizon);
         first = Empty(layout.FirstHeads, layout.FirstDim);
         second = Empty(layout.SecondHeads, layout.SecondDim);
-        row = Constants.Own(() => zeros(1, dtype: ScalarType.Int64));
 
         Tensor Empty(int heads, int dim) => Constants.Own(() => zeros(batch, heads, room, dim, dtype: dtype, device: device)); // (B, G, room, D)
     }
@@ -46,21 +43,6 @@ internal sealed class RollingCache : KeyValueCache
         return rows + added <= room ? Write(newFirst, newSecond, added) : Pass(newFirst, newSecond, added);
     }
 
-    public override TokenRoom? Room => horizon.Sinks == 0 ? new(first, second, row) : null;
-
-    public override void MakeRoom()
-    {
-        using DisposeScope scope = NewDisposeScope();
-        if (rows == room) Forget();
-        row.fill_(rows);
-    }
-
-    public override void Written()
-    {
-        rows++;
-        length++;
-    }
-
     public override void Reorder(Tensor rows)
     {
         Replace(ref first, Constants.Own(() => first.index_select(0, rows.to(first.device))));
@@ -71,7 +53,6 @@ internal sealed class RollingCache : KeyValueCache
     {
         first.Dispose();
         second.Dispose();
-        row.Dispose();
     }
 
     // What the next token still sees of the past beside the sinks.

@@ -1,5 +1,5 @@
 // Shapes: B batch, T query positions, S key positions, H query heads, G key-value heads, D head dimension.
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -17,11 +17,11 @@ namespace Trainer.Transformers.Attention.Kernels;
 internal readonly record struct AttentionCall(
     Tensor Query, Tensor Key, Tensor Value, AttentionPattern Pattern, PositionSpan Queries, PositionSpan Keys, double Scale, MaskStore Masks)
 {
-    /// <summary>Queries that <see cref="BandAttention"/> is worth its preparations for: with fewer, libtorch's kernel has nothing to lose either.</summary>
+    /// <summary>Queries that <see cref="FlashAttention"/> is worth its preparations for: with fewer, libtorch's kernel has nothing to lose either.</summary>
     public const int FewestRows = 16;
 
     /// <summary>Which weights are dropped: none outside training.</summary>
-    public KeyedDropout Dropout { get; init; }
+    public CounterDropout Dropout { get; init; }
 
     /// <summary>Bounds scores s to cap·tanh(s / cap), before the bias; null for no bound.</summary>
     public double? SoftCap { get; init; }
@@ -48,17 +48,17 @@ internal readonly record struct AttentionCall(
     /// <summary>The bounds of documents that stand side by side, from <see cref="DocumentIds.Spans"/>; null where there are none, or few queries.</summary>
     public Tensor? Spans => Queries.Count >= FewestRows ? Documents?.Spans(Queries.Count) : null;
 
-    /// <summary>Whether <see cref="BandAttention"/> computes it: whole sequences under a pattern that is a band, documents side by side if there are several, nothing
+    /// <summary>Whether <see cref="FlashAttention"/> computes it: whole sequences under a pattern that is a band, documents side by side if there are several, nothing
     /// put on the scores.</summary>
     public bool IsBand =>
         Queries.Count >= FewestRows && (Documents is null || Spans is not null) && Bias is null && SoftCap is null
-        && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0)) && BandAttention.Runs(Query, Key, Value);
+        && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0)) && FlashAttention.IsSupported(Query, Key, Value);
 
     /// <summary>The result, (B, H, T, D), where <see cref="IsBand"/>.</summary>
     public Tensor AttendBand()
     {
         PatternBand band = Pattern.Band!.Value;
-        return BandAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Spans);
+        return FlashAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Spans);
     }
 
     /// <summary>The mask, bool, true where visible: (T, S), or (B, 1, T, S) where documents are kept apart.</summary>

@@ -1,13 +1,13 @@
 // Shapes: B batch, T new positions, S visible positions, H query heads, G key-value heads, D head dimension.
 using TorchSharp;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Attention.Kernels;
 
 /// <summary>Fused attention: the same result with O(T) memory (Dao et al. 2022, arXiv 2205.14135).</summary>
-/// <remarks>On a CPU with AVX-512 it is <see cref="BandAttention"/>. Elsewhere which backend runs is libtorch's choice: its CPU flash
+/// <remarks>On a CPU it is <see cref="FlashAttention"/> where that takes the call. Elsewhere which backend runs is libtorch's choice: its CPU flash
 /// kernel, on CUDA FlashAttention-2 for bfloat16 and the memory-efficient kernel for float32. Its O(T²) math kernel is never taken: where libtorch would,
 /// <see cref="RefusesCall"/> says so.</remarks>
 internal sealed class FlashKernel : IAttentionKernel
@@ -31,9 +31,9 @@ internal sealed class FlashKernel : IAttentionKernel
         if (call.Bias is not null)
             return "flash cannot add these positions' bias to the scores; set kernel to 'auto' or 'reference', or position to 'rotary'";
         if (call.Dropout.Probability > 0 && call.Query.device.type == DeviceType.CPU && !call.IsBand)
-            return $"on the CPU flash drops attention weights (dropout {call.Dropout.Probability}) only of {AttentionCall.FewestRows} or more positions, each document of them in one piece, in heads whose width is a multiple of 16, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'";
+            return $"on the CPU flash drops attention weights (dropout {call.Dropout.Probability}) only of {AttentionCall.FewestRows} or more positions, each document of them in one piece, in heads whose width is a multiple of 8, on a processor with AVX2 or NEON; set dropout to 0, or kernel to 'auto' or 'reference'";
         AttentionBackend backend = Backend(call);
-        return backend is AttentionBackend.Avx512 or AttentionBackend.Flash or AttentionBackend.Efficient or AttentionBackend.CuDnn
+        return backend is AttentionBackend.Simd or AttentionBackend.Flash or AttentionBackend.Efficient or AttentionBackend.CuDnn
             ? null
             : $"libtorch has no fused attention for head dimension {call.Query.shape[3]} in {call.Query.dtype} on {call.Query.device}{Limits(call)}; set kernel to 'auto' or 'reference'";
     }
@@ -54,7 +54,7 @@ internal sealed class FlashKernel : IAttentionKernel
     /// <summary>The backend that computes a call.</summary>
     public static AttentionBackend Backend(in AttentionCall call)
     {
-        if (call.IsBand) return AttentionBackend.Avx512;
+        if (call.IsBand) return AttentionBackend.Simd;
         Tensor? mask = MaskOf(call);
         bool grouped = TakesGroups(call, mask);
         // The answer depends on shapes and types alone: a view of one head stands for repeated heads.

@@ -1,5 +1,5 @@
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 
 namespace Trainer.Transformers.Attention.Kernels;
 
@@ -39,10 +39,10 @@ internal static class KernelSelection
     /// <param name="options">The attention.</param>
     /// <param name="headDim">Width of a head, D.</param>
     /// <param name="biased">Whether positions add to the scores.</param>
-    /// <param name="drops">Whether weights are dropped, which on a CPU without <see cref="BandAttention"/> only the reference does.</param>
+    /// <param name="drops">Whether weights are dropped, which on a CPU without <see cref="FlashAttention"/> only the reference does.</param>
     public static IAttentionKernel Expected(AttentionOptions options, int headDim, bool biased, bool drops) =>
         options.Kernel != AttentionKernel.Auto ? Find(options.Kernel)
-        : biased || (drops && !PackedAttention.Runs(headDim, TorchSharp.torch.ScalarType.Float32)) ? Reference
+        : biased || (drops && !FlashAttention.IsSupported(headDim, TorchSharp.torch.ScalarType.Float32)) ? Reference
         : Kernels.First(entry => entry.Implementation.RefusesConfiguration(options, headDim) is null).Implementation;
 
     private static IAttentionKernel Find(AttentionKernel kernel) => Kernels.First(entry => entry.Kernel == kernel).Implementation;

@@ -1,3 +1,5 @@
+using TorchSharp;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -14,11 +16,11 @@ internal sealed class MaskStore : IDisposable
 
     /// <summary>The mask (T, S) of queries over keys, true where visible. The store owns it.</summary>
     public Tensor Get(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>
-        masks.Get(pattern, (queries, keys, device), () => Constants.Own(() => pattern.Mask(queries, keys, device)));
+        masks.Get(pattern, (queries, keys, device.Key), () => Constants.Own(() => pattern.Mask(queries, keys, device)));
 
     /// <summary>The tiles of queries over keys. The store owns them.</summary>
     public TilePlan Plan(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>
-        plans.Get(pattern, (queries, keys, device), () => TilePlan.Create(pattern, queries, keys, device));
+        plans.Get(pattern, (queries, keys, device.Key), () => TilePlan.Create(pattern, queries, keys, device));
 
     public void Dispose()
     {
@@ -29,9 +31,9 @@ internal sealed class MaskStore : IDisposable
     private sealed class LastOfEach<T> : IDisposable
         where T : IDisposable
     {
-        private readonly Dictionary<AttentionPattern, ((PositionSpan Queries, PositionSpan Keys, Device Device) Shape, T Made)> entries = [];
+        private readonly Dictionary<AttentionPattern, ((PositionSpan Queries, PositionSpan Keys, (DeviceType, int) Device) Shape, T Made)> entries = [];
 
-        public T Get(AttentionPattern pattern, (PositionSpan Queries, PositionSpan Keys, Device Device) shape, Func<T> make)
+        public T Get(AttentionPattern pattern, (PositionSpan Queries, PositionSpan Keys, (DeviceType, int) Device) shape, Func<T> make)
         {
             lock (entries)
             {

@@ -1,5 +1,5 @@
 // Shapes: B batch, T new positions, S visible positions, H query heads, G key-value heads, D head dimension.
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -17,7 +17,7 @@ internal sealed class ReferenceKernel : IAttentionKernel
     public Tensor Attend(in AttentionCall call)
     {
         Tensor weights = Weights(call).to_type(call.Value.dtype); // (B, H, T, S)
-        if (call.Dropout.Probability > 0) weights = FusedKernels.Dropout(weights, call.Dropout);
+        if (call.Dropout.Probability > 0) weights = CounterDropout.Apply(weights, call.Dropout);
         return weights.matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)); // (B, H, T, D)
     }
 

@@ -1,5 +1,5 @@
 // Shapes: T query positions, S key positions, H heads, L distances.
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using Trainer.Torch;
+using Trainer.Kernels;
 
 namespace Trainer.Transformers.Attention.Patterns;
 
@@ -8,8 +8,8 @@ namespace Trainer.Transformers.Attention.Patterns;
 internal readonly record struct PatternBand(long Before, long After)
 {
     /// <summary>Every position.</summary>
-    public static PatternBand Everything { get; } = new(BandAttention.Unbounded, BandAttention.Unbounded);
+    public static PatternBand Everything { get; } = new(FlashAttention.Unbounded, FlashAttention.Unbounded);
 
     /// <summary>Its own position and all before it.</summary>
-    public static PatternBand Past { get; } = new(BandAttention.Unbounded, 0);
+    public static PatternBand Past { get; } = new(FlashAttention.Unbounded, 0);
 }

@@ -1,8 +1,5 @@
 // Shapes: B batch, T positions, H query heads, G key-value heads, D head dimension, C model dimension.
-using Trainer.Torch;
 using Trainer.Transformers.Attention.Caches;
-using Trainer.Transformers.Norms;
-using Trainer.Transformers.Positions;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -42,19 +39,6 @@ internal sealed class GroupedQueryProjection : Projection
         Tensor all = qkv.forward(x).view(x.shape[0], x.shape[1], heads + 2 * groups, headDim); // (B, T, H+2G, D)
         Tensor[] parts = queryNorm is null ? Turned(all, context) : NormedAndTurned(all, context);
         return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2)); // (B, H|G|G, T, D)
-    }
-
-    public override TokenVector? Write(TokenPlan plan, TokenVector from, PositionEncoding position)
-    {
-        TokenVector all = plan.Vector((heads + 2 * groups) * headDim);
-        qkv.Write(plan, from, all);
-        if (queryNorm is not null)
-        {
-            ((Norm)queryNorm).Write(plan, all, all, new(0, heads, headDim));
-            ((Norm)keyNorm!).Write(plan, all, all, new(heads * headDim, groups, headDim));
-        }
-        position.WriteTurn(plan, all, new(0, heads + groups, headDim));
-        return all;
     }
 
     public override Tensor? Pack(Tensor x, bool rounds)

@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using static TorchSharp.torch;
@@ -61,7 +61,7 @@ public abstract record HeadProjectionOptions : AttentionOptions
 
     // Whether a kernel reads what the projection makes in that type, on a processor like this one: then it is all that is kept.
     private bool Packs(int headDim, ScalarType type) =>
-        !QueryKeyNorm && SoftCap is null && !ScalableSoftmax && Temperature is null && ResolvedPattern.Build().Band is not null && PackedAttention.Runs(headDim, type);
+        !QueryKeyNorm && SoftCap is null && !ScalableSoftmax && Temperature is null && ResolvedPattern.Build().Band is not null && FlashAttention.IsSupported(headDim, type);
 
     // Turning and normalising each make new queries and keys, which the backward pass needs.
     private long RotatedCopies(ModelOptions model, int headDim) =>

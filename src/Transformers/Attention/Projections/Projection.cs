@@ -1,7 +1,5 @@
 // Shapes: B batch, T positions, S positions remembered and new, H query heads, G key-value heads, D head dimension, C model dimension.
-using Trainer.Torch;
 using Trainer.Transformers.Attention.Caches;
-using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Attention.Projections;
@@ -40,13 +38,6 @@ internal abstract class Projection(string name) : nn.Module(name)
     /// <param name="second">Likewise.</param>
     /// <param name="remembered">Whether they come from a cache: decoding may have a cheaper form.</param>
     public virtual (Tensor Query, Tensor Key, Tensor Value) Expand(Tensor query, Tensor first, Tensor second, bool remembered) => (query, first, second);
-
-    /// <summary>Writes a token's [H·D query | G·D key | G·D value], if it makes such.</summary>
-    /// <param name="plan">Where to.</param>
-    /// <param name="from">(C)</param>
-    /// <param name="position">How positions turn queries and keys.</param>
-    /// <returns>The vector; null where there is none, and the plan of no use.</returns>
-    public virtual TokenVector? Write(TokenPlan plan, TokenVector from, PositionEncoding position) => null;
 
     /// <summary>What becomes of the kernel's result: (B, H, T, width of a head's result).</summary>
     /// <param name="heads">(B, H, T, width of a value).</param>

@@ -1,6 +1,6 @@
 // Shapes: M choices, C model dimension, F hidden dimension, E experts.
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Precision;
 using static TorchSharp.torch;
 
@@ -16,8 +16,8 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
     private readonly Parameter second;
     private readonly Parameter? secondBias;
     private readonly Activation activation;
-    private readonly RoundedCopy firstRounded;
-    private readonly RoundedCopy secondRounded;
+    private readonly ComputeWeight firstRounded;
+    private readonly ComputeWeight secondRounded;
     private readonly ScalarType computeType;
 
     public ExpertBank(ModelParts parts, ExpertsOptions options)
@@ -35,9 +35,9 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
         secondBias = bias ? new Parameter(zeros(experts * parts.Dim)) : null;
         string name = activation.Gated ? "gateUp" : "up";
         register_parameter(name, first);
-        register_parameter($"{name}Bias", firstBias);
+        if (firstBias is not null) register_parameter($"{name}Bias", firstBias);
         register_parameter("down", second);
-        register_parameter("downBias", secondBias);
+        if (secondBias is not null) register_parameter("downBias", secondBias);
     }
 
     /// <inheritdoc/>
@@ -50,7 +50,7 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
     public Tensor Run(Tensor rows, long[] counts)
     {
         // Taken apart once, not expert by expert: each selection would fill a gradient of the whole stack.
-        (RoundedWeight[] ups, RoundedWeight[] downs) = (OfEach(first, firstRounded, firstBias), OfEach(second, secondRounded, secondBias)); // E · (2F, C), E · (C, F)
+        (LinearWeight[] ups, LinearWeight[] downs) = (OfEach(first, firstRounded, firstBias), OfEach(second, secondRounded, secondBias)); // E · (2F, C), E · (C, F)
         Tensor[] parts = rows.split(counts);
         List<Tensor> results = [];
         for (int expert = 0; expert < counts.Length; expert++)
@@ -79,11 +79,11 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
         base.Dispose(disposing);
     }
 
-    private static RoundedWeight[] OfEach(Parameter stack, RoundedCopy copy, Parameter? bias)
+    private static LinearWeight[] OfEach(Parameter stack, ComputeWeight copy, Parameter? bias)
     {
         Tensor multiplied = CastLinear.Multiplied(stack, copy);
         Tensor[] weights = stack.unbind(0), rounded = ReferenceEquals(multiplied, stack) ? weights : multiplied.unbind(0);
         Tensor[]? biases = bias?.view(stack.shape[0], -1).unbind(0);
-        return [.. weights.Select((weight, expert) => new RoundedWeight(weight, rounded[expert], biases?[expert]))];
+        return [.. weights.Select((weight, expert) => new LinearWeight(weight, rounded[expert], biases?[expert]))];
     }
 }

@@ -1,7 +1,7 @@
 // Shapes: N tokens, C model dimension, E experts, K active experts, G groups.
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Torch;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.FeedForward.Experts;
@@ -28,7 +28,7 @@ internal sealed class Router : nn.Module
     /// <param name="tokens">(N, C)</param>
     public Routing Route(Tensor tokens)
     {
-        Tensor logits = FusedKernels.Linear(tokens.to_type(ScalarType.Float32), weight); // (N, C) → (N, E)
+        Tensor logits = MixedPrecisionLinear.Apply(tokens.to_type(ScalarType.Float32), weight); // (N, C) → (N, E)
         Tensor affinities = options.Router == RouterKind.Sigmoid ? logits.sigmoid() : logits.softmax(-1);
         Tensor chosen = Choose(affinities.detach()); // (N, K)
         Tensor weights = affinities.gather(1, chosen); // (N, K): without the bias, which only chooses

@@ -74,7 +74,7 @@ public class BlockSparseTests
         using DisposeScope scope = NewDisposeScope();
         using MaskStore masks = new();
         Assert.Equal(
-            "block-sparse drops attention weights (dropout 0.1) only within a window, each document in one piece, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'",
+            "block-sparse drops attention weights (dropout 0.1) only within a window, each document in one piece, on a processor with AVX2 or NEON; set dropout to 0, or kernel to 'auto' or 'reference'",
             new BlockSparseKernel().RefusesCall(Call("sliding", masks, 2, 2, new(0, 4), new(0, 4)) with { Dropout = new(0.1, 0, 0, 0) }));
     }
 

@@ -1,6 +1,6 @@
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Attention.Projections;
@@ -132,7 +132,7 @@ public class KernelTests
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = options.Build(Models.Vocabulary);
         const string expected =
-            "model.attention.kernel: on the CPU flash drops attention weights (dropout 0.1) only of 16 or more positions, each document of them in one piece, in heads whose width is a multiple of 16, on a processor with AVX-512; set dropout to 0, or kernel to 'auto' or 'reference'";
+            "model.attention.kernel: on the CPU flash drops attention weights (dropout 0.1) only of 16 or more positions, each document of them in one piece, in heads whose width is a multiple of 8, on a processor with AVX2 or NEON; set dropout to 0, or kernel to 'auto' or 'reference'";
         Assert.Equal(expected, Assert.Throws<UserException>(() => model.Kernels()).Message);
         Assert.Equal(expected, Assert.Throws<UserException>(() => model.forward(Models.Tokens(1, 4))).Message);
         model.eval();
@@ -143,8 +143,8 @@ public class KernelTests
     public void Dropout_keeps_flash_where_the_band_kernel_runs()
     {
         using LanguageModel model = (Models.Llama with { Dim = 32, Attention = new MultiHeadOptions { Heads = 2 }, ContextLength = 64, Dropout = 0.1 }).Build(Models.Vocabulary);
-        Assert.SkipUnless(Trainer.Torch.PackedAttention.Runs(16, ScalarType.Float32), "this processor has no AVX-512");
-        Assert.Equal(new("flash", AttentionBackend.Avx512), (model.Kernels()[0].Kernel, model.Kernels()[0].Backend!.Value));
+        Assert.SkipUnless(Trainer.Kernels.FlashAttention.IsSupported(16, ScalarType.Float32), "this processor has no AVX-512");
+        Assert.Equal(new("flash", AttentionBackend.Simd), (model.Kernels()[0].Kernel, model.Kernels()[0].Backend!.Value));
     }
 
     private static Tensor Leaf(int heads, int positions) => randn(2, heads, positions, 8, requires_grad: true);

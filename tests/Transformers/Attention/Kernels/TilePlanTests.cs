@@ -1,5 +1,5 @@
 using TorchSharp;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
 using Trainer.Transformers.Tests.Attention.Patterns;

@@ -1,5 +1,5 @@
 using TorchSharp;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.FeedForward.Experts;
 using static TorchSharp.torch;

@@ -1,5 +1,5 @@
 using TorchSharp;
-using Trainer.Torch;
+using Trainer.Kernels;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;

@@ -1,0 +1,55 @@
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace Trainer.Kernels;
+
+/// <summary>Gradients, with the failures of nodes in C# as exceptions.</summary>
+public static unsafe partial class Differentiation
+{
+    /// <summary>Adds the gradients of a scalar to the leaves it depends on (<c>Tensor.backward</c>).</summary>
+    public static void Backward(Tensor scalar)
+    {
+        using (AutogradNode.Guard()) scalar.backward();
+        AutogradNode.ThrowFailure();
+    }
+
+    /// <summary>The gradients of some tensors (<c>torch.autograd.grad</c>); nothing is added to any leaf.</summary>
+    /// <param name="outputs">What is differentiated.</param>
+    /// <param name="inputs">With respect to what.</param>
+    /// <param name="gradients">The gradients of <paramref name="outputs"/>; null where they are scalars.</param>
+    /// <returns>One for each input, null where nothing depends on it.</returns>
+    public static Tensor?[] Grad(IReadOnlyList<Tensor> outputs, IReadOnlyList<Tensor> inputs, IReadOnlyList<Tensor>? gradients = null)
+    {
+        nint[] from = Handles(outputs), to = Handles(inputs), given = Handles(gradients ?? []), made = new nint[inputs.Count];
+        fixed (nint* f = from, t = to, g = given, m = made)
+        {
+            nint* outer = Result.Target; // a node may differentiate while it is differentiated
+            using (AutogradNode.Guard())
+            {
+                Result.Target = m;
+                THSAutograd_grad(f, from.Length, t, to.Length, g, given.Length, 0, 0, 1, &Result.Give);
+            }
+            Result.Target = outer;
+        }
+
+        GC.KeepAlive((outputs, inputs, gradients));
+        Tensor?[] results = [.. made.Select(handle => handle == 0 ? null : Tensor.UnsafeCreateTensor(handle))];
+        AutogradNode.ThrowFailure();
+        return results;
+    }
+
+    private static nint[] Handles(IReadOnlyList<Tensor> tensors) => [.. tensors.Select(tensor => tensor.Handle)];
+
+    [LibraryImport("LibTorchSharp")]
+    private static partial void THSAutograd_grad(
+        nint* outputs, long outputCount, nint* inputs, long inputCount, nint* gradients, long gradientCount, byte retainGraph, byte createGraph, byte allowUnused,
+        delegate* unmanaged[Cdecl]<nint, nint*> allocate);
+
+    private static class Result
+    {
+        [ThreadStatic] public static nint* Target;
+
+        [UnmanagedCallersOnly(CallConvs = [typeof(System.Runtime.CompilerServices.CallConvCdecl)])]
+        public static nint* Give(nint length) => Target;
+    }
+}

@@ -1,0 +1,331 @@
+// Shapes: x (N, C), weight (V, C), bias (V), targets (N), logits (N, V); L rows have a target.
+using System.Runtime.CompilerServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Kernels;
+
+/// <summary>The cross entropy of softmax, of logits that are there and of those that a linear layer makes.</summary>
+/// <remarks>float32 on the CPU; elsewhere TorchSharp's operators in a row. Each row's loss has a place of its own and rows are added up in order: the same bits with any number of threads.
+/// The kernels have no second derivative.</remarks>
+public static unsafe class CrossEntropy
+{
+    private const long CachedLogits = 1 << 19, FewestRows = 128, Grain = 16384, NoTarget = -100;
+
+    // The derivatives of one row's logits, where they are capped.
+    [ThreadStatic] private static float[]? slopes;
+
+    /// <summary>The cross entropy of each row of logits, and of how many rows the target has the highest. No gradients.</summary>
+    /// <param name="logits">(N, V), float32</param>
+    /// <param name="targets">(N), int64: a token, or −100 for none</param>
+    /// <returns>Losses (N), in nats, 0 where there is no target; hits, zero dimensions, int64: of several that are highest the first counts</returns>
+    /// <exception cref="TorchException">On the CPU: a target is no token.</exception>
+    public static (Tensor Losses, Tensor Hits) TokenLosses(Tensor logits, Tensor targets)
+    {
+        if (!IsSupported(logits) || !IsTargets(targets, logits.size(0)))
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Tensor each = nn.functional.cross_entropy(logits, targets, ignore_index: NoTarget, reduction: nn.Reduction.None), found = logits.argmax(-1).eq(targets).sum();
+            return (each.MoveToOuterDisposeScope(), found.MoveToOuterDisposeScope());
+        }
+        using Tensor z = logits.contiguous(), aims = targets.contiguous();
+        CheckTargets(aims.Span<long>(), z.size(1));
+        long rows = z.size(0), width = z.size(1), hits = 0;
+        Tensor losses = empty([rows], ScalarType.Float32);
+        TokenLossLoop loop = new() { Logits = (float*)z.DataPointer, Targets = (long*)aims.DataPointer, Losses = (float*)losses.DataPointer, Width = width };
+        ParallelFor.Run(rows, Math.Max(1, Grain / width), (begin, end) =>
+        {
+            long here = 0;
+            Lanes.Run(loop with { Hits = &here }, begin, end);
+            Interlocked.Add(ref hits, here);
+        });
+        return (losses, tensor(hits));
+    }
+
+    /// <summary>The summed cross entropy of softmax(x·weightᵀ + bias). On the CPU only the logits of some rows are ever held, and become at once the gradients of what is wanted; rows without
+    /// a target cost nothing.</summary>
+    /// <remarks>After Liger's kernel (Hsu et al. 2024, arXiv 2410.10989).</remarks>
+    /// <param name="x">(N, C), float32 or bfloat16</param>
+    /// <param name="weight">(V, C), float32</param>
+    /// <param name="bias">(V), float32, or none</param>
+    /// <param name="targets">(N), int64: a token, or −100 for none</param>
+    /// <param name="shape">What becomes of the logits</param>
+    /// <param name="rounded">The compute weight in bfloat16, (V, C), where products are to be bfloat16, as in <see cref="MixedPrecisionLinear.ApplyRounded"/></param>
+    /// <returns>Zero dimensions, float32, in nats</returns>
+    /// <exception cref="TorchException">The shapes do not fit, or a target is no token.</exception>
+    public static Tensor Sum(Tensor x, Tensor weight, Tensor? bias, Tensor targets, CrossEntropyShape shape, Tensor? rounded = null)
+    {
+        if (weight.dim() != 2 || (rounded is not null && (rounded.dtype != ScalarType.BFloat16 || !rounded.shape.AsSpan().SequenceEqual(weight.shape)))
+            || (bias is not null && (bias.dim() != 1 || bias.size(0) != weight.size(0))))
+        {
+            throw new TorchException("a cross entropy of a layer needs a weight (V, C), with its like in bfloat16 or none and a bias (V) or none, not " +
+                $"[{string.Join(", ", weight.shape)}] {weight.dtype}{(bias is null ? "" : $" and [{string.Join(", ", bias.shape)}]")}");
+        }
+        if (x.dim() != 2 || x.size(1) != weight.size(1) || targets.dim() != 1 || targets.size(0) != x.size(0))
+        {
+            throw new TorchException($"a cross entropy of a layer needs rows (N, {weight.size(1)}) and targets (N), " +
+                $"not [{string.Join(", ", x.shape)}] and [{string.Join(", ", targets.shape)}] {targets.dtype}");
+        }
+        return IsSupported(x, weight, bias, targets, rounded) ? SumFunction.apply(x, weight, bias, rounded, targets, shape) : Composed(x, weight, bias, targets, shape, rounded);
+    }
+
+    /// <summary>Whether the kernel of <see cref="Sum"/> runs: on the CPU, x in float32 or bfloat16, all else in float32, the compute weight in bfloat16.</summary>
+    public static bool IsSupported(Tensor x, Tensor weight, Tensor? bias, Tensor targets, Tensor? rounded = null) =>
+        Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && IsSupported(weight) && weight.size(1) > 0
+        && MatrixProduct.IsSupported(rounded ?? weight, rounded ?? weight) && bias?.dtype is null or ScalarType.Float32 && IsTargets(targets, x.size(0));
+
+    /// <summary>Of how many rows <see cref="Sum"/> holds the logits at once.</summary>
+    /// <param name="rows">Rows with a target</param>
+    /// <param name="vocabularySize">Logits of a row, V</param>
+    /// <remarks>As many as stay in a cache close by, but enough for the weight, which every part reads anew, to be worth reading: measured for 65 to 50304 tokens.</remarks>
+    public static long RowsOfLogits(long rows, long vocabularySize) => Math.Min(rows, Math.Max(FewestRows, CachedLogits / Math.Max(1, vocabularySize)));
+
+    internal static Tensor Composed(Tensor x, Tensor weight, Tensor? bias, Tensor targets, CrossEntropyShape shape, Tensor? rounded)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor logits = rounded is null ? nn.functional.linear(x.to(weight.dtype), weight, bias) : MixedPrecisionLinear.Composed(x, weight, rounded, bias, rounds: false);
+        logits = logits.mul(shape.LogitScale);
+        if (shape.LogitSoftCap is { } cap) logits = logits.div(cap).tanh().mul(cap);
+        return nn.functional.cross_entropy(logits, targets, ignore_index: NoTarget, reduction: nn.Reduction.Sum, label_smoothing: shape.LabelSmoothing).MoveToOuterDisposeScope();
+    }
+
+    private static bool IsSupported(Tensor matrix) =>
+        Lanes.IsSupported && matrix.device_type == DeviceType.CPU && matrix.dim() == 2 && matrix.dtype == ScalarType.Float32 && matrix.size(1) > 0;
+
+    private static bool IsTargets(Tensor targets, long rows) =>
+        targets.device_type == DeviceType.CPU && targets.dtype == ScalarType.Int64 && targets.dim() == 1 && targets.size(0) == rows;
+
+    private static void CheckTargets(ReadOnlySpan<long> targets, long tokens)
+    {
+        foreach (long target in targets)
+            if (target != NoTarget && (target < 0 || target >= tokens)) throw new TorchException($"Target {target} is out of bounds: there are {tokens} tokens.");
+    }
+
+    private sealed class SumFunction : SingleTensorFunction<SumFunction>
+    {
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Tensor x = (Tensor)vars[0], weight = (Tensor)vars[1], factor = (Tensor?)vars[3] ?? weight; // what is multiplied
+            Tensor? bias = ((Tensor?)vars[2])?.contiguous();
+            long width = weight.size(0);
+            ReadOnlySpan<long> given = ((Tensor)vars[4]).contiguous().Span<long>();
+            CheckTargets(given, width);
+            long[] places = new long[given.Length];
+            int count = 0;
+            for (int i = 0; i < given.Length; i++)
+                if (given[i] != NoTarget) places[count++] = i;
+            Tensor? at = count == given.Length ? null : tensor(places.AsSpan(0, count).ToArray());
+            long[] aims = new long[count];
+            for (int i = 0; i < count; i++) aims[i] = given[(int)places[i]];
+            Tensor rows = (at is null ? x : x.index_select(0, at)).to(factor.dtype).contiguous(); // (L, C)
+
+            bool wantsX = ctx.needs_input_grad(0), wantsWeight = ctx.needs_input_grad(1), wantsBias = ctx.needs_input_grad(2);
+            Tensor? dx = wantsX ? empty(rows.shape, ScalarType.Float32) : null, dbias = wantsBias ? zeros([width], ScalarType.Float32) : null;
+            Tensor? dweight = !wantsWeight ? null : count > 0 ? empty(weight.shape, ScalarType.Float32) : zeros(weight.shape, ScalarType.Float32);
+            long step = RowsOfLogits(count, width);
+            Tensor buffer = empty([step, width], ScalarType.Float32);
+            Tensor? coarse = (wantsX || wantsWeight) && factor.dtype == ScalarType.BFloat16 ? empty([step, width], ScalarType.BFloat16) : null;
+            Tensor turned = factor.t(); // (C, V)
+            double[] losses = new double[count];
+            for (long first = 0; first < count; first += step)
+            {
+                using DisposeScope part = NewDisposeScope();
+                long n = Math.Min(step, count - first);
+                Tensor some = rows.narrow(0, first, n), logits = buffer.narrow(0, 0, n), dlogits = coarse?.narrow(0, 0, n) ?? logits;
+                MatrixProduct.MultiplyInto(logits, some, turned);
+                fixed (long* targets = aims)
+                fixed (double* loss = losses)
+                {
+                    SumLoop loop = new((CrossEntropyShape)vars[5], width)
+                    {
+                        Logits = (float*)logits.DataPointer, Coarse = coarse is null ? null : (ushort*)coarse.DataPointer, Bias = bias is null ? null : (float*)bias.DataPointer,
+                        Targets = targets + first, Losses = loss + first, Differentiates = wantsX || wantsWeight || wantsBias,
+                    };
+                    ParallelFor.Run(n, Math.Max(1, Grain / width), loop);
+                }
+                if (wantsBias) dbias!.add_(ColumnSums.Of(logits));
+                if (wantsX) MatrixProduct.MultiplyInto(dx!.narrow(0, first, n), dlogits, factor);
+                if (wantsWeight) MatrixProduct.MultiplyInto(dweight!, dlogits.t(), some, add: first > 0);
+            }
+            double sum = 0;
+            foreach (double loss in losses) sum += loss;
+            ctx.save_for_backward([dx!, dweight!, dbias!, at!]);
+            ctx.save_data("rows", x.size(0));
+            ctx.save_data("type", x.dtype);
+            return tensor((float)sum).MoveToOuterDisposeScope();
+        }
+
+        // A graph runs backwards once: what nobody will ask for again is multiplied where it is, for the weight's gradient may be the largest tensor of all.
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            List<Tensor> saved = ctx.get_saved_variables();
+            Tensor? dx = Multiplied(saved[0]);
+            if (dx is not null && saved[3] is { } at) dx = zeros([(long)ctx.get_data("rows")!, dx.size(1)], ScalarType.Float32).index_copy_(0, at, dx);
+            return [dx?.to((ScalarType)ctx.get_data("type")!).MoveToOuterDisposeScope()!, Multiplied(saved[1])?.MoveToOuterDisposeScope()!, Multiplied(saved[2])?.MoveToOuterDisposeScope()!, null!, null!, null!];
+
+            // An alias, because what was saved is freed.
+            Tensor? Multiplied(Tensor? gradient) => gradient?.mul_(grad_output).detach();
+        }
+    }
+
+    /// <summary>Logits become their losses and, where they are wanted, their gradients.</summary>
+    private struct SumLoop(CrossEntropyShape shape, long width) : ILoop
+    {
+        public float* Logits, Bias;
+        public ushort* Coarse;
+        public long* Targets;
+        public double* Losses;
+        public bool Differentiates;
+
+        private readonly float scale = (float)shape.LogitScale, cap = (float)(shape.LogitSoftCap ?? 0), smoothing = (float)shape.LabelSmoothing;
+
+        public readonly void Run<T>(long begin, long end) where T : unmanaged, ILanes<T>
+        {
+            if (cap != 0 && (slopes is null || slopes.Length < width)) slopes = new float[width];
+            fixed (float* slope = slopes)
+                for (long row = begin; row < end; row++) Row<T>(row, slope);
+        }
+
+        // loss = log Σ e^z − (1 − ε)·z[target] − ε·mean(z); its gradient is softmax(z) − ε/V, less 1 − ε at the target.
+        private readonly void Row<T>(long row, float* slope) where T : unmanaged, ILanes<T>
+        {
+            float* z = Logits + row * width;
+            long target = Targets[row], whole = width - width % T.Count;
+            if (cap != 0)
+            {
+                Cap<T>(z, slope, 0, whole);
+                Cap<Lanes1>(z, slope, whole, width);
+            }
+            else if (Bias is not null || scale != 1)
+            {
+                Shift<T>(z, 0, whole);
+                Shift<Lanes1>(z, whole, width);
+            }
+            float highest = Highest<T>(z, width);
+            double aimed = (double)z[target] - highest;
+            float total = 0, above = 0;
+            Exponentials<T>(z, 0, whole, highest, ref total, ref above);
+            Exponentials<Lanes1>(z, whole, width, highest, ref total, ref above);
+            Losses[row] = Math.Log(total) - (1.0 - smoothing) * aimed - (smoothing == 0 ? 0 : smoothing * ((double)above / width));
+            if (!Differentiates) return;
+            float* factors = cap != 0 ? slope : null;
+            ushort* coarse = Coarse is null ? null : Coarse + row * width;
+            float inverse = 1 / total, aim = (1 - smoothing) * (factors is null ? scale : factors[target]);
+            Gradient<T>(z, factors, coarse, 0, whole, inverse);
+            Gradient<Lanes1>(z, factors, coarse, whole, width, inverse);
+            z[target] -= aim;
+            if (coarse is not null) Lanes1.StoreBFloat16(Lanes1.Broadcast(z[target]), coarse + target);
+        }
+
+        [MethodImpl(Lanes.Loop)]
+        private readonly void Shift<T>(float* z, long begin, long end) where T : unmanaged, ILanes<T>
+        {
+            float* bias = Bias;
+            T factor = T.Broadcast(scale);
+            if (bias is null)
+                for (long i = begin; i < end; i += T.Count) T.Store(T.Load(z + i) * factor, z + i);
+            else
+                for (long i = begin; i < end; i += T.Count) T.Store((T.Load(z + i) + T.Load(bias + i)) * factor, z + i);
+        }
+
+        // cap·tanh(z / cap), and its derivative by what the layer gave.
+        [MethodImpl(Lanes.Loop)]
+        private readonly void Cap<T>(float* z, float* slope, long begin, long end) where T : unmanaged, ILanes<T>
+        {
+            float* bias = Bias;
+            T factor = T.Broadcast(scale), bound = T.Broadcast(cap), inverse = T.Broadcast(1 / cap), one = T.Broadcast(1);
+            for (long i = begin; i < end; i += T.Count)
+            {
+                T x = T.Load(z + i);
+                if (bias is not null) x += T.Load(bias + i);
+                T tanh = VectorMath.Tanh(x * factor * inverse);
+                T.Store(bound * tanh, z + i);
+                T.Store(factor * (one - tanh * tanh), slope + i);
+            }
+        }
+
+        [MethodImpl(Lanes.Loop)]
+        private readonly void Exponentials<T>(float* z, long begin, long end, float highest, ref float total, ref float above) where T : unmanaged, ILanes<T>
+        {
+            T most = T.Broadcast(highest), sum = T.Broadcast(0), distance = T.Broadcast(0);
+            bool stores = Differentiates;
+            for (long i = begin; i < end; i += T.Count)
+            {
+                T x = T.Load(z + i) - most, power = VectorMath.Exp(x);
+                distance += x;
+                sum += power;
+                if (stores) T.Store(power, z + i);
+            }
+            total += T.Sum(sum);
+            above += T.Sum(distance);
+        }
+
+        [MethodImpl(Lanes.Loop)]
+        private readonly void Gradient<T>(float* z, float* factors, ushort* coarse, long begin, long end, float inverse) where T : unmanaged, ILanes<T>
+        {
+            T share = T.Broadcast(inverse), spread = T.Broadcast(smoothing / width), factor = T.Broadcast(scale);
+            for (long i = begin; i < end; i += T.Count)
+            {
+                T gradient = (T.Load(z + i) * share - spread) * (factors is null ? factor : T.Load(factors + i));
+                T.Store(gradient, z + i);
+                if (coarse is not null) T.StoreBFloat16(gradient, coarse + i);
+            }
+        }
+    }
+
+    private struct TokenLossLoop : ILoop
+    {
+        public float* Logits, Losses;
+        public long* Targets, Hits;
+        public long Width;
+
+        public readonly void Run<T>(long begin, long end) where T : unmanaged, ILanes<T>
+        {
+            long whole = Width - Width % T.Count;
+            for (long row = begin; row < end; row++)
+            {
+                float* z = Logits + row * Width;
+                long target = Targets[row];
+                Losses[row] = 0;
+                if (target == NoTarget) continue;
+                float highest = Highest<T>(z, Width), total = Powers<T>(z, 0, whole, highest) + Powers<Lanes1>(z, whole, Width, highest);
+                Losses[row] = (float)(Math.Log(total) - ((double)z[target] - highest));
+                // Of several that are highest the first counts.
+                if (z[target] == highest && new ReadOnlySpan<float>(z, (int)target).IndexOf(highest) < 0) ++*Hits;
+            }
+        }
+
+        [MethodImpl(Lanes.Loop)]
+        private static float Powers<T>(float* z, long begin, long end, float highest) where T : unmanaged, ILanes<T>
+        {
+            T most = T.Broadcast(highest), sum = T.Broadcast(0);
+            for (long i = begin; i < end; i += T.Count) sum += VectorMath.Exp(T.Load(z + i) - most);
+            return T.Sum(sum);
+        }
+    }
+
+    private static float Highest<T>(float* z, long width) where T : unmanaged, ILanes<T>
+    {
+        long whole = width - width % T.Count;
+        float highest = Highest<T>(z, 0, whole, z[0]);
+        return Highest<Lanes1>(z, whole, width, highest);
+    }
+
+    [MethodImpl(Lanes.Loop)]
+    private static float Highest<T>(float* z, long begin, long end, float start) where T : unmanaged, ILanes<T>
+    {
+        T a = T.Broadcast(start), b = a, c = a, d = a; // four at once, since each waits for the one before
+        long i = begin, fours = end - (end - begin) % (4 * T.Count);
+        for (; i < fours; i += 4 * T.Count)
+        {
+            a = T.MaxNative(a, T.Load(z + i));
+            b = T.MaxNative(b, T.Load(z + i + T.Count));
+            c = T.MaxNative(c, T.Load(z + i + 2 * T.Count));
+            d = T.MaxNative(d, T.Load(z + i + 3 * T.Count));
+        }
+        for (; i < end; i += T.Count) a = T.MaxNative(a, T.Load(z + i));
+        return T.Max(T.MaxNative(T.MaxNative(a, b), T.MaxNative(c, d)));
+    }
+}

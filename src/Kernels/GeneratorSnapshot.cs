@@ -1,0 +1,46 @@
+using TorchSharp;
+
+namespace Trainer.Kernels;
+
+/// <summary>The state of a device's default generator at one moment, so that what was drawn from then on can be drawn again.</summary>
+internal sealed class GeneratorSnapshot : IDisposable
+{
+    private readonly torch.Device device;
+    private readonly torch.Tensor state;
+
+    private GeneratorSnapshot(torch.Device device)
+    {
+        this.device = device;
+        using var generator = DefaultGenerators.Of(device);
+        state = generator.get_state().DetachFromDisposeScope();
+    }
+
+    /// <summary>The present state.</summary>
+    public static GeneratorSnapshot Capture(torch.Device device) => new(device);
+
+    /// <summary>Goes back to this state; disposing what is returned goes forward again.</summary>
+    public IDisposable Return()
+    {
+        var present = Capture(device);
+        Restore();
+        return new Excursion(present);
+    }
+
+    /// <summary>Frees the copy of the state.</summary>
+    public void Dispose() => state.Dispose();
+
+    private void Restore()
+    {
+        using var generator = DefaultGenerators.Of(device);
+        generator.set_state(state);
+    }
+
+    private sealed class Excursion(GeneratorSnapshot present) : IDisposable
+    {
+        public void Dispose()
+        {
+            present.Restore();
+            present.Dispose();
+        }
+    }
+}

@@ -1,0 +1,95 @@
+using System.Text;
+using static System.Buffers.Binary.BinaryPrimitives;
+
+namespace Trainer.Kernels;
+
+/// <summary>A shared library of a 64-bit Linux as bytes: what it needs of others.</summary>
+/// <remarks>Executable and Linking Format, System V ABI, chapters 4 and 5; symbol versions: Linux Standard Base, section 10.7.</remarks>
+internal sealed class ElfLibrary(byte[] bytes)
+{
+    private const uint DynamicSymbols = 11; // SHT_DYNSYM
+    private const uint NeededVersions = 0x6FFFFFFE; // SHT_GNU_verneed
+    private const ushort WeakVersion = 2; // VER_FLG_WEAK: a library without this version will do
+
+    /// <summary>The file, with the changes made.</summary>
+    internal ReadOnlySpan<byte> Bytes => bytes;
+
+    /// <summary>Whether a file has its last part, the table of sections.</summary>
+    internal static bool IsWhole(string path)
+    {
+        using var file = File.OpenHandle(path);
+        Span<byte> header = stackalloc byte[64];
+        if (RandomAccess.Read(file, header, 0) < header.Length) return false;
+        var sections = ReadUInt16LittleEndian(header[0x3A..]) * ReadUInt16LittleEndian(header[0x3C..]);
+        return RandomAccess.GetLength(file) >= (long)ReadUInt64LittleEndian(header[0x28..]) + sections;
+    }
+
+    /// <summary>Symbols that must come from other libraries; weak ones may be missing and are left out.</summary>
+    internal IEnumerable<string> RequiredSymbols()
+    {
+        var symbols = Section(DynamicSymbols);
+        var names = Section(symbols.Link);
+        for (var at = symbols.Offset + 24; at < symbols.Offset + symbols.Size; at += 24)
+        {
+            var (binding, definedIn) = (bytes[at + 4] >> 4, UInt16(at + 6));
+            if (binding == 1 && definedIn == 0) yield return Text(names.Offset + (int)UInt32(at));
+        }
+    }
+
+    /// <summary>Accepts libraries that lack a version of theirs, as long as nothing that has that version is called.</summary>
+    /// <returns>Whether the library asks for it.</returns>
+    internal bool Weaken(string version)
+    {
+        var needed = Section(NeededVersions);
+        var names = Section(needed.Link);
+        for (int file = needed.Offset, step = -1; step != 0; file += step)
+        {
+            step = (int)UInt32(file + 12);
+            var entry = file + (int)UInt32(file + 8);
+            for (var left = UInt16(file + 2); left > 0; left--, entry += (int)UInt32(entry + 12))
+            {
+                if (Text(names.Offset + (int)UInt32(entry + 8)) != version) continue;
+                WriteUInt16LittleEndian(bytes.AsSpan(entry + 4), (ushort)(UInt16(entry + 4) | WeakVersion));
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>The name of a C++ function without its parameters, <c>at::_ops::tril::call</c>.</summary>
+    internal static string Readable(string symbol)
+    {
+        var parts = new List<string>();
+        var rest = symbol.StartsWith("_ZN", StringComparison.Ordinal) ? symbol.AsSpan(3).TrimStart('K') : default;
+        while (rest.IndexOfAnyExceptInRange('0', '9') is var digits and > 0)
+        {
+            if (!int.TryParse(rest[..digits], out var length) || digits + length > rest.Length) break;
+            parts.Add(rest.Slice(digits, length).ToString());
+            rest = rest[(digits + length)..];
+        }
+        return parts.Count > 0 ? string.Join("::", parts) : symbol;
+    }
+
+    private (int Offset, int Size, int Link) Section(uint type)
+    {
+        for (var index = 0; index < UInt16(0x3C); index++)
+            if (UInt32(Header(index) + 4) == type) return Section(index);
+        throw new BadImageFormatException($"no section of type {type:x}");
+    }
+
+    private (int Offset, int Size, int Link) Section(int index)
+    {
+        var header = Header(index);
+        return ((int)UInt64(header + 0x18), (int)UInt64(header + 0x20), (int)UInt32(header + 0x28));
+    }
+
+    private int Header(int index) => (int)UInt64(0x28) + index * UInt16(0x3A);
+
+    private string Text(int offset) => Encoding.ASCII.GetString(bytes, offset, Array.IndexOf(bytes, (byte)0, offset) - offset);
+
+    private ushort UInt16(int offset) => ReadUInt16LittleEndian(bytes.AsSpan(offset));
+
+    private uint UInt32(int offset) => ReadUInt32LittleEndian(bytes.AsSpan(offset));
+
+    private ulong UInt64(int offset) => ReadUInt64LittleEndian(bytes.AsSpan(offset));
+}

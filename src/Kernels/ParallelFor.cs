@@ -1,0 +1,56 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace Trainer.Kernels;
+
+/// <summary>Loops shared among libtorch's threads, those that its own operators use.</summary>
+internal static unsafe class ParallelFor
+{
+    private static readonly delegate* unmanaged[Cdecl]<long, long, long, delegate* unmanaged[Cdecl]<long, long, nint, void>, nint, int> Torch =
+        (delegate* unmanaged[Cdecl]<long, long, long, delegate* unmanaged[Cdecl]<long, long, nint, void>, nint, int>)TorchLibrary.OptionalExport("torch_parallel_for");
+
+    /// <summary>Runs <paramref name="body"/> over [0, count), cut into parts; how many depends on the threads of the calling thread, so each index must be
+    /// computed the same whatever part it is in.</summary>
+    /// <param name="count">How many indices.</param>
+    /// <param name="grain">Fewer than this are not worth a thread.</param>
+    /// <param name="body">Called with the begin and the end of a part, on several threads at a time.</param>
+    public static void Run(long count, long grain, Action<long, long> body)
+    {
+        if (count <= 0) return;
+        if (count <= grain || Torch is null || torch.get_num_threads() == 1)
+        {
+            body(0, count);
+            return;
+        }
+        State state = new(body);
+        using GCHandle<State> handle = new(state);
+        int status = Torch(0, count, grain, &Call, GCHandle<State>.ToIntPtr(handle));
+        state.Failure?.Throw();
+        if (status != 0) throw new InvalidOperationException("libtorch could not run a loop on its threads.");
+    }
+
+    /// <summary>The same for a loop over vectors.</summary>
+    public static void Run<TLoop>(long count, long grain, TLoop loop) where TLoop : struct, ILoop => Run(count, grain, (begin, end) => Lanes.Run(loop, begin, end));
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static void Call(long begin, long end, nint context)
+    {
+        State state = GCHandle<State>.FromIntPtr(context).Target;
+        try
+        {
+            state.Body(begin, end);
+        }
+        catch (Exception error)
+        {
+            Interlocked.CompareExchange(ref state.Failure, ExceptionDispatchInfo.Capture(error), null);
+        }
+    }
+
+    private sealed class State(Action<long, long> body)
+    {
+        public readonly Action<long, long> Body = body;
+        public ExceptionDispatchInfo? Failure;
+    }
+}

@@ -1,0 +1,49 @@
+using static TorchSharp.torch;
+
+namespace Trainer.Kernels;
+
+/// <summary>Rows of a tensor in another order, as tokens go to experts and back.</summary>
+public static class Rows
+{
+    /// <summary>Rows in another order, each as often as it is wanted. The backward pass fetches gradients from where the copies went instead of adding them up in place: the same bits every
+    /// time, on any device.</summary>
+    /// <param name="x">(N, …), any type and device</param>
+    /// <param name="order">A permutation (N·K), int64: row i of the result is row order[i] / K of x</param>
+    /// <param name="inverse">Its inverse (N·K), int64: inverse[order[i]] = i</param>
+    /// <param name="copies">How often each row is wanted, K</param>
+    /// <returns>(N·K, …)</returns>
+    /// <exception cref="TorchException">The lengths do not agree.</exception>
+    public static Tensor Gather(Tensor x, Tensor order, Tensor inverse, long copies = 1)
+    {
+        if (copies <= 0 || order.dim() != 1 || x.dim() == 0 || !order.shape.AsSpan().SequenceEqual(inverse.shape) || order.size(0) != x.size(0) * copies)
+        {
+            throw new TorchException(
+                $"rows [{string.Join(", ", x.shape)}] times {copies} need an order and its inverse of that length, not [{string.Join(", ", order.shape)}] and [{string.Join(", ", inverse.shape)}]");
+        }
+        return GatherFunction.apply(x, new Permutation(order, inverse, copies));
+    }
+
+    private sealed record Permutation(Tensor Order, Tensor Inverse, long Copies);
+
+    private sealed class GatherFunction : SingleTensorFunction<GatherFunction>
+    {
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        {
+            (Tensor order, Tensor inverse, long copies) = (Permutation)vars[1];
+            ctx.save_for_backward([inverse]);
+            ctx.save_data("copies", copies);
+            if (copies == 1) return ((Tensor)vars[0]).index_select(0, order);
+            using Tensor rows = order.div(copies, RoundingMode.floor);
+            return ((Tensor)vars[0]).index_select(0, rows);
+        }
+
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
+        {
+            long copies = (long)ctx.get_data("copies")!;
+            Tensor rows = grad_output.index_select(0, ctx.get_saved_variables()[0]);
+            if (copies == 1) return [rows, null!];
+            using (rows)
+            using (Tensor each = rows.view([rows.size(0) / copies, copies, .. rows.shape.AsSpan(1)])) return [each.sum(1), null!];
+        }
+    }
+}

@@ -1,0 +1,11 @@
+// Threads, seeds, attention switches and the count of live tensors belong to the whole process.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: AssemblyFixture(typeof(Trainer.Kernels.Tests.OneThread))]
+
+namespace Trainer.Kernels.Tests;
+
+/// <summary>With tensors this small, threads would only wait for each other.</summary>
+public sealed class OneThread
+{
+    public OneThread() => TorchSharp.torch.set_num_threads(1);
+}

@@ -1,0 +1,133 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Kernels.Tests;
+
+/// <summary>The loss of a linear layer's logits that are never all there is that of logits that are, and so are its gradients.</summary>
+public sealed class CrossEntropyTests
+{
+    private static readonly Dictionary<string, CrossEntropyShape> Kinds = new()
+    {
+        ["plain"] = new(),
+        ["smoothed"] = new() { LabelSmoothing = 0.1 },
+        ["scaled"] = new() { LogitScale = 0.25 },
+        ["capped"] = new() { LogitSoftCap = 3 },
+        ["everything"] = new() { LogitScale = 1.5, LogitSoftCap = 5, LabelSmoothing = 0.2 },
+    };
+
+    public static MatrixTheoryData<string, int[]> Cases => new(
+        Kinds.Keys,
+        [[1, 1, 1], [3, 2, 7], [65, 33, 65], [300, 24, 9001]]); // N, C, V; the last in several parts, the last of which is smaller
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Loss_and_gradients_are_those_of_all_logits_at_once(string kind, int[] size)
+    {
+        foreach (bool bias in (bool[])[false, true])
+        foreach (double ignored in (double[])[0, 0.7])
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Problem problem = new(size[0], size[1], size[2], bias, ignored);
+            Agree(problem.Solve(inputs => Plain(inputs, problem.Targets, Kinds[kind])),
+                problem.Solve(inputs => CrossEntropy.Sum(inputs[0], inputs[1], inputs.ElementAtOrDefault(2), problem.Targets, Kinds[kind])), 2e-5);
+        }
+    }
+
+    [Theory]
+    [InlineData(65)]
+    [InlineData(9001)]
+    public void Rounded_it_is_the_loss_of_a_rounded_layer(int vocabulary)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Problem problem = new(300, 40, vocabulary, bias: true, ignored: 0.3);
+        Tensor Rounded(Tensor weight) => weight.detach().to_type(ScalarType.BFloat16);
+        Agree(
+            problem.Solve(inputs => nn.functional.cross_entropy(MixedPrecisionLinear.ApplyRounded(inputs[0], inputs[1], Rounded(inputs[1]), inputs[2]), problem.Targets, reduction: nn.Reduction.Sum)),
+            problem.Solve(inputs => CrossEntropy.Sum(inputs[0], inputs[1], inputs[2], problem.Targets, new(), Rounded(inputs[1]))),
+            5e-3); // gradients of the logits are rounded before and after a factor
+    }
+
+    [Fact]
+    public void Without_targets_there_is_no_loss_and_no_gradient()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Problem problem = new(6, 4, 9, bias: true, ignored: 1);
+        foreach (Tensor nothing in problem.Solve(inputs => CrossEntropy.Sum(inputs[0], inputs[1], inputs[2], problem.Targets, new())))
+            Assert.Equal(0, nothing.abs().max().item<float>());
+    }
+
+    [Fact]
+    public void Each_of_several_threads_gets_the_same_bits()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Problem problem = new(300, 24, 9001, bias: true, ignored: 0.2);
+        float[][] results = new float[3][];
+        using WorkerThreads threads = new(results.Length);
+        threads.Run(index =>
+        {
+            using DisposeScope inner = NewDisposeScope();
+            Tensor[] solution = problem.Solve(inputs => CrossEntropy.Sum(inputs[0], inputs[1], inputs[2], problem.Targets, new()));
+            results[index] = [.. solution.SelectMany(tensor => tensor.data<float>().ToArray())];
+        });
+        Assert.Equal(results[0], results[1]);
+        Assert.Equal(results[0], results[2]);
+    }
+
+    [Fact]
+    public void What_is_not_a_number_stays_none()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Assert.True(CrossEntropy.Sum(full([2, 3], float.NaN), ones(5, 3), null, zeros([2], ScalarType.Int64), new()).isnan().ToBoolean());
+    }
+
+    [Fact]
+    public void What_does_not_fit_is_refused()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor x = randn([2, 3], requires_grad: true), weight = randn(5, 3);
+        Tensor Of(params long[] targets) => tensor(targets);
+        Assert.Contains("Target 5 is out of bounds", Refusal(() => CrossEntropy.Sum(x, weight, null, Of(0, 5), new())));
+        Assert.Contains("Target -1 is out of bounds", Refusal(() => CrossEntropy.Sum(x, weight, null, Of(0, -1), new())));
+        Assert.Contains("targets (N)", Refusal(() => CrossEntropy.Sum(x, weight, null, Of(0, 1, 2), new())));
+        Assert.Contains("needs a weight (V, C)", Refusal(() => CrossEntropy.Sum(x, weight, randn(4), Of(0, 1), new())));
+
+        static string Refusal(Action call) => Assert.Throws<TorchException>(call).Message;
+    }
+
+    private static Tensor Plain(Tensor[] inputs, Tensor targets, CrossEntropyShape shape)
+    {
+        Tensor logits = nn.functional.linear(inputs[0], inputs[1], inputs.ElementAtOrDefault(2)).mul(shape.LogitScale);
+        if (shape.LogitSoftCap is { } cap) logits = logits.div(cap).tanh().mul(cap);
+        return nn.functional.cross_entropy(logits, targets, reduction: nn.Reduction.Sum, label_smoothing: shape.LabelSmoothing);
+    }
+
+    private static void Agree(Tensor[] want, Tensor[] have, double tolerance)
+    {
+        foreach (var (expected, actual) in want.Zip(have))
+            Assert.InRange(expected.sub(actual).abs().max().item<float>(), 0, tolerance * Math.Max(1e-2, expected.abs().max().item<float>()));
+    }
+
+    /// <summary>x, weight, perhaps a bias, and targets of which a share is ignored.</summary>
+    private sealed class Problem
+    {
+        public Problem(int rows, int channels, int vocabulary, bool bias, double ignored)
+        {
+            manual_seed(5);
+            Values = bias ? [randn(rows, channels), randn(vocabulary, channels), randn(vocabulary)] : [randn(rows, channels), randn(vocabulary, channels)];
+            Targets = randint(0, vocabulary, [rows]).masked_fill(rand(rows).lt(ignored), -100);
+        }
+
+        public Tensor[] Values { get; }
+
+        public Tensor Targets { get; }
+
+        /// <summary>The loss, and the gradients of a third of it.</summary>
+        public Tensor[] Solve(Func<Tensor[], Tensor> loss)
+        {
+            Tensor[] inputs = [.. Values.Select(value => value.clone().requires_grad_())];
+            Tensor sum = loss(inputs);
+            sum.div(3).backward();
+            return [sum.detach(), .. inputs.Select(input => input.grad!)];
+        }
+    }
+}

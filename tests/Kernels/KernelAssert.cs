@@ -1,0 +1,101 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Kernels.Tests;
+
+/// <summary>What holds for every kernel: it gives what its composed form gives in float64, its bits do not depend on threads, and it leaves no tensor behind.</summary>
+internal static class KernelAssert
+{
+    /// <summary>Compares results, and the gradients of a random weighting of all results.</summary>
+    public static void AgreesWithFloat64(long[][] shapes, Func<Tensor[], Tensor[]> kernel, Func<Tensor[], Tensor[]> composed, double tolerance = 1e-5)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor[] values = Values(shapes);
+        (Tensor[] actual, Tensor[] gradients) = Run(kernel, values);
+        (Tensor[] expected, Tensor[] expectedGradients) = Run(composed, [.. values.Select(value => value.to(ScalarType.Float64))]);
+        for (int i = 0; i < actual.Length; i++) Close(expected[i], actual[i], tolerance, $"result {i}");
+        for (int i = 0; i < gradients.Length; i++) Close(expectedGradients[i], gradients[i], tolerance, $"gradient {i}");
+    }
+
+    /// <summary>The largest difference, in units of the largest expected magnitude or 1.</summary>
+    public static void Close(Tensor expected, Tensor actual, double tolerance, string what = "result")
+    {
+        Assert.Equal(expected.shape, actual.shape);
+        using Tensor want = expected.detach().to(ScalarType.Float64), have = actual.detach().to(ScalarType.Float64);
+        if (want.numel() == 0) return;
+        double scale = Math.Max(1, want.abs().max().item<double>()), apart = want.sub(have).abs().max().item<double>() / scale;
+        Assert.True(apart <= tolerance, $"{what} is {apart} from what is expected, in units of {scale}");
+    }
+
+    /// <summary>Results and gradients are the same bits with one thread and with three, and a second time.</summary>
+    public static void IsDeterministic(long[][] shapes, Func<Tensor[], Tensor[]> kernel)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor[] values = Values(shapes);
+        (Tensor[] results, Tensor[] gradients) = Run(kernel, values);
+        Tensor[] once = [.. results, .. gradients];
+        foreach (int threads in (int[])[1, 3])
+        {
+            int before = get_num_threads();
+            set_num_threads(threads);
+            try
+            {
+                (results, gradients) = Run(kernel, values);
+            }
+            finally
+            {
+                set_num_threads(before);
+            }
+            Tensor[] again = [.. results, .. gradients];
+            for (int i = 0; i < once.Length; i++) Assert.True(once[i].Equals(again[i]), $"tensor {i} differs with {threads} threads");
+        }
+    }
+
+    /// <summary>The count of live tensors stays flat over recorded and unrecorded calls.</summary>
+    public static void LeavesNothing(long[][] shapes, Func<Tensor[], Tensor[]> kernel)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor[] values = Values(shapes);
+        List<long> live = [];
+        for (int i = 0; i < 6; i++)
+        {
+            using (NewDisposeScope())
+            {
+                Run(kernel, values);
+                using IDisposable unrecorded = no_grad();
+                kernel(values);
+            }
+            live.Add(Tensor.TotalCount);
+        }
+        Assert.All(live.Skip(2), count => Assert.Equal(live[2], count));
+    }
+
+    /// <summary>A call without gradients gives the same bits, keeps nothing and makes only its results.</summary>
+    public static void KeepsNothingWithoutGradients(long[][] shapes, Func<Tensor[], Tensor[]> kernel)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor[] values = Values(shapes);
+        Tensor[] recorded = kernel([.. values.Select(value => value.clone().requires_grad_())]), results;
+        long before = Tensor.TotalCount;
+        results = kernel(values);
+        Assert.Equal(before + results.Length, Tensor.TotalCount);
+        foreach ((Tensor one, Tensor other) in recorded.Zip(results)) Assert.True(one.detach().Equals(other));
+        Assert.All(results, result => Assert.False(result.requires_grad));
+    }
+
+    public static Tensor[] Values(long[][] shapes)
+    {
+        manual_seed(7);
+        return [.. shapes.Select(shape => randn(shape))];
+    }
+
+    public static (Tensor[] Results, Tensor[] Gradients) Run(Func<Tensor[], Tensor[]> function, Tensor[] values)
+    {
+        Tensor[] inputs = [.. values.Select(value => value.detach().clone().requires_grad_())];
+        Tensor[] results = function(inputs);
+        manual_seed(8);
+        Tensor[] weights = [.. results.Select(result => randn(result.shape).to(result.dtype))];
+        IList<Tensor?> gradients = autograd.grad(results, inputs, weights);
+        return ([.. results.Select(result => result.detach())], [.. gradients.Select(gradient => gradient!)]);
+    }
+}

@@ -1,0 +1,116 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Kernels.Tests;
+
+public sealed unsafe class MatrixVectorProductTests
+{
+    public static TheoryData<ScalarType, int, int, int> Shapes()
+    {
+        TheoryData<ScalarType, int, int, int> shapes = [];
+        foreach (ScalarType type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
+            foreach ((int batch, int inputs, int outputs) in ((int, int, int)[])[(1, 1, 1), (1, 7, 5), (2, 8, 4), (3, 33, 9), (4, 100, 6), (5, 64, 3), (8, 257, 13), (9, 40, 8)])
+                shapes.Add(type, batch, inputs, outputs);
+        foreach ((int batch, int inputs, int outputs) in ((int, int, int)[])[(1, 32, 1), (2, 64, 5), (4, 96, 6), (7, 320, 9)]) shapes.Add(ScalarType.Int8, batch, inputs, outputs);
+        return shapes;
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void It_is_the_product(ScalarType type, int batch, int inputs, int outputs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(1);
+        Tensor x = randn(batch, inputs), weight = Typed(randn(outputs, inputs), type), bias = randn(outputs), before = randn(batch, outputs);
+        if (type == ScalarType.BFloat16) MatrixVectorProduct.Round((float*)x.DataPointer, (float*)x.DataPointer, x.numel());
+        Tensor exact = (type == ScalarType.Int8 ? BlockQuantization.Unpack(weight) : weight).to(ScalarType.Float64);
+        Tensor expected = nn.functional.linear(x.to(ScalarType.Float64), exact);
+        KernelAssert.Close(expected, Multiply(weight, x, outputs), 1e-6);
+        KernelAssert.Close(expected.add(bias), Multiply(weight, x, outputs, bias), 1e-6);
+        KernelAssert.Close(expected.add(before), Multiply(weight, x, outputs, adds: before), 1e-6);
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32, 100)]
+    [InlineData(ScalarType.BFloat16, 100)]
+    [InlineData(ScalarType.Int8, 96)]
+    public void Each_vector_has_the_same_bits_alone_and_beside_others(ScalarType type, int inputs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(2);
+        Tensor x = randn(7, inputs), weight = Typed(randn(11, inputs), type), together = Multiply(weight, x, 11);
+        for (int i = 0; i < 7; i++) TensorAssert.SameBits(together.narrow(0, i, 1), Multiply(weight, x.narrow(0, i, 1).contiguous(), 11));
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    [InlineData(ScalarType.Int8)]
+    public void The_bits_do_not_depend_on_threads(ScalarType type)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(3);
+        Tensor x = randn(2, 512), weight = Typed(randn(3001, 512), type), alone = Multiply(weight, x, 3001);
+        set_num_threads(3);
+        try
+        {
+            TensorAssert.SameBits(alone, Multiply(weight, x, 3001));
+        }
+        finally
+        {
+            set_num_threads(1);
+        }
+    }
+
+    [Fact]
+    public void Some_rows_are_those_of_the_whole()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(4);
+        Tensor x = randn(5, 40), weight = randn(23, 40), whole = Multiply(weight, x, 23), some = zeros(5, 23);
+        MatrixVectorProduct.Multiply(Of(weight, 23, 40), (float*)x.DataPointer, (float*)some.DataPointer, 5, adds: false, 6, 17);
+        TensorAssert.SameBits(whole.narrow(1, 6, 11).contiguous(), some.narrow(1, 6, 11).contiguous());
+        Assert.Equal(0, some.narrow(1, 0, 6).abs().sum().item<float>() + some.narrow(1, 17, 6).abs().sum().item<float>());
+    }
+
+    [Theory]
+    [InlineData(16, 50)]
+    [InlineData(8, 50)]
+    [InlineData(4, 50)]
+    [InlineData(1, 50)]
+    [InlineData(16, 96)]
+    [InlineData(8, 96)]
+    [InlineData(4, 96)]
+    public void Every_width_of_vector_gives_the_product(int lanes, int inputs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(5);
+        Tensor x = randn(5, inputs);
+        foreach (ScalarType type in inputs % 32 == 0 ? (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16, ScalarType.Int8] : [ScalarType.Float32, ScalarType.BFloat16])
+        {
+            Tensor weight = Typed(randn(6, inputs), type), y = zeros(5, 6);
+            VectorMatrix matrix = Of(weight, 6, inputs);
+            switch (lanes)
+            {
+                case 16: MatrixVectorProduct.Run<Lanes16>(matrix, (float*)x.DataPointer, (float*)y.DataPointer, 5); break;
+                case 8: MatrixVectorProduct.Run<Lanes8>(matrix, (float*)x.DataPointer, (float*)y.DataPointer, 5); break;
+                case 4: MatrixVectorProduct.Run<Lanes4>(matrix, (float*)x.DataPointer, (float*)y.DataPointer, 5); break;
+                default: MatrixVectorProduct.Run<Lanes1>(matrix, (float*)x.DataPointer, (float*)y.DataPointer, 5); break;
+            }
+            Tensor exact = (type == ScalarType.Int8 ? BlockQuantization.Unpack(weight) : weight).to(ScalarType.Float64);
+            KernelAssert.Close(nn.functional.linear(x.to(ScalarType.Float64), exact), y, 1e-6, $"{type}");
+        }
+    }
+
+    private static Tensor Typed(Tensor numbers, ScalarType type) => type == ScalarType.Float32 ? numbers : ComputeWeight.Round(numbers, type);
+
+    private static VectorMatrix Of(Tensor weight, long outputs, long inputs, Tensor? bias = null) =>
+        new((nint)weight.DataPointer, weight.dtype, outputs, inputs, (nint)(bias is null ? null : bias.DataPointer));
+
+    private static Tensor Multiply(Tensor weight, Tensor x, long outputs, Tensor? bias = null, Tensor? adds = null)
+    {
+        Tensor y = adds is null ? empty([x.size(0), outputs]) : adds.clone();
+        MatrixVectorProduct.Multiply(Of(weight, outputs, x.size(1), bias), (float*)x.DataPointer, (float*)y.DataPointer, x.size(0), adds is not null);
+        return y;
+    }
+}
