@@ -1,6 +1,7 @@
 // Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D width of a query, E width of a value, c tiles of a group, m queries of a tile, n keys of a tile.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
@@ -311,13 +312,15 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Transpose(float* x, int count, int lanes, int width, float factor, float* to)
     {
-        for (int i = 0; i < count; i++)
+        Vector128<float> times = Vector128.Create(factor);
+        int i = 0;
+        for (; i <= count - 4; i += 4)
         {
-            float* row = x + i * width, column = to + i;
-            for (int d = 0; d < width; d++) column[d * Block] = factor * row[d];
+            float* a = x + i * width, b = a + width, c = b + width, d = c + width, column = to + i;
+            for (int n = 0; n < width; n++, column += Block) (Vector128.Create(a[n], b[n], c[n], d[n]) * times).Store(column);
         }
-        for (int i = count; i < lanes; i++)
-            for (int d = 0; d < width; d++) to[d * Block + i] = 0;
+        for (; i < lanes; i++)
+            for (int n = 0; n < width; n++) to[n * Block + i] = i < count ? x[i * width + n] * factor : 0;
     }
 
     // s becomes cap·tanh(s/cap), and slope its derivative.

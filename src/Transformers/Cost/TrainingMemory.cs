@@ -34,8 +34,8 @@ public sealed record TrainingMemory(long Weights, long Moments, long Gradients, 
     private const int Float32Bytes = 4;
     private const int BFloat16Bytes = 2;
 
-    // What kernels keep between calls for each thread, and the runtime for all of them: measured, 7 MiB with one thread and 10 with two.
-    private const long ScratchBytes = 4 << 20;
+    // What kernels keep between calls for each thread, and the runtime for all of them: measured, 7 MiB with one thread and 6 to 10 with two.
+    private const long ScratchBytes = 3 << 20;
 
     // The logits, their log-softmax and its gradient meet.
     private const int LogitsAtOnce = 3;
