@@ -86,7 +86,7 @@ public sealed class ResumeTests
     public void A_second_signal_ends_the_run_within_its_step()
     {
         using var workspace = new Workspace();
-        var ended = Stopped(workspace, "kill -s TERM {0}; sleep 1.2; kill -s TERM {0}", "training.batchSize=4000");
+        var ended = Stopped(workspace, "kill -s TERM {0}; sleep 1.2; kill -s TERM {0}", "training.batchSize=8000");
 
         Assert.Equal(128 + 15, ended.ExitCode);
         Assert.Contains("once more ends at once without saving", ended.Error, StringComparison.Ordinal);
