@@ -86,7 +86,8 @@ public sealed class ResumeTests
     public void A_second_signal_ends_the_run_within_its_step()
     {
         using var workspace = new Workspace();
-        var ended = Stopped(workspace, "kill -s TERM {0}; sleep 1.2; kill -s TERM {0}", "training.batchSize=8000");
+        // Within the second step: right after the first one its metrics are there, and a stop would still be heeded before the next.
+        var ended = Stopped(workspace, "sleep 0.5; kill -s TERM {0}; sleep 1.2; kill -s TERM {0}", "training.batchSize=20000", "training.microBatchSize=2000");
 
         Assert.Equal(128 + 15, ended.ExitCode);
         Assert.Contains("once more ends at once without saving", ended.Error, StringComparison.Ordinal);
