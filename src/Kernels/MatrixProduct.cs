@@ -9,8 +9,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Products of matrices on the CPU with sums in float32: in SIMD lanes, from panels packed for the cache (Goto and van de Geijn 2008).</summary>
-/// <remarks>Every sum runs over k in the same order, in blocks of up to 384, whatever the shapes, the layouts, the number of threads and the rows beside it: the same bits each time, and for
+/// <summary>Products of matrices on the CPU with sums in float32: by oneDNN's block kernel (<see cref="BlockProduct"/>) or, where it does not run, in SIMD lanes from panels
+/// packed for the cache (Goto and van de Geijn 2008).</summary>
+/// <remarks>Every sum runs over k in the same order, in blocks, whatever the layouts, the number of threads and the rows beside it: the same bits each time, and for
 /// a batch cut into parts. bfloat16 numbers are multiplied exactly. Elsewhere, and in other types, products are libtorch's own.</remarks>
 public static unsafe class MatrixProduct
 {
@@ -101,7 +102,13 @@ public static unsafe class MatrixProduct
             Rounds = result.dtype == ScalarType.BFloat16,
             Adds = add,
         };
-        if (left.dtype == ScalarType.Float32) new Problem(factors).Run<float>();
+        bool isFloat = left.dtype == ScalarType.Float32;
+        if (BlockProduct.IsSupported(factors, left.dtype))
+        {
+            if (isFloat) BlockProduct.Multiply<float>(factors);
+            else BlockProduct.Multiply<ushort>(factors);
+        }
+        else if (isFloat) new Problem(factors).Run<float>();
         else new Problem(factors).Run<ushort>();
         GC.KeepAlive(left);
         GC.KeepAlive(right);
@@ -251,7 +258,7 @@ public static unsafe class MatrixProduct
 
     // Rows of left, or columns of right, from the first on, for each k one after the other. Where there are fewer than the panel is wide, the rest is anything:
     // it only meets sums that nobody reads.
-    private static void Pack<T>(in MatrixOperand from, long first, long count, int width, long k, int depth, float* to) where T : unmanaged
+    internal static void Pack<T>(in MatrixOperand from, long first, long count, int width, long k, int depth, float* to) where T : unmanaged
     {
         T* data = (T*)from.Data + first * from.AcrossStride + k * from.AlongStride;
         if (from.AcrossStride == 1) PackAcross(data, from.AlongStride, (int)count, width, depth, to);
@@ -273,7 +280,7 @@ public static unsafe class MatrixProduct
     }
 
     // Each across has its k side by side: eight k of four are turned at a time, the last four first, for what they write too much is written again.
-    private static void PackAlong<T>(T* data, long stride, int count, int width, int depth, float* to) where T : unmanaged
+    internal static void PackAlong<T>(T* data, long stride, int count, int width, int depth, float* to) where T : unmanaged
     {
         int i = 0;
         for (; i + 8 <= depth; i += 8)

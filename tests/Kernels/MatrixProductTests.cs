@@ -5,14 +5,26 @@ namespace Trainer.Kernels.Tests;
 
 public sealed class MatrixProductTests
 {
-    public static MatrixTheoryData<int[], ScalarType, ScalarType> Cases => new(
-        [[1, 1, 1], [6, 16, 256], [7, 17, 257], [100, 33, 65], [97, 300, 1030], [2, 600, 40], [1050, 290, 5], [200, 8, 64]], // M, K, N
-        [ScalarType.Float32, ScalarType.BFloat16],
-        [ScalarType.Float32, ScalarType.BFloat16]);
+    private static readonly int[][] Sizes =
+        [[1, 1, 1], [6, 16, 256], [7, 17, 257], [100, 33, 65], [97, 300, 1030], [2, 600, 40], [1050, 290, 5], [200, 8, 64], [61, 2100, 130], [600, 1026, 72]]; // M, K, N
+
+    private static readonly ScalarType[] Types = [ScalarType.Float32, ScalarType.BFloat16];
+
+    public static MatrixTheoryData<int[], ScalarType, ScalarType> Cases => new(Sizes, Types, Types);
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void A_product_is_the_product_in_every_layout(int[] size, ScalarType type, ScalarType result)
+    public void A_product_is_the_product_in_every_layout(int[] size, ScalarType type, ScalarType result) => CheckLayouts(size, type, result);
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void A_product_in_lanes_is_the_product_in_every_layout(int[] size, ScalarType type, ScalarType result)
+    {
+        using InLanes lanes = new();
+        CheckLayouts(size, type, result);
+    }
+
+    private static void CheckLayouts(int[] size, ScalarType type, ScalarType result)
     {
         foreach ((bool turnsLeft, bool turnsRight) in ((bool, bool)[])[(false, false), (false, true), (true, false), (true, true)])
         {
@@ -48,10 +60,13 @@ public sealed class MatrixProductTests
     }
 
     [Theory]
-    [InlineData(ScalarType.Float32)]
-    [InlineData(ScalarType.BFloat16)]
-    public void The_bits_depend_on_neither_threads_nor_the_rows_and_columns_beside(ScalarType type)
+    [InlineData(ScalarType.Float32, false)]
+    [InlineData(ScalarType.BFloat16, false)]
+    [InlineData(ScalarType.Float32, true)]
+    [InlineData(ScalarType.BFloat16, true)]
+    public void The_bits_depend_on_neither_threads_nor_the_rows_and_columns_beside(ScalarType type, bool inLanes)
     {
+        using InLanes? lanes = inLanes ? new() : null;
         using DisposeScope scope = NewDisposeScope();
         Tensor left = randn(700, 530).to(type), right = randn(1200, 530).to(type).t();
         Tensor whole = MatrixProduct.Multiply(left, right);
@@ -82,6 +97,7 @@ public sealed class MatrixProductTests
     [InlineData(512)]
     public void Vectors_of_every_width_give_the_same_bits(int bits)
     {
+        using InLanes lanes = new();
         using DisposeScope scope = NewDisposeScope();
         Tensor left = randn(130, 410), right = randn(410, 75), expected = MatrixProduct.Multiply(left, right);
         int widest = MatrixProduct.Bits;
@@ -129,5 +145,13 @@ public sealed class MatrixProductTests
                 TensorAssert.SameBits(expected, product);
             }
         });
+    }
+
+    /// <summary>Has products computed without oneDNN's kernel.</summary>
+    private sealed class InLanes : IDisposable
+    {
+        public InLanes() => BlockProduct.IsEnabled = false;
+
+        public void Dispose() => BlockProduct.IsEnabled = true;
     }
 }

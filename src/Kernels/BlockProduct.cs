@@ -1,0 +1,216 @@
+// Shapes: left (M, K), right (K, N), result (M, N). A panel is 64 columns of right, for one k after the other; of bfloat16, for one pair of k after the other.
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using static TorchSharp.torch;
+
+namespace Trainer.Kernels;
+
+/// <summary>Products of matrices by the block kernel of oneDNN (brgemm), which multiplies bfloat16 with the processor's own instructions.</summary>
+/// <remarks>libtorch exports it as C++ (at::native::cpublas), under a name that spells its arguments: where that name is missing, so is the kernel. .NET has no AVX512-BF16.
+/// Sums run over k in the same order whatever the shapes and the number of threads.</remarks>
+internal static unsafe class BlockProduct
+{
+    // Columns of a panel and rows of a block; rows of left that are turned at once; depth of a panel whose sums are float32.
+    private const int Width = 64, Height = 64, RowsAtOnce = 512, MostDepth = 1024;
+
+    // Fewer fill too little of a panel. How many rows there are decides nothing: each gives the same bits whatever is beside it.
+    private const int FewestColumns = 48;
+
+    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void> MultiplyFloat32 =
+        (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)
+        TorchLibrary.OptionalExport("_ZN2at6native7cpublas6brgemmEllllllbPKfS3_Pfb");
+
+    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void> MultiplyBFloat16 =
+        (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)
+        TorchLibrary.OptionalExport("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb");
+
+    // Gives back what the kernel holds of the processor: the tiles of AMX.
+    private static readonly delegate* unmanaged[Cdecl]<byte, void> Release =
+        (delegate* unmanaged[Cdecl]<byte, void>)TorchLibrary.OptionalExport("_ZN2at6native7cpublas14brgemm_releaseEb");
+
+    // oneDNN refuses, by ending the process, what its limits leave out.
+    private static readonly bool IsLimited = Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is not null || Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is not null;
+
+    private static readonly bool HasFloat32 = !IsLimited && Release is not null && MultiplyFloat32 is not null && Avx2.IsSupported && Fma.IsSupported;
+
+    private static readonly bool HasBFloat16 = !IsLimited && Release is not null && MultiplyBFloat16 is not null && Avx512BW.IsSupported && HasAvx512BFloat16();
+
+    [ThreadStatic] private static PackedMemory? turned, panels;
+
+    /// <summary>Whether it is used; tests of the other kernel turn it off.</summary>
+    internal static bool IsEnabled { get; set; } = true;
+
+    /// <summary>Whether it runs, and pays.</summary>
+    public static bool IsSupported(in MatrixFactors factors, ScalarType type) =>
+        IsEnabled && factors.Columns >= FewestColumns
+        && (type == ScalarType.Float32 ? HasFloat32 : HasBFloat16 && factors.Depth % 2 == 0 && (factors.Right.AlongStride != 1 || factors.Right.AcrossStride % 2 == 0));
+
+    /// <summary>Writes or adds the product.</summary>
+    /// <typeparam name="T">float, or ushort for bfloat16</typeparam>
+    public static void Multiply<T>(MatrixFactors factors) where T : unmanaged
+    {
+        if (factors.Rounds && factors.Depth > MostDepth)
+        {
+            MultiplyAndRound<T>(factors);
+            return;
+        }
+        for (long k = 0; k < factors.Depth; k += MostDepth)
+        {
+            int depth = (int)Math.Min(MostDepth, factors.Depth - k);
+            bool turns = factors.Left.AlongStride != 1;
+            long step = turns ? RowsAtOnce : factors.Rows;
+            for (long row = 0; row < factors.Rows; row += step)
+            {
+                long rows = Math.Min(step, factors.Rows - row);
+                if (!turns)
+                {
+                    Rows<T>(factors, (T*)factors.Left.From(row).Data + k, factors.Left.AcrossStride, row, rows, k, depth);
+                    continue;
+                }
+                T* left = (T*)(turned ??= new()).Room(sizeof(T) * RowsAtOnce * MostDepth);
+                Turn<T>(factors.Left, row, rows, k, depth, left);
+                Rows<T>(factors, left, depth, row, rows, k, depth);
+            }
+        }
+    }
+
+    // Sums that take several panels are kept in float32 until the last, and rounded once.
+    private static void MultiplyAndRound<T>(MatrixFactors factors) where T : unmanaged
+    {
+        long columns = factors.Columns;
+        using Scratch scratch = new(Math.Min(RowsAtOnce, factors.Rows) * columns, arrays: 1);
+        float* kept = scratch.Take(Math.Min(RowsAtOnce, factors.Rows) * columns);
+        for (long row = 0; row < factors.Rows; row += RowsAtOnce)
+        {
+            long rows = Math.Min(RowsAtOnce, factors.Rows - row);
+            Multiply<T>(factors with { Left = factors.Left.From(row), Rows = rows, Result = (byte*)kept, ResultStride = columns, Rounds = false });
+            ushort* result = (ushort*)factors.Result + row * factors.ResultStride;
+            for (long r = 0; r < rows; r++) MatrixProduct.Round(kept + r * columns, result + r * factors.ResultStride, (int)columns);
+        }
+    }
+
+    // The result's rows from those of left that lie one after the other.
+    private static void Rows<T>(MatrixFactors factors, T* left, long stride, long row, long rows, long k, int depth) where T : unmanaged
+    {
+        long count = (factors.Columns + Width - 1) / Width, threads = get_num_threads();
+        long parts = threads == 1 || count >= 2 * threads ? 1 : Math.Min((2 * threads + count - 1) / count, (rows + Height - 1) / Height);
+        long share = ((rows + parts - 1) / parts + Height - 1) / Height * Height;
+        nint start = (nint)left;
+        ParallelFor.Run(count * parts, Math.Max(1, (1L << 18) / (share * Width * depth)), (begin, end) =>
+        {
+            T* from = (T*)start;
+            byte* room = (byte*)(panels ??= new()).Room(sizeof(T) * (Width + 8) * (long)depth + sizeof(float) * Height * Width);
+            Block<T> block = new()
+            {
+                Factors = factors, Left = from, Stride = stride, Row = row, K = k, Depth = depth, Panel = (T*)room, Few = (T*)room + Width * (long)depth,
+                Tile = (float*)((T*)room + (Width + 8) * (long)depth),
+            };
+            for (long unit = begin, packed = -1; unit < end; unit++)
+            {
+                long panel = unit / parts, first = unit % parts * share;
+                if (panel != packed) PackPanel(factors.Right, panel * Width, (int)Math.Min(Width, factors.Columns - panel * Width), k, depth, block.Panel);
+                packed = panel;
+                block.Run(panel * Width, first, Math.Min(rows, first + share));
+            }
+            Release(typeof(T) == typeof(ushort) ? (byte)1 : (byte)0);
+        });
+    }
+
+    private static void PackPanel<T>(in MatrixOperand right, long column, int columns, long k, int depth, T* to) where T : unmanaged
+    {
+        if (typeof(T) == typeof(float)) MatrixProduct.Pack<float>(right, column, columns, Width, k, depth, (float*)to);
+        // Two k of one column are side by side, as one number of 32 bits.
+        else if (right.AlongStride == 1) MatrixProduct.PackAlong((float*)((ushort*)right.From(column).Data + k), right.AcrossStride / 2, columns, Width, depth / 2, (float*)to);
+        else Pair((ushort*)right.From(column).Data + k * right.AlongStride, right.AlongStride, columns, Width, depth, (ushort*)to);
+    }
+
+    // Left's rows that lie across memory, one after the other.
+    private static void Turn<T>(MatrixOperand left, long row, long rows, long k, int depth, T* to) where T : unmanaged
+    {
+        nint target = (nint)to;
+        ParallelFor.Run((rows + Width - 1) / Width, Math.Max(1, (1L << 16) / (Width * depth)), (begin, end) =>
+        {
+            float* pairs = typeof(T) == typeof(float) ? null : (float*)(panels ??= new()).Room(sizeof(ushort) * Width * (long)depth);
+            for (long first = begin * Width; first < Math.Min(rows, end * Width); first += Width)
+            {
+                int count = (int)Math.Min(Width, rows - first);
+                T* source = (T*)left.From(row + first).Data + k * left.AlongStride, rowsTo = (T*)target + first * depth;
+                if (typeof(T) == typeof(float))
+                {
+                    MatrixProduct.PackAlong((float*)source, left.AlongStride, depth, depth, count, (float*)rowsTo);
+                    continue;
+                }
+                Pair((ushort*)source, left.AlongStride, count, Width, depth, (ushort*)pairs);
+                MatrixProduct.PackAlong(pairs, Width, depth / 2, depth / 2, count, (float*)rowsTo);
+            }
+        });
+    }
+
+    // (K, count) becomes (K / 2, width, 2); what is missing of the width is zero.
+    private static void Pair(ushort* from, long stride, int count, int width, int depth, ushort* to)
+    {
+        if (count < width) new Span<ushort>(to, width * depth).Clear();
+        for (int i = 0; i < depth; i += 2, from += 2 * stride, to += 2 * width)
+        {
+            ushort* next = from + stride;
+            int j = 0;
+            for (; j + 32 <= count; j += 32)
+            {
+                (Vector512<uint> low, Vector512<uint> high) = Vector512.Widen(Vector512.Load(from + j));
+                (Vector512<uint> nextLow, Vector512<uint> nextHigh) = Vector512.Widen(Vector512.Load(next + j));
+                (low | (nextLow << 16)).Store((uint*)(to + 2 * j));
+                (high | (nextHigh << 16)).Store((uint*)(to + 2 * j) + 16);
+            }
+            for (; j < count; j++) ((uint*)to)[j] = from[j] | ((uint)next[j] << 16);
+        }
+    }
+
+    private static bool HasAvx512BFloat16() => X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && X86Base.CpuId(7, 0).Eax >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;
+
+    /// <summary>Blocks of the result of one panel.</summary>
+    private struct Block<T> where T : unmanaged
+    {
+        public MatrixFactors Factors;
+        public T* Left, Panel, Few;
+        public float* Tile;
+        public long Stride, Row, K;
+        public int Depth;
+
+        // Heights of a few kinds: the kernel is made anew for each.
+        public readonly void Run(long column, long first, long end)
+        {
+            int height = Height;
+            for (long row = first; row < end; row += height)
+            {
+                while (height > 8 && row + height > end) height /= 2;
+                Compute(column, row, height, (int)Math.Min(height, end - row));
+            }
+        }
+
+        private readonly void Compute(long column, long row, int height, int rows)
+        {
+            int columns = (int)Math.Min(Width, Factors.Columns - column);
+            bool start = K == 0, adds = !start || Factors.Adds || Factors.Bias is not null, whole = rows == height && columns == Width && !Factors.Rounds;
+            T* left = Left + row * Stride;
+            long leftStride = Stride, stride = whole ? Factors.ResultStride : Width;
+            if (rows < height)
+            {
+                new Span<byte>(Few, sizeof(T) * height * Depth).Clear();
+                for (int r = 0; r < rows; r++) new Span<T>(left + r * Stride, Depth).CopyTo(new(Few + r * (long)Depth, Depth));
+                left = Few;
+                leftStride = Depth;
+            }
+            float* result = (float*)Factors.Result + (Row + row) * Factors.ResultStride + column, to = whole ? result : Tile;
+            if (start && Factors.Bias is not null)
+                for (int r = 0; r < rows; r++) new Span<float>(Factors.Bias + column, columns).CopyTo(new(to + r * stride, columns));
+            else if (adds && !whole)
+                for (int r = 0; r < rows; r++) new Span<float>(result + r * Factors.ResultStride, columns).CopyTo(new(to + r * stride, columns));
+            if (typeof(T) == typeof(float)) MultiplyFloat32(height, Width, Depth, leftStride, Width, stride, adds ? (byte)1 : (byte)0, left, Panel, to, 0);
+            else MultiplyBFloat16(height, Width, Depth, leftStride, Width, stride, adds ? (byte)1 : (byte)0, left, Panel, to, 1);
+            if (whole) return;
+            for (int r = 0; r < rows; r++)
+                if (Factors.Rounds) MatrixProduct.Round(to + r * stride, (ushort*)Factors.Result + (Row + row + r) * Factors.ResultStride + column, columns);
+                else new Span<float>(to + r * stride, columns).CopyTo(new(result + r * Factors.ResultStride, columns));
+        }
+    }
+}
