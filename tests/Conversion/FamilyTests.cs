@@ -1,8 +1,8 @@
 using Trainer.Configuration;
 using Trainer.Conversion.HuggingFace.Families;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;

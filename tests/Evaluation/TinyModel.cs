@@ -1,6 +1,6 @@
 using Trainer.Transformers;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Tests;

@@ -5,7 +5,7 @@ using Trainer.Training.Checkpoints;
 using Trainer.Training.Monitoring;
 using Trainer.Training.Tests.Monitoring;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests;

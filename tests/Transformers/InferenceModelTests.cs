@@ -1,7 +1,7 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Kernels;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward.Experts;
 using static TorchSharp.torch;
 

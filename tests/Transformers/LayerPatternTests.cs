@@ -1,6 +1,6 @@
 using Trainer.Configuration;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Positions;
 

@@ -1,7 +1,7 @@
 using Trainer.Configuration;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;

@@ -1,6 +1,5 @@
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Mixers;

@@ -1,7 +1,7 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Kernels;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Trainer.Configuration;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.Mixers;
 
 namespace Trainer.Conversion.GroupedQuery;

@@ -3,7 +3,6 @@ using Trainer.Conversion.Weights;
 using Trainer.Kernels;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
-using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
 namespace Trainer.Conversion.GroupedQuery;

@@ -5,7 +5,6 @@ using Trainer.Configuration;
 using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 
 namespace Trainer.Transformers.Attention;
 

@@ -30,7 +30,7 @@ internal sealed class BlockStack : nn.Module
         ModelOptions options = parts.Options;
         position = parts.Position(options.Position, options.Attention);
         embeddingNorm = options.EmbeddingNorm ? options.Norm.Build(options.Dim, options.Bias) : null;
-        blocks = new([.. stack.Layers.Select(layer => Block.Create(parts, layer))]);
+        blocks = new([.. stack.Layers.Select(layer => new Block(parts, layer))]);
         layerPositions = [.. stack.Layers.Select(layer => parts.Position(layer.Position, layer.Attention))];
         norm = options.Norm.EndsStream ? options.Norm.Build(options.Dim, options.Bias) : null;
         RegisterComponents();
@@ -75,7 +75,7 @@ internal sealed class BlockStack : nn.Module
         for (int layer = 0; layer < blocks.Count; layer++)
         {
             if (blocks[layer].Mixer.Kernel(length, device, layerPositions[layer].AddsBias) is { } own) yield return new(layer, own.Kernel, own.Backend) { Stack = role };
-            if (blocks[layer].Cross?.Kernel(length, device) is { } cross) yield return new(layer, cross.Kernel, cross.Backend) { Stack = role, Cross = true };
+            if (blocks[layer].Cross?.Kernel(length, device, biased: false) is { } cross) yield return new(layer, cross.Kernel, cross.Backend) { Stack = role, Cross = true };
         }
     }
 
@@ -93,7 +93,7 @@ internal sealed class BlockStack : nn.Module
         IReadOnlyList<Tensor> Segment(Tensor input)
         {
             int before = auxiliary?.Count ?? 0;
-            Tensor result = block.Run(input, context, cross: null); // (B, T, C)
+            Tensor result = block.Run(input, context, crossState: null); // (B, T, C)
             return auxiliary is null ? [result] : [result, .. auxiliary.TakeFrom(before)];
         }
 

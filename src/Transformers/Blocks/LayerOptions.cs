@@ -32,7 +32,7 @@ internal sealed record LayerOptions(
     public Mixer BuildMixer(ModelParts parts) => Mixer.Build(parts, this);
 
     /// <summary>Attention to an encoder's output; null where there is none.</summary>
-    public CrossAttention? BuildCross(ModelParts parts) => Cross is null ? null : new CrossAttention(parts, Cross, HeadNorm(parts));
+    public AttentionLayer? BuildCross(ModelParts parts) => Cross is null ? null : new(parts, Cross, HeadNorm(parts), cross: true);
 
     /// <summary>Norms of query and key heads.</summary>
     public NormBuilder HeadNorm(ModelParts parts) => width => Norm.Build(width, parts.Bias);

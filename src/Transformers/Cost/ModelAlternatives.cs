@@ -1,6 +1,5 @@
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 
 namespace Trainer.Transformers;
 

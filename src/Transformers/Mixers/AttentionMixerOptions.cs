@@ -18,5 +18,5 @@ public sealed record AttentionMixerOptions : MixerOptions
     internal override LayerMemory Memory(ModelOptions model, LayerOptions layer) =>
         CacheSelection.Cost(layer.Attention, layer.Attention.CacheLayout(model.Dim));
 
-    internal override Mixer Build(ModelParts parts, LayerOptions layer) => new SelfAttention(parts, layer.Attention, layer.HeadNorm(parts));
+    internal override Mixer Build(ModelParts parts, LayerOptions layer) => new AttentionLayer(parts, layer.Attention, layer.HeadNorm(parts), cross: false);
 }

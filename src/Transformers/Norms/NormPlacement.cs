@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace Trainer.Transformers.Norms;
 
 /// <summary>Where in a block the norms stand.</summary>
-/// <remarks>A new placement is its own <see cref="Block"/> and a line in <see cref="Block.Create"/>.</remarks>
+/// <remarks>What each does is written in <see cref="Block"/>.</remarks>
 [JsonConverter(typeof(JsonStringEnumConverter<NormPlacement>))]
 public enum NormPlacement
 {

@@ -6,7 +6,7 @@ using Trainer.Conversion.HuggingFace.Families;
 using Trainer.Conversion.Weights;
 using Trainer.Kernels;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Positions;

@@ -1,8 +1,8 @@
 using Trainer.Configuration;
 using Trainer.Conversion.GroupedQuery;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.Mixers;
 
 namespace Trainer.Conversion.Tests.GroupedQuery;

@@ -4,7 +4,7 @@ using Trainer.Conversion.GroupedQuery;
 using Trainer.Conversion.Weights;
 using Trainer.Kernels;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;

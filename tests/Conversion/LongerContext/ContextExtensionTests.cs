@@ -1,7 +1,7 @@
 using Trainer.Configuration;
 using Trainer.Conversion.LongerContext;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;

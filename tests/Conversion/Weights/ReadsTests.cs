@@ -4,7 +4,7 @@ using Trainer.Conversion.HuggingFace;
 using Trainer.Conversion.Weights;
 using Trainer.Kernels;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward.Experts;
 using static TorchSharp.torch;
 

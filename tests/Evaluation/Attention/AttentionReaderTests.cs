@@ -3,7 +3,7 @@ using Trainer.Configuration;
 using Trainer.Evaluation.Attention;
 using Trainer.Text;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 
 namespace Trainer.Evaluation.Tests.Attention;
 

@@ -2,7 +2,7 @@ using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Evaluation.Generation;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Tests.Generation;

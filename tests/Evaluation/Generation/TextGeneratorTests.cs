@@ -3,7 +3,7 @@ using Trainer.Configuration;
 using Trainer.Evaluation.Generation;
 using Trainer.Text;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Tests.Generation;

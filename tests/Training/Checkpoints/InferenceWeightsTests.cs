@@ -3,7 +3,7 @@ using Trainer.Kernels;
 using Trainer.Training.Checkpoints;
 using Trainer.Training.Tests.Monitoring;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Checkpoints;

@@ -4,7 +4,7 @@ using Trainer.Conversion.LongerContext;
 using Trainer.Text;
 using Trainer.Training.Checkpoints;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;

@@ -1,7 +1,7 @@
 using Trainer.Text;
 using Trainer.Training.Measures;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Positions;
 
 namespace Trainer.Training.Tests.Measures;

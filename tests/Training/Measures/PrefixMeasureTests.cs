@@ -7,8 +7,8 @@ using Trainer.Text;
 using Trainer.Training.Checkpoints;
 using Trainer.Training.Measures;
 using Trainer.Transformers;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Measures;

@@ -1,6 +1,6 @@
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 
 namespace Trainer.Transformers.Tests.Cost;
 

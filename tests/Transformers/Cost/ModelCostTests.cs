@@ -1,7 +1,6 @@
 using Trainer.Kernels;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;

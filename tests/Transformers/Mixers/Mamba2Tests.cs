@@ -1,7 +1,7 @@
 using TorchSharp;
 using Trainer.Kernels;
 using Trainer.Kernels.Tests;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Positions;
 using static TorchSharp.torch;
 

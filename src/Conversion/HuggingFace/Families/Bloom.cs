@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;

@@ -4,7 +4,6 @@ using Trainer.Transformers;
 using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Norms;

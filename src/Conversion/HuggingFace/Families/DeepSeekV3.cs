@@ -3,7 +3,6 @@ using Trainer.Configuration;
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.FeedForward.Experts;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 
 namespace Trainer.Conversion.HuggingFace.Families;
 

@@ -1,7 +1,7 @@
 // Shapes: H query heads, G key-value heads, D head dimension, C model dimension, F hidden dimension.
 using Trainer.Conversion.Weights;
 using Trainer.Transformers;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 
 namespace Trainer.Conversion.HuggingFace.Families;
 

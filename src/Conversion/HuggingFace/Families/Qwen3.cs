@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Transformers;
 using Trainer.Transformers.Attention;
-using Trainer.Transformers.Attention.Projections;
 
 namespace Trainer.Conversion.HuggingFace.Families;
 

@@ -62,6 +62,20 @@ internal sealed class FlashKernel : IAttentionKernel
         return ScaledDotProductAttention.Backend(call.Query, key, value, mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, grouped);
     }
 
+    /// <summary>The band in which a whole sequence attends to itself, where <see cref="FlashAttention.AttendPacked"/> computes it from what the projection makes; else null.</summary>
+    /// <remarks>It gives what the kernels give that <c>auto</c> takes there.</remarks>
+    /// <param name="options">The attention.</param>
+    /// <param name="headDim">Width of a head, D.</param>
+    /// <param name="pattern">Who may see whom.</param>
+    /// <param name="x">(B, T, C)</param>
+    /// <param name="documents">Which are kept apart.</param>
+    public static PatternBand? PackedBand(AttentionOptions options, int headDim, AttentionPattern pattern, Tensor x, DocumentIds? documents) =>
+        options.Kernel is AttentionKernel.Auto or AttentionKernel.Flash or AttentionKernel.BlockSparse && options.SoftCap is null && headDim <= LargestHead
+        && FlashAttention.IsSupported(headDim, ScalarType.Float32) && x.device_type == DeviceType.CPU && x.size(0) > 0 && x.size(1) >= AttentionCall.FewestRows
+        && (documents is null || documents.Spans((int)x.size(1)) is not null)
+            ? pattern.Band
+            : null;
+
     // The backward pass computes the weights again from one number for each query: the logarithm of its softmax's sum.
     public (long PerHead, long PerHeadAndKey) Activations => (1, 0);
 

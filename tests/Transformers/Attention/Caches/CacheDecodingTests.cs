@@ -4,7 +4,6 @@ using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Tests.Attention.Patterns;
 using static TorchSharp.torch;

@@ -1,9 +1,9 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Kernels;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Tests.Attention.Kernels;

@@ -1,8 +1,8 @@
 using TorchSharp;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.Positions;
 using Trainer.Transformers.Positions.Scaling;
 using static TorchSharp.torch;

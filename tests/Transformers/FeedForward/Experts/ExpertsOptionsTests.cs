@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Trainer.Configuration;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.FeedForward.Experts;
 

@@ -1,4 +1,6 @@
 // Shapes: B batch, T query positions, S key positions, H heads, D head dimension.
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using TorchSharp.Modules;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
@@ -69,4 +71,39 @@ internal sealed class ScalableSoftmax : nn.Module
         }
         return cat([.. counts]).to_type(ScalarType.Float32).log(); // (T, 1)
     }
+}
+
+/// <summary>Sharper attention far into a sequence: the query at position p is multiplied by 1 + scale·ln(1 + ⌊(p + 1) / floor⌋) (Llama 4).</summary>
+/// <remarks>Nothing changes up to position floor − 2. Llama 4 has it on its layers without positions; it may be set on a trained model.</remarks>
+public sealed record TemperatureOptions
+{
+    /// <summary>Positions to each step.</summary>
+    [Description("Positions to each step.")]
+    [Range(1, 16_777_216)]
+    public int Floor { get; init; } = 8192;
+
+    /// <summary>Weight of the logarithm.</summary>
+    [Description("Weight of the logarithm of the steps.")]
+    [Range(0.0, 1e3, MinimumIsExclusive = true)]
+    public double Scale { get; init; } = 0.1;
+}
+
+/// <summary>Multiplies queries by a factor that grows with their position (<see cref="TemperatureOptions"/>).</summary>
+internal sealed class QueryTemperature(TemperatureOptions options, int contextLength) : IDisposable
+{
+    private readonly PositionTable table = new(positions => Factors(positions, options), contextLength);
+
+    /// <summary>The queries, each with its factor.</summary>
+    /// <param name="query">(B, H, T, D)</param>
+    /// <param name="pass">Where the tokens stand.</param>
+    public Tensor Apply(Tensor query, ForwardPass pass)
+    {
+        Tensor factors = table.Rows(pass, (int)query.size(2), query.device).to_type(query.dtype); // (T, 1) or (B, T, 1)
+        return query.mul(pass.Positions is null ? factors : factors.unsqueeze(1)); // (B, H, T, D)
+    }
+
+    public void Dispose() => table.Dispose();
+
+    private static Tensor Factors(Tensor positions, TemperatureOptions options) =>
+        positions.add(1).div(options.Floor).floor().log1p().mul(options.Scale).add(1); // (T, 1)
 }
