@@ -15,6 +15,7 @@ internal static class RunDescription
         (ScheduleOptions schedule, long steps) = (recipe.Schedule, recipe.Training.Steps);
         long all = model.parameters().Sum(p => p.numel()), active = ModelCost.Of(model.Options, model.VocabularySize).ActiveParameters;
         yield return $"model: {all:N0} parameters{(active < all ? $" of which a token uses {active:N0}" : "")}, {model.VocabularySize:N0} tokens in the vocabulary, {trainee.Device}, {model.ComputeType}";
+        yield return $"engine: libtorch {LibTorchLoader.Version} in {LibTorchLoader.Folder}, {LibTorch.CpuCapability}, {torch.get_num_threads()} of {Environment.ProcessorCount} processors";
         if (trainee.Device.type == DeviceType.CUDA)
             foreach (string line in Gpu(CudaDevice.Of(trainee.Device.index), recipe.Training)) yield return line;
         foreach (var kernel in model.Kernels().GroupBy(report => (report.Kernel, report.Backend)))
