@@ -146,6 +146,9 @@ internal static unsafe class BlockProduct
         });
     }
 
+    // 0, 32, 1, 33 …: of two vectors, the numbers of the one and the other in turn.
+    private static Vector512<ushort> LowPairs => Vector512.Create((ushort)0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
+
     // (K, count) becomes (K / 2, width, 2); what is missing of the width is zero.
     private static void Pair(ushort* from, long stride, int count, int width, int depth, ushort* to)
     {
@@ -156,10 +159,9 @@ internal static unsafe class BlockProduct
             int j = 0;
             for (; j + 32 <= count; j += 32)
             {
-                (Vector512<uint> low, Vector512<uint> high) = Vector512.Widen(Vector512.Load(from + j));
-                (Vector512<uint> nextLow, Vector512<uint> nextHigh) = Vector512.Widen(Vector512.Load(next + j));
-                (low | (nextLow << 16)).Store((uint*)(to + 2 * j));
-                (high | (nextHigh << 16)).Store((uint*)(to + 2 * j) + 16);
+                Vector512<ushort> these = Vector512.Load(from + j), those = Vector512.Load(next + j);
+                Avx512BW.PermuteVar32x16x2(these, LowPairs, those).Store(to + 2 * j);
+                Avx512BW.PermuteVar32x16x2(these, LowPairs + Vector512.Create((ushort)16), those).Store(to + 2 * j + 32);
             }
             for (; j < count; j++) ((uint*)to)[j] = from[j] | ((uint)next[j] << 16);
         }

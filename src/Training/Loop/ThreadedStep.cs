@@ -14,9 +14,9 @@ internal sealed class ThreadedStep(LanguageModel model, int threads, double labe
     private readonly WorkerThreads workers = new(threads);
     private readonly Parameter[] parameters = [.. model.parameters().Where(parameter => parameter.requires_grad)];
 
-    // By position: the layers repeat, so that every thread gets about as much of each size.
+    // By position: the layers repeat, so that every thread gets about as much of each size. Tensors are equal to others of the same numbers, which takes reading them.
     private readonly HashSet<Parameter>[] shares = [.. Enumerable.Range(0, threads).Select(worker =>
-        model.parameters().Where(parameter => parameter.requires_grad).Where((_, index) => index % threads == worker).ToHashSet())];
+        model.parameters().Where(parameter => parameter.requires_grad).Where((_, index) => index % threads == worker).ToHashSet<Parameter>(ReferenceEqualityComparer.Instance))];
 
     public override string Description => $"each micro-batch in {workers.Count} parts, each on a thread of its own";
 

@@ -79,6 +79,8 @@ public sealed class TraineeTests : IDisposable
         float[] gradient = Gradient(trainee.Model);
         (Tensor shared, Tensor sharedNorm) = Differentiate(several);
         float[] first = Gradient(trainee.Model);
+        GC.Collect(); // tensors that other tests have left
+        GC.WaitForPendingFinalizers();
         long live = torch.Tensor.TotalCount;
         for (int again = 0; again < 20; again++)
         {
