@@ -1,4 +1,5 @@
 // Shapes: left (M, K), right (K, N), result (M, N). A panel is 64 columns of right, for one k after the other; of bfloat16, for one pair of k after the other.
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using static TorchSharp.torch;
@@ -150,6 +151,7 @@ internal static unsafe class BlockProduct
     private static Vector512<ushort> LowPairs => Vector512.Create((ushort)0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
 
     // (K, count) becomes (K / 2, width, 2); what is missing of the width is zero.
+    [MethodImpl(Lanes.Loop)]
     private static void Pair(ushort* from, long stride, int count, int width, int depth, ushort* to)
     {
         if (count < width) new Span<ushort>(to, width * depth).Clear();

@@ -235,6 +235,7 @@ public static unsafe class MatrixProduct
     }
 
     /// <summary>Rounds numbers to bfloat16.</summary>
+    [MethodImpl(Lanes.Loop)]
     internal static void Round(float* from, ushort* to, int count)
     {
         int i = 0;
@@ -267,6 +268,7 @@ public static unsafe class MatrixProduct
         else PackAlong(data, from.AcrossStride, (int)count, width, depth, to);
     }
 
+    [MethodImpl(Lanes.Loop)]
     private static void PackAcross<T>(T* data, long stride, int count, int width, int depth, float* to) where T : unmanaged
     {
         if (count < width) new Span<float>(to, width * depth).Clear();
@@ -294,6 +296,7 @@ public static unsafe class MatrixProduct
     }
 
     // Eight k of four are turned at a time, the last four first, for what they write too much is written again.
+    [MethodImpl(Lanes.Loop)]
     private static void PackAlong<T>(T* data, long stride, int count, int width, int first, int begin, int end, float* to) where T : unmanaged
     {
         int i = begin;
@@ -310,6 +313,7 @@ public static unsafe class MatrixProduct
     }
 
     // Sixteen rows of sixteen become as many columns.
+    [MethodImpl(Lanes.Loop)]
     private static void Turn16(float* from, long stride, float* to, int width)
     {
         (Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3) = Rows4(from, stride);
