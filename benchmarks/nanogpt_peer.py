@@ -19,6 +19,7 @@ There bfloat16 is the weights' own format, rounded once, as one would have it wh
 import argparse
 import json
 import math
+import os
 import resource
 import statistics
 import time
@@ -184,7 +185,7 @@ def main():
     p.add_argument("--dropout", type=float, default=0.0)
     p.add_argument("--steps", type=int, default=300)
     p.add_argument("--warmup", type=int, default=20, help="steps that are not timed")
-    p.add_argument("--threads", type=int, default=0)
+    p.add_argument("--threads", type=int, default=0, help="OMP_NUM_THREADS, or else all processors, if 0")
     p.add_argument("--autocast", action="store_true", help="bfloat16 autocast")
     p.add_argument("--bfloat16", action="store_true", help="weights in bfloat16: evaluation and generation")
     p.add_argument("--int8", action="store_true", help="matrices in int8, all else in bfloat16: generation")
@@ -201,8 +202,8 @@ def main():
         p.error("--bfloat16 is for evaluation and generation; training has --autocast")
 
     torch.manual_seed(1337)
-    if a.threads:
-        torch.set_num_threads(a.threads)
+    # torch's own default leaves out cores that share their arithmetic units with another.
+    torch.set_num_threads(a.threads or int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count()))
     device = torch.device(a.device)
     on_gpu = device.type == "cuda"
     if a.tf32:

@@ -20,8 +20,8 @@ TEXT = 400_000  # tokens
 LOOKS = 3
 
 
-def build():
-    for project in ("Trainer.csproj", "benchmarks/Inference/Inference.csproj"):
+def build(*more):
+    for project in ("Trainer.csproj", "benchmarks/Inference/Inference.csproj", *more):
         subprocess.run(["dotnet", "build", project, "-c", "Release", "-v", "q", "--nologo"], cwd=ROOT, check=True, stdout=sys.stderr)
 
 
@@ -40,11 +40,11 @@ def bandwidth(sizes):
 
 
 class Trainer:
-    name = "Trainer"
-
-    def __init__(self, size):
-        self.size = size
-        self.folder = WORK / size.name
+    def __init__(self, size, name="Trainer", trainer=(TRAINER,), inference=(INFERENCE,)):
+        """The commands may be those of another version, which keeps files of its own."""
+        self.size, self.name = size, name
+        self.trainer, self.inference = trainer, inference
+        self.folder = WORK / (size.name if name == "Trainer" else f"{size.name}-{name}")
         self.step = {}  # seconds, by precision
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -56,22 +56,27 @@ class Trainer:
         if task == "start":
             return self.start(mode)
         if task == "training":
-            speed, memory = self.train(mode, seconds)
+            speed, memory = self.train_for(mode, seconds)
         else:
             tokens = self.size.text if task == "evaluation" else PROMPT
-            text, memory = run([INFERENCE, task, self.checkpoint, mode, str(seconds), str(tokens)])
+            text, memory = run([*self.inference, task, self.checkpoint, mode, str(seconds), str(tokens)])
             speed = json.loads(text)["tokensPerSecond"]
         return {"tokensPerSecond": speed, "peakMiB": memory}
 
     def plan(self):
-        return json.loads(run([TRAINER, "plan", self.recipe, "--json"], cwd=WORK)[0])
+        return json.loads(run([*self.trainer, "plan", self.recipe, "--json"], cwd=WORK)[0])
 
-    def train(self, precision, seconds):
+    def train_for(self, precision, seconds):
+        """Tokens a second of about so long, after a fifth of it, and the most MiB held."""
         if precision not in self.step:
             self.step[precision] = self.records(precision, 20 if self.size.batch * self.size.context < SMALL else 3, 1)[0][-1]["stepSeconds"]
         step = self.step[precision]
-        timed = max(2, round(seconds / step))
-        warmup = max(1, round(seconds / 5 / step))
+        speed, memory = self.train(precision, max(1, round(seconds / 5 / step)), max(2, round(seconds / step)))
+        self.step[precision] = self.size.batch * self.size.context / speed
+        return speed, memory
+
+    def train(self, precision, warmup, timed):
+        """Tokens a second of so many steps after so many others, and the most MiB held."""
         every = max(1, min(10, timed // 10))
         records, memory = self.records(precision, warmup + timed, every)
         first = next((record for record in records if record["step"] >= warmup), records[0])
@@ -80,11 +85,10 @@ class Trainer:
         for record in later:
             time += record["stepSeconds"] * (record["step"] - last)
             last = record["step"]
-        self.step[precision] = time / (last - first["step"])
         return (later[-1]["tokens"] - first["tokens"]) / time, memory
 
     def start(self, precision):
-        run([TRAINER, "prepare", self.recipe], cwd=WORK)
+        run([*self.trainer, "prepare", self.recipe], cwd=WORK)
         ends, _ = first_line(self.command(precision, 1, 1), "step ", cwd=WORK)
         return {"firstStepEnds": ends, "firstStepTakes": self.steps()[0]["stepSeconds"]}
 
@@ -97,7 +101,7 @@ class Trainer:
         """Trains in a new run's folder."""
         shutil.rmtree(self.folder / "run", ignore_errors=True)
         settings = [f"training.steps={steps}", f"training.precision={precision}", f"monitoring.logEvery={every}"]
-        return [TRAINER, "train", self.recipe, "--run", self.folder / "run", "--set", *settings]
+        return [*self.trainer, "train", self.recipe, "--run", self.folder / "run", "--set", *settings]
 
     def steps(self):
         """The records of the run's steps."""

@@ -26,11 +26,12 @@ class PyTorch:
             return [f"eager {weights}" for weights in WEIGHTS]
         return [f"{how} {precision}" for how in ("eager", "compiled") for precision in PRECISIONS]
 
-    def measure(self, task, mode, seconds):
-        """Figures by name: tokensPerSecond and peakMiB, or of a start firstStepEnds and firstStepTakes, in seconds."""
+    def measure(self, task, mode, seconds=0, **more):
+        """Figures by name: tokensPerSecond and peakMiB, or of a start firstStepEnds and firstStepTakes, in seconds. Without seconds, of
+        `warmup` and `steps`."""
         size = self.size
         start = task == "start"
-        timing = dict(task="training", warmup=0, steps=1) if start else dict(task=task, seconds=seconds)
+        timing = dict(task="training", warmup=0, steps=1) if start else dict(task=task, seconds=seconds) | more
         options = timing | dict(random=size.vocabulary, layers=size.layers, heads=size.heads, dim=size.dim, context=size.context,
                        batch=size.rows if task == "evaluation" else size.batch, text=size.text, prompt=PROMPT)
         flags = ["--compile"] if mode.startswith("compiled") else []
