@@ -4,10 +4,13 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Attention of one position to all that a cache holds, softmax(QKᵀ)V, by the query heads that share a head of keys and values.</summary>
+/// <summary>Attention of one position to all that a cache holds, softmax(QKᵀ)V, by query heads that share a head of keys and values.</summary>
 /// <remarks>It runs on the calling thread, as many of it side by side as there are heads and sequences.</remarks>
 internal unsafe struct CachedAttention : ILoop
 {
+    // Numbers to bound that are worth a thread.
+    private const long BoundGrain = 8192;
+
     /// <summary>(n, D), with the factor on the scores.</summary>
     public required float* Queries;
 
@@ -41,7 +44,8 @@ internal unsafe struct CachedAttention : ILoop
         long whole = Count - Count % T.Count;
         using Scratch scratch = new((end - begin) * Count, 1);
         float* weights = scratch.Take((end - begin) * Count);
-        MatrixVectorProduct.Run<T>(new((nint)Keys, ScalarType.Float32, Count, Width, Bias: 0), Queries + begin * Width, weights, end - begin);
+        VectorMatrix keys = new((nint)Keys, ScalarType.Float32, Count, Width, Bias: 0);
+        MatrixVectorProduct.Run<T>(keys, Queries + begin * Width, weights, end - begin);
         for (long head = begin; head < end; head++, weights += Count)
         {
             if (SoftCap > 0) Bound<T>(weights, Count, SoftCap);
@@ -58,7 +62,7 @@ internal unsafe struct CachedAttention : ILoop
     }
 
     /// <summary>Bounds numbers x to cap·tanh(x / cap), in place.</summary>
-    public static void Bound(float* x, long count, float cap) => ParallelFor.Run(count, 8192, (begin, end) => Lanes.Run(new BoundLoop(x + begin, cap), 0, end - begin));
+    public static void Bound(float* x, long count, float cap) => ParallelFor.Run(count, BoundGrain, new BoundLoop(x, cap));
 
     private static void Bound<T>(float* x, long count, float cap) where T : unmanaged, ILanes<T> => new BoundLoop(x, cap).Run<T>(0, count);
 
@@ -93,7 +97,8 @@ internal unsafe struct CachedAttention : ILoop
 
     // The weighted sum of the values' columns from one on, as far as whole vectors go; the next column.
     [MethodImpl(Lanes.Loop)]
-    private static long Blend<T>(float* weights, float factor, float* values, long count, long width, float* result, long column) where T : unmanaged, ILanes<T>
+    private static long Blend<T>(float* weights, float factor, float* values, long count, long width, float* result, long column)
+        where T : unmanaged, ILanes<T>
     {
         T scale = T.Broadcast(factor);
         for (; column <= width - 4 * T.Count; column += 4 * T.Count)

@@ -8,8 +8,9 @@ public sealed unsafe class CachedAttentionTests
     public static TheoryData<int, int, int, int> Shapes()
     {
         TheoryData<int, int, int, int> shapes = [];
+        (int, int, int)[] sizes = [(1, 1, 1), (1, 5, 64), (2, 16, 20), (4, 33, 128), (5, 70, 36)];
         foreach (int lanes in (int[])[16, 8, 4, 1])
-            foreach ((int heads, int count, int width) in ((int, int, int)[])[(1, 1, 1), (1, 5, 64), (2, 16, 20), (4, 33, 128), (5, 70, 36)]) shapes.Add(lanes, heads, count, width);
+            foreach ((int heads, int count, int width) in sizes) shapes.Add(lanes, heads, count, width);
         return shapes;
     }
 
@@ -78,8 +79,15 @@ public sealed unsafe class CachedAttentionTests
             Tensor result = empty(Queries.shape);
             CachedAttention attention = new()
             {
-                Queries = (float*)Queries.DataPointer, Keys = (float*)keys.DataPointer, Values = (float*)values.DataPointer, Result = (float*)result.DataPointer,
-                Count = keys.size(0), Width = keys.size(1), SoftCap = cap, Distances = biased ? (float*)distances.DataPointer : null, Slopes = (float*)slopes.DataPointer,
+                Queries = (float*)Queries.DataPointer,
+                Keys = (float*)keys.DataPointer,
+                Values = (float*)values.DataPointer,
+                Result = (float*)result.DataPointer,
+                Count = keys.size(0),
+                Width = keys.size(1),
+                SoftCap = cap,
+                Distances = biased ? (float*)distances.DataPointer : null,
+                Slopes = (float*)slopes.DataPointer,
             };
             long heads = Queries.size(0);
             switch (lanes)

@@ -83,6 +83,7 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
     private float[] LogProbabilities(ReadOnlySpan<float> logits)
     {
         using DisposeScope scope = NewDisposeScope();
-        return tensor(logits.ToArray(), [logits.Length / model.VocabularySize, model.VocabularySize]).narrow(-1, 0, vocabulary).log_softmax(-1).contiguous().data<float>().ToArray();
+        Tensor rows = tensor(logits.ToArray(), [logits.Length / model.VocabularySize, model.VocabularySize]);
+        return rows.narrow(-1, 0, vocabulary).log_softmax(-1).contiguous().data<float>().ToArray();
     }
 }

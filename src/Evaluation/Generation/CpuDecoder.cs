@@ -1,5 +1,5 @@
-// Shapes: B sequences, T tokens of a prompt, C model dimension, H query heads, G key-value heads, D head dimension, R turned dimensions of a head, F hidden dimension,
-// S positions a layer has room for, V vocabulary.
+// Shapes: B sequences, C model dimension, H query heads, G key-value heads, D head dimension, F hidden dimension, S positions that a layer
+// has room for, V vocabulary.
 using TorchSharp;
 using Trainer.Kernels;
 using Trainer.Transformers;
@@ -17,10 +17,11 @@ using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Generation;
 
-/// <summary>Decodes on a CPU with the weights of a model, not with its modules: a token costs little more than reading each weight once.</summary>
-/// <remarks>It takes decoders of the common kind (<see cref="Supports(LanguageModel)"/>) from their options and the names of their weights. Prompts are the model's own work; what it
-/// remembers of them is taken over. Weights are read where the model has them, float32, bfloat16 or blocks of 8 bits: float32 weights that training changes meanwhile count from the next token
-/// on, and the copies that a model of bfloat16 products needs are made once, here. The same bits for any number of threads, and for each sequence whatever others are beside it.</remarks>
+/// <summary>Decodes on a CPU with a model's weights, not its modules: a token costs little more than reading each weight once.</summary>
+/// <remarks>It takes decoders of the common kind (<see cref="Supports(LanguageModel)"/>) by their options and the names of their weights.
+/// Prompts are the model's work, and what it remembers of them is taken over. Weights are read where the model has them; only of those
+/// that are float32 and multiplied in bfloat16 a decoder makes copies, when it is made. The same bits for any number of threads, and for
+/// each sequence whatever others are beside it.</remarks>
 internal sealed unsafe class CpuDecoder : IDecoder
 {
     /// <summary>Sequences that are decoded side by side at most: more are worth products of matrices.</summary>
@@ -51,7 +52,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
     /// <param name="capacity">Positions of the longest.</param>
     public CpuDecoder(LanguageModel model, int sequences, int capacity)
     {
-        if (sequences is < 1 or > MostSequences || !Supports(model)) throw new ArgumentException($"This model, or {sequences} sequences, are not for this decoder.");
+        if (sequences is < 1 or > MostSequences || !Supports(model))
+            throw new ArgumentException($"This model, or {sequences} sequences side by side, are not for this decoder.");
         (this.model, options, this.capacity, lengths) = (model, model.Options, capacity, new int[sequences]);
         weights = model.named_parameters().ToDictionary(entry => entry.name, entry => (Tensor)entry.parameter);
         parallel = options.ParallelResidual && options.Norm.Placement == NormPlacement.Pre;
@@ -78,11 +80,13 @@ internal sealed unsafe class CpuDecoder : IDecoder
 
     /// <summary>Whether this decoder takes a model; what it does not take, the model decodes itself.</summary>
     public static bool Supports(LanguageModel model) =>
-        Lanes.IsSupported && model.Device.type == DeviceType.CPU && model.Options is DecoderOptions && model.Options.Stacks[0].Layers.All(Supports);
+        Lanes.IsSupported && model.Device.type == DeviceType.CPU
+        && model.Options is DecoderOptions && model.Options.Stacks[0].Layers.All(Supports);
 
     // Kernels and caches that a configuration demands by name are the model's.
     private static bool Supports(LayerOptions layer) =>
-        layer is { Mixer: AttentionMixerOptions, Attention: HeadProjectionOptions { Kernel: AttentionKernel.Auto, Cache: AttentionCache.Auto }, FeedForward: DenseOptions }
+        layer is { Mixer: AttentionMixerOptions, Attention: HeadProjectionOptions, FeedForward: DenseOptions }
+        && layer.Attention is { Kernel: AttentionKernel.Auto, Cache: AttentionCache.Auto }
         && layer.Attention.ResolvedPattern is CausalOptions or SlidingOptions { Causal: true }
         && layer.Position is NoPositionOptions or LearnedOptions or SinusoidalOptions or AlibiOptions
             or RotaryOptions { Scaling: null or LinearScaling or NtkScaling or NtkByPartsScaling or YarnScaling or Llama3Scaling };
@@ -99,13 +103,14 @@ internal sealed unsafe class CpuDecoder : IDecoder
     /// <returns>Its logits (V), until the next call.</returns>
     public ReadOnlySpan<float> Add(IReadOnlyList<int> prompt)
     {
-        if (prompt.Count == 0 || prompt.Count > capacity) throw new ArgumentException($"A prompt has 1 to {capacity} tokens, not {prompt.Count}.", nameof(prompt));
+        if (prompt.Count == 0 || prompt.Count > capacity)
+            throw new ArgumentException($"A prompt has 1 to {capacity} tokens, not {prompt.Count}.", nameof(prompt));
         int place = Free().First();
         using IDisposable inference = inference_mode();
         using DisposeScope scope = NewDisposeScope();
         using DecodingState state = model.NewDecodingState(1, prompt.Count);
         Tensor next = model.NextLogits(tensor([.. prompt.Select(id => (long)id)], [1, prompt.Count]), state).contiguous(); // (1, V)
-        for (int layer = 0; layer < layers.Length; layer++) TakeOver(layers[layer], place, ((KeyValueCache)state.Layer(layer).Mixer).Remembered);
+        for (int layer = 0; layer < layers.Length; layer++) TakeOver(layers[layer], place, (KeyValueCache)state.Layer(layer).Mixer);
         lengths[place] = prompt.Count;
         places = [.. places, place];
         next.Span<float>().CopyTo(new(logits, model.VocabularySize));
@@ -116,7 +121,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
     public ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens)
     {
         int count = places.Length, dim = options.Dim;
-        if (tokens.Length != count) throw new ArgumentException($"There are {count} sequences, and tokens for {tokens.Length}.", nameof(tokens));
+        if (tokens.Length != count)
+            throw new ArgumentException($"There are {count} sequences, and tokens for {tokens.Length}.", nameof(tokens));
         for (int row = 0; row < count; row++) Embed(tokens[row], lengths[places[row]], x + row * dim);
         foreach (Rotary rotary in rotaries)
             for (int row = 0; row < count; row++) rotary.Compute(lengths[places[row]], row);
@@ -167,7 +173,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
     // A token's vector, with its position where that enters here.
     private void Embed(int token, int position, float* to)
     {
-        if (token < 0 || token >= model.VocabularySize) throw new ArgumentOutOfRangeException(nameof(token), token, $"token ids are 0 to {model.VocabularySize - 1}");
+        if (token < 0 || token >= model.VocabularySize)
+            throw new ArgumentOutOfRangeException(nameof(token), token, $"token ids are 0 to {model.VocabularySize - 1}");
         if (position >= capacity) throw new InvalidOperationException($"All {capacity} positions are taken.");
         int dim = options.Dim;
         byte* row = (byte*)embedding.Weight + token * embedding.RowBytes;
@@ -185,27 +192,25 @@ internal sealed unsafe class CpuDecoder : IDecoder
         }
     }
 
-    // Turns query and key of a sequence's new position, puts all that is on the scores on the query, and writes key and value to where they are remembered.
+    // Norms and turns query and key of a sequence's new position, puts what is on the scores on the query, and stores key and value.
     private void Remember(Layer layer, int row)
     {
-        int place = places[row], position = lengths[place], width = layer.HeadDim;
+        int place = places[row], position = lengths[place], width = layer.HeadDim, visible = layer.Visible(position);
         float* query = packed + row * layer.QueryKeyValue.Outputs, key = query + layer.Heads * width, value = key + layer.Groups * width;
-        if (layer.QueryNorm is { } queryNorm) Normalize(queryNorm, query, query, layer.Heads);
-        if (layer.KeyNorm is { } keyNorm) Normalize(keyNorm, key, key, layer.Groups);
-        for (int part = 0; layer.Rotary is { } rotary && part < layer.Heads + layer.Groups; part++) rotary.Turn(query + part * width, row);
+        Normalize(layer.QueryNorm, query, query, layer.Heads);
+        Normalize(layer.KeyNorm, key, key, layer.Groups);
+        if (layer.Rotary is { } rotary)
+            for (int part = 0; part < layer.Heads + layer.Groups; part++) rotary.Turn(query + part * width, row);
+        double scale = layer.Scale;
+        if (layer.Temperature is { } temperature) scale *= 1 + temperature.Scale * Math.Log(1 + (position + 1) / temperature.Floor);
         for (int part = 0; part < layer.Heads; part++)
         {
-            double factor = layer.Scale * (layer.ScalableSoftmax is null ? 1 : layer.ScalableSoftmax[part] * Math.Log(layer.Visible(position)));
-            if (layer.Temperature is { } temperature) factor *= 1 + temperature.Scale * Math.Log(1 + (position + 1) / temperature.Floor);
-            for (int i = 0; i < width; i++) query[part * width + i] *= (float)factor;
+            float factor = (float)(layer.ScalableSoftmax is null ? scale : scale * layer.ScalableSoftmax[part] * Math.Log(visible));
+            for (int i = 0; i < width; i++) query[part * width + i] *= factor;
         }
-        for (int group = 0; group < layer.Groups; group++)
-        {
-            long slot = (((long)place * layer.Groups + group) * layer.Slots + layer.Slot(position)) * width;
-            new ReadOnlySpan<float>(key + group * width, width).CopyTo(new(layer.Keys + slot, width));
-            new ReadOnlySpan<float>(value + group * width, width).CopyTo(new(layer.Values + slot, width));
-        }
-        for (int slot = 0; layer.Slopes is not null && slot < layer.Visible(position); slot++) distances[row * layer.Slots + slot] = position - layer.PositionIn(slot, position);
+        for (int group = 0; group < layer.Groups; group++) layer.Store(place, group, position, key + group * width, value + group * width);
+        if (layer.Slopes is not null)
+            for (int slot = 0; slot < visible; slot++) distances[row * layer.Slots + slot] = position - layer.PositionIn(slot, position);
     }
 
     // A head of keys of a sequence is the work of one thread, with the queries that share it.
@@ -217,14 +222,14 @@ internal sealed unsafe class CpuDecoder : IDecoder
         {
             for (long part = begin; part < end; part++)
             {
-                long row = part / layer.Groups, group = part % layer.Groups, place = places[row];
+                int row = (int)(part / layer.Groups), group = (int)(part % layer.Groups);
                 CachedAttention attention = new()
                 {
                     Queries = packed + row * layer.QueryKeyValue.Outputs + group * sharing * width,
-                    Keys = layer.Keys + (place * layer.Groups + group) * layer.Slots * width,
-                    Values = layer.Values + (place * layer.Groups + group) * layer.Slots * width,
+                    Keys = layer.Keys + layer.Room(places[row], group),
+                    Values = layer.Values + layer.Room(places[row], group),
                     Result = heads + (row * layer.Heads + group * sharing) * width,
-                    Count = layer.Visible(lengths[place]),
+                    Count = layer.Visible(lengths[places[row]]),
                     Width = width,
                     SoftCap = layer.SoftCap,
                     Distances = layer.Slopes is null ? null : distances + row * layer.Slots,
@@ -261,7 +266,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private float* Normalize(Norm? norm, float* rows, float* to, int count)
     {
         if (norm is null) return rows;
-        Normalization.Apply(rows, to, count, norm.Width, (float*)norm.Weight, (float*)norm.Bias, options.Norm.Epsilon, options.Norm is LayerNormOptions);
+        bool centred = options.Norm is LayerNormOptions;
+        Normalization.Apply(rows, to, count, norm.Width, (float*)norm.Weight, (float*)norm.Bias, options.Norm.Epsilon, centred);
         return to;
     }
 
@@ -283,20 +289,15 @@ internal sealed unsafe class CpuDecoder : IDecoder
         }
     }
 
-    // Where the text is longer than a window, later positions take the slots of those out of sight.
-    private static void TakeOver(Layer layer, int place, (Tensor Keys, Tensor Values, PositionSpan Positions) remembered)
+    // In the order of positions: in a window, later ones take the slots of those out of sight.
+    private static void TakeOver(Layer layer, int place, KeyValueCache cache)
     {
-        long ofHead = remembered.Keys.stride(1), width = layer.HeadDim; // rows of (1, G, S, D) follow one another
-        float* keys = (float*)remembered.Keys.DataPointer, values = (float*)remembered.Values.DataPointer;
+        (Tensor keys, Tensor values, PositionSpan span) = cache.Remembered; // (1, G, S, D), whose rows follow one another
         for (int group = 0; group < layer.Groups; group++)
         {
-            for (int i = 0; i < remembered.Positions.Count; i++)
-            {
-                int position = i < remembered.Positions.Sinks ? i : remembered.Positions.Start + i - remembered.Positions.Sinks;
-                long from = group * ofHead + i * width, to = (((long)place * layer.Groups + group) * layer.Slots + layer.Slot(position)) * width;
-                new ReadOnlySpan<float>(keys + from, (int)width).CopyTo(new(layer.Keys + to, (int)width));
-                new ReadOnlySpan<float>(values + from, (int)width).CopyTo(new(layer.Values + to, (int)width));
-            }
+            float* key = (float*)keys.DataPointer + group * keys.stride(1), value = (float*)values.DataPointer + group * values.stride(1);
+            for (int i = 0; i < span.Count; i++, key += layer.HeadDim, value += layer.HeadDim)
+                layer.Store(place, group, i < span.Sinks ? i : span.Start + i - span.Sinks, key, value);
         }
     }
 
@@ -304,12 +305,11 @@ internal sealed unsafe class CpuDecoder : IDecoder
     {
         foreach (Layer layer in layers)
         {
+            int numbers = Math.Min(lengths[from], layer.Slots) * layer.HeadDim;
             for (int group = 0; group < layer.Groups; group++)
             {
-                long source = ((long)from * layer.Groups + group) * layer.Slots * layer.HeadDim, target = ((long)to * layer.Groups + group) * layer.Slots * layer.HeadDim;
-                long bytes = sizeof(float) * (long)Math.Min(lengths[from], layer.Slots) * layer.HeadDim;
-                Buffer.MemoryCopy(layer.Keys + source, layer.Keys + target, bytes, bytes);
-                Buffer.MemoryCopy(layer.Values + source, layer.Values + target, bytes, bytes);
+                new Span<float>(layer.Keys + layer.Room(from, group), numbers).CopyTo(new(layer.Keys + layer.Room(to, group), numbers));
+                new Span<float>(layer.Values + layer.Room(from, group), numbers).CopyTo(new(layer.Values + layer.Room(to, group), numbers));
             }
         }
         lengths[to] = lengths[from];
@@ -324,7 +324,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
         ActivationKind activation = ((DenseOptions)layer.FeedForward).Kind;
         NormPlacement placement = options.Norm.Placement;
         Horizon? horizon = attention.ResolvedPattern.Horizon;
-        int width = attention.HeadWidth(options.Dim), slots = horizon is { } seen ? (int)Math.Min(capacity, (long)seen.Window + seen.Sinks) : capacity;
+        int width = attention.HeadWidth(options.Dim);
+        int slots = (int)Math.Min(capacity, horizon is { } seen ? (long)seen.Window + seen.Sinks : capacity);
         return new()
         {
             AttentionNorm = NormOf($"{block}.mixerNorm", placement != NormPlacement.Post),
@@ -348,7 +349,9 @@ internal sealed unsafe class CpuDecoder : IDecoder
             SoftCap = (float)(attention.SoftCap ?? 0),
             ScalableSoftmax = Vector($"{block}.mixer.scalableSoftmax.scale"),
             Temperature = attention.Temperature,
-            Slopes = layer.Position is AlibiOptions ? Pointer(() => tensor(AlibiPositions.Slopes(attention.Heads)).to_type(ScalarType.Float32)) : null,
+            Slopes = layer.Position is AlibiOptions
+                ? Pointer(() => tensor(AlibiPositions.Slopes(attention.Heads)).to(ScalarType.Float32))
+                : null,
             Rotary = layer.Position is RotaryOptions rotary ? RotaryOf(rotary, width) : null,
             Slots = slots,
             Sinks = horizon?.Sinks ?? 0,
@@ -360,9 +363,10 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private Rotary RotaryOf(RotaryOptions rotary, int width)
     {
         if (rotaries.Find(known => known.Options == rotary && known.Width == width) is { } shared) return shared;
-        int turned = rotary.TurnedDims(width);
-        rotaries.Add(new(rotary, width, RotaryFrequencies.Of(turned, rotary.Theta, rotary.Scaling, options.ContextLength, options.ContextLength), Room(turned)));
-        return rotaries[^1];
+        int turned = rotary.TurnedDims(width), length = options.ContextLength;
+        Rotary made = new(rotary, width, RotaryFrequencies.Of(turned, rotary.Theta, rotary.Scaling, length, length), Room(turned));
+        rotaries.Add(made);
+        return made;
     }
 
     private VectorMatrix Linear(string name) => Matrix($"{name}.weight") with { Bias = (nint)Vector($"{name}.bias") };
@@ -372,14 +376,18 @@ internal sealed unsafe class CpuDecoder : IDecoder
         Tensor weight = weights[name];
         bool rounds = multiplied && model.ComputeType == ScalarType.BFloat16 && weight.dtype == ScalarType.Float32;
         ScalarType type = rounds ? ScalarType.BFloat16 : weight.dtype;
-        long inputs = type == ScalarType.Int8 ? weight.size(1) / BlockQuantization.BlockBytes * BlockQuantization.BlockLength : weight.size(1);
-        return new((nint)Pointer(() => rounds ? ComputeWeight.Round(weight, type) : weight.detach().contiguous()), type, weight.size(0), inputs, Bias: 0);
+        long width = weight.size(1);
+        long inputs = type == ScalarType.Int8 ? width / BlockQuantization.BlockBytes * BlockQuantization.BlockLength : width;
+        float* numbers = Pointer(() => rounds ? ComputeWeight.Round(weight, type) : weight.detach().contiguous());
+        return new((nint)numbers, type, weight.size(0), inputs, Bias: 0);
     }
 
-    private Norm? NormOf(string name, bool exists) => exists ? new((nint)Vector($"{name}.weight"), (nint)Vector($"{name}.bias"), weights[$"{name}.weight"].size(0)) : null;
+    private Norm? NormOf(string name, bool exists) =>
+        exists ? new((nint)Vector($"{name}.weight"), (nint)Vector($"{name}.bias"), weights[$"{name}.weight"].size(0)) : null;
 
     // Null where the model has no such weight.
-    private float* Vector(string name) => weights.TryGetValue(name, out Tensor? weight) ? Pointer(() => weight.detach().contiguous()) : null;
+    private float* Vector(string name) =>
+        weights.TryGetValue(name, out Tensor? weight) ? Pointer(() => weight.detach().contiguous()) : null;
 
     // Numbers of each sequence, not yet written: memory that is taken when it is.
     private float* Room(long numbers) => Pointer(() => empty(lengths.Length * numbers, dtype: ScalarType.Float32));
@@ -395,7 +403,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
 
     private sealed class Layer
     {
-        public required Norm? AttentionNorm, AttentionOutputNorm, AttentionStreamNorm, FeedForwardNorm, FeedForwardOutputNorm, FeedForwardStreamNorm, QueryNorm, KeyNorm;
+        public required Norm? AttentionNorm, AttentionOutputNorm, AttentionStreamNorm, QueryNorm, KeyNorm;
+        public required Norm? FeedForwardNorm, FeedForwardOutputNorm, FeedForwardStreamNorm;
         public required VectorMatrix QueryKeyValue, Output, Up, Down;
         public required ActivationKind Activation;
         public required bool RoundsHidden; // what the activation reads, as the model's kernel does
@@ -407,13 +416,22 @@ internal sealed unsafe class CpuDecoder : IDecoder
         public required Rotary? Rotary;
         public required float* Keys, Values; // (B, G, S, D)
 
+        // All slots that are filled: the first positions have theirs for good, those behind them take turns.
         public int Visible(int position) => Math.Min(position + 1, Slots);
-
-        // The first positions have slots for good, those behind them take turns.
-        public int Slot(int position) => position < Slots ? position : Sinks + (position - Sinks) % (Slots - Sinks);
 
         // Which position a slot holds, seen from the last one.
         public int PositionIn(int slot, int last) => slot < Sinks || last < Slots ? slot : last - (last - slot) % (Slots - Sinks);
+
+        // Where the keys, and the values, of a head of a sequence begin.
+        public long Room(int place, int group) => ((long)place * Groups + group) * Slots * HeadDim;
+
+        public void Store(int place, int group, int position, float* key, float* value)
+        {
+            int slot = position < Slots ? position : Sinks + (position - Sinks) % (Slots - Sinks);
+            long to = Room(place, group) + (long)slot * HeadDim;
+            new ReadOnlySpan<float>(key, HeadDim).CopyTo(new(Keys + to, HeadDim));
+            new ReadOnlySpan<float>(value, HeadDim).CopyTo(new(Values + to, HeadDim));
+        }
     }
 
     // What turns a head, at the positions of the new tokens.

@@ -6,12 +6,14 @@ namespace Trainer.Evaluation.Generation;
 /// <summary>The logits of the next token of a growing text, each token computed once while the context lasts.</summary>
 /// <param name="model">The model.</param>
 /// <param name="device">Where it is.</param>
-/// <param name="keep">How many of the first tokens stay before the rest where the context is made anew: what begins every text that the model knows.</param>
+/// <param name="keep">How many of the first tokens stay before the rest where the context is made anew: what begins every text that the
+/// model knows.</param>
 /// <param name="source">What an encoder reads, one row; null for a decoder alone.</param>
 internal sealed class DecodingSession(LanguageModel model, Device device, int keep = 0, ModelInput? source = null) : IDisposable
 {
     private readonly IDecoder decoder = IDecoder.Create(model, device, sequences: 1, model.ContextLength, source);
-    private readonly int kept = Math.Min(keep, Math.Max(0, model.ContextLength / 2 - 1)); // half a context always has room for the last token, too
+    // Half a context always has room for the last token, too.
+    private readonly int kept = Math.Min(keep, Math.Max(0, model.ContextLength / 2 - 1));
     private int known; // tokens of the text in the last call
     private int left; // of them, those that the decoder no longer holds
 

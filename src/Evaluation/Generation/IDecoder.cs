@@ -28,5 +28,7 @@ internal interface IDecoder : IDisposable
     /// <param name="capacity">Positions of the longest.</param>
     /// <param name="source">What an encoder reads; null for a decoder alone.</param>
     static IDecoder Create(LanguageModel model, Device device, int sequences, int capacity, ModelInput? source = null) =>
-        sequences <= CpuDecoder.MostSequences && CpuDecoder.Supports(model) ? new CpuDecoder(model, sequences, capacity) : new ModelDecoder(model, device, capacity, source);
+        sequences <= CpuDecoder.MostSequences && CpuDecoder.Supports(model)
+            ? new CpuDecoder(model, sequences, capacity)
+            : new ModelDecoder(model, device, capacity, source);
 }
