@@ -55,6 +55,21 @@ public static class Activations
         return IsSupported(gateUp) ? GatedFunction<TFunction>.apply(gateUp) : ComposedGated<TFunction>(gateUp);
     }
 
+    /// <summary>f(x) of numbers in memory, on this thread; in place where y is x.</summary>
+    /// <param name="x">(N)</param>
+    /// <param name="y">(N)</param>
+    /// <param name="count">N</param>
+    internal static unsafe void Apply<TFunction>(float* x, float* y, long count) where TFunction : struct, IElementwise =>
+        Lanes.Run(new ValueLoop<TFunction> { X = x, Y = y }, 0, count);
+
+    /// <summary>f(gate)·up of rows in memory, on this thread.</summary>
+    /// <param name="gateUp">(N, 2F) = [gate | up]</param>
+    /// <param name="y">(N, F)</param>
+    /// <param name="rows">N</param>
+    /// <param name="width">F</param>
+    internal static unsafe void ApplyGated<TFunction>(float* gateUp, float* y, long rows, long width) where TFunction : struct, IElementwise =>
+        Lanes.Run(new GatedValueLoop<TFunction> { X = gateUp, Y = y, Width = width }, 0, rows);
+
     internal static Tensor ComposedGated<TFunction>(Tensor gateUp) where TFunction : struct, IActivation
     {
         using DisposeScope scope = NewDisposeScope();
@@ -110,7 +125,7 @@ public static class Activations
         }
     }
 
-    private unsafe struct ValueLoop<TFunction> : ILoop where TFunction : struct, IActivation
+    private unsafe struct ValueLoop<TFunction> : ILoop where TFunction : struct, IElementwise
     {
         public float* X, Y;
 
@@ -150,7 +165,7 @@ public static class Activations
         }
     }
 
-    private unsafe struct GatedValueLoop<TFunction> : ILoop where TFunction : struct, IActivation
+    private unsafe struct GatedValueLoop<TFunction> : ILoop where TFunction : struct, IElementwise
     {
         public float* X, Y;
         public long Width;
@@ -202,13 +217,17 @@ public static class Activations
     }
 }
 
+/// <summary>A function of one number.</summary>
+internal interface IElementwise
+{
+    static abstract T Value<T>(T x) where T : unmanaged, ILanes<T>;
+}
+
 /// <summary>A function of one number, and its derivative.</summary>
-internal interface IActivation
+internal interface IActivation : IElementwise
 {
     /// <summary>The same by libtorch's operators.</summary>
     static abstract Tensor Composed(Tensor x);
-
-    static abstract T Value<T>(T x) where T : unmanaged, ILanes<T>;
 
     static abstract T Value<T>(T x, out T slope) where T : unmanaged, ILanes<T>;
 }
@@ -290,4 +309,16 @@ internal readonly struct SquaredReluFunction : IActivation
         slope = positive + positive;
         return positive * positive;
     }
+}
+
+internal readonly struct ReluFunction : IElementwise
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static T Value<T>(T x) where T : unmanaged, ILanes<T> => T.MaxNative(T.Broadcast(0), x);
+}
+
+internal readonly struct SigmoidFunction : IElementwise
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static T Value<T>(T x) where T : unmanaged, ILanes<T> => VectorMath.Sigmoid(x);
 }

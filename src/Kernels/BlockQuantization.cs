@@ -147,7 +147,8 @@ public static unsafe class BlockQuantization
         return Vector256.ConvertToInt32(scaled + Vector256.CopySign(Vector256.Create(0.49999997f), scaled));
     }
 
-    private static void Unpack(byte* blocks, float* numbers, long count) => ParallelFor.Run(count, Grain, (begin, end) =>
+    /// <summary>The numbers that blocks stand for.</summary>
+    internal static void Unpack(byte* blocks, float* numbers, long count) => ParallelFor.Run(count, Grain, (begin, end) =>
     {
         for (long i = begin; i < end; i++)
         {

@@ -66,6 +66,18 @@ public static class Normalization
     public static bool IsSupported(Tensor x, Tensor weight, Tensor? bias) =>
         Lanes.IsSupported && IsFloat32(x) && x.dim() > 0 && x.numel() > 0 && IsOfWidth(weight, x.size(-1)) && (bias is null || IsOfWidth(bias, x.size(-1)));
 
+    /// <summary>Norms of rows in memory, on this thread; in place where <paramref name="norm"/> is x.</summary>
+    /// <param name="x">(N, C)</param>
+    /// <param name="norm">(N, C)</param>
+    /// <param name="rows">N</param>
+    /// <param name="width">C</param>
+    /// <param name="weight">(C)</param>
+    /// <param name="bias">(C), or null</param>
+    /// <param name="epsilon">Added to the variance.</param>
+    /// <param name="centred">Whether it is layer norm; else RMS norm.</param>
+    internal static unsafe void Apply(float* x, float* norm, long rows, long width, float* weight, float* bias, double epsilon, bool centred) =>
+        Lanes.Run(new ForwardLoop { X = x, Norm = norm, Rows = rows, Width = width, Weight = weight, Bias = bias, Epsilon = (float)epsilon, Centred = centred }, 0, rows);
+
     internal static Tensor ComposedLayerNorm(Tensor x, Tensor weight, Tensor? bias, double epsilon, bool rounds) =>
         Rounded(nn.functional.layer_norm(x, weight.shape, weight, bias, epsilon), rounds);
 

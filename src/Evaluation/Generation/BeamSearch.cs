@@ -1,4 +1,4 @@
-// Shapes: B searches, K beams of each, T tokens of the prompt, V vocabulary.
+// Shapes: B searches, K beams of each, V vocabulary.
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Transformers;
@@ -32,7 +32,6 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
         model.eval();
         try
         {
-            using IDisposable inference = inference_mode();
             return Run(prompt, source, limit, end);
         }
         finally
@@ -44,25 +43,26 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
     private IReadOnlyList<IReadOnlyList<Hypothesis>> Run(IReadOnlyList<int> prompt, ModelInput? source, int limit, int? end)
     {
         BeamRow[] rows = [.. Enumerable.Range(0, source is null ? 1 : (int)source.Tokens.size(0)).Select(_ => new BeamRow(options, limit, end))];
-        using DecodingState state = model.NewDecodingState(rows.Length, prompt.Count + limit, source);
+        using IDecoder decoder = IDecoder.Create(model, device, rows.Length * options.Beams, prompt.Count + limit, source);
         List<BeamRow> active = [.. rows];
-        long[] tokens = [.. rows.SelectMany(_ => prompt.Select(id => (long)id))]; // (B, T)
-        while (active.Count > 0)
+        float[] logProbabilities = LogProbabilities(decoder.Begin(prompt));
+        while (true)
         {
-            float[] logProbabilities = Next(tokens, state);
-            List<int> survivors = Advance(active, logProbabilities, out tokens);
+            List<int> survivors = Advance(active, logProbabilities, out int[] tokens);
             active.RemoveAll(row => row.IsDone);
-            if (active.Count > 0) state.Reorder(survivors);
+            if (active.Count == 0) break;
+            decoder.Reorder(survivors);
+            logProbabilities = LogProbabilities(decoder.Next(tokens));
         }
         return [.. rows.Select(row => row.Found())];
     }
 
     /// <summary>Takes one step of every search.</summary>
-    /// <returns>For each beam that is followed from now on the row of the state it continues.</returns>
-    private List<int> Advance(List<BeamRow> active, float[] logProbabilities, out long[] tokens)
+    /// <returns>For each beam that is followed from now on the sequence it continues.</returns>
+    private List<int> Advance(List<BeamRow> active, float[] logProbabilities, out int[] tokens)
     {
         List<int> survivors = [];
-        List<long> last = [];
+        List<int> last = [];
         int first = 0;
         foreach (BeamRow row in active)
         {
@@ -71,7 +71,7 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
             if (!row.IsDone)
             {
                 survivors.AddRange(from.Select(beam => first + beam));
-                last.AddRange(row.Alive.Select(beam => (long)beam.Token));
+                last.AddRange(row.Alive.Select(beam => beam.Token));
             }
             first += beams;
         }
@@ -79,10 +79,11 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
         return survivors;
     }
 
-    private float[] Next(long[] tokens, DecodingState state)
+    // (B·K, V)
+    private float[] LogProbabilities(ReadOnlySpan<float> logits)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor input = tensor(tokens, [state.Batch, tokens.Length / state.Batch], dtype: ScalarType.Int64).to(device);
-        return model.NextLogits(input, state).to(ScalarType.Float32).narrow(-1, 0, vocabulary).log_softmax(-1).cpu().contiguous().data<float>().ToArray(); // (B·K, V)
+        Tensor rows = tensor(logits.ToArray(), [logits.Length / model.VocabularySize, model.VocabularySize]);
+        return rows.narrow(-1, 0, vocabulary).log_softmax(-1).contiguous().data<float>().ToArray();
     }
 }

@@ -29,6 +29,8 @@ internal sealed class ContiguousCache : KeyValueCache
 
     public override long Bytes => first.numel() * first.element_size() + second.numel() * second.element_size();
 
+    public override (Tensor First, Tensor Second, PositionSpan Positions) Remembered => (first.narrow(2, 0, length), second.narrow(2, 0, length), new(0, length));
+
     public override (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor newFirst, Tensor newSecond)
     {
         int added = (int)newFirst.shape[2];
@@ -37,7 +39,7 @@ internal sealed class ContiguousCache : KeyValueCache
         Write(first, newFirst, added);
         Write(second, newSecond, added);
         length += added;
-        return (first.narrow(2, 0, length), second.narrow(2, 0, length), new(0, length)); // (B, G, S, D)
+        return Remembered;
     }
 
     public override void Reorder(Tensor rows)

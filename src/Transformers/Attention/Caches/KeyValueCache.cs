@@ -11,6 +11,9 @@ namespace Trainer.Transformers.Attention.Caches;
 /// <remarks>Positions stay absolute, whatever the cache keeps of them.</remarks>
 internal abstract class KeyValueCache : LayerState
 {
+    /// <summary>What is remembered: both tensors (B, G, S, D), and where these positions stand; views into the cache, valid until it changes.</summary>
+    public abstract (Tensor First, Tensor Second, PositionSpan Positions) Remembered { get; }
+
     /// <summary>Adds new tokens and gives everything they may look back on.</summary>
     /// <param name="first">(B, G, T, D) as the projection's <see cref="CacheLayout"/> says.</param>
     /// <param name="second">(B, G, T, D) likewise.</param>

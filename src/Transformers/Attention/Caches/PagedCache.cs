@@ -35,6 +35,15 @@ internal sealed class PagedCache : KeyValueCache
     /// <summary>Blocks that some sequence has.</summary>
     public int BlocksInUse => tables.InUse;
 
+    public override (Tensor First, Tensor Second, PositionSpan Positions) Remembered
+    {
+        get
+        {
+            Tensor all = tensor(tables.All).to(first.device); // (B·n)
+            return (Gathered(first, all), Gathered(second, all), new(0, length));
+        }
+    }
+
     public override (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor newFirst, Tensor newSecond)
     {
         int added = (int)newFirst.size(2);
@@ -48,8 +57,7 @@ internal sealed class PagedCache : KeyValueCache
             second.narrow(2, place, count).index_copy_(0, blocks, newSecond.narrow(2, done, count));
             length += count;
         }
-        Tensor all = tensor(tables.All).to(first.device); // (B·n)
-        return (Gathered(first, all), Gathered(second, all), new(0, length));
+        return Remembered;
     }
 
     public override void Reorder(Tensor rows) => tables.Reorder([.. rows.to(CPU).data<long>().ToArray().Select(row => (int)row)]);

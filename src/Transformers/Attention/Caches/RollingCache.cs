@@ -36,6 +36,8 @@ internal sealed class RollingCache : KeyValueCache
     /// <summary>Tokens there is room for: sinks, a window, and a quarter of one to move seldom.</summary>
     public static int RowsFor(Horizon horizon) => horizon.Sinks + horizon.Window + Math.Max(16, horizon.Window / 4);
 
+    public override (Tensor First, Tensor Second, PositionSpan Positions) Remembered => (first.narrow(2, 0, rows), second.narrow(2, 0, rows), Span);
+
     public override (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor newFirst, Tensor newSecond)
     {
         int added = (int)newFirst.size(2);
@@ -75,7 +77,7 @@ internal sealed class RollingCache : KeyValueCache
         second.narrow(2, rows, added).copy_(newSecond);
         rows += added;
         length += added;
-        return (first.narrow(2, 0, rows), second.narrow(2, 0, rows), Span); // (B, G, S, D)
+        return Remembered;
     }
 
     // More tokens at once than there is room for, as a long prompt: they are seen all together, then only the last are kept.

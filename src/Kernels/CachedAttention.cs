@@ -1,0 +1,153 @@
+// Shapes: n query heads that share a key-value head, S remembered positions, D head dimension.
+using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
+
+namespace Trainer.Kernels;
+
+/// <summary>Attention of one position to all that a cache holds, softmax(QKᵀ)V, by query heads that share a head of keys and values.</summary>
+/// <remarks>It runs on the calling thread, as many of it side by side as there are heads and sequences.</remarks>
+internal unsafe struct CachedAttention : ILoop
+{
+    // Numbers to bound that are worth a thread.
+    private const long BoundGrain = 8192;
+
+    /// <summary>(n, D), with the factor on the scores.</summary>
+    public required float* Queries;
+
+    /// <summary>(S, D)</summary>
+    public required float* Keys;
+
+    /// <summary>(S, D)</summary>
+    public required float* Values;
+
+    /// <summary>(n, D)</summary>
+    public required float* Result;
+
+    /// <summary>S, at least 1.</summary>
+    public required long Count;
+
+    /// <summary>D</summary>
+    public required long Width;
+
+    /// <summary>Bounds scores s to cap·tanh(s / cap), before distances count; 0 for no bound.</summary>
+    public float SoftCap;
+
+    /// <summary>How far off each position is, (S); null where that does not count.</summary>
+    public float* Distances;
+
+    /// <summary>What each query head subtracts from its scores for each step of distance, (n).</summary>
+    public float* Slopes;
+
+    /// <summary>Computes the query heads from one to another.</summary>
+    public readonly void Run<T>(long begin, long end) where T : unmanaged, ILanes<T>
+    {
+        long whole = Count - Count % T.Count;
+        using Scratch scratch = new((end - begin) * Count, 1);
+        float* weights = scratch.Take((end - begin) * Count);
+        VectorMatrix keys = new((nint)Keys, ScalarType.Float32, Count, Width, Bias: 0);
+        MatrixVectorProduct.Run<T>(keys, Queries + begin * Width, weights, end - begin);
+        for (long head = begin; head < end; head++, weights += Count)
+        {
+            if (SoftCap > 0) Bound<T>(weights, Count, SoftCap);
+            if (Distances is not null)
+            {
+                Subtract<T>(weights, Distances, Slopes[head], 0, whole);
+                Subtract<Lanes1>(weights, Distances, Slopes[head], whole, Count);
+            }
+            float largest = MathF.Max(Largest<T>(weights, 0, whole), Largest<Lanes1>(weights, whole, Count));
+            float total = Exponentials<T>(weights, largest, 0, whole) + Exponentials<Lanes1>(weights, largest, whole, Count);
+            long done = Blend<T>(weights, 1 / total, Values, Count, Width, Result + head * Width, 0);
+            Blend<Lanes1>(weights, 1 / total, Values, Count, Width, Result + head * Width, done);
+        }
+    }
+
+    /// <summary>Bounds numbers x to cap·tanh(x / cap), in place.</summary>
+    public static void Bound(float* x, long count, float cap) => ParallelFor.Run(count, BoundGrain, new BoundLoop(x, cap));
+
+    private static void Bound<T>(float* x, long count, float cap) where T : unmanaged, ILanes<T> => new BoundLoop(x, cap).Run<T>(0, count);
+
+    [MethodImpl(Lanes.Loop)]
+    private static void Subtract<T>(float* scores, float* distances, float slope, long begin, long end) where T : unmanaged, ILanes<T>
+    {
+        T factor = T.Broadcast(-slope);
+        for (long i = begin; i < end; i += T.Count) T.Store(T.MultiplyAdd(factor, T.Load(distances + i), T.Load(scores + i)), scores + i);
+    }
+
+    [MethodImpl(Lanes.Loop)]
+    private static float Largest<T>(float* scores, long begin, long end) where T : unmanaged, ILanes<T>
+    {
+        T largest = T.Broadcast(float.NegativeInfinity);
+        for (long i = begin; i < end; i += T.Count) largest = T.MaxNative(largest, T.Load(scores + i));
+        return T.Max(largest);
+    }
+
+    // Scores become e^(score − largest); their sum.
+    [MethodImpl(Lanes.Loop)]
+    private static float Exponentials<T>(float* scores, float largest, long begin, long end) where T : unmanaged, ILanes<T>
+    {
+        T most = T.Broadcast(largest), sum = T.Broadcast(0);
+        for (long i = begin; i < end; i += T.Count)
+        {
+            T weight = VectorMath.Exp(T.Load(scores + i) - most);
+            T.Store(weight, scores + i);
+            sum += weight;
+        }
+        return T.Sum(sum);
+    }
+
+    // The weighted sum of the values' columns from one on, as far as whole vectors go; the next column.
+    [MethodImpl(Lanes.Loop)]
+    private static long Blend<T>(float* weights, float factor, float* values, long count, long width, float* result, long column)
+        where T : unmanaged, ILanes<T>
+    {
+        T scale = T.Broadcast(factor);
+        for (; column <= width - 4 * T.Count; column += 4 * T.Count)
+        {
+            T a = T.Broadcast(0), b = a, c = a, d = a;
+            float* value = values + column;
+            for (long i = 0; i < count; i++, value += width)
+            {
+                T weight = T.Broadcast(weights[i]);
+                a = T.MultiplyAdd(weight, T.Load(value), a);
+                b = T.MultiplyAdd(weight, T.Load(value + T.Count), b);
+                c = T.MultiplyAdd(weight, T.Load(value + 2 * T.Count), c);
+                d = T.MultiplyAdd(weight, T.Load(value + 3 * T.Count), d);
+            }
+            T.Store(a * scale, result + column);
+            T.Store(b * scale, result + column + T.Count);
+            T.Store(c * scale, result + column + 2 * T.Count);
+            T.Store(d * scale, result + column + 3 * T.Count);
+        }
+        for (; column <= width - T.Count; column += T.Count)
+        {
+            T even = T.Broadcast(0), odd = even;
+            float* value = values + column;
+            long i = 0;
+            for (; i < count - 1; i += 2, value += 2 * width)
+            {
+                even = T.MultiplyAdd(T.Broadcast(weights[i]), T.Load(value), even);
+                odd = T.MultiplyAdd(T.Broadcast(weights[i + 1]), T.Load(value + width), odd);
+            }
+            if (i < count) even = T.MultiplyAdd(T.Broadcast(weights[i]), T.Load(value), even);
+            T.Store((even + odd) * scale, result + column);
+        }
+        return column;
+    }
+
+    private readonly struct BoundLoop(float* x, float cap) : ILoop
+    {
+        public void Run<T>(long begin, long end) where T : unmanaged, ILanes<T>
+        {
+            long whole = end - (end - begin) % T.Count;
+            Part<T>(x, cap, begin, whole);
+            Part<Lanes1>(x, cap, whole, end);
+        }
+
+        [MethodImpl(Lanes.Loop)]
+        private static void Part<T>(float* x, float cap, long begin, long end) where T : unmanaged, ILanes<T>
+        {
+            T bound = T.Broadcast(cap), inverse = T.Broadcast(1 / cap);
+            for (long i = begin; i < end; i += T.Count) T.Store(bound * VectorMath.Tanh(T.Load(x + i) * inverse), x + i);
+        }
+    }
+}
