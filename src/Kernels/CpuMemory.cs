@@ -4,10 +4,10 @@ using System.Runtime.InteropServices;
 namespace Trainer.Kernels;
 
 /// <summary>What native code holds on the CPU, above all tensors, in bytes; of the whole process, on all threads.</summary>
-/// <remarks>With glibc this is what malloc has given out: tensors, what kernels need while they run, and some megabytes of the runtime's own, so differences are what
-/// counts. Elsewhere it is the memory in use by the process.</remarks>
+/// <remarks>With glibc this is what malloc has given out, and <see cref="TensorMemory"/>: tensors, what kernels need while they run, and some megabytes of the runtime's own, so
+/// differences are what counts. Elsewhere it is the memory in use by the process.</remarks>
 /// <param name="Allocated">In use now.</param>
-/// <param name="PeakAllocated">The most that was in use when somebody looked (<see cref="Sample"/>): libtorch tells nobody of its allocations on the CPU.</param>
+/// <param name="PeakAllocated">The most that was in use: of large tensors whenever one was made, of all else when somebody looked (<see cref="Sample"/>).</param>
 public sealed partial record CpuMemory(long Allocated, long PeakAllocated)
 {
     // Steps of a training run take the same memory: the first ones tell, and the later ones are spared the question.
@@ -15,6 +15,7 @@ public sealed partial record CpuMemory(long Allocated, long PeakAllocated)
 
     private static readonly bool HasMallInfo = OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out nint libc) && NativeLibrary.TryGetExport(libc, "mallinfo2", out _);
     private static long peak;
+    private static long heap; // beside large tensors, when somebody looked last
     private static int samples;
 
     /// <summary>Reads the figures.</summary>
@@ -40,6 +41,9 @@ public sealed partial record CpuMemory(long Allocated, long PeakAllocated)
         if (Volatile.Read(ref samples) > 0 && Interlocked.Decrement(ref samples) >= 0) RaisePeak(InUse());
     }
 
+    /// <summary>Tells that large tensors take more than before.</summary>
+    internal static void Raise(long tensors) => RaisePeak(Volatile.Read(ref heap) + tensors);
+
     private static void RaisePeak(long now)
     {
         for (long seen = Interlocked.Read(ref peak); now > seen;)
@@ -55,7 +59,8 @@ public sealed partial record CpuMemory(long Allocated, long PeakAllocated)
         if (HasMallInfo)
         {
             MallInfo info = mallinfo2();
-            return (long)(info.InUse + info.Mapped);
+            Volatile.Write(ref heap, (long)(info.InUse + info.Mapped));
+            return heap + TensorMemory.InUse;
         }
 
         using Process process = Process.GetCurrentProcess();

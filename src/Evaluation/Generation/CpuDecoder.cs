@@ -7,7 +7,6 @@ using Trainer.Transformers.Attention;
 using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Mixers;
 using Trainer.Transformers.Norms;

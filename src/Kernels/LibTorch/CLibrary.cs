@@ -12,6 +12,9 @@ internal static partial class CLibrary
 
     private static readonly string[] Tuned = ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES"];
 
+    /// <summary>Whether the environment says how malloc is to work: then it is left alone.</summary>
+    internal static bool IsTunedByUser => Tuned.Any(name => Environment.GetEnvironmentVariable(name) is not null);
+
     /// <summary>Keeps the memory that a training step frees for the next step.</summary>
     /// <remarks>By default glibc hands large blocks back to the kernel at once and gets them back zeroed, page by page: some 3,000 page
     /// faults a step for a model of 0.8 M parameters. One heap serves all threads: what one frees another can use. libtorch's pages of
@@ -19,7 +22,7 @@ internal static partial class CLibrary
     /// left alone.</remarks>
     internal static void KeepMemoryBetweenSteps()
     {
-        if (Tuned.Any(name => Environment.GetEnvironmentVariable(name) is not null)) return;
+        if (IsTunedByUser) return;
         mallopt(Arenas, 1);
         mallopt(TrimThreshold, Keep);
         if (mallopt(MapThreshold, Keep) == 0) mallopt(MapThreshold, LargestAllowed);

@@ -9,6 +9,8 @@ internal sealed class ElfLibrary(byte[] bytes)
 {
     private const uint DynamicSymbols = 11; // SHT_DYNSYM
     private const uint NeededVersions = 0x6FFFFFFE; // SHT_GNU_verneed
+    private const uint Relocations = 4, JumpSlot = 7; // SHT_RELA, R_X86_64_JUMP_SLOT
+    private const uint ReadOnlyAfterLoading = 0x6474E552; // PT_GNU_RELRO
     private const ushort WeakVersion = 2; // VER_FLG_WEAK: a library without this version will do
 
     /// <summary>The file, with the changes made.</summary>
@@ -34,6 +36,35 @@ internal sealed class ElfLibrary(byte[] bytes)
             var (binding, definedIn) = (bytes[at + 4] >> 4, UInt16(at + 6));
             if (binding == 1 && definedIn == 0) yield return Text(names.Offset + (int)UInt32(at));
         }
+    }
+
+    /// <summary>Where a symbol of this library is, from the beginning of the library in memory; null where it is none.</summary>
+    internal long? ValueOf(string symbol)
+    {
+        var symbols = Section(DynamicSymbols);
+        var names = Section(symbols.Link);
+        for (var at = symbols.Offset + 24; at < symbols.Offset + symbols.Size; at += 24)
+            if (UInt16(at + 6) != 0 && Text(names.Offset + (int)UInt32(at)) == symbol) return (long)UInt64(at + 8);
+        return null;
+    }
+
+    /// <summary>Where the library holds the address of another library's function that it calls; null where it calls none of that name, or where that place cannot be written.</summary>
+    internal long? SlotOf(string function)
+    {
+        var symbols = Section(DynamicSymbols);
+        var names = Section(symbols.Link);
+        for (var index = 0; index < UInt16(0x3C); index++)
+        {
+            if (UInt32(Header(index) + 4) != Relocations) continue;
+            var (offset, size, _) = Section(index);
+            for (var at = offset; at < offset + size; at += 24)
+            {
+                var (slot, information) = (UInt64(at), UInt64(at + 8));
+                if ((uint)information != JumpSlot || Text(names.Offset + (int)UInt32(symbols.Offset + 24 * (int)(information >> 32))) != function) continue;
+                return IsReadOnly(slot) ? null : (long)slot;
+            }
+        }
+        return null;
     }
 
     /// <summary>Accepts libraries that lack a version of theirs, as long as nothing that has that version is called.</summary>
@@ -68,6 +99,14 @@ internal sealed class ElfLibrary(byte[] bytes)
             rest = rest[(digits + length)..];
         }
         return parts.Count > 0 ? string.Join("::", parts) : symbol;
+    }
+
+    // Made so after loading (PT_GNU_RELRO).
+    private bool IsReadOnly(ulong address)
+    {
+        for (int index = 0, at = (int)UInt64(0x20); index < UInt16(0x38); index++, at += UInt16(0x36))
+            if (UInt32(at) == ReadOnlyAfterLoading && address >= UInt64(at + 0x10) && address < UInt64(at + 0x10) + UInt64(at + 0x28)) return true;
+        return false;
     }
 
     private (int Offset, int Size, int Link) Section(uint type)

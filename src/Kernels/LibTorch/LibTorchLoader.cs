@@ -93,6 +93,9 @@ public static class LibTorchLoader
         }
     }
 
+    // c10::alloc_cpu(unsigned long), of libc10.
+    private const string Allocator = "_ZN3c109alloc_cpuEm";
+
     private static IntPtr LoadOnLinux()
     {
         var isSupported = RuntimeInformation.ProcessArchitecture == Architecture.X64
@@ -104,6 +107,8 @@ public static class LibTorchLoader
         // In the order of their needs: then each finds the others loaded, and LD_LIBRARY_PATH has no say.
         foreach (var name in (string[])["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"])
             if (!name.Contains("cuda") || File.Exists(Path.Combine(Folder, name))) libtorch = LoadFile(Path.Combine(Folder, name));
+        if (!CLibrary.IsTunedByUser && TryGetExport(libtorch, Allocator, out var allocator))
+            TensorMemory.Install(new ElfLibrary(File.ReadAllBytes(Path.Combine(Folder, "libc10.so"))), Allocator, allocator);
         HasCuda = File.Exists(Path.Combine(Folder, "libtorch_cuda.so"));
         Version = VersionOf();
         var library = LoadTorchSharp(Path.Combine(own, "libLibTorchSharp.so"));

@@ -6,7 +6,7 @@ using Trainer.Transformers;
 using Trainer.Transformers.Attention.Caches;
 using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.Attention.Patterns;
-using Trainer.Transformers.Attention.Projections;
+using Trainer.Transformers.Attention;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.FeedForward.Experts;
 using Trainer.Transformers.Mixers;
