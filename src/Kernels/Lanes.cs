@@ -22,6 +22,9 @@ internal unsafe interface ILanes<T> where T : unmanaged, ILanes<T>
     /// <summary>Widens bfloat16 bits.</summary>
     static abstract T LoadBFloat16(ushort* source);
 
+    /// <summary>Integers of 8 bits.</summary>
+    static abstract T LoadInt8(sbyte* source);
+
     /// <summary>Rounds to bfloat16, to nearest, ties to even; NaN stays NaN.</summary>
     static abstract void StoreBFloat16(T value, ushort* target);
 
@@ -114,6 +117,9 @@ internal readonly unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16
     public static Lanes16 LoadBFloat16(ushort* source) => new((Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadInt8(sbyte* source) => new(BlockQuantization.Load16(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreBFloat16(Lanes16 value, ushort* target)
     {
         Vector512<uint> bits = value.value.AsUInt32();
@@ -187,6 +193,9 @@ internal readonly unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 LoadBFloat16(ushort* source) => new((Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 LoadInt8(sbyte* source) => new(BlockQuantization.Load8(source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreBFloat16(Lanes8 value, ushort* target)
@@ -264,6 +273,9 @@ internal readonly unsafe struct Lanes4(Vector128<float> value) : ILanes<Lanes4>
     public static Lanes4 LoadBFloat16(ushort* source) => new((Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes4 LoadInt8(sbyte* source) => new(BlockQuantization.Load4(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreBFloat16(Lanes4 value, ushort* target)
     {
         Vector128<uint> bits = value.value.AsUInt32();
@@ -339,6 +351,9 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
     public static Lanes1 LoadBFloat16(ushort* source) => new(BitConverter.UInt32BitsToSingle((uint)*source << 16));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes1 LoadInt8(sbyte* source) => new(*source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreBFloat16(Lanes1 value, ushort* target)
     {
         uint bits = BitConverter.SingleToUInt32Bits(value.value);
@@ -394,6 +409,9 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
 /// <summary>How float32 numbers are stored.</summary>
 internal unsafe interface IStored
 {
+    /// <summary>Bytes of one.</summary>
+    static abstract int Bytes { get; }
+
     /// <summary>The numbers from element <paramref name="index"/> on.</summary>
     static abstract T Load<T>(void* source, long index) where T : unmanaged, ILanes<T>;
 
@@ -404,6 +422,8 @@ internal unsafe interface IStored
 /// <summary>As they are.</summary>
 internal readonly unsafe struct StoredFloat32 : IStored
 {
+    public static int Bytes => sizeof(float);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Load<T>(void* source, long index) where T : unmanaged, ILanes<T> => T.Load((float*)source + index);
 
@@ -414,6 +434,8 @@ internal readonly unsafe struct StoredFloat32 : IStored
 /// <summary>Rounded to bfloat16.</summary>
 internal readonly unsafe struct StoredBFloat16 : IStored
 {
+    public static int Bytes => sizeof(ushort);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Load<T>(void* source, long index) where T : unmanaged, ILanes<T> => T.LoadBFloat16((ushort*)source + index);
 

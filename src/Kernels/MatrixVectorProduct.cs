@@ -1,6 +1,6 @@
 // Shapes: weight (N, K), x (B, K), y (B, N).
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
@@ -30,8 +30,11 @@ internal static unsafe class MatrixVectorProduct
     // Rows that are taken at once: enough sums side by side for the latency of additions, few enough streams for the prefetcher.
     private const int RowsAtOnce = 4;
 
-    // Bytes of weights that are worth a second thread.
-    private const long Grain = 192 * 1024;
+    // Bytes: of a line of the cache; of rows that are fetched ahead in themselves, and how far; of rows of blocks, how far.
+    private const int Line = 64, LongRow = 8192, AheadInRow = 1024, AheadInBlocks = 2048;
+
+    // Bytes of weights that are worth a second thread: they are read in the time that it takes to call one.
+    private const long Grain = 768 * 1024;
 
     /// <summary>y = weight·x + bias, or adds it to y.</summary>
     /// <param name="matrix">The weight and its bias.</param>
@@ -56,11 +59,27 @@ internal static unsafe class MatrixVectorProduct
     /// <summary>Rounds numbers to bfloat16, and leaves them float32; <paramref name="to"/> may be <paramref name="x"/>.</summary>
     public static void Round(float* x, float* to, long count)
     {
-        for (long i = 0; i < count; i++)
+        Lanes.Run(new RoundLoop(x, to), 0, count);
+    }
+
+    private readonly struct RoundLoop(float* x, float* to) : ILoop
+    {
+        public void Run<T>(long begin, long end) where T : unmanaged, ILanes<T>
         {
-            ushort bits;
-            Lanes1.StoreBFloat16(Lanes1.Load(x + i), &bits);
-            Lanes1.Store(Lanes1.LoadBFloat16(&bits), to + i);
+            long whole = end - (end - begin) % T.Count;
+            Part<T>(x, to, begin, whole);
+            Part<Lanes1>(x, to, whole, end);
+        }
+
+        [MethodImpl(Lanes.Loop)]
+        private static void Part<T>(float* x, float* to, long begin, long end) where T : unmanaged, ILanes<T>
+        {
+            ushort* bits = stackalloc ushort[T.Count];
+            for (long i = begin; i < end; i += T.Count)
+            {
+                T.StoreBFloat16(T.Load(x + i), bits);
+                T.Store(T.LoadBFloat16(bits), to + i);
+            }
         }
     }
 
@@ -146,9 +165,13 @@ internal static unsafe class MatrixVectorProduct
         {
             byte* a = rows, b = a + bytes, c = b + bytes, d = c + bytes;
             T a0 = T.Broadcast(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
-            long i = 0;
+            long i = 0, ahead = bytes < LongRow ? RowsAtOnce * bytes : AheadInRow;
             for (; i <= inputs - 2 * T.Count; i += 2 * T.Count)
             {
+                Fetch<T>(a + ahead, i);
+                Fetch<T>(b + ahead, i);
+                Fetch<T>(c + ahead, i);
+                Fetch<T>(d + ahead, i);
                 T x0 = T.Load(x + i), x1 = T.Load(x + i + T.Count);
                 a0 = T.MultiplyAdd(TStored.Load<T>(a, i), x0, a0);
                 a1 = T.MultiplyAdd(TStored.Load<T>(a, i + T.Count), x1, a1);
@@ -205,6 +228,16 @@ internal static unsafe class MatrixVectorProduct
             sums[3] = T.Sum(d0 + d1) + Rest(row, d, i, inputs);
         }
 
+        // Two vectors of a row that is soon wanted. The processor foresees long rows by itself, of which it has come to know the way.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Fetch<T>(byte* row, long i) where T : unmanaged, ILanes<T>
+        {
+            if (!Sse.IsSupported) return;
+            byte* from = row + i * TStored.Bytes;
+            Sse.Prefetch0(from);
+            if (2 * T.Count * TStored.Bytes > Line) Sse.Prefetch0(from + Line);
+        }
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static float Rest(byte* row, float* x, long i, long inputs)
         {
@@ -225,19 +258,20 @@ internal static unsafe class MatrixVectorProduct
             {
                 // No loop: the compiler would not unroll it.
                 sbyte* numbers = (sbyte*)row + 2;
-                T part = LoadInt8<T>(numbers) * T.Load(x);
-                part = T.MultiplyAdd(LoadInt8<T>(numbers + T.Count), T.Load(x + T.Count), part);
+                if (Sse.IsSupported) Sse.Prefetch0(row + AheadInBlocks);
+                T part = T.LoadInt8(numbers) * T.Load(x);
+                part = T.MultiplyAdd(T.LoadInt8(numbers + T.Count), T.Load(x + T.Count), part);
                 if (T.Count <= 8)
                 {
-                    part = T.MultiplyAdd(LoadInt8<T>(numbers + 2 * T.Count), T.Load(x + 2 * T.Count), part);
-                    part = T.MultiplyAdd(LoadInt8<T>(numbers + 3 * T.Count), T.Load(x + 3 * T.Count), part);
+                    part = T.MultiplyAdd(T.LoadInt8(numbers + 2 * T.Count), T.Load(x + 2 * T.Count), part);
+                    part = T.MultiplyAdd(T.LoadInt8(numbers + 3 * T.Count), T.Load(x + 3 * T.Count), part);
                 }
                 if (T.Count <= 4)
                 {
-                    part = T.MultiplyAdd(LoadInt8<T>(numbers + 4 * T.Count), T.Load(x + 4 * T.Count), part);
-                    part = T.MultiplyAdd(LoadInt8<T>(numbers + 5 * T.Count), T.Load(x + 5 * T.Count), part);
-                    part = T.MultiplyAdd(LoadInt8<T>(numbers + 6 * T.Count), T.Load(x + 6 * T.Count), part);
-                    part = T.MultiplyAdd(LoadInt8<T>(numbers + 7 * T.Count), T.Load(x + 7 * T.Count), part);
+                    part = T.MultiplyAdd(T.LoadInt8(numbers + 4 * T.Count), T.Load(x + 4 * T.Count), part);
+                    part = T.MultiplyAdd(T.LoadInt8(numbers + 5 * T.Count), T.Load(x + 5 * T.Count), part);
+                    part = T.MultiplyAdd(T.LoadInt8(numbers + 6 * T.Count), T.Load(x + 6 * T.Count), part);
+                    part = T.MultiplyAdd(T.LoadInt8(numbers + 7 * T.Count), T.Load(x + 7 * T.Count), part);
                 }
                 sum = T.MultiplyAdd(part, T.Broadcast(BlockQuantization.Scale(row)), sum);
             }
@@ -257,12 +291,12 @@ internal static unsafe class MatrixVectorProduct
             T sumA = T.Broadcast(0), sumB = sumA, sumC = sumA, sumD = sumA;
             for (long i = 0; i < inputs; row += BlockQuantization.BlockBytes)
             {
-                T w = LoadInt8<T>((sbyte*)row + 2), scale = T.Broadcast(BlockQuantization.Scale(row));
+                T w = T.LoadInt8((sbyte*)row + 2), scale = T.Broadcast(BlockQuantization.Scale(row));
                 T partA = w * T.Load(a + i), partB = w * T.Load(b + i), partC = w * T.Load(c + i), partD = w * T.Load(d + i);
                 i += T.Count;
                 for (sbyte* numbers = (sbyte*)row + 2 + T.Count; numbers < row + BlockQuantization.BlockBytes; numbers += T.Count, i += T.Count)
                 {
-                    w = LoadInt8<T>(numbers);
+                    w = T.LoadInt8(numbers);
                     partA = T.MultiplyAdd(w, T.Load(a + i), partA);
                     partB = T.MultiplyAdd(w, T.Load(b + i), partB);
                     partC = T.MultiplyAdd(w, T.Load(c + i), partC);
@@ -274,15 +308,6 @@ internal static unsafe class MatrixVectorProduct
                 sumD = T.MultiplyAdd(partD, scale, sumD);
             }
             (sums[0], sums[1], sums[2], sums[3]) = (T.Sum(sumA), T.Sum(sumB), T.Sum(sumC), T.Sum(sumD));
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static T LoadInt8<T>(sbyte* from) where T : unmanaged, ILanes<T>
-        {
-            if (typeof(T) == typeof(Lanes16)) return Unsafe.BitCast<Vector512<float>, T>(BlockQuantization.Load16(from));
-            if (typeof(T) == typeof(Lanes8)) return Unsafe.BitCast<Vector256<float>, T>(BlockQuantization.Load8(from));
-            if (typeof(T) == typeof(Lanes4)) return Unsafe.BitCast<Vector128<float>, T>(BlockQuantization.Load4(from));
-            return T.Broadcast(*from);
         }
     }
 }

@@ -27,7 +27,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
     public const int MostSequences = 8;
 
     // Bytes of keys and values that are worth a second thread.
-    private const long Grain = 192 * 1024;
+    private const long Grain = 768 * 1024;
 
     private readonly LanguageModel model;
     private readonly ModelOptions options;
