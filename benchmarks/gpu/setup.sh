@@ -24,6 +24,7 @@ set_up() { # run or build, the folder with the program and configs/
   touch "$OUT"/{checks,speeds}.tsv
   if [[ $1 == run ]]; then find_program; else build_program; fi
   find_text
+  cd "$work" # where the trainer puts prepared data
   examine
 }
 
