@@ -5,8 +5,11 @@
 readonly tolerance=0.001
 tiny=(model.dim=64 model.layers=2 model.attention.heads=4 model.contextLength=256 training.batchSize=4 training.steps=10
   schedule.warmupSteps=2 monitoring.logEvery=1 training.precision=float32 data.train.0.path=small.txt)
-readonly bias=model.position.type pattern=model.attention.pattern kernel=model.attention.kernel
 variants() {
+  local bias=model.position.type pattern=model.attention.pattern kernel=model.attention.kernel
+  local pairs='model.architecture=encoder-decoder data.objective=sequence-to-sequence data.train.0.format=jsonl data.train.0.path=pairs.jsonl'
+  pairs+=' data.train.0.column=source data.train.0.targetColumn=target tokenizer.type=bpe tokenizer.vocabularySize=300'
+  pairs+=' tokenizer.specialTokens.0=<pad> tokenizer.specialTokens.1=<s> tokenizer.specialTokens.2=</s>'
   cat <<END
 multi-head, auto kernel          |
 multi-head, reference kernel     | $kernel=reference
@@ -22,10 +25,10 @@ latent, reference kernel         | model.attention.type=latent model.attention.h
 sliding window, auto kernel      | $pattern.type=sliding $pattern.window=16
 sliding window, block-sparse     | $pattern.type=sliding $pattern.window=16 $kernel=block-sparse
 sliding window, reference        | $pattern.type=sliding $pattern.window=16 $kernel=reference
-strided, block-sparse            | $pattern.type=strided $kernel=block-sparse
-fixed, block-sparse              | $pattern.type=fixed $kernel=block-sparse
-longformer, block-sparse         | $pattern.type=longformer $kernel=block-sparse
-bigbird, block-sparse            | $pattern.type=bigbird $kernel=block-sparse
+strided, block-sparse            | $pattern.type=strided $pattern.stride=16 $kernel=block-sparse
+fixed, block-sparse              | $pattern.type=fixed $pattern.stride=16 $kernel=block-sparse
+longformer, block-sparse         | $pattern.type=longformer $pattern.window=16 $pattern.causal=true $kernel=block-sparse
+bigbird, block-sparse            | $pattern.type=bigbird $pattern.blockSize=16 $pattern.causal=true $kernel=block-sparse
 prefix, auto kernel              | $pattern.type=prefix $pattern.prefixLength=16
 local and global layers          | model.layerPattern.0.repeat=1 model.layerPattern.0.attention.pattern.type=sliding model.layerPattern.0.attention.pattern.window=16 model.layerPattern.1.repeat=1
 rotary positions                 | $bias=rotary
@@ -45,16 +48,15 @@ mamba2 and attention             | model.layerPattern.0.repeat=1 model.layerPatt
 activation checkpointing         | training.activationCheckpointing=true
 micro-batches                    | training.microBatchSize=2
 encoder, masked                  | model.architecture=encoder $pattern.type=full data.objective=masked tokenizer.type=bpe tokenizer.vocabularySize=300 tokenizer.specialTokens.0=[PAD] tokenizer.specialTokens.1=[CLS] tokenizer.specialTokens.2=[SEP] tokenizer.specialTokens.3=[MASK]
-encoder-decoder, cross attention | model.architecture=encoder-decoder $pattern.type=causal data.objective=sequence-to-sequence data.train.0.format=jsonl data.train.0.path=pairs.jsonl
-encoder-decoder, T5 bias         | model.architecture=encoder-decoder $pattern.type=causal data.objective=sequence-to-sequence data.train.0.format=jsonl data.train.0.path=pairs.jsonl $bias=t5
+encoder-decoder, cross attention | $pairs
+encoder-decoder, T5 bias         | $pairs $bias=t5
 END
 }
 
 run_checks() {
   local name settings running=0
-  head -c 240 "$text" >"$work/scored.txt"
-  head -c 300000 "$text" >"$work/small.txt"
-  pairs >"$work/pairs.jsonl"
+  head -c 240 "$text" >scored.txt
+  pairs >pairs.jsonl
   while IFS='|' read -r name settings; do
     name="as on the CPU: ${name%"${name##*[! ]}"}"
     [[ $name == *$VARIANTS* ]] && due "$name" || continue
@@ -88,11 +90,11 @@ check_variant() { # name, settings …
   shift
   if OMP_NUM_THREADS=${THREADS:-2} train "$folder/cpu" "${tiny[@]}" "$@" training.device=cpu >"$log" 2>&1 &&
     train "$folder/here" "${tiny[@]}" "$@" >>"$log" 2>&1 &&
-    score "$folder" cpu >>"$log" 2>&1 && score "$folder" "$DEVICE" >>"$log" 2>&1; then
+    score "$folder" cpu there >>"$log" 2>&1 && score "$folder" "$DEVICE" here >>"$log" 2>&1; then
     local steps scores
     steps=$(gap <(losses "$folder/cpu") <(losses "$folder/here"))
-    scores=$(gap <(likelihoods "$folder/cpu.json") <(likelihoods "$folder/$DEVICE.json"))
-    judge "$name" "largest differences $steps in losses of $(losses "$folder/here" | wc -l) values, $scores in $(likelihoods "$folder/cpu.json" | wc -l) scores" \
+    scores=$(gap <(likelihoods "$folder/there.json") <(likelihoods "$folder/here.json"))
+    judge "$name" "largest differences $steps in losses of $(losses "$folder/here" | wc -l) values, $scores in $(likelihoods "$folder/there.json" | wc -l) scores" \
       "$steps >= 0 && $scores >= 0 && $steps <= $tolerance && $scores <= $tolerance"
   else
     checked "$name" failed "$(reason "$log")"
@@ -101,10 +103,10 @@ check_variant() { # name, settings …
 }
 
 # The CPU's checkpoint, on a device.
-score() { # folder, device
+score() { # folder, device, name of the result
   local source=()
   ! grep -q '"encoder-decoder"' "$1/cpu/config.json" || source=(--source 'public int Count')
-  "$trainer" score "$1/cpu" --data "$work/scored.txt" "${source[@]}" --device "$2" --json "$1/$2.json"
+  "$trainer" score "$1/cpu" --data scored.txt "${source[@]}" --device "$2" --json "$1/$3.json"
 }
 
 # Of the steps, and of the evaluation at the end.
@@ -151,7 +153,7 @@ check_resume() { # precision
     for file in model optimizer; do
       cmp -s "$whole"/checkpoints/step-*20/$file.safetensors "$parts"/checkpoints/step-*20/$file.safetensors || differing+=" $file"
     done
-    checked "$name" "$([[ $differing ]] && echo failed || echo passed)" "${differing:+differing:$differing}${differing:-weights and moments are equal}"
+    if [[ $differing ]]; then checked "$name" failed "not the same:$differing"; else checked "$name" passed 'weights and moments are equal'; fi
   else
     checked "$name" failed "$(reason "$log")"
   fi
@@ -178,7 +180,8 @@ check_flat_memory() {
   local name="memory stays flat over $FLAT_STEPS steps" log=$logs/flat-memory.txt early late
   due "$name" || return 0
   rm -rf "$work/flat"
-  train "$work/flat" "${tiny[@]}" "training.steps=$FLAT_STEPS" monitoring.logEvery=10 >"$log" 2>&1 &
+  train_command "$work/flat" "${tiny[@]}" "training.steps=$FLAT_STEPS" monitoring.logEvery=10
+  "${command[@]}" >"$log" 2>&1 &
   watch_memory $! >"$work/resident"
   wait $! || { checked "$name" failed "$(reason "$log")"; return 0; }
   read -r early late < <(sed -nE 's/.*"step":([0-9]+),.*"peakMemoryBytes":([0-9]+).*/\1 \2/p' "$work/flat/metrics.jsonl" |

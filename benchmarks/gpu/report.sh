@@ -22,7 +22,7 @@ peak() { # precision
 
 # Floating point operations a token, forward and backward, as nanoGPT counts them: 6 for a weight but those of positions, and attention.
 work_of() { # size's name, parameters
-  local size layers dim context
+  local size name layers dim context
   for size in $SIZES; do
     IFS=: read -r name layers _ dim context _ <<<"$size"
     [[ $name == "$1" ]] && awk -v n="$2" -v l="$layers" -v d="$dim" -v t="$context" 'BEGIN { printf "%.0f", 6 * (n - t * d) + 12 * l * d * t }' && return

@@ -25,7 +25,16 @@ set_up() { # run or build, the folder with the program and configs/
   if [[ $1 == run ]]; then find_program; else build_program; fi
   find_text
   cd "$work" # where the trainer puts prepared data
+  head -c 300000 "$text" >small.txt
+  # An encoder cannot write samples, and a list that a recipe has can be emptied by another recipe only.
+  printf '{ "extends": "%s", "monitoring": { "samples": [], "tensorBoard": false } }' "$root/configs/shakespeare-char.json" >recipe.json
+  look_for_ssl
   examine
+}
+
+# .NET ends the process where there is none, at the first checksum.
+look_for_ssl() {
+  [[ $(find /usr/lib* /lib* /usr/local/lib* -name 'libssl.so.*' 2>/dev/null) ]] || say "gpu.sh: no libssl.so is in the usual places; .NET needs OpenSSL's"
 }
 
 find_program() {
@@ -112,10 +121,16 @@ in_time() {
 }
 
 # Byte tokens and nanoGPT's recipe; settings given later win.
-train() { # run, settings …
-  "$trainer" train "$root/configs/shakespeare-char.json" --run "$1" --set "data.train.0.path=$text" tokenizer.type=byte \
-    optimizer.learningRate=1e-3 "training.device=$DEVICE" evaluation.every=0 evaluation.batches=2 checkpoint.every=0 \
-    monitoring.samples.0=public monitoring.tensorBoard=false "${@:2}"
+train_command() { # run, settings …
+  command=("$trainer" train "$work/recipe.json" --run "$1" --set "data.train.0.path=$text" tokenizer.type=byte
+    optimizer.learningRate=1e-3 "training.device=$DEVICE" evaluation.every=0 evaluation.batches=2 checkpoint.every=0
+    "${@:2}")
+}
+
+train() {
+  local command
+  train_command "$@"
+  "${command[@]}"
 }
 
 reason() { grep -v '^ *$' "$1" | tail -n 1; } # of a failure, from its log

@@ -78,11 +78,15 @@ theirs() { # size, precision, who
   { sed '/^if __name__/,$d' "$root/benchmarks/nanogpt_peer.py"
     printf 'import tempfile, base64, sys\nf = tempfile.NamedTemporaryFile()\nf.write(base64.b64decode("""%s"""))\nf.flush()\n' "$(base64 "$text")"
     printf 'sys.argv = ["peer", "--data", f.name] + "%s".split()\nmain()\n' "$arguments"
-  } | $PYTHON - | tr '{},' '\n\n\n' | awk -F'": ' '
-    { gsub(/^ *"/, "", $1); value[$1] = $2 }
-    /"losses": / { inside = 1 } inside && /[0-9]/ { n = split($0, part, /[^0-9.]+/); for (i = 1; i <= n; i++) if (part[i] != "") loss = part[i] } /\]/ { inside = 0 }
-    END { if (!("tokensPerSecond" in value)) exit 1
-      printf "-\t%.0f\t%.0f\t%.4f\t%d\n", value["tokensPerSecond"], value["takenMemoryMiB"], loss, value["parameters"] }'
+  } | $PYTHON - | awk '
+    function number(name) { return match($0, "\"" name "\": *[0-9.e+-]+") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3) + 0 : "" }
+    /"tokensPerSecond"/ {
+      match($0, /"losses": *\[[^]]*/)
+      count = split(substr($0, RSTART, RLENGTH), loss, /[[,]/)
+      printf "-\t%.0f\t%.0f\t%.4f\t%d\n", number("tokensPerSecond"), number("takenMemoryMiB"), loss[count], number("parameters")
+      found = 1
+    }
+    END { exit !found }'
 }
 
 # A fused kernel, whichever: cuDNN's on newer GPUs, FlashAttention-2, for float32 the memory-efficient one; here on a CPU the one in C#.
