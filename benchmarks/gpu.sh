@@ -2,11 +2,11 @@
 # What a machine's NVIDIA GPU does with the trainer. Checks every architecture and attention kernel against the CPU's results, resumes,
 # generates, runs out of memory on purpose, and trains nanoGPT's Shakespeare model and a GPT-2 of 124 M beside the same in PyTorch.
 # Writes report.md and report.json with every version: send the folder back.
-#   gpu.sh --pack [<file.tar.gz>|<folder>]   a self-contained program with all that --run needs; under 55 MB, to be carried to such a machine
+#   gpu.sh --pack [<file.tar.gz>|<folder>]   a self-contained program with all that --run needs, under 55 MB, to carry to such a machine
 #   gpu.sh --run [<folder>] [--part checks|train|report]
-#                      there: needs bash, coreutils, awk, sed, grep and Python's PyTorch 2.10 or newer, and neither .NET nor a network. The folder
-#                      is an unpacked pack, by default the one that this script lies in. Three parts, about five minutes each; what
-#                      passed is not repeated, so a run that was cut short goes on where it stopped
+#                      there: needs bash, coreutils, awk, sed, grep and Python's PyTorch 2.10 or newer, and neither .NET nor a network.
+#                      The folder is an unpacked pack, by default the one that this script lies in. What passed is not repeated, so a
+#                      run that was cut short goes on where it stopped
 #   gpu.sh             builds here, with the .NET SDK, and runs all of it
 #   OUT=gpu-report     where results go, and where earlier ones are found
 #   TRAINER_LIBTORCH   the folder of a libtorch; without it that of Python's torch, or when building here TorchSharp's package with CUDA
@@ -43,7 +43,8 @@ if [[ $mode == pack ]]; then
   exit
 fi
 
-[[ $mode != run || ! $target ]] || here=$(cd "$target/benchmarks" 2>/dev/null && pwd) || stop "$target is not an unpacked pack: it has no folder benchmarks"
+[[ $mode != run || ! $target ]] || here=$(cd "$target/benchmarks" 2>/dev/null && pwd) ||
+  stop "$target is not an unpacked pack: it has no folder benchmarks"
 for file in setup checks train report; do source "$here/gpu/$file.sh"; done
 set_up "$mode" "$(dirname "$here")"
 for part in "${parts[@]}"; do

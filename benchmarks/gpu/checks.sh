@@ -7,9 +7,20 @@ tiny=(model.dim=64 model.layers=2 model.attention.heads=4 model.contextLength=25
   schedule.warmupSteps=2 monitoring.logEvery=1 training.precision=float32 data.train.0.path=small.txt)
 variants() {
   local bias=model.position.type pattern=model.attention.pattern kernel=model.attention.kernel
-  local pairs='model.architecture=encoder-decoder data.objective=sequence-to-sequence data.train.0.format=jsonl data.train.0.path=pairs.jsonl'
+  local pairs='model.architecture=encoder-decoder data.objective=sequence-to-sequence'
+  pairs+=' data.train.0.format=jsonl data.train.0.path=pairs.jsonl'
   pairs+=' data.train.0.column=source data.train.0.targetColumn=target tokenizer.type=bpe tokenizer.vocabularySize=300'
   pairs+=' tokenizer.specialTokens.0=<pad> tokenizer.specialTokens.1=<s> tokenizer.specialTokens.2=</s>'
+  local latent="model.attention.type=latent model.attention.headDim=16 model.attention.ropeDim=8 model.attention.valueDim=16"
+  latent+=" model.attention.keyValueRank=32 $bias=rotary"
+  local window="$pattern.type=sliding $pattern.window=16" layers=model.layerPattern
+  local yarn="$bias=rotary model.position.scaling.type=yarn model.position.scaling.factor=2 model.position.scaling.originalLength=128"
+  local mamba="$layers.0.mixer.type=mamba2 $layers.0.mixer.stateDim=16 $layers.0.mixer.headDim=16"
+  local both="$layers.0.repeat=1 $layers.0.attention.pattern.type=sliding $layers.0.attention.pattern.window=16 $layers.1.repeat=1"
+  local experts='model.feedForward.type=experts model.feedForward.experts=4 model.feedForward.active=2 model.feedForward.hiddenDim=64'
+  local masked="model.architecture=encoder $pattern.type=full data.objective=masked tokenizer.type=bpe tokenizer.vocabularySize=300"
+  masked+=' tokenizer.specialTokens.0=[PAD] tokenizer.specialTokens.1=[CLS] tokenizer.specialTokens.2=[SEP]'
+  masked+=' tokenizer.specialTokens.3=[MASK]'
   cat <<END
 multi-head, auto kernel          |
 multi-head, reference kernel     | $kernel=reference
@@ -20,34 +31,34 @@ multi-query, flash kernel        | model.attention.type=multi-query $kernel=flas
 multi-query, reference kernel    | model.attention.type=multi-query $kernel=reference
 grouped-query, flash kernel      | model.attention.type=grouped-query model.attention.keyValueHeads=2 $kernel=flash
 grouped-query, linear kernel     | model.attention.type=grouped-query model.attention.keyValueHeads=2 $kernel=linear
-latent, auto kernel              | model.attention.type=latent model.attention.headDim=16 model.attention.ropeDim=8 model.attention.valueDim=16 model.attention.keyValueRank=32 $bias=rotary
-latent, reference kernel         | model.attention.type=latent model.attention.headDim=16 model.attention.ropeDim=8 model.attention.valueDim=16 model.attention.keyValueRank=32 $bias=rotary $kernel=reference
-sliding window, auto kernel      | $pattern.type=sliding $pattern.window=16
-sliding window, block-sparse     | $pattern.type=sliding $pattern.window=16 $kernel=block-sparse
-sliding window, reference        | $pattern.type=sliding $pattern.window=16 $kernel=reference
+latent, auto kernel              | $latent
+latent, reference kernel         | $latent $kernel=reference
+sliding window, auto kernel      | $window
+sliding window, block-sparse     | $window $kernel=block-sparse
+sliding window, reference        | $window $kernel=reference
 strided, block-sparse            | $pattern.type=strided $pattern.stride=16 $kernel=block-sparse
 fixed, block-sparse              | $pattern.type=fixed $pattern.stride=16 $kernel=block-sparse
 longformer, block-sparse         | $pattern.type=longformer $pattern.window=16 $pattern.causal=true $kernel=block-sparse
 bigbird, block-sparse            | $pattern.type=bigbird $pattern.blockSize=16 $pattern.causal=true $kernel=block-sparse
 prefix, auto kernel              | $pattern.type=prefix $pattern.prefixLength=16
-local and global layers          | model.layerPattern.0.repeat=1 model.layerPattern.0.attention.pattern.type=sliding model.layerPattern.0.attention.pattern.window=16 model.layerPattern.1.repeat=1
+local and global layers          | $both
 rotary positions                 | $bias=rotary
-rotary positions, YaRN           | $bias=rotary model.position.scaling.type=yarn model.position.scaling.factor=2 model.position.scaling.originalLength=128
+rotary positions, YaRN           | $yarn
 sinusoidal positions             | $bias=sinusoidal
 no positions                     | $bias=none
 ALiBi, auto kernel               | $bias=alibi
-ALiBi, block-sparse              | $bias=alibi $pattern.type=sliding $pattern.window=16 $kernel=block-sparse
+ALiBi, block-sparse              | $bias=alibi $window $kernel=block-sparse
 T5 bias, auto kernel             | $bias=t5
 T5 bias, block-sparse            | $bias=t5 $kernel=block-sparse
 bounded scores                   | model.attention.softCap=20
 query and key norms, rms         | model.attention.queryKeyNorm=true model.norm.type=rms
 sandwich norms, SwiGLU           | model.norm.placement=sandwich model.norm.type=rms model.feedForward.type=swiglu
 norms behind the residual        | model.norm.placement=post
-experts                          | model.feedForward.type=experts model.feedForward.experts=4 model.feedForward.active=2 model.feedForward.hiddenDim=64
-mamba2 and attention             | model.layerPattern.0.repeat=1 model.layerPattern.0.mixer.type=mamba2 model.layerPattern.0.mixer.stateDim=16 model.layerPattern.0.mixer.headDim=16 model.layerPattern.1.repeat=1
+experts                          | $experts
+mamba2 and attention             | $layers.0.repeat=1 $mamba $layers.1.repeat=1
 activation checkpointing         | training.activationCheckpointing=true
 micro-batches                    | training.microBatchSize=2
-encoder, masked                  | model.architecture=encoder $pattern.type=full data.objective=masked tokenizer.type=bpe tokenizer.vocabularySize=300 tokenizer.specialTokens.0=[PAD] tokenizer.specialTokens.1=[CLS] tokenizer.specialTokens.2=[SEP] tokenizer.specialTokens.3=[MASK]
+encoder, masked                  | $masked
 encoder-decoder, cross attention | $pairs
 encoder-decoder, T5 bias         | $pairs $bias=t5
 END
@@ -94,7 +105,8 @@ check_variant() { # name, settings …
     local steps scores
     steps=$(gap <(losses "$folder/cpu") <(losses "$folder/here"))
     scores=$(gap <(likelihoods "$folder/there.json") <(likelihoods "$folder/here.json"))
-    judge "$name" "largest differences $steps in losses of $(losses "$folder/here" | wc -l) values, $scores in $(likelihoods "$folder/there.json" | wc -l) scores" \
+    judge "$name" "largest differences $steps in $(losses "$folder/here" | wc -l) losses, $scores in $(
+      likelihoods "$folder/there.json" | wc -l) scores" \
       "$steps >= 0 && $scores >= 0 && $steps <= $tolerance && $scores <= $tolerance"
   else
     checked "$name" failed "$(reason "$log")"
@@ -153,14 +165,14 @@ check_resume() { # precision
     for file in model optimizer; do
       cmp -s "$whole"/checkpoints/step-*20/$file.safetensors "$parts"/checkpoints/step-*20/$file.safetensors || differing+=" $file"
     done
-    if [[ $differing ]]; then checked "$name" failed "not the same:$differing"; else checked "$name" passed 'weights and moments are equal'; fi
+    checked "$name" "$([[ $differing ]] && echo failed || echo passed)" "not the same:${differing:- nothing}"
   else
     checked "$name" failed "$(reason "$log")"
   fi
 }
 
 check_generation() {
-  local name='generation' start seconds log=$logs/generation.txt run=$work/generation
+  local name='generation' start seconds same log=$logs/generation.txt run=$work/generation
   due "$name" || return 0
   rm -rf "$run"
   train "$run" "${tiny[@]}" training.steps=50 >"$log" 2>&1 || { checked "$name" failed "$(reason "$log")"; return 0; }
@@ -168,35 +180,40 @@ check_generation() {
   if "$trainer" generate "$run" --device "$DEVICE" --prompt 'public ' --tokens 200 --greedy >"$work/here.txt" 2>>"$log" &&
     seconds=$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }') &&
     "$trainer" generate "$run" --device cpu --prompt 'public ' --tokens 200 --greedy >"$work/there.txt" 2>>"$log"; then
+    same=$(cmp -s "$work/here.txt" "$work/there.txt" && echo 'the same as' || echo 'other than')
     checked "$name" "$([[ -s $work/here.txt ]] && echo passed || echo failed)" \
-      "$(wc -c <"$work/here.txt") bytes in $seconds s with the start, $(cmp -s "$work/here.txt" "$work/there.txt" && echo 'the same' || echo 'not the same') as on the CPU"
+      "$(wc -c <"$work/here.txt") bytes in $seconds s with the start, $same on the CPU"
   else
     checked "$name" failed "$(reason "$log")"
   fi
 }
 
-# What a run has taken after its first steps is all that it takes: of the GPU's memory, and of the process's own.
+# What a run has taken after a quarter of its steps is all that it takes: of the GPU's memory, and of the process's own. The evaluation and
+# the checkpoint at the end need more of the latter, once.
 check_flat_memory() {
-  local name="memory stays flat over $FLAT_STEPS steps" log=$logs/flat-memory.txt early late
+  local name="memory stays flat over $FLAT_STEPS steps" log=$logs/flat-memory.txt run=$work/flat
+  local early late process_early process_late
   due "$name" || return 0
-  rm -rf "$work/flat"
-  train_command "$work/flat" "${tiny[@]}" "training.steps=$FLAT_STEPS" monitoring.logEvery=10
+  rm -rf "$run"
+  train_command "$run" "${tiny[@]}" "training.steps=$FLAT_STEPS" monitoring.logEvery=10
   "${command[@]}" >"$log" 2>&1 &
-  watch_memory $! >"$work/resident"
+  watch_memory $! "$run/metrics.jsonl" >"$work/resident"
   wait $! || { checked "$name" failed "$(reason "$log")"; return 0; }
-  read -r early late < <(sed -nE 's/.*"step":([0-9]+),.*"peakMemoryBytes":([0-9]+).*/\1 \2/p' "$work/flat/metrics.jsonl" |
-    awk '$1 <= 50 { early = $2 } { late = $2 } END { printf "%.1f %.1f\n", early / 1048576, late / 1048576 }')
-  local process_early process_late
-  read -r process_early process_late < <(awk '{ v[NR] = $1 } END { printf "%.1f %.1f\n", v[int(NR / 2)] / 1024, v[NR] / 1024 }' "$work/resident")
-  judge "$name" "device $early MiB by step 50, $late at the end; process $process_early MiB half-way, $process_late at the end" \
-    "$late <= $early + 4 && $process_late <= $process_early * 1.05 + 8"
+  read -r early late < <(sed -nE 's/.*"step":([0-9]+),.*"peakMemoryBytes":([0-9]+).*/\1 \2/p' "$run/metrics.jsonl" |
+    awk -v steps="$FLAT_STEPS" '$1 <= steps / 4 { early = $2 } { late = $2 } END { printf "%.1f %.1f\n", early / 1048576, late / 1048576 }')
+  read -r process_early process_late < <(awk -v lines="$((FLAT_STEPS / 10))" '
+    !early && $1 >= lines / 4 { early = $2 }
+    $1 < lines { late = $2 }
+    END { printf "%.1f %.1f\n", early / 1024, late / 1024 }' "$work/resident")
+  judge "$name" "MiB after a quarter and at the end: $early and $late of the device, $process_early and $process_late of the process" \
+    "$process_early > 0 && $late <= $early + 4 && $process_late <= $process_early * 1.05 + 8"
 }
 
-watch_memory() { # process: KiB resident, once every fifth of a second
-  local line
-  while line=$(grep VmRSS "/proc/$1/status" 2>/dev/null); do
-    awk '{ print $2 }' <<<"$line"
-    sleep 0.2
+watch_memory() { # process, its metrics.jsonl: lines there and KiB resident, several times a second
+  local resident
+  while resident=$(grep VmRSS "/proc/$1/status" 2>/dev/null); do
+    printf '%s %s\n' "$(wc -l 2>/dev/null <"$2" || echo 0)" "$(tr -cd 0-9 <<<"$resident")"
+    sleep 0.1
   done
 }
 

@@ -25,7 +25,8 @@ work_of() { # size's name, parameters
   local size name layers dim context
   for size in $SIZES; do
     IFS=: read -r name layers _ dim context _ <<<"$size"
-    [[ $name == "$1" ]] && awk -v n="$2" -v l="$layers" -v d="$dim" -v t="$context" 'BEGIN { printf "%.0f", 6 * (n - t * d) + 12 * l * d * t }' && return
+    [[ $name == "$1" ]] || continue
+    awk -v n="$2" -v l="$layers" -v d="$dim" -v t="$context" 'BEGIN { printf "%.0f", 6 * (n - t * d) + 12 * l * d * t }'
   done
 }
 
@@ -39,7 +40,12 @@ medians() {
     }
     { key = $1 "\t" $2 "\t" $3; if (!(key in speed)) order[++count] = key
       speed[key] = speed[key] " " $6; kernel[key] = $5; memory[key] = $7; loss[key] = $8; parameters[key] = $9 }
-    END { for (i = 1; i <= count; i++) { k = order[i]; printf "%s\t%s\t%.0f\t%s\t%s\t%s\n", k, kernel[k], median(speed[k]), memory[k], loss[k], parameters[k] } }' "$OUT/speeds.tsv"
+    END {
+      for (i = 1; i <= count; i++) {
+        k = order[i]
+        printf "%s\t%s\t%.0f\t%s\t%s\t%s\n", k, kernel[k], median(speed[k]), memory[k], loss[k], parameters[k]
+      }
+    }' "$OUT/speeds.tsv"
 }
 
 # The same with model FLOP utilisation in per cent where the card is known.
@@ -47,7 +53,8 @@ rated() {
   local size precision who kernel speed memory loss parameters peak used
   while IFS=$'\t' read -r size precision who kernel speed memory loss parameters; do
     peak=$(peak "$precision") used=-
-    [[ ! $peak ]] || used=$(awk -v s="$speed" -v w="$(work_of "$size" "$parameters")" -v p="$peak" 'BEGIN { printf "%.1f", 100 * s * w / (p * 1e12) }')
+    [[ ! $peak ]] || used=$(awk -v s="$speed" -v w="$(work_of "$size" "$parameters")" -v p="$peak" \
+      'BEGIN { printf "%.1f", 100 * s * w / (p * 1e12) }')
     printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$size" "$precision" "$who" "$kernel" "$speed" "$used" "$memory" "$loss" "$parameters"
   done < <(medians)
 }
@@ -57,10 +64,12 @@ markdown() {
   printf '\n| | |\n|---|---|\n'
   awk -F'\t' '{ gsub(/\|/, "\\|"); printf "| %s | %s |\n", $1, $2 }' "$OUT/facts.tsv"
   printf '\n## Training, medians of up to %s rounds in turns\n\n' "$ROUNDS"
-  echo "Sizes are name:layers:heads:dim:context:batch:vocabulary:steps, $WARMUP steps more to warm up: $SIZES. Memory is what is taken of the device, with"
-  echo "what the allocator keeps and CUDA's own needs, for all alike. MFU: model FLOP (6 for a weight and token, and attention's) as a part of the data sheet's"
+  echo "Sizes are name:layers:heads:dim:context:batch:vocabulary:steps, $WARMUP steps more to warm up: $SIZES. Memory is what is taken of"
+  echo "the device, with what the allocator keeps and CUDA's own needs, for all alike. MFU: model FLOP (6 for a weight and token, and"
+  echo "attention's) as a part of the data sheet's"
   echo "dense peak${card:+ of '$card'} in that precision; no figure for cards that gpu.sh does not know."
-  printf '\n| size | parameters | precision | | attention | tokens/s | MFU %% | MiB taken | last loss | Trainer is |\n|---|---:|---|---|---|---:|---:|---:|---:|---:|\n'
+  printf '\n| size | parameters | precision | | attention | tokens/s | MFU %% | MiB taken | last loss | Trainer is |\n'
+  printf '|---|---:|---|---|---|---:|---:|---:|---:|---:|\n'
   rated | awk -F'\t' '
     $3 == "Trainer" { ours[$1, $2] = $5 }
     { ratio = $3 == "Trainer" || !(($1, $2) in ours) ? "" : sprintf("%.2f×", ours[$1, $2] / $5)
@@ -76,11 +85,13 @@ json() {
   echo '{"facts":['
   awk -F'\t' "$quote"'{ printf "%s{\"name\":%s,\"value\":%s}\n", (NR > 1 ? "," : ""), q($1), q($2) }' "$OUT/facts.tsv"
   echo '],"rounds":['
-  awk -F'\t' "$quote"'{ printf "%s{\"size\":%s,\"precision\":%s,\"who\":%s,\"round\":%s,\"attention\":%s,\"tokensPerSecond\":%s,\"takenMemoryMiB\":%s,\"loss\":%s}\n",
-    (NR > 1 ? "," : ""), q($1), q($2), q($3), n($4), q($5), n($6), n($7), n($8) }' "$OUT/speeds.tsv"
+  awk -F'\t' "$quote"'{
+    printf "%s{\"size\":%s,\"precision\":%s,\"who\":%s,\"round\":%s,", (NR > 1 ? "," : ""), q($1), q($2), q($3), n($4)
+    printf "\"attention\":%s,\"tokensPerSecond\":%s,\"takenMemoryMiB\":%s,\"loss\":%s}\n", q($5), n($6), n($7), n($8) }' "$OUT/speeds.tsv"
   echo '],"medians":['
-  rated | awk -F'\t' "$quote"'{ printf "%s{\"size\":%s,\"parameters\":%s,\"precision\":%s,\"who\":%s,\"tokensPerSecond\":%s,\"mfuPercent\":%s}\n",
-    (NR > 1 ? "," : ""), q($1), n($9), q($2), q($3), n($5), n($6) }'
+  rated | awk -F'\t' "$quote"'{
+    printf "%s{\"size\":%s,\"parameters\":%s,\"precision\":%s,", (NR > 1 ? "," : ""), q($1), n($9), q($2)
+    printf "\"who\":%s,\"tokensPerSecond\":%s,\"mfuPercent\":%s}\n", q($3), n($5), n($6) }'
   echo '],"checks":['
   results | awk -F'\t' "$quote"'{ printf "%s{\"check\":%s,\"result\":%s,\"seen\":%s}\n", (NR > 1 ? "," : ""), q($1), q($2), q($3) }'
   echo ']}'

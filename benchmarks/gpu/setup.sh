@@ -34,7 +34,8 @@ set_up() { # run or build, the folder with the program and configs/
 
 # .NET ends the process where there is none, at the first checksum.
 look_for_ssl() {
-  [[ $(find /usr/lib* /lib* /usr/local/lib* -name 'libssl.so.*' 2>/dev/null) ]] || say "gpu.sh: no libssl.so is in the usual places; .NET needs OpenSSL's"
+  [[ $(find /usr/lib* /lib* /usr/local/lib* -name 'libssl.so.*' 2>/dev/null) ]] ||
+    say "gpu.sh: no libssl.so is in the usual places; .NET needs OpenSSL's"
 }
 
 find_program() {

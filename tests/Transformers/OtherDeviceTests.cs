@@ -7,10 +7,16 @@ using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Tests;
 
-/// <summary>What a GPU asks of a model, as far as it can be asked without one: a move to libtorch's device <c>meta</c>, which has shapes and no numbers.</summary>
+/// <summary>What a GPU asks of a model, as far as it can be asked without one: a move to libtorch's device <c>meta</c>, which has shapes
+/// and no numbers.</summary>
 public class OtherDeviceTests
 {
+    private const BindingFlags OfInstances =
+        BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly;
+
     private static readonly ExpertsOptions Experts = new() { Experts = 4, HiddenDim = 12, Balance = new BiasBalanceOptions() };
+
+    private static readonly T5BiasOptions T5 = new() { Buckets = 8, MaxDistance = 6 };
 
     private static readonly Dictionary<string, ModelOptions> Kinds = AllKinds();
 
@@ -27,7 +33,7 @@ public class OtherDeviceTests
         foreach (FieldInfo field in Fields(module.GetType()))
         {
             if (field.GetValue(module) is not Tensor tensor) continue;
-            Assert.True(!tensor.IsInvalid && tensor.device_type == DeviceType.META, $"{module.GetType().Name}.{field.Name} is not where the model is");
+            Assert.True(!tensor.IsInvalid && tensor.device_type == DeviceType.META, $"{module.GetType().Name}.{field.Name} stayed");
         }
     }
 
@@ -41,11 +47,12 @@ public class OtherDeviceTests
             ["parallel"] = Models.Llama with { ParallelResidual = true },
             ["experts"] = Models.Llama with { FeedForward = Experts },
             ["encoder"] = Models.Encoder,
-            ["encoder of t5"] = Models.Encoder with { Position = new T5BiasOptions { Buckets = 8, MaxDistance = 6 } },
+            ["encoder of t5"] = Models.Encoder with { Position = T5 },
             ["encoder-decoder"] = Models.EncoderDecoder,
-            ["encoder-decoder of t5 with experts"] = Models.EncoderDecoder with { Position = new T5BiasOptions { Buckets = 8, MaxDistance = 6 }, FeedForward = Experts },
+            ["encoder-decoder of t5 with experts"] = Models.EncoderDecoder with { Position = T5, FeedForward = Experts },
         };
-        foreach (NormPlacement placement in Enum.GetValues<NormPlacement>()) kinds[$"norms {placement}"] = Models.Gpt with { Norm = new RmsNormOptions { Placement = placement } };
+        foreach (NormPlacement placement in Enum.GetValues<NormPlacement>())
+            kinds[$"norms {placement}"] = Models.Gpt with { Norm = new RmsNormOptions { Placement = placement } };
         foreach (string projection in Models.Projections.Keys) kinds[projection] = Models.Variant(projection, "rotary");
         foreach (string position in Models.Positions.Keys) kinds[$"positions {position}"] = Models.Variant("grouped-query", position);
         return kinds;
@@ -54,7 +61,6 @@ public class OtherDeviceTests
     private static IEnumerable<FieldInfo> Fields(Type? type)
     {
         for (; type is not null && type != typeof(nn.Module); type = type.BaseType)
-            foreach (FieldInfo field in type.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly))
-                yield return field;
+            foreach (FieldInfo field in type.GetFields(OfInstances)) yield return field;
     }
 }

@@ -144,13 +144,13 @@ public static class LibTorchLoader
         return CLibrary.LoadFromMemory("libLibTorchSharp.so", library.Bytes);
     });
 
-    /// <summary>Refuses an operation whose backward pass is C# where libtorch lacks what it takes: calling it would end the process.</summary>
+    /// <summary>Refuses an operation whose backward pass is C# where libtorch lacks what it takes: a call would end the process.</summary>
     /// <exception cref="TorchException">It does; the message names what is missing.</exception>
     internal static void RequireAutogradFunctions()
     {
         if (HasAutogradFunctions) return;
-        throw new TorchException($"libtorch {Version} in {Folder} lacks {Some(missing.AutogradFunctions)}, which an operation of this model with a backward pass in C# needs; "
-            + $"use one nearer to 2.10 ({FolderVariable})");
+        throw new TorchException($"{Version} in {Folder} lacks {Some(missing.AutogradFunctions)}, which an operation of this model "
+            + $"with a backward pass in C# needs; use one nearer to 2.10 ({FolderVariable})");
     }
 
     private static void Check(ElfLibrary library)
@@ -158,7 +158,8 @@ public static class LibTorchLoader
         missing = new(library.RequiredSymbols(), symbol => symbol == StreamsMarker || TryGetExport(libtorch, symbol, out _));
         if (missing.Needed.Count == 0) return;
         throw new LibTorchLoadException(
-            $"{FolderVariable}: libtorch {Version} in {Folder} lacks {Some(missing.Needed)}, which TorchSharp calls; use one nearer to 2.10, or unset it.");
+            $"{FolderVariable}: libtorch {Version} in {Folder} lacks {Some(missing.Needed)}, which TorchSharp calls; "
+            + "use one nearer to 2.10, or unset it.");
     }
 
     private static string Some(IReadOnlyList<string> names) =>

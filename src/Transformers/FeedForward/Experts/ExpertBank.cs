@@ -50,7 +50,8 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
     public Tensor Run(Tensor rows, long[] counts)
     {
         // Taken apart once, not expert by expert: each selection would fill a gradient of the whole stack.
-        (LinearWeight[] ups, LinearWeight[] downs) = (OfEach(First, firstRounded, get_parameter(upBias)), OfEach(Second, secondRounded, get_parameter(DownBias))); // E · (2F, C), E · (C, F)
+        LinearWeight[] ups = OfEach(First, firstRounded, get_parameter(upBias)); // E · (2F, C)
+        LinearWeight[] downs = OfEach(Second, secondRounded, get_parameter(DownBias)); // E · (C, F)
         Tensor[] parts = rows.split(counts);
         List<Tensor> results = [];
         for (int expert = 0; expert < counts.Length; expert++)
