@@ -3,7 +3,7 @@
 readonly largest_pack=$((55 * 1000 * 1000))
 
 pack() { # the repository, the archive or folder to make
-  local root=$1 target work folder size
+  local root=$1 target folder size
   target=$(realpath -m "$2")
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
