@@ -4,7 +4,7 @@
 Same architecture and arithmetic as nanoGPT's CPU recipe (pre-norm, LayerNorm and linears without bias, exact GELU,
 learned positions, tied head, flash attention, AdamW with decay on matrices, clipping at 1, cosine schedule). Prints one
 JSON object: tokens per second over the timed steps, the median step, the losses, and the peak memory: of the process, or on
-a GPU of the tensors there. On a GPU it does what a careful user would: fused AdamW, page-locked batches copied without waiting, the
+a GPU of the tensors there, and what is taken of the GPU's memory in all. On a GPU it does what a careful user would: fused AdamW, page-locked batches copied without waiting, the
 loss read every ten steps.
 
     python3 nanogpt_peer.py --data tinyshakespeare.txt --steps 300
@@ -193,6 +193,7 @@ def main():
     p.add_argument("--compile", action="store_true")
     p.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1")
     p.add_argument("--bytes", action="store_true", help="bytes as tokens instead of characters")
+    p.add_argument("--vocabulary", type=int, default=0, help="rows of the embedding, where more than the text has kinds of tokens")
     a = p.parse_args()
     if a.task != "training" and (not a.random or not a.seconds or a.device != "cpu" or a.autocast or a.compile and a.task == "generation"):
         p.error("evaluation and generation are measured with --random and --seconds, on a CPU, with --bfloat16 for --autocast; generation without --compile")
@@ -221,7 +222,7 @@ def main():
             return x.pin_memory().to(device, non_blocking=True), y.pin_memory().to(device, non_blocking=True)
         return x, y
 
-    model = Model(vocabulary, a.context, a.layers, a.heads, a.dim, a.dropout).to(device)
+    model = Model(max(vocabulary, a.vocabulary), a.context, a.layers, a.heads, a.dim, a.dropout).to(device)
     if a.task != "training":
         model = model.bfloat16() if a.bfloat16 or a.int8 else model
         if a.int8:
@@ -271,11 +272,13 @@ def main():
         torch.cuda.synchronize()
     seconds = time.perf_counter() - began if on_gpu else sum(times)
     peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    free, installed = torch.cuda.mem_get_info(device) if on_gpu else (0, peak)
     report(
         tokensPerSecond=a.batch * a.context * len(times) / seconds,
         medianStepSeconds=statistics.median(times),
         losses=losses,
         peakMemoryMiB=peak / 2**20,
+        takenMemoryMiB=(installed - free) / 2**20,
         parameters=sum(q.numel() for q in model.parameters()))
 
 

@@ -28,6 +28,7 @@ public sealed record MachineReport
                 new(".NET", $"{RuntimeInformation.FrameworkDescription} on {RuntimeInformation.OSDescription}"),
                 new("libtorch", $"{LibTorchLoader.Version}, {(LibTorch.HasCuda ? "with" : "without")} CUDA"),
                 new("libtorch folder", LibTorchLoader.Folder),
+                .. LibTorchLoader.Lacks is { } lacks ? [new KeyValuePair<string, string>("libtorch lacks", lacks)] : Array.Empty<KeyValuePair<string, string>>(),
                 new("processor", $"{Environment.ProcessorCount} cores, {LibTorch.CpuCapability}, {get_num_threads()} threads"),
                 new("memory", $"{HumanFormat.Bytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)}"),
                 new("disk", $"{HumanFormat.Bytes(new DriveInfo(Environment.CurrentDirectory).AvailableFreeSpace)} free here"),

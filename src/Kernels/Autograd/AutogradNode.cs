@@ -71,7 +71,7 @@ public sealed unsafe partial class AutogradNode
             return results;
         }
 
-
+        LibTorchLoader.RequireAutogradFunctions();
         AutogradNode node = Idle.TryTake(out AutogradNode? idle) ? idle : new();
         node.context = context;
         node.backward = backward;

@@ -22,6 +22,7 @@ public static class LibTorchLoader
     private static readonly Lock Loading = new();
     private static LibTorchLoadException? failure;
     private static IntPtr libtorch, torchSharp;
+    private static MissingSymbols missing = new([], _ => true);
 
     /// <summary>The folder that libtorch was loaded from; empty before <see cref="Load"/>.</summary>
     public static string Folder { get; private set; } = "";
@@ -36,7 +37,10 @@ public static class LibTorchLoader
     public static bool HasCuda { get; private set; }
 
     /// <summary>Whether operations can have a backward pass in C#; newer libtorches lack what TorchSharp needs for it.</summary>
-    public static bool HasAutogradFunctions { get; private set; } = true;
+    public static bool HasAutogradFunctions => missing.AutogradFunctions.Count == 0;
+
+    /// <summary>What this libtorch lacks that TorchSharp could call, in words; null where it has everything.</summary>
+    public static string? Lacks => missing.Description;
 
     /// <summary>Whether TorchSharp's native part was changed on the way to run on an older libstdc++.</summary>
     public static bool IsAdapted { get; private set; }
@@ -119,9 +123,9 @@ public static class LibTorchLoader
     private static string Choose(string own)
     {
         if (Environment.GetEnvironmentVariable(FolderVariable) is not { Length: > 0 } foreign)
-            return HasLibrary(own)
-                ? own
-                : throw new LibTorchLoadException($"{own} has no libtorch_cpu.so: build the program again (dotnet build).");
+            return HasLibrary(own) ? own : throw new LibTorchLoadException(File.Exists(Path.Combine(own, "libLibTorchSharp.so"))
+                ? $"This program has no libtorch of its own: set {FolderVariable} to the folder of one, such as …/site-packages/torch/lib."
+                : $"{own} has no libtorch_cpu.so: build the program again (dotnet build).");
         IsForeign = true;
         var folder = Path.GetFullPath(foreign);
         if (HasLibrary(folder)) return folder;
@@ -145,21 +149,26 @@ public static class LibTorchLoader
         return CLibrary.LoadFromMemory("libLibTorchSharp.so", library.Bytes);
     });
 
-    // Symbols are bound when they are called first; one that is missing then ends the process. Named tensors are called by nothing here.
-    private static void Check(ElfLibrary library)
+    /// <summary>Refuses an operation whose backward pass is C# where libtorch lacks what it takes: a call would end the process.</summary>
+    /// <exception cref="TorchException">It does; the message names what is missing.</exception>
+    internal static void RequireAutogradFunctions()
     {
-        var missing = library.RequiredSymbols().Where(symbol => symbol != StreamsMarker && !TryGetExport(libtorch, symbol, out _)).ToList();
-        missing.RemoveAll(symbol => symbol.Contains("Dimname") || symbol.Contains("_namesE"));
-        HasAutogradFunctions = missing.RemoveAll(IsOfAutogradFunctions) == 0;
-        if (missing.Count == 0) return;
-        var some = string.Join(", ", missing.Take(3).Select(ElfLibrary.Readable))
-            + (missing.Count > 3 ? $" and {missing.Count - 3} more" : "");
-        throw new LibTorchLoadException(
-            $"{FolderVariable}: libtorch {Version} in {Folder} lacks {some}, which TorchSharp calls; use one nearer to 2.10, or unset it.");
+        if (HasAutogradFunctions) return;
+        throw new TorchException($"{Version} in {Folder} lacks {Some(missing.AutogradFunctions)}, which an operation of this model "
+            + $"with a backward pass in C# needs; use one nearer to 2.10 ({FolderVariable})");
     }
 
-    private static bool IsOfAutogradFunctions(string symbol) =>
-        symbol.Contains("5torch8autograd") && !symbol.Contains("4gradE") && !symbol.Contains("8backwardE");
+    private static void Check(ElfLibrary library)
+    {
+        missing = new(library.RequiredSymbols(), symbol => symbol == StreamsMarker || TryGetExport(libtorch, symbol, out _));
+        if (missing.Needed.Count == 0) return;
+        throw new LibTorchLoadException(
+            $"{FolderVariable}: libtorch {Version} in {Folder} lacks {Some(missing.Needed)}, which TorchSharp calls; "
+            + "use one nearer to 2.10, or unset it.");
+    }
+
+    private static string Some(IReadOnlyList<string> names) =>
+        string.Join(", ", names.Take(3)) + (names.Count > 3 ? $" and {names.Count - 3} more" : "");
 
     private static IntPtr LoadElsewhere()
     {

@@ -15,7 +15,7 @@ internal static class DeviceMemory
         if (device.type == DeviceType.CUDA) CudaMemory.ResetPeaks(device.index);
     }
 
-    /// <summary>The most bytes that tensors took at once; null on a CPU. Waits for nothing: the allocator counts on the host.</summary>
+    /// <summary>The most bytes that were taken of the device whenever this was asked, by its driver's count; null on a CPU. Waits for no kernel.</summary>
     public static long? Peak(Device device) => device.type == DeviceType.CUDA ? CudaMemory.Current(device.index).PeakAllocated : null;
 
     /// <summary>The error for a run that did not fit.</summary>

@@ -11,10 +11,8 @@ namespace Trainer.Transformers.FeedForward.Experts;
 /// and (E·C), because their rank tells initialisation and weight decay that they are no matrices.</remarks>
 internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
 {
-    private readonly Parameter first;
-    private readonly Parameter? firstBias;
-    private readonly Parameter second;
-    private readonly Parameter? secondBias;
+    private const string Down = "down", DownBias = "downBias";
+    private readonly string up, upBias;
     private readonly Activation activation;
     private readonly ComputeWeight firstRounded;
     private readonly ComputeWeight secondRounded;
@@ -29,19 +27,21 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
         (firstRounded, secondRounded) = (new(computeType), new(computeType));
         int rows = activation.InputWidth(width);
         bool bias = options.Bias ?? parts.Bias;
-        first = new Parameter(empty(experts, rows, parts.Dim));
-        firstBias = bias ? new Parameter(zeros(experts * rows)) : null;
-        second = new Parameter(empty(experts, parts.Dim, width));
-        secondBias = bias ? new Parameter(zeros(experts * parts.Dim)) : null;
-        string name = activation.Gated ? "gateUp" : "up";
-        register_parameter(name, first);
-        if (firstBias is not null) register_parameter($"{name}Bias", firstBias);
-        register_parameter("down", second);
-        if (secondBias is not null) register_parameter("downBias", secondBias);
+        up = activation.Gated ? "gateUp" : "up";
+        upBias = $"{up}Bias";
+        register_parameter(up, new Parameter(empty(experts, rows, parts.Dim)));
+        if (bias) register_parameter(upBias, new Parameter(zeros(experts * rows)));
+        register_parameter(Down, new Parameter(empty(experts, parts.Dim, width)));
+        if (bias) register_parameter(DownBias, new Parameter(zeros(experts * parts.Dim)));
     }
 
     /// <inheritdoc/>
-    public string? JoiningWeight => "down";
+    public string? JoiningWeight => Down;
+
+    // Not fields: a move to another device makes new parameters, and TorchSharp only replaces fields that have a parameter's own name.
+    private Parameter First => get_parameter(up)!;
+
+    private Parameter Second => get_parameter(Down)!;
 
     /// <summary>Each expert on its own rows.</summary>
     /// <param name="rows">(M, C), sorted by expert.</param>
@@ -50,7 +50,8 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
     public Tensor Run(Tensor rows, long[] counts)
     {
         // Taken apart once, not expert by expert: each selection would fill a gradient of the whole stack.
-        (LinearWeight[] ups, LinearWeight[] downs) = (OfEach(first, firstRounded, firstBias), OfEach(second, secondRounded, secondBias)); // E · (2F, C), E · (C, F)
+        LinearWeight[] ups = OfEach(First, firstRounded, get_parameter(upBias)); // E · (2F, C)
+        LinearWeight[] downs = OfEach(Second, secondRounded, get_parameter(DownBias)); // E · (C, F)
         Tensor[] parts = rows.split(counts);
         List<Tensor> results = [];
         for (int expert = 0; expert < counts.Length; expert++)
@@ -65,8 +66,8 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
     /// <inheritdoc/>
     public void RoundWeights()
     {
-        InferenceWeight.Replace(first, computeType);
-        InferenceWeight.Replace(second, computeType);
+        InferenceWeight.Replace(First, computeType);
+        InferenceWeight.Replace(Second, computeType);
     }
 
     protected override void Dispose(bool disposing)
