@@ -104,10 +104,10 @@ public static unsafe class BlockQuantization
     internal static float Scale(byte* block)
     {
         uint bits = *(ushort*)block, magnitude = bits & 0x7FFF;
-        if (magnitude >= 0x7C00) return (float)BitConverter.UInt16BitsToHalf((ushort)bits); // infinite or NaN
-        // The exponent moves to float32's place, which makes the number 2⁻¹¹² of what it is.
-        float widened = BitConverter.UInt32BitsToSingle(magnitude << 13) * BitConverter.UInt32BitsToSingle((127u + 112) << 23);
-        return bits == magnitude ? widened : -widened;
+        // The exponent moves to float32's place, which makes the number 2⁻¹¹² of what it is; unless it is infinite or none. No call: it would clear the vectors that a loop holds.
+        uint widened = magnitude >= 0x7C00 ? 0x7F800000 | magnitude << 13
+            : BitConverter.SingleToUInt32Bits(BitConverter.UInt32BitsToSingle(magnitude << 13) * BitConverter.UInt32BitsToSingle((127u + 112) << 23));
+        return BitConverter.UInt32BitsToSingle(widened | (bits & 0x8000) << 16);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
