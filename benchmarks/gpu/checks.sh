@@ -165,7 +165,11 @@ check_resume() { # precision
     for file in model optimizer; do
       cmp -s "$whole"/checkpoints/step-*20/$file.safetensors "$parts"/checkpoints/step-*20/$file.safetensors || differing+=" $file"
     done
-    checked "$name" "$([[ $differing ]] && echo failed || echo passed)" "not the same:${differing:- nothing}"
+    if [[ $differing ]]; then
+      checked "$name" failed "not the same:$differing"
+    else
+      checked "$name" passed 'weights and moments are equal'
+    fi
   else
     checked "$name" failed "$(reason "$log")"
   fi
