@@ -93,20 +93,26 @@ public class ActivationCheckpointingTests
     [Fact]
     public void Each_further_block_keeps_one_tensor_of_the_stream()
     {
-        const long Stream = 4 * 64 * 64 * sizeof(float); // (B, T, C)
-        long Kept(int layers)
+        const long Stream = 32 * 64 * 256 * sizeof(float); // (B, T, C); much, against what else comes and goes in the process
+        const long Noise = Stream / 32;
+        // Of several looks the least: the runtime compiles and frees as it likes.
+        long Kept(int layers) => Enumerable.Range(0, 5).Min(_ => KeptOnce(layers));
+
+        long KeptOnce(int layers)
         {
             using DisposeScope scope = NewDisposeScope();
-            using LanguageModel model = Models.Build(Models.Llama with { Layers = layers, Dim = 64, ContextLength = 64 });
+            using LanguageModel model = Models.Build(Models.Llama with { Layers = layers, Dim = 256, ContextLength = 64 });
             model.ActivationCheckpointing = true;
-            Tensor tokens = Models.Tokens(4, 64);
+            Tensor tokens = Models.Tokens(32, 64);
+            GC.Collect(); // what other tests have left
+            GC.WaitForPendingFinalizers();
             long before = CpuMemory.Current().Allocated;
             Tensor loss = model.LossSum(tokens, tokens.roll(1, 1));
             return CpuMemory.Current().Allocated - before;
         }
 
-        Kept(1); // what is made once and for all is made
-        Assert.InRange(Kept(3) - Kept(2), Stream, Stream * 5 / 4);
+        KeptOnce(1); // what is made once and for all is made
+        Assert.InRange(Kept(3) - Kept(2), Stream - Noise, Stream * 5 / 4);
     }
 
     [Fact]
