@@ -32,10 +32,10 @@ internal static unsafe partial class TensorMemory
     private static delegate* unmanaged[Cdecl]<void**, nuint, nuint, int> allocateElsewhere;
     private static delegate* unmanaged[Cdecl]<void*, void> freeElsewhere;
     private static byte* region;
-    private static long regionBytes;
+    private static long regionBytes, largest; // in all, and of one tensor
     private static ushort* kinds; // of each block, by its first chunk
     private static long* sizes; // of the tensor in it
-    private static uint* stamps; // one more whenever a block is taken or freed; 0 in the highest bit: its pages may be gone
+    private static uint* stamps; // one more whenever a block is taken or freed; 1 in the highest bit: its pages are gone
     private static int next; // the first chunk that no block has yet
     private static int places;
     private static long inUse, taken, mostTaken, unusedBytes, wantedAgain; // bytes: of tensors; of their blocks, now and at most; of other blocks whose pages are there
@@ -54,7 +54,8 @@ internal static unsafe partial class TensorMemory
     {
         if (libc10.ValueOf(known) is not { } value || libc10.SlotOf("posix_memalign") is not { } allocate || libc10.SlotOf("free") is not { } free) return;
         byte* start = (byte*)address - value;
-        regionBytes = Math.Max(64L << 30, 4 * GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / Chunk * Chunk;
+        largest = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        regionBytes = Math.Max(64L << 30, 4 * largest) / Chunk * Chunk;
         void* reserved = mmap(null, (nuint)regionBytes, ReadWrite, PrivateAnonymousUncounted, -1, 0);
         if ((nint)reserved == -1) return; // address space is limited, or may not be promised twice
         madvise(reserved, (nuint)regionBytes, NotInDumps);
@@ -72,7 +73,8 @@ internal static unsafe partial class TensorMemory
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int Allocate(void** result, nuint alignment, nuint bytes)
     {
-        if (bytes < (nuint)Smallest || bytes > (nuint)(regionBytes - Chunk) || alignment > PlaceBytes) return allocateElsewhere(result, alignment, bytes);
+        // What the machine does not have the system must be asked for, which refuses it: the region is a promise that it never counts.
+        if (bytes < (nuint)Smallest || bytes > (nuint)largest || alignment > PlaceBytes) return allocateElsewhere(result, alignment, bytes);
         byte* memory;
         try
         {

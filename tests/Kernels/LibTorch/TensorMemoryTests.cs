@@ -109,6 +109,22 @@ public sealed class TensorMemoryTests
         Assert.Contains("memory", error.Message, StringComparison.OrdinalIgnoreCase);
     }
 
+    [Fact]
+    public void More_than_the_machine_has_is_left_to_the_system_to_refuse()
+    {
+        Skip();
+        long before = TensorMemory.InUse, bytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes + (1L << 30);
+        try
+        {
+            using Tensor tensor = empty(bytes, ScalarType.Byte); // a system that promises whatever it is asked for gives it
+            Assert.Equal(before, TensorMemory.InUse);
+        }
+        catch (System.Runtime.InteropServices.ExternalException error)
+        {
+            Assert.Contains("memory", error.Message, StringComparison.OrdinalIgnoreCase);
+        }
+    }
+
     private static void Skip() => Assert.SkipUnless(TensorMemory.IsInstalled, "tensors' memory is the C library's here");
 
     private static unsafe nint Block(Tensor tensor) => (nint)tensor.DataPointer / (1 << 16);
