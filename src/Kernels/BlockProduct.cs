@@ -14,6 +14,9 @@ internal static unsafe class BlockProduct
     // Columns of a panel and rows of a block; rows of left that are turned at once; depth of a panel whose sums are float32.
     private const int Width = 64, Height = 64, RowsAtOnce = 512, MostDepth = 1024;
 
+    // Parts of the result to share out for each thread, and the fewest rows of one.
+    private const int UnitsOfThread = 8, FewestRows = 128;
+
     // Fewer fill too little of a panel. How many rows there are decides nothing: each gives the same bits whatever is beside it.
     private const int FewestColumns = 48;
 
@@ -59,7 +62,7 @@ internal static unsafe class BlockProduct
         {
             int depth = (int)Math.Min(MostDepth, factors.Depth - k);
             bool turns = factors.Left.AlongStride != 1;
-            long step = turns ? RowsAtOnce : factors.Rows;
+            long step = turns ? RowsAtOnce * (MostDepth / depth) : factors.Rows;
             for (long row = 0; row < factors.Rows; row += step)
             {
                 long rows = Math.Min(step, factors.Rows - row);
@@ -86,7 +89,11 @@ internal static unsafe class BlockProduct
             long rows = Math.Min(RowsAtOnce, factors.Rows - row);
             Multiply<T>(factors with { Left = factors.Left.From(row), Rows = rows, Result = (byte*)kept, ResultStride = columns, Rounds = false });
             ushort* result = (ushort*)factors.Result + row * factors.ResultStride;
-            for (long r = 0; r < rows; r++) MatrixProduct.Round(kept + r * columns, result + r * factors.ResultStride, (int)columns);
+            nint sums = (nint)kept;
+            ParallelFor.Run(rows, Math.Max(1, (1L << 15) / columns), (begin, end) =>
+            {
+                for (long r = begin; r < end; r++) MatrixProduct.Round((float*)sums + r * columns, result + r * factors.ResultStride, (int)columns);
+            });
         }
     }
 
@@ -94,10 +101,11 @@ internal static unsafe class BlockProduct
     private static void Rows<T>(MatrixFactors factors, T* left, long stride, long row, long rows, long k, int depth) where T : unmanaged
     {
         long count = (factors.Columns + Width - 1) / Width, threads = get_num_threads();
-        long parts = threads == 1 || count >= 2 * threads ? 1 : Math.Min((2 * threads + count - 1) / count, (rows + Height - 1) / Height);
+        long parts = threads == 1 ? 1 : Math.Clamp((UnitsOfThread * threads + count - 1) / count, 1, Math.Max(1, rows / FewestRows));
         long share = ((rows + parts - 1) / parts + Height - 1) / Height * Height;
         nint start = (nint)left;
-        ParallelFor.Run(count * parts, Math.Max(1, (1L << 18) / (share * Width * depth)), (begin, end) =>
+        parts = (rows + share - 1) / share;
+        ParallelFor.RunGuided(count * parts, Math.Max(1, (1L << 18) / (share * Width * depth)), (begin, end) =>
         {
             T* from = (T*)start;
             byte* room = (byte*)(panels ??= new()).Room(sizeof(T) * (Width + 8) * (long)depth + sizeof(float) * Height * Width);
@@ -155,6 +163,7 @@ internal static unsafe class BlockProduct
     private static void Pair(ushort* from, long stride, int count, int width, int depth, ushort* to)
     {
         if (count < width) new Span<ushort>(to, width * depth).Clear();
+        Vector512<ushort> low = LowPairs, high = low + Vector512.Create((ushort)16);
         for (int i = 0; i < depth; i += 2, from += 2 * stride, to += 2 * width)
         {
             ushort* next = from + stride;
@@ -162,8 +171,8 @@ internal static unsafe class BlockProduct
             for (; j + 32 <= count; j += 32)
             {
                 Vector512<ushort> these = Vector512.Load(from + j), those = Vector512.Load(next + j);
-                Avx512BW.PermuteVar32x16x2(these, LowPairs, those).Store(to + 2 * j);
-                Avx512BW.PermuteVar32x16x2(these, LowPairs + Vector512.Create((ushort)16), those).Store(to + 2 * j + 32);
+                Avx512BW.PermuteVar32x16x2(these, low, those).Store(to + 2 * j);
+                Avx512BW.PermuteVar32x16x2(these, high, those).Store(to + 2 * j + 32);
             }
             for (; j < count; j++) ((uint*)to)[j] = from[j] | ((uint)next[j] << 16);
         }

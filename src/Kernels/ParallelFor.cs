@@ -31,6 +31,27 @@ internal static unsafe class ParallelFor
         if (status != 0) throw new InvalidOperationException("libtorch could not run a loop on its threads.");
     }
 
+    /// <summary>The same, where parts may take unlike times: threads fetch the next part when they are done with one, half of an equal share of what is left.</summary>
+    public static void RunGuided(long count, long grain, Action<long, long> body)
+    {
+        long threads = Math.Min(torch.get_num_threads(), (count + grain - 1) / grain), next = 0;
+        if (threads <= 1)
+        {
+            Run(count, count, body);
+            return;
+        }
+        Run(threads, 1, (_, _) =>
+        {
+            while (true)
+            {
+                long begin = Volatile.Read(ref next);
+                if (begin >= count) return;
+                long end = Math.Min(count, begin + Math.Max(grain, (count - begin) / (2 * threads)));
+                if (Interlocked.CompareExchange(ref next, end, begin) == begin) body(begin, end);
+            }
+        });
+    }
+
     /// <summary>The same for a loop over vectors.</summary>
     public static void Run<TLoop>(long count, long grain, TLoop loop) where TLoop : struct, ILoop => Run(count, grain, (begin, end) => Lanes.Run(loop, begin, end));
 

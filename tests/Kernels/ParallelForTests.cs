@@ -16,11 +16,15 @@ public sealed class ParallelForTests
         try
         {
             int[] times = new int[count];
-            ParallelFor.Run(count, grain, (begin, end) =>
+            ParallelFor.Run(count, grain, Count);
+            Assert.All(times, time => Assert.Equal(1, time));
+            ParallelFor.RunGuided(count, grain, Count);
+            Assert.All(times, time => Assert.Equal(2, time));
+
+            void Count(long begin, long end)
             {
                 for (long i = begin; i < end; i++) Interlocked.Increment(ref times[i]);
-            });
-            Assert.All(times, time => Assert.Equal(1, time));
+            }
         }
         finally
         {
