@@ -10,7 +10,7 @@ namespace Trainer.Kernels;
 /// The kernels have no second derivative.</remarks>
 public static unsafe class CrossEntropy
 {
-    private const long CachedLogits = 1 << 19, FewestRows = 128, Grain = 16384, NoTarget = -100;
+    private const long CachedLogits = 1 << 19, FewestRows = 256, Grain = 16384, NoTarget = -100;
 
     // The derivatives of one row's logits, where they are capped.
     [ThreadStatic] private static float[]? slopes;
@@ -125,7 +125,9 @@ public static unsafe class CrossEntropy
             Tensor? dweight = !wantsWeight ? null : count > 0 ? empty(weight.shape, ScalarType.Float32) : zeros(weight.shape, ScalarType.Float32);
             long step = RowsOfLogits(count, width);
             Tensor buffer = empty([step, width], ScalarType.Float32);
-            Tensor? coarse = (wantsX || wantsWeight) && factor.dtype == ScalarType.BFloat16 ? empty([step, width], ScalarType.BFloat16) : null;
+            // What is multiplied next, rounded: each row takes the place of its logits, unless they are still summed.
+            Tensor? coarse = !(wantsX || wantsWeight) || factor.dtype != ScalarType.BFloat16 ? null
+                : wantsBias ? empty([step, width], ScalarType.BFloat16) : Aten.view(buffer, ScalarType.BFloat16).narrow(1, 0, width);
             Tensor turned = factor.t(); // (C, V)
             double[] losses = new double[count];
             for (long first = 0; first < count; first += step)
@@ -139,7 +141,8 @@ public static unsafe class CrossEntropy
                 {
                     SumLoop loop = new((CrossEntropyShape)vars[5], width)
                     {
-                        Logits = (float*)logits.DataPointer, Coarse = coarse is null ? null : (ushort*)coarse.DataPointer, Bias = bias is null ? null : (float*)bias.DataPointer,
+                        Logits = (float*)logits.DataPointer, Coarse = coarse is null ? null : (ushort*)coarse.DataPointer,
+                        CoarseStride = coarse?.stride(0) ?? 0, Bias = bias is null ? null : (float*)bias.DataPointer,
                         Targets = targets + first, Losses = loss + first, Differentiates = wantsX || wantsWeight || wantsBias,
                     };
                     ParallelFor.Run(n, Math.Max(1, Grain / width), loop);
@@ -177,6 +180,7 @@ public static unsafe class CrossEntropy
         public ushort* Coarse;
         public long* Targets;
         public double* Losses;
+        public long CoarseStride;
         public bool Differentiates;
 
         private readonly float scale = (float)shape.LogitScale, cap = (float)(shape.LogitSoftCap ?? 0), smoothing = (float)shape.LabelSmoothing;
@@ -211,12 +215,13 @@ public static unsafe class CrossEntropy
             Losses[row] = Math.Log(total) - (1.0 - smoothing) * aimed - (smoothing == 0 ? 0 : smoothing * ((double)above / width));
             if (!Differentiates) return;
             float* factors = cap != 0 ? slope : null;
-            ushort* coarse = Coarse is null ? null : Coarse + row * width;
+            ushort* coarse = Coarse is null ? null : Coarse + row * CoarseStride;
             float inverse = 1 / total, aim = (1 - smoothing) * (factors is null ? scale : factors[target]);
+            float atTarget = Slope(z[target], inverse, factors is null ? scale : factors[target]) - aim;
             Gradient<T>(z, factors, coarse, 0, whole, inverse);
             Gradient<Lanes1>(z, factors, coarse, whole, width, inverse);
-            z[target] -= aim;
-            if (coarse is not null) Lanes1.StoreBFloat16(Lanes1.Broadcast(z[target]), coarse + target);
+            if (coarse is not null) Lanes1.StoreBFloat16(Lanes1.Broadcast(atTarget), coarse + target);
+            if (coarse != (ushort*)z) z[target] = atTarget;
         }
 
         [MethodImpl(Lanes.Loop)]
@@ -262,14 +267,17 @@ public static unsafe class CrossEntropy
             above += T.Sum(distance);
         }
 
+        private readonly float Slope(float power, float inverse, float factor) => (power * inverse - smoothing / width) * factor;
+
         [MethodImpl(Lanes.Loop)]
         private readonly void Gradient<T>(float* z, float* factors, ushort* coarse, long begin, long end, float inverse) where T : unmanaged, ILanes<T>
         {
             T share = T.Broadcast(inverse), spread = T.Broadcast(smoothing / width), factor = T.Broadcast(scale);
+            bool inPlace = coarse == (ushort*)z; // written from the front, and so never before it is read
             for (long i = begin; i < end; i += T.Count)
             {
                 T gradient = (T.Load(z + i) * share - spread) * (factors is null ? factor : T.Load(factors + i));
-                T.Store(gradient, z + i);
+                if (!inPlace) T.Store(gradient, z + i);
                 if (coarse is not null) T.StoreBFloat16(gradient, coarse + i);
             }
         }

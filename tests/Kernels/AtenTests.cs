@@ -40,6 +40,17 @@ public sealed class AtenTests
     }
 
     [Fact]
+    public void A_view_of_another_type_is_the_same_memory()
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = tensor(new[] { 1f, -2f }), halves = Aten.view(x, ScalarType.BFloat16);
+        TensorAssert.Equal([0, 1, 0, -2], halves);
+        halves.zero_();
+        TensorAssert.Equal([0, 0], x);
+        Assert.Contains("view", Assert.ThrowsAny<Exception>(() => Aten.view(ones(3).to(ScalarType.BFloat16), ScalarType.Float32)).Message);
+    }
+
+    [Fact]
     public void Lists_are_changed_in_place()
     {
         using var scope = NewDisposeScope();

@@ -122,6 +122,15 @@ internal static unsafe class Aten
         return Tensor.UnsafeCreateTensor((nint)result);
     }
 
+    /// <summary>The same memory read as numbers of another type; the last dimension shrinks or grows with their size.</summary>
+    public static Tensor view(Tensor self, ScalarType dtype)
+    {
+        ulong result;
+        ReadOnlySpan<Argument> arguments = [self, (long)dtype];
+        if (!Invoke("aten::view"u8, "dtype"u8, &result, 1, arguments)) throw Failure("aten::view.dtype", arguments, null);
+        return Tensor.UnsafeCreateTensor((nint)result);
+    }
+
     /// <summary>How often a tensor, or one that shares its memory, has been written in place.</summary>
     public static long _version(Tensor self)
     {

@@ -70,7 +70,7 @@ public sealed record TrainingMemory(long Weights, long Moments, long Gradients, 
     {
         if (cost.PassingLogits == 0) return (long)LogitsAtOnce * Float32Bytes * shape.Rows * longest * cost.HeldLogits;
         long rows = CrossEntropy.RowsOfLogits((long)shape.Rows * shape.Length / shape.Threads, cost.PassingLogits);
-        long logits = rows * cost.PassingLogits * (Float32Bytes + (shape.Rounds ? BFloat16Bytes : 0));
+        long logits = rows * cost.PassingLogits * Float32Bytes;
         return shape.Threads * logits + HeadGradients(cost, shape) + Float32Bytes * (long)shape.Rows * longest * cost.StreamWidth;
     }
 
