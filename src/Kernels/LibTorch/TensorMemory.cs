@@ -7,19 +7,19 @@ namespace Trainer.Kernels;
 /// <summary>The large tensors' memory on Linux: blocks of a few sizes that are used again, and counted.</summary>
 /// <remarks>A training step frees nearly all that it has allocated, and the next one wants it again. glibc either gives large blocks back to the kernel, and gets them
 /// again page by page, or cuts them up for smaller ones: a run whose tensors took 93 MiB came to 413. libtorch takes memory with posix_memalign, in libc10 alone;
-/// these calls come here. A block serves what is up to a quarter smaller, so that there are few sizes; what stays unused is given back to the kernel, the longest unused first.</remarks>
+/// these calls come here. A block serves what is up to three eighths smaller, so that there are few sizes; what stays unused is given back to the kernel, the longest unused first.</remarks>
 internal static unsafe partial class TensorMemory
 {
     // Less than this is left to the C library; blocks begin and end at multiples of this.
     private const long Smallest = 1 << 18, Chunk = 1 << 16;
 
     // Sizes double in so many steps; a block may serve what is so many steps smaller.
-    private const int StepsOfTwo = 8, StepsLarger = 2;
+    private const int StepsOfTwo = 8, StepsLarger = 4;
 
     // Tensors begin at different places of a page: processors take stores and loads of the same place in two pages for related.
     private const int Places = 32, PlaceBytes = 64, PlaceRoom = Places * PlaceBytes;
 
-    // Memory that lies unused may be an eighth of the most that was in use, and this; and whatever was wanted again after it had been given back, so that a run soon
+    // Memory that lies unused may be a sixteenth of the most that was in use, and this; and whatever was wanted again after it had been given back, so that a run soon
     // stops giving back what its next step wants.
     private const long Spare = 16L << 20;
 
@@ -154,7 +154,7 @@ internal static unsafe partial class TensorMemory
     private static void GiveBack(long wanted)
     {
         wantedAgain = Math.Min(wantedAgain, mostTaken);
-        long allowed = Math.Max(mostTaken, taken + wanted) * 9 / 8 + Spare + wantedAgain;
+        long allowed = Math.Max(mostTaken, taken + wanted) * 17 / 16 + Spare + wantedAgain;
         while (taken + wanted + unusedBytes > allowed && Unused.TryDequeue(out (int Block, uint Stamp) oldest))
         {
             if (stamps[oldest.Block] != oldest.Stamp) continue; // taken since
