@@ -100,6 +100,8 @@ public static class LibTorchLoader
     // c10::alloc_cpu(unsigned long), of libc10.
     private const string Allocator = "_ZN3c109alloc_cpuEm";
 
+    private const string ThreadsSetter = "THSTorch_set_num_threads";
+
     private static IntPtr LoadOnLinux()
     {
         var isSupported = RuntimeInformation.ProcessArchitecture == Architecture.X64
@@ -141,12 +143,12 @@ public static class LibTorchLoader
     private static IntPtr LoadTorchSharp(string path) => Try(path, () =>
     {
         var isOld = TryLoad("libstdc++.so.6", out var standard) && !TryGetExport(standard, StreamsMarker, out _);
-        if (!isOld && !IsForeign) return NativeLibrary.Load(path);
         var library = new ElfLibrary(File.ReadAllBytes(path));
         if (IsForeign) Check(library);
-        if (!isOld || !library.Weaken(StreamsVersion)) return NativeLibrary.Load(path);
-        IsAdapted = true;
-        return CLibrary.LoadFromMemory("libLibTorchSharp.so", library.Bytes);
+        IsAdapted = isOld && library.Weaken(StreamsVersion);
+        var loaded = IsAdapted ? CLibrary.LoadFromMemory("libLibTorchSharp.so", library.Bytes) : NativeLibrary.Load(path);
+        ScalarMemory.Install(library, ThreadsSetter, GetExport(loaded, ThreadsSetter));
+        return loaded;
     });
 
     /// <summary>Refuses an operation whose backward pass is C# where libtorch lacks what it takes: a call would end the process.</summary>
@@ -240,6 +242,6 @@ public static class LibTorchLoader
     private static unsafe void SetThreads()
     {
         if (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is { Length: > 0 }) return;
-        ((delegate* unmanaged<int, void>)GetExport(torchSharp, "THSTorch_set_num_threads"))(Environment.ProcessorCount);
+        ((delegate* unmanaged<int, void>)GetExport(torchSharp, ThreadsSetter))(Environment.ProcessorCount);
     }
 }
