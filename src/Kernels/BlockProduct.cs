@@ -62,7 +62,8 @@ internal static unsafe class BlockProduct
         {
             int depth = (int)Math.Min(MostDepth, factors.Depth - k);
             bool turns = factors.Left.AlongStride != 1;
-            long step = turns ? RowsAtOnce * (MostDepth / depth) : factors.Rows;
+            int stride = (depth + 7) / 8 * 8; // turning writes whole vectors, which must end before the next row: that may be another thread's
+            long step = turns ? RowsAtOnce * (MostDepth / stride) : factors.Rows;
             for (long row = 0; row < factors.Rows; row += step)
             {
                 long rows = Math.Min(step, factors.Rows - row);
@@ -72,8 +73,8 @@ internal static unsafe class BlockProduct
                     continue;
                 }
                 T* left = (T*)(turned ??= new()).Room(sizeof(T) * RowsAtOnce * MostDepth);
-                Turn<T>(factors.Left, row, rows, k, depth, left);
-                Rows<T>(factors, left, depth, row, rows, k, depth);
+                Turn<T>(factors.Left, row, rows, k, depth, left, stride);
+                Rows<T>(factors, left, stride, row, rows, k, depth);
             }
         }
     }
@@ -134,7 +135,7 @@ internal static unsafe class BlockProduct
     }
 
     // Left's rows that lie across memory, one after the other.
-    private static void Turn<T>(MatrixOperand left, long row, long rows, long k, int depth, T* to) where T : unmanaged
+    private static void Turn<T>(MatrixOperand left, long row, long rows, long k, int depth, T* to, int stride) where T : unmanaged
     {
         nint target = (nint)to;
         ParallelFor.Run((rows + Width - 1) / Width, Math.Max(1, (1L << 16) / (Width * depth)), (begin, end) =>
@@ -143,14 +144,14 @@ internal static unsafe class BlockProduct
             for (long first = begin * Width; first < Math.Min(rows, end * Width); first += Width)
             {
                 int count = (int)Math.Min(Width, rows - first);
-                T* source = (T*)left.From(row + first).Data + k * left.AlongStride, rowsTo = (T*)target + first * depth;
+                T* source = (T*)left.From(row + first).Data + k * left.AlongStride, rowsTo = (T*)target + first * stride;
                 if (typeof(T) == typeof(float))
                 {
-                    MatrixProduct.PackAlong((float*)source, left.AlongStride, depth, depth, count, (float*)rowsTo);
+                    MatrixProduct.PackAlong((float*)source, left.AlongStride, depth, stride, count, (float*)rowsTo);
                     continue;
                 }
                 Pair((ushort*)source, left.AlongStride, count, Width, depth, (ushort*)pairs);
-                MatrixProduct.PackAlong(pairs, Width, depth / 2, depth / 2, count, (float*)rowsTo);
+                MatrixProduct.PackAlong(pairs, Width, depth / 2, stride / 2, count, (float*)rowsTo);
             }
         });
     }

@@ -154,4 +154,29 @@ public sealed class MatrixProductTests
 
         public void Dispose() => BlockProduct.IsEnabled = true;
     }
+
+    [Theory]
+    [InlineData(ScalarType.BFloat16, 70)]
+    [InlineData(ScalarType.BFloat16, 38)]
+    [InlineData(ScalarType.Float32, 70)]
+    [InlineData(ScalarType.Float32, 33)]
+    public void Threads_keep_out_of_each_others_rows_of_a_transposed_factor(ScalarType type, int depth)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        int threads = get_num_threads();
+        set_num_threads(4);
+        try
+        {
+            Tensor left = randn(depth, 4096).to(type).t(), right = randn(depth, 64).to(type), expected = left.to(ScalarType.Float64).mm(right.to(ScalarType.Float64));
+            for (int i = 0; i < 20; i++)
+            {
+                using Tensor product = MatrixProduct.Multiply(left, right);
+                TensorAssert.Close(expected, product.to(ScalarType.Float64), 1e-4);
+            }
+        }
+        finally
+        {
+            set_num_threads(threads);
+        }
+    }
 }
