@@ -111,6 +111,7 @@ public sealed class TrainingSession
         });
         DeviceMemory.ResetPeak(trainee.Device); // what was measured before it is no part of training
         TrainingOutcome outcome = loop.Run();
+        if (outcome == TrainingOutcome.Completed) sink.Completed(trainee.Step);
         sink.Message(memory.Describe());
         return Result(outcome, trainee);
     }

@@ -43,6 +43,10 @@ public interface IMetricsSink : IDisposable
     /// <param name="text">Plain text, one or several lines.</param>
     void Message(string text) { }
 
+    /// <summary>All steps are done; a run that was interrupted or diverged, and may be resumed, does not report it.</summary>
+    /// <param name="step">Optimizer steps done.</param>
+    void Completed(long step) { }
+
     /// <summary>Waits until all that was reported is on the disk itself, to survive a loss of power; called with every checkpoint.</summary>
     void Flush() { }
 }

@@ -33,6 +33,9 @@ public sealed class MetricsSinks(IReadOnlyList<IMetricsSink> sinks) : IMetricsSi
     public void Message(string text) => Each(sink => sink.Message(text));
 
     /// <inheritdoc/>
+    public void Completed(long step) => Each(sink => sink.Completed(step));
+
+    /// <inheritdoc/>
     public void Flush() => Each(sink => sink.Flush());
 
     /// <inheritdoc/>

@@ -2,7 +2,7 @@ using Trainer.Transformers;
 
 namespace Trainer.Training.Monitoring;
 
-/// <summary>Shows a run in TensorBoard: curves, samples, the configuration, histograms and the load of experts.</summary>
+/// <summary>Shows a run in TensorBoard: curves, samples, histograms, the load of experts, and the configuration, also as hyper-parameters.</summary>
 /// <param name="directory">The run's directory.</param>
 /// <param name="firstStep">The first step of this run or of its resumed part; see <see cref="RunProgress.FirstStep"/>.</param>
 public sealed class TensorBoardSink(string directory, long firstStep) : IMetricsSink
@@ -30,6 +30,7 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
     public void Evaluation(EvaluationMetrics metrics)
     {
         _writer.Scalar("loss/validation", metrics.ValidationLoss, metrics.Step);
+        _writer.Scalar("loss/bestValidation", metrics.BestLoss, metrics.Step);
         _writer.Scalar("perplexity/validation", metrics.Perplexity, metrics.Step);
     }
 
@@ -70,7 +71,14 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
     }
 
     /// <inheritdoc/>
-    public void Configuration(string json) => _writer.Text("configuration", CodeBlock(json), firstStep);
+    public void Configuration(string json)
+    {
+        _writer.Text("configuration", CodeBlock(json), firstStep);
+        _writer.SessionStart(json, firstStep);
+    }
+
+    /// <inheritdoc/>
+    public void Completed(long step) => _writer.SessionEnd(step);
 
     /// <inheritdoc/>
     public void Flush() => _writer.Flush();

@@ -1,18 +1,18 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
-using Trainer.Training.Monitoring.Protocol;
+using Tensorboard;
 
 namespace Trainer.Training.Monitoring;
 
 /// <summary>Writes one TensorBoard event file: TFRecords of Event messages, appended and never rewritten.</summary>
 /// <remarks>Each event is one write to the operating system, so a reader sees it at once and killing the process loses
-/// none. Scalars are simple values, which every reader of event files understands; text and histograms are tensors with
+/// none. The messages are TorchSharp's; its SummaryWriter is not used, since it opens the file anew for each event, knows whole
+/// seconds only, and has neither purge nor flush. Scalars are simple values, which every reader of event files understands; text and histograms are tensors with
 /// the metadata of TensorBoard's plugins. Not safe for use from several threads at once.</remarks>
 public sealed class TensorBoardWriter : IDisposable
 {
     private const string FileVersion = "brain.Event:2";
-    private const string Source = "Trainer.Training.Monitoring.TensorBoardWriter";
 
     private readonly AppendFile _file;
     private readonly TimeProvider _time;
@@ -27,7 +27,7 @@ public sealed class TensorBoardWriter : IDisposable
     {
         _time = time ?? TimeProvider.System;
         _file = new AppendFile(Path.Combine(directory, FileName(directory)));
-        Write(new Event { FileVersion = FileVersion, SourceMetadata = new SourceMetadata { Writer = Source } }, 0);
+        Write(new Event { FileVersion = FileVersion }, 0);
         Write(new Event { SessionLog = new SessionLog { Status = SessionLog.Types.SessionStatus.Start } }, firstStep);
     }
 
@@ -49,7 +49,7 @@ public sealed class TensorBoardWriter : IDisposable
         new Summary.Types.Value
         {
             Tag = tag,
-            Metadata = Plugin("text"),
+            Metadata = Metadata("text"),
             Tensor = new TensorProto { Dtype = DataType.DtString, TensorShape = Shape(), StringVal = { ByteString.CopyFromUtf8(markdown) } },
         },
         step);
@@ -62,7 +62,7 @@ public sealed class TensorBoardWriter : IDisposable
         new Summary.Types.Value
         {
             Tag = tag,
-            Metadata = Plugin("histograms"),
+            Metadata = Metadata("histograms"),
             Tensor = new TensorProto
             {
                 Dtype = DataType.DtDouble,
@@ -79,6 +79,17 @@ public sealed class TensorBoardWriter : IDisposable
     public void Histogram(string tag, ReadOnlySpan<float> values, long step) =>
         Histogram(tag, HistogramSummary.FromValues(values), step);
 
+    /// <summary>Adds the run to the table of TensorBoard's HParams plugin; its scalars are the table's metrics.</summary>
+    /// <param name="configuration">The resolved configuration, whose settings become columns of the table.</param>
+    /// <param name="step">The training step. TensorBoard goes by the first settings that it finds in a run's files.</param>
+    public void SessionStart(string configuration, long step) =>
+        Write(HParams.SessionStartTag, Metadata("hparams", HParams.SessionStart(HParams.Settings(configuration), Now())), step);
+
+    /// <summary>Marks the run in that table as done. TensorBoard goes by the first end that it finds: one that may be resumed has none yet.</summary>
+    /// <param name="step">The last training step.</param>
+    public void SessionEnd(long step) =>
+        Write(HParams.SessionEndTag, Metadata("hparams", HParams.SessionEnd(Now())), step);
+
     /// <summary>Waits until all events are on the disk itself. Readers see them without it.</summary>
     public void Flush() => _file.Flush();
 
@@ -87,12 +98,19 @@ public sealed class TensorBoardWriter : IDisposable
 
     private void Write(Summary.Types.Value value, long step) => Write(new Event { Summary = new Summary { Value = { value } } }, step);
 
+    // A value that is all in its metadata; readers want a tensor none the less.
+    private void Write(string tag, SummaryMetadata metadata, long step) => Write(
+        new Summary.Types.Value { Tag = tag, Metadata = metadata, Tensor = new TensorProto { Dtype = DataType.DtFloat, TensorShape = Shape(0) } },
+        step);
+
     private void Write(Event entry, long step)
     {
         entry.Step = step;
-        entry.WallTime = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
+        entry.WallTime = Now();
         _file.Append(RecordFraming.Frame(entry.ToByteArray()));
     }
+
+    private double Now() => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
 
     // TensorBoard reads a directory's event files in the order of their names, so the time in this name must be later
     // than in any other, even when a run is resumed within a second or after the clock went back.
@@ -109,9 +127,9 @@ public sealed class TensorBoardWriter : IDisposable
         .DefaultIfEmpty()
         .Max();
 
-    private static SummaryMetadata Plugin(string name) => new()
+    private static SummaryMetadata Metadata(string plugin, ByteString? content = null) => new()
     {
-        PluginData = new SummaryMetadata.Types.PluginData { PluginName = name },
+        PluginData = new SummaryMetadata.Types.PluginData { PluginName = plugin, Content = content ?? ByteString.Empty },
         DataClass = DataClass.Tensor,
     };
 

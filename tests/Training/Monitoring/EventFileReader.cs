@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using Trainer.Training.Monitoring.Protocol;
+using Tensorboard;
 
 namespace Trainer.Training.Tests.Monitoring;
 
@@ -17,7 +17,7 @@ internal static class EventFileReader
             Assert.Equal(MaskedChecksum(bytes[..8]), BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]));
             var data = bytes.Slice(12, length);
             Assert.Equal(MaskedChecksum(data), BinaryPrimitives.ReadUInt32LittleEndian(bytes[(12 + length)..]));
-            events.Add(Event.Parser.ParseFrom(data));
+            events.Add(Event.Parser.ParseFrom(data.ToArray()));
             bytes = bytes[(16 + length)..];
         }
         return events;

@@ -42,10 +42,10 @@ public class RunMonitorTests
 
         var points = EventFileReader.ReadDirectory(directory.Path);
         Assert.Equal(
-            ["configuration", "loss/train", "optimizer/learningRate", "optimizer/gradientNorm", "optimizer/skippedSteps", "speed/tokensPerSecond", "speed/stepSeconds",
-                "speed/modelFlopUtilisation", "loss/validation", "perplexity/validation", "samples/1", "samples/2", "weights/embedding", "nonFinite/weights/embedding"],
+            ["configuration", "_hparams_/session_start_info", "loss/train", "optimizer/learningRate", "optimizer/gradientNorm", "optimizer/skippedSteps", "speed/tokensPerSecond", "speed/stepSeconds",
+                "speed/modelFlopUtilisation", "loss/validation", "loss/bestValidation", "perplexity/validation", "samples/1", "samples/2", "weights/embedding", "nonFinite/weights/embedding"],
             points.Select(point => point.Tag));
-        Assert.Equal("    ROMEO: hark\n    ```", points[10].Value.Tensor.StringVal[0].ToStringUtf8());
+        Assert.Equal("    ROMEO: hark\n    ```", points[12].Value.Tensor.StringVal[0].ToStringUtf8());
     }
 
     [Fact]

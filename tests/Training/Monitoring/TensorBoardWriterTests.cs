@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
+using Tensorboard;
 using Trainer.Training.Monitoring;
-using Trainer.Training.Monitoring.Protocol;
 
 namespace Trainer.Training.Tests.Monitoring;
 
