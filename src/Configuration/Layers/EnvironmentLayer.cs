@@ -3,6 +3,7 @@ using System.Collections;
 namespace Trainer.Configuration.Layers;
 
 /// <summary>Settings from environment variables: <c>TRAINER__training__steps</c> is <c>training.steps</c>, in any case.</summary>
+/// <remarks>Microsoft.Extensions.Configuration.EnvironmentVariables would forget the variable's name, which errors tell, and read no lists.</remarks>
 internal static class EnvironmentLayer
 {
     private const string Prefix = "TRAINER__";

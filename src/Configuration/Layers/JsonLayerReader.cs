@@ -4,6 +4,10 @@ using Microsoft.Extensions.Configuration;
 namespace Trainer.Configuration.Layers;
 
 /// <summary>Flattens one JSON text into a <see cref="Layer"/> with the line of every key.</summary>
+/// <remarks>The provider of Microsoft.Extensions.Configuration.Json does not do: it keeps text only (8 and "8", null and {}, [] and "" are the same),
+/// knows no line of what it has read, ends at the first duplicate key without its lines, merges an object that is given twice, takes a colon
+/// in a key for a path and replaces bytes that are no UTF-8. Its parser is internal, so nothing can be added to it. The tests
+/// WhatTheJsonPackageLacksTests show each. Comments and trailing commas are allowed here as they are there.</remarks>
 /// <param name="text">What to read.</param>
 /// <param name="origin">The origin of what stands on a line.</param>
 /// <param name="problems">Takes duplicate and impossible keys.</param>
