@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Hashing;
 using System.Numerics;
 
 namespace Trainer.Training.Monitoring;
@@ -27,15 +28,7 @@ internal static class RecordFraming
     }
 
     /// <summary>CRC-32C (Castagnoli) of <paramref name="data"/>; of the ASCII digits 1 to 9 it is 0xe3069283.</summary>
-    public static uint Crc32C(ReadOnlySpan<byte> data)
-    {
-        var crc = uint.MaxValue;
-        for (; data.Length >= sizeof(ulong); data = data[sizeof(ulong)..])
-            crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(data));
-        foreach (var value in data)
-            crc = BitOperations.Crc32C(crc, value);
-        return ~crc;
-    }
+    public static uint Crc32C(ReadOnlySpan<byte> data) => Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, data);
 
     /// <summary>The checksum as it stands in the file.</summary>
     public static uint Mask(uint crc) => BitOperations.RotateRight(crc, 15) + MaskDelta;
