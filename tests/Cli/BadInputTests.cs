@@ -12,6 +12,7 @@ public sealed class BadInputTests
     [InlineData("model.contextLength=5000", 1, "5000")]
     [InlineData("training.device=cuda", 1, "CUDA")]
     [InlineData("model.position.type=spiral", 2, "rotary")]
+    [InlineData("tokenizer={\"type\":\"tiktoken\",\"encoding\":\"gpt-2\"}", 2, "did you mean gpt2? Allowed: gpt2, r50k_base, cl100k_base, o200k_base")]
     [InlineData("optimizer.learningRate=-1", 2, "learningRate")]
     [InlineData("training.microBatchSize=3", 2, "microBatchSize (3) must divide batchSize (4)")]
     [InlineData("no-equals-sign", 2, "=")]

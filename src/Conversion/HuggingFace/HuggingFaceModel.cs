@@ -21,7 +21,7 @@ public sealed class HuggingFaceModel : IDisposable
     /// <summary>The model.</summary>
     public required ModelOptions Options { get; init; }
 
-    /// <summary>Its tokenizer; where the checkpoint has none, one whose tokens are the ids themselves.</summary>
+    /// <summary>Its tokenizer; where the checkpoint has none, GPT-2's own for a GPT-2, else one whose tokens are the ids themselves.</summary>
     public required Tokenizer Tokenizer { get; init; }
 
     /// <summary>Its tensors under this program's names, float32. Reading needs this object.</summary>
@@ -47,7 +47,7 @@ public sealed class HuggingFaceModel : IDisposable
         if (config.Finish() is { Count: > 0 } unknown)
             tell($"{config.Location}: not known in {family.ModelType} models and left aside: {string.Join(", ", unknown)}");
         RequireSound(options, config.Location);
-        Tokenizer tokenizer = TokenizerFiles.Load(directory, vocabulary, tell);
+        Tokenizer tokenizer = TokenizerFiles.Load(directory, family.ModelType, vocabulary, tell);
         if (tokenizer.VocabularySize < vocabulary) options = options with { VocabularySize = vocabulary };
         WeightFiles files = WeightFiles.OpenDirectory(directory);
         try

@@ -7,13 +7,5 @@ namespace Trainer.Text;
 public sealed record ByteTokenizerOptions : TokenizerOptions
 {
     /// <inheritdoc/>
-    public override TokenizerTrainer CreateTrainer() => new Learner();
-
-    /// <summary>Bytes are known beforehand, so nothing is learned.</summary>
-    private sealed class Learner : TokenizerTrainer
-    {
-        public override void Observe(ReadOnlySpan<char> text) { }
-
-        public override Tokenizer Build() => ByteTokenizer.Instance;
-    }
+    public override TokenizerTrainer CreateTrainer() => new ReadyTrainer(ByteTokenizer.Instance);
 }

@@ -24,13 +24,5 @@ public sealed record FileTokenizerOptions : TokenizerOptions, IValidated
     }
 
     /// <inheritdoc/>
-    public override TokenizerTrainer CreateTrainer() => new Reader(Tokenizer.Load(Path));
-
-    /// <summary>The file is there already, so nothing is learned.</summary>
-    private sealed class Reader(Tokenizer tokenizer) : TokenizerTrainer
-    {
-        public override void Observe(ReadOnlySpan<char> text) { }
-
-        public override Tokenizer Build() => tokenizer;
-    }
+    public override TokenizerTrainer CreateTrainer() => new ReadyTrainer(Tokenizer.Load(Path));
 }

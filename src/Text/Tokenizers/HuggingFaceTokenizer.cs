@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Trainer.Text.HuggingFace;
 
 namespace Trainer.Text;
 
@@ -28,17 +29,31 @@ internal static class HuggingFaceTokenizer
         ["use_regex"] = false,
     };
 
-    /// <summary>Every character on its own.</summary>
-    public static JsonObject EveryCharacter() => new()
+    /// <summary>Text cut into words by an expression, and these as bytes.</summary>
+    public static JsonObject ByteLevelWords(string expression)
     {
-        ["type"] = "Split",
-        ["pattern"] = new JsonObject { ["Regex"] = EveryCharacterPattern },
-        ["behavior"] = "Isolated",
-        ["invert"] = false,
-    };
+        var bytes = ByteLevel();
+        if (expression == Gpt2Scanner.Pattern)
+        {
+            bytes["use_regex"] = true;   // the expression that ByteLevel brings with it is GPT-2's
+            return bytes;
+        }
+        return new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = new JsonArray(Isolated(expression), bytes) };
+    }
+
+    /// <summary>Every character on its own.</summary>
+    public static JsonObject EveryCharacter() => Isolated(EveryCharacterPattern);
 
     /// <summary>Any character, line breaks included, whatever the engine's options.</summary>
     public const string EveryCharacterPattern = @"[\s\S]";
+
+    private static JsonObject Isolated(string expression) => new()
+    {
+        ["type"] = "Split",
+        ["pattern"] = new JsonObject { ["Regex"] = expression },
+        ["behavior"] = "Isolated",
+        ["invert"] = false,
+    };
 
     /// <summary>Tokens put together without anything between them.</summary>
     public static JsonObject Fuse() => new() { ["type"] = "Fuse" };

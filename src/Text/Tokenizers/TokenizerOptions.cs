@@ -9,6 +9,7 @@ namespace Trainer.Text;
 [JsonDerivedType(typeof(WordTokenizerOptions), "word")]
 [JsonDerivedType(typeof(BpeTokenizerOptions), "bpe")]
 [JsonDerivedType(typeof(FileTokenizerOptions), "file")]
+[JsonDerivedType(typeof(TiktokenTokenizerOptions), "tiktoken")]
 public abstract record TokenizerOptions
 {
     /// <summary>The files that the tokenizer is read from: prepared data belongs to their content.</summary>

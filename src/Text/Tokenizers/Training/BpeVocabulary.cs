@@ -17,27 +17,9 @@ internal sealed record BpeVocabulary(IReadOnlyList<string> SpecialTokens, IReadO
             vocabulary[Tokens[id]] = id;
         // "left right" rather than ["left","right"]: every version of the readers takes it, and byte-level symbols hold no space.
         var merges = new JsonArray([.. Merges.Select(merge => (JsonNode)$"{merge.Left} {merge.Right}")]);
-        var document = HuggingFaceTokenizer.Document(PreTokenizer(pattern), HuggingFaceTokenizer.ByteLevel(), HuggingFaceTokenizer.Bpe(vocabulary, merges));
+        var document = HuggingFaceTokenizer.Document(HuggingFaceTokenizer.ByteLevelWords(pattern.Expression()), HuggingFaceTokenizer.ByteLevel(), HuggingFaceTokenizer.Bpe(vocabulary, merges));
         document["added_tokens"] = SpecialTokenEntries.Of(SpecialTokens);
         document["post_processor"] = SpecialTokenEntries.Template(SpecialTokens);
         return document;
-    }
-
-    private static JsonObject PreTokenizer(SplitPattern pattern)
-    {
-        var bytes = HuggingFaceTokenizer.ByteLevel();
-        if (pattern == SplitPattern.Gpt2)
-        {
-            bytes["use_regex"] = true;   // the expression that ByteLevel brings with it is GPT-2's
-            return bytes;
-        }
-        var split = new JsonObject
-        {
-            ["type"] = "Split",
-            ["pattern"] = new JsonObject { ["Regex"] = pattern.Expression() },
-            ["behavior"] = "Isolated",
-            ["invert"] = false,
-        };
-        return new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = new JsonArray(split, bytes) };
     }
 }

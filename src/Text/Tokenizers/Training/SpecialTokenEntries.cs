@@ -2,16 +2,19 @@ using System.Text.Json.Nodes;
 
 namespace Trainer.Text;
 
-/// <summary>Special tokens in <c>tokenizer.json</c>, with the ids 0, 1, 2 …</summary>
+/// <summary>Special tokens in <c>tokenizer.json</c>.</summary>
 internal static class SpecialTokenEntries
 {
     private const string Class = "[CLS]", Separator = "[SEP]";
 
+    /// <summary>The section <c>added_tokens</c> of tokens with the ids 0, 1, 2 …</summary>
+    public static JsonArray Of(IEnumerable<string> tokens) => Of(tokens.Select((token, id) => (token, id)));
+
     /// <summary>The section <c>added_tokens</c>.</summary>
-    public static JsonArray Of(IEnumerable<string> tokens) => new([.. tokens.Select((token, id) => (JsonNode)new JsonObject
+    public static JsonArray Of(IEnumerable<(string Token, int Id)> tokens) => new([.. tokens.Select(entry => (JsonNode)new JsonObject
     {
-        ["id"] = id,
-        ["content"] = token,
+        ["id"] = entry.Id,
+        ["content"] = entry.Token,
         ["single_word"] = false,
         ["lstrip"] = false,
         ["rstrip"] = false,
