@@ -1,5 +1,8 @@
+using System.Buffers;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Unicode;
 using Trainer.Configuration;
 
 namespace Trainer.Text;
@@ -25,22 +28,81 @@ internal sealed class TokenizerDocument
 
     public static TokenizerDocument Read(string path)
     {
+        var bytes = ReadBytes(path);
         try
         {
-            return new TokenizerDocument(path, JsonNode.Parse(File.ReadAllBytes(path), documentOptions: Strict) as JsonObject
+            CheckText(path, bytes);
+            return new TokenizerDocument(path, JsonNode.Parse(bytes, documentOptions: Strict) as JsonObject
                 ?? throw new UserException($"{path} is no tokenizer.json: it must hold a JSON object"));
+        }
+        catch (JsonException e)
+        {
+            throw e.LineNumber is null && Repeated(bytes) is ({ } name, var at)
+                ? Damaged(path, $"is no valid JSON: it gives \"{name}\" twice", bytes.AsSpan(0, at))
+                : new UserException($"{path} is no valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}); the file is damaged: copy or build it again", e);
+        }
+    }
+
+    private static byte[] ReadBytes(string path)
+    {
+        try
+        {
+            return File.ReadAllBytes(path);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             throw new UserException($"there is no tokenizer at {Path.GetFullPath(path)}; give the path of a tokenizer.json", e);
         }
-        catch (JsonException e)
-        {
-            throw new UserException($"{path} is no valid JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}); the file is damaged: copy or build it again", e);
-        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new UserException($"{path} cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static UserException Damaged(string path, string what, ReadOnlySpan<byte> before) => new(
+        $"{path} {what} (line {before.Count((byte)'\n') + 1}, byte {before.Length - before.LastIndexOf((byte)'\n')}); the file is damaged: copy or build it again");
+
+    /// <summary>The first name that an object gives twice, and where; the parser tells neither.</summary>
+    private static (string? Name, int At) Repeated(ReadOnlySpan<byte> bytes)
+    {
+        var reader = new Utf8JsonReader(bytes);
+        var names = new Stack<HashSet<string>>();
+        while (reader.Read())
+            if (reader.TokenType == JsonTokenType.StartObject)
+                names.Push([]);
+            else if (reader.TokenType == JsonTokenType.EndObject)
+                names.Pop();
+            else if (reader.TokenType == JsonTokenType.PropertyName && !names.Peek().Add(reader.GetString()!))
+                return (reader.GetString(), (int)reader.TokenStartIndex);
+        return (null, 0);
+    }
+
+    /// <summary>Refuses bytes that are no UTF-8 and strings that are no Unicode, which would else be found where they are used, without a place.</summary>
+    /// <exception cref="JsonException">It is no JSON.</exception>
+    private static void CheckText(string path, ReadOnlySpan<byte> bytes)
+    {
+        if (!Utf8.IsValid(bytes))
+        {
+            var valid = 0;
+            while (Rune.DecodeFromUtf8(bytes[valid..], out _, out var length) == OperationStatus.Done)
+                valid += length;
+            throw Damaged(path, $"is no valid UTF-8, for 0x{bytes[valid]:X2} begins no whole character", bytes[..valid]);
+        }
+        var reader = new Utf8JsonReader(bytes);
+        while (reader.Read())
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped && !IsText(ref reader))
+                throw Damaged(path, "holds half of a surrogate pair", bytes[..(int)reader.TokenStartIndex]);
+    }
+
+    private static bool IsText(ref Utf8JsonReader reader)
+    {
+        try
+        {
+            return reader.GetString() is not null;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
         }
     }
 

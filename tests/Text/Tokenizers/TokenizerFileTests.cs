@@ -42,6 +42,8 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("[]", "it must hold a JSON object")]
     [InlineData("{\"a\":", "is no valid JSON (line 1, byte 6)")]
     [InlineData("{\"model\":1,\"model\":2}", "is no valid JSON")]
+    [InlineData("{\"model\":\n{\"a\":1,\"a\":2}}", "is no valid JSON: it gives \"a\" twice (line 2, byte 8)")]
+    [InlineData("{\n\"a\":\"\\ud800\"}", "holds half of a surrogate pair (line 2, byte 5)")]
     public void A_damaged_file_is_an_error(string content, string message) => Assert.Contains(message, Fails(folder.Write("t.json", content)));
 
     [Theory]
