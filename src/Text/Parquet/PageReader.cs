@@ -56,7 +56,6 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
     /// <inheritdoc/>
     public void Dispose()
     {
-        decompressor.Dispose();
         stored.Dispose();
         page.Dispose();
         dictionaryPage.Dispose();
@@ -158,7 +157,7 @@ internal sealed class PageReader(ParquetFile file, SchemaLeaf column) : IDisposa
         {
             decompressor.Decompress(chunk.Codec, content, size, output);
         }
-        catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException)
+        catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException or ZstdSharp.ZstdException)
         {
             throw new ParquetError($"a page cannot be decompressed ({chunk.Codec}): {e.Message.TrimEnd('.')}", at, inner: e);
         }

@@ -1,4 +1,5 @@
 using Trainer.Configuration;
+using ZstdSharp;
 
 namespace Trainer.Text;
 
@@ -18,7 +19,7 @@ internal sealed class SourceStream : ReadOnlyStream
     public static bool IsCompressed(string path) => Path.GetExtension(path).ToLowerInvariant() is ".gz" or ".zst";
 
     /// <summary>Opens a file at its beginning.</summary>
-    /// <exception cref="UserException">The file cannot be opened, or libzstd is needed and not there.</exception>
+    /// <exception cref="UserException">The file cannot be opened.</exception>
     public static SourceStream Open(string path)
     {
         var file = OpenFile(path);
@@ -27,7 +28,7 @@ internal sealed class SourceStream : ReadOnlyStream
             return new SourceStream(path, file, Path.GetExtension(path).ToLowerInvariant() switch
             {
                 ".gz" => Gzip.Open(file),
-                ".zst" => new ZstdStream(file),
+                ".zst" => Zstd.Open(file),
                 _ => file,
             });
         }
@@ -46,7 +47,7 @@ internal sealed class SourceStream : ReadOnlyStream
         {
             return content.Read(buffer);
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException or ZstdException or EndOfStreamException)
         {
             var kind = Path.GetExtension(path);
             throw new UserException($"{path} is damaged at or before byte {file.Position}, or is not a {kind} file: {e.Message.TrimEnd('.')}; get the file again", e);

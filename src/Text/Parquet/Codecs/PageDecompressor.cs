@@ -3,14 +3,12 @@ using System.IO.Compression;
 namespace Trainer.Text.Parquet;
 
 /// <summary>Decompresses pages, in memory that grows with what really comes out and never past the size that the page declares.</summary>
-internal sealed class PageDecompressor : IDisposable
+internal sealed class PageDecompressor
 {
     /// <summary>What a page may declare: writers make pages of about a megabyte, larger ones only for single texts that are.</summary>
     public const int LargestPage = 1 << 30;
 
     private const int FirstCapacity = 1 << 20;
-
-    private ZstdDecoder? zstd;
 
     /// <summary>Decompresses a page, or the values of one: one line here for each codec.</summary>
     /// <param name="codec">How it is compressed.</param>
@@ -47,15 +45,12 @@ internal sealed class PageDecompressor : IDisposable
                 Inflate(new BrotliStream(Stream(input), CompressionMode.Decompress), input.Count, size, output);
                 break;
             case Codec.Zstd:
-                Inflate(input, size, output);
+                Inflate(Zstd.Open(Stream(input)), input.Count, size, output);
                 break;
             default:
                 throw new InvalidDataException($"codec {codec} is not read");
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => zstd?.Dispose();
 
     private static MemoryStream Stream(ArraySegment<byte> input) => new(input.Array!, input.Offset, input.Count, writable: false);
 
@@ -75,24 +70,6 @@ internal sealed class PageDecompressor : IDisposable
             if (content.ReadByte() >= 0)
                 throw new InvalidDataException($"it holds more than the {size} bytes that it declares");
         }
-    }
-
-    private void Inflate(ArraySegment<byte> input, int size, PageBuffer output)
-    {
-        zstd ??= new ZstdDecoder();
-        zstd.Reset();
-        var (position, written) = (0, 0);
-        while (true)
-        {
-            // Asked once more with no room left, the decoder reads the end of its frame, with the checksum if there is one.
-            var (read, wrote) = zstd.Decode(input.AsSpan(position), Room(output, written, input.Count, size));
-            (position, written) = (position + read, written + wrote);
-            if (read == 0 && wrote == 0)
-                break;
-        }
-        Check(written, size);
-        if (position < input.Count || zstd.InsideFrame)
-            throw new InvalidDataException(position < input.Count ? $"it holds more than the {size} bytes that it declares" : "Zstandard: the page ends inside a frame");
     }
 
     /// <summary>What can be written next; the buffer grows by what came out so far, so that a false size costs no memory.</summary>

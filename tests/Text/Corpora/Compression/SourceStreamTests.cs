@@ -18,11 +18,21 @@ public sealed class SourceStreamTests : IDisposable
     public void Members_that_follow_each_other_are_one_text() =>
         Assert.Equal("first second", Text(folder.Write("a.txt.gz", [.. Gzip("first "), .. Gzip("second")])));
 
-    [Fact]
-    public void A_large_file_passes_through()
+    [Theory]
+    [InlineData(".gz")]
+    [InlineData(".zst")]
+    public void A_large_file_passes_through(string extension)
     {
         var text = string.Concat(Enumerable.Range(0, 300_000).Select(number => $"line {number}\n"));
-        Assert.Equal(text, Text(folder.Write("a.txt.gz", Gzip(text))));
+        Assert.Equal(text, Text(folder.Write("a.txt" + extension, extension == ".gz" ? Gzip(text) : Zstd(text))));
+    }
+
+    [Fact]
+    public void A_frame_is_checked_against_its_checksum()
+    {
+        var whole = Zstd("text under a checksum");
+        whole[^1] ^= 1;
+        Assert.Contains("checksum", Assert.Throws<UserException>(() => Text(folder.Write("a.txt.zst", whole))).Message);
     }
 
     [Theory]
@@ -71,6 +81,17 @@ public sealed class SourceStreamTests : IDisposable
     private static string Fixture(string name) => Path.Combine(AppContext.BaseDirectory, "Fixtures", name);
 
     private static string Text(string path) => string.Concat(Utf8Text.Read(path).Select(piece => piece.Text.ToString()));
+
+    private static byte[] Zstd(string text)
+    {
+        using var output = new MemoryStream();
+        using (var stream = new ZstdSharp.CompressionStream(output, leaveOpen: true))
+        {
+            stream.SetParameter(ZstdSharp.Unsafe.ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
+            stream.Write(Encoding.UTF8.GetBytes(text));
+        }
+        return output.ToArray();
+    }
 
     private static byte[] Gzip(string text)
     {
