@@ -1,21 +1,35 @@
+using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
+using ParquetSharp;
 using Trainer.Configuration;
 
 namespace Trainer.Text.Parquet;
 
-/// <summary>Reads one column of text from a Parquet file (github.com/apache/parquet-format), row by row, holding one page in memory.</summary>
+/// <summary>Reads one column of text from a Parquet file (github.com/apache/parquet-format) row by row, with Arrow's C++ reader through ParquetSharp.</summary>
 /// <remarks>
-/// Read are columns of BYTE_ARRAY that are strings, enumerations, JSON, or unannotated; optional ones, also inside of
-/// groups, but not in lists. All codecs but LZO, both page versions, and every encoding of strings. Other columns are never looked at.
+/// Read are columns of BYTE_ARRAY that are strings, enumerations, JSON, or unannotated (older writers store text so); optional ones, also inside of
+/// groups, but not in lists. Other columns are never looked at. One page of the column is in memory at a time, beside the file's footer.
 /// </remarks>
-internal sealed class ParquetTextReader : RecordReader
+internal sealed partial class ParquetTextReader : RecordReader
 {
+    private const int BatchRows = 512;
+    private const int BufferBytes = 1 << 20;
+
     private readonly string column;
-    private readonly ParquetFile file;
-    private readonly FileFooter footer;
-    private readonly PageReader pages;
-    private int chunk = -1;
-    private Page? page;
+    private readonly ReaderProperties properties = ReaderProperties.GetDefaultReaderProperties();
+    private readonly ParquetFileReader file;
+    private readonly int index;
+    private readonly int maxDefinition;
+    private readonly ByteArray[] texts = new ByteArray[BatchRows];
+    private readonly short[] definitions = new short[BatchRows];
+    private int group = -1;
+    private RowGroupReader? rows;
+    private ColumnReader? reader;
+    private long groupRows;
+    private long rowsRead;
+    private (int Next, int Count, int NextText) batch;
     private long row;
+    private byte[] bytes = new byte[1 << 12];
     private ReadOnlyMemory<byte>? value;
 
     /// <summary>Opens a file and reads its footer.</summary>
@@ -25,17 +39,22 @@ internal sealed class ParquetTextReader : RecordReader
     public ParquetTextReader(string path, string column) : base(path, "row", $"column \"{column}\"")
     {
         this.column = column;
-        file = Guard(() => new ParquetFile(path));
+        CheckEnds();
+        properties.EnableBufferedStream();
+        properties.BufferSize = BufferBytes;
+        properties.EnablePageChecksumVerification();
         try
         {
-            footer = Guard(() => file.ReadFooter(column));
+            file = new ParquetFileReader(path, properties);
+            (index, maxDefinition) = ParquetColumns.Find(file.FileMetaData.Schema, File, column);
         }
-        catch
+        catch (Exception e)
         {
-            file.Dispose();
+            Dispose();
+            if (e is ParquetException)
+                throw Explain(e);
             throw;
         }
-        pages = new PageReader(file, footer.Column);
     }
 
     /// <inheritdoc/>
@@ -49,54 +68,122 @@ internal sealed class ParquetTextReader : RecordReader
     {
         try
         {
-            return Advance();
+            while (batch.Next == batch.Count)
+                if (!ReadBatch() && !NextGroup())
+                    return false;
+            row++;
+            value = maxDefinition == 0 || definitions[batch.Next] == maxDefinition ? Copy(texts[batch.NextText++]) : default(ReadOnlyMemory<byte>?);
+            batch.Next++;
+            return true;
         }
-        catch (Exception e) when (e is ParquetError or IOException)
+        catch (ParquetException e)
         {
             throw Explain(e);
         }
     }
-
-    private bool Advance()
-    {
-        while (page is not { Left: > 0 })
-        {
-            page = pages.Next();
-            if (page is not null)
-                continue;
-            if (++chunk >= footer.Chunks.Count)
-                return false;
-            pages.Open(footer.Chunks[chunk]);
-        }
-        row++;
-        value = page.Next();
-        return true;
-    }
-
-    private T Guard<T>(Func<T> read)
-    {
-        try
-        {
-            return read();
-        }
-        catch (Exception e) when (e is ParquetError or IOException or UnauthorizedAccessException)
-        {
-            throw Explain(e);
-        }
-    }
-
-    private UserException Explain(Exception e) => e switch
-    {
-        ParquetError { IsDamage: true } error => new(
-            $"{File} is damaged, column \"{column}\", at byte {error.Offset}{(row > 0 ? $" (near row {row})" : "")}: {error.Message}; get or write the file again", e),
-        ParquetError error => new($"{File}, column \"{column}\": {error.Message}", e),
-        _ => new($"{File} cannot be read: {e.Message}", e),
-    };
 
     /// <inheritdoc/>
     public override void Dispose()
     {
-        pages.Dispose();
-        file.Dispose();
+        reader?.Dispose();
+        rows?.Dispose();
+        file?.Dispose();
+        properties.Dispose();
+    }
+
+    /// <summary>Reads the next rows of a page, and no more: the texts lie in the page's memory.</summary>
+    private bool ReadBatch()
+    {
+        if (reader is not ColumnReader<ByteArray> column || !column.HasNext)
+            return false;
+        var count = (int)column.ReadBatch(BatchRows, maxDefinition > 0 ? definitions : [], [], texts, out var present);
+        var defined = maxDefinition > 0 ? definitions.AsSpan(0, count).Count((short)maxDefinition) : count;
+        if (count == 0 || present != defined)
+            throw Damaged($"a page has {count} rows more, {defined} of them with a text, and {present} texts");
+        rowsRead += count;
+        if (rowsRead > groupRows)
+            throw Damaged($"row group {group} has {groupRows} rows, and its column at least {rowsRead}");
+        batch = (0, count, 0);
+        return true;
+    }
+
+    private bool NextGroup()
+    {
+        if (rowsRead < groupRows)
+            throw Damaged($"row group {group} has {groupRows} rows, and its column {rowsRead}");
+        reader?.Dispose();
+        rows?.Dispose();
+        (reader, rows) = (null, null);
+        if (++group >= file.FileMetaData.NumRowGroups)
+            return false;
+        rows = file.RowGroup(group);
+        (groupRows, rowsRead) = (rows.MetaData.NumRows, 0);
+        if (maxDefinition > 0)
+            CheckLevels(rows.MetaData);
+        reader = rows.Column(index);
+        return true;
+    }
+
+    /// <summary>Arrow takes the deprecated levels from the wrong end of each byte (docs/upstream.md). A column that needs levels and has no others is told by that.</summary>
+    private void CheckLevels(RowGroupMetaData rows)
+    {
+        using var chunk = rows.GetColumnChunkMetaData(index);
+        if (chunk.Encodings.Contains(Encoding.BitPacked) && !chunk.Encodings.Contains(Encoding.Rle))
+            throw new UserException($"{File}, column \"{column}\": its nulls are encoded as BIT_PACKED, which is deprecated and not read; write the file again with another writer");
+    }
+
+    private ReadOnlyMemory<byte> Copy(ByteArray text)
+    {
+        if (bytes.Length < text.Length)
+            bytes = new byte[Math.Max(text.Length, Math.Min(2 * bytes.Length, 1 << 20))];
+        if (text.Length > 0)
+            Marshal.Copy(text.Pointer, bytes, 0, text.Length);
+        return bytes.AsMemory(0, text.Length);
+    }
+
+    /// <summary>What is cut off or no Parquet at all is told apart before Arrow sees it.</summary>
+    private void CheckEnds()
+    {
+        try
+        {
+            using var stream = new FileStream(File, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+            Span<byte> ends = stackalloc byte[8];
+            if (stream.Length < 12)
+                throw Damaged($"the file has {stream.Length} bytes; the smallest Parquet file has 12", 0);
+            stream.ReadExactly(ends[..4]);
+            stream.Position = stream.Length - 4;
+            stream.ReadExactly(ends[4..]);
+            if (ends[4..].SequenceEqual("PARE"u8))
+                throw new UserException($"{File}, column \"{column}\": it is encrypted; decrypt it first");
+            if (!ends[..4].SequenceEqual("PAR1"u8) || !ends[4..].SequenceEqual("PAR1"u8))
+                throw Damaged("the file does not begin and end with PAR1, as Parquet does; it is cut off, or is something else", ends[..4].SequenceEqual("PAR1"u8) ? stream.Length - 4 : 0);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{File} cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Arrow says what is wrong as <c>type (message: 'kind: text')</c>; damage inside of compressed pages it calls IOError, too.</summary>
+    private UserException Explain(Exception e)
+    {
+        var message = Message().Match(e.Message) is { Success: true } match ? match.Groups[1].Value : e.Message;
+        var reason = message.ReplaceLineEndings(" ").Trim().TrimEnd('.');
+        if (reason.Contains("[errno ", StringComparison.Ordinal))
+            return new UserException($"{File} cannot be read: {reason}", e);
+        if (reason.Contains("LZO", StringComparison.Ordinal))
+            return new UserException($"{File}, column \"{column}\": it is compressed with LZO, which is not read; write it with another codec, such as zstd", e);
+        if (reason.Contains("crypt", StringComparison.Ordinal))
+            return new UserException($"{File}, column \"{column}\": it is encrypted; decrypt it first", e);
+        return Damaged(reason, inner: e);
+    }
+
+    [GeneratedRegex(@"\(message: '(?:IOError: |Invalid: )?(.*)'\)\s*$", RegexOptions.Singleline)]
+    private static partial Regex Message();
+
+    private UserException Damaged(string reason, long? offset = null, Exception? inner = null)
+    {
+        var place = offset is { } at ? $"at byte {at}" : group < 0 ? "in its footer" : $"at row {row + 1} or after it";
+        return new UserException($"{File} is damaged, column \"{column}\", {place}: {reason}; get or write the file again", inner);
     }
 }

@@ -29,7 +29,10 @@ internal static class ParquetPages
     /// <param name="codec">The codec of its pages.</param>
     /// <param name="isOptional">Whether values may be null.</param>
     /// <param name="pages">Its pages.</param>
-    public static byte[] File(int rows, int codec, bool isOptional, params byte[][] pages)
+    public static byte[] File(int rows, int codec, bool isOptional, params byte[][] pages) => File(rows, codec, isOptional, 3, pages);
+
+    /// <summary>The same, whose footer says that levels or values have this encoding.</summary>
+    public static byte[] File(int rows, int codec, bool isOptional, int encoding, byte[][] pages)
     {
         byte[] data = [.. pages.SelectMany(page => page)];
         var footer = new Compact()
@@ -38,7 +41,7 @@ internal static class ParquetPages
             .Long(3, rows)
             .List(4, group => group
                 .List(1, chunk => chunk.Long(2, 4).Struct(3, column => column
-                    .Int(1, 6).Int(4, codec).Long(5, rows).Long(6, data.Length).Long(7, data.Length).Long(9, 4)))
+                    .Int(1, 6).Ints(2, encoding).Texts(3, "text").Int(4, codec).Long(5, rows).Long(6, data.Length).Long(7, data.Length).Long(9, 4)))
                 .Long(2, data.Length).Long(3, rows))
             .Stop();
         return [.. "PAR1"u8, .. data, .. footer, .. BitConverter.GetBytes(footer.Length), .. "PAR1"u8];
@@ -67,11 +70,20 @@ internal static class ParquetPages
 
         public Compact Long(int id, long value) => Field(id, 6).Varint((ulong)((value << 1) ^ (value >> 63)));
 
-        public Compact Text(int id, string value)
+        public Compact Text(int id, string value) => Field(id, 8).Characters(value);
+
+        /// <summary>A list of one number.</summary>
+        public Compact Ints(int id, int value)
         {
-            Field(id, 8).Varint((ulong)value.Length);
-            bytes.AddRange(Encoding.ASCII.GetBytes(value));
-            return this;
+            Field(id, 9).bytes.Add(1 << 4 | 5);
+            return Varint((ulong)(uint)((value << 1) ^ (value >> 31)));
+        }
+
+        /// <summary>A list of one text.</summary>
+        public Compact Texts(int id, string value)
+        {
+            Field(id, 9).bytes.Add(1 << 4 | 8);
+            return Characters(value);
         }
 
         public Compact Struct(int id, Action<Compact> fill)
@@ -96,6 +108,13 @@ internal static class ParquetPages
             var inner = new Compact();
             fill(inner);
             bytes.AddRange(inner.Stop());
+            return this;
+        }
+
+        private Compact Characters(string value)
+        {
+            Varint((ulong)value.Length);
+            bytes.AddRange(Encoding.ASCII.GetBytes(value));
             return this;
         }
 
