@@ -37,14 +37,20 @@ internal static class CorpusCommand
         var seed = new Option<long?>("--seed") { Description = "What the examples of synthetic are drawn from." };
         var limit = new Option<long?>("--limit") { Description = "Read so many documents at most." };
         var json = new Option<bool>("--json") { Description = "Print the documents, one a line as a JSON string (null for nulls)." };
-        var command = new Command("corpus", "Reads texts and prints how many files, documents, characters and bytes there are.") 
+        var output = new Option<string?>("--output")
         {
-            paths, format, column, language, task, examples, seed, limit, json,
+            Description = "Write the documents to this file, as the column or field text: .parquet, .jsonl, .jsonl.gz or .jsonl.zst.", HelpName = "file",
+        };
+        var command = new Command("corpus", "Reads texts and prints how many files, documents, characters and bytes there are.")
+        {
+            paths, format, column, language, task, examples, seed, limit, json, output,
         };
         command.Validators.Add(result =>
         {
             if (result.GetValue(limit) < 0)
                 result.AddError($"--limit is {result.GetValue(limit)}, but must be 0 or more.");
+            if (result.GetValue(output) is { } file && !DocumentFile.IsKnown(file))
+                result.AddError($"--output is \"{file}\", which does not say how to write; allowed are names that end in {string.Join(", ", DocumentFile.Extensions)}.");
         });
         command.SetAction(parsed =>
         {
@@ -53,7 +59,7 @@ internal static class CorpusCommand
                 Format = parsed.GetValue(format), Column = parsed.GetValue(column), Language = parsed.GetValue(language),
                 Task = parsed.GetValue(task) is { } named ? Task(named) : null, Examples = parsed.GetValue(examples), Seed = parsed.GetValue(seed),
             });
-            return Read(sources, parsed.GetValue(limit) ?? long.MaxValue, parsed.GetValue(json));
+            return Read(sources, parsed.GetValue(limit) ?? long.MaxValue, parsed.GetValue(json), parsed.GetValue(output));
         });
         return command;
     }
@@ -68,20 +74,18 @@ internal static class CorpusCommand
     private static SyntheticTaskOptions Task(string task) => ConfigurationJson.Deserialize<SyntheticTaskOptions>(
         task.TrimStart().StartsWith('{') ? task : JsonSerializer.Serialize(new { type = task }), "--task");
 
-    private static int Read(IReadOnlyList<SourceOptions> sources, long limit, bool json)
+    private static int Read(IReadOnlyList<SourceOptions> sources, long limit, bool json, string? output)
     {
         var corpora = sources.Select(source => Corpus.Open(source, "", TrainingRequest.DefaultDatasetsDirectory, new StandardError())).ToArray();
         using var writer = json ? new DocumentWriter(Console.OpenStandardOutput()) : null;
         var figures = new CorpusFigures();
         try
         {
-            foreach (var piece in corpora.SelectMany(corpus => corpus.Read()))
-            {
-                if ((piece.StartsDocument || piece.IsNull) && figures.Documents + figures.Nulls == limit)
-                    break;
-                figures.Add(piece);
-                writer?.Add(piece);
-            }
+            var pieces = Pieces(corpora, limit, figures, writer);
+            if (output is not null)
+                DocumentFile.Write(output, pieces);
+            else
+                foreach (var _ in pieces) ;
         }
         finally
         {
@@ -90,6 +94,19 @@ internal static class CorpusCommand
         if (!json)
             Print(corpora, figures);
         return ExitCode.Done;
+    }
+
+    /// <summary>What is read, counted and printed on its way.</summary>
+    private static IEnumerable<TextPiece> Pieces(IEnumerable<Corpus> corpora, long limit, CorpusFigures figures, DocumentWriter? writer)
+    {
+        foreach (var piece in corpora.SelectMany(corpus => corpus.Read()))
+        {
+            if ((piece.StartsDocument || piece.IsNull) && figures.Documents + figures.Nulls == limit)
+                yield break;
+            figures.Add(piece);
+            writer?.Add(piece);
+            yield return piece;
+        }
     }
 
     private static void Print(IReadOnlyList<Corpus> corpora, CorpusFigures figures)

@@ -9,6 +9,7 @@ using Trainer.Text;
 using Trainer.Kernels;
 using Trainer.Training;
 using Trainer.Training.Checkpoints;
+using Trainer.Training.Monitoring;
 
 namespace Trainer.Cli;
 
@@ -27,13 +28,17 @@ internal static class ScoreCommand
     private static readonly Option<string?> SourceTokens = new("--source-tokens") { Description = "Token ids that an encoder-decoder reads, as they are.", HelpName = "ids" };
     private static readonly Option<string?> Json = new("--json") { Description = "Write {\"tokens\": […], \"negativeLogLikelihood\": […]} to this file.", HelpName = "file" };
     private static readonly Option<string?> Logits = new("--logits") { Description = "Write the raw logits (tokens × vocabulary, float32) to this file, as the tensor logits of a safetensors file.", HelpName = "file" };
+    private static readonly Option<string?> Output = new("--output")
+    {
+        Description = "Write a table to this .parquet file: document, position, token, text, negativeLogLikelihood. Each document of --data is scored by itself.", HelpName = "file",
+    };
     private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
 
     internal static Command Create()
     {
         var command = new Command("score", "Prints -log p of each token of a text. A decoder's first token has none; an encoder's tokens are each hidden in turn and guessed from all others.")
         {
-            Source, Text, Tokens, Data, SourceText, SourceTokens, Json, Logits, Device,
+            Source, Text, Tokens, Data, SourceText, SourceTokens, Json, Logits, Output, Device,
         };
         command.Validators.Add(result =>
         {
@@ -41,6 +46,10 @@ internal static class ScoreCommand
                 result.AddError("score needs one of --text, --tokens and --data: what is to be scored?");
             if (result.GetValue(SourceText) is not null && result.GetValue(SourceTokens) is not null)
                 result.AddError("--source and --source-tokens say the same thing: give one of them.");
+            if (result.GetValue(Output) is { } table && !table.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase))
+                result.AddError($"--output is \"{table}\", but a table is written as Parquet: let its name end in .parquet.");
+            if (result.GetValue(Output) is not null && (result.GetValue(Json) ?? result.GetValue(Logits)) is not null)
+                result.AddError("--output scores documents, --json and --logits one text: give one of them.");
         });
         command.SetAction(Score);
         return command;
@@ -52,6 +61,7 @@ internal static class ScoreCommand
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         using var model = checkpoint.LoadModel(device);
         var scorer = SequenceScorer.For(model, checkpoint.Tokenizer);
+        if (parsed.GetValue(Output) is { } table) return WriteTable(table, parsed, checkpoint, scorer);
         var tokens = ToScore(parsed, checkpoint, scorer);
         using var logits = scorer.Logits(tokens, SourceOf(parsed, checkpoint, scorer));
         if (parsed.GetValue(Logits) is { } file) Safetensors.Write(file, [("logits", logits)]);
@@ -59,6 +69,27 @@ internal static class ScoreCommand
         if (parsed.GetValue(Json) is { } json) JsonFile.WriteLine(json, scores);
         Print(checkpoint.Tokenizer, scores, eachToken: parsed.GetValue(Json) is null && parsed.GetValue(Logits) is null);
         return ExitCode.Done;
+    }
+
+    private static int WriteTable(string path, ParseResult parsed, Checkpoint checkpoint, SequenceScorer scorer)
+    {
+        var source = SourceOf(parsed, checkpoint, scorer);
+        var table = new ScoreTable(scorer, checkpoint.Tokenizer);
+        table.Write(path, parsed.GetValue(Data) is { } data ? Documents(data, scorer) : [(1, ToScore(parsed, checkpoint, scorer))], source);
+        Console.WriteLine($"{path}: {HumanFormat.Counted(table.Documents, "document")}, {Summary(table.Tokens, table.Scored, table.Total)}");
+        return ExitCode.Done;
+    }
+
+    /// <summary>The tokens of each document and its number among all; those that have none are left out.</summary>
+    private static IEnumerable<(long Number, int[] Tokens)> Documents(string data, SequenceScorer scorer)
+    {
+        var number = 0L;
+        var pieces = Corpus.Open(new SourceOptions { Path = data }, "", TrainingRequest.DefaultDatasetsDirectory, new StandardError()).Read();
+        foreach (var text in WholeDocuments.Of(pieces, MostCharacters))
+        {
+            number++;
+            if (!string.IsNullOrEmpty(text)) yield return (number, scorer.Encode(text));
+        }
     }
 
     /// <summary>The scores; where the model has none to give and only its logits were asked for, none.</summary>
@@ -87,10 +118,12 @@ internal static class ScoreCommand
         if (eachToken)
             foreach (var (id, loss) in scores.Tokens.Zip(scores.NegativeLogLikelihood))
                 Console.WriteLine($"{id,8}  {(loss is { } nats ? Figure(nats) : "-"),10}  {JsonSerializer.Serialize(Encoding.UTF8.GetString(tokenizer.TokenBytes(id)), Readable)}");
-        Console.WriteLine(scores.Scored == 0
-            ? $"{scores.Tokens.Count} tokens, none of them scored"
-            : $"{scores.Tokens.Count} tokens, {scores.Scored} scored: {Figure(scores.Total)} nats, {Figure(scores.Total / scores.Scored)} nats per token, perplexity {Figure(Math.Exp(scores.Total / scores.Scored))}");
+        Console.WriteLine(Summary(scores.Tokens.Count, scores.Scored, scores.Total));
     }
+
+    private static string Summary(long tokens, long scored, double total) => scored == 0
+        ? $"{tokens} tokens, none of them scored"
+        : $"{tokens} tokens, {scored} scored: {Figure(total)} nats, {Figure(total / scored)} nats per token, perplexity {Figure(Math.Exp(total / scored))}";
 
     private static string Figure(double value) => value.ToString("F4", CultureInfo.InvariantCulture);
 }

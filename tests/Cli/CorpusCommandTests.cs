@@ -40,6 +40,16 @@ public sealed class CorpusCommandTests : IDisposable
         Assert.Equal((0, "", lines), (outcome.ExitCode, outcome.Error, outcome.Output));
     }
 
+    [Theory]
+    [InlineData("out.parquet")]
+    [InlineData("out.jsonl.zst")]
+    public void Documents_are_written_to_a_file_that_reads_the_same(string file)
+    {
+        var written = workspace.Run("corpus", "data", "--output", file);
+        Assert.Equal((0, "", "files       3\ndocuments   3 (1 more records have none)\ncharacters  26\nbytes       27\n"), (written.ExitCode, written.Error, written.Output));
+        Assert.Equal("\"one\"\n\"naïve \\\"two\\\"\"\nnull\n\"three\\nlines\\n\"\n", workspace.Run("corpus", file, "--json").Output);
+    }
+
     [Fact]
     public void Examples_of_a_task_need_no_file()
     {
@@ -56,6 +66,8 @@ public sealed class CorpusCommandTests : IDisposable
     [InlineData(1, "there is no file \"nowhere\"", "nowhere")]
     [InlineData(1, "data/b.jsonl has no field \"txt\" in any of its 2 records; its first record has body, text; name one in column", "data/b.jsonl", "--column", "txt")]
     [InlineData(2, "--format is \"xml\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations, synthetic.", "data", "--format", "xml")]
+    [InlineData(2, "--output is \"out.csv\", which does not say how to write; allowed are names that end in .parquet, .jsonl, .jsonl.gz, .jsonl.zst.", "data", "--output", "out.csv")]
+    [InlineData(1, "none/out.parquet cannot be written", "data", "--output", "none/out.parquet")]
     [InlineData(2, "--limit is -1", "data", "--limit", "-1")]
     [InlineData(2, "path: is missing")]
     [InlineData(2, "task: is missing", "--format", "synthetic")]

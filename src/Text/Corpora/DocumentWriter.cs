@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -5,8 +6,11 @@ namespace Trainer.Text;
 
 /// <summary>Writes documents as JSON lines, each one string, or null for a record without text; long documents pass through piece by piece.</summary>
 /// <param name="output">Where they go, in UTF-8.</param>
-public sealed class DocumentWriter(Stream output) : IDisposable
+/// <param name="field">When given, each line is an object with this one field.</param>
+public sealed class DocumentWriter(Stream output, string? field = null) : IDisposable
 {
+    private readonly byte[] before = Encoding.UTF8.GetBytes(field is null ? "" : $"{{{JsonSerializer.Serialize(field)}:");
+    private readonly byte[] after = field is null ? "\n"u8.ToArray() : "}\n"u8.ToArray();
     private readonly BufferedStream output = new(output, 1 << 16);
     private bool isOpen;
 
@@ -18,11 +22,16 @@ public sealed class DocumentWriter(Stream output) : IDisposable
             EndDocument();
         if (piece.IsNull)
         {
-            output.Write("null\n"u8);
+            output.Write(before);
+            output.Write("null"u8);
+            output.Write(after);
             return;
         }
         if (piece.StartsDocument)
+        {
+            output.Write(before);
             output.Write("\""u8);
+        }
         isOpen = true;
         output.Write(JsonEncodedText.Encode(piece.Text.Span, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).EncodedUtf8Bytes);
     }
@@ -40,7 +49,10 @@ public sealed class DocumentWriter(Stream output) : IDisposable
     private void EndDocument()
     {
         if (isOpen)
-            output.Write("\"\n"u8);
+        {
+            output.Write("\""u8);
+            output.Write(after);
+        }
         isOpen = false;
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Trainer.Configuration;
 
 namespace Trainer.Text.Tests.Parquet;
@@ -8,7 +7,7 @@ namespace Trainer.Text.Tests.Parquet;
 public sealed class ParquetFuzzTests : IDisposable
 {
     private const long MostBytes = 64 << 20;
-    private static readonly TimeSpan MostTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MostTime = TimeSpan.FromSeconds(20);
     private readonly TemporaryFolder folder = new();
 
     public void Dispose() => folder.Dispose();
@@ -25,7 +24,7 @@ public sealed class ParquetFuzzTests : IDisposable
             var random = new Random(seed);
             var file = files[random.Next(files.Length)];
             File.WriteAllBytes(path, Mutations.Mutate(file, files[random.Next(files.Length)], random));
-            var (start, allocated) = (Stopwatch.GetTimestamp(), GC.GetAllocatedBytesForCurrentThread());
+            var (start, allocated) = (Environment.CpuUsage.TotalTime, GC.GetAllocatedBytesForCurrentThread());
             try
             {
                 foreach (var piece in RecordReader.Pieces(() => new Text.Parquet.ParquetTextReader(path, random.Next(4) == 0 ? "meta.body" : "text")))
@@ -40,7 +39,8 @@ public sealed class ParquetFuzzTests : IDisposable
             {
                 Assert.Fail($"seed {seed}: {e}");
             }
-            Assert.True(Stopwatch.GetElapsedTime(start) < MostTime, $"seed {seed} took {Stopwatch.GetElapsedTime(start)}");
+            var time = Environment.CpuUsage.TotalTime - start;   // of the processor, other tests included: the machine may be busy or pause
+            Assert.True(time < MostTime, $"seed {seed} took {time}");
             Assert.True(GC.GetAllocatedBytesForCurrentThread() - allocated < MostBytes, $"seed {seed} allocated {GC.GetAllocatedBytesForCurrentThread() - allocated} bytes");
         }
         Assert.InRange(refused, inputs / 4, inputs);   // most damage is noticed; a changed letter cannot be
