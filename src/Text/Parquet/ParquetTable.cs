@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Parquet;
 using Parquet.Schema;
 using Trainer.Configuration;
@@ -47,7 +48,8 @@ public static class ParquetTable
     {
         ColumnBuffer[] buffers = [.. columns.Select(ColumnBuffer.Of)];
         var schema = new ParquetSchema(buffers.Select(buffer => buffer.Field));
-        var options = new ParquetOptions { CompressionMethod = CompressionMethod.Zstd };
+        // Parquet.Net's default, SmallestSize, takes 50 times as long for a fifth less.
+        var options = new ParquetOptions { CompressionMethod = CompressionMethod.Zstd, CompressionLevel = CompressionLevel.Optimal };
         await using var writer = await ParquetWriter.CreateAsync(schema, stream, options);
         var (written, filled) = (0L, 0);
         foreach (var row in rows)
