@@ -11,14 +11,18 @@ internal static class ReportCommand
     {
         var runs = new Argument<string[]>("run") { Description = "Run directories, such as runs/dotnet-docs; several are shown on common axes.", Arity = ArgumentArity.OneOrMore };
         var output = new Option<string>("--output") { Description = "The page to write.", HelpName = "file", DefaultValueFactory = _ => "report.html" };
-        var command = new Command("report", "Writes one HTML page, which needs no network: curves, samples, evaluations, and what sets the runs apart.") { runs, output };
-        command.SetAction(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output)));
+        var tables = new Option<string?>("--tables")
+        {
+            Description = "Also write the figures as Parquet files into this folder: runs, steps, evaluations and the figures of evaluation*.json and study*.json.", HelpName = "folder",
+        };
+        var command = new Command("report", "Writes one HTML page, which needs no network: curves, samples, evaluations, and what sets the runs apart.") { runs, output, tables };
+        command.SetAction(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output), parsed.GetValue(tables)));
         return command;
     }
 
-    private static int Write(string[] runs, string output)
+    private static int Write(string[] runs, string output, string? tables)
     {
-        var count = RunReport.Write(runs, output, new StandardError());
+        var count = RunReport.Write(runs, output, new StandardError(), tables);
         Console.WriteLine($"{output}: {HumanFormat.Counted(count, "run")}, {HumanFormat.Bytes(new FileInfo(output).Length)}");
         return ExitCode.Done;
     }

@@ -11,22 +11,25 @@ public static class RunReport
     /// <param name="directories">Run directories, at least one. One that is given twice counts once.</param>
     /// <param name="output">The page; replaced as a whole when it is there.</param>
     /// <param name="progress">Told about all that could not be read; the page says it too.</param>
+    /// <param name="tables">The folder for the same figures as Parquet files; null for none.</param>
     /// <returns>How many runs the page shows.</returns>
-    /// <exception cref="UserException">A directory is no run's, nothing is recorded in any of them, or the page cannot be written.</exception>
-    public static int Write(IReadOnlyList<string> directories, string output, IProgress<string> progress)
+    /// <exception cref="UserException">A directory is no run's, nothing is recorded in any of them, or the page or a table cannot be written.</exception>
+    public static int Write(IReadOnlyList<string> directories, string output, IProgress<string> progress, string? tables = null)
     {
         List<string> warnings = [];
         var html = Create(directories, warning =>
         {
             warnings.Add(warning);
             progress.Report(warning);
-        }, warnings, out var runs);
+        }, warnings, out var runs, out var names);
         HtmlPage.Write(output, html);
-        return runs;
+        if (tables is not null)
+            RunTables.Write(tables, runs, names);
+        return runs.Count;
     }
 
     /// <summary>Makes the page. What is warned of while the runs are read is shown in it.</summary>
-    private static string Create(IReadOnlyList<string> directories, Action<string> warn, IReadOnlyList<string> warnings, out int count)
+    private static string Create(IReadOnlyList<string> directories, Action<string> warn, IReadOnlyList<string> warnings, out IReadOnlyList<RunRecord> records, out IReadOnlyList<string> names)
     {
         var different = Different(directories, warn);
         RunRecord[] runs = [.. different.Select(directory => new RunReader(directory, warn).Read())];
@@ -35,8 +38,8 @@ public static class RunReport
                 $"{string.Join(", ", different)}: nothing is recorded here yet: metrics.jsonl is empty or missing; wait for the first of training.steps that monitoring.logEvery records");
         foreach (var run in runs.Where(run => run.IsEmpty))
             warn($"{run.Directory}: nothing is recorded here yet, so that only its configuration is shown");
-        count = runs.Length;
-        return HtmlPage.Create("Training report", ReportContent.Of(runs, RunNames.Of(different), warnings), "chart.js", "tables.js", "attention-head.js", "attention.js", "curves.js", "measures.js", "report.js");
+        (records, names) = (runs, RunNames.Of(different));
+        return HtmlPage.Create("Training report", ReportContent.Of(runs, names, warnings), "chart.js", "tables.js", "attention-head.js", "attention.js", "curves.js", "measures.js", "report.js");
     }
 
     private static List<string> Different(IReadOnlyList<string> directories, Action<string> warn)
