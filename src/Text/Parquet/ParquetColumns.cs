@@ -43,6 +43,19 @@ internal static class ParquetColumns
 
         /// <summary>Whether each row holds one text, or none. Bytes that nothing is said about are read, and must be UTF-8: older writers store text so.</summary>
         public bool IsText { get; } = column is { PhysicalType: PhysicalType.ByteArray, MaxRepetitionLevel: 0 }
-            && column.LogicalType.Type is LogicalTypeEnum.String or LogicalTypeEnum.Enum or LogicalTypeEnum.Json or LogicalTypeEnum.None;
+            && Meaning(column) is LogicalTypeEnum.String or LogicalTypeEnum.Enum or LogicalTypeEnum.Json or LogicalTypeEnum.None;
+
+        /// <summary>ParquetSharp throws at meanings that it has no name for.</summary>
+        private static LogicalTypeEnum Meaning(ColumnDescriptor column)
+        {
+            try
+            {
+                return column.LogicalType.Type;
+            }
+            catch (ArgumentOutOfRangeException)
+            {
+                return LogicalTypeEnum.Undefined;
+            }
+        }
     }
 }

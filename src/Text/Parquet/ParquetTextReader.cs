@@ -8,12 +8,17 @@ namespace Trainer.Text.Parquet;
 /// <summary>Reads one column of text from a Parquet file (github.com/apache/parquet-format) row by row, with Arrow's C++ reader through ParquetSharp.</summary>
 /// <remarks>
 /// Read are columns of BYTE_ARRAY that are strings, enumerations, JSON, or unannotated (older writers store text so); optional ones, also inside of
-/// groups, but not in lists. Other columns are never looked at. One page of the column is in memory at a time, beside the file's footer.
+/// groups, but not in lists. Other columns are never looked at. Of the column a chunk of up to 16 MiB is in memory at a time, or one page of a larger
+/// one, beside the file's footer.
 /// </remarks>
 internal sealed partial class ParquetTextReader : RecordReader
 {
     private const int BatchRows = 512;
     private const int BufferBytes = 1 << 20;
+
+    /// <summary>Of a chunk that is read through a buffer Arrow takes the size of a page from the page alone, and a damaged one cost 2 GB of memory; of a chunk
+    /// that is read as a whole a page has no more than is there.</summary>
+    private const int MostChunkBytes = 1 << 24;
 
     private readonly string column;
     private readonly ReaderProperties properties = ReaderProperties.GetDefaultReaderProperties();
@@ -40,18 +45,23 @@ internal sealed partial class ParquetTextReader : RecordReader
     {
         this.column = column;
         CheckEnds();
-        properties.EnableBufferedStream();
-        properties.BufferSize = BufferBytes;
         properties.EnablePageChecksumVerification();
         try
         {
             file = new ParquetFileReader(path, properties);
             (index, maxDefinition) = ParquetColumns.Find(file.FileMetaData.Schema, File, column);
+            if (HasLargeChunks())
+            {
+                file.Dispose();
+                properties.EnableBufferedStream();
+                properties.BufferSize = BufferBytes;
+                file = new ParquetFileReader(path, properties);
+            }
         }
         catch (Exception e)
         {
             Dispose();
-            if (e is ParquetException)
+            if (IsOfLibrary(e))
                 throw Explain(e);
             throw;
         }
@@ -76,7 +86,7 @@ internal sealed partial class ParquetTextReader : RecordReader
             batch.Next++;
             return true;
         }
-        catch (ParquetException e)
+        catch (Exception e) when (IsOfLibrary(e))
         {
             throw Explain(e);
         }
@@ -90,6 +100,21 @@ internal sealed partial class ParquetTextReader : RecordReader
         file?.Dispose();
         properties.Dispose();
     }
+
+    private bool HasLargeChunks()
+    {
+        for (var i = 0; i < file.FileMetaData.NumRowGroups; i++)
+        {
+            using var rows = file.RowGroup(i);
+            using var chunk = rows.MetaData.GetColumnChunkMetaData(index);
+            if (chunk.TotalCompressedSize > MostChunkBytes)
+                return true;
+        }
+        return false;
+    }
+
+    /// <summary>Arrow's errors, and those of ParquetSharp at numbers that it has no name for.</summary>
+    private static bool IsOfLibrary(Exception e) => e is ParquetException or ArgumentException;
 
     /// <summary>Reads the next rows of a page, and no more: the texts lie in the page's memory.</summary>
     private bool ReadBatch()

@@ -15,9 +15,10 @@ internal static class ParquetPages
     /// <param name="levels">How its definition levels are.</param>
     /// <param name="crc">Its checksum, if it has one.</param>
     /// <param name="isDictionary">Whether it is one.</param>
-    public static byte[] Page(byte[] content, int values, int? size = null, int encoding = 0, int levels = 3, uint? crc = null, bool isDictionary = false)
+    /// <param name="stored">Its size in the file as the header has it; that of the content when absent.</param>
+    public static byte[] Page(byte[] content, int values, int? size = null, int encoding = 0, int levels = 3, uint? crc = null, bool isDictionary = false, int? stored = null)
     {
-        var thrift = new Compact().Int(1, isDictionary ? 2 : 0).Int(2, size ?? content.Length).Int(3, content.Length);
+        var thrift = new Compact().Int(1, isDictionary ? 2 : 0).Int(2, size ?? content.Length).Int(3, stored ?? content.Length);
         if (crc is { } sum)
             thrift.Int(4, unchecked((int)sum));
         thrift.Struct(isDictionary ? 7 : 5, header => header.Int(1, values).Int(2, encoding).Int(3, levels).Int(4, 3));

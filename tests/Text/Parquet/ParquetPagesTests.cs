@@ -72,6 +72,16 @@ public sealed class ParquetPagesTests : IDisposable
         Assert.InRange(Environment.WorkingSet - before, long.MinValue, 500 << 20);   // tests beside this one take some, too
     }
 
+    [Fact]
+    public void A_page_that_is_said_to_be_longer_than_the_file_costs_no_memory()
+    {
+        using var process = System.Diagnostics.Process.GetCurrentProcess();
+        var before = process.PeakWorkingSet64;
+        Assert.Contains("Page was smaller (18) than expected (2147483647)", Fails(ParquetPages.File(2, 0, false, ParquetPages.Page(Hello, 2, stored: int.MaxValue))));
+        process.Refresh();
+        Assert.InRange(process.PeakWorkingSet64 - before, 0, 500 << 20);
+    }
+
     [Theory]
     [InlineData(Gzip, "GZipCodec failed")]
     [InlineData(Brotli, "Corrupt brotli compressed data")]
