@@ -216,12 +216,12 @@ public static unsafe class CrossEntropy
             if (!Differentiates) return;
             float* factors = cap != 0 ? slope : null;
             ushort* coarse = Coarse is null ? null : Coarse + row * CoarseStride;
-            float inverse = 1 / total, aim = (1 - smoothing) * (factors is null ? scale : factors[target]);
-            float atTarget = Slope(z[target], inverse, factors is null ? scale : factors[target]) - aim;
+            float inverse = 1 / total, factor = factors is null ? scale : factors[target];
+            Lanes1 atTarget = Slope(Lanes1.Load(z + target), Lanes1.Broadcast(inverse), Lanes1.Broadcast(smoothing / width), Lanes1.Broadcast(factor)) - Lanes1.Broadcast((1 - smoothing) * factor);
             Gradient<T>(z, factors, coarse, 0, whole, inverse);
             Gradient<Lanes1>(z, factors, coarse, whole, width, inverse);
-            if (coarse is not null) Lanes1.StoreBFloat16(Lanes1.Broadcast(atTarget), coarse + target);
-            if (coarse != (ushort*)z) z[target] = atTarget;
+            if (coarse is not null) Lanes1.StoreBFloat16(atTarget, coarse + target);
+            if (coarse != (ushort*)z) Lanes1.Store(atTarget, z + target);
         }
 
         [MethodImpl(Lanes.Loop)]
@@ -267,7 +267,8 @@ public static unsafe class CrossEntropy
             above += T.Sum(distance);
         }
 
-        private readonly float Slope(float power, float inverse, float factor) => (power * inverse - smoothing / width) * factor;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static T Slope<T>(T power, T share, T spread, T factor) where T : unmanaged, ILanes<T> => (power * share - spread) * factor;
 
         [MethodImpl(Lanes.Loop)]
         private readonly void Gradient<T>(float* z, float* factors, ushort* coarse, long begin, long end, float inverse) where T : unmanaged, ILanes<T>
@@ -276,7 +277,7 @@ public static unsafe class CrossEntropy
             bool inPlace = coarse == (ushort*)z; // written from the front, and so never before it is read
             for (long i = begin; i < end; i += T.Count)
             {
-                T gradient = (T.Load(z + i) * share - spread) * (factors is null ? factor : T.Load(factors + i));
+                T gradient = Slope(T.Load(z + i), share, spread, factors is null ? factor : T.Load(factors + i));
                 if (!inPlace) T.Store(gradient, z + i);
                 if (coarse is not null) T.StoreBFloat16(gradient, coarse + i);
             }

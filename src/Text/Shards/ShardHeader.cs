@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Hashing;
 
 namespace Trainer.Text;
 
@@ -45,7 +46,7 @@ internal sealed record ShardHeader(int BytesPerToken, long Tokens, long Document
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(36), BytesPerBlock);
         Convert.FromHexString(Fingerprint).CopyTo(bytes, 40);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(72), TableSum);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(Summed), Crc32C.Append(0, bytes.AsSpan(0, Summed)));
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(Summed), Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, bytes.AsSpan(0, Summed)));
         return bytes;
     }
 
@@ -59,7 +60,7 @@ internal sealed record ShardHeader(int BytesPerToken, long Tokens, long Document
             throw new InvalidDataException("it is no token shard (it does not begin with TRNSHARD)");
         if (BinaryPrimitives.ReadInt32LittleEndian(bytes[8..]) is var version && version != Version)
             throw new InvalidDataException($"its format version is {version}; this program reads version {Version}");
-        if (Crc32C.Append(0, bytes[..Summed]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[Summed..]))
+        if (Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, bytes[..Summed]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[Summed..]))
             throw new InvalidDataException("its header does not match its checksum");
         var header = new ShardHeader(
             BytesPerToken: BinaryPrimitives.ReadInt32LittleEndian(bytes[12..]),

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Hashing;
 
 namespace Trainer.Text;
 
@@ -66,9 +67,11 @@ internal sealed class ShardWriter : IDisposable
         if (filled > 0)
             WriteBlock();
         stream.Write(new byte[(8 - (int)(stream.Position % 8)) % 8]);
-        var tableSum = WriteSums(WriteDocuments());
+        var tables = new Crc32(Crc32ParameterSet.Crc32C);
+        WriteDocuments(tables);
+        WriteSums(tables);
         stream.Position = 0;
-        stream.Write(new ShardHeader(bytesPerToken, Tokens, Documents, vocabularySize, fingerprint, tableSum).ToBytes());
+        stream.Write(new ShardHeader(bytesPerToken, Tokens, Documents, vocabularySize, fingerprint, tables.GetCurrentHashAsUInt32()).ToBytes());
         stream.Flush(flushToDisk: true);
     }
 
@@ -82,30 +85,28 @@ internal sealed class ShardWriter : IDisposable
     private void WriteBlock()
     {
         var bytes = block.AsSpan(0, filled);
-        sums.Add(Crc32C.Append(0, bytes));
+        sums.Add(Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, bytes));
         stream.Write(bytes);
         filled = 0;
     }
 
     /// <summary>Copies the table of documents behind the tokens; the block, no longer needed, is its buffer.</summary>
-    private uint WriteDocuments()
+    private void WriteDocuments(Crc32 sum)
     {
-        var sum = 0u;
         documents.Position = 0;
         while (documents.ReadAtLeast(block, block.Length, throwOnEndOfStream: false) is > 0 and var read)
         {
             stream.Write(block, 0, read);
-            sum = Crc32C.Append(sum, block.AsSpan(0, read));
+            sum.Append(block.AsSpan(0, read));
         }
-        return sum;
     }
 
-    private uint WriteSums(uint sum)
+    private void WriteSums(Crc32 sum)
     {
         var table = new byte[sums.Count * sizeof(uint)];
         for (var i = 0; i < sums.Count; i++)
             BinaryPrimitives.WriteUInt32LittleEndian(table.AsSpan(i * sizeof(uint)), sums[i]);
         stream.Write(table);
-        return Crc32C.Append(sum, table);
+        sum.Append(table);
     }
 }

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.IO.MemoryMappedFiles;
 using Microsoft.Win32.SafeHandles;
 using Trainer.Configuration;
@@ -156,15 +157,15 @@ public sealed class TokenShard : IDisposable
     private uint Sum(long offset, long length)
     {
         Span<byte> chunk = stackalloc byte[8192];
-        var sum = 0u;
+        var sum = new Crc32(Crc32ParameterSet.Crc32C);
         for (var end = offset + length; offset < end;)
         {
             var part = chunk[..(int)Math.Min(chunk.Length, end - offset)];
             memory.ReadSpan((ulong)offset, part);
-            sum = Crc32C.Append(sum, part);
+            sum.Append(part);
             offset += part.Length;
         }
-        return sum;
+        return sum.GetCurrentHashAsUInt32();
     }
 
     private static UserException Damaged(string path, string what, Exception? inner = null) =>

@@ -17,29 +17,31 @@ public static class RunReport
     public static int Write(IReadOnlyList<string> directories, string output, IProgress<string> progress, string? tables = null)
     {
         List<string> warnings = [];
-        var html = Create(directories, warning =>
+        void Warn(string warning)
         {
             warnings.Add(warning);
             progress.Report(warning);
-        }, warnings, out var runs, out var names);
-        HtmlPage.Write(output, html);
+        }
+        var different = Different(directories, Warn);
+        var runs = Read(different, Warn);
+        var names = RunNames.Of(different);
+        // Warnings of reading are on the page.
+        var content = ReportContent.Of(runs, names, warnings);
+        HtmlPage.Write(output, HtmlPage.Create("Training report", content, "chart.js", "tables.js", "attention-head.js", "attention.js", "curves.js", "measures.js", "report.js"));
         if (tables is not null)
             RunTables.Write(tables, runs, names);
-        return runs.Count;
+        return runs.Length;
     }
 
-    /// <summary>Makes the page. What is warned of while the runs are read is shown in it.</summary>
-    private static string Create(IReadOnlyList<string> directories, Action<string> warn, IReadOnlyList<string> warnings, out IReadOnlyList<RunRecord> records, out IReadOnlyList<string> names)
+    private static RunRecord[] Read(List<string> directories, Action<string> warn)
     {
-        var different = Different(directories, warn);
-        RunRecord[] runs = [.. different.Select(directory => new RunReader(directory, warn).Read())];
+        RunRecord[] runs = [.. directories.Select(directory => new RunReader(directory, warn).Read())];
         if (runs.All(run => run.IsEmpty))
             throw new UserException(
-                $"{string.Join(", ", different)}: nothing is recorded here yet: metrics.jsonl is empty or missing; wait for the first of training.steps that monitoring.logEvery records");
+                $"{string.Join(", ", directories)}: nothing is recorded here yet: metrics.jsonl is empty or missing; wait for the first of training.steps that monitoring.logEvery records");
         foreach (var run in runs.Where(run => run.IsEmpty))
             warn($"{run.Directory}: nothing is recorded here yet, so that only its configuration is shown");
-        (records, names) = (runs, RunNames.Of(different));
-        return HtmlPage.Create("Training report", ReportContent.Of(runs, names, warnings), "chart.js", "tables.js", "attention-head.js", "attention.js", "curves.js", "measures.js", "report.js");
+        return runs;
     }
 
     private static List<string> Different(IReadOnlyList<string> directories, Action<string> warn)
