@@ -1,6 +1,8 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Trainer.Kernels;
 
@@ -21,6 +23,18 @@ internal unsafe interface ILanes<T> where T : unmanaged, ILanes<T>
 
     /// <summary>Widens bfloat16 bits.</summary>
     static abstract T LoadBFloat16(ushort* source);
+
+    /// <summary>Widens every second one of 2·Count bfloat16 bits, from the first on.</summary>
+    static abstract T LoadBFloat16Even(ushort* source);
+
+    /// <summary>Widens every second one of 2·Count bfloat16 bits, from the second on.</summary>
+    static abstract T LoadBFloat16Odd(ushort* source);
+
+    /// <summary>Every second one of 2·Count numbers, from the first on.</summary>
+    static abstract T LoadEven(float* source);
+
+    /// <summary>Every second one of 2·Count numbers, from the second on.</summary>
+    static abstract T LoadOdd(float* source);
 
     /// <summary>Integers of 8 bits.</summary>
     static abstract T LoadInt8(sbyte* source);
@@ -62,6 +76,9 @@ internal unsafe interface ILanes<T> where T : unmanaged, ILanes<T>
 
     /// <summary>The sum over lanes.</summary>
     static abstract float Sum(T a);
+
+    /// <summary>The sums over lanes of four, each the bits of <see cref="Sum"/>.</summary>
+    static abstract Vector128<float> Sums(T a, T b, T c, T d);
 
     /// <summary>The largest of the lanes.</summary>
     static abstract float Max(T a);
@@ -117,6 +134,28 @@ internal readonly unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16
     public static Lanes16 LoadBFloat16(ushort* source) => new((Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadBFloat16Even(ushort* source) => new((Vector512.Load((uint*)source) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadBFloat16Odd(ushort* source) => new((Vector512.Load((uint*)source) & Vector512.Create(0xFFFF0000)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadEven(float* source)
+    {
+        Vector512<int> even = Vector512<int>.Indices << 1;
+        if (Avx512F.IsSupported) return new(Avx512F.PermuteVar16x32x2(Vector512.Load(source), even, Vector512.Load(source + 16)));
+        return new(Vector512.Create(Lanes8.LoadEven(source).Value, Lanes8.LoadEven(source + 16).Value));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes16 LoadOdd(float* source)
+    {
+        Vector512<int> odd = (Vector512<int>.Indices << 1) + Vector512<int>.One;
+        if (Avx512F.IsSupported) return new(Avx512F.PermuteVar16x32x2(Vector512.Load(source), odd, Vector512.Load(source + 16)));
+        return new(Vector512.Create(Lanes8.LoadOdd(source).Value, Lanes8.LoadOdd(source + 16).Value));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 LoadInt8(sbyte* source) => new(BlockQuantization.Load16(source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -169,7 +208,13 @@ internal readonly unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16
     public static Lanes16 ExponentFromBits(Lanes16 a, int add) => new(((a.value.AsInt32() + Vector512.Create(add)) << 23).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sum(Lanes16 a) => Lanes8.Sum(new(a.value.GetLower() + a.value.GetUpper()));
+    public static float Sum(Lanes16 a) => Lanes8.Sum(Halves(a));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sums(Lanes16 a, Lanes16 b, Lanes16 c, Lanes16 d) => Lanes8.Sums(Halves(a), Halves(b), Halves(c), Halves(d));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes8 Halves(Lanes16 a) => new(a.value.GetLower() + a.value.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(Lanes16 a) => Lanes8.Max(new(Vector256.Max(a.value.GetLower(), a.value.GetUpper())));
@@ -179,6 +224,8 @@ internal readonly unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16
 internal readonly unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
 {
     private readonly Vector256<float> value = value;
+
+    public Vector256<float> Value => value;
 
     public static int Count => 8;
 
@@ -193,6 +240,18 @@ internal readonly unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 LoadBFloat16(ushort* source) => new((Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 LoadBFloat16Even(ushort* source) => new((Vector256.Load((uint*)source) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 LoadBFloat16Odd(ushort* source) => new((Vector256.Load((uint*)source) & Vector256.Create(0xFFFF0000)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 LoadEven(float* source) => new(Vector256.Create(Lanes4.LoadEven(source).Value, Lanes4.LoadEven(source + 8).Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes8 LoadOdd(float* source) => new(Vector256.Create(Lanes4.LoadOdd(source).Value, Lanes4.LoadOdd(source + 8).Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 LoadInt8(sbyte* source) => new(BlockQuantization.Load8(source));
@@ -247,7 +306,13 @@ internal readonly unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
     public static Lanes8 ExponentFromBits(Lanes8 a, int add) => new(((a.value.AsInt32() + Vector256.Create(add)) << 23).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sum(Lanes8 a) => Lanes4.Sum(new(a.value.GetLower() + a.value.GetUpper()));
+    public static float Sum(Lanes8 a) => Lanes4.Sum(Halves(a));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sums(Lanes8 a, Lanes8 b, Lanes8 c, Lanes8 d) => Lanes4.Sums(Halves(a), Halves(b), Halves(c), Halves(d));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes4 Halves(Lanes8 a) => new(a.value.GetLower() + a.value.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(Lanes8 a) => Lanes4.Max(new(Vector128.Max(a.value.GetLower(), a.value.GetUpper())));
@@ -257,6 +322,8 @@ internal readonly unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
 internal readonly unsafe struct Lanes4(Vector128<float> value) : ILanes<Lanes4>
 {
     private readonly Vector128<float> value = value;
+
+    public Vector128<float> Value => value;
 
     public static int Count => 4;
 
@@ -271,6 +338,28 @@ internal readonly unsafe struct Lanes4(Vector128<float> value) : ILanes<Lanes4>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes4 LoadBFloat16(ushort* source) => new((Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes4 LoadBFloat16Even(ushort* source) => new((Vector128.Load((uint*)source) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes4 LoadBFloat16Odd(ushort* source) => new((Vector128.Load((uint*)source) & Vector128.Create(0xFFFF0000)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes4 LoadEven(float* source)
+    {
+        if (Sse.IsSupported) return new(Sse.Shuffle(Vector128.Load(source), Vector128.Load(source + 4), 0b10_00_10_00));
+        if (AdvSimd.Arm64.IsSupported) return new(AdvSimd.Arm64.UnzipEven(Vector128.Load(source), Vector128.Load(source + 4)));
+        return new(Vector128.Create(source[0], source[2], source[4], source[6]));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes4 LoadOdd(float* source)
+    {
+        if (Sse.IsSupported) return new(Sse.Shuffle(Vector128.Load(source), Vector128.Load(source + 4), 0b11_01_11_01));
+        if (AdvSimd.Arm64.IsSupported) return new(AdvSimd.Arm64.UnzipOdd(Vector128.Load(source), Vector128.Load(source + 4)));
+        return new(Vector128.Create(source[1], source[3], source[5], source[7]));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes4 LoadInt8(sbyte* source) => new(BlockQuantization.Load4(source));
@@ -328,6 +417,16 @@ internal readonly unsafe struct Lanes4(Vector128<float> value) : ILanes<Lanes4>
     public static float Sum(Lanes4 a) => (a.value[0] + a.value[2]) + (a.value[1] + a.value[3]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sums(Lanes4 a, Lanes4 b, Lanes4 c, Lanes4 d)
+    {
+        if (!Sse.IsSupported) return Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d));
+        // (a₀ + a₂, b₀ + b₂, a₁ + a₃, b₁ + b₃), and so of c and d
+        Vector128<float> ab = Sse.UnpackLow(a.value, b.value) + Sse.UnpackHigh(a.value, b.value);
+        Vector128<float> cd = Sse.UnpackLow(c.value, d.value) + Sse.UnpackHigh(c.value, d.value);
+        return Sse.MoveLowToHigh(ab, cd) + Sse.MoveHighToLow(cd, ab);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(Lanes4 a) => MathF.Max(MathF.Max(a.value[0], a.value[2]), MathF.Max(a.value[1], a.value[3]));
 }
 
@@ -349,6 +448,18 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes1 LoadBFloat16(ushort* source) => new(BitConverter.UInt32BitsToSingle((uint)*source << 16));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes1 LoadBFloat16Even(ushort* source) => LoadBFloat16(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes1 LoadBFloat16Odd(ushort* source) => LoadBFloat16(source + 1);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes1 LoadEven(float* source) => new(source[0]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes1 LoadOdd(float* source) => new(source[1]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes1 LoadInt8(sbyte* source) => new(*source);
@@ -403,42 +514,8 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
     public static float Sum(Lanes1 a) => a.value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sums(Lanes1 a, Lanes1 b, Lanes1 c, Lanes1 d) => Vector128.Create(a.value, b.value, c.value, d.value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(Lanes1 a) => a.value;
-}
-
-/// <summary>How float32 numbers are stored.</summary>
-internal unsafe interface IStored
-{
-    /// <summary>Bytes of one.</summary>
-    static abstract int Bytes { get; }
-
-    /// <summary>The numbers from element <paramref name="index"/> on.</summary>
-    static abstract T Load<T>(void* source, long index) where T : unmanaged, ILanes<T>;
-
-    /// <summary>Stores numbers from element <paramref name="index"/> on.</summary>
-    static abstract void Store<T>(T value, void* target, long index) where T : unmanaged, ILanes<T>;
-}
-
-/// <summary>As they are.</summary>
-internal readonly unsafe struct StoredFloat32 : IStored
-{
-    public static int Bytes => sizeof(float);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Load<T>(void* source, long index) where T : unmanaged, ILanes<T> => T.Load((float*)source + index);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store<T>(T value, void* target, long index) where T : unmanaged, ILanes<T> => T.Store(value, (float*)target + index);
-}
-
-/// <summary>Rounded to bfloat16.</summary>
-internal readonly unsafe struct StoredBFloat16 : IStored
-{
-    public static int Bytes => sizeof(ushort);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Load<T>(void* source, long index) where T : unmanaged, ILanes<T> => T.LoadBFloat16((ushort*)source + index);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store<T>(T value, void* target, long index) where T : unmanaged, ILanes<T> => T.StoreBFloat16(value, (ushort*)target + index);
 }

@@ -1,5 +1,6 @@
 // Shapes: weight (N, K), x (B, K), y (B, N).
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using static TorchSharp.torch;
 
@@ -30,11 +31,14 @@ internal static unsafe class MatrixVectorProduct
     // Rows that are taken at once: enough sums side by side for the latency of additions, few enough streams for the prefetcher.
     private const int RowsAtOnce = 4;
 
-    // Bytes: of a line of the cache; of rows that are fetched ahead in themselves, and how far; of rows of blocks, how far.
-    private const int Line = 64, LongRow = 8192, AheadInRow = 1024, AheadInBlocks = 2048;
+    // Bytes: of a line of the cache; of rows that are fetched together while those before them are read; how far longer rows are fetched ahead.
+    private const int Line = 64, MostFetched = 16384, AheadInRow = 1024;
 
     // Bytes of weights that are worth a second thread: they are read in the time that it takes to call one.
     private const long Grain = 768 * 1024;
+
+    // Weights, for each vector, that are worth a second thread of a team.
+    private const long GrainOfTeam = 128 * 1024;
 
     /// <summary>y = weight·x + bias, or adds it to y.</summary>
     /// <param name="matrix">The weight and its bias.</param>
@@ -42,11 +46,17 @@ internal static unsafe class MatrixVectorProduct
     /// <param name="y">(B, N)</param>
     /// <param name="batch">B</param>
     /// <param name="adds">Whether y is added to.</param>
-    public static void Multiply(VectorMatrix matrix, float* x, float* y, long batch, bool adds = false)
+    /// <param name="team">Threads that share it; null for libtorch's, called for this alone.</param>
+    public static void Multiply(VectorMatrix matrix, float* x, float* y, long batch, bool adds = false, ThreadTeam? team = null)
     {
         Rows loop = new(matrix, x, y, batch, adds);
-        ParallelFor.Run((matrix.Outputs + RowsAtOnce - 1) / RowsAtOnce, Math.Max(1, Grain / (RowsAtOnce * matrix.RowBytes)), loop);
+        long groups = (matrix.Outputs + RowsAtOnce - 1) / RowsAtOnce;
+        if (team is null) ParallelFor.Run(groups, Math.Max(1, Grain / (RowsAtOnce * matrix.RowBytes)), loop);
+        else team.For(groups, Math.Max(1, GrainOfTeam / (RowsAtOnce * matrix.Inputs * batch)), (begin, end) => Lanes.Run(loop, begin, end));
     }
+
+    /// <summary>Whether a team's threads would share a product.</summary>
+    public static bool IsWorthATeam(VectorMatrix matrix, long batch) => matrix.Outputs * matrix.Inputs * batch > GrainOfTeam;
 
     /// <summary>Some rows of the product, on this thread.</summary>
     public static void Multiply(VectorMatrix matrix, float* x, float* y, long batch, bool adds, long begin, long end) =>
@@ -102,25 +112,31 @@ internal static unsafe class MatrixVectorProduct
 
         private void Run<T, TRow>(long begin, long end) where T : unmanaged, ILanes<T> where TRow : IRow
         {
-            float* sums = stackalloc float[4 * RowsAtOnce], bias = (float*)matrix.Bias;
-            long inputs = matrix.Inputs, bytes = matrix.RowBytes;
-            for (long group = begin; group < end; group++)
+            long inputs = matrix.Inputs, bytes = matrix.RowBytes, whole = First + end * RowsAtOnce <= matrix.Outputs ? end : end - 1;
+            float* sums = stackalloc float[4], vectors = x;
+            using Scratch scratch = new(TRow.Arranges ? batch * inputs : 0, 1);
+            if (TRow.Arranges)
             {
-                long row = First + group * RowsAtOnce, count = Math.Min(RowsAtOnce, matrix.Outputs - row), vector = 0;
+                vectors = scratch.Take(batch * inputs);
+                for (long vector = 0; vector < batch; vector++) TRow.Arrange<T>(x + vector * inputs, vectors + vector * inputs, inputs);
+            }
+            if (batch == 1 && whole > begin)
+            {
+                long row = First + begin * RowsAtOnce;
+                float* bias = matrix.Bias == 0 ? null : (float*)matrix.Bias + row;
+                TRow.FourRows<T>((byte*)matrix.Weight + row * bytes, bytes, whole - begin, vectors, inputs, y + row, bias, adds);
+                begin = whole;
+            }
+            for (long row = First + begin * RowsAtOnce; row < Math.Min(First + end * RowsAtOnce, matrix.Outputs); row++)
+            {
                 byte* weight = (byte*)matrix.Weight + row * bytes;
+                long vector = 0;
                 for (; batch - vector >= 4; vector += 4)
                 {
-                    for (long r = 0; r < count; r++) TRow.FourVectors<T>(weight + r * bytes, x + vector * inputs, inputs, sums + 4 * r);
-                    for (long v = 0; v < 4; v++)
-                        for (long r = 0; r < count; r++) Give(sums[4 * r + v], row + r, vector + v);
+                    TRow.FourVectors<T>(weight, vectors + vector * inputs, inputs).Store(sums);
+                    for (long v = 0; v < 4; v++) Give(sums[v], row, vector + v);
                 }
-                for (; vector < batch; vector++)
-                {
-                    if (count == RowsAtOnce) TRow.FourRows<T>(weight, bytes, x + vector * inputs, inputs, sums);
-                    else
-                        for (long r = 0; r < count; r++) sums[r] = TRow.One<T>(weight + r * bytes, x + vector * inputs, inputs);
-                    for (long r = 0; r < count; r++) Give(sums[r], row + r, vector);
-                }
+                for (; vector < batch; vector++) Give(TRow.One<T>(weight, vectors + vector * inputs, inputs), row, vector);
             }
         }
 
@@ -133,78 +149,127 @@ internal static unsafe class MatrixVectorProduct
         }
     }
 
-    /// <summary>Products of rows and vectors, each pair in the same order.</summary>
-    private interface IRow
+    // Lines of memory that are soon wanted: in the order in which they lie, whatever rows they belong to.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Fetch(byte* from, int bytes)
     {
-        static abstract float One<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>;
-
-        static abstract void FourRows<T>(byte* rows, long bytes, float* x, long inputs, float* sums) where T : unmanaged, ILanes<T>;
-
-        static abstract void FourVectors<T>(byte* row, float* x, long inputs, float* sums) where T : unmanaged, ILanes<T>;
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch0(from);
+        if (bytes > Line) Sse.Prefetch0(from + Line);
+        if (bytes > 2 * Line) Sse.Prefetch0(from + 2 * Line);
     }
 
-    /// <summary>Numbers one after the other; two sums of every second vector each.</summary>
+    // Products of rows and vectors, each pair in the same order.
+    private interface IRow
+    {
+        // Whether vectors are wanted in another order than their own.
+        static abstract bool Arranges { get; }
+
+        static abstract void Arrange<T>(float* x, float* to, long inputs) where T : unmanaged, ILanes<T>;
+
+        static abstract float One<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>;
+
+        static abstract Vector128<float> FourVectors<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>;
+
+        // Groups of four rows, whose products go to y.
+        static abstract void FourRows<T>(byte* rows, long bytes, long groups, float* x, long inputs, float* y, float* bias, bool adds)
+            where T : unmanaged, ILanes<T>;
+    }
+
+    /// <summary>Numbers one after the other; two sums of every second vector each, or every second number.</summary>
     private readonly struct PlainRow<TStored> : IRow where TStored : IStored
     {
+        public static bool Arranges => TStored.Interleaves;
+
+        // As the halves of stored numbers are.
         [MethodImpl(Lanes.Loop)]
-        public static float One<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>
+        public static void Arrange<T>(float* x, float* to, long inputs) where T : unmanaged, ILanes<T>
         {
-            T even = T.Broadcast(0), odd = even;
             long i = 0;
             for (; i <= inputs - 2 * T.Count; i += 2 * T.Count)
             {
-                even = T.MultiplyAdd(TStored.Load<T>(row, i), T.Load(x + i), even);
-                odd = T.MultiplyAdd(TStored.Load<T>(row, i + T.Count), T.Load(x + i + T.Count), odd);
+                T.Store(T.LoadEven(x + i), to + i);
+                T.Store(T.LoadOdd(x + i), to + i + T.Count);
             }
-            for (; i <= inputs - T.Count; i += T.Count) even = T.MultiplyAdd(TStored.Load<T>(row, i), T.Load(x + i), even);
-            return T.Sum(even + odd) + Rest(row, x, i, inputs);
+            for (; i < inputs; i++) to[i] = x[i];
         }
 
         [MethodImpl(Lanes.Loop)]
-        public static void FourRows<T>(byte* rows, long bytes, float* x, long inputs, float* sums) where T : unmanaged, ILanes<T>
+        public static float One<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>
         {
-            byte* a = rows, b = a + bytes, c = b + bytes, d = c + bytes;
-            T a0 = T.Broadcast(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
-            long i = 0, ahead = bytes < LongRow ? RowsAtOnce * bytes : AheadInRow;
+            T a = T.Broadcast(0), b = a;
+            long i = 0;
             for (; i <= inputs - 2 * T.Count; i += 2 * T.Count)
             {
-                Fetch<T>(a + ahead, i);
-                Fetch<T>(b + ahead, i);
-                Fetch<T>(c + ahead, i);
-                Fetch<T>(d + ahead, i);
-                T x0 = T.Load(x + i), x1 = T.Load(x + i + T.Count);
-                a0 = T.MultiplyAdd(TStored.Load<T>(a, i), x0, a0);
-                a1 = T.MultiplyAdd(TStored.Load<T>(a, i + T.Count), x1, a1);
-                b0 = T.MultiplyAdd(TStored.Load<T>(b, i), x0, b0);
-                b1 = T.MultiplyAdd(TStored.Load<T>(b, i + T.Count), x1, b1);
-                c0 = T.MultiplyAdd(TStored.Load<T>(c, i), x0, c0);
-                c1 = T.MultiplyAdd(TStored.Load<T>(c, i + T.Count), x1, c1);
-                d0 = T.MultiplyAdd(TStored.Load<T>(d, i), x0, d0);
-                d1 = T.MultiplyAdd(TStored.Load<T>(d, i + T.Count), x1, d1);
+                a = T.MultiplyAdd(TStored.First<T>(row, i), T.Load(x + i), a);
+                b = T.MultiplyAdd(TStored.Second<T>(row, i), T.Load(x + i + T.Count), b);
             }
-            for (; i <= inputs - T.Count; i += T.Count)
-            {
-                T x0 = T.Load(x + i);
-                a0 = T.MultiplyAdd(TStored.Load<T>(a, i), x0, a0);
-                b0 = T.MultiplyAdd(TStored.Load<T>(b, i), x0, b0);
-                c0 = T.MultiplyAdd(TStored.Load<T>(c, i), x0, c0);
-                d0 = T.MultiplyAdd(TStored.Load<T>(d, i), x0, d0);
-            }
-            sums[0] = T.Sum(a0 + a1) + Rest(a, x, i, inputs);
-            sums[1] = T.Sum(b0 + b1) + Rest(b, x, i, inputs);
-            sums[2] = T.Sum(c0 + c1) + Rest(c, x, i, inputs);
-            sums[3] = T.Sum(d0 + d1) + Rest(d, x, i, inputs);
+            for (; i <= inputs - T.Count; i += T.Count) a = T.MultiplyAdd(TStored.Load<T>(row, i), T.Load(x + i), a);
+            float sum = T.Sum(a + b);
+            return i < inputs ? sum + Rest(row, x, i, inputs) : sum;
         }
 
         [MethodImpl(Lanes.Loop)]
-        public static void FourVectors<T>(byte* row, float* x, long inputs, float* sums) where T : unmanaged, ILanes<T>
+        public static void FourRows<T>(byte* rows, long bytes, long groups, float* x, long inputs, float* y, float* bias, bool adds)
+            where T : unmanaged, ILanes<T>
+        {
+            // Short rows: the next group in the order in which it lies in memory. Long ones: each row a little ahead of itself.
+            int step = 2 * T.Count * TStored.Bytes;
+            bool brief = RowsAtOnce * bytes <= MostFetched;
+            long ahead = brief ? RowsAtOnce * bytes : AheadInRow;
+            long between = brief ? step : bytes, advance = brief ? RowsAtOnce * step : step;
+            for (byte* end = rows + groups * RowsAtOnce * bytes; rows < end; rows += RowsAtOnce * bytes, y += RowsAtOnce)
+            {
+                byte* a = rows, b = a + bytes, c = b + bytes, d = c + bytes;
+                T a0 = T.Broadcast(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+                byte* fetched = a + ahead;
+                long i = 0;
+                for (; i <= inputs - 2 * T.Count; i += 2 * T.Count, fetched += advance)
+                {
+                    Fetch(fetched, step);
+                    Fetch(fetched + between, step);
+                    Fetch(fetched + 2 * between, step);
+                    Fetch(fetched + 3 * between, step);
+                    T x0 = T.Load(x + i), x1 = T.Load(x + i + T.Count);
+                    a0 = T.MultiplyAdd(TStored.First<T>(a, i), x0, a0);
+                    a1 = T.MultiplyAdd(TStored.Second<T>(a, i), x1, a1);
+                    b0 = T.MultiplyAdd(TStored.First<T>(b, i), x0, b0);
+                    b1 = T.MultiplyAdd(TStored.Second<T>(b, i), x1, b1);
+                    c0 = T.MultiplyAdd(TStored.First<T>(c, i), x0, c0);
+                    c1 = T.MultiplyAdd(TStored.Second<T>(c, i), x1, c1);
+                    d0 = T.MultiplyAdd(TStored.First<T>(d, i), x0, d0);
+                    d1 = T.MultiplyAdd(TStored.Second<T>(d, i), x1, d1);
+                }
+                for (; i <= inputs - T.Count; i += T.Count)
+                {
+                    T x0 = T.Load(x + i);
+                    a0 = T.MultiplyAdd(TStored.Load<T>(a, i), x0, a0);
+                    b0 = T.MultiplyAdd(TStored.Load<T>(b, i), x0, b0);
+                    c0 = T.MultiplyAdd(TStored.Load<T>(c, i), x0, c0);
+                    d0 = T.MultiplyAdd(TStored.Load<T>(d, i), x0, d0);
+                }
+                Vector128<float> sums = T.Sums(a0 + a1, b0 + b1, c0 + c1, d0 + d1);
+                if (i < inputs)
+                    sums += Vector128.Create(Rest(a, x, i, inputs), Rest(b, x, i, inputs), Rest(c, x, i, inputs), Rest(d, x, i, inputs));
+                if (bias is not null)
+                {
+                    sums += Vector128.Load(bias);
+                    bias += RowsAtOnce;
+                }
+                if (adds) sums = Vector128.Load(y) + sums;
+                sums.Store(y);
+            }
+        }
+
+        [MethodImpl(Lanes.Loop)]
+        public static Vector128<float> FourVectors<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>
         {
             float* a = x, b = a + inputs, c = b + inputs, d = c + inputs;
             T a0 = T.Broadcast(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
             long i = 0;
             for (; i <= inputs - 2 * T.Count; i += 2 * T.Count)
             {
-                T w0 = TStored.Load<T>(row, i), w1 = TStored.Load<T>(row, i + T.Count);
+                T w0 = TStored.First<T>(row, i), w1 = TStored.Second<T>(row, i);
                 a0 = T.MultiplyAdd(w0, T.Load(a + i), a0);
                 a1 = T.MultiplyAdd(w1, T.Load(a + i + T.Count), a1);
                 b0 = T.MultiplyAdd(w0, T.Load(b + i), b0);
@@ -222,23 +287,12 @@ internal static unsafe class MatrixVectorProduct
                 c0 = T.MultiplyAdd(w0, T.Load(c + i), c0);
                 d0 = T.MultiplyAdd(w0, T.Load(d + i), d0);
             }
-            sums[0] = T.Sum(a0 + a1) + Rest(row, a, i, inputs);
-            sums[1] = T.Sum(b0 + b1) + Rest(row, b, i, inputs);
-            sums[2] = T.Sum(c0 + c1) + Rest(row, c, i, inputs);
-            sums[3] = T.Sum(d0 + d1) + Rest(row, d, i, inputs);
+            Vector128<float> sums = T.Sums(a0 + a1, b0 + b1, c0 + c1, d0 + d1);
+            if (i < inputs)
+                sums += Vector128.Create(Rest(row, a, i, inputs), Rest(row, b, i, inputs), Rest(row, c, i, inputs), Rest(row, d, i, inputs));
+            return sums;
         }
 
-        // Two vectors of a row that is soon wanted. The processor foresees long rows by itself, of which it has come to know the way.
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Fetch<T>(byte* row, long i) where T : unmanaged, ILanes<T>
-        {
-            if (!Sse.IsSupported) return;
-            byte* from = row + i * TStored.Bytes;
-            Sse.Prefetch0(from);
-            if (2 * T.Count * TStored.Bytes > Line) Sse.Prefetch0(from + Line);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static float Rest(byte* row, float* x, long i, long inputs)
         {
             Lanes1 sum = Lanes1.Broadcast(0);
@@ -250,51 +304,60 @@ internal static unsafe class MatrixVectorProduct
     /// <summary>Blocks of 32: products with integers are added up in a block, then scaled.</summary>
     private readonly struct BlockRow : IRow
     {
+        public static bool Arranges => false;
+
+        public static void Arrange<T>(float* x, float* to, long inputs) where T : unmanaged, ILanes<T> => throw new NotSupportedException();
+
+        private const int Length = BlockQuantization.BlockLength, Bytes = BlockQuantization.BlockBytes;
+
         [MethodImpl(Lanes.Loop)]
         public static float One<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>
         {
             T sum = T.Broadcast(0);
-            for (byte* end = row + BlockQuantization.Bytes(inputs); row < end; row += BlockQuantization.BlockBytes, x += BlockQuantization.BlockLength)
-            {
-                // No loop: the compiler would not unroll it.
-                sbyte* numbers = (sbyte*)row + 2;
-                if (Sse.IsSupported) Sse.Prefetch0(row + AheadInBlocks);
-                T part = T.LoadInt8(numbers) * T.Load(x);
-                part = T.MultiplyAdd(T.LoadInt8(numbers + T.Count), T.Load(x + T.Count), part);
-                if (T.Count <= 8)
-                {
-                    part = T.MultiplyAdd(T.LoadInt8(numbers + 2 * T.Count), T.Load(x + 2 * T.Count), part);
-                    part = T.MultiplyAdd(T.LoadInt8(numbers + 3 * T.Count), T.Load(x + 3 * T.Count), part);
-                }
-                if (T.Count <= 4)
-                {
-                    part = T.MultiplyAdd(T.LoadInt8(numbers + 4 * T.Count), T.Load(x + 4 * T.Count), part);
-                    part = T.MultiplyAdd(T.LoadInt8(numbers + 5 * T.Count), T.Load(x + 5 * T.Count), part);
-                    part = T.MultiplyAdd(T.LoadInt8(numbers + 6 * T.Count), T.Load(x + 6 * T.Count), part);
-                    part = T.MultiplyAdd(T.LoadInt8(numbers + 7 * T.Count), T.Load(x + 7 * T.Count), part);
-                }
-                sum = T.MultiplyAdd(part, T.Broadcast(BlockQuantization.Scale(row)), sum);
-            }
+            for (byte* end = row + BlockQuantization.Bytes(inputs); row < end; row += Bytes, x += Length) sum = Add(row, x, sum);
             return T.Sum(sum);
         }
 
-        // One after the other: rows of blocks are short, and four at once are more streams than the processor fetches ahead of.
-        public static void FourRows<T>(byte* rows, long bytes, float* x, long inputs, float* sums) where T : unmanaged, ILanes<T>
+        [MethodImpl(Lanes.Loop)]
+        public static void FourRows<T>(byte* rows, long bytes, long groups, float* x, long inputs, float* y, float* bias, bool adds)
+            where T : unmanaged, ILanes<T>
         {
-            for (int r = 0; r < 4; r++) sums[r] = One<T>(rows + r * bytes, x, inputs);
+            long ahead = RowsAtOnce * bytes;
+            for (byte* end = rows + groups * RowsAtOnce * bytes; rows < end; rows += RowsAtOnce * bytes, y += RowsAtOnce)
+            {
+                byte* a = rows, b = a + bytes, c = b + bytes, d = c + bytes;
+                T sumA = T.Broadcast(0), sumB = sumA, sumC = sumA, sumD = sumA;
+                byte* fetched = a + ahead;
+                for (long i = 0; i < inputs; i += Length, a += Bytes, b += Bytes, c += Bytes, d += Bytes, fetched += RowsAtOnce * Bytes)
+                {
+                    Fetch(fetched, RowsAtOnce * Bytes);
+                    sumA = Add(a, x + i, sumA);
+                    sumB = Add(b, x + i, sumB);
+                    sumC = Add(c, x + i, sumC);
+                    sumD = Add(d, x + i, sumD);
+                }
+                Vector128<float> sums = T.Sums(sumA, sumB, sumC, sumD);
+                if (bias is not null)
+                {
+                    sums += Vector128.Load(bias);
+                    bias += RowsAtOnce;
+                }
+                if (adds) sums = Vector128.Load(y) + sums;
+                sums.Store(y);
+            }
         }
 
         [MethodImpl(Lanes.Loop)]
-        public static void FourVectors<T>(byte* row, float* x, long inputs, float* sums) where T : unmanaged, ILanes<T>
+        public static Vector128<float> FourVectors<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>
         {
             float* a = x, b = a + inputs, c = b + inputs, d = c + inputs;
             T sumA = T.Broadcast(0), sumB = sumA, sumC = sumA, sumD = sumA;
-            for (long i = 0; i < inputs; row += BlockQuantization.BlockBytes)
+            for (long i = 0; i < inputs; row += Bytes)
             {
                 T w = T.LoadInt8((sbyte*)row + 2), scale = T.Broadcast(BlockQuantization.Scale(row));
                 T partA = w * T.Load(a + i), partB = w * T.Load(b + i), partC = w * T.Load(c + i), partD = w * T.Load(d + i);
                 i += T.Count;
-                for (sbyte* numbers = (sbyte*)row + 2 + T.Count; numbers < row + BlockQuantization.BlockBytes; numbers += T.Count, i += T.Count)
+                for (sbyte* numbers = (sbyte*)row + 2 + T.Count; numbers < row + Bytes; numbers += T.Count, i += T.Count)
                 {
                     w = T.LoadInt8(numbers);
                     partA = T.MultiplyAdd(w, T.Load(a + i), partA);
@@ -307,7 +370,29 @@ internal static unsafe class MatrixVectorProduct
                 sumC = T.MultiplyAdd(partC, scale, sumC);
                 sumD = T.MultiplyAdd(partD, scale, sumD);
             }
-            (sums[0], sums[1], sums[2], sums[3]) = (T.Sum(sumA), T.Sum(sumB), T.Sum(sumC), T.Sum(sumD));
+            return T.Sums(sumA, sumB, sumC, sumD);
+        }
+
+        // The sum and a block's product. No loop: the compiler would not unroll it.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static T Add<T>(byte* block, float* x, T sum) where T : unmanaged, ILanes<T>
+        {
+            sbyte* numbers = (sbyte*)block + 2;
+            T part = T.LoadInt8(numbers) * T.Load(x);
+            part = T.MultiplyAdd(T.LoadInt8(numbers + T.Count), T.Load(x + T.Count), part);
+            if (T.Count <= 8)
+            {
+                part = T.MultiplyAdd(T.LoadInt8(numbers + 2 * T.Count), T.Load(x + 2 * T.Count), part);
+                part = T.MultiplyAdd(T.LoadInt8(numbers + 3 * T.Count), T.Load(x + 3 * T.Count), part);
+            }
+            if (T.Count <= 4)
+            {
+                part = T.MultiplyAdd(T.LoadInt8(numbers + 4 * T.Count), T.Load(x + 4 * T.Count), part);
+                part = T.MultiplyAdd(T.LoadInt8(numbers + 5 * T.Count), T.Load(x + 5 * T.Count), part);
+                part = T.MultiplyAdd(T.LoadInt8(numbers + 6 * T.Count), T.Load(x + 6 * T.Count), part);
+                part = T.MultiplyAdd(T.LoadInt8(numbers + 7 * T.Count), T.Load(x + 7 * T.Count), part);
+            }
+            return T.MultiplyAdd(part, T.Broadcast(BlockQuantization.Scale(block)), sum);
         }
     }
 }

@@ -20,6 +20,16 @@ public sealed class BlockQuantizationTests
     }
 
     [Fact]
+    public unsafe void Every_scale_is_widened_exactly()
+    {
+        for (int bits = 0; bits <= ushort.MaxValue; bits++)
+        {
+            ushort scale = (ushort)bits;
+            Assert.Equal((float)BitConverter.UInt16BitsToHalf(scale), BlockQuantization.Scale((byte*)&scale));
+        }
+    }
+
+    [Fact]
     public void Halves_go_away_from_zero_and_what_is_below_does_not()
     {
         using DisposeScope scope = NewDisposeScope();

@@ -36,6 +36,24 @@ public sealed unsafe class LanesTests
         Assert.Equal(Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : 4, Lanes.Widest);
     }
 
+    [Fact]
+    public void Four_sums_have_the_bits_of_each()
+    {
+        FourSums<Lanes16>();
+        FourSums<Lanes8>();
+        FourSums<Lanes4>();
+        FourSums<Lanes1>();
+    }
+
+    [Fact]
+    public void Every_second_number_is_read_from_the_first_or_the_second_on()
+    {
+        EverySecond<Lanes16>();
+        EverySecond<Lanes8>();
+        EverySecond<Lanes4>();
+        EverySecond<Lanes1>();
+    }
+
     [Theory]
     [InlineData(1f, 0x3F80)]
     [InlineData(1.00390625f, 0x3F80)] // halfway between two, to the even one
@@ -47,6 +65,32 @@ public sealed unsafe class LanesTests
         ushort* target = stackalloc ushort[8];
         Lanes8.StoreBFloat16(Lanes8.Broadcast(number), target);
         Assert.Equal((ushort)bits, target[7]);
+    }
+
+    private static void FourSums<T>() where T : unmanaged, ILanes<T>
+    {
+        float* numbers = stackalloc float[64];
+        for (int i = 0; i < 64; i++) numbers[i] = MathF.Sin(i) * MathF.Exp(i % 7);
+        T a = T.Load(numbers), b = T.Load(numbers + 16), c = T.Load(numbers + 32), d = T.Load(numbers + 48);
+        Assert.Equal(Vector128.Create(T.Sum(a), T.Sum(b), T.Sum(c), T.Sum(d)), T.Sums(a, b, c, d));
+    }
+
+    private static void EverySecond<T>() where T : unmanaged, ILanes<T>
+    {
+        float* numbers = stackalloc float[32];
+        ushort* rounded = stackalloc ushort[32];
+        for (int i = 0; i < 32; i++)
+        {
+            numbers[i] = i - 7;
+            Lanes1.StoreBFloat16(Lanes1.Load(numbers + i), rounded + i);
+        }
+        float* read = stackalloc float[4 * T.Count];
+        T.Store(T.LoadEven(numbers), read);
+        T.Store(T.LoadOdd(numbers), read + T.Count);
+        T.Store(T.LoadBFloat16Even(rounded), read + 2 * T.Count);
+        T.Store(T.LoadBFloat16Odd(rounded), read + 3 * T.Count);
+        float[] expected = [.. Enumerable.Range(0, 2 * T.Count).Select(i => (float)(2 * (i % T.Count) + i / T.Count - 7))];
+        Assert.Equal([.. expected, .. expected], new ReadOnlySpan<float>(read, 4 * T.Count));
     }
 
     private static float[] Evaluate<T>(out ushort[] rounded) where T : unmanaged, ILanes<T>

@@ -62,6 +62,29 @@ public sealed unsafe class MatrixVectorProductTests
         }
     }
 
+    [Theory]
+    [InlineData(ScalarType.Float32, 1, 512)]
+    [InlineData(ScalarType.BFloat16, 1, 512)]
+    [InlineData(ScalarType.Int8, 1, 512)]
+    [InlineData(ScalarType.BFloat16, 5, 512)]
+    [InlineData(ScalarType.Float32, 1, 4200)] // rows too long to be fetched a group ahead
+    [InlineData(ScalarType.BFloat16, 1, 4200)]
+    public void A_team_gives_the_same_bits(ScalarType type, int batch, int inputs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(6);
+        Tensor x = randn(batch, inputs), weight = Typed(randn(1001, inputs), type), bias = randn(1001), before = randn(batch, 1001);
+        Tensor alone = Multiply(weight, x, 1001, bias, before);
+        Assert.True(MatrixVectorProduct.IsWorthATeam(Of(weight, 1001, inputs), batch));
+        Tensor together = before.clone();
+        ThreadTeam team = new();
+        ThreadTeamTests.WithThreads(3, () => team.Run(Share, alone: false));
+        TensorAssert.SameBits(alone, together);
+
+        void Share() => MatrixVectorProduct.Multiply(
+            Of(weight, 1001, inputs, bias), (float*)x.DataPointer, (float*)together.DataPointer, batch, adds: true, team);
+    }
+
     [Fact]
     public void Some_rows_are_those_of_the_whole()
     {
@@ -99,6 +122,29 @@ public sealed unsafe class MatrixVectorProductTests
             }
             Tensor exact = (type == ScalarType.Int8 ? BlockQuantization.Unpack(weight) : weight).to(ScalarType.Float64);
             KernelAssert.Close(nn.functional.linear(x.to(ScalarType.Float64), exact), y, 1e-6, $"{type}");
+        }
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32, 135)]
+    [InlineData(ScalarType.BFloat16, 135)]
+    [InlineData(ScalarType.Int8, 160)]
+    public void One_vector_too_in_every_width(ScalarType type, int inputs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(7);
+        Tensor x = randn(1, inputs), weight = Typed(randn(10, inputs), type), bias = randn(10);
+        Tensor exact = (type == ScalarType.Int8 ? BlockQuantization.Unpack(weight) : weight).to(ScalarType.Float64);
+        Tensor expected = nn.functional.linear(x.to(ScalarType.Float64), exact, bias.to(ScalarType.Float64));
+        Check<Lanes16>();
+        Check<Lanes8>();
+        Check<Lanes4>();
+
+        void Check<T>() where T : unmanaged, ILanes<T>
+        {
+            Tensor y = zeros(1, 10);
+            MatrixVectorProduct.Run<T>(Of(weight, 10, inputs, bias), (float*)x.DataPointer, (float*)y.DataPointer, 1);
+            KernelAssert.Close(expected, y, 1e-6, $"{T.Count} lanes");
         }
     }
 
