@@ -1,5 +1,5 @@
-// Shapes: B sequences, C model dimension, H query heads, G key-value heads, D head dimension, F hidden dimension, S positions that a layer
-// has room for, V vocabulary.
+// Shapes: B sequences, R rows (a token of each sequence, or some of a prompt), C model dimension, H query heads, G key-value heads, D head
+// dimension, F hidden dimension, S positions that a layer has room for, V vocabulary.
 using TorchSharp;
 using Trainer.Kernels;
 using Trainer.Transformers;
@@ -18,7 +18,7 @@ namespace Trainer.Evaluation.Generation;
 
 /// <summary>Decodes on a CPU with a model's weights, not its modules: a token costs little more than reading each weight once.</summary>
 /// <remarks>It takes decoders of the common kind (<see cref="Supports(LanguageModel)"/>) by their options and the names of their weights.
-/// Prompts are the model's work, and what it remembers of them is taken over. Weights are read where the model has them; only of those
+/// Long prompts are the model's work, and what it remembers of them is taken over. Weights are read where the model has them; only of those
 /// that are float32 and multiplied in bfloat16 a decoder makes copies, when it is made. The same bits for any number of threads, and for
 /// each sequence whatever others are beside it.</remarks>
 internal sealed unsafe class CpuDecoder : IDecoder
@@ -26,9 +26,13 @@ internal sealed unsafe class CpuDecoder : IDecoder
     /// <summary>Sequences that are decoded side by side at most: more are worth products of matrices.</summary>
     public const int MostSequences = 8;
 
-    // Bytes of keys and values that are worth a second thread.
-    private const long Grain = 768 * 1024;
+    // Longer prompts are worth products of matrices, and what the model's modules cost.
+    private const int ShortPrompt = 32;
 
+    // Bytes of keys and values that are worth a second thread.
+    private const long Grain = 64 * 1024;
+
+    private readonly ThreadTeam team = new();
     private readonly LanguageModel model;
     private readonly ModelOptions options;
     private readonly int capacity;
@@ -36,12 +40,13 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private readonly Dictionary<string, Tensor> weights;
     private readonly List<Tensor> owned = []; // what the pointers point into
     private readonly Layer[] layers;
-    private readonly List<Rotary> rotaries = []; // those that the layers have, each once
-    private readonly VectorMatrix embedding, head;
+    private readonly List<CpuRotary> rotaries = []; // those that the layers have, each once
+    private readonly VectorMatrix embedding, head, largest;
     private readonly double[] sinusoids;
     private readonly float* positions; // (positions, C); null where they are not learned
     private readonly Norm? embeddingNorm, lastNorm;
-    private readonly float* x, normed, fed, branch, rounded, packed, heads, hidden, gated, distances, logits; // B rows each
+    private readonly float* x, normed, fed, branch, rounded, packed, heads, hidden, gated, distances, logits; // R rows each
+    private readonly (int Place, int Position)[] rows = new (int, int)[MostSequences];
     private readonly int[] lengths; // of the sequence at each place, as positions
     private int[] places = []; // of each sequence, among the keys and values
 
@@ -64,17 +69,19 @@ internal sealed unsafe class CpuDecoder : IDecoder
         lastNorm = NormOf("norm", options.Norm.EndsStream);
         layers = [.. options.Stacks[0].Layers.Select((layer, index) => Read($"blocks.{index}", layer))];
 
-        x = Room(options.Dim);
-        normed = Room(options.Dim);
-        fed = Room(options.Dim);
-        branch = Room(options.Dim);
-        packed = Room(layers.Max(layer => layer.QueryKeyValue.Outputs));
-        heads = Room(layers.Max(layer => layer.Output.Inputs));
-        hidden = Room(layers.Max(layer => layer.Up.Outputs));
-        gated = Room(layers.Max(layer => layer.Down.Inputs));
-        rounded = Room(layers.Max(layer => Math.Max(layer.Output.Inputs, layer.Down.Inputs)) + options.Dim);
-        distances = Room(layers.Max(layer => layer.Slots));
-        logits = Room(model.VocabularySize);
+        largest = layers.SelectMany(layer => (VectorMatrix[])[layer.QueryKeyValue, layer.Up]).Append(head).MaxBy(matrix => matrix.Outputs * matrix.Inputs);
+
+        x = Rows(options.Dim);
+        normed = Rows(options.Dim);
+        fed = Rows(options.Dim);
+        branch = Rows(options.Dim);
+        packed = Rows(layers.Max(layer => layer.QueryKeyValue.Outputs));
+        heads = Rows(layers.Max(layer => layer.Output.Inputs));
+        hidden = Rows(layers.Max(layer => layer.Up.Outputs));
+        gated = Rows(layers.Max(layer => layer.Down.Inputs));
+        rounded = Rows(layers.Max(layer => Math.Max(layer.Output.Inputs, layer.Down.Inputs)) + options.Dim);
+        distances = Rows(layers.Max(layer => layer.Slots));
+        logits = Rows(model.VocabularySize);
     }
 
     /// <summary>Whether this decoder takes a model; what it does not take, the model decodes itself.</summary>
@@ -105,50 +112,86 @@ internal sealed unsafe class CpuDecoder : IDecoder
         if (prompt.Count == 0 || prompt.Count > capacity)
             throw new ArgumentException($"A prompt has 1 to {capacity} tokens, not {prompt.Count}.", nameof(prompt));
         int place = Free().First();
-        using IDisposable inference = inference_mode();
-        using DisposeScope scope = NewDisposeScope();
-        using DecodingState state = model.NewDecodingState(1, prompt.Count);
-        Tensor next = model.NextLogits(tensor([.. prompt.Select(id => (long)id)], [1, prompt.Count]), state).contiguous(); // (1, V)
-        for (int layer = 0; layer < layers.Length; layer++) TakeOver(layers[layer], place, (KeyValueCache)state.Layer(layer).Mixer);
+        if (prompt.Count > Math.Min(ShortPrompt, layers.Min(layer => layer.Slots))) TakeOver(prompt, place);
+        else Read(prompt, place);
         lengths[place] = prompt.Count;
         places = [.. places, place];
-        next.Span<float>().CopyTo(new(logits, model.VocabularySize));
         return new(logits, model.VocabularySize);
     }
 
     /// <inheritdoc/>
     public ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens)
     {
-        int count = places.Length, dim = options.Dim;
+        int count = places.Length;
         if (tokens.Length != count)
             throw new ArgumentException($"There are {count} sequences, and tokens for {tokens.Length}.", nameof(tokens));
-        for (int row = 0; row < count; row++) Embed(tokens[row], lengths[places[row]], x + row * dim);
-        foreach (Rotary rotary in rotaries)
-            for (int row = 0; row < count; row++) rotary.Compute(lengths[places[row]], row);
+        for (int row = 0; row < count; row++) Embed(row, tokens[row], places[row], lengths[places[row]]);
+        Share(count, () =>
+        {
+            Forward(count);
+            Predict(x, count);
+        });
+        foreach (int place in places) lengths[place]++;
+        return Scaled(count);
+    }
+
+    // A few tokens at a time are rows: each sees those before it, whose keys and values are there by then.
+    private void Read(IReadOnlyList<int> prompt, int place)
+    {
+        for (int begin = 0; begin < prompt.Count; begin += MostSequences)
+        {
+            int first = begin, count = Math.Min(MostSequences, prompt.Count - begin);
+            for (int row = 0; row < count; row++) Embed(row, prompt[first + row], place, first + row);
+            Share(count, () =>
+            {
+                Forward(count);
+                if (first + count == prompt.Count) Predict(x + (count - 1) * options.Dim, 1);
+            });
+        }
+        Scaled(1);
+    }
+
+    // A small model is done by one thread in the time that it takes to reach others.
+    private void Share(int count, Action work)
+    {
+        int last = rows.Take(count).Max(row => row.Position);
+        bool attends = layers.Any(layer => count * layer.Groups * layer.HeadBytes(last) > Grain);
+        team.Run(work, alone: !attends && !MatrixVectorProduct.IsWorthATeam(largest, count));
+    }
+
+    // All layers: x (R, C), in place.
+    private void Forward(int count)
+    {
+        foreach (CpuRotary rotary in rotaries)
+            for (int row = 0; row < count; row++) rotary.Compute(rows[row].Position, row);
         if (embeddingNorm is not null) Normalize(embeddingNorm, x, x, count);
 
         foreach (Layer layer in layers)
         {
-            Multiply(layer.QueryKeyValue, Normalize(layer.AttentionNorm, x, normed, count), packed, count); // (B, C) → (B, (H + 2G)·D)
+            Multiply(layer.QueryKeyValue, Normalize(layer.AttentionNorm, x, normed, count), packed, count); // (R, C) → (R, (H + 2G)·D)
             for (int row = 0; row < count; row++) Remember(layer, row);
-            Attend(layer, count); // → (B, H·D)
+            Attend(layer, count); // → (R, H·D)
             float* read = parallel ? Normalize(layer.FeedForwardNorm, x, fed, count) : x;
             Join(layer.Output, heads, layer.AttentionOutputNorm, layer.AttentionStreamNorm, count);
 
             if (!parallel) read = Normalize(layer.FeedForwardNorm, x, fed, count);
-            Multiply(layer.Up, read, hidden, count); // (B, C) → (B, F) or (B, 2F)
+            Multiply(layer.Up, read, hidden, count); // (R, C) → (R, F) or (R, 2F)
             if (layer.RoundsHidden) MatrixVectorProduct.Round(hidden, hidden, count * layer.Up.Outputs);
-            Activate(layer.Activation, hidden, gated, count, layer.Down.Inputs); // → (B, F)
+            Activate(layer.Activation, hidden, gated, count, layer.Down.Inputs); // → (R, F)
             Join(layer.Down, gated, layer.FeedForwardOutputNorm, layer.FeedForwardStreamNorm, count);
         }
+    }
 
-        Multiply(head, Normalize(lastNorm, x, normed, count), logits, count); // (B, C) → (B, V)
-        long numbers = (long)count * model.VocabularySize;
+    private void Predict(float* stream, int count) =>
+        Multiply(head, Normalize(lastNorm, stream, normed, count), logits, count); // (R, C) → (R, V)
+
+    private ReadOnlySpan<float> Scaled(int count)
+    {
+        int numbers = checked(count * model.VocabularySize);
         if (options.LogitScale != 1)
-            for (long i = 0; i < numbers; i++) logits[i] *= (float)options.LogitScale;
+            for (int i = 0; i < numbers; i++) logits[i] *= (float)options.LogitScale;
         if (options.LogitSoftCap is { } cap) CachedAttention.Bound(logits, numbers, (float)cap);
-        foreach (int place in places) lengths[place]++;
-        return new(logits, checked((int)numbers));
+        return new(logits, numbers);
     }
 
     /// <inheritdoc/>
@@ -169,16 +212,18 @@ internal sealed unsafe class CpuDecoder : IDecoder
         owned.Clear();
     }
 
-    // A token's vector, with its position where that enters here.
-    private void Embed(int token, int position, float* to)
+    // A token's vector becomes a row of x, with its position where that enters here.
+    private void Embed(int row, int token, int place, int position)
     {
         if (token < 0 || token >= model.VocabularySize)
             throw new ArgumentOutOfRangeException(nameof(token), token, $"token ids are 0 to {model.VocabularySize - 1}");
         if (position >= capacity) throw new InvalidOperationException($"All {capacity} positions are taken.");
+        rows[row] = (place, position);
         int dim = options.Dim;
-        byte* row = (byte*)embedding.Weight + token * embedding.RowBytes;
-        if (embedding.Type == ScalarType.Int8) BlockQuantization.Unpack(row, to, dim / BlockQuantization.BlockLength);
-        else new ReadOnlySpan<float>(row, dim).CopyTo(new(to, dim));
+        float* to = x + row * dim;
+        byte* from = (byte*)embedding.Weight + token * embedding.RowBytes;
+        if (embedding.Type == ScalarType.Int8) BlockQuantization.Unpack(from, to, dim / BlockQuantization.BlockLength);
+        else new ReadOnlySpan<float>(from, dim).CopyTo(new(to, dim));
         if (options.ScaleEmbeddings)
             for (int i = 0; i < dim; i++) to[i] *= (float)Math.Sqrt(dim);
         if (options.Position is LearnedOptions)
@@ -194,7 +239,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
     // Norms and turns query and key of a sequence's new position, puts what is on the scores on the query, and stores key and value.
     private void Remember(Layer layer, int row)
     {
-        int place = places[row], position = lengths[place], width = layer.HeadDim, visible = layer.Visible(position);
+        (int place, int position) = rows[row];
+        int width = layer.HeadDim, visible = layer.Visible(position);
         float* query = packed + row * layer.QueryKeyValue.Outputs, key = query + layer.Heads * width, value = key + layer.Groups * width;
         Normalize(layer.QueryNorm, query, query, layer.Heads);
         Normalize(layer.KeyNorm, key, key, layer.Groups);
@@ -216,19 +262,20 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private void Attend(Layer layer, int count)
     {
         int sharing = layer.Heads / layer.Groups, width = layer.HeadDim;
-        long bytes = 2L * sizeof(float) * width * layer.Visible(places.Max(place => lengths[place]));
-        ParallelFor.Run((long)count * layer.Groups, Math.Max(1, Grain / bytes), (begin, end) =>
+        int last = rows.Take(count).Max(row => row.Position);
+        team.For((long)count * layer.Groups, Math.Max(1, Grain / layer.HeadBytes(last)), (begin, end) =>
         {
             for (long part = begin; part < end; part++)
             {
                 int row = (int)(part / layer.Groups), group = (int)(part % layer.Groups);
+                (int place, int position) = rows[row];
                 CachedAttention attention = new()
                 {
                     Queries = packed + row * layer.QueryKeyValue.Outputs + group * sharing * width,
-                    Keys = layer.Keys + layer.Room(places[row], group),
-                    Values = layer.Values + layer.Room(places[row], group),
+                    Keys = layer.Keys + layer.Room(place, group),
+                    Values = layer.Values + layer.Room(place, group),
                     Result = heads + (row * layer.Heads + group * sharing) * width,
-                    Count = layer.Visible(lengths[places[row]]),
+                    Count = layer.Visible(position),
                     Width = width,
                     SoftCap = layer.SoftCap,
                     Distances = layer.Slopes is null ? null : distances + row * layer.Slots,
@@ -258,7 +305,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
             MatrixVectorProduct.Round(input, rounded, count * matrix.Inputs);
             input = rounded;
         }
-        MatrixVectorProduct.Multiply(matrix, input, to, count, adds);
+        MatrixVectorProduct.Multiply(matrix, input, to, count, adds, team);
     }
 
     // The norms of rows, or the rows themselves where there is none.
@@ -286,6 +333,17 @@ internal sealed unsafe class CpuDecoder : IDecoder
             case ActivationKind.SwiGlu: Activations.ApplyGated<SiluFunction>(from, to, count, width); break;
             default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown activation");
         }
+    }
+
+    // The model reads a prompt, and its keys and values are copied.
+    private void TakeOver(IReadOnlyList<int> prompt, int place)
+    {
+        using IDisposable inference = inference_mode();
+        using DisposeScope scope = NewDisposeScope();
+        using DecodingState state = model.NewDecodingState(1, prompt.Count);
+        Tensor next = model.NextLogits(tensor([.. prompt.Select(id => (long)id)], [1, prompt.Count]), state).contiguous(); // (1, V)
+        for (int layer = 0; layer < layers.Length; layer++) TakeOver(layers[layer], place, (KeyValueCache)state.Layer(layer).Mixer);
+        next.Span<float>().CopyTo(new(logits, model.VocabularySize));
     }
 
     // In the order of positions: in a window, later ones take the slots of those out of sight.
@@ -354,16 +412,16 @@ internal sealed unsafe class CpuDecoder : IDecoder
             Rotary = layer.Position is RotaryOptions rotary ? RotaryOf(rotary, width) : null,
             Slots = slots,
             Sinks = horizon?.Sinks ?? 0,
-            Keys = Room((long)attention.Groups * slots * width),
-            Values = Room((long)attention.Groups * slots * width),
+            Keys = Remembered((long)attention.Groups * slots * width),
+            Values = Remembered((long)attention.Groups * slots * width),
         };
     }
 
-    private Rotary RotaryOf(RotaryOptions rotary, int width)
+    private CpuRotary RotaryOf(RotaryOptions rotary, int width)
     {
         if (rotaries.Find(known => known.Options == rotary && known.Width == width) is { } shared) return shared;
         int turned = rotary.TurnedDims(width), length = options.ContextLength;
-        Rotary made = new(rotary, width, RotaryFrequencies.Of(turned, rotary.Theta, rotary.Scaling, length, length), Room(turned));
+        CpuRotary made = new(rotary, width, RotaryFrequencies.Of(turned, rotary.Theta, rotary.Scaling, length, length), Rows(turned));
         rotaries.Add(made);
         return made;
     }
@@ -388,8 +446,10 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private float* Vector(string name) =>
         weights.TryGetValue(name, out Tensor? weight) ? Pointer(() => weight.detach().contiguous()) : null;
 
-    // Numbers of each sequence, not yet written: memory that is taken when it is.
-    private float* Room(long numbers) => Pointer(() => empty(lengths.Length * numbers, dtype: ScalarType.Float32));
+    // Numbers of each row, or of each sequence, not yet written: memory that is taken when it is.
+    private float* Rows(long numbers) => Pointer(() => empty(MostSequences * numbers, dtype: ScalarType.Float32));
+
+    private float* Remembered(long numbers) => Pointer(() => empty(lengths.Length * numbers, dtype: ScalarType.Float32));
 
     private float* Pointer(Func<Tensor> make)
     {
@@ -412,11 +472,14 @@ internal sealed unsafe class CpuDecoder : IDecoder
         public required float SoftCap;
         public required float* ScalableSoftmax, Slopes; // (H), or null
         public required TemperatureOptions? Temperature;
-        public required Rotary? Rotary;
+        public required CpuRotary? Rotary;
         public required float* Keys, Values; // (B, G, S, D)
 
         // All slots that are filled: the first positions have theirs for good, those behind them take turns.
         public int Visible(int position) => Math.Min(position + 1, Slots);
+
+        // Keys and values that a query sees.
+        public long HeadBytes(int position) => 2L * sizeof(float) * HeadDim * Visible(position);
 
         // Which position a slot holds, seen from the last one.
         public int PositionIn(int slot, int last) => slot < Sinks || last < Slots ? slot : last - (last - slot) % (Slots - Sinks);
@@ -430,38 +493,6 @@ internal sealed unsafe class CpuDecoder : IDecoder
             long to = Room(place, group) + (long)slot * HeadDim;
             new ReadOnlySpan<float>(key, HeadDim).CopyTo(new(Keys + to, HeadDim));
             new ReadOnlySpan<float>(value, HeadDim).CopyTo(new(Values + to, HeadDim));
-        }
-    }
-
-    // What turns a head, at the positions of the new tokens.
-    private sealed class Rotary(RotaryOptions options, int width, RotaryFrequencies frequencies, float* table)
-    {
-        private readonly int pairs = frequencies.Angular.Length;
-
-        public RotaryOptions Options => options;
-
-        public int Width => width;
-
-        public void Compute(int position, int row)
-        {
-            float* cos = table + 2 * row * pairs;
-            for (int i = 0; i < pairs; i++)
-            {
-                (double sine, double cosine) = Math.SinCos(position * frequencies.Angular[i]);
-                (cos[i], cos[pairs + i]) = ((float)(cosine * frequencies.AttentionFactor), (float)(sine * frequencies.AttentionFactor));
-            }
-        }
-
-        // (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin)
-        public void Turn(float* head, int row)
-        {
-            float* cos = table + 2 * row * pairs, sin = cos + pairs;
-            bool interleaved = options.Layout == RotaryLayout.Interleaved;
-            for (int i = 0; i < pairs; i++)
-            {
-                float* first = head + (interleaved ? 2 * i : i), second = interleaved ? first + 1 : first + pairs;
-                (*first, *second) = (*first * cos[i] - *second * sin[i], *second * cos[i] + *first * sin[i]);
-            }
         }
     }
 }

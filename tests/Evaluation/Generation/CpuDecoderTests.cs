@@ -118,7 +118,7 @@ public sealed class CpuDecoderTests
     };
 
     public static TheoryData<string, int> TakenAfterPrompts() =>
-        [.. from name in Taken.Keys from prompt in (int[])[1, 3, 30] select (name, prompt)];
+        [.. from name in Taken.Keys from prompt in (int[])[1, 3, 8, 30, 37] select (name, prompt)];
 
     public static TheoryData<string> RotaryKinds() => [.. Rotaries.Keys];
 
