@@ -106,9 +106,10 @@ public static unsafe class BlockQuantization
         uint bits = *(ushort*)block, magnitude = bits & 0x7FFF;
         // The exponent moves to float32's place and is counted from another zero. No call: it would clear the vectors that a loop holds.
         if (bits - 0x0400 < 0x7800) return BitConverter.UInt32BitsToSingle((bits << 13) + ((127 - 15) << 23));
-        // What has an exponent of its own: infinite or none; or so small that it has none, with the sign for all.
+        // Infinite or none; negative; or too small for an exponent: as an integer, because some threads flush float32 numbers without one to 0.
         uint widened = magnitude >= 0x7C00 ? 0x7F800000 | magnitude << 13
-            : BitConverter.SingleToUInt32Bits(BitConverter.UInt32BitsToSingle(magnitude << 13) * BitConverter.UInt32BitsToSingle((127u + 112) << 23));
+            : magnitude >= 0x0400 ? (magnitude << 13) + ((127 - 15) << 23)
+            : BitConverter.SingleToUInt32Bits((int)magnitude * (1f / (1 << 24)));
         return BitConverter.UInt32BitsToSingle(widened | (bits & 0x8000) << 16);
     }
 
