@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Text;
 using Parquet;
 using Parquet.Schema;
 using Trainer.Configuration;
@@ -29,7 +30,7 @@ public static class ParquetTable
     /// <summary>A row group is in memory until it is written.</summary>
     private const int MostRows = 1 << 17;
 
-    private const long MostCharacters = 1 << 24;
+    private const long MostTextBytes = 1 << 24;
 
     /// <summary>Writes a table. The file is whole or not there.</summary>
     /// <param name="path">The file; replaced when it is there.</param>
@@ -56,7 +57,7 @@ public static class ParquetTable
         {
             for (var i = 0; i < buffers.Length; i++)
                 buffers[i].Add(row[i]);
-            if (++filled == MostRows || buffers.Sum(buffer => buffer.Characters) >= MostCharacters)
+            if (++filled == MostRows || buffers.Sum(buffer => buffer.TextBytes) >= MostTextBytes)
                 (written, filled) = (written + filled, await Flush(writer, buffers));
         }
         if (filled > 0)
@@ -78,8 +79,8 @@ public static class ParquetTable
     {
         public DataField Field => column;
 
-        /// <summary>How many characters of text are held.</summary>
-        public long Characters { get; protected set; }
+        /// <summary>How many bytes of text are held.</summary>
+        public long TextBytes { get; protected set; }
 
         public static ColumnBuffer Of(ParquetColumn column) => column.Kind switch
         {
@@ -93,21 +94,30 @@ public static class ParquetTable
         public abstract Task Write(ParquetRowGroupWriter group);
     }
 
-    private sealed class TextBuffer(DataField field) : ColumnBuffer(field)
+    /// <summary>Text goes to Parquet.Net as bytes of UTF-8, for which it writes no minimum and maximum: those of strings are whole values, which readers refuse in a
+    /// page's header beyond 16 MiB, in an order that makes readers skip rows with letters beyond U+FFFF (docs/upstream.md).</summary>
+    private sealed class TextBuffer : ColumnBuffer
     {
-        private readonly List<string?> values = [];
+        private readonly List<byte[]?> values = [];
+        private readonly DataField<byte[]> bytes;
+
+        public TextBuffer(DataField<string> field) : base(field)
+        {
+            bytes = new(field.Name);
+            _ = new ParquetSchema(bytes);   // a field is written only if a schema has it; the file's has the string
+        }
 
         public override void Add(object? value)
         {
-            values.Add((string?)value);
-            Characters += values[^1]?.Length ?? 0;
+            values.Add(value is string text ? Encoding.UTF8.GetBytes(text) : null);
+            TextBytes += values[^1]?.Length ?? 0;
         }
 
         public override async Task Write(ParquetRowGroupWriter group)
         {
-            await group.WriteAsync(Field, values!);
+            await group.WriteAsync(bytes, values);
             values.Clear();
-            Characters = 0;
+            TextBytes = 0;
         }
     }
 

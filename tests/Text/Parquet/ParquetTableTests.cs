@@ -41,7 +41,23 @@ public sealed class ParquetTableTests : IDisposable
 
         ParquetTable.Write(folder["b.parquet"], Columns, Enumerable.Range(0, 5).Select(row => new object?[] { new string('x', 7_000_000), (long)row, null }));
         using var texts = new ParquetFileReader(folder["b.parquet"]);
-        Assert.Equal([3L, 2L], Groups(texts));   // 16,777,216 characters at the most before one more
+        Assert.Equal([3L, 2L], Groups(texts));   // 16,777,216 bytes at the most before one more
+    }
+
+    /// <summary>Of strings Parquet.Net would write the least and the greatest: 10 MB each, twice, where Arrow reads no header beyond 16 MiB; and in the order of UTF-16, by
+    /// which a reader that looks for the second of these finds nothing.</summary>
+    [Fact]
+    public void Texts_have_no_statistics_and_may_be_long()
+    {
+        string[] texts = [new string('漢', 3_500_000), "😀", "Ａ"];
+        ParquetTable.Write(folder["a.parquet"], Columns, texts.Select(text => new object?[] { text, 1L, 1.0 }));
+        Assert.InRange(new FileInfo(folder["a.parquet"]).Length, 1, 10_000);
+        Assert.Equal(texts, ParquetFixtures.Read(folder["a.parquet"], "text"));
+        using var file = new ParquetFileReader(folder["a.parquet"]);
+        using var group = file.RowGroup(0);
+        using var chunk = group.MetaData.GetColumnChunkMetaData(0);
+        Assert.False(chunk.Statistics?.HasMinMax ?? false);
+        Assert.Equal(LogicalTypeEnum.String, file.FileMetaData.Schema.Column(0).LogicalType.Type);
     }
 
     [Fact]
