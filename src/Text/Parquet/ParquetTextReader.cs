@@ -16,8 +16,6 @@ internal sealed partial class ParquetTextReader : RecordReader
     private const int BatchRows = 512;
     private const int BufferBytes = 1 << 20;
 
-    /// <summary>Of a chunk that is read through a buffer Arrow takes the size of a page from the page alone, and a damaged one cost 2 GB of memory; of a chunk
-    /// that is read as a whole a page has no more than is there.</summary>
     private const int MostChunkBytes = 1 << 24;
 
     private readonly string column;
@@ -25,6 +23,8 @@ internal sealed partial class ParquetTextReader : RecordReader
     private readonly ParquetFileReader file;
     private readonly int index;
     private readonly int maxDefinition;
+    private readonly FileStream? layout;
+    private readonly IReadOnlyList<ParquetChunk?> chunks = [];
     private readonly ByteArray[] texts = new ByteArray[BatchRows];
     private readonly short[] definitions = new short[BatchRows];
     private int group = -1;
@@ -40,8 +40,10 @@ internal sealed partial class ParquetTextReader : RecordReader
     /// <summary>Opens a file and reads its footer.</summary>
     /// <param name="path">The file.</param>
     /// <param name="column">The column: its name, or the names of its groups and itself, joined by dots.</param>
+    /// <param name="mostChunkBytes">Chunks up to this size are read as a whole: a page has no more than is there. Of a larger one, read through a buffer, Arrow takes the
+    /// size of a page from the page alone, and a damaged one cost 2 GB of memory: the sizes of its pages are looked at before.</param>
     /// <exception cref="UserException">The file cannot be read, is damaged, or has no such column.</exception>
-    public ParquetTextReader(string path, string column) : base(path, "row", $"column \"{column}\"")
+    public ParquetTextReader(string path, string column, long mostChunkBytes = MostChunkBytes) : base(path, "row", $"column \"{column}\"")
     {
         this.column = column;
         CheckEnds();
@@ -50,7 +52,9 @@ internal sealed partial class ParquetTextReader : RecordReader
         {
             file = new ParquetFileReader(path, properties);
             (index, maxDefinition) = ParquetColumns.Find(file.FileMetaData.Schema, File, column);
-            if (HasLargeChunks())
+            layout = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            chunks = ReadChunks();
+            if (chunks.Any(chunk => chunk?.Length > mostChunkBytes))
             {
                 file.Dispose();
                 properties.EnableBufferedStream();
@@ -99,18 +103,39 @@ internal sealed partial class ParquetTextReader : RecordReader
         rows?.Dispose();
         file?.Dispose();
         properties.Dispose();
+        layout?.Dispose();
     }
 
-    private bool HasLargeChunks()
+    private IReadOnlyList<ParquetChunk?> ReadChunks()
     {
-        for (var i = 0; i < file.FileMetaData.NumRowGroups; i++)
+        IReadOnlyList<ParquetChunk?> read;
+        try
         {
-            using var rows = file.RowGroup(i);
-            using var chunk = rows.MetaData.GetColumnChunkMetaData(index);
-            if (chunk.TotalCompressedSize > MostChunkBytes)
-                return true;
+            read = ParquetChunk.ReadAll(layout!, index);
         }
-        return false;
+        catch (InvalidDataException e)
+        {
+            throw Damaged(e.Message, inner: e);
+        }
+        if (read.Index().FirstOrDefault(item => item.Item is { HasKnownCodec: false }) is (var group, { } chunk))
+            throw new UserException(
+                $"{File}, column \"{column}\", row group {group}: it is compressed with codec {chunk.Codec}, which is not known here; write it with another codec, such as zstd");
+        return read;
+    }
+
+    /// <summary>Looks at what Arrow would believe of pages that it reads through a buffer.</summary>
+    private void CheckPages()
+    {
+        if (!properties.IsBufferedStreamEnabled || chunks.ElementAtOrDefault(group) is not { } chunk)
+            return;
+        try
+        {
+            chunk.CheckPages(layout!);
+        }
+        catch (InvalidDataException e)
+        {
+            throw Damaged($"row group {group}: {e.Message}", inner: e);
+        }
     }
 
     /// <summary>Arrow's errors, and those of ParquetSharp at numbers that it has no name for.</summary>
@@ -145,6 +170,7 @@ internal sealed partial class ParquetTextReader : RecordReader
         (groupRows, rowsRead) = (rows.MetaData.NumRows, 0);
         if (maxDefinition > 0)
             CheckLevels(rows.MetaData);
+        CheckPages();
         reader = rows.Column(index);
         return true;
     }

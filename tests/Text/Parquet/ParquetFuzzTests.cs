@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Trainer.Configuration;
 
 namespace Trainer.Text.Tests.Parquet;
@@ -19,6 +20,8 @@ public sealed class ParquetFuzzTests : IDisposable
         var files = ParquetFixtures.Names.Select(name => File.ReadAllBytes(ParquetFixtures.PathOf(name))).Where(file => file.Length < 30_000).ToArray();
         var path = folder["mutated.parquet"];
         var refused = 0;
+        using var process = Process.GetCurrentProcess();
+        var peak = process.PeakWorkingSet64;
         for (var seed = 0; seed < inputs; seed++)
         {
             var random = new Random(seed);
@@ -27,7 +30,8 @@ public sealed class ParquetFuzzTests : IDisposable
             var (start, allocated) = (Environment.CpuUsage.TotalTime, GC.GetAllocatedBytesForCurrentThread());
             try
             {
-                foreach (var piece in RecordReader.Pieces(() => new Text.Parquet.ParquetTextReader(path, random.Next(4) == 0 ? "meta.body" : "text")))
+                var (column, mostChunkBytes) = (random.Next(4) == 0 ? "meta.body" : "text", random.Next(2) << 24);   // as whole chunks, or through a buffer
+                foreach (var piece in RecordReader.Pieces(() => new Text.Parquet.ParquetTextReader(path, column, mostChunkBytes)))
                     Assert.True(piece.Text.Length <= 1 << 20);
             }
             catch (UserException e)
@@ -44,6 +48,8 @@ public sealed class ParquetFuzzTests : IDisposable
             Assert.True(GC.GetAllocatedBytesForCurrentThread() - allocated < MostBytes, $"seed {seed} allocated {GC.GetAllocatedBytesForCurrentThread() - allocated} bytes");
         }
         Assert.InRange(refused, inputs / 4, inputs);   // most damage is noticed; a changed letter cannot be
-        TestContext.Current.TestOutputHelper?.WriteLine($"{inputs} inputs, {refused} refused");
+        process.Refresh();
+        Assert.InRange(process.PeakWorkingSet64 - peak, 0, 1L << 30);   // other tests included
+        TestContext.Current.TestOutputHelper?.WriteLine($"{inputs} inputs, {refused} refused, {(process.PeakWorkingSet64 - peak) >> 20} MiB more at the height");
     }
 }

@@ -129,6 +129,40 @@ public sealed class ParquetPagesTests : IDisposable
             $"{folder["a.parquet"]}, column \"text\": it is compressed with LZO, which is not read; write it with another codec, such as zstd",
             Fails(ParquetPages.File(2, Lzo, false, ParquetPages.Page(Hello, 2))));
 
+    [Theory]
+    [InlineData(8)]
+    [InlineData(55)]
+    [InlineData(-1)]
+    public void An_unknown_codec_is_named_by_its_number(int codec) =>
+        Assert.Equal(
+            $"{folder["a.parquet"]}, column \"text\", row group 0: it is compressed with codec {codec}, which is not known here; write it with another codec, such as zstd",
+            Fails(ParquetPages.File(2, codec, false, ParquetPages.Page(Hello, 2))));
+
+    /// <summary>Such a chunk is read through a buffer, and Arrow would set aside and touch what the header says.</summary>
+    [Theory]
+    [InlineData(int.MaxValue, "2,147,483,647")]
+    [InlineData(200_000_000, "200,000,000")]
+    [InlineData(-5, "-5")]
+    public void A_page_of_a_large_chunk_that_claims_more_than_there_is_costs_no_memory(int stored, string told)
+    {
+        using var process = System.Diagnostics.Process.GetCurrentProcess();
+        var before = process.PeakWorkingSet64;
+        var large = ParquetPages.Page(ParquetPages.Plain(new string('x', 20_000_000)), 1);
+        var message = Fails(ParquetPages.File(3, 0, false, large, ParquetPages.Page(Hello, 2, stored: stored)));
+        Assert.StartsWith(
+            $"{folder["a.parquet"]} is damaged, column \"text\", at row 1 or after it: row group 0: page 1 at byte {4 + large.Length} says that it has {told} bytes, ", message);
+        process.Refresh();
+        Assert.InRange(process.PeakWorkingSet64 - before, 0, 500 << 20);
+    }
+
+    [Fact]
+    public void A_large_chunk_of_several_pages_is_read()
+    {
+        string[] texts = ["first", new('x', 20_000_000), "漢字", new('y', 3_000_000)];
+        byte[][] pages = [ParquetPages.Page(ParquetPages.Plain(texts[..2]), 2), ParquetPages.Page(ParquetPages.Plain(texts[2..]), 2)];
+        Assert.Equal(texts, Read(ParquetPages.File(4, 0, false, pages)));
+    }
+
     [Fact]
     public void An_index_outside_of_the_dictionary_is_damage()
     {
