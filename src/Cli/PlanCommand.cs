@@ -42,15 +42,30 @@ internal static class PlanCommand
         if (plan.RecurrentStateBytes > 0) Row("  recurrent state", $"{HumanFormat.Bytes(plan.RecurrentStateBytes)} for a sequence of any length");
         Console.WriteLine("memory of training");
         Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
-        Row("  activations", $"{HumanFormat.Bytes(plan.ActivationBytes)} for micro-batches of {plan.MicroBatchSize} × {plan.RowLength} (estimate)");
-        Row("  at its height", $"{HumanFormat.Bytes(plan.PeakBytes - plan.CheckpointCopyBytes)} of tensors, and the program itself");
-        if (plan.CheckpointCopyBytes > 0) Row("  writing a checkpoint", $"up to {HumanFormat.Bytes(plan.PeakBytes)}, with the copy it is written from");
+        PrintMeasured(plan);
         Console.WriteLine("run");
         Row("  tokens", $"{HumanFormat.Compact(plan.Tokens)} in {HumanFormat.Number(plan.Steps)} steps, {plan.Epochs:0.00} epochs of {HumanFormat.Compact(plan.TrainingTokens)}");
         Row("  tokens per parameter", $"{plan.TokensPerParameter:0.0}");
         Row("  FLOPs", HumanFormat.Compact(plan.TotalFlops));
         Print(plan.Advice);
     }
+
+    private static void PrintMeasured(RunPlan plan)
+    {
+        if ((plan.ActivationBytes, plan.PeakBytes) is not ({ } activations, { } peak))
+        {
+            Row("  activations", "not measured: only Linux with glibc counts what tensors take");
+            return;
+        }
+        Row("  activations", $"{HumanFormat.Bytes(activations)} for micro-batches of {plan.MicroBatchSize} × {plan.RowLength}, {Measured(plan)}");
+        Row("  at its height", $"{HumanFormat.Bytes(peak - plan.CheckpointCopyBytes)} of tensors, and the program itself");
+        if (plan.CheckpointCopyBytes > 0) Row("  writing a checkpoint", $"up to {HumanFormat.Bytes(peak)}, with the copy it is written from");
+    }
+
+    private static string Measured(RunPlan plan) =>
+        "measured on a block of each kind"
+        + (plan.MeasuredLength is { } length ? $" with rows of at most {length} tokens" : "")
+        + (plan.ForGpu ? " on the CPU: a GPU's kernels keep other things" : "");
 
     private static void Print(PlanAdvice advice)
     {

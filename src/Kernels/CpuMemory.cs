@@ -18,6 +18,9 @@ public sealed partial record CpuMemory(long Allocated, long PeakAllocated)
     private static long heap; // beside large tensors, when somebody looked last
     private static int samples;
 
+    /// <summary>Whether tensors are counted; elsewhere the figures are those of the process.</summary>
+    public static bool CountsTensors => HasMallInfo;
+
     /// <summary>Reads the figures.</summary>
     public static CpuMemory Current()
     {

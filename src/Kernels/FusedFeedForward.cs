@@ -10,6 +10,7 @@ namespace Trainer.Kernels;
 /// again in the backward pass, beside its slope. The kernel has no second derivative.</remarks>
 public static unsafe class FusedFeedForward
 {
+    // Of so many rows what is between the matrices is held at once.
     private const long RowsAtOnce = 1024;
 
     // Numbers that are worth a thread.
@@ -38,10 +39,6 @@ public static unsafe class FusedFeedForward
     /// <inheritdoc cref="Apply"/>
     public static bool IsSupported(Tensor x, LinearWeight up, LinearWeight down) =>
         Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() > 0 && IsSupported(up) && IsSupported(down);
-
-    /// <summary>Of how many rows what is between the matrices is held at once.</summary>
-    /// <param name="rows">All of them</param>
-    public static long RowsOfHidden(long rows) => Math.Min(rows, RowsAtOnce);
 
     internal static Tensor Composed(Tensor x, LinearWeight up, LinearWeight down, FeedForwardFunction function)
     {
@@ -80,7 +77,7 @@ public static unsafe class FusedFeedForward
             Tensor? upBias = ((Tensor?)vars[3])?.contiguous(), downBias = (Tensor?)vars[6];
             Loops loops = Loops.Of((FeedForwardFunction)vars[7]);
             Tensor rows = x.reshape(-1, x.size(-1)).to(ScalarType.BFloat16).contiguous(); // (N, C)
-            long count = rows.size(0), most = RowsOfHidden(count), wide = up.size(0), width = down.size(1);
+            long count = rows.size(0), most = Math.Min(count, RowsAtOnce), wide = up.size(0), width = down.size(1);
             Tensor result = empty([count, down.size(0)], ScalarType.Float32), sums = empty([most, wide], ScalarType.Float32), hidden = empty([most, width], ScalarType.BFloat16);
             Tensor read = empty([ctx.Records ? count : most, wide], ScalarType.BFloat16), across = up.t(), back = down.t();
             for (long first = 0; first < count; first += most)
@@ -109,7 +106,7 @@ public static unsafe class FusedFeedForward
             Tensor rows = saved[0], read = saved[1], up = saved[2], down = saved[3], gradient = grad_output.reshape(-1, down.size(0)); // (N, C)
             Loops loops = Loops.Of((FeedForwardFunction)ctx.get_data("function")!);
             ScalarType type = (ScalarType)ctx.get_data("type")!;
-            long count = rows.size(0), most = RowsOfHidden(count), wide = up.size(0), width = down.size(1), groups = ColumnSums.Groups(most);
+            long count = rows.size(0), most = Math.Min(count, RowsAtOnce), wide = up.size(0), width = down.size(1), groups = ColumnSums.Groups(most);
             Tensor dy = gradient.to(ScalarType.BFloat16).contiguous();
             Tensor dhidden = empty([most, width], ScalarType.Float32), hidden = empty([most, width], ScalarType.BFloat16), dread = empty([most, wide], ScalarType.BFloat16);
             Tensor? dx = ctx.needs_input_grad(0) ? empty(rows.shape, type) : null, dup = ctx.needs_input_grad(1) ? empty(up.shape, ScalarType.Float32) : null;

@@ -1,11 +1,13 @@
 using TorchSharp;
+using Trainer.Evaluation;
+using Trainer.Kernels;
 using Trainer.Text;
 using Trainer.Transformers;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>What a run will cost, computed from its recipe and its prepared data alone.</summary>
+/// <summary>What a run will cost: counted from its recipe and its prepared data, activations measured on parts of the model.</summary>
 public sealed record RunPlan
 {
     private const int BatchesLookedAt = 32;
@@ -61,16 +63,23 @@ public sealed record RunPlan
     /// <summary>Bytes of weights, gradients and the optimizer's moments.</summary>
     public required long StateBytes { get; init; }
 
-    /// <summary>Bytes of activations at the height of a micro-batch; an estimate.</summary>
-    public required long ActivationBytes { get; init; }
+    /// <summary>Bytes of activations at the height of a micro-batch, measured on the CPU with a block of each kind and scaled; null where the system does not count what tensors
+    /// take, as glibc does.</summary>
+    public required long? ActivationBytes { get; init; }
+
+    /// <summary>The longest row that was measured, where whole rows of a large model would have taken too long and figures follow from shorter ones; else null.</summary>
+    public required int? MeasuredLength { get; init; }
+
+    /// <summary>Whether the run is for a GPU, whose kernels keep other things than those of the CPU that were measured.</summary>
+    public required bool ForGpu { get; init; }
 
     /// <summary>Bytes of the copy that checkpoints are written from while training goes on; 0 where training waits for them.</summary>
     public required long CheckpointCopyBytes { get; init; }
 
-    /// <summary>Bytes of all tensors of a run on this machine at their height: an estimate, to which the program and its libraries come. Less than
+    /// <summary>Bytes of all tensors of a run at their height, to which the program and its libraries come; null like <see cref="ActivationBytes"/>. Less than
     /// the sum of its parts, for gradients come as activations go. <see cref="CheckpointCopyBytes"/> is in it; it counts in a run only where a
     /// checkpoint is still being written when the next step is at its height.</summary>
-    public required long PeakBytes { get; init; }
+    public required long? PeakBytes { get; init; }
 
     /// <summary>Bytes of a decoding cache that is full.</summary>
     public required long CacheBytesAtContext { get; init; }
@@ -99,8 +108,10 @@ public sealed record RunPlan
         var context = recipe.Model.ContextLength;
         var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
-        var memory = cost.Training(Shape(recipe, data, cost.Parameters));
-        var copy = memory.Weights + memory.Moments;
+        var (shape, onGpu) = Shape(recipe, cost.Parameters);
+        var state = TrainingState.Of(cost, shape);
+        var memory = CpuMemory.CountsTensors ? Measure(recipe, data, shape) : null;
+        var copy = state.Weights + state.Moments;
         if (!SavesOnTheWay(recipe) || !recipe.Checkpoint.InBackground(copy)) copy = 0;
         return new RunPlan
         {
@@ -121,10 +132,12 @@ public sealed record RunPlan
             CacheBytesAtContext = cost.CacheBytes(context),
             RecurrentStateBytes = cost.RecurrentStateBytes,
             Advice = PlanAdvice.Of(recipe.Model, data.Tokenizer.VocabularySize),
-            StateBytes = memory.Weights + memory.Moments + memory.Gradients,
-            ActivationBytes = memory.Activations,
+            StateBytes = state.Weights + state.Moments + state.Gradients,
+            ActivationBytes = memory?.Activations,
+            MeasuredLength = memory?.MeasuredLength,
+            ForGpu = onGpu,
             CheckpointCopyBytes = copy,
-            PeakBytes = memory.Peak + copy,
+            PeakBytes = memory?.Peak + copy,
         };
     }
 
@@ -132,20 +145,29 @@ public sealed record RunPlan
     private static bool SavesOnTheWay(Recipe recipe) =>
         ((long[])[recipe.Checkpoint.Every, recipe.Evaluation.Every]).Any(every => every > 0 && every < recipe.Training.Steps);
 
-    private static TrainingShape Shape(Recipe recipe, PreparedData data, long parameters)
+    private static (TrainingShape Shape, bool OnGpu) Shape(Recipe recipe, long parameters)
     {
         var training = recipe.Training;
-        var (columns, source) = BatchStream.LongestRows(
-            data, recipe.Data, recipe.Model.ContextLength, recipe.Seed, training.MicroBatch, Math.Min(BatchesLookedAt, training.Steps));
         // A GPU that is asked for but not here is planned for all the same.
-        var onGpu = training.Device == DeviceChoice.Cuda || (training.Device == DeviceChoice.Auto && cuda.is_available());
-        return new(training.MicroBatch, columns)
+        var onGpu = training.Device >= DeviceChoice.Cuda || (training.Device == DeviceChoice.Auto && cuda.is_available());
+        return (new()
         {
-            SourceLength = source > 0 ? source : null,
             Threads = StepComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training, parameters),
             Accumulates = training.BatchSize > training.MicroBatch,
             ActivationCheckpointing = training.ActivationCheckpointing,
-            Rounds = training.Precision == Precision.BFloat16,
-        };
+            ComputeType = training.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,
+            LabelSmoothing = training.LabelSmoothing,
+        }, onGpu);
+    }
+
+    private static TrainingMemory Measure(Recipe recipe, PreparedData data, TrainingShape shape)
+    {
+        var training = recipe.Training;
+        DeviceSelection.SetDeterministic(training.Deterministic, CPU);
+        var longest = BatchStream.Longest(
+            data, recipe.Data, recipe.Model.ContextLength, recipe.Seed, training.MicroBatch, Math.Min(BatchesLookedAt, training.Steps));
+        using var scope = NewDisposeScope();
+        var (input, targets) = longest.Part(shape.Threads - 1, shape.Threads).ToTensors(CPU); // the last has the rows that are over
+        return TrainingMemory.Measure(recipe.Model, data.Tokenizer.VocabularySize, shape, input, targets);
     }
 }

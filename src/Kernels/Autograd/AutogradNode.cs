@@ -164,7 +164,8 @@ public sealed unsafe partial class AutogradNode
         capacity = count;
     }
 
-    private static void Free()
+    /// <summary>Lets go of what the last backward pass of this thread returned, once libtorch has taken it over.</summary>
+    internal static void Free()
     {
         foreach (Tensor tensor in returned ?? []) tensor.Dispose();
         returned = null;

@@ -38,6 +38,9 @@ public static unsafe partial class Differentiation
         return results;
     }
 
+    /// <summary>Lets go of the gradients that the last backward pass of this thread returned, which its next one would otherwise do.</summary>
+    public static void ReleaseGradients() => AutogradNode.Free();
+
     private static nint[] Handles(IReadOnlyList<Tensor> tensors) => [.. tensors.Select(tensor => tensor.Handle)];
 
     [LibraryImport("LibTorchSharp")]

@@ -58,25 +58,27 @@ public abstract class BatchStream
         return data.TrainSources.Select((range, i) => weights[i] * source.TokensOfRow(Named(range, i), seed)).Sum() / weights.Sum();
     }
 
-    /// <summary>How long the rows of the first batches become, padding and all: what memory is planned for.</summary>
+    /// <summary>Of the first batches the one with the longest rows, padding and all: what memory is planned for.</summary>
     /// <param name="data">The prepared data; not disposed of here.</param>
     /// <param name="options">Objective and packing.</param>
     /// <param name="contextLength">The length of the longest row.</param>
     /// <param name="seed">Chooses the order.</param>
     /// <param name="rows">Rows of a batch.</param>
     /// <param name="batches">How many batches to look at.</param>
-    /// <returns>The most columns of a batch, and the most of what an encoder reads beside it; 0 where there is no such thing.</returns>
+    /// <returns>The first with the most columns, those of what an encoder reads counted, too.</returns>
     /// <exception cref="UserException">As for <see cref="Create"/>.</exception>
-    public static (int Columns, int SourceColumns) LongestRows(PreparedData data, DataOptions options, int contextLength, long seed, int rows, long batches)
+    public static Batch Longest(PreparedData data, DataOptions options, int contextLength, long seed, int rows, long batches)
     {
         var stream = Create(data, options, contextLength, seed);
-        var longest = (Columns: 0, SourceColumns: 0);
-        for (long i = 0; i < batches; i++)
+        var longest = stream.Next(rows);
+        for (long i = 1; i < batches; i++)
         {
             var batch = stream.Next(rows);
-            longest = (Math.Max(longest.Columns, batch.Columns), Math.Max(longest.SourceColumns, batch.Source?.Columns ?? 0));
+            if (Columns(batch) > Columns(longest)) longest = batch;
         }
         return longest;
+
+        static int Columns(Batch batch) => batch.Columns + (batch.Source?.Columns ?? 0);
     }
 
     private static bool IsMixed(DataOptions options) => options.Train.Count > 1 && options.Train.Any(each => each.Weight is not null);

@@ -10,7 +10,9 @@ namespace Trainer.Transformers;
 /// <summary>Turns hidden states into logits of tokens: with a matrix of its own, or with the embedding's.</summary>
 internal sealed class LanguageHead : nn.Module, IRoundsWeights
 {
+    // Tokens from which on the loss holds the logits of few places at a time, on the CPU: with few logits to a place there is nothing to gain.
     private const int FewestPassing = 256;
+
     private readonly HeadTransform? transform;
     private readonly Parameter? weight;
     private readonly Parameter? bias;
@@ -50,10 +52,6 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
         return options.LogitSoftCap is { } cap ? logits.div(cap).tanh().mul(cap) : logits;
     }
 
-    /// <summary>Whether the loss holds the logits of few tokens at a time, on the CPU: with few logits to a token there is nothing to gain.</summary>
-    /// <param name="vocabularySize">Number of token ids, V.</param>
-    public static bool LogitsPass(int vocabularySize) => vocabularySize >= FewestPassing;
-
     /// <summary>The summed cross entropy of the logits; on the CPU, if they are many, without ever holding all of them.</summary>
     /// <param name="hidden">(…, C)</param>
     /// <param name="embedding">As in <see cref="Logits"/>.</param>
@@ -63,7 +61,7 @@ internal sealed class LanguageHead : nn.Module, IRoundsWeights
     public Tensor LossSum(Tensor hidden, Tensor embedding, Tensor targets, double labelSmoothing)
     {
         bool rounds = computeType == ScalarType.BFloat16;
-        if (hidden.device_type != DeviceType.CPU || !LogitsPass((int)embedding.size(0)) || !(rounds || computeType == ScalarType.Float32))
+        if (hidden.device_type != DeviceType.CPU || embedding.size(0) < FewestPassing || !(rounds || computeType == ScalarType.Float32))
             return nn.functional.cross_entropy(Logits(hidden, embedding).flatten(0, -2), targets, ignore_index: -100, reduction: nn.Reduction.Sum, label_smoothing: labelSmoothing);
         Tensor table = weight ?? embedding, rows = (transform?.forward(hidden) ?? hidden).reshape(-1, options.Dim); // (N, C)
         CrossEntropyShape shape = new() { LogitScale = options.LogitScale, LogitSoftCap = options.LogitSoftCap, LabelSmoothing = labelSmoothing };

@@ -13,7 +13,7 @@ internal abstract class TransformerModel : LanguageModel
     protected TransformerModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)
         : base(name, options, vocabularySize, computeType)
     {
-        embedding = new(vocabularySize, options.Dim, computeType);
+        embedding = new(vocabularySize, options, computeType);
         register_module("embedding", embedding);
     }
 
@@ -104,11 +104,7 @@ internal abstract class TransformerModel : LanguageModel
     }
 
     /// <summary>(B, T) → (B, T, C)</summary>
-    protected Tensor Embed(Tensor tokens)
-    {
-        Tensor x = embedding.Rows(tokens);
-        return Options.ScaleEmbeddings ? x.mul(Math.Sqrt(Options.Dim)) : x;
-    }
+    protected Tensor Embed(Tensor tokens) => embedding.Rows(tokens);
 
     // Each place of the prefix but its last sees the token that follows it.
     private Tensor BehindPrefix(Tensor targets)

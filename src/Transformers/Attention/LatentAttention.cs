@@ -101,22 +101,18 @@ public sealed record LatentOptions : AttentionOptions
     {
         LatentShape shape = Shape(model.Dim);
         bool bias = Bias ?? model.Bias;
-        (long perHead, long perHeadAndKey) = KernelSelection.Expected(this, shape.KernelWidth, model.Position.AddsBias, model.Dropout > 0).Activations;
         PartCost keyValue = PartCost.Linear(model.Dim, shape.Remembered, bias) + new PartCost(shape.Rank, 0) + PartCost.Linear(shape.Rank, shape.ExpandedRows, false);
         PartCost output = PartCost.Linear(shape.OutputWidth, model.Dim, OutputBias ?? model.Bias);
         return QueryCost(model.Dim, shape.QueryRows, bias) + keyValue + output + new PartCost(0, 0)
         {
             // Queries and keys are multiplied, then weights and values.
             FlopsPerTokenAndKey = 2L * Heads * (shape.KeyDim + shape.ValueDim),
-            // Queries turned, what is remembered before and after its norm, keys and values as they come and as the kernel takes them, its result.
-            Activations = 2L * shape.QueryRows + 3L * shape.Remembered + shape.ExpandedRows + 3L * Heads * shape.KernelWidth + Heads * perHead,
-            ActivationsPerKey = Heads * (perHeadAndKey > 0 && model.Dropout > 0 ? 3 : perHeadAndKey),
         };
     }
 
     private PartCost QueryCost(int dim, int rows, bool bias) => QueryRank is not { } rank
         ? PartCost.Linear(dim, rows, false)
-        : PartCost.Linear(dim, rank, bias) + new PartCost(rank, 0) { Activations = 2L * rank + rows } + PartCost.Linear(rank, rows, false);
+        : PartCost.Linear(dim, rank, bias) + new PartCost(rank, 0) + PartCost.Linear(rank, rows, false);
 }
 
 /// <summary>The widths of latent attention.</summary>

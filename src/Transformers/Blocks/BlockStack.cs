@@ -46,19 +46,31 @@ internal sealed class BlockStack : nn.Module
     /// <returns>(B, T, C), float32.</returns>
     public Tensor Run(Tensor embedded, ForwardPass pass, DecodingState? state = null)
     {
+        Tensor x = Begin(embedded, pass); // (B, T, C)
+        for (int layer = 0; layer < blocks.Count; layer++) x = RunBlock(layer, x, pass, state);
+        return End(x);
+    }
+
+    /// <summary>From embeddings to what the first block reads: positions, a norm, dropout.</summary>
+    public Tensor Begin(Tensor embedded, ForwardPass pass)
+    {
         RequirePositions(pass.Reach);
         Tensor x = position.Embed(embedded, pass); // (B, T, C)
         if (embeddingNorm is not null) x = embeddingNorm.call(x);
         // The blocks' mode: a stack whose parts are registered under the names of a model is not switched itself.
-        if (parts.Dropout > 0 && blocks.training) x = pass.Drop(x, parts.Dropout, layer: 0, DropoutPlace.Embedding);
-        for (int layer = 0; layer < blocks.Count; layer++)
-        {
-            BlockState? remembered = state?.Layer(layer);
-            MixerContext context = new(pass, layer, layerPositions[layer], remembered?.Mixer);
-            x = Recomputes && state is null && is_grad_enabled() ? RunCheckpointed(blocks[layer], x, context) : blocks[layer].Run(x, context, remembered?.Cross);
-        }
-        return norm is null ? x : norm.call(x);
+        return parts.Dropout > 0 && blocks.training ? pass.Drop(x, parts.Dropout, layer: 0, DropoutPlace.Embedding) : x;
     }
+
+    /// <summary>One block: (B, T, C) → (B, T, C).</summary>
+    public Tensor RunBlock(int layer, Tensor x, ForwardPass pass, DecodingState? state = null)
+    {
+        BlockState? remembered = state?.Layer(layer);
+        MixerContext context = new(pass, layer, layerPositions[layer], remembered?.Mixer);
+        return Recomputes && state is null && is_grad_enabled() ? RunCheckpointed(blocks[layer], x, context) : blocks[layer].Run(x, context, remembered?.Cross);
+    }
+
+    /// <summary>The norm after the last block, where there is one.</summary>
+    public Tensor End(Tensor x) => norm is null ? x : norm.call(x); // (B, T, C)
 
     /// <summary>An empty memory for decoding, but for the encoder's output, which it holds.</summary>
     public DecodingState NewState(int batch, int capacity, Device device, EncoderMemory? memory)

@@ -38,30 +38,6 @@ public sealed record ModelCost
     /// <summary>Numbers remembered of each token while decoding, in the layers whose memory grows with the text.</summary>
     public long CacheNumbersPerToken => Memories.Where(memory => memory.MostTokens is null).Sum(memory => memory.NumbersPerToken);
 
-    /// <summary>What each block keeps for its backward pass.</summary>
-    internal IReadOnlyList<PartCost> Blocks { get; init; } = [];
-
-    /// <summary>How many of the first of them run over what an encoder-decoder reads.</summary>
-    internal int SourceBlocks { get; init; }
-
-    /// <summary>What is kept before the blocks: embeddings.</summary>
-    internal PartCost BeforeBlocks { get; init; }
-
-    /// <summary>What is kept after them: norms, and what the head keeps beside logits.</summary>
-    internal PartCost AfterBlocks { get; init; }
-
-    /// <summary>Logits of one token, V, where they are held for few tokens at a time; otherwise 0.</summary>
-    internal int PassingLogits { get; init; }
-
-    /// <summary>Logits of one token, V, where those of all tokens are held; otherwise 0.</summary>
-    internal int HeldLogits { get; init; }
-
-    /// <summary>Numbers of one token between two blocks, C.</summary>
-    internal int StreamWidth { get; init; }
-
-    /// <summary>Bytes of weights, gradients and AdamW's two moments, all float32.</summary>
-    public long TrainingStateBytes => 4 * Float32Bytes * Parameters;
-
     /// <summary>What a model costs.</summary>
     /// <param name="model">Its options, valid.</param>
     /// <param name="vocabularySize">Number of token ids, V.</param>
@@ -90,15 +66,4 @@ public sealed record ModelCost
 
     /// <summary>Bytes that do not grow with the text, for each sequence that is decoded: the states of recurrences.</summary>
     public long RecurrentStateBytes => Memories.Sum(memory => memory.ConstantBytes);
-
-    /// <summary>Bytes of activations at the height of a training micro-step in float32, beside <see cref="TrainingStateBytes"/>: an estimate.</summary>
-    /// <remarks>Counted is what each operation keeps for its backward pass, and the logits: with few tokens three times, as they meet there with
-    /// their log-softmax and its gradient; with many those that the CPU holds at once. <c>auto</c> is taken to be flash, with dropout the reference, as on a CPU. Not counted: the allocator's slack.</remarks>
-    /// <param name="batch">Sequences of a micro-step, B.</param>
-    /// <param name="length">Positions of each, T.</param>
-    public long ActivationBytes(int batch, int length) => Training(new(batch, length)).Activations;
-
-    /// <summary>Bytes that a training step takes.</summary>
-    /// <param name="shape">How it is computed.</param>
-    public TrainingMemory Training(TrainingShape shape) => TrainingMemory.Of(this, shape);
 }

@@ -11,7 +11,6 @@ internal static class ModelCosting
         vocabularySize = model.EmbeddingRows(vocabularySize);
         LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
         long table = (long)vocabularySize * model.Dim;
-        bool passing = LanguageHead.LogitsPass(vocabularySize);
         PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model))) + Sum(layers.Select(layer => layer.CrossCost(model)));
         PartCost others = Sum(layers.Where(layer => !layer.Mixer.Attends).Select(layer => layer.MixerCost(model)));
         PartCost feedForward = Sum(layers.Select(layer => layer.FeedForward.Cost(model)));
@@ -36,18 +35,8 @@ internal static class ModelCosting
             FlopsPerToken = blocks.FlopsPerToken,
             Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
             Memories = [.. Remembered(model)],
-            Blocks = [.. layers.Select(layer => BlockOf(model, layer))],
-            SourceBlocks = model.Stacks.Count > 1 ? model.Stacks[0].Layers.Count : 0,
-            StreamWidth = model.Dim,
-            PassingLogits = passing ? vocabularySize : 0,
-            HeldLogits = passing ? 0 : vocabularySize,
-            BeforeBlocks = model.Stacks.Count * ((model.EmbeddingNorm ? 1 : 0) * model.Norm.Cost(model.Dim, model.Bias) + new PartCost(0, 0) { Activations = model.Dim }),
-            AfterBlocks = head + model.Stacks.Count * (model.Norm.EndsStream ? 1 : 0) * model.Norm.Cost(model.Dim, model.Bias),
         };
     }
-
-    private static PartCost BlockOf(ModelOptions model, LayerOptions layer) =>
-        layer.MixerCost(model) + layer.CrossCost(model) + layer.FeedForward.Cost(model) + NormsOf(layer) * layer.Norm.Cost(model.Dim, model.Bias);
 
     private static IEnumerable<(long, PatternOptions)> AttentionsOf(ModelOptions model, LayerOptions layer)
     {

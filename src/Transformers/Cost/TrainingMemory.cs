@@ -1,87 +1,90 @@
-using Trainer.Kernels;
+using static TorchSharp.torch;
 
 namespace Trainer.Transformers;
 
-/// <summary>How a training step is computed, as far as its memory depends on it.</summary>
-/// <param name="Rows">Sequences of a micro-batch, B.</param>
-/// <param name="Length">Positions of each, T.</param>
-public sealed record TrainingShape(int Rows, int Length)
-{
-    /// <summary>Positions of what the encoder of an encoder-decoder reads, S; null for as many as <see cref="Length"/>.</summary>
-    public int? SourceLength { get; init; }
-
-    /// <summary>Threads that share a micro-batch, each with gradients of its own.</summary>
-    public int Threads { get; init; } = 1;
-
-    /// <summary>Whether a step has several micro-batches, whose gradients are added up.</summary>
-    public bool Accumulates { get; init; }
-
-    /// <summary>Whether blocks are run again by the backward pass instead of keeping what they computed.</summary>
-    public bool ActivationCheckpointing { get; init; }
-
-    /// <summary>Whether matrix products are bfloat16.</summary>
-    public bool Rounds { get; init; }
-}
-
-/// <summary>Bytes that a training step takes, computed from a model's options alone: an estimate, within a tenth of what is measured on a CPU.</summary>
+/// <summary>Bytes of what training changes: exactly what the options say.</summary>
 /// <param name="Weights">Float32 master weights.</param>
 /// <param name="Moments">The two running means of AdamW.</param>
 /// <param name="Gradients">The most that gradients take: at the end of a backward pass.</param>
-/// <param name="Activations">The most that what is kept for a backward pass takes: at its beginning.</param>
-/// <param name="Peak">All of it at its height, and what kernels keep besides; gradients come as activations go, so that it can be less than their sum.</param>
-public sealed record TrainingMemory(long Weights, long Moments, long Gradients, long Activations, long Peak)
+public sealed record TrainingState(long Weights, long Moments, long Gradients)
 {
-    private const int Float32Bytes = 4;
-    private const int BFloat16Bytes = 2;
-
-    // What kernels keep between calls for each thread, and the runtime for all of them: measured, 7 MiB with one thread and 6 to 10 with two.
-    private const long ScratchBytes = 3 << 20;
-
-    // The logits, their log-softmax and its gradient meet.
-    private const int LogitsAtOnce = 3;
-
-    internal static TrainingMemory Of(ModelCost cost, TrainingShape shape)
+    /// <summary>The state of a model.</summary>
+    /// <param name="cost">The model.</param>
+    /// <param name="shape">How a step is computed.</param>
+    public static TrainingState Of(ModelCost cost, TrainingShape shape)
     {
-        int source = shape.SourceLength ?? shape.Length, longest = Math.Max(source, shape.Length);
-        long weights = Float32Bytes * cost.Parameters;
-        long BytesOf(PartCost part, int length) => (long)shape.Rows * length * (
-            Float32Bytes * (part.Activations + part.ActivationsPerKey * longest) + (shape.Rounds ? BFloat16Bytes : Float32Bytes) * part.RoundedActivations
-            + (shape.Rounds ? 0 : Float32Bytes) * part.FullActivations);
-        int LengthOf(int index) => index < cost.SourceBlocks ? source : shape.Length;
-
-        long[] blocks = [.. cost.Blocks.Select((part, i) => BytesOf(part, LengthOf(i)))];
-        long inputs = (long)shape.Rows * Float32Bytes * cost.StreamWidth * blocks.Select((_, i) => (long)LengthOf(i)).Sum();
-        long rounded = shape.Rounds ? BFloat16Bytes * cost.MatrixParameters : 0; // one copy for all threads, kept from step to step
-        // At first everything is kept, and the loss is differentiated; then the last block, whose widest part comes first. A block that is run again is there whole.
-        long kept = BytesOf(cost.BeforeBlocks, longest) + (shape.ActivationCheckpointing ? inputs : blocks.Sum());
-        long activations = kept + BytesOf(cost.AfterBlocks, longest) + LossBytes(cost, shape, longest);
-        long passing = cost.Blocks.Select((part, i) => PassingBytes(part, shape, LengthOf(i))).Max();
-        long again = shape.ActivationCheckpointing ? blocks.Max() + passing : 0;
-        long lastBlock = kept + HeadGradients(cost, shape) + Math.Max(passing, again);
-        long sums = shape.Accumulates ? shape.Threads * weights : 0;
-        // Threads add a micro-batch's gradients to their sums; one thread alone has libtorch add them as they come.
-        long gradients = shape.Threads * weights + (shape.Threads > 1 ? sums : 0);
-        long height = Math.Max(Math.Max(activations, lastBlock) + sums, gradients + again);
-        return new(weights, 2 * weights, gradients, activations, 3 * weights + rounded + height + (shape.Threads + 1) * ScratchBytes);
-    }
-
-    // In every thread the logits of some rows, and the gradient of the head's matrix; or all logits.
-    private static long LossBytes(ModelCost cost, TrainingShape shape, int longest)
-    {
-        if (cost.PassingLogits == 0) return (long)LogitsAtOnce * Float32Bytes * shape.Rows * longest * cost.HeldLogits;
-        long rows = CrossEntropy.RowsOfLogits((long)shape.Rows * shape.Length / shape.Threads, cost.PassingLogits);
-        long logits = rows * cost.PassingLogits * Float32Bytes;
-        return shape.Threads * logits + HeadGradients(cost, shape) + Float32Bytes * (long)shape.Rows * longest * cost.StreamWidth;
-    }
-
-    // Where logits pass, the gradient of the head's matrix comes with them, before any other.
-    private static long HeadGradients(ModelCost cost, TrainingShape shape) => shape.Threads * Float32Bytes * (long)cost.PassingLogits * cost.StreamWidth;
-
-    private static long PassingBytes(PartCost part, TrainingShape shape, int length)
-    {
-        long rows = (long)shape.Rows * length;
-        return shape.Rounds && part.RoundedPassingBytes > 0
-            ? shape.Threads * FusedFeedForward.RowsOfHidden(rows / shape.Threads) * part.RoundedPassingBytes
-            : rows * Float32Bytes * part.PassingGradients;
+        long weights = sizeof(float) * cost.Parameters;
+        int copies = (shape.GradientsStay ? shape.Threads : 0) + (shape.Accumulates ? shape.Threads : 0);
+        return new(weights, 2 * weights, copies * weights);
     }
 }
+
+/// <summary>Bytes that a training step takes, by parts of the model that were measured and scaled.</summary>
+/// <param name="Activations">The most that is there before the backward pass begins, beside the <see cref="TrainingState"/>.</param>
+/// <param name="Peak">All of it at its height, and what kernels keep besides; gradients come as activations go, so that it can be less than
+/// their sum.</param>
+/// <param name="MeasuredLength">The longest row that was measured, where whole rows of a large model would have taken too long; else
+/// null.</param>
+public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLength)
+{
+    private const int BFloat16Bytes = 2;
+
+    /// <summary>Measures a model's parts on the CPU, one at a time: each kind of block once, however many of them there are.</summary>
+    /// <param name="model">Its options, valid.</param>
+    /// <param name="vocabularySize">Number of token ids, V.</param>
+    /// <param name="shape">How a step is computed.</param>
+    /// <param name="input">What one thread reads of a micro-batch.</param>
+    /// <param name="targets">What it is to predict (B, T), int64.</param>
+    public static TrainingMemory Measure(ModelOptions model, int vocabularySize, TrainingShape shape, ModelInput input, Tensor targets)
+    {
+        using MemoryProbe probe = new(model, model.EmbeddingRows(vocabularySize), shape, input, targets);
+        return Of(ModelCost.Of(model, vocabularySize), shape, probe.Measure());
+    }
+
+    internal static TrainingMemory Of(ModelCost cost, TrainingShape shape, MeasuredModel measured)
+    {
+        TrainingState state = TrainingState.Of(cost, shape);
+        long sums = shape.Accumulates ? shape.Threads * state.Weights : 0;
+        // One copy for all threads, kept from step to step.
+        long rounded = shape.ComputeType == ScalarType.BFloat16 ? BFloat16Bytes * cost.MatrixParameters : 0;
+        (double forward, double backward) = Heights(measured.Parts, shape.GradientsStay);
+        double height = measured.Shared + shape.Threads * Math.Max(forward, backward) + sums;
+        return new(
+            (long)(measured.Shared + shape.Threads * forward),
+            state.Weights + state.Moments + rounded + (long)Math.Max(height, state.Gradients) + measured.Program,
+            measured.Length);
+    }
+
+    // The most of one thread in the forward pass, through the parts as they stand, and in the backward pass, in which gradients of weights
+    // come as what was kept goes.
+    private static (double Forward, double Backward) Heights(IReadOnlyList<MeasuredPart> parts, bool gradientsStay)
+    {
+        double forward = 0, held = 0;
+        foreach ((PartMemory memory, _) in parts)
+        {
+            forward = Math.Max(forward, held + memory.Forward);
+            held += memory.Held;
+        }
+
+        double backward = 0, kept = parts.Sum(part => part.Memory.Kept), gradients = 0;
+        foreach ((PartMemory memory, long weights) in parts.Reverse())
+        {
+            kept -= memory.Kept;
+            backward = Math.Max(backward, kept + memory.Backward + gradients);
+            if (gradientsStay) gradients += sizeof(float) * weights;
+        }
+        return (forward, backward);
+    }
+}
+
+/// <summary>A model whose parts were measured.</summary>
+/// <param name="Parts">In the order of the forward pass, for the rows of one thread.</param>
+/// <param name="Shared">Bytes that are there once: masks, and what they share in a pass, of all threads.</param>
+/// <param name="Program">Bytes that kernels and the runtime keep, for all threads.</param>
+/// <param name="Length">The longest row measured, where it is shorter than the rows to compute; else null.</param>
+internal sealed record MeasuredModel(IReadOnlyList<MeasuredPart> Parts, double Shared, long Program, int? Length);
+
+/// <summary>A part that was measured.</summary>
+/// <param name="Memory">What it takes.</param>
+/// <param name="Weights">How many of its weights nothing after it has, too.</param>
+internal readonly record struct MeasuredPart(PartMemory Memory, long Weights);

@@ -7,28 +7,24 @@ namespace Trainer.Transformers.FeedForward;
 
 /// <summary>The function between the matrices of a feed-forward layer.</summary>
 /// <param name="Gated">Whether it reads (…, 2F) = [gate | up] instead of (…, F).</param>
-/// <param name="Kept">Numbers for each hidden dimension that the backward pass of the function and of its neighbours needs.</param>
 /// <param name="Apply">(…, F) or (…, 2F) → (…, F).</param>
-internal sealed record Activation(bool Gated, int Kept, Func<Tensor, Tensor> Apply)
+internal sealed record Activation(bool Gated, Func<Tensor, Tensor> Apply)
 {
     private const int Multiple = 32;
 
-    private static readonly Activation Relu = new(Gated: false, Kept: 1, x => x.relu());
-    private static readonly Activation Gelu = new(Gated: false, Kept: 2, Activations.Gelu) { Fused = FeedForwardFunction.Gelu };
-    private static readonly Activation GeluTanh = new(Gated: false, Kept: 2, Functional.GeluTanh);
-    private static readonly Activation Silu = new(Gated: false, Kept: 2, x => x.silu());
-    private static readonly Activation SquaredRelu = new(Gated: false, Kept: 2, x => x.relu().square());
+    private static readonly Activation Relu = new(Gated: false, x => x.relu());
+    private static readonly Activation Gelu = new(Gated: false, Activations.Gelu) { Fused = FeedForwardFunction.Gelu };
+    private static readonly Activation GeluTanh = new(Gated: false, Functional.GeluTanh);
+    private static readonly Activation Silu = new(Gated: false, x => x.silu());
+    private static readonly Activation SquaredRelu = new(Gated: false, x => x.relu().square());
     private static readonly Activation Glu = Gate(gate => gate.sigmoid());
     private static readonly Activation ReGlu = Gate(gate => gate.relu());
-    private static readonly Activation GeGlu = Gate(Activations.Gelu) with { Kept = 5 }; // a copy of the gate, which the kernel wants without gaps
+    private static readonly Activation GeGlu = Gate(Activations.Gelu);
     private static readonly Activation GeGluTanh = Gate(Functional.GeluTanh);
-    private static readonly Activation SwiGlu = new(Gated: true, Kept: 3, Activations.SwiGlu) { Fused = FeedForwardFunction.SwiGlu };
+    private static readonly Activation SwiGlu = new(Gated: true, Activations.SwiGlu) { Fused = FeedForwardFunction.SwiGlu };
 
     /// <summary>The kernel of the function and the matrices around it, multiplied in bfloat16; null where there is none.</summary>
     public FeedForwardFunction? Fused { get; private init; }
-
-    /// <summary>Numbers for each hidden dimension that are kept in bfloat16, where that kernel is used.</summary>
-    public int KeptRounded => Gated ? 2 : 1;
 
     /// <summary>The function of a name.</summary>
     public static Activation Of(ActivationKind kind) => kind switch
@@ -61,7 +57,7 @@ internal sealed record Activation(bool Gated, int Kept, Func<Tensor, Tensor> App
             ? FusedFeedForward.Apply(x, first.Parts, second.Parts, function)
             : second.forward(Apply(first.forward(x))); // (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C)
 
-    private static Activation Gate(Func<Tensor, Tensor> function) => new(Gated: true, Kept: 4, gateUp =>
+    private static Activation Gate(Func<Tensor, Tensor> function) => new(Gated: true, gateUp =>
     {
         Tensor[] halves = gateUp.chunk(2, -1); // (…, 2F) → 2 · (…, F)
         return function(halves[0]).mul(halves[1]);

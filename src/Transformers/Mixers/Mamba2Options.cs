@@ -66,8 +66,6 @@ public sealed record Mamba2Options : MixerOptions
             // In a chunk what comes in is compared with what goes out for each pair of positions, and the weights with the heads;
             // each position writes to the chunk's state and reads the one before.
             FlopsPerToken = 2L * Chunk * ((long)Groups * StateDim + shape.Width) + 4 * state,
-            // The rows, the convolution's input and result before and after SiLU, about ten copies of the heads, a pair's decay and weight, and the states.
-            Activations = shape.InputRows + 3L * shape.Channels + 10L * shape.Width + (long)Chunk * (2 * shape.Heads + Groups) + 3 * state / Chunk,
         };
     }
 

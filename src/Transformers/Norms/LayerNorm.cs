@@ -7,8 +7,7 @@ namespace Trainer.Transformers.Norms;
 /// <summary>Layer norm: mean taken out, divided by the standard deviation (Ba et al. 2016, arXiv 1607.06450).</summary>
 public sealed record LayerNormOptions : NormOptions
 {
-    // The backward pass keeps the input, mean and deviation, and the next layer the result.
-    internal override PartCost Cost(long width, bool bias) => new(bias ? 2 * width : width, 0) { Activations = width + 2, RoundedActivations = width };
+    internal override PartCost Cost(long width, bool bias) => new(bias ? 2 * width : width, 0);
 
     internal override Norm Build(int width, bool bias, bool readRounded = false) => new LayerNormModule(width, bias, Epsilon) { ReadRounded = readRounded };
 }

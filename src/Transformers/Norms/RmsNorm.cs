@@ -7,8 +7,7 @@ namespace Trainer.Transformers.Norms;
 /// <summary>Root-mean-square norm: x / √(mean(x²) + ε) · weight (Zhang and Sennrich 2019, arXiv 1910.07467). Never a bias.</summary>
 public sealed record RmsNormOptions : NormOptions
 {
-    // The backward pass keeps the input, mean (0) and deviation, and the next layer the result.
-    internal override PartCost Cost(long width, bool bias) => new(width, 0) { Activations = width + 2, RoundedActivations = width };
+    internal override PartCost Cost(long width, bool bias) => new(width, 0);
 
     internal override Norm Build(int width, bool bias, bool readRounded = false) => new RmsNormModule(width, Epsilon) { ReadRounded = readRounded };
 }

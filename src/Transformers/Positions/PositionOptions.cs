@@ -31,9 +31,6 @@ public abstract record PositionOptions : IValidated
     /// <summary>Whether positions are added to the embeddings, which all layers share.</summary>
     internal virtual bool EntersEmbedding => false;
 
-    /// <summary>Whether queries and keys are turned.</summary>
-    internal virtual bool RotatesHeads => false;
-
     /// <summary>Whether something is added to the scores of queries and keys.</summary>
     internal virtual bool AddsBias => false;
 

@@ -28,8 +28,6 @@ public sealed record RotaryOptions : PositionOptions
     [Description("How the frequencies are changed for a context longer than the one trained on before.")]
     public ScalingOptions? Scaling { get; init; }
 
-    internal override bool RotatesHeads => true;
-
     internal override double ScoreFactor(ModelOptions model) => Scaling?.ScoreFactor(model.ContextLength) ?? 1;
 
     internal override IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention)

@@ -10,16 +10,17 @@ namespace Trainer.Transformers;
 internal sealed class TokenEmbedding : nn.Module, IRoundsWeights
 {
     private readonly Parameter weight;
+    private readonly ModelOptions options;
     private readonly ScalarType computeType;
 
     /// <param name="vocabularySize">Number of token ids, V.</param>
-    /// <param name="dim">Width of a vector, C.</param>
+    /// <param name="options">The model.</param>
     /// <param name="computeType">Type of the model's products.</param>
-    public TokenEmbedding(int vocabularySize, int dim, ScalarType computeType)
+    public TokenEmbedding(int vocabularySize, ModelOptions options, ScalarType computeType)
         : base(nameof(TokenEmbedding))
     {
-        this.computeType = computeType;
-        weight = new Parameter(empty(vocabularySize, dim));
+        (this.options, this.computeType) = (options, computeType);
+        weight = new Parameter(empty(vocabularySize, options.Dim));
         RegisterComponents();
     }
 
@@ -29,9 +30,13 @@ internal sealed class TokenEmbedding : nn.Module, IRoundsWeights
     /// <summary>The tokens' vectors.</summary>
     /// <param name="tokens">(B, T), integers.</param>
     /// <returns>(B, T, C), float32.</returns>
-    public Tensor Rows(Tensor tokens) => weight.dtype == ScalarType.Int8
-        ? BlockQuantization.Unpack(weight.index_select(0, tokens.reshape(-1))).view(tokens.size(0), tokens.size(1), -1)
-        : Functional.Embedding(tokens, weight, null);
+    public Tensor Rows(Tensor tokens)
+    {
+        Tensor rows = weight.dtype == ScalarType.Int8
+            ? BlockQuantization.Unpack(weight.index_select(0, tokens.reshape(-1))).view(tokens.size(0), tokens.size(1), -1)
+            : Functional.Embedding(tokens, weight, null);
+        return options.ScaleEmbeddings ? rows.mul(Math.Sqrt(options.Dim)) : rows;
+    }
 
     /// <inheritdoc/>
     /// <remarks>In bfloat16 vectors stay float32 as in training, so that a run's own evaluations are met to the digit.</remarks>

@@ -1,6 +1,4 @@
-using Trainer.Kernels;
 using Trainer.Transformers.Attention;
-using Trainer.Transformers.Attention.Kernels;
 using Trainer.Transformers.FeedForward;
 using Trainer.Transformers.Norms;
 using Trainer.Transformers.Positions;
@@ -69,40 +67,6 @@ public class ModelCostTests
         long Bytes(string projection) => ModelCost.Of(Models.Variant(projection, "rotary"), Models.Vocabulary).CacheBytesPerToken();
         Assert.Equal(Bytes("multi-head"), 2 * Bytes("grouped-query"));
         Assert.Equal(Bytes("multi-head"), 4 * Bytes("multi-query"));
-    }
-
-    [Fact]
-    public void The_reference_kernel_needs_memory_that_grows_with_the_square_of_the_length()
-    {
-        ModelCost flash = ModelCost.Of(Models.Variant("multi-head", "rotary", AttentionKernel.Flash), Models.Vocabulary);
-        ModelCost reference = ModelCost.Of(Models.Variant("multi-head", "rotary", AttentionKernel.Reference), Models.Vocabulary);
-        Assert.Equal(2 * flash.ActivationBytes(1, 1024), flash.ActivationBytes(1, 2048));
-        Assert.InRange((double)reference.ActivationBytes(1, 32768) / reference.ActivationBytes(1, 16384), 3.5, 4);
-    }
-
-    [Fact]
-    public void Of_many_logits_few_are_held_at_once()
-    {
-        const int vocabulary = 50304, rows = 32, length = 512;
-        DecoderOptions model = Models.Gpt with { ContextLength = length };
-        long logits = 4L * rows * length * vocabulary, head = 4L * model.Dim * vocabulary;
-        Assert.InRange(ModelCost.Of(model, vocabulary).ActivationBytes(rows, length), head, logits / 10);
-        // Each thread has some logits, and a gradient, of its own.
-        TrainingMemory Training(int threads) => ModelCost.Of(model, vocabulary).Training(new(rows, length) { Threads = threads });
-        Assert.Equal(head + (4L * vocabulary * CrossEntropy.RowsOfLogits(rows * length, vocabulary)), Training(2).Activations - Training(1).Activations);
-        // All of few logits, with their log-softmax and its gradient.
-        Assert.Equal(3L * 4 * rows * length, ModelCost.Of(model, 101).ActivationBytes(rows, length) - ModelCost.Of(model, 100).ActivationBytes(rows, length));
-    }
-
-    [Fact]
-    public void Half_as_much_to_read_takes_half_of_the_encoders_memory()
-    {
-        ModelCost cost = ModelCost.Of(Models.EncoderDecoder with { Layers = 24 }, Models.Vocabulary);
-        long Bytes(int target, int source) => cost.Training(new(4, target) { SourceLength = source }).Activations;
-        Assert.Equal(cost.Training(new(4, 8)).Activations, Bytes(8, 8));
-        long encoder = Bytes(8, 8) - Bytes(8, 4), decoder = Bytes(8, 8) - Bytes(4, 8);
-        Assert.InRange(encoder, 0.4 * (Bytes(8, 8) - decoder) / 2, 0.5 * Bytes(8, 8) / 2);
-        Assert.InRange(decoder, encoder, 0.5 * Bytes(8, 8)); // it attends to what was read besides
     }
 
     private static long Built(LanguageModel model, string component) =>

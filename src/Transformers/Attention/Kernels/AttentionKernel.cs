@@ -1,7 +1,6 @@
 // Shapes: B batch, T query positions, S key positions, H query heads, D head dimension.
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
-using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Transformers.Attention.Kernels;
@@ -56,10 +55,6 @@ internal interface IAttentionKernel
 
     /// <summary>How much each query looks at each key, for those who want to see it: (B, H, T, S), float32.</summary>
     Tensor Weights(in AttentionCall call) => ReferenceKernel.Weights(call);
-
-    /// <summary>Numbers that a training step keeps for each head of a token, and for each key that head sees, beyond queries,
-    /// keys, values and the result.</summary>
-    (long PerHead, long PerHeadAndKey) Activations { get; }
 }
 
 /// <summary>Finds the kernel for a call: the one demanded, or the fastest that can.</summary>
@@ -93,16 +88,6 @@ internal static class KernelSelection
         string? refusal = demanded.RefusesConfiguration(options, headDim) ?? demanded.RefusesCall(call);
         return refusal is null ? demanded : throw new UserException($"model.attention.kernel: {refusal}");
     }
-
-    /// <summary>The kernel a training step is expected to use, for estimates made without a device.</summary>
-    /// <param name="options">The attention.</param>
-    /// <param name="headDim">Width of a head, D.</param>
-    /// <param name="biased">Whether positions add to the scores.</param>
-    /// <param name="drops">Whether weights are dropped, which on a CPU without <see cref="FlashAttention"/> only the reference does.</param>
-    public static IAttentionKernel Expected(AttentionOptions options, int headDim, bool biased, bool drops) =>
-        options.Kernel != AttentionKernel.Auto ? Find(options.Kernel)
-        : biased || (drops && !FlashAttention.IsSupported(headDim, TorchSharp.torch.ScalarType.Float32)) ? Reference
-        : Kernels.First(entry => entry.Implementation.RefusesConfiguration(options, headDim) is null).Implementation;
 
     private static IAttentionKernel Find(AttentionKernel kernel) => Kernels.First(entry => entry.Kernel == kernel).Implementation;
 

@@ -26,9 +26,6 @@ internal sealed class BlockSparseKernel : IAttentionKernel
         call.Query, call.Key, call.Value, call.Plan().Groups, call.Scale, call.SoftCap ?? 0, DocumentsOf(call),
         call.Bias?.ByDistance(call.Queries, call.Keys, call.Query.device));
 
-    // The logarithm of each softmax's sum; the weights are computed again.
-    public (long PerHead, long PerHeadAndKey) Activations => (1, 0);
-
     private static (Tensor Queries, Tensor Keys)? DocumentsOf(in AttentionCall call)
     {
         if (call.Documents is not { } documents) return null;

@@ -76,9 +76,6 @@ internal sealed class FlashKernel : IAttentionKernel
             ? pattern.Band
             : null;
 
-    // The backward pass computes the weights again from one number for each query: the logarithm of its softmax's sum.
-    public (long PerHead, long PerHeadAndKey) Activations => (1, 0);
-
     // Where every query sees every key, the query heads that share a key head can stand as further queries of that head,
     // which makes decoding one token at a time free of copies of the cache.
     private static bool FoldsSharing(in AttentionCall call) => call.Sharing > 1 && call.SeesEverything;

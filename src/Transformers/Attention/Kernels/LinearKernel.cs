@@ -42,7 +42,4 @@ internal sealed class LinearKernel : IAttentionKernel
 
     public Tensor Weights(in AttentionCall call) =>
         LinearAttention.Weights(call.Query, call.Key, call.SeesEverything ? null : call.Mask());
-
-    // φ of queries and keys; and for each chunk its pairs and its sum, which come to two heads' width a token.
-    public (long PerHead, long PerHeadAndKey) Activations => (2 * 64, 0);
 }

@@ -22,11 +22,14 @@ internal sealed class MaskStore : IDisposable
     public TilePlan Plan(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>
         plans.Get(pattern, (queries, keys, device.Key), () => TilePlan.Create(pattern, queries, keys, device));
 
-    public void Dispose()
+    /// <summary>Frees all of them; they are made anew when they are asked for.</summary>
+    public void Clear()
     {
         masks.Dispose();
         plans.Dispose();
     }
+
+    public void Dispose() => Clear();
 
     private sealed class LastOfEach<T> : IDisposable
         where T : IDisposable

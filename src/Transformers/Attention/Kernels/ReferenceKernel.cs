@@ -32,7 +32,4 @@ internal sealed class ReferenceKernel : IAttentionKernel
         if (!call.SeesEverything) scores = scores.masked_fill(call.Mask().logical_not(), float.NegativeInfinity);
         return functional.softmax(scores, -1, ScalarType.Float32);
     }
-
-    // The weights after the softmax; the scores before it are not needed again, but still there while the weights are made.
-    public (long PerHead, long PerHeadAndKey) Activations => (0, 2);
 }

@@ -8,8 +8,7 @@ internal static class ExpertsCost
         (int dim, int width) = (model.Dim, options.Width(model.Dim));
         bool bias = options.Bias ?? model.Bias;
         Activation activation = Activation.Of(options.Activation);
-        PartCost Layer(int hidden) =>
-            PartCost.Linear(dim, activation.InputWidth(hidden), bias) + PartCost.Linear(hidden, dim, bias) with { Activations = (activation.Kept - 1L) * hidden, RoundedActivations = hidden };
+        PartCost Layer(int hidden) => PartCost.Linear(dim, activation.InputWidth(hidden), bias) + PartCost.Linear(hidden, dim, bias);
 
         PartCost expert = Layer(width), used = options.Active * expert;
         PartCost router = PartCost.Linear(dim, options.Experts, bias: false);
@@ -19,10 +18,6 @@ internal static class ExpertsCost
             // All experts are learned; a token is multiplied with its active ones.
             Parameters = always.Parameters + options.Experts * expert.Parameters,
             IdleParameters = (options.Experts - options.Active) * expert.Parameters,
-            // Logits and affinities; for each active expert the token and the result, and the result's sum.
-            Activations = used.Activations + always.Activations + 2L * options.Experts + (2L * options.Active + 1) * dim,
-            RoundedActivations = used.RoundedActivations + always.RoundedActivations,
-            PassingGradients = (long)options.Active * (activation.InputWidth(width) + dim),
         };
     }
 }

@@ -92,10 +92,10 @@ public sealed class PairCorpusTests : IDisposable
         var options = Options(new SourceOptions { Path = folder["pairs.jsonl"], TargetColumn = "target" });
         using var data = DataPreparation.Prepare(options, Tokenizer, folder["datasets"]);
         var first = BatchStream.Create(data, options, 200, seed: 5).Next(2);
-        Assert.Equal((first.Columns, first.Source!.Columns), BatchStream.LongestRows(data, options, 200, seed: 5, rows: 2, batches: 1));
-        var (columns, source) = BatchStream.LongestRows(data, options, 200, seed: 5, rows: 2, batches: 40);
-        Assert.Equal(3, columns); // two digits and what begins them
-        Assert.InRange(source, first.Source.Columns + 1, 81);
+        Assert.Equal(first.Inputs, BatchStream.Longest(data, options, 200, seed: 5, rows: 2, batches: 1).Inputs);
+        var longest = BatchStream.Longest(data, options, 200, seed: 5, rows: 2, batches: 40);
+        Assert.Equal(3, longest.Columns); // two digits and what begins them
+        Assert.InRange(longest.Source!.Columns, first.Source!.Columns + 1, 81);
     }
 
     private static DataOptions Options(SourceOptions source) => new() { Train = [source], Objective = DataObjective.SequenceToSequence };
