@@ -53,15 +53,24 @@ public static class BlockSparseAttention
         {
             throw new TorchException($"query {Text(query)}, key {Text(key)} and value {Text(value)} should be (B, H, T, D), (B, G, S, D) and (B, G, S, E) with G dividing H");
         }
-        Call call = new(scale, softCap, bias?.Lowest ?? 0, [.. tiles.Select(group => group.Joins)]);
-        Tensor?[] others =
+        if (!IsSupported(query, key, value, documents, bias)) return Composed(query, key, value, tiles, scale, softCap, documents, bias);
+        (Call call, Tensor?[] others) = Told(tiles, scale, softCap, documents, bias);
+        return KernelFunction.apply(query, key, value, bias?.Table, call, others);
+    }
+
+    internal static Tensor Composed(Tensor query, Tensor key, Tensor value, IReadOnlyList<AttentionTiles> tiles,
+        double scale, double softCap = 0, (Tensor Queries, Tensor Keys)? documents = null, DistanceBias? bias = null)
+    {
+        (Call call, Tensor?[] others) = Told(tiles, scale, softCap, documents, bias);
+        return ComposedFunction.apply(query, key, value, bias?.Table, call, others);
+    }
+
+    private static (Call Call, Tensor?[] Others) Told(
+        IReadOnlyList<AttentionTiles> tiles, double scale, double softCap, (Tensor Queries, Tensor Keys)? documents, DistanceBias? bias) =>
+        (new(scale, softCap, bias?.Lowest ?? 0, [.. tiles.Select(group => group.Joins)]),
         [
             documents?.Queries, documents?.Keys, bias?.QueryPositions, bias?.KeyPositions, .. tiles.SelectMany(group => (Tensor?[])[group.Queries, group.Keys, group.Mask]),
-        ];
-        return IsSupported(query, key, value, documents, bias)
-            ? KernelFunction.apply(query, key, value, bias?.Table, call, others)
-            : ComposedFunction.apply(query, key, value, bias?.Table, call, others);
-    }
+        ]);
 
     /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, widths of heads that are multiples of 4, something to do, and no more than 2²⁴ documents.</summary>
     /// <inheritdoc cref="Attend"/>
