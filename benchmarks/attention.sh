@@ -17,7 +17,7 @@ LARGEST_REFERENCE=${LARGEST_REFERENCE:-4096}
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 dotnet build benchmarks/Attention -c Release -v q --nologo >&2
-program=artifacts/bin/Trainer.Transformers.Benchmarks/release/Trainer.Transformers.Benchmarks.dll
+program=artifacts/bin/Trainer.Models.Benchmarks/release/Trainer.Models.Benchmarks.dll
 results=$(mktemp)
 trap 'rm "$results"' EXIT
 for length in $LENGTHS; do

@@ -3,8 +3,7 @@
 //     <case> <length> <repeats>      case: flash, reference, linear, or a pattern for block-sparse: sliding-256, strided-128, …
 using System.Globalization;
 using TorchSharp;
-using Trainer.Transformers.Attention.Kernels;
-using Trainer.Transformers.Attention.Patterns;
+using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
 const int Heads = 8, Width = 64;

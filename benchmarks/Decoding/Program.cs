@@ -6,8 +6,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using TorchSharp;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
+using Trainer.Checkpoints;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 const int Rounds = 5;

@@ -7,11 +7,12 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using TorchSharp;
-using Trainer.Evaluation.Generation;
+using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
 using Trainer.Evaluation.Perplexity;
-using Trainer.Training;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
+using Trainer.Inference;
+using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 const double BandwidthSeconds = 0.5;

@@ -148,7 +148,7 @@ class Comparison:
             ours.trainer("export", checkpoint, "--format", "gguf", "--type", kind, "--output", gguf)
         # Measured before, with the same file of the same program: it is not measured again.
         kept = gguf.with_suffix(".json")
-        of = hashlib.sha256(gguf.read_bytes() + ours.PROGRAM.with_name("Trainer.Transformers.dll").read_bytes()).hexdigest()
+        of = hashlib.sha256(gguf.read_bytes() + ours.PROGRAM.with_name("Trainer.Models.dll").read_bytes()).hexdigest()
         if kept.exists() and (row := table.Row.of_saved(json.loads(kept.read_text()))).of == of:
             return self.add(row)
         chunks, count = (4, 64) if context == models.CONTEXT else (3, 128)

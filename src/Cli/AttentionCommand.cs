@@ -1,9 +1,9 @@
 using System.CommandLine;
+using Trainer.Checkpoints;
 using Trainer.Evaluation.Attention;
-using Trainer.Training;
-using Trainer.Training.Checkpoints;
-using Trainer.Training.Monitoring;
-using Trainer.Training.Reporting;
+using Trainer.Models.Devices;
+using Trainer.Reporting;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 
@@ -28,7 +28,7 @@ internal static class AttentionCommand
     {
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         using var model = checkpoint.LoadModel(DeviceSelection.Choose(parsed.GetValue(Device)));
-        var name = $"{checkpoint.Recipe.Name}, {Path.GetFileName(Path.TrimEndingDirectorySeparator(checkpoint.Directory))}";
+        var name = $"{checkpoint.Configuration.Name}, {Path.GetFileName(Path.TrimEndingDirectorySeparator(checkpoint.Directory))}";
         var map = new AttentionReader(model, checkpoint.Tokenizer).Read(name, parsed.GetRequiredValue(Text), parsed.GetValue(Read));
         var output = parsed.GetRequiredValue(Output);
         AttentionPage.Write(map, output);

@@ -1,6 +1,6 @@
-using System.Runtime.InteropServices;
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Runtime.InteropServices;
 using Trainer.Configuration;
 using Trainer.Kernels;
 

@@ -1,9 +1,8 @@
 using System.CommandLine;
-using Trainer.Conversion.GroupedQuery;
-using Trainer.Conversion.LongerContext;
-using Trainer.Training.Checkpoints;
-using Trainer.Training.Conversion;
-using Trainer.Training.Monitoring;
+using Trainer.Checkpoints;
+using Trainer.Checkpoints.GroupedQuery;
+using Trainer.Checkpoints.LongerContext;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Text.Json;
 using Trainer.Configuration;
-using Trainer.Text;
+using Trainer.Data;
+using Trainer.Reporting.Monitoring;
 using Trainer.Training;
-using Trainer.Training.Monitoring;
 
 namespace Trainer.Cli;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
-using Trainer.Text;
-using Trainer.Training.Monitoring;
+using Trainer.Data;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 

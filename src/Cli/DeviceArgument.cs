@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Reflection;
 using System.Text.Json.Serialization;
-using Trainer.Training;
+using Trainer.Models.Devices;
 
 namespace Trainer.Cli;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using Trainer.Text;
+using Trainer.Data;
 using Trainer.Training;
 
 namespace Trainer.Cli;

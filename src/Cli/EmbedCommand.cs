@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Evaluation.Embeddings;
-using Trainer.Training;
-using Trainer.Training.Checkpoints;
+using Trainer.Inference;
+using Trainer.Models.Devices;
 
 namespace Trainer.Cli;
 

@@ -1,16 +1,18 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using TorchSharp;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Evaluation;
 using Trainer.Evaluation.Bleu;
-using Trainer.Evaluation.Generation;
 using Trainer.Evaluation.Perplexity;
 using Trainer.Evaluation.Retrieval;
 using Trainer.Evaluation.Targets;
-using Trainer.Text;
+using Trainer.Inference;
+using Trainer.Models;
+using Trainer.Models.Devices;
 using Trainer.Training;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
 
 namespace Trainer.Cli;
 
@@ -73,7 +75,7 @@ internal static class EvaluateCommand
     {
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
-        var json = checkpoint.Recipe.Model is not DecoderOptions || checkpoint.Recipe.Data.IsPaired ? Rows(parsed, checkpoint, device)
+        var json = checkpoint.Model is not DecoderOptions || checkpoint.Configuration.Data.IsPaired ? Rows(parsed, checkpoint, device)
             : parsed.GetValue(Passkey) is { } lengths ? Passkeys(parsed, TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)
             : Windows(parsed, checkpoint, device);
         if (parsed.GetValue(Json) is not { } file) return ExitCode.Done;
@@ -100,17 +102,17 @@ internal static class EvaluateCommand
     {
         RequireNoWindows(parsed);
         using var data = OpenData(parsed, checkpoint);
-        var recipe = checkpoint.Recipe;
-        var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, recipe.Data, recipe.Model.ContextLength, recipe.Training.MicroBatchSize ?? recipe.Training.BatchSize, int.MaxValue, recipe.Model.PrefixLength());
+        var (settings, context) = (checkpoint.Configuration.Data, checkpoint.Model.ContextLength);
+        var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, settings, context, checkpoint.RowsAtOnce, int.MaxValue, checkpoint.Model.PrefixLength());
         using var model = Load(parsed, checkpoint, device);
         var report = new TargetMeter(model, checkpoint.Tokenizer).Measure(rows);
-        var objective = recipe.Data.Objective == DataObjective.Masked ? "masked" : "target";
+        var objective = settings.Objective == DataObjective.Masked ? "masked" : "target";
         Console.WriteLine($"{checkpoint.Directory} on {data.Name}");
-        EvaluationSection.Print(report, objective, recipe.Model.ContextLength);
+        EvaluationSection.Print(report, objective, context);
         var json = JsonFile.Object(report, ("data", data.Name), ("scored", objective));
-        json["window"] = recipe.Model.ContextLength;
-        json["stride"] = recipe.Model.ContextLength;
-        if (recipe.Model is EncoderDecoderOptions && parsed.GetValue(Translate) is > 0 and var pairs)
+        json["window"] = context;
+        json["stride"] = context;
+        if (checkpoint.Model is EncoderDecoderOptions && parsed.GetValue(Translate) is > 0 and var pairs)
             json["translation"] = Translations(parsed, model, checkpoint.Tokenizer, device, rows, pairs);
         return json;
     }
@@ -142,8 +144,8 @@ internal static class EvaluateCommand
 
     private static PerplexityOptions Options(ParseResult parsed, Checkpoint checkpoint)
     {
-        var window = parsed.GetValue(Window) ?? checkpoint.Recipe.Model.ContextLength;
-        var prefix = checkpoint.Recipe.Model.PrefixLength();
+        var window = parsed.GetValue(Window) ?? checkpoint.Model.ContextLength;
+        var prefix = checkpoint.Model.PrefixLength();
         var options = new PerplexityOptions
         {
             Window = window,

@@ -3,7 +3,7 @@ using Trainer.Evaluation.Bleu;
 using Trainer.Evaluation.Perplexity;
 using Trainer.Evaluation.Retrieval;
 using Trainer.Evaluation.Targets;
-using Trainer.Training.Monitoring;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 

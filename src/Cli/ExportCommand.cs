@@ -1,7 +1,7 @@
 using System.CommandLine;
-using Trainer.Conversion.Gguf;
-using Trainer.Conversion.HuggingFace;
-using Trainer.Training.Conversion;
+using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.HuggingFace;
 using static TorchSharp.torch;
 
 namespace Trainer.Cli;

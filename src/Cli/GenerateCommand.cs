@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.Text;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Evaluation.Generation;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Training;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Inference;
+using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Cli;
@@ -55,7 +55,7 @@ internal static class GenerateCommand
         var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
         using var model = checkpoint.LoadModel(device, parsed.GetValue(Number));
         var prompt = parsed.GetRequiredValue(Prompt);
-        var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Recipe.Data.EndOfDocument);
+        var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
         var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer));
         var pieces = parsed.GetValue(Beams) is { } beams
             ? Search(model, checkpoint.Tokenizer, device, end, generator, prompt, Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })

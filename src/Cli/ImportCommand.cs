@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Trainer.Training.Conversion;
-using Trainer.Training.Monitoring;
+using Trainer.Checkpoints;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 

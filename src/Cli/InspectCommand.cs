@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
-using Trainer.Training.Checkpoints;
-using Trainer.Training.Monitoring;
+using Trainer.Checkpoints;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 

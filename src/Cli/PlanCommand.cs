@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
+using Trainer.Reporting.Monitoring;
 using Trainer.Training;
-using Trainer.Training.Monitoring;
 
 namespace Trainer.Cli;
 

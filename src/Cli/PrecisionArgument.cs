@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Trainer.Training;
+using Trainer.Models.Devices;
 
 namespace Trainer.Cli;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
-using Trainer.Text;
+using Trainer.Data;
+using Trainer.Reporting.Monitoring;
 using Trainer.Training;
-using Trainer.Training.Monitoring;
 
 namespace Trainer.Cli;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Trainer.Training.Monitoring;
-using Trainer.Training.Reporting;
+using Trainer.Reporting;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 

@@ -4,12 +4,12 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using TorchSharp;
+using Trainer.Checkpoints;
+using Trainer.Data;
 using Trainer.Evaluation.Scoring;
-using Trainer.Text;
-using Trainer.Kernels;
+using Trainer.Models.Devices;
+using Trainer.Reporting.Monitoring;
 using Trainer.Training;
-using Trainer.Training.Checkpoints;
-using Trainer.Training.Monitoring;
 
 namespace Trainer.Cli;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Evaluation.Perplexity;
-using Trainer.Text;
 
 namespace Trainer.Cli;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
+using Trainer.Reporting.Monitoring;
 using Trainer.Training;
-using Trainer.Training.Monitoring;
 
 namespace Trainer.Cli;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Nodes;
 using Trainer.Configuration.Binding;
 using Trainer.Configuration.Layers;
 
@@ -11,8 +12,16 @@ public static class ConfigurationJson
     /// <typeparam name="T">The type it will be read as; of a closed hierarchy, its base.</typeparam>
     /// <param name="value">The configuration.</param>
     /// <returns>JSON from which <see cref="Deserialize{T}"/> makes an equal configuration.</returns>
-    public static string Serialize<T>(T value) =>
-        ConfigurationWriter.Write(value, typeof(T), null)!.ToJsonString(Shape.Options);
+    public static string Serialize<T>(T value) => ToNode(value).ToJsonString(Shape.Options);
+
+    /// <summary>A configuration, or a section of one, as <see cref="Serialize{T}"/> writes it.</summary>
+    /// <typeparam name="T">The type it will be read as; of a closed hierarchy, its base.</typeparam>
+    /// <param name="value">The configuration.</param>
+    public static JsonNode ToNode<T>(T value) => ConfigurationWriter.Write(value, typeof(T), null)!;
+
+    /// <summary>JSON as <see cref="Serialize{T}"/> formats it.</summary>
+    /// <param name="json">The configuration.</param>
+    public static string Format(JsonObject json) => json.ToJsonString(Shape.Options);
 
     /// <summary>Reads a configuration from JSON, as strictly as from a file, without environment and overrides.</summary>
     /// <typeparam name="T">The record to bind into.</typeparam>

@@ -1,4 +1,4 @@
-using Trainer.Text;
+using Trainer.Data;
 
 namespace Trainer.Evaluation;
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Kernels;
-using Trainer.Training.Monitoring;
+using Trainer.Reporting.Monitoring;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;

@@ -1,4 +1,4 @@
-using Trainer.Transformers;
+using Trainer.Models;
 
 namespace Trainer.Training;
 

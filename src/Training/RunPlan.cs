@@ -1,8 +1,9 @@
 using TorchSharp;
-using Trainer.Evaluation;
+using Trainer.Data;
+using Trainer.Inference;
 using Trainer.Kernels;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;

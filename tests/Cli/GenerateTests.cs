@@ -51,7 +51,7 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
     {
         Directory.CreateDirectory(workspace.PathOf($"{name}-theirs"));
         foreach (string file in (string[])["config.json", "model.safetensors"])
-            File.Copy(Path.Combine(Command.Repository, "tests/Conversion/Fixtures/llama", file), workspace.PathOf($"{name}-theirs/{file}"));
+            File.Copy(Path.Combine(Command.Repository, "tests/Checkpoints/Fixtures/llama", file), workspace.PathOf($"{name}-theirs/{file}"));
         JsonObject vocabulary = [.. Enumerable.Range(0, 40).Select(id => KeyValuePair.Create($"<{id}>", (JsonNode?)id))];
         JsonObject tokenizer = new()
         {

@@ -95,7 +95,7 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
     {
         Directory.CreateDirectory(workspace.PathOf(folder));
         foreach (string file in (string[])["config.json", "model.safetensors"])
-            File.Copy(Path.Combine(Command.Repository, "tests/Conversion/Fixtures", name, file), workspace.PathOf($"{folder}/{file}"));
+            File.Copy(Path.Combine(Command.Repository, "tests/Checkpoints/Fixtures", name, file), workspace.PathOf($"{folder}/{file}"));
         return folder;
     }
 

@@ -36,7 +36,7 @@ public sealed class ResumeTests
     public void Parquet_read_ahead_and_killed_in_the_second_epoch_equals_uninterrupted_bit_for_bit()
     {
         using var workspace = new Workspace();
-        var parquet = Path.Combine(Command.Repository, "tests", "Text", "Parquet", "Fixtures", "rust-zstd-v2-delta_byte_array.parquet");
+        var parquet = Path.Combine(Command.Repository, "tests", "Data", "Parquet", "Fixtures", "rust-zstd-v2-delta_byte_array.parquet");
         KilledEqualsWhole(
             workspace, "--set", $"data.train.0.path={parquet}", "data.train.0.column=text", "data.validationFraction=0.5", "data.loaderThreads=2",
             "tokenizer.type=byte", "training.batchSize=8", "checkpoint.keep=10");

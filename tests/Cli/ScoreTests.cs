@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Trainer.Kernels;
+using Trainer.Checkpoints;
 
 namespace Trainer.Cli.Tests;
 

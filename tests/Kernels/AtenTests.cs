@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels.Tests;

@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Tests;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 

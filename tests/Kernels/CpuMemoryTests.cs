@@ -1,3 +1,4 @@
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels.Tests;

@@ -1,5 +1,6 @@
 // Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D width of a head.
 using TorchSharp;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels.Tests;

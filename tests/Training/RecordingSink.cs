@@ -1,5 +1,5 @@
-using Trainer.Training.Monitoring;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Training.Tests;
 

@@ -1,11 +1,12 @@
 using System.Text;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Training.Monitoring;
-using Trainer.Training.Tests.Monitoring;
-using Trainer.Transformers;
-using Trainer.Transformers.Attention;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.Attention;
+using Trainer.Models.Devices;
+using Trainer.Reporting.Monitoring;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests;

@@ -1,7 +1,8 @@
 // Shapes: B batch (1 here), H heads, T queries, S keys.
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Reporting;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Attention;

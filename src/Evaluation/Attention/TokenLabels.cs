@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using Trainer.Text;
+using Trainer.Data;
 
 namespace Trainer.Evaluation.Attention;
 

@@ -1,6 +1,7 @@
 using TorchSharp;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Inference;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Losses;

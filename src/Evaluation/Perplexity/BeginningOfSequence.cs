@@ -1,5 +1,5 @@
 using System.Globalization;
-using Trainer.Text;
+using Trainer.Data;
 
 namespace Trainer.Evaluation.Perplexity;
 

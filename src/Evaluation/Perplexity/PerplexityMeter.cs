@@ -1,9 +1,10 @@
 // Shapes: B windows, T tokens of the longest, S of its last columns in which anything is scored, V vocabulary.
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Text;
+using Trainer.Data;
+using Trainer.Inference;
 using Trainer.Kernels;
-using Trainer.Transformers;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Perplexity;

@@ -1,5 +1,5 @@
 using Trainer.Configuration;
-using Trainer.Text;
+using Trainer.Data;
 
 namespace Trainer.Evaluation.Perplexity;
 

@@ -1,5 +1,5 @@
 // Shapes: B windows, T tokens of the longest.
-using Trainer.Text;
+using Trainer.Data;
 
 namespace Trainer.Evaluation.Perplexity;
 

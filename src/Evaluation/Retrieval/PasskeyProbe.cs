@@ -2,9 +2,9 @@
 using System.Globalization;
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Evaluation.Generation;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Inference;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Retrieval;

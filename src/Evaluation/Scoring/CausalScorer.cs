@@ -1,6 +1,6 @@
 // Shapes: T tokens, P of them in the prefix, V vocabulary.
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Models;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 

@@ -1,7 +1,7 @@
 // Shapes: B rows, T tokens, V vocabulary.
 using TorchSharp;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Models;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Text.Parquet;
+using Trainer.Data;
+using Trainer.Data.Parquet;
 
 namespace Trainer.Evaluation.Scoring;
 

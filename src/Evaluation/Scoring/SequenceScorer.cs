@@ -1,8 +1,8 @@
 // Shapes: T tokens, V vocabulary.
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Scoring;

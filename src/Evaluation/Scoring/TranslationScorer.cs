@@ -1,6 +1,6 @@
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Models;
 
 namespace Trainer.Evaluation.Scoring;
 

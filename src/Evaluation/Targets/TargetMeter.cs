@@ -1,8 +1,9 @@
 // Shapes: B batch, T positions, N targets, V vocabulary, k most likely tokens.
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Inference;
+using Trainer.Models;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Kernels;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;

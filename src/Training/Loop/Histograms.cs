@@ -1,8 +1,8 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Kernels;
-using Trainer.Training.Monitoring;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;

@@ -1,11 +1,12 @@
 using TorchSharp;
+using Trainer.Checkpoints;
+using Trainer.Checkpoints.GroupedQuery;
+using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
-using Trainer.Conversion.GroupedQuery;
-using Trainer.Conversion.Weights;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
-using Trainer.Transformers.Positions;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.Devices;
+using Trainer.Models.Positions;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -47,7 +48,7 @@ internal static class InitialWeights
     // The shapes would not fit either, but would not say why.
     private static void RequirePositions(Checkpoint source, ModelOptions model)
     {
-        ModelOptions from = source.Recipe.Model;
+        ModelOptions from = source.Model;
         if (from.Position is LearnedOptions && model.Position is LearnedOptions && from.ContextLength != model.ContextLength)
             throw new UserException(
                 $"initialize.from: {source.Directory} has learned {from.ContextLength} positions, and model.contextLength is {model.ContextLength}; learned positions cannot be " +
@@ -57,10 +58,10 @@ internal static class InitialWeights
     private static IWeightSource Converted(WeightFiles weights, Checkpoint source, ConvertOptions? convert, long seed, Action<string> tell)
     {
         if (convert is null) return weights;
-        Problem[] problems = [.. GroupedQueryModel.Problems(source.Recipe.Model, convert.KeyValueHeads, "initialize.convert.keyValueHeads")
+        Problem[] problems = [.. GroupedQueryModel.Problems(source.Model, convert.KeyValueHeads, "initialize.convert.keyValueHeads")
             .Select(problem => problem with { Message = $"of {source.Directory}: {problem.Message}" })];
         if (problems.Length > 0) throw new ConfigurationException(problems);
-        PooledWeights pooled = new(weights, source.Recipe.Model, convert.KeyValueHeads, convert.Pool, seed);
+        PooledWeights pooled = new(weights, source.Model, convert.KeyValueHeads, convert.Pool, seed);
         tell(pooled.Pooled > 0
             ? $"key and value heads pooled to {convert.KeyValueHeads} ({convert.Pool.ToString().ToLowerInvariant()}) in {pooled.Pooled} tensors"
             : $"nothing to pool: {source.Directory} has {convert.KeyValueHeads} key-value heads already");

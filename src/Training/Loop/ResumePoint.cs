@@ -1,5 +1,5 @@
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Training.Checkpoints;
 
 namespace Trainer.Training;
 
@@ -22,7 +22,7 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
             return null;
         }
         string directory = store.DirectoryOf(step);
-        foreach (string change in ResumeRules.Check(Checkpoint.ReadRecipe(directory), recipe)) tell($"changed since the checkpoint: {change}");
+        foreach (string change in ResumeRules.Check(Recipe.Load(Path.Combine(directory, CheckpointFiles.Configuration)), recipe)) tell($"changed since the checkpoint: {change}");
         return new ResumePoint(directory, CheckpointState.Load(directory));
     }
 

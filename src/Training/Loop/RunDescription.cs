@@ -1,7 +1,8 @@
 using TorchSharp;
-using Trainer.Text;
+using Trainer.Data;
 using Trainer.Kernels;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Models.Devices;
 
 namespace Trainer.Training;
 

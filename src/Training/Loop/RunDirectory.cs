@@ -1,5 +1,6 @@
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Training.Checkpoints;
+using Trainer.Data;
 
 namespace Trainer.Training;
 
@@ -12,11 +13,8 @@ public sealed class RunDirectory : IDisposable
     private RunDirectory(string path, FileStream hold)
     {
         (Root, this.hold) = (path, hold);
-        Checkpoints = new CheckpointStore(Path.Combine(path, CheckpointsName));
+        Checkpoints = new CheckpointStore(Path.Combine(path, CheckpointFiles.Folder));
     }
-
-    /// <summary>The name of the directory of checkpoints within a run.</summary>
-    internal const string CheckpointsName = "checkpoints";
 
     /// <summary>The directory itself.</summary>
     public string Root { get; }

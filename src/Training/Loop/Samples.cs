@@ -1,9 +1,9 @@
 using Trainer.Configuration;
-using Trainer.Evaluation.Generation;
-using Trainer.Text;
-using Trainer.Training.Measures;
-using Trainer.Training.Monitoring;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Evaluation.Evaluators;
+using Trainer.Inference;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;

@@ -1,8 +1,8 @@
 using TorchSharp;
 using TorchSharp.Modules;
-using Trainer.Text;
+using Trainer.Data;
 using Trainer.Kernels;
-using Trainer.Transformers;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;

@@ -1,7 +1,7 @@
 using TorchSharp;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
+using Trainer.Checkpoints;
+using Trainer.Data;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;

@@ -1,10 +1,10 @@
 using System.Diagnostics;
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Evaluation.Losses;
-using Trainer.Text;
-using Trainer.Training.Monitoring;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Training;
 

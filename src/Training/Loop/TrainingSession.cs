@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Training.Measures;
+using Trainer.Data;
+using Trainer.Evaluation.Evaluators;
 using Trainer.Kernels;
-using Trainer.Training.Monitoring;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Models.Devices;
+using Trainer.Reporting.Monitoring;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -93,7 +94,7 @@ public sealed class TrainingSession
         sink.Configuration(json);
         foreach (string line in RunDescription.Of(trainee, data, validation, Recipe, from)) sink.Message(line);
 
-        MeasureSchedule measures = new(new MeasureSubject(trainee.Model, data, Recipe, trainee.Device), sink);
+        MeasureSchedule measures = new(Recipe.Evaluation.Measures, Subject(trainee, data, Recipe), sink);
         TrainingLoop loop = new(Recipe, trainee, validation, new TrainingLoop.Parts
         {
             Sink = sink,
@@ -123,6 +124,9 @@ public sealed class TrainingSession
         return ValidationSet.Create(
             data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue), Recipe.Model.PrefixLength());
     }
+
+    internal static MeasureSubject Subject(Trainee trainee, PreparedData data, Recipe recipe) =>
+        new(trainee.Model, data, recipe.Data, recipe.Training.BatchSize, recipe.Training.MicroBatch, recipe.Seed, trainee.Device);
 
     private static Func<double, double?> Utilisation(Trainee trainee, int rowLength)
     {

@@ -1,6 +1,6 @@
 using TorchSharp.Modules;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Training.Checkpoints;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;

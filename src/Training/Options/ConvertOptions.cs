@@ -1,6 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using Trainer.Conversion.GroupedQuery;
+using Trainer.Checkpoints.GroupedQuery;
 
 namespace Trainer.Training;
 

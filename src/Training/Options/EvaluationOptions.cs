@@ -1,6 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using Trainer.Training.Measures;
+using Trainer.Evaluation.Evaluators;
 
 namespace Trainer.Training;
 

@@ -1,10 +1,11 @@
 using System.ComponentModel;
+using Trainer.Checkpoints;
+using Trainer.Checkpoints.GroupedQuery;
 using Trainer.Configuration;
-using Trainer.Conversion.GroupedQuery;
-using Trainer.Text;
-using Trainer.Training.Measures;
-using Trainer.Training.Monitoring;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Evaluation.Evaluators;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Training;
 
@@ -66,10 +67,15 @@ public sealed record Recipe : IValidated
         foreach (Problem problem in Schedule.ValidateFor(Training.Steps, Optimizer.LearningRate))
             yield return problem with { Path = $"schedule.{problem.Path}" };
         foreach (Problem problem in ObjectiveRules.Check(Model, Data)) yield return problem;
-        foreach (Problem problem in MeasureRules.Check(this)) yield return problem;
+        foreach (Problem problem in MeasureRules.Check(Evaluation.Measures, Model, Data)) yield return problem;
         if (Initialize?.Convert is { KeyValueHeads: var heads })
             foreach (Problem problem in GroupedQueryModel.Problems(Model, heads, "initialize.convert.keyValueHeads")) yield return problem;
     }
+
+    /// <summary>Reads a <c>config.json</c> as a run or checkpoint keeps it: the environment plays no part.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="ConfigurationException">It is not one; everything that is wrong is listed.</exception>
+    public static Recipe Load(string path) => ConfigurationJson.Deserialize<Recipe>(File.ReadAllText(path), path);
 
     /// <summary>The recipe with the model that is trained, which <c>initialize.convert</c> may make another than the one that is written.</summary>
     /// <returns>Itself where nothing is converted; the resolved recipe of a resolved one is the same.</returns>

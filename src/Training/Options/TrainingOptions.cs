@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
+using Trainer.Models.Devices;
 
 namespace Trainer.Training;
 

@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Evaluation.Attention;
-using Trainer.Text;
-using Trainer.Transformers;
-using Trainer.Transformers.Attention;
+using Trainer.Models;
+using Trainer.Models.Attention;
+using Trainer.Tests;
 
 namespace Trainer.Evaluation.Tests.Attention;
 

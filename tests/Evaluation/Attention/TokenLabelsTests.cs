@@ -1,6 +1,6 @@
 using System.Text;
+using Trainer.Data;
 using Trainer.Evaluation.Attention;
-using Trainer.Text;
 
 namespace Trainer.Evaluation.Tests.Attention;
 

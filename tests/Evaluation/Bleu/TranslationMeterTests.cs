@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Evaluation.Bleu;
-using Trainer.Text;
-using Trainer.Transformers;
-using Trainer.Transformers.Attention;
+using Trainer.Models;
+using Trainer.Models.Attention;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Tests.Bleu;

@@ -1,7 +1,8 @@
 using TorchSharp;
+using Trainer.Data;
 using Trainer.Evaluation.Losses;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Tests.Losses;
@@ -74,7 +75,7 @@ public sealed class LossMeterTests
     private static Batch Batch(int rows, int scored)
     {
         long[] inputs = [.. Enumerable.Range(0, rows * TinyModel.Context).Select(i => i * 37L % 256)];
-        long[] targets = [.. inputs.Select((id, i) => i < scored ? (id + 37) % 256 : Text.Batch.Ignored)];
+        long[] targets = [.. inputs.Select((id, i) => i < scored ? (id + 37) % 256 : Data.Batch.Ignored)];
         return new Batch(inputs, targets, rows, TinyModel.Context);
     }
 }

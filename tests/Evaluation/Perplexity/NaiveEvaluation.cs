@@ -1,6 +1,6 @@
 using TorchSharp;
 using Trainer.Evaluation.Perplexity;
-using Trainer.Transformers;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Tests.Perplexity;

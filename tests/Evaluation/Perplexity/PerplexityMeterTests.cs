@@ -1,8 +1,9 @@
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Evaluation.Losses;
 using Trainer.Evaluation.Perplexity;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Tests.Perplexity;

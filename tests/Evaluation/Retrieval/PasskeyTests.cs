@@ -1,8 +1,9 @@
 using Trainer.Configuration;
-using Trainer.Evaluation.Generation;
+using Trainer.Data;
 using Trainer.Evaluation.Retrieval;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Inference;
+using Trainer.Models;
+using Trainer.Tests;
 
 namespace Trainer.Evaluation.Tests.Retrieval;
 

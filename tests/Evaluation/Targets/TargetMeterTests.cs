@@ -1,9 +1,10 @@
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Evaluation.Losses;
 using Trainer.Evaluation.Targets;
-using Trainer.Text;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Tests.Targets;
@@ -56,7 +57,7 @@ public sealed class TargetMeterTests
         using DisposeScope scope = NewDisposeScope();
         using IDisposable quiet = no_grad();
         float[] logits = model.call(tensor(batch.Inputs, [batch.Rows, batch.Columns])).data<float>().ToArray();
-        return [.. Enumerable.Range(0, batch.Targets.Length).Where(place => batch.Targets[place] != Text.Batch.Ignored)
+        return [.. Enumerable.Range(0, batch.Targets.Length).Where(place => batch.Targets[place] != Data.Batch.Ignored)
             .Select(place => logits.Skip(place * 256).Take(256).Count(logit => logit > logits[place * 256 + batch.Targets[place]]))];
     }
 
@@ -64,7 +65,7 @@ public sealed class TargetMeterTests
     {
         long[] inputs = [.. Enumerable.Range(0, rows * TinyModel.Context).Select(i => i * 37L % 256)];
         // Where not all are scored, those that are stand apart, as hidden tokens do.
-        long[] targets = [.. inputs.Select((id, i) => scored == inputs.Length || (i % 5 == 3 && i / 5 < scored) ? (id + 37) % 256 : Text.Batch.Ignored)];
+        long[] targets = [.. inputs.Select((id, i) => scored == inputs.Length || (i % 5 == 3 && i / 5 < scored) ? (id + 37) % 256 : Data.Batch.Ignored)];
         return new Batch(inputs, targets, rows, TinyModel.Context);
     }
 }

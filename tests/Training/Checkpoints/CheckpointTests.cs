@@ -1,8 +1,9 @@
 using TorchSharp;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Checkpoints;
@@ -35,7 +36,7 @@ public sealed class CheckpointTests : IDisposable
         trainee.Model.eval();
         Assert.Equal(trainee.Model.call(tokens).data<float>().ToArray(), model.call(tokens).data<float>().ToArray());
         Assert.Equal(1, checkpoint.LoadState().Step);
-        Assert.Equal(ConfigurationJson.Serialize(tiny.Recipe), ConfigurationJson.Serialize(checkpoint.Recipe));
+        Assert.Equal(ConfigurationJson.Serialize(tiny.Recipe), ConfigurationJson.Serialize(Recipe.Load(Path.Combine(directory, CheckpointFiles.Configuration))));
         Assert.Equal("byte", checkpoint.Tokenizer.Type);
     }
 

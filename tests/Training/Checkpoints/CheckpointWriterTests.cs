@@ -1,6 +1,6 @@
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
+using Trainer.Data;
 
 namespace Trainer.Training.Tests.Checkpoints;
 

@@ -1,9 +1,9 @@
+using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Kernels;
-using Trainer.Training.Checkpoints;
-using Trainer.Training.Tests.Monitoring;
-using Trainer.Transformers;
-using Trainer.Transformers.Attention;
+using Trainer.Models;
+using Trainer.Models.Attention;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Checkpoints;

@@ -1,12 +1,12 @@
+using Trainer.Checkpoints;
+using Trainer.Checkpoints.GroupedQuery;
+using Trainer.Checkpoints.LongerContext;
 using Trainer.Configuration;
-using Trainer.Conversion.GroupedQuery;
-using Trainer.Conversion.LongerContext;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
-using Trainer.Transformers.Attention;
-using Trainer.Transformers.Positions;
-using Trainer.Transformers.Positions.Scaling;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.Attention;
+using Trainer.Models.Positions;
+using Trainer.Models.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Loop;
@@ -35,7 +35,7 @@ public sealed class ConvertedStartTests : IDisposable
     {
         Begin(original, new ConvertOptions { KeyValueHeads = 1, Pool = pool });
         tiny.Train("whole");
-        Assert.Equal(new MultiQueryOptions { Heads = 2 }, Checkpoint.Open(tiny.RunPath("whole")).Recipe.Model.Attention);
+        Assert.Equal(new MultiQueryOptions { Heads = 2 }, Checkpoint.Open(tiny.RunPath("whole")).Model.Attention);
         Assert.Contains($"key and value heads pooled to 1 ({pool.ToString().ToLowerInvariant()}) in 2 tensors", tiny.Progress);
 
         tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Steps = 2 } };
@@ -90,7 +90,7 @@ public sealed class ConvertedStartTests : IDisposable
         foreach ((string name, Tensor value) in source.state_dict())
             Assert.Equal(value.data<float>().ToArray(), model.state_dict()[name].data<float>().ToArray());
         tiny.Train("longer");
-        Assert.Equal(64, Checkpoint.Open(tiny.RunPath("longer")).Recipe.Model.ContextLength);
+        Assert.Equal(64, Checkpoint.Open(tiny.RunPath("longer")).Model.ContextLength);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Trainer.Kernels;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Loop;

@@ -1,8 +1,8 @@
 using TorchSharp;
-using Trainer.Text;
-using Trainer.Training.Tests.Monitoring;
-using Trainer.Transformers;
-using Trainer.Transformers.FeedForward.Experts;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.FeedForward.Experts;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Loop;

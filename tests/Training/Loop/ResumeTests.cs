@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Models;
 
 namespace Trainer.Training.Tests.Loop;
 

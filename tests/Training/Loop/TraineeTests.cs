@@ -1,8 +1,9 @@
 using TorchSharp;
+using Trainer.Checkpoints;
+using Trainer.Data;
 using Trainer.Evaluation.Losses;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Loop;

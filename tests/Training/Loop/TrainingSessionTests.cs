@@ -1,8 +1,9 @@
 using System.Diagnostics;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Transformers;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Loop;

@@ -1,8 +1,8 @@
-using Trainer.Text;
-using Trainer.Training.Measures;
-using Trainer.Transformers;
-using Trainer.Transformers.Attention;
-using Trainer.Transformers.Positions;
+using Trainer.Data;
+using Trainer.Evaluation.Evaluators;
+using Trainer.Models;
+using Trainer.Models.Attention;
+using Trainer.Models.Positions;
 
 namespace Trainer.Training.Tests.Measures;
 

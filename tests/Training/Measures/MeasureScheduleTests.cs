@@ -1,12 +1,12 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Evaluation.Evaluators;
 using Trainer.Evaluation.Perplexity;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Training.Measures;
-using Trainer.Training.Monitoring;
-using Trainer.Training.Tests.Monitoring;
-using Trainer.Transformers;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Measures;
@@ -120,7 +120,7 @@ public sealed class MeasureScheduleTests : IDisposable
         using (no_grad()) trainee.Model.parameters().First().fill_(float.NaN);
         RecordingSink sink = new();
 
-        new MeasureSchedule(new(trainee.Model, data, tiny.Recipe, CPU), sink).Take(step: 4, evaluating: true, last: false);
+        new MeasureSchedule(tiny.Recipe.Evaluation.Measures, TrainingSession.Subject(trainee, data, tiny.Recipe), sink).Take(step: 4, evaluating: true, last: false);
 
         Assert.Empty(sink.Measures);
         Assert.Equal(["evaluation perplexity at step 4", "evaluation accuracy at step 4"], sink.Messages.Select(line => line.Split(": ")[0]));

@@ -1,14 +1,14 @@
 using System.Globalization;
 using TorchSharp;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Evaluation.Generation;
+using Trainer.Data;
+using Trainer.Evaluation.Evaluators;
 using Trainer.Evaluation.Retrieval;
-using Trainer.Text;
-using Trainer.Training.Checkpoints;
-using Trainer.Training.Measures;
-using Trainer.Transformers;
-using Trainer.Transformers.Attention;
-using Trainer.Transformers.Attention.Patterns;
+using Trainer.Inference;
+using Trainer.Models;
+using Trainer.Models.Attention;
+using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Measures;

@@ -1,5 +1,6 @@
 using Tensorboard;
-using Trainer.Training.Monitoring;
+using Trainer.Reporting.Monitoring;
+using Trainer.Tests;
 
 namespace Trainer.Training.Tests.Monitoring;
 

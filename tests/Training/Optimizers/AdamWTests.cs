@@ -1,7 +1,7 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
-using Trainer.Training.Tests.Monitoring;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Optimizers;

@@ -1,8 +1,9 @@
 using Trainer.Configuration;
-using Trainer.Text;
-using Trainer.Transformers;
-using Trainer.Transformers.Attention.Kernels;
-using Trainer.Transformers.Attention.Patterns;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.Attention.Kernels;
+using Trainer.Models.Attention.Patterns;
+using Trainer.Models.Devices;
 
 namespace Trainer.Training.Tests.Options;
 

@@ -1,0 +1,142 @@
+// Shapes: H heads, D head dimension, C model dimension, F hidden dimension.
+using Trainer.Checkpoints.HuggingFace.Families;
+using Trainer.Checkpoints.Weights;
+using Trainer.Models;
+using Trainer.Models.Attention.Patterns;
+using Trainer.Models.FeedForward.Experts;
+using Trainer.Models.Positions;
+using Trainer.Models.Positions.Scaling;
+using static TorchSharp.torch;
+
+namespace Trainer.Checkpoints.Gguf;
+
+/// <summary>Llama, Mistral and their sisters Qwen 2 and 3, which llama.cpp computes alike but for the layout of rotary pairs.</summary>
+/// <param name="architecture">llama.cpp's name.</param>
+/// <param name="interleaved">Whether llama.cpp turns neighbouring dimensions: rows of queries and keys are then put in that order. Otherwise it turns halves, as
+/// this program does.</param>
+internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufLayout
+{
+    public override string Architecture => architecture;
+
+    public override void Describe(ModelOptions model, int vocabulary, Action<string, object?> add)
+    {
+        HeadShape shape = HeadShape.Of(model);
+        DescribeSizes(model, vocabulary, add);
+        add("attention.key_length", shape.Width);
+        add("attention.value_length", shape.Width);
+        add("attention.layer_norm_rms_epsilon", (float)model.Norm.Epsilon);
+        add("rope.dimension_count", shape.Width);
+        add("rope.freq_base", (float)((RotaryOptions)model.Position).Theta);
+        DescribeScaling(((RotaryOptions)model.Position).Scaling, add);
+        if (model.FeedForward is not ExpertsOptions experts) return;
+        add("expert_count", experts.Experts);
+        add("expert_used_count", experts.Active);
+    }
+
+    public override string? Obstacle(ModelOptions model) => ((RotaryOptions)model.Position).Scaling switch
+    {
+        _ when model.LayerPattern is not null || model.Attention.ResolvedPattern is not CausalOptions =>
+            $"model.attention.pattern is '{model.Attention.ResolvedPattern.Type}', and llama.cpp computes full causal attention in its {architecture} models; use --format huggingface",
+        DynamicNtkScaling => "model.position.scaling is 'dynamic-ntk', which llama.cpp does not have; use --format huggingface",
+        Llama3Scaling when !interleaved => $"model.position.scaling is 'llama3', which llama.cpp does not have in its {architecture} models; use --format huggingface",
+        _ when architecture == "qwen3" && HeadShape.Of(model).OutputBias => "model.attention.outputBias is true, and llama.cpp has none in its qwen3 models; use --format huggingface",
+        YarnScaling { Truncate: false } => "model.position.scaling.truncate is false, and llama.cpp rounds the ends of the ramp; use --format huggingface",
+        _ => null,
+    };
+
+    private static void DescribeScaling(ScalingOptions? scaling, Action<string, object?> add)
+    {
+        if (scaling is not (LinearScaling or YarnScaling)) return; // Llama 3's is a tensor
+        add("rope.scaling.type", scaling is LinearScaling ? "linear" : "yarn");
+        add("rope.scaling.factor", (float)scaling.Factor!.Value);
+        if (scaling is not YarnScaling yarn) return;
+        add("rope.scaling.original_context_length", yarn.OriginalLength);
+        add("rope.scaling.yarn_beta_fast", (float)yarn.BetaFast);
+        add("rope.scaling.yarn_beta_slow", (float)yarn.BetaSlow);
+        // llama.cpp multiplies the paper's factor to this one.
+        add("rope.scaling.attn_factor", (float)(yarn.AttentionFactor!.Value / (0.1 * Math.Log(yarn.Factor!.Value) + 1)));
+    }
+
+    /// <summary>What llama.cpp divides each frequency by, where its settings have no name for the scaling.</summary>
+    private static IEnumerable<WeightRule> Frequencies(ModelOptions model)
+    {
+        RotaryOptions rotary = (RotaryOptions)model.Position;
+        if (rotary.Scaling is not Llama3Scaling) yield break;
+        int turned = HeadShape.Of(model).Width;
+        double[] plain = RotaryFrequencies.Of(turned, rotary.Theta, null, model.ContextLength, model.ContextLength).Angular;
+        double[] scaled = RotaryFrequencies.Of(turned, rotary.Theta, rotary.Scaling, model.ContextLength, model.ContextLength).Angular;
+        float[] divisors = [.. plain.Zip(scaled, (from, to) => (float)(from / to))];
+        yield return new([], [new("rope_freqs.weight", divisors.Length)], (_, _) => throw new NotSupportedException(), (_, _) => tensor(divisors));
+    }
+
+    public override IEnumerable<WeightRule> Weights(ModelOptions model, int vocabulary) =>
+    [
+        Rules.Copy(Names.Embedding, "token_embd.weight", vocabulary, model.Dim),
+        .. Frequencies(model),
+        .. Enumerable.Range(0, model.Layers).SelectMany(layer => Layer(model, layer)),
+        Rules.Copy($"{Names.Norm}.weight", "output_norm.weight", model.Dim),
+        .. model.TieEmbeddings ? (WeightRule[])[] : [Rules.Copy(Names.Head, "output.weight", vocabulary, model.Dim)],
+    ];
+
+    private IEnumerable<WeightRule> Layer(ModelOptions model, int layer)
+    {
+        HeadShape shape = HeadShape.Of(model);
+        string theirs = $"blk.{layer}.", mixer = Names.Block(layer, Names.Mixer);
+        return
+        [
+            .. Parts.Norm(Names.Block(layer, Names.MixerNorm), theirs + "attn_norm", model.Dim, false),
+            Heads(model, shape, $"{mixer}.projection.qkv.weight", theirs, "weight", model.Dim),
+            .. shape.Bias ? (WeightRule[])[Heads(model, shape, $"{mixer}.projection.qkv.bias", theirs, "bias")] : [],
+            .. model.Attention.QueryKeyNorm
+                ? [.. Parts.Norm($"{mixer}.projection.queryNorm", theirs + "attn_q_norm", shape.Width, false), .. Parts.Norm($"{mixer}.projection.keyNorm", theirs + "attn_k_norm", shape.Width, false)]
+                : (WeightRule[])[],
+            .. Parts.Linear($"{mixer}.output", theirs + "attn_output", model.Dim, shape.Queries, shape.OutputBias),
+            .. Parts.Norm(Names.Block(layer, Names.FeedForwardNorm), theirs + "ffn_norm", model.Dim, false),
+            .. FeedForward(model, Names.Block(layer, Names.FeedForward), theirs),
+        ];
+    }
+
+    private static IEnumerable<WeightRule> FeedForward(ModelOptions model, string ours, string theirs)
+    {
+        long width = model.FeedForward.Width(model.Dim);
+        bool bias = model.FeedForward.Bias ?? model.Bias;
+        if (model.FeedForward is ExpertsOptions experts) return Experts(experts.Experts, width, model.Dim, ours, theirs);
+        return
+        [
+            .. Parts.Stacked($"{ours}.gateUp", model.Dim, bias, ($"{theirs}ffn_gate", width), ($"{theirs}ffn_up", width)),
+            .. Parts.Linear($"{ours}.down", $"{theirs}ffn_down", model.Dim, width, bias),
+        ];
+    }
+
+    private static IEnumerable<WeightRule> Experts(long experts, long width, long dim, string ours, string theirs) =>
+    [
+        Rules.Copy($"{ours}.router.weight", $"{theirs}ffn_gate_inp.weight", experts, dim),
+        new(
+            [new($"{ours}.experts.gateUp", experts, 2 * width, dim)],
+            [new($"{theirs}ffn_gate_exps.weight", experts, width, dim), new($"{theirs}ffn_up_exps.weight", experts, width, dim)],
+            (sources, _) => cat([.. sources], 1), // (E, F, C) twice → (E, 2F, C)
+            (sources, index) => sources[0].narrow(1, index * width, width)),
+        Rules.Copy($"{ours}.experts.down", $"{theirs}ffn_down_exps.weight", experts, dim, width),
+    ];
+
+    private WeightRule Heads(ModelOptions model, HeadShape shape, string ours, string theirs, string kind, params long[] tail)
+    {
+        (string Name, long Rows)[] parts = [($"{theirs}attn_q.{kind}", shape.Queries), ($"{theirs}attn_k.{kind}", shape.Keys), ($"{theirs}attn_v.{kind}", shape.Keys)];
+        WeightRule rule = Rules.Rows(ours, tail, parts);
+        if (!interleaved) return rule;
+        int[] heads = [shape.Heads, shape.Groups];
+        return rule with
+        {
+            ToOurs = (sources, index) => rule.ToOurs([Paired(sources[0], heads[0], 2, tail), Paired(sources[1], heads[1], 2, tail), sources[2]], index),
+            ToTheirs = (sources, index) => index == 2 ? rule.ToTheirs(sources, index) : Paired(rule.ToTheirs(sources, index), heads[index], -2, tail),
+        };
+    }
+
+    /// <summary>Rows of each head from halves to neighbouring pairs (−2), or back (2).</summary>
+    private static Tensor Paired(Tensor rows, int heads, int direction, long[] tail)
+    {
+        long half = rows.size(0) / heads / 2;
+        long[] split = direction < 0 ? [heads, 2, half, .. tail] : [heads, half, 2, .. tail];
+        return rows.reshape(split).transpose(1, 2).reshape([rows.size(0), .. tail]); // (H, 2, D/2, C) → (H, D/2, 2, C), or back
+    }
+}

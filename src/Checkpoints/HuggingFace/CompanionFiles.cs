@@ -1,0 +1,83 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Trainer.Configuration;
+using Trainer.Data;
+
+namespace Trainer.Checkpoints.HuggingFace;
+
+/// <summary>The small files beside a Hugging Face model: what its special tokens are, and how text is generated.</summary>
+public static class CompanionFiles
+{
+    /// <summary>Token ids that begin and end texts, and the defaults of generation.</summary>
+    public const string Generation = "generation_config.json";
+
+    /// <summary>Names of special tokens, the chat template, and the class of the tokenizer.</summary>
+    public const string TokenizerConfig = "tokenizer_config.json";
+
+    private static readonly string[] Carried = [Generation, TokenizerConfig, "special_tokens_map.json", "chat_template.json"];
+
+    internal static readonly string[] SpecialIds = ["bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"];
+
+    /// <summary>All names a checkpoint may have.</summary>
+    public static IReadOnlyList<string> Names => Carried;
+
+    /// <summary>The companions that a checkpoint of this program keeps.</summary>
+    /// <param name="directory">A directory with none, some or all of them.</param>
+    /// <exception cref="UserException">One is no JSON object.</exception>
+    public static IReadOnlyDictionary<string, JsonObject> In(string directory) =>
+        Carried.Where(name => File.Exists(Path.Combine(directory, name))).ToDictionary(name => name, name => Read(Path.Combine(directory, name)));
+
+    /// <summary>The companions of a Hugging Face directory; special ids that only <c>config.json</c> has are put where transformers puts them.</summary>
+    internal static IReadOnlyDictionary<string, JsonObject> Of(string directory, HuggingFaceConfig config)
+    {
+        Dictionary<string, JsonObject> files = new(In(directory));
+        JsonObject generation = files.TryGetValue(Generation, out JsonObject? found) ? found : [];
+        foreach (string key in SpecialIds)
+            if (generation[key] is null && config.Raw(key) is { } id) generation[key] = id.DeepClone();
+        files[Generation] = generation;
+        return files;
+    }
+
+    /// <summary>What a model that never was Hugging Face's gets: the ids of special tokens by their usual names.</summary>
+    internal static JsonObject GenerationOf(Tokenizer tokenizer)
+    {
+        JsonObject json = [];
+        Add("bos_token_id", "<s>", "<|begin_of_text|>", "<bos>", "[BOS]", "<|endoftext|>");
+        Add("eos_token_id", "</s>", "<|end_of_text|>", "<eos>", "[EOS]", "<|endoftext|>");
+        Add("pad_token_id", "<pad>", "[PAD]", "<|pad|>");
+        return json;
+
+        void Add(string key, params string[] names)
+        {
+            if (names.Select(tokenizer.TokenId).FirstOrDefault(id => id is not null) is { } id) json[key] = id;
+        }
+    }
+
+    /// <summary>The tokenizer's class and limits, for transformers.</summary>
+    internal static JsonObject TokenizerConfigOf(JsonObject generation, Tokenizer tokenizer, int contextLength)
+    {
+        JsonObject json = new()
+        {
+            ["tokenizer_class"] = "PreTrainedTokenizerFast",
+            ["model_max_length"] = contextLength,
+            ["clean_up_tokenization_spaces"] = false,
+        };
+        foreach (string key in (string[])["bos_token", "eos_token", "pad_token"])
+            if (generation[$"{key}_id"] is JsonValue value && value.TryGetValue(out int id) && Token(tokenizer, id) is { } token) json[key] = token;
+        return json;
+    }
+
+    private static string? Token(Tokenizer tokenizer, int id) => TokenNames.Of(tokenizer).TryGetValue(id, out string? name) ? name : null;
+
+    private static JsonObject Read(string path)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new UserException($"{path}: it must hold a JSON object");
+        }
+        catch (JsonException error)
+        {
+            throw new UserException($"{path}: it is no valid JSON ({error.Message})", error);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+using System.Text.Json;
+using Trainer.Configuration;
+using static TorchSharp.torch;
+
+namespace Trainer.Checkpoints.Weights;
+
+/// <summary>Safetensors files: one, or the shards that an index lists (<c>model.safetensors.index.json</c>).</summary>
+public sealed class WeightFiles : IWeightSource, IDisposable
+{
+    /// <summary>The file of a model that is not sharded.</summary>
+    public const string Single = "model.safetensors";
+
+    /// <summary>The file that says which shard holds each tensor.</summary>
+    public const string Index = "model.safetensors.index.json";
+
+    private readonly Dictionary<string, SafetensorsFile> files = [];
+    private readonly Dictionary<string, SafetensorsFile> places = [];
+
+    private WeightFiles(string location) => Location = location;
+
+    /// <inheritdoc/>
+    public string Location { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> Names => places.Keys;
+
+    /// <summary>Opens one file.</summary>
+    /// <param name="path">A safetensors file.</param>
+    /// <exception cref="UserException">It is missing, damaged or truncated; the message names it.</exception>
+    public static WeightFiles OpenFile(string path)
+    {
+        WeightFiles weights = new(path);
+        SafetensorsFile file = weights.Open(path);
+        foreach (string name in file.Names) weights.places.Add(name, file);
+        return weights;
+    }
+
+    /// <summary>Opens the weights of a Hugging Face directory.</summary>
+    /// <param name="directory">It holds <see cref="Index"/> and its shards, or <see cref="Single"/>.</param>
+    /// <exception cref="UserException">There are no weights, or a shard is missing, truncated or without a tensor it should have.</exception>
+    public static WeightFiles OpenDirectory(string directory)
+    {
+        string index = Path.Combine(directory, Index);
+        if (File.Exists(index)) return OpenShards(directory, index);
+        string single = Path.Combine(directory, Single);
+        if (File.Exists(single)) return OpenFile(single);
+        throw new UserException(Directory.EnumerateFiles(directory, "*.bin").Any()
+            ? $"{directory}: its weights are pickles (.bin), which can run code when they are read; save the model as safetensors (save_pretrained does) and import that"
+            : $"{directory}: there is neither {Single} nor {Index}; give the directory of a Hugging Face checkpoint");
+    }
+
+    /// <inheritdoc/>
+    public SafetensorsInfo Info(string name) => Place(name).Info(name);
+
+    /// <inheritdoc/>
+    public bool ReadsParts => true;
+
+    /// <inheritdoc/>
+    public Tensor Read(string name) => Place(name).Read(name);
+
+    /// <inheritdoc/>
+    public Tensor Read(string name, long start, IReadOnlyList<long> shape) => Place(name).Read(name, start, shape);
+
+    /// <summary>Closes all files.</summary>
+    public void Dispose()
+    {
+        foreach (SafetensorsFile file in files.Values) file.Dispose();
+    }
+
+    private static WeightFiles OpenShards(string directory, string index)
+    {
+        WeightFiles weights = new(index);
+        try
+        {
+            foreach ((string name, string shard) in ReadIndex(index)) weights.Add(name, Path.Combine(directory, shard), index);
+            return weights;
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    private void Add(string name, string shard, string index)
+    {
+        SafetensorsFile file = files.TryGetValue(shard, out SafetensorsFile? open) ? open : Open(shard);
+        if (!file.Contains(name))
+            throw new UserException($"{index}: it places {name} in {Path.GetFileName(shard)}, which does not hold it; download the checkpoint again");
+        places.Add(name, file);
+    }
+
+    private static IReadOnlyDictionary<string, string> ReadIndex(string index)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(index));
+            Dictionary<string, string> map = document.RootElement.GetProperty("weight_map").Deserialize<Dictionary<string, string>>()!;
+            if (map.Values.FirstOrDefault(shard => Path.GetFileName(shard) != shard) is { } outside)
+                throw new UserException($"{index}: weight_map names the shard \"{outside}\", which must be a file beside it");
+            return map;
+        }
+        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new UserException($"{index}: it is no index of shards ({error.Message}); it must hold an object weight_map from tensor names to file names", error);
+        }
+    }
+
+    private SafetensorsFile Open(string path)
+    {
+        try
+        {
+            return files[path] = SafetensorsFile.Open(path);
+        }
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new UserException($"{path}: it is missing, and the model is not whole without it; download the checkpoint again", error);
+        }
+        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path}: it cannot be read: {error.Message}", error);
+        }
+    }
+
+    private SafetensorsFile Place(string name) =>
+        places.TryGetValue(name, out SafetensorsFile? file) ? file : throw new KeyNotFoundException($"{Location} holds no tensor '{name}'.");
+}

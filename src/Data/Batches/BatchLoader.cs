@@ -1,0 +1,165 @@
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+
+namespace Trainer.Data;
+
+/// <summary>Hands out the batches of a stream, read ahead by threads of its own or on the thread that asks.</summary>
+/// <remarks>Batches come in the order of the stream whatever the number of threads, and <see cref="Position"/> counts what was
+/// handed out, not what was read ahead. For one consumer.</remarks>
+public sealed class BatchLoader : IDisposable
+{
+    private readonly BatchStream stream;
+    private readonly int rows;
+    private readonly int depth;
+    private readonly Lock planning = new();
+    private readonly Queue<Slot> ahead = new();
+    private readonly SemaphoreSlim room;
+    private readonly SemaphoreSlim planned = new(0);
+    private readonly Thread[] threads;
+    private readonly CancellationTokenSource closing = new();
+    private StreamPosition position;
+    private bool hasStarted;
+    private ExceptionDispatchInfo? failure;
+
+    /// <summary>Starts at the stream's place.</summary>
+    /// <param name="stream">The stream; from now on used by nobody else.</param>
+    /// <param name="rows">Rows of each batch.</param>
+    /// <param name="threads">How many threads read ahead; 0 = none, each batch is read when it is asked for.</param>
+    public BatchLoader(BatchStream stream, int rows, int threads = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(threads);
+        (this.stream, this.rows, depth, position) = (stream, rows, 2 * threads, stream.Position);
+        room = new SemaphoreSlim(depth);
+        this.threads = [.. Enumerable.Range(0, threads).Select(i => new Thread(ReadAhead) { IsBackground = true, Name = $"batches {i}" })];
+    }
+
+    /// <summary>The place of the next row to be handed out. Setting it, before the first batch is taken, continues there.</summary>
+    /// <exception cref="Configuration.UserException">The data has no such place.</exception>
+    /// <exception cref="InvalidOperationException">Threads have begun to read ahead.</exception>
+    public StreamPosition Position
+    {
+        get => threads.Length == 0 ? stream.Position : position;
+        set
+        {
+            if (hasStarted)
+                throw new InvalidOperationException("threads read ahead already; set the position before the first batch is taken");
+            stream.Position = value;
+            position = value;
+        }
+    }
+
+    /// <summary>The next batch.</summary>
+    /// <returns>As many rows as the loader was made for.</returns>
+    /// <exception cref="Configuration.UserException">The data is damaged there.</exception>
+    public Batch Next()
+    {
+        if (threads.Length == 0)
+            return stream.Next(rows);
+        Start();
+        planned.Wait();
+        var slot = Dequeue();
+        try
+        {
+            var batch = slot.Batch.Task.GetAwaiter().GetResult();
+            position = slot.After;
+            return batch;
+        }
+        finally
+        {
+            room.Release();
+        }
+    }
+
+    /// <summary>Ends the threads and waits for them.</summary>
+    public void Dispose()
+    {
+        closing.Cancel();
+        if (hasStarted)
+            foreach (var thread in threads)
+                thread.Join();
+        closing.Dispose();
+        room.Dispose();
+        planned.Dispose();
+    }
+
+    private void Start()
+    {
+        if (hasStarted)
+            return;
+        hasStarted = true;
+        foreach (var thread in threads)
+            thread.Start();
+    }
+
+    /// <summary>The first batch that was planned; what stopped the planning where there is none left.</summary>
+    private Slot Dequeue()
+    {
+        lock (planning)
+            if (ahead.TryDequeue(out var slot))
+                return slot;
+        planned.Release();   // asked again, it fails again
+        failure!.Throw();
+        throw new UnreachableException();
+    }
+
+    private void ReadAhead()
+    {
+        try
+        {
+            while (true)
+            {
+                room.Wait(closing.Token);
+                if (Plan() is not { } slot)
+                    return;
+                slot.Fill();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+
+    /// <summary>Takes the next rows: one thread at a time, so that the order is the stream's.</summary>
+    private Slot? Plan()
+    {
+        lock (planning)
+        {
+            if (failure is not null)
+                return null;
+            try
+            {
+                var slot = new Slot(stream.Take(rows), stream.Position);
+                ahead.Enqueue(slot);
+                return slot;
+            }
+            catch (Exception e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e);   // the consumer meets it after the batches before it
+                return null;
+            }
+            finally
+            {
+                planned.Release();
+            }
+        }
+    }
+
+    /// <summary>A batch that is being read.</summary>
+    private sealed record Slot(Func<Batch> Read, StreamPosition After)
+    {
+        public TaskCompletionSource<Batch> Batch { get; } = new();
+
+        public void Fill()
+        {
+            try
+            {
+                Batch.SetResult(Read());
+            }
+            catch (Exception e)
+            {
+                Batch.SetException(e);
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+using Trainer.Configuration;
+
+namespace Trainer.Data;
+
+/// <summary>Files and folders that are whole or not there.</summary>
+/// <remarks>What cannot be written (disk full, no permission) is a <see cref="UserException"/>, and what was there before stays.</remarks>
+internal static class WholeFile
+{
+    private static readonly TimeSpan Abandoned = TimeSpan.FromHours(1);
+
+    /// <summary>Writes a file beside its place, flushes it to the disk and renames it.</summary>
+    public static void Write(string path, Action<FileStream> write)
+    {
+        var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
+        Guard(path, () =>
+        {
+            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite))
+            {
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(temporary, path, overwrite: true);
+        }, cleanUp: () => File.Delete(temporary));
+    }
+
+    /// <summary>Fills a folder beside its place and puts it there, in place of an earlier one.</summary>
+    public static void WriteFolder(string path, Action<string> fill)
+    {
+        var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
+        Guard(path, () =>
+        {
+            Directory.CreateDirectory(temporary);
+            using (new FileStream(OwnerOf(temporary), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose))
+            {
+                RemoveAbandoned(path);
+                fill(temporary);
+            }
+            Replace(path, temporary);
+        }, cleanUp: () => Remove(temporary));
+    }
+
+    private static void Replace(string path, string temporary)
+    {
+        var earlier = Path.ChangeExtension(temporary, ".old");
+        var exists = Directory.Exists(path);
+        if (exists)
+            Directory.Move(path, earlier);
+        try
+        {
+            Directory.Move(temporary, path);
+        }
+        catch when (exists)
+        {
+            Directory.Move(earlier, path);
+            throw;
+        }
+        Remove(earlier);
+    }
+
+    /// <summary>Removes what killed processes left; the folder of one that is running stays, however long it takes.</summary>
+    private static void RemoveAbandoned(string path)
+    {
+        var parent = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        foreach (var folder in Directory.GetDirectories(parent, $"{Path.GetFileName(path)}.*"))
+            if (Path.GetExtension(folder) is ".tmp" or ".old" && IsAbandoned(folder))
+                Remove(folder);
+    }
+
+    /// <summary>Whether nobody writes in a folder any more: its owner's lock went with the owner; without a lock, age must tell.</summary>
+    private static bool IsAbandoned(string folder)
+    {
+        if (!File.Exists(OwnerOf(folder)))
+            return DateTime.UtcNow - Directory.GetLastWriteTimeUtc(folder) > Abandoned;
+        try
+        {
+            using var owner = new FileStream(OwnerOf(folder), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    private static string OwnerOf(string folder) => Path.Combine(folder, ".owner");
+
+    private static void Remove(string folder)
+    {
+        if (Directory.Exists(folder))
+            Directory.Delete(folder, recursive: true);
+    }
+
+    private static void Guard(string path, Action write, Action cleanUp)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception e)
+        {
+            Try(cleanUp);
+            if (e is IOException or UnauthorizedAccessException)
+                throw new UserException($"{path} cannot be written: {e.Message.TrimEnd('.')}; free space on the disk or choose another place", e);
+            throw;
+        }
+    }
+
+    /// <summary>A clean-up that fails must not hide why it was needed; what it leaves is removed by a later run.</summary>
+    private static void Try(Action cleanUp)
+    {
+        try
+        {
+            cleanUp();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+}

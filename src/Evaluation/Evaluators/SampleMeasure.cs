@@ -1,0 +1,62 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Inference;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
+
+namespace Trainer.Evaluation.Evaluators;
+
+/// <summary>Texts that the model continues, or answers, drawn as <c>generate</c> draws them.</summary>
+public sealed record SampleMeasureOptions : MeasureOptions
+{
+    /// <summary>What the model is given.</summary>
+    [Description("What the model is given to continue; an encoder-decoder answers it.")]
+    [MinLength(1)]
+    public required IReadOnlyList<string> Prompts { get; init; }
+
+    /// <summary>How many tokens are written at most.</summary>
+    [Description("How many tokens are written at most.")]
+    [Range(1, 1 << 20)]
+    public int Tokens { get; init; } = 200;
+
+    /// <summary>Divides the logits before the softmax; 0: the most likely token always.</summary>
+    [Description("Divides the logits before the softmax: below 1 sharper, above 1 flatter; 0: always the most likely token.")]
+    [Range(0.0, 100.0)]
+    public double Temperature { get; init; } = 0.8;
+
+    /// <summary>Only the k most likely tokens may be drawn; null for all.</summary>
+    [Description("Only so many of the most likely tokens may be drawn; null: all.")]
+    [Range(1, int.MaxValue)]
+    public int? TopK { get; init; }
+
+    /// <summary>Only the smallest set of tokens whose probabilities sum to p may be drawn; null for all.</summary>
+    [Description("Only the smallest set of most likely tokens whose probabilities sum to this may be drawn; null: all.")]
+    [Range(double.Epsilon, 1.0)]
+    public double? TopP { get; init; } = 0.95;
+
+    internal override string Kind => "samples";
+
+    internal override IEnumerable<Problem> ValidateFor(ModelOptions model, DataOptions data) => [];
+
+    internal override Measure Build(MeasureSubject subject) => new SampleMeasure(this, subject);
+}
+
+/// <summary>A text for each prompt; the numbers that draw it begin anew each time.</summary>
+internal sealed class SampleMeasure(SampleMeasureOptions options, MeasureSubject subject) : Measure
+{
+    private readonly TextGenerator generator = new(subject.Model, subject.Tokenizer, subject.Device, EndOfText.Of(subject.Tokenizer, subject.Settings.EndOfDocument));
+    private readonly GenerationOptions generation = new()
+    {
+        Tokens = options.Tokens,
+        Sampling = new() { Temperature = options.Temperature, TopK = options.TopK, TopP = options.TopP, Seed = subject.Seed },
+    };
+
+    public override IEnumerable<Problem> Problems() => Prompts.Check(generator, options.Prompts, "prompts");
+
+    public override MeasureOutcome Take() => new([], [])
+    {
+        Texts = [.. options.Prompts.Select(prompt => new MeasureText(prompt, string.Concat(generator.Stream(prompt, generation))))],
+    };
+}

@@ -1,0 +1,40 @@
+using Trainer.Models.Positions;
+using Trainer.Models.Positions.Scaling;
+
+namespace Trainer.Inference;
+
+/// <summary>Rotary positions of a decoder's rows: what turns their queries and keys.</summary>
+/// <param name="options">What it follows.</param>
+/// <param name="width">D</param>
+/// <param name="frequencies">Of the pairs of a head.</param>
+/// <param name="table">Cosines and sines of each row.</param>
+internal sealed unsafe class CpuRotary(RotaryOptions options, int width, RotaryFrequencies frequencies, float* table)
+{
+    private readonly int pairs = frequencies.Angular.Length;
+
+    public RotaryOptions Options => options;
+
+    public int Width => width;
+
+    public void Compute(int position, int row)
+    {
+        float* cos = table + 2 * row * pairs;
+        for (int i = 0; i < pairs; i++)
+        {
+            (double sine, double cosine) = Math.SinCos(position * frequencies.Angular[i]);
+            (cos[i], cos[pairs + i]) = ((float)(cosine * frequencies.AttentionFactor), (float)(sine * frequencies.AttentionFactor));
+        }
+    }
+
+    // (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin)
+    public void Turn(float* head, int row)
+    {
+        float* cos = table + 2 * row * pairs, sin = cos + pairs;
+        bool interleaved = options.Layout == RotaryLayout.Interleaved;
+        for (int i = 0; i < pairs; i++)
+        {
+            float* first = head + (interleaved ? 2 * i : i), second = interleaved ? first + 1 : first + pairs;
+            (*first, *second) = (*first * cos[i] - *second * sin[i], *second * cos[i] + *first * sin[i]);
+        }
+    }
+}

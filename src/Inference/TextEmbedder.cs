@@ -1,0 +1,73 @@
+// Shapes: B texts, T tokens of the longest, C model dimension.
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Models;
+using static TorchSharp.torch;
+
+namespace Trainer.Inference;
+
+/// <summary>Turns texts into vectors: what the blocks make of their tokens, pooled. Texts that mean similar things should lie close to each other.</summary>
+/// <param name="model">An encoder or a decoder, on <paramref name="device"/>.</param>
+/// <param name="tokenizer">The tokenizer it was trained with.</param>
+/// <param name="device">Where the model is.</param>
+/// <param name="pooling">How tokens become one vector.</param>
+/// <param name="normalize">Whether vectors are scaled to length 1, so that their product is the cosine of their angle.</param>
+public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Device device, Pooling pooling, bool normalize = false)
+{
+    private const int TextsAtOnce = 32;
+
+    /// <summary>Embeds texts, those of about equal length side by side.</summary>
+    /// <param name="texts">The texts; each fits the context.</param>
+    /// <returns>One vector of C numbers for each text, in their order.</returns>
+    /// <exception cref="UserException">A text is empty or too long, or the model is an encoder-decoder.</exception>
+    public IReadOnlyList<float[]> Embed(IReadOnlyList<string> texts)
+    {
+        if (model.Options is EncoderDecoderOptions)
+            throw new UserException("an encoder-decoder has no one vector for a text; embed with a model of architecture 'encoder' or 'decoder'");
+        int[][] rows = [.. texts.Select(Encode)];
+        var vectors = new float[texts.Count][];
+        bool training = model.training;
+        model.eval();
+        try
+        {
+            using IDisposable inference = inference_mode();
+            foreach (int[] indices in Enumerable.Range(0, texts.Count).OrderBy(index => rows[index].Length).Chunk(TextsAtOnce))
+                Embed([.. indices.Select(index => rows[index])]).Zip(indices).ToList().ForEach(pair => vectors[pair.Second] = pair.First);
+            return vectors;
+        }
+        finally
+        {
+            model.train(training);
+        }
+    }
+
+    private IEnumerable<float[]> Embed(int[][] rows)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        SourceRows padded = SourceRows.Pad(rows);
+        Tensor hidden = model.Hidden(padded.ToInput(device)); // (B, T, C)
+        Tensor pooled = stack([.. rows.Select((row, index) => Pool(hidden.select(0, index).narrow(0, 0, row.Length)))]); // (B, C)
+        if (normalize) pooled = pooled.div(pooled.square().sum(-1, keepdim: true).sqrt());
+        int width = (int)pooled.size(1);
+        return pooled.cpu().contiguous().data<float>().ToArray().Chunk(width);
+    }
+
+    // (T, C) → (C)
+    private Tensor Pool(Tensor tokens) => pooling switch
+    {
+        Pooling.Mean => tokens.mean([0]),
+        Pooling.First => tokens.select(0, 0),
+        Pooling.Last => tokens.select(0, tokens.size(0) - 1),
+        _ => throw new ArgumentOutOfRangeException(nameof(pooling), pooling, "unknown pooling"),
+    };
+
+    private int[] Encode(string text)
+    {
+        int[] ids = tokenizer.Encode(text);
+        if (ids.Length == 0) throw new UserException("a text is empty: there is nothing to embed; give at least one character");
+        return ids.Length <= model.ContextLength
+            ? ids
+            : throw new UserException($"a text has {ids.Length} tokens, but the model's context holds {model.ContextLength}; shorten it (\"{text[..Math.Min(40, text.Length)]}…\")");
+    }
+}

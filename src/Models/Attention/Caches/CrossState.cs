@@ -1,0 +1,54 @@
+// Shapes: B batch, S positions of the source, G key-value heads, D head dimension.
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Attention;
+
+/// <summary>Keys and values of an encoder's output, and which of them are padding. They do not grow while decoding goes on.</summary>
+internal sealed class CrossState : LayerState
+{
+    /// <param name="key">(B, G, S, D)</param>
+    /// <param name="value">(B, G, S, D)</param>
+    /// <param name="padding">(B, S), −1 where there is none; null where there is no padding.</param>
+    public CrossState(Tensor key, Tensor value, Tensor? padding)
+    {
+        Key = Constants.Own(key.contiguous().clone);
+        Value = Constants.Own(value.contiguous().clone);
+        Documents = padding is null ? null : new(null, Constants.Own(padding.clone));
+    }
+
+    /// <summary>(B, G, S, D)</summary>
+    public Tensor Key { get; private set; }
+
+    /// <summary>(B, G, S, D)</summary>
+    public Tensor Value { get; private set; }
+
+    /// <summary>Which keys are padding; null where none is.</summary>
+    public DocumentIds? Documents { get; private set; }
+
+    public override long Bytes => Key.numel() * Key.element_size() + Value.numel() * Value.element_size();
+
+    public override void Reorder(Tensor rows)
+    {
+        Key = Replaced(Key, rows);
+        Value = Replaced(Value, rows);
+        if (Documents is not { } documents) return;
+        Documents = new(null, Chosen(documents.Keys, rows));
+        documents.Dispose();
+    }
+
+    public override void Dispose()
+    {
+        Key.Dispose();
+        Value.Dispose();
+        Documents?.Dispose();
+    }
+
+    private static Tensor Replaced(Tensor old, Tensor rows)
+    {
+        Tensor chosen = Chosen(old, rows);
+        old.Dispose();
+        return chosen;
+    }
+
+    private static Tensor Chosen(Tensor old, Tensor rows) => Constants.Own(() => old.index_select(0, rows.to(old.device)));
+}

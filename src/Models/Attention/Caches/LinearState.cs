@@ -1,0 +1,41 @@
+// Shapes: B batch, T new positions, H query heads, G key-value heads, D width of a key, E width of a value.
+using Trainer.Models.Attention.Kernels;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Attention.Caches;
+
+/// <summary>What linear attention remembers: one sum for each head, of the same size however long the text is.</summary>
+internal sealed class LinearState : LayerState
+{
+    private Tensor? sum; // (B, G, D, E+1), float32
+
+    public override long Bytes => sum is null ? 0 : sum.numel() * sum.element_size();
+
+    /// <summary>Bytes of one sequence's sums; always float32.</summary>
+    public static long BytesFor(CacheLayout layout) => 4L * layout.FirstHeads * layout.FirstDim * (layout.SecondDim + 1);
+
+    /// <summary>Attends to what is remembered and to the new tokens, which are remembered.</summary>
+    /// <param name="query">(B, H, T, D)</param>
+    /// <param name="key">(B, G, T, D)</param>
+    /// <param name="value">(B, G, T, E)</param>
+    /// <returns>(B, H, T, E)</returns>
+    public Tensor Attend(Tensor query, Tensor key, Tensor value)
+    {
+        (Tensor result, Tensor after) = LinearAttention.Causal(query, key, value, sum);
+        Replace(Constants.Own(after.clone));
+        return result;
+    }
+
+    public override void Reorder(Tensor rows)
+    {
+        if (sum is { } old) Replace(Constants.Own(() => old.index_select(0, rows.to(old.device))));
+    }
+
+    public override void Dispose() => sum?.Dispose();
+
+    private void Replace(Tensor next)
+    {
+        sum?.Dispose();
+        sum = next;
+    }
+}

@@ -1,0 +1,103 @@
+// Shapes: B batch, T queries, S keys, H query heads, G key-value heads, R = H/G query heads of a key-value head, D width of a key, E width of a
+// value, N chunks of C positions. Values carry one more column of ones, so that a sum over them ends in its own normaliser.
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Trainer.Models.Attention.Kernels;
+
+/// <summary>φ(q)ᵀ·Σφ(k)vᵀ / φ(q)ᵀ·Σφ(k) with φ(x) = elu(x) + 1 (Katharopoulos et al. 2020, arXiv 2006.16236): the weights of softmax replaced by a
+/// product, whose sums need no memory of single tokens.</summary>
+/// <remarks>Everything is computed in float32, since the sums run over the whole sequence.</remarks>
+internal static class LinearAttention
+{
+    // Within a chunk pairs are formed, between chunks sums are handed on: at 64 both take about as long for heads of 64.
+    private const int ChunkLength = 64;
+
+    // As in the paper's code: φ(k) of very negative keys vanishes in float32, all of them together too.
+    private const double Smallest = 1e-6;
+
+    /// <summary>Every query sees every key.</summary>
+    /// <param name="query">(B, H, T, D)</param>
+    /// <param name="key">(B, G, S, D)</param>
+    /// <param name="value">(B, G, S, E)</param>
+    /// <returns>(B, H, T, E), in the type of the query.</returns>
+    public static Tensor Full(Tensor query, Tensor key, Tensor value)
+    {
+        Tensor sum = Features(key).transpose(2, 3).matmul(WithOnes(value)); // (B, G, D, E+1)
+        Tensor result = Grouped(Features(query), key.size(1)).matmul(sum.unsqueeze(2)); // (B, G, R, T, E+1)
+        return Normalised(result, query);
+    }
+
+    /// <summary>Each query sees its own key, those before it, and what a sum holds of earlier ones: chunk by chunk.</summary>
+    /// <param name="query">(B, H, T, D)</param>
+    /// <param name="key">(B, G, T, D)</param>
+    /// <param name="value">(B, G, T, E)</param>
+    /// <param name="sum">Σφ(k)[v, 1]ᵀ over the tokens before, (B, G, D, E+1), float32; null for none.</param>
+    /// <returns>(B, H, T, E), in the type of the query, and the sum after the last token.</returns>
+    public static (Tensor Result, Tensor Sum) Causal(Tensor query, Tensor key, Tensor value, Tensor? sum = null)
+    {
+        Tensor queries = Grouped(Features(query), key.size(1)), keys = Features(key), values = WithOnes(value);
+        long length = query.size(2), whole = length / ChunkLength * ChunkLength;
+        List<Tensor> results = [];
+        if (whole > 0) Run(0, whole, ChunkLength);
+        if (whole < length) Run(whole, length - whole, length - whole);
+        return (Normalised(results.Count == 1 ? results[0] : cat([.. results], 3), query), sum!);
+
+        void Run(long start, long count, long chunk)
+        {
+            (Tensor result, sum) = Chunks(queries.narrow(3, start, count), keys.narrow(2, start, count), values.narrow(2, start, count), chunk, sum);
+            results.Add(result);
+        }
+    }
+
+    /// <summary>The weights that the sums stand for: the quadratic form of the definition.</summary>
+    /// <param name="query">(B, H, T, D)</param>
+    /// <param name="key">(B, G, S, D)</param>
+    /// <param name="visible">Bool (T, S); null where everything is.</param>
+    /// <returns>(B, H, T, S), float32; rows sum to 1 (but for the smallest number in the divisor).</returns>
+    public static Tensor Weights(Tensor query, Tensor key, Tensor? visible)
+    {
+        Tensor repeated = KeyValueHeads.Repeat(Features(key), (int)(query.size(1) / key.size(1))); // (B, H, S, D)
+        Tensor weights = Features(query).matmul(repeated.transpose(2, 3)); // (B, H, T, S)
+        if (visible is not null) weights = weights.mul(visible.to_type(ScalarType.Float32));
+        return weights.div(weights.sum(-1, keepdim: true).add(Smallest));
+    }
+
+    private static (Tensor Result, Tensor Sum) Chunks(Tensor query, Tensor key, Tensor value, long length, Tensor? before)
+    {
+        long chunks = key.size(2) / length;
+        query = query.reshape(query.size(0), query.size(1), query.size(2), chunks, length, query.size(4)); // (B, G, R, N, C, D)
+        key = key.reshape(key.size(0), key.size(1), chunks, length, key.size(3)); // (B, G, N, C, D)
+        value = value.reshape(value.size(0), value.size(1), chunks, length, value.size(3)); // (B, G, N, C, E+1)
+        Tensor sums = key.transpose(3, 4).matmul(value).cumsum(2); // (B, G, N, D, E+1), up to and with each chunk
+        if (before is not null) sums = sums.add(before.unsqueeze(2));
+        Tensor first = before is null ? zeros_like(sums.narrow(2, 0, 1)) : before.unsqueeze(2);
+        Tensor earlier = chunks == 1 ? first : cat([first, sums.narrow(2, 0, chunks - 1)], 2); // (B, G, N, D, E+1), before each chunk
+        Tensor within = query.matmul(key.transpose(3, 4).unsqueeze(2)).tril().matmul(value.unsqueeze(2)); // (B, G, R, N, C, E+1)
+        Tensor result = within.add(query.matmul(earlier.unsqueeze(2))); // (B, G, R, N, C, E+1)
+        return (result.flatten(3, 4), sums.select(2, chunks - 1));
+    }
+
+    // φ(x) = elu(x) + 1: x + 1 above 0, eˣ below, always positive.
+    private static Tensor Features(Tensor heads)
+    {
+        Tensor x = heads.to_type(ScalarType.Float32);
+        return functional.relu(x).add(x.clamp(max: 0).exp());
+    }
+
+    private static Tensor WithOnes(Tensor value)
+    {
+        Tensor values = value.to_type(ScalarType.Float32);
+        return cat([values, ones_like(values.narrow(3, 0, 1))], 3); // (B, G, S, E) → (B, G, S, E+1)
+    }
+
+    private static Tensor Grouped(Tensor query, long groups) =>
+        query.reshape(query.size(0), groups, query.size(1) / groups, query.size(2), query.size(3)); // (B, H, T, D) → (B, G, R, T, D)
+
+    private static Tensor Normalised(Tensor sums, Tensor query)
+    {
+        long width = sums.size(4) - 1;
+        Tensor result = sums.narrow(4, 0, width).div(sums.narrow(4, width, 1).add(Smallest)); // (B, G, R, T, E)
+        return result.reshape(query.size(0), query.size(1), query.size(2), width).to_type(query.dtype); // (B, H, T, E)
+    }
+}

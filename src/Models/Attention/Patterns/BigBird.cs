@@ -1,0 +1,101 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Attention.Patterns;
+
+/// <summary>By blocks: each sees its neighbours, the first blocks, which see all and are seen by all, and some random ones (BigBird,
+/// Zaheer et al. 2020, arXiv 2007.14062).</summary>
+/// <remarks>Random blocks are drawn from the earlier ones, for each block by itself, so that they are the same at any length;
+/// without <see cref="Causal"/> such a link is seen from both its ends.</remarks>
+public sealed record BigBirdOptions : PatternOptions
+{
+    /// <summary>Positions in a block.</summary>
+    [Description("Positions in a block.")]
+    [Range(1, 65_536)]
+    public int BlockSize { get; init; } = 64;
+
+    /// <summary>How many blocks each sees backwards, itself included; without <see cref="Causal"/> as many forwards. 2 is the paper's
+    /// window of three blocks.</summary>
+    [Description("How many blocks each sees backwards, itself included; as many forwards where causal is false.")]
+    [Range(1, 65_536)]
+    public int WindowBlocks { get; init; } = 2;
+
+    /// <summary>How many of the first blocks see all and are seen by all.</summary>
+    [Description("How many of the first blocks see all and are seen by all.")]
+    [Range(0, 65_536)]
+    public int GlobalBlocks { get; init; } = 2;
+
+    /// <summary>How many random earlier blocks each block sees beside those.</summary>
+    [Description("How many random earlier blocks each block sees beside its neighbours and the global ones.")]
+    [Range(0, 65_536)]
+    public int RandomBlocks { get; init; } = 3;
+
+    /// <summary>What the random blocks are drawn from.</summary>
+    [Description("What the random blocks are drawn from.")]
+    public int Seed { get; init; }
+
+    /// <summary>Whether no position sees a later one, for decoders.</summary>
+    [Description("Whether no position sees a later one.")]
+    public bool Causal { get; init; }
+
+    internal override bool IsCausal => Causal;
+
+    internal override string CausalInstead => "set causal to true";
+
+    internal override string FullInstead => "set causal to false";
+
+    internal override long VisibleKeys(int length) => Math.Min(length, (long)BlockSize * ((Causal ? WindowBlocks : 2 * WindowBlocks - 1) + GlobalBlocks + RandomBlocks));
+
+    internal override AttentionPattern Build() => new BigBirdPattern(this);
+}
+
+internal sealed class BigBirdPattern(BigBirdOptions options) : AttentionPattern
+{
+    private readonly RandomLinks links = new(options.RandomBlocks, options.GlobalBlocks, options.WindowBlocks, options.Seed);
+    private readonly int size = options.BlockSize;
+
+    public override int TileRows => size;
+
+    public override Tensor Visible(Tensor queries, Tensor keys)
+    {
+        Tensor rows = Block(queries), columns = Block(keys); // (T, 1), (1, S)
+        Tensor distance = rows.sub(columns); // (T, S)
+        Tensor seen = distance.abs().lt(options.WindowBlocks).logical_or(columns.lt(options.GlobalBlocks)).logical_or(Linked(rows, columns));
+        if (options.Causal) return seen.logical_and(keys.le(queries));
+        return seen.logical_or(rows.lt(options.GlobalBlocks)).logical_or(Linked(columns, rows));
+    }
+
+    public override IEnumerable<PositionRun> KeysOf(PositionRun queries, int end)
+    {
+        int first = queries.Start / size, last = queries.Last / size;
+        if (!options.Causal && first < options.GlobalBlocks) return [PositionRun.Until(0, end)];
+        SortedSet<int> blocks = [];
+        for (int row = first; row <= last; row++) blocks.UnionWith(Blocks(row, (end - 1) / size));
+        return blocks.Select(block => new PositionRun(block * size, size));
+    }
+
+    private IEnumerable<int> Blocks(int row, int lastBlock)
+    {
+        IEnumerable<int> back = Enumerable.Range(0, Math.Min(options.GlobalBlocks, row + 1))
+            .Concat(Enumerable.Range(0, options.WindowBlocks).Select(step => row - step).TakeWhile(block => block >= 0))
+            .Concat(links.Of(row));
+        if (options.Causal) return back;
+        return back
+            .Concat(Enumerable.Range(0, options.WindowBlocks).Select(step => row + step))
+            .Concat(links.DrawersOf(row, lastBlock));
+    }
+
+    // Whether the row's block has drawn the column's: (T, 1), (1, S), or turned round, to (T, S).
+    private Tensor Linked(Tensor rows, Tensor columns)
+    {
+        if (options.RandomBlocks == 0) return zeros([1], ScalarType.Bool, rows.device);
+        Tensor drawn = links.Table(rows).to(rows.device); // (blocks, links)
+        Tensor found = zeros([1], ScalarType.Bool, rows.device);
+        for (int link = 0; link < options.RandomBlocks; link++)
+            found = found.logical_or(drawn.select(1, link).index_select(0, rows.reshape(-1)).view(rows.shape).eq(columns));
+        return found;
+    }
+
+    private Tensor Block(Tensor positions) => positions.sub(positions.remainder(size)).div(size).to_type(ScalarType.Int64);
+}

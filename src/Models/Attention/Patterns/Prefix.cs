@@ -1,0 +1,33 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Attention.Patterns;
+
+/// <summary>The first positions see each other, the others see what is before them (prefix language model, Raffel et al. 2020,
+/// arXiv 1910.10683, §3.2).</summary>
+/// <remarks>A decoder so reads the first tokens of a row together, as an encoder would: they are given to it and not predicted, whether it
+/// is trained, measured or asked to write (<see cref="ModelOptions.PrefixLength"/>). Places are those of a row, whatever positions its
+/// tokens are told.</remarks>
+public sealed record PrefixOptions : PatternOptions
+{
+    /// <summary>How many of the first positions see each other; a decoder does not learn to predict these, and a prompt must have as many.</summary>
+    [Description("How many of the first positions see each other. A decoder is given these: it does not learn to predict them, and a prompt must have as many tokens.")]
+    [Range(1, 16_777_216)]
+    public required int PrefixLength { get; init; }
+
+    internal override bool IsCausal => PrefixLength <= 1;
+
+    internal override int? Prefix => PrefixLength;
+
+    internal override AttentionPattern Build() => new PrefixPattern(PrefixLength);
+}
+
+internal sealed class PrefixPattern(int prefix) : AttentionPattern
+{
+    public override Tensor Visible(Tensor queries, Tensor keys) =>
+        keys.le(queries).logical_or(queries.lt(prefix).logical_and(keys.lt(prefix)));
+
+    public override IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) =>
+        [PositionRun.Until(0, queries.Start < prefix ? Math.Max(prefix, queries.Last + 1) : queries.Last + 1)];
+}

@@ -1,0 +1,81 @@
+using Trainer.Models.Attention;
+using Trainer.Models.Attention.Patterns;
+
+namespace Trainer.Models;
+
+/// <summary>A model, or one like it with another attention.</summary>
+/// <param name="Name">What is different.</param>
+/// <param name="Cost">What it costs.</param>
+public sealed record ModelAlternative(string Name, ModelCost Cost);
+
+/// <summary>What a model would cost with other attention, so that a person chooses from figures.</summary>
+public static class ModelAlternatives
+{
+    private const int QueryHeadsPerGroup = 4;
+    private const int LayersPerGlobalOne = 4;
+    private const int WindowsPerContext = 8;
+
+    /// <summary>The model as it is, and those of its alternatives that can be built: multi-head, grouped-query, multi-query, latent, and windows of an eighth
+    /// of the context in three of four layers.</summary>
+    /// <param name="model">Its options, valid.</param>
+    /// <param name="vocabularySize">Number of token ids, V.</param>
+    public static IReadOnlyList<ModelAlternative> Of(ModelOptions model, int vocabularySize)
+    {
+        (string Name, ModelOptions Model)[] all =
+        [
+            ("as given", model),
+            ("multi-head", With(model, new MultiHeadOptions { Heads = model.Attention.Heads })),
+            .. Grouped(model),
+            ("multi-query", With(model, new MultiQueryOptions { Heads = model.Attention.Heads })),
+            ("latent", With(model, new LatentOptions { Heads = model.Attention.Heads })),
+            .. Windows(model),
+        ];
+        return [.. all.Where(entry => entry.Model == model || !ModelValidation.All(entry.Model).Any())
+            .Select(entry => new ModelAlternative(entry.Name, ModelCost.Of(entry.Model, vocabularySize)))];
+    }
+
+    private static IEnumerable<(string, ModelOptions)> Grouped(ModelOptions model)
+    {
+        int heads = model.Attention.Heads;
+        int groups = Enumerable.Range(1, heads).Where(count => heads % count == 0 && count > 1 && count < heads)
+            .OrderBy(count => Math.Abs(count * QueryHeadsPerGroup - heads)).FirstOrDefault();
+        if (groups > 0)
+            yield return ($"grouped-query, {groups} key-value heads", With(model, new GroupedQueryOptions { Heads = heads, KeyValueHeads = groups }));
+    }
+
+    private static IEnumerable<(string, ModelOptions)> Windows(ModelOptions model)
+    {
+        int window = model.ContextLength / WindowsPerContext;
+        if (window < 1 || !model.IsCausal) yield break;
+        PatternOptions sliding = new SlidingOptions { Window = window };
+        yield return ($"window of {window} in 3 of 4 layers", model with
+        {
+            LayerPattern =
+            [
+                new() { Repeat = LayersPerGlobalOne - 1, Attention = model.Attention with { Pattern = sliding } },
+                new() { Attention = model.Attention with { Pattern = null } },
+            ],
+        });
+    }
+
+    // What is not the projection's own stays as it is.
+    private static ModelOptions With(ModelOptions model, AttentionOptions projection)
+    {
+        AttentionOptions given = model.Attention;
+        AttentionOptions attention = projection with
+        {
+            Pattern = given.Pattern,
+            Kernel = given.Kernel,
+            QueryKeyNorm = given.QueryKeyNorm && projection is HeadProjectionOptions,
+            Scale = given.Scale,
+            SoftCap = given.SoftCap,
+            ScalableSoftmax = given.ScalableSoftmax,
+            Temperature = given.Temperature,
+            Bias = given.Bias,
+            OutputBias = given.OutputBias,
+            Cache = given.Cache,
+        };
+        if (given is HeadProjectionOptions { HeadDim: { } width } && attention is HeadProjectionOptions heads) attention = heads with { HeadDim = width };
+        return model with { Attention = attention, LayerPattern = null };
+    }
+}

@@ -1,0 +1,64 @@
+using Trainer.Models.Attention.Patterns;
+
+namespace Trainer.Models;
+
+/// <summary>Adds up the costs of a model's parts.</summary>
+/// <remarks>Of an encoder-decoder both stacks count for every token: the source is taken to be as long as the target.</remarks>
+internal static class ModelCosting
+{
+    public static ModelCost Of(ModelOptions model, int vocabularySize)
+    {
+        vocabularySize = model.EmbeddingRows(vocabularySize);
+        LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
+        long table = (long)vocabularySize * model.Dim;
+        PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model))) + Sum(layers.Select(layer => layer.CrossCost(model)));
+        PartCost others = Sum(layers.Where(layer => !layer.Mixer.Attends).Select(layer => layer.MixerCost(model)));
+        PartCost feedForward = Sum(layers.Select(layer => layer.FeedForward.Cost(model)));
+        PartCost norms = Sum(layers.Select(layer => NormsOf(layer) * layer.Norm.Cost(model.Dim, model.Bias)))
+            + model.Stacks.Count * NormsOfStack(model) * model.Norm.Cost(model.Dim, model.Bias);
+        PartCost head = model.ExtraHeadCost;
+        PartCost blocks = attention + others + feedForward + norms + head;
+        return new()
+        {
+            Components =
+            [
+                new("embedding", table),
+                new("position", model.Stacks.Count * model.Position.Parameters(model)),
+                new("attention", attention.Parameters),
+                .. Others(model, layers),
+                new("feedForward", feedForward.Parameters),
+                new("norms", norms.Parameters),
+                new("head", head.Parameters + (model.TieEmbeddings ? 0 : table) + (model.HeadBias ? vocabularySize : 0)),
+            ],
+            IdleParameters = blocks.IdleParameters,
+            MatrixParameters = blocks.MatrixParameters + table,
+            FlopsPerToken = blocks.FlopsPerToken,
+            Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
+            Memories = [.. Remembered(model)],
+        };
+    }
+
+    private static IEnumerable<(long, PatternOptions)> AttentionsOf(ModelOptions model, LayerOptions layer)
+    {
+        if (layer.Mixer.Attends) yield return (layer.MixerCost(model).FlopsPerTokenAndKey, layer.Attention.ResolvedPattern);
+        if (layer.Cross is not null) yield return (layer.CrossCost(model).FlopsPerTokenAndKey, layer.Cross.ResolvedPattern);
+    }
+
+    // Mixers other than attention, where there are any: each kind by its name.
+    private static IEnumerable<ComponentParameters> Others(ModelOptions model, LayerOptions[] layers) =>
+        from layer in layers
+        where !layer.Mixer.Attends
+        group layer.MixerCost(model).Parameters by layer.Mixer.Component into kind
+        select new ComponentParameters(kind.Key, kind.Sum());
+
+    private static IEnumerable<LayerMemory> Remembered(ModelOptions model) => model.Stacks
+        .Where(stack => stack.IsCausal)
+        .SelectMany(stack => stack.Layers)
+        .Select(layer => layer.Mixer.Memory(model, layer));
+
+    private static int NormsOf(LayerOptions layer) => layer.Norm.PerBranch * (layer.Cross is null ? 2 : 3);
+
+    private static int NormsOfStack(ModelOptions model) => (model.Norm.EndsStream ? 1 : 0) + (model.EmbeddingNorm ? 1 : 0);
+
+    private static PartCost Sum(IEnumerable<PartCost> parts) => parts.Aggregate(default(PartCost), (sum, part) => sum + part);
+}

@@ -1,0 +1,135 @@
+// Shapes: B batch, T positions, S positions of the source, C model dimension, V vocabulary.
+using TorchSharp;
+using TorchSharp.Modules;
+using Trainer.Kernels;
+using static TorchSharp.torch;
+
+namespace Trainer.Models;
+
+/// <summary>The parts that a model's memory is put together from.</summary>
+internal enum PartKind
+{
+    /// <summary>From tokens to what the first block reads.</summary>
+    Embeddings,
+
+    /// <summary>One block.</summary>
+    Block,
+
+    /// <summary>The norm after an encoder's blocks, which a decoder's read.</summary>
+    EncoderNorm,
+
+    /// <summary>The norm after the last block, the head and the loss.</summary>
+    Head,
+}
+
+/// <summary>One part of a model by itself, with weights of its own, which runs forward and backward to show what memory that
+/// takes.</summary>
+internal sealed class ProbedPart : IDisposable
+{
+    private const double Deviation = 0.02;
+
+    private readonly PartKind kind;
+    private readonly ModelOptions model;
+    private readonly TrainingShape shape;
+    private readonly ModelParts parts;
+    private readonly BlockStack stack;
+    private readonly TokenEmbedding? embedding;
+    private readonly LanguageHead? head;
+    private readonly nn.Module[] modules;
+
+    /// <param name="kind">Which part.</param>
+    /// <param name="model">The model, valid.</param>
+    /// <param name="stack">The stack it belongs to; of a block with that block alone, else without any.</param>
+    /// <param name="vocabularySize">Rows of the table of tokens, V; a block has none.</param>
+    /// <param name="shape">How a step is computed.</param>
+    public ProbedPart(PartKind kind, ModelOptions model, StackOptions stack, int vocabularySize, TrainingShape shape)
+    {
+        (this.kind, this.model, this.shape) = (kind, model, shape);
+        parts = new(model, shape.ComputeType, stack.IsCausal);
+        this.stack = new(stack, parts) { Recomputes = shape.ActivationCheckpointing };
+        embedding = kind is PartKind.Embeddings or PartKind.Head ? new(vocabularySize, model, shape.ComputeType) : null;
+        head = kind == PartKind.Head ? new(model, vocabularySize, shape.ComputeType) : null;
+        modules = [.. new nn.Module?[] { this.stack, embedding, head }.OfType<nn.Module>()];
+        using var gradients = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        foreach (Parameter weight in modules.SelectMany(module => module.parameters()))
+        {
+            if (weight.dim() >= 2) weight.normal_(0, Deviation);
+            weight.grad = zeros_like(weight); // so that the backward pass adds to it and keeps nothing
+        }
+    }
+
+    /// <summary>Weights of the block, or beside the blocks.</summary>
+    public long Weights => modules.SelectMany(module => module.parameters()).Sum(weight => weight.numel());
+
+    /// <summary>Runs forward and backward once.</summary>
+    /// <param name="input">What is read.</param>
+    /// <param name="targets">(B, T), int64.</param>
+    public PartMemory Measure(ModelInput input, Tensor targets)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        parts.Masks.Clear();
+        ModelInput own = model.Stacks.Count > 1 && !parts.Causal ? input.Source! : input;
+        Tensor x = Leaf(own.Tokens); // (B, T, C)
+        EncoderMemory? memory = parts.Causal && input.Source is { } source
+            ? EncoderMemory.Of(Leaf(source.Tokens), source.Documents) // (B, S, C)
+            : null;
+        Tensor weight = rand(x.shape);
+        long forward, held, kept, backward, shared;
+        using (AuxiliaryLosses auxiliary = new())
+        using (ForwardPass pass = ForwardPass.Over(own, auxiliary, memory: memory))
+        {
+            Differentiation.ReleaseGradients(); // or else this backward pass would free what is no part of it
+            long start = CpuMemory.ResetPeak().Allocated;
+            (Tensor made, Tensor objective, forward, held) = Forward(x, weight, own, targets, pass, start);
+            kept = CpuMemory.Current().Allocated - start; // what was made as well: the next part keeps it
+            made.Dispose();
+            CpuMemory.ResetPeak();
+            Differentiation.Backward(objective);
+            backward = CpuMemory.Current().PeakAllocated - start;
+            objective.Dispose();
+            auxiliary.Dispose();
+            shared = CpuMemory.Current().Allocated;
+        }
+        parts.Masks.Clear();
+        shared -= CpuMemory.Current().Allocated;
+        return new(shared, held - shared, kept - shared, forward - shared, backward - shared);
+    }
+
+    public void Dispose()
+    {
+        foreach (nn.Module module in modules)
+        {
+            module.zero_grad(); // frees gradients, or else the collector would, later
+            module.Dispose();
+        }
+    }
+
+    // What the part makes, and that as a scalar to differentiate; the scope of the model's own forward pass ends with this.
+    private (Tensor Made, Tensor Objective, long Forward, long Held) Forward(
+        Tensor x, Tensor weight, ModelInput own, Tensor targets, ForwardPass pass, long start)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor made = Run(x, own, targets, pass);
+        CpuMemory after = CpuMemory.Current();
+        Tensor objective = made.dim() == 0 ? made.clone() : made.mul(weight).sum(); // gradients of a part's result are full tensors
+        if (pass.Auxiliary!.Sum() is { } extra) objective = objective.add(extra);
+        return (made.MoveToOuterDisposeScope(), objective.MoveToOuterDisposeScope(), after.PeakAllocated - start, after.Allocated - start);
+    }
+
+    private Tensor Run(Tensor x, ModelInput own, Tensor targets, ForwardPass pass) => kind switch
+    {
+        PartKind.Embeddings => stack.Begin(embedding!.Rows(own.Tokens), pass),
+        PartKind.Block => stack.RunBlock(0, x, pass),
+        PartKind.EncoderNorm => stack.End(x),
+        PartKind.Head => head!.LossSum(stack.End(x), embedding!.Weight, targets.reshape(-1), shape.LabelSmoothing),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown part"),
+    };
+
+    private Tensor Leaf(Tensor tokens)
+    {
+        Tensor leaf = randn(tokens.size(0), tokens.size(1), model.Dim).requires_grad_(); // (B, T) → (B, T, C)
+        leaf.grad = zeros_like(leaf);
+        return leaf;
+    }
+}

@@ -1,0 +1,60 @@
+// Shapes: B batch, T positions, N = B·T tokens, C model dimension, E experts, K active experts.
+using Trainer.Kernels;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.FeedForward.Experts;
+
+/// <summary>Σ weight·expert(x) over each token's experts, plus the shared experts.</summary>
+internal sealed class ExpertsFeedForward : FeedForwardModule, IStepFollower
+{
+    private readonly Router router;
+    private readonly ExpertBank experts;
+    private readonly FeedForwardModule? shared;
+    private readonly ExpertsOptions options;
+    private readonly ExpertLoad counter;
+
+    public ExpertsFeedForward(ModelParts parts, ExpertsOptions options)
+        : base(nameof(ExpertsFeedForward))
+    {
+        this.options = options;
+        counter = new(options.Experts);
+        router = new(parts.Dim, options);
+        experts = new(parts, options);
+        // Experts that all tokens go through are one layer of their widths together.
+        shared = options.Shared > 0 ? Of(parts, Activation.Of(options.Activation), options.Shared * options.Width(parts.Dim), options.Bias) : null;
+        RegisterComponents();
+    }
+
+    /// <summary>Tokens that each expert was given in the last whole optimizer step.</summary>
+    public IReadOnlyList<long> Load => counter.LastStep;
+
+    public override Tensor Run(Tensor x, ForwardPass pass)
+    {
+        Tensor tokens = x.reshape(-1, x.shape[^1]); // (B, T, C) → (N, C)
+        Routing routing = router.Route(tokens);
+        ExpertOrder order = ExpertOrder.Of(routing.Chosen, options.Experts);
+        Tensor rows = Rows.Gather(tokens, order.Order, order.Places, options.Active); // (N·K, C), by expert
+        Tensor results = Rows.Gather(experts.Run(rows, order.Counts), order.Places, order.Order); // (N·K, C), by token
+        Tensor sum = results.view(-1, options.Active, tokens.shape[1]).mul(routing.Weights.unsqueeze(-1)).sum(1); // (N, K, C) → (N, C)
+        if (pass.Auxiliary is { } auxiliary) Report(auxiliary, routing, order.Counts, x.shape[0], pass.Documents?.Queries);
+        Tensor result = sum.view(x.shape);
+        return shared is null ? result : result.add(shared.Run(x, pass));
+    }
+
+    /// <inheritdoc/>
+    public void EndStep(Tensor skip) => router.Balance(counter.EndStep(), skip);
+
+    private void Report(AuxiliaryLosses auxiliary, Routing routing, long[] counts, long rows, Tensor? documents)
+    {
+        // Padding is computed like any token, but no expert is to be chosen, or spared, for it.
+        Tensor? counted = documents?.reshape(-1).ge(0).to_type(ScalarType.Float32); // (N)
+        if (!ActivationCheckpoint.Recomputing) counter.Add(counted is null ? counts : Counts(routing.Chosen, counted));
+        if (RouterLosses.Of(options, routing, rows, counted) is { } loss) auxiliary.Add(loss);
+    }
+
+    private long[] Counts(Tensor chosen, Tensor counted)
+    {
+        Tensor choices = chosen.masked_fill(counted.eq(0).unsqueeze(-1), options.Experts).reshape(-1); // padding chooses one beyond the last
+        return choices.bincount(null, minlength: options.Experts + 1).cpu().data<long>().ToArray()[..options.Experts];
+    }
+}

@@ -1,0 +1,60 @@
+// Shapes: T query positions, S key positions, H heads.
+using System.Numerics;
+using Trainer.Models.Attention;
+using Trainer.Models.Attention.Patterns;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Positions;
+
+/// <summary>ALiBi: each head subtracts a slope of its own times the distance from the scores, so that far keys count less, also at lengths never
+/// trained on (Press et al. 2021, arXiv 2108.12409).</summary>
+/// <remarks>Where later positions are visible, as in an encoder, the distance is the same in both directions. It is added after the
+/// scale 1/√D, as in the paper and in Bloom.</remarks>
+public sealed record AlibiOptions : PositionOptions
+{
+    internal override bool AddsBias => true;
+
+    internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new AlibiPositions(attention.Heads);
+}
+
+internal sealed class AlibiPositions : PositionEncoding
+{
+    private readonly double[] slopes;
+    private readonly SpanTables tables;
+
+    public AlibiPositions(int heads)
+        : base(nameof(AlibiPositions))
+    {
+        slopes = Slopes(heads);
+        tables = new((queries, keys, device) => Table(slopes, queries.Positions(device).unsqueeze(1), keys.Positions(device)));
+    }
+
+    public override bool AddsBias => true;
+
+    public override Tensor? Bias(Tensor query, ForwardPass pass, PositionSpan queries, PositionSpan keys) =>
+        pass.SkippingPositions is { } positions
+            ? pass.Shared(this, () => Table(slopes, positions.unsqueeze(2), positions.unsqueeze(1))) // (B, T, 1), (B, 1, T) → (B, H, T, T)
+            : tables.Get(queries, keys, query.device);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) tables.Dispose();
+        base.Dispose(disposing);
+    }
+
+    /// <summary>The slope of each head: 2^(−8h/H) for h in 1 … H where H is a power of two; else those of the power n below it, and from those of
+    /// 2n every other one until there are enough, as in the code published with the paper.</summary>
+    public static double[] Slopes(int heads)
+    {
+        int whole = 1 << BitOperations.Log2((uint)heads);
+        return [.. Geometric(whole), .. Geometric(2 * whole).Where((_, i) => i % 2 == 0).Take(heads - whole)];
+
+        static IEnumerable<double> Geometric(int count) => Enumerable.Range(1, count).Select(h => Math.Pow(2, -8.0 * h / count));
+    }
+
+    private static Tensor Table(double[] slopes, Tensor queries, Tensor keys)
+    {
+        Tensor distances = queries.sub(keys).abs().to_type(ScalarType.Float32).unsqueeze(-3); // (1, T, S) or (B, 1, T, S)
+        return tensor(slopes).to_type(ScalarType.Float32).to(distances.device).neg().view(1, -1, 1, 1).mul(distances); // (1|B, H, T, S)
+    }
+}

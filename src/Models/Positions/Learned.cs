@@ -1,0 +1,39 @@
+// Shapes: B batch, T positions, C model dimension.
+using TorchSharp.Modules;
+using Trainer.Kernels;
+using Trainer.Models.Attention;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Positions;
+
+/// <summary>A learned vector for each position up to the context length (GPT-2, BERT).</summary>
+public sealed record LearnedOptions : PositionOptions
+{
+    internal override bool EntersEmbedding => true;
+
+    internal override long Parameters(ModelOptions model) => (long)model.ContextLength * model.Dim;
+
+    internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new LearnedPositions(parts.Options.ContextLength, parts.Dim);
+}
+
+internal sealed class LearnedPositions : PositionEncoding
+{
+    private readonly Parameter weight;
+
+    public LearnedPositions(int positions, int dim)
+        : base(nameof(LearnedPositions))
+    {
+        weight = new Parameter(empty(positions, dim));
+        Limit = positions;
+        RegisterComponents();
+    }
+
+    public override int? Limit { get; }
+
+    /// <summary>One row a position, (positions, C).</summary>
+    public Parameter Weight => weight;
+
+    public override Tensor Embed(Tensor x, ForwardPass pass) => x.add(pass.Positions is { } positions
+        ? Functional.Embedding(positions, weight) // (B, T, C)
+        : weight.narrow(0, pass.Offset, x.size(1))); // (T, C)
+}

@@ -1,0 +1,77 @@
+using Trainer.Configuration;
+
+namespace Trainer.Reporting.Monitoring;
+
+/// <summary>A file that is only ever appended to. One call is one write to the operating system, with no buffer in this
+/// process, so that killing the process loses nothing that was recorded.</summary>
+internal sealed class AppendFile : IDisposable
+{
+    private readonly FileStream _stream;
+
+    /// <summary>Opens or creates the file and its directory. A file whose last line was cut short, as <c>kill -9</c> or a
+    /// full disk leaves it, is given the missing line end when <paramref name="endLine"/> is set; <paramref name="startOver"/> empties the file first.</summary>
+    /// <exception cref="UserException">The file cannot be opened.</exception>
+    public AppendFile(string path, bool endLine = false, bool startOver = false)
+    {
+        Path = path;
+        try
+        {
+            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
+            _stream = new FileStream(path, startOver ? FileMode.Create : FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            if (endLine)
+                EndLine();
+            _stream.Seek(0, SeekOrigin.End);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            _stream?.Dispose();
+            throw new UserException($"{path}: cannot be opened for writing: {failure.Message}", failure);
+        }
+    }
+
+    /// <summary>Where the file is.</summary>
+    public string Path { get; }
+
+    /// <summary>Appends <paramref name="bytes"/> in one write.</summary>
+    /// <exception cref="UserException">The disk is full or the file can no longer be written.</exception>
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            _stream.Write(bytes);
+        }
+        catch (IOException failure)
+        {
+            throw CannotWrite(failure);
+        }
+    }
+
+    /// <summary>Waits until everything is on the disk itself, to survive a loss of power.</summary>
+    /// <exception cref="UserException">The disk is full or failing.</exception>
+    public void Flush()
+    {
+        try
+        {
+            _stream.Flush(flushToDisk: true);
+        }
+        catch (IOException failure)
+        {
+            throw CannotWrite(failure);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _stream.Dispose();
+
+    private void EndLine()
+    {
+        if (_stream.Length == 0)
+            return;
+        _stream.Seek(-1, SeekOrigin.End);
+        if (_stream.ReadByte() != '\n')
+            _stream.WriteByte((byte)'\n');
+    }
+
+    private UserException CannotWrite(IOException failure) =>
+        new($"{Path}: cannot be written: {failure.Message} Free some space and go on from the newest checkpoint with --resume.", failure);
+}

@@ -1,0 +1,83 @@
+namespace Trainer.Reporting.Monitoring;
+
+/// <summary>How the values of one tensor are distributed: counts over adjoining buckets.</summary>
+public sealed record HistogramSummary
+{
+    private HistogramSummary(double[] edges, double[] counts, long nonFinite)
+    {
+        Edges = edges;
+        Counts = counts;
+        NonFinite = nonFinite;
+    }
+
+    /// <summary>Bucket borders, ascending, one more than there are buckets; bucket i spans Edges[i] to Edges[i + 1].
+    /// Empty when there was no finite value.</summary>
+    public IReadOnlyList<double> Edges { get; }
+
+    /// <summary>How many values fell into each bucket.</summary>
+    public IReadOnlyList<double> Counts { get; }
+
+    /// <summary>Values that no bucket can hold: NaN and the infinities.</summary>
+    public long NonFinite { get; }
+
+    /// <summary>From buckets counted elsewhere, for example by <c>torch.histc</c> on the device.</summary>
+    /// <param name="edges">Bucket borders, finite and ascending, one more than <paramref name="counts"/>.</param>
+    /// <param name="counts">Values in each bucket, not negative.</param>
+    /// <param name="nonFinite">NaN and infinite values left out of the buckets.</param>
+    /// <exception cref="ArgumentException">The edges and counts do not make a histogram.</exception>
+    public static HistogramSummary FromBuckets(ReadOnlySpan<double> edges, ReadOnlySpan<double> counts, long nonFinite = 0)
+    {
+        if (edges.Length != counts.Length + 1)
+            throw new ArgumentException($"{counts.Length} counts need {counts.Length + 1} edges; got {edges.Length}", nameof(edges));
+        for (var i = 0; i < counts.Length; i++)
+        {
+            if (!double.IsFinite(edges[i]) || !double.IsFinite(edges[i + 1]) || edges[i] > edges[i + 1])
+                throw new ArgumentException($"edges must be finite and ascending; edges {i} and {i + 1} are {edges[i]} and {edges[i + 1]}", nameof(edges));
+            if (!(counts[i] >= 0))
+                throw new ArgumentException($"counts must not be negative; count {i} is {counts[i]}", nameof(counts));
+        }
+        return new(edges.ToArray(), counts.ToArray(), nonFinite);
+    }
+
+    /// <summary>Counts values into buckets of equal width between the smallest and the largest finite value.</summary>
+    /// <param name="values">Any values, in any order. When all are equal, one bucket of width 1 is centred on them.</param>
+    /// <param name="buckets">How many buckets.</param>
+    public static HistogramSummary FromValues(ReadOnlySpan<float> values, int buckets = 30)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(buckets);
+        var (minimum, maximum, finite) = Span(values);
+        if (finite == 0)
+            return new([], [], values.Length);
+        if (minimum == maximum)
+            return new([minimum - 0.5, minimum + 0.5], [finite], values.Length - finite);
+
+        var counts = new double[buckets];
+        foreach (var value in values)
+            if (float.IsFinite(value))
+                counts[Math.Min((int)((value - minimum) / (maximum - minimum) * buckets), buckets - 1)]++;
+        return new(EvenEdges(minimum, maximum, buckets), counts, values.Length - finite);
+    }
+
+    private static (double Minimum, double Maximum, long Finite) Span(ReadOnlySpan<float> values)
+    {
+        var (minimum, maximum, finite) = (double.PositiveInfinity, double.NegativeInfinity, 0L);
+        foreach (var value in values)
+        {
+            if (!float.IsFinite(value))
+                continue;
+            minimum = Math.Min(minimum, value);
+            maximum = Math.Max(maximum, value);
+            finite++;
+        }
+        return (minimum, maximum, finite);
+    }
+
+    private static double[] EvenEdges(double minimum, double maximum, int buckets)
+    {
+        var edges = new double[buckets + 1];
+        for (var i = 0; i < buckets; i++)
+            edges[i] = minimum + (maximum - minimum) * i / buckets;
+        edges[buckets] = maximum;
+        return edges;
+    }
+}

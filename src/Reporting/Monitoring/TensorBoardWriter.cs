@@ -1,0 +1,152 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using Tensorboard;
+
+namespace Trainer.Reporting.Monitoring;
+
+/// <summary>Writes one TensorBoard event file: TFRecords of Event messages, appended and never rewritten.</summary>
+/// <remarks>Each event is one write to the operating system, so a reader sees it at once and killing the process loses
+/// none. The messages are TorchSharp's; its SummaryWriter is not used, since it opens the file anew for each event, knows whole
+/// seconds only, and has neither purge nor flush. Scalars are simple values, which every reader of event files understands; text and histograms are tensors with
+/// the metadata of TensorBoard's plugins. Not safe for use from several threads at once.</remarks>
+public sealed class TensorBoardWriter : IDisposable
+{
+    private const string FileVersion = "brain.Event:2";
+
+    private readonly AppendFile _file;
+    private readonly TimeProvider _time;
+
+    /// <summary>Begins a new event file in <paramref name="directory"/>.</summary>
+    /// <param name="directory">The run's directory; created when missing.</param>
+    /// <param name="firstStep">The first step that this file may hold. TensorBoard hides what earlier files in the
+    /// directory hold at this step and after it: the part that a resumed run writes again.</param>
+    /// <param name="time">Gives wall times; the system's clock unless told otherwise.</param>
+    /// <exception cref="Configuration.UserException">The file cannot be created.</exception>
+    public TensorBoardWriter(string directory, long firstStep = 0, TimeProvider? time = null)
+    {
+        _time = time ?? TimeProvider.System;
+        _file = new AppendFile(Path.Combine(directory, FileName(directory)));
+        Write(new Event { FileVersion = FileVersion }, 0);
+        Write(new Event { SessionLog = new SessionLog { Status = SessionLog.Types.SessionStatus.Start } }, firstStep);
+    }
+
+    /// <summary>The event file.</summary>
+    public string Location => _file.Path;
+
+    /// <summary>Adds a point to a curve.</summary>
+    /// <param name="tag">The curve; the part before the first slash groups curves on the page.</param>
+    /// <param name="value">The value, kept as float32; NaN and infinities are kept.</param>
+    /// <param name="step">The training step.</param>
+    public void Scalar(string tag, double value, long step) =>
+        Write(new Summary.Types.Value { Tag = tag, SimpleValue = (float)value }, step);
+
+    /// <summary>Adds a text, shown as Markdown.</summary>
+    /// <param name="tag">Which series of texts.</param>
+    /// <param name="markdown">The text.</param>
+    /// <param name="step">The training step.</param>
+    public void Text(string tag, string markdown, long step) => Write(
+        new Summary.Types.Value
+        {
+            Tag = tag,
+            Metadata = Metadata("text"),
+            Tensor = new TensorProto { Dtype = DataType.DtString, TensorShape = Shape(), StringVal = { ByteString.CopyFromUtf8(markdown) } },
+        },
+        step);
+
+    /// <summary>Adds a histogram.</summary>
+    /// <param name="tag">Which series of histograms.</param>
+    /// <param name="histogram">The buckets.</param>
+    /// <param name="step">The training step.</param>
+    public void Histogram(string tag, HistogramSummary histogram, long step) => Write(
+        new Summary.Types.Value
+        {
+            Tag = tag,
+            Metadata = Metadata("histograms"),
+            Tensor = new TensorProto
+            {
+                Dtype = DataType.DtDouble,
+                TensorShape = Shape(histogram.Counts.Count, 3),
+                TensorContent = ByteString.CopyFrom(MemoryMarshal.AsBytes<double>(Buckets(histogram))),
+            },
+        },
+        step);
+
+    /// <summary>Adds a histogram of <paramref name="values"/> in 30 buckets of equal width.</summary>
+    /// <param name="tag">Which series of histograms.</param>
+    /// <param name="values">The values to count.</param>
+    /// <param name="step">The training step.</param>
+    public void Histogram(string tag, ReadOnlySpan<float> values, long step) =>
+        Histogram(tag, HistogramSummary.FromValues(values), step);
+
+    /// <summary>Adds the run to the table of TensorBoard's HParams plugin; its scalars are the table's metrics.</summary>
+    /// <param name="configuration">The resolved configuration, whose settings become columns of the table.</param>
+    /// <param name="step">The training step. TensorBoard goes by the first settings that it finds in a run's files.</param>
+    public void SessionStart(string configuration, long step) =>
+        Write(HParams.SessionStartTag, Metadata("hparams", HParams.SessionStart(HParams.Settings(configuration), Now())), step);
+
+    /// <summary>Marks the run in that table as done. TensorBoard goes by the first end that it finds: one that may be resumed has none yet.</summary>
+    /// <param name="step">The last training step.</param>
+    public void SessionEnd(long step) =>
+        Write(HParams.SessionEndTag, Metadata("hparams", HParams.SessionEnd(Now())), step);
+
+    /// <summary>Waits until all events are on the disk itself. Readers see them without it.</summary>
+    public void Flush() => _file.Flush();
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    private void Write(Summary.Types.Value value, long step) => Write(new Event { Summary = new Summary { Value = { value } } }, step);
+
+    // A value that is all in its metadata; readers want a tensor none the less.
+    private void Write(string tag, SummaryMetadata metadata, long step) => Write(
+        new Summary.Types.Value { Tag = tag, Metadata = metadata, Tensor = new TensorProto { Dtype = DataType.DtFloat, TensorShape = Shape(0) } },
+        step);
+
+    private void Write(Event entry, long step)
+    {
+        entry.Step = step;
+        entry.WallTime = Now();
+        _file.Append(RecordFraming.Frame(entry.ToByteArray()));
+    }
+
+    private double Now() => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
+
+    // TensorBoard reads a directory's event files in the order of their names, so the time in this name must be later
+    // than in any other, even when a run is resumed within a second or after the clock went back.
+    private string FileName(string directory)
+    {
+        var seconds = Math.Max(_time.GetUtcNow().ToUnixTimeSeconds(), LastSeconds(directory) + 1);
+        return string.Create(CultureInfo.InvariantCulture, $"events.out.tfevents.{seconds:D10}.{Environment.MachineName}.{Environment.ProcessId}.v2");
+    }
+
+    private static long LastSeconds(string directory) => !Directory.Exists(directory) ? 0 : Directory
+        .EnumerateFiles(directory, "events.out.tfevents.*")
+        .Select(path => Path.GetFileName(path).Split('.')[3])
+        .Select(part => long.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : 0)
+        .DefaultIfEmpty()
+        .Max();
+
+    private static SummaryMetadata Metadata(string plugin, ByteString? content = null) => new()
+    {
+        PluginData = new SummaryMetadata.Types.PluginData { PluginName = plugin, Content = content ?? ByteString.Empty },
+        DataClass = DataClass.Tensor,
+    };
+
+    private static TensorShapeProto Shape(params ReadOnlySpan<long> sizes)
+    {
+        var shape = new TensorShapeProto();
+        foreach (var size in sizes)
+            shape.Dim.Add(new TensorShapeProto.Types.Dim { Size = size });
+        return shape;
+    }
+
+    // (buckets, 3): left edge, right edge, count
+    private static double[] Buckets(HistogramSummary histogram)
+    {
+        var rows = new double[histogram.Counts.Count * 3];
+        for (var i = 0; i < histogram.Counts.Count; i++)
+            (rows[i * 3], rows[i * 3 + 1], rows[i * 3 + 2]) = (histogram.Edges[i], histogram.Edges[i + 1], histogram.Counts[i]);
+        return rows;
+    }
+}

@@ -1,0 +1,64 @@
+using System.Text.Json.Nodes;
+
+namespace Trainer.Reporting;
+
+/// <summary>A setting in every run of a report.</summary>
+/// <param name="Path">Its path, such as <c>model.attention.heads</c>.</param>
+/// <param name="Values">Its value in each run, as JSON; null where a run has no such setting.</param>
+internal sealed record SettingRow(string Path, IReadOnlyList<string?> Values)
+{
+    /// <summary>Whether the runs do not all have the same.</summary>
+    public bool Differs => Values.Distinct().Skip(1).Any();
+}
+
+/// <summary>Lays the configurations of several runs beside each other.</summary>
+internal static class ConfigurationTable
+{
+    /// <summary>Every setting that any of them has, in the order in which the first that has it gives it.</summary>
+    /// <param name="configurations">Configurations, one for each run.</param>
+    /// <returns>One row for each setting; lists of values are one setting, lists of objects are settings each.</returns>
+    public static IReadOnlyList<SettingRow> Of(IReadOnlyList<JsonObject> configurations)
+    {
+        var flat = configurations.Select(configuration =>
+        {
+            List<(string Path, string Value)> settings = [];
+            Flatten("", configuration, settings);
+            return settings;
+        }).ToArray();
+        var values = flat.Select(settings => settings.ToDictionary(setting => setting.Path, setting => setting.Value)).ToArray();
+        return [.. Paths(flat).Select(path => new SettingRow(path, [.. values.Select(settings => settings.GetValueOrDefault(path))]))];
+    }
+
+    /// <summary>A path that only a later run has comes after the one it follows there, so that neighbours stay together.</summary>
+    private static List<string> Paths(IEnumerable<List<(string Path, string Value)>> runs)
+    {
+        List<string> order = [];
+        HashSet<string> known = [];
+        foreach (var settings in runs)
+        {
+            var previous = -1;
+            foreach (var (path, _) in settings)
+            {
+                if (known.Add(path)) order.Insert(++previous, path);
+                else previous = order.IndexOf(path);
+            }
+        }
+        return order;
+    }
+
+    private static void Flatten(string path, JsonNode? node, List<(string, string)> settings)
+    {
+        switch (node)
+        {
+            case JsonObject { Count: > 0 } group:
+                foreach (var (name, value) in group) Flatten(path.Length == 0 ? name : $"{path}.{name}", value, settings);
+                break;
+            case JsonArray list when list.OfType<JsonObject>().Any():
+                for (var i = 0; i < list.Count; i++) Flatten($"{path}.{i}", list[i], settings);
+                break;
+            default:
+                settings.Add((path, node is JsonValue scalar && scalar.TryGetValue<string>(out var text) ? text : node?.ToJsonString(PageJson.Readable) ?? "null"));
+                break;
+        }
+    }
+}

@@ -1,4 +1,0 @@
-namespace Trainer.Text.HuggingFace;
-
-/// <summary>A regular expression that is malformed or uses what is not supported.</summary>
-internal sealed class RegularExpressionException(string message) : Exception(message);

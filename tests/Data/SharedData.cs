@@ -1,0 +1,14 @@
+namespace Trainer.Data.Tests;
+
+/// <summary>Texts that lie beside some checkouts, in <c>../shared/data</c>; tests that want them are skipped elsewhere.</summary>
+internal static class SharedData
+{
+    /// <summary>The path of a file, or null where it is not there.</summary>
+    public static string? Find(string name)
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "Trainer.sln")))
+                return Path.Combine(folder.FullName, "..", "shared", "data", name) is var path && File.Exists(path) ? path : null;
+        return null;
+    }
+}

@@ -1,0 +1,20 @@
+using System.Text.Json;
+
+namespace Trainer.Data.Tests;
+
+/// <summary>A tokenizer of Fixtures and what it must give.</summary>
+internal static class Fixture
+{
+    private static string Folder => System.IO.Path.Combine(AppContext.BaseDirectory, "Tokenizers", "Fixtures");
+
+    public static TheoryData<string> Names => [.. Directory.GetDirectories(Folder).Select(path => System.IO.Path.GetFileName(path)!).Order()];
+
+    public static string Path(string name) => System.IO.Path.Combine(Folder, name, "tokenizer.json");
+
+    public static Tokenizer Load(string name) => Tokenizer.Load(Path(name));
+
+    public static IEnumerable<Expectation> Expectations(string name) =>
+        File.ReadLines(System.IO.Path.Combine(Folder, name, "expected.jsonl")).Select(line => JsonSerializer.Deserialize<Expectation>(line, JsonSerializerOptions.Web)!);
+
+    internal sealed record Expectation(string Text, int[] Ids, string Decoded, int[]? Special, int[]? Pair);
+}

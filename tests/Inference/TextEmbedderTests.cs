@@ -1,0 +1,44 @@
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.Attention;
+using static TorchSharp.torch;
+
+namespace Trainer.Inference.Tests;
+
+public class TextEmbedderTests
+{
+    [Theory]
+    [InlineData(Pooling.Mean)]
+    [InlineData(Pooling.First)]
+    [InlineData(Pooling.Last)]
+    public void Texts_side_by_side_have_the_vectors_they_have_alone(Pooling pooling)
+    {
+        using LanguageModel model = Encoder();
+        TextEmbedder embedder = new(model, ByteTokenizer.Instance, CPU, pooling, normalize: true);
+        string[] texts = ["a", "longer text", "middle", "b"];
+        var together = embedder.Embed(texts);
+        for (int i = 0; i < texts.Length; i++)
+        {
+            float[] alone = embedder.Embed([texts[i]])[0];
+            Assert.Equal(1, alone.Sum(x => x * x), 1e-4);
+            Assert.All(alone.Zip(together[i]), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+        }
+        Assert.NotEqual(together[0], together[3]);
+    }
+
+    [Fact]
+    public void A_text_that_is_empty_or_too_long_is_refused()
+    {
+        using LanguageModel model = Encoder();
+        TextEmbedder embedder = new(model, ByteTokenizer.Instance, CPU, Pooling.Mean);
+        Assert.Contains("a text is empty", Assert.Throws<UserException>(() => embedder.Embed([""])).Message);
+        Assert.Contains("a text has 13 tokens, but the model's context holds 12", Assert.Throws<UserException>(() => embedder.Embed(["0123456789abc"])).Message);
+    }
+
+    private static LanguageModel Encoder()
+    {
+        manual_seed(3);
+        return new EncoderOptions { Dim = 16, Layers = 2, ContextLength = 12, Attention = new MultiHeadOptions { Heads = 2 } }.Build(256);
+    }
+}

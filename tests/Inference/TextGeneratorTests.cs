@@ -1,0 +1,218 @@
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.Attention;
+using Trainer.Tests;
+using static TorchSharp.torch;
+
+namespace Trainer.Inference.Tests;
+
+public sealed class TextGeneratorTests : IDisposable
+{
+    private readonly LanguageModel model = TinyModel.Build();
+    private readonly Tokenizer tokenizer = ByteTokenizer.Instance;
+    private readonly TextGenerator generator;
+
+    public TextGeneratorTests() => generator = new TextGenerator(model, tokenizer, CPU);
+
+    public void Dispose() => model.Dispose();
+
+    [Fact]
+    public void Greedy_text_is_that_of_the_full_forward_pass_within_a_context()
+    {
+        int[] prompt = [72, 105, 33];
+
+        int[] generated = [.. generator.Generate(prompt, Greedy(TinyModel.Context - 3))];
+
+        List<int> expected = [.. prompt];
+        while (expected.Count < TinyModel.Context) expected.Add(ArgMax(expected));
+        Assert.Equal(expected[3..], generated);
+        Assert.True(generated.Distinct().Count() > 1);
+    }
+
+    [Fact]
+    public void Past_the_context_it_goes_on_from_the_last_half()
+    {
+        int[] prompt = [72, 105, 33];
+
+        int[] generated = [.. generator.Generate(prompt, Greedy(3 * TinyModel.Context))];
+
+        List<int> text = [.. prompt];
+        int start = 0;
+        foreach (int id in generated)
+        {
+            if (text.Count - start > TinyModel.Context) start = text.Count - TinyModel.Context / 2;
+            Assert.Equal(ArgMax(text[start..]), id);
+            text.Add(id);
+        }
+        Assert.Equal(3 * TinyModel.Context, generated.Length);
+    }
+
+    [Fact]
+    public void A_prefix_is_read_whole_from_the_prompt_and_where_the_context_is_made_anew()
+    {
+        const int prefix = 8; // more than half a context
+        using LanguageModel reader = TinyModel.Build(dropout: 0, prefix);
+        TextGenerator own = new(reader, tokenizer, CPU);
+        int[] prompt = [72, 105, 33, 1, 2, 3, 4, 5, 6];
+
+        int[] generated = [.. own.Generate(prompt, Greedy(2 * TinyModel.Context))];
+
+        List<int> text = [.. prompt];
+        int start = 0;
+        foreach (int id in generated)
+        {
+            if (text.Count - start > TinyModel.Context) start = text.Count - prefix;
+            Assert.Equal(ArgMax(text[start..], reader), id);
+            text.Add(id);
+        }
+        Assert.Equal(
+            "the prompt has 3 tokens, but the model reads a prefix of 8 together before it writes (attention pattern 'prefix'); give at least 8 tokens",
+            Assert.Throws<UserException>(() => own.Encode("Hi!")).Message);
+    }
+
+    [Fact]
+    public void A_prompt_begins_as_the_tokenizer_says_and_what_it_ends_texts_with_is_left_out()
+    {
+        Assert.Equal([1, 4, 5], Of(Framed).Encode("a cat"));
+        Assert.Equal([4, 5], Of(Plain).Encode("a cat"));
+        Assert.Equal([4, 5], Of(Framed, beginning: []).Encode("a cat"));
+        Assert.Equal([2, 4, 5], Of(Framed, beginning: [2]).Encode("a cat"));
+        Assert.Equal([1], Of(Framed).Encode("")); // the model may begin by itself
+        Assert.Throws<UserException>(() => Of(Plain).Encode(""));
+        int[] free = [.. Of(Framed).Generate([1, 4, 5], Greedy(5))];
+        Assert.Equal(Framed.Decode(free), string.Concat(Of(Framed).Stream("a cat", Greedy(5))));
+        Assert.Equal(Framed.Decode([.. Of(Framed).Generate([4, 5], Greedy(5))]), string.Concat(Of(Plain).Stream("a cat", Greedy(5))));
+        Assert.NotEqual(string.Concat(Of(Plain).Stream("a cat", Greedy(5))), string.Concat(Of(Framed).Stream("a cat", Greedy(5))));
+    }
+
+    [Fact]
+    public void The_prompt_s_beginning_counts_in_the_context_and_stays_when_it_is_made_anew()
+    {
+        Assert.Equal(
+            "the prompt has 13 tokens, but the model's context holds 12; shorten the prompt by at least 1 tokens, or train with a larger model.contextLength",
+            Assert.Throws<UserException>(() => Of(Framed).Encode(string.Join(' ', Enumerable.Repeat("cat", 12)))).Message);
+        List<int> text = [1, 4, 5];
+        int left = 0;
+        for (int step = 0; step < 3 * TinyModel.Context; step++)
+        {
+            if (text.Count - left > TinyModel.Context) left = text.Count - TinyModel.Context / 2;
+            text.Add(ArgMax(left == 0 ? text : [1, .. text[(left + 1)..]], model, Framed.VocabularySize));
+        }
+        Assert.Equal(Framed.Decode([.. text[3..]]), string.Concat(Of(Framed).Stream("a cat", Greedy(3 * TinyModel.Context))));
+    }
+
+    [Fact]
+    public void An_encoder_decoder_begins_to_write_with_a_token_of_its_own()
+    {
+        using LanguageModel writer = TinyModel.BuildEncoderDecoder();
+        Assert.Empty(new TextGenerator(writer, Framed, CPU).Beginning);
+        Assert.Equal([4, 5, 2], new TextGenerator(writer, Framed, CPU).Encode("a cat"));
+    }
+
+    [Fact]
+    public void Pieces_add_up_to_the_decoded_tokens()
+    {
+        GenerationOptions options = new() { Tokens = 40, Sampling = new() { Seed = 3 } };
+
+        string streamed = string.Concat(generator.Stream("é and", options));
+
+        Assert.Equal(tokenizer.Decode([.. generator.Generate(tokenizer.Encode("é and"), options)]), streamed);
+    }
+
+    [Fact]
+    public void The_seed_decides_and_nothing_else_does()
+    {
+        string Run(long seed) => string.Concat(generator.Stream("a", new() { Tokens = 30, Sampling = new() { Seed = seed } }));
+        string first = Run(1);
+        manual_seed(99);
+
+        Assert.Equal(first, Run(1));
+        Assert.NotEqual(first, Run(2));
+    }
+
+    [Fact]
+    public void A_prompt_of_exactly_a_context_is_taken() =>
+        Assert.NotEmpty(generator.Generate([.. Enumerable.Range(1, TinyModel.Context)], Greedy(2)));
+
+    [Fact]
+    public void A_prompt_longer_than_the_context_is_refused_with_both_numbers()
+    {
+        var error = Assert.Throws<UserException>(() => generator.Stream("fifteen letters"));
+
+        Assert.Equal(
+            "the prompt has 15 tokens, but the model's context holds 12; shorten the prompt by at least 3 tokens, or train with a larger model.contextLength",
+            error.Message);
+    }
+
+    [Fact]
+    public void An_empty_prompt_is_refused() => Assert.Equal(
+        "the prompt is empty: there is nothing to continue; give at least one character",
+        Assert.Throws<UserException>(() => generator.Stream("")).Message);
+
+    [Fact]
+    public void Options_are_checked_before_anything_is_generated()
+    {
+        var error = Assert.Throws<ConfigurationException>(() => generator.Stream("a", new() { Tokens = 0, Sampling = new() { TopK = 0 } }));
+
+        Assert.Equal(["tokens", "sampling.topK"], error.Problems.Select(problem => problem.Path));
+    }
+
+    [Fact]
+    public void Training_goes_on_in_its_mode_and_no_tensor_stays_even_when_stopped_midway()
+    {
+        model.train();
+        _ = string.Concat(generator.Stream("a", new() { Tokens = 3 }));
+        GC.Collect(); // what other tests left behind does not go while this one counts
+        GC.WaitForPendingFinalizers();
+        long live = torch.Tensor.TotalCount;
+
+        for (int i = 0; i < 10; i++) _ = generator.Generate([1, 2], Greedy(30)).Take(20).Count();
+
+        Assert.Equal(live, torch.Tensor.TotalCount);
+        Assert.True(model.training);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor one = ones([1, 4], dtype: ScalarType.Int64);
+        model.LossSum(one, one).backward(); // gradients still flow outside
+    }
+
+    private static readonly Tokenizer Framed = TinyTokenizer.Words(framed: true), Plain = TinyTokenizer.Words(framed: false);
+
+    private TextGenerator Of(Tokenizer words, IReadOnlyList<int>? beginning = null) => new(model, words, CPU, end: null, beginning);
+
+    private static GenerationOptions Greedy(int tokens) => new() { Tokens = tokens, Sampling = new() { Greedy = true } };
+
+    private int ArgMax(List<int> text) => ArgMax(text, model);
+
+    private static int ArgMax(List<int> text, LanguageModel model, int known = 256)
+    {
+        bool training = model.training;
+        model.eval();
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable quiet = inference_mode();
+        Tensor logits = model.call(tensor([.. text.Select(id => (long)id)], [1, text.Count]));
+        int best = (int)logits.select(1, text.Count - 1).narrow(-1, 0, known).argmax().ToInt64();
+        model.train(training);
+        return best;
+    }
+
+    [Fact]
+    public void A_continuation_stops_before_the_token_that_ends_documents()
+    {
+        using LanguageModel model = TinyModel.Build();
+        GenerationOptions options = new() { Tokens = 30, Sampling = new() { Greedy = true } };
+        int[] free = [.. new TextGenerator(model, ByteTokenizer.Instance, CPU).Generate([65], options)];
+        int end = free[7];
+        string text = string.Concat(new TextGenerator(model, ByteTokenizer.Instance, CPU, end).Stream("A", options));
+        Assert.Equal(ByteTokenizer.Instance.Decode([.. free.TakeWhile(id => id != end)]), text);
+    }
+
+    [Fact]
+    public void Rows_of_padded_embeddings_are_never_drawn()
+    {
+        using LanguageModel model = new DecoderOptions { Dim = 16, Layers = 1, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 2 } }.Build(256 + 512);
+        int[] ids = [.. new TextGenerator(model, ByteTokenizer.Instance, CPU).Generate([65], new() { Tokens = 200 })];
+        Assert.All(ids, id => Assert.InRange(id, 0, 255));
+    }
+}

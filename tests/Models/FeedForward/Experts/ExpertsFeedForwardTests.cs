@@ -1,0 +1,217 @@
+using TorchSharp;
+using Trainer.Kernels;
+using Trainer.Models.FeedForward;
+using Trainer.Models.FeedForward.Experts;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Tests.FeedForward.Experts;
+
+public class ExpertsFeedForwardTests
+{
+    private static readonly ExpertsOptions Plain = new() { Experts = 4, Active = 2, HiddenDim = 5, Balance = new NoBalanceOptions(), RouterZLoss = 0 };
+
+    public static TheoryData<string> Variants => [.. Options.Keys];
+
+    private static readonly Dictionary<string, ExpertsOptions> Options = new()
+    {
+        ["two of four"] = Plain,
+        ["all"] = Plain with { Active = 4 },
+        ["one"] = Plain with { Active = 1 },
+        ["sigmoid, unnormalised, scaled"] = Plain with { Router = RouterKind.Sigmoid, NormalizeWeights = false, Scale = 0.7 },
+        ["groups"] = Plain with { Experts = 6, Groups = 3, ActiveGroups = 2, Active = 3 },
+        ["bias, plain activation, shared"] = Plain with { Bias = true, Activation = ActivationKind.SquaredRelu, Shared = 1 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Variants))]
+    public void Sharing_out_tokens_equals_every_expert_on_every_token(string variant)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        ExpertsOptions options = Options[variant];
+        using var layer = ExpertLayers.Build(options);
+        foreach (long[] shape in (long[][])[[1, 1, ExpertLayers.Dim], [3, 5, ExpertLayers.Dim], [2, 40, ExpertLayers.Dim]])
+        {
+            Tensor values = randn(shape);
+            var (result, gradients) = Differentiate(layer, values, x => layer.Run(x, ExpertLayers.Pass()));
+            var (expected, expectedGradients) = Differentiate(layer, values, x => Dense(layer, options, x));
+            Near(expected, result);
+            foreach (var (wanted, actual) in expectedGradients.Zip(gradients)) Near(wanted, actual);
+        }
+    }
+
+    [Fact]
+    public void An_expert_that_nobody_chooses_has_zero_gradient_not_none()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var layer = ExpertLayers.Build(Plain);
+        Tensor router = Parameter(layer, "router.weight");
+        using (no_grad())
+        {
+            router.zero_();
+            router.select(0, 1).fill_(1);
+            router.select(0, 3).fill_(2);
+        }
+        ForwardPass pass = ExpertLayers.Pass();
+        layer.Run(rand(2, 4, ExpertLayers.Dim).add(0.1), pass).sum().backward();
+        layer.EndStep(zeros([]));
+        Assert.Equal([0, 8, 0, 8], layer.Load);
+        Tensor gradient = Parameter(layer, "experts.down").grad!;
+        Assert.Equal([false, true, false, true], gradient.abs().sum([1, 2]).gt(0).data<bool>().ToArray());
+    }
+
+    [Fact]
+    public void The_balance_loss_is_its_coefficient_where_all_are_given_as_much_and_more_where_not()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var layer = ExpertLayers.Build(Plain with { Experts = 2, Active = 1, Balance = new LossBalanceOptions { Coefficient = 1 } }, dim: 2);
+        Set(layer, tensor([1f, -1f, -1f, 1f], [2, 2]));
+        float Loss(params float[] tokens)
+        {
+            ForwardPass pass = ExpertLayers.Pass();
+            layer.Run(stack([.. tokens.Select(t => tensor([t, -t]))]).unsqueeze(0), pass);
+            return pass.Auxiliary!.Sum()!.item<float>();
+        }
+        Assert.Equal(1, Loss(1, -1), 1e-6);
+        Assert.Equal(2 / (1 + Math.Exp(-4)), Loss(1, 1), 1e-5); // f = (1, 0), P = (σ(4), 1 − σ(4))
+    }
+
+    [Fact]
+    public void A_sequence_s_balance_is_the_same_however_rows_are_shared_out()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var layer = ExpertLayers.Build(Plain with { Balance = new LossBalanceOptions { Over = BalanceScope.Sequence }, RouterZLoss = 0.1 });
+        Tensor x = randn(4, 9, ExpertLayers.Dim);
+        float Loss(Tensor rows)
+        {
+            ForwardPass pass = ExpertLayers.Pass();
+            layer.Run(rows, pass);
+            return pass.Auxiliary!.Sum()!.item<float>();
+        }
+        Assert.Equal(Loss(x), (Loss(x.narrow(0, 0, 1)) + 3 * Loss(x.narrow(0, 1, 3))) / 4, 1e-6);
+    }
+
+    [Fact]
+    public void Padding_is_computed_but_neither_balanced_nor_counted()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        ExpertsOptions options = Plain with { Balance = new LossBalanceOptions(), RouterZLoss = 0.1 };
+        using var layer = ExpertLayers.Build(options);
+        Tensor x = randn(1, 6, ExpertLayers.Dim);
+        Tensor documents = tensor([0L, 0, 0, 0, -1, -1], [1, 6]);
+        using DocumentIds ids = new(documents, documents);
+        ForwardPass padded = new() { Reach = 6, Auxiliary = new(), Documents = ids }, whole = ExpertLayers.Pass();
+        Tensor result = layer.Run(x, padded);
+        layer.EndStep(zeros([]));
+        long[] load = [.. layer.Load];
+        Near(layer.Run(x.narrow(1, 0, 4), whole), result.narrow(1, 0, 4));
+        layer.EndStep(zeros([]));
+        Assert.Equal(load, layer.Load);
+        Near(whole.Auxiliary!.Sum()!, padded.Auxiliary!.Sum()!);
+    }
+
+    [Fact]
+    public void The_bias_chooses_but_does_not_weigh_and_follows_the_load_of_good_steps_only()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var layer = ExpertLayers.Build(Plain with { Active = 1, Balance = new BiasBalanceOptions { Rate = 0.25 } });
+        Set(layer, zeros(4, ExpertLayers.Dim)); // all affinities are ¼
+        Tensor bias = layer.state_dict()["router.balance"], x = randn(1, 5, ExpertLayers.Dim);
+        using (no_grad()) bias.copy_(tensor([0f, 0f, 0.5f, 0f]));
+        Tensor result = layer.Run(x, ExpertLayers.Pass());
+        Near(Expert(layer, Plain, 2, x.view(5, -1)).mul(0.25), result.view(5, -1));
+
+        layer.EndStep(ones([])); // a step that went wrong
+        Assert.Equal([0f, 0f, 0.5f, 0f], bias.data<float>().ToArray());
+        layer.Run(x, ExpertLayers.Pass());
+        layer.Run(x, ExpertLayers.Pass(training: false));
+        layer.EndStep(zeros([]));
+        Assert.Equal([0, 0, 5, 0], layer.Load);
+        Assert.Equal([0.25f, 0.25f, 0.25f, 0.25f], bias.data<float>().ToArray());
+    }
+
+    [Fact]
+    public void Threads_that_share_a_layer_count_every_token_once()
+    {
+        using var layer = ExpertLayers.Build(Plain);
+        using WorkerThreads workers = new(4);
+        workers.Run(_ =>
+        {
+            using DisposeScope scope = NewDisposeScope();
+            for (int i = 0; i < 20; i++) layer.Run(ones(1, 3, ExpertLayers.Dim), ExpertLayers.Pass());
+        });
+        using Tensor none = zeros([]);
+        layer.EndStep(none);
+        Assert.Equal(4 * 20 * 3 * Plain.Active, layer.Load.Sum());
+        layer.EndStep(none);
+        Assert.Equal(0, layer.Load.Sum());
+    }
+
+    [Fact]
+    public void In_bfloat16_routing_stays_float32()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var exact = ExpertLayers.Build(Plain);
+        using var rounded = ExpertLayers.Build(Plain, type: ScalarType.BFloat16);
+        Tensor x = randn(2, 30, ExpertLayers.Dim);
+        Tensor a = exact.Run(x, ExpertLayers.Pass()), b = rounded.Run(x, ExpertLayers.Pass());
+        exact.EndStep(zeros([]));
+        rounded.EndStep(zeros([]));
+        Assert.Equal(exact.Load, rounded.Load);
+        Assert.InRange(Models.LargestDifference(a, b), 1e-6, 0.2);
+    }
+
+    private static (Tensor Result, Tensor[] Gradients) Differentiate(ExpertsFeedForward layer, Tensor values, Func<Tensor, Tensor> run)
+    {
+        layer.zero_grad();
+        Tensor x = values.clone().requires_grad_(), result = run(x);
+        result.mul(linspace(-1, 1, result.numel()).view(result.shape)).sum().backward();
+        return (result, [x.grad!, .. layer.parameters().Select(parameter => parameter.grad!)]);
+    }
+
+    /// <summary>Every expert on every token; those not chosen weigh 0.</summary>
+    private static Tensor Dense(ExpertsFeedForward layer, ExpertsOptions options, Tensor x)
+    {
+        Tensor tokens = x.view(-1, x.shape[^1]), logits = tokens.matmul(Parameter(layer, "router.weight").mT);
+        Tensor affinities = options.Router == RouterKind.Sigmoid ? logits.sigmoid() : logits.softmax(-1);
+        Tensor chosen = zeros_like(logits);
+        for (int token = 0; token < tokens.shape[0]; token++)
+            foreach (int expert in Best([.. affinities.detach().select(0, token).data<float>().ToArray()], options))
+                chosen.select(0, token).select(0, expert).fill_(1);
+        Tensor weights = affinities.mul(chosen);
+        if (options.NormalizeWeights ?? options.Active > 1) weights = weights.div(weights.sum(-1, keepdim: true));
+        Tensor result = zeros_like(tokens);
+        for (int expert = 0; expert < options.Experts; expert++)
+            result = result.add(Expert(layer, options, expert, tokens).mul(weights.narrow(1, expert, 1)).mul(options.Scale));
+        if (options.Shared > 0) result = result.add(layer.named_children().Single(child => child.name == "shared").module is FeedForwardModule shared ? shared.Run(tokens, ExpertLayers.Pass()) : tokens);
+        return result.view(x.shape);
+    }
+
+    private static IEnumerable<int> Best(float[] affinities, ExpertsOptions options)
+    {
+        int size = options.Experts / options.Groups;
+        HashSet<int> open = [.. Enumerable.Range(0, options.Groups).OrderByDescending(group => affinities[(group * size)..((group + 1) * size)].Max()).Take(options.ActiveGroups)];
+        return Enumerable.Range(0, options.Experts).Where(expert => open.Contains(expert / size)).OrderByDescending(expert => affinities[expert]).Take(options.Active);
+    }
+
+    private static Tensor Expert(ExpertsFeedForward layer, ExpertsOptions options, int expert, Tensor tokens)
+    {
+        Activation activation = Activation.Of(options.Activation);
+        string first = activation.Gated ? "experts.gateUp" : "experts.up";
+        Tensor Linear(Tensor x, string name)
+        {
+            Tensor product = x.matmul(Parameter(layer, name).select(0, expert).mT);
+            return options.Bias == true ? product.add(Parameter(layer, $"{name}Bias").view(options.Experts, -1).select(0, expert)) : product;
+        }
+        return Linear(activation.Apply(Linear(tokens, first)), "experts.down");
+    }
+
+    private static Tensor Parameter(nn.Module layer, string name) => layer.named_parameters().Single(entry => entry.name == name).parameter;
+
+    private static void Set(ExpertsFeedForward layer, Tensor router)
+    {
+        using var gradients = no_grad();
+        Parameter(layer, "router.weight").copy_(router);
+    }
+
+    private static void Near(Tensor expected, Tensor actual) => Assert.InRange(Models.LargestDifference(expected, actual), 0, 2e-5);
+}

@@ -1,0 +1,122 @@
+using TorchSharp;
+using Trainer.Models.Positions;
+using Trainer.Models.Positions.Scaling;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Tests.Positions;
+
+/// <summary>What positions do to whole models.</summary>
+public class PositionModelTests
+{
+    [Theory]
+    [InlineData("alibi")]
+    [InlineData("t5")]
+    [InlineData("none")]
+    [InlineData("dynamic-ntk")]
+    public void Lengths_never_trained_on_are_computed_and_decoded_alike(string position)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Variant("grouped-query", position));
+        model.eval();
+        Tensor tokens = Models.Tokens(1, 80);
+        Tensor expected = model.forward(tokens);
+        Assert.True(expected.isfinite().all().item<bool>());
+        using DecodingState state = model.NewDecodingState(1, 80);
+        Tensor actual = cat([.. ((int[])[60, 1, 1, 13, 5]).Select(step => model.forward(tokens.narrow(1, state.Length, step), state))], 1);
+        Assert.InRange(Models.LargestDifference(expected, actual), 0, 5e-5);
+    }
+
+    [Fact]
+    public void Dynamic_scaling_leaves_sequences_of_the_original_length_alone()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel plain = Models.Build(Models.Variant("multi-head", "rotary")), dynamic = Models.Build(Models.Variant("multi-head", "dynamic-ntk"));
+        Tensor longer = Models.Tokens(1, 8), original = longer.narrow(1, 0, 4);
+        Assert.True(plain.forward(original).Equals(dynamic.forward(original)));
+        Assert.False(plain.forward(longer).Equals(dynamic.forward(longer)));
+        Assert.True(plain.forward(original).Equals(dynamic.forward(original)));
+    }
+
+    [Fact]
+    public void Decoding_under_dynamic_scaling_is_that_of_the_room_it_was_given()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        DecoderOptions options = Models.Variant("multi-head", "dynamic-ntk");
+        // Room for 16 positions, four times the original length: NTK with that factor, from the first token on.
+        DecoderOptions fourfold = options with { ContextLength = 16, Position = new RotaryOptions { Scaling = new NtkScaling { Factor = 4 } } };
+        using LanguageModel dynamic = Models.Build(options), expected = Models.Build(fourfold);
+        Tensor tokens = Models.Tokens(1, 6);
+        using DecodingState state = dynamic.NewDecodingState(1, 16);
+        Tensor actual = cat([dynamic.forward(tokens.narrow(1, 0, 2), state), dynamic.forward(tokens.narrow(1, 2, 4), state)], 1);
+        Assert.InRange(Models.LargestDifference(expected.forward(tokens), actual), 0, 2e-5);
+    }
+
+    [Fact]
+    public void An_encoder_tells_later_keys_from_earlier_ones()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Encoder with { Position = new T5BiasOptions { Buckets = 8, MaxDistance = 6 } });
+        Tensor tokens = Models.Tokens(2, 8), changed = tokens.clone();
+        changed.narrow(1, 5, 3).copy_(tokens.narrow(1, 5, 3).add(1).remainder(Models.Vocabulary));
+        Tensor Earlier(Tensor of) => model.forward(of).narrow(1, 0, 5);
+        Assert.False(Earlier(tokens).Equals(Earlier(changed)));
+        // The second half of the buckets is for later keys: with these far below, nothing of the future is seen.
+        using (no_grad()) model.named_parameters().Single(entry => entry.name == "position.weight").parameter.narrow(0, 4, 4).fill_(-1e4);
+        Assert.True(Earlier(tokens).Equals(Earlier(changed)));
+    }
+
+    [Theory]
+    [InlineData("alibi", 0)]
+    [InlineData("t5", 2)]
+    public void Both_stacks_of_an_encoder_decoder_have_their_own_bias(string position, int weights)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        EncoderDecoderOptions options = Models.EncoderDecoder with { Position = Models.Positions[position] };
+        using LanguageModel model = Models.Build(options);
+        model.eval();
+        Tensor[] learned = [.. model.named_parameters().Where(entry => entry.name.EndsWith("position.weight", StringComparison.Ordinal)).Select(entry => entry.parameter)];
+        Assert.Equal(weights, learned.Length);
+        Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), ModelCost.Of(options, Models.Vocabulary).Parameters);
+        ModelInput source = Models.Tokens(2, 5, seed: 3);
+        Tensor tokens = Models.Tokens(2, 6);
+        Tensor expected = model.forward(new ModelInput(tokens) { Source = source });
+        using DecodingState state = model.NewDecodingState(2, 6, source);
+        Tensor actual = cat([.. ((int[])[2, 1, 3]).Select(step => model.forward(tokens.narrow(1, state.Length, step), state))], 1);
+        Assert.InRange(Models.LargestDifference(expected, actual), 0, 2e-5);
+        model.LossSum(new ModelInput(tokens) { Source = source }, tokens).backward();
+        Assert.All(learned, weight => Assert.NotEqual(0, weight.grad!.abs().max().item<float>()));
+    }
+
+    [Theory]
+    [InlineData("alibi")]
+    [InlineData("t5")]
+    public void A_bias_follows_positions_that_skip(string position)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Variant("grouped-query", position));
+        Tensor tokens = Models.Tokens(2, 6);
+        ModelInput At(long[] places, int limit) => new(tokens) { Positions = tensor(places).unsqueeze(0).expand(2, -1).contiguous(), PositionLimit = limit };
+        Tensor expected = model.forward(tokens);
+        Assert.InRange(Models.LargestDifference(expected, model.forward(At([40, 41, 42, 43, 44, 45], 46))), 0, 2e-5);
+        Tensor skipped = model.forward(At([0, 1, 2, 5, 6, 7], 8));
+        Assert.InRange(Models.LargestDifference(expected.narrow(1, 0, 3), skipped.narrow(1, 0, 3)), 0, 2e-5);
+        Assert.False(Models.LargestDifference(expected.narrow(1, 3, 3), skipped.narrow(1, 3, 3)) < 1e-3);
+        // What stands at the skipped places is in no document of the others: a row with holes is the same as a row that skips.
+        Tensor holes = cat([tokens.narrow(1, 0, 3), tokens.narrow(1, 0, 2), tokens.narrow(1, 3, 3)], 1);
+        Tensor documents = tensor([0L, 0, 0, 1, 1, 0, 0, 0]).unsqueeze(0).expand(2, -1).contiguous();
+        Tensor filled = model.forward(new ModelInput(holes) { Documents = documents });
+        Assert.InRange(Models.LargestDifference(skipped.narrow(1, 3, 3), filled.narrow(1, 5, 3)), 0, 2e-5);
+    }
+
+    [Fact]
+    public void A_layer_without_positions_gets_no_bias()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        DecoderOptions alibi = Models.Variant("multi-head", "alibi"), none = Models.Variant("multi-head", "none");
+        using LanguageModel expected = Models.Build(none), actual = Models.Build(alibi with { LayerPattern = [new() { Position = new NoPositionOptions() }] });
+        Tensor tokens = Models.Tokens(1, 8);
+        Assert.InRange(Models.LargestDifference(expected.forward(tokens), actual.forward(tokens)), 0, 2e-5);
+        using LanguageModel mixed = Models.Build(none with { LayerPattern = [new(), new() { Position = new AlibiOptions() }] });
+        Assert.False(Models.LargestDifference(expected.forward(tokens), mixed.forward(tokens)) < 1e-2);
+    }
+}
