@@ -1,8 +1,9 @@
-// One kernel on one pattern at one length: milliseconds of processor time of a forward and backward pass on one thread, the best of several,
-// and the peak of memory above the inputs, in MiB. A process of its own for each, so that no case inherits the memory of another.
+// One kernel on one pattern at one length: milliseconds of processor time of a forward and backward pass on one thread, the best of
+// several, and the peak of memory above the inputs, in MiB. A process of its own for each, so that no case inherits the memory of another.
 //     <case> <length> <repeats>      case: flash, reference, linear, or a pattern for block-sparse: sliding-256, strided-128, …
 using System.Globalization;
 using TorchSharp;
+using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -43,8 +44,9 @@ return 0;
 void Step()
 {
     using DisposeScope step = NewDisposeScope();
-    AttentionCall call = new(leaves[0].transpose(1, 2), leaves[1].transpose(1, 2), leaves[2].transpose(1, 2), built, span, span, 1 / Math.Sqrt(Width), masks);
-    if (kernel.RefusesCall(call) is { } refusal) throw new NotSupportedException(refusal);
+    AttentionCall call = new(
+        leaves[0].transpose(1, 2), leaves[1].transpose(1, 2), leaves[2].transpose(1, 2), built, span, span, 1 / Math.Sqrt(Width), masks);
+    if (kernel.WhyUnsupported(call) is { } refusal) throw new NotSupportedException(refusal);
     autograd.grad([kernel.Attend(call)], leaves, [gradient]);
 }
 
@@ -55,7 +57,8 @@ static (IAttentionKernel Kernel, PatternOptions Pattern) Case(string name) => na
     ["linear"] => (new LinearKernel(), new CausalOptions()),
     ["sliding", var window] => (new BlockSparseKernel(), new SlidingOptions { Window = Number(window) }),
     ["strided", var stride] => (new BlockSparseKernel(), new StridedOptions { Stride = Number(stride) }),
-    ["fixed", var stride, var summary] => (new BlockSparseKernel(), new FixedOptions { Stride = Number(stride), Summary = Number(summary) }),
+    ["fixed", var stride, var summary] =>
+        (new BlockSparseKernel(), new FixedOptions { Stride = Number(stride), Summary = Number(summary) }),
     ["bigbird"] => (new BlockSparseKernel(), new BigBirdOptions { Causal = true }),
     _ => throw new ArgumentException($"no case '{name}'"),
 };

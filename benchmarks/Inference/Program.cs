@@ -9,7 +9,7 @@ using System.Text.Json;
 using TorchSharp;
 using Trainer.Checkpoints;
 using Trainer.Checkpoints.Gguf;
-using Trainer.Evaluation.Perplexity;
+using Trainer.Evaluation;
 using Trainer.Inference;
 using Trainer.Models;
 using Trainer.Models.Devices;
@@ -32,7 +32,8 @@ switch (args)
         }
         return 0;
     default:
-        Console.Error.WriteLine("Inference: give bandwidth <bytes>…, or evaluation|generation <checkpoint> <float32|bfloat16|int8> <seconds> <tokens>");
+        Console.Error.WriteLine(
+            "Inference: give bandwidth <bytes>…, or evaluation|generation <checkpoint> <float32|bfloat16|int8> <seconds> <tokens>");
         return 2;
 }
 
@@ -42,8 +43,8 @@ void Print(object figures) => Console.WriteLine(JsonSerializer.Serialize(figures
 Func<int> Evaluation(LanguageModel model, Checkpoint checkpoint, int length)
 {
     var text = TokenText.Of(RandomIds(length + 1, checkpoint.Tokenizer.VocabularySize));
-    var meter = new PerplexityMeter(model, checkpoint.Tokenizer);
-    return () => (int)meter.Measure(text, PerplexityOptions.Disjoint(model.ContextLength)).Tokens;
+    var evaluator = new PerplexityEvaluator(model, checkpoint.Tokenizer);
+    return () => (int)evaluator.Evaluate(text, PerplexityOptions.Disjoint(model.ContextLength)).Tokens;
 }
 
 // Greedy, one sequence, from a prompt to the end of the context.

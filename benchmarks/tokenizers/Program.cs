@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 
 // Encodes a text once for each line on standard input, and answers with a line "tokens wallSeconds processorSeconds hash".
 var tokenizer = Tokenizer.Load(args[0]);

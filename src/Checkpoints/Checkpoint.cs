@@ -1,13 +1,17 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>A checkpoint on disk, verified: its configuration, its tokenizer, and a model with its weights on request.</summary>
+/// <summary>A verified checkpoint on disk: its configuration, its tokenizer, and on request a model with its weights.</summary>
 public sealed class Checkpoint
 {
     private Checkpoint(string directory, CheckpointConfiguration configuration, Tokenizer tokenizer, CheckpointManifest manifest) =>
@@ -16,10 +20,10 @@ public sealed class Checkpoint
     /// <summary>Its directory.</summary>
     public string Directory { get; }
 
-    /// <summary>What its resolved recipe says of the model, its tokenizer and its data.</summary>
+    /// <summary>The model, tokenizer and data sections of its resolved recipe.</summary>
     public CheckpointConfiguration Configuration { get; }
 
-    /// <summary>The options of its model.</summary>
+    /// <summary>The model options.</summary>
     public ModelOptions Model => Configuration.Model;
 
     /// <summary>The tokenizer it was trained with.</summary>
@@ -28,11 +32,10 @@ public sealed class Checkpoint
     /// <summary>Its files with their sizes and hashes.</summary>
     public CheckpointManifest Manifest { get; }
 
-    /// <summary>Opens a checkpoint and verifies every file of it.</summary>
+    /// <summary>Opens a checkpoint and verifies all its files.</summary>
     /// <param name="path">A checkpoint directory; a run directory (its best, else its newest); or <c>checkpoints/best</c> or
     /// <c>checkpoints/last</c> of one.</param>
-    /// <returns>The checkpoint.</returns>
-    /// <exception cref="UserException">There is none, or it is damaged; the message says which file and how.</exception>
+    /// <exception cref="UserException">There is none, or it is damaged; the message names the file and the damage.</exception>
     public static Checkpoint Open(string path)
     {
         string directory = CheckpointLocator.Find(path);
@@ -43,11 +46,10 @@ public sealed class Checkpoint
             Tokenizer.Load(Path.Combine(directory, CheckpointFiles.Tokenizer)), manifest);
     }
 
-    /// <summary>Builds the model and loads its weights.</summary>
-    /// <param name="device">Where to put it.</param>
-    /// <param name="precision">How it holds and multiplies its matrices.</param>
+    /// <summary>Builds the model and loads its weights; matrices are stored and multiplied in <paramref name="precision"/>.</summary>
     /// <returns>The model in evaluation mode; the caller disposes it.</returns>
-    /// <exception cref="UserException">The weights do not fit the configuration, or the model or device has no such precision.</exception>
+    /// <exception cref="UserException">The weights do not fit the configuration, or the model or device does not support the
+    /// precision.</exception>
     public LanguageModel LoadModel(Device device, InferencePrecision precision = InferencePrecision.Float32)
     {
         if (precision == InferencePrecision.Int8 && device.type != DeviceType.CPU)
@@ -65,11 +67,66 @@ public sealed class Checkpoint
         }
     }
 
-    /// <summary>Rows that its training computed at once, so that evaluations fit where training did.</summary>
+    /// <summary>Rows of a training micro-batch: an evaluation with as many fits in the same memory.</summary>
     public int RowsAtOnce => Configuration.RowsAtOnce;
 
-    /// <summary>Where its training stood.</summary>
-    /// <returns>The content of <c>state.json</c>.</returns>
-    /// <exception cref="UserException">It has none, because it was not written by <c>train</c>.</exception>
+    /// <summary>The state of its training.</summary>
+    /// <exception cref="UserException">It has none, since it was not written by <c>train</c>.</exception>
     public CheckpointState LoadState() => CheckpointState.Load(Directory);
+}
+
+/// <summary>The <c>config.json</c> of a checkpoint: the sections needed to use the model, typed; the rest of the recipe stays
+/// JSON.</summary>
+/// <remarks>Only training knows optimizers, schedules and the like, and reads them.</remarks>
+public sealed record CheckpointConfiguration
+{
+    /// <summary>The name of the recipe.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The model.</summary>
+    public required ModelOptions Model { get; init; }
+
+    /// <summary>How text becomes tokens.</summary>
+    public required TokenizerOptions Tokenizer { get; init; }
+
+    /// <summary>The training and validation data.</summary>
+    public required DataOptions Data { get; init; }
+
+    /// <summary>Rows of a training micro-batch: an evaluation with as many fits in the same memory.</summary>
+    [JsonIgnore]
+    public int RowsAtOnce { get; private init; } = 1;
+
+    private static readonly string[] Sections = ["name", "model", "tokenizer", "data"];
+
+    /// <summary>Reads the file as saved, without overrides from the environment.</summary>
+    /// <exception cref="ConfigurationException">The sections are invalid; all problems are listed.</exception>
+    internal static CheckpointConfiguration Read(string path)
+    {
+        JsonObject json = ReadJson(path);
+        JsonObject typed = new(Sections.Where(json.ContainsKey).Select(name => KeyValuePair.Create(name, json[name]?.DeepClone())));
+        return ConfigurationJson.Deserialize<CheckpointConfiguration>(typed.ToJsonString(), path) with
+        {
+            RowsAtOnce = Rows(json["training"] as JsonObject),
+        };
+    }
+
+    /// <summary>Reads the whole file.</summary>
+    /// <exception cref="UserException">It is not a JSON object.</exception>
+    internal static JsonObject ReadJson(string path)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(path), documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject
+                ?? throw new UserException($"{path}: it is not a JSON object");
+        }
+        catch (JsonException error)
+        {
+            throw new UserException($"{path}: it cannot be read as JSON ({error.Message.TrimEnd('.')})", error);
+        }
+    }
+
+    private static int Rows(JsonObject? training) =>
+        (training?["microBatchSize"] ?? training?["batchSize"]) is JsonValue rows && rows.TryGetValue(out int number) && number > 0
+            ? number
+            : 1;
 }

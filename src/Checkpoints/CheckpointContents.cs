@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>What a checkpoint holds, for people and scripts to read.</summary>
+/// <summary>What a checkpoint holds, for <c>inspect</c>.</summary>
 public sealed record CheckpointContents
 {
     /// <summary>Its directory.</summary>
@@ -11,47 +11,34 @@ public sealed record CheckpointContents
     /// <summary>The name of the recipe it was trained from.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Where its training stood; <c>null</c> where the checkpoint was not written by training.</summary>
+    /// <summary>The state of its training; null if it was not written by training.</summary>
     public required TrainingPosition? Training { get; init; }
 
     /// <summary>The kind of tokenizer.</summary>
     public required string Tokenizer { get; init; }
 
-    /// <summary>Number of different tokens.</summary>
+    /// <summary>Number of tokens.</summary>
     public required int VocabularySize { get; init; }
 
-    /// <summary>Learned numbers.</summary>
+    /// <summary>Number of parameters.</summary>
     public long Parameters => Tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent));
 
-    /// <summary>Its files, all verified.</summary>
+    /// <summary>Its files, verified.</summary>
     public required IReadOnlyList<FileEntry> Files { get; init; }
 
     /// <summary>The tensors of the model.</summary>
     public required IReadOnlyList<TensorEntry> Tensors { get; init; }
 
-    /// <summary>Where training stood.</summary>
-    /// <param name="Step">Optimizer steps done.</param>
-    /// <param name="Tokens">Tokens trained on.</param>
-    /// <param name="Epoch">Passes over the data done.</param>
-    /// <param name="Window">Position within the epoch.</param>
-    /// <param name="BestLoss">The lowest validation loss, in nats per token.</param>
-    /// <param name="BestStep">Its step.</param>
+    /// <summary>The state of training; Window is the position within the epoch, BestLoss in nats per token.</summary>
     public sealed record TrainingPosition(long Step, long Tokens, long Epoch, long Window, double? BestLoss, long? BestStep);
 
-    /// <summary>One file.</summary>
-    /// <param name="Name">Its name.</param>
-    /// <param name="Bytes">Its size.</param>
-    /// <param name="Sha256">Its hash.</param>
+    /// <summary>A file with its size and hash.</summary>
     public sealed record FileEntry(string Name, long Bytes, string Sha256);
 
-    /// <summary>One tensor.</summary>
-    /// <param name="Name">Its name in the model.</param>
-    /// <param name="Type">The type of its elements.</param>
-    /// <param name="Shape">Its extents.</param>
+    /// <summary>A tensor of the model.</summary>
     public sealed record TensorEntry(string Name, ScalarType Type, IReadOnlyList<long> Shape);
 
-    /// <summary>Verifies a checkpoint and reads what it holds.</summary>
-    /// <param name="path">A checkpoint or run directory.</param>
+    /// <summary>Verifies a checkpoint or a run's best one and lists what it holds.</summary>
     /// <exception cref="Configuration.UserException">There is none, or it is damaged.</exception>
     public static CheckpointContents Of(string path)
     {

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Trainer.Checkpoints.GroupedQuery;
 using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
@@ -7,15 +6,12 @@ using Trainer.Models;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>Makes one checkpoint out of another: its weights, tokenizer and recipe, changed; no optimizer state, which means nothing for them.</summary>
+/// <summary>Makes a checkpoint of another: converted weights, the tokenizer and an adapted recipe. Optimizer state is dropped, since it
+/// does not fit the weights.</summary>
 public static class CheckpointConversion
 {
-    /// <summary>Converts, one tensor at a time.</summary>
-    /// <param name="checkpoint">The checkpoint.</param>
-    /// <param name="output">The checkpoint directory to write; nothing may be there yet.</param>
-    /// <param name="request">What is to change.</param>
-    /// <returns>What changed.</returns>
-    /// <exception cref="ConfigurationException">The model cannot be converted so; all reasons are listed.</exception>
+    /// <summary>Converts a checkpoint to a new or empty directory, one tensor at a time.</summary>
+    /// <exception cref="ConfigurationException">The model does not allow the conversion; all reasons are listed.</exception>
     /// <exception cref="UserException">The directory cannot be written.</exception>
     public static ConversionReport Run(Checkpoint checkpoint, string output, ConversionRequest request)
     {
@@ -25,7 +21,9 @@ public static class CheckpointConversion
         ModelOptions to = Checked(request.Apply(from), output);
         JsonObject recipe = RecipeOf(checkpoint, to, output);
         using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(checkpoint.Directory, CheckpointFiles.Model));
-        IWeightSource converted = request.KeyValueHeads is { } heads ? new PooledWeights(weights, from, heads, request.Pool, request.Seed) : weights;
+        IWeightSource converted = request.KeyValueHeads is { } heads
+            ? new PooledWeights(weights, from, heads, request.Pool, request.Seed)
+            : weights;
         CheckpointDirectory.Write(output,
         [
             new(CheckpointFiles.Model, path => Safetensors.Write(path, Pending(converted))),
@@ -33,14 +31,15 @@ public static class CheckpointConversion
             new(CheckpointFiles.Tokenizer, checkpoint.Tokenizer.Save),
             .. Companions(checkpoint.Directory),
         ]);
-        return new(from, to, ModelCost.Of(from, checkpoint.Tokenizer.VocabularySize), ModelCost.Of(to, checkpoint.Tokenizer.VocabularySize));
+        return new(
+            from, to, ModelCost.Of(from, checkpoint.Tokenizer.VocabularySize), ModelCost.Of(to, checkpoint.Tokenizer.VocabularySize));
     }
 
-    /// <summary>Reads the model back, so that its rules are asked once more.</summary>
+    /// <summary>Reads the model back, so that it is validated like a recipe's.</summary>
     private static ModelOptions Checked(ModelOptions model, string output) =>
         ConfigurationJson.Deserialize<ModelOptions>(ConfigurationJson.Serialize(model), $"{output}: the converted model");
 
-    /// <summary>The recipe that trains the converted model further, as it was trained.</summary>
+    /// <summary>A recipe that trains the converted model further, as it was trained.</summary>
     private static JsonObject RecipeOf(Checkpoint checkpoint, ModelOptions model, string output)
     {
         JsonObject recipe = CheckpointConfiguration.ReadJson(Path.Combine(checkpoint.Directory, CheckpointFiles.Configuration));
@@ -50,15 +49,49 @@ public static class CheckpointConversion
     }
 
     private static IReadOnlyList<PendingTensor> Pending(IWeightSource weights) =>
-        [.. weights.Names.Select(name => new PendingTensor(name, weights.Info(name).Type, weights.Info(name).Shape, () => weights.Read(name)))];
+        [.. weights.Names.Select(name =>
+            new PendingTensor(name, weights.Info(name).Type, weights.Info(name).Shape, () => weights.Read(name)))];
 
     private static IEnumerable<CheckpointPart> Companions(string directory) =>
         CompanionFiles.In(directory).Keys.Select(name => new CheckpointPart(name, path => File.Copy(Path.Combine(directory, name), path)));
 }
 
-/// <summary>What a conversion changed.</summary>
-/// <param name="From">The model before.</param>
-/// <param name="To">The model after.</param>
-/// <param name="CostBefore">What it cost before.</param>
-/// <param name="CostAfter">What it costs after.</param>
+/// <summary>The model and its cost before and after a conversion.</summary>
 public sealed record ConversionReport(ModelOptions From, ModelOptions To, ModelCost CostBefore, ModelCost CostAfter);
+
+/// <summary>The conversion of a checkpoint: to fewer key-value heads, a longer context, or both.</summary>
+public sealed record ConversionRequest
+{
+    /// <summary>Key-value heads of each layer; null to keep them.</summary>
+    public int? KeyValueHeads { get; init; }
+
+    /// <summary>How heads are pooled.</summary>
+    public HeadPool Pool { get; init; } = HeadPool.Mean;
+
+    /// <summary>Seed of random heads.</summary>
+    public long Seed { get; init; } = 1337;
+
+    /// <summary>The context extension; null for none.</summary>
+    public ContextExtension? Extension { get; init; }
+
+    /// <summary>Why a model cannot be converted, each with the option on the command line as its path.</summary>
+    public IEnumerable<Problem> Problems(ModelOptions model)
+    {
+        if (KeyValueHeads is { } heads)
+        {
+            foreach (Problem problem in GroupedQueryModel.Problems(model, heads, "--key-value-heads")) yield return problem;
+            if (heads > 0 && GroupedQueryModel.Has(model, heads))
+                yield return new(
+                    "--key-value-heads",
+                    $"model.attention has {heads} key-value {(heads == 1 ? "head" : "heads")} already; there is nothing to pool");
+        }
+        foreach (Problem problem in Extension?.Problems(model, "--rope-scaling", "--factor") ?? []) yield return problem;
+    }
+
+    /// <summary>The converted model; <see cref="Problems"/> must be empty.</summary>
+    public ModelOptions Apply(ModelOptions model)
+    {
+        if (KeyValueHeads is { } heads) model = GroupedQueryModel.Apply(model, heads);
+        return Extension?.Apply(model) ?? model;
+    }
+}

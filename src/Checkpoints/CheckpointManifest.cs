@@ -4,45 +4,39 @@ using Trainer.Configuration;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>What a whole checkpoint consists of: size and SHA-256 of each file, kept as <c>manifest.json</c>.</summary>
-/// <param name="Files">By file name.</param>
+/// <summary>The files of a complete checkpoint with their sizes and hashes: <c>manifest.json</c>.</summary>
 public sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointManifest.Entry> Files)
 {
-    /// <summary>One file.</summary>
-    /// <param name="Size">Its length in bytes.</param>
-    /// <param name="Sha256">Its SHA-256, in lower-case hexadecimal digits.</param>
+    /// <summary>Size in bytes and lower-case SHA-256 of a file.</summary>
     public sealed record Entry(long Size, string Sha256);
 
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    /// <summary>Measures all files of a directory and writes its manifest.</summary>
-    /// <param name="directory">A directory whose files are complete.</param>
-    /// <returns>The manifest written.</returns>
     internal static CheckpointManifest Write(string directory)
     {
         string[] names = [.. Directory.EnumerateFiles(directory).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
-        Entry[] entries = Measure(directory, names);
+        Entry[] entries = Hash(directory, names);
         var manifest = new CheckpointManifest(names.Zip(entries).ToDictionary(pair => pair.First, pair => pair.Second));
         File.WriteAllText(Path.Combine(directory, CheckpointFiles.Manifest), JsonSerializer.Serialize(manifest, Format) + "\n");
         return manifest;
     }
 
-    /// <summary>Reads a checkpoint's manifest and checks every file against it.</summary>
-    /// <param name="directory">A checkpoint directory.</param>
-    /// <param name="required">Files that the manifest must list.</param>
-    /// <returns>The manifest, all of whose files are whole.</returns>
-    /// <exception cref="UserException">A file is missing or differs; the message names it, what was expected and found.</exception>
+    /// <summary>Reads a checkpoint's manifest, which must list the <paramref name="required"/> files, and checks every file against
+    /// it.</summary>
+    /// <exception cref="UserException">A file is missing or differs; the message names it and both values.</exception>
     public static CheckpointManifest Verify(string directory, params ReadOnlySpan<string> required)
     {
         CheckpointManifest manifest = Read(directory);
         foreach (string name in required)
             if (!manifest.Files.ContainsKey(name))
-                throw name == CheckpointFiles.Optimizer && !manifest.Files.ContainsKey(CheckpointFiles.State) ? NotOfTraining(directory) : Damaged(Path.Combine(directory, CheckpointFiles.Manifest), $"it does not list {name}");
+                throw name == CheckpointFiles.Optimizer && !manifest.Files.ContainsKey(CheckpointFiles.State)
+                    ? WithoutTrainingState(directory)
+                    : Damaged(Path.Combine(directory, CheckpointFiles.Manifest), $"it does not list {name}");
 
         foreach ((string name, Entry expected) in manifest.Files) CheckSize(Path.Combine(directory, name), expected.Size);
 
         string[] names = [.. manifest.Files.Keys];
-        Entry[] found = Measure(directory, names);
+        Entry[] found = Hash(directory, names);
         for (int i = 0; i < names.Length; i++) CheckHash(Path.Combine(directory, names[i]), manifest.Files[names[i]], found[i]);
         return manifest;
     }
@@ -54,7 +48,8 @@ public sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointMa
         try
         {
             CheckpointManifest? manifest = JsonSerializer.Deserialize<CheckpointManifest>(File.ReadAllText(path), Format);
-            return manifest is { Files.Count: > 0 } && manifest.Files.All(file => Path.GetFileName(file.Key) == file.Key && file.Value?.Sha256 is not null)
+            return manifest is { Files.Count: > 0 }
+                && manifest.Files.All(file => Path.GetFileName(file.Key) == file.Key && file.Value?.Sha256 is not null)
                 ? manifest
                 : throw Damaged(path, "it lists no files");
         }
@@ -77,21 +72,23 @@ public sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointMa
             throw Damaged(path, $"its SHA-256 is {found.Sha256}; the manifest lists {expected.Sha256}");
     }
 
-    private static Entry[] Measure(string directory, string[] names)
+    private static Entry[] Hash(string directory, string[] names)
     {
         var entries = new Entry[names.Length];
-        Parallel.For(0, names.Length, i => entries[i] = Measure(Path.Combine(directory, names[i])));
+        Parallel.For(0, names.Length, i => entries[i] = Hash(Path.Combine(directory, names[i])));
         return entries;
     }
 
-    private static Entry Measure(string path)
+    private static Entry Hash(string path)
     {
-        using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16, FileOptions.SequentialScan);
+        using FileStream stream = new(
+            path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16, FileOptions.SequentialScan);
         return new Entry(stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
     }
 
-    private static UserException NotOfTraining(string directory) =>
-        new($"{directory}: a converted or imported checkpoint has no optimizer state, so no run goes on from it; begin one with its weights (initialize.from).");
+    private static UserException WithoutTrainingState(string directory) =>
+        new($"{directory}: a converted or imported checkpoint has no optimizer state, so no run goes on from it; "
+            + "begin one with its weights (initialize.from).");
 
     private static UserException Damaged(string path, string what) =>
         new($"{path}: {what}. This checkpoint is damaged: use an earlier one of the run.");

@@ -1,10 +1,13 @@
 using System.Text.Json;
+using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Batches;
+using Trainer.Kernels;
+using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>Where a run stands, apart from its weights and optimizer: the content of <c>state.json</c>.</summary>
+/// <summary>The state of a run besides its weights and optimizer: <c>state.json</c>.</summary>
 public sealed record CheckpointState
 {
     /// <summary>Optimizer steps done.</summary>
@@ -16,10 +19,10 @@ public sealed record CheckpointState
     /// <summary>The next row of the training data.</summary>
     public required StreamPosition Position { get; init; }
 
-    /// <summary>What the training text was, so that a position in another text is never taken for one in this.</summary>
+    /// <summary>Identifies the training data, so that a position in other data is never mistaken for one in this.</summary>
     public required string DataFingerprint { get; init; }
 
-    /// <summary>The state of every random number generator that training draws from.</summary>
+    /// <summary>The states of all random number generators that training uses.</summary>
     public required RandomStates Random { get; init; }
 
     /// <summary>The lowest validation loss so far, in nats per token; <c>null</c> before the first evaluation.</summary>
@@ -31,7 +34,7 @@ public sealed record CheckpointState
     /// <summary>Steps whose update was skipped because the loss or a gradient was not finite.</summary>
     public long SkippedSteps { get; init; }
 
-    /// <summary>How many of the last steps in a row were skipped.</summary>
+    /// <summary>Consecutive skipped steps up to now.</summary>
     public long SkippedInARow { get; init; }
 
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
@@ -40,9 +43,7 @@ public sealed record CheckpointState
     public void Save(string path) => File.WriteAllText(path, JsonSerializer.Serialize(this, Format) + "\n");
 
     /// <summary>Reads the state of a checkpoint.</summary>
-    /// <param name="directory">A checkpoint directory.</param>
-    /// <returns>The state.</returns>
-    /// <exception cref="UserException">There is none, or it does not belong to this version.</exception>
+    /// <exception cref="UserException">It is missing or cannot be read.</exception>
     public static CheckpointState Load(string directory)
     {
         string path = Path.Combine(directory, CheckpointFiles.State);
@@ -53,11 +54,42 @@ public sealed record CheckpointState
         }
         catch (FileNotFoundException error)
         {
-            throw new UserException($"{path}: it is missing, so training cannot go on from this checkpoint; only a checkpoint written by train can be resumed.", error);
+            throw new UserException(
+                $"{path}: it is missing, so training cannot go on from this checkpoint; only a checkpoint written by train can be resumed.",
+                error);
         }
         catch (JsonException error)
         {
             throw new UserException($"{path}: it cannot be read ({error.Message}); use an earlier checkpoint of the run.", error);
         }
+    }
+}
+
+/// <summary>The states of the random number generators that training uses, for dropout; Cuda is null if the run uses no GPU.</summary>
+public sealed record RandomStates(byte[] Cpu, byte[]? Cuda)
+{
+    /// <summary>Copies the current states.</summary>
+    public static RandomStates Capture(Device device) =>
+        new(StateOf(CPU), device.type == DeviceType.CUDA ? StateOf(device) : null);
+
+    /// <summary>Restores the generators; a state saved on another kind of device is not used.</summary>
+    public void Restore(Device device)
+    {
+        Restore(CPU, Cpu);
+        if (device.type == DeviceType.CUDA && Cuda is not null) Restore(device, Cuda);
+    }
+
+    private static byte[] StateOf(Device device)
+    {
+        using Generator generator = DefaultGenerators.Of(device);
+        using Tensor state = generator.get_state();
+        return state.data<byte>().ToArray();
+    }
+
+    private static void Restore(Device device, byte[] bytes)
+    {
+        using Generator generator = DefaultGenerators.Of(device);
+        using Tensor state = tensor(bytes);
+        generator.set_state(state);
     }
 }

@@ -3,49 +3,45 @@ using Trainer.Data;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>The checkpoints of one run: <c>step-XXXXXXXX</c> directories, each whole or not there, and the two small text
-/// files <c>best</c> and <c>last</c> that hold the name of one of them.</summary>
-/// <remarks>Text files rather than symbolic links: they can be replaced atomically on every file system and survive
-/// being copied. One process uses a store at a time; the run directory's lock sees to it.</remarks>
+/// <summary>The checkpoints of one run: <c>step-XXXXXXXX</c> directories, each complete or absent, and two text files <c>best</c> and
+/// <c>last</c> that name one of them.</summary>
+/// <remarks>Text files, unlike symbolic links, can be replaced atomically on every file system and survive copying. The run directory's
+/// lock ensures that one process at a time uses a store.</remarks>
 public sealed class CheckpointStore
 {
     private const string Temporary = ".tmp-";
     private readonly string root;
 
-    /// <summary>Opens a store.</summary>
-    /// <param name="root">The run's <c>checkpoints</c> directory; made on the first save.</param>
+    /// <summary>Opens the <c>checkpoints</c> directory of a run; the first save creates it.</summary>
     public CheckpointStore(string root) => this.root = root;
 
-    /// <summary>The steps that have a checkpoint, ascending by number; damaged ones are listed too.</summary>
+    /// <summary>The steps that have a checkpoint, damaged or not, in ascending order.</summary>
     public IReadOnlyList<long> Steps => Directory.Exists(root)
         ? [.. Directory.EnumerateDirectories(root).Select(path => CheckpointFiles.StepOf(Path.GetFileName(path))).OfType<long>().Order()]
         : [];
 
-    /// <summary>The step with the lowest validation loss, or <c>null</c>.</summary>
+    /// <summary>The step with the lowest validation loss, if any.</summary>
     public long? Best => Pointer("best");
 
-    /// <summary>The step saved last, or <c>null</c>.</summary>
+    /// <summary>The step saved last, if any.</summary>
     public long? Last => Pointer("last");
 
-    /// <summary>Where the checkpoint of a step is or would be.</summary>
-    /// <param name="step">Optimizer steps done.</param>
-    /// <returns>A directory path.</returns>
+    /// <summary>The directory of a step, whether or not it exists.</summary>
     public string DirectoryOf(long step) => Path.Combine(root, CheckpointFiles.DirectoryName(step));
 
-    /// <summary>Removes what runs that were killed while saving or rotating left behind.</summary>
-    public void RemoveLeftovers()
+    /// <summary>Removes temporary files of runs that were killed while saving or rotating.</summary>
+    public void RemoveTemporaryFiles()
     {
         if (!Directory.Exists(root)) return;
         foreach (string path in Directory.EnumerateDirectories(root, Temporary + "*")) Directory.Delete(path, recursive: true);
         foreach (string path in Directory.EnumerateFiles(root, "*.tmp")) File.Delete(path);
     }
 
-    /// <summary>Saves the checkpoint of a step beside its place, flushes it, and renames it into place.</summary>
-    /// <param name="step">Optimizer steps done.</param>
-    /// <param name="parts">Its files; the manifest is added.</param>
-    /// <returns>Its directory. <see cref="Last"/> names it from now on.</returns>
-    /// <exception cref="UserException">It cannot be written: the disk is full, or permission is missing. Nothing of it
-    /// is left behind, and earlier checkpoints are untouched.</exception>
+    /// <summary>Writes and flushes a checkpoint and its manifest under a temporary name, renames it into place, and makes
+    /// <see cref="Last"/> name it.</summary>
+    /// <returns>Its directory.</returns>
+    /// <exception cref="UserException">It cannot be written, for lack of space or permission. Nothing of it is left behind, and earlier
+    /// checkpoints are untouched.</exception>
     public string Save(long step, IReadOnlyList<CheckpointPart> parts)
     {
         string temporary = Path.Combine(root, Temporary + CheckpointFiles.DirectoryName(step));
@@ -53,7 +49,7 @@ public sealed class CheckpointStore
         try
         {
             CheckpointDirectory.WriteWhole(temporary, parts);
-            // Only a damaged checkpoint can be in the way: a run goes on from its newest whole one.
+            // Only a damaged checkpoint can be in the way: a run resumes from its newest whole one.
             if (Directory.Exists(directory)) Remove(directory);
             Directory.Move(temporary, directory);
             DurableFile.FlushDirectory(root);
@@ -68,8 +64,7 @@ public sealed class CheckpointStore
         }
     }
 
-    /// <summary>Makes <see cref="Best"/> name a step.</summary>
-    /// <param name="step">A step that has a checkpoint; <c>null</c> for none.</param>
+    /// <summary>Makes <see cref="Best"/> name a step that has a checkpoint, or none.</summary>
     public void MarkBest(long? step)
     {
         string path = Path.Combine(root, "best");
@@ -77,8 +72,7 @@ public sealed class CheckpointStore
         else File.Delete(path);
     }
 
-    /// <summary>Removes all but the newest checkpoints, by step number; never the best or the last one.</summary>
-    /// <param name="keep">How many of the newest stay.</param>
+    /// <summary>Removes all but the newest <paramref name="keep"/> checkpoints, by step number; never the best or the last one.</summary>
     public void Rotate(int keep)
     {
         long?[] kept = [Best, Last];
@@ -87,10 +81,9 @@ public sealed class CheckpointStore
                 Remove(DirectoryOf(step));
     }
 
-    /// <summary>The newest checkpoint all of whose files are whole.</summary>
-    /// <param name="warn">Told about every damaged one that is passed over.</param>
-    /// <returns>Its step, or <c>null</c> where there is no checkpoint at all.</returns>
-    /// <exception cref="UserException">There are checkpoints, but none is whole.</exception>
+    /// <summary>The step of the newest undamaged checkpoint; null if there is no checkpoint at all.</summary>
+    /// <param name="warn">Receives a line for each damaged one that is skipped.</param>
+    /// <exception cref="UserException">There are checkpoints, but all are damaged.</exception>
     public long? NewestWhole(Action<string> warn)
     {
         IReadOnlyList<long> steps = Steps;
@@ -109,10 +102,11 @@ public sealed class CheckpointStore
         }
         return steps.Count == 0
             ? null
-            : throw new UserException($"{root}: none of the {steps.Count} checkpoints is whole (see above); start again with --run and another directory.");
+            : throw new UserException(
+                $"{root}: none of the {steps.Count} checkpoints is whole (see above); start again with --run and another directory.");
     }
 
-    /// <summary>Renames before deleting, so that a run killed meanwhile leaves no damaged checkpoint.</summary>
+    /// <summary>Renames before deleting, so that a run killed in between leaves no damaged checkpoint.</summary>
     private void Remove(string directory)
     {
         string doomed = Path.Combine(root, $"{Temporary}removed-{Path.GetFileName(directory)}");
@@ -137,5 +131,128 @@ public sealed class CheckpointStore
             ? $"The checkpoint of step {newest} is untouched: mend the cause (is the disk full?) and go on with --resume."
             : "There is no earlier checkpoint: mend the cause (is the disk full?) and start again.";
         return new UserException($"{DirectoryOf(step)}: the checkpoint could not be saved: {error.Message} {earlier}", error);
+    }
+}
+
+/// <summary>Finds the checkpoint for a path on the command line.</summary>
+internal static class CheckpointLocator
+{
+    /// <summary>The path itself, a run's best or newest checkpoint, or the one that a <c>best</c> or <c>last</c> file names.</summary>
+    public static string Find(string path)
+    {
+        if (File.Exists(path)) return OfPointer(path);
+        if (!Directory.Exists(path))
+            throw new UserException($"{path}: there is no such checkpoint or run directory");
+        bool isCheckpoint = File.Exists(Path.Combine(path, CheckpointFiles.Manifest))
+            || CheckpointFiles.StepOf(Path.GetFileName(Path.TrimEndingDirectorySeparator(path))) is not null;
+        if (isCheckpoint) return path;
+        string inside = Path.Combine(path, CheckpointFiles.Folder);
+        CheckpointStore store = new(Directory.Exists(inside) ? inside : path);
+        return (store.Best ?? store.Steps.Cast<long?>().LastOrDefault()) is { } step
+            ? store.DirectoryOf(step)
+            : throw new UserException(
+                $"{path}: there is no checkpoint in this directory; expected {CheckpointFiles.Manifest}, or a run with checkpoints/step-…");
+    }
+
+    private static string OfPointer(string path)
+    {
+        string name = new FileInfo(path).Length < 64 ? File.ReadAllText(path).Trim() : "";
+        string directory = Path.Combine(Path.GetDirectoryName(path)!, name);
+        return CheckpointFiles.StepOf(name) is not null && Directory.Exists(directory)
+            ? directory
+            : throw new UserException($"{path}: it is a file that names no checkpoint; give a checkpoint directory or a run directory");
+    }
+}
+
+/// <summary>Writes a checkpoint directory that is complete or absent.</summary>
+public static class CheckpointDirectory
+{
+    /// <summary>Writes an imported or converted checkpoint, which belongs to no run, and its manifest.</summary>
+    /// <exception cref="UserException">The directory is not empty, or cannot be written; nothing is left behind.</exception>
+    public static void Write(string directory, IReadOnlyList<CheckpointPart> parts)
+    {
+        string place = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
+        if (File.Exists(place) || (Directory.Exists(place) && Directory.EnumerateFileSystemEntries(place).Any()))
+            throw new UserException($"{directory}: something is there already; remove it or choose another --output");
+        string temporary = $"{place}.tmp-{Environment.ProcessId}";
+        try
+        {
+            WriteWhole(temporary, parts);
+            if (Directory.Exists(place)) Directory.Delete(place);
+            Directory.Move(temporary, place);
+            DurableFile.FlushDirectory(Path.GetDirectoryName(place)!);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{directory}: the checkpoint could not be written: {error.Message}", error);
+        }
+        finally
+        {
+            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
+        }
+    }
+
+    /// <summary>Writes all files and the manifest to an emptied directory, and flushes them to disk.</summary>
+    internal static void WriteWhole(string temporary, IReadOnlyList<CheckpointPart> parts)
+    {
+        if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
+        Directory.CreateDirectory(temporary);
+        foreach (CheckpointPart part in parts) part.Write(Path.Combine(temporary, part.Name));
+        CheckpointManifest.Write(temporary);
+        foreach (string path in Directory.EnumerateFiles(temporary)) DurableFile.Flush(path);
+        DurableFile.FlushDirectory(temporary);
+    }
+}
+
+/// <summary>One file of a checkpoint to write: its name, and what writes it to a given path.</summary>
+public sealed record CheckpointPart(string Name, Action<string> Write);
+
+/// <summary>The names of the files in a checkpoint and of the directories around it.</summary>
+public static class CheckpointFiles
+{
+    /// <summary>Float32 master weights, named after the model's modules.</summary>
+    public const string Model = "model.safetensors";
+
+    /// <summary>The optimizer's state.</summary>
+    public const string Optimizer = "optimizer.safetensors";
+
+    /// <summary>Step, data position, random states; see <see cref="CheckpointState"/>.</summary>
+    public const string State = "state.json";
+
+    /// <summary>The resolved recipe.</summary>
+    public const string Configuration = "config.json";
+
+    /// <summary>The tokenizer.</summary>
+    public const string Tokenizer = "tokenizer.json";
+
+    /// <summary>Size and SHA-256 of every other file; see <see cref="CheckpointManifest"/>.</summary>
+    public const string Manifest = "manifest.json";
+
+    /// <summary>The directory of a run's checkpoints.</summary>
+    public const string Folder = "checkpoints";
+
+    /// <summary>The directory of a step: <c>step-</c> and at least eight digits.</summary>
+    public static string DirectoryName(long step) => $"step-{step:00000000}";
+
+    /// <summary>The step of a name made by <see cref="DirectoryName"/>; null for any other name.</summary>
+    public static long? StepOf(string name) =>
+        name.StartsWith("step-", StringComparison.Ordinal)
+        && long.TryParse(name.AsSpan(5), System.Globalization.NumberStyles.None, null, out long step)
+        && DirectoryName(step) == name
+            ? step
+            : null;
+}
+
+/// <summary>Validates the name of a run, which names its directory.</summary>
+public static class RunName
+{
+    /// <summary>What is wrong with a name, if anything.</summary>
+    public static string? Complaint(string name)
+    {
+        if (string.IsNullOrWhiteSpace(name)) return "must not be empty; it names the run's directory under runs/";
+        bool plain = name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+        return plain && name.Trim('.').Length > 0
+            ? null
+            : $"'{name}' must be made of letters, digits, '-', '_' and '.', for it names the run's directory under runs/";
     }
 }

@@ -10,16 +10,35 @@ namespace Trainer.Cli;
 /// <summary><c>attention</c>: whom each token of a text looks at, as a page of pictures.</summary>
 internal static class AttentionCommand
 {
-    private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
-    private static readonly Option<string> Text = new("--text") { Description = "The text to read; for an encoder-decoder what its decoder writes.", Required = true };
+    private static readonly Argument<string> Source = new("checkpoint")
+    {
+        Description = "A checkpoint or run directory (its best, else its newest).",
+    };
+    private static readonly Option<string> Text = new("--text")
+    {
+        Description = "The text to read; for an encoder-decoder what its decoder writes.",
+        Required = true,
+    };
     private static readonly Option<string?> Read = new("--source") { Description = "What the encoder of an encoder-decoder reads." };
-    private static readonly Option<string> Output = new("--output") { Description = "The page to write.", HelpName = "file", DefaultValueFactory = _ => "attention.html" };
-    private static readonly Option<string?> Json = new("--json") { Description = "Write the map to this file, too: report shows every attention*.json in a run directory.", HelpName = "file" };
+    private static readonly Option<string> Output = new("--output")
+    {
+        Description = "The page to write.",
+        HelpName = "file",
+        DefaultValueFactory = _ => "attention.html",
+    };
+    private static readonly Option<string?> Json = new("--json")
+    {
+        Description = "Write the map to this file, too: report shows every attention*.json in a run directory.",
+        HelpName = "file",
+    };
     private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
 
     internal static Command Create()
     {
-        var command = new Command("attention", "Writes one HTML page, which needs no network, with a picture of every layer and head.") { Source, Text, Read, Output, Json, Device };
+        var command = new Command("attention", "Writes one HTML page, which needs no network, with a picture of every layer and head.")
+        {
+            Source, Text, Read, Output, Json, Device,
+        };
         command.SetAction(Write);
         return command;
     }
@@ -33,7 +52,8 @@ internal static class AttentionCommand
         var output = parsed.GetRequiredValue(Output);
         AttentionPage.Write(map, output);
         if (parsed.GetValue(Json) is { } file) AttentionPage.WriteMap(map, file);
-        var stacks = string.Join("; ", map.Stacks.Select(stack => $"{stack.Name}: {HumanFormat.Counted(stack.Layers.Count, "layer")}, {HumanFormat.Counted(stack.Queries.Count, "token")}"));
+        var stacks = string.Join("; ", map.Stacks.Select(stack => $"{stack.Name}: {HumanFormat.Counted(stack.Layers.Count, "layer")}, " +
+            $"{HumanFormat.Counted(stack.Queries.Count, "token")}"));
         Console.WriteLine($"{output}: {stacks}, {HumanFormat.Bytes(new FileInfo(output).Length)}");
         return ExitCode.Done;
     }

@@ -6,7 +6,7 @@ using Trainer.Kernels;
 
 namespace Trainer.Cli;
 
-/// <summary>The verbs, and what the process says and returns when one of them fails.</summary>
+/// <summary>The verbs, and the exit code and message when one of them fails.</summary>
 internal static class CommandLineApp
 {
     /// <summary>Runs one command line.</summary>
@@ -29,7 +29,8 @@ internal static class CommandLineApp
         }
         catch (Exception error) when (MissingLibrary(error) is { } missing)
         {
-            return Fail($"libtorch could not be loaded: {Culprit(missing.Message)} Build the program again: dotnet build.", ExitCode.Failed);
+            return Fail($"libtorch could not be loaded: {Culprit(missing.Message)} Build the program again: dotnet build.",
+                ExitCode.Failed);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -94,4 +95,26 @@ internal static class CommandLineApp
         DllNotFoundException missing => missing,
         _ => MissingLibrary(error.InnerException),
     };
+}
+
+/// <summary>The exit codes.</summary>
+internal static class ExitCode
+{
+    internal const int Done = 0;
+
+    /// <summary>Failed: the message says why and what to do.</summary>
+    internal const int Failed = 1;
+
+    /// <summary>The command line or the configuration is wrong.</summary>
+    internal const int Wrong = 2;
+
+    /// <summary>Interrupted, with a checkpoint saved: 128 + SIGINT.</summary>
+    internal const int Interrupted = 130;
+}
+
+/// <summary>Writes progress to standard error, a line at a time.</summary>
+internal sealed class StandardError : IProgress<string>
+{
+    /// <inheritdoc/>
+    public void Report(string value) => Console.Error.WriteLine(value);
 }

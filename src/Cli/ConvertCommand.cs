@@ -1,7 +1,5 @@
 using System.CommandLine;
 using Trainer.Checkpoints;
-using Trainer.Checkpoints.GroupedQuery;
-using Trainer.Checkpoints.LongerContext;
 using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
@@ -10,25 +8,59 @@ namespace Trainer.Cli;
 internal static class ConvertCommand
 {
     private static readonly ConversionRequest Defaults = new();
-    private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
-    private static readonly Option<string> Output = new("--output") { Description = "The checkpoint directory to write; it gets no optimizer state. Train it with initialize.from.", HelpName = "directory", Required = true };
-    private static readonly Option<int?> Heads = new("--key-value-heads") { Description = "Key-value heads of each layer, which divide those there are: grouped-query attention, or multi-query with 1.", HelpName = "N" };
-    private static readonly Option<HeadPool> Pool = new("--pool") { Description = "What becomes of the heads that are to be one: their mean, the first, or a random one.", DefaultValueFactory = _ => Defaults.Pool };
-    private static readonly Option<long> Seed = new("--seed") { Description = "Draws random heads.", DefaultValueFactory = _ => Defaults.Seed };
-    private static readonly Option<string?> Scaling = new("--rope-scaling") { Description = "How rotary positions are scaled for a longer context.", HelpName = string.Join('|', ContextExtension.Methods) };
-    private static readonly Option<double?> Factor = new("--factor") { Description = "The new context length over the old one.", HelpName = "s" };
+    private static readonly Argument<string> Source = new("checkpoint")
+    {
+        Description = "A checkpoint or run directory (its best, else its newest).",
+    };
+    private static readonly Option<string> Output = new("--output")
+    {
+        Description = "The checkpoint directory to write; it gets no optimizer state. Train it with initialize.from.",
+        HelpName = "directory",
+        Required = true,
+    };
+    private static readonly Option<int?> Heads = new("--key-value-heads")
+    {
+        Description = "Key-value heads of each layer, which divide those there are: grouped-query attention, or multi-query with 1.",
+        HelpName = "N",
+    };
+    private static readonly Option<HeadPool> Pool = new("--pool")
+    {
+        Description = "What becomes of the heads that are to be one: their mean, the first, or a random one.",
+        DefaultValueFactory = _ => Defaults.Pool,
+    };
+    private static readonly Option<long> Seed = new("--seed")
+    {
+        Description = "Draws random heads.",
+        DefaultValueFactory = _ => Defaults.Seed,
+    };
+    private static readonly Option<string?> Scaling = new("--rope-scaling")
+    {
+        Description = "How rotary positions are scaled for a longer context.",
+        HelpName = string.Join('|', ContextExtension.Methods),
+    };
+    private static readonly Option<double?> Factor = new("--factor")
+    {
+        Description = "The new context length over the old one.",
+        HelpName = "s",
+    };
 
     internal static Command Create()
     {
         Scaling.AcceptOnlyFromAmong([.. ContextExtension.Methods]);
-        var command = new Command("convert", "Makes a checkpoint with fewer key-value heads, or for a longer context.") { Source, Output, Heads, Pool, Seed, Scaling, Factor };
+        var command = new Command("convert", "Makes a checkpoint with fewer key-value heads, or for a longer context.")
+        {
+            Source, Output, Heads, Pool, Seed, Scaling, Factor,
+        };
         command.Validators.Add(result =>
         {
             bool Given(Option option) => result.GetResult(option) is { Implicit: false };
-            if (!Given(Heads) && !Given(Scaling) && !Given(Factor)) result.AddError("Nothing to convert: give --key-value-heads, or --rope-scaling and --factor.");
-            if (Given(Scaling) != Given(Factor)) result.AddError("--rope-scaling and --factor belong together: how the context is made longer, and how much.");
+            if (!Given(Heads) && !Given(Scaling) && !Given(Factor))
+                result.AddError("Nothing to convert: give --key-value-heads, or --rope-scaling and --factor.");
+            if (Given(Scaling) != Given(Factor))
+                result.AddError("--rope-scaling and --factor belong together: how the context is made longer, and how much.");
             if (Given(Pool) && !Given(Heads)) result.AddError("--pool needs --key-value-heads: how many heads are there to be?");
-            if (Given(Seed) && result.GetValue(Pool) != HeadPool.Random) result.AddError("--seed draws random heads: give --pool random, or leave it out.");
+            if (Given(Seed) && result.GetValue(Pool) != HeadPool.Random)
+                result.AddError("--seed draws random heads: give --pool random, or leave it out.");
         });
         command.SetAction(Convert);
         return command;
@@ -48,7 +80,9 @@ internal static class ConvertCommand
         var report = CheckpointConversion.Run(checkpoint, output, request);
         Console.WriteLine($"{output}: made from {checkpoint.Directory}");
         if (request.KeyValueHeads is { } heads)
-            Console.WriteLine($"  key-value heads {heads} ({parsed.GetValue(Pool).ToString().ToLowerInvariant()}), cache {HumanFormat.Bytes(report.CostBefore.CacheBytesPerToken())} → {HumanFormat.Bytes(report.CostAfter.CacheBytesPerToken())} per token");
+            Console.WriteLine($"  key-value heads {heads} ({parsed.GetValue(Pool).ToString().ToLowerInvariant()}), cache " +
+                $"{HumanFormat.Bytes(report.CostBefore.CacheBytesPerToken())} → " +
+                $"{HumanFormat.Bytes(report.CostAfter.CacheBytesPerToken())} per token");
         if (request.Extension is { } extension)
             Console.WriteLine($"  context {report.From.ContextLength} → {report.To.ContextLength} ({extension.Method})");
         return ExitCode.Done;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Data.Corpora;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
 
@@ -15,7 +16,8 @@ internal static class CorpusCommand
         var paths = new Argument<string[]>("path") { Description = "Files, folders or globs.", Arity = ArgumentArity.ZeroOrMore };
         var format = new Option<SourceFormat?>("--format")
         {
-            Description = "text, jsonl, parquet, dotnet-docs, dotnet-translations or synthetic; when absent, the extension of the files says.",
+            Description = "text, jsonl, parquet, dotnet-docs, dotnet-translations or synthetic; when absent, the extension of the " +
+                "files says.",
             HelpName = "format",
             CustomParser = result =>
             {
@@ -25,21 +27,30 @@ internal static class CorpusCommand
                 }
                 catch (JsonException)
                 {
-                    result.AddError($"--format is \"{result.Tokens[0].Value}\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations, synthetic.");
+                    result.AddError($"--format is \"{result.Tokens[0].Value}\"; allowed: text, jsonl, parquet, dotnet-docs, " +
+                        "dotnet-translations, synthetic.");
                     return null;
                 }
             },
         };
-        var column = new Option<string?>("--column") { Description = "The field or column that holds the text (default: text); nested ones as a.b." };
+        var column = new Option<string?>("--column")
+        {
+            Description = "The field or column that holds the text (default: text); nested ones as a.b.",
+        };
         var language = new Option<string?>("--language") { Description = "The language of dotnet-translations, such as de." };
-        var task = new Option<string?>("--task") { Description = "The task of synthetic: its name, such as copy, or its options as JSON: {\"type\": \"copy\", \"length\": 32}.", HelpName = "task" };
+        var task = new Option<string?>("--task")
+        {
+            Description = "The task of synthetic: its name, such as copy, or its options as JSON: {\"type\": \"copy\", \"length\": 32}.",
+            HelpName = "task",
+        };
         var examples = new Option<long?>("--examples") { Description = "How many examples synthetic makes." };
         var seed = new Option<long?>("--seed") { Description = "What the examples of synthetic are drawn from." };
         var limit = new Option<long?>("--limit") { Description = "Read so many documents at most." };
         var json = new Option<bool>("--json") { Description = "Print the documents, one a line as a JSON string (null for nulls)." };
         var output = new Option<string?>("--output")
         {
-            Description = "Write the documents to this file, as the column or field text: .parquet, .jsonl, .jsonl.gz or .jsonl.zst.", HelpName = "file",
+            Description = "Write the documents to this file, as the column or field text: .parquet, .jsonl, .jsonl.gz or .jsonl.zst.",
+            HelpName = "file",
         };
         var command = new Command("corpus", "Reads texts and prints how many files, documents, characters and bytes there are.")
         {
@@ -50,14 +61,16 @@ internal static class CorpusCommand
             if (result.GetValue(limit) < 0)
                 result.AddError($"--limit is {result.GetValue(limit)}, but must be 0 or more.");
             if (result.GetValue(output) is { } file && !DocumentFile.IsKnown(file))
-                result.AddError($"--output is \"{file}\", which does not say how to write; allowed are names that end in {string.Join(", ", DocumentFile.Extensions)}.");
+                result.AddError($"--output is \"{file}\", which does not say how to write; allowed are names that end in " +
+                    $"{string.Join(", ", DocumentFile.Extensions)}.");
         });
         command.SetAction(parsed =>
         {
             var sources = Sources(parsed.GetValue(paths) ?? [], new SourceOptions
             {
                 Format = parsed.GetValue(format), Column = parsed.GetValue(column), Language = parsed.GetValue(language),
-                Task = parsed.GetValue(task) is { } named ? Task(named) : null, Examples = parsed.GetValue(examples), Seed = parsed.GetValue(seed),
+                Task = parsed.GetValue(task) is { } named ? Task(named) : null,
+                Examples = parsed.GetValue(examples), Seed = parsed.GetValue(seed),
             });
             return Read(sources, parsed.GetValue(limit) ?? long.MaxValue, parsed.GetValue(json), parsed.GetValue(output));
         });
@@ -76,9 +89,10 @@ internal static class CorpusCommand
 
     private static int Read(IReadOnlyList<SourceOptions> sources, long limit, bool json, string? output)
     {
-        var corpora = sources.Select(source => Corpus.Open(source, "", TrainingRequest.DefaultDatasetsDirectory, new StandardError())).ToArray();
+        var corpora = sources.Select(source => Corpus.Open(source, "", TrainingRequest.DefaultDatasetsDirectory, new StandardError()))
+            .ToArray();
         using var writer = json ? new DocumentWriter(Console.OpenStandardOutput()) : null;
-        var figures = new CorpusFigures();
+        var figures = new CorpusStatistics();
         try
         {
             var pieces = Pieces(corpora, limit, figures, writer);
@@ -97,7 +111,7 @@ internal static class CorpusCommand
     }
 
     /// <summary>What is read, counted and printed on its way.</summary>
-    private static IEnumerable<TextPiece> Pieces(IEnumerable<Corpus> corpora, long limit, CorpusFigures figures, DocumentWriter? writer)
+    private static IEnumerable<TextPiece> Pieces(IEnumerable<Corpus> corpora, long limit, CorpusStatistics figures, DocumentWriter? writer)
     {
         foreach (var piece in corpora.SelectMany(corpus => corpus.Read()))
         {
@@ -109,7 +123,7 @@ internal static class CorpusCommand
         }
     }
 
-    private static void Print(IReadOnlyList<Corpus> corpora, CorpusFigures figures)
+    private static void Print(IReadOnlyList<Corpus> corpora, CorpusStatistics figures)
     {
         var nulls = figures.Nulls > 0 ? $" ({HumanFormat.Number(figures.Nulls)} more records have none)" : "";
         Console.WriteLine($"files       {HumanFormat.Number(corpora.Sum(corpus => (long)corpus.Files.Count))}");

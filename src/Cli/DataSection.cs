@@ -1,19 +1,23 @@
 using System.Text.Json;
-using Trainer.Data;
+using Trainer.Data.Preparation;
 using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 
-/// <summary>The section <c>data</c> of what verbs print: what was found, and what the tokenizer makes of it.</summary>
+/// <summary>The section <c>data</c> of a verb's output: what was found, and how it is tokenized.</summary>
 internal static class DataSection
 {
-    private static readonly JsonSerializerOptions Readable = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable = new()
+    {
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>The prepared data of a recipe.</summary>
     internal static void Print(DataReport data)
     {
         Console.WriteLine("data");
-        Row("files", $"{(data.Files > 0 ? $"{HumanFormat.Counted(data.Files, "file")}, {HumanFormat.Bytes(data.FileBytes)}" : "none")}, prepared in {data.Directory}");
+        var files = data.Files > 0 ? $"{HumanFormat.Counted(data.Files, "file")}, {HumanFormat.Bytes(data.FileBytes)}" : "none";
+        Row("files", $"{files}, prepared in {data.Directory}");
         Row("tokenizer", $"{data.Tokenizer}, {HumanFormat.Number(data.VocabularySize)} tokens");
         foreach (var special in data.SpecialTokens)
             Row("", $"{special.Token} ({special.Id}) {special.Use}");
@@ -30,11 +34,17 @@ internal static class DataSection
         if (datasets.Count == 0)
             Row("prepared", "nothing yet; prepare <config> or train <config> does it");
         foreach (var dataset in datasets)
-            Row(Path.GetFileName(dataset.Directory), $"{HumanFormat.Bytes(dataset.Bytes)}{(dataset.Files > 0 ? $" from {HumanFormat.Counted(dataset.Files, "file")}" : "")}{(dataset.IsCurrent ? "" : ", which changed since")}; training {Describe(dataset.Train)}");
+        {
+            var files = dataset.Files > 0 ? $" from {HumanFormat.Counted(dataset.Files, "file")}" : "";
+            var changed = dataset.IsCurrent ? "" : ", which changed since";
+            var size = HumanFormat.Bytes(dataset.Bytes);
+            Row(Path.GetFileName(dataset.Directory), $"{size}{files}{changed}; training {Describe(dataset.Train)}");
+        }
     }
 
     private static string Describe(SplitStatistics split) =>
-        $"{HumanFormat.Compact(split.Tokens)} tokens in {HumanFormat.Counted(split.Documents, "document")}, {HumanFormat.Bytes(split.Bytes)}, {split.BytesPerToken:0.00} bytes a token";
+        $"{HumanFormat.Compact(split.Tokens)} tokens in {HumanFormat.Counted(split.Documents, "document")}, " +
+        $"{HumanFormat.Bytes(split.Bytes)}, {split.BytesPerToken:0.00} bytes a token";
 
     private static void Row(string name, string value) => Console.WriteLine($"  {name,-28} {value}");
 }

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
-using Trainer.Data;
+using Trainer.Data.Preparation;
 using Trainer.Training;
+using Trainer.Training.Plan;
 
 namespace Trainer.Cli;
 

@@ -4,11 +4,9 @@ using TorchSharp;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Data.Batches;
+using Trainer.Data.Tokenizers;
 using Trainer.Evaluation;
-using Trainer.Evaluation.Bleu;
-using Trainer.Evaluation.Perplexity;
-using Trainer.Evaluation.Retrieval;
-using Trainer.Evaluation.Targets;
 using Trainer.Inference;
 using Trainer.Models;
 using Trainer.Models.Devices;
@@ -20,27 +18,51 @@ namespace Trainer.Cli;
 internal static class EvaluateCommand
 {
     private static readonly BeamOptions Searching = new();
-    private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
-    private static readonly Option<string?> Data = new("--data") { Description = "A file, a folder or a glob; when absent, the validation data of the checkpoint's recipe.", HelpName = "path" };
-    private static readonly Option<int?> Window = new("--window") { Description = "Tokens that the model is given at once; model.contextLength if not given.", HelpName = "N" };
+    private static readonly Argument<string> Source = new("checkpoint")
+    {
+        Description = "A checkpoint or run directory (its best, else its newest).",
+    };
+    private static readonly Option<string?> Data = new("--data")
+    {
+        Description = "A file, a folder or a glob; when absent, the validation data of the checkpoint's recipe.",
+        HelpName = "path",
+    };
+    private static readonly Option<int?> Window = new("--window")
+    {
+        Description = "Tokens that the model is given at once; model.contextLength if not given.",
+        HelpName = "N",
+    };
     private static readonly Option<int?> Stride = new("--stride")
     {
-        Description = "Tokens between the beginnings of windows; the window if not given: windows do not overlap (ALiBi's nonoverlapping inference), "
-            + "which is fastest, but predicts the first tokens of each from little. Smaller: a sliding window, in which each later token is predicted "
-            + "from at least window - stride + 1 tokens, at window / stride times the work. Every token is scored once either way; figures compare only at equal window and stride.",
+        Description = "Tokens between the beginnings of windows; the window if not given: windows do not overlap (ALiBi's nonoverlapping " +
+            "inference), which is fastest, but predicts the first tokens of each from little. Smaller: a sliding window, in which each " +
+            "later token is predicted from at least window - stride + 1 tokens, at window / stride times the work. Every token is scored " +
+            "once either way; figures compare only at equal window and stride.",
         HelpName = "M",
     };
-    private static readonly Option<bool> Documents = new("--documents") { Description = "Score each document by itself; otherwise windows cross from one to the next." };
+    private static readonly Option<bool> Documents = new("--documents")
+    {
+        Description = "Score each document by itself; otherwise windows cross from one to the next.",
+    };
     private static readonly Option<string?> Beginning = new("--bos")
     {
-        Description = "A token, by name or id, put before the text (each document with --documents), so that the first token is scored, too. Without it the first is not scored.",
+        Description = "A token, by name or id, put before the text (each document with --documents), so that the first token is " +
+            "scored, too. Without it the first is not scored.",
         HelpName = "token",
     };
-    private static readonly Option<bool> EveryWindow = new("--bos-every-window") { Description = "Put the token of --bos in the place of the first one of every later window as well (as llama.cpp does)." };
-    private static readonly Option<long?> Tokens = new("--tokens") { Description = "How many tokens of the text to measure, from its beginning on; all if not given.", HelpName = "N" };
+    private static readonly Option<bool> EveryWindow = new("--bos-every-window")
+    {
+        Description = "Put the token of --bos in the place of the first one of every later window as well (as llama.cpp does).",
+    };
+    private static readonly Option<long?> Tokens = new("--tokens")
+    {
+        Description = "How many tokens of the text to measure, from its beginning on; all if not given.",
+        HelpName = "N",
+    };
     private static readonly Option<string?> Passkey = new("--passkey")
     {
-        Description = "Measure retrieval instead: hide passkeys in prompts of so many tokens, at five depths, and count those that the model repeats.",
+        Description = "Measure retrieval instead: hide passkeys in prompts of so many tokens, at five depths, and count those that " +
+            "the model repeats.",
         HelpName = "lengths",
     };
     private static readonly Option<int> Translate = new("--translate")
@@ -49,7 +71,11 @@ internal static class EvaluateCommand
         HelpName = "N",
         DefaultValueFactory = _ => 200,
     };
-    private static readonly Option<int> Beams = new("--beams") { Description = "For an encoder-decoder: how many beginnings a translation is searched with.", DefaultValueFactory = _ => Searching.Beams };
+    private static readonly Option<int> Beams = new("--beams")
+    {
+        Description = "For an encoder-decoder: how many beginnings a translation is searched with.",
+        DefaultValueFactory = _ => Searching.Beams,
+    };
     private static readonly Option<string?> Json = new("--json") { Description = "Write the figures to this file.", HelpName = "file" };
     private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
     private static readonly Option<InferencePrecision> Number = PrecisionArgument.Create("move figures in their third or fourth digit");
@@ -64,7 +90,9 @@ internal static class EvaluateCommand
         {
             if (result.GetValue(EveryWindow) && result.GetValue(Beginning) is null)
                 result.AddError("--bos-every-window needs --bos: which token begins a text?");
-            if (result.GetValue(Passkey) is not null && new Option[] { Data, Window, Stride, Documents, Beginning, Tokens }.Any(option => result.GetResult(option) is { Implicit: false }))
+            if (result.GetValue(Passkey) is not null
+                && new Option[] { Data, Window, Stride, Documents, Beginning, Tokens }
+                    .Any(option => result.GetResult(option) is { Implicit: false }))
                 result.AddError("--passkey makes its own text: leave out --data, --window, --stride, --documents, --bos and --tokens.");
         });
         command.SetAction(Evaluate);
@@ -91,7 +119,8 @@ internal static class EvaluateCommand
         var options = Options(parsed, checkpoint);
         using var data = OpenData(parsed, checkpoint);
         using var model = Load(parsed, checkpoint, device);
-        var report = new PerplexityMeter(model, checkpoint.Tokenizer).Measure(TokenText.Of(data.Tokens, parsed.GetValue(Tokens)), options);
+        var report = new PerplexityEvaluator(model, checkpoint.Tokenizer)
+            .Evaluate(TokenText.Of(data.Tokens, parsed.GetValue(Tokens)), options);
         Console.WriteLine($"{checkpoint.Directory} on {data.Name}");
         EvaluationSection.Print(report);
         return JsonFile.Object(report, ("data", data.Name));
@@ -103,9 +132,10 @@ internal static class EvaluateCommand
         RequireNoWindows(parsed);
         using var data = OpenData(parsed, checkpoint);
         var (settings, context) = (checkpoint.Configuration.Data, checkpoint.Model.ContextLength);
-        var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, settings, context, checkpoint.RowsAtOnce, int.MaxValue, checkpoint.Model.PrefixLength());
+        var rows = ValidationSet.Create(data.Tokens, checkpoint.Tokenizer, settings, context, checkpoint.RowsAtOnce, int.MaxValue,
+            checkpoint.Model.PrefixLength());
         using var model = Load(parsed, checkpoint, device);
-        var report = new TargetMeter(model, checkpoint.Tokenizer).Measure(rows);
+        var report = new TargetEvaluator(model, checkpoint.Tokenizer).Evaluate(rows);
         var objective = settings.Objective == DataObjective.Masked ? "masked" : "target";
         Console.WriteLine($"{checkpoint.Directory} on {data.Name}");
         EvaluationSection.Print(report, objective, context);
@@ -117,12 +147,13 @@ internal static class EvaluateCommand
         return json;
     }
 
-    private static JsonObject Translations(ParseResult parsed, LanguageModel model, Tokenizer tokenizer, torch.Device device, ValidationSet rows, int pairs)
+    private static JsonObject Translations(ParseResult parsed, LanguageModel model, Tokenizer tokenizer, torch.Device device,
+        ValidationSet rows, int pairs)
     {
         var options = Searching with { Beams = parsed.GetValue(Beams), Tokens = model.ContextLength };
         Problem[] problems = [.. options.Validate().Select(problem => problem with { Path = $"--{problem.Path}" })];
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
-        var report = new TranslationMeter(model, tokenizer, device, options).Measure(rows, pairs);
+        var report = new TranslationEvaluator(model, tokenizer, device, options).Evaluate(rows, pairs);
         EvaluationSection.Print(report);
         return JsonFile.Object(report, ("line", report.Bleu.ToString()));
     }
@@ -130,13 +161,14 @@ internal static class EvaluateCommand
     private static JsonObject Passkeys(ParseResult parsed, int[] lengths, Checkpoint checkpoint, torch.Device device)
     {
         using var model = Load(parsed, checkpoint, device);
-        var report = new PasskeyProbe(model, checkpoint.Tokenizer).Measure(new PasskeyOptions { Lengths = lengths });
+        var report = new PasskeyEvaluator(model, checkpoint.Tokenizer).Evaluate(new PasskeyOptions { Lengths = lengths });
         Console.WriteLine(checkpoint.Directory);
         EvaluationSection.Print(report);
         return JsonFile.Object(report);
     }
 
-    private static LanguageModel Load(ParseResult parsed, Checkpoint checkpoint, torch.Device device) => checkpoint.LoadModel(device, parsed.GetValue(Number));
+    private static LanguageModel Load(ParseResult parsed, Checkpoint checkpoint, torch.Device device) =>
+        checkpoint.LoadModel(device, parsed.GetValue(Number));
 
     private static CheckpointData OpenData(ParseResult parsed, Checkpoint checkpoint) => parsed.GetValue(Data) is { } path
         ? CheckpointData.Text(checkpoint, path, TrainingRequest.DefaultDatasetsDirectory, new StandardError())
@@ -152,10 +184,13 @@ internal static class EvaluateCommand
             Stride = parsed.GetValue(Stride) ?? Math.Max(1, window - prefix + 1),
             Prefix = prefix,
             Documents = parsed.GetValue(Documents),
-            Beginning = parsed.GetValue(Beginning) is { } token ? new(TokenArguments.Id(checkpoint.Tokenizer, token, "--bos"), parsed.GetValue(EveryWindow)) : null,
+            Beginning = parsed.GetValue(Beginning) is { } token
+                ? new(TokenArguments.Id(checkpoint.Tokenizer, token, "--bos"), parsed.GetValue(EveryWindow))
+                : null,
         };
         Problem[] problems = [.. options.Validate().Select(problem => problem with { Path = $"--{problem.Path}" })];
-        if (parsed.GetValue(Tokens) is < 1 and var tokens) problems = [.. problems, new("--tokens", $"tokens ({tokens}) must be 1 or more")];
+        if (parsed.GetValue(Tokens) is < 1 and var tokens)
+            problems = [.. problems, new("--tokens", $"tokens ({tokens}) must be 1 or more")];
         return problems.Length == 0 ? options : throw new ConfigurationException(problems, "command line");
     }
 
@@ -163,7 +198,8 @@ internal static class EvaluateCommand
     {
         Problem[] problems = [.. new Option[] { Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey }
             .Where(option => parsed.GetResult(option) is { Implicit: false })
-            .Select(option => new Problem(option.Name, "is for decoders; this model is measured on rows as it was trained on them, each token once: leave it out"))];
+            .Select(option => new Problem(option.Name, "is for decoders; this model is measured on rows as it was trained on them, " +
+                "each token once: leave it out"))];
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
     }
 }

@@ -1,13 +1,10 @@
 using System.Globalization;
-using Trainer.Evaluation.Bleu;
-using Trainer.Evaluation.Perplexity;
-using Trainer.Evaluation.Retrieval;
-using Trainer.Evaluation.Targets;
+using Trainer.Evaluation;
 using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 
-/// <summary>What <c>evaluate</c> prints.</summary>
+/// <summary>The output of <c>evaluate</c>.</summary>
 internal static class EvaluationSection
 {
     /// <summary>A decoder on a text.</summary>
@@ -20,13 +17,17 @@ internal static class EvaluationSection
         Row("tokens scored", $"{HumanFormat.Number(report.Tokens)}, each once, in {HumanFormat.Counted(report.Windows, "window")}"
             + (report.DocumentsApart ? $" of {HumanFormat.Counted(report.Documents, "document")} one by one" : ""));
         Tokenizer(report.Tokenizer, report.VocabularySize);
-        if (report.Prefix > 1) Row("prefix", $"the first {report.Prefix} tokens of {(report.DocumentsApart ? "every document" : "the text")} are read together and not scored");
+        if (report.Prefix > 1)
+            Row("prefix", $"the first {report.Prefix} tokens of {(report.DocumentsApart ? "every document" : "the text")} are read " +
+                "together and not scored");
         Row("beginning", report.BeginningToken is { } token
-            ? $"token {token} before {(report.BeginningInEveryWindow ? "every window" : report.DocumentsApart ? "every document" : "the text")}"
+            ? $"token {token} before " +
+              $"{(report.BeginningInEveryWindow ? "every window" : report.DocumentsApart ? "every document" : "the text")}"
             : $"none: the first token of {(report.DocumentsApart ? "every document" : "the text")} is not scored");
         Console.WriteLine("loss by tokens seen before");
         foreach (var part in report.ByPosition)
-            Row(part.From == part.To ? $"{part.From}" : $"{part.From} to {part.To}", $"{Figure(part.Loss)} over {HumanFormat.Counted(part.Tokens, "token")}");
+            Row(part.From == part.To ? $"{part.From}" : $"{part.From} to {part.To}", $"{Figure(part.Loss)} over " +
+                $"{HumanFormat.Counted(part.Tokens, "token")}");
     }
 
     /// <summary>A model that fills in or translates, on rows of its own kind.</summary>
@@ -44,7 +45,8 @@ internal static class EvaluationSection
     internal static void Print(TranslationReport report)
     {
         Row("translation", $"{report.Bleu}");
-        Row("", $"{HumanFormat.Counted(report.Pairs, "pair")}, {HumanFormat.Counted(report.Beams, "beam")}, length penalty {report.LengthPenalty.ToString(CultureInfo.InvariantCulture)}");
+        Row("", $"{HumanFormat.Counted(report.Pairs, "pair")}, {HumanFormat.Counted(report.Beams, "beam")}, length penalty " +
+            $"{report.LengthPenalty.ToString(CultureInfo.InvariantCulture)}");
         Row("copying the source", $"BLEU {report.CopyBleu.Score.ToString("F2", CultureInfo.InvariantCulture)}");
         foreach (var (source, written, target) in report.Examples)
         {
@@ -58,7 +60,8 @@ internal static class EvaluationSection
     internal static void Print(PasskeyReport report)
     {
         Row("passkeys found", $"{Figure(report.Accuracy)} over all lengths and depths; by prompt tokens (lines) and depth (columns):");
-        Row("", string.Concat(report.Cells.Select(cell => cell.Depth).Distinct().Select(depth => $"{depth.ToString("0.##", CultureInfo.InvariantCulture),8}")));
+        Row("", string.Concat(report.Cells.Select(cell => cell.Depth).Distinct()
+            .Select(depth => $"{depth.ToString("0.##", CultureInfo.InvariantCulture),8}")));
         foreach (var line in report.Cells.GroupBy(cell => cell.Length))
             Row($"{line.Key}", string.Concat(line.Select(cell => $"{$"{cell.Found}/{cell.Trials}",8}")));
     }

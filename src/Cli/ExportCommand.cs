@@ -11,12 +11,32 @@ internal static class ExportCommand
 {
     private const string HuggingFace = "huggingface", Gguf = "gguf";
 
-    private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
-    private static readonly Option<string> Format = new("--format") { Description = "huggingface: a directory for transformers and vLLM; gguf: a file for llama.cpp.", Required = true };
-    private static readonly Option<string> Output = new("--output") { Description = "The directory or file to write.", HelpName = "path", Required = true };
-    private static readonly Option<string> Type = new("--type") { Description = "How matrices are stored; q8_0 in a GGUF only.", DefaultValueFactory = _ => "f32" };
+    private static readonly Argument<string> Source = new("checkpoint")
+    {
+        Description = "A checkpoint or run directory (its best, else its newest).",
+    };
+    private static readonly Option<string> Format = new("--format")
+    {
+        Description = "huggingface: a directory for transformers and vLLM; gguf: a file for llama.cpp.",
+        Required = true,
+    };
+    private static readonly Option<string> Output = new("--output")
+    {
+        Description = "The directory or file to write.",
+        HelpName = "path",
+        Required = true,
+    };
+    private static readonly Option<string> Type = new("--type")
+    {
+        Description = "How matrices are stored; q8_0 in a GGUF only.",
+        DefaultValueFactory = _ => "f32",
+    };
 
-    private static readonly Option<string?> ShardLimit = new("--max-shard-size") { Description = "What one safetensors file may hold, such as 500MB or 5GB, in a Hugging Face checkpoint; by default 5GB.", HelpName = "size" };
+    private static readonly Option<string?> ShardLimit = new("--max-shard-size")
+    {
+        Description = "What one safetensors file may hold, such as 500MB or 5GB, in a Hugging Face checkpoint; by default 5GB.",
+        HelpName = "size",
+    };
 
     private static readonly Dictionary<string, ScalarType> TensorTypes = new()
     {
@@ -32,14 +52,20 @@ internal static class ExportCommand
     {
         Format.AcceptOnlyFromAmong(HuggingFace, Gguf);
         Type.AcceptOnlyFromAmong([.. GgufTypes.Keys]);
-        var command = new Command("export", "Writes a checkpoint in the format of the programs that serve models.") { Source, Format, Output, Type, ShardLimit };
+        var command = new Command("export", "Writes a checkpoint in the format of the programs that serve models.")
+        {
+            Source, Format, Output, Type, ShardLimit,
+        };
         command.Validators.Add(result =>
         {
             if (result.GetValue(Format) == HuggingFace && result.GetValue(Type) is { } type && !TensorTypes.ContainsKey(type))
-                result.AddError($"--type is {type}, which Hugging Face checkpoints do not have; use {string.Join(", ", TensorTypes.Keys)}, or --format gguf.");
+                result.AddError($"--type is {type}, which Hugging Face checkpoints do not have; use " +
+                    $"{string.Join(", ", TensorTypes.Keys)}, or --format gguf.");
             if (result.GetValue(ShardLimit) is not { } size) return;
-            if (!ShardSize.TryParse(size, out _)) result.AddError($"--max-shard-size is '{size}'; use a number and KB, MB, GB or TB, such as 500MB or 5GB.");
-            if (result.GetValue(Format) == Gguf) result.AddError("--max-shard-size splits safetensors, and a GGUF is one file: leave it out, or use --format huggingface.");
+            if (!ShardSize.TryParse(size, out _))
+                result.AddError($"--max-shard-size is '{size}'; use a number and KB, MB, GB or TB, such as 500MB or 5GB.");
+            if (result.GetValue(Format) == Gguf)
+                result.AddError("--max-shard-size splits safetensors, and a GGUF is one file: leave it out, or use --format huggingface.");
         });
         command.SetAction(Export);
         return command;

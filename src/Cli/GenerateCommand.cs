@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Inference;
 using Trainer.Models;
 using Trainer.Models.Devices;
@@ -18,23 +18,54 @@ internal static class GenerateCommand
 
     private static readonly GenerationOptions Defaults = new();
     private static readonly BeamOptions Searching = new();
-    private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
-    private static readonly Option<string> Prompt = new("--prompt") { Description = "The text to continue; for an encoder-decoder the text to read.", Required = true };
-    private static readonly Option<int> Tokens = new("--tokens") { Description = "How many tokens to add.", DefaultValueFactory = _ => Defaults.Tokens };
-    private static readonly Option<double> Temperature = new("--temperature") { Description = "Below 1 sharper, above 1 flatter, 0 greedy.", DefaultValueFactory = _ => Defaults.Sampling.Temperature };
+    private static readonly Argument<string> Source = new("checkpoint")
+    {
+        Description = "A checkpoint or run directory (its best, else its newest).",
+    };
+    private static readonly Option<string> Prompt = new("--prompt")
+    {
+        Description = "The text to continue; for an encoder-decoder the text to read.",
+        Required = true,
+    };
+    private static readonly Option<int> Tokens = new("--tokens")
+    {
+        Description = "How many tokens to add.",
+        DefaultValueFactory = _ => Defaults.Tokens,
+    };
+    private static readonly Option<double> Temperature = new("--temperature")
+    {
+        Description = "Below 1 sharper, above 1 flatter, 0 greedy.",
+        DefaultValueFactory = _ => Defaults.Sampling.Temperature,
+    };
     private static readonly Option<int?> TopK = new("--top-k") { Description = "Draw only from the k most likely tokens." };
-    private static readonly Option<double?> TopP = new("--top-p") { Description = "Draw only from the most likely tokens that together have probability p." };
-    private static readonly Option<long> Seed = new("--seed") { Description = "The same seed gives the same text.", DefaultValueFactory = _ => Defaults.Sampling.Seed };
+    private static readonly Option<double?> TopP = new("--top-p")
+    {
+        Description = "Draw only from the most likely tokens that together have probability p.",
+    };
+    private static readonly Option<long> Seed = new("--seed")
+    {
+        Description = "The same seed gives the same text.",
+        DefaultValueFactory = _ => Defaults.Sampling.Seed,
+    };
     private static readonly Option<bool> Greedy = new("--greedy") { Description = "Always take the most likely token." };
-    private static readonly Option<int?> Beams = new("--beams") { Description = "Search the most likely text, following so many beginnings at once, instead of drawing; 1 is greedy." };
-    private static readonly Option<double> LengthPenalty = new("--length-penalty") { Description = "With --beams: above 0 longer texts are not put behind shorter ones (0.6 in the 2017 Transformer).", DefaultValueFactory = _ => Searching.LengthPenalty };
+    private static readonly Option<int?> Beams = new("--beams")
+    {
+        Description = "Search the most likely text, following so many beginnings at once, instead of drawing; 1 is greedy.",
+    };
+    private static readonly Option<double> LengthPenalty = new("--length-penalty")
+    {
+        Description = "With --beams: above 0 longer texts are not put behind shorter ones (0.6 in the 2017 Transformer).",
+        DefaultValueFactory = _ => Searching.LengthPenalty,
+    };
     private static readonly Option<string?> Beginning = new("--bos")
     {
-        Description = "A token, by name or id, that the prompt begins with; none for no token. Without it the prompt begins as the checkpoint's tokenizer.json says, as with transformers and llama.cpp.",
+        Description = "A token, by name or id, that the prompt begins with; none for no token. Without it the prompt begins as the " +
+            "checkpoint's tokenizer.json says, as with transformers and llama.cpp.",
         HelpName = "token",
     };
     private static readonly Option<DeviceChoice> OnDevice = DeviceArgument.Create();
-    private static readonly Option<InferencePrecision> Number = PrecisionArgument.Create("may choose another token where two are about as likely");
+    private static readonly Option<InferencePrecision> Number = PrecisionArgument.Create("may choose another token where two are " +
+        "about as likely");
 
     internal static Command Create()
     {
@@ -58,20 +89,24 @@ internal static class GenerateCommand
         var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
         var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer));
         var pieces = parsed.GetValue(Beams) is { } beams
-            ? Search(model, checkpoint.Tokenizer, device, end, generator, prompt, Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })
+            ? Search(model, checkpoint.Tokenizer, device, end, generator, prompt,
+                Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })
             : generator.Stream(prompt, options);
-        if (generator.Beginning.Count > 0) Console.Error.WriteLine($"the prompt begins with {Names(checkpoint.Tokenizer, generator.Beginning)}; --bos none leaves it out");
+        if (generator.Beginning.Count > 0)
+            Console.Error.WriteLine($"the prompt begins with {Names(checkpoint.Tokenizer, generator.Beginning)}; --bos none leaves it out");
         if (model.Options is not EncoderDecoderOptions) Console.Write(prompt);
         foreach (var piece in pieces) Console.Write(piece);
         Console.WriteLine();
         return ExitCode.Done;
     }
 
-    private static IEnumerable<string> Search(LanguageModel model, Tokenizer tokenizer, Device device, int? end, TextGenerator generator, string prompt, BeamOptions options)
+    private static IEnumerable<string> Search(LanguageModel model, Tokenizer tokenizer, Device device, int? end, TextGenerator generator,
+        string prompt, BeamOptions options)
     {
         Require(options);
         if (model.Options is EncoderDecoderOptions) return new Translator(model, tokenizer, device).Translate([prompt], options);
-        var best = new BeamSearch(model, device, options, tokenizer.VocabularySize).Search(generator.Encode(prompt), source: null, end)[0][0];
+        var best = new BeamSearch(model, device, options, tokenizer.VocabularySize)
+            .Search(generator.Encode(prompt), source: null, end)[0][0];
         return [tokenizer.Decode([.. best.Tokens])];
     }
 
@@ -80,12 +115,14 @@ internal static class GenerateCommand
     {
         null => null,
         _ when model.Options is EncoderDecoderOptions => throw new ConfigurationException(
-            [new("--bos", "is for decoders; an encoder-decoder begins to write with the token that it was trained with: leave it out")], "command line"),
+            [new("--bos", "is for decoders; an encoder-decoder begins to write with the token that it was trained with: leave it out")],
+                "command line"),
         None => [],
         var token => [TokenArguments.Id(tokenizer, token, "--bos")],
     };
 
-    private static string Names(Tokenizer tokenizer, IEnumerable<int> ids) => string.Join(' ', ids.Select(id => Encoding.UTF8.GetString(tokenizer.TokenBytes(id)).Trim()));
+    private static string Names(Tokenizer tokenizer, IEnumerable<int> ids) =>
+        string.Join(' ', ids.Select(id => Encoding.UTF8.GetString(tokenizer.TokenBytes(id)).Trim()));
 
     private static GenerationOptions Options(ParseResult parsed) => new()
     {
@@ -105,7 +142,8 @@ internal static class GenerateCommand
         Option[] drawing = [Temperature, TopK, TopP, Greedy];
         var given = drawing.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name).ToArray();
         if (parsed.GetValue(Beams) is not null && given.Length > 0)
-            throw new ConfigurationException([new("", $"--beams searches the most likely text, {string.Join(" and ", given)} would draw one; give one of the two (--beams 1 is greedy)")]);
+            throw new ConfigurationException([new("", $"--beams searches the most likely text, {string.Join(" and ", given)} would " +
+                "draw one; give one of the two (--beams 1 is greedy)")]);
     }
 
     private static void Require(IValidated options)

@@ -29,11 +29,14 @@ internal static class InspectCommand
 
     private static void Print(CheckpointContents contents)
     {
-        Console.WriteLine($"{contents.Directory}: {contents.Name}, {HumanFormat.Parameters(contents.Parameters)} parameters, every file verified");
+        Console.WriteLine($"{contents.Directory}: {contents.Name}, {HumanFormat.Parameters(contents.Parameters)} parameters, every " +
+            "file verified");
         if (contents.Training is { } state)
         {
-            Row("step", $"{HumanFormat.Number(state.Step)}, {HumanFormat.Compact(state.Tokens)} tokens, epoch {state.Epoch}, window {HumanFormat.Number(state.Window)}");
-            if (state.BestLoss is { } loss) Row("best validation loss", $"{HumanFormat.Loss(loss)} at step {HumanFormat.Number(state.BestStep!.Value)}");
+            Row("step", $"{HumanFormat.Number(state.Step)}, {HumanFormat.Compact(state.Tokens)} tokens, epoch {state.Epoch}, window " +
+                $"{HumanFormat.Number(state.Window)}");
+            if (state.BestLoss is { } loss)
+                Row("best validation loss", $"{HumanFormat.Loss(loss)} at step {HumanFormat.Number(state.BestStep!.Value)}");
         }
 
         Row("tokenizer", $"{contents.Tokenizer}, {HumanFormat.Number(contents.VocabularySize)} tokens");

@@ -6,7 +6,7 @@ using System.Text.Json.Serialization;
 
 namespace Trainer.Cli;
 
-/// <summary>Results in a file for scripts.</summary>
+/// <summary>Writes results as JSON files, for scripts.</summary>
 internal static class JsonFile
 {
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web)
@@ -17,7 +17,7 @@ internal static class JsonFile
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>The properties of a result, and some that say where it comes from.</summary>
+    /// <summary>The properties of a result, and some about its origin.</summary>
     internal static JsonObject Object<T>(T result, params ReadOnlySpan<(string Name, string Value)> more)
     {
         var json = JsonSerializer.SerializeToNode(result, Format)!.AsObject();
@@ -25,10 +25,9 @@ internal static class JsonFile
         return json;
     }
 
-    /// <summary>Writes one object.</summary>
     internal static void Write(string path, JsonObject json) => Write(path, json, Format);
 
-    /// <summary>Writes one object in one line: for long lists of numbers.</summary>
+    /// <summary>Writes one object on one line: for long lists of numbers.</summary>
     internal static void WriteLine<T>(string path, T result) =>
         Write(path, Object(result), new JsonSerializerOptions(Format) { WriteIndented = false });
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
+using Trainer.Training.Plan;
 
 namespace Trainer.Cli;
 
@@ -38,13 +39,16 @@ internal static class PlanCommand
         Console.WriteLine("per token");
         Row("  FLOPs forward", HumanFormat.Compact(plan.ForwardFlopsPerToken));
         Row("  FLOPs training", HumanFormat.Compact(plan.TrainingFlopsPerToken));
-        Row("  key-value cache", $"{HumanFormat.Bytes(plan.CacheBytesPerToken)}, {HumanFormat.Bytes(plan.CacheBytesAtContext)} at the context of {HumanFormat.Number(plan.ContextLength)}");
-        if (plan.RecurrentStateBytes > 0) Row("  recurrent state", $"{HumanFormat.Bytes(plan.RecurrentStateBytes)} for a sequence of any length");
+        Row("  key-value cache", $"{HumanFormat.Bytes(plan.CacheBytesPerToken)}, {HumanFormat.Bytes(plan.CacheBytesAtContext)} at the " +
+            $"context of {HumanFormat.Number(plan.ContextLength)}");
+        if (plan.RecurrentStateBytes > 0)
+            Row("  recurrent state", $"{HumanFormat.Bytes(plan.RecurrentStateBytes)} for a sequence of any length");
         Console.WriteLine("memory of training");
         Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
         PrintMeasured(plan);
         Console.WriteLine("run");
-        Row("  tokens", $"{HumanFormat.Compact(plan.Tokens)} in {HumanFormat.Number(plan.Steps)} steps, {plan.Epochs:0.00} epochs of {HumanFormat.Compact(plan.TrainingTokens)}");
+        Row("  tokens", $"{HumanFormat.Compact(plan.Tokens)} in {HumanFormat.Number(plan.Steps)} steps, {plan.Epochs:0.00} epochs of " +
+            $"{HumanFormat.Compact(plan.TrainingTokens)}");
         Row("  tokens per parameter", $"{plan.TokensPerParameter:0.0}");
         Row("  FLOPs", HumanFormat.Compact(plan.TotalFlops));
         Print(plan.Advice);
@@ -57,9 +61,11 @@ internal static class PlanCommand
             Row("  activations", "not measured: only Linux with glibc counts what tensors take");
             return;
         }
-        Row("  activations", $"{HumanFormat.Bytes(activations)} for micro-batches of {plan.MicroBatchSize} × {plan.RowLength}, {Measured(plan)}");
+        Row("  activations",
+            $"{HumanFormat.Bytes(activations)} for micro-batches of {plan.MicroBatchSize} × {plan.RowLength}, {Measured(plan)}");
         Row("  at its height", $"{HumanFormat.Bytes(peak - plan.CheckpointCopyBytes)} of tensors, and the program itself");
-        if (plan.CheckpointCopyBytes > 0) Row("  writing a checkpoint", $"up to {HumanFormat.Bytes(peak)}, with the copy it is written from");
+        if (plan.CheckpointCopyBytes > 0)
+            Row("  writing a checkpoint", $"up to {HumanFormat.Bytes(peak)}, with the copy it is written from");
     }
 
     private static string Measured(RunPlan plan) =>
@@ -71,7 +77,8 @@ internal static class PlanCommand
     {
         Console.WriteLine($"{"with other attention",-38} {"parameters",12} {"FLOPs/token",12} {"cache/token",12} {"to decode",12}");
         foreach (var figures in advice.Alternatives)
-            Console.WriteLine($"  {figures.Name,-36} {HumanFormat.Number(figures.Parameters),12} {HumanFormat.Compact(figures.ForwardFlopsPerToken),12} "
+            Console.WriteLine($"  {figures.Name,-36} {HumanFormat.Number(figures.Parameters),12} " +
+                $"{HumanFormat.Compact(figures.ForwardFlopsPerToken),12} "
                 + $"{HumanFormat.Bytes(figures.CacheBytesPerToken),12} {HumanFormat.Bytes(figures.DecodingBytes),12}");
         foreach (var rule in advice.Rules) Console.WriteLine($"  {rule}");
     }

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Trainer.Data;
+using Trainer.Data.Preparation;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
 
@@ -19,13 +19,16 @@ internal static class PrepareCommand
 
     private static int Prepare(Recipe recipe)
     {
-        using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
-        Console.WriteLine($"{data.Directory}: {data.Sources.Count} files, vocabulary of {HumanFormat.Number(data.Tokenizer.VocabularySize)}");
+        using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, TrainingRequest.DefaultDatasetsDirectory,
+            new StandardError());
+        var vocabulary = HumanFormat.Number(data.Tokenizer.VocabularySize);
+        Console.WriteLine($"{data.Directory}: {data.Sources.Count} files, vocabulary of {vocabulary}");
         Print("training", data.TrainStatistics);
         Print("validation", data.ValidationStatistics);
         return ExitCode.Done;
     }
 
     private static void Print(string split, SplitStatistics figures) => Console.WriteLine(
-        $"  {split,-10} {HumanFormat.Number(figures.Tokens),14} tokens  {HumanFormat.Bytes(figures.Bytes),10}  {figures.BytesPerToken:0.00} bytes a token");
+        $"  {split,-10} {HumanFormat.Number(figures.Tokens),14} tokens  {HumanFormat.Bytes(figures.Bytes),10}  " +
+        $"{figures.BytesPerToken:0.00} bytes a token");
 }

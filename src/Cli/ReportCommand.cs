@@ -9,13 +9,24 @@ internal static class ReportCommand
 {
     internal static Command Create()
     {
-        var runs = new Argument<string[]>("run") { Description = "Run directories, such as runs/dotnet-docs; several are shown on common axes.", Arity = ArgumentArity.OneOrMore };
-        var output = new Option<string>("--output") { Description = "The page to write.", HelpName = "file", DefaultValueFactory = _ => "report.html" };
+        var runs = new Argument<string[]>("run")
+        {
+            Description = "Run directories, such as runs/dotnet-docs; several are shown on common axes.",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        var output = new Option<string>("--output")
+        {
+            Description = "The page to write.",
+            HelpName = "file",
+            DefaultValueFactory = _ => "report.html",
+        };
         var tables = new Option<string?>("--tables")
         {
-            Description = "Also write the figures as Parquet files into this folder: runs, steps, evaluations and the figures of evaluation*.json and study*.json.", HelpName = "folder",
+            Description = "Also write the figures as Parquet files into this folder: runs, steps, evaluations and the figures of " +
+                "evaluation*.json and study*.json.", HelpName = "folder",
         };
-        var command = new Command("report", "Writes one HTML page, which needs no network: curves, samples, evaluations, and what sets the runs apart.") { runs, output, tables };
+        var command = new Command("report", "Writes one HTML page, which needs no network: curves, samples, evaluations, and what " +
+            "sets the runs apart.") { runs, output, tables };
         command.SetAction(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output), parsed.GetValue(tables)));
         return command;
     }

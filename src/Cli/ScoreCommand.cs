@@ -5,7 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using TorchSharp;
 using Trainer.Checkpoints;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Scoring;
 using Trainer.Models.Devices;
 using Trainer.Reporting.Monitoring;
@@ -16,27 +16,53 @@ namespace Trainer.Cli;
 /// <summary><c>score</c>: −log p of each token of a text.</summary>
 internal static class ScoreCommand
 {
-    /// <summary>A text that is scored at once has thousands of tokens, not millions.</summary>
-    private const int MostCharacters = 1 << 24;
-
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-    private static readonly Argument<string> Source = new("checkpoint") { Description = "A checkpoint or run directory (its best, else its newest)." };
+    private static readonly Argument<string> Source = new("checkpoint")
+    {
+        Description = "A checkpoint or run directory (its best, else its newest).",
+    };
     private static readonly Option<string?> Text = new("--text") { Description = "The text to score.", HelpName = "text" };
-    private static readonly Option<string?> Tokens = new("--tokens") { Description = "Token ids to score as they are, such as 1,2,3.", HelpName = "ids" };
-    private static readonly Option<string?> Data = new("--data") { Description = "A file, a folder or a glob to score as one text.", HelpName = "path" };
-    private static readonly Option<string?> SourceText = new("--source") { Description = "The text that an encoder-decoder reads.", HelpName = "text" };
-    private static readonly Option<string?> SourceTokens = new("--source-tokens") { Description = "Token ids that an encoder-decoder reads, as they are.", HelpName = "ids" };
-    private static readonly Option<string?> Json = new("--json") { Description = "Write {\"tokens\": […], \"negativeLogLikelihood\": […]} to this file.", HelpName = "file" };
-    private static readonly Option<string?> Logits = new("--logits") { Description = "Write the raw logits (tokens × vocabulary, float32) to this file, as the tensor logits of a safetensors file.", HelpName = "file" };
+    private static readonly Option<string?> Tokens = new("--tokens")
+    {
+        Description = "Token ids to score as they are, such as 1,2,3.",
+        HelpName = "ids",
+    };
+    private static readonly Option<string?> Data = new("--data")
+    {
+        Description = "A file, a folder or a glob to score as one text.",
+        HelpName = "path",
+    };
+    private static readonly Option<string?> SourceText = new("--source")
+    {
+        Description = "The text that an encoder-decoder reads.",
+        HelpName = "text",
+    };
+    private static readonly Option<string?> SourceTokens = new("--source-tokens")
+    {
+        Description = "Token ids that an encoder-decoder reads, as they are.",
+        HelpName = "ids",
+    };
+    private static readonly Option<string?> Json = new("--json")
+    {
+        Description = "Write {\"tokens\": […], \"negativeLogLikelihood\": […]} to this file.",
+        HelpName = "file",
+    };
+    private static readonly Option<string?> Logits = new("--logits")
+    {
+        Description = "Write the raw logits (tokens × vocabulary, float32) to this file, as the tensor logits of a safetensors file.",
+        HelpName = "file",
+    };
     private static readonly Option<string?> Output = new("--output")
     {
-        Description = "Write a table to this .parquet file: document, position, token, text, negativeLogLikelihood. Each document of --data is scored by itself.", HelpName = "file",
+        Description = "Write a table to this .parquet file: document, position, token, text, negativeLogLikelihood. Each document of " +
+            "--data is scored by itself.", HelpName = "file",
     };
     private static readonly Option<DeviceChoice> Device = DeviceArgument.Create();
 
     internal static Command Create()
     {
-        var command = new Command("score", "Prints -log p of each token of a text. A decoder's first token has none; an encoder's tokens are each hidden in turn and guessed from all others.")
+        var command = new Command("score", "Prints -log p of each token of a text. A decoder's first token has none; an encoder's " +
+            "tokens are each hidden in turn and guessed from all others.")
         {
             Source, Text, Tokens, Data, SourceText, SourceTokens, Json, Logits, Output, Device,
         };
@@ -75,24 +101,15 @@ internal static class ScoreCommand
     {
         var source = SourceOf(parsed, checkpoint, scorer);
         var table = new ScoreTable(scorer, checkpoint.Tokenizer);
-        table.Write(path, parsed.GetValue(Data) is { } data ? Documents(data, scorer) : [(1, ToScore(parsed, checkpoint, scorer))], source);
-        Console.WriteLine($"{path}: {HumanFormat.Counted(table.Documents, "document")}, {Summary(table.Tokens, table.Scored, table.Total)}");
+        table.Write(path, parsed.GetValue(Data) is { } data
+            ? scorer.EncodeDocuments(data, TrainingRequest.DefaultDatasetsDirectory, new StandardError())
+            : [(1, ToScore(parsed, checkpoint, scorer))], source);
+        var summary = Summary(table.Tokens, table.Scored, table.Total);
+        Console.WriteLine($"{path}: {HumanFormat.Counted(table.Documents, "document")}, {summary}");
         return ExitCode.Done;
     }
 
-    /// <summary>The tokens of each document and its number among all; those that have none are left out.</summary>
-    private static IEnumerable<(long Number, int[] Tokens)> Documents(string data, SequenceScorer scorer)
-    {
-        var number = 0L;
-        var pieces = Corpus.Open(new SourceOptions { Path = data }, "", TrainingRequest.DefaultDatasetsDirectory, new StandardError()).Read();
-        foreach (var text in WholeDocuments.Of(pieces, MostCharacters))
-        {
-            number++;
-            if (!string.IsNullOrEmpty(text)) yield return (number, scorer.Encode(text));
-        }
-    }
-
-    /// <summary>The scores; where the model has none to give and only its logits were asked for, none.</summary>
+    /// <summary>The scores; null for each token where the model has none and only its logits were asked for.</summary>
     private static TokenScores Scores(SequenceScorer scorer, int[] tokens, torch.Tensor logits, bool required)
     {
         if (required || scorer.Obstacle is not { } obstacle) return scorer.Score(tokens, logits);
@@ -109,21 +126,22 @@ internal static class ScoreCommand
     {
         if (parsed.GetValue(Text) is { } text) return scorer.Encode(text);
         if (parsed.GetValue(Tokens) is { } list) return TokenArguments.Ids(list, checkpoint.Tokenizer.VocabularySize, "--tokens");
-        var source = new SourceOptions { Path = parsed.GetValue(Data) };
-        return scorer.Encode(TextEncoding.ReadAll(source, TrainingRequest.DefaultDatasetsDirectory, MostCharacters, new StandardError()));
+        return scorer.EncodeAll(parsed.GetRequiredValue(Data)!, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
     }
 
     private static void Print(Tokenizer tokenizer, TokenScores scores, bool eachToken)
     {
         if (eachToken)
             foreach (var (id, loss) in scores.Tokens.Zip(scores.NegativeLogLikelihood))
-                Console.WriteLine($"{id,8}  {(loss is { } nats ? Figure(nats) : "-"),10}  {JsonSerializer.Serialize(Encoding.UTF8.GetString(tokenizer.TokenBytes(id)), Readable)}");
+                Console.WriteLine($"{id,8}  {(loss is { } nats ? Figure(nats) : "-"),10}  " +
+                    $"{JsonSerializer.Serialize(Encoding.UTF8.GetString(tokenizer.TokenBytes(id)), Readable)}");
         Console.WriteLine(Summary(scores.Tokens.Count, scores.Scored, scores.Total));
     }
 
     private static string Summary(long tokens, long scored, double total) => scored == 0
         ? $"{tokens} tokens, none of them scored"
-        : $"{tokens} tokens, {scored} scored: {Figure(total)} nats, {Figure(total / scored)} nats per token, perplexity {Figure(Math.Exp(total / scored))}";
+        : $"{tokens} tokens, {scored} scored: {Figure(total)} nats, {Figure(total / scored)} nats per token, perplexity " +
+          $"{Figure(Math.Exp(total / scored))}";
 
     private static string Figure(double value) => value.ToString("F4", CultureInfo.InvariantCulture);
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
-using Trainer.Data;
+using Trainer.Data.Preparation;
+using Trainer.Data.Tokenizers;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
 
@@ -8,7 +9,8 @@ namespace Trainer.Cli;
 /// <summary><c>tokenizer</c>: learns a tokenizer, and turns text into token ids and back.</summary>
 internal static class TokenizerCommand
 {
-    internal static Command Create() => new("tokenizer", "Learns a tokenizer; encodes text and decodes tokens.") { CreateTrain(), CreateEncode(), CreateDecode() };
+    internal static Command Create() =>
+        new("tokenizer", "Learns a tokenizer; encodes text and decodes tokens.") { CreateTrain(), CreateEncode(), CreateDecode() };
 
     private static Command CreateTrain()
     {
@@ -27,7 +29,8 @@ internal static class TokenizerCommand
     private static Command CreateEncode()
     {
         var file = File();
-        var command = new Command("encode", "Reads JSON strings, one a line, from standard input; writes arrays of their token ids. No special tokens are added.") { file };
+        var command = new Command("encode", "Reads JSON strings, one a line, from standard input; writes arrays of their token ids. " +
+            "No special tokens are added.") { file };
         command.SetAction(parsed => Stream(parsed.GetRequiredValue(file), TokenizerLines.Encode));
         return command;
     }
@@ -35,16 +38,21 @@ internal static class TokenizerCommand
     private static Command CreateDecode()
     {
         var file = File();
-        var command = new Command("decode", "Reads JSON arrays of token ids, one a line, from standard input; writes the texts as JSON strings.") { file };
+        var command = new Command("decode", "Reads JSON arrays of token ids, one a line, from standard input; writes the texts as " +
+            "JSON strings.") { file };
         command.SetAction(parsed => Stream(parsed.GetRequiredValue(file), TokenizerLines.Decode));
         return command;
     }
 
-    private static Argument<string> File() => new("tokenizer.json") { Description = "The tokenizer: Hugging Face's file of that name, or one that tokenizer train wrote." };
+    private static Argument<string> File() => new("tokenizer.json")
+    {
+        Description = "The tokenizer: Hugging Face's file of that name, or one that tokenizer train wrote.",
+    };
 
     private static int Train(Recipe recipe, string? output)
     {
-        var tokenizer = TokenizerTraining.Train(recipe.Data, recipe.Tokenizer, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
+        var tokenizer = TokenizerTraining.Train(recipe.Data, recipe.Tokenizer, TrainingRequest.DefaultDatasetsDirectory,
+            new StandardError());
         output ??= Path.Combine(TrainingRequest.DefaultDatasetsDirectory, "tokenizers", recipe.Name, "tokenizer.json");
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(output))!);
         tokenizer.Save(output);

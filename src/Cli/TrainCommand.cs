@@ -34,7 +34,8 @@ internal static class TrainCommand
 
     private static string Summary(TrainingResult result, string directory)
     {
-        var best = result.BestLoss is { } loss ? $"best validation loss {HumanFormat.Loss(loss)} at step {HumanFormat.Number(result.BestStep!.Value)}" : "not validated";
+        var best = result.BestLoss is { } loss ? $"best validation loss {HumanFormat.Loss(loss)} at step " +
+            $"{HumanFormat.Number(result.BestStep!.Value)}" : "not validated";
         return result.Outcome == TrainingOutcome.Interrupted
             ? $"{directory}: interrupted after step {HumanFormat.Number(result.Step)}, saved; go on with --resume"
             : $"{directory}: {HumanFormat.Number(result.Step)} steps, {HumanFormat.Compact(result.Tokens)} tokens, {best}";

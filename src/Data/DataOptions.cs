@@ -1,60 +1,182 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data;
 
 /// <summary>What a model is trained and measured on: the section <c>data</c> of a recipe.</summary>
 public sealed record DataOptions : IValidated
 {
-    /// <summary>The texts to train on, read one after the other in this order.</summary>
+    /// <summary>Training texts, read in this order.</summary>
     [Description("The texts to train on, read one after the other in this order; at least one.")]
     public required IReadOnlyList<SourceOptions> Train { get; init; }
 
-    /// <summary>The texts to validate on; when absent, the end of the training texts is held out instead.</summary>
+    /// <summary>Validation texts; when absent, the end of the training texts is held out.</summary>
     [Description("The texts to validate on. When absent, the last part of the training texts is held out (see validationFraction).")]
     public IReadOnlyList<SourceOptions>? Validation { get; init; }
 
-    /// <summary>The share of the training characters, counted from their end, that is held out when <see cref="Validation"/> is absent.</summary>
+    /// <summary>The share of the training characters, taken from their end, held out when <see cref="Validation"/> is absent.</summary>
     /// <remarks>Training keeps the first ⌊(1 − fraction) · characters⌋ characters, as nanoGPT does.</remarks>
-    [Description("The share of the training texts' characters, taken from their end, that is held out for validation when data.validation is absent.")]
+    [Description("The share of the training texts' characters, taken from their end, that is held out for validation when data.validation "
+        + "is absent.")]
     [Range(0.0001, 0.9999)]
     public double ValidationFraction { get; init; } = 0.1;
 
     /// <summary>What the model learns to predict.</summary>
-    [Description("What the model learns to predict: causal = the next token; masked = hidden tokens, from both sides; sequence-to-sequence = one text from another.")]
+    [Description("What the model learns to predict: causal = the next token; masked = hidden tokens, from both sides; sequence-to-sequence "
+        + "= one text from another.")]
     public DataObjective Objective { get; init; } = DataObjective.Causal;
 
-    /// <summary>How rows are cut out of documents, for the causal objective.</summary>
-    [Description("How rows are cut out of documents (objective causal): crops = windows anywhere in the text, across documents; documents = whole documents, several to a row, none of which sees another; pairs = a text to read and behind it the text to write, of which only the latter is learned.")]
+    /// <summary>How the causal objective cuts documents into rows.</summary>
+    [Description("How rows are cut out of documents (objective causal): crops = windows anywhere in the text, across documents; documents "
+        + "= whole documents, several to a row, none of which sees another; pairs = a text to read and behind it the text to write, of "
+        + "which only the latter is learned.")]
     public DataPacking Packing { get; init; } = DataPacking.Crops;
 
-    /// <summary>The token behind each document, by its name; <see cref="EndOfText.None"/> for no token. When absent, the tokenizer's own where it has one.</summary>
-    [Description("The token that is put behind each document, so that a model learns where texts end; none = no token. When absent, the tokenizer's own where it has one: </s>, <eos>, [EOS], <|endoftext|>, <|end_of_text|> or [SEP].")]
+    /// <summary>Name of the token that ends each document; <see cref="EndOfText.None"/> for none. When absent, the tokenizer's own, if it
+    /// has one.</summary>
+    [Description("The token that is put behind each document, so that a model learns where texts end; none = no token. When absent, the "
+        + "tokenizer's own where it has one: </s>, <eos>, [EOS], <|endoftext|>, <|end_of_text|> or [SEP].")]
     public string? EndOfDocument { get; init; }
 
-    /// <summary>Which tokens are hidden, for the masked objective; null for its defaults.</summary>
+    /// <summary>Which tokens the masked objective hides; null for the defaults.</summary>
     [Description("Which tokens are hidden (objective masked).")]
     public MaskingOptions? Masking { get; init; }
 
-    /// <summary>Rows shorter than the context, with positions that skip; null for rows as long as the context.</summary>
-    [Description("Rows shorter than model.contextLength whose positions skip, so that the whole of it is learned at the cost of a short window (PoSE; objective causal).")]
+    /// <summary>Rows shorter than the context whose positions skip; null for rows as long as the context.</summary>
+    [Description("Rows shorter than model.contextLength whose positions skip, so that the whole of it is learned at the cost of a short "
+        + "window (PoSE; objective causal).")]
     public PositionSkippingOptions? PositionSkipping { get; init; }
 
     /// <summary>Threads that read batches ahead. The batches do not depend on their number.</summary>
-    /// <remarks>None is the default: copying 12 × 64 tokens out of mapped memory takes about 10 µs, as long as handing them from thread to
-    /// thread. Threads pay where reading waits: for a disk that is slow or far away.</remarks>
+    /// <remarks>Off by default: copying a batch of 12 × 64 tokens from mapped memory takes about 10 µs, no less than handing it between
+    /// threads. Threads pay off when reading waits for a slow or remote disk.</remarks>
     [Description("Threads that read batches ahead; 0 = none, each batch is read when it is needed. Only the speed depends on it.")]
     [Range(0, 64)]
     public int LoaderThreads { get; init; }
 
-    /// <summary>Tokens of the longest row.</summary>
-    /// <param name="contextLength">Positions of the model.</param>
+    /// <summary>Tokens in the longest row, given the model's context length.</summary>
     public int RowLength(int contextLength) => PositionSkipping?.Window ?? contextLength;
 
-    /// <summary>Whether texts are read in pairs of one to read and one to write.</summary>
+    /// <summary>Whether texts come in pairs: one to read, one to write.</summary>
     public bool IsPaired => Objective == DataObjective.SequenceToSequence || Packing == DataPacking.Pairs;
 
     /// <inheritdoc/>
-    public IEnumerable<Problem> Validate() => DataRules.Check(this);
+    public IEnumerable<Problem> Validate() =>
+    [
+        .. ListProblems(), .. WeightProblems(), .. SettingProblems(), .. SyntheticProblems(),
+        .. PairProblems("train", Train), .. PairProblems("validation", Validation),
+    ];
+
+    private IEnumerable<Problem> ListProblems()
+    {
+        if (Train is not { Count: > 0 })
+            yield return new Problem("train",
+                "is an empty list; name at least one text, such as [{\"path\": \"my.txt\"}] or [{\"format\": \"dotnet-docs\"}]");
+        if (Validation is { Count: 0 })
+            yield return new Problem("validation",
+                "is an empty list; name at least one text, or leave it out to hold out the end of data.train");
+    }
+
+    private IEnumerable<Problem> WeightProblems()
+    {
+        for (var i = 0; i < Validation?.Count; i++)
+            if (Validation[i].Weight is not null)
+                yield return new Problem($"validation.{i}.weight", "is set, but validation texts are measured by their sizes; remove it");
+    }
+
+    private IEnumerable<Problem> SettingProblems()
+    {
+        if (Packing != DataPacking.Crops && Objective != DataObjective.Causal)
+            yield return new Problem("packing", $"is \"{Name(Packing)}\", but objective \"{Name(Objective)}\" makes rows in its own way; "
+                + "remove packing, or set objective to \"causal\"");
+        if (EndOfDocument is not null && Objective == DataObjective.SequenceToSequence)
+            yield return new Problem("endOfDocument", $"is \"{EndOfDocument}\", but objective \"sequence-to-sequence\" ends every text, "
+                + "with the tokenizer's own token; remove endOfDocument");
+        if (EndOfDocument is { Length: 0 })
+            yield return new Problem("endOfDocument", "is empty; name a token such as <|endoftext|>, or set it to \"none\"");
+        if (Masking is not null && Objective != DataObjective.Masked)
+            yield return new Problem("masking",
+                $"is set, but objective \"{Name(Objective)}\" hides no tokens; remove masking, or set objective to \"masked\"");
+        if (PositionSkipping is not null && (Objective != DataObjective.Causal || Packing != DataPacking.Crops))
+            yield return new Problem("positionSkipping", "skips within windows of consecutive tokens, "
+                + $"but {(Objective != DataObjective.Causal ? $"objective \"{Name(Objective)}\"" : $"packing \"{Name(Packing)}\"")} makes "
+                + "other rows; remove it, or set objective to \"causal\" and packing to \"crops\"");
+    }
+
+    /// <summary>Examples are drawn at random, so the end of a list may repeat its beginning; the two splits never share a prompt.</summary>
+    private IEnumerable<Problem> SyntheticProblems()
+    {
+        for (var i = 0; i < Train?.Count; i++)
+            if (Train[i] is { Format: SourceFormat.Synthetic } source && (source.Split == SourceSplit.Validation || Validation is null))
+                yield return source.Split == SourceSplit.Validation
+                    ? new Problem($"train.{i}.split", "is \"validation\", whose prompts are kept for data.validation; remove it")
+                    : new Problem("validation", $"is missing, but the end of random examples (train.{i}) may repeat what stands before it; "
+                        + "name the same source with \"split\": \"validation\"");
+        for (var i = 0; i < Validation?.Count; i++)
+            if (Validation[i] is { Format: SourceFormat.Synthetic, Split: not SourceSplit.Validation })
+                yield return new Problem($"validation.{i}.split", "must be \"validation\", so that no prompt is also trained on");
+    }
+
+    private IEnumerable<Problem> PairProblems(string list, IReadOnlyList<SourceOptions>? sources)
+    {
+        for (var i = 0; i < sources?.Count; i++)
+        {
+            var source = sources[i];
+            if (IsPaired && !source.IsPaired)
+                yield return new Problem($"{list}.{i}", $"has one text, but {PairReason} needs pairs; name targetColumn (jsonl, parquet), "
+                    + "or targetPath (text, line by line), or use format \"dotnet-translations\" or \"synthetic\"");
+            if (!IsPaired && (source.TargetColumn ?? source.TargetPath) is { } target)
+                yield return new Problem($"{list}.{i}.{(source.TargetColumn is null ? "targetPath" : "targetColumn")}",
+                    $"is \"{target}\", but objective \"{Name(Objective)}\" reads one text; remove it, or set objective to "
+                    + $"\"sequence-to-sequence\"{(Objective == DataObjective.Causal ? " or packing to \"pairs\"" : "")}");
+        }
+    }
+
+    private string PairReason =>
+        Packing == DataPacking.Pairs ? "packing \"pairs\"" : $"objective \"{Name(Objective)}\"";
+
+    /// <summary>The value as a recipe spells it.</summary>
+    private static string Name<T>(T choice) where T : struct, Enum => choice switch
+    {
+        DataObjective.SequenceToSequence => "sequence-to-sequence",
+        _ => choice.ToString().ToLowerInvariant(),
+    };
+}
+
+/// <summary>What a model learns to predict from its text.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<DataObjective>))]
+public enum DataObjective
+{
+    /// <summary>The next token, given those before it.</summary>
+    [JsonStringEnumMemberName("causal")]
+    Causal,
+
+    /// <summary>Hidden tokens, given those on both sides (BERT).</summary>
+    [JsonStringEnumMemberName("masked")]
+    Masked,
+
+    /// <summary>A target text, token by token, given a source text.</summary>
+    [JsonStringEnumMemberName("sequence-to-sequence")]
+    SequenceToSequence,
+}
+
+/// <summary>How rows of tokens are cut out of documents.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<DataPacking>))]
+public enum DataPacking
+{
+    /// <summary>Windows anywhere in the text, crossing document boundaries.</summary>
+    [JsonStringEnumMemberName("crops")]
+    Crops,
+
+    /// <summary>Whole documents, several to a row, with boundaries kept.</summary>
+    [JsonStringEnumMemberName("documents")]
+    Documents,
+
+    /// <summary>A text to read followed by the text to write; only the latter is predicted.</summary>
+    [JsonStringEnumMemberName("pairs")]
+    Pairs,
 }

@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Data;
 
-/// <summary>Writes that are on the disk itself when they return.</summary>
+/// <summary>File writes that are on disk when they return.</summary>
 public static partial class DurableFile
 {
-    /// <summary>Replaces a small text file: readers see the old or the new content, never a part, even after a loss of power.</summary>
+    /// <summary>Atomically replaces a small text file: readers see the old or the new content, even after a power failure.</summary>
     public static void Replace(string path, string content)
     {
         string temporary = path + ".tmp";
@@ -15,17 +15,17 @@ public static partial class DurableFile
         FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
-    /// <summary>Waits until a file's content is on the disk.</summary>
+    /// <summary>Flushes a file's content to disk.</summary>
     public static void Flush(string path)
     {
         using FileStream stream = new(path, FileMode.Open, FileAccess.ReadWrite);
         stream.Flush(flushToDisk: true);
     }
 
-    /// <summary>Waits until the names in a directory are on the disk: on Unix a file's own flush does not cover its name.</summary>
+    /// <summary>Flushes a directory's entries to disk; on Unix, flushing a file does not persist its name.</summary>
     public static void FlushDirectory(string path)
     {
-        // Windows writes names through its journal, and opens no directories here.
+        // Windows journals directory entries and cannot open directories this way.
         if (OperatingSystem.IsWindows()) return;
         int descriptor = open(path, 0);
         if (descriptor < 0) throw new IOException($"{path}: {Marshal.GetLastPInvokeErrorMessage()}");
@@ -40,7 +40,7 @@ public static partial class DurableFile
         }
     }
 
-    /// <summary>Some network and FUSE file systems refuse to flush directories (EINVAL, ENOTSUP); they have nothing to flush.</summary>
+    /// <summary>Some network and FUSE file systems reject directory flushes (EINVAL, ENOTSUP); they have nothing to flush.</summary>
     private static bool FlushIsUnsupported(int error) => error is 22 or 95;
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

@@ -1,61 +1,73 @@
 using System.ComponentModel;
+using System.Text.Json.Serialization;
 using Trainer.Configuration;
+using Trainer.Data.Corpora;
 
 namespace Trainer.Data;
 
-/// <summary>One source of text of <see cref="DataOptions"/>: a file, many files, or a corpus that brings its own text.</summary>
+/// <summary>One text source of <see cref="DataOptions"/>: a file, many files, or a built-in corpus.</summary>
 public sealed record SourceOptions : IValidated
 {
-    /// <summary>The field or column that is read when <see cref="Column"/> is absent.</summary>
+    /// <summary>The field or column read when <see cref="Column"/> is absent.</summary>
     public const string DefaultColumn = "text";
 
-    /// <summary>How many examples format synthetic makes when <see cref="Examples"/> is absent.</summary>
+    /// <summary>The number of synthetic examples when <see cref="Examples"/> is absent.</summary>
     public const long DefaultExamples = 20_000;
 
-    /// <summary>A file, a folder or a glob, relative to the working directory or absolute; absent for the formats that bring their own text.</summary>
-    /// <remarks>A folder is read with its subfolders, in ordinal order of the paths. A glob has <c>*</c>, <c>**</c>, <c>?</c>, <c>[a-z]</c> or <c>{a,b}</c>.</remarks>
-    [Description("A file, a folder (read with its subfolders, in order of the names) or a glob such as data/**/*.jsonl.zst; relative to the working directory or absolute. Not for the dotnet- formats and synthetic, which bring their own text.")]
+    /// <summary>A file, folder or glob, relative to the working directory or absolute; absent for built-in corpora.</summary>
+    /// <remarks>Folders are read recursively, in ordinal order of the paths. A glob may contain <c>*</c>, <c>**</c>, <c>?</c>, <c>[a-z]</c>
+    /// and <c>{a,b}</c>.</remarks>
+    [Description("A file, a folder (read with its subfolders, in order of the names) or a glob such as data/**/*.jsonl.zst; relative to "
+        + "the working directory or absolute. Not for the dotnet- formats and synthetic, which bring their own text.")]
     public string? Path { get; init; }
 
-    /// <summary>In what form the text comes; when absent, the names of the files say.</summary>
-    [Description("In what form the text comes: text, jsonl and parquet are files (text and jsonl also as .gz and .zst); dotnet-docs and dotnet-translations are taken from the installed .NET SDK; synthetic makes examples of a task. When absent, the extension of the files says.")]
+    /// <summary>The format; when absent, it follows from the file names.</summary>
+    [Description("In what form the text comes: text, jsonl and parquet are files (text and jsonl also as .gz and .zst); dotnet-docs and "
+        + "dotnet-translations are taken from the installed .NET SDK; synthetic makes examples of a task. When absent, the extension of "
+        + "the files says.")]
     public SourceFormat? Format { get; init; }
 
-    /// <summary>The field of JSON lines or the column of Parquet that holds the text, <c>text</c> when absent; nested ones as <c>a.b</c>. Of
-    /// dotnet-translations <c>source</c> (the English) or <c>target</c>, which is read when absent.</summary>
-    [Description("The field (jsonl) or column (parquet) that holds the text, \"text\" when absent; nested ones as a.b. For dotnet-translations: source (English) or target, the default.")]
+    /// <summary>The JSON field or Parquet column with the text, <c>text</c> when absent; nested as <c>a.b</c>. For dotnet-translations
+    /// <c>source</c> (English) or <c>target</c>, the default.</summary>
+    [Description("The field (jsonl) or column (parquet) that holds the text, \"text\" when absent; nested ones as a.b. For "
+        + "dotnet-translations: source (English) or target, the default.")]
     public string? Column { get; init; }
 
-    /// <summary>For sequence-to-sequence: the field or column with the text to write, beside <see cref="Column"/> with the text to read.</summary>
-    [Description("For sequence-to-sequence: the field (jsonl) or column (parquet) with the text to write; column has the text to read. For dotnet-translations: target, unless column is target.")]
+    /// <summary>For sequence-to-sequence: the field or column with the text to write; <see cref="Column"/> has the text to read.</summary>
+    [Description("For sequence-to-sequence: the field (jsonl) or column (parquet) with the text to write; column has the text to read. For "
+        + "dotnet-translations: target, unless column is target.")]
     public string? TargetColumn { get; init; }
 
-    /// <summary>For sequence-to-sequence: a text file whose lines are to be written where the lines of <see cref="Path"/> are read.</summary>
-    [Description("For sequence-to-sequence: a text file, of which each line is to be written for the same line of path, another text file.")]
+    /// <summary>For sequence-to-sequence: a text file whose lines are the targets for the lines of <see cref="Path"/>.</summary>
+    [Description("For sequence-to-sequence: a text file, of which each line is to be written for the same line of path, "
+        + "another text file.")]
     public string? TargetPath { get; init; }
 
-    /// <summary>How often this source is drawn from, relative to the others of <c>data.train</c>, whatever their sizes; 1 where only others
-    /// have a weight. Without any weight the texts are one, and each is drawn from by its size.</summary>
-    [Description("How many rows are drawn from this source, relative to the weights of the other sources of data.train, whatever their sizes; 1 where only others have a weight. Without any weight all texts are drawn from by their sizes.")]
+    /// <summary>Sampling weight relative to the other sources of <c>data.train</c>, whatever their sizes; 1 when only others have one. When
+    /// no source has a weight, each is sampled in proportion to its size.</summary>
+    [Description("How many rows are drawn from this source, relative to the weights of the other sources of data.train, whatever their "
+        + "sizes; 1 where only others have a weight. Without any weight all texts are drawn from by their sizes.")]
     public double? Weight { get; init; }
 
     /// <summary>The language of dotnet-translations, such as <c>de</c>.</summary>
-    [Description("For dotnet-translations: the language beside English: cs, de, es, fr, it, ja, ko, pl, pt-BR, ru, tr, zh-Hans or zh-Hant.")]
+    [Description("For dotnet-translations: the language beside English: cs, de, es, fr, it, ja, ko, pl, pt-BR, ru, tr, "
+        + "zh-Hans or zh-Hant.")]
     public string? Language { get; init; }
 
-    /// <summary>The part of dotnet-translations or synthetic that is read, <c>train</c> when absent.</summary>
-    [Description("For dotnet-translations and synthetic: the part to read, train (the default) or validation; no message and no prompt is in both.")]
+    /// <summary>The part of dotnet-translations or synthetic to read, <c>train</c> when absent.</summary>
+    [Description("For dotnet-translations and synthetic: the part to read, train (the default) or validation; no message and no prompt is "
+        + "in both.")]
     public SourceSplit? Split { get; init; }
 
-    /// <summary>What the examples of synthetic ask for.</summary>
+    /// <summary>The task that synthetic examples pose.</summary>
     [Description("For synthetic: what the examples ask for.")]
     public SyntheticTaskOptions? Task { get; init; }
 
-    /// <summary>How many examples synthetic makes, <see cref="DefaultExamples"/> when absent.</summary>
+    /// <summary>The number of synthetic examples, <see cref="DefaultExamples"/> when absent.</summary>
     [Description("For synthetic: how many examples to make; 20,000 when absent.")]
     public long? Examples { get; init; }
 
-    /// <summary>What the examples of synthetic are drawn from, 1 when absent.</summary>
+    /// <summary>The seed of synthetic examples, 1 when absent.</summary>
     [Description("For synthetic: the seed that the examples are drawn from; 1 when absent. The same seed gives the same examples.")]
     public long? Seed { get; init; }
 
@@ -67,9 +79,11 @@ public sealed record SourceOptions : IValidated
         var brings = Format is SourceFormat.DotnetDocs or SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
         var translations = Format == SourceFormat.DotnetTranslations;
         if (!brings && string.IsNullOrWhiteSpace(Path))
-            yield return new Problem("path", "is missing; name a file, a folder or a glob, or set format to \"dotnet-docs\" for the documentation of the installed .NET SDK");
+            yield return new Problem("path", "is missing; name a file, a folder or a glob, or set format to \"dotnet-docs\" for the "
+                + "documentation of the installed .NET SDK");
         if (brings && Path is not null)
-            yield return new Problem("path", $"is \"{Path}\", but format {Name} brings its own text; remove path, or set format to \"text\"");
+            yield return new Problem("path",
+                $"is \"{Path}\", but format {Name} brings its own text; remove path, or set format to \"text\"");
         if (Column is not null && (string.IsNullOrWhiteSpace(Column) || HasNoColumns))
             yield return new Problem("column", Column.Length == 0 || Format is null
                 ? "is empty; name the field or column that holds the text, or leave it out for \"text\""
@@ -79,23 +93,48 @@ public sealed record SourceOptions : IValidated
         if (translations && TargetColumn is not (null or "source" or "target"))
             yield return new Problem("targetColumn", $"is \"{TargetColumn}\"; format {Name} has the columns source (English) and target");
         if (TargetColumn is not null && (string.IsNullOrWhiteSpace(TargetColumn) || HasNoColumns))
-            yield return new Problem("targetColumn", $"is \"{TargetColumn}\", but format {Name} has no such column; name targetPath for two text files, or set format to \"jsonl\" or \"parquet\"");
+            yield return new Problem("targetColumn", $"is \"{TargetColumn}\", but format {Name} has no such column; name targetPath for "
+                + "two text files, or set format to \"jsonl\" or \"parquet\"");
         if (TargetColumn is not null && TargetColumn == (Column ?? (translations ? null : DefaultColumn)))
-            yield return new Problem("targetColumn", $"is \"{TargetColumn}\", the same as column; name the one that holds the text to write");
-        if (TargetPath is not null && (string.IsNullOrWhiteSpace(TargetPath) || TargetColumn is not null || Format is not (null or SourceFormat.Text)))
-            yield return new Problem("targetPath", $"is \"{TargetPath}\", but only two text files stand side by side; remove it, or {(TargetColumn is null ? "set format to \"text\"" : "remove targetColumn")}");
+            yield return new Problem("targetColumn",
+                $"is \"{TargetColumn}\", the same as column; name the one that holds the text to write");
+        if (TargetPath is not null
+            && (string.IsNullOrWhiteSpace(TargetPath) || TargetColumn is not null || Format is not (null or SourceFormat.Text)))
+            yield return new Problem("targetPath", $"is \"{TargetPath}\", but only two text files stand side by side; remove it, "
+                + $"or {(TargetColumn is null ? "set format to \"text\"" : "remove targetColumn")}");
         if (translations && !DotnetTranslations.Languages.Contains(Language))
-            yield return new Problem("language", $"is {(Language is null ? "missing" : $"\"{Language}\"")}; format {Name} has English with {string.Join(", ", DotnetTranslations.Languages)}");
+            yield return new Problem("language", $"is {(Language is null ? "missing" : $"\"{Language}\"")}; format {Name} has English "
+                + $"with {string.Join(", ", DotnetTranslations.Languages)}");
         if (!translations && Language is not null)
             yield return new Problem("language", $"is \"{Language}\", but only format dotnet-translations has languages; remove language");
         if (!translations && Format != SourceFormat.Synthetic && Split is not null)
-            yield return new Problem("split", "is set, but only the formats dotnet-translations and synthetic come divided; remove split, and name validation texts in data.validation");
-        foreach (var problem in SyntheticRules.Check(this))
+            yield return new Problem("split", "is set, but only the formats dotnet-translations and synthetic come divided; remove split, "
+                + "and name validation texts in data.validation");
+        foreach (var problem in SyntheticProblems())
             yield return problem;
     }
 
-    /// <summary>Whether it has a text to write for each text to read.</summary>
-    internal bool IsPaired => TargetColumn is not null || TargetPath is not null || Format is SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
+    private IEnumerable<Problem> SyntheticProblems()
+    {
+        if (Format == SourceFormat.Synthetic)
+        {
+            if (Task is null)
+                yield return new Problem("task", "is missing; format synthetic needs one, such as {\"type\": \"copy\", \"length\": 32}");
+            if (Examples < 1)
+                yield return new Problem("examples", $"is {Examples}, but must be 1 or more");
+            yield break;
+        }
+        if (Task is not null)
+            yield return new Problem("task", "is set, but only format synthetic has tasks; remove task, or set format to \"synthetic\"");
+        if (Examples is not null)
+            yield return new Problem("examples", $"is {Examples}, but only format synthetic makes examples; remove examples");
+        if (Seed is not null)
+            yield return new Problem("seed", $"is {Seed}, but only format synthetic draws its text; remove seed");
+    }
+
+    /// <summary>Whether every text to read comes with a text to write.</summary>
+    internal bool IsPaired =>
+        TargetColumn is not null || TargetPath is not null || Format is SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
 
     private bool HasNoColumns => Format is SourceFormat.Text or SourceFormat.DotnetDocs or SourceFormat.Synthetic;
 
@@ -107,4 +146,46 @@ public sealed record SourceOptions : IValidated
         SourceFormat.Text => "text",
         _ => "of its files",
     };
+}
+
+/// <summary>The format of a text source.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<SourceFormat>))]
+public enum SourceFormat
+{
+    /// <summary>Plain UTF-8 text, one document per file; may be compressed (.gz, .zst).</summary>
+    [JsonStringEnumMemberName("text")]
+    Text,
+
+    /// <summary>JSON lines with the document in one field; may be compressed (.gz, .zst).</summary>
+    [JsonStringEnumMemberName("jsonl")]
+    JsonLines,
+
+    /// <summary>Parquet, one document per row of a column.</summary>
+    [JsonStringEnumMemberName("parquet")]
+    Parquet,
+
+    /// <summary>The API documentation installed with the .NET SDK; has no path.</summary>
+    [JsonStringEnumMemberName("dotnet-docs")]
+    DotnetDocs,
+
+    /// <summary>The .NET SDK's messages in English and one of 13 other languages; has no path.</summary>
+    [JsonStringEnumMemberName("dotnet-translations")]
+    DotnetTranslations,
+
+    /// <summary>Examples of a task, drawn from a seed; has no path.</summary>
+    [JsonStringEnumMemberName("synthetic")]
+    Synthetic,
+}
+
+/// <summary>The part of a pre-divided corpus.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<SourceSplit>))]
+public enum SourceSplit
+{
+    /// <summary>For training.</summary>
+    [JsonStringEnumMemberName("train")]
+    Train,
+
+    /// <summary>For validation; disjoint from the other.</summary>
+    [JsonStringEnumMemberName("validation")]
+    Validation,
 }

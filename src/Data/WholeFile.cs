@@ -2,13 +2,13 @@ using Trainer.Configuration;
 
 namespace Trainer.Data;
 
-/// <summary>Files and folders that are whole or not there.</summary>
-/// <remarks>What cannot be written (disk full, no permission) is a <see cref="UserException"/>, and what was there before stays.</remarks>
+/// <summary>Writes files and folders atomically: they appear whole or not at all.</summary>
+/// <remarks>Write errors (disk full, no permission) become a <see cref="UserException"/>, and what was there before stays.</remarks>
 internal static class WholeFile
 {
     private static readonly TimeSpan Abandoned = TimeSpan.FromHours(1);
 
-    /// <summary>Writes a file beside its place, flushes it to the disk and renames it.</summary>
+    /// <summary>Writes to a temporary file beside the target, flushes it to disk and renames it.</summary>
     public static void Write(string path, Action<FileStream> write)
     {
         var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
@@ -23,14 +23,15 @@ internal static class WholeFile
         }, cleanUp: () => File.Delete(temporary));
     }
 
-    /// <summary>Fills a folder beside its place and puts it there, in place of an earlier one.</summary>
+    /// <summary>Fills a temporary folder beside the target, then swaps it in.</summary>
     public static void WriteFolder(string path, Action<string> fill)
     {
         var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
         Guard(path, () =>
         {
             Directory.CreateDirectory(temporary);
-            using (new FileStream(OwnerOf(temporary), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose))
+            using (new FileStream(OwnerOf(temporary), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1,
+                FileOptions.DeleteOnClose))
             {
                 RemoveAbandoned(path);
                 fill(temporary);
@@ -57,7 +58,7 @@ internal static class WholeFile
         Remove(earlier);
     }
 
-    /// <summary>Removes what killed processes left; the folder of one that is running stays, however long it takes.</summary>
+    /// <summary>Removes folders left by killed processes; a folder that a running process still fills stays.</summary>
     private static void RemoveAbandoned(string path)
     {
         var parent = Path.GetDirectoryName(Path.GetFullPath(path))!;
@@ -66,7 +67,7 @@ internal static class WholeFile
                 Remove(folder);
     }
 
-    /// <summary>Whether nobody writes in a folder any more: its owner's lock went with the owner; without a lock, age must tell.</summary>
+    /// <summary>Whether no process writes to a folder any more: the lock is free, or, without a lock file, the folder is old.</summary>
     private static bool IsAbandoned(string folder)
     {
         if (!File.Exists(OwnerOf(folder)))
@@ -100,12 +101,13 @@ internal static class WholeFile
         {
             Try(cleanUp);
             if (e is IOException or UnauthorizedAccessException)
-                throw new UserException($"{path} cannot be written: {e.Message.TrimEnd('.')}; free space on the disk or choose another place", e);
+                throw new UserException($"{path} cannot be written: {e.Message.TrimEnd('.')}; free space on the disk or choose another "
+                    + "place", e);
             throw;
         }
     }
 
-    /// <summary>A clean-up that fails must not hide why it was needed; what it leaves is removed by a later run.</summary>
+    /// <summary>A failing cleanup must not hide the original error; a later run removes what it leaves.</summary>
     private static void Try(Action cleanUp)
     {
         try

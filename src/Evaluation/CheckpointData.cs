@@ -2,50 +2,47 @@ using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Data.Preparation;
+using Trainer.Data.Shards;
 
 namespace Trainer.Evaluation;
 
-/// <summary>The text that a checkpoint is measured on, in the tokens of the checkpoint's own tokenizer.</summary>
+/// <summary>The text a checkpoint is evaluated on, in the tokens of its own tokenizer.</summary>
 public sealed class CheckpointData : IDisposable
 {
     private readonly IDisposable owner;
 
     private CheckpointData(string name, TokenShard tokens, IDisposable owner) => (Name, Tokens, this.owner) = (name, tokens, owner);
 
-    /// <summary>What it is, for people.</summary>
+    /// <summary>Its name in messages.</summary>
     public string Name { get; }
 
     /// <summary>The tokens.</summary>
     public TokenShard Tokens { get; }
 
     /// <summary>The validation data of the checkpoint's recipe, prepared as training prepares it.</summary>
-    /// <param name="checkpoint">The checkpoint.</param>
-    /// <param name="datasetsDirectory">Where prepared data is kept.</param>
-    /// <param name="progress">Told when data is prepared.</param>
-    /// <returns>The caller disposes it.</returns>
-    /// <exception cref="UserException">The texts of the recipe are missing, or are not those that the checkpoint was trained with.</exception>
+    /// <exception cref="UserException">The texts of the recipe are missing, or are not those that the checkpoint was trained
+    /// with.</exception>
     public static CheckpointData Validation(Checkpoint checkpoint, string datasetsDirectory, IProgress<string>? progress = null)
     {
-        PreparedData data = DataPreparation.Prepare(checkpoint.Configuration.Data, checkpoint.Configuration.Tokenizer, datasetsDirectory, progress);
+        PreparedData data = DataPreparation.Prepare(checkpoint.Configuration.Data, checkpoint.Configuration.Tokenizer, datasetsDirectory,
+            progress);
         if (JsonNode.DeepEquals(data.Tokenizer.ToJson(), checkpoint.Tokenizer.ToJson()))
             return new($"the validation data of {checkpoint.Configuration.Name}", data.Validation, data);
         data.Dispose();
         throw new UserException(
-            $"{checkpoint.Directory}: the texts of its recipe have changed since it was trained, so that they give another tokenizer than its own; name the text to measure on with --data");
+            $"{checkpoint.Directory}: the texts of its recipe have changed since it was trained, so that they give another tokenizer " +
+            "than its own; name the text to measure on with --data");
     }
 
-    /// <summary>Any other text.</summary>
-    /// <param name="checkpoint">The checkpoint whose tokenizer encodes it.</param>
-    /// <param name="path">A file, a folder or a glob.</param>
-    /// <param name="datasetsDirectory">Where prepared data is kept.</param>
-    /// <param name="progress">Told what is done.</param>
-    /// <returns>The caller disposes it.</returns>
+    /// <summary>Any other text: a file, a folder or a glob, encoded with the checkpoint's tokenizer.</summary>
     /// <exception cref="UserException">A file is missing, empty, not UTF-8, or cannot be encoded.</exception>
     public static CheckpointData Text(Checkpoint checkpoint, string path, string datasetsDirectory, IProgress<string>? progress = null)
     {
         DataOptions own = checkpoint.Configuration.Data;
         SourceOptions source = !own.IsPaired ? new() { Path = path }
-            : new() { Path = path, Column = own.Train[0].Column, TargetColumn = own.Train[0].TargetColumn }; // pairs in the fields that it was trained on
+            : new() { Path = path, Column = own.Train[0].Column,
+                TargetColumn = own.Train[0].TargetColumn }; // pairs in the fields that it was trained on
         TokenShard tokens = TextEncoding.Encode(source, checkpoint.Tokenizer, datasetsDirectory, progress, own.IsPaired);
         return new(path, tokens, tokens);
     }

@@ -2,6 +2,12 @@ using Trainer.Configuration;
 
 namespace Trainer.Evaluation;
 
-/// <summary>A model's logits are not finite numbers, so that it says nothing that could be measured.</summary>
-/// <param name="message">What to show the user.</param>
-public sealed class LogitsException(string message) : UserException(message);
+/// <summary>A model's logits are not finite, so no figure can be computed from them.</summary>
+public sealed class LogitsException(string message) : UserException(message)
+{
+    /// <summary>Returns a finite loss as it is.</summary>
+    /// <exception cref="LogitsException">It is infinite or NaN.</exception>
+    internal static double RequireFinite(double loss) => double.IsFinite(loss) ? loss : throw new LogitsException(
+        $"the negative log-likelihood is {loss}: the model's logits are not finite numbers; its weights are damaged or its training " +
+        "diverged");
+}

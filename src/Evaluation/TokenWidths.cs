@@ -1,8 +1,9 @@
-using Trainer.Data;
+using Trainer.Data.Batches;
+using Trainer.Data.Tokenizers;
 
 namespace Trainer.Evaluation;
 
-/// <summary>How many bytes of text each token stands for; special tokens are no text.</summary>
+/// <summary>The number of bytes of text each token stands for; 0 for special tokens.</summary>
 internal sealed class TokenWidths
 {
     private readonly int[] widths;

@@ -1,17 +1,15 @@
 using TorchSharp;
-using Trainer.Data;
+using Trainer.Data.Batches;
 using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
-/// <summary>Batches as tensors.</summary>
+/// <summary>Copies batches to tensors.</summary>
 public static class BatchTensors
 {
     /// <summary>Copies a batch to a device.</summary>
-    /// <param name="batch">Rows × Columns token ids, with the documents they belong to and what an encoder reads, where there are any.</param>
-    /// <param name="device">Where to.</param>
-    /// <returns>What the model reads, and its targets (B, T) int64, in the current dispose scope.</returns>
+    /// <returns>The model's input, and its targets (B, T) int64, in the current dispose scope.</returns>
     public static (ModelInput Input, Tensor Targets) ToTensors(this Batch batch, Device device)
     {
         Tensor Rows(long[] values) => ToTensor(values, batch.Rows, batch.Columns, device);
@@ -25,18 +23,17 @@ public static class BatchTensors
         return (input, Rows(batch.Targets));
     }
 
-    /// <summary>Copies what an encoder reads to a device.</summary>
-    /// <param name="source">Rows of token ids, filled up to their lengths.</param>
-    /// <param name="device">Where to.</param>
-    /// <returns>Tokens (B, S), and which of them are padding where any are: full rows take attention's fastest kernel.</returns>
-    public static ModelInput ToInput(this SourceRows source, Device device) => new(ToTensor(source.Tokens, source.Lengths.Length, source.Columns, device))
+    /// <summary>Copies an encoder's source to a device.</summary>
+    /// <returns>Tokens (B, S). Padding is marked only if there is any, since full rows take attention's fastest kernel.</returns>
+    public static ModelInput ToInput(this SourceRows source, Device device) =>
+        new(ToTensor(source.Tokens, source.Lengths.Length, source.Columns, device))
     {
         Documents = source.Lengths.All(length => length == source.Columns)
             ? null
             : ToTensor(Padding(source), source.Lengths.Length, source.Columns, device),
     };
 
-    /// <summary>0 at filled places, −1 behind them.</summary>
+    /// <summary>0 for tokens, −1 for padding.</summary>
     private static long[] Padding(SourceRows source)
     {
         var ids = new long[source.Tokens.Length];
@@ -50,8 +47,8 @@ public static class BatchTensors
         Tensor host = tensor(values, [rows, columns], dtype: ScalarType.Int64);
         if (device.type == DeviceType.CPU) return host;
         if (device.type != DeviceType.CUDA) return host.to(device, disposeAfter: true);
-        // Without waiting: from page-locked memory the copy lines up behind the work before it, so the host can go on preparing the
-        // next step. libtorch keeps that memory from being used again until the copy is done.
+        // From page-locked memory the copy is queued behind earlier work, and the host can prepare the next step meanwhile. libtorch does
+        // not reuse that memory until the copy is done.
         using Tensor locked = host.pin_memory();
         host.Dispose();
         return locked.to(device, non_blocking: true);

@@ -9,9 +9,7 @@ using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
 using Trainer.Models.Mixers;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Inference;
@@ -69,7 +67,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
         lastNorm = NormOf("norm", options.Norm.EndsStream);
         layers = [.. options.Stacks[0].Layers.Select((layer, index) => Read($"blocks.{index}", layer))];
 
-        largest = layers.SelectMany(layer => (VectorMatrix[])[layer.QueryKeyValue, layer.Up]).Append(head).MaxBy(matrix => matrix.Outputs * matrix.Inputs);
+        largest = layers.SelectMany(layer => (VectorMatrix[])[layer.QueryKeyValue, layer.Up]).Append(head).MaxBy(
+            matrix => matrix.Outputs * matrix.Inputs);
 
         x = Rows(options.Dim);
         normed = Rows(options.Dim);
@@ -380,7 +379,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         var attention = (HeadProjectionOptions)layer.Attention;
         ActivationKind activation = ((DenseOptions)layer.FeedForward).Kind;
         NormPlacement placement = options.Norm.Placement;
-        Horizon? horizon = attention.ResolvedPattern.Horizon;
+        KeyWindow? horizon = attention.ResolvedPattern.KeyWindow;
         int width = attention.HeadWidth(options.Dim);
         int slots = (int)Math.Min(capacity, horizon is { } seen ? (long)seen.Window + seen.Sinks : capacity);
         return new()
@@ -420,7 +419,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private CpuRotary RotaryOf(RotaryOptions rotary, int width)
     {
         if (rotaries.Find(known => known.Options == rotary && known.Width == width) is { } shared) return shared;
-        int turned = rotary.TurnedDims(width), length = options.ContextLength;
+        int turned = rotary.RotaryDims(width), length = options.ContextLength;
         CpuRotary made = new(rotary, width, RotaryFrequencies.Of(turned, rotary.Theta, rotary.Scaling, length, length), Rows(turned));
         rotaries.Add(made);
         return made;

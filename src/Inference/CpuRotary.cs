@@ -1,5 +1,4 @@
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 
 namespace Trainer.Inference;
 

@@ -1,34 +1,59 @@
-// Shapes: B sequences, V vocabulary.
+// Shapes: B sequences, T tokens, V vocabulary.
+using TorchSharp;
 using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
-/// <summary>Sequences that grow side by side, a token at a time: the logits of what follows each.</summary>
+/// <summary>Decodes sequences side by side, a token at a time.</summary>
 internal interface IDecoder : IDisposable
 {
-    /// <summary>Forgets everything, and begins each sequence with the same tokens.</summary>
-    /// <param name="prompt">At least one token id.</param>
-    /// <returns>Logits (B, V), until the next call; one sequence, or as many as an encoder's source has rows.</returns>
+    /// <summary>Starts afresh, every sequence with the same tokens.</summary>
+    /// <returns>Logits (B, V) of the next token, valid until the next call. B is 1, or the rows of an encoder's source.</returns>
     ReadOnlySpan<float> Begin(IReadOnlyList<int> prompt);
 
-    /// <summary>Adds a token to each sequence.</summary>
-    /// <param name="tokens">Token ids (B).</param>
-    /// <returns>Logits (B, V), until the next call.</returns>
+    /// <summary>Adds a token to each of the B sequences.</summary>
+    /// <returns>Logits (B, V) of the next token, valid until the next call.</returns>
     ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens);
 
-    /// <summary>Makes each sequence go on from one of the present ones.</summary>
-    /// <param name="sequences">The present one that each continues; there may be more or fewer than before.</param>
+    /// <summary>Makes each new sequence continue one of the present ones; there may be more or fewer than before.</summary>
     void Reorder(IReadOnlyList<int> sequences);
 
-    /// <summary>The fastest decoder of a model.</summary>
-    /// <param name="model">In evaluation mode while it decodes.</param>
-    /// <param name="device">Where it is.</param>
-    /// <param name="sequences">The most that there will be.</param>
-    /// <param name="capacity">Positions of the longest.</param>
-    /// <param name="source">What an encoder reads; null for a decoder alone.</param>
+    /// <summary>The fastest decoder for a model, which is in evaluation mode while it decodes.</summary>
     static IDecoder Create(LanguageModel model, Device device, int sequences, int capacity, ModelInput? source = null) =>
         sequences <= CpuDecoder.MostSequences && CpuDecoder.Supports(model)
             ? new CpuDecoder(model, sequences, capacity)
             : new ModelDecoder(model, device, capacity, source);
+}
+
+/// <summary>Decodes with the model itself: every architecture on every device.</summary>
+internal sealed class ModelDecoder(LanguageModel model, Device device, int capacity, ModelInput? source) : IDecoder
+{
+    private DecodingState? state;
+    private float[] logits = [];
+
+    public ReadOnlySpan<float> Begin(IReadOnlyList<int> prompt)
+    {
+        state?.Dispose();
+        int sequences = source is null ? 1 : (int)source.Tokens.size(0);
+        using (inference_mode()) state = model.NewDecodingState(sequences, capacity, source);
+        return Add([.. Enumerable.Repeat(prompt, sequences).SelectMany(ids => ids)]);
+    }
+
+    public ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens) => Add(tokens);
+
+    public void Reorder(IReadOnlyList<int> sequences) => state!.Reorder(sequences);
+
+    public void Dispose() => state?.Dispose();
+
+    private ReadOnlySpan<float> Add(scoped ReadOnlySpan<int> tokens)
+    {
+        using IDisposable inference = inference_mode();
+        using DisposeScope scope = NewDisposeScope();
+        Tensor input = tensor(tokens.ToArray(), [state!.Batch, tokens.Length / state.Batch]).to(ScalarType.Int64).to(device); // (B, T)
+        Tensor next = model.NextLogits(input, state).to(ScalarType.Float32).cpu().contiguous(); // (B, V)
+        if (logits.Length < next.numel()) logits = new float[next.numel()];
+        next.data<float>().CopyTo(logits);
+        return logits.AsSpan(0, (int)next.numel());
+    }
 }

@@ -1,30 +1,32 @@
 // Shapes: B texts, T tokens of the longest, C model dimension.
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Batches;
+using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
-/// <summary>Turns texts into vectors: what the blocks make of their tokens, pooled. Texts that mean similar things should lie close to each other.</summary>
+/// <summary>Embeds texts as vectors by pooling the hidden states of their tokens. Texts of similar meaning should have similar
+/// vectors.</summary>
 /// <param name="model">An encoder or a decoder, on <paramref name="device"/>.</param>
 /// <param name="tokenizer">The tokenizer it was trained with.</param>
-/// <param name="device">Where the model is.</param>
-/// <param name="pooling">How tokens become one vector.</param>
-/// <param name="normalize">Whether vectors are scaled to length 1, so that their product is the cosine of their angle.</param>
+/// <param name="device">The model's device.</param>
+/// <param name="pooling">How hidden states are pooled.</param>
+/// <param name="normalize">Whether vectors are scaled to length 1, so that their dot product is the cosine similarity.</param>
 public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Device device, Pooling pooling, bool normalize = false)
 {
     private const int TextsAtOnce = 32;
 
-    /// <summary>Embeds texts, those of about equal length side by side.</summary>
-    /// <param name="texts">The texts; each fits the context.</param>
-    /// <returns>One vector of C numbers for each text, in their order.</returns>
+    /// <summary>Embeds texts, in batches of similar length.</summary>
+    /// <returns>A vector of C numbers for each text, in order.</returns>
     /// <exception cref="UserException">A text is empty or too long, or the model is an encoder-decoder.</exception>
     public IReadOnlyList<float[]> Embed(IReadOnlyList<string> texts)
     {
         if (model.Options is EncoderDecoderOptions)
-            throw new UserException("an encoder-decoder has no one vector for a text; embed with a model of architecture 'encoder' or 'decoder'");
+            throw new UserException(
+                "an encoder-decoder has no one vector for a text; embed with a model of architecture 'encoder' or 'decoder'");
         int[][] rows = [.. texts.Select(Encode)];
         var vectors = new float[texts.Count][];
         bool training = model.training;
@@ -68,6 +70,21 @@ public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Devic
         if (ids.Length == 0) throw new UserException("a text is empty: there is nothing to embed; give at least one character");
         return ids.Length <= model.ContextLength
             ? ids
-            : throw new UserException($"a text has {ids.Length} tokens, but the model's context holds {model.ContextLength}; shorten it (\"{text[..Math.Min(40, text.Length)]}…\")");
+            : throw new UserException(
+                $"a text has {ids.Length} tokens, but the model's context holds {model.ContextLength}; "
+                + $"shorten it (\"{text[..Math.Min(40, text.Length)]}…\")");
     }
+}
+
+/// <summary>How the hidden states of a text's tokens become one vector.</summary>
+public enum Pooling
+{
+    /// <summary>Their mean: the usual choice for encoders (Reimers and Gurevych 2019, arXiv 1908.10084).</summary>
+    Mean,
+
+    /// <summary>The first token's, such as [CLS].</summary>
+    First,
+
+    /// <summary>The last token's, the only one that has seen the whole text in a decoder.</summary>
+    Last,
 }

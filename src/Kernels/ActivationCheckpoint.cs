@@ -3,9 +3,9 @@ using static TorchSharp.torch;
 namespace Trainer.Kernels;
 
 /// <summary>Activation checkpointing (Chen et al. 2016, arXiv 1604.06174): memory against time.</summary>
-/// <remarks>A segment of the computation runs unrecorded and keeps only its input; the backward pass runs it again, recorded, and differentiates that.
-/// Gradients are the same bits as without: random numbers are drawn as the first time. Only those of a tensor from outside that a segment reads more than once
-/// are added up in another order.</remarks>
+/// <remarks>A segment of the computation runs unrecorded and keeps only its input; the backward pass runs it again, recorded, and
+/// differentiates that. Gradients are the same bits as without: random numbers are drawn as the first time. Only those of a tensor from
+/// outside that a segment reads more than once are added up in another order.</remarks>
 public static class ActivationCheckpoint
 {
     [ThreadStatic] private static bool running;
@@ -23,7 +23,8 @@ public static class ActivationCheckpoint
     public static IReadOnlyList<Tensor> Run(
         Func<Tensor, IReadOnlyList<Tensor>> segment, Tensor input, Func<IEnumerable<Tensor>> others, Action release, Device? drawsOn = null)
     {
-        Segment state = new(segment, input.detach().DetachFromDisposeScope(), input.requires_grad, release, drawsOn is null ? null : GeneratorSnapshot.Capture(drawsOn));
+        Segment state = new(segment, input.detach().DetachFromDisposeScope(), input.requires_grad, release, drawsOn is null
+            ? null : GeneratorSnapshot.Capture(drawsOn));
         return AutogradNode.Apply(
             [input],
             context =>
@@ -37,7 +38,8 @@ public static class ActivationCheckpoint
             () => state.Others = [.. others().Where(other => other.requires_grad)]);
     }
 
-    private sealed class Segment(Func<Tensor, IReadOnlyList<Tensor>> run, Tensor input, bool differentiatesInput, Action release, GeneratorSnapshot? drawn)
+    private sealed class Segment(
+        Func<Tensor, IReadOnlyList<Tensor>> run, Tensor input, bool differentiatesInput, Action release, GeneratorSnapshot? drawn)
         : IDisposable
     {
         public Tensor[] Others { get; set; } = [];
@@ -56,7 +58,8 @@ public static class ActivationCheckpoint
                 RequireShapes(results);
                 Tensor[] wanted = differentiatesInput ? [start, .. Others] : Others;
                 (Tensor Result, Tensor Gradient)[] pairs = [.. results.Zip(gradients).Where(pair => pair.First.requires_grad)];
-                Tensor?[] made = Differentiation.Grad([.. pairs.Select(pair => pair.Result)], wanted, [.. pairs.Select(pair => pair.Gradient)]);
+                Tensor?[] made = Differentiation.Grad(
+                    [.. pairs.Select(pair => pair.Result)], wanted, [.. pairs.Select(pair => pair.Gradient)]);
                 foreach (Tensor result in results) result.Dispose(); // some belong to no scope
                 return differentiatesInput ? [.. made.Select(gradient => gradient!)] : [null!, .. made.Select(gradient => gradient!)];
             }
@@ -70,7 +73,9 @@ public static class ActivationCheckpoint
         {
             for (int i = 0; i < results.Count; i++)
                 if (!results[i].shape.AsSpan().SequenceEqual(Shapes[i]))
-                    throw new TorchException($"running a segment again gives a tensor of shape [{string.Join(", ", results[i].shape)}] where the first run gave [{string.Join(", ", Shapes[i])}]: it is not deterministic");
+                    throw new TorchException(
+                        $"running a segment again gives a tensor of shape [{string.Join(", ", results[i].shape)}] where the first run " +
+                        $"gave [{string.Join(", ", Shapes[i])}]: it is not deterministic");
         }
 
         public void Dispose()

@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Functions between the matrices of a feed-forward layer, each with its derivative in one pass over memory; the backward pass keeps their input alone.</summary>
+/// <summary>Functions between the matrices of a feed-forward layer, each with its derivative in one pass over memory; the backward pass
+/// keeps their input alone.</summary>
 /// <remarks>In float32 on the CPU; elsewhere libtorch's operators in a row. The kernels have no second derivative.</remarks>
 public static class Activations
 {
@@ -43,7 +44,8 @@ public static class Activations
     public static Tensor GeGluTanh(Tensor gateUp) => Gated<GeluTanhFunction>(gateUp);
 
     /// <summary>Whether the kernels run: float32 on the CPU, and something to do.</summary>
-    public static bool IsSupported(Tensor x) => Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype == ScalarType.Float32 && x.numel() > 0;
+    public static bool IsSupported(Tensor x) =>
+        Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype == ScalarType.Float32 && x.numel() > 0;
 
     private static Tensor Elementwise<TFunction>(Tensor x) where TFunction : struct, IActivation =>
         IsSupported(x) ? ElementwiseFunction<TFunction>.apply(x) : TFunction.Composed(x);
@@ -67,7 +69,8 @@ public static class Activations
     /// <param name="y">(N, F)</param>
     /// <param name="rows">N</param>
     /// <param name="width">F</param>
-    internal static unsafe void ApplyGated<TFunction>(float* gateUp, float* y, long rows, long width) where TFunction : struct, IElementwise =>
+    internal static unsafe void ApplyGated<TFunction>(float* gateUp, float* y, long rows, long width)
+        where TFunction : struct, IElementwise =>
         Lanes.Run(new GatedValueLoop<TFunction> { X = gateUp, Y = y, Width = width }, 0, rows);
 
     internal static Tensor ComposedGated<TFunction>(Tensor gateUp) where TFunction : struct, IActivation
@@ -77,7 +80,8 @@ public static class Activations
         return TFunction.Composed(halves[0]).mul(halves[1]).MoveToOuterDisposeScope();
     }
 
-    private sealed class ElementwiseFunction<TFunction> : SingleTensorFunction<ElementwiseFunction<TFunction>> where TFunction : struct, IActivation
+    private sealed class ElementwiseFunction<TFunction> : SingleTensorFunction<ElementwiseFunction<TFunction>>
+        where TFunction : struct, IActivation
     {
         public override unsafe Tensor forward(AutogradContext ctx, params object[] vars)
         {
@@ -93,7 +97,8 @@ public static class Activations
             Tensor x = ctx.get_saved_variables()[0], dx = empty(x.shape, ScalarType.Float32);
             using Tensor dy = grad_output.contiguous();
             ParallelFor.Run(
-                x.numel(), Grain, new SlopeLoop<TFunction> { X = (float*)x.DataPointer, Gradient = (float*)dy.DataPointer, InputGradient = (float*)dx.DataPointer });
+                x.numel(), Grain, new SlopeLoop<TFunction> { X = (float*)x.DataPointer, Gradient = (float*)dy.DataPointer,
+                    InputGradient = (float*)dx.DataPointer });
             return [dx];
         }
     }
@@ -106,7 +111,8 @@ public static class Activations
             long width = x.size(-1) / 2;
             Tensor y = empty([.. x.shape.AsSpan()[..^1], width], ScalarType.Float32);
             ParallelFor.Run(
-                x.numel() / (2 * width), Math.Max(1, Grain / width), new GatedValueLoop<TFunction> { X = (float*)x.DataPointer, Y = (float*)y.DataPointer, Width = width });
+                x.numel() / (2 * width), Math.Max(1, Grain / width),
+                    new GatedValueLoop<TFunction> { X = (float*)x.DataPointer, Y = (float*)y.DataPointer, Width = width });
             ctx.save_for_backward([x]);
             return y;
         }
@@ -205,7 +211,8 @@ public static class Activations
         }
 
         [MethodImpl(Lanes.Loop)]
-        private static void Part<T>(float* gate, float* up, float* dy, float* dgate, float* dup, long begin, long end) where T : unmanaged, ILanes<T>
+        private static void Part<T>(float* gate, float* up, float* dy, float* dgate, float* dup, long begin, long end)
+            where T : unmanaged, ILanes<T>
         {
             for (long i = begin; i < end; i += T.Count)
             {
@@ -263,7 +270,8 @@ internal readonly struct GeluTanhFunction : IActivation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Value<T>(T x, out T slope) where T : unmanaged, ILanes<T>
     {
-        T square = x * x, sigmoid = VectorMath.Sigmoid(x * T.MultiplyAdd(square, T.Broadcast(Root * Cubic), T.Broadcast(Root))), value = x * sigmoid;
+        T square = x * x, sigmoid = VectorMath.Sigmoid(x * T.MultiplyAdd(square, T.Broadcast(Root * Cubic), T.Broadcast(Root))),
+            value = x * sigmoid;
         T inner = T.MultiplyAdd(square, T.Broadcast(3 * Root * Cubic), T.Broadcast(Root));
         slope = T.MultiplyAdd(value * (T.Broadcast(1) - sigmoid), inner, sigmoid);
         return value;

@@ -1,4 +1,5 @@
-// Shapes: left (M, K), right (K, N), result (M, N). A panel is 64 columns of right, for one k after the other; of bfloat16, for one pair of k after the other.
+// Shapes: left (M, K), right (K, N), result (M, N). A panel is 64 columns of right, for one k after the other; of bfloat16, for one pair of
+// k after the other.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -6,9 +7,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Products of matrices by the block kernel of oneDNN (brgemm), which multiplies bfloat16 with the processor's own instructions.</summary>
-/// <remarks>libtorch exports it as C++ (at::native::cpublas), under a name that spells its arguments: where that name is missing, so is the kernel. .NET has no AVX512-BF16.
-/// Sums run over k in the same order whatever the shapes and the number of threads.</remarks>
+/// <summary>Products of matrices by the block kernel of oneDNN (brgemm), which multiplies bfloat16 with the processor's own
+/// instructions.</summary>
+/// <remarks>libtorch exports it as C++ (at::native::cpublas), under a name that spells its arguments: where that name is missing, so is the
+/// kernel. .NET has no AVX512-BF16. Sums run over k in the same order whatever the shapes and the number of threads.</remarks>
 internal static unsafe class BlockProduct
 {
     // Columns of a panel and rows of a block; rows of left that are turned at once; depth of a panel whose sums are float32.
@@ -20,11 +22,13 @@ internal static unsafe class BlockProduct
     // Fewer fill too little of a panel. How many rows there are decides nothing: each gives the same bits whatever is beside it.
     private const int FewestColumns = 48;
 
-    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void> MultiplyFloat32 =
+    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte,
+        void> MultiplyFloat32 =
         (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)
         TorchLibrary.OptionalExport("_ZN2at6native7cpublas6brgemmEllllllbPKfS3_Pfb");
 
-    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void> MultiplyBFloat16 =
+    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte,
+        void> MultiplyBFloat16 =
         (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)
         TorchLibrary.OptionalExport("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb");
 
@@ -33,11 +37,14 @@ internal static unsafe class BlockProduct
         (delegate* unmanaged[Cdecl]<byte, void>)TorchLibrary.OptionalExport("_ZN2at6native7cpublas14brgemm_releaseEb");
 
     // oneDNN refuses, by ending the process, what its limits leave out.
-    private static readonly bool IsLimited = Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is not null || Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is not null;
+    private static readonly bool IsLimited = Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is not null
+        || Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is not null;
 
-    private static readonly bool HasFloat32 = !IsLimited && Release is not null && MultiplyFloat32 is not null && Avx2.IsSupported && Fma.IsSupported;
+    private static readonly bool HasFloat32 = !IsLimited && Release is not null && MultiplyFloat32 is not null && Avx2.IsSupported
+        && Fma.IsSupported;
 
-    private static readonly bool HasBFloat16 = !IsLimited && Release is not null && MultiplyBFloat16 is not null && Avx512BW.IsSupported && HasAvx512BFloat16();
+    private static readonly bool HasBFloat16 = !IsLimited && Release is not null && MultiplyBFloat16 is not null && Avx512BW.IsSupported
+        && HasAvx512BFloat16();
 
     [ThreadStatic] private static PackedMemory? turned, panels;
 
@@ -47,7 +54,8 @@ internal static unsafe class BlockProduct
     /// <summary>Whether it runs, and pays.</summary>
     public static bool IsSupported(in MatrixFactors factors, ScalarType type) =>
         IsEnabled && factors.Columns >= FewestColumns
-        && (type == ScalarType.Float32 ? HasFloat32 : HasBFloat16 && factors.Depth % 2 == 0 && (factors.Right.AlongStride != 1 || factors.Right.AcrossStride % 2 == 0));
+        && (type == ScalarType.Float32 ? HasFloat32 : HasBFloat16 && factors.Depth % 2 == 0
+            && (factors.Right.AlongStride != 1 || factors.Right.AcrossStride % 2 == 0));
 
     /// <summary>Writes or adds the product.</summary>
     /// <typeparam name="T">float, or ushort for bfloat16</typeparam>
@@ -62,7 +70,8 @@ internal static unsafe class BlockProduct
         {
             int depth = (int)Math.Min(MostDepth, factors.Depth - k);
             bool turns = factors.Left.AlongStride != 1;
-            int stride = (depth + 7) / 8 * 8; // turning writes whole vectors, which must end before the next row: that may be another thread's
+            // turning writes whole vectors, which must end before the next row: that may be another thread's
+            int stride = (depth + 7) / 8 * 8;
             long step = turns ? RowsAtOnce * (MostDepth / stride) : factors.Rows;
             for (long row = 0; row < factors.Rows; row += step)
             {
@@ -88,12 +97,14 @@ internal static unsafe class BlockProduct
         for (long row = 0; row < factors.Rows; row += RowsAtOnce)
         {
             long rows = Math.Min(RowsAtOnce, factors.Rows - row);
-            Multiply<T>(factors with { Left = factors.Left.From(row), Rows = rows, Result = (byte*)kept, ResultStride = columns, Rounds = false });
+            Multiply<T>(factors with { Left = factors.Left.From(row), Rows = rows, Result = (byte*)kept, ResultStride = columns,
+                Rounds = false });
             ushort* result = (ushort*)factors.Result + row * factors.ResultStride;
             nint sums = (nint)kept;
             ParallelFor.Run(rows, Math.Max(1, (1L << 15) / columns), (begin, end) =>
             {
-                for (long r = begin; r < end; r++) MatrixProduct.Round((float*)sums + r * columns, result + r * factors.ResultStride, (int)columns);
+                for (long r = begin; r < end; r++)
+                    MatrixProduct.Round((float*)sums + r * columns, result + r * factors.ResultStride, (int)columns);
             });
         }
     }
@@ -112,13 +123,15 @@ internal static unsafe class BlockProduct
             byte* room = (byte*)(panels ??= new()).Room(sizeof(T) * (Width + 8) * (long)depth + sizeof(float) * Height * Width);
             Block<T> block = new()
             {
-                Factors = factors, Left = from, Stride = stride, Row = row, K = k, Depth = depth, Panel = (T*)room, Few = (T*)room + Width * (long)depth,
+                Factors = factors, Left = from, Stride = stride, Row = row, K = k, Depth = depth, Panel = (T*)room, Few = (T*)room
+                    + Width * (long)depth,
                 Tile = (float*)((T*)room + (Width + 8) * (long)depth),
             };
             for (long unit = begin, packed = -1; unit < end; unit++)
             {
                 long panel = unit / parts, first = unit % parts * share;
-                if (panel != packed) PackPanel(factors.Right, panel * Width, (int)Math.Min(Width, factors.Columns - panel * Width), k, depth, block.Panel);
+                if (panel != packed)
+                    PackPanel(factors.Right, panel * Width, (int)Math.Min(Width, factors.Columns - panel * Width), k, depth, block.Panel);
                 packed = panel;
                 block.Run(panel * Width, first, Math.Min(rows, first + share));
             }
@@ -130,7 +143,9 @@ internal static unsafe class BlockProduct
     {
         if (typeof(T) == typeof(float)) MatrixProduct.Pack<float>(right, column, columns, Width, k, depth, (float*)to);
         // Two k of one column are side by side, as one number of 32 bits.
-        else if (right.AlongStride == 1) MatrixProduct.PackAlong((float*)((ushort*)right.From(column).Data + k), right.AcrossStride / 2, columns, Width, depth / 2, (float*)to);
+        else if (right.AlongStride == 1)
+            MatrixProduct.PackAlong(
+            (float*)((ushort*)right.From(column).Data + k), right.AcrossStride / 2, columns, Width, depth / 2, (float*)to);
         else Pair((ushort*)right.From(column).Data + k * right.AlongStride, right.AlongStride, columns, Width, depth, (ushort*)to);
     }
 
@@ -157,7 +172,9 @@ internal static unsafe class BlockProduct
     }
 
     // 0, 32, 1, 33 …: of two vectors, the numbers of the one and the other in turn.
-    private static Vector512<ushort> LowPairs => Vector512.Create((ushort)0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
+    private static Vector512<ushort> LowPairs =>
+        Vector512.Create((ushort)0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14,
+        46, 15, 47);
 
     // (K, count) becomes (K / 2, width, 2); what is missing of the width is zero.
     [MethodImpl(Lanes.Loop)]
@@ -179,7 +196,8 @@ internal static unsafe class BlockProduct
         }
     }
 
-    private static bool HasAvx512BFloat16() => X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && X86Base.CpuId(7, 0).Eax >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;
+    private static bool HasAvx512BFloat16() =>
+        X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && X86Base.CpuId(7, 0).Eax >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;
 
     /// <summary>Blocks of the result of one panel.</summary>
     private struct Block<T> where T : unmanaged
@@ -204,7 +222,8 @@ internal static unsafe class BlockProduct
         private readonly void Compute(long column, long row, int height, int rows)
         {
             int columns = (int)Math.Min(Width, Factors.Columns - column);
-            bool start = K == 0, adds = !start || Factors.Adds || Factors.Bias is not null, whole = rows == height && columns == Width && !Factors.Rounds;
+            bool start = K == 0, adds = !start || Factors.Adds || Factors.Bias is not null, whole = rows == height && columns == Width
+                && !Factors.Rounds;
             T* left = Left + row * Stride;
             long leftStride = Stride, stride = whole ? Factors.ResultStride : Width;
             if (rows < height)
@@ -218,12 +237,15 @@ internal static unsafe class BlockProduct
             if (start && Factors.Bias is not null)
                 for (int r = 0; r < rows; r++) new Span<float>(Factors.Bias + column, columns).CopyTo(new(to + r * stride, columns));
             else if (adds && !whole)
-                for (int r = 0; r < rows; r++) new Span<float>(result + r * Factors.ResultStride, columns).CopyTo(new(to + r * stride, columns));
-            if (typeof(T) == typeof(float)) MultiplyFloat32(height, Width, Depth, leftStride, Width, stride, adds ? (byte)1 : (byte)0, left, Panel, to, 0);
+                for (int r = 0; r < rows; r++)
+                    new Span<float>(result + r * Factors.ResultStride, columns).CopyTo(new(to + r * stride, columns));
+            if (typeof(T) == typeof(float))
+                MultiplyFloat32(height, Width, Depth, leftStride, Width, stride, adds ? (byte)1 : (byte)0, left, Panel, to, 0);
             else MultiplyBFloat16(height, Width, Depth, leftStride, Width, stride, adds ? (byte)1 : (byte)0, left, Panel, to, 1);
             if (whole) return;
             for (int r = 0; r < rows; r++)
-                if (Factors.Rounds) MatrixProduct.Round(to + r * stride, (ushort*)Factors.Result + (Row + row + r) * Factors.ResultStride + column, columns);
+                if (Factors.Rounds) MatrixProduct.Round(
+                    to + r * stride, (ushort*)Factors.Result + (Row + row + r) * Factors.ResultStride + column, columns);
                 else new Span<float>(to + r * stride, columns).CopyTo(new(result + r * Factors.ResultStride, columns));
         }
     }

@@ -7,9 +7,11 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Matrices in 8 bits, on the CPU: each 32 consecutive numbers of a row as one float16 scale and 32 integers, GGUF's Q8_0.</summary>
-/// <remarks>Such a matrix is a tensor of int8, (…, K / 32 · 34), whose rows are blocks one after the other as GGUF stores them. It is for inference: there are no
-/// gradients. A number is off by at most half a step, 1/254 of its block's largest magnitude, and what float16 rounds of the scale.</remarks>
+/// <summary>Matrices in 8 bits, on the CPU: each 32 consecutive numbers of a row as one float16 scale and 32 integers, GGUF's
+/// Q8_0.</summary>
+/// <remarks>Such a matrix is a tensor of int8, (…, K / 32 · 34), whose rows are blocks one after the other as GGUF stores them. It is for
+/// inference: there are no gradients. A number is off by at most half a step, 1/254 of its block's largest magnitude, and what float16
+/// rounds of the scale.</remarks>
 public static unsafe class BlockQuantization
 {
     /// <summary>Numbers in a block.</summary>
@@ -18,7 +20,8 @@ public static unsafe class BlockQuantization
     /// <summary>Bytes of a block.</summary>
     public const int BlockBytes = 34;
 
-    // Up to so many rows are multiplied with the blocks themselves, which takes the time of reading them; for more, a product of float32 matrices is faster.
+    // Up to so many rows are multiplied with the blocks themselves, which takes the time of reading them; for more, a product of float32
+    // matrices is faster.
     private const int FewRows = 8;
 
     // Numbers of a matrix that are unpacked at once for it, 1 MiB: they stay in the cache.
@@ -34,14 +37,17 @@ public static unsafe class BlockQuantization
     /// <param name="numbers">A multiple of 32.</param>
     public static long Bytes(long numbers) => numbers / BlockLength * BlockBytes;
 
-    /// <summary>Quantizes numbers: a block's scale is its largest magnitude / 127, an integer is x / scale rounded to the nearest, halves away from zero, as ggml's reference has it.</summary>
+    /// <summary>Quantizes numbers: a block's scale is its largest magnitude / 127, an integer is x / scale rounded to the nearest, halves
+    /// away from zero, as ggml's reference has it.</summary>
     /// <param name="numbers">(…, K), float32 on the CPU</param>
     /// <returns>(…, K / 32 · 34), int8</returns>
     /// <exception cref="TorchException">The type or device is another, or 32 does not divide K.</exception>
     public static Tensor Pack(Tensor numbers)
     {
-        if (numbers.device_type != DeviceType.CPU || numbers.dtype != ScalarType.Float32 || numbers.dim() == 0 || !Divides(numbers.size(-1)))
-            throw new TorchException($"rows that become blocks are float32 on the CPU and multiples of {BlockLength} long, not {Description(numbers)}");
+        if (numbers.device_type != DeviceType.CPU || numbers.dtype != ScalarType.Float32 || numbers.dim() == 0
+            || !Divides(numbers.size(-1)))
+            throw new TorchException(
+                $"rows that become blocks are float32 on the CPU and multiples of {BlockLength} long, not {Description(numbers)}");
         using IDisposable unrecorded = no_grad();
         using Tensor from = numbers.contiguous();
         Tensor blocks = empty([.. from.shape.AsSpan(0..^1), Bytes(from.size(-1))], ScalarType.Int8);
@@ -76,10 +82,13 @@ public static unsafe class BlockQuantization
     public static Tensor Linear(Tensor x, Tensor blocks, Tensor? bias = null)
     {
         using Tensor matrix = Checked(blocks);
-        if (matrix.dim() != 2 || x.device_type != DeviceType.CPU || x.dtype != ScalarType.Float32 || x.dim() == 0 || x.size(-1) != Width(matrix)
+        if (matrix.dim() != 2 || x.device_type != DeviceType.CPU || x.dtype != ScalarType.Float32 || x.dim() == 0
+            || x.size(-1) != Width(matrix)
             || (bias is not null && (bias.dtype != ScalarType.Float32 || bias.numel() != matrix.size(0))))
         {
-            throw new TorchException($"blocks [{string.Join(", ", matrix.shape)}] take rows of {Width(matrix)} float32 numbers on the CPU, not {Description(x)}");
+            throw new TorchException(
+                $"blocks [{string.Join(", ", matrix.shape)}] take rows of {Width(matrix)} float32 numbers on the CPU, not " +
+                $"{Description(x)}");
         }
         if (is_grad_enabled() && x.requires_grad) throw new TorchException("a matrix in blocks has no backward pass: it is for inference");
         using IDisposable unrecorded = no_grad();
@@ -89,7 +98,8 @@ public static unsafe class BlockQuantization
         Tensor result = empty([.. x.shape.AsSpan(0..^1), outputs], ScalarType.Float32);
         if (count <= FewRows)
         {
-            VectorMatrix weight = new((nint)matrix.DataPointer, ScalarType.Int8, outputs, inputs, (nint)(shift is null ? null : shift.DataPointer));
+            VectorMatrix weight = new(
+                (nint)matrix.DataPointer, ScalarType.Int8, outputs, inputs, (nint)(shift is null ? null : shift.DataPointer));
             MatrixVectorProduct.Multiply(weight, (float*)rows.DataPointer, (float*)result.DataPointer, count);
             return result;
         }
@@ -106,7 +116,8 @@ public static unsafe class BlockQuantization
         uint bits = *(ushort*)block, magnitude = bits & 0x7FFF;
         // The exponent moves to float32's place and is counted from another zero. No call: it would clear the vectors that a loop holds.
         if (bits - 0x0400 < 0x7800) return BitConverter.UInt32BitsToSingle((bits << 13) + ((127 - 15) << 23));
-        // Infinite or none; negative; or too small for an exponent: as an integer, because some threads flush float32 numbers without one to 0.
+        // Infinite or none; negative; or too small for an exponent: as an integer, because some threads flush float32 numbers without one
+        // to 0.
         uint widened = magnitude >= 0x7C00 ? 0x7F800000 | magnitude << 13
             : magnitude >= 0x0400 ? (magnitude << 13) + ((127 - 15) << 23)
             : BitConverter.SingleToUInt32Bits((int)magnitude * (1f / (1 << 24)));
@@ -134,11 +145,13 @@ public static unsafe class BlockQuantization
     private static void Pack(float* x, byte* block)
     {
         Vector256<float> a = Vector256.Load(x), b = Vector256.Load(x + 8), c = Vector256.Load(x + 16), d = Vector256.Load(x + 24);
-        Vector256<float> largest = Vector256.Max(Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)));
+        Vector256<float> largest = Vector256.Max(
+            Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)));
         float scale = Lanes8.Max(new(largest)) / 127, inverse = 1 / scale;
         if (!float.IsFinite(inverse)) inverse = 0; // what is smaller than that is 0 in float16, too
         *(ushort*)block = BitConverter.HalfToUInt16Bits((Half)scale);
-        Vector256<short> low = Vector256.Narrow(Rounded(a, inverse), Rounded(b, inverse)), high = Vector256.Narrow(Rounded(c, inverse), Rounded(d, inverse));
+        Vector256<short> low = Vector256.Narrow(Rounded(a, inverse), Rounded(b, inverse)),
+            high = Vector256.Narrow(Rounded(c, inverse), Rounded(d, inverse));
         Vector256.Narrow(low, high).Store((sbyte*)block + 2);
     }
 
@@ -165,7 +178,8 @@ public static unsafe class BlockQuantization
     // rows (M, K) times the matrix of blocks (N, K), into result (M, N).
     private static void MultiplyUnpacked(Tensor result, Tensor rows, Tensor blocks)
     {
-        long outputs = blocks.size(0), width = rows.size(1), part = Math.Min(outputs, Math.Max(BlockLength, UnpackedAtOnce / Math.Max(1, width)));
+        long outputs = blocks.size(0), width = rows.size(1),
+            part = Math.Min(outputs, Math.Max(BlockLength, UnpackedAtOnce / Math.Max(1, width)));
         using Tensor unpacked = empty([part, width], ScalarType.Float32);
         for (long row = 0; row < outputs; row += part)
         {

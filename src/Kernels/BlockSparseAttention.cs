@@ -1,11 +1,13 @@
-// Shapes: B batch, T queries, S keys, H query heads, G key-value heads, R = H/G query heads that share a key-value head, D width of a head, c tiles of a group,
-// m queries of a tile, n keys of a tile. Query heads that share a key-value head stand as further queries of it, (c·B, G, R·m, D): keys and values are never repeated.
+// Shapes: B batch, T queries, S keys, H query heads, G key-value heads, R = H/G query heads that share a key-value head, D width of a head,
+// c tiles of a group, m queries of a tile, n keys of a tile. Query heads that share a key-value head stand as further queries of it, (c·B,
+// G, R·m, D): keys and values are never repeated.
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Tiles of attention of one shape and one mask. A tile is some queries, some keys, and which of the keys each query sees.</summary>
+/// <summary>Tiles of attention of one shape and one mask. A tile is some queries, some keys, and which of the keys each query
+/// sees.</summary>
 /// <param name="Queries">Rows of the queries, int64 (c, m): c tiles of m queries, none twice.</param>
 /// <param name="Keys">Rows of the keys, int64 (c, n).</param>
 /// <param name="Mask">Float32 (m, n), the same for all c tiles: 0 where visible, else −∞; null where everything is.</param>
@@ -19,9 +21,11 @@ public sealed record AttentionTiles(Tensor Queries, Tensor Keys, Tensor? Mask, b
 /// <param name="KeyPositions">Int64 (S)</param>
 public sealed record DistanceBias(Tensor Table, long Lowest, Tensor QueryPositions, Tensor KeyPositions);
 
-/// <summary>softmax(scale·q·kᵀ + bias)·v over the pairs that tiles name, and no others: time and memory in proportion to the tiles.</summary>
-/// <remarks>Parts of a softmax are joined by the logarithms of their sums (the online softmax of Dao et al. 2022, arXiv 2205.14135). Exact, forward and backward; the backward
-/// pass computes the scores again. A query that stands in no tile, or sees nothing, gives 0. There is no second derivative.</remarks>
+/// <summary>softmax(scale·q·kᵀ + bias)·v over the pairs that tiles name, and no others: time and memory in proportion to the
+/// tiles.</summary>
+/// <remarks>Parts of a softmax are joined by the logarithms of their sums (the online softmax of Dao et al. 2022, arXiv 2205.14135). Exact,
+/// forward and backward; the backward pass computes the scores again. A query that stands in no tile, or sees nothing, gives 0. There is no
+/// second derivative.</remarks>
 public static class BlockSparseAttention
 {
     // Multiply-adds that are worth a thread.
@@ -51,7 +55,9 @@ public static class BlockSparseAttention
         if (query.dim() != 4 || key.dim() != 4 || value.dim() != 4 || query.size(0) != key.size(0) || query.size(3) != key.size(3)
             || !key.shape.AsSpan(0, 3).SequenceEqual(value.shape.AsSpan(0, 3)) || query.size(1) % key.size(1) != 0)
         {
-            throw new TorchException($"query {Text(query)}, key {Text(key)} and value {Text(value)} should be (B, H, T, D), (B, G, S, D) and (B, G, S, E) with G dividing H");
+            throw new TorchException(
+                $"query {Text(query)}, key {Text(key)} and value {Text(value)} should be (B, H, T, D), (B, G, S, D) and (B, G, S, E) " +
+                "with G dividing H");
         }
         if (!IsSupported(query, key, value, documents, bias)) return Composed(query, key, value, tiles, scale, softCap, documents, bias);
         (Call call, Tensor?[] others) = Told(tiles, scale, softCap, documents, bias);
@@ -69,16 +75,22 @@ public static class BlockSparseAttention
         IReadOnlyList<AttentionTiles> tiles, double scale, double softCap, (Tensor Queries, Tensor Keys)? documents, DistanceBias? bias) =>
         (new(scale, softCap, bias?.Lowest ?? 0, [.. tiles.Select(group => group.Joins)]),
         [
-            documents?.Queries, documents?.Keys, bias?.QueryPositions, bias?.KeyPositions, .. tiles.SelectMany(group => (Tensor?[])[group.Queries, group.Keys, group.Mask]),
+            documents?.Queries, documents?.Keys, bias?.QueryPositions, bias?.KeyPositions,
+                .. tiles.SelectMany(group => (Tensor?[])[group.Queries, group.Keys, group.Mask]),
         ]);
 
-    /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, widths of heads that are multiples of 4, something to do, and no more than 2²⁴ documents.</summary>
+    /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, widths of heads that are multiples of 4, something to do, and no
+    /// more than 2²⁴ documents.</summary>
     /// <inheritdoc cref="Attend"/>
-    public static bool IsSupported(Tensor query, Tensor key, Tensor value, (Tensor Queries, Tensor Keys)? documents = null, DistanceBias? bias = null) =>
-        Lanes.IsSupported && Fits(query) && Fits(key) && Fits(value) && key.dtype == query.dtype && value.dtype == query.dtype && LanesOf(query.size(3), value.size(3)) > 0
-        && (documents is null || (AreFew(documents.Value.Queries) && AreFew(documents.Value.Keys))) && (bias is null || bias.Table.dtype == ScalarType.Float32);
+    public static bool IsSupported(
+        Tensor query, Tensor key, Tensor value, (Tensor Queries, Tensor Keys)? documents = null, DistanceBias? bias = null) =>
+        Lanes.IsSupported && Fits(query) && Fits(key) && Fits(value) && key.dtype == query.dtype && value.dtype == query.dtype
+            && LanesOf(query.size(3), value.size(3)) > 0
+        && (documents is null || (AreFew(documents.Value.Queries) && AreFew(documents.Value.Keys)))
+            && (bias is null || bias.Table.dtype == ScalarType.Float32);
 
-    private static bool Fits(Tensor x) => x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() > 0;
+    private static bool Fits(Tensor x) =>
+        x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() > 0;
 
     // Float32 tells them apart.
     private static bool AreFew(Tensor documents)
@@ -102,7 +114,8 @@ public static class BlockSparseAttention
     private static List<AttentionTiles> TilesOf(Call call, ReadOnlySpan<Tensor?> others)
     {
         List<AttentionTiles> tiles = new(call.Joins.Length);
-        for (int i = 0; i < call.Joins.Length; i++) tiles.Add(new(others[3 * i + 4]!, others[3 * i + 5]!, others[3 * i + 6], call.Joins[i]));
+        for (int i = 0; i < call.Joins.Length; i++)
+            tiles.Add(new(others[3 * i + 4]!, others[3 * i + 5]!, others[3 * i + 6], call.Joins[i]));
         return tiles;
     }
 
@@ -149,9 +162,11 @@ public static class BlockSparseAttention
         }
 
         /// <summary>The gradients of query, key, value and, where it is wanted, of the bias.</summary>
-        public (Tensor Query, Tensor Key, Tensor Value, Tensor? Bias) Backward(Tensor outGradient, Tensor result, Tensor log, bool wantsBias)
+        public (Tensor Query, Tensor Key, Tensor Value, Tensor? Bias) Backward(
+            Tensor outGradient, Tensor result, Tensor log, bool wantsBias)
         {
-            Tensor dq = zeros(Query.shape, Query.dtype, Query.device), dk = zeros(Key.shape, Key.dtype, Key.device), dv = zeros(Value.shape, Value.dtype, Value.device);
+            Tensor dq = zeros(Query.shape, Query.dtype, Query.device), dk = zeros(Key.shape, Key.dtype, Key.device),
+                dv = zeros(Value.shape, Value.dtype, Value.device);
             Tensor? dbias = wantsBias ? zeros(bias!.shape, bias.dtype, bias.device) : null;
             foreach ((_, Chunk chunk) in Chunks())
             {
@@ -201,7 +216,9 @@ public static class BlockSparseAttention
 
         private void AddBias(Tensor dbias, Tensor dscores, Chunk chunk)
         {
-            Tensor byHead = dscores.reshape(chunk.Queries.size(0), batch, heads, chunk.Queries.size(1), chunk.Keys.size(1)).sum(1).transpose(0, 1).reshape(heads, -1); // (H, c·m·n)
+            // (H, c·m·n)
+            Tensor byHead = dscores.reshape(chunk.Queries.size(0), batch, heads, chunk.Queries.size(1), chunk.Keys.size(1))
+                .sum(1).transpose(0, 1).reshape(heads, -1);
             dbias.scatter_add_(1, chunk.Distance!.reshape(1, -1).expand(heads, -1), byHead.to(dbias.dtype));
         }
 
@@ -212,7 +229,8 @@ public static class BlockSparseAttention
         // (c, B, H, m, D) → (c·B, G, R·m, D)
         private Tensor Fold(Tensor rows) => rows.view(rows.size(0) * batch, groups, rows.size(2) / groups * rows.size(3), rows.size(4));
 
-        private Tensor Unfold(Tensor rows, Tensor index, long heads) => rows.contiguous().view(index.size(0), batch, heads, index.size(1), rows.size(-1));
+        private Tensor Unfold(Tensor rows, Tensor index, long heads) =>
+            rows.contiguous().view(index.size(0), batch, heads, index.size(1), rows.size(-1));
 
         // Each in a scope of its own, so that what is gathered stays small whatever T is.
         private IEnumerable<(AttentionTiles Group, Chunk Chunk)> Chunks()
@@ -242,14 +260,19 @@ public static class BlockSparseAttention
             Tensor? mask = group.Mask?.view(1, 1, 1, group.Mask.size(0), group.Mask.size(1)), distance = null; // mask (1|c, 1|B, 1|H, m, n)
             if (bias is not null)
             {
-                Tensor from = queryPositions!.index_select(0, queries.reshape(-1)).view(count, -1, 1), to = keyPositions!.index_select(0, keys.reshape(-1)).view(count, 1, -1);
+                Tensor from = queryPositions!.index_select(0, queries.reshape(-1)).view(count, -1, 1),
+                    to = keyPositions!.index_select(0, keys.reshape(-1)).view(count, 1, -1);
                 distance = from.sub(to).sub_(call.Lowest).clamp_(0, bias.size(1) - 1); // (c, m, n)
-                Tensor added = bias.index_select(1, distance.reshape(-1)).view(heads, count, queries.size(1), keys.size(1)).transpose(0, 1).unsqueeze(1); // (c, 1, H, m, n)
+                // (c, 1, H, m, n)
+                Tensor added = bias.index_select(1, distance.reshape(-1)).view(heads, count, queries.size(1), keys.size(1)).transpose(0, 1)
+                    .unsqueeze(1);
                 mask = mask is null ? added : added.add(mask);
             }
             if (queryDocuments is not null)
             {
-                Tensor hidden = Documents(queryDocuments, queries).unsqueeze(3).ne(Documents(keyDocuments!, keys).unsqueeze(2)).unsqueeze(2); // (c, B, 1, m, n)
+                // (c, B, 1, m, n)
+                Tensor hidden = Documents(queryDocuments, queries).unsqueeze(3).ne(Documents(keyDocuments!, keys).unsqueeze(2)).unsqueeze(
+                    2);
                 mask = (mask ?? zeros([1, 1, 1, 1, 1], SumType, Query.device)).masked_fill(hidden, Blind);
             }
             return new(queries, keys, mask is null ? null : FoldedMask(mask.to(SumType), count), distance);
@@ -300,7 +323,8 @@ public static class BlockSparseAttention
             Tensor?[] saved = [.. ctx.get_saved_variables()];
             Problem problem = new((Call)ctx.get_data("call")!, saved[0]!, saved[1]!, saved[2]!, saved[3], saved.AsSpan(6));
             var (query, key, value, bias) = problem.Backward(grad_output, saved[4]!, saved[5]!, ctx.needs_input_grad(3));
-            return [query.MoveToOuterDisposeScope(), key.MoveToOuterDisposeScope(), value.MoveToOuterDisposeScope(), bias?.MoveToOuterDisposeScope()!, null!, null!];
+            return [query.MoveToOuterDisposeScope(), key.MoveToOuterDisposeScope(), value.MoveToOuterDisposeScope(),
+                bias?.MoveToOuterDisposeScope()!, null!, null!];
         }
     }
 
@@ -310,7 +334,8 @@ public static class BlockSparseAttention
         {
             using DisposeScope scope = NewDisposeScope();
             (Call call, Tensor?[] others) = ((Call)vars[4], (Tensor?[])vars[5]);
-            (Tensor query, Tensor key, Tensor value, Tensor? bias) = (UnitStride((Tensor)vars[0]), UnitStride((Tensor)vars[1]), UnitStride((Tensor)vars[2]), (Tensor?)vars[3]);
+            (Tensor query, Tensor key, Tensor value, Tensor? bias) = (
+                UnitStride((Tensor)vars[0]), UnitStride((Tensor)vars[1]), UnitStride((Tensor)vars[2]), (Tensor?)vars[3]);
             TileCall tiles = TileCallOf(call, query, key, value, bias, others);
             Tensor result = SideBySide(query, value.size(3), query.dtype);
             Tensor? log = ctx.Records ? empty([tiles.Batch, tiles.Heads, tiles.Queries], ScalarType.Float32) : null;
@@ -332,9 +357,11 @@ public static class BlockSparseAttention
         {
             using DisposeScope scope = NewDisposeScope();
             Tensor?[] saved = [.. ctx.get_saved_variables()];
-            (Tensor query, Tensor key, Tensor value, Tensor? bias, Tensor gradient) = (saved[0]!, saved[1]!, saved[2]!, saved[3], UnitStride(grad_output));
+            (Tensor query, Tensor key, Tensor value, Tensor? bias, Tensor gradient) = (
+                saved[0]!, saved[1]!, saved[2]!, saved[3], UnitStride(grad_output));
             TileCall tiles = TileCallOf((Call)ctx.get_data("call")!, query, key, value, bias, saved.AsSpan(6));
-            Tensor dq = SideBySide(query, query.size(3), ScalarType.Float32).zero_(), dk = SideBySide(key, key.size(3), ScalarType.Float32).zero_();
+            Tensor dq = SideBySide(query, query.size(3), ScalarType.Float32).zero_(), dk = SideBySide(key, key.size(3), ScalarType.Float32)
+                .zero_();
             Tensor dv = SideBySide(value, value.size(3), ScalarType.Float32).zero_();
             Tensor? dbias = ctx.needs_input_grad(3) ? zeros([tiles.Batch, tiles.Heads, tiles.BiasLength], ScalarType.Float64) : null;
             (tiles.Out, tiles.OutGradient) = (TileCall.RowsOf(saved[4]!), TileCall.RowsOf(gradient));
@@ -350,11 +377,13 @@ public static class BlockSparseAttention
                 else if (lanes == 8) BlockSparseLoops<Lanes8>.Backward(tiles, begin, end);
                 else BlockSparseLoops<Lanes4>.Backward(tiles, begin, end);
             });
-            Tensor?[] gradients = [dq.to(query.dtype), dk.to(query.dtype), dv.to(query.dtype), dbias?.sum([0]).to(ScalarType.Float32), null, null];
+            Tensor?[] gradients =
+                [dq.to(query.dtype), dk.to(query.dtype), dv.to(query.dtype), dbias?.sum([0]).to(ScalarType.Float32), null, null];
             return [.. gradients.Select(made => made?.MoveToOuterDisposeScope()!)];
         }
 
-        private static TileCall TileCallOf(Call call, Tensor query, Tensor key, Tensor value, Tensor? bias, ReadOnlySpan<Tensor?> others) => TileCall.Create(
+        private static TileCall TileCallOf(Call call, Tensor query, Tensor key, Tensor value, Tensor? bias, ReadOnlySpan<Tensor?> others) =>
+            TileCall.Create(
             query, key, value, TilesOf(call, others), call.Scale, call.SoftCap, others[0] is null ? null : (others[0]!, others[1]!),
             bias is null ? null : new(bias, call.Lowest, others[2]!, others[3]!));
 
@@ -362,6 +391,7 @@ public static class BlockSparseAttention
         private static Tensor UnitStride(Tensor heads) => heads.stride(3) == 1 ? heads.alias() : heads.contiguous();
 
         // (B, N, T, D) seen, (B, T, N, D) in memory: heads of a token side by side, as the residual stream wants them.
-        private static Tensor SideBySide(Tensor like, long width, ScalarType type) => empty([like.size(0), like.size(2), like.size(1), width], type).transpose(1, 2);
+        private static Tensor SideBySide(Tensor like, long width, ScalarType type) =>
+            empty([like.size(0), like.size(2), like.size(1), width], type).transpose(1, 2);
     }
 }

@@ -1,4 +1,5 @@
-// Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D width of a query, E width of a value, c tiles of a group, m queries of a tile, n keys of a tile.
+// Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D width of a query, E width of a value, c tiles of a group, m
+// queries of a tile, n keys of a tile.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -26,7 +27,8 @@ internal unsafe struct TileGroup
 
     public readonly long KeyBlocks => (KeysOfTile + TileCall.Block - 1) / TileCall.Block;
 
-    public readonly Sight SightOf(long queryBlock, long keyBlock) => Sights is null ? Sight.All : (Sight)Sights[queryBlock * KeyBlocks + keyBlock];
+    public readonly Sight SightOf(long queryBlock, long keyBlock) =>
+        Sights is null ? Sight.All : (Sight)Sights[queryBlock * KeyBlocks + keyBlock];
 }
 
 /// <summary>How much of a block of scores a mask leaves.</summary>
@@ -45,7 +47,8 @@ internal sealed unsafe class TileCall
 
     public HeadRows Query, Key, Value, Out, OutGradient;
 
-    /// <summary>(B, H, T): the logarithms of the sums of the softmax, 0 where nothing is seen; null where no backward pass needs them.</summary>
+    /// <summary>(B, H, T): the logarithms of the sums of the softmax, 0 where nothing is seen; null where no backward pass needs
+    /// them.</summary>
     public float* Log;
 
     /// <summary>Gradients, float32, (B, T, H, D), (B, S, G, D) and (B, S, G, E).</summary>
@@ -70,9 +73,11 @@ internal sealed unsafe class TileCall
 
     /// <summary>The call, without what it writes. The tensors that it makes belong to the dispose scope at hand.</summary>
     public static TileCall Create(
-        Tensor query, Tensor key, Tensor value, IReadOnlyList<AttentionTiles> tiles, double scale, double softCap, (Tensor Queries, Tensor Keys)? documents, DistanceBias? bias)
+        Tensor query, Tensor key, Tensor value, IReadOnlyList<AttentionTiles> tiles, double scale, double softCap,
+            (Tensor Queries, Tensor Keys)? documents, DistanceBias? bias)
     {
-        (Tensor Queries, Tensor Keys)? ofDocuments = documents is { } both ? (both.Queries.to(ScalarType.Float32).contiguous(), both.Keys.to(ScalarType.Float32).contiguous()) : null;
+        (Tensor Queries, Tensor Keys)? ofDocuments = documents is { } both
+            ? (both.Queries.to(ScalarType.Float32).contiguous(), both.Keys.to(ScalarType.Float32).contiguous()) : null;
         TileCall call = new()
         {
             Query = RowsOf(query), Key = RowsOf(key), Value = RowsOf(value),
@@ -94,7 +99,8 @@ internal sealed unsafe class TileCall
     }
 
     /// <summary>The rows of a (B, N, T, D) tensor whose last dimension lies side by side.</summary>
-    public static HeadRows RowsOf(Tensor heads) => new(heads.DataPointer, heads.stride(0), heads.stride(1), heads.stride(2), heads.dtype == ScalarType.BFloat16);
+    public static HeadRows RowsOf(Tensor heads) =>
+        new(heads.DataPointer, heads.stride(0), heads.stride(1), heads.stride(2), heads.dtype == ScalarType.BFloat16);
 
     private static TileGroup GroupOf(AttentionTiles tiles, long queries, long keys)
     {
@@ -105,14 +111,16 @@ internal sealed unsafe class TileCall
         };
         if (tiles.Mask is null) return group;
         Tensor mask = tiles.Mask.to(ScalarType.Float32).contiguous(); // (m, n)
-        Tensor turned = zeros([group.KeysOfTile, group.QueryBlocks * Block], ScalarType.Float32), sights = empty([group.QueryBlocks, group.KeyBlocks], ScalarType.Byte);
+        Tensor turned = zeros([group.KeysOfTile, group.QueryBlocks * Block], ScalarType.Float32),
+            sights = empty([group.QueryBlocks, group.KeyBlocks], ScalarType.Byte);
         turned.narrow(1, 0, group.QueriesOfTile).copy_(mask.t());
         group.Mask = (float*)turned.DataPointer;
         group.MaskStride = turned.size(1);
         group.Sights = sights.DataPointer;
         float* numbers = (float*)mask.DataPointer;
         for (long row = 0; row < group.QueryBlocks; row++)
-            for (long column = 0; column < group.KeyBlocks; column++) group.Sights[row * group.KeyBlocks + column] = (byte)SightOf(group, numbers, row * Block, column * Block);
+            for (long column = 0; column < group.KeyBlocks; column++)
+                group.Sights[row * group.KeyBlocks + column] = (byte)SightOf(group, numbers, row * Block, column * Block);
         return group;
     }
 
@@ -143,7 +151,8 @@ internal sealed unsafe class TileCall
     public long Work => Tiles.Sum(group => group.Count * group.QueriesOfTile * group.KeysOfTile) * (Width + ValueWidth);
 }
 
-/// <summary>Attention over tiles, block by block: scores stand keys by queries, so a lane of a vector is a query. Everything is float32.</summary>
+/// <summary>Attention over tiles, block by block: scores stand keys by queries, so a lane of a vector is a query. Everything is
+/// float32.</summary>
 /// <remarks>A head of a sequence is computed the same whatever else is in the batch.</remarks>
 /// <typeparam name="T">The vectors.</typeparam>
 internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
@@ -155,9 +164,12 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     {
         int width = call.Width, valueWidth = call.ValueWidth;
         long keys = call.LargestKeys, sharing = call.Heads / call.Groups;
-        using Scratch scratch = new(call.Queries * (valueWidth + 2) + keys * (width + valueWidth) + 2 * Block * (width + valueWidth) + 2 * Block * Block + 8 * Block, arrays: 16);
+        using Scratch scratch = new(
+            call.Queries * (valueWidth + 2) + keys * (width + valueWidth) + 2 * Block * (width + valueWidth) + 2 * Block * Block
+            + 8 * Block, arrays: 16);
         float* sums = scratch.Take(call.Queries * valueWidth), tops = scratch.Take(call.Queries), totals = scratch.Take(call.Queries);
-        float* key = scratch.Take(keys * width), value = scratch.Take(keys * valueWidth), rows = scratch.Take(Block * width), query = scratch.Take(Block * width);
+        float* key = scratch.Take(keys * width), value = scratch.Take(keys * valueWidth), rows = scratch.Take(Block * width),
+            query = scratch.Take(Block * width);
         float* scores = scratch.Take(Block * Block), part = scratch.Take(Block * valueWidth), slope = null;
         float* top = scratch.Take(Block), total = scratch.Take(Block), fade = scratch.Take(Block), documents = scratch.Take(Block);
         for (long head = begin; head < end; head++)
@@ -179,7 +191,8 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
                         long* ofQueries = group.Queries + tile * group.QueriesOfTile + block * Block;
                         Gather(call.Query, batch, h, ofQueries, count, width, rows);
                         Transpose(rows, count, lanes, width, call.Scale, query);
-                        for (int i = 0; i < lanes; i++) (top[i], total[i]) = i < count ? (tops[ofQueries[i]], totals[ofQueries[i]]) : (float.NegativeInfinity, 0);
+                        for (int i = 0; i < lanes; i++)
+                            (top[i], total[i]) = i < count ? (tops[ofQueries[i]], totals[ofQueries[i]]) : (float.NegativeInfinity, 0);
                         for (int i = 0; i < count; i++) Copy(sums + ofQueries[i] * valueWidth, part + i * valueWidth, valueWidth);
                         for (long at = 0; at < group.KeysOfTile; at += Block)
                         {
@@ -210,11 +223,15 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     {
         int width = call.Width, valueWidth = call.ValueWidth;
         long keys = call.LargestKeys, sharing = call.Heads / call.Groups;
-        using Scratch scratch = new(2 * keys * (width + valueWidth) + 3 * Block * (width + valueWidth) + 3 * Block * Block + 8 * Block, arrays: 20);
-        float* key = scratch.Take(keys * width), value = scratch.Take(keys * valueWidth), dkey = scratch.Take(keys * width), dvalue = scratch.Take(keys * valueWidth);
+        using Scratch scratch = new(
+            2 * keys * (width + valueWidth) + 3 * Block * (width + valueWidth) + 3 * Block * Block + 8 * Block, arrays: 20);
+        float* key = scratch.Take(keys * width), value = scratch.Take(keys * valueWidth), dkey = scratch.Take(keys * width),
+            dvalue = scratch.Take(keys * valueWidth);
         float* rows = scratch.Take(Block * width), query = scratch.Take(Block * width), dquery = scratch.Take(Block * width);
-        float* doutRows = scratch.Take(Block * valueWidth), dout = scratch.Take(Block * valueWidth), result = scratch.Take(Block * valueWidth);
-        float* scores = scratch.Take(Block * Block), slopes = scratch.Take(Block * Block), slope = call.SoftCap > 0 ? scratch.Take(Block * Block) : null;
+        float* doutRows = scratch.Take(Block * valueWidth), dout = scratch.Take(Block * valueWidth),
+            result = scratch.Take(Block * valueWidth);
+        float* scores = scratch.Take(Block * Block), slopes = scratch.Take(Block * Block), slope = call.SoftCap > 0
+            ? scratch.Take(Block * Block) : null;
         float* log = scratch.Take(Block), delta = scratch.Take(Block), documents = scratch.Take(Block);
         for (long list = begin; list < end; list++)
         {
@@ -240,7 +257,8 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
                         Gather(call.Out, batch, h, ofQueries, count, valueWidth, result);
                         for (int i = 0; i < lanes; i++)
                         {
-                            log[i] = i < count ? call.Log[(batch * call.Heads + h) * call.Queries + ofQueries[i]] : float.PositiveInfinity; // of no query: weights 0
+                            // of no query: weights 0
+                            log[i] = i < count ? call.Log[(batch * call.Heads + h) * call.Queries + ofQueries[i]] : float.PositiveInfinity;
                             delta[i] = i < count ? Dot(doutRows + i * valueWidth, result + i * valueWidth, valueWidth) : 0;
                         }
                         NativeMemory.Clear(dquery, (nuint)(Block * width * sizeof(float)));
@@ -248,16 +266,19 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
                         {
                             Pairs pairs = new(batch, h, ofQueries, ofKeys + at, count, lanes, (int)Math.Min(Block, group.KeysOfTile - at));
                             if (!Scores(call, group, pairs, block, at, query, key + at * width, scores, slope, documents)) continue;
-                            Product(pairs.Keys, lanes, valueWidth, value + at * valueWidth, valueWidth, 1, dout, Block, slopes, Block, add: false);
+                            Product(pairs.Keys, lanes, valueWidth, value + at * valueWidth, valueWidth, 1, dout, Block, slopes, Block,
+                                add: false);
                             Differentiate(scores, slopes, pairs.Keys, lanes, log, delta);
                             if (call.BiasGradient is not null) AddBiasGradient(call, pairs, slopes);
                             if (slope is not null) Multiply(slopes, slope, pairs.Keys, lanes);
-                            Product(pairs.Keys, valueWidth, count, scores, Block, 1, doutRows, valueWidth, dvalue + at * valueWidth, add: true);
+                            Product(pairs.Keys, valueWidth, count, scores, Block, 1, doutRows, valueWidth, dvalue + at * valueWidth,
+                                add: true);
                             Product(pairs.Keys, width, count, slopes, Block, 1, rows, width, dkey + at * width, add: true);
                             Product(count, width, pairs.Keys, slopes, 1, Block, key + at * width, width, dquery, add: true);
                         }
                         for (int i = 0; i < count; i++)
-                            Add(dquery + i * width, call.QueryGradient + ((batch * call.Queries + ofQueries[i]) * call.Heads + h) * width, width, call.Scale);
+                            Add(dquery + i * width, call.QueryGradient + ((batch * call.Queries + ofQueries[i]) * call.Heads + h) * width,
+                                width, call.Scale);
                     }
                     for (long i = 0; i < group.KeysOfTile; i++)
                     {
@@ -274,7 +295,8 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
 
     // The scores of a block, capped, masked and biased; false where its queries see none of its keys.
     private static bool Scores(
-        TileCall call, in TileGroup group, in Pairs pairs, long block, long at, float* query, float* key, float* scores, float* slope, float* documents)
+        TileCall call, in TileGroup group, in Pairs pairs, long block, long at, float* query, float* key, float* scores, float* slope,
+            float* documents)
     {
         Sight sight = group.SightOf(block, at / Block);
         if (sight == Sight.None) return false;
@@ -302,10 +324,12 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     private static void Product(int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, bool add) =>
         Product(rows, width, depth, a, row, step, b, ofB, c, width, add);
 
-    private static void Product(int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+    private static void Product(
+        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
     {
         for (int r = 0; r < rows; r += TileProduct<T>.Rows)
-            TileProduct<T>.Multiply(Math.Min(TileProduct<T>.Rows, rows - r), width, depth, a + r * row, row, step, b, ofB, c + r * ofC, ofC, add);
+            TileProduct<T>.Multiply(
+                Math.Min(TileProduct<T>.Rows, rows - r), width, depth, a + r * row, row, step, b, ofB, c + r * ofC, ofC, add);
     }
 
     // x (count, width) → factor·xᵀ (width, 64), 0 for further lanes.
@@ -403,9 +427,11 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
                 float* at = scores + n * Block + m;
                 if (high - shift <= 0) T.Store(T.Load(at) + T.Broadcast(table[0]), at);
                 else if (low - shift >= last) T.Store(T.Load(at) + T.Broadcast(table[last]), at);
-                else if (adjacent && count == T.Count && low - shift >= 0 && high - shift <= last) T.Store(T.Load(at) + T.Load(table + low - shift), at);
+                else if (adjacent && count == T.Count && low - shift >= 0 && high - shift <= last)
+                    T.Store(T.Load(at) + T.Load(table + low - shift), at);
                 else
-                    for (int i = 0; i < count; i++) at[i] += table[Math.Clamp(call.QueryPositions[pairs.QueryRows[m + i]] - shift, 0, last)];
+                    for (int i = 0; i < count; i++)
+                        at[i] += table[Math.Clamp(call.QueryPositions[pairs.QueryRows[m + i]] - shift, 0, last)];
             }
         }
     }
@@ -426,7 +452,8 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
                 if (high - shift <= 0) table[0] += T.Sum(T.Load(at)); // further lanes are 0
                 else if (low - shift >= last) table[last] += T.Sum(T.Load(at));
                 else
-                    for (int i = 0; i < count; i++) table[Math.Clamp(call.QueryPositions[pairs.QueryRows[m + i]] - shift, 0, last)] += at[i];
+                    for (int i = 0; i < count; i++)
+                        table[Math.Clamp(call.QueryPositions[pairs.QueryRows[m + i]] - shift, 0, last)] += at[i];
             }
         }
     }
@@ -443,8 +470,8 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
         return (low, high, adjacent);
     }
 
-    // One step of the online softmax: scores become weights over e^top, where top is the largest score so far; fade is what earlier weights have to be multiplied with.
-    // False where nothing is seen.
+    // One step of the online softmax: scores become weights over e^top, where top is the largest score so far; fade is what earlier weights
+    // have to be multiplied with. False where nothing is seen.
     [MethodImpl(Lanes.Loop)]
     private static bool Weigh(float* scores, int keys, int lanes, float* top, float* total, float* fade)
     {

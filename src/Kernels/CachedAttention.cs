@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Attention of one position to all that a cache holds, softmax(QKᵀ)V, by query heads that share a head of keys and values.</summary>
+/// <summary>Attention of one position to all that a cache holds, softmax(QKᵀ)V, by query heads that share a head of keys and
+/// values.</summary>
 /// <remarks>It runs on the calling thread, as many of it side by side as there are heads and sequences.</remarks>
 internal unsafe struct CachedAttention : ILoop
 {

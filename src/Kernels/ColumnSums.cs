@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Sums over the rows of a matrix, as gradients of biases are: in groups of rows that do not depend on the number of threads, so the same bits with any.</summary>
+/// <summary>Sums over the rows of a matrix, as gradients of biases are: in groups of rows that do not depend on the number of threads, so
+/// the same bits with any.</summary>
 internal static unsafe class ColumnSums
 {
     private const long MostGroups = 64, FewestRows = 16, Grain = 16384;
@@ -19,7 +20,8 @@ internal static unsafe class ColumnSums
         using Tensor sums = empty([groups, width], ScalarType.Float32);
         SumLoop loop = new()
         {
-            Source = x.DataPointer, Target = (float*)sums.DataPointer, Rows = rows, Width = width, Groups = groups, Rounded = x.dtype == ScalarType.BFloat16,
+            Source = x.DataPointer, Target = (float*)sums.DataPointer, Rows = rows, Width = width, Groups = groups,
+                Rounded = x.dtype == ScalarType.BFloat16,
         };
         ParallelFor.Run(groups, Math.Max(1, Grain * groups / Math.Max(1, rows * width)), loop);
         return OfGroups(sums);
@@ -29,7 +31,8 @@ internal static unsafe class ColumnSums
     public static Tensor OfGroups(Tensor groups)
     {
         Tensor total = empty([groups.size(1)], ScalarType.Float32);
-        TotalLoop loop = new() { Source = (float*)groups.DataPointer, Target = (float*)total.DataPointer, Rows = groups.size(0), Width = groups.size(1) };
+        TotalLoop loop = new() { Source = (float*)groups.DataPointer, Target = (float*)total.DataPointer, Rows = groups.size(0),
+            Width = groups.size(1) };
         ParallelFor.Run(loop.Width, Math.Max(1, Grain / loop.Rows), loop);
         return total;
     }
@@ -65,7 +68,8 @@ internal static unsafe class ColumnSums
         }
 
         [MethodImpl(Lanes.Loop)]
-        private readonly void Add<T, TStored>(float* sums, long first, long begin, long end) where T : unmanaged, ILanes<T> where TStored : IStored
+        private readonly void Add<T, TStored>(float* sums, long first, long begin, long end)
+            where T : unmanaged, ILanes<T> where TStored : IStored
         {
             byte* source = Source;
             for (long i = begin; i < end; i += T.Count) T.Store(T.Load(sums + i) + TStored.Load<T>(source, first + i), sums + i);

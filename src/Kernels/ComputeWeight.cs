@@ -2,7 +2,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>A weight in the type it is multiplied in, rounded anew only after it has been written: once per optimizer step, however often it is used in between.</summary>
+/// <summary>A weight in the type it is multiplied in, rounded anew only after it has been written: once per optimizer step, however often
+/// it is used in between.</summary>
 /// <param name="type">bfloat16; int8 for blocks of 8 bits (see <see cref="BlockQuantization"/>); float32 for no copy at all</param>
 /// <remarks>Several threads may ask for the copy of one weight while none of them writes it.</remarks>
 public sealed class ComputeWeight(ScalarType type = ScalarType.BFloat16) : IDisposable
@@ -12,7 +13,8 @@ public sealed class ComputeWeight(ScalarType type = ScalarType.BFloat16) : IDisp
 
     /// <summary>The copy.</summary>
     /// <param name="source">Always the same tensor, or what took its place.</param>
-    /// <returns>The source's numbers on its device in this type, without gradient. It belongs to this object, until the source is written. A source of this type is its own copy.</returns>
+    /// <returns>The source's numbers on its device in this type, without gradient. It belongs to this object, until the source is written.
+    /// A source of this type is its own copy.</returns>
     public Tensor Of(Tensor source)
     {
         if (source.dtype == type) return source;
@@ -35,7 +37,8 @@ public sealed class ComputeWeight(ScalarType type = ScalarType.BFloat16) : IDisp
     /// <param name="type">bfloat16, or int8 for blocks</param>
     /// <returns>Another tensor</returns>
     /// <exception cref="TorchException">Rows of K numbers are not made of whole blocks, or not on the CPU.</exception>
-    public static Tensor Round(Tensor numbers, ScalarType type) => type == ScalarType.Int8 ? BlockQuantization.Pack(numbers) : numbers.to(type, copy: true);
+    public static Tensor Round(Tensor numbers, ScalarType type) =>
+        type == ScalarType.Int8 ? BlockQuantization.Pack(numbers) : numbers.to(type, copy: true);
 
     /// <summary>Turns a weight itself into a compute type, without gradient: where it will not be written any more.</summary>
     /// <inheritdoc cref="Round"/>
@@ -51,7 +54,8 @@ public sealed class ComputeWeight(ScalarType type = ScalarType.BFloat16) : IDisp
     public void Dispose() => state?.Copy.Dispose();
 
     private Tensor? Current(Tensor source) =>
-        Volatile.Read(ref state) is { } known && ReferenceEquals(known.Source, source) && known.Version == source.Version ? known.Copy : null;
+        Volatile.Read(ref state) is { } known && ReferenceEquals(known.Source, source) && known.Version == source.Version
+            ? known.Copy : null;
 
     // An ordinary tensor, also where it is first asked for in inference mode: training may use it next.
     private Tensor Fresh(Tensor source)

@@ -8,9 +8,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Dropout (Srivastava et al. 2014) whose choices are a function of each number's place and of a key: nothing is stored for the backward pass, and
-/// threads that share the sequences of a batch drop what one thread would.</summary>
-/// <remarks>Philox4x32-10 (Salmon et al. 2011), its key the seed. On the CPU; a GPU's kernels draw from the generator of the device.</remarks>
+/// <summary>Dropout (Srivastava et al. 2014) whose choices are a function of each number's place and of a key: nothing is stored for the
+/// backward pass, and threads that share the sequences of a batch drop what one thread would.</summary>
+/// <remarks>Philox4x32-10 (Salmon et al. 2011), its key the seed. On the CPU; a GPU's kernels draw from the generator of the
+/// device.</remarks>
 /// <param name="Probability">Of dropping a number, in [0, 1); 0 for none.</param>
 /// <param name="Seed">Of a batch.</param>
 /// <param name="First">Where the first of these sequences stands in its batch.</param>
@@ -18,8 +19,8 @@ namespace Trainer.Kernels;
 [StructLayout(LayoutKind.Sequential)]
 public readonly record struct CounterDropout(double Probability, long Seed, long First, long Place)
 {
-    /// <summary>x with some of its numbers 0 and the others divided by the probability of keeping them. Elsewhere than on the CPU the device's generator
-    /// decides which, not the key.</summary>
+    /// <summary>x with some of its numbers 0 and the others divided by the probability of keeping them. Elsewhere than on the CPU the
+    /// device's generator decides which, not the key.</summary>
     /// <param name="x">(B, T, W) or (B, H, T, W)</param>
     /// <param name="dropout">Which are dropped.</param>
     /// <returns>As <paramref name="x"/></returns>
@@ -28,7 +29,8 @@ public readonly record struct CounterDropout(double Probability, long Seed, long
     {
         dropout.Check();
         if (x.device_type != DeviceType.CPU) return nn.functional.dropout(x, dropout.Probability, training: true);
-        if (x.dim() is not (3 or 4)) throw new TorchException($"counter-based dropout takes (B, T, W) or (B, H, T, W), not [{string.Join(", ", x.shape)}]");
+        if (x.dim() is not (3 or 4))
+            throw new TorchException($"counter-based dropout takes (B, T, W) or (B, H, T, W), not [{string.Join(", ", x.shape)}]");
         if (x.dtype == ScalarType.Float32) return DropoutFunction.apply(x, dropout);
         using Tensor one = ones(x.shape), factors = DropoutFunction.apply(one, dropout), cast = factors.to(x.dtype);
         return x.mul(cast);
@@ -51,7 +53,8 @@ public readonly record struct CounterDropout(double Probability, long Seed, long
             for (long row = begin; row < end; row++)
             {
                 long list = row / rows;
-                factors.Multiply(factors.List(list / heads, heads, list % heads), (uint)(row % rows), from + row * width, to + row * width, width);
+                factors.Multiply(factors.List(list / heads, heads, list % heads), (uint)(row % rows), from + row * width, to + row * width,
+                    width);
             }
         });
         return y;
@@ -65,7 +68,8 @@ public readonly record struct CounterDropout(double Probability, long Seed, long
             return Dropped((Tensor)vars[0], (CounterDropout)vars[1]);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output) => [Dropped(grad_output, (CounterDropout)ctx.get_data("dropout")!), null!];
+        public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output) =>
+            [Dropped(grad_output, (CounterDropout)ctx.get_data("dropout")!), null!];
     }
 }
 
@@ -91,8 +95,8 @@ public readonly record struct DropoutKey(long Seed, long First = 0)
 }
 
 /// <summary>What numbers are multiplied with: 0, or 1 / (1 − probability).</summary>
-/// <remarks>Number n of a row belongs to word n / 16 % 4 of the counter (n / 64 · 16 + n % 16, row, list, place). The list of head h of sequence b is
-/// (First + b)·H + h.</remarks>
+/// <remarks>Number n of a row belongs to word n / 16 % 4 of the counter (n / 64 · 16 + n % 16, row, list, place). The list of head h of
+/// sequence b is (First + b)·H + h.</remarks>
 internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
 {
     /// <summary>Numbers of a row that 16 counters decide on.</summary>
@@ -135,10 +139,12 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
     public void FillColumns(uint list, uint row, int rows, uint block, float* to, int stride)
     {
         for (int i = 0; i < Counters; i++)
-            Fill((ulong)block * Counters + (ulong)i, 0, row, 1, list, to + i * stride, to + (16 + i) * stride, to + (32 + i) * stride, to + (48 + i) * stride, rows);
+            Fill((ulong)block * Counters + (ulong)i, 0, row, 1, list, to + i * stride, to + (16 + i) * stride, to + (32 + i) * stride, to
+                + (48 + i) * stride, rows);
     }
 
-    private void Fill(ulong a, ulong ofA, ulong b, ulong ofB, uint list, float* first, float* second, float* third, float* fourth, int count)
+    private void Fill(ulong a, ulong ofA, ulong b, ulong ofB, uint list, float* first, float* second, float* third, float* fourth,
+        int count)
     {
         if (Vector512.IsHardwareAccelerated) Fill<Words8>(a, ofA, b, ofB, list, first, second, third, fourth, count);
         else Fill<Words4>(a, ofA, b, ofB, list, first, second, third, fourth, count);
@@ -146,7 +152,9 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
 
     // The words have 32 bits each, and 64 to multiply them in; what stands above the 32 matters to nobody.
     [MethodImpl(Lanes.Loop)]
-    private void Fill<T>(ulong a, ulong ofA, ulong b, ulong ofB, uint list, float* first, float* second, float* third, float* fourth, int count) where T : struct, IWords<T>
+    private void Fill<T>(
+        ulong a, ulong ofA, ulong b, ulong ofB, uint list, float* first, float* second, float* third, float* fourth,
+        int count) where T : struct, IWords<T>
     {
         T forA = T.Broadcast(0xD2511F53), forC = T.Broadcast(0xCD9E8D57), toLow = T.Broadcast(0x9E3779B9), toHigh = T.Broadcast(0xBB67AE85);
         for (int i = 0; i < count; i += 2 * T.Count)

@@ -4,16 +4,18 @@ using System.Runtime.InteropServices;
 namespace Trainer.Kernels;
 
 /// <summary>What native code holds on the CPU, above all tensors, in bytes; of the whole process, on all threads.</summary>
-/// <remarks>With glibc this is what malloc has given out, and <see cref="TensorMemory"/>: tensors, what kernels need while they run, and some megabytes of the runtime's own, so
-/// differences are what counts. Elsewhere it is the memory in use by the process.</remarks>
+/// <remarks>With glibc this is what malloc has given out, and <see cref="TensorMemory"/>: tensors, what kernels need while they run, and
+/// some megabytes of the runtime's own, so differences are what counts. Elsewhere it is the memory in use by the process.</remarks>
 /// <param name="Allocated">In use now.</param>
-/// <param name="PeakAllocated">The most that was in use: of large tensors whenever one was made, of all else when somebody looked (<see cref="Sample"/>).</param>
+/// <param name="PeakAllocated">The most that was in use: of large tensors whenever one was made, of all else when somebody looked
+/// (<see cref="Sample"/>).</param>
 public sealed partial record CpuMemory(long Allocated, long PeakAllocated)
 {
     // Steps of a training run take the same memory: the first ones tell, and the later ones are spared the question.
     private const int SamplesAfterReset = 5000;
 
-    private static readonly bool HasMallInfo = OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out nint libc) && NativeLibrary.TryGetExport(libc, "mallinfo2", out _);
+    private static readonly bool HasMallInfo = OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out nint libc)
+        && NativeLibrary.TryGetExport(libc, "mallinfo2", out _);
     private static long peak;
     private static long heap; // beside large tensors, when somebody looked last
     private static int samples;
@@ -38,7 +40,8 @@ public sealed partial record CpuMemory(long Allocated, long PeakAllocated)
         return before;
     }
 
-    /// <summary>Looks whether more is in use than ever since the reset; only the first few thousand times. Backward passes of this project's operations do.</summary>
+    /// <summary>Looks whether more is in use than ever since the reset; only the first few thousand times. Backward passes of this
+    /// project's operations do.</summary>
     public static void Sample()
     {
         if (Volatile.Read(ref samples) > 0 && Interlocked.Decrement(ref samples) >= 0) RaisePeak(InUse());

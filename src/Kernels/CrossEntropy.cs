@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Trainer.Kernels;
 
 /// <summary>The cross entropy of softmax, of logits that are there and of those that a linear layer makes.</summary>
-/// <remarks>float32 on the CPU; elsewhere TorchSharp's operators in a row. Each row's loss has a place of its own and rows are added up in order: the same bits with any number of threads.
-/// The kernels have no second derivative.</remarks>
+/// <remarks>float32 on the CPU; elsewhere TorchSharp's operators in a row. Each row's loss has a place of its own and rows are added up in
+/// order: the same bits with any number of threads. The kernels have no second derivative.</remarks>
 public static unsafe class CrossEntropy
 {
     private const long CachedLogits = 1 << 19, FewestRows = 256, Grain = 16384, NoTarget = -100;
@@ -18,21 +18,24 @@ public static unsafe class CrossEntropy
     /// <summary>The cross entropy of each row of logits, and of how many rows the target has the highest. No gradients.</summary>
     /// <param name="logits">(N, V), float32</param>
     /// <param name="targets">(N), int64: a token, or −100 for none</param>
-    /// <returns>Losses (N), in nats, 0 where there is no target; hits, zero dimensions, int64: of several that are highest the first counts</returns>
+    /// <returns>Losses (N), in nats, 0 where there is no target; hits, zero dimensions, int64: of several that are highest the first
+    /// counts</returns>
     /// <exception cref="TorchException">On the CPU: a target is no token.</exception>
     public static (Tensor Losses, Tensor Hits) TokenLosses(Tensor logits, Tensor targets)
     {
         if (!IsSupported(logits) || !IsTargets(targets, logits.size(0)))
         {
             using DisposeScope scope = NewDisposeScope();
-            Tensor each = nn.functional.cross_entropy(logits, targets, ignore_index: NoTarget, reduction: nn.Reduction.None), found = logits.argmax(-1).eq(targets).sum();
+            Tensor each = nn.functional.cross_entropy(logits, targets, ignore_index: NoTarget, reduction: nn.Reduction.None),
+                found = logits.argmax(-1).eq(targets).sum();
             return (each.MoveToOuterDisposeScope(), found.MoveToOuterDisposeScope());
         }
         using Tensor z = logits.contiguous(), aims = targets.contiguous();
         CheckTargets(aims.Span<long>(), z.size(1));
         long rows = z.size(0), width = z.size(1), hits = 0;
         Tensor losses = empty([rows], ScalarType.Float32);
-        TokenLossLoop loop = new() { Logits = (float*)z.DataPointer, Targets = (long*)aims.DataPointer, Losses = (float*)losses.DataPointer, Width = width };
+        TokenLossLoop loop =
+            new() { Logits = (float*)z.DataPointer, Targets = (long*)aims.DataPointer, Losses = (float*)losses.DataPointer, Width = width };
         ParallelFor.Run(rows, Math.Max(1, Grain / width), (begin, end) =>
         {
             long here = 0;
@@ -42,23 +45,26 @@ public static unsafe class CrossEntropy
         return (losses, tensor(hits));
     }
 
-    /// <summary>The summed cross entropy of softmax(x·weightᵀ + bias). On the CPU only the logits of some rows are ever held, and become at once the gradients of what is wanted; rows without
-    /// a target cost nothing.</summary>
+    /// <summary>The summed cross entropy of softmax(x·weightᵀ + bias). On the CPU only the logits of some rows are ever held, and become at
+    /// once the gradients of what is wanted; rows without a target cost nothing.</summary>
     /// <remarks>After Liger's kernel (Hsu et al. 2024, arXiv 2410.10989).</remarks>
     /// <param name="x">(N, C), float32 or bfloat16</param>
     /// <param name="weight">(V, C), float32</param>
     /// <param name="bias">(V), float32, or none</param>
     /// <param name="targets">(N), int64: a token, or −100 for none</param>
     /// <param name="shape">What becomes of the logits</param>
-    /// <param name="rounded">The compute weight in bfloat16, (V, C), where products are to be bfloat16, as in <see cref="MixedPrecisionLinear.ApplyRounded"/></param>
+    /// <param name="rounded">The compute weight in bfloat16, (V, C), where products are to be bfloat16, as in
+    /// <see cref="MixedPrecisionLinear.ApplyRounded"/></param>
     /// <returns>Zero dimensions, float32, in nats</returns>
     /// <exception cref="TorchException">The shapes do not fit, or a target is no token.</exception>
     public static Tensor Sum(Tensor x, Tensor weight, Tensor? bias, Tensor targets, CrossEntropyShape shape, Tensor? rounded = null)
     {
-        if (weight.dim() != 2 || (rounded is not null && (rounded.dtype != ScalarType.BFloat16 || !rounded.shape.AsSpan().SequenceEqual(weight.shape)))
+        if (weight.dim() != 2
+            || (rounded is not null && (rounded.dtype != ScalarType.BFloat16 || !rounded.shape.AsSpan().SequenceEqual(weight.shape)))
             || (bias is not null && (bias.dim() != 1 || bias.size(0) != weight.size(0))))
         {
-            throw new TorchException("a cross entropy of a layer needs a weight (V, C), with its like in bfloat16 or none and a bias (V) or none, not " +
+            throw new TorchException(
+                "a cross entropy of a layer needs a weight (V, C), with its like in bfloat16 or none and a bias (V) or none, not " +
                 $"[{string.Join(", ", weight.shape)}] {weight.dtype}{(bias is null ? "" : $" and [{string.Join(", ", bias.shape)}]")}");
         }
         if (x.dim() != 2 || x.size(1) != weight.size(1) || targets.dim() != 1 || targets.size(0) != x.size(0))
@@ -66,31 +72,41 @@ public static unsafe class CrossEntropy
             throw new TorchException($"a cross entropy of a layer needs rows (N, {weight.size(1)}) and targets (N), " +
                 $"not [{string.Join(", ", x.shape)}] and [{string.Join(", ", targets.shape)}] {targets.dtype}");
         }
-        return IsSupported(x, weight, bias, targets, rounded) ? SumFunction.apply(x, weight, bias, rounded, targets, shape) : Composed(x, weight, bias, targets, shape, rounded);
+        return IsSupported(x, weight, bias, targets, rounded)
+            ? SumFunction.apply(x, weight, bias, rounded, targets, shape) : Composed(x, weight, bias, targets, shape, rounded);
     }
 
-    /// <summary>Whether the kernel of <see cref="Sum"/> runs: on the CPU, x in float32 or bfloat16, all else in float32, the compute weight in bfloat16.</summary>
+    /// <summary>Whether the kernel of <see cref="Sum"/> runs: on the CPU, x in float32 or bfloat16, all else in float32, the compute weight
+    /// in bfloat16.</summary>
     public static bool IsSupported(Tensor x, Tensor weight, Tensor? bias, Tensor targets, Tensor? rounded = null) =>
-        Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && IsSupported(weight) && weight.size(1) > 0
-        && MatrixProduct.IsSupported(rounded ?? weight, rounded ?? weight) && bias?.dtype is null or ScalarType.Float32 && IsTargets(targets, x.size(0));
+        Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && IsSupported(weight)
+            && weight.size(1) > 0
+        && MatrixProduct.IsSupported(rounded ?? weight, rounded ?? weight) && bias?.dtype is null or ScalarType.Float32
+            && IsTargets(targets, x.size(0));
 
     /// <summary>Of how many rows <see cref="Sum"/> holds the logits at once.</summary>
     /// <param name="rows">Rows with a target</param>
     /// <param name="vocabularySize">Logits of a row, V</param>
-    /// <remarks>As many as stay in a cache close by, but enough for the weight, which every part reads anew, to be worth reading: measured for 65 to 50304 tokens.</remarks>
-    public static long RowsOfLogits(long rows, long vocabularySize) => Math.Min(rows, Math.Max(FewestRows, CachedLogits / Math.Max(1, vocabularySize)));
+    /// <remarks>As many as stay in a cache close by, but enough for the weight, which every part reads anew, to be worth reading: measured
+    /// for 65 to 50304 tokens.</remarks>
+    public static long RowsOfLogits(long rows, long vocabularySize) =>
+        Math.Min(rows, Math.Max(FewestRows, CachedLogits / Math.Max(1, vocabularySize)));
 
     internal static Tensor Composed(Tensor x, Tensor weight, Tensor? bias, Tensor targets, CrossEntropyShape shape, Tensor? rounded)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor logits = rounded is null ? nn.functional.linear(x.to(weight.dtype), weight, bias) : MixedPrecisionLinear.Composed(x, weight, rounded, bias, rounds: false);
+        Tensor logits = rounded is null ? nn.functional.linear(x.to(weight.dtype), weight, bias)
+            : MixedPrecisionLinear.Composed(x, weight, rounded, bias, rounds: false);
         logits = logits.mul(shape.LogitScale);
         if (shape.LogitSoftCap is { } cap) logits = logits.div(cap).tanh().mul(cap);
-        return nn.functional.cross_entropy(logits, targets, ignore_index: NoTarget, reduction: nn.Reduction.Sum, label_smoothing: shape.LabelSmoothing).MoveToOuterDisposeScope();
+        return nn.functional.cross_entropy(
+            logits, targets, ignore_index: NoTarget, reduction: nn.Reduction.Sum, label_smoothing: shape.LabelSmoothing)
+            .MoveToOuterDisposeScope();
     }
 
     private static bool IsSupported(Tensor matrix) =>
-        Lanes.IsSupported && matrix.device_type == DeviceType.CPU && matrix.dim() == 2 && matrix.dtype == ScalarType.Float32 && matrix.size(1) > 0;
+        Lanes.IsSupported && matrix.device_type == DeviceType.CPU && matrix.dim() == 2 && matrix.dtype == ScalarType.Float32
+            && matrix.size(1) > 0;
 
     private static bool IsTargets(Tensor targets, long rows) =>
         targets.device_type == DeviceType.CPU && targets.dtype == ScalarType.Int64 && targets.dim() == 1 && targets.size(0) == rows;
@@ -98,7 +114,8 @@ public static unsafe class CrossEntropy
     private static void CheckTargets(ReadOnlySpan<long> targets, long tokens)
     {
         foreach (long target in targets)
-            if (target != NoTarget && (target < 0 || target >= tokens)) throw new TorchException($"Target {target} is out of bounds: there are {tokens} tokens.");
+            if (target != NoTarget && (target < 0 || target >= tokens))
+                throw new TorchException($"Target {target} is out of bounds: there are {tokens} tokens.");
     }
 
     private sealed class SumFunction : SingleTensorFunction<SumFunction>
@@ -121,8 +138,10 @@ public static unsafe class CrossEntropy
             Tensor rows = (at is null ? x : x.index_select(0, at)).to(factor.dtype).contiguous(); // (L, C)
 
             bool wantsX = ctx.needs_input_grad(0), wantsWeight = ctx.needs_input_grad(1), wantsBias = ctx.needs_input_grad(2);
-            Tensor? dx = wantsX ? empty(rows.shape, ScalarType.Float32) : null, dbias = wantsBias ? zeros([width], ScalarType.Float32) : null;
-            Tensor? dweight = !wantsWeight ? null : count > 0 ? empty(weight.shape, ScalarType.Float32) : zeros(weight.shape, ScalarType.Float32);
+            Tensor? dx = wantsX ? empty(rows.shape, ScalarType.Float32) : null, dbias = wantsBias
+                ? zeros([width], ScalarType.Float32) : null;
+            Tensor? dweight = !wantsWeight ? null : count > 0
+                ? empty(weight.shape, ScalarType.Float32) : zeros(weight.shape, ScalarType.Float32);
             long step = RowsOfLogits(count, width);
             Tensor buffer = empty([step, width], ScalarType.Float32);
             // What is multiplied next, rounded: each row takes the place of its logits, unless they are still summed.
@@ -159,14 +178,17 @@ public static unsafe class CrossEntropy
             return tensor((float)sum).MoveToOuterDisposeScope();
         }
 
-        // A graph runs backwards once: what nobody will ask for again is multiplied where it is, for the weight's gradient may be the largest tensor of all.
+        // A graph runs backwards once: what nobody will ask for again is multiplied where it is, for the weight's gradient may be the
+        // largest tensor of all.
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
         {
             using DisposeScope scope = NewDisposeScope();
             List<Tensor> saved = ctx.get_saved_variables();
             Tensor? dx = Multiplied(saved[0]);
-            if (dx is not null && saved[3] is { } at) dx = zeros([(long)ctx.get_data("rows")!, dx.size(1)], ScalarType.Float32).index_copy_(0, at, dx);
-            return [dx?.to((ScalarType)ctx.get_data("type")!).MoveToOuterDisposeScope()!, Multiplied(saved[1])?.MoveToOuterDisposeScope()!, Multiplied(saved[2])?.MoveToOuterDisposeScope()!, null!, null!, null!];
+            if (dx is not null && saved[3] is { } at)
+                dx = zeros([(long)ctx.get_data("rows")!, dx.size(1)], ScalarType.Float32).index_copy_(0, at, dx);
+            return [dx?.to((ScalarType)ctx.get_data("type")!).MoveToOuterDisposeScope()!, Multiplied(saved[1])?.MoveToOuterDisposeScope()!,
+                Multiplied(saved[2])?.MoveToOuterDisposeScope()!, null!, null!, null!];
 
             // An alias, because what was saved is freed.
             Tensor? Multiplied(Tensor? gradient) => gradient?.mul_(grad_output).detach();
@@ -183,7 +205,8 @@ public static unsafe class CrossEntropy
         public long CoarseStride;
         public bool Differentiates;
 
-        private readonly float scale = (float)shape.LogitScale, cap = (float)(shape.LogitSoftCap ?? 0), smoothing = (float)shape.LabelSmoothing;
+        private readonly float scale = (float)shape.LogitScale, cap = (float)(shape.LogitSoftCap ?? 0),
+            smoothing = (float)shape.LabelSmoothing;
 
         public readonly void Run<T>(long begin, long end) where T : unmanaged, ILanes<T>
         {
@@ -217,7 +240,9 @@ public static unsafe class CrossEntropy
             float* factors = cap != 0 ? slope : null;
             ushort* coarse = Coarse is null ? null : Coarse + row * CoarseStride;
             float inverse = 1 / total, factor = factors is null ? scale : factors[target];
-            Lanes1 atTarget = Slope(Lanes1.Load(z + target), Lanes1.Broadcast(inverse), Lanes1.Broadcast(smoothing / width), Lanes1.Broadcast(factor)) - Lanes1.Broadcast((1 - smoothing) * factor);
+            Lanes1 atTarget = Slope(
+                Lanes1.Load(z + target), Lanes1.Broadcast(inverse), Lanes1.Broadcast(smoothing / width),
+                Lanes1.Broadcast(factor)) - Lanes1.Broadcast((1 - smoothing) * factor);
             Gradient<T>(z, factors, coarse, 0, whole, inverse);
             Gradient<Lanes1>(z, factors, coarse, whole, width, inverse);
             if (coarse is not null) Lanes1.StoreBFloat16(atTarget, coarse + target);
@@ -252,7 +277,8 @@ public static unsafe class CrossEntropy
         }
 
         [MethodImpl(Lanes.Loop)]
-        private readonly void Exponentials<T>(float* z, long begin, long end, float highest, ref float total, ref float above) where T : unmanaged, ILanes<T>
+        private readonly void Exponentials<T>(float* z, long begin, long end, float highest, ref float total, ref float above)
+            where T : unmanaged, ILanes<T>
         {
             T most = T.Broadcast(highest), sum = T.Broadcast(0), distance = T.Broadcast(0);
             bool stores = Differentiates;
@@ -271,7 +297,8 @@ public static unsafe class CrossEntropy
         private static T Slope<T>(T power, T share, T spread, T factor) where T : unmanaged, ILanes<T> => (power * share - spread) * factor;
 
         [MethodImpl(Lanes.Loop)]
-        private readonly void Gradient<T>(float* z, float* factors, ushort* coarse, long begin, long end, float inverse) where T : unmanaged, ILanes<T>
+        private readonly void Gradient<T>(float* z, float* factors, ushort* coarse, long begin, long end, float inverse)
+            where T : unmanaged, ILanes<T>
         {
             T share = T.Broadcast(inverse), spread = T.Broadcast(smoothing / width), factor = T.Broadcast(scale);
             bool inPlace = coarse == (ushort*)z; // written from the front, and so never before it is read

@@ -17,7 +17,8 @@ public sealed unsafe record CudaDevice(
 {
     private static readonly Version Ampere = new(8, 0);
 
-    /// <summary>Whether its matrix units compute TF32 and bfloat16, which FlashAttention-2 wants as well: compute capability 8.0 and newer.</summary>
+    /// <summary>Whether its matrix units compute TF32 and bfloat16, which FlashAttention-2 wants as well: compute capability 8.0 and
+    /// newer.</summary>
     public bool HasBFloat16 => Capability >= Ampere;
 
     /// <summary>Asks for one device.</summary>
@@ -27,7 +28,8 @@ public sealed unsafe record CudaDevice(
     {
         CheckIndex(index);
         (long free, long total) = CudaDriver.Memory(index);
-        return new(index, CudaDriver.Name(index), CudaDriver.Capability(index), CudaDriver.Multiprocessors(index), total, free, CudaDriver.Version(), RuntimeVersion());
+        return new(index, CudaDriver.Name(index), CudaDriver.Capability(index), CudaDriver.Multiprocessors(index), total, free,
+            CudaDriver.Version(), RuntimeVersion());
     }
 
     /// <summary>Makes a device the current one of this thread, which an index of −1 means.</summary>
@@ -44,7 +46,9 @@ public sealed unsafe record CudaDevice(
 
     internal static void CheckIndex(int index)
     {
-        if (!LibTorch.HasCuda) throw new TorchException("this libtorch has no CUDA: build with the package TorchSharp-cuda-linux, or name a libtorch that has it");
+        if (!LibTorch.HasCuda)
+            throw new TorchException(
+            "this libtorch has no CUDA: build with the package TorchSharp-cuda-linux, or name a libtorch that has it");
         int count = cuda.device_count();
         if (index < 0 || index >= count) throw new TorchException($"There is no CUDA device {index}: this process sees {count}.");
     }
@@ -53,7 +57,8 @@ public sealed unsafe record CudaDevice(
     {
         nint library = TorchLibrary.Loaded("torch_cuda");
         int number = 0;
-        if (library != 0 && NativeLibrary.TryGetExport(library, "cudaRuntimeGetVersion", out nint export)) _ = ((delegate* unmanaged[Cdecl]<int*, int>)export)(&number);
+        if (library != 0 && NativeLibrary.TryGetExport(library, "cudaRuntimeGetVersion", out nint export))
+            _ = ((delegate* unmanaged[Cdecl]<int*, int>)export)(&number);
         return new(number / 1000, number % 1000 / 10); // 12040 is 12.4.
     }
 }

@@ -1,7 +1,9 @@
 namespace Trainer.Kernels;
 
-/// <summary>What is taken of one CUDA device's memory, in bytes, as its driver tells: by all processes, CUDA's own needs and what libtorch's allocator keeps for reuse included.</summary>
-/// <remarks>libtorch's own statistics are not reached from .NET. Since its allocator gives nothing back between steps, what is taken after a step is the most that the step took.</remarks>
+/// <summary>What is taken of one CUDA device's memory, in bytes, as its driver tells: by all processes, CUDA's own needs and what
+/// libtorch's allocator keeps for reuse included.</summary>
+/// <remarks>libtorch's own statistics are not reached from .NET. Since its allocator gives nothing back between steps, what is taken after
+/// a step is the most that the step took.</remarks>
 /// <param name="Allocated">Taken now.</param>
 /// <param name="PeakAllocated">The most that was taken whenever it was read since the last reset.</param>
 /// <param name="Reserved">The same as <paramref name="Allocated"/>.</param>

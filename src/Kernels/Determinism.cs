@@ -12,7 +12,8 @@ public static class Determinism
         set
         {
             if (!TorchContext.SetDeterministicAlgorithms(value) && value)
-                throw new TorchException("This libtorch gives no access to its deterministic mode; leave it off (training.deterministic false).");
+                throw new TorchException(
+                    "This libtorch gives no access to its deterministic mode; leave it off (training.deterministic false).");
             TorchContext.SetDeterministicFillUninitializedMemory(false);
         }
     }

@@ -6,10 +6,12 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>softmax(scale·q·kᵀ)·v where query i sees the keys j with i − before &lt; j ≤ i + after: everything, a causal past, or a sliding window.</summary>
-/// <remarks>Where <see cref="IsSupported(Tensor, Tensor, Tensor)"/>, what lies outside is never computed, and nothing of the size of the scores is kept (Dao et al. 2022,
-/// arXiv 2205.14135); bfloat16 is read and written as it is and computed in float32. Elsewhere it is libtorch's operators in a row. Several threads may call it; each call gives
-/// the same bits every time, for any number of threads, and for a batch cut into parts. The kernel has no second derivative.</remarks>
+/// <summary>softmax(scale·q·kᵀ)·v where query i sees the keys j with i − before &lt; j ≤ i + after: everything, a causal past, or a sliding
+/// window.</summary>
+/// <remarks>Where <see cref="IsSupported(Tensor, Tensor, Tensor)"/>, what lies outside is never computed, and nothing of the size of the
+/// scores is kept (Dao et al. 2022, arXiv 2205.14135); bfloat16 is read and written as it is and computed in float32. Elsewhere it is
+/// libtorch's operators in a row. Several threads may call it; each call gives the same bits every time, for any number of threads, and for
+/// a batch cut into parts. The kernel has no second derivative.</remarks>
 public static unsafe class FlashAttention
 {
     /// <summary>Enough for every key, as <c>before</c> or <c>after</c>.</summary>
@@ -23,13 +25,17 @@ public static unsafe class FlashAttention
     /// <summary>Numbers of a vector, for tests of those that this processor lacks.</summary>
     internal static int MostLanes { get; set; } = Lanes.Widest;
 
-    /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, keys shaped as values, something to do, and a width of heads that suits the processor.</summary>
+    /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, keys shaped as values, something to do, and a width of heads that
+    /// suits the processor.</summary>
     /// <inheritdoc cref="Attend"/>
     public static bool IsSupported(Tensor query, Tensor key, Tensor value) =>
-        Fits(query) && Fits(key) && Fits(value) && key.dtype == query.dtype && value.dtype == query.dtype && IsSupported(query.size(3), query.dtype)
-        && key.shape.AsSpan().SequenceEqual(value.shape) && query.size(0) == key.size(0) && query.size(3) == key.size(3) && query.size(1) % key.size(1) == 0;
+        Fits(query) && Fits(key) && Fits(value) && key.dtype == query.dtype && value.dtype == query.dtype
+            && IsSupported(query.size(3), query.dtype)
+        && key.shape.AsSpan().SequenceEqual(value.shape) && query.size(0) == key.size(0) && query.size(3) == key.size(3)
+            && query.size(1) % key.size(1) == 0;
 
-    /// <summary>Whether the kernel runs for heads on the CPU: up to 256 numbers, a multiple of 8 (of 4 on ARM), in float32 or bfloat16.</summary>
+    /// <summary>Whether the kernel runs for heads on the CPU: up to 256 numbers, a multiple of 8 (of 4 on ARM), in float32 or
+    /// bfloat16.</summary>
     /// <param name="headWidth">Width of a head, D</param>
     /// <param name="type">Type of queries, keys and values</param>
     public static bool IsSupported(long headWidth, ScalarType type) =>
@@ -43,24 +49,30 @@ public static unsafe class FlashAttention
     /// <param name="before">How many keys a query sees backwards, its own included; at least 1</param>
     /// <param name="after">How many further keys it sees; 0 for none</param>
     /// <param name="dropout">Which weights are dropped</param>
-    /// <param name="documents">The keys [from, to) of each query's document, (B, T, 2), int32: no query sees others; null where all of a sequence are one document</param>
+    /// <param name="documents">The keys [from, to) of each query's document, (B, T, 2), int32: no query sees others; null where all of a
+    /// sequence are one document</param>
     /// <returns>(B, H, T, D), the heads of a token side by side in memory; 0 for a query that sees nothing</returns>
     /// <exception cref="TorchException">The shapes do not fit, or the band hides a query's own key.</exception>
     public static Tensor Attend(
-        Tensor query, Tensor key, Tensor value, double scale, long before = Unbounded, long after = 0, CounterDropout dropout = default, Tensor? documents = null)
+        Tensor query, Tensor key, Tensor value, double scale, long before = Unbounded, long after = 0, CounterDropout dropout = default,
+            Tensor? documents = null)
     {
         if (query.dim() != 4 || key.dim() != 4 || value.dim() != 4 || query.size(0) != key.size(0) || query.size(3) != key.size(3)
             || !key.shape.AsSpan(0, 3).SequenceEqual(value.shape.AsSpan(0, 3)) || key.size(1) == 0 || query.size(1) % key.size(1) != 0)
         {
-            throw new TorchException($"query {Text(query)}, key {Text(key)} and value {Text(value)} should be (B, H, T, D), (B, G, S, D) and (B, G, S, D) with G dividing H");
+            throw new TorchException(
+                $"query {Text(query)}, key {Text(key)} and value {Text(value)} should be (B, H, T, D), (B, G, S, D) and (B, G, S, D) " +
+                "with G dividing H");
         }
         Options options = new(scale, before, after, dropout, documents, null, 0);
         options.Check(query.size(0), query.size(2));
         return IsSupported(query, key, value) ? AttendFunction.apply(query, key, value, options) : Composed(query, key, value, options);
     }
 
-    /// <summary>Attention of a sequence to itself, from the one tensor that a projection makes of queries, keys and values: nothing is split or copied, forward or backward.</summary>
-    /// <param name="packed">(B, T, H + 2·G, D) = [H queries | G keys | G values]; H/G consecutive query heads share a key-value head</param>
+    /// <summary>Attention of a sequence to itself, from the one tensor that a projection makes of queries, keys and values: nothing is
+    /// split or copied, forward or backward.</summary>
+    /// <param name="packed">(B, T, H + 2·G, D) = [H queries | G keys | G values]; H/G consecutive query heads share a key-value
+    /// head</param>
     /// <param name="groups">Number of key-value heads, G</param>
     /// <param name="scale">Multiplies q·kᵀ</param>
     /// <param name="before">How many keys a query sees backwards, its own included; at least 1</param>
@@ -71,7 +83,8 @@ public static unsafe class FlashAttention
     /// <returns>(B, T, H, D), of the packed tensor's type</returns>
     /// <exception cref="TorchException">The shapes do not fit, or the band hides a query's own key.</exception>
     public static Tensor AttendPacked(
-        Tensor packed, long groups, double scale, long before = Unbounded, long after = 0, RotaryAngles? rotary = null, CounterDropout dropout = default,
+        Tensor packed, long groups, double scale, long before = Unbounded, long after = 0, RotaryAngles? rotary = null,
+            CounterDropout dropout = default,
         Tensor? documents = null)
     {
         if (packed.dim() != 4 || groups < 1 || packed.size(2) <= 2 * groups || packed.size(2) % groups != 0)
@@ -79,7 +92,8 @@ public static unsafe class FlashAttention
         Options options = new(scale, before, after, dropout, documents, rotary, groups);
         options.Check(packed.size(0), packed.size(1));
         options.CheckAngles(packed);
-        return Fits(packed) && IsSupported(packed.size(3), packed.dtype) ? AttendPackedFunction.apply(packed, options) : ComposedPacked(packed, options);
+        return Fits(packed) && IsSupported(packed.size(3), packed.dtype)
+            ? AttendPackedFunction.apply(packed, options) : ComposedPacked(packed, options);
     }
 
     internal static Tensor Composed(Tensor query, Tensor key, Tensor value, Options options)
@@ -100,7 +114,8 @@ public static unsafe class FlashAttention
             scores = scores.softmax(-1);
         }
         if (options.Dropout.Probability > 0) scores = CounterDropout.Apply(scores, options.Dropout);
-        Tensor result = scores.reshape(batch, groups, heads / groups, queries, keys).matmul(value.to(type).unsqueeze(2)); // (B, G, H/G, T, D)
+        // (B, G, H/G, T, D)
+        Tensor result = scores.reshape(batch, groups, heads / groups, queries, keys).matmul(value.to(type).unsqueeze(2));
         return result.reshape(batch, heads, queries, value.size(3)).to(query.dtype).MoveToOuterDisposeScope();
     }
 
@@ -111,14 +126,16 @@ public static unsafe class FlashAttention
         Tensor turned = packed.narrow(2, 0, heads + groups), value = packed.narrow(2, heads + groups, groups);
         if (options.Rotary is { } rotary) turned = Turned(turned, rotary);
         Tensor query = turned.narrow(2, 0, heads), key = turned.narrow(2, heads, groups);
-        return Composed(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2).to(turned.dtype), options).transpose(1, 2).to(packed.dtype).MoveToOuterDisposeScope();
+        return Composed(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2).to(turned.dtype), options).transpose(1, 2).to(
+            packed.dtype).MoveToOuterDisposeScope();
     }
 
     // (B, T, N, D), in float32 or more.
     private static Tensor Turned(Tensor heads, RotaryAngles rotary)
     {
         long half = rotary.Turned / 2;
-        Tensor x = heads.dtype == ScalarType.Float64 ? heads : heads.to(ScalarType.Float32), table = rotary.Table.to(x.dtype).unsqueeze(-2); // (…, T, 1, W)
+        // (…, T, 1, W)
+        Tensor x = heads.dtype == ScalarType.Float64 ? heads : heads.to(ScalarType.Float32), table = rotary.Table.to(x.dtype).unsqueeze(-2);
         Tensor pairs = x.narrow(3, 0, rotary.Turned).unflatten(3, rotary.Interleaved ? [half, 2] : [2, half]);
         int apart = rotary.Interleaved ? -1 : -2;
         (Tensor a, Tensor b) = (pairs.select(apart, 0), pairs.select(apart, 1)); // (B, T, N, R/2)
@@ -136,7 +153,8 @@ public static unsafe class FlashAttention
         return 0;
     }
 
-    private static bool Fits(Tensor x) => x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.dim() == 4 && x.numel() > 0;
+    private static bool Fits(Tensor x) =>
+        x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.dim() == 4 && x.numel() > 0;
 
     private static string Text(Tensor tensor) => $"[{string.Join(", ", tensor.shape)}]";
 
@@ -151,7 +169,8 @@ public static unsafe class FlashAttention
     }
 
     private static HeadRows RowsOf(Tensor? heads) =>
-        heads is null ? default : new(heads.DataPointer, heads.stride(0), heads.stride(1), heads.stride(2), heads.dtype == ScalarType.BFloat16);
+        heads is null ? default
+            : new(heads.DataPointer, heads.stride(0), heads.stride(1), heads.stride(2), heads.dtype == ScalarType.BFloat16);
 
     // The heads [first, …) of a (B, T, N, D) tensor.
     private static HeadRows RowsOfPacked(Tensor tokens, long first = 0)
@@ -187,13 +206,15 @@ public static unsafe class FlashAttention
     }
 
     /// <summary>What one call is told beside tensors that want gradients.</summary>
-    internal sealed record Options(double Scale, long Before, long After, CounterDropout Dropout, Tensor? Documents, RotaryAngles? Rotary, long Groups)
+    internal sealed record Options(
+        double Scale, long Before, long After, CounterDropout Dropout, Tensor? Documents, RotaryAngles? Rotary, long Groups)
     {
         public void Check(long batch, long queries)
         {
             if (Before < 1 || After < 0) throw new TorchException($"a band that hides a query's own key: before {Before}, after {After}");
             Dropout.Check();
-            if (Documents is not null && (Documents.dtype != ScalarType.Int32 || !Documents.shape.AsSpan().SequenceEqual([batch, queries, 2])))
+            if (Documents is not null
+                && (Documents.dtype != ScalarType.Int32 || !Documents.shape.AsSpan().SequenceEqual([batch, queries, 2])))
                 throw new TorchException($"documents {Text(Documents)} {Documents.dtype} should be [{batch}, {queries}, 2] Int32");
         }
 
@@ -201,10 +222,13 @@ public static unsafe class FlashAttention
         {
             if (Rotary is not { } rotary) return;
             Tensor table = rotary.Table;
-            if (table.dtype != ScalarType.Float32 || table.dim() is not (2 or 3) || (table.dim() == 3 && table.size(0) != packed.size(0)) || table.size(-2) != packed.size(1)
-                || rotary.Turned <= 0 || rotary.Turned % 2 != 0 || rotary.Turned > packed.size(3) || table.size(-1) != (rotary.Interleaved ? 1 : 2) * rotary.Turned)
+            if (table.dtype != ScalarType.Float32 || table.dim() is not (2 or 3) || (table.dim() == 3 && table.size(0) != packed.size(0))
+                || table.size(-2) != packed.size(1)
+                || rotary.Turned <= 0 || rotary.Turned % 2 != 0 || rotary.Turned > packed.size(3)
+                    || table.size(-1) != (rotary.Interleaved ? 1 : 2) * rotary.Turned)
             {
-                throw new TorchException($"angles {Text(table)} {table.dtype} do not turn {rotary.Turned} numbers of each head of {Text(packed)}");
+                throw new TorchException(
+                    $"angles {Text(table)} {table.dtype} do not turn {rotary.Turned} numbers of each head of {Text(packed)}");
             }
         }
 
@@ -214,14 +238,19 @@ public static unsafe class FlashAttention
             bool banded = Before < queries || After < keys - 1;
             if (!banded && Documents is null) return null;
             Tensor key = arange(keys, device: device); // (S)
-            Tensor distance = arange(queries, device: device).unsqueeze(1).sub(key), hidden = distance.ge(Before).logical_or(distance.lt(-After)); // (T, S)
+            // (T, S)
+            Tensor distance = arange(queries, device: device).unsqueeze(1).sub(key), hidden = distance.ge(Before)
+                .logical_or(distance.lt(-After));
             if (Documents is null) return hidden;
-            Tensor bounds = Documents.to(device).unsqueeze(1), apart = key.lt(bounds.narrow(-1, 0, 1)).logical_or(key.ge(bounds.narrow(-1, 1, 1))); // (B, 1, T, S)
+            // (B, 1, T, S)
+            Tensor bounds = Documents.to(device).unsqueeze(1), apart = key.lt(bounds.narrow(-1, 0, 1))
+                .logical_or(key.ge(bounds.narrow(-1, 1, 1)));
             return hidden.logical_or(apart);
         }
 
         // The call, without the tensors that it reads and writes; documents and angles are contiguous.
-        public FlashCall Call(long batch, long heads, long groups, long queries, long keys, long width, Tensor? documents, Tensor? angles) => new()
+        public FlashCall Call(
+            long batch, long heads, long groups, long queries, long keys, long width, Tensor? documents, Tensor? angles) => new()
         {
             Batch = batch, Heads = heads, Groups = groups, Queries = queries, Keys = keys, Width = (int)width, Scale = (float)Scale,
             Before = Math.Min(Before, Unbounded), After = Math.Min(After, Unbounded), Dropout = new(Dropout),
@@ -238,7 +267,8 @@ public static unsafe class FlashAttention
         {
             Options options = (Options)vars[3];
             using Tensor query = UnitStride((Tensor)vars[0]), key = UnitStride((Tensor)vars[1]), value = UnitStride((Tensor)vars[2]);
-            using Tensor? documents = options.Documents?.contiguous(), log = ctx.Records ? empty(query.shape.AsSpan(0, 3).ToArray(), ScalarType.Float32) : null;
+            using Tensor? documents = options.Documents?.contiguous(), log = ctx.Records
+                ? empty(query.shape.AsSpan(0, 3).ToArray(), ScalarType.Float32) : null;
             Tensor result = SideBySide(query);
             FlashCall call = CallOf(options, query, key, value, documents);
             call.Out = RowsOf(result);
@@ -265,7 +295,8 @@ public static unsafe class FlashAttention
 
         private static FlashCall CallOf(Options options, Tensor query, Tensor key, Tensor value, Tensor? documents)
         {
-            FlashCall call = options.Call(query.size(0), query.size(1), key.size(1), query.size(2), key.size(2), query.size(3), documents, null);
+            FlashCall call = options.Call(
+                query.size(0), query.size(1), key.size(1), query.size(2), key.size(2), query.size(3), documents, null);
             (call.Query, call.Key, call.Value) = (RowsOf(query), RowsOf(key), RowsOf(value));
             return call;
         }

@@ -31,7 +31,8 @@ internal readonly unsafe struct HeadRows(void* data, long ofBatch, long ofHead, 
     }
 
     /// <summary>Writes rows of one head, each times its own factor.</summary>
-    public void Store<T>(long batch, long head, long first, long rows, int width, float* from, float* factors) where T : unmanaged, ILanes<T>
+    public void Store<T>(long batch, long head, long first, long rows, int width, float* from, float* factors)
+        where T : unmanaged, ILanes<T>
     {
         for (long row = 0; row < rows; row++) Store<T>(batch, head, first + row, 1, width, from + row * width, factors[row]);
     }
@@ -55,7 +56,8 @@ internal readonly unsafe struct HeadRows(void* data, long ofBatch, long ofHead, 
     }
 
     [MethodImpl(Lanes.Loop)]
-    private void Store<T, TStored>(long at, long rows, int width, float* from, float factor) where T : unmanaged, ILanes<T> where TStored : IStored
+    private void Store<T, TStored>(long at, long rows, int width, float* from, float factor)
+        where T : unmanaged, ILanes<T> where TStored : IStored
     {
         T times = T.Broadcast(factor);
         for (long row = 0; row < rows; row++, at += ofRow, from += width)
@@ -68,7 +70,8 @@ internal unsafe struct FlashCall
 {
     public HeadRows Query, Key, Value, Out, OutGradient, QueryGradient, KeyGradient, ValueGradient;
 
-    /// <summary>(B, H, T): the logarithms, to base 2, of the sums of the softmax, 0 where nothing is seen; null where no backward pass needs them.</summary>
+    /// <summary>(B, H, T): the logarithms, to base 2, of the sums of the softmax, 0 where nothing is seen; null where no backward pass
+    /// needs them.</summary>
     public float* Log;
 
     public long Batch, Heads, Groups, Queries, Keys;
@@ -93,10 +96,10 @@ internal unsafe struct FlashCall
     public long Parts;
 }
 
-/// <summary>Flash attention (Dao et al. 2022, arXiv 2205.14135) of heads, tile by tile: scores stand keys by queries, so a lane of a vector is a query, and what the
-/// softmax finds of each query needs no sum across lanes. Everything is float32.</summary>
-/// <remarks>What no query of a tile sees is not computed. The result of a query, and every gradient, is summed up in the order of keys and queries, whatever is computed
-/// beside it.</remarks>
+/// <summary>Flash attention (Dao et al. 2022, arXiv 2205.14135) of heads, tile by tile: scores stand keys by queries, so a lane of a vector
+/// is a query, and what the softmax finds of each query needs no sum across lanes. Everything is float32.</summary>
+/// <remarks>What no query of a tile sees is not computed. The result of a query, and every gradient, is summed up in the order of keys and
+/// queries, whatever is computed beside it.</remarks>
 /// <typeparam name="T">The vectors.</typeparam>
 internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
 {
@@ -112,7 +115,8 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         long tiles = (call.Queries + Rows - 1) / Rows, sharing = call.Heads / call.Groups, packed = -1;
         using Scratch scratch = new(2 * call.Keys * width + 2 * Rows * width + 2 * Rows * Keys + Sight.Room, arrays: 7);
         float* key = scratch.Take(call.Keys * width), value = scratch.Take(call.Keys * width);
-        Tile tile = new() { Query = scratch.Take(Rows * width), Sums = scratch.Take(Rows * width), Weights = scratch.Take(Rows * Keys), Factors = scratch.Take(Rows * Keys) };
+        Tile tile = new() { Query = scratch.Take(Rows * width), Sums = scratch.Take(Rows * width), Weights = scratch.Take(Rows * Keys),
+            Factors = scratch.Take(Rows * Keys) };
         Sight sight = new(scratch.Take(Sight.Room));
         for (long task = begin; task < end; task++)
         {
@@ -121,7 +125,8 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
             packed = list;
             for (long unit = task % call.Parts; unit < tiles * sharing; unit += call.Parts)
             {
-                if (unit + call.Parts is var next && next < tiles * sharing) Prefetch(call, call.Query, batch, group * sharing + next / tiles, next % tiles);
+                if (unit + call.Parts is var next && next < tiles * sharing)
+                    Prefetch(call, call.Query, batch, group * sharing + next / tiles, next % tiles);
                 if (list + 1 < call.Batch * call.Groups && unit * Rows < call.Keys)
                 {
                     Prefetch(call, call.Key, (list + 1) / call.Groups, (list + 1) % call.Groups, unit);
@@ -132,17 +137,21 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         }
     }
 
-    /// <summary>The gradients, tasks [begin, end) of B·G: all query heads that share a key-value head add to its gradients in turn.</summary>
+    /// <summary>The gradients, tasks [begin, end) of B·G: all query heads that share a key-value head add to its gradients in
+    /// turn.</summary>
     public static void Backward(in FlashCall call, long begin, long end)
     {
         int width = call.Width;
         long sharing = call.Heads / call.Groups, numbers = call.Keys * width;
         using Scratch scratch = new(4 * numbers + 5 * Rows * width + 3 * Rows * Keys + Sight.Room, arrays: 13);
-        float* key = scratch.Take(numbers), value = scratch.Take(numbers), keyGradient = scratch.Take(numbers), valueGradient = scratch.Take(numbers);
+        float* key = scratch.Take(numbers), value = scratch.Take(numbers), keyGradient = scratch.Take(numbers),
+            valueGradient = scratch.Take(numbers);
         Tile tile = new()
         {
-            Query = scratch.Take(Rows * width), Sums = scratch.Take(Rows * width), Weights = scratch.Take(Rows * Keys), Factors = scratch.Take(Rows * Keys),
-            QueryRows = scratch.Take(Rows * width), OutGradient = scratch.Take(Rows * width), OutGradientRows = scratch.Take(Rows * width), Slopes = scratch.Take(Rows * Keys),
+            Query = scratch.Take(Rows * width), Sums = scratch.Take(Rows * width), Weights = scratch.Take(Rows * Keys),
+                Factors = scratch.Take(Rows * Keys),
+            QueryRows = scratch.Take(Rows * width), OutGradient = scratch.Take(Rows * width), OutGradientRows = scratch.Take(Rows * width),
+                Slopes = scratch.Take(Rows * Keys),
         };
         Sight sight = new(scratch.Take(Sight.Room));
         for (long task = begin; task < end; task++)
@@ -166,7 +175,8 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
     }
 
     // The queries [query, query + 64) of a head.
-    private static void Forward(in FlashCall call, long batch, long head, long query, float* key, float* value, in Tile tile, ref Sight sight)
+    private static void Forward(
+        in FlashCall call, long batch, long head, long query, float* key, float* value, in Tile tile, ref Sight sight)
     {
         int rows = (int)Math.Min(Rows, call.Queries - query), width = call.Width, padded = Padded(rows);
         float* top = stackalloc float[Rows], sum = stackalloc float[Rows], fade = stackalloc float[Rows];
@@ -204,7 +214,8 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
     }
 
     private static void Backward(
-        in FlashCall call, long batch, long head, long query, float* key, float* value, float* keyGradient, float* valueGradient, in Tile tile, ref Sight sight)
+        in FlashCall call, long batch, long head, long query, float* key, float* value, float* keyGradient, float* valueGradient,
+            in Tile tile, ref Sight sight)
     {
         int rows = (int)Math.Min(Rows, call.Queries - query), width = call.Width, padded = Padded(rows);
         float* log = stackalloc float[Rows], delta = stackalloc float[Rows];
@@ -258,8 +269,10 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         for (int n = 0; n < sight.Keys; n += TileProduct<T>.Rows)
         {
             int count = Math.Min(TileProduct<T>.Rows, sight.Keys - n), from = 0, to = padded;
-            if (!sight.Whole) (from, to) = (sight.RowFrom[n] / (2 * T.Count) * (2 * T.Count), Math.Min(padded, Padded(sight.RowTo[n + count - 1])));
-            if (from < to) TileProduct<T>.Multiply(count, to - from, width, x + n * width, width, 1, y + from, Rows, scores + n * Rows + from, Rows, add: false);
+            if (!sight.Whole) (from, to) = (
+                sight.RowFrom[n] / (2 * T.Count) * (2 * T.Count), Math.Min(padded, Padded(sight.RowTo[n + count - 1])));
+            if (from < to) TileProduct<T>.Multiply(
+                count, to - from, width, x + n * width, width, 1, y + from, Rows, scores + n * Rows + from, Rows, add: false);
         }
     }
 
@@ -270,7 +283,8 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         {
             int count = Math.Min(TileProduct<T>.Rows, sight.Rows - m);
             (int from, int to) = sight.KeysOf(m, count);
-            if (from < to) TileProduct<T>.Multiply(count, width, to - from, weights + from * Rows + m, 1, Rows, x + from * width, width, sums + m * width, width, add: true);
+            if (from < to) TileProduct<T>.Multiply(
+                count, width, to - from, weights + from * Rows + m, 1, Rows, x + from * width, width, sums + m * width, width, add: true);
         }
     }
 
@@ -281,11 +295,13 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         {
             int count = Math.Min(TileProduct<T>.Rows, sight.Keys - n), from = 0, to = sight.Rows;
             if (!sight.Whole) (from, to) = (sight.RowFrom[n], sight.RowTo[n + count - 1]);
-            if (from < to) TileProduct<T>.Multiply(count, width, to - from, weights + n * Rows + from, Rows, 1, x + from * width, width, sums + n * width, width, add: true);
+            if (from < to) TileProduct<T>.Multiply(
+                count, width, to - from, weights + n * Rows + from, Rows, 1, x + from * width, width, sums + n * width, width, add: true);
         }
     }
 
-    // Scores become weights, 0 where a query does not see a key; top and sum of each query follow, and what was summed up before fades by a factor. Whether any does.
+    // Scores become weights, 0 where a query does not see a key; top and sum of each query follow, and what was summed up before fades by a
+    // factor. Whether any does.
     [MethodImpl(Lanes.Loop)]
     private static bool Softmax(in Sight sight, int padded, float* weights, float* factors, float* top, float* sum, float* fade)
     {
@@ -500,11 +516,13 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> ZipLow(Vector128<float> a, Vector128<float> b) =>
-        Sse.IsSupported ? Sse.UnpackLow(a, b) : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a, b) : Vector128.Create(a[0], b[0], a[1], b[1]);
+        Sse.IsSupported ? Sse.UnpackLow(a, b) : AdvSimd.Arm64.IsSupported
+            ? AdvSimd.Arm64.ZipLow(a, b) : Vector128.Create(a[0], b[0], a[1], b[1]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> ZipHigh(Vector128<float> a, Vector128<float> b) =>
-        Sse.IsSupported ? Sse.UnpackHigh(a, b) : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(a, b) : Vector128.Create(a[2], b[2], a[3], b[3]);
+        Sse.IsSupported ? Sse.UnpackHigh(a, b) : AdvSimd.Arm64.IsSupported
+            ? AdvSimd.Arm64.ZipHigh(a, b) : Vector128.Create(a[2], b[2], a[3], b[3]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<double> ZipLow(Vector128<double> a, Vector128<double> b) =>
@@ -530,7 +548,8 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         public float* Sums;
     }
 
-    /// <summary>Of the keys of a tile those that some queries see, [First, Last), and those that all of them see, [WholeFirst, WholeLast).</summary>
+    /// <summary>Of the keys of a tile those that some queries see, [First, Last), and those that all of them see, [WholeFirst,
+    /// WholeLast).</summary>
     private readonly record struct Segments(int First, int WholeFirst, int WholeLast, int Last);
 
     /// <summary>Who sees whom in a tile.</summary>

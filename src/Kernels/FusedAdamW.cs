@@ -17,7 +17,8 @@ public static class FusedAdamW
     /// <param name="weightDecay">Decoupled decay: weights shrink by learningRate × weightDecay.</param>
     /// <param name="epsilon">Added to the root of the second moment.</param>
     /// <param name="gradientScale">Divides the gradients, or none.</param>
-    /// <param name="foundInfinite">A float32 tensor that is 1 where the whole update has to be skipped: no host round trip. Or none.</param>
+    /// <param name="foundInfinite">A float32 tensor that is 1 where the whole update has to be skipped: no host round trip. Or
+    /// none.</param>
     public static void Step(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> gradients,
         IReadOnlyList<Tensor> averages, IReadOnlyList<Tensor> squares, IReadOnlyList<Tensor> steps,
         double learningRate, double beta1, double beta2, double weightDecay, double epsilon,

@@ -5,9 +5,11 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>down(f(up(x))) on the CPU, multiplied in bfloat16 and added up in float32. Of the hidden layer only what f reads is kept, in bfloat16.</summary>
-/// <remarks>The hidden layer is as wide as all the rest of a block. It is rounded where it is made, some rows at a time, so that its float32 sums stay in the cache; what f gives is made
-/// again in the backward pass, beside its slope. The kernel has no second derivative.</remarks>
+/// <summary>down(f(up(x))) on the CPU, multiplied in bfloat16 and added up in float32. Of the hidden layer only what f reads is kept, in
+/// bfloat16.</summary>
+/// <remarks>The hidden layer is as wide as all the rest of a block. It is rounded where it is made, some rows at a time, so that its
+/// float32 sums stay in the cache; what f gives is made again in the backward pass, beside its slope. The kernel has no second
+/// derivative.</remarks>
 public static unsafe class FusedFeedForward
 {
     // Of so many rows what is between the matrices is held at once.
@@ -28,7 +30,8 @@ public static unsafe class FusedFeedForward
         if (x.dim() == 0 || up.Weight.dim() != 2 || down.Weight.dim() != 2 || x.size(-1) != up.Weight.size(1)
             || up.Weight.size(0) != (Loops.Of(function).IsGated ? 2 : 1) * down.Weight.size(1))
         {
-            throw new TorchException($"{function} between matrices of {Text(up.Weight)} and {Text(down.Weight)} does not fit an input of {Text(x)}");
+            throw new TorchException(
+                $"{function} between matrices of {Text(up.Weight)} and {Text(down.Weight)} does not fit an input of {Text(x)}");
         }
         return IsSupported(x, up, down)
             ? ApplyFunction.apply(x, up.Weight, up.Rounded, up.Bias, down.Weight, down.Rounded, down.Bias, function)
@@ -38,7 +41,8 @@ public static unsafe class FusedFeedForward
     /// <summary>Whether the kernel runs: on the CPU, with compute weights in bfloat16, and something to do.</summary>
     /// <inheritdoc cref="Apply"/>
     public static bool IsSupported(Tensor x, LinearWeight up, LinearWeight down) =>
-        Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() > 0 && IsSupported(up) && IsSupported(down);
+        Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() > 0
+            && IsSupported(up) && IsSupported(down);
 
     internal static Tensor Composed(Tensor x, LinearWeight up, LinearWeight down, FeedForwardFunction function)
     {
@@ -62,7 +66,8 @@ public static unsafe class FusedFeedForward
     }
 
     private static bool IsSupported(LinearWeight layer) =>
-        layer.Weight.device_type == DeviceType.CPU && layer.Weight.dtype is ScalarType.Float32 or ScalarType.BFloat16 && layer.Rounded.device_type == DeviceType.CPU
+        layer.Weight.device_type == DeviceType.CPU && layer.Weight.dtype is ScalarType.Float32 or ScalarType.BFloat16
+            && layer.Rounded.device_type == DeviceType.CPU
         && layer.Rounded.dtype == ScalarType.BFloat16 && layer.Rounded.is_contiguous() && layer.Weight.numel() > 0
         && layer.Weight.shape.AsSpan().SequenceEqual(layer.Rounded.shape) && (layer.Bias is null || layer.Bias.dtype == ScalarType.Float32);
 
@@ -78,7 +83,8 @@ public static unsafe class FusedFeedForward
             Loops loops = Loops.Of((FeedForwardFunction)vars[7]);
             Tensor rows = x.reshape(-1, x.size(-1)).to(ScalarType.BFloat16).contiguous(); // (N, C)
             long count = rows.size(0), most = Math.Min(count, RowsAtOnce), wide = up.size(0), width = down.size(1);
-            Tensor result = empty([count, down.size(0)], ScalarType.Float32), sums = empty([most, wide], ScalarType.Float32), hidden = empty([most, width], ScalarType.BFloat16);
+            Tensor result = empty([count, down.size(0)], ScalarType.Float32), sums = empty([most, wide], ScalarType.Float32),
+                hidden = empty([most, width], ScalarType.BFloat16);
             Tensor read = empty([ctx.Records ? count : most, wide], ScalarType.BFloat16), across = up.t(), back = down.t();
             for (long first = 0; first < count; first += most)
             {
@@ -88,7 +94,8 @@ public static unsafe class FusedFeedForward
                 loops.Forward(new()
                 {
                     Sums = (float*)sums.DataPointer, Bias = upBias is null ? null : (float*)upBias.DataPointer,
-                    Read = (ushort*)read.DataPointer + (ctx.Records ? first * wide : 0), Hidden = (ushort*)hidden.DataPointer, Rows = n, Width = width,
+                    Read = (ushort*)read.DataPointer + (ctx.Records ? first * wide : 0), Hidden = (ushort*)hidden.DataPointer, Rows = n,
+                        Width = width,
                 });
                 MatrixProduct.MultiplyInto(result.narrow(0, first, n), hidden.narrow(0, 0, n), back);
             }
@@ -103,13 +110,17 @@ public static unsafe class FusedFeedForward
         {
             using DisposeScope scope = NewDisposeScope();
             List<Tensor> saved = ctx.get_saved_variables();
-            Tensor rows = saved[0], read = saved[1], up = saved[2], down = saved[3], gradient = grad_output.reshape(-1, down.size(0)); // (N, C)
+            // (N, C)
+            Tensor rows = saved[0], read = saved[1], up = saved[2], down = saved[3], gradient = grad_output.reshape(-1, down.size(0));
             Loops loops = Loops.Of((FeedForwardFunction)ctx.get_data("function")!);
             ScalarType type = (ScalarType)ctx.get_data("type")!;
-            long count = rows.size(0), most = Math.Min(count, RowsAtOnce), wide = up.size(0), width = down.size(1), groups = ColumnSums.Groups(most);
+            long count = rows.size(0), most = Math.Min(count, RowsAtOnce), wide = up.size(0), width = down.size(1),
+                groups = ColumnSums.Groups(most);
             Tensor dy = gradient.to(ScalarType.BFloat16).contiguous();
-            Tensor dhidden = empty([most, width], ScalarType.Float32), hidden = empty([most, width], ScalarType.BFloat16), dread = empty([most, wide], ScalarType.BFloat16);
-            Tensor? dx = ctx.needs_input_grad(0) ? empty(rows.shape, type) : null, dup = ctx.needs_input_grad(1) ? empty(up.shape, ScalarType.Float32) : null;
+            Tensor dhidden = empty([most, width], ScalarType.Float32), hidden = empty([most, width], ScalarType.BFloat16),
+                dread = empty([most, wide], ScalarType.BFloat16);
+            Tensor? dx = ctx.needs_input_grad(0) ? empty(rows.shape, type) : null, dup = ctx.needs_input_grad(1)
+                ? empty(up.shape, ScalarType.Float32) : null;
             Tensor? ddown = ctx.needs_input_grad(4) ? empty(down.shape, ScalarType.Float32) : null;
             Tensor? biases = ctx.needs_input_grad(3) ? zeros([groups, wide], ScalarType.Float32) : null;
             for (long first = 0; first < count; first += most)
@@ -120,8 +131,10 @@ public static unsafe class FusedFeedForward
                 MatrixProduct.MultiplyInto(dhidden.narrow(0, 0, n), d, down);
                 loops.Backward(new()
                 {
-                    Read = (ushort*)read.DataPointer + first * wide, HiddenGradient = (float*)dhidden.DataPointer, Hidden = (ushort*)hidden.DataPointer,
-                    ReadGradient = (ushort*)dread.DataPointer, Biases = biases is null ? null : (float*)biases.DataPointer, Rows = n, Width = width, Groups = groups,
+                    Read = (ushort*)read.DataPointer + first * wide, HiddenGradient = (float*)dhidden.DataPointer,
+                        Hidden = (ushort*)hidden.DataPointer,
+                    ReadGradient = (ushort*)dread.DataPointer, Biases = biases is null ? null : (float*)biases.DataPointer, Rows = n,
+                        Width = width, Groups = groups,
                 });
                 if (ddown is not null) MatrixProduct.MultiplyInto(ddown, d.t(), hidden.narrow(0, 0, n), add: first > 0);
                 if (dup is not null) MatrixProduct.MultiplyInto(dup, dr.t(), x, add: first > 0);
@@ -131,7 +144,8 @@ public static unsafe class FusedFeedForward
             }
             Tensor?[] gradients =
             [
-                dx?.view([.. grad_output.shape.AsSpan()[..^1], up.size(1)]), dup, null, biases is null ? null : ColumnSums.OfGroups(biases), ddown, null,
+                dx?.view([.. grad_output.shape.AsSpan()[..^1], up.size(1)]), dup, null, biases is null ? null : ColumnSums.OfGroups(biases),
+                    ddown, null,
                 ctx.needs_input_grad(6) ? ColumnSums.Of(gradient) : null, null,
             ];
             return [.. gradients.Select(made => made?.MoveToOuterDisposeScope()!)];
@@ -164,9 +178,11 @@ public static unsafe class FusedFeedForward
     /// <summary>The loops of one function.</summary>
     private abstract class Loops
     {
-        private static readonly Loops Gelu = new Plain<GeluFunction>(), GeluTanh = new Plain<GeluTanhFunction>(), Silu = new Plain<SiluFunction>();
+        private static readonly Loops Gelu = new Plain<GeluFunction>(), GeluTanh = new Plain<GeluTanhFunction>(),
+            Silu = new Plain<SiluFunction>();
         private static readonly Loops SquaredRelu = new Plain<SquaredReluFunction>();
-        private static readonly Loops SwiGlu = new Gated<SiluFunction>(), GeGlu = new Gated<GeluFunction>(), GeGluTanh = new Gated<GeluTanhFunction>();
+        private static readonly Loops SwiGlu = new Gated<SiluFunction>(), GeGlu = new Gated<GeluFunction>(),
+            GeGluTanh = new Gated<GeluTanhFunction>();
 
         public abstract bool IsGated { get; }
 
@@ -195,10 +211,12 @@ public static unsafe class FusedFeedForward
 
         public override Tensor Composed(Tensor read) => TFunction.Composed(read);
 
-        public override void Forward(ForwardRows rows) => ParallelFor.Run(rows.Rows, Math.Max(1, Grain / rows.Width), new PlainForward<TFunction> { Rows = rows });
+        public override void Forward(ForwardRows rows) =>
+            ParallelFor.Run(rows.Rows, Math.Max(1, Grain / rows.Width), new PlainForward<TFunction> { Rows = rows });
 
         public override void Backward(BackwardRows rows) =>
-            ParallelFor.Run(rows.Groups, Math.Max(1, Grain * rows.Groups / (rows.Rows * rows.Width)), new PlainBackward<TFunction> { Rows = rows });
+            ParallelFor.Run(rows.Groups, Math.Max(1, Grain * rows.Groups / (rows.Rows * rows.Width)),
+                new PlainBackward<TFunction> { Rows = rows });
     }
 
     private sealed class Gated<TFunction> : Loops where TFunction : struct, IActivation
@@ -207,10 +225,12 @@ public static unsafe class FusedFeedForward
 
         public override Tensor Composed(Tensor read) => Activations.ComposedGated<TFunction>(read);
 
-        public override void Forward(ForwardRows rows) => ParallelFor.Run(rows.Rows, Math.Max(1, Grain / rows.Width), new GatedForward<TFunction> { Rows = rows });
+        public override void Forward(ForwardRows rows) =>
+            ParallelFor.Run(rows.Rows, Math.Max(1, Grain / rows.Width), new GatedForward<TFunction> { Rows = rows });
 
         public override void Backward(BackwardRows rows) =>
-            ParallelFor.Run(rows.Groups, Math.Max(1, Grain * rows.Groups / (rows.Rows * rows.Width)), new GatedBackward<TFunction> { Rows = rows });
+            ParallelFor.Run(rows.Groups, Math.Max(1, Grain * rows.Groups / (rows.Rows * rows.Width)),
+                new GatedBackward<TFunction> { Rows = rows });
     }
 
     private struct PlainForward<TFunction> : ILoop where TFunction : struct, IActivation
@@ -228,7 +248,8 @@ public static unsafe class FusedFeedForward
         }
 
         [MethodImpl(Lanes.Loop)]
-        private static void Part<T>(float* sums, float* bias, ushort* read, ushort* hidden, long begin, long end) where T : unmanaged, ILanes<T>
+        private static void Part<T>(float* sums, float* bias, ushort* read, ushort* hidden, long begin, long end)
+            where T : unmanaged, ILanes<T>
         {
             for (long i = begin; i < end; i += T.Count)
                 T.StoreBFloat16(TFunction.Value(Round<T>(sums + i, bias is null ? null : bias + i, read + i)), hidden + i);
@@ -245,12 +266,14 @@ public static unsafe class FusedFeedForward
             for (long row = begin; row < end; row++)
             {
                 Part<T>(Rows.Sums + 2 * row * width, Rows.Bias, Rows.Read + 2 * row * width, Rows.Hidden + row * width, width, 0, whole);
-                Part<Lanes1>(Rows.Sums + 2 * row * width, Rows.Bias, Rows.Read + 2 * row * width, Rows.Hidden + row * width, width, whole, width);
+                Part<Lanes1>(Rows.Sums + 2 * row * width, Rows.Bias, Rows.Read + 2 * row * width, Rows.Hidden + row * width, width, whole,
+                    width);
             }
         }
 
         [MethodImpl(Lanes.Loop)]
-        private static void Part<T>(float* sums, float* bias, ushort* read, ushort* hidden, long width, long begin, long end) where T : unmanaged, ILanes<T>
+        private static void Part<T>(float* sums, float* bias, ushort* read, ushort* hidden, long width, long begin, long end)
+            where T : unmanaged, ILanes<T>
         {
             for (long i = begin; i < end; i += T.Count)
             {
@@ -282,13 +305,16 @@ public static unsafe class FusedFeedForward
             for (long row = group * Rows.Rows / Rows.Groups; row < (group + 1) * Rows.Rows / Rows.Groups; row++)
             {
                 float* biases = Rows.Biases is null ? null : Rows.Biases + group * width;
-                Part<T>(Rows.Read + row * width, Rows.HiddenGradient + row * width, Rows.Hidden + row * width, Rows.ReadGradient + row * width, biases, 0, whole);
-                Part<Lanes1>(Rows.Read + row * width, Rows.HiddenGradient + row * width, Rows.Hidden + row * width, Rows.ReadGradient + row * width, biases, whole, width);
+                Part<T>(Rows.Read + row * width, Rows.HiddenGradient + row * width, Rows.Hidden + row * width, Rows.ReadGradient
+                    + row * width, biases, 0, whole);
+                Part<Lanes1>(Rows.Read + row * width, Rows.HiddenGradient + row * width, Rows.Hidden + row * width, Rows.ReadGradient
+                    + row * width, biases, whole, width);
             }
         }
 
         [MethodImpl(Lanes.Loop)]
-        private static void Part<T>(ushort* read, float* dy, ushort* hidden, ushort* dread, float* biases, long begin, long end) where T : unmanaged, ILanes<T>
+        private static void Part<T>(ushort* read, float* dy, ushort* hidden, ushort* dread, float* biases, long begin, long end)
+            where T : unmanaged, ILanes<T>
         {
             for (long i = begin; i < end; i += T.Count)
             {
@@ -317,11 +343,13 @@ public static unsafe class FusedFeedForward
         }
 
         [MethodImpl(Lanes.Loop)]
-        private static void Part<T>(ushort* read, float* dy, ushort* hidden, ushort* dread, float* biases, long width, long begin, long end) where T : unmanaged, ILanes<T>
+        private static void Part<T>(ushort* read, float* dy, ushort* hidden, ushort* dread, float* biases, long width, long begin, long end)
+            where T : unmanaged, ILanes<T>
         {
             for (long i = begin; i < end; i += T.Count)
             {
-                T gradient = T.Load(dy + i), up = T.LoadBFloat16(read + width + i), value = TFunction.Value(T.LoadBFloat16(read + i), out T slope);
+                T gradient = T.Load(dy + i), up = T.LoadBFloat16(read + width + i),
+                    value = TFunction.Value(T.LoadBFloat16(read + i), out T slope);
                 T.StoreBFloat16(value * up, hidden + i);
                 T.StoreBFloat16(gradient * up * slope, dread + i);
                 T.StoreBFloat16(gradient * value, dread + width + i);

@@ -6,7 +6,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Trainer.Kernels;
 
-/// <summary>Float32 numbers that one SIMD instruction handles: a loop written once over <typeparamref name="T"/> is compiled for each width.</summary>
+/// <summary>Float32 numbers that one SIMD instruction handles: a loop written once over <typeparamref name="T"/> is compiled for each
+/// width.</summary>
 /// <remarks>Every width computes each lane to the same bits, <see cref="Lanes1"/> too, which therefore does the ends of rows.</remarks>
 /// <typeparam name="T">Itself.</typeparam>
 internal unsafe interface ILanes<T> where T : unmanaged, ILanes<T>
@@ -94,8 +95,8 @@ internal interface ILoop
 /// <summary>Which width to run a loop in.</summary>
 internal static class Lanes
 {
-    /// <summary>How loops over vectors are to be compiled: fully from the first call on, and each for itself, because the compiler stops inlining operations once a method
-    /// has grown too large.</summary>
+    /// <summary>How loops over vectors are to be compiled: fully from the first call on, and each for itself, because the compiler stops
+    /// inlining operations once a method has grown too large.</summary>
     public const MethodImplOptions Loop = MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization;
 
     /// <summary>The widest vector that this processor has, in float32 numbers.</summary>
@@ -131,7 +132,8 @@ internal readonly unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16
     public static void Store(Lanes16 value, float* target) => value.value.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes16 LoadBFloat16(ushort* source) => new((Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()) << 16).AsSingle());
+    public static Lanes16 LoadBFloat16(ushort* source) =>
+        new((Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes16 LoadBFloat16Even(ushort* source) => new((Vector512.Load((uint*)source) << 16).AsSingle());
@@ -211,7 +213,8 @@ internal readonly unsafe struct Lanes16(Vector512<float> value) : ILanes<Lanes16
     public static float Sum(Lanes16 a) => Lanes8.Sum(Halves(a));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Sums(Lanes16 a, Lanes16 b, Lanes16 c, Lanes16 d) => Lanes8.Sums(Halves(a), Halves(b), Halves(c), Halves(d));
+    public static Vector128<float> Sums(Lanes16 a, Lanes16 b, Lanes16 c, Lanes16 d) =>
+        Lanes8.Sums(Halves(a), Halves(b), Halves(c), Halves(d));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Lanes8 Halves(Lanes16 a) => new(a.value.GetLower() + a.value.GetUpper());
@@ -239,7 +242,8 @@ internal readonly unsafe struct Lanes8(Vector256<float> value) : ILanes<Lanes8>
     public static void Store(Lanes8 value, float* target) => value.value.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes8 LoadBFloat16(ushort* source) => new((Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()) << 16).AsSingle());
+    public static Lanes8 LoadBFloat16(ushort* source) =>
+        new((Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes8 LoadBFloat16Even(ushort* source) => new((Vector256.Load((uint*)source) << 16).AsSingle());
@@ -337,7 +341,8 @@ internal readonly unsafe struct Lanes4(Vector128<float> value) : ILanes<Lanes4>
     public static void Store(Lanes4 value, float* target) => value.value.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes4 LoadBFloat16(ushort* source) => new((Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()) << 16).AsSingle());
+    public static Lanes4 LoadBFloat16(ushort* source) =>
+        new((Vector128.WidenLower(Vector64.Load(source).ToVector128Unsafe()) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes4 LoadBFloat16Even(ushort* source) => new((Vector128.Load((uint*)source) << 16).AsSingle());
@@ -508,7 +513,8 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
     public static Lanes1 CopySign(Lanes1 magnitude, Lanes1 sign) => new(MathF.CopySign(magnitude.value, sign.value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes1 ExponentFromBits(Lanes1 a, int add) => new(BitConverter.Int32BitsToSingle((BitConverter.SingleToInt32Bits(a.value) + add) << 23));
+    public static Lanes1 ExponentFromBits(Lanes1 a, int add) =>
+        new(BitConverter.Int32BitsToSingle((BitConverter.SingleToInt32Bits(a.value) + add) << 23));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Lanes1 a) => a.value;

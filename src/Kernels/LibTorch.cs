@@ -14,12 +14,14 @@ public static class LibTorch
     public static bool HasCuda { get; } = cuda.is_available() || TorchLibrary.Loaded("torch_cuda") != 0;
 
     /// <summary>The vector instructions that libtorch's kernels use here, such as <c>AVX512</c>.</summary>
-    public static string CpuCapability => TorchContext.CpuCapability() ?? (Avx512F.IsSupported ? "AVX512" : Avx2.IsSupported ? "AVX2" : AdvSimd.IsSupported ? "NEON" : "DEFAULT");
+    public static string CpuCapability => TorchContext.CpuCapability()
+        ?? (Avx512F.IsSupported ? "AVX512" : Avx2.IsSupported ? "AVX2" : AdvSimd.IsSupported ? "NEON" : "DEFAULT");
 
     /// <summary>Treat denormal floats as zero on this thread; false where the processor or this libtorch cannot.</summary>
     public static bool SetFlushDenormal(bool enabled) => TorchContext.SetFlushDenormal(enabled);
 
-    /// <summary>How float32 matrix products and convolutions are computed on a GPU: <c>highest</c>, or <c>high</c> and <c>medium</c> with TF32 where it has that.</summary>
+    /// <summary>How float32 matrix products and convolutions are computed on a GPU: <c>highest</c>, or <c>high</c> and <c>medium</c> with
+    /// TF32 where it has that.</summary>
     /// <exception cref="ArgumentException">It is none of them.</exception>
     public static void SetFloat32MatmulPrecision(string precision)
     {

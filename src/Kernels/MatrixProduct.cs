@@ -1,4 +1,5 @@
-// Shapes: left (M, K), right (K, N), result (M, N). A panel holds a few rows of left, or columns of right, side by side for one k after the other.
+// Shapes: left (M, K), right (K, N), result (M, N). A panel holds a few rows of left, or columns of right, side by side for one k after the
+// other.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -9,13 +10,15 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Products of matrices on the CPU with sums in float32: by oneDNN's block kernel (<see cref="BlockProduct"/>) or, where it does not run, in SIMD lanes from panels
-/// packed for the cache (Goto and van de Geijn 2008).</summary>
-/// <remarks>Every sum runs over k in the same order, in blocks, whatever the layouts, the number of threads and the rows beside it: the same bits each time, and for
-/// a batch cut into parts. bfloat16 numbers are multiplied exactly. Elsewhere, and in other types, products are libtorch's own.</remarks>
+/// <summary>Products of matrices on the CPU with sums in float32: by oneDNN's block kernel (<see cref="BlockProduct"/>) or, where it does
+/// not run, in SIMD lanes from panels packed for the cache (Goto and van de Geijn 2008).</summary>
+/// <remarks>Every sum runs over k in the same order, in blocks, whatever the layouts, the number of threads and the rows beside it: the
+/// same bits each time, and for a batch cut into parts. bfloat16 numbers are multiplied exactly. Elsewhere, and in other types, products
+/// are libtorch's own.</remarks>
 public static unsafe class MatrixProduct
 {
-    // Depth of the panels; rows and columns that are packed at once, multiples of every panel's width; rows whose sums are kept until they are rounded.
+    // Depth of the panels; rows and columns that are packed at once, multiples of every panel's width; rows whose sums are kept until they
+    // are rounded.
     private const int Depth = 384, RowsAtOnce = 96, ColumnsAtOnce = 1024, RowsKept = 1024;
 
     // Multiplications that are worth a second thread.
@@ -28,7 +31,8 @@ public static unsafe class MatrixProduct
 
     /// <summary>Whether the kernel runs: matrices of float32 or of bfloat16 on the CPU, whose rows or columns are contiguous.</summary>
     public static bool IsSupported(Tensor left, Tensor right) =>
-        Vector128.IsHardwareAccelerated && left.dtype == right.dtype && left.dtype is ScalarType.Float32 or ScalarType.BFloat16 && IsMatrix(left) && IsMatrix(right);
+        Vector128.IsHardwareAccelerated && left.dtype == right.dtype && left.dtype is ScalarType.Float32 or ScalarType.BFloat16
+            && IsMatrix(left) && IsMatrix(right);
 
     /// <summary>left·right + bias; not recorded.</summary>
     /// <param name="left">(M, K), perhaps a transposed view</param>
@@ -53,7 +57,8 @@ public static unsafe class MatrixProduct
     public static void MultiplyInto(Tensor result, Tensor left, Tensor right, bool add = false)
     {
         using IDisposable unrecorded = no_grad();
-        if (IsSupported(left, right) && result.dtype == ScalarType.Float32 && IsMatrix(result) && (result.stride(1) == 1 || result.size(1) == 1))
+        if (IsSupported(left, right) && result.dtype == ScalarType.Float32 && IsMatrix(result)
+            && (result.stride(1) == 1 || result.size(1) == 1))
         {
             Multiply(result, left, right, bias: null, add);
             return;
@@ -74,13 +79,17 @@ public static unsafe class MatrixProduct
     }
 
     private static bool IsMatrix(Tensor tensor) =>
-        tensor.device_type == DeviceType.CPU && tensor.dim() == 2 && !tensor.is_sparse && (tensor.stride(1) == 1 || tensor.stride(0) == 1 || tensor.numel() <= 1);
+        tensor.device_type == DeviceType.CPU && tensor.dim() == 2 && !tensor.is_sparse
+            && (tensor.stride(1) == 1 || tensor.stride(0) == 1 || tensor.numel() <= 1);
 
     private static void Multiply(Tensor result, Tensor left, Tensor right, Tensor? bias, bool add)
     {
         long rows = left.size(0), depth = left.size(1), columns = right.size(1);
-        if (right.size(0) != depth || result.size(0) != rows || result.size(1) != columns || (bias is not null && (bias.numel() != columns || bias.dtype != ScalarType.Float32)))
-            throw new TorchException($"matrices of [{rows}, {depth}] and [{right.size(0)}, {columns}] have no product of [{result.size(0)}, {result.size(1)}], or the bias is not float32 of that width");
+        if (right.size(0) != depth || result.size(0) != rows || result.size(1) != columns
+            || (bias is not null && (bias.numel() != columns || bias.dtype != ScalarType.Float32)))
+            throw new TorchException(
+                $"matrices of [{rows}, {depth}] and [{right.size(0)}, {columns}] have no product of [{result.size(0)}, " +
+                $"{result.size(1)}], or the bias is not float32 of that width");
         if (rows == 0 || columns == 0) return;
         using Tensor? shift = bias?.contiguous();
         if (depth == 0)
@@ -145,10 +154,13 @@ public static unsafe class MatrixProduct
         {
             // Rounded once at the end, sums that take several blocks of k are kept elsewhere until then.
             bool keeps = Rounds && Depth > MatrixProduct.Depth;
-            long deep = Up((Depth + Up(Depth, MatrixProduct.Depth) / MatrixProduct.Depth - 1) / (Up(Depth, MatrixProduct.Depth) / MatrixProduct.Depth), 8); // about as deep each
+            // about as deep each
+            long deep = Up((Depth + Up(Depth, MatrixProduct.Depth) / MatrixProduct.Depth - 1) / (
+                Up(Depth, MatrixProduct.Depth) / MatrixProduct.Depth), 8);
             long step = keeps ? RowsKept : Rows, wide = Math.Min(Columns, ColumnsAtOnce);
             float* kept = keeps ? (float*)(sums ??= new()).Room(sizeof(float) * (Math.Min(step, Rows) * wide)) : null;
-            float* right = Math.Min(step, Rows) <= RowsAtOnce ? null : (float*)(packedRight ??= new()).Room(sizeof(float) * (MatrixProduct.Depth * Up(wide, PanelColumns)));
+            float* right = Math.Min(step, Rows) <= RowsAtOnce ? null : (float*)(packedRight ??= new())
+                .Room(sizeof(float) * (MatrixProduct.Depth * Up(wide, PanelColumns)));
             for (long row = 0; row < Rows; row += step)
             for (long column = 0; column < Columns; column += ColumnsAtOnce)
             for (long k = 0; k < Depth; k += deep)
@@ -170,40 +182,47 @@ public static unsafe class MatrixProduct
                 });
             }
             // Few rows leave threads only columns to share.
-            long threads = get_num_threads(), parts = blocks >= 2 * threads ? 1 : Math.Clamp(2 * threads / blocks, 1, panels), share = (panels + parts - 1) / parts;
+            long threads = get_num_threads(), parts = blocks >= 2 * threads ? 1 : Math.Clamp(2 * threads / blocks, 1, panels),
+                share = (panels + parts - 1) / parts;
             ParallelFor.Run(blocks * parts, Math.Max(1, Grain / (Math.Min(height, RowsAtOnce) * share * width * depth)), (begin, end) =>
             {
-                float* left = (float*)(packedLeft ??= new()).Room(sizeof(float) * (RowsAtOnce * MatrixProduct.Depth + 4)), own = together ? null : (float*)(packedPanel ??= new()).Room(sizeof(float) * (MatrixProduct.Depth * width));
+                float* left = (float*)(packedLeft ??= new()).Room(sizeof(float) * (RowsAtOnce * MatrixProduct.Depth + 4)), own = together
+                    ? null : (float*)(packedPanel ??= new()).Room(sizeof(float) * (MatrixProduct.Depth * width));
                 long packed = -1;
                 for (long unit = begin; unit < end; unit++)
                 {
                     long block = unit / parts, row = block * RowsAtOnce, first = unit % parts * share;
                     int rows = (int)Math.Min(RowsAtOnce, height - row), high = PanelRows;
                     if (block != packed)
-                        for (int r = 0; r < rows; r += high) Pack<T>(Left, top + row + r, Math.Min(high, rows - r), high, k, depth, left + r * depth);
+                        for (int r = 0; r < rows; r += high)
+                            Pack<T>(Left, top + row + r, Math.Min(high, rows - r), high, k, depth, left + r * depth);
                     packed = block;
                     for (long panel = first; panel < Math.Min(panels, first + share); panel++)
                     {
                         float* with = together ? right + panel * width * depth : own;
                         if (!together) PackRight(panel, own);
                         for (int r = 0; r < rows; r += high)
-                            Tile(left + r * depth, with, kept, depth, k, top, row + r, Math.Min(high, rows - r), column, panel * width, (int)Math.Min(width, columns - panel * width));
+                            Tile(left + r * depth, with, kept, depth, k, top, row + r, Math.Min(high, rows - r), column, panel * width,
+                                (int)Math.Min(width, columns - panel * width));
                     }
                 }
             });
 
-            void PackRight(long panel, float* to) => Pack<T>(Right, column + panel * width, Math.Min(width, columns - panel * width), width, k, depth, to);
+            void PackRight(long panel, float* to) =>
+                Pack<T>(Right, column + panel * width, Math.Min(width, columns - panel * width), width, k, depth, to);
         }
 
         // One tile of the result, rows x columns of what two panels give.
-        private void Tile(float* left, float* right, float* kept, int depth, long k, long top, long row, int rows, long column, long within, int columns)
+        private void Tile(float* left, float* right, float* kept, int depth, long k, long top, long row, int rows, long column, long within,
+            int columns)
         {
             int high = PanelRows, width = PanelColumns;
             bool first = k == 0, rounds = Rounds && k + depth == Depth, whole = rows == high && columns == width && !rounds;
             float* tile = stackalloc float[whole ? 0 : high * width];
             // Where the sums up to here are, and go.
             long stride = kept is not null ? Math.Min(Columns, ColumnsAtOnce) : Rounds ? width : ResultStride;
-            float* to = kept is not null ? kept + row * stride + within : Rounds ? tile : (float*)Result + (top + row) * stride + column + within;
+            float* to = kept is not null ? kept + row * stride + within : Rounds ? tile : (float*)Result + (top + row) * stride + column
+                + within;
             bool adds = !first || Bias is not null || Adds;
             if (first && Bias is not null)
                 for (int r = 0; r < rows; r++) new Span<float>(Bias + column + within, columns).CopyTo(new(to + r * stride, columns));
@@ -259,8 +278,8 @@ public static unsafe class MatrixProduct
 
     private static long Up(long x, long multiple) => (x + multiple - 1) / multiple * multiple;
 
-    // Rows of left, or columns of right, from the first on, for each k one after the other. Where there are fewer than the panel is wide, the rest is anything:
-    // it only meets sums that nobody reads.
+    // Rows of left, or columns of right, from the first on, for each k one after the other. Where there are fewer than the panel is wide,
+    // the rest is anything: it only meets sums that nobody reads.
     internal static void Pack<T>(in MatrixOperand from, long first, long count, int width, long k, int depth, float* to) where T : unmanaged
     {
         T* data = (T*)from.Data + first * from.AcrossStride + k * from.AlongStride;
@@ -297,14 +316,16 @@ public static unsafe class MatrixProduct
 
     // Eight k of four are turned at a time, the last four first, for what they write too much is written again.
     [MethodImpl(Lanes.Loop)]
-    private static void PackAlong<T>(T* data, long stride, int count, int width, int first, int begin, int end, float* to) where T : unmanaged
+    private static void PackAlong<T>(T* data, long stride, int count, int width, int first, int begin, int end, float* to)
+        where T : unmanaged
     {
         int i = begin;
         for (; i + 8 <= end; i += 8)
         for (int j = (width - 1) / 4 * 4; j >= first; j -= 4)
         {
             int last = count - 1;
-            Turn4(data + Math.Min(j, last) * stride + i, data + Math.Min(j + 1, last) * stride + i, data + Math.Min(j + 2, last) * stride + i, data + Math.Min(j + 3, last) * stride + i,
+            Turn4(data + Math.Min(j, last) * stride + i, data + Math.Min(j + 1, last) * stride + i, data + Math.Min(j + 2, last) * stride
+                + i, data + Math.Min(j + 3, last) * stride + i,
                 to + i * width + j, width);
         }
         for (; i < end; i++)
@@ -328,12 +349,15 @@ public static unsafe class MatrixProduct
 
     // Of four rows the columns 0, 4, 8 and 12; 1, 5, 9 and 13; and so on.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float> First, Vector512<float> Second, Vector512<float> Third, Vector512<float> Fourth) Rows4(float* from, long stride)
+    private static (Vector512<float> First, Vector512<float> Second, Vector512<float> Third, Vector512<float> Fourth) Rows4(
+        float* from, long stride)
     {
-        Vector512<float> a = Vector512.Load(from), b = Vector512.Load(from + stride), c = Vector512.Load(from + 2 * stride), d = Vector512.Load(from + 3 * stride);
+        Vector512<float> a = Vector512.Load(from), b = Vector512.Load(from + stride), c = Vector512.Load(from + 2 * stride),
+            d = Vector512.Load(from + 3 * stride);
         Vector512<double> ab0 = Avx512F.UnpackLow(a, b).AsDouble(), ab1 = Avx512F.UnpackHigh(a, b).AsDouble();
         Vector512<double> cd0 = Avx512F.UnpackLow(c, d).AsDouble(), cd1 = Avx512F.UnpackHigh(c, d).AsDouble();
-        return (Avx512F.UnpackLow(ab0, cd0).AsSingle(), Avx512F.UnpackHigh(ab0, cd0).AsSingle(), Avx512F.UnpackLow(ab1, cd1).AsSingle(), Avx512F.UnpackHigh(ab1, cd1).AsSingle());
+        return (Avx512F.UnpackLow(ab0, cd0).AsSingle(), Avx512F.UnpackHigh(ab0, cd0).AsSingle(), Avx512F.UnpackLow(ab1, cd1).AsSingle(),
+            Avx512F.UnpackHigh(ab1, cd1).AsSingle());
     }
 
     // Of four times such columns, each whole.
@@ -385,7 +409,8 @@ public static unsafe class MatrixProduct
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Load4<T>(T* from) where T : unmanaged =>
-        typeof(T) == typeof(float) ? Vector128.Load((float*)from) : (Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsUInt16()) << 16).AsSingle();
+        typeof(T) == typeof(float) ? Vector128.Load((float*)from)
+            : (Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsUInt16()) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Load8<T>(T* from) where T : unmanaged

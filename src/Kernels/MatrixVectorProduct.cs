@@ -24,14 +24,17 @@ internal readonly unsafe record struct VectorMatrix(nint Weight, ScalarType Type
     };
 }
 
-/// <summary>Products of a matrix with one or a few vectors, which take as long as reading the matrix: each weight is read from memory once.</summary>
-/// <remarks>Sums are float32, in an order that depends on K alone: the same bits for any number of threads, and for each vector whatever others are beside it.</remarks>
+/// <summary>Products of a matrix with one or a few vectors, which take as long as reading the matrix: each weight is read from memory
+/// once.</summary>
+/// <remarks>Sums are float32, in an order that depends on K alone: the same bits for any number of threads, and for each vector whatever
+/// others are beside it.</remarks>
 internal static unsafe class MatrixVectorProduct
 {
     // Rows that are taken at once: enough sums side by side for the latency of additions, few enough streams for the prefetcher.
     private const int RowsAtOnce = 4;
 
-    // Bytes: of a line of the cache; of rows that are fetched together while those before them are read; how far longer rows are fetched ahead.
+    // Bytes: of a line of the cache; of rows that are fetched together while those before them are read; how far longer rows are fetched
+    // ahead.
     private const int Line = 64, MostFetched = 16384, AheadInRow = 1024;
 
     // Bytes of weights that are worth a second thread: they are read in the time that it takes to call one.
@@ -60,7 +63,8 @@ internal static unsafe class MatrixVectorProduct
 
     /// <summary>Some rows of the product, on this thread.</summary>
     public static void Multiply(VectorMatrix matrix, float* x, float* y, long batch, bool adds, long begin, long end) =>
-        Lanes.Run(new Rows(matrix with { Outputs = end }, x, y, batch, adds) { Stride = matrix.Outputs, First = begin }, 0, (end - begin + RowsAtOnce - 1) / RowsAtOnce);
+        Lanes.Run(new Rows(matrix with { Outputs = end }, x, y, batch, adds) { Stride = matrix.Outputs, First = begin }, 0,
+            (end - begin + RowsAtOnce - 1) / RowsAtOnce);
 
     /// <summary>The whole product in vectors of one width.</summary>
     internal static void Run<T>(VectorMatrix matrix, float* x, float* y, long batch) where T : unmanaged, ILanes<T> =>
@@ -289,7 +293,8 @@ internal static unsafe class MatrixVectorProduct
             }
             Vector128<float> sums = T.Sums(a0 + a1, b0 + b1, c0 + c1, d0 + d1);
             if (i < inputs)
-                sums += Vector128.Create(Rest(row, a, i, inputs), Rest(row, b, i, inputs), Rest(row, c, i, inputs), Rest(row, d, i, inputs));
+                sums += Vector128.Create(
+                    Rest(row, a, i, inputs), Rest(row, b, i, inputs), Rest(row, c, i, inputs), Rest(row, d, i, inputs));
             return sums;
         }
 

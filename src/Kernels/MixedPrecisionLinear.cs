@@ -4,8 +4,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Linear layers as one step of the record, in float32 or multiplied in bfloat16 (mixed precision, Micikevicius et al. 2018).</summary>
-/// <remarks>The gradient of a weight is float32. Products come from <see cref="MatrixProduct"/>. The kernels have no second derivative.</remarks>
+/// <summary>Linear layers as one step of the record, in float32 or multiplied in bfloat16 (mixed precision, Micikevicius et al.
+/// 2018).</summary>
+/// <remarks>The gradient of a weight is float32. Products come from <see cref="MatrixProduct"/>. The kernels have no second
+/// derivative.</remarks>
 public static class MixedPrecisionLinear
 {
     /// <summary>x·weightᵀ + bias.</summary>
@@ -30,18 +32,22 @@ public static class MixedPrecisionLinear
         if (weight.dim() != 2 || rounded.dtype != ScalarType.BFloat16 || !weight.shape.AsSpan().SequenceEqual(rounded.shape))
         {
             throw new TorchException(
-                $"a rounded linear layer needs a weight and its like in bfloat16, not {weight.dtype} [{string.Join(", ", weight.shape)}] and {rounded.dtype} [{string.Join(", ", rounded.shape)}]");
+                $"a rounded linear layer needs a weight and its like in bfloat16, not {weight.dtype} " +
+                    $"[{string.Join(", ", weight.shape)}] and {rounded.dtype} [{string.Join(", ", rounded.shape)}]");
         }
-        return IsSupported(x, weight, rounded, bias) ? RoundedFunction.apply(x, weight, rounded, bias, rounds) : Composed(x, weight, rounded, bias, rounds);
+        return IsSupported(x, weight, rounded, bias)
+            ? RoundedFunction.apply(x, weight, rounded, bias, rounds) : Composed(x, weight, rounded, bias, rounds);
     }
 
     /// <summary>Whether the kernel of <see cref="Apply"/> runs: float32 on the CPU, and something to multiply.</summary>
     public static bool IsSupported(Tensor x, Tensor weight, Tensor? bias) =>
-        IsRows(x, weight) && x.dtype == ScalarType.Float32 && MatrixProduct.IsSupported(weight, weight) && weight.dtype == ScalarType.Float32 && bias?.dtype is null or ScalarType.Float32;
+        IsRows(x, weight) && x.dtype == ScalarType.Float32 && MatrixProduct.IsSupported(weight, weight)
+            && weight.dtype == ScalarType.Float32 && bias?.dtype is null or ScalarType.Float32;
 
     /// <summary>Whether the kernel of <see cref="ApplyRounded"/> runs: float32 or bfloat16 on the CPU, and something to multiply.</summary>
     public static bool IsSupported(Tensor x, Tensor weight, Tensor rounded, Tensor? bias) =>
-        IsRows(x, weight) && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && weight.dtype is ScalarType.Float32 or ScalarType.BFloat16
+        IsRows(x, weight) && x.dtype is ScalarType.Float32 or ScalarType.BFloat16
+            && weight.dtype is ScalarType.Float32 or ScalarType.BFloat16
         && MatrixProduct.IsSupported(rounded, rounded) && rounded.dtype == ScalarType.BFloat16 && bias?.dtype is null or ScalarType.Float32;
 
     internal static Tensor Composed(Tensor x, Tensor weight, Tensor rounded, Tensor? bias, bool rounds)
@@ -60,7 +66,8 @@ public static class MixedPrecisionLinear
     }
 
     private static bool IsRows(Tensor x, Tensor weight) =>
-        x.device_type == DeviceType.CPU && x.dim() > 0 && x.numel() > 0 && weight.dim() == 2 && weight.numel() > 0 && x.size(-1) == weight.size(1);
+        x.device_type == DeviceType.CPU && x.dim() > 0 && x.numel() > 0 && weight.dim() == 2 && weight.numel() > 0
+            && x.size(-1) == weight.size(1);
 
     // (…, K) → (N, K), contiguous
     private static Tensor RowsOf(Tensor x, ScalarType type) => x.reshape(-1, x.size(-1)).to(type).contiguous();
@@ -81,7 +88,8 @@ public static class MixedPrecisionLinear
         {
             using DisposeScope scope = NewDisposeScope();
             Tensor rows = ctx.get_saved_variables()[0], weight = ctx.get_saved_variables()[1], dy = RowsOf(grad_output, ScalarType.Float32);
-            Tensor? dx = ctx.needs_input_grad(0) ? MatrixProduct.Multiply(dy, weight).view(Shape(grad_output, weight.size(1))).MoveToOuterDisposeScope() : null;
+            Tensor? dx = ctx.needs_input_grad(0) ? MatrixProduct.Multiply(dy, weight).view(Shape(grad_output, weight.size(1)))
+                .MoveToOuterDisposeScope() : null;
             Tensor? dweight = ctx.needs_input_grad(1) ? MatrixProduct.Multiply(dy.t(), rows).MoveToOuterDisposeScope() : null;
             return [dx!, dweight!, ctx.needs_input_grad(2) ? ColumnSums.Of(dy).MoveToOuterDisposeScope() : null!];
         }
@@ -95,7 +103,8 @@ public static class MixedPrecisionLinear
             Tensor x = (Tensor)vars[0], rounded = (Tensor)vars[2], rows = RowsOf(x, ScalarType.BFloat16);
             ctx.save_for_backward([rows, rounded]);
             ctx.save_data("type", x.dtype);
-            Tensor result = MatrixProduct.Multiply(rows, rounded.t(), (Tensor?)vars[3], (bool)vars[4] ? ScalarType.BFloat16 : ScalarType.Float32);
+            Tensor result = MatrixProduct.Multiply(
+                rows, rounded.t(), (Tensor?)vars[3], (bool)vars[4] ? ScalarType.BFloat16 : ScalarType.Float32);
             return result.view(Shape(x, rounded.size(0))).MoveToOuterDisposeScope();
         }
 
@@ -105,7 +114,8 @@ public static class MixedPrecisionLinear
             Tensor rows = ctx.get_saved_variables()[0], rounded = ctx.get_saved_variables()[1];
             Tensor dy = grad_output.reshape(-1, grad_output.size(-1)), coarse = RowsOf(grad_output, ScalarType.BFloat16);
             Tensor? dx = ctx.needs_input_grad(0)
-                ? MatrixProduct.Multiply(coarse, rounded, type: (ScalarType)ctx.get_data("type")!).view(Shape(grad_output, rounded.size(1))).MoveToOuterDisposeScope() : null;
+                ? MatrixProduct.Multiply(coarse, rounded, type: (ScalarType)ctx.get_data("type")!).view(Shape(grad_output, rounded.size(1)))
+                    .MoveToOuterDisposeScope() : null;
             Tensor? dweight = ctx.needs_input_grad(1) ? MatrixProduct.Multiply(coarse.t(), rows).MoveToOuterDisposeScope() : null;
             return [dx!, dweight!, null!, ctx.needs_input_grad(3) ? ColumnSums.Of(dy).MoveToOuterDisposeScope() : null!, null!];
         }

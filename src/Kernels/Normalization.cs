@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Layer norm and RMS norm over the last dimension, with the residual sum before them where there is one, each in one pass over memory.</summary>
+/// <summary>Layer norm and RMS norm over the last dimension, with the residual sum before them where there is one, each in one pass over
+/// memory.</summary>
 /// <remarks>In float32 on the CPU; elsewhere libtorch's operators in a row. The kernels have no second derivative.</remarks>
 public static class Normalization
 {
@@ -19,7 +20,8 @@ public static class Normalization
     /// <param name="epsilon">Added to the variance.</param>
     /// <param name="rounds">Whether the norm is bfloat16; its gradient is then bfloat16 too.</param>
     /// <returns>(…, C), in x's type or bfloat16</returns>
-    public static Tensor LayerNorm(Tensor x, Tensor weight, Tensor? bias, double epsilon, bool rounds = false) => IsSupported(x, weight, bias)
+    public static Tensor LayerNorm(Tensor x, Tensor weight, Tensor? bias, double epsilon, bool rounds = false) =>
+        IsSupported(x, weight, bias)
         ? NormFunction.apply(x, weight, bias, epsilon, true, rounds)
         : ComposedLayerNorm(x, weight, bias, epsilon, rounds);
 
@@ -41,9 +43,11 @@ public static class Normalization
     /// <param name="bias">(C), or none</param>
     /// <param name="epsilon">Added to the variance.</param>
     /// <param name="rounds">Whether the norm is bfloat16; its gradient is then bfloat16 too.</param>
-    public static (Tensor Sum, Tensor Norm) AddLayerNorm(Tensor x, Tensor branch, Tensor weight, Tensor? bias, double epsilon, bool rounds = false)
+    public static (Tensor Sum, Tensor Norm) AddLayerNorm(
+        Tensor x, Tensor branch, Tensor weight, Tensor? bias, double epsilon, bool rounds = false)
     {
-        if (IsSupported(x, weight, bias) && IsBranch(x, branch)) return Both(AddNormFunction.apply(x, branch, weight, bias, epsilon, true, rounds));
+        if (IsSupported(x, weight, bias) && IsBranch(x, branch))
+            return Both(AddNormFunction.apply(x, branch, weight, bias, epsilon, true, rounds));
         Tensor sum = x.add(branch);
         return (sum, ComposedLayerNorm(sum, weight, bias, epsilon, rounds));
     }
@@ -57,14 +61,16 @@ public static class Normalization
     /// <param name="rounds">Whether the norm is bfloat16; its gradient is then bfloat16 too.</param>
     public static (Tensor Sum, Tensor Norm) AddRmsNorm(Tensor x, Tensor branch, Tensor weight, double epsilon, bool rounds = false)
     {
-        if (IsSupported(x, weight, null) && IsBranch(x, branch)) return Both(AddNormFunction.apply(x, branch, weight, null, epsilon, false, rounds));
+        if (IsSupported(x, weight, null) && IsBranch(x, branch))
+            return Both(AddNormFunction.apply(x, branch, weight, null, epsilon, false, rounds));
         Tensor sum = x.add(branch);
         return (sum, ComposedRmsNorm(sum, weight, epsilon, rounds));
     }
 
     /// <summary>Whether the kernels run: float32 on the CPU, a weight of x's width, and something to do.</summary>
     public static bool IsSupported(Tensor x, Tensor weight, Tensor? bias) =>
-        Lanes.IsSupported && IsFloat32(x) && x.dim() > 0 && x.numel() > 0 && IsOfWidth(weight, x.size(-1)) && (bias is null || IsOfWidth(bias, x.size(-1)));
+        Lanes.IsSupported && IsFloat32(x) && x.dim() > 0 && x.numel() > 0 && IsOfWidth(weight, x.size(-1))
+            && (bias is null || IsOfWidth(bias, x.size(-1)));
 
     /// <summary>Norms of rows in memory, on this thread; in place where <paramref name="norm"/> is x.</summary>
     /// <param name="x">(N, C)</param>
@@ -75,8 +81,10 @@ public static class Normalization
     /// <param name="bias">(C), or null</param>
     /// <param name="epsilon">Added to the variance.</param>
     /// <param name="centred">Whether it is layer norm; else RMS norm.</param>
-    internal static unsafe void Apply(float* x, float* norm, long rows, long width, float* weight, float* bias, double epsilon, bool centred) =>
-        Lanes.Run(new ForwardLoop { X = x, Norm = norm, Rows = rows, Width = width, Weight = weight, Bias = bias, Epsilon = (float)epsilon, Centred = centred }, 0, rows);
+    internal static unsafe void Apply(
+        float* x, float* norm, long rows, long width, float* weight, float* bias, double epsilon, bool centred) =>
+        Lanes.Run(new ForwardLoop { X = x, Norm = norm, Rows = rows, Width = width, Weight = weight, Bias = bias, Epsilon = (float)epsilon,
+            Centred = centred }, 0, rows);
 
     internal static Tensor ComposedLayerNorm(Tensor x, Tensor weight, Tensor? bias, double epsilon, bool rounds) =>
         Rounded(nn.functional.layer_norm(x, weight.shape, weight, bias, epsilon), rounds);
@@ -108,7 +116,8 @@ public static class Normalization
     private static (Tensor, Tensor) Both(List<Tensor> results) => (results[0], results[1]);
 
     private static unsafe (Tensor? Sum, Tensor Norm) Forward(
-        AutogradContext context, Tensor input, Tensor? residual, Tensor weightParameter, Tensor? biasParameter, double epsilon, bool centred, bool rounds)
+        AutogradContext context, Tensor input, Tensor? residual, Tensor weightParameter, Tensor? biasParameter, double epsilon,
+            bool centred, bool rounds)
     {
         using Tensor x = input.contiguous(), weight = weightParameter.contiguous();
         using Tensor? branch = residual?.contiguous(), bias = biasParameter?.contiguous();
@@ -118,7 +127,8 @@ public static class Normalization
         using Tensor? statistics = context.Records ? empty([2, rows], ScalarType.Float32) : null; // mean, 1/√(variance + ε)
         ForwardLoop loop = new()
         {
-            X = Pointer(x), Branch = Pointer(branch), Sum = Pointer(sum), Weight = Pointer(weight), Bias = Pointer(bias), Norm = norm.DataPointer,
+            X = Pointer(x), Branch = Pointer(branch), Sum = Pointer(sum), Weight = Pointer(weight), Bias = Pointer(bias),
+                Norm = norm.DataPointer,
             Statistics = Pointer(statistics), Rows = rows, Width = width, Epsilon = (float)epsilon, Centred = centred, Rounds = rounds,
         };
         ParallelFor.Run(rows, Math.Max(1, Grain / width), loop);
@@ -135,10 +145,12 @@ public static class Normalization
         using Tensor? dsum = sumGradient?.contiguous();
         long width = h.size(-1), rows = h.numel() / width, groups = ColumnSums.Groups(rows);
         Tensor dx = empty(h.shape, ScalarType.Float32);
-        using Tensor? weights = wantsWeight ? empty([groups, width], ScalarType.Float32) : null, biases = wantsBias ? empty([groups, width], ScalarType.Float32) : null;
+        using Tensor? weights = wantsWeight ? empty([groups, width], ScalarType.Float32) : null, biases = wantsBias
+            ? empty([groups, width], ScalarType.Float32) : null;
         BackwardLoop loop = new()
         {
-            X = Pointer(h), Weight = Pointer(weight), Statistics = Pointer(statistics), NormGradient = dy.DataPointer, SumGradient = Pointer(dsum),
+            X = Pointer(h), Weight = Pointer(weight), Statistics = Pointer(statistics), NormGradient = dy.DataPointer,
+                SumGradient = Pointer(dsum),
             Gradient = Pointer(dx), Weights = Pointer(weights), Biases = Pointer(biases), Rows = rows, Width = width, Groups = groups,
             Centred = centred, Rounded = dy.dtype == ScalarType.BFloat16,
         };
@@ -153,7 +165,8 @@ public static class Normalization
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
             ctx.save_data("centred", vars[4]);
-            return Forward(ctx, (Tensor)vars[0], null, (Tensor)vars[1], (Tensor?)vars[2], (double)vars[3], (bool)vars[4], (bool)vars[5]).Norm;
+            return Forward(ctx, (Tensor)vars[0], null, (Tensor)vars[1], (Tensor?)vars[2], (double)vars[3], (bool)vars[4],
+                (bool)vars[5]).Norm;
         }
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
@@ -169,7 +182,8 @@ public static class Normalization
         public override List<Tensor> forward(AutogradContext ctx, params object[] vars)
         {
             ctx.save_data("centred", vars[5]);
-            (Tensor? sum, Tensor norm) = Forward(ctx, (Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (Tensor?)vars[3], (double)vars[4], (bool)vars[5], (bool)vars[6]);
+            (Tensor? sum, Tensor norm) = Forward(
+                ctx, (Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (Tensor?)vars[3], (double)vars[4], (bool)vars[5], (bool)vars[6]);
             return [sum!, norm];
         }
 
@@ -288,7 +302,8 @@ public static class Normalization
         }
 
         [MethodImpl(Lanes.Loop)]
-        private readonly void Write<T, TNorm>(float* h, float mean, float scale, long first, long begin, long end) where T : unmanaged, ILanes<T> where TNorm : IStored
+        private readonly void Write<T, TNorm>(float* h, float mean, float scale, long first, long begin, long end)
+            where T : unmanaged, ILanes<T> where TNorm : IStored
         {
             T m = T.Broadcast(mean), s = T.Broadcast(scale);
             float* weight = Weight, bias = Bias;
@@ -296,7 +311,8 @@ public static class Normalization
             if (bias is null)
                 for (long i = begin; i < end; i += T.Count) TNorm.Store((T.Load(h + i) - m) * s * T.Load(weight + i), norm, first + i);
             else
-                for (long i = begin; i < end; i += T.Count) TNorm.Store(T.MultiplyAdd((T.Load(h + i) - m) * s, T.Load(weight + i), T.Load(bias + i)), norm, first + i);
+                for (long i = begin; i < end; i += T.Count)
+                    TNorm.Store(T.MultiplyAdd((T.Load(h + i) - m) * s, T.Load(weight + i), T.Load(bias + i)), norm, first + i);
         }
     }
 
@@ -322,7 +338,8 @@ public static class Normalization
         }
 
         [MethodImpl(Lanes.Loop)]
-        private readonly void Run<T, TGradient>(long begin, long end, float* weights, float* biases) where T : unmanaged, ILanes<T> where TGradient : IStored
+        private readonly void Run<T, TGradient>(long begin, long end, float* weights, float* biases)
+            where T : unmanaged, ILanes<T> where TGradient : IStored
         {
             long whole = Width - Width % T.Count;
             float inverse = 1f / Width;
@@ -360,7 +377,8 @@ public static class Normalization
         }
 
         [MethodImpl(Lanes.Loop)]
-        private readonly void AddTo<T, TGradient>(float* biases, long first, long begin, long end) where T : unmanaged, ILanes<T> where TGradient : IStored
+        private readonly void AddTo<T, TGradient>(float* biases, long first, long begin, long end)
+            where T : unmanaged, ILanes<T> where TGradient : IStored
         {
             void* gradient = NormGradient;
             for (long i = begin; i < end; i += T.Count) T.Store(T.Load(biases + i) + TGradient.Load<T>(gradient, first + i), biases + i);
@@ -371,7 +389,8 @@ public static class Normalization
             where T : unmanaged, ILanes<T> where TGradient : IStored
         {
             // scale·(g − shift − n·slope) = scale·g − (h − mean)·scale²·slope − scale·shift
-            T m = T.Broadcast(mean), s = T.Broadcast(scale), tilt = T.Broadcast(-scale * scale * slope), offset = T.Broadcast(-scale * shift);
+            T m = T.Broadcast(mean), s = T.Broadcast(scale), tilt = T.Broadcast(-scale * scale * slope),
+                offset = T.Broadcast(-scale * shift);
             float* x = X + first, weight = Weight, sum = SumGradient is null ? null : SumGradient + first, target = Gradient + first;
             void* gradient = NormGradient;
             for (long i = begin; i < end; i += T.Count)

@@ -5,8 +5,8 @@ namespace Trainer.Kernels;
 /// <summary>Rows of a tensor in another order, as tokens go to experts and back.</summary>
 public static class Rows
 {
-    /// <summary>Rows in another order, each as often as it is wanted. The backward pass fetches gradients from where the copies went instead of adding them up in place: the same bits every
-    /// time, on any device.</summary>
+    /// <summary>Rows in another order, each as often as it is wanted. The backward pass fetches gradients from where the copies went
+    /// instead of adding them up in place: the same bits every time, on any device.</summary>
     /// <param name="x">(N, …), any type and device</param>
     /// <param name="order">A permutation (N·K), int64: row i of the result is row order[i] / K of x</param>
     /// <param name="inverse">Its inverse (N·K), int64: inverse[order[i]] = i</param>
@@ -15,10 +15,12 @@ public static class Rows
     /// <exception cref="TorchException">The lengths do not agree.</exception>
     public static Tensor Gather(Tensor x, Tensor order, Tensor inverse, long copies = 1)
     {
-        if (copies <= 0 || order.dim() != 1 || x.dim() == 0 || !order.shape.AsSpan().SequenceEqual(inverse.shape) || order.size(0) != x.size(0) * copies)
+        if (copies <= 0 || order.dim() != 1 || x.dim() == 0 || !order.shape.AsSpan().SequenceEqual(inverse.shape)
+            || order.size(0) != x.size(0) * copies)
         {
             throw new TorchException(
-                $"rows [{string.Join(", ", x.shape)}] times {copies} need an order and its inverse of that length, not [{string.Join(", ", order.shape)}] and [{string.Join(", ", inverse.shape)}]");
+                $"rows [{string.Join(", ", x.shape)}] times {copies} need an order and its inverse of that length, not " +
+                    $"[{string.Join(", ", order.shape)}] and [{string.Join(", ", inverse.shape)}]");
         }
         return GatherFunction.apply(x, new Permutation(order, inverse, copies));
     }

@@ -2,7 +2,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>softmax(q·kᵀ·scale + mask)·v with everything libtorch offers: scale, grouped heads, the choice and the report of the kernel.</summary>
+/// <summary>softmax(q·kᵀ·scale + mask)·v with everything libtorch offers: scale, grouped heads, the choice and the report of the
+/// kernel.</summary>
 /// <remarks>Requiring a kernel goes through process-wide switches of libtorch: do that from one thread at a time.</remarks>
 public static class ScaledDotProductAttention
 {
@@ -23,7 +24,8 @@ public static class ScaledDotProductAttention
         AttentionBackend backend = AttentionBackend.Auto)
     {
         CheckScale(scale);
-        if (backend == AttentionBackend.Math) return Aten._scaled_dot_product_attention_math(query, key, value, mask, dropout, isCausal, scale, enableGqa);
+        if (backend == AttentionBackend.Math)
+            return Aten._scaled_dot_product_attention_math(query, key, value, mask, dropout, isCausal, scale, enableGqa);
         using OnlyBackend only = new(backend);
         if (backend != AttentionBackend.Auto)
         {
@@ -31,7 +33,8 @@ public static class ScaledDotProductAttention
             if (backend == AttentionBackend.Fused ? chosen is AttentionBackend.Math or AttentionBackend.None : chosen != backend)
                 throw new TorchException("the required attention backend cannot run with these inputs " +
                     $"(query [{string.Join(", ", query.shape)}] {query.dtype} on {query.device}, key [{string.Join(", ", key.shape)}], " +
-                    $"mask {(mask is null ? "none" : mask.requires_grad ? "given, and it needs a gradient" : "given")}, dropout {dropout}, enable_gqa {(enableGqa ? 1 : 0)}); " +
+                    $"mask {(mask is null ? "none" : mask.requires_grad ? "given, and it needs a gradient" : "given")}, dropout " +
+                        $"{dropout}, enable_gqa {(enableGqa ? 1 : 0)}); " +
                     $"libtorch would take {chosen}");
         }
         return Aten.scaled_dot_product_attention(query, key, value, mask, dropout, isCausal, scale, enableGqa);
@@ -50,7 +53,8 @@ public static class ScaledDotProductAttention
 
     private static AttentionBackend Choice(
         Tensor query, Tensor key, Tensor value, Tensor? mask, double dropout, bool isCausal, double? scale, bool enableGqa) =>
-        (AttentionBackend)(Aten._fused_sdp_choice(query, key, value, mask, dropout, isCausal, scale, enableGqa) ?? (long)AttentionBackend.None);
+        (AttentionBackend)(Aten._fused_sdp_choice(query, key, value, mask, dropout, isCausal, scale, enableGqa)
+            ?? (long)AttentionBackend.None);
 
     private static void CheckScale(double? scale)
     {

@@ -61,5 +61,6 @@ internal readonly unsafe struct StoredBFloat16 : IStored
     public static T Second<T>(void* source, long index) where T : unmanaged, ILanes<T> => T.LoadBFloat16Odd((ushort*)source + index);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store<T>(T value, void* target, long index) where T : unmanaged, ILanes<T> => T.StoreBFloat16(value, (ushort*)target + index);
+    public static void Store<T>(T value, void* target, long index)
+        where T : unmanaged, ILanes<T> => T.StoreBFloat16(value, (ushort*)target + index);
 }

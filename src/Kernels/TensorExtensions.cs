@@ -17,15 +17,19 @@ public static unsafe partial class TensorExtensions
         public Span<T> Span<T>() where T : unmanaged
         {
             if (tensor.element_size() != Unsafe.SizeOf<T>() || tensor.device_type != TorchSharp.DeviceType.CPU || !tensor.is_contiguous())
-                throw new InvalidOperationException($"A contiguous tensor of {typeof(T).Name} on the CPU was expected, and this is {tensor.dtype} on {tensor.device}.");
+                throw new InvalidOperationException(
+                    $"A contiguous tensor of {typeof(T).Name} on the CPU was expected, and this is {tensor.dtype} on {tensor.device}.");
             return new(tensor.DataPointer, checked((int)tensor.numel()));
         }
 
-        /// <summary>How often the tensor, or one that shares its memory, has been written in place; null of inference tensors, which do not count.</summary>
+        /// <summary>How often the tensor, or one that shares its memory, has been written in place; null of inference tensors, which do not
+        /// count.</summary>
         public long? Version => Aten.TryVersion(tensor, out long version) ? version : null;
 
-        /// <summary>Takes the memory, shape and type of another tensor, while everything that refers to this one goes on referring to it (PyTorch's <c>tensor.data = other</c>).</summary>
-        /// <exception cref="TorchException">It wants a gradient and the type is no floating point, or the devices are of other kinds.</exception>
+        /// <summary>Takes the memory, shape and type of another tensor, while everything that refers to this one goes on referring to it
+        /// (PyTorch's <c>tensor.data = other</c>).</summary>
+        /// <exception cref="TorchException">It wants a gradient and the type is no floating point, or the devices are of other
+        /// kinds.</exception>
         public void SetData(Tensor data) => Aten.set_data(tensor, data);
     }
 

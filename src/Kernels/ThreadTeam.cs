@@ -5,10 +5,10 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>Threads that share many short loops, one after the other: between two loops they spin, so that a loop reaches them in a fraction of
-/// a microsecond, and loops of a few microseconds are worth sharing.</summary>
-/// <remarks>They are libtorch's own threads, held for as long as <see cref="Run"/> takes. A loop does not wait for a thread that the system runs
-/// elsewhere: its part is taken by the others. Not thread-safe: one <see cref="Run"/> at a time.</remarks>
+/// <summary>Threads that share many short loops, one after the other: between two loops they spin, so that a loop reaches them in a
+/// fraction of a microsecond, and loops of a few microseconds are worth sharing.</summary>
+/// <remarks>They are libtorch's own threads, held for as long as <see cref="Run"/> takes. A loop does not wait for a thread that the system
+/// runs elsewhere: its part is taken by the others. Not thread-safe: one <see cref="Run"/> at a time.</remarks>
 internal sealed class ThreadTeam
 {
     // A part is taken in so many pieces, of which those that are left go to threads that are done with their own.
@@ -43,8 +43,8 @@ internal sealed class ThreadTeam
         });
     }
 
-    /// <summary>Runs <paramref name="body"/> over [0, count), cut into pieces; each index must be computed the same whatever piece it is in. A thread
-    /// gets the same part of equal counts each time, as far as it is in time, whose memory is then in its cache.</summary>
+    /// <summary>Runs <paramref name="body"/> over [0, count), cut into pieces; each index must be computed the same whatever piece it is
+    /// in. A thread gets the same part of equal counts each time, as far as it is in time, whose memory is then in its cache.</summary>
     /// <param name="count">How many indices.</param>
     /// <param name="grain">Fewer than this are not worth a thread.</param>
     /// <param name="body">Called with the begin and the end of a piece, on several threads at a time.</param>

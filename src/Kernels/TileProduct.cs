@@ -3,11 +3,13 @@ using System.Runtime.CompilerServices;
 namespace Trainer.Kernels;
 
 /// <summary>Products of small matrices that lie in a cache close by: a block of the result stays in registers.</summary>
-/// <remarks>An element is a chain of multiply-adds in the order of what is summed over, whatever block it is in: its bits do not depend on how a matrix is cut.</remarks>
+/// <remarks>An element is a chain of multiply-adds in the order of what is summed over, whatever block it is in: its bits do not depend on
+/// how a matrix is cut.</remarks>
 /// <typeparam name="T">The vectors.</typeparam>
 internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
 {
-    /// <summary>Rows of the result that are computed together: as many as there are registers for, 16 of 256 bits or 32 of others.</summary>
+    /// <summary>Rows of the result that are computed together: as many as there are registers for, 16 of 256 bits or 32 of
+    /// others.</summary>
     public static int Rows => T.Count == 8 ? 6 : 8;
 
     /// <summary>c = or += a·b with c of up to <see cref="Rows"/> rows.</summary>
@@ -23,7 +25,8 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
     /// <param name="ofC">From a row of c to the next.</param>
     /// <param name="add">Whether c grows, or is written.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Multiply(int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+    public static void Multiply(
+        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
     {
         if (rows == Rows)
         {
@@ -36,7 +39,8 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
         }
     }
 
-    private static void Rest(int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+    private static void Rest(
+        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
     {
         for (; rows >= 4; rows -= 4, a += 4 * row, c += 4 * ofC) Four(width, depth, a, row, step, b, ofB, c, ofC, add);
         for (; rows > 0; rows--, a += row, c += ofC) One(width, depth, a, step, b, ofB, c, add);
@@ -55,9 +59,12 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
             if (add)
             {
                 (c00, c01, c10, c11) = (T.Load(to), T.Load(to + T.Count), T.Load(to + ofC), T.Load(to + ofC + T.Count));
-                (c20, c21, c30, c31) = (T.Load(to + 2 * ofC), T.Load(to + 2 * ofC + T.Count), T.Load(to + 3 * ofC), T.Load(to + 3 * ofC + T.Count));
-                (c40, c41, c50, c51) = (T.Load(to + 4 * ofC), T.Load(to + 4 * ofC + T.Count), T.Load(to + 5 * ofC), T.Load(to + 5 * ofC + T.Count));
-                (c60, c61, c70, c71) = (T.Load(to + 6 * ofC), T.Load(to + 6 * ofC + T.Count), T.Load(to + 7 * ofC), T.Load(to + 7 * ofC + T.Count));
+                (c20, c21, c30, c31) = (
+                    T.Load(to + 2 * ofC), T.Load(to + 2 * ofC + T.Count), T.Load(to + 3 * ofC), T.Load(to + 3 * ofC + T.Count));
+                (c40, c41, c50, c51) = (
+                    T.Load(to + 4 * ofC), T.Load(to + 4 * ofC + T.Count), T.Load(to + 5 * ofC), T.Load(to + 5 * ofC + T.Count));
+                (c60, c61, c70, c71) = (
+                    T.Load(to + 6 * ofC), T.Load(to + 6 * ofC + T.Count), T.Load(to + 7 * ofC), T.Load(to + 7 * ofC + T.Count));
             }
             nint i = 0;
             for (int k = depth; k > 0; k--)
@@ -113,13 +120,16 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
         int n = 0;
         for (; n <= width - 2 * T.Count; n += 2 * T.Count)
         {
-            T c00 = T.Broadcast(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
+            T c00 = T.Broadcast(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00, c40 = c00, c41 = c00,
+                c50 = c00, c51 = c00;
             float* to = c + n, from = b + n;
             if (add)
             {
                 (c00, c01, c10, c11) = (T.Load(to), T.Load(to + T.Count), T.Load(to + ofC), T.Load(to + ofC + T.Count));
-                (c20, c21, c30, c31) = (T.Load(to + 2 * ofC), T.Load(to + 2 * ofC + T.Count), T.Load(to + 3 * ofC), T.Load(to + 3 * ofC + T.Count));
-                (c40, c41, c50, c51) = (T.Load(to + 4 * ofC), T.Load(to + 4 * ofC + T.Count), T.Load(to + 5 * ofC), T.Load(to + 5 * ofC + T.Count));
+                (c20, c21, c30, c31) = (
+                    T.Load(to + 2 * ofC), T.Load(to + 2 * ofC + T.Count), T.Load(to + 3 * ofC), T.Load(to + 3 * ofC + T.Count));
+                (c40, c41, c50, c51) = (
+                    T.Load(to + 4 * ofC), T.Load(to + 4 * ofC + T.Count), T.Load(to + 5 * ofC), T.Load(to + 5 * ofC + T.Count));
             }
             nint i = 0;
             for (int k = depth; k > 0; k--)
@@ -173,7 +183,8 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
             if (add)
             {
                 (c00, c01, c10, c11) = (T.Load(to), T.Load(to + T.Count), T.Load(to + ofC), T.Load(to + ofC + T.Count));
-                (c20, c21, c30, c31) = (T.Load(to + 2 * ofC), T.Load(to + 2 * ofC + T.Count), T.Load(to + 3 * ofC), T.Load(to + 3 * ofC + T.Count));
+                (c20, c21, c30, c31) = (
+                    T.Load(to + 2 * ofC), T.Load(to + 2 * ofC + T.Count), T.Load(to + 3 * ofC), T.Load(to + 3 * ofC + T.Count));
             }
             nint i = 0;
             for (int k = depth; k > 0; k--)

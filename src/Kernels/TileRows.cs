@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Trainer.Kernels;
 
 /// <summary>Rows of a tensor (B, N, T, D) picked by tiles of indices (c, m): gathered, put back, or added up.</summary>
-/// <remarks>On the CPU loops, because libtorch's operators along an inner dimension cost a call for each index. Sums are taken in the order of the indices, so they are the
-/// same bits on every run. On other devices libtorch's operators.</remarks>
+/// <remarks>On the CPU loops, because libtorch's operators along an inner dimension cost a call for each index. Sums are taken in the order
+/// of the indices, so they are the same bits on every run. On other devices libtorch's operators.</remarks>
 internal static unsafe class TileRows
 {
     // Bytes that are worth a thread.
@@ -19,7 +19,8 @@ internal static unsafe class TileRows
         if (source.device_type != DeviceType.CPU)
         {
             using DisposeScope scope = NewDisposeScope();
-            return source.index_select(2, index.reshape(-1)).view(batch, heads, tiles, rows, width).permute(2, 0, 1, 3, 4).contiguous().MoveToOuterDisposeScope();
+            return source.index_select(2, index.reshape(-1)).view(batch, heads, tiles, rows, width).permute(2, 0, 1, 3, 4).contiguous()
+                .MoveToOuterDisposeScope();
         }
         using Tensor x = source.stride(3) == 1 ? source.alias() : source.contiguous(), picked = index.contiguous();
         Tensor result = empty([tiles, batch, heads, rows, width], x.dtype);
@@ -52,7 +53,8 @@ internal static unsafe class TileRows
         using Tensor x = source.contiguous(), picked = index.contiguous();
         AddLoop loop = new()
         {
-            Source = (float*)x.DataPointer, Target = (float*)target.DataPointer, Index = (long*)picked.DataPointer, Tiles = index.size(0), Rows = index.size(1),
+            Source = (float*)x.DataPointer, Target = (float*)target.DataPointer, Index = (long*)picked.DataPointer, Tiles = index.size(0),
+                Rows = index.size(1),
             Lists = target.size(0) * target.size(1), Length = target.size(2), Width = target.size(3),
         };
         // One thread takes all tiles of a head: no two write the same row.
@@ -64,7 +66,8 @@ internal static unsafe class TileRows
 
     private static void Copy(Tensor x, Tensor index, Tensor tiled, bool into)
     {
-        long size = x.element_size(), batch = x.size(0), heads = x.size(1), width = x.size(3) * size, rows = index.size(1), length = x.size(2);
+        long size = x.element_size(), batch = x.size(0), heads = x.size(1), width = x.size(3) * size, rows = index.size(1),
+            length = x.size(2);
         long ofBatch = x.stride(0) * size, ofHead = x.stride(1) * size, ofRow = x.stride(2) * size;
         byte* untiled = x.DataPointer, tiles = tiled.DataPointer;
         long* picked = (long*)index.DataPointer;
@@ -99,7 +102,8 @@ internal static unsafe class TileRows
             for (long tile = 0; tile < Tiles; tile++)
             for (long row = 0; row < Rows; row++)
             {
-                float* from = Source + ((tile * Lists + list) * Rows + row) * Width, to = Target + (list * Length + Index[tile * Rows + row]) * Width;
+                float* from = Source + ((tile * Lists + list) * Rows + row) * Width, to = Target
+                    + (list * Length + Index[tile * Rows + row]) * Width;
                 for (long i = 0; i < whole; i += T.Count) T.Store(T.Load(to + i) + T.Load(from + i), to + i);
                 for (long i = whole; i < Width; i++) to[i] += from[i];
             }

@@ -19,7 +19,8 @@ public static class TorchErrors
     {
         /// <summary>Whether there was not enough memory: the same with less to compute at once can succeed.</summary>
         public bool IsOutOfMemory =>
-            error is TorchException { LacksMemory: true } || MemoryWords.Any(words => error.Message.Contains(words, StringComparison.OrdinalIgnoreCase));
+            error is TorchException { LacksMemory: true }
+                || MemoryWords.Any(words => error.Message.Contains(words, StringComparison.OrdinalIgnoreCase));
 
         /// <summary>The message without the native stack.</summary>
         public string Summary => error.Message.Split("\nException raised from", 2)[0].Trim();

@@ -2,7 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>Elementary functions of vectors, each to about two units in the last place of float32. Every width of vector gives the same bits.</summary>
+/// <summary>Elementary functions of vectors, each to about two units in the last place of float32. Every width of vector gives the same
+/// bits.</summary>
 internal static class VectorMath
 {
     /// <summary>e^x: 0 below −87.3, where float32 has no normal numbers left, and no more than e^88.3.</summary>
@@ -42,14 +43,16 @@ internal static class VectorMath
         return T.SelectLess(magnitude, T.Broadcast(0.625f), T.MultiplyAdd(p * square, x, x), T.CopySign(far, x));
     }
 
-    /// <summary>Φ(x) = ½(1 + erf(x/√2)), the distribution function of the normal distribution, to a few units in the last place in both tails.</summary>
+    /// <summary>Φ(x) = ½(1 + erf(x/√2)), the distribution function of the normal distribution, to a few units in the last place in both
+    /// tails.</summary>
     /// <param name="x">Where.</param>
     /// <param name="density">e^(−x²/2), from which the density at x follows too.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T NormalDistribution<T>(T x, out T density) where T : unmanaged, ILanes<T>
     {
         density = Exp(T.Broadcast(-0.5f) * x * x);
-        // Φ(−t) = e^(−t²/2)·u·p(u) for t ≥ 0, u = 1/(1 + 0.27t), in the manner of Hastings (Abramowitz and Stegun 26.2.17); p by Remez' algorithm, p(1) = ½.
+        // Φ(−t) = e^(−t²/2)·u·p(u) for t ≥ 0, u = 1/(1 + 0.27t), in the manner of Hastings (Abramowitz and Stegun 26.2.17); p by Remez'
+        // algorithm, p(1) = ½.
         T u = T.Broadcast(1) / T.MultiplyAdd(T.Broadcast(0.27f), T.Abs(x), T.Broadcast(1));
         T p = T.Broadcast(0.028914807f);
         p = T.MultiplyAdd(p, u, T.Broadcast(-0.12625301f));

@@ -4,17 +4,15 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>The one place where a model's weights get their first values.</summary>
-/// <remarks>As GPT-2 (Radford et al. 2019, §2.3): matrices normal with deviation 0.02; those whose result joins the residual stream
-/// smaller by √(2·layers), so that the stream's variance does not grow with depth. Vectors keep what their module
-/// gives them: ones for the scales of norms, zeros for biases. Modules that want it otherwise say so: <see cref="IDrawsOwnWeights"/>.</remarks>
+/// <summary>Initialises a model's weights.</summary>
+/// <remarks>As GPT-2 (Radford et al. 2019, §2.3): matrices are normal with deviation 0.02, those that write to the residual stream smaller
+/// by √(2·layers). Vectors keep their module's values: ones for norms, zeros for biases. Exceptions implement
+/// <see cref="IDrawsOwnWeights"/>.</remarks>
 public static class Initialize
 {
     private const double Deviation = 0.02;
 
-    /// <summary>Draws all matrices anew, in the order of their names in the model.</summary>
-    /// <param name="model">The model, on any device.</param>
-    /// <param name="generator">Where the numbers come from; by default the global generator of the device.</param>
+    /// <summary>Draws all matrices, in the order of their names.</summary>
     public static void Apply(LanguageModel model, Generator? generator = null)
     {
         using var gradients = no_grad();
@@ -42,4 +40,18 @@ public static class Initialize
         let joining = module.module as IJoinsResidual
         where joining?.JoiningWeight is not null
         select $"{module.name}.{joining.JoiningWeight}";
+}
+
+/// <summary>A module with weights that <see cref="Initialize"/> does not draw.</summary>
+internal interface IDrawsOwnWeights
+{
+    /// <summary>Their names in the module, and what draws them. No gradients are recorded.</summary>
+    IEnumerable<(string Name, Action<Tensor, Generator?> Draw)> OwnWeights { get; }
+}
+
+/// <summary>A module that writes to the residual stream, and is initialised smaller.</summary>
+internal interface IJoinsResidual
+{
+    /// <summary>Name of the matrix in the module; null if the result goes elsewhere.</summary>
+    string? JoiningWeight { get; }
 }

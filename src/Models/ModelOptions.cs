@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Reflection;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
 using Trainer.Models.Attention;
@@ -7,15 +8,14 @@ using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
 using Trainer.Models.Mixers;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
-using Trainer.Models.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>A model as configuration: what every architecture has in common.</summary>
-/// <remarks>A new architecture is a derived record in its own file and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>Configuration of a model: what all architectures share.</summary>
+/// <remarks>A new architecture is one file with its record and its model, and one <see cref="JsonDerivedTypeAttribute"/> line
+/// here.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "architecture")]
 [JsonDerivedType(typeof(DecoderOptions), "decoder")]
 [JsonDerivedType(typeof(EncoderOptions), "encoder")]
@@ -37,32 +37,31 @@ public abstract record ModelOptions : IValidated
     [Range(1, 16_777_216)]
     public required int ContextLength { get; init; }
 
-    /// <summary>Rows of the token embedding and the head; null for as many as the tokenizer has tokens. More make a round number of them,
-    /// which some devices multiply faster; many published models have such rows.</summary>
+    /// <summary>Rows of the token embedding and the head; null for the tokenizer's number of tokens. More rows may round it up, which some
+    /// devices multiply faster.</summary>
     [Description("Rows of the token embedding; by default as many as the tokenizer has tokens. It may have more, never fewer.")]
     [Range(1, int.MaxValue)]
     public int? VocabularySize { get; init; }
 
-    /// <summary>Whether the output head uses the token embedding's weight instead of a matrix of its own.</summary>
+    /// <summary>Whether the output head shares the token embedding's weight.</summary>
     [Description("Whether the output head shares the token embedding's weight.")]
     public bool TieEmbeddings { get; init; } = true;
 
-    /// <summary>Probability of dropping an activation while training: after the embeddings, in the attention
-    /// weights, and on each branch before it joins the residual stream.</summary>
+    /// <summary>Dropout probability: after the embeddings, on attention weights, and on each branch before it joins the residual
+    /// stream.</summary>
     [Description("Probability of dropping embeddings, attention weights and branch outputs while training.")]
     [Range(0.0, 0.99)]
     public double Dropout { get; init; }
 
-    /// <summary>Whether linear layers and layer norms add a learned bias. Off by default: small decoders lose nothing by it.
-    /// RMS norm never has one.</summary>
+    /// <summary>Whether linear layers and layer norms have biases; RMS norm never does.</summary>
     [Description("Whether linear layers and layer norms have biases.")]
     public bool Bias { get; init; }
 
-    /// <summary>What the layers exchange information with: attention, or a recurrence.</summary>
+    /// <summary>How tokens exchange information: attention, or a recurrence.</summary>
     [Description("What the layers exchange information with: attention as described below, or a recurrence.")]
     public MixerOptions Mixer { get; init; } = new AttentionMixerOptions();
 
-    /// <summary>How tokens exchange information in layers of attention.</summary>
+    /// <summary>The attention of layers whose mixer is attention.</summary>
     [Description("How tokens exchange information in layers of attention.")]
     public required AttentionOptions Attention { get; init; }
 
@@ -74,7 +73,7 @@ public abstract record ModelOptions : IValidated
     [Description("The feed-forward layer of each block.")]
     public FeedForwardOptions FeedForward { get; init; } = new SwiGluOptions();
 
-    /// <summary>The norm of each branch, and where it stands.</summary>
+    /// <summary>The norms, and where they are.</summary>
     [Description("The norm of each branch, and where it stands.")]
     public NormOptions Norm { get; init; } = new RmsNormOptions();
 
@@ -104,31 +103,33 @@ public abstract record ModelOptions : IValidated
     [Range(0.0, 1e6, MinimumIsExclusive = true)]
     public double? LogitSoftCap { get; init; }
 
-    /// <summary>Groups of layers that differ from what is said above, from the first layer on, again and again; null where all are alike.</summary>
-    [Description("Groups of layers that differ, from the first layer on, again and again: for example three local ones, then a global one.")]
+    /// <summary>Groups of layers that differ from the above, repeated from the first layer on; null if all layers are alike.</summary>
+    [Description(
+        "Groups of layers that differ, from the first layer on, again and again: for example three local ones, then a global one.")]
     [MinLength(1)]
     public IReadOnlyList<LayerGroupOptions>? LayerPattern { get; init; }
 
-    /// <summary>Whether order enters by rotary positions alone: some layers have them, and the others have none.</summary>
+    /// <summary>Whether all layers have rotary positions or none.</summary>
     public bool HasOnlyRotaryPositions()
     {
         PositionOptions[] positions = [.. Stacks.SelectMany(stack => stack.Layers).Select(layer => layer.Position)];
-        return positions.Any(position => position is RotaryOptions) && positions.All(position => position is RotaryOptions or NoPositionOptions);
+        return positions.Any(position => position is RotaryOptions)
+            && positions.All(position => position is RotaryOptions or NoPositionOptions);
     }
 
-    /// <summary>Whether every layer can keep documents that share a row apart, and padding out of sight: linear attention sums over whole rows.</summary>
+    /// <summary>Whether every layer can mask documents in a row, and padding; linear attention, which sums over whole rows,
+    /// cannot.</summary>
     public bool KeepsDocumentsApart() =>
         Stacks.SelectMany(stack => stack.Layers).All(layer => layer.Cross?.Kernel != AttentionKernel.Linear
             && (!layer.Mixer.Attends || layer.Attention.Kernel != AttentionKernel.Linear));
 
-    /// <summary>How many of the first tokens of a row the model reads together, each seeing all of them. They are given to it: only the tokens behind
-    /// them are predicted.</summary>
-    /// <returns>1 for a decoder whose tokens only see what is before them, and for models that see all of what they read.</returns>
+    /// <summary>Length of the prefix whose tokens all see each other; only tokens after it are predicted.</summary>
+    /// <returns>1 for a causal decoder, and for encoders.</returns>
     public virtual int PrefixLength() => 1;
 
-    /// <summary>Builds and initialises the model; float32 weights on the CPU.</summary>
-    /// <param name="vocabularySize">Number of token ids that the model has to know; <see cref="VocabularySize"/> may be more.</param>
-    /// <param name="computeType">The type matrix products are computed in: float32 or bfloat16. Weights stay float32.</param>
+    /// <summary>Builds and initialises the model, with float32 weights on the CPU.</summary>
+    /// <param name="vocabularySize">Number of token ids; <see cref="VocabularySize"/> may be more.</param>
+    /// <param name="computeType">Type of matrix products: float32 or bfloat16. Weights stay float32.</param>
     /// <returns>A model in training mode; the caller disposes it.</returns>
     /// <exception cref="ConfigurationException">The options contradict each other.</exception>
     public LanguageModel Build(int vocabularySize, ScalarType computeType = ScalarType.Float32)
@@ -137,21 +138,21 @@ public abstract record ModelOptions : IValidated
         return Build(vocabularySize, computeType, initialize: true);
     }
 
-    /// <summary>Builds a model for inference whose weights are yet to be loaded: they have no values. Its matrices are held in the compute type alone, and
-    /// there are no gradients for them.</summary>
-    /// <param name="vocabularySize">Number of token ids that the model has to know; <see cref="VocabularySize"/> may be more.</param>
-    /// <param name="computeType">The type of matrices: float32; bfloat16; or, on the CPU, int8: blocks of 8 bits (<see cref="Trainer.Kernels.BlockQuantization"/>) that are multiplied
-    /// in float32, half the memory of bfloat16.</param>
+    /// <summary>Builds a model for inference, its weights still to be loaded. Matrices are held in the compute type only and have no
+    /// gradients.</summary>
+    /// <param name="vocabularySize">Number of token ids; <see cref="VocabularySize"/> may be more.</param>
+    /// <param name="computeType">Type of the matrices: float32, bfloat16, or on the CPU int8
+    /// (<see cref="Trainer.Kernels.BlockQuantization"/>).</param>
     /// <returns>A model in evaluation mode; the caller disposes it.</returns>
     /// <exception cref="ConfigurationException">The options contradict each other.</exception>
-    /// <exception cref="UserException">In int8, a matrix has rows that are not made of whole blocks.</exception>
+    /// <exception cref="UserException">In int8, a row of a matrix is not a whole number of blocks.</exception>
     public LanguageModel BuildForInference(int vocabularySize, ScalarType computeType = ScalarType.Float32)
     {
         RequireType(computeType, ScalarType.Float32, ScalarType.BFloat16, ScalarType.Int8);
         LanguageModel model = Build(vocabularySize, computeType, initialize: false);
         try
         {
-            foreach (IRoundsWeights module in model.modules().OfType<IRoundsWeights>()) module.RoundWeights();
+            foreach (IMasterWeights module in model.modules().OfType<IMasterWeights>()) module.DropMasterWeights();
             model.eval();
             return model;
         }
@@ -176,36 +177,35 @@ public abstract record ModelOptions : IValidated
         int rows = EmbeddingRows(vocabularySize);
         LanguageModel model = Create(rows, computeType);
         if (!initialize) return model;
-        // Embeddings once drew numbers of their own first: a seed is to give the weights that it has always given.
+        // Keeps the weights of a seed: embeddings once drew numbers of their own first.
         randn(rows, Dim).Dispose();
         Initialize.Apply(model);
         return model;
     }
 
     /// <summary>Rows of the token embedding, V.</summary>
-    /// <param name="tokens">Tokens of the tokenizer.</param>
     /// <exception cref="ConfigurationException">The model has fewer rows than there are tokens.</exception>
     public int EmbeddingRows(int tokens) => (VocabularySize ?? tokens) >= tokens
         ? VocabularySize ?? tokens
-        : throw new ConfigurationException([new("vocabularySize", $"vocabularySize ({VocabularySize}) is less than the {tokens} tokens of the tokenizer; leave it out or use {tokens} or more")]);
+        : throw new ConfigurationException(
+            [new("vocabularySize", $"vocabularySize ({VocabularySize}) is less than the {tokens} tokens of the tokenizer; leave it out " +
+            $"or use {tokens} or more")]);
 
-    /// <summary>The rules between the parts of this model; each part reports its own rules itself.</summary>
+    /// <summary>Rules between the parts of this model; each part checks its own rules itself.</summary>
     /// <returns>Problems with paths relative to the model.</returns>
     public virtual IEnumerable<Problem> Validate() => ModelValidation.BetweenParts(this);
 
     /// <summary>The stacks of blocks of this architecture, in the order of their weights.</summary>
     internal abstract IReadOnlyList<StackOptions> Stacks { get; }
 
-    /// <summary>Whether the stack that these options describe is a decoder: no position sees a later one.</summary>
     internal abstract bool IsCausal { get; }
 
-    /// <summary>Whether one of its stacks sees the whole text.</summary>
     internal abstract bool HasEncoder { get; }
 
-    /// <summary>What is wrong with a pattern of this architecture's stack; null when nothing is.</summary>
+    /// <summary>Why a pattern does not fit this architecture; null if it does.</summary>
     internal abstract string? Refuses(PatternOptions pattern);
 
-    /// <summary>Attention that the architecture has beside <see cref="Attention"/>: <c>encoderAttention</c>.</summary>
+    /// <summary><c>encoderAttention</c>, where the architecture has it.</summary>
     internal virtual AttentionOptions? OtherAttention => null;
 
     /// <summary>Weights and running costs of what the architecture has beside its stacks, token embeddings and head.</summary>
@@ -214,17 +214,97 @@ public abstract record ModelOptions : IValidated
     /// <summary>The modules of the model, not initialised.</summary>
     private protected abstract LanguageModel Create(int vocabularySize, ScalarType computeType);
 
-    /// <summary>The parts that each layer of the stack is made of.</summary>
+    /// <summary>The options of each layer of a stack.</summary>
     private protected IReadOnlyList<LayerOptions> LayersOf(int count, AttentionOptions? cross = null)
     {
-        LayerGroupOptions?[] groups = LayerPattern is null ? [null] : [.. LayerPattern.SelectMany(group => Enumerable.Repeat(group, group.Repeat))];
+        LayerGroupOptions?[] groups = LayerPattern is null
+            ? [null]
+            : [.. LayerPattern.SelectMany(group => Enumerable.Repeat(group, group.Repeat))];
         return [.. Enumerable.Range(0, count).Select(index => Layer(groups[index % groups.Length], cross))];
     }
 
     private LayerOptions Layer(LayerGroupOptions? group, AttentionOptions? cross) =>
-        new(Resolved(group?.Attention ?? Attention), cross, group?.Position ?? Position, group?.FeedForward ?? FeedForward, Norm) { Mixer = group?.Mixer ?? Mixer };
+        new(Resolved(group?.Attention ?? Attention), cross, group?.Position ?? Position, group?.FeedForward ?? FeedForward, Norm)
+        {
+            Mixer = group?.Mixer ?? Mixer,
+        };
 
-    /// <summary>Attention with this architecture's pattern where it names none.</summary>
+    /// <summary>Attention with the architecture's default pattern filled in.</summary>
     internal AttentionOptions Resolved(AttentionOptions attention) =>
         attention.Pattern is not null ? attention : attention with { Pattern = IsCausal ? new CausalOptions() : new FullOptions() };
+}
+
+/// <summary>Consecutive layers that differ from the model's others; only the differences are given.</summary>
+public sealed record LayerGroupOptions
+{
+    /// <summary>How many layers.</summary>
+    [Description("How many consecutive layers.")]
+    [Range(1, 1024)]
+    public int Repeat { get; init; } = 1;
+
+    /// <summary>The mixer; null for the model's.</summary>
+    [Description("What these layers exchange information with: attention or a recurrence; by default as in the model.")]
+    [Inherits]
+    public MixerOptions? Mixer { get; init; }
+
+    /// <summary>Differences in attention; null for none.</summary>
+    [Description("What differs in attention; the rest is the model's.")]
+    [Inherits]
+    public AttentionOptions? Attention { get; init; }
+
+    /// <summary>The positions; null for the model's. Only kinds that act in attention, or <c>none</c>.</summary>
+    [Description("How order enters in these layers: rotary, alibi or none; by default as in the model.")]
+    [Inherits]
+    public PositionOptions? Position { get; init; }
+
+    /// <summary>Differences in the feed-forward layer; null for none.</summary>
+    [Description("What differs in the feed-forward layer; the rest is the model's.")]
+    [Inherits]
+    public FeedForwardOptions? FeedForward { get; init; }
+}
+
+/// <summary>The options of one layer, with everything that may differ between layers resolved.</summary>
+/// <param name="Attention">Attention, its pattern not null.</param>
+/// <param name="Cross">Attention to an encoder's output; null where there is none.</param>
+/// <param name="Position">How order enters.</param>
+/// <param name="FeedForward">The feed-forward layer.</param>
+/// <param name="Norm">The norms, and where they are.</param>
+internal sealed record LayerOptions(
+    AttentionOptions Attention,
+    AttentionOptions? Cross,
+    PositionOptions Position,
+    FeedForwardOptions FeedForward,
+    NormOptions Norm)
+{
+    public MixerOptions Mixer { get; init; } = new AttentionMixerOptions();
+
+    public PartCost MixerCost(ModelOptions model) => Mixer.Cost(model, this);
+
+    public PartCost CrossCost(ModelOptions model) => Cross?.CrossCost(model) ?? default;
+
+    public Mixer BuildMixer(StackContext stack) => Mixer.Build(stack, this);
+
+    public AttentionLayer? BuildCross(StackContext stack) => Cross is null ? null : new(stack, Cross, HeadNorm(stack), cross: true);
+
+    public NormBuilder HeadNorm(StackContext stack) => width => Norm.Build(width, stack.Bias);
+}
+
+/// <summary>The options of one stack of blocks.</summary>
+internal sealed record StackOptions(string Role, IReadOnlyList<LayerOptions> Layers)
+{
+    public const string Decoder = "decoder";
+
+    public const string Encoder = "encoder";
+
+    public bool IsCausal => Role == Decoder;
+}
+
+/// <summary>Names of variants in configurations.</summary>
+internal static class Registered
+{
+    /// <summary>The name that the registration line on the root record gives a variant.</summary>
+    public static string Name(Type root, Type variant) => root.GetCustomAttributes<JsonDerivedTypeAttribute>()
+        .Where(line => line.DerivedType == variant)
+        .Select(line => (string)line.TypeDiscriminator!)
+        .FirstOrDefault() ?? throw new InvalidOperationException($"{variant} lacks its registration line on {root}.");
 }

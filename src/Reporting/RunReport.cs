@@ -1,19 +1,18 @@
+using System.Text.Json.Nodes;
 using Trainer.Configuration;
+using Trainer.Reporting.Runs;
 
 namespace Trainer.Reporting;
 
-/// <summary>One HTML page about one or several runs: curves on common axes, what sets the runs apart, samples, evaluations, studies.</summary>
-/// <remarks>It lives beside monitoring because it reads what monitoring writes: when a file of a run directory changes, its
-/// writer and its reader change in one room.</remarks>
+/// <summary>An HTML page about one or several runs: curves on common axes, differing settings, samples, evaluations, studies.</summary>
+/// <remarks>It lives beside monitoring because it reads what monitoring writes: when a file of a run directory changes, its writer and its
+/// reader change in one room.</remarks>
 public static class RunReport
 {
-    /// <summary>Reads runs and writes a page about them.</summary>
-    /// <param name="directories">Run directories, at least one. One that is given twice counts once.</param>
-    /// <param name="output">The page; replaced as a whole when it is there.</param>
-    /// <param name="progress">Told about all that could not be read; the page says it too.</param>
-    /// <param name="tables">The folder for the same figures as Parquet files; null for none.</param>
-    /// <returns>How many runs the page shows.</returns>
-    /// <exception cref="UserException">A directory is no run's, nothing is recorded in any of them, or the page or a table cannot be written.</exception>
+    /// <summary>Reads runs and writes a page about them, and the same figures as Parquet files where a folder is given. Returns the number
+    /// of runs shown; a directory given twice counts once.</summary>
+    /// <exception cref="UserException">A directory is no run's, nothing is recorded in any of them, or the page or a table cannot be
+    /// written.</exception>
     public static int Write(IReadOnlyList<string> directories, string output, IProgress<string> progress, string? tables = null)
     {
         List<string> warnings = [];
@@ -27,7 +26,9 @@ public static class RunReport
         var names = RunNames.Of(different);
         // Warnings of reading are on the page.
         var content = ReportContent.Of(runs, names, warnings);
-        HtmlPage.Write(output, HtmlPage.Create("Training report", content, "chart.js", "tables.js", "attention-head.js", "attention.js", "curves.js", "measures.js", "report.js"));
+        HtmlPage.Write(output,
+            HtmlPage.Create("Training report", content, "chart.js", "tables.js", "attention-head.js", "attention.js", "curves.js",
+                "measures.js", "report.js"));
         if (tables is not null)
             RunTables.Write(tables, runs, names);
         return runs.Length;
@@ -38,7 +39,8 @@ public static class RunReport
         RunRecord[] runs = [.. directories.Select(directory => new RunReader(directory, warn).Read())];
         if (runs.All(run => run.IsEmpty))
             throw new UserException(
-                $"{string.Join(", ", directories)}: nothing is recorded here yet: metrics.jsonl is empty or missing; wait for the first of training.steps that monitoring.logEvery records");
+                $"{string.Join(", ", directories)}: nothing is recorded here yet: metrics.jsonl is empty or missing; wait for the " +
+                "first of training.steps that monitoring.logEvery records");
         foreach (var run in runs.Where(run => run.IsEmpty))
             warn($"{run.Directory}: nothing is recorded here yet, so that only its configuration is shown");
         return runs;
@@ -49,11 +51,161 @@ public static class RunReport
         List<string> different = [];
         foreach (var directory in directories)
         {
-            if (different.Any(other => Path.TrimEndingDirectorySeparator(Path.GetFullPath(other)) == Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory))))
+            if (different.Any(other => FullPath(other) == FullPath(directory)))
                 warn($"{directory}: it is given more than once and shown once");
             else
                 different.Add(directory);
         }
         return different;
+
+        static string FullPath(string path) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+    }
+}
+
+/// <summary>The display names of the runs in a report.</summary>
+internal static class RunNames
+{
+    /// <summary>The last part of each path; where several are equal, as many parts as tell them apart.</summary>
+    public static IReadOnlyList<string> Of(IReadOnlyList<string> directories)
+    {
+        string[][] parts = [.. directories.Select(directory =>
+            Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory))
+                .Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries))];
+        var lengths = parts.Select(_ => 1).ToArray();
+        for (var deepest = parts.Max(path => path.Length); deepest > 0; deepest--)
+        {
+            var alike = Enumerable.Range(0, parts.Length).GroupBy(i => Name(i)).Where(group => group.Count() > 1).SelectMany(group => group)
+                .ToArray();
+            if (alike.Length == 0) break;
+            foreach (var i in alike) lengths[i]++;
+        }
+        return [.. Enumerable.Range(0, parts.Length).Select(Name)];
+
+        string Name(int i) => parts[i].Length == 0 ? "/" : string.Join('/', parts[i].TakeLast(lengths[i]));
+    }
+}
+
+/// <summary>The data of a report page's scripts.</summary>
+internal sealed record ReportContent(IReadOnlyList<RunContent> Runs, IReadOnlyList<SettingContent> Settings, IReadOnlyList<string> Warnings)
+{
+    public static ReportContent Of(IReadOnlyList<RunRecord> runs, IReadOnlyList<string> names, IReadOnlyList<string> warnings) => new(
+        [.. runs.Zip(names, RunContent.Of)],
+        [.. ConfigurationTable.Of([.. runs.Select(run => run.Configuration).OfType<JsonObject>()])
+            .Select(row => new SettingContent(row.Path, row.Differs, row.Differs ? row.Values : [row.Values[0]]))],
+        warnings);
+}
+
+/// <summary>A setting, with a value for each configured run, or the one that all have.</summary>
+internal sealed record SettingContent(string Path, bool Differs, IReadOnlyList<string?> Values);
+
+/// <summary>A run in a report.</summary>
+internal sealed record RunContent
+{
+    public required string Name { get; init; }
+
+    public required string Directory { get; init; }
+
+    /// <summary>Whether it has a configuration that others can be compared with.</summary>
+    public required bool Configured { get; init; }
+
+    public required RunSummary Summary { get; init; }
+
+    /// <summary>Null where no step is recorded.</summary>
+    public required RunCurves? Curves { get; init; }
+
+    /// <summary>Null where nothing was evaluated.</summary>
+    public required ValidationCurve? Validation { get; init; }
+
+    public required IReadOnlyList<SampleSet> Samples { get; init; }
+
+    public required IReadOnlyList<EvaluatorCurve> Measures { get; init; }
+
+    /// <summary>Figures by position or depth.</summary>
+    public required IReadOnlyList<EvaluatorProfile> Profiles { get; init; }
+
+    public required IReadOnlyList<FigureFile> Attention { get; init; }
+
+    public required IReadOnlyList<FigureFile> Evaluations { get; init; }
+
+    public required IReadOnlyList<FigureFile> Studies { get; init; }
+
+    public static RunContent Of(RunRecord run, string name) => new()
+    {
+        Name = name,
+        Directory = run.Directory,
+        Configured = run.Configuration is not null,
+        Summary = RunSummary.Of(run),
+        Curves = run.Metrics.Steps.Count == 0 ? null : RunCurves.Of(run.Metrics.Steps),
+        Validation = run.Metrics.Evaluations.Count == 0 ? null : ValidationCurve.Of(run.Metrics),
+        Samples = run.Samples,
+        Measures = EvaluatorCurves.Curves(run.Metrics),
+        Profiles = EvaluatorCurves.Profiles(run.Metrics),
+        Attention = run.Attention,
+        Evaluations = run.Evaluations,
+        Studies = run.Studies,
+    };
+}
+
+/// <summary>The validation losses; null where one was not finite.</summary>
+internal sealed record ValidationCurve(
+    IReadOnlyList<long> Step, IReadOnlyList<double?> Tokens, IReadOnlyList<double?> Seconds, IReadOnlyList<double?> Loss)
+{
+    public static ValidationCurve Of(RunMetrics metrics) => new(
+        [.. metrics.Evaluations.Select(record => record.Step)],
+        [.. metrics.Evaluations.Select(record => metrics.TokensAt(record.Step) is { } tokens ? Math.Round(tokens) : (double?)null)],
+        [.. metrics.Evaluations.Select(record => PageNumber.Rounded(record.Seconds))],
+        [.. metrics.Evaluations.Select(record => PageNumber.Rounded(record.Loss))]);
+}
+
+/// <summary>The row of a run in the summary; unknown figures are null.</summary>
+internal sealed record RunSummary
+{
+    /// <summary>The lowest validation loss, in nats per token.</summary>
+    public double? BestLoss { get; init; }
+
+    public long? BestStep { get; init; }
+
+    public double? Perplexity { get; init; }
+
+    public double? LastLoss { get; init; }
+
+    public long? Steps { get; init; }
+
+    public long? PlannedSteps { get; init; }
+
+    /// <summary>Tokens trained on.</summary>
+    public double? Tokens { get; init; }
+
+    public long? Parameters { get; init; }
+
+    /// <summary>Seconds spent in steps and evaluations.</summary>
+    public double? Seconds { get; init; }
+
+    /// <summary>The median of the recorded speeds.</summary>
+    public double? TokensPerSecond { get; init; }
+
+    public long SkippedSteps { get; init; }
+
+    public static RunSummary Of(RunRecord run)
+    {
+        var (steps, evaluations, best) = (run.Metrics.Steps, run.Metrics.Evaluations, run.Metrics.Best);
+        double[] speeds = [.. steps.Select(step => step.TokensPerSecond).OfType<double>().Where(double.IsFinite).Order()];
+        var last = new[] { steps is [.., var step] ? step.Step : -1, evaluations is [.., var evaluation] ? evaluation.Step : -1 }.Max();
+        return new RunSummary
+        {
+            BestLoss = best?.Loss,
+            BestStep = best?.Step,
+            Perplexity = PageNumber.Rounded(best is null ? null : Math.Exp(best.Loss)),
+            LastLoss = steps is [.., { Loss: { } loss }] && double.IsFinite(loss) ? loss : null,
+            Steps = last < 0 ? null : last,
+            PlannedSteps = run.Configuration?["training"] is JsonObject training && training["steps"] is JsonValue planned
+                && planned.TryGetValue<long>(out var count) ? count : null,
+            Tokens = last < 0 ? null : run.Metrics.TokensAt(last),
+            Parameters = run.Parameters,
+            Seconds = PageNumber.Rounded(new[] { steps is [.., var lastStep] ? lastStep.Seconds : null,
+                evaluations is [.., var lastEvaluation] ? lastEvaluation.Seconds : null }.Max()),
+            TokensPerSecond = PageNumber.Rounded(speeds.Length == 0 ? null : speeds[speeds.Length / 2]),
+            SkippedSteps = run.Metrics.SkippedSteps,
+        };
     }
 }

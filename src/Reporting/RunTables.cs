@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
 using Trainer.Data.Parquet;
+using Trainer.Reporting.Runs;
 
 namespace Trainer.Reporting;
 
@@ -14,10 +15,8 @@ internal static class RunTables
 
     private static ParquetColumn Number(string name) => new(name, ParquetKind.Number);
 
-    /// <summary>Writes them: runs, steps, evaluations, and the figures of evaluation*.json and study*.json.</summary>
-    /// <param name="folder">Where to; made when it is not there.</param>
-    /// <param name="runs">The runs.</param>
-    /// <param name="names">A name for each.</param>
+    /// <summary>Writes runs, steps, evaluations, and the figures of evaluation*.json and study*.json into a folder, which is created if
+    /// missing.</summary>
     /// <exception cref="UserException">A file cannot be written.</exception>
     public static void Write(string folder, IReadOnlyList<RunRecord> runs, IReadOnlyList<string> names)
     {
@@ -32,12 +31,15 @@ internal static class RunTables
         (RunRecord Run, string Name)[] named = [.. runs.Zip(names)];
         ParquetTable.Write(Path.Combine(folder, "runs.parquet"),
             [
-                Text("run"), Text("directory"), Number("bestLoss"), Integer("bestStep"), Number("perplexity"), Number("lastLoss"), Integer("steps"),
-                Integer("plannedSteps"), Number("tokens"), Integer("parameters"), Number("seconds"), Number("tokensPerSecond"), Integer("skippedSteps"),
+                Text("run"), Text("directory"), Number("bestLoss"), Integer("bestStep"), Number("perplexity"), Number("lastLoss"),
+                    Integer("steps"),
+                Integer("plannedSteps"), Number("tokens"), Integer("parameters"), Number("seconds"), Number("tokensPerSecond"),
+                    Integer("skippedSteps"),
             ],
             named.Select(item => Row(item.Name, item.Run.Directory, RunSummary.Of(item.Run))));
         ParquetTable.Write(Path.Combine(folder, "steps.parquet"),
-            [Text("run"), Integer("step"), Integer("tokens"), Number("seconds"), Number("loss"), Number("learningRate"), Number("gradientNorm"), Number("tokensPerSecond")],
+            [Text("run"), Integer("step"), Integer("tokens"), Number("seconds"), Number("loss"), Number("learningRate"),
+                Number("gradientNorm"), Number("tokensPerSecond")],
             named.SelectMany(item => item.Run.Metrics.Steps.Select(step => new object?[]
             {
                 item.Name, step.Step, step.Tokens, step.Seconds, step.Loss, step.LearningRate, step.GradientNorm, step.TokensPerSecond,
@@ -48,19 +50,22 @@ internal static class RunTables
         ParquetTable.Write(Path.Combine(folder, "figures.parquet"),
             [Text("run"), Text("file"), Text("path"), Number("number"), Text("text")],
             named.SelectMany(item => item.Run.Evaluations.Concat(item.Run.Studies)
-                .SelectMany(file => Figures("", file.Content).Select(figure => new object?[] { item.Name, file.Name, figure.Path, figure.Number, figure.Text }))));
+                .SelectMany(file => Figures("", file.Content)
+                    .Select(figure => new object?[] { item.Name, file.Name, figure.Path, figure.Number, figure.Text }))));
     }
 
     private static object?[] Row(string name, string directory, RunSummary run) =>
     [
-        name, directory, run.BestLoss, run.BestStep, run.Perplexity, run.LastLoss, run.Steps, run.PlannedSteps, run.Tokens, run.Parameters, run.Seconds,
+        name, directory, run.BestLoss, run.BestStep, run.Perplexity, run.LastLoss, run.Steps, run.PlannedSteps, run.Tokens, run.Parameters,
+            run.Seconds,
         run.TokensPerSecond, run.SkippedSteps,
     ];
 
-    /// <summary>Validation losses, then what measures found.</summary>
+    /// <summary>Validation losses, then the figures of scheduled evaluators.</summary>
     private static IEnumerable<object?[]> Evaluations(RunMetrics metrics) =>
         metrics.Evaluations.Select(record => new object?[] { record.Step, record.Seconds, "validation", "loss", record.Loss })
-            .Concat(metrics.Measures.SelectMany(record => record.Figures.Select(figure => new object?[] { record.Step, record.Seconds, record.Name, figure.Key, figure.Value })));
+            .Concat(metrics.Measures.SelectMany(record => record.Figures.Select(
+                figure => new object?[] { record.Step, record.Seconds, record.Name, figure.Key, figure.Value })));
 
     /// <summary>Every value of a file and its path, such as <c>rows.0.perplexity</c>.</summary>
     private static IEnumerable<(string Path, double? Number, string? Text)> Figures(string path, JsonNode? node) => node switch

@@ -61,9 +61,11 @@ public sealed class CheckpointStoreTests : IDisposable
         Directory.CreateDirectory(Path.Combine(directory.Path, "checkpoints", ".tmp-step-00000002"));
         File.WriteAllText(Path.Combine(directory.Path, "checkpoints", "last.tmp"), "step-");
 
-        store.RemoveLeftovers();
+        store.RemoveTemporaryFiles();
 
-        Assert.Equal(["last", "step-00000001"], Directory.EnumerateFileSystemEntries(Path.Combine(directory.Path, "checkpoints")).Select(Path.GetFileName).Order());
+        Assert.Equal(
+            ["last", "step-00000001"],
+            Directory.EnumerateFileSystemEntries(Path.Combine(directory.Path, "checkpoints")).Select(Path.GetFileName).Order());
     }
 
     [Fact]
@@ -72,12 +74,15 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Equal("it has 6 bytes; the manifest lists 7", Damage(path => File.WriteAllText(path, "weight")));
         Assert.Equal("it is missing; the manifest lists it with 7 bytes", Damage(File.Delete));
         Assert.Equal(
-            $"its SHA-256 is {Convert.ToHexStringLower(SHA256.HashData("weightS"u8))}; the manifest lists {Convert.ToHexStringLower(SHA256.HashData("weights"u8))}",
+            $"its SHA-256 is {Convert.ToHexStringLower(SHA256.HashData("weightS"u8))}; the manifest lists " +
+                $"{Convert.ToHexStringLower(SHA256.HashData("weights"u8))}",
             Damage(path => File.WriteAllText(path, "weightS")));
         Assert.Equal("it is missing", Damage(File.Delete, "manifest.json"));
         Assert.Equal("it lists no files", Damage(path => File.WriteAllText(path, "{}"), "manifest.json"));
         Assert.StartsWith("it is not the JSON that was written (", Damage(path => File.WriteAllText(path, "{\"files\":"), "manifest.json"));
-        Assert.Equal("it does not list state.json", Damage(path => File.WriteAllText(path, File.ReadAllText(path).Replace("state.json", "stale.json")), "manifest.json"));
+        Assert.Equal(
+            "it does not list state.json",
+            Damage(path => File.WriteAllText(path, File.ReadAllText(path).Replace("state.json", "stale.json")), "manifest.json"));
     }
 
     [Fact]
@@ -88,7 +93,8 @@ public sealed class CheckpointStoreTests : IDisposable
         List<string> warnings = [];
 
         Assert.Equal(2, store.NewestWhole(warnings.Add));
-        Assert.Equal([$"passing over a damaged checkpoint: {store.DirectoryOf(3)}/manifest.json: it is missing. This checkpoint is damaged: use an earlier one of the run."], warnings);
+        Assert.Equal([$"passing over a damaged checkpoint: {store.DirectoryOf(3)}/manifest.json: it is missing. This checkpoint is " +
+            "damaged: use an earlier one of the run."], warnings);
     }
 
     [Fact]
@@ -122,8 +128,11 @@ public sealed class CheckpointStoreTests : IDisposable
 
         Assert.StartsWith($"{store.DirectoryOf(2)}: the checkpoint could not be saved: ", error.Message);
         Assert.Contains("o space left", error.Message);
-        Assert.EndsWith("The checkpoint of step 1 is untouched: mend the cause (is the disk full?) and go on with --resume.", error.Message);
-        Assert.Equal(["last", "step-00000001"], Directory.EnumerateFileSystemEntries(Path.Combine(directory.Path, "checkpoints")).Select(Path.GetFileName).Order());
+        Assert.EndsWith(
+            "The checkpoint of step 1 is untouched: mend the cause (is the disk full?) and go on with --resume.", error.Message);
+        Assert.Equal(
+            ["last", "step-00000001"],
+            Directory.EnumerateFileSystemEntries(Path.Combine(directory.Path, "checkpoints")).Select(Path.GetFileName).Order());
         Assert.Equal(1, store.NewestWhole(Assert.Fail));
     }
 
@@ -133,7 +142,8 @@ public sealed class CheckpointStoreTests : IDisposable
         CheckpointPart Failing(Exception error) => new("tokenizer.json", _ => throw error);
 
         Assert.Throws<InvalidOperationException>(() => store.Save(1, [.. Parts("w")[..2], Failing(new InvalidOperationException())]));
-        var error = Assert.Throws<UserException>(() => store.Save(1, [.. Parts("w")[..2], Failing(new UserException("tokenizer.json cannot be written."))]));
+        var error = Assert.Throws<UserException>(
+            () => store.Save(1, [.. Parts("w")[..2], Failing(new UserException("tokenizer.json cannot be written."))]));
 
         Assert.Equal(
             $"{store.DirectoryOf(1)}: the checkpoint could not be saved: tokenizer.json cannot be written. " +
@@ -170,7 +180,8 @@ public sealed class CheckpointStoreTests : IDisposable
         string checkpoint = store.Save(9, Parts("weights"));
         string path = Path.Combine(checkpoint, file);
         harm(path);
-        string message = Assert.Throws<UserException>(() => CheckpointManifest.Verify(checkpoint, "model.safetensors", "state.json")).Message;
+        string message = Assert.Throws<UserException>(
+            () => CheckpointManifest.Verify(checkpoint, "model.safetensors", "state.json")).Message;
         const string Advice = ". This checkpoint is damaged: use an earlier one of the run.";
         Assert.StartsWith(path + ": ", message);
         Assert.EndsWith(Advice, message);

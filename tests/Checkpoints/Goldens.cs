@@ -13,10 +13,13 @@ internal static class Goldens
 
     /// <summary>All checkpoints here.</summary>
     public static IReadOnlyList<string> Importable { get; } =
-        ["llama", "llama-biased-tied", "llama-linear", "llama-dynamic", "llama-yarn", "llama-yarn-factor", "llama-3", "mistral", "qwen2", "qwen2-window", "qwen3", "mixtral", "deepseek-v3", "gpt2", "gpt-neox", "gpt-neox-serial", "bloom", "bert", "t5-v1.0", "t5-v1.1", "bart"];
+        ["llama", "llama-biased-tied", "llama-linear", "llama-dynamic", "llama-yarn", "llama-yarn-factor", "llama-3", "mistral", "qwen2",
+            "qwen2-window", "qwen3", "mixtral", "deepseek-v3", "gpt2", "gpt-neox", "gpt-neox-serial", "bloom", "bert", "t5-v1.0", "t5-v1.1",
+            "bart"];
 
     /// <summary>Whether a tensor holds rows that no text reads, which are not taken over.</summary>
-    public static bool IsFolded(string tensor) => tensor.Contains("embed_positions") || tensor.Contains("position_embeddings") || tensor.Contains("token_type_embeddings");
+    public static bool IsFolded(string tensor) =>
+        tensor.Contains("embed_positions") || tensor.Contains("position_embeddings") || tensor.Contains("token_type_embeddings");
 
     public static string PathOf(string name)
     {
@@ -28,10 +31,10 @@ internal static class Goldens
 
     public static SafetensorsFile Expected(string name) => SafetensorsFile.Open(Path.Combine(PathOf(name), "expected.safetensors"));
 
-    public static HuggingFaceModel Open(string name) => HuggingFaceModel.Open(PathOf(name), _ => { });
+    public static HuggingFaceImport Open(string name) => HuggingFaceImport.Open(PathOf(name), _ => { });
 
     /// <summary>The model with the weights of a checkpoint, in evaluation mode.</summary>
-    public static LanguageModel Build(HuggingFaceModel source)
+    public static LanguageModel Build(HuggingFaceImport source)
     {
         LanguageModel model = source.Options.Build(source.Tokenizer.VocabularySize);
         using var gradients = no_grad();

@@ -14,7 +14,8 @@ internal sealed class TemporaryFolder : IDisposable
     {
         string to = PathOf(fixture);
         Directory.CreateDirectory(to);
-        foreach (string file in Directory.EnumerateFiles(Goldens.PathOf(fixture))) File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
+        foreach (string file in Directory.EnumerateFiles(Goldens.PathOf(fixture)))
+            File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
         return to;
     }
 

@@ -12,7 +12,8 @@ public sealed class BadInputTests
     [InlineData("model.contextLength=5000", 1, "5000")]
     [InlineData("training.device=cuda", 1, "CUDA")]
     [InlineData("model.position.type=spiral", 2, "rotary")]
-    [InlineData("tokenizer={\"type\":\"tiktoken\",\"encoding\":\"gpt-2\"}", 2, "did you mean gpt2? Allowed: gpt2, r50k_base, cl100k_base, o200k_base")]
+    [InlineData("tokenizer={\"type\":\"tiktoken\",\"encoding\":\"gpt-2\"}", 2,
+        "did you mean gpt2? Allowed: gpt2, r50k_base, cl100k_base, o200k_base")]
     [InlineData("optimizer.learningRate=-1", 2, "learningRate")]
     [InlineData("training.microBatchSize=3", 2, "microBatchSize (3) must divide batchSize (4)")]
     [InlineData("no-equals-sign", 2, "=")]
@@ -27,7 +28,8 @@ public sealed class BadInputTests
     public void Flash_that_cannot_run_is_refused_not_replaced()
     {
         using var workspace = new Workspace();
-        Fails(workspace.Run("train", "small.json", "--set", "model.dim=1040", "model.attention.heads=2", "model.attention.kernel=flash"), 2, "256");
+        Fails(workspace.Run("train", "small.json", "--set", "model.dim=1040", "model.attention.heads=2", "model.attention.kernel=flash"), 2,
+            "256");
     }
 
     [Fact]
@@ -37,7 +39,8 @@ public sealed class BadInputTests
         var outcome = workspace.Run("train", "small.json", "--set", "training.steps=x", "model.layers=-1", "modle.dim=3");
         Assert.Equal(2, outcome.ExitCode);
         Assert.Contains("3 problems", outcome.Error, StringComparison.Ordinal);
-        foreach (var path in new[] { "training.steps", "model.layers", "modle" }) Assert.Contains(path, outcome.Error, StringComparison.Ordinal);
+        foreach (var path in new[] { "training.steps", "model.layers", "modle" })
+            Assert.Contains(path, outcome.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -102,10 +105,12 @@ public sealed class BadInputTests
         using var workspace = new Workspace();
         var disk = workspace.PathOf("disk");
         Directory.CreateDirectory(disk);
-        if (Command.Run("mount", ["-t", "tmpfs", "-o", "size=700k", "tmpfs", disk]).ExitCode != 0) Assert.Skip("mounting a small disk needs root");
+        if (Command.Run("mount", ["-t", "tmpfs", "-o", "size=700k", "tmpfs", disk]).ExitCode != 0)
+            Assert.Skip("mounting a small disk needs root");
         try
         {
-            var outcome = workspace.Run("train", "small.json", "--run", "disk/run", "--set", "checkpoint.keep=10", "monitoring.tensorBoard=false");
+            var outcome = workspace.Run(
+                "train", "small.json", "--run", "disk/run", "--set", "checkpoint.keep=10", "monitoring.tensorBoard=false");
             Fails(outcome, 1, "No space left");
             var store = Directory.GetDirectories(Path.Combine(disk, "run/checkpoints"));
             Assert.NotEmpty(store);

@@ -11,7 +11,8 @@ internal static class Command
     public static string Repository { get; } = FindRepository();
 
     /// <summary>Runs a command to its end. A variable set to null is taken away.</summary>
-    public static Outcome Run(string file, string[] arguments, Dictionary<string, string?>? environment = null, string? folder = null, string input = "")
+    public static Outcome Run(
+        string file, string[] arguments, Dictionary<string, string?>? environment = null, string? folder = null, string input = "")
     {
         var start = new ProcessStartInfo(file, arguments)
         {

@@ -46,7 +46,8 @@ public sealed class CorpusCommandTests : IDisposable
     public void Documents_are_written_to_a_file_that_reads_the_same(string file)
     {
         var written = workspace.Run("corpus", "data", "--output", file);
-        Assert.Equal((0, "", "files       3\ndocuments   3 (1 more records have none)\ncharacters  26\nbytes       27\n"), (written.ExitCode, written.Error, written.Output));
+        Assert.Equal((0, "", "files       3\ndocuments   3 (1 more records have none)\ncharacters  26\nbytes       27\n"),
+            (written.ExitCode, written.Error, written.Output));
         Assert.Equal("\"one\"\n\"naïve \\\"two\\\"\"\nnull\n\"three\\nlines\\n\"\n", workspace.Run("corpus", file, "--json").Output);
     }
 
@@ -64,15 +65,19 @@ public sealed class CorpusCommandTests : IDisposable
 
     [Theory]
     [InlineData(1, "there is no file \"nowhere\"", "nowhere")]
-    [InlineData(1, "data/b.jsonl has no field \"txt\" in any of its 2 records; its first record has body, text; name one in column", "data/b.jsonl", "--column", "txt")]
-    [InlineData(2, "--format is \"xml\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations, synthetic.", "data", "--format", "xml")]
-    [InlineData(2, "--output is \"out.csv\", which does not say how to write; allowed are names that end in .parquet, .jsonl, .jsonl.gz, .jsonl.zst.", "data", "--output", "out.csv")]
+    [InlineData(1, "data/b.jsonl has no field \"txt\" in any of its 2 records; its first record has body, text; name one in column",
+        "data/b.jsonl", "--column", "txt")]
+    [InlineData(2, "--format is \"xml\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations, synthetic.", "data", "--format",
+        "xml")]
+    [InlineData(2, "--output is \"out.csv\", which does not say how to write; allowed are names that end in .parquet, .jsonl, " +
+        ".jsonl.gz, .jsonl.zst.", "data", "--output", "out.csv")]
     [InlineData(1, "none/out.parquet cannot be written", "data", "--output", "none/out.parquet")]
     [InlineData(2, "--limit is -1", "data", "--limit", "-1")]
     [InlineData(2, "path: is missing")]
     [InlineData(2, "task: is missing", "--format", "synthetic")]
     [InlineData(2, "copi", "--format", "synthetic", "--task", "copi")]
-    [InlineData(2, "minimumLength: is 9, above length (4)", "--format", "synthetic", "--task", "{\"type\":\"copy\",\"length\":4,\"minimumLength\":9}")]
+    [InlineData(2, "minimumLength: is 9, above length (4)", "--format", "synthetic", "--task",
+        "{\"type\":\"copy\",\"length\":4,\"minimumLength\":9}")]
     [InlineData(2, "language: is missing", "--format", "dotnet-translations")]
     public void What_cannot_be_read_is_an_error(int exitCode, string part, params string[] arguments)
     {

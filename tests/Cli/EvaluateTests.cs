@@ -64,16 +64,20 @@ public sealed class EvaluateTests(TrainedRun trained) : IClassFixture<TrainedRun
     }
 
     [Theory]
-    [InlineData(2, "command line: 1 problem\n  --stride: stride (9) must be at most window (8), or tokens between windows would not be scored; use --stride 8 for windows that do not overlap", "--window", "8", "--stride", "9")]
-    [InlineData(2, "command line: 1 problem\n  --stride: stride (33) must be at most window (32), or tokens between windows would not be scored; use --stride 32 for windows that do not overlap", "--stride", "33")]
+    [InlineData(2, "command line: 1 problem\n  --stride: stride (9) must be at most window (8), or tokens between windows would not be " +
+        "scored; use --stride 8 for windows that do not overlap", "--window", "8", "--stride", "9")]
+    [InlineData(2, "command line: 1 problem\n  --stride: stride (33) must be at most window (32), or tokens between windows would not " +
+        "be scored; use --stride 32 for windows that do not overlap", "--stride", "33")]
     [InlineData(2, "command line: 1 problem\n  --window: window (0) must be 1 or more", "--window", "0")]
     [InlineData(2, "command line: 1 problem\n  --stride: stride (0) must be 1 or more", "--stride", "0")]
     [InlineData(2, "Cannot parse argument 'many' for option '--window'", "--window", "many")]
     [InlineData(2, "--bos-every-window needs --bos: which token begins a text?", "--bos-every-window")]
-    [InlineData(2, "command line: 1 problem\n  --bos: \"<s>\" is no token of this tokenizer (character): neither a name in its vocabulary nor an id from 0 to ", "--bos", "<s>")]
+    [InlineData(2, "command line: 1 problem\n  --bos: \"<s>\" is no token of this tokenizer (character): neither a name in its " +
+        "vocabulary nor an id from 0 to ", "--bos", "<s>")]
     [InlineData(1, "nowhere.txt", "--data", "nowhere.txt")]
     [InlineData(1, "is empty", "--data", "empty.txt")]
-    [InlineData(1, "there is nothing to score: the text has 1 tokens, and the first of them is not predicted from anything; give a longer text or a token before it (--bos)", "--data", "one.txt")]
+    [InlineData(1, "there is nothing to score: the text has 1 tokens, and the first of them is not predicted from anything; give a " +
+        "longer text or a token before it (--bos)", "--data", "one.txt")]
     public void What_cannot_be_evaluated(int exitCode, string message, params string[] arguments)
     {
         File.WriteAllText(workspace.PathOf("empty.txt"), "");
@@ -88,8 +92,10 @@ public sealed class EvaluateTests(TrainedRun trained) : IClassFixture<TrainedRun
     [Fact]
     public void A_window_longer_than_the_positions_that_were_learned()
     {
-        Assert.Equal(0, workspace.Run("train", "small.json", "--run", "learned", "--set", "training.steps=1", "model.position.type=learned").ExitCode);
-        BadInputTests.Fails(workspace.Run("evaluate", "learned", "--window", "33"), 1, "33 positions are more than the 32 this model has learned; use at most contextLength (32).");
+        Assert.Equal(0, workspace.Run(
+            "train", "small.json", "--run", "learned", "--set", "training.steps=1", "model.position.type=learned").ExitCode);
+        BadInputTests.Fails(workspace.Run("evaluate", "learned", "--window", "33"), 1,
+            "33 positions are more than the 32 this model has learned; use at most contextLength (32).");
         Assert.Equal(0, workspace.Run("evaluate", "learned", "--window", "32").ExitCode);
     }
 

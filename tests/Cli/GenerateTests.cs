@@ -23,7 +23,8 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
         Assert.Equal(own, Continues("plain", "the prompt begins with <1>; --bos none leaves it out", "--bos", "1"));
         // Beams begin in the same way; one is greedy.
         Assert.Equal(own, Run("generate", "framed", "--prompt", "<5> <6>", "--tokens", "12", "--beams", "1").Output);
-        BadInputTests.Fails(workspace.Run("generate", "plain", "--prompt", "<5>", "--bos", "<s>"), 2, "--bos: \"<s>\" is no token of this tokenizer (");
+        BadInputTests.Fails(workspace.Run("generate", "plain", "--prompt", "<5>", "--bos", "<s>"), 2,
+            "--bos: \"<s>\" is no token of this tokenizer (");
     }
 
     [Theory]
@@ -36,7 +37,8 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
         Assert.StartsWith("the ", rounded);
         Assert.Equal(exact.Length, rounded.Length);
         Assert.Equal(exact, Run("generate", "run", "--prompt", "the ", "--tokens", "40", "--seed", "3", "--precision", "float32").Output);
-        BadInputTests.Fails(workspace.Run("generate", "run", "--prompt", "the ", "--precision", "tf32"), 2, "Cannot parse argument 'tf32' for option '--precision'");
+        BadInputTests.Fails(workspace.Run("generate", "run", "--prompt", "the ", "--precision", "tf32"), 2,
+            "Cannot parse argument 'tf32' for option '--precision'");
     }
 
     private string Continues(string checkpoint, string told, params string[] bos)
@@ -51,11 +53,13 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
     {
         Directory.CreateDirectory(workspace.PathOf($"{name}-theirs"));
         foreach (string file in (string[])["config.json", "model.safetensors"])
-            File.Copy(Path.Combine(Command.Repository, "tests/Checkpoints/Fixtures/llama", file), workspace.PathOf($"{name}-theirs/{file}"));
+            File.Copy(Path.Combine(Command.Repository, "tests/Checkpoints/Fixtures/llama", file),
+                workspace.PathOf($"{name}-theirs/{file}"));
         JsonObject vocabulary = [.. Enumerable.Range(0, 40).Select(id => KeyValuePair.Create($"<{id}>", (JsonNode?)id))];
         JsonObject tokenizer = new()
         {
-            ["version"] = "1.0", ["added_tokens"] = new JsonArray(), ["normalizer"] = null, ["pre_tokenizer"] = new JsonObject { ["type"] = "WhitespaceSplit" },
+            ["version"] = "1.0", ["added_tokens"] = new JsonArray(), ["normalizer"] = null,
+                ["pre_tokenizer"] = new JsonObject { ["type"] = "WhitespaceSplit" },
             ["post_processor"] = JsonNode.Parse(processor), ["decoder"] = null,
             ["model"] = new JsonObject { ["type"] = "WordLevel", ["vocab"] = vocabulary, ["unk_token"] = "<0>" },
         };

@@ -30,8 +30,10 @@ public sealed class RecipeTests
         var config = Path.Combine(Command.Repository, "configs", recipe);
         var resolved = Resolve(config);
         string[] data = resolved["data"]!["train"]![0]!["path"] is null ? [] : ["data.train.0.path=text.txt"];
-        string[] tokenizer = (string)resolved["tokenizer"]!["type"]! == "bpe" ? ["tokenizer.vocabularySize=300"] : [];   // learned in a second
-        string[] settings = ["--run", "run", "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2", "evaluation.every=2", "checkpoint.every=2", .. data, .. tokenizer];
+        // learned in a second
+        string[] tokenizer = (string)resolved["tokenizer"]!["type"]! == "bpe" ? ["tokenizer.vocabularySize=300"] : [];
+        string[] settings = ["--run", "run", "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2",
+            "evaluation.every=2", "checkpoint.every=2", .. data, .. tokenizer];
 
         Succeeds(workspace.Run(["train", config, .. settings, "training.steps=2"]));
         Succeeds(workspace.Run(["train", config, "--resume", .. settings, "training.steps=4"]));

@@ -23,13 +23,15 @@ public sealed partial class ReportPagesTests
         Assert.Equal("first", run.GetProperty("name").GetString());
         Assert.Equal(20, run.GetProperty("curves").GetProperty("step").GetArrayLength());
         var recorded = File.ReadLines(workspace.PathOf("runs/first/metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)
-            .Where(record => record.TryGetProperty("validationLoss", out _)).Min(record => record.GetProperty("validationLoss").GetDouble());
+            .Where(record => record.TryGetProperty("validationLoss", out _)).Min(
+                record => record.GetProperty("validationLoss").GetDouble());
         Assert.Equal(recorded, run.GetProperty("summary").GetProperty("bestLoss").GetDouble());
         Assert.Equal("the ", run.GetProperty("samples")[0].GetProperty("texts")[0].GetProperty("prompt").GetString());
         var plan = JsonDocument.Parse(workspace.Run("plan", "small.json", "--json").Output).RootElement;
         Assert.Equal(plan.GetProperty("parameters").GetInt64(), run.GetProperty("summary").GetProperty("parameters").GetInt64());
         Assert.Equal(20 * 4 * 32, run.GetProperty("summary").GetProperty("tokens").GetInt64());
-        Assert.Equal(["optimizer.learningRate"], data.GetProperty("settings").EnumerateArray().Where(row => row.GetProperty("differs").GetBoolean()).Select(row => row.GetProperty("path").GetString()));
+        Assert.Equal(["optimizer.learningRate"], data.GetProperty("settings").EnumerateArray()
+            .Where(row => row.GetProperty("differs").GetBoolean()).Select(row => row.GetProperty("path").GetString()));
     }
 
     [Theory]
@@ -57,7 +59,8 @@ public sealed partial class ReportPagesTests
         Assert.StartsWith("map.html: decoder: 2 layers, 9 tokens", outcome.Output, StringComparison.Ordinal);
 
         var stack = Data(workspace.PathOf("map.html")).GetProperty("stacks")[0];
-        Assert.Equal(["t", "h", "e", "␣", "m", "o", "d", "e", "l"], stack.GetProperty("queries").EnumerateArray().Select(token => token.GetString()));
+        Assert.Equal(["t", "h", "e", "␣", "m", "o", "d", "e", "l"], stack.GetProperty("queries").EnumerateArray()
+            .Select(token => token.GetString()));
         foreach (var layer in stack.GetProperty("layers").EnumerateArray())
         {
             var rows = layer.GetProperty("weights").GetBytesFromBase64().Chunk(9).ToArray();
@@ -77,7 +80,8 @@ public sealed partial class ReportPagesTests
         Assert.Equal(2, workspace.Run("attention", "run").ExitCode);
     }
 
-    private static JsonElement Data(string page) => JsonDocument.Parse(DataElement().Match(File.ReadAllText(page)).Groups[1].Value).RootElement;
+    private static JsonElement Data(string page) =>
+        JsonDocument.Parse(DataElement().Match(File.ReadAllText(page)).Groups[1].Value).RootElement;
 
     [GeneratedRegex("""<script type="application/json" id="data">(.*?)</script>""", RegexOptions.Singleline)]
     private static partial Regex DataElement();

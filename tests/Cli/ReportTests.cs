@@ -48,7 +48,8 @@ public sealed class ReportTests
     {
         using var workspace = new Workspace();
         var properties = Json(workspace.Run("schema")).GetProperty("properties");
-        foreach (var section in new[] { "name", "model", "tokenizer", "data", "training", "optimizer", "schedule", "evaluation", "checkpoint", "monitoring" })
+        foreach (var section in new[] { "name", "model", "tokenizer", "data", "training", "optimizer", "schedule", "evaluation",
+            "checkpoint", "monitoring" })
             Assert.True(properties.TryGetProperty(section, out _), section);
     }
 

@@ -28,7 +28,8 @@ public sealed class ResumeTests
     {
         using var workspace = new Workspace { Threads = threads };
         KilledEqualsWhole(
-            workspace, "--set", "model.dropout=0", "model.feedForward.type=experts", "model.feedForward.experts=4", "model.feedForward.shared=1",
+            workspace, "--set", "model.dropout=0", "model.feedForward.type=experts", "model.feedForward.experts=4",
+                "model.feedForward.shared=1",
             "model.feedForward.hiddenDim=32", $"model.feedForward.balance.type={balance}");
     }
 
@@ -38,7 +39,8 @@ public sealed class ResumeTests
         using var workspace = new Workspace();
         var parquet = Path.Combine(Command.Repository, "tests", "Data", "Parquet", "Fixtures", "rust-zstd-v2-delta_byte_array.parquet");
         KilledEqualsWhole(
-            workspace, "--set", $"data.train.0.path={parquet}", "data.train.0.column=text", "data.validationFraction=0.5", "data.loaderThreads=2",
+            workspace, "--set", $"data.train.0.path={parquet}", "data.train.0.column=text", "data.validationFraction=0.5",
+                "data.loaderThreads=2",
             "tokenizer.type=byte", "training.batchSize=8", "checkpoint.keep=10");
         using var state = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("killed/checkpoints/step-00000020/state.json")));
         Assert.Equal(1, state.RootElement.GetProperty("position").GetProperty("epoch").GetInt64());
@@ -79,7 +81,8 @@ public sealed class ResumeTests
         Assert.Equal(130, ended.ExitCode);
         Assert.Contains("--resume", ended.Output, StringComparison.Ordinal);
         Assert.Contains("saving a checkpoint", ended.Error, StringComparison.Ordinal);
-        Assert.True(Directory.Exists(workspace.PathOf($"run/checkpoints/{File.ReadAllText(workspace.PathOf("run/checkpoints/last")).Trim()}")));
+        Assert.True(Directory.Exists(
+            workspace.PathOf($"run/checkpoints/{File.ReadAllText(workspace.PathOf("run/checkpoints/last")).Trim()}")));
     }
 
     [Fact]
@@ -87,7 +90,8 @@ public sealed class ResumeTests
     {
         using var workspace = new Workspace();
         // Within the second step: right after the first one its metrics are there, and a stop would still be heeded before the next.
-        var ended = Stopped(workspace, "sleep 0.5; kill -s TERM {0}; sleep 1.2; kill -s TERM {0}", "training.batchSize=20000", "training.microBatchSize=2000");
+        var ended = Stopped(workspace, "sleep 0.5; kill -s TERM {0}; sleep 1.2; kill -s TERM {0}", "training.batchSize=20000",
+            "training.microBatchSize=2000");
 
         Assert.Equal(128 + 15, ended.ExitCode);
         Assert.Contains("once more ends at once without saving", ended.Error, StringComparison.Ordinal);
@@ -98,8 +102,10 @@ public sealed class ResumeTests
     private static Outcome Stopped(Workspace workspace, string kill, params string[] settings)
     {
         using var process = workspace.Start(
-            ["train", "small.json", "--run", "run", "--set", "training.steps=1000000", "checkpoint.every=0", "evaluation.every=0", "monitoring.logEvery=1", .. settings]);
-        WaitFor(process, () => File.Exists(workspace.PathOf("run/metrics.jsonl")) && new FileInfo(workspace.PathOf("run/metrics.jsonl")).Length > 0);
+            ["train", "small.json", "--run", "run", "--set", "training.steps=1000000", "checkpoint.every=0", "evaluation.every=0",
+                "monitoring.logEvery=1", .. settings]);
+        WaitFor(process, () =>
+            File.Exists(workspace.PathOf("run/metrics.jsonl")) && new FileInfo(workspace.PathOf("run/metrics.jsonl")).Length > 0);
         Assert.Equal(0, Command.Run("sh", ["-c", string.Format(CultureInfo.InvariantCulture, kill, process.Id)]).ExitCode);
         var error = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();

@@ -57,16 +57,19 @@ public sealed class ScoreTests(TrainedRun trained) : IClassFixture<TrainedRun>
         Assert.StartsWith("scores.parquet: 2 documents, 11 tokens, 9 scored: ", outcome.Output, StringComparison.Ordinal);
         using var file = new ParquetSharp.ParquetFileReader(workspace.PathOf("scores.parquet"));
         using var group = file.RowGroup(0);
-        Assert.Equal(["document", "position", "token", "text", "negativeLogLikelihood"], Enumerable.Range(0, 5).Select(column => file.FileMetaData.Schema.Column(column).Name));
+        Assert.Equal(["document", "position", "token", "text", "negativeLogLikelihood"], Enumerable.Range(0, 5)
+            .Select(column => file.FileMetaData.Schema.Column(column).Name));
         Assert.Equal([1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3], Column<long?>(0));
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2], Column<long?>(1));
         Assert.Equal("the readthe", string.Concat(Column<string>(3)));
 
         Assert.Equal(0, workspace.Run("score", "run", "--text", "the read", "--json", "read.json").ExitCode);
         using var json = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("read.json")));
-        Assert.Equal(json.RootElement.GetProperty("tokens").EnumerateArray().Select(token => (long?)token.GetInt64()), Column<long?>(2).Take(8));
+        Assert.Equal(json.RootElement.GetProperty("tokens").EnumerateArray().Select(token => (long?)token.GetInt64()), Column<long?>(2)
+            .Take(8));
         Assert.Equal(
-            json.RootElement.GetProperty("negativeLogLikelihood").EnumerateArray().Select(loss => loss.ValueKind == JsonValueKind.Null ? (double?)null : loss.GetDouble()),
+            json.RootElement.GetProperty("negativeLogLikelihood").EnumerateArray().Select(
+                loss => loss.ValueKind == JsonValueKind.Null ? (double?)null : loss.GetDouble()),
             Column<double?>(4).Take(8));
 
         T[] Column<T>(int index)
@@ -78,7 +81,8 @@ public sealed class ScoreTests(TrainedRun trained) : IClassFixture<TrainedRun>
 
     [Theory]
     [InlineData("--output is \"scores.csv\", but a table is written as Parquet: let its name end in .parquet.", "--output", "scores.csv")]
-    [InlineData("--output scores documents, --json and --logits one text: give one of them.", "--output", "scores.parquet", "--json", "scores.json")]
+    [InlineData("--output scores documents, --json and --logits one text: give one of them.", "--output", "scores.parquet", "--json",
+        "scores.json")]
     public void A_table_that_cannot_be_is_an_error(string message, params string[] arguments)
     {
         var outcome = workspace.Run(["score", "run", "--text", "the", .. arguments]);

@@ -7,13 +7,15 @@ public sealed class StudyRecipeTests
 {
     private static readonly string Folder = Path.Combine(Command.Repository, "configs", "studies");
 
-    private static readonly string[] Tiny = ["training.steps=2", "training.batchSize=2", "model.dim=32", "model.layers=1", "monitoring.tensorBoard=false"];
+    private static readonly string[] Tiny =
+        ["training.steps=2", "training.batchSize=2", "model.dim=32", "model.layers=1", "monitoring.tensorBoard=false"];
 
     [Fact]
     public void Every_recipe_is_run_here() => Assert.Equal(
         [
             "grouped-query-base.json", "grouped-query-uptrain.json",
-            "longer-context-base.json", "longer-context-direct.json", "longer-context-passkeys.json", "longer-context-pose.json", "longer-context-yarn.json",
+            "longer-context-base.json", "longer-context-direct.json", "longer-context-passkeys.json", "longer-context-pose.json",
+                "longer-context-yarn.json",
         ],
         Directory.EnumerateFiles(Folder, "*.json").Select(Path.GetFileName).Order());
 

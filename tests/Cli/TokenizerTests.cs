@@ -25,7 +25,8 @@ public sealed class TokenizerTests
     public void Byte_pairs_bring_any_text_back()
     {
         using var workspace = new Workspace();
-        var trained = workspace.Run("tokenizer", "train", "small.json", "--output", "bpe.json", "--set", "tokenizer={\"type\":\"bpe\",\"vocabularySize\":280}");
+        var trained = workspace.Run(
+            "tokenizer", "train", "small.json", "--output", "bpe.json", "--set", "tokenizer={\"type\":\"bpe\",\"vocabularySize\":280}");
         Assert.True(trained.ExitCode == 0, trained.Error);
         Assert.EndsWith(", 280 tokens\n", trained.Output, StringComparison.Ordinal);
         const string Text = "\"the token value\\n\\u0000 é 😀\"\n";

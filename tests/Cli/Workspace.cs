@@ -69,7 +69,9 @@ internal sealed class Workspace : IDisposable
         .Where(record => record.TryGetProperty("loss", out _))
         .ToDictionary(
             record => record.GetProperty("step").GetInt64(),
-            record => string.Create(CultureInfo.InvariantCulture, $"{record.GetProperty("loss")} {record.GetProperty("gradientNorm")} {record.GetProperty("learningRate")}"));
+            record => string.Create(
+                CultureInfo.InvariantCulture,
+                $"{record.GetProperty("loss")} {record.GetProperty("gradientNorm")} {record.GetProperty("learningRate")}"));
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 

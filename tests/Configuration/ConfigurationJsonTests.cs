@@ -71,9 +71,11 @@ public sealed class ConfigurationJsonTests
             from note in Gen.Elements(null, "null", "note")
             from heads in Gen.Choose(1, 64)
             from position in Gen.Elements<SamplePosition>(
-                new SampleNoPosition(), new SampleRotary(), new SampleRotary { Theta = 1.1, Scaling = new() { Factor = 1e-9 } }, new SampleLearned { Scaling = 3 })
+                new SampleNoPosition(), new SampleRotary(), new SampleRotary { Theta = 1.1, Scaling = new() { Factor = 1e-9 } },
+                    new SampleLearned { Scaling = 3 })
             from model in Gen.Elements<SampleModel>(
-                new SampleEncoder { Layers = 2 }, new SampleDecoder { Attention = new() { Heads = heads, KeyValueHeads = heads }, Position = position })
+                new SampleEncoder { Layers = 2 },
+                    new SampleDecoder { Attention = new() { Heads = heads, KeyValueHeads = heads }, Position = position })
             from paths in Gen.ListOf(Gen.Elements("x", "y"))
             from validate in Gen.Elements(true, false)
             select new SampleRecipe
@@ -148,9 +150,11 @@ public sealed class ConfigurationJsonTests
     [Fact]
     public void Damaged_text_is_reported_with_its_source()
     {
-        var error = Assert.Throws<ConfigurationException>(() => ConfigurationJson.Deserialize<SampleRecipe>("{\n\"name\" 3}", "config.json"));
+        var error = Assert.Throws<ConfigurationException>(
+            () => ConfigurationJson.Deserialize<SampleRecipe>("{\n\"name\" 3}", "config.json"));
 
-        Assert.Equal("config.json: 1 problem\n  not valid JSON at config.json:2:8: '3' is invalid after a property name. Expected a ':'", error.Message);
+        Assert.Equal("config.json: 1 problem\n  not valid JSON at config.json:2:8: '3' is invalid after a property name. Expected a ':'",
+            error.Message);
     }
 
     public sealed record Unsupported

@@ -32,13 +32,16 @@ public sealed class ConfigurationLoaderTests : IDisposable
                 "training": { "steps": 30, "deterministic": false, },
             }
             """);
-        var environment = new Dictionary<string, string> { ["TRAINER__TRAINING__STEPS"] = "40", ["trainer__seed"] = "7", ["TRAINER_HOME"] = "?" };
+        var environment = new Dictionary<string, string> { ["TRAINER__TRAINING__STEPS"] = "40", ["trainer__seed"] = "7",
+            ["TRAINER_HOME"] = "?" };
 
-        var loaded = ConfigurationLoader.Load<SampleRecipe>(workspace.PathOf("x.json"), ["training.steps=50", "training.steps=60"], environment);
+        var loaded = ConfigurationLoader.Load<SampleRecipe>(
+            workspace.PathOf("x.json"), ["training.steps=50", "training.steps=60"], environment);
 
         Assert.Equal("root", loaded.Value.Name);
         Assert.Equal(7, loaded.Value.Seed);
-        Assert.Equal(new SampleTraining { Steps = 60, Share = 0.5, Device = "cpu", Deterministic = false, Samples = loaded.Value.Training.Samples }, loaded.Value.Training);
+        Assert.Equal(new SampleTraining { Steps = 60, Share = 0.5, Device = "cpu", Deterministic = false,
+            Samples = loaded.Value.Training.Samples }, loaded.Value.Training);
         Assert.Equal([workspace.PathOf("base/root.json"), workspace.PathOf("middle.json"), workspace.PathOf("x.json")], loaded.SourceFiles);
         Assert.Equal("from --set training.steps=60", loaded.Explain("training.steps"));
         Assert.Equal("from environment variable trainer__seed", loaded.Explain("seed"));
@@ -107,7 +110,8 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void An_item_can_be_set_by_the_environment()
     {
-        var environment = new Dictionary<string, string> { ["TRAINER__data__train__0__path"] = "my.txt", ["TRAINER__DATA__TRAIN__0__FORMAT"] = "dotnet-docs" };
+        var environment = new Dictionary<string, string> { ["TRAINER__data__train__0__path"] = "my.txt",
+            ["TRAINER__DATA__TRAIN__0__FORMAT"] = "dotnet-docs" };
 
         var train = ConfigurationLoader.Load<SampleRecipe>(workspace.PathOf("base.json"), [], environment).Value.Data.Train;
 
@@ -136,9 +140,11 @@ public sealed class ConfigurationLoaderTests : IDisposable
     public void Dictionaries_merge_by_key_and_keep_the_spelling_of_the_file()
     {
         var weights = ConfigurationLoader.Load<SampleRecipe>(
-            workspace.PathOf("base.json"), ["data.weights.fr=3"], new Dictionary<string, string> { ["TRAINER__DATA__WEIGHTS__EN"] = "5" }).Value.Data.Weights;
+            workspace.PathOf("base.json"), ["data.weights.fr=3"],
+                new Dictionary<string, string> { ["TRAINER__DATA__WEIGHTS__EN"] = "5" }).Value.Data.Weights;
 
-        Assert.Equal([("En", 5.0), ("de", 2.0), ("fr", 3.0)], weights.Select(pair => (pair.Key, pair.Value)).OrderBy(pair => pair.Value == 5 ? 0 : pair.Value));
+        Assert.Equal([("En", 5.0), ("de", 2.0), ("fr", 3.0)], weights.Select(pair => (pair.Key, pair.Value))
+            .OrderBy(pair => pair.Value == 5 ? 0 : pair.Value));
     }
 
     [Fact]
@@ -156,7 +162,8 @@ public sealed class ConfigurationLoaderTests : IDisposable
         workspace.Write("x.json", """{ "extends": "base.json", "model": { "position": { "type": "learned" } } }""");
 
         Assert.Equal(new SampleLearned(), Assert.IsType<SampleDecoder>(workspace.Load("x.json").Value.Model).Position);
-        Assert.Equal(new SampleLearned { Scaling = 3 }, Assert.IsType<SampleDecoder>(workspace.Load("x.json", "model.position.scaling=3").Value.Model).Position);
+        Assert.Equal(new SampleLearned { Scaling = 3 },
+            Assert.IsType<SampleDecoder>(workspace.Load("x.json", "model.position.scaling=3").Value.Model).Position);
     }
 
     [Fact]
@@ -188,7 +195,8 @@ public sealed class ConfigurationLoaderTests : IDisposable
         workspace.Write("x.json", """{ "name": "x", "model": { "position": { "scaling": { "factor": 2 } } } }""");
         workspace.Write("y.json", """{ "name": "y", "model": { "position": { "type": "rotary" } } }""");
 
-        Assert.Equal(new SampleRotary { Theta = 5000, Scaling = new() { Factor = 2 } }, Assert.IsType<SampleDecoder>(workspace.Load("x.json").Value.Model).Position);
+        Assert.Equal(new SampleRotary { Theta = 5000, Scaling = new() { Factor = 2 } },
+            Assert.IsType<SampleDecoder>(workspace.Load("x.json").Value.Model).Position);
         Assert.Equal(new SampleRotary { Theta = 5000 }, Assert.IsType<SampleDecoder>(workspace.Load("y.json").Value.Model).Position);
     }
 

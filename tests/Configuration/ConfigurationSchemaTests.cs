@@ -144,7 +144,8 @@ public sealed class ConfigurationSchemaTests
     [Fact]
     public void Unknown_keys_are_flagged_at_every_depth()
     {
-        var open = Objects(ConfigurationSchema.Create<SampleRecipe>()).Where(schema => schema["properties"] is not null && schema["additionalProperties"] is null);
+        var open = Objects(ConfigurationSchema.Create<SampleRecipe>()).Where(
+            schema => schema["properties"] is not null && schema["additionalProperties"] is null);
 
         Assert.Empty(open);
     }
@@ -156,7 +157,8 @@ public sealed class ConfigurationSchemaTests
 
         var described = Objects(schema).Select(node => node["description"]).OfType<JsonValue>().Select(text => (string?)text);
 
-        Assert.Superset(new HashSet<string?> { "The model.", "Heads.", "How order enters.", "Files to train on.", "Momentum.", "How far." }, described.ToHashSet());
+        Assert.Superset(new HashSet<string?> { "The model.", "Heads.", "How order enters.", "Files to train on.", "Momentum.", "How far." },
+            described.ToHashSet());
     }
 
     [Fact]
@@ -188,7 +190,8 @@ public sealed class ConfigurationSchemaTests
 
     private static IEnumerable<string> Requiring(JsonNode? node, string path) => node switch
     {
-        JsonObject schema => schema.SelectMany(member => Requiring(member.Value, $"{path}/{member.Key}")).Concat(schema["required"] is JsonArray ? [path] : []),
+        JsonObject schema => schema.SelectMany(member => Requiring(member.Value, $"{path}/{member.Key}"))
+            .Concat(schema["required"] is JsonArray ? [path] : []),
         JsonArray list => list.SelectMany(item => Requiring(item, path)),
         _ => [],
     };

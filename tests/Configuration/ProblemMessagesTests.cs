@@ -24,7 +24,8 @@ public sealed class ProblemMessagesTests : IDisposable
             }
             """);
         string[] overrides = ["training.steps=many", "oops", "=3", "a..b=3", "training.share=1.4", "training.device=gpu", "extends=q"];
-        var environment = new Dictionary<string, string> { ["TRAINER__training__deterministic"] = "maybe", ["TRAINER__traning__steps"] = "3" };
+        var environment = new Dictionary<string, string> { ["TRAINER__training__deterministic"] = "maybe",
+            ["TRAINER__traning__steps"] = "3" };
 
         Assert.Equal("""
             configs/x.json: 21 problems
@@ -103,22 +104,35 @@ public sealed class ProblemMessagesTests : IDisposable
 
     [Theory]
     [InlineData("optimizer.betas=[0.9]", "optimizer.betas: has 1 item (from --set optimizer.betas=[0.9]); allowed: exactly 2")]
-    [InlineData("optimizer.betas=[0.9,1]", "optimizer.betas.1: 1 is out of range (from --set optimizer.betas=[0.9,1]); allowed: at least 0 and less than 1")]
-    [InlineData("model.position.theta=1", "model.position.theta: 1 is out of range (from --set model.position.theta=1); allowed: more than 1")]
+    [InlineData("optimizer.betas=[0.9,1]",
+        "optimizer.betas.1: 1 is out of range (from --set optimizer.betas=[0.9,1]); allowed: at least 0 and less than 1")]
+    [InlineData("model.position.theta=1",
+        "model.position.theta: 1 is out of range (from --set model.position.theta=1); allowed: more than 1")]
     [InlineData("data.train=[]", "data.train: has 0 items (from --set data.train=[]); allowed: at least 1")]
-    [InlineData("data.train=a.txt", "data.train: \"a.txt\" is given where a list is expected (from --set data.train=a.txt); list items go by index: data.train.0")]
-    [InlineData("data.train.1.path=b", "data.train.1: there is no item 1 (from --set data.train.1.path=b); the list has 0 items, 0 appends one")]
-    [InlineData("data.train.first=b", "data.train.first: \"first\" is not a list index (from --set data.train.first=b); items go by index, the first is 0")]
-    [InlineData("model.position=none", "model.position: \"none\" is given where an object is expected (from --set model.position=none); write model.position.type")]
-    [InlineData("training.steps.0=3", "training.steps: an object or list is given where a whole number is expected (from --set training.steps.0=3)")]
+    [InlineData("data.train=a.txt",
+        "data.train: \"a.txt\" is given where a list is expected (from --set data.train=a.txt); list items go by index: data.train.0")]
+    [InlineData("data.train.1.path=b",
+        "data.train.1: there is no item 1 (from --set data.train.1.path=b); the list has 0 items, 0 appends one")]
+    [InlineData("data.train.first=b",
+        "data.train.first: \"first\" is not a list index (from --set data.train.first=b); items go by index, the first is 0")]
+    [InlineData("model.position=none",
+        "model.position: \"none\" is given where an object is expected (from --set model.position=none); write model.position.type")]
+    [InlineData("training.steps.0=3",
+        "training.steps: an object or list is given where a whole number is expected (from --set training.steps.0=3)")]
     [InlineData("training.steps={}", "training.steps: an object is given where a whole number is expected (from --set training.steps={})")]
     [InlineData("training.samples=[null]", "training.samples.0: null is given where text is expected (from --set training.samples=[null])")]
-    [InlineData("model.position={\"type\":3}", "model.position.type: 3 is not allowed (from --set model.position={\"type\":3}); allowed: none, rotary, learned")]
+    [InlineData("model.position={\"type\":3}",
+        "model.position.type: 3 is not allowed (from --set model.position={\"type\":3}); allowed: none, rotary, learned")]
     [InlineData("model.position.scaling={}", "model.position.scaling.factor: missing; a number is required")]
-    [InlineData("model.heads=3", "model.heads: unknown key (from --set model.heads=3); did you mean model.attention.heads? Known here: architecture, layers, attention, position")]
+    [InlineData("model.heads=3",
+        "model.heads: unknown key (from --set model.heads=3); did you mean model.attention.heads? Known here: architecture, layers, " +
+        "attention, position")]
     [InlineData("theta=3", "theta: unknown key (from --set theta=3); known here: name, seed, model, data, training, optimizer")]
-    [InlineData("momentum=3", "momentum: unknown key (from --set momentum=3); did you mean optimizer.momentum? Known here: name, seed, model, data, training, optimizer")]
-    [InlineData("extend=x.json", "extend: unknown key (from --set extend=x.json); did you mean extends? Known here: name, seed, model, data, training, optimizer")]
+    [InlineData("momentum=3",
+        "momentum: unknown key (from --set momentum=3); did you mean optimizer.momentum? Known here: name, seed, model, data, training, " +
+        "optimizer")]
+    [InlineData("extend=x.json",
+        "extend: unknown key (from --set extend=x.json); did you mean extends? Known here: name, seed, model, data, training, optimizer")]
     [InlineData("$schema=x.json", "$schema: $schema can only stand in a file (from --set $schema=x.json)")]
     public void One_wrong_override_is_one_problem(string text, string problem)
     {
@@ -130,11 +144,14 @@ public sealed class ProblemMessagesTests : IDisposable
     [Theory]
     [InlineData("\"training\": null", "training: null is given where an object is expected (in configs/x.json:1)")]
     [InlineData("\"seed\": null", "seed: null is given where a whole number is expected (in configs/x.json:1)")]
-    [InlineData("\"optimizer\": { \"type\": \"SGD\" }", "optimizer.type: \"SGD\" is not allowed (in configs/x.json:1); did you mean sgd? Allowed: adamw, sgd")]
-    [InlineData("\"optimizer\": { \"Type\": \"sgd\" }", "optimizer.Type: unknown key (in configs/x.json:1); did you mean type? Known here: type, learningRate, momentum")]
+    [InlineData("\"optimizer\": { \"type\": \"SGD\" }",
+        "optimizer.type: \"SGD\" is not allowed (in configs/x.json:1); did you mean sgd? Allowed: adamw, sgd")]
+    [InlineData("\"optimizer\": { \"Type\": \"sgd\" }",
+        "optimizer.Type: unknown key (in configs/x.json:1); did you mean type? Known here: type, learningRate, momentum")]
     [InlineData("\"optimizer\": { \"type\": null }", "optimizer.type: null is not allowed (in configs/x.json:1); allowed: adamw, sgd")]
     [InlineData("\"model\": []", "model: a list is given where an object is expected (in configs/x.json:1); write model.architecture")]
-    [InlineData("\"training\": { \"extends\": \"x\" }", "training.extends: unknown key (in configs/x.json:1); known here: steps, device, deterministic, share, samples, note")]
+    [InlineData("\"training\": { \"extends\": \"x\" }",
+        "training.extends: unknown key (in configs/x.json:1); known here: steps, device, deterministic, share, samples, note")]
     public void One_wrong_member_is_one_problem(string member, string problem)
     {
         workspace.Write("x.json", $$"""{ "name": "x", {{member}} }""");

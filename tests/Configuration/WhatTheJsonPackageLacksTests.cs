@@ -122,7 +122,8 @@ public sealed class WhatTheJsonPackageLacksTests : IDisposable
         var error = Assert.Throws<InvalidOperationException>(
             () => Library(json).GetSection("training").Get<SampleTraining>(options => options.ErrorOnUnknownConfiguration = true));
 
-        Assert.Equal("'ErrorOnUnknownConfiguration' was set on the provided BinderOptions, but the following properties were not found on the instance of "
+        Assert.Equal("'ErrorOnUnknownConfiguration' was set on the provided BinderOptions, but the following properties were not found " +
+            "on the instance of "
             + $"{typeof(SampleTraining)}: 'devise'", error.Message);
         Assert.Equal("""
             configs/x.json: 3 problems

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data.Tests;
 

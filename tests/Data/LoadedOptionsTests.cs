@@ -1,8 +1,10 @@
 using Trainer.Configuration;
+using Trainer.Data.Corpora;
+using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data.Tests;
 
-/// <summary>The sections of this room as the loader binds them.</summary>
+/// <summary>Options as bound by the configuration loader.</summary>
 public sealed class LoadedOptionsTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
@@ -44,7 +46,8 @@ public sealed class LoadedOptionsTests : IDisposable
         Assert.Equal(
             [
                 new SourceOptions { Path = "a/*.parquet", Format = SourceFormat.Parquet, Column = "a.b", Weight = 0.5 },
-                new SourceOptions { Format = SourceFormat.DotnetTranslations, Language = "pt-BR", Split = SourceSplit.Validation, Column = "source" },
+                new SourceOptions { Format = SourceFormat.DotnetTranslations, Language = "pt-BR", Split = SourceSplit.Validation,
+                    Column = "source" },
             ], recipe.Data.Train);
         Assert.Equal(recipe.Data.Train, Load(ConfigurationJson.Serialize(recipe)).Data.Train);
     }
@@ -54,11 +57,13 @@ public sealed class LoadedOptionsTests : IDisposable
     {
         const string Validation = """{"format":"synthetic","split":"validation","task":{"type":"needle","length":512}}""";
         var recipe = Load($$$"""{"tokenizer":{"type":"byte"},"data":{"train":[{"format":"synthetic","task":{"type":"copy","length":32,"minimumLength":4},"examples":500,"seed":7}],"validation":[{{{Validation}}}]}}""", "data.train.0.task.length=40");
-        Assert.Equal([new SourceOptions { Format = SourceFormat.Synthetic, Task = new CopyTaskOptions { Length = 40, MinimumLength = 4 }, Examples = 500, Seed = 7 }], recipe.Data.Train);
+        Assert.Equal([new SourceOptions { Format = SourceFormat.Synthetic, Task = new CopyTaskOptions { Length = 40, MinimumLength = 4 },
+            Examples = 500, Seed = 7 }], recipe.Data.Train);
         Assert.Equal(recipe.Data.Train, Load(ConfigurationJson.Serialize(recipe)).Data.Train);
         var error = Assert.Throws<ConfigurationException>(() => Load(
             $$$"""{"tokenizer":{"type":"byte"},"data":{"train":[{"format":"synthetic","task":{"type":"associative-recall","pairs":9,"keys":8}},{"format":"synthetic","task":{"type":"needle","length":30}}],"validation":[{{{Validation}}}]}}"""));
-        Assert.Equal(["data.train.0.task.pairs", "data.train.1.task.length"], error.Problems.Select(problem => problem.Path).Order(StringComparer.Ordinal));
+        Assert.Equal(["data.train.0.task.pairs", "data.train.1.task.length"],
+            error.Problems.Select(problem => problem.Path).Order(StringComparer.Ordinal));
     }
 
     [Fact]

@@ -1,12 +1,12 @@
 namespace Trainer.Data.Tests;
 
-/// <summary>Damages bytes in the ways that files are damaged.</summary>
+/// <summary>Damages bytes the way real files get damaged.</summary>
 internal static class Mutations
 {
-    /// <summary>How many inputs to try: as many as TRAINER_FUZZ says, or a number that takes seconds.</summary>
+    /// <summary>How many inputs to try: TRAINER_FUZZ, or by default a number that takes seconds.</summary>
     public static int Count(int usual) => int.TryParse(Environment.GetEnvironmentVariable("TRAINER_FUZZ"), out var count) ? count : usual;
 
-    /// <summary>A damaged copy: bits flipped, bytes set to what lengths dislike, cut off, or parts put elsewhere or taken from another file.</summary>
+    /// <summary>A damaged copy: flipped bits, extreme bytes, truncation, or parts moved or spliced from another file.</summary>
     public static byte[] Mutate(byte[] file, byte[] other, Random random)
     {
         var bytes = (byte[])file.Clone();
@@ -30,7 +30,8 @@ internal static class Mutations
                     bytes[Place(bytes, random)] = random.Next(4) switch { 0 => 0xFF, 1 => 0x7F, 2 => 0x80, _ => 0 };
                     break;
                 case 7:
-                    for (var (start, length) = (Place(bytes, random), random.Next(1, 6)); length > 0 && start < bytes.Length; start++, length--)
+                    for (var (start, length) = (Place(bytes, random), random.Next(1, 6)); length > 0 && start < bytes.Length; start++,
+                        length--)
                         bytes[start] = 0xFF;
                     break;
                 default:

@@ -2,7 +2,7 @@ using FsCheck;
 
 namespace Trainer.Data.Tests;
 
-/// <summary>Runs properties: silent when they hold, with the shrunk example when not.</summary>
+/// <summary>Runs properties; a failure shows the shrunk example.</summary>
 internal static class Properties
 {
     public static void Holds(this Property property, int cases = 100) =>

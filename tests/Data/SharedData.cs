@@ -1,9 +1,9 @@
 namespace Trainer.Data.Tests;
 
-/// <summary>Texts that lie beside some checkouts, in <c>../shared/data</c>; tests that want them are skipped elsewhere.</summary>
+/// <summary>Texts beside some checkouts, in <c>../shared/data</c>; tests that need them are skipped without them.</summary>
 internal static class SharedData
 {
-    /// <summary>The path of a file, or null where it is not there.</summary>
+    /// <summary>The path of a file, or null if it is missing.</summary>
     public static string? Find(string name)
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)

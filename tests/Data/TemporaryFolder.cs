@@ -1,6 +1,8 @@
+using Trainer.Data.Shards;
+
 namespace Trainer.Data.Tests;
 
-/// <summary>A folder of its own for one test.</summary>
+/// <summary>A temporary folder for one test.</summary>
 public sealed class TemporaryFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("trainer-text-").FullName;
@@ -15,10 +17,11 @@ public sealed class TemporaryFolder : IDisposable
         return this[name];
     }
 
-    /// <summary>A shard of these tokens, all of one document.</summary>
-    public TokenShard Shard(IEnumerable<int> ids, int vocabularySize = 65_536, string name = "data.train") => Documents([[.. ids]], vocabularySize, name);
+    /// <summary>A shard with these tokens as one document.</summary>
+    public TokenShard Shard(IEnumerable<int> ids, int vocabularySize = 65_536, string name = "data.train") =>
+        Documents([[.. ids]], vocabularySize, name);
 
-    /// <summary>A shard of these documents.</summary>
+    /// <summary>A shard with these documents.</summary>
     public TokenShard Documents(IEnumerable<int[]> documents, int vocabularySize = 65_536, string name = "data.train")
     {
         var path = this[$"{Guid.NewGuid():N}.tokens"];

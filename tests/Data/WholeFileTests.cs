@@ -22,8 +22,10 @@ public sealed class WholeFileTests : IDisposable
     {
         WholeFile.WriteFolder(folder["data"], temporary => File.WriteAllText(Path.Combine(temporary, "a"), "1"));
         folder.Write("file", "1");
-        var full = Assert.Throws<UserException>(() => WholeFile.WriteFolder(folder["data"], _ => throw new IOException("No space left on device.")));
-        Assert.Equal($"{folder["data"]} cannot be written: No space left on device; free space on the disk or choose another place", full.Message);
+        var full = Assert.Throws<UserException>(() => WholeFile.WriteFolder(folder["data"],
+            _ => throw new IOException("No space left on device.")));
+        Assert.Equal($"{folder["data"]} cannot be written: No space left on device; free space on the disk or choose another place",
+            full.Message);
         Assert.Throws<UserException>(() => WholeFile.Write(folder["file"], _ => throw new IOException("No space left on device.")));
         Assert.Equal("1", File.ReadAllText(Path.Combine(folder["data"], "a")));
         Assert.Equal("1", File.ReadAllText(folder["file"]));

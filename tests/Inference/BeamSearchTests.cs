@@ -57,7 +57,8 @@ public class BeamSearchTests
     public void A_length_penalty_does_not_put_longer_texts_behind()
     {
         using LanguageModel model = Decoder();
-        int Length(double penalty) => new BeamSearch(model, CPU, new() { Beams = 8, Tokens = 9, LengthPenalty = penalty }).Search([1], null, End)[0][0].Tokens.Count;
+        int Length(double penalty) =>
+            new BeamSearch(model, CPU, new() { Beams = 8, Tokens = 9, LengthPenalty = penalty }).Search([1], null, End)[0][0].Tokens.Count;
         Assert.True(Length(3) > Length(0), $"{Length(3)} against {Length(0)}");
     }
 
@@ -65,7 +66,9 @@ public class BeamSearchTests
     public void A_prompt_without_room_is_refused()
     {
         using LanguageModel model = Decoder();
-        Assert.Contains("needs at least one and at most 11", Assert.Throws<UserException>(() => new BeamSearch(model, CPU, new()).Search([], null, End)).Message);
+        Assert.Contains(
+            "needs at least one and at most 11",
+            Assert.Throws<UserException>(() => new BeamSearch(model, CPU, new()).Search([], null, End)).Message);
     }
 
     private static IEnumerable<(int[] Tokens, double Score)> Everything(LanguageModel model, int[] prompt, BeamOptions options)

@@ -1,5 +1,5 @@
 using TorchSharp;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Attention;
@@ -9,9 +9,7 @@ using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
 using Trainer.Models.FeedForward.Experts;
 using Trainer.Models.Mixers;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 using Trainer.Tests;
 using static TorchSharp.torch;
 
@@ -64,21 +62,25 @@ public sealed class CpuDecoderTests
         },
         ["neox"] = Gpt with
         {
-            ParallelResidual = true, TieEmbeddings = false, Position = new RotaryOptions { Fraction = 0.25 }, FeedForward = new GeluOptions(),
+            ParallelResidual = true, TieEmbeddings = false, Position = new RotaryOptions { Fraction = 0.25 },
+                FeedForward = new GeluOptions(),
         },
         ["bloom"] = Gpt with { EmbeddingNorm = true, Position = new AlibiOptions() },
         ["mistral"] = Llama with { Attention = Grouped with { Pattern = Window } },
         ["sinks"] = Llama with { Attention = Grouped with { Pattern = Sinks } },
-        ["alibi in a window"] = Llama with { Position = new AlibiOptions(), Attention = Grouped with { Heads = 6, HeadDim = 8, Pattern = Sinks } },
+        ["alibi in a window"] =
+            Llama with { Position = new AlibiOptions(), Attention = Grouped with { Heads = 6, HeadDim = 8, Pattern = Sinks } },
         ["sharpened softmax"] = Llama with
         {
             Attention = Grouped with { ScalableSoftmax = true, Temperature = new() { Floor = 3, Scale = 0.5 } },
-            LayerPattern = [new() { Position = new NoPositionOptions() }, new() { Attention = Grouped with { ScalableSoftmax = true, Pattern = Window } }],
+            LayerPattern = [new() { Position = new NoPositionOptions() },
+                new() { Attention = Grouped with { ScalableSoftmax = true, Pattern = Window } }],
         },
         ["no positions"] = Llama with { Position = new NoPositionOptions(), LogitScale = 0.7 },
         ["layers of two widths"] = Llama with
         {
-            LayerPattern = [new() { FeedForward = new SwiGluOptions { HiddenDim = 32 } }, new() { FeedForward = new GeluOptions { HiddenDim = 192 } }],
+            LayerPattern = [new() { FeedForward = new SwiGluOptions { HiddenDim = 32 } },
+                new() { FeedForward = new GeluOptions { HiddenDim = 192 } }],
         },
     };
 
@@ -107,7 +109,8 @@ public sealed class CpuDecoderTests
         ["experts"] = Llama with { FeedForward = Experts },
         ["experts in one layer"] = Llama with { LayerPattern = [new(), new() { FeedForward = Experts }] },
         ["latent attention"] = Llama with { Attention = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8 } },
-        ["state space"] = Llama with { LayerPattern = [new() { Mixer = new Mamba2Options { StateDim = 3, HeadDim = 4, Chunk = 3 } }, new()] },
+        ["state space"] = Llama with { LayerPattern =
+            [new() { Mixer = new Mamba2Options { StateDim = 3, HeadDim = 4, Chunk = 3 } }, new()] },
         ["t5 bias"] = Llama with { Position = new T5BiasOptions() },
         ["dynamic ntk"] = Llama with { Position = new RotaryOptions { Scaling = new DynamicNtkScaling { OriginalLength = 20 } } },
         ["prefix"] = Llama with { Attention = new MultiHeadOptions { Heads = 4, Pattern = new PrefixOptions { PrefixLength = 3 } } },

@@ -1,5 +1,5 @@
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using static TorchSharp.torch;
@@ -33,7 +33,9 @@ public class TextEmbedderTests
         using LanguageModel model = Encoder();
         TextEmbedder embedder = new(model, ByteTokenizer.Instance, CPU, Pooling.Mean);
         Assert.Contains("a text is empty", Assert.Throws<UserException>(() => embedder.Embed([""])).Message);
-        Assert.Contains("a text has 13 tokens, but the model's context holds 12", Assert.Throws<UserException>(() => embedder.Embed(["0123456789abc"])).Message);
+        Assert.Contains(
+            "a text has 13 tokens, but the model's context holds 12",
+            Assert.Throws<UserException>(() => embedder.Embed(["0123456789abc"])).Message);
     }
 
     private static LanguageModel Encoder()

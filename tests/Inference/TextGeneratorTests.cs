@@ -1,6 +1,6 @@
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Tests;
@@ -68,7 +68,8 @@ public sealed class TextGeneratorTests : IDisposable
             text.Add(id);
         }
         Assert.Equal(
-            "the prompt has 3 tokens, but the model reads a prefix of 8 together before it writes (attention pattern 'prefix'); give at least 8 tokens",
+            "the prompt has 3 tokens, but the model reads a prefix of 8 together before it writes (attention pattern 'prefix'); give at " +
+                "least 8 tokens",
             Assert.Throws<UserException>(() => own.Encode("Hi!")).Message);
     }
 
@@ -91,7 +92,8 @@ public sealed class TextGeneratorTests : IDisposable
     public void The_prompt_s_beginning_counts_in_the_context_and_stays_when_it_is_made_anew()
     {
         Assert.Equal(
-            "the prompt has 13 tokens, but the model's context holds 12; shorten the prompt by at least 1 tokens, or train with a larger model.contextLength",
+            "the prompt has 13 tokens, but the model's context holds 12; shorten the prompt by at least 1 tokens, or train with a " +
+                "larger model.contextLength",
             Assert.Throws<UserException>(() => Of(Framed).Encode(string.Join(' ', Enumerable.Repeat("cat", 12)))).Message);
         List<int> text = [1, 4, 5];
         int left = 0;
@@ -142,7 +144,8 @@ public sealed class TextGeneratorTests : IDisposable
         var error = Assert.Throws<UserException>(() => generator.Stream("fifteen letters"));
 
         Assert.Equal(
-            "the prompt has 15 tokens, but the model's context holds 12; shorten the prompt by at least 3 tokens, or train with a larger model.contextLength",
+            "the prompt has 15 tokens, but the model's context holds 12; shorten the prompt by at least 3 tokens, or train with a " +
+                "larger model.contextLength",
             error.Message);
     }
 
@@ -211,7 +214,8 @@ public sealed class TextGeneratorTests : IDisposable
     [Fact]
     public void Rows_of_padded_embeddings_are_never_drawn()
     {
-        using LanguageModel model = new DecoderOptions { Dim = 16, Layers = 1, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 2 } }.Build(256 + 512);
+        using LanguageModel model =
+            new DecoderOptions { Dim = 16, Layers = 1, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 2 } }.Build(256 + 512);
         int[] ids = [.. new TextGenerator(model, ByteTokenizer.Instance, CPU).Generate([65], new() { Tokens = 200 })];
         Assert.All(ids, id => Assert.InRange(id, 0, 255));
     }

@@ -119,7 +119,8 @@ public sealed class ActivationCheckpointTests
         using var scope = NewDisposeScope();
         var x = ones(4).requires_grad_();
         var fails = Run(x => !ActivationCheckpoint.Recomputing ? x.exp() : throw new InvalidOperationException("the disk is on fire"), x);
-        Assert.Contains("the disk is on fire", Assert.Throws<InvalidOperationException>(() => Differentiation.Backward(fails.sum())).Message);
+        Assert.Contains("the disk is on fire",
+            Assert.Throws<InvalidOperationException>(() => Differentiation.Backward(fails.sum())).Message);
         Assert.False(ActivationCheckpoint.Recomputing);
 
         var reshaped = Run(x => !ActivationCheckpoint.Recomputing ? x.exp() : x.view(2, 2).exp(), x);
@@ -128,14 +129,16 @@ public sealed class ActivationCheckpointTests
         Assert.Contains("not deterministic", error.Message);
     }
 
-    private static Tensor Run(Func<Tensor, Tensor> segment, Tensor x, Func<IEnumerable<Tensor>>? others = null, Action? release = null, Device? drawsOn = null) =>
+    private static Tensor Run(
+        Func<Tensor, Tensor> segment, Tensor x, Func<IEnumerable<Tensor>>? others = null, Action? release = null, Device? drawsOn = null) =>
         ActivationCheckpoint.Run(input => [segment(input)], x, others ?? (() => []), release ?? (() => { }), drawsOn)[0];
 
     // Weights in a chain of two segments; the second also reads what the first did not make.
     private static Tensor[] Gradients(bool recompute)
     {
         manual_seed(1);
-        Tensor[] leaves = [.. new long[][] { [6, 8], [16, 8], [8, 16], [8], [8, 8], [6, 8] }.Select(shape => randn(shape).requires_grad_())];
+        Tensor[] leaves = [.. new long[][] { [6, 8], [16, 8], [8, 16], [8], [8, 8], [6, 8] }.Select(
+            shape => randn(shape).requires_grad_())];
         var memory = leaves[5].sin();
         Tensor Segment(Tensor x)
         {
@@ -145,7 +148,8 @@ public sealed class ActivationCheckpointTests
         }
 
         var y = leaves[0];
-        for (var segment = 0; segment < 2; segment++) y = recompute ? Run(Segment, y, () => [.. leaves[1..5], memory], drawsOn: CPU) : Segment(y);
+        for (var segment = 0; segment < 2; segment++)
+            y = recompute ? Run(Segment, y, () => [.. leaves[1..5], memory], drawsOn: CPU) : Segment(y);
         var loss = y.square().sum();
         Differentiation.Backward(loss);
         return [loss, .. leaves.Select(leaf => leaf.grad!)];

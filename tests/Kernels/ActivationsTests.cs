@@ -65,7 +65,8 @@ public sealed class ActivationsTests
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor x = full([2, 10], float.NaN);
-        foreach (string name in (string[])["gelu", "gelu tanh", "silu", "squared relu", "swiglu"]) Assert.True(Apply(name, x).isnan().all().item<bool>());
+        foreach (string name in (string[])["gelu", "gelu tanh", "silu", "squared relu", "swiglu"])
+            Assert.True(Apply(name, x).isnan().all().item<bool>());
     }
 
     private static Tensor Apply(string name, Tensor x) => name switch

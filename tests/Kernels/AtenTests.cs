@@ -15,7 +15,8 @@ public sealed class AtenTests
         Tensor actual = Functional.RmsNorm(x, [8], weight, 1e-3);
         TensorAssert.Close(expected, actual, 1e-6);
         Tensor gradient = randn(2, 3, 8);
-        IList<Tensor> want = autograd.grad([expected], [x, weight], [gradient], retain_graph: true), have = autograd.grad([actual], [x, weight], [gradient]);
+        IList<Tensor> want = autograd.grad([expected], [x, weight], [gradient], retain_graph: true),
+            have = autograd.grad([actual], [x, weight], [gradient]);
         for (int i = 0; i < 2; i++) TensorAssert.Close(want[i], have[i], 1e-5);
         TensorAssert.Close(x.mul(x.square().mean([1, 2], keepdim: true).add(1e-5).rsqrt()), Functional.RmsNorm(x, [3, 8]), 1e-6);
     }
@@ -37,7 +38,8 @@ public sealed class AtenTests
     {
         using var scope = NewDisposeScope();
         Tensor x = linspace(-4, 4, 33);
-        TensorAssert.Close(x.mul(0.5).mul(x.add(x.pow(3).mul(0.044715)).mul(Math.Sqrt(2 / Math.PI)).tanh().add(1)), Functional.GeluTanh(x), 1e-6);
+        TensorAssert.Close(x.mul(0.5).mul(x.add(x.pow(3).mul(0.044715)).mul(Math.Sqrt(2 / Math.PI)).tanh().add(1)), Functional.GeluTanh(x),
+            1e-6);
     }
 
     [Fact]
@@ -91,11 +93,13 @@ public sealed class AtenTests
     {
         if (!Aten.HasLinearPointwise) Assert.Skip("no oneDNN");
         using var scope = NewDisposeScope();
-        if (type == ScalarType.BFloat16 && LibTorch.CpuCapability != "AVX512") Assert.Skip("oneDNN multiplies bfloat16 on processors with AVX-512");
+        if (type == ScalarType.BFloat16 && LibTorch.CpuCapability != "AVX512")
+            Assert.Skip("oneDNN multiplies bfloat16 on processors with AVX-512");
         Tensor x = randn(5, 16).to(type), weight = randn(7, 16).to(type), bias = randn(7).to(type);
         Tensor expected = nn.functional.linear(x.to(ScalarType.Float64), weight.to(ScalarType.Float64), bias.to(ScalarType.Float64));
         TensorAssert.Close(expected, Aten._linear_pointwise(x, weight, bias), tolerance * expected.abs().max().item<double>());
-        TensorAssert.Close(expected.sub(bias.to(ScalarType.Float64)), Aten._linear_pointwise(x, weight, null), tolerance * expected.abs().max().item<double>());
+        TensorAssert.Close(expected.sub(bias.to(ScalarType.Float64)), Aten._linear_pointwise(x, weight, null), tolerance * expected.abs()
+            .max().item<double>());
     }
 
     [Fact]
@@ -137,7 +141,8 @@ public sealed class AtenTests
             Functional.RmsNorm(x, [Count]);
             Assert.Throws<TorchException>(() => Functional.RmsNorm(x, [3], weight));
             Assert.Throws<TorchException>(() => Aten._foreach_mul_([x, weight], ones(2)));
-            ScaledDotProductAttention.Attend(ones(1, 1, 4, 8), ones(1, 1, 4, 8), ones(1, 1, 4, 8), scale: 0.1, backend: AttentionBackend.Math);
+            ScaledDotProductAttention.Attend(
+                ones(1, 1, 4, 8), ones(1, 1, 4, 8), ones(1, 1, 4, 8), scale: 0.1, backend: AttentionBackend.Math);
         }
     }
 

@@ -35,7 +35,8 @@ public sealed class BlockQuantizationTests
     {
         using DisposeScope scope = NewDisposeScope();
         float[] numbers = new float[32];
-        (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]) = (127, 0.5f, -2.5f, MathF.BitDecrement(0.5f), MathF.BitIncrement(-3.5f));
+        (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]) = (
+            127, 0.5f, -2.5f, MathF.BitDecrement(0.5f), MathF.BitIncrement(-3.5f));
         sbyte[] rounded = BlockQuantization.Pack(tensor(numbers)).data<sbyte>().ToArray();
         Assert.Equal([127, 1, -3, 0, -3], rounded[2..7]);
     }
@@ -65,7 +66,8 @@ public sealed class BlockQuantizationTests
         manual_seed(3);
         Tensor x = randn(2, rows, inputs), blocks = BlockQuantization.Pack(randn(outputs, inputs)), bias = randn(outputs);
         Tensor exact = BlockQuantization.Unpack(blocks).to_type(ScalarType.Float64);
-        Tensor expected = functional.linear(x.to_type(ScalarType.Float64), exact, bias.to_type(ScalarType.Float64)).to_type(ScalarType.Float32);
+        Tensor expected = functional.linear(x.to_type(ScalarType.Float64), exact, bias.to_type(ScalarType.Float64)).to_type(
+            ScalarType.Float32);
         TensorAssert.Close(expected, BlockQuantization.Linear(x, blocks, bias), 1e-5 * Math.Sqrt(inputs));
         TensorAssert.Close(expected.sub(bias), BlockQuantization.Linear(x, blocks), 1e-5 * Math.Sqrt(inputs));
     }
@@ -74,11 +76,14 @@ public sealed class BlockQuantizationTests
     public void What_cannot_be_is_said()
     {
         using DisposeScope scope = NewDisposeScope();
-        Assert.Contains("multiples of 32 long, not [2, 33]", Assert.Throws<TorchException>(() => BlockQuantization.Pack(zeros(2, 33))).Message);
-        Assert.Contains("34 bytes each, not [2, 35]", Assert.Throws<TorchException>(() => BlockQuantization.Unpack(zeros([2, 35], ScalarType.Int8))).Message);
+        Assert.Contains("multiples of 32 long, not [2, 33]",
+            Assert.Throws<TorchException>(() => BlockQuantization.Pack(zeros(2, 33))).Message);
+        Assert.Contains("34 bytes each, not [2, 35]",
+            Assert.Throws<TorchException>(() => BlockQuantization.Unpack(zeros([2, 35], ScalarType.Int8))).Message);
         Tensor blocks = BlockQuantization.Pack(zeros(4, 32));
         Assert.Contains("take rows of 32", Assert.Throws<TorchException>(() => BlockQuantization.Linear(zeros(1, 64), blocks)).Message);
-        Assert.Contains("no backward pass", Assert.Throws<TorchException>(() => BlockQuantization.Linear(zeros([1, 32], requires_grad: true), blocks)).Message);
+        Assert.Contains("no backward pass",
+            Assert.Throws<TorchException>(() => BlockQuantization.Linear(zeros([1, 32], requires_grad: true), blocks)).Message);
     }
 
     // The format's own words: d = max |x| / 127 as float16, q = round(x / d).

@@ -30,14 +30,17 @@ public class BlockSparseAttentionTests
         using DisposeScope scope = NewDisposeScope();
         manual_seed(5);
         Tensor query = randn(Batch, Queries, Heads, Width, requires_grad: true).transpose(1, 2);
-        Tensor key = randn([Batch, Groups, Keys, Width], requires_grad: true), value = randn([Batch, Groups, Keys, Width], requires_grad: true);
+        Tensor key = randn([Batch, Groups, Keys, Width], requires_grad: true),
+            value = randn([Batch, Groups, Keys, Width], requires_grad: true);
         Tensor table = randn([Heads, 9], requires_grad: learned), mask = FirstMask();
         var ofDocuments = (Queries: Documents(Queries), Keys: Documents(Keys));
         DistanceBias added = new(table, -3, arange(Queries).add(3), arange(Keys));
 
-        Tensor actual = BlockSparseAttention.Attend(query, key, value, Tiles(mask), 0.4, softCap, documents ? ofDocuments : null, bias ? added : null);
+        Tensor actual = BlockSparseAttention.Attend(
+            query, key, value, Tiles(mask), 0.4, softCap, documents ? ofDocuments : null, bias ? added : null);
         Tensor hidden = Hidden(mask);
-        if (documents) hidden = hidden.logical_or(ofDocuments.Queries.unsqueeze(2).ne(ofDocuments.Keys.unsqueeze(1)).unsqueeze(1)); // (B, 1, T, S)
+        // (B, 1, T, S)
+        if (documents) hidden = hidden.logical_or(ofDocuments.Queries.unsqueeze(2).ne(ofDocuments.Keys.unsqueeze(1)).unsqueeze(1));
         Tensor expected = Plain(query, key, value, hidden, softCap, bias ? added : null);
 
         Assert.InRange(expected.sub(actual).abs().max().item<float>(), 0, 2e-6);
@@ -53,21 +56,27 @@ public class BlockSparseAttentionTests
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(9);
-        // A tile of 70 queries and 150 keys under a causal mask, then all queries on four keys: several blocks, and ends that fill no vector.
+        // A tile of 70 queries and 150 keys under a causal mask, then all queries on four keys: several blocks, and ends that fill no
+        // vector.
         const int Long = 70, Longer = 150;
-        Tensor mask = zeros(Long, Longer).masked_fill(ones(Long, Longer, dtype: ScalarType.Bool).triu(Longer - Long - 60), float.NegativeInfinity);
+        Tensor mask = zeros(Long, Longer).masked_fill(
+            ones(Long, Longer, dtype: ScalarType.Bool).triu(Longer - Long - 60), float.NegativeInfinity);
         AttentionTiles[] tiles =
         [
             new(arange(Long).view(1, Long), randperm(Longer).view(1, Longer), mask, Joins: false),
             new(arange(Long).view(2, Long / 2), arange(Longer, Longer + 8).view(2, 4), null, Joins: true),
         ];
-        (Tensor, Tensor)? ofDocuments = documents ? (arange(Long).div(30).floor().to(ScalarType.Int64).unsqueeze(0).repeat(2, 1), arange(Longer + 8).div(60).floor().to(ScalarType.Int64).unsqueeze(0).repeat(2, 1)) : null;
+        (Tensor, Tensor)? ofDocuments = documents
+            ? (arange(Long).div(30).floor().to(ScalarType.Int64).unsqueeze(0).repeat(2, 1), arange(Longer + 8).div(60).floor()
+            .to(ScalarType.Int64).unsqueeze(0).repeat(2, 1)) : null;
         Tensor query = randn(2, 4, Long, 16), key = randn(2, 2, Longer + 8, 16), value = randn(2, 2, Longer + 8, 32), table = randn(4, 40);
         Tensor[] Run(ScalarType type)
         {
-            Tensor[] inputs = [.. new[] { query, key, value }.Select(input => input.to(type).clone().requires_grad_()), table.clone().requires_grad_(learned)];
+            Tensor[] inputs = [.. new[] { query, key, value }.Select(input => input.to(type).clone().requires_grad_()), table.clone()
+                .requires_grad_(learned)];
             Tensor result = BlockSparseAttention.Attend(
-                inputs[0], inputs[1], inputs[2], tiles, 0.3, softCap, ofDocuments, bias ? new(inputs[3], -10, arange(Long), arange(Longer + 8)) : null);
+                inputs[0], inputs[1], inputs[2], tiles, 0.3, softCap, ofDocuments, bias
+                    ? new(inputs[3], -10, arange(Long), arange(Longer + 8)) : null);
             Tensor weights = linspace(-1, 1, result.numel()).cos().view(result.shape).to(type);
             return [result, .. autograd.grad([result], learned ? inputs : inputs[..3], [weights])];
         }
@@ -77,7 +86,8 @@ public class BlockSparseAttentionTests
             BlockSparseAttention.MostLanes = lanes;
             try
             {
-                foreach ((Tensor want, Tensor have) in expected.Zip(Run(ScalarType.Float32))) KernelAssert.Close(want, have, 5e-6, $"{lanes} lanes");
+                foreach ((Tensor want, Tensor have) in expected.Zip(Run(ScalarType.Float32)))
+                    KernelAssert.Close(want, have, 5e-6, $"{lanes} lanes");
             }
             finally
             {
@@ -99,7 +109,8 @@ public class BlockSparseAttentionTests
             return
             [
                 BlockSparseAttention.Attend(
-                    inputs[0], inputs[1], inputs[2], Tiles(mask), 0.4, 1.5, (Documents(Queries), Documents(Keys)), new(inputs[3], -3, arange(Queries), arange(Keys))).MoveToOuterDisposeScope(),
+                    inputs[0], inputs[1], inputs[2], Tiles(mask), 0.4, 1.5, (Documents(Queries), Documents(Keys)),
+                        new(inputs[3], -3, arange(Queries), arange(Keys))).MoveToOuterDisposeScope(),
             ];
         }
         KernelAssert.IsDeterministic(shapes, Attend);
@@ -113,7 +124,8 @@ public class BlockSparseAttentionTests
         using DisposeScope scope = NewDisposeScope();
         Tensor query = randn(1, 2, Queries, 3), key = randn(1, 2, Keys, 3);
         Assert.False(BlockSparseAttention.IsSupported(query, key, key));
-        Tensor padded = BlockSparseAttention.Attend(nn.functional.pad(query, (0, 1)), nn.functional.pad(key, (0, 1)), nn.functional.pad(key, (0, 1)), Tiles(FirstMask()), 1);
+        Tensor padded = BlockSparseAttention.Attend(
+            nn.functional.pad(query, (0, 1)), nn.functional.pad(key, (0, 1)), nn.functional.pad(key, (0, 1)), Tiles(FirstMask()), 1);
         KernelAssert.Close(padded.narrow(3, 0, 3), BlockSparseAttention.Attend(query, key, key, Tiles(FirstMask()), 1), 1e-6);
     }
 
@@ -122,7 +134,9 @@ public class BlockSparseAttentionTests
     {
         using DisposeScope scope = NewDisposeScope();
         AttentionTiles tiles = new(arange(4).view(1, 4), arange(2, 6).view(1, 4), null, Joins: false);
-        Assert.Contains("row 4 of 4", Assert.Throws<TorchException>(() => BlockSparseAttention.Attend(randn(1, 1, 4, 8), randn(1, 1, 4, 8), randn(1, 1, 4, 8), [tiles], 1)).Message);
+        Assert.Contains("row 4 of 4",
+            Assert.Throws<TorchException>(
+            () => BlockSparseAttention.Attend(randn(1, 1, 4, 8), randn(1, 1, 4, 8), randn(1, 1, 4, 8), [tiles], 1)).Message);
     }
 
     [Fact]
@@ -130,10 +144,12 @@ public class BlockSparseAttentionTests
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(6);
-        Tensor query = randn(Batch, Heads, Queries, Width), key = randn(Batch, Groups, Keys, Width), value = randn(Batch, Groups, Keys, Width);
+        Tensor query = randn(Batch, Heads, Queries, Width), key = randn(Batch, Groups, Keys, Width),
+            value = randn(Batch, Groups, Keys, Width);
         Tensor single = BlockSparseAttention.Attend(query, key, value, Tiles(FirstMask()), 0.4);
         // No kernel of libtorch's is asked for float64: the same rules in plain products.
-        Tensor twice = BlockSparseAttention.Attend(query.to_type(ScalarType.Float64), key.to_type(ScalarType.Float64), value.to_type(ScalarType.Float64), Tiles(FirstMask()), 0.4);
+        Tensor twice = BlockSparseAttention.Attend(
+            query.to_type(ScalarType.Float64), key.to_type(ScalarType.Float64), value.to_type(ScalarType.Float64), Tiles(FirstMask()), 0.4);
         Assert.Equal(ScalarType.Float64, twice.dtype);
         Assert.InRange(single.to_type(ScalarType.Float64).sub(twice).abs().max().item<double>(), 0, 1e-6);
     }
@@ -158,8 +174,11 @@ public class BlockSparseAttentionTests
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(8);
-        Tensor query = randn([Batch, Heads, Queries, Width], requires_grad: true), key = randn([Batch, Groups, Keys, Width], requires_grad: true);
-        Tensor[] Gradients() => [.. autograd.grad([BlockSparseAttention.Attend(query, key, key, Tiles(FirstMask()), 1).sum()], [query, key]).Select(gradient => gradient!)];
+        Tensor query = randn([Batch, Heads, Queries, Width], requires_grad: true),
+            key = randn([Batch, Groups, Keys, Width], requires_grad: true);
+        Tensor[] Gradients() =>
+            [.. autograd.grad([BlockSparseAttention.Attend(query, key, key, Tiles(FirstMask()), 1).sum()], [query, key]).Select(
+            gradient => gradient!)];
         Tensor[] once = Gradients(), again = Gradients();
         Assert.True(once[0].Equals(again[0]) && once[1].Equals(again[1]));
     }
@@ -168,7 +187,8 @@ public class BlockSparseAttentionTests
     public void Shapes_that_do_not_fit_are_named()
     {
         using DisposeScope scope = NewDisposeScope();
-        var failure = Assert.Throws<TorchException>(() => BlockSparseAttention.Attend(randn(1, 3, 4, 8), randn(1, 2, 4, 8), randn(1, 2, 4, 8), [], 1));
+        var failure = Assert.Throws<TorchException>(
+            () => BlockSparseAttention.Attend(randn(1, 3, 4, 8), randn(1, 2, 4, 8), randn(1, 2, 4, 8), [], 1));
         Assert.Contains("query [1, 3, 4, 8], key [1, 2, 4, 8]", failure.Message);
     }
 
@@ -205,7 +225,9 @@ public class BlockSparseAttentionTests
         if (softCap > 0) scores = scores.div(softCap).tanh().mul(softCap);
         if (bias is not null)
         {
-            Tensor distance = bias.QueryPositions.unsqueeze(1).sub(bias.KeyPositions.unsqueeze(0)).sub(bias.Lowest).clamp(0, bias.Table.shape[1] - 1); // (T, S)
+            // (T, S)
+            Tensor distance = bias.QueryPositions.unsqueeze(1).sub(bias.KeyPositions.unsqueeze(0)).sub(bias.Lowest).clamp(
+                0, bias.Table.shape[1] - 1);
             scores = scores.add(bias.Table.index_select(1, distance.reshape(-1)).view(Heads, Queries, Keys));
         }
         Tensor weights = scores.masked_fill(hidden, float.NegativeInfinity).softmax(-1);

@@ -10,7 +10,8 @@ public sealed unsafe class CounterDropoutTests
     [Theory]
     [InlineData(0u, 0u, 0u, 0u, 0u, 0u, new[] { 0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u })]
     [InlineData(~0u, ~0u, ~0u, ~0u, ~0u, ~0u, new[] { 0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu })]
-    [InlineData(0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u, 0xa4093822u, 0x299f31d0u, new[] { 0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u })]
+    [InlineData(0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u, 0xa4093822u, 0x299f31d0u,
+        new[] { 0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u })]
     public void The_generator_of_these_tests_is_philox(uint a, uint b, uint c, uint d, uint low, uint high, uint[] expected) =>
         Assert.Equal(expected, Philox(a, b, c, d, low, high));
 
@@ -30,7 +31,8 @@ public sealed unsafe class CounterDropoutTests
         Tensor gradient = autograd.grad([y], [x], [weight])[0]!;
 
         float[] factors = Factors(shape, dropout);
-        float[] Times(Tensor values) => [.. values.detach().reshape(-1).data<float>().ToArray().Zip(factors, (value, factor) => value * factor)];
+        float[] Times(Tensor values) =>
+            [.. values.detach().reshape(-1).data<float>().ToArray().Zip(factors, (value, factor) => value * factor)];
         Assert.Equal(Times(x), y.reshape(-1).data<float>().ToArray());
         Assert.Equal(Times(weight), gradient.reshape(-1).data<float>().ToArray());
         Assert.True(CounterDropout.Apply(x.to(ScalarType.BFloat16), dropout).eq(0).Equals(y.eq(0)));
@@ -85,7 +87,8 @@ public sealed unsafe class CounterDropoutTests
         using DisposeScope scope = NewDisposeScope();
         Tensor x = randn(2, 3, 4);
         Assert.True(x.Equals(CounterDropout.Apply(x, default)));
-        Assert.Contains("a probability of dropout is in [0, 1), and 1 is not", Assert.Throws<TorchException>(() => CounterDropout.Apply(x, new(1, 0, 0, 0))).Message);
+        Assert.Contains("a probability of dropout is in [0, 1), and 1 is not",
+            Assert.Throws<TorchException>(() => CounterDropout.Apply(x, new(1, 0, 0, 0))).Message);
         Assert.Throws<TorchException>(() => CounterDropout.Apply(randn(3), new(0.1, 0, 0, 0)));
         Assert.Equal([2, 0, 4], CounterDropout.Apply(empty(2, 0, 4), new(0.1, 0, 0, 0)).shape);
     }
@@ -96,7 +99,8 @@ public sealed unsafe class CounterDropoutTests
         long[][] shapes = [[3, 50, 1000]];
         CounterDropout dropout = new(0.3, 1, 2, 3);
         KernelAssert.IsDeterministic(shapes, x => [CounterDropout.Apply(x[0], dropout)]);
-        KernelAssert.LeavesNothing(shapes, x => [CounterDropout.Apply(x[0], dropout), CounterDropout.Apply(x[0].to(ScalarType.Float64), dropout)]);
+        KernelAssert.LeavesNothing(
+            shapes, x => [CounterDropout.Apply(x[0], dropout), CounterDropout.Apply(x[0].to(ScalarType.Float64), dropout)]);
         KernelAssert.KeepsNothingWithoutGradients(shapes, x => [CounterDropout.Apply(x[0], dropout)]);
     }
 
@@ -104,13 +108,15 @@ public sealed unsafe class CounterDropoutTests
     {
         long rows = shape[^2], width = shape[^1], heads = shape.Length == 4 ? shape[1] : 1;
         var factors = new float[shape.Aggregate((a, b) => a * b)];
-        for (long i = 0; i < factors.Length; i++) factors[i] = Factor(dropout, i / (width * rows) + dropout.First * heads, i / width % rows, i % width);
+        for (long i = 0; i < factors.Length; i++)
+            factors[i] = Factor(dropout, i / (width * rows) + dropout.First * heads, i / width % rows, i % width);
         return factors;
     }
 
     private static float Factor(CounterDropout dropout, long list, long row, long at)
     {
-        uint word = Philox((uint)(at / 64 * 16 + at % 16), (uint)row, (uint)list, (uint)dropout.Place, (uint)dropout.Seed, (uint)(dropout.Seed >> 32))[at % 64 / 16];
+        uint word = Philox((uint)(at / 64 * 16 + at % 16), (uint)row, (uint)list, (uint)dropout.Place, (uint)dropout.Seed,
+            (uint)(dropout.Seed >> 32))[at % 64 / 16];
         return word < (uint)(dropout.Probability * 4294967296.0) ? 0 : (float)(1 / (1 - dropout.Probability));
     }
 

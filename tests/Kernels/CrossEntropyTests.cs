@@ -29,7 +29,8 @@ public sealed class CrossEntropyTests
             using DisposeScope scope = NewDisposeScope();
             Problem problem = new(size[0], size[1], size[2], bias, ignored);
             Agree(problem.Solve(inputs => Plain(inputs, problem.Targets, Kinds[kind])),
-                problem.Solve(inputs => CrossEntropy.Sum(inputs[0], inputs[1], inputs.ElementAtOrDefault(2), problem.Targets, Kinds[kind])), 2e-5);
+                problem.Solve(inputs => CrossEntropy.Sum(inputs[0], inputs[1], inputs.ElementAtOrDefault(2), problem.Targets, Kinds[kind])),
+                    2e-5);
         }
     }
 
@@ -44,8 +45,12 @@ public sealed class CrossEntropyTests
         Problem problem = new(600, 40, vocabulary, bias, ignored: 0.3);
         Tensor Rounded(Tensor weight) => weight.detach().to_type(ScalarType.BFloat16);
         Agree(
-            problem.Solve(inputs => nn.functional.cross_entropy(MixedPrecisionLinear.ApplyRounded(inputs[0], inputs[1], Rounded(inputs[1]), inputs.ElementAtOrDefault(2)), problem.Targets, reduction: nn.Reduction.Sum)),
-            problem.Solve(inputs => CrossEntropy.Sum(inputs[0], inputs[1], inputs.ElementAtOrDefault(2), problem.Targets, new(), Rounded(inputs[1]))),
+            problem.Solve(inputs =>
+                nn.functional.cross_entropy(
+                MixedPrecisionLinear.ApplyRounded(inputs[0], inputs[1], Rounded(inputs[1]), inputs.ElementAtOrDefault(2)), problem.Targets,
+                reduction: nn.Reduction.Sum)),
+            problem.Solve(inputs =>
+                CrossEntropy.Sum(inputs[0], inputs[1], inputs.ElementAtOrDefault(2), problem.Targets, new(), Rounded(inputs[1]))),
             5e-3); // gradients of the logits are rounded before and after a factor
     }
 
@@ -106,7 +111,8 @@ public sealed class CrossEntropyTests
     private static void Agree(Tensor[] want, Tensor[] have, double tolerance)
     {
         foreach (var (expected, actual) in want.Zip(have))
-            Assert.InRange(expected.sub(actual).abs().max().item<float>(), 0, tolerance * Math.Max(1e-2, expected.abs().max().item<float>()));
+            Assert.InRange(expected.sub(actual).abs().max().item<float>(), 0,
+                tolerance * Math.Max(1e-2, expected.abs().max().item<float>()));
     }
 
     /// <summary>x, weight, perhaps a bias, and targets of which a share is ignored.</summary>
@@ -115,7 +121,8 @@ public sealed class CrossEntropyTests
         public Problem(int rows, int channels, int vocabulary, bool bias, double ignored)
         {
             manual_seed(5);
-            Values = bias ? [randn(rows, channels), randn(vocabulary, channels), randn(vocabulary)] : [randn(rows, channels), randn(vocabulary, channels)];
+            Values = bias ? [randn(rows, channels), randn(vocabulary, channels), randn(vocabulary)]
+                : [randn(rows, channels), randn(vocabulary, channels)];
             Targets = randint(0, vocabulary, [rows]).masked_fill(rand(rows).lt(ignored), -100);
         }
 

@@ -12,6 +12,7 @@ public sealed class CudaAbsentTests
         Assert.False(cuda.is_available());
         Assert.Equal(0, cuda.device_count());
         var error = Assert.Throws<TorchException>(() => CudaMemory.Current());
-        Assert.Equal("this libtorch has no CUDA: build with the package TorchSharp-cuda-linux, or name a libtorch that has it", error.Message);
+        Assert.Equal("this libtorch has no CUDA: build with the package TorchSharp-cuda-linux, or name a libtorch that has it",
+            error.Message);
     }
 }

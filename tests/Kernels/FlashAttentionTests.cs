@@ -10,12 +10,14 @@ public sealed class FlashAttentionTests
     private const double Scale = 0.3;
     private const long All = FlashAttention.Unbounded;
 
-    /// <summary>Lengths around whole tiles of 64, shared heads, narrow and wide heads; nothing, a window, or the past visible, forwards too; every width of vector.</summary>
+    /// <summary>Lengths around whole tiles of 64, shared heads, narrow and wide heads; nothing, a window, or the past visible, forwards
+    /// too; every width of vector.</summary>
     public static TheoryData<int, int, int, int, long, long, int> Cases()
     {
         TheoryData<int, int, int, int, long, long, int> data = [];
         foreach ((int heads, int groups, int length, int width) in
-            ((int, int, int, int)[])[(4, 4, 64, 32), (4, 2, 77, 16), (2, 1, 200, 48), (3, 3, 129, 64), (1, 1, 1, 128), (2, 1, 65, 8), (1, 1, 70, 256), (2, 2, 17, 24)])
+            ((int, int, int, int)[])[(4, 4, 64, 32), (4, 2, 77, 16), (2, 1, 200, 48), (3, 3, 129, 64), (1, 1, 1, 128), (2, 1, 65, 8),
+                (1, 1, 70, 256), (2, 2, 17, 24)])
         foreach ((long before, long after) in ((long, long)[])[(All, All), (All, 0), (1, 0), (20, 0), (64, 0), (100, 99), (7, 150)])
             data.Add(heads, groups, length, width, before, after, Lanes.Widest);
         foreach ((long before, long after) in ((long, long)[])[(All, 0), (20, 3)])
@@ -26,19 +28,23 @@ public sealed class FlashAttentionTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void It_is_the_softmax_over_the_band(int heads, int groups, int length, int width, long before, long after, int lanes) => WithLanes(lanes, () =>
+    public void It_is_the_softmax_over_the_band(int heads, int groups, int length, int width, long before, long after, int lanes) =>
+        WithLanes(lanes, () =>
     {
         manual_seed(3);
         // Heads of a token side by side in memory, as projections leave them.
-        Tensor[] inputs = [.. ((int[])[heads, groups, groups]).Select(count => randn(2, length, count, width).transpose(1, 2).requires_grad_())];
+        Tensor[] inputs = [.. ((int[])[heads, groups, groups]).Select(
+            count => randn(2, length, count, width).transpose(1, 2).requires_grad_())];
         Assert.True(FlashAttention.IsSupported(inputs[0], inputs[1], inputs[2]));
         Compare(
-            inputs, x => FlashAttention.Attend(x[0], x[1], x[2], Scale, before, after), x => Plain(x[0], x[1], x[2], before, after), 1.5e-6, 3e-6);
+            inputs, x => FlashAttention.Attend(x[0], x[1], x[2], Scale, before, after), x =>
+                Plain(x[0], x[1], x[2], before, after), 1.5e-6, 3e-6);
     });
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Packed_it_is_the_same(int heads, int groups, int length, int width, long before, long after, int lanes) => WithLanes(lanes, () =>
+    public void Packed_it_is_the_same(int heads, int groups, int length, int width, long before, long after, int lanes) =>
+        WithLanes(lanes, () =>
     {
         manual_seed(3);
         Compare(
@@ -48,7 +54,8 @@ public sealed class FlashAttentionTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void In_bfloat16_it_is_as_near_to_float64_as_rounding_lets_it(int heads, int groups, int length, int width, long before, long after, int lanes) => WithLanes(lanes, () =>
+    public void In_bfloat16_it_is_as_near_to_float64_as_rounding_lets_it(
+        int heads, int groups, int length, int width, long before, long after, int lanes) => WithLanes(lanes, () =>
     {
         manual_seed(3);
         // bfloat16 has 8 bits: one rounding is off by up to 1/256, in the mean by a third of that.
@@ -65,8 +72,10 @@ public sealed class FlashAttentionTests
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(3);
-        Tensor[] inputs = [randn([1, 2, queries, 32], requires_grad: true), randn([1, 2, keys, 32], requires_grad: true), randn([1, 2, keys, 32], requires_grad: true)];
-        Compare(inputs, x => FlashAttention.Attend(x[0], x[1], x[2], Scale, after: All), x => Plain(x[0], x[1], x[2], All, All), 1.5e-6, 3e-6);
+        Tensor[] inputs = [randn([1, 2, queries, 32], requires_grad: true), randn([1, 2, keys, 32], requires_grad: true),
+            randn([1, 2, keys, 32], requires_grad: true)];
+        Compare(inputs, x =>
+            FlashAttention.Attend(x[0], x[1], x[2], Scale, after: All), x => Plain(x[0], x[1], x[2], All, All), 1.5e-6, 3e-6);
         Compare(inputs, x => FlashAttention.Attend(x[0], x[1], x[2], Scale), x => Plain(x[0], x[1], x[2], All, 0), 1.5e-6, 3e-6);
     }
 
@@ -76,14 +85,17 @@ public sealed class FlashAttentionTests
         using DisposeScope scope = NewDisposeScope();
         manual_seed(3);
         int[] filled = [100, 3, 0];
-        Tensor query = randn([3, 4, 70, 32], requires_grad: true), key = randn([3, 2, 100, 32], requires_grad: true), value = randn([3, 2, 100, 32], requires_grad: true);
-        Tensor documents = stack([.. filled.Select(count => tensor(Enumerable.Repeat((int[])[0, count], 70).SelectMany(span => span).ToArray(), [70, 2]))]);
+        Tensor query = randn([3, 4, 70, 32], requires_grad: true), key = randn([3, 2, 100, 32], requires_grad: true),
+            value = randn([3, 2, 100, 32], requires_grad: true);
+        Tensor documents = stack(
+            [.. filled.Select(count => tensor(Enumerable.Repeat((int[])[0, count], 70).SelectMany(span => span).ToArray(), [70, 2]))]);
         Tensor actual = FlashAttention.Attend(query, key, value, Scale, after: All, documents: documents), weight = randn(actual.shape);
         Tensor[] inputs = [query, key, value];
         IList<Tensor?> have = autograd.grad([actual], inputs, [weight]);
         for (int b = 0; b < 2; b++)
         {
-            Tensor[] alone = [query.narrow(0, b, 1).detach().requires_grad_(), .. ((Tensor[])[key, value]).Select(one => one.narrow(0, b, 1).narrow(2, 0, filled[b]).detach().requires_grad_())];
+            Tensor[] alone = [query.narrow(0, b, 1).detach().requires_grad_(), .. ((Tensor[])[key, value])
+                .Select(one => one.narrow(0, b, 1).narrow(2, 0, filled[b]).detach().requires_grad_())];
             Tensor expected = Plain(alone[0], alone[1], alone[2], All, All);
             TensorAssert.Close(expected, actual.narrow(0, b, 1), 3e-6);
             IList<Tensor?> want = autograd.grad([expected], alone, [weight.narrow(0, b, 1)]);
@@ -99,12 +111,14 @@ public sealed class FlashAttentionTests
         Assert.All(have, gradient => Assert.Equal(0, gradient!.select(0, 2).abs().max().item<float>()));
     }
 
-    /// <summary>Documents of each of two sequences, among them one token alone, whole tiles of 64 and what ends within one; under several bands.</summary>
+    /// <summary>Documents of each of two sequences, among them one token alone, whole tiles of 64 and what ends within one; under several
+    /// bands.</summary>
     public static TheoryData<ScalarType, int[], int[], long, long> Documents()
     {
         TheoryData<ScalarType, int[], int[], long, long> data = [];
         foreach (ScalarType type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
-        foreach ((int[] first, int[] second) in ((int[], int[])[])[([30, 1, 64, 105], [200]), ([64, 136], [63, 2, 63, 72]), ([5, 5, 190], [100, 100])])
+        foreach ((int[] first, int[] second) in (
+            (int[], int[])[])[([30, 1, 64, 105], [200]), ([64, 136], [63, 2, 63, 72]), ([5, 5, 190], [100, 100])])
         foreach ((long before, long after) in ((long, long)[])[(All, 0), (All, All), (20, 0), (70, 3)])
             data.Add(type, first, second, before, after);
         return data;
@@ -119,7 +133,8 @@ public sealed class FlashAttentionTests
         Compare(
             [randn(2, 200, 4, 32).to(type).requires_grad_()],
             x => FlashAttention.AttendPacked(x[0], 1, Scale, before, after, documents: SpanTensor.Of(first, second)),
-            x => Plain(x[0], 1, before, after, SpanTensor.Apart(first, second)), type == ScalarType.Float32 ? 8e-7 : 0.004, type == ScalarType.Float32 ? 1e-6 : 0.006);
+            x => Plain(x[0], 1, before, after, SpanTensor.Apart(first, second)), type == ScalarType.Float32 ? 8e-7 : 0.004,
+                type == ScalarType.Float32 ? 1e-6 : 0.006);
     }
 
     [Theory]
@@ -152,7 +167,8 @@ public sealed class FlashAttentionTests
     {
         TheoryData<ScalarType, int, bool, bool, int, int> data = [];
         foreach ((ScalarType type, int turned, bool interleaved, bool apart) in ((ScalarType, int, bool, bool)[])
-            [(ScalarType.Float32, 64, false, false), (ScalarType.Float32, 32, true, true), (ScalarType.BFloat16, 64, true, false), (ScalarType.BFloat16, 16, false, true), (ScalarType.Float32, 6, false, true)])
+            [(ScalarType.Float32, 64, false, false), (ScalarType.Float32, 32, true, true), (ScalarType.BFloat16, 64, true, false),
+                (ScalarType.BFloat16, 16, false, true), (ScalarType.Float32, 6, false, true)])
         foreach (int lanes in (int[])[8, 16])
             data.Add(type, turned, interleaved, apart, 64, lanes);
         data.Add(ScalarType.Float32, 6, false, false, 10, 8); // composed
@@ -162,7 +178,8 @@ public sealed class FlashAttentionTests
 
     [Theory]
     [MemberData(nameof(Rotations))]
-    public void Queries_and_keys_are_turned_by_their_positions(ScalarType type, int turned, bool interleaved, bool apart, int width, int lanes) => WithLanes(lanes, () =>
+    public void Queries_and_keys_are_turned_by_their_positions(
+        ScalarType type, int turned, bool interleaved, bool apart, int width, int lanes) => WithLanes(lanes, () =>
     {
         manual_seed(5);
         // Of all sequences together, or of each by itself.
@@ -182,19 +199,24 @@ public sealed class FlashAttentionTests
     [InlineData(2, 1, 200, 64, 20, 0, 8)]
     [InlineData(2, 2, 130, 32, All, All, 16)]
     [InlineData(2, 1, 70, 10, All, 3, 8)] // composed
-    public void Weights_are_dropped_that_the_reference_drops(int heads, int groups, int length, int width, long before, long after, int lanes) => WithLanes(lanes, () =>
+    public void Weights_are_dropped_that_the_reference_drops(
+        int heads, int groups, int length, int width, long before, long after, int lanes) => WithLanes(lanes, () =>
     {
         manual_seed(3);
         CounterDropout dropout = new DropoutKey(77, First: 2).At(9, 0.25);
         Tensor packed = randn([2, length, heads + 2 * groups, width], requires_grad: true);
         Tensor[] parts = [.. packed.detach().split([heads, groups, groups], 2).Select(part => part.transpose(1, 2).requires_grad_())];
-        Compare([packed], x => FlashAttention.AttendPacked(x[0], groups, Scale, before, after, dropout: dropout), x => Plain(x[0], groups, before, after, null, dropout), 2e-6, 2e-6);
-        Compare(parts, x => FlashAttention.Attend(x[0], x[1], x[2], Scale, before, after, dropout), x => Plain(x[0], x[1], x[2], before, after, null, dropout), 2e-6, 2e-6);
-        Tensor with = FlashAttention.AttendPacked(packed, groups, Scale, before, after, dropout: dropout), without = FlashAttention.AttendPacked(packed, groups, Scale, before, after);
+        Compare([packed], x => FlashAttention.AttendPacked(x[0], groups, Scale, before, after, dropout: dropout), x =>
+            Plain(x[0], groups, before, after, null, dropout), 2e-6, 2e-6);
+        Compare(parts, x => FlashAttention.Attend(x[0], x[1], x[2], Scale, before, after, dropout), x =>
+            Plain(x[0], x[1], x[2], before, after, null, dropout), 2e-6, 2e-6);
+        Tensor with = FlashAttention.AttendPacked(packed, groups, Scale, before, after, dropout: dropout),
+            without = FlashAttention.AttendPacked(packed, groups, Scale, before, after);
         Assert.True(with.sub(without).abs().max().item<float>() > 0.1);
         Compare(
             [packed.detach().to(ScalarType.BFloat16).requires_grad_()],
-            x => FlashAttention.AttendPacked(x[0], groups, Scale, before, after, dropout: dropout), x => Plain(x[0], groups, before, after, null, dropout), 0.004, 0.005);
+            x => FlashAttention.AttendPacked(x[0], groups, Scale, before, after, dropout: dropout), x =>
+                Plain(x[0], groups, before, after, null, dropout), 0.004, 0.005);
     });
 
     [Theory]
@@ -230,7 +252,8 @@ public sealed class FlashAttentionTests
 
         static (Tensor, Tensor) Run(Tensor packed, Tensor weight, CounterDropout dropout)
         {
-            Tensor leaf = packed.clone().requires_grad_(), made = FlashAttention.AttendPacked(leaf, 2, Scale, before: 200, dropout: dropout);
+            Tensor leaf = packed.clone().requires_grad_(),
+                made = FlashAttention.AttendPacked(leaf, 2, Scale, before: 200, dropout: dropout);
             return (made.detach(), autograd.grad([made], [leaf], [weight])[0]!);
         }
     }
@@ -290,7 +313,8 @@ public sealed class FlashAttentionTests
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(3);
-        Tensor[] inputs = [randn(2, 4, 20, width).to(type).requires_grad_(), randn(2, 2, 20, width).to(type).requires_grad_(), randn(2, 2, 20, width).to(type).requires_grad_()];
+        Tensor[] inputs = [randn(2, 4, 20, width).to(type).requires_grad_(), randn(2, 2, 20, width).to(type).requires_grad_(),
+            randn(2, 2, 20, width).to(type).requires_grad_()];
         Assert.False(FlashAttention.IsSupported(inputs[0], inputs[1], inputs[2]));
         Assert.False(FlashAttention.IsSupported(width, type));
         double most = type == ScalarType.Float64 ? 1e-14 : type == ScalarType.Float32 ? 1e-6 : 2e-3;
@@ -310,8 +334,10 @@ public sealed class FlashAttentionTests
         CounterDropout dropout = new(0.2, 5, 3, 1);
         FlashAttention.Options options = new(Scale, 40, 5, dropout, documents, null, 0);
         Compare(
-            [randn([3, 4, 80, 32], requires_grad: true), randn([3, 2, 80, 32], requires_grad: true), randn([3, 2, 80, 32], requires_grad: true)],
-            x => FlashAttention.Attend(x[0], x[1], x[2], Scale, 40, 5, dropout, documents), x => FlashAttention.Composed(x[0], x[1], x[2], options), 1e-6, 2e-6);
+            [randn([3, 4, 80, 32], requires_grad: true), randn([3, 2, 80, 32], requires_grad: true),
+                randn([3, 2, 80, 32], requires_grad: true)],
+            x => FlashAttention.Attend(x[0], x[1], x[2], Scale, 40, 5, dropout, documents), x =>
+                FlashAttention.Composed(x[0], x[1], x[2], options), 1e-6, 2e-6);
     }
 
     [Fact]
@@ -328,7 +354,8 @@ public sealed class FlashAttentionTests
         using DisposeScope scope = NewDisposeScope();
         manual_seed(3);
         Tensor Wide() => randn(2, 3, 40, 64);
-        Tensor query = Wide().slice(3, 0, 64, 2), key = Wide().narrow(3, 7, 32), value = Wide().narrow(1, 0, 1).expand(2, 3, 40, 64).narrow(3, 0, 32);
+        Tensor query = Wide().slice(3, 0, 64, 2), key = Wide().narrow(3, 7, 32), value = Wide().narrow(1, 0, 1).expand(2, 3, 40, 64)
+            .narrow(3, 0, 32);
         Tensor expected = FlashAttention.Attend(query.contiguous(), key.contiguous(), value.contiguous(), Scale);
         TensorAssert.SameBits(expected, FlashAttention.Attend(query, key, value, Scale));
         Tensor packed = randn(2, 6, 40, 32).transpose(1, 2);
@@ -339,11 +366,19 @@ public sealed class FlashAttentionTests
     public void What_makes_no_sense_is_said()
     {
         using DisposeScope scope = NewDisposeScope();
-        Assert.Contains("G dividing H", Assert.Throws<TorchException>(() => FlashAttention.AttendPacked(randn(1, 20, 7, 32), 2, Scale)).Message);
-        Assert.Contains("should be [2, 20, 2]", Assert.Throws<TorchException>(() => FlashAttention.AttendPacked(randn(2, 20, 6, 32), 2, Scale, documents: SpanTensor.Of([20]))).Message);
-        Assert.Contains("hides a query's own key", Assert.Throws<TorchException>(() => FlashAttention.AttendPacked(randn(1, 20, 6, 32), 2, Scale, before: 0)).Message);
-        Assert.Contains("[0, 1)", Assert.Throws<TorchException>(() => FlashAttention.AttendPacked(randn(1, 20, 6, 32), 2, Scale, dropout: new(1, 0, 0, 0))).Message);
-        Assert.Contains("do not turn", Assert.Throws<TorchException>(() => FlashAttention.AttendPacked(randn(1, 20, 6, 32), 2, Scale, rotary: new(randn(20, 32), 32, false))).Message);
+        Assert.Contains("G dividing H",
+            Assert.Throws<TorchException>(() => FlashAttention.AttendPacked(randn(1, 20, 7, 32), 2, Scale)).Message);
+        Assert.Contains("should be [2, 20, 2]",
+            Assert.Throws<TorchException>(
+            () => FlashAttention.AttendPacked(randn(2, 20, 6, 32), 2, Scale, documents: SpanTensor.Of([20]))).Message);
+        Assert.Contains("hides a query's own key",
+            Assert.Throws<TorchException>(() => FlashAttention.AttendPacked(randn(1, 20, 6, 32), 2, Scale, before: 0)).Message);
+        Assert.Contains("[0, 1)",
+            Assert.Throws<TorchException>(
+            () => FlashAttention.AttendPacked(randn(1, 20, 6, 32), 2, Scale, dropout: new(1, 0, 0, 0))).Message);
+        Assert.Contains("do not turn",
+            Assert.Throws<TorchException>(
+            () => FlashAttention.AttendPacked(randn(1, 20, 6, 32), 2, Scale, rotary: new(randn(20, 32), 32, false))).Message);
         Assert.Throws<TorchException>(() => FlashAttention.Attend(randn(1, 3, 20, 32), randn(1, 2, 20, 32), randn(1, 2, 20, 32), Scale));
     }
 
@@ -358,8 +393,12 @@ public sealed class FlashAttentionTests
         KernelAssert.KeepsNothingWithoutGradients(shapes, x => [FlashAttention.Attend(x[0], x[1], x[2], Scale)]);
         using DisposeScope scope = NewDisposeScope();
         Tensor table = randn(70, 2 * width), documents = SpanTensor.Of([30, 40], [70]);
-        KernelAssert.LeavesNothing([[2, 70, 8, width]], x => [FlashAttention.AttendPacked(x[0], 2, Scale, rotary: new(table, width, false), dropout: dropout, documents: documents)]);
-        KernelAssert.KeepsNothingWithoutGradients([[2, 70, 8, width]], x => [FlashAttention.AttendPacked(x[0], 2, Scale, rotary: new(table, width, false), documents: documents)]);
+        KernelAssert.LeavesNothing(
+            [[2, 70, 8, width]], x =>
+            [FlashAttention.AttendPacked(x[0], 2, Scale, rotary: new(table, width, false), dropout: dropout, documents: documents)]);
+        KernelAssert.KeepsNothingWithoutGradients(
+            [[2, 70, 8, width]], x =>
+            [FlashAttention.AttendPacked(x[0], 2, Scale, rotary: new(table, width, false), documents: documents)]);
     }
 
     private static void WithLanes(int lanes, Action test)
@@ -377,14 +416,17 @@ public sealed class FlashAttentionTests
         }
     }
 
-    // Results and gradients against those of the same numbers in float64, by the length of the difference as a part of the length of what is expected, or of as many ones.
-    private static void Compare(Tensor[] inputs, Func<Tensor[], Tensor> kernel, Func<Tensor[], Tensor> reference, double most, double mostOfGradients)
+    // Results and gradients against those of the same numbers in float64, by the length of the difference as a part of the length of what
+    // is expected, or of as many ones.
+    private static void Compare(
+        Tensor[] inputs, Func<Tensor[], Tensor> kernel, Func<Tensor[], Tensor> reference, double most, double mostOfGradients)
     {
         Tensor[] exact = [.. inputs.Select(input => input.detach().to(ScalarType.Float64, copy: true).requires_grad_())];
         Tensor actual = kernel(inputs), expected = reference(exact), weight = randn(expected.shape).to(actual.dtype);
         Assert.Equal(inputs[0].dtype, actual.dtype);
         Close(expected, actual, most, "result");
-        IList<Tensor?> have = autograd.grad([actual], inputs, [weight]), want = autograd.grad([expected], exact, [weight.to(ScalarType.Float64)]);
+        IList<Tensor?> have = autograd.grad([actual], inputs, [weight]),
+            want = autograd.grad([expected], exact, [weight.to(ScalarType.Float64)]);
         for (int i = 0; i < inputs.Length; i++)
         {
             Assert.Equal(inputs[i].dtype, have[i]!.dtype);
@@ -395,7 +437,8 @@ public sealed class FlashAttentionTests
     private static void Close(Tensor expected, Tensor actual, double most, string what)
     {
         Assert.Equal(expected.shape, actual.shape);
-        double distance = actual.detach().to(ScalarType.Float64).sub(expected).norm().item<double>() / Math.Max(Math.Sqrt(expected.numel()), expected.norm().item<double>());
+        double distance = actual.detach().to(ScalarType.Float64).sub(expected).norm().item<double>() / Math.Max(
+            Math.Sqrt(expected.numel()), expected.norm().item<double>());
         Assert.True(distance <= most, $"{what} is {distance} off, more than {most}");
     }
 
@@ -416,11 +459,13 @@ public sealed class FlashAttentionTests
     // (B, T, H + 2·G, D) → (B, T, H, D), in the type it is given.
     private static Tensor Plain(Tensor packed, int groups, long before, long after, Tensor? apart = null, CounterDropout dropout = default)
     {
-        Tensor[] parts = [.. packed.split([packed.size(2) - 2 * groups, groups, groups], 2).Select(part => part.transpose(1, 2))]; // (B, H|G|G, T, D)
+        // (B, H|G|G, T, D)
+        Tensor[] parts = [.. packed.split([packed.size(2) - 2 * groups, groups, groups], 2).Select(part => part.transpose(1, 2))];
         return Plain(parts[0], parts[1], parts[2], before, after, apart, dropout).transpose(1, 2);
     }
 
-    private static Tensor Plain(Tensor query, Tensor key, Tensor value, long before, long after, Tensor? apart = null, CounterDropout dropout = default)
+    private static Tensor Plain(
+        Tensor query, Tensor key, Tensor value, long before, long after, Tensor? apart = null, CounterDropout dropout = default)
     {
         long sharing = query.size(1) / key.size(1);
         (key, value) = (key.repeat_interleave(sharing, 1), value.repeat_interleave(sharing, 1));

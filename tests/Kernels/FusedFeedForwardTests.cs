@@ -47,7 +47,8 @@ public sealed class FusedFeedForwardTests
         manual_seed(2);
         Layer layer = new(randn(5, 3, Width), function, biased: true);
         Tensor gradient = randn(5, 3, Width);
-        Tensor one = FusedFeedForward.Apply(layer.X, layer.UpParts, layer.DownParts, function), other = FusedFeedForward.Composed(layer.X, layer.UpParts, layer.DownParts, function);
+        Tensor one = FusedFeedForward.Apply(layer.X, layer.UpParts, layer.DownParts, function),
+            other = FusedFeedForward.Composed(layer.X, layer.UpParts, layer.DownParts, function);
         Close(other, one);
         IList<Tensor?> have = autograd.grad([one], [layer.X.requires_grad_(), .. layer.Weights], [gradient], allow_unused: true);
         IList<Tensor?> want = autograd.grad([other], layer.Weights, [gradient]);
@@ -72,7 +73,8 @@ public sealed class FusedFeedForwardTests
         Tensor[] Apply(Tensor[] inputs) =>
         [
             FusedFeedForward.Apply(
-                inputs[0], new(inputs[1], inputs[1].detach().to(ScalarType.BFloat16), inputs[2]), new(inputs[3], inputs[3].detach().to(ScalarType.BFloat16), inputs[4]), function),
+                inputs[0], new(inputs[1], inputs[1].detach().to(ScalarType.BFloat16), inputs[2]),
+                    new(inputs[3], inputs[3].detach().to(ScalarType.BFloat16), inputs[4]), function),
         ];
     }
 
@@ -92,7 +94,8 @@ public sealed class FusedFeedForwardTests
         using DisposeScope scope = NewDisposeScope();
         Layer layer = new(randn(9, Width), FeedForwardFunction.SwiGlu, biased: true);
         Tensor x = layer.X.requires_grad_();
-        LinearWeight up = new(layer.Up.detach(), layer.UpParts.Rounded, layer.UpBias!.detach()), down = new(layer.DownParts.Rounded, layer.DownParts.Rounded);
+        LinearWeight up = new(layer.Up.detach(), layer.UpParts.Rounded, layer.UpBias!.detach()),
+            down = new(layer.DownParts.Rounded, layer.DownParts.Rounded);
         FusedFeedForward.Apply(x, up, down, FeedForwardFunction.SwiGlu).sum().backward();
         Assert.NotNull(x.grad);
         Assert.Null(layer.Up.grad);
@@ -138,7 +141,8 @@ public sealed class FusedFeedForwardTests
         // The result, and the gradients of x and of the weights.
         public (Tensor, Tensor[]) Run(Tensor gradient)
         {
-            Tensor rows = Coarse(X), read = Coarse(nn.functional.linear(rows, Coarse(Up), UpBias?.detach())).requires_grad_(); // (N, C) → (N, W)
+            // (N, C) → (N, W)
+            Tensor rows = Coarse(X), read = Coarse(nn.functional.linear(rows, Coarse(Up), UpBias?.detach())).requires_grad_();
             Tensor full = Function(read), hidden = Coarse(full); // (N, F)
             Tensor dy = Coarse(gradient);
             Tensor dread = Coarse(autograd.grad([full], [read], [dy.matmul(Coarse(Down))])[0]!); // (N, W)
@@ -154,7 +158,8 @@ public sealed class FusedFeedForwardTests
             Tensor value = function switch
             {
                 FeedForwardFunction.Gelu or FeedForwardFunction.GeGlu => nn.functional.gelu(halves[0]),
-                FeedForwardFunction.GeluTanh or FeedForwardFunction.GeGluTanh => nn.functional.gelu(halves[0], TorchSharp.Modules.GELU.Approximate.tanh),
+                FeedForwardFunction.GeluTanh or FeedForwardFunction.GeGluTanh =>
+                    nn.functional.gelu(halves[0], TorchSharp.Modules.GELU.Approximate.tanh),
                 FeedForwardFunction.SquaredRelu => halves[0].relu().square(),
                 _ => halves[0].silu(),
             };

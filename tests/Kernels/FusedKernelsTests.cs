@@ -8,7 +8,9 @@ public sealed class FusedKernelsTests
 {
     private const double Tolerance = 2e-5;
 
-    public static TheoryData<long[]> Shapes => new(new long[] { 1, 1 }, new long[] { 3, 2 }, new long[] { 7, 128 }, new long[] { 2, 5, 96 }, new long[] { 64, 33 }, new long[] { 2, 300, 192 });
+    public static TheoryData<long[]> Shapes =>
+        new(new long[] { 1, 1 }, new long[] { 3, 2 }, new long[] { 7, 128 }, new long[] { 2, 5, 96 }, new long[] { 64, 33 },
+        new long[] { 2, 300, 192 });
 
     [Theory]
     [MemberData(nameof(Shapes))]
@@ -25,7 +27,8 @@ public sealed class FusedKernelsTests
             inputs => [Exact(inputs[0].transpose(0, -1), inputs[1])]);
 
         static Tensor Exact(Tensor x, Tensor weight, Tensor? bias = null) =>
-            nn.functional.linear(x.to(ScalarType.Float64), weight.to(ScalarType.Float64), bias?.to(ScalarType.Float64)).to(ScalarType.Float32);
+            nn.functional.linear(x.to(ScalarType.Float64), weight.to(ScalarType.Float64), bias?.to(ScalarType.Float64)).to(
+                ScalarType.Float32);
     }
 
     [Theory]
@@ -34,7 +37,8 @@ public sealed class FusedKernelsTests
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(1);
-        Tensor x = randn(shape, requires_grad: true), weight = randn([5, shape[^1]], requires_grad: true), bias = randn([5], requires_grad: true);
+        Tensor x = randn(shape, requires_grad: true), weight = randn([5, shape[^1]], requires_grad: true),
+            bias = randn([5], requires_grad: true);
         Tensor Coarse(Tensor full) => full.detach().to_type(ScalarType.BFloat16).to_type(ScalarType.Float32);
 
         Tensor actual = MixedPrecisionLinear.ApplyRounded(x, weight, weight.detach().to_type(ScalarType.BFloat16), bias);
@@ -58,8 +62,10 @@ public sealed class FusedKernelsTests
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(1);
-        Tensor x = randn(shape, requires_grad: true), weight = randn([shape[^1]], requires_grad: true), bias = randn([shape[^1]], requires_grad: true);
-        Tensor matrix = randn([5, shape[^1]], requires_grad: true), shift = randn([5], requires_grad: true), branch = randn(shape, requires_grad: true);
+        Tensor x = randn(shape, requires_grad: true), weight = randn([shape[^1]], requires_grad: true),
+            bias = randn([shape[^1]], requires_grad: true);
+        Tensor matrix = randn([5, shape[^1]], requires_grad: true), shift = randn([5], requires_grad: true),
+            branch = randn(shape, requires_grad: true);
         Tensor coarse = matrix.detach().to_type(ScalarType.BFloat16);
         Same(rounds => Normalization.LayerNorm(x, weight, bias, 1e-5, rounds), [x, weight, bias]);
         Same(rounds => Normalization.RmsNorm(x, weight, 1e-5, rounds), [x, weight]);
@@ -72,9 +78,11 @@ public sealed class FusedKernelsTests
             Tensor full = kernel(false), rounded = kernel(true);
             Assert.Equal(ScalarType.BFloat16, rounded.dtype);
             // The compiler may take a product and a sum in one step here and in two there.
-            Assert.InRange(rounded.detach().to_type(ScalarType.Float32).sub(full).abs().max().item<float>(), 0, full.abs().max().item<float>() / 256);
+            Assert.InRange(rounded.detach().to_type(ScalarType.Float32).sub(full).abs().max().item<float>(), 0, full.abs().max()
+                .item<float>() / 256);
             Tensor gradient = randn(full.shape).to_type(ScalarType.BFloat16);
-            IList<Tensor?> want = autograd.grad([full], inputs, [gradient.to_type(ScalarType.Float32)]), have = autograd.grad([rounded], inputs, [gradient]);
+            IList<Tensor?> want = autograd.grad([full], inputs, [gradient.to_type(ScalarType.Float32)]),
+                have = autograd.grad([rounded], inputs, [gradient]);
             foreach ((Tensor? wanted, Tensor? had) in want.Zip(have)) Assert.True(had!.allclose(wanted!, rtol: Tolerance, atol: Tolerance));
         }
     }
@@ -169,7 +177,8 @@ public sealed class FusedKernelsTests
     {
         Tensor[] inputs = [.. values.Select(value => value.clone().requires_grad_())];
         var results = function(inputs);
-        var outcome = results.Select((result, index) => (result * linspace(-1, 1, result.numel()).view(result.shape) * (index + 1)).sum()).Aggregate((a, b) => a + b);
+        var outcome = results.Select((result, index) => (result * linspace(-1, 1, result.numel()).view(result.shape) * (index + 1)).sum())
+            .Aggregate((a, b) => a + b);
         outcome.backward();
         return (results, [.. inputs.Select(input => input.grad!)]);
     }

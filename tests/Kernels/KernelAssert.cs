@@ -3,11 +3,13 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels.Tests;
 
-/// <summary>What holds for every kernel: it gives what its composed form gives in float64, its bits do not depend on threads, and it leaves no tensor behind.</summary>
+/// <summary>What holds for every kernel: it gives what its composed form gives in float64, its bits do not depend on threads, and it leaves
+/// no tensor behind.</summary>
 internal static class KernelAssert
 {
     /// <summary>Compares results, and the gradients of a random weighting of all results.</summary>
-    public static void AgreesWithFloat64(long[][] shapes, Func<Tensor[], Tensor[]> kernel, Func<Tensor[], Tensor[]> composed, double tolerance = 1e-5)
+    public static void AgreesWithFloat64(
+        long[][] shapes, Func<Tensor[], Tensor[]> kernel, Func<Tensor[], Tensor[]> composed, double tolerance = 1e-5)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor[] values = Values(shapes);

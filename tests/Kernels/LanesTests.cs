@@ -7,7 +7,8 @@ public sealed unsafe class LanesTests
 {
     private static readonly float[] Numbers =
     [
-        0f, -0f, 1f, -1.5f, 3.14159f, -2.7e5f, 1e-30f, -7.1e-39f, float.PositiveInfinity, float.NegativeInfinity, float.NaN, 0.1f, -0.7f, 123456.7f, 1e20f, -5e-5f,
+        0f, -0f, 1f, -1.5f, 3.14159f, -2.7e5f, 1e-30f, -7.1e-39f, float.PositiveInfinity, float.NegativeInfinity, float.NaN, 0.1f, -0.7f,
+            123456.7f, 1e20f, -5e-5f,
     ];
 
     [Theory]
@@ -17,11 +18,16 @@ public sealed unsafe class LanesTests
     public void Every_width_gives_the_bits_of_one_number(int width)
     {
         float[] expected = Evaluate<Lanes1>(out ushort[] rounded);
-        float[] actual = width switch { 4 => Evaluate<Lanes4>(out ushort[] coarse4).Tap(coarse4, rounded), 8 => Evaluate<Lanes8>(out ushort[] coarse8).Tap(coarse8, rounded), _ => Evaluate<Lanes16>(out ushort[] coarse16).Tap(coarse16, rounded) };
+        float[] actual = width switch { 4 => Evaluate<Lanes4>(out ushort[] coarse4).Tap(coarse4, rounded), 8 =>
+            Evaluate<Lanes8>(out ushort[] coarse8).Tap(coarse8, rounded), _ =>
+            Evaluate<Lanes16>(out ushort[] coarse16).Tap(coarse16, rounded) };
         for (int i = 0; i < expected.Length; i++)
         {
-            if (float.IsNaN(expected[i])) Assert.True(float.IsNaN(actual[i]), $"operation {i / Numbers.Length} of {Numbers[i % Numbers.Length]}: {actual[i]}, not NaN");
-            else Assert.True(BitConverter.SingleToInt32Bits(expected[i]) == BitConverter.SingleToInt32Bits(actual[i]), $"operation {i / Numbers.Length} of {Numbers[i % Numbers.Length]}: {actual[i]}, not {expected[i]}");
+            if (float.IsNaN(expected[i]))
+                Assert.True(float.IsNaN(actual[i]),
+                $"operation {i / Numbers.Length} of {Numbers[i % Numbers.Length]}: {actual[i]}, not NaN");
+            else Assert.True(BitConverter.SingleToInt32Bits(expected[i]) == BitConverter.SingleToInt32Bits(actual[i]),
+                $"operation {i / Numbers.Length} of {Numbers[i % Numbers.Length]}: {actual[i]}, not {expected[i]}");
         }
     }
 
@@ -30,9 +36,12 @@ public sealed unsafe class LanesTests
     {
         float* numbers = stackalloc float[16];
         for (int i = 0; i < 16; i++) numbers[i] = i * i % 17;
-        Assert.Equal((Enumerable.Range(0, 4).Sum(i => i * i % 17), 9f), (Lanes4.Sum(Lanes4.Load(numbers)), Lanes4.Max(Lanes4.Load(numbers))));
-        Assert.Equal((Enumerable.Range(0, 8).Sum(i => i * i % 17), 16f), (Lanes8.Sum(Lanes8.Load(numbers)), Lanes8.Max(Lanes8.Load(numbers))));
-        Assert.Equal((Enumerable.Range(0, 16).Sum(i => i * i % 17), 16f), (Lanes16.Sum(Lanes16.Load(numbers)), Lanes16.Max(Lanes16.Load(numbers))));
+        Assert.Equal((Enumerable.Range(0, 4).Sum(i => i * i % 17), 9f),
+            (Lanes4.Sum(Lanes4.Load(numbers)), Lanes4.Max(Lanes4.Load(numbers))));
+        Assert.Equal((Enumerable.Range(0, 8).Sum(i => i * i % 17), 16f),
+            (Lanes8.Sum(Lanes8.Load(numbers)), Lanes8.Max(Lanes8.Load(numbers))));
+        Assert.Equal((Enumerable.Range(0, 16).Sum(i => i * i % 17), 16f),
+            (Lanes16.Sum(Lanes16.Load(numbers)), Lanes16.Max(Lanes16.Load(numbers))));
         Assert.Equal(Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : 4, Lanes.Widest);
     }
 

@@ -17,7 +17,8 @@ public sealed class LiveTensorTests
         using var random = new Generator(4);
         Tensor[] weights = [.. new long[][] { [24, 8], [8, 8], [16, 8], [4, 16] }
             .Select(shape => (randn(shape, generator: random) * 0.3).DetachFromDisposeScope().requires_grad_())];
-        Tensor[] averages = [.. weights.Select(w => zeros_like(w))], squares = [.. weights.Select(w => zeros_like(w))], counts = [.. weights.Select(_ => zeros([]))];
+        Tensor[] averages = [.. weights.Select(w => zeros_like(w))], squares = [.. weights.Select(w => zeros_like(w))],
+            counts = [.. weights.Select(_ => zeros([]))];
         var input = randn([2, 6, 8], generator: random);
         var target = randint(0, 4, [12], generator: random);
 

@@ -7,7 +7,9 @@ namespace Trainer.Kernels.Tests;
 public sealed class MatrixProductTests
 {
     private static readonly int[][] Sizes =
-        [[1, 1, 1], [6, 16, 256], [7, 17, 257], [100, 33, 65], [97, 300, 1030], [2, 600, 40], [1050, 290, 5], [200, 8, 64], [61, 2100, 130], [600, 1026, 72]]; // M, K, N
+        // M, K, N
+        [[1, 1, 1], [6, 16, 256], [7, 17, 257], [100, 33, 65], [97, 300, 1030], [2, 600, 40], [1050, 290, 5], [200, 8, 64], [61, 2100, 130],
+            [600, 1026, 72]];
 
     private static readonly ScalarType[] Types = [ScalarType.Float32, ScalarType.BFloat16];
 
@@ -15,7 +17,8 @@ public sealed class MatrixProductTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void A_product_is_the_product_in_every_layout(int[] size, ScalarType type, ScalarType result) => CheckLayouts(size, type, result);
+    public void A_product_is_the_product_in_every_layout(int[] size, ScalarType type, ScalarType result) =>
+        CheckLayouts(size, type, result);
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -31,16 +34,19 @@ public sealed class MatrixProductTests
         {
             using DisposeScope scope = NewDisposeScope();
             manual_seed(1);
-            Tensor left = Matrix(size[0], size[1], turnsLeft).to(type), right = Matrix(size[1], size[2], turnsRight).to(type), bias = randn(size[2]);
+            Tensor left = Matrix(size[0], size[1], turnsLeft).to(type), right = Matrix(size[1], size[2], turnsRight).to(type),
+                bias = randn(size[2]);
             Assert.True(MatrixProduct.IsSupported(left, right));
             Tensor exact = left.to(ScalarType.Float64).mm(right.to(ScalarType.Float64));
-            double scale = Math.Max(1, exact.abs().max().item<double>()), tolerance = result == ScalarType.Float32 ? 2e-6 * scale : scale / 250;
+            double scale = Math.Max(1, exact.abs().max().item<double>()), tolerance = result == ScalarType.Float32
+                ? 2e-6 * scale : scale / 250;
             Tensor product = MatrixProduct.Multiply(left, right, type: result);
             Assert.Equal(result, product.dtype);
             TensorAssert.Close(exact, product, tolerance);
             Tensor biased = MatrixProduct.Multiply(left, right, bias, result);
             TensorAssert.Close(exact.add(bias), biased, tolerance);
-            if (result == ScalarType.BFloat16) TensorAssert.SameBits(MatrixProduct.Multiply(left, right, bias).to(ScalarType.BFloat16), biased);
+            if (result == ScalarType.BFloat16)
+                TensorAssert.SameBits(MatrixProduct.Multiply(left, right, bias).to(ScalarType.BFloat16), biased);
         }
 
         static Tensor Matrix(int rows, int columns, bool turns) => turns ? randn(columns, rows).t() : randn(rows, columns);
@@ -168,7 +174,8 @@ public sealed class MatrixProductTests
         set_num_threads(4);
         try
         {
-            Tensor left = randn(depth, 4096).to(type).t(), right = randn(depth, 64).to(type), expected = left.to(ScalarType.Float64).mm(right.to(ScalarType.Float64));
+            Tensor left = randn(depth, 4096).to(type).t(), right = randn(depth, 64).to(type), expected = left.to(ScalarType.Float64)
+                .mm(right.to(ScalarType.Float64));
             for (int i = 0; i < 20; i++)
             {
                 using Tensor product = MatrixProduct.Multiply(left, right);

@@ -10,9 +10,11 @@ public sealed unsafe class MatrixVectorProductTests
     {
         TheoryData<ScalarType, int, int, int> shapes = [];
         foreach (ScalarType type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
-            foreach ((int batch, int inputs, int outputs) in ((int, int, int)[])[(1, 1, 1), (1, 7, 5), (2, 8, 4), (3, 33, 9), (4, 100, 6), (5, 64, 3), (8, 257, 13), (9, 40, 8)])
+            foreach ((int batch, int inputs, int outputs) in (
+                (int, int, int)[])[(1, 1, 1), (1, 7, 5), (2, 8, 4), (3, 33, 9), (4, 100, 6), (5, 64, 3), (8, 257, 13), (9, 40, 8)])
                 shapes.Add(type, batch, inputs, outputs);
-        foreach ((int batch, int inputs, int outputs) in ((int, int, int)[])[(1, 32, 1), (2, 64, 5), (4, 96, 6), (7, 320, 9)]) shapes.Add(ScalarType.Int8, batch, inputs, outputs);
+        foreach ((int batch, int inputs, int outputs) in ((int, int, int)[])[(1, 32, 1), (2, 64, 5), (4, 96, 6), (7, 320, 9)])
+            shapes.Add(ScalarType.Int8, batch, inputs, outputs);
         return shapes;
     }
 
@@ -22,7 +24,8 @@ public sealed unsafe class MatrixVectorProductTests
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(1);
-        Tensor x = randn(batch, inputs), weight = Typed(randn(outputs, inputs), type), bias = randn(outputs), before = randn(batch, outputs);
+        Tensor x = randn(batch, inputs), weight = Typed(randn(outputs, inputs), type), bias = randn(outputs),
+            before = randn(batch, outputs);
         if (type == ScalarType.BFloat16) MatrixVectorProduct.Round((float*)x.DataPointer, (float*)x.DataPointer, x.numel());
         Tensor exact = (type == ScalarType.Int8 ? BlockQuantization.Unpack(weight) : weight).to(ScalarType.Float64);
         Tensor expected = nn.functional.linear(x.to(ScalarType.Float64), exact);
@@ -110,7 +113,8 @@ public sealed unsafe class MatrixVectorProductTests
         using DisposeScope scope = NewDisposeScope();
         manual_seed(5);
         Tensor x = randn(5, inputs);
-        foreach (ScalarType type in inputs % 32 == 0 ? (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16, ScalarType.Int8] : [ScalarType.Float32, ScalarType.BFloat16])
+        foreach (ScalarType type in inputs % 32 == 0
+            ? (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16, ScalarType.Int8] : [ScalarType.Float32, ScalarType.BFloat16])
         {
             Tensor weight = Typed(randn(6, inputs), type), y = zeros(5, 6);
             VectorMatrix matrix = Of(weight, 6, inputs);
@@ -149,7 +153,8 @@ public sealed unsafe class MatrixVectorProductTests
         }
     }
 
-    private static Tensor Typed(Tensor numbers, ScalarType type) => type == ScalarType.Float32 ? numbers : ComputeWeight.Round(numbers, type);
+    private static Tensor Typed(Tensor numbers, ScalarType type) =>
+        type == ScalarType.Float32 ? numbers : ComputeWeight.Round(numbers, type);
 
     private static VectorMatrix Of(Tensor weight, long outputs, long inputs, Tensor? bias = null) =>
         new((nint)weight.DataPointer, weight.dtype, outputs, inputs, (nint)(bias is null ? null : bias.DataPointer));
@@ -157,7 +162,8 @@ public sealed unsafe class MatrixVectorProductTests
     private static Tensor Multiply(Tensor weight, Tensor x, long outputs, Tensor? bias = null, Tensor? adds = null)
     {
         Tensor y = adds is null ? empty([x.size(0), outputs]) : adds.clone();
-        MatrixVectorProduct.Multiply(Of(weight, outputs, x.size(1), bias), (float*)x.DataPointer, (float*)y.DataPointer, x.size(0), adds is not null);
+        MatrixVectorProduct.Multiply(
+            Of(weight, outputs, x.size(1), bias), (float*)x.DataPointer, (float*)y.DataPointer, x.size(0), adds is not null);
         return y;
     }
 }

@@ -7,7 +7,8 @@ public sealed class NormalizationTests
 {
     private const double Epsilon = 1e-5;
 
-    public static TheoryData<long[]> Shapes => new([1, 1], [3, 2], [7, 128], [2, 5, 96], [64, 33], [2, 300, 192], [5, 7], [40, 15], [1, 16], [17], [130, 45]);
+    public static TheoryData<long[]> Shapes =>
+        new([1, 1], [3, 2], [7, 128], [2, 5, 96], [64, 33], [2, 300, 192], [5, 7], [40, 15], [1, 16], [17], [130, 45]);
 
     [Theory]
     [MemberData(nameof(Shapes))]
@@ -67,13 +68,15 @@ public sealed class NormalizationTests
         Tensor full = Apply(kernel, inputs, false)[^1], rounded = Apply(kernel, inputs, true)[^1];
         Assert.True(full.detach().to(ScalarType.BFloat16).Equals(rounded.detach()));
         Tensor gradient = randn(full.shape).to(ScalarType.BFloat16);
-        IList<Tensor?> want = autograd.grad([full], inputs, [gradient.to(ScalarType.Float32)]), have = autograd.grad([rounded], inputs, [gradient]);
+        IList<Tensor?> want = autograd.grad([full], inputs, [gradient.to(ScalarType.Float32)]),
+            have = autograd.grad([rounded], inputs, [gradient]);
         foreach ((Tensor? wanted, Tensor? had) in want.Zip(have)) Assert.True(wanted!.Equals(had!));
     }
 
     [Theory]
     [MemberData(nameof(Kernels))]
-    public void Threads_do_not_change_a_bit(string kernel, long[] shape) => KernelAssert.IsDeterministic(Inputs(kernel, shape), inputs => Apply(kernel, inputs, false));
+    public void Threads_do_not_change_a_bit(string kernel, long[] shape) =>
+        KernelAssert.IsDeterministic(Inputs(kernel, shape), inputs => Apply(kernel, inputs, false));
 
     [Theory]
     [MemberData(nameof(Kernels))]
@@ -121,7 +124,8 @@ public sealed class NormalizationTests
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor x = randn(40, 6), weight = randn(12).slice(0, 0, 12, 2);
-        KernelAssert.Close(Normalization.LayerNorm(x.contiguous(), weight.contiguous(), null, Epsilon), Normalization.LayerNorm(x.t().contiguous().t(), weight, null, Epsilon), 0);
+        KernelAssert.Close(Normalization.LayerNorm(x.contiguous(), weight.contiguous(), null, Epsilon),
+            Normalization.LayerNorm(x.t().contiguous().t(), weight, null, Epsilon), 0);
         Tensor coarse = Normalization.RmsNorm(x.to(ScalarType.BFloat16), weight.to(ScalarType.BFloat16), Epsilon);
         Assert.Equal(ScalarType.BFloat16, coarse.dtype);
         KernelAssert.Close(Normalization.RmsNorm(x, weight, Epsilon), coarse, 0.02);

@@ -39,7 +39,8 @@ public sealed class ParallelForTests
         set_num_threads(2);
         try
         {
-            Assert.Throws<InvalidOperationException>(() => ParallelFor.Run(2, 1, (begin, _) => throw new InvalidOperationException($"{begin}")));
+            Assert.Throws<InvalidOperationException>(
+                () => ParallelFor.Run(2, 1, (begin, _) => throw new InvalidOperationException($"{begin}")));
         }
         finally
         {

@@ -51,7 +51,8 @@ public sealed class ScaledDotProductAttentionTests
         using var scope = NewDisposeScope();
         Tensor q = Random(1, 1, 3, 8), k = Random(1, 1, 3, 8), v = Random(1, 1, 3, 8);
         var mask = ones([3, 3], ScalarType.Bool).tril();
-        TensorAssert.Close(ScaledDotProductAttention.Attend(q, k, v, isCausal: true), ScaledDotProductAttention.Attend(q, k, v, mask), 1e-6);
+        TensorAssert.Close(ScaledDotProductAttention.Attend(q, k, v, isCausal: true), ScaledDotProductAttention.Attend(q, k, v, mask),
+            1e-6);
     }
 
     [Fact]
@@ -78,8 +79,10 @@ public sealed class ScaledDotProductAttentionTests
         var error = Assert.Throws<TorchException>(() => why switch
         {
             "dropout" => ScaledDotProductAttention.Attend(q, q, q, dropout: 0.5, backend: AttentionBackend.Flash),
-            "mask that needs a gradient" => ScaledDotProductAttention.Attend(q, q, q, zeros([4, 4], requires_grad: true), backend: AttentionBackend.Flash),
-            "integer" => ScaledDotProductAttention.Attend(q.to(ScalarType.Int32), q.to(ScalarType.Int32), q.to(ScalarType.Int32), backend: AttentionBackend.Flash),
+            "mask that needs a gradient" =>
+                ScaledDotProductAttention.Attend(q, q, q, zeros([4, 4], requires_grad: true), backend: AttentionBackend.Flash),
+            "integer" => ScaledDotProductAttention.Attend(
+                q.to(ScalarType.Int32), q.to(ScalarType.Int32), q.to(ScalarType.Int32), backend: AttentionBackend.Flash),
             _ => ScaledDotProductAttention.Attend(q[0], q[0], q[0], backend: AttentionBackend.Flash),
         });
         Assert.Contains("the required attention backend cannot run with these inputs", error.Message);
@@ -94,7 +97,8 @@ public sealed class ScaledDotProductAttentionTests
     {
         using var scope = NewDisposeScope();
         var q = Random(1, 2, 4, 8);
-        var error = Assert.Throws<TorchException>(() => ScaledDotProductAttention.Attend(q, q, q, dropout: 0.5, backend: AttentionBackend.Flash));
+        var error = Assert.Throws<TorchException>(
+            () => ScaledDotProductAttention.Attend(q, q, q, dropout: 0.5, backend: AttentionBackend.Flash));
         Assert.StartsWith("the required attention backend cannot run with these inputs (query [1, 2, 4, 8] Float32 on cpu, " +
             "key [1, 2, 4, 8], mask none, dropout 0.5, enable_gqa 0); ", error.Message);
         Assert.EndsWith("libtorch would take None", error.Message);

@@ -47,6 +47,7 @@ public class TokenLossesTests
     public void A_target_that_is_no_token_is_an_error()
     {
         using DisposeScope scope = NewDisposeScope();
-        Assert.Contains("Target 4 is out of bounds: there are 4 tokens", Assert.Throws<TorchException>(() => CrossEntropy.TokenLosses(zeros(1, 4), tensor(new long[] { 4 }))).Message);
+        Assert.Contains("Target 4 is out of bounds: there are 4 tokens",
+            Assert.Throws<TorchException>(() => CrossEntropy.TokenLosses(zeros(1, 4), tensor(new long[] { 4 }))).Message);
     }
 }

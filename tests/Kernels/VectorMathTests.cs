@@ -7,7 +7,8 @@ public sealed unsafe class VectorMathTests
 
     public static TheoryData<string, double, double, double> Functions => new()
     {
-        { "exp", -87, 88, 1.5 }, { "exp", -1, 1, 1 }, { "sigmoid", -80, 20, 3 }, { "tanh", -10, 10, 2 }, { "tanh", -0.7, 0.7, 2 }, { "normal", -3, 8, 4 },
+        { "exp", -87, 88, 1.5 }, { "exp", -1, 1, 1 }, { "sigmoid", -80, 20, 3 }, { "tanh", -10, 10, 2 }, { "tanh", -0.7, 0.7, 2 },
+            { "normal", -3, 8, 4 },
     };
 
     [Theory]
@@ -37,7 +38,8 @@ public sealed unsafe class VectorMathTests
     [InlineData("normal")]
     public void Every_width_gives_the_same_bits_also_far_out(string function)
     {
-        float[] numbers = [0, -0f, 1e-30f, -1e-30f, 87.3f, -87.3f, -87.4f, 88.5f, 1e4f, -1e4f, float.PositiveInfinity, float.NegativeInfinity, float.NaN, 0.62f, 0.63f, -3f];
+        float[] numbers = [0, -0f, 1e-30f, -1e-30f, 87.3f, -87.3f, -87.4f, 88.5f, 1e4f, -1e4f, float.PositiveInfinity,
+            float.NegativeInfinity, float.NaN, 0.62f, 0.63f, -3f];
         float[] one = new float[16], four = new float[16], eight = new float[16], sixteen = new float[16];
         fixed (float* x = numbers, a = one, b = four, c = eight, d = sixteen)
         {

@@ -39,7 +39,8 @@ public sealed class WorkerThreadsTests
     public void The_first_failure_comes_back_and_the_threads_go_on()
     {
         using var workers = new WorkerThreads(2);
-        var error = Assert.Throws<InvalidOperationException>(() => workers.Run(worker => throw new InvalidOperationException($"worker {worker}")));
+        var error = Assert.Throws<InvalidOperationException>(
+            () => workers.Run(worker => throw new InvalidOperationException($"worker {worker}")));
         Assert.Equal("worker 0", error.Message);
         var sum = 0;
         workers.Run(worker => Interlocked.Add(ref sum, worker + 1));

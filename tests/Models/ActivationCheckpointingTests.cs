@@ -1,7 +1,6 @@
 using TorchSharp;
 using Trainer.Kernels;
 using Trainer.Models.FeedForward.Experts;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
 using Trainer.Tests;
 using static TorchSharp.torch;
@@ -11,7 +10,8 @@ namespace Trainer.Models.Tests;
 /// <summary>Blocks that the backward pass runs again give the same bits as blocks that keep everything.</summary>
 public class ActivationCheckpointingTests
 {
-    private static readonly ExpertsOptions Experts = new() { Experts = 4, HiddenDim = 12, RouterZLoss = 0.01, Balance = new LossBalanceOptions { Coefficient = 0.1 } };
+    private static readonly ExpertsOptions Experts =
+        new() { Experts = 4, HiddenDim = 12, RouterZLoss = 0.01, Balance = new LossBalanceOptions { Coefficient = 0.1 } };
 
     private static readonly Dictionary<string, ModelOptions> Kinds = new()
     {
@@ -27,7 +27,8 @@ public class ActivationCheckpointingTests
         ["experts with dropout"] = Models.Llama with { FeedForward = Experts, Dropout = 0.2 },
         ["encoder"] = Models.Encoder with { Dropout = 0.1 },
         ["encoder-decoder"] = Models.EncoderDecoder with { Dropout = 0.1 },
-        ["encoder-decoder of t5"] = Models.EncoderDecoder with { Position = new T5BiasOptions { Buckets = 8, MaxDistance = 6 }, FeedForward = Experts },
+        ["encoder-decoder of t5"] =
+            Models.EncoderDecoder with { Position = new T5BiasOptions { Buckets = 8, MaxDistance = 6 }, FeedForward = Experts },
     };
 
     public static TheoryData<string> Names => [.. Kinds.Keys];
@@ -158,7 +159,8 @@ public class ActivationCheckpointingTests
             Positions = tensor([0L, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7], [2, 8]),
         };
         return model.Options is EncoderDecoderOptions
-            ? new(tokens) { Source = new(tokens.flip(1)) { Documents = tensor([0L, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1], [2, 8]) } }
+            ? new(tokens) { Source = new(
+                tokens.flip(1)) { Documents = tensor([0L, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1], [2, 8]) } }
             : packed;
     }
 

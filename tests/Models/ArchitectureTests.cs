@@ -2,7 +2,6 @@ using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
-using Trainer.Models.Norms;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests;
@@ -18,7 +17,8 @@ public class ArchitectureTests
         foreach (AttentionKernel kernel in (AttentionKernel[])[AttentionKernel.Reference, AttentionKernel.Flash])
         {
             using DisposeScope scope = NewDisposeScope();
-            using LanguageModel model = Models.Build(Models.EncoderDecoder with { Attention = Models.Projections[projection] with { Kernel = kernel } });
+            using LanguageModel model = Models.Build(
+                Models.EncoderDecoder with { Attention = Models.Projections[projection] with { Kernel = kernel } });
             model.eval();
             Tensor tokens = Models.Tokens(2, 6);
             ModelInput source = PaddedSource();
@@ -71,7 +71,9 @@ public class ArchitectureTests
             Tensor rows = tensor([1L, 1L, 0L]);
             ModelInput whole = new(cat([start.index_select(0, rows), next], 1))
             {
-                Source = source is null ? null : new(source.Tokens.index_select(0, rows)) { Documents = source.Documents!.index_select(0, rows) },
+                Source = source is null
+                    ? null
+                    : new(source.Tokens.index_select(0, rows)) { Documents = source.Documents!.index_select(0, rows) },
             };
             Assert.Equal(3, state.Batch);
             Assert.InRange(Models.LargestDifference(model.forward(whole).narrow(1, 3, 2), actual), 0, 2e-5);
@@ -123,10 +125,12 @@ public class ArchitectureTests
     public void A_soft_cap_bounds_logits()
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel free = Models.Build(Models.Llama), bounded = Models.Build(Models.Llama with { LogitSoftCap = 2, LogitScale = 0.5 });
+        using LanguageModel free = Models.Build(Models.Llama), bounded = Models.Build(
+            Models.Llama with { LogitSoftCap = 2, LogitScale = 0.5 });
         Tensor tokens = Models.Tokens(1, 8);
         Assert.InRange(Models.LargestDifference(free.forward(tokens).mul(0.5).div(2).tanh().mul(2), bounded.forward(tokens)), 0, 1e-6);
     }
 
-    private static ModelInput PaddedSource() => new(Models.Tokens(2, 5, seed: 3)) { Documents = tensor([0L, 0, 0, 0, 0, 0, 0, 0, -1, -1]).view(2, 5) };
+    private static ModelInput PaddedSource() =>
+        new(Models.Tokens(2, 5, seed: 3)) { Documents = tensor([0L, 0, 0, 0, 0, 0, 0, 0, -1, -1]).view(2, 5) };
 }

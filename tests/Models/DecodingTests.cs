@@ -62,7 +62,8 @@ public class DecodingTests
         model.forward(Models.Tokens(1, 4), state);
         var failure = Assert.Throws<UserException>(() => model.forward(Models.Tokens(1, 3), state));
         Assert.Equal(
-            "3 more tokens do not fit: 4 of 6 positions are taken. Shorten the prompt, ask for fewer tokens, or give decoding a larger capacity.",
+            "3 more tokens do not fit: 4 of 6 positions are taken. Shorten the prompt, ask for fewer tokens, or give decoding a larger " +
+            "capacity.",
             failure.Message);
         Assert.Equal(4, state.Length);
     }

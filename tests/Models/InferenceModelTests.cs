@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests;
 
-/// <summary>A model that is built for inference in bfloat16 or int8 has no float32 matrices, and computes what the one with both computes.</summary>
+/// <summary>A model that is built for inference in bfloat16 or int8 has no float32 matrices, and computes what the one with both
+/// computes.</summary>
 public sealed class InferenceModelTests
 {
     private static readonly Dictionary<string, ModelOptions> Kinds = new()
@@ -29,10 +30,12 @@ public sealed class InferenceModelTests
     {
         ["gpt"] = Models.Gpt with { Dim = 64, Bias = true },
         ["llama"] = Models.Llama with { Dim = 64 },
-        ["latent"] = Models.Llama with { Dim = 64, Attention = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 32, QueryRank = 64 } },
+        ["latent"] =
+            Models.Llama with { Dim = 64, Attention = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 32, QueryRank = 64 } },
         ["t5 positions"] = Models.Variant("multi-head", "t5") with { Dim = 64 },
         ["hybrid"] = Models.Hybrid with { Dim = 64 },
-        ["experts"] = Models.Llama with { Dim = 64, FeedForward = (ExpertsOptions)Models.FeedForwards["experts"] with { HiddenDim = 32, Bias = true } },
+        ["experts"] = Models.Llama with { Dim = 64,
+            FeedForward = (ExpertsOptions)Models.FeedForwards["experts"] with { HiddenDim = 32, Bias = true } },
         ["encoder"] = Models.Encoder with { Dim = 64 },
         ["encoder-decoder"] = Models.EncoderDecoder with { Dim = 64 },
     };
@@ -60,7 +63,9 @@ public sealed class InferenceModelTests
             Assert.True(OneByOne(full, input).Equals(OneByOne(lean, input)));
         }
         Assert.Contains(lean.named_parameters(), entry => entry.parameter.dtype == ScalarType.BFloat16 && !entry.parameter.requires_grad);
-        Assert.All(lean.named_parameters().Where(entry => entry.parameter.dim() < 2 || entry.name.StartsWith("embedding")), entry => Assert.Equal(ScalarType.Float32, entry.parameter.dtype));
+        Assert.All(
+            lean.named_parameters().Where(entry => entry.parameter.dim() < 2 || entry.name.StartsWith("embedding")),
+            entry => Assert.Equal(ScalarType.Float32, entry.parameter.dtype));
     }
 
     [Theory]
@@ -77,7 +82,8 @@ public sealed class InferenceModelTests
         {
             Tensor target = lean.state_dict()[name];
             // Latent attention reads its up-projection elsewhere, too; blocks of what blocks stand for are the same blocks.
-            if (target.dtype == ScalarType.Int8 || name.Contains("keyValueUp")) value.copy_(BlockQuantization.Unpack(BlockQuantization.Pack(value)));
+            if (target.dtype == ScalarType.Int8 || name.Contains("keyValueUp"))
+                value.copy_(BlockQuantization.Unpack(BlockQuantization.Pack(value)));
             target.copy_(target.dtype == ScalarType.Int8 ? BlockQuantization.Pack(value) : value);
         }
         ModelInput input = new(Models.Tokens(2, 8)) { Source = kind == "encoder-decoder" ? new ModelInput(Models.Tokens(2, 5)) : null };

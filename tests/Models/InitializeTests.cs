@@ -45,7 +45,8 @@ public class InitializeTests
         DecoderOptions options = Wide with { Mixer = new Mamba2Options { HeadDim = 1, StateDim = 2 } };
         using LanguageModel model = options.Build(Vocabulary);
         var weights = model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
-        float[] Of(string name, Func<Tensor, Tensor> change) => change(weights[$"blocks.0.mixer.{name}"]).reshape(-1).data<float>().ToArray();
+        float[] Of(string name, Func<Tensor, Tensor> change) =>
+            change(weights[$"blocks.0.mixer.{name}"]).reshape(-1).data<float>().ToArray();
 
         float[] decays = Of("logDecay", weight => weight.exp()), steps = Of("stepBias", weight => weight.softplus());
         Assert.All(decays, decay => Assert.InRange(decay, 0.999f, 16.001f));

@@ -31,7 +31,8 @@ public class LanguageModelTests
         Tensor tokens = Models.Tokens(2, 5), targets = Models.Tokens(2, 5, seed: 11);
         targets.narrow(1, 0, 2).fill_(-100);
         Tensor[] parameters = [.. model.parameters()];
-        Tensor plain = nn.functional.cross_entropy(model.forward(tokens).flatten(0, 1), targets.flatten(), reduction: nn.Reduction.Sum, label_smoothing: 0.1);
+        Tensor plain = nn.functional.cross_entropy(
+            model.forward(tokens).flatten(0, 1), targets.flatten(), reduction: nn.Reduction.Sum, label_smoothing: 0.1);
         Tensor fused = model.LossSum(tokens, targets, labelSmoothing: 0.1);
         Assert.Equal(plain.item<float>(), fused.item<float>(), 1e-4);
         foreach (var (want, have) in autograd.grad([plain], parameters).Zip(autograd.grad([fused], parameters)))

@@ -20,10 +20,12 @@ public class LayerPatternTests
     {
         ModelOptions model = Load("""[ { "repeat": 2, "attention": { "kernel": "reference" } }, { "position": { "type": "none" }, "feedForward": { "type": "gelu" } } ]""");
         var layers = model.Stacks[0].Layers;
-        Assert.Equal([AttentionKernel.Reference, AttentionKernel.Reference, AttentionKernel.Auto, AttentionKernel.Reference, AttentionKernel.Reference],
+        Assert.Equal([AttentionKernel.Reference, AttentionKernel.Reference, AttentionKernel.Auto, AttentionKernel.Reference,
+            AttentionKernel.Reference],
             layers.Select(layer => layer.Attention.Kernel));
         Assert.All(layers, layer => Assert.True(layer.Attention is GroupedQueryOptions { Heads: 4, KeyValueHeads: 2, QueryKeyNorm: true }));
-        Assert.Equal([typeof(RotaryOptions), typeof(RotaryOptions), typeof(NoPositionOptions), typeof(RotaryOptions), typeof(RotaryOptions)],
+        Assert.Equal([typeof(RotaryOptions), typeof(RotaryOptions), typeof(NoPositionOptions), typeof(RotaryOptions),
+            typeof(RotaryOptions)],
             layers.Select(layer => layer.Position.GetType()));
         Assert.Equal(new GeluOptions(), layers[2].FeedForward with { HiddenDim = null });
         Assert.Equal(new SwiGluOptions { HiddenDim = 48 }, layers[3].FeedForward);
@@ -52,9 +54,12 @@ public class LayerPatternTests
             [ { "repeat": 0, "attention": { "kernel": "quick", "heds": 3 } }, { "attention": { "keyValueHeads": 3 }, "position": { "type": "learned" } } ]
             """)).Problems;
         Assert.Equal(
-            ["layerPattern.0.repeat", "layerPattern.0.attention.kernel", "layerPattern.0.attention.heds", "layerPattern.1.attention.keyValueHeads"],
+            ["layerPattern.0.repeat", "layerPattern.0.attention.kernel", "layerPattern.0.attention.heds",
+                "layerPattern.1.attention.keyValueHeads"],
             problems.Select(problem => problem.Path).Where(path => path.StartsWith("layerPattern", StringComparison.Ordinal)).Distinct()
-                .OrderBy(path => Array.IndexOf(["layerPattern.0.repeat", "layerPattern.0.attention.kernel", "layerPattern.0.attention.heds"], path) is var at && at < 0 ? 9 : at));
+                .OrderBy(path => Array.IndexOf(
+                    ["layerPattern.0.repeat", "layerPattern.0.attention.kernel", "layerPattern.0.attention.heds"], path) is var at && at < 0
+                    ? 9 : at));
     }
 
     [Fact]
@@ -73,11 +78,13 @@ public class LayerPatternTests
     {
         DecoderOptions learned = Models.Llama with { LayerPattern = [new() { Position = new LearnedOptions() }] };
         Assert.Equal(
-            "layerPattern.0.position: type 'learned' cannot differ between layers: it is shared by all of them; use 'rotary', 'alibi' or 'none' here",
+            "layerPattern.0.position: type 'learned' cannot differ between layers: it is shared by all of them; use 'rotary', 'alibi' " +
+                "or 'none' here",
             Single(learned));
         DecoderOptions late = Models.Gpt with { LayerPattern = [new() { Position = new RotaryOptions() }] };
         Assert.Equal(
-            "layerPattern.0.position: type 'rotary' comes too late for these layers: model.position 'learned' is in the embeddings already; set model.position to 'rotary' or 'none'",
+            "layerPattern.0.position: type 'rotary' comes too late for these layers: model.position 'learned' is in the embeddings " +
+                "already; set model.position to 'rotary' or 'none'",
             Single(late));
     }
 
@@ -87,7 +94,8 @@ public class LayerPatternTests
         using var scope = TorchSharp.torch.NewDisposeScope();
         DecoderOptions none = Models.Llama with { LayerPattern = [new() { Position = new NoPositionOptions() }] };
         DecoderOptions mixed = Models.Llama with { LayerPattern = [new(), new() { Position = new NoPositionOptions() }] };
-        using LanguageModel without = Models.Build(none), both = Models.Build(mixed), plain = Models.Build(Models.Llama with { Position = new NoPositionOptions() });
+        using LanguageModel without = Models.Build(none), both = Models.Build(mixed),
+            plain = Models.Build(Models.Llama with { Position = new NoPositionOptions() });
         var tokens = Models.Tokens(1, 8);
         Assert.True(without.forward(tokens).Equals(plain.forward(tokens)));
         Assert.False(both.forward(tokens).Equals(plain.forward(tokens)));

@@ -5,9 +5,7 @@ using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
 using Trainer.Models.Mixers;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 
 namespace Trainer.Models.Tests;
 
@@ -46,7 +44,8 @@ public class ModelOptionsJsonTests
                 ScalableSoftmax = true,
                 Temperature = new() { Floor = 64, Scale = 0.2 },
             },
-            Position = new RotaryOptions { Theta = 500000, Fraction = 0.5, Layout = RotaryLayout.Interleaved, Scaling = new YarnScaling { Factor = 4, OriginalLength = 64 } },
+            Position = new RotaryOptions { Theta = 500000, Fraction = 0.5, Layout = RotaryLayout.Interleaved,
+                Scaling = new YarnScaling { Factor = 4, OriginalLength = 64 } },
             FeedForward = new SwiGluOptions { HiddenDim = 1024 },
             Norm = new RmsNormOptions { Placement = NormPlacement.Pre },
         };
@@ -64,10 +63,12 @@ public class ModelOptionsJsonTests
             """;
         var options = JsonSerializer.Deserialize<ModelOptions>(text, Json)!;
         Assert.Equal(new Mamba2Options { StateDim = 32, HeadDim = 16, Expand = 3, Groups = 2, Convolution = 3, Chunk = 16 }, options.Mixer);
-        Assert.Equal(new LatentOptions { Heads = 6, HeadDim = 32, RopeDim = 16, ValueDim = 24, KeyValueRank = 128, QueryRank = 96 }, options.Attention);
+        Assert.Equal(new LatentOptions { Heads = 6, HeadDim = 32, RopeDim = 16, ValueDim = 24, KeyValueRank = 128, QueryRank = 96 },
+            options.Attention);
         Assert.Null(options.LayerPattern![0].Mixer);
         Assert.Equal(new AttentionMixerOptions(), options.LayerPattern[1].Mixer);
-        Assert.Equal("mamba2, mamba2, mamba2, attention, mamba2", string.Join(", ", options.Stacks[0].Layers.Take(5).Select(layer => layer.Mixer.Type)));
+        Assert.Equal("mamba2, mamba2, mamba2, attention, mamba2",
+            string.Join(", ", options.Stacks[0].Layers.Take(5).Select(layer => layer.Mixer.Type)));
     }
 
     [Theory]
@@ -90,10 +91,12 @@ public class ModelOptionsJsonTests
               { "type": "multi-head", "heads": 2, "pattern": { "type": "bigbird", "blockSize": 8, "windowBlocks": 1, "globalBlocks": 0, "randomBlocks": 2, "seed": 5, "causal": true } },
               { "type": "multi-head", "heads": 2, "kernel": "linear" } ]
             """;
-        AttentionOptions Heads(PatternOptions? pattern, AttentionCache cache = AttentionCache.Auto) => new MultiHeadOptions { Heads = 2, Pattern = pattern, Cache = cache };
+        AttentionOptions Heads(PatternOptions? pattern, AttentionCache cache = AttentionCache.Auto) =>
+            new MultiHeadOptions { Heads = 2, Pattern = pattern, Cache = cache };
         Assert.Equal(
             [
-                Heads(new SlidingOptions { Window = 64, Causal = false, Sinks = 4 }, AttentionCache.Rolling) with { Kernel = AttentionKernel.BlockSparse },
+                Heads(new SlidingOptions { Window = 64, Causal = false, Sinks = 4 },
+                    AttentionCache.Rolling) with { Kernel = AttentionKernel.BlockSparse },
                 Heads(new PrefixOptions { PrefixLength = 8 }, AttentionCache.Paged),
                 Heads(new StridedOptions { Stride = 16 }, AttentionCache.Contiguous),
                 Heads(new FixedOptions { Stride = 16, Summary = 2 }),

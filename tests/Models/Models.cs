@@ -3,9 +3,7 @@ using Trainer.Models.Attention.Kernels;
 using Trainer.Models.FeedForward;
 using Trainer.Models.FeedForward.Experts;
 using Trainer.Models.Mixers;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests;
@@ -50,9 +48,11 @@ internal static class Models
         Attention = new LatentOptions { Heads = 4, HeadDim = 4, RopeDim = 4, ValueDim = 6, KeyValueRank = 8, QueryRank = 6 },
     };
 
-    public static EncoderOptions Encoder => new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
+    public static EncoderOptions Encoder =>
+        new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
 
-    public static EncoderDecoderOptions EncoderDecoder => new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
+    public static EncoderDecoderOptions EncoderDecoder =>
+        new() { Dim = 16, Layers = 2, ContextLength = 8, Attention = new MultiHeadOptions { Heads = 4 } };
 
     public static IReadOnlyDictionary<string, AttentionOptions> Projections { get; } = new Dictionary<string, AttentionOptions>
     {
@@ -63,7 +63,8 @@ internal static class Models
         ["latent"] = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8 },
         ["latent-wide-values"] = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8, QueryRank = 6, ValueDim = 12 },
         ["normed"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true },
-        ["scalable"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, ScalableSoftmax = true, Temperature = new() { Floor = 3, Scale = 0.5 } },
+        ["scalable"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, ScalableSoftmax = true,
+            Temperature = new() { Floor = 3, Scale = 0.5 } },
     };
 
     public static IReadOnlyDictionary<string, PositionOptions> Positions { get; } = new Dictionary<string, PositionOptions>
@@ -80,7 +81,8 @@ internal static class Models
         ["ntk-by-parts"] = new RotaryOptions { Scaling = new NtkByPartsScaling { OriginalLength = 4 } },
         ["dynamic-ntk"] = new RotaryOptions { Scaling = new DynamicNtkScaling { OriginalLength = 4 } },
         ["yarn"] = new RotaryOptions { Scaling = new YarnScaling { Factor = 2, OriginalLength = 4 } },
-        ["deepseek-yarn"] = new RotaryOptions { Layout = RotaryLayout.Interleaved, Scaling = new YarnScaling { Factor = 2, Mscale = 1, MscaleAllDim = 0.5 } },
+        ["deepseek-yarn"] = new RotaryOptions { Layout = RotaryLayout.Interleaved,
+            Scaling = new YarnScaling { Factor = 2, Mscale = 1, MscaleAllDim = 0.5 } },
         ["llama3"] = new RotaryOptions { Scaling = new Llama3Scaling { Factor = 8, OriginalLength = 4 } },
         ["alibi"] = new AlibiOptions(),
         ["t5"] = new T5BiasOptions { Buckets = 8, MaxDistance = 6 },
@@ -113,7 +115,8 @@ internal static class Models
     };
 
     /// <summary>Every kind of feed-forward layer whose weights all tokens share.</summary>
-    public static TheoryData<string> DenseKinds() => [.. FeedForwards.Where(entry => entry.Value is DenseOptions).Select(entry => entry.Key)];
+    public static TheoryData<string> DenseKinds() =>
+        [.. FeedForwards.Where(entry => entry.Value is DenseOptions).Select(entry => entry.Key)];
 
     /// <summary>Every projection with every position.</summary>
     public static TheoryData<string, string> Variants()
@@ -156,7 +159,20 @@ internal static class Models
     }
 
     /// <summary>A pass whose first token stands at a position.</summary>
-    public static ForwardPass At(int offset) => new() { Offset = offset, Reach = offset + 1 };
+    public static AttentionContext At(int offset) => new() { Offset = offset, PositionLimit = offset + 1 };
 
     public static double LargestDifference(Tensor a, Tensor b) => a.sub(b).abs().max().item<float>();
+}
+
+/// <summary>Decoding in steps.</summary>
+internal static class Decoding
+{
+    /// <summary>Logits of all tokens, given to the model some at a time.</summary>
+    public static Tensor Run(LanguageModel model, Tensor tokens, int[] steps)
+    {
+        using DecodingState state = model.NewDecodingState((int)tokens.shape[0], (int)tokens.shape[1]);
+        List<Tensor> logits = [];
+        foreach (int step in steps) logits.Add(model.forward(tokens.narrow(1, state.Length, step), state));
+        return cat([.. logits], 1);
+    }
 }

@@ -1,7 +1,6 @@
 using System.Reflection;
 using TorchSharp;
 using Trainer.Models.FeedForward.Experts;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
 using static TorchSharp.torch;
 

@@ -38,7 +38,8 @@ public class PackedDocumentsTests
         Assert.InRange(Models.LargestDifference(alone, packed), 0, 2e-5);
     }
 
-    /// <summary>Documents in one piece and in two, under patterns and projections that the kernel for documents takes as they are or split.</summary>
+    /// <summary>Documents in one piece and in two, under patterns and projections that the kernel for documents takes as they are or
+    /// split.</summary>
     public static TheoryData<string, bool> Long()
     {
         TheoryData<string, bool> data = [];
@@ -54,9 +55,11 @@ public class PackedDocumentsTests
     public void Whatever_kernel_computes_them_documents_have_the_same_loss_and_gradients_and_drop_the_same(string kind, bool pieces)
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel reference = Models.Build(Wide(kind, AttentionKernel.Reference)), model = Models.Build(Wide(kind, AttentionKernel.Auto));
+        using LanguageModel reference =
+            Models.Build(Wide(kind, AttentionKernel.Reference)), model = Models.Build(Wide(kind, AttentionKernel.Auto));
         Tensor tokens = Models.Tokens(2, 150), targets = Models.Tokens(2, 150, seed: 5);
-        long[] ids = [.. Enumerable.Range(0, 150).Select(place => place < 40 ? 7L : place < 41 ? 2L : place < 105 ? 3L : pieces ? 7L : -1L)];
+        long[] ids = [.. Enumerable.Range(0, 150).Select(
+            place => place < 40 ? 7L : place < 41 ? 2L : place < 105 ? 3L : pieces ? 7L : -1L)];
         ModelInput input = new(tokens) { Documents = stack([tensor(ids), zeros(150, dtype: ScalarType.Int64)]), Dropping = new(11, 0) };
         Tensor expectedLogits = reference.forward(input);
         Assert.InRange(Models.LargestDifference(expectedLogits, model.forward(input)) / expectedLogits.abs().max().item<float>(), 0, 1e-5);
@@ -70,7 +73,9 @@ public class PackedDocumentsTests
 
         static ModelOptions Wide(string kind, AttentionKernel kernel)
         {
-            GroupedQueryOptions attention = new() { Heads = 2, KeyValueHeads = 1, Kernel = kernel, QueryKeyNorm = kind == "normed", Pattern = kind == "window" ? new SlidingOptions { Window = 20 } : null };
+            GroupedQueryOptions attention =
+                new() { Heads = 2, KeyValueHeads = 1, Kernel = kernel, QueryKeyNorm = kind == "normed", Pattern = kind == "window"
+                ? new SlidingOptions { Window = 20 } : null };
             return kind == "encoder"
                 ? new EncoderOptions { Dim = 64, Layers = 2, ContextLength = 150, Dropout = 0.2, Attention = attention }
                 : new DecoderOptions { Dim = 64, Layers = 2, ContextLength = 150, Dropout = 0.2, Attention = attention };
@@ -88,7 +93,8 @@ public class PackedDocumentsTests
         Assert.Null(whole.Spans(3));
 
         // Of keys alone, what is not padding: for as many queries as there are.
-        using DocumentIds padded = new(null, Constants.Own(() => tensor(new long[] { 0, 0, 0, -1 }).unsqueeze(0))), gaps = new(null, Constants.Own(() => tensor(new long[] { 0, -1, 0, -1 }).unsqueeze(0)));
+        using DocumentIds padded = new(null, Constants.Own(() => tensor(new long[] { 0, 0, 0, -1 }).unsqueeze(0))), gaps = new(
+            null, Constants.Own(() => tensor(new long[] { 0, -1, 0, -1 }).unsqueeze(0)));
         Assert.Equal([0, 3, 0, 3], padded.Spans(2)!.data<int>().ToArray());
         Assert.Null(gaps.Spans(2));
 

@@ -4,7 +4,6 @@ using Trainer.Checkpoints;
 using Trainer.Kernels;
 using Trainer.Models.Attention;
 using Trainer.Models.FeedForward;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
 using static TorchSharp.torch;
 
@@ -44,7 +43,8 @@ public class ParityTests
         ["gpt"] = Models.Gpt,
         ["llama"] = Models.Llama,
         ["bert"] = Bert,
-        ["encoder-pre"] = Bert with { HeadBias = false, EmbeddingNorm = false, Position = new SinusoidalOptions(), Norm = new LayerNormOptions() },
+        ["encoder-pre"] =
+            Bert with { HeadBias = false, EmbeddingNorm = false, Position = new SinusoidalOptions(), Norm = new LayerNormOptions() },
         ["transformer"] = Transformer with { ScaleEmbeddings = true },
         ["bart"] = Transformer with { EmbeddingNorm = true, Position = new LearnedOptions() },
         ["encdec-pre"] = Transformer with { Norm = new LayerNormOptions() },

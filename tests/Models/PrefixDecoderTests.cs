@@ -23,10 +23,12 @@ public class PrefixDecoderTests
         Tensor tokens = Models.Tokens(2, Length + 1), input = tokens.narrow(1, 0, Length), targets = tokens.narrow(1, 1, Length);
         // The place P − 1 predicts the first token behind the prefix.
         Tensor expected = functional.cross_entropy(
-            model.forward(input).narrow(1, Prefix - 1, Length - Prefix + 1).reshape(-1, Models.Vocabulary), targets.narrow(1, Prefix - 1, Length - Prefix + 1).reshape(-1), reduction: Reduction.Sum);
+            model.forward(input).narrow(1, Prefix - 1, Length - Prefix + 1)
+                .reshape(-1, Models.Vocabulary), targets.narrow(1, Prefix - 1, Length - Prefix + 1).reshape(-1), reduction: Reduction.Sum);
         Assert.Equal(expected.ToSingle(), model.LossSum(input, targets).ToSingle(), 1e-4f);
         for (int place = 0; place < Length; place++)
-            Assert.Equal(place >= Prefix - 1, model.LossSum(input, targets).ToSingle() != model.LossSum(input, Changed(targets, place)).ToSingle());
+            Assert.Equal(
+                place >= Prefix - 1, model.LossSum(input, targets).ToSingle() != model.LossSum(input, Changed(targets, place)).ToSingle());
         Assert.Equal(0, model.LossSum(input.narrow(1, 0, 3), targets.narrow(1, 0, 3)).ToSingle());
     }
 
@@ -54,7 +56,8 @@ public class PrefixDecoderTests
     {
         DecoderOptions options = With() with
         {
-            LayerPattern = [Group(new PrefixOptions { PrefixLength = 3 }), Group(new CausalOptions()), Group(new PrefixOptions { PrefixLength = 7 })],
+            LayerPattern =
+                [Group(new PrefixOptions { PrefixLength = 3 }), Group(new CausalOptions()), Group(new PrefixOptions { PrefixLength = 7 })],
         };
         Assert.Equal(3, (options with { Layers = 2 }).PrefixLength());
         Assert.Equal(7, (options with { Layers = 3 }).PrefixLength());
@@ -65,9 +68,13 @@ public class PrefixDecoderTests
         using LanguageModel model = Models.Build(options with { Layers = 3 });
         Tensor tokens = Models.Tokens(1, Length), logits = model.forward(tokens);
         for (int place = 6; place + 1 < Length; place++)
-            Assert.Equal(0, Models.LargestDifference(logits.narrow(1, 0, place + 1), model.forward(Changed(tokens, place + 1)).narrow(1, 0, place + 1)));
+            Assert.Equal(
+                0,
+                Models.LargestDifference(
+                    logits.narrow(1, 0, place + 1), model.forward(Changed(tokens, place + 1)).narrow(1, 0, place + 1)));
 
-        static LayerGroupOptions Group(PatternOptions pattern) => new() { Attention = new MultiHeadOptions { Heads = 4, Pattern = pattern } };
+        static LayerGroupOptions Group(PatternOptions pattern) =>
+            new() { Attention = new MultiHeadOptions { Heads = 4, Pattern = pattern } };
     }
 
     public static TheoryData<string, AttentionCache> Caches()
@@ -97,7 +104,8 @@ public class PrefixDecoderTests
         using LanguageModel model = Models.Build(With());
         using DecodingState state = model.NewDecodingState(1, Length);
         Assert.Equal(
-            "the prompt has 4 tokens, but the model reads a prefix of 5 together before it writes (attention pattern 'prefix'); give at least 5 tokens",
+            "the prompt has 4 tokens, but the model reads a prefix of 5 together before it writes (attention pattern 'prefix'); give " +
+            "at least 5 tokens",
             Assert.Throws<UserException>(() => model.NextLogits(Models.Tokens(1, 4), state)).Message);
         Assert.Equal(0, state.Length);
     }
@@ -108,7 +116,8 @@ public class PrefixDecoderTests
     public void Kernels_agree_in_loss_and_gradients(int prefix)
     {
         using DisposeScope scope = NewDisposeScope();
-        AttentionOptions attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, Pattern = new PrefixOptions { PrefixLength = prefix } };
+        AttentionOptions attention =
+            new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, Pattern = new PrefixOptions { PrefixLength = prefix } };
         Tensor tokens = Models.Tokens(2, 301);
         (Tensor loss, Dictionary<string, Tensor> gradients) = Differentiated(AttentionKernel.Reference);
         foreach (AttentionKernel kernel in (AttentionKernel[])[AttentionKernel.BlockSparse, AttentionKernel.Auto])
@@ -121,7 +130,8 @@ public class PrefixDecoderTests
 
         (Tensor, Dictionary<string, Tensor>) Differentiated(AttentionKernel kernel)
         {
-            using LanguageModel model = Models.Build(Models.Llama with { ContextLength = 300, Attention = attention with { Kernel = kernel } });
+            using LanguageModel model = Models.Build(
+                Models.Llama with { ContextLength = 300, Attention = attention with { Kernel = kernel } });
             Tensor loss = model.LossSum(tokens.narrow(1, 0, 300), tokens.narrow(1, 1, 300));
             loss.backward();
             return (loss, model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter.grad!.clone()));
@@ -129,8 +139,12 @@ public class PrefixDecoderTests
     }
 
     [Theory]
-    [InlineData(AttentionKernel.Flash, "attention.kernel: flash computes the patterns full and causal, not 'prefix'; use kernel 'block-sparse'")]
-    [InlineData(AttentionKernel.Linear, "attention.kernel: linear sums over all earlier positions and cannot leave some out as pattern 'prefix' does; use pattern 'causal' ('full' in an encoder), or kernel 'block-sparse'")]
+    [InlineData(
+        AttentionKernel.Flash, "attention.kernel: flash computes the patterns full and causal, not 'prefix'; use kernel 'block-sparse'")]
+    [InlineData(
+        AttentionKernel.Linear,
+        "attention.kernel: linear sums over all earlier positions and cannot leave some out as pattern 'prefix' does; use pattern " +
+        "'causal' ('full' in an encoder), or kernel 'block-sparse'")]
     public void Kernels_that_cannot_are_refused(AttentionKernel kernel, string message) =>
         Assert.Equal([message], Messages(With(new MultiHeadOptions { Heads = 4, Kernel = kernel })));
 
@@ -142,16 +156,19 @@ public class PrefixDecoderTests
             ["attention.pattern: prefixLength (5) is more than contextLength (4), so that no token is left to predict; use at most 4"],
             Messages(With() with { ContextLength = 4 }));
         Assert.Equal(
-            ["attention.pattern: type 'prefix' lets the decoder see the token it has to predict; use 'causal' (the encoder's is encoderPattern)"],
+            ["attention.pattern: type 'prefix' lets the decoder see the token it has to predict; use 'causal' (the encoder's is " +
+                "encoderPattern)"],
             Messages(Models.EncoderDecoder with { Attention = With().Attention }));
     }
 
     private static DecoderOptions With(AttentionOptions? attention = null) => Models.Llama with
     {
-        ContextLength = 16, Position = new RotaryOptions(), Attention = (attention ?? new MultiHeadOptions { Heads = 4 }) with { Pattern = new PrefixOptions { PrefixLength = Prefix } },
+        ContextLength = 16, Position = new RotaryOptions(),
+            Attention = (attention ?? new MultiHeadOptions { Heads = 4 }) with { Pattern = new PrefixOptions { PrefixLength = Prefix } },
     };
 
-    private static string[] Messages(ModelOptions options) => [.. ModelValidation.All(options).Select(problem => $"{problem.Path}: {problem.Message}")];
+    private static string[] Messages(ModelOptions options) =>
+        [.. ModelValidation.All(options).Select(problem => $"{problem.Path}: {problem.Message}")];
 
     private static Tensor Changed(Tensor tokens, int place)
     {

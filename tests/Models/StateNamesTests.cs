@@ -1,6 +1,5 @@
 using Trainer.Models.Attention;
 using Trainer.Models.FeedForward;
-using Trainer.Models.Norms;
 
 namespace Trainer.Models.Tests;
 
@@ -46,7 +45,8 @@ public class StateNamesTests
 
     [Fact]
     public void Encoder() => Expect(
-        Models.Encoder with { Layers = 1, Bias = true, HeadBias = true, HeadTransform = true, EmbeddingNorm = true, Norm = new LayerNormOptions { Placement = NormPlacement.Post }, FeedForward = new GeluOptions() },
+        Models.Encoder with { Layers = 1, Bias = true, HeadBias = true, HeadTransform = true, EmbeddingNorm = true,
+            Norm = new LayerNormOptions { Placement = NormPlacement.Post }, FeedForward = new GeluOptions() },
         """
         embedding.weight 13x16
         embeddingNorm.weight 16
@@ -72,7 +72,8 @@ public class StateNamesTests
 
     [Fact]
     public void Encoder_decoder() => Expect(
-        Models.EncoderDecoder with { Layers = 1, Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true }, FeedForward = new GeluOptions() },
+        Models.EncoderDecoder with { Layers = 1, Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true },
+            FeedForward = new GeluOptions() },
         """
         embedding.weight 13x16
         encoder.blocks.0.mixerNorm.weight 16

@@ -4,7 +4,6 @@ using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
-using Trainer.Models.Norms;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests;
@@ -62,7 +61,9 @@ public sealed class TokenDecodingTests
     [InlineData(60)]
     public void Windows(int length)
     {
-        DecoderOptions sliding = Models.Llama with { ContextLength = 64, Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } };
+        DecoderOptions sliding =
+            Models.Llama with { ContextLength = 64,
+            Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } };
         Agree(sliding, length: length);
         Agree(sliding with { LayerPattern = [new(), new() { Attention = sliding.Attention with { Pattern = null } }] }, length: length);
     }
@@ -71,7 +72,9 @@ public sealed class TokenDecodingTests
     public void A_rolling_cache_goes_on_after_several_tokens_at_once()
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel model = Models.Build(Models.Llama with { ContextLength = 64, Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } });
+        using LanguageModel model = Models.Build(
+            Models.Llama with { ContextLength = 64,
+            Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } });
         model.eval();
         Tensor tokens = Models.Tokens(2, 60), expected = model.forward(tokens);
         using DecodingState state = model.NewDecodingState(2, 60);

@@ -36,7 +36,9 @@ public sealed class AttentionPageTests
     [Fact]
     public void Hostile_tokens_stay_text()
     {
-        var html = AttentionPage.Create(new AttentionMap("a</title><script>alert(1)</script>", [Maps.Causal("decoder", ["</script>", "<img src=x onerror=alert(2)>"], 1, 1)]));
+        var html = AttentionPage.Create(
+            new AttentionMap("a</title><script>alert(1)</script>",
+            [Maps.Causal("decoder", ["</script>", "<img src=x onerror=alert(2)>"], 1, 1)]));
         Assert.Equal(2, Regex.Count(html, "</script>"));
         Assert.DoesNotContain("<img", html, StringComparison.Ordinal);
         Assert.Single(Regex.Matches(html, "</title>"));
@@ -46,10 +48,14 @@ public sealed class AttentionPageTests
     public void What_cannot_be_drawn_is_refused()
     {
         var stack = Maps.Even("decoder", ["a"], ["a"], 0, 1);
-        Assert.Contains("none of its layers attends", Assert.Throws<UserException>(() => AttentionPage.Create(new AttentionMap("m", [stack]))).Message, StringComparison.Ordinal);
+        Assert.Contains("none of its layers attends",
+            Assert.Throws<UserException>(() => AttentionPage.Create(new AttentionMap("m", [stack]))).Message, StringComparison.Ordinal);
         var wrong = stack with { Layers = [new AttentionLayer(3, 2, [1f])] };
-        Assert.Contains("layer 3: 1 weights, but 2 heads of 1 queries and 1 keys have 2", Assert.Throws<ArgumentException>(() => AttentionPage.Create(new AttentionMap("m", [wrong]))).Message, StringComparison.Ordinal);
-        var many = stack with { Queries = Maps.Tokens(1024), Keys = Maps.Tokens(1024), Layers = [.. Enumerable.Repeat(new AttentionLayer(0, 1, new float[1024 * 1024]), 10)] };
-        Assert.Contains("give a shorter text", Assert.Throws<UserException>(() => AttentionPage.Create(new AttentionMap("m", [many]))).Message, StringComparison.Ordinal);
+        Assert.Contains("layer 3: 1 weights, but 2 heads of 1 queries and 1 keys have 2",
+            Assert.Throws<ArgumentException>(() => AttentionPage.Create(new AttentionMap("m", [wrong]))).Message, StringComparison.Ordinal);
+        var many = stack with { Queries = Maps.Tokens(1024), Keys = Maps.Tokens(1024),
+            Layers = [.. Enumerable.Repeat(new AttentionLayer(0, 1, new float[1024 * 1024]), 10)] };
+        Assert.Contains("give a shorter text",
+            Assert.Throws<UserException>(() => AttentionPage.Create(new AttentionMap("m", [many]))).Message, StringComparison.Ordinal);
     }
 }

@@ -5,7 +5,8 @@ using System.Text.Json.Nodes;
 
 namespace Trainer.Reporting.Tests;
 
-/// <summary>A real browser without a window, spoken to in the DevTools protocol: no package of browsers and drivers for a few calls.</summary>
+/// <summary>A real browser without a window, spoken to in the DevTools protocol: no package of browsers and drivers for a few
+/// calls.</summary>
 internal sealed class Browser : IAsyncDisposable
 {
     private static readonly string[] Names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -56,8 +57,11 @@ internal sealed class Browser : IAsyncDisposable
     /// <summary>Opens a file and waits until it is drawn.</summary>
     public async Task Open(string file, int width = 1200, int height = 900, bool mobile = false, bool dark = false)
     {
-        await Call("Emulation.setDeviceMetricsOverride", new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = 1, ["mobile"] = mobile });
-        await Call("Emulation.setEmulatedMedia", new() { ["features"] = new JsonArray(new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" }) });
+        await Call("Emulation.setDeviceMetricsOverride",
+            new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = 1, ["mobile"] = mobile });
+        await Call("Emulation.setEmulatedMedia",
+            new() { ["features"] = new JsonArray(
+            new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" }) });
         await Call("Page.navigate", new() { ["url"] = new Uri(file).AbsoluteUri });
         await Until("document.readyState === 'complete' && !document.querySelector('noscript')");
         await Evaluate<bool>("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))");
@@ -77,7 +81,8 @@ internal sealed class Browser : IAsyncDisposable
     /// <summary>The value of an expression in the page.</summary>
     public async Task<T> Evaluate<T>(string expression)
     {
-        var result = await Call("Runtime.evaluate", new() { ["expression"] = expression, ["returnByValue"] = true, ["awaitPromise"] = true });
+        var result = await Call(
+            "Runtime.evaluate", new() { ["expression"] = expression, ["returnByValue"] = true, ["awaitPromise"] = true });
         Assert.True(result["exceptionDetails"] is null, $"{expression}: {result["exceptionDetails"]?.ToJsonString()}");
         return result["result"]!["value"].Deserialize<T>()!;
     }
@@ -110,7 +115,8 @@ internal sealed class Browser : IAsyncDisposable
         {
             var answer = await Receive();
             if ((int?)answer["id"] == id)
-                return answer["result"] as JsonObject ?? throw new InvalidOperationException($"{method}: {answer["error"]?.ToJsonString()}");
+                return answer["result"] as JsonObject
+                    ?? throw new InvalidOperationException($"{method}: {answer["error"]?.ToJsonString()}");
             Note(answer);
         }
     }
@@ -140,13 +146,16 @@ internal sealed class Browser : IAsyncDisposable
     private async Task<(double Left, double Top)> Place(string selector, double x, double y)
     {
         var target = JsonSerializer.Serialize(selector);
-        var box = await Evaluate<double[]>($"(() => {{ const e = document.querySelector({target}); e.scrollIntoView({{block:'center'}}); const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; }})()");
+        var box = await Evaluate<double[]>(
+            $"(() => {{ const e = document.querySelector({target}); e.scrollIntoView({{block:'center'}}); const b = " +
+            $"e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; }})()");
         return (box[0] + box[2] * x, box[1] + box[3] * y);
     }
 
     private Task<JsonObject> Mouse(string type, double x, double y) => Call("Input.dispatchMouseEvent", new()
     {
-        ["type"] = type, ["x"] = x, ["y"] = y, ["button"] = type == "mouseMoved" ? "none" : "left", ["clickCount"] = type == "mouseMoved" ? 0 : 1,
+        ["type"] = type, ["x"] = x, ["y"] = y, ["button"] = type == "mouseMoved" ? "none" : "left", ["clickCount"] = type == "mouseMoved"
+            ? 0 : 1,
     });
 
     private async Task<JsonObject> Receive()
@@ -169,8 +178,10 @@ internal sealed class Browser : IAsyncDisposable
         switch ((string?)said["method"])
         {
             case "Runtime.exceptionThrown": Complaints.Add(details!["exceptionDetails"]!.ToJsonString()); break;
-            case "Runtime.consoleAPICalled" when (string?)details!["type"] is "error" or "warning" or "assert": Complaints.Add(details.ToJsonString()); break;
-            case "Log.entryAdded" when (string?)details!["entry"]!["level"] is "error" or "warning": Complaints.Add(details.ToJsonString()); break;
+            case "Runtime.consoleAPICalled" when (string?)details!["type"] is "error" or "warning" or "assert": Complaints.Add(
+                details.ToJsonString()); break;
+            case "Log.entryAdded" when (string?)details!["entry"]!["level"] is "error" or "warning": Complaints.Add(details.ToJsonString());
+                break;
             case "Network.requestWillBeSent": Requests.Add((string)details!["request"]!["url"]!); break;
             case "Page.javascriptDialogOpening": Complaints.Add("a dialog was opened"); break;
         }

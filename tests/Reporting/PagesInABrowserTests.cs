@@ -25,8 +25,10 @@ public sealed class PagesInABrowserTests : IDisposable
         Assert.Equal(2, await browser.Evaluate<int>("document.querySelectorAll('section table')[0].tBodies[0].rows.length"));
         Assert.Equal("the <b>cat</b>", await Text(browser, ".sample pre"));
         Assert.Equal(
-            ["Loss (nats per token)", "Gradient norm before clipping", "Learning rate", "Tokens a second", "loss by share", "loss by position", "accuracy by length"],
-            await browser.Evaluate<string[]>("[...document.querySelectorAll('figure')].map(figure => figure.querySelector('figcaption > span').textContent)"));
+            ["Loss (nats per token)", "Gradient norm before clipping", "Learning rate", "Tokens a second", "loss by share",
+                "loss by position", "accuracy by length"],
+            await browser.Evaluate<string[]>(
+                "[...document.querySelectorAll('figure')].map(figure => figure.querySelector('figcaption > span').textContent)"));
         Assert.True(await Drawn(browser, ".wide canvas"));
 
         await browser.Hover(".wide canvas", await browser.Evaluate<double>("charts.loss.toX(40) / charts.loss.canvas.clientWidth"));
@@ -41,21 +43,27 @@ public sealed class PagesInABrowserTests : IDisposable
     {
         string Figures(double loss) => string.Create(System.Globalization.CultureInfo.InvariantCulture,
             $"\"loss/window8-stride8\":{loss},\"loss/window16-stride8\":{loss - 0.5},\"lossByPosition/window8-stride8/4\":3,\"lossByPosition/window8-stride8/8\":{loss}");
-        string[] lines = [RunFolder.Step(10), RunFolder.Measure(10, "perplexity", Figures(2)), RunFolder.Step(20), RunFolder.Measure(20, "perplexity", Figures(1))];
+        string[] lines = [RunFolder.Step(10), RunFolder.Measure(10, "perplexity", Figures(2)), RunFolder.Step(20),
+            RunFolder.Measure(20, "perplexity", Figures(1))];
         var first = folder.Run("a", lines: lines);
-        AttentionPage.WriteMap(new AttentionMap("model", [Maps.Causal("decoder", ["x", "y"], 1, 2)]), Path.Combine(first, "attention.json"));
+        AttentionPage.WriteMap(
+            new AttentionMap("model", [Maps.Causal("decoder", ["x", "y"], 1, 2)]), Path.Combine(first, "attention.json"));
         var page = Report(first, folder.Run("b", lines: lines));
 
         await using var browser = await Browser.Start();
         await browser.Open(page);
         Assert.Equal("Evaluation: perplexity", await Text(browser, "section h3"));
         Assert.Equal(
-            "[[\"a, window 8, stride 8\",0,[2,1]],[\"a, window 16, stride 8\",8,[1.5,0.5]],[\"b, window 8, stride 8\",1,[2,1]],[\"b, window 16, stride 8\",9,[1.5,0.5]]]",
-            await browser.Evaluate<string>("JSON.stringify(measured[0].charts[0].chart.series.map(line => [line.name, line.index, line.y]))"));
+            "[[\"a, window 8, stride 8\",0,[2,1]],[\"a, window 16, stride 8\",8,[1.5,0.5]],[\"b, window 8, stride 8\",1,[2,1]],[\"b, " +
+                "window 16, stride 8\",9,[1.5,0.5]]]",
+            await browser.Evaluate<string>(
+                "JSON.stringify(measured[0].charts[0].chart.series.map(line => [line.name, line.index, line.y]))"));
         Assert.True(await Drawn(browser, "h3 + .charts canvas"));
         await browser.Click(".legend button:nth-child(2)");
         Assert.Equal(2, await browser.Evaluate<int>("measured[0].charts[0].chart.series.length"));
-        Assert.Equal("step 20", await browser.Evaluate<string>("document.querySelector('input[aria-label=\"Step of loss by position\"]').nextSibling.textContent"));
+        Assert.Equal("step 20",
+            await browser.Evaluate<string>(
+            "document.querySelector('input[aria-label=\"Step of loss by position\"]').nextSibling.textContent"));
         Assert.Equal(2, await browser.Evaluate<int>("lastFigures().querySelector('tbody').rows.length"));
         await browser.Until("document.querySelectorAll('.maps canvas').length === 2");
         Assert.Equal("layer 0, head 0", await Text(browser, ".detail h2"));
@@ -76,7 +84,9 @@ public sealed class PagesInABrowserTests : IDisposable
         await browser.Click(".legend button:nth-child(2)");
         Assert.Equal(28, await browser.Evaluate<double>("charts.loss.area.x.high"));
 
-        await browser.Evaluate<bool>("(() => { const s = document.querySelector('input[aria-label=Smoothing]'); s.value = 100; return s.dispatchEvent(new Event('input')); })()");
+        await browser.Evaluate<bool>(
+            "(() => { const s = document.querySelector('input[aria-label=Smoothing]'); s.value = 100; return s.dispatchEvent(new " +
+            "Event('input')); })()");
         // Smoothed, the first loss (5) is drawn towards those that follow, and the raw values stay behind it.
         Assert.True(await browser.Evaluate<bool>("charts.loss.series[0].y[0] < 3 && charts.loss.series[0].raw[0] === 5"));
         Assert.Equal("[2,2,2]", await browser.Evaluate<string>("JSON.stringify(smooth([1, 2, 9], [2, 2, 2], 3))"));
@@ -88,14 +98,16 @@ public sealed class PagesInABrowserTests : IDisposable
     [InlineData(1280, 900, false)]
     public async Task Pages_fit_the_width_of_the_screen(int width, int height, bool phone)
     {
-        var report = Report([.. Enumerable.Range(0, 12).Select(i => folder.Run($"a-run-with-a-rather-long-name-{i}", learningRate: i * 1e-3))]);
+        var report = Report([.. Enumerable.Range(0, 12).Select(
+            i => folder.Run($"a-run-with-a-rather-long-name-{i}", learningRate: i * 1e-3))]);
         var map = Map(Maps.Causal("decoder", Maps.Tokens(32), 4, 12));
         await using var browser = await Browser.Start();
         foreach (var page in new[] { report, map })
         {
             await browser.Open(page, width, height, phone, dark: phone);
             Assert.InRange(await browser.Evaluate<int>("document.documentElement.scrollWidth"), 0, width);
-            Assert.Equal(phone ? "rgb(20, 23, 27)" : "rgb(255, 255, 255)", await browser.Evaluate<string>("getComputedStyle(document.body).backgroundColor"));
+            Assert.Equal(phone ? "rgb(20, 23, 27)" : "rgb(255, 255, 255)",
+                await browser.Evaluate<string>("getComputedStyle(document.body).backgroundColor"));
         }
         Assert.Empty(browser.Complaints);
     }
@@ -126,7 +138,8 @@ public sealed class PagesInABrowserTests : IDisposable
     [Fact]
     public async Task An_encoder_decoder_has_three_maps()
     {
-        var page = Map(Maps.Even("encoder", ["a", "b", "c"], ["a", "b", "c"], 1, 2), Maps.Causal("decoder", ["x", "y"], 1, 2), Maps.Even("cross", ["x", "y"], ["a", "b", "c"], 1, 2));
+        var page = Map(Maps.Even("encoder", ["a", "b", "c"], ["a", "b", "c"], 1, 2), Maps.Causal("decoder", ["x", "y"], 1, 2),
+            Maps.Even("cross", ["x", "y"], ["a", "b", "c"], 1, 2));
         await using var browser = await Browser.Start();
         await browser.Open(page);
         await browser.Click(".controls button:nth-child(3)");
@@ -151,14 +164,19 @@ public sealed class PagesInABrowserTests : IDisposable
         return page;
     }
 
-    private static Task<string> Text(Browser browser, string selector) => browser.Evaluate<string>($"document.querySelector(\"{selector}\").textContent");
+    private static Task<string> Text(Browser browser, string selector) =>
+        browser.Evaluate<string>($"document.querySelector(\"{selector}\").textContent");
 
     /// <summary>Where the middle of a cell of the large picture is, as a share of the picture.</summary>
     private static Task<double> Share(Browser browser, string edge, double cells, string side) =>
-        browser.Evaluate<double>($"(attention.state.place.{edge} + {cells.ToString(System.Globalization.CultureInfo.InvariantCulture)} * attention.state.place.cell) / document.querySelector('.detail canvas').client{side}");
+        browser.Evaluate<double>(
+            $"(attention.state.place.{edge} + {cells.ToString(System.Globalization.CultureInfo.InvariantCulture)} * " +
+            $"attention.state.place.cell) / document.querySelector('.detail canvas').client{side}");
 
     private static Task<bool> Drawn(Browser browser, string selector) =>
-        browser.Evaluate<bool>($"(c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size > 2)(document.querySelector('{selector}'))");
+        browser.Evaluate<bool>(
+            "(c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size > " +
+            $"2)(document.querySelector('{selector}'))");
 
     private static void AssertQuiet(Browser browser, string page)
     {

@@ -40,5 +40,6 @@ internal sealed class RunFolder : IDisposable
     public static string Measure(int step, string name, string figures) =>
         $$"""{"step":{{step}},"evaluation":"{{name}}","evaluationSeconds":1,"figures":{""" + figures + "}}";
 
-    private static IEnumerable<string> Records(int step) => step % 10 == 0 ? [Step(step), Evaluation(step, 1.25 + 4.0 / step)] : [Step(step)];
+    private static IEnumerable<string> Records(int step) =>
+        step % 10 == 0 ? [Step(step), Evaluation(step, 1.25 + 4.0 / step)] : [Step(step)];
 }

@@ -22,9 +22,12 @@ public sealed partial class RunReportTests : IDisposable
         var run = data.GetProperty("runs")[0];
         Assert.Equal(40, run.GetProperty("curves").GetProperty("step").GetArrayLength());
         Assert.Equal(3, run.GetProperty("curves").GetProperty("loss").GetProperty("mean")[1].GetDouble());
-        Assert.Equal([640.0, 1280, 1920, 2560], run.GetProperty("validation").GetProperty("tokens").EnumerateArray().Select(tokens => tokens.GetDouble()));
+        Assert.Equal([640.0, 1280, 1920, 2560], run.GetProperty("validation").GetProperty("tokens").EnumerateArray()
+            .Select(tokens => tokens.GetDouble()));
         var summary = run.GetProperty("summary");
-        Assert.Equal((1.35, 40, 2560, 28), (summary.GetProperty("bestLoss").GetDouble(), summary.GetProperty("bestStep").GetInt32(), summary.GetProperty("tokens").GetInt32(), summary.GetProperty("seconds").GetInt32()));
+        Assert.Equal((1.35, 40, 2560, 28),
+            (summary.GetProperty("bestLoss").GetDouble(), summary.GetProperty("bestStep").GetInt32(), summary.GetProperty("tokens")
+            .GetInt32(), summary.GetProperty("seconds").GetInt32()));
         var differing = Assert.Single(data.GetProperty("settings").EnumerateArray(), row => row.GetProperty("differs").GetBoolean());
         Assert.Equal("optimizer.learningRate", differing.GetProperty("path").GetString());
         Assert.Empty(warnings);
@@ -48,7 +51,8 @@ public sealed partial class RunReportTests : IDisposable
         var run = folder.Run("a<b>&'", steps: 10);
         Directory.CreateDirectory(Path.Combine(run, "samples"));
         File.WriteAllText(Path.Combine(run, "samples", "step-00000010.txt"), "the " + Hostile);
-        File.WriteAllText(Path.Combine(run, "evaluation.json"), JsonSerializer.Serialize(new Dictionary<string, object> { [Hostile] = Hostile, ["perplexity"] = 3.5 }));
+        File.WriteAllText(Path.Combine(run, "evaluation.json"),
+            JsonSerializer.Serialize(new Dictionary<string, object> { [Hostile] = Hostile, ["perplexity"] = 3.5 }));
         var html = Write(run);
 
         Assert.Equal(2, Regex.Count(html, "</script>"));
@@ -64,7 +68,8 @@ public sealed partial class RunReportTests : IDisposable
     {
         var html = Write(folder.Run("a", lines: [RunFolder.Step(1), RunFolder.Step(2, "\"NaN\""), RunFolder.Step(3, "\"Infinity\"")]));
         var loss = Data(html).GetProperty("runs")[0].GetProperty("curves").GetProperty("loss");
-        Assert.Equal([JsonValueKind.Number, JsonValueKind.Null, JsonValueKind.Null], loss.GetProperty("mean").EnumerateArray().Select(value => value.ValueKind));
+        Assert.Equal([JsonValueKind.Number, JsonValueKind.Null, JsonValueKind.Null], loss.GetProperty("mean").EnumerateArray()
+            .Select(value => value.ValueKind));
         Assert.Equal([1, 2], loss.GetProperty("notFinite").EnumerateArray().Select(index => index.GetInt32()));
     }
 
@@ -73,7 +78,8 @@ public sealed partial class RunReportTests : IDisposable
     {
         string[] runs = [folder.Run("first/run"), folder.Run("second/run"), folder.Run("third")];
         var data = Data(Write([.. runs, runs[0] + "/"]));
-        Assert.Equal(["first/run", "second/run", "third"], data.GetProperty("runs").EnumerateArray().Select(run => run.GetProperty("name").GetString()));
+        Assert.Equal(["first/run", "second/run", "third"], data.GetProperty("runs").EnumerateArray()
+            .Select(run => run.GetProperty("name").GetString()));
         Assert.Contains("it is given more than once and shown once", Assert.Single(warnings), StringComparison.Ordinal);
     }
 
@@ -93,8 +99,10 @@ public sealed partial class RunReportTests : IDisposable
     public void What_is_no_run_is_refused()
     {
         Assert.Contains("there is no such run directory", Refusal(folder.Root + "/nowhere"), StringComparison.Ordinal);
-        Assert.Contains("it is not a run directory: it has neither metrics.jsonl nor config.json", Refusal(folder.Root), StringComparison.Ordinal);
-        Assert.Contains("it is a file; give the directory of a run", Refusal(Path.Combine(folder.Run("a"), "config.json")), StringComparison.Ordinal);
+        Assert.Contains("it is not a run directory: it has neither metrics.jsonl nor config.json", Refusal(folder.Root),
+            StringComparison.Ordinal);
+        Assert.Contains("it is a file; give the directory of a run", Refusal(Path.Combine(folder.Run("a"), "config.json")),
+            StringComparison.Ordinal);
         Assert.Contains("nothing is recorded here yet", Refusal(folder.Run("b", lines: [])), StringComparison.Ordinal);
     }
 

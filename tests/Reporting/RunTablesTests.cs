@@ -13,7 +13,9 @@ public sealed class RunTablesTests : IDisposable
     [Fact]
     public void Tables_hold_the_figures_of_every_run()
     {
-        var (a, b) = (folder.Run("a"), folder.Run("b", steps: 10, lines: [RunFolder.Step(10, "\"NaN\""), RunFolder.Measure(10, "needle", "\"accuracy/depth/0.5\":0.75")]));
+        var (a, b) = (folder.Run("a"),
+            folder.Run("b", steps: 10,
+            lines: [RunFolder.Step(10, "\"NaN\""), RunFolder.Measure(10, "needle", "\"accuracy/depth/0.5\":0.75")]));
         File.WriteAllText(Path.Combine(b, "study.json"), "{\"name\":\"heads\",\"rows\":[{\"loss\":1.25,\"kept\":true},{\"loss\":null}]}");
         var tables = Path.Combine(folder.Root, "tables");
         RunReport.Write([a, b], Path.Combine(folder.Root, "report.html"), new Progress<string>(), tables);
@@ -34,7 +36,8 @@ public sealed class RunTablesTests : IDisposable
         {
             using var file = new ParquetFileReader(Path.Combine(tables, table + ".parquet"));
             using var group = file.RowGroup(0);
-            var index = Enumerable.Range(0, file.FileMetaData.NumColumns).Single(column => file.FileMetaData.Schema.Column(column).Name == name);
+            var index = Enumerable.Range(0, file.FileMetaData.NumColumns).Single(
+                column => file.FileMetaData.Schema.Column(column).Name == name);
             using var reader = group.Column(index).LogicalReader<T>();
             return reader.ReadAll((int)group.MetaData.NumRows);
         }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
+using Trainer.Data.Tokenizers.HuggingFace;
 
 namespace Trainer.Tests;
 
@@ -11,7 +12,7 @@ internal static class TinyTokenizer
     {
         JsonObject json = (JsonObject)JsonNode.Parse(File)!;
         if (!framed) json["post_processor"] = null;
-        return PipelineTokenizer.Parse(json, "words");
+        return HuggingFaceTokenizer.Parse(json, "words");
     }
 
     private const string File = """

@@ -10,9 +10,9 @@ internal sealed class RecordingSink : IMetricsSink
 
     public List<EvaluationMetrics> Evaluations { get; } = [];
 
-    public List<MeasureMetrics> Measures { get; } = [];
+    public List<EvaluatorMetrics> Measures { get; } = [];
 
-    public void Measured(MeasureMetrics metrics) => Measures.Add(metrics);
+    public void Evaluated(EvaluatorMetrics metrics) => Measures.Add(metrics);
 
     public List<(long Step, string Prompt, string Text)> Samples { get; } = [];
 

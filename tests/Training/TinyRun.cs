@@ -2,11 +2,14 @@ using System.Text;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Data.Preparation;
+using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.Devices;
 using Trainer.Reporting.Monitoring;
 using Trainer.Tests;
+using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests;
@@ -68,7 +71,7 @@ internal sealed class TinyRun : IDisposable
 
     public PreparedData Prepare() => DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, Path.Combine(Root, "datasets"));
 
-    public Trainee Trainee(PreparedData data) =>
+    public TrainState NewState(PreparedData data) =>
         new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU);
 
     public string ConfigurationError() => Assert.Throws<ConfigurationException>(

@@ -6,28 +6,26 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>Writes a model for llama.cpp and what is built on it.</summary>
+/// <summary>Writes a model as GGUF, for llama.cpp and programs built on it.</summary>
 public static class GgufExport
 {
-    // llama.cpp's version of how blocks are quantised.
+    // llama.cpp's version of its quantised blocks.
     private const uint QuantizationVersion = 2;
 
-    /// <summary>Writes one GGUF file, one tensor at a time.</summary>
-    /// <param name="source">The model.</param>
-    /// <param name="path">The file; it is whole or not there afterwards.</param>
-    /// <param name="type">How matrices are stored.</param>
+    /// <summary>Writes one GGUF file, one tensor at a time; afterwards it is complete or absent.</summary>
     /// <returns>llama.cpp's name of the architecture.</returns>
-    /// <exception cref="UserException">llama.cpp has no such model or tokenizer; the message says what stands in the way. Or a weight is not finite, or too large for the type.</exception>
+    /// <exception cref="UserException">llama.cpp has no such model or tokenizer; or a weight is not finite or too large for the
+    /// type.</exception>
     public static string Write(ExportSource source, string path, GgufType type)
     {
         Family family = FamilyRegistry.Of(source.Model);
         source = source with { Model = CanonicalModel.Resolved(source.Model) };
-        GgufLayout layout = GgufLayouts.Of(family.ModelType);
+        GgufLayout layout = GgufLayout.Of(family.ModelType);
         if (layout.Obstacle(source.Model) is { } obstacle) throw new UserException(obstacle);
         GgufMetadata metadata = Describe(source, layout, type);
         GgufTensor[] tensors = [.. new WeightMap([.. layout.Weights(source.Model, source.VocabularySize)])
             .Export(source.Weights, ScalarType.Float32).Select(tensor => Stored(tensor, layout, type))];
-        NewFile.Write(path, stream => GgufFile.Write(stream, metadata, tensors));
+        WriteFile(path, stream => GgufFile.Write(stream, metadata, tensors));
         return layout.Architecture;
     }
 
@@ -49,7 +47,82 @@ public static class GgufExport
     {
         if (tensor.Shape.Count < 2 || layout.StaysFloat32(tensor.Name)) return new(tensor, GgufType.F32);
         if (type == GgufType.Q8_0 && !BlockQuantization.Divides(tensor.Shape[^1]))
-            throw new UserException($"{tensor.Name} has rows of {tensor.Shape[^1]} numbers, which blocks of {BlockQuantization.BlockLength} do not divide; use --type f16");
+            throw new UserException(
+                $"{tensor.Name} has rows of {tensor.Shape[^1]} numbers, which blocks of {BlockQuantization.BlockLength} do not divide; "
+                + "use --type f16");
         return new(tensor, type);
     }
+
+    /// <summary>Writes a file beside its final place and renames it, so that it is complete or absent.</summary>
+    private static void WriteFile(string path, Action<Stream> fill)
+    {
+        string temporary = $"{path}.tmp-{Environment.ProcessId}";
+        try
+        {
+            if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } directory) Directory.CreateDirectory(directory);
+            using (FileStream stream = new(temporary, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 16)) fill(stream);
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path}: it cannot be written: {error.Message}", error);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+}
+
+/// <summary>How the matrices of a GGUF file are stored. Vectors are always float32.</summary>
+public enum GgufType
+{
+    /// <summary>float32.</summary>
+    F32,
+
+    /// <summary>float16.</summary>
+    F16,
+
+    /// <summary>bfloat16.</summary>
+    BF16,
+
+    /// <summary>Blocks of 32 numbers: a float16 scale and 8-bit integers.</summary>
+    Q8_0,
+}
+
+internal static class GgufTypes
+{
+    /// <summary>ggml's code of the type.</summary>
+    public static uint Code(this GgufType type) => type switch
+    {
+        GgufType.F32 => 0,
+        GgufType.F16 => 1,
+        GgufType.BF16 => 30,
+        GgufType.Q8_0 => 8,
+        _ => throw new ArgumentOutOfRangeException(nameof(type)),
+    };
+
+    /// <summary>llama.cpp's code of a file whose matrices mostly have the type.</summary>
+    public static uint FileType(this GgufType type) => type switch
+    {
+        GgufType.F32 => 0,
+        GgufType.F16 => 1,
+        GgufType.BF16 => 32,
+        GgufType.Q8_0 => 7,
+        _ => throw new ArgumentOutOfRangeException(nameof(type)),
+    };
+
+    public static WeightRange Range(this GgufType type) => type switch
+    {
+        GgufType.Q8_0 => WeightRange.Blocks,
+        GgufType.F16 => WeightRange.Of(ScalarType.Float16),
+        GgufType.BF16 => WeightRange.Of(ScalarType.BFloat16),
+        _ => WeightRange.Of(ScalarType.Float32),
+    };
+
+    /// <summary>Bytes that <paramref name="count"/> numbers take.</summary>
+    public static long Bytes(this GgufType type, long count) => type switch
+    {
+        GgufType.F32 => 4 * count, GgufType.F16 or GgufType.BF16 => 2 * count, _ => BlockQuantization.Bytes(count),
+    };
 }

@@ -1,13 +1,32 @@
-using Trainer.Checkpoints.HuggingFace.Families;
 using Trainer.Checkpoints.Weights;
+using Trainer.Configuration;
 using Trainer.Models;
+using Trainer.Models.FeedForward;
 
 namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>A family as llama.cpp knows it: its settings and its tensors.</summary>
-/// <remarks>A new one is one file and one line in <see cref="GgufLayouts"/>.</remarks>
+/// <remarks>A new one is a subclass and a line in the table below.</remarks>
 internal abstract class GgufLayout
 {
+    // By the name of the Hugging Face family.
+    private static readonly IReadOnlyDictionary<string, GgufLayout> ByFamily = new Dictionary<string, GgufLayout>
+    {
+        ["llama"] = new LlamaLayout("llama", interleaved: true),
+        ["mistral"] = new LlamaLayout("llama", interleaved: true),
+        ["mixtral"] = new LlamaLayout("llama", interleaved: true),
+        ["qwen2"] = new LlamaLayout("qwen2", interleaved: false),
+        ["qwen3"] = new LlamaLayout("qwen3", interleaved: false),
+        ["gpt2"] = new Gpt2Layout(),
+    };
+
+    /// <summary>The layout of a Hugging Face family.</summary>
+    /// <exception cref="UserException">The family cannot be written as GGUF.</exception>
+    public static GgufLayout Of(string family) => ByFamily.TryGetValue(family, out GgufLayout? layout)
+        ? layout
+        : throw new UserException(
+            $"GGUF is written for {string.Join(", ", ByFamily.Keys)}, and this model is of the family {family}; use --format huggingface");
+
     /// <summary>llama.cpp's name, <c>general.architecture</c>.</summary>
     public abstract string Architecture { get; }
 
@@ -17,13 +36,13 @@ internal abstract class GgufLayout
     /// <summary>Adds the settings, each as <c>architecture.key</c>.</summary>
     public abstract void Describe(ModelOptions model, int vocabulary, Action<string, object?> add);
 
-    /// <summary>The tensors.</summary>
     public abstract IEnumerable<WeightRule> Weights(ModelOptions model, int vocabulary);
 
-    /// <summary>Matrices that llama.cpp wants in float32 whatever the others are.</summary>
-    public virtual bool StaysFloat32(string tensor) => tensor.EndsWith("ffn_gate_inp.weight", StringComparison.Ordinal) || tensor == "position_embd.weight" || tensor == "rope_freqs.weight";
+    /// <summary>Whether llama.cpp wants a matrix in float32 whatever the type of the others.</summary>
+    public virtual bool StaysFloat32(string tensor) =>
+        tensor.EndsWith("ffn_gate_inp.weight", StringComparison.Ordinal) || tensor is "position_embd.weight" or "rope_freqs.weight";
 
-    /// <summary>The settings that every family has.</summary>
+    /// <summary>Adds the settings of every family.</summary>
     protected static void DescribeSizes(ModelOptions model, int vocabulary, Action<string, object?> add)
     {
         HeadShape shape = HeadShape.Of(model);
@@ -34,5 +53,48 @@ internal abstract class GgufLayout
         add("feed_forward_length", model.FeedForward.Width(model.Dim));
         add("attention.head_count", shape.Heads);
         add("attention.head_count_kv", shape.Groups);
+    }
+}
+
+/// <summary>GPT-2. Fused queries, keys and values are laid out in llama.cpp as here.</summary>
+internal sealed class Gpt2Layout : GgufLayout
+{
+    public override string Architecture => "gpt2";
+
+    public override string? Obstacle(ModelOptions model)
+    {
+        if (model.FeedForward is GeluTanhOptions) return null;
+        string type = Registered.Name(typeof(FeedForwardOptions), model.FeedForward.GetType());
+        return $"model.feedForward.type is '{type}', and llama.cpp computes 'gelu-tanh' in its gpt2 models; use --format huggingface";
+    }
+
+    public override void Describe(ModelOptions model, int vocabulary, Action<string, object?> add)
+    {
+        DescribeSizes(model, vocabulary, add);
+        add("attention.layer_norm_epsilon", (float)model.Norm.Epsilon);
+    }
+
+    public override IEnumerable<WeightRule> Weights(ModelOptions model, int vocabulary) =>
+    [
+        WeightRule.Copy(ModuleNames.Embedding, "token_embd.weight", vocabulary, model.Dim),
+        WeightRule.Copy(ModuleNames.Position, "position_embd.weight", model.ContextLength, model.Dim),
+        .. Enumerable.Range(0, model.Layers).SelectMany(layer => Layer(model, layer)),
+        .. LayerRules.Norm(ModuleNames.Norm, "output_norm", model.Dim, true),
+        .. model.TieEmbeddings ? (WeightRule[])[] : [WeightRule.Copy(ModuleNames.Head, "output.weight", vocabulary, model.Dim)],
+    ];
+
+    private static IEnumerable<WeightRule> Layer(ModelOptions model, int layer)
+    {
+        string prefix = $"blk.{layer}.";
+        long dim = model.Dim, width = model.FeedForward.Width(model.Dim);
+        return
+        [
+            .. LayerRules.Norm(ModuleNames.Block(layer, ModuleNames.MixerNorm), prefix + "attn_norm", dim, true),
+            .. LayerRules.Linear(ModuleNames.Block(layer, "mixer.projection.qkv"), prefix + "attn_qkv", 3 * dim, dim, true),
+            .. LayerRules.Linear(ModuleNames.Block(layer, "mixer.output"), prefix + "attn_output", dim, dim, true),
+            .. LayerRules.Norm(ModuleNames.Block(layer, ModuleNames.FeedForwardNorm), prefix + "ffn_norm", dim, true),
+            .. LayerRules.Linear(ModuleNames.Block(layer, "feedForward.up"), prefix + "ffn_up", width, dim, true),
+            .. LayerRules.Linear(ModuleNames.Block(layer, "feedForward.down"), prefix + "ffn_down", dim, width, true),
+        ];
     }
 }

@@ -1,19 +1,17 @@
 // Shapes: H heads, D head dimension, C model dimension, F hidden dimension.
-using Trainer.Checkpoints.HuggingFace.Families;
 using Trainer.Checkpoints.Weights;
 using Trainer.Models;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward.Experts;
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>Llama, Mistral and their sisters Qwen 2 and 3, which llama.cpp computes alike but for the layout of rotary pairs.</summary>
+/// <summary>Llama, Mistral, and Qwen 2 and 3, which llama.cpp computes alike except for the layout of rotary pairs.</summary>
 /// <param name="architecture">llama.cpp's name.</param>
-/// <param name="interleaved">Whether llama.cpp turns neighbouring dimensions: rows of queries and keys are then put in that order. Otherwise it turns halves, as
-/// this program does.</param>
+/// <param name="interleaved">Whether llama.cpp rotates interleaved pairs: rows of queries and keys are then reordered. Otherwise it rotates
+/// halves, as this program does.</param>
 internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufLayout
 {
     public override string Architecture => architecture;
@@ -36,11 +34,15 @@ internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufL
     public override string? Obstacle(ModelOptions model) => ((RotaryOptions)model.Position).Scaling switch
     {
         _ when model.LayerPattern is not null || model.Attention.ResolvedPattern is not CausalOptions =>
-            $"model.attention.pattern is '{model.Attention.ResolvedPattern.Type}', and llama.cpp computes full causal attention in its {architecture} models; use --format huggingface",
+            $"model.attention.pattern is '{model.Attention.ResolvedPattern.Type}', and llama.cpp computes full causal attention in its "
+            + $"{architecture} models; use --format huggingface",
         DynamicNtkScaling => "model.position.scaling is 'dynamic-ntk', which llama.cpp does not have; use --format huggingface",
-        Llama3Scaling when !interleaved => $"model.position.scaling is 'llama3', which llama.cpp does not have in its {architecture} models; use --format huggingface",
-        _ when architecture == "qwen3" && HeadShape.Of(model).OutputBias => "model.attention.outputBias is true, and llama.cpp has none in its qwen3 models; use --format huggingface",
-        YarnScaling { Truncate: false } => "model.position.scaling.truncate is false, and llama.cpp rounds the ends of the ramp; use --format huggingface",
+        Llama3Scaling when !interleaved =>
+            $"model.position.scaling is 'llama3', which llama.cpp does not have in its {architecture} models; use --format huggingface",
+        _ when architecture == "qwen3" && HeadShape.Of(model).OutputBias =>
+            "model.attention.outputBias is true, and llama.cpp has none in its qwen3 models; use --format huggingface",
+        YarnScaling { Truncate: false } =>
+            "model.position.scaling.truncate is false, and llama.cpp rounds the ends of the ramp; use --format huggingface",
         _ => null,
     };
 
@@ -53,86 +55,97 @@ internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufL
         add("rope.scaling.original_context_length", yarn.OriginalLength);
         add("rope.scaling.yarn_beta_fast", (float)yarn.BetaFast);
         add("rope.scaling.yarn_beta_slow", (float)yarn.BetaSlow);
-        // llama.cpp multiplies the paper's factor to this one.
+        // llama.cpp multiplies this by the paper's factor.
         add("rope.scaling.attn_factor", (float)(yarn.AttentionFactor!.Value / (0.1 * Math.Log(yarn.Factor!.Value) + 1)));
     }
 
-    /// <summary>What llama.cpp divides each frequency by, where its settings have no name for the scaling.</summary>
+    /// <summary>The divisor of each frequency, for a scaling that llama.cpp's settings cannot express.</summary>
     private static IEnumerable<WeightRule> Frequencies(ModelOptions model)
     {
         RotaryOptions rotary = (RotaryOptions)model.Position;
         if (rotary.Scaling is not Llama3Scaling) yield break;
-        int turned = HeadShape.Of(model).Width;
-        double[] plain = RotaryFrequencies.Of(turned, rotary.Theta, null, model.ContextLength, model.ContextLength).Angular;
-        double[] scaled = RotaryFrequencies.Of(turned, rotary.Theta, rotary.Scaling, model.ContextLength, model.ContextLength).Angular;
+        int width = HeadShape.Of(model).Width;
+        double[] plain = RotaryFrequencies.Of(width, rotary.Theta, null, model.ContextLength, model.ContextLength).Angular;
+        double[] scaled = RotaryFrequencies.Of(width, rotary.Theta, rotary.Scaling, model.ContextLength, model.ContextLength).Angular;
         float[] divisors = [.. plain.Zip(scaled, (from, to) => (float)(from / to))];
-        yield return new([], [new("rope_freqs.weight", divisors.Length)], (_, _) => throw new NotSupportedException(), (_, _) => tensor(divisors));
+        yield return new(
+            [],
+            [new("rope_freqs.weight", divisors.Length)],
+            (_, _) => throw new NotSupportedException(),
+            (_, _) => tensor(divisors));
     }
 
     public override IEnumerable<WeightRule> Weights(ModelOptions model, int vocabulary) =>
     [
-        Rules.Copy(Names.Embedding, "token_embd.weight", vocabulary, model.Dim),
+        WeightRule.Copy(ModuleNames.Embedding, "token_embd.weight", vocabulary, model.Dim),
         .. Frequencies(model),
         .. Enumerable.Range(0, model.Layers).SelectMany(layer => Layer(model, layer)),
-        Rules.Copy($"{Names.Norm}.weight", "output_norm.weight", model.Dim),
-        .. model.TieEmbeddings ? (WeightRule[])[] : [Rules.Copy(Names.Head, "output.weight", vocabulary, model.Dim)],
+        WeightRule.Copy($"{ModuleNames.Norm}.weight", "output_norm.weight", model.Dim),
+        .. model.TieEmbeddings ? (WeightRule[])[] : [WeightRule.Copy(ModuleNames.Head, "output.weight", vocabulary, model.Dim)],
     ];
 
     private IEnumerable<WeightRule> Layer(ModelOptions model, int layer)
     {
         HeadShape shape = HeadShape.Of(model);
-        string theirs = $"blk.{layer}.", mixer = Names.Block(layer, Names.Mixer);
+        string prefix = $"blk.{layer}.", mixer = ModuleNames.Block(layer, ModuleNames.Mixer);
         return
         [
-            .. Parts.Norm(Names.Block(layer, Names.MixerNorm), theirs + "attn_norm", model.Dim, false),
-            Heads(model, shape, $"{mixer}.projection.qkv.weight", theirs, "weight", model.Dim),
-            .. shape.Bias ? (WeightRule[])[Heads(model, shape, $"{mixer}.projection.qkv.bias", theirs, "bias")] : [],
+            .. LayerRules.Norm(ModuleNames.Block(layer, ModuleNames.MixerNorm), prefix + "attn_norm", model.Dim, false),
+            Heads(model, shape, $"{mixer}.projection.qkv.weight", prefix, "weight", model.Dim),
+            .. shape.Bias ? (WeightRule[])[Heads(model, shape, $"{mixer}.projection.qkv.bias", prefix, "bias")] : [],
             .. model.Attention.QueryKeyNorm
-                ? [.. Parts.Norm($"{mixer}.projection.queryNorm", theirs + "attn_q_norm", shape.Width, false), .. Parts.Norm($"{mixer}.projection.keyNorm", theirs + "attn_k_norm", shape.Width, false)]
+                ?
+                [
+                    .. LayerRules.Norm($"{mixer}.projection.queryNorm", prefix + "attn_q_norm", shape.Width, false),
+                    .. LayerRules.Norm($"{mixer}.projection.keyNorm", prefix + "attn_k_norm", shape.Width, false),
+                ]
                 : (WeightRule[])[],
-            .. Parts.Linear($"{mixer}.output", theirs + "attn_output", model.Dim, shape.Queries, shape.OutputBias),
-            .. Parts.Norm(Names.Block(layer, Names.FeedForwardNorm), theirs + "ffn_norm", model.Dim, false),
-            .. FeedForward(model, Names.Block(layer, Names.FeedForward), theirs),
+            .. LayerRules.Linear($"{mixer}.output", prefix + "attn_output", model.Dim, shape.Queries, shape.OutputBias),
+            .. LayerRules.Norm(ModuleNames.Block(layer, ModuleNames.FeedForwardNorm), prefix + "ffn_norm", model.Dim, false),
+            .. FeedForward(model, ModuleNames.Block(layer, ModuleNames.FeedForward), prefix),
         ];
     }
 
-    private static IEnumerable<WeightRule> FeedForward(ModelOptions model, string ours, string theirs)
+    private static IEnumerable<WeightRule> FeedForward(ModelOptions model, string module, string prefix)
     {
         long width = model.FeedForward.Width(model.Dim);
         bool bias = model.FeedForward.Bias ?? model.Bias;
-        if (model.FeedForward is ExpertsOptions experts) return Experts(experts.Experts, width, model.Dim, ours, theirs);
+        if (model.FeedForward is ExpertsOptions experts) return Experts(experts.Experts, width, model.Dim, module, prefix);
         return
         [
-            .. Parts.Stacked($"{ours}.gateUp", model.Dim, bias, ($"{theirs}ffn_gate", width), ($"{theirs}ffn_up", width)),
-            .. Parts.Linear($"{ours}.down", $"{theirs}ffn_down", model.Dim, width, bias),
+            .. LayerRules.Stacked($"{module}.gateUp", model.Dim, bias, ($"{prefix}ffn_gate", width), ($"{prefix}ffn_up", width)),
+            .. LayerRules.Linear($"{module}.down", $"{prefix}ffn_down", model.Dim, width, bias),
         ];
     }
 
-    private static IEnumerable<WeightRule> Experts(long experts, long width, long dim, string ours, string theirs) =>
+    private static IEnumerable<WeightRule> Experts(long experts, long width, long dim, string module, string prefix) =>
     [
-        Rules.Copy($"{ours}.router.weight", $"{theirs}ffn_gate_inp.weight", experts, dim),
+        WeightRule.Copy($"{module}.router.weight", $"{prefix}ffn_gate_inp.weight", experts, dim),
         new(
-            [new($"{ours}.experts.gateUp", experts, 2 * width, dim)],
-            [new($"{theirs}ffn_gate_exps.weight", experts, width, dim), new($"{theirs}ffn_up_exps.weight", experts, width, dim)],
+            [new($"{module}.experts.gateUp", experts, 2 * width, dim)],
+            [new($"{prefix}ffn_gate_exps.weight", experts, width, dim), new($"{prefix}ffn_up_exps.weight", experts, width, dim)],
             (sources, _) => cat([.. sources], 1), // (E, F, C) twice → (E, 2F, C)
             (sources, index) => sources[0].narrow(1, index * width, width)),
-        Rules.Copy($"{ours}.experts.down", $"{theirs}ffn_down_exps.weight", experts, dim, width),
+        WeightRule.Copy($"{module}.experts.down", $"{prefix}ffn_down_exps.weight", experts, dim, width),
     ];
 
-    private WeightRule Heads(ModelOptions model, HeadShape shape, string ours, string theirs, string kind, params long[] tail)
+    private WeightRule Heads(ModelOptions model, HeadShape shape, string module, string prefix, string kind, params long[] tail)
     {
-        (string Name, long Rows)[] parts = [($"{theirs}attn_q.{kind}", shape.Queries), ($"{theirs}attn_k.{kind}", shape.Keys), ($"{theirs}attn_v.{kind}", shape.Keys)];
-        WeightRule rule = Rules.Rows(ours, tail, parts);
+        (string Name, long Rows)[] parts =
+            [($"{prefix}attn_q.{kind}", shape.Queries), ($"{prefix}attn_k.{kind}", shape.Keys), ($"{prefix}attn_v.{kind}", shape.Keys)];
+        WeightRule rule = WeightRule.Rows(module, tail, parts);
         if (!interleaved) return rule;
         int[] heads = [shape.Heads, shape.Groups];
         return rule with
         {
-            ToOurs = (sources, index) => rule.ToOurs([Paired(sources[0], heads[0], 2, tail), Paired(sources[1], heads[1], 2, tail), sources[2]], index),
-            ToTheirs = (sources, index) => index == 2 ? rule.ToTheirs(sources, index) : Paired(rule.ToTheirs(sources, index), heads[index], -2, tail),
+            ToNative = (sources, index) =>
+                rule.ToNative([Paired(sources[0], heads[0], 2, tail), Paired(sources[1], heads[1], 2, tail), sources[2]], index),
+            ToExternal = (sources, index) =>
+                index == 2 ? rule.ToExternal(sources, index) : Paired(rule.ToExternal(sources, index), heads[index], -2, tail),
         };
     }
 
-    /// <summary>Rows of each head from halves to neighbouring pairs (−2), or back (2).</summary>
+    /// <summary>Reorders the rows of each head from halves to interleaved pairs (−2), or back (2).</summary>
     private static Tensor Paired(Tensor rows, int heads, int direction, long[] tail)
     {
         long half = rows.size(0) / heads / 2;

@@ -1,11 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>The small files beside a Hugging Face model: what its special tokens are, and how text is generated.</summary>
+/// <summary>The small files beside a Hugging Face model: its special tokens, and the defaults of generation.</summary>
 public static class CompanionFiles
 {
     /// <summary>Token ids that begin and end texts, and the defaults of generation.</summary>
@@ -18,16 +18,17 @@ public static class CompanionFiles
 
     internal static readonly string[] SpecialIds = ["bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"];
 
-    /// <summary>All names a checkpoint may have.</summary>
+    /// <summary>The names of all companions.</summary>
     public static IReadOnlyList<string> Names => Carried;
 
-    /// <summary>The companions that a checkpoint of this program keeps.</summary>
-    /// <param name="directory">A directory with none, some or all of them.</param>
+    /// <summary>The companions in a directory, by name.</summary>
     /// <exception cref="UserException">One is no JSON object.</exception>
     public static IReadOnlyDictionary<string, JsonObject> In(string directory) =>
-        Carried.Where(name => File.Exists(Path.Combine(directory, name))).ToDictionary(name => name, name => Read(Path.Combine(directory, name)));
+        Carried.Where(name => File.Exists(Path.Combine(directory, name)))
+            .ToDictionary(name => name, name => Read(Path.Combine(directory, name)));
 
-    /// <summary>The companions of a Hugging Face directory; special ids that only <c>config.json</c> has are put where transformers puts them.</summary>
+    /// <summary>The companions of a Hugging Face directory; special ids that only <c>config.json</c> has go where transformers puts
+    /// them.</summary>
     internal static IReadOnlyDictionary<string, JsonObject> Of(string directory, HuggingFaceConfig config)
     {
         Dictionary<string, JsonObject> files = new(In(directory));
@@ -38,7 +39,7 @@ public static class CompanionFiles
         return files;
     }
 
-    /// <summary>What a model that never was Hugging Face's gets: the ids of special tokens by their usual names.</summary>
+    /// <summary>The ids of special tokens, found by their usual names, for a model that was not imported.</summary>
     internal static JsonObject GenerationOf(Tokenizer tokenizer)
     {
         JsonObject json = [];
@@ -63,11 +64,12 @@ public static class CompanionFiles
             ["clean_up_tokenization_spaces"] = false,
         };
         foreach (string key in (string[])["bos_token", "eos_token", "pad_token"])
-            if (generation[$"{key}_id"] is JsonValue value && value.TryGetValue(out int id) && Token(tokenizer, id) is { } token) json[key] = token;
+            if (generation[$"{key}_id"] is JsonValue value && value.TryGetValue(out int id) && Token(tokenizer, id) is { } token)
+                json[key] = token;
         return json;
     }
 
-    private static string? Token(Tokenizer tokenizer, int id) => TokenNames.Of(tokenizer).TryGetValue(id, out string? name) ? name : null;
+    private static string? Token(Tokenizer tokenizer, int id) => TokenNames(tokenizer).TryGetValue(id, out string? name) ? name : null;
 
     private static JsonObject Read(string path)
     {
@@ -79,5 +81,23 @@ public static class CompanionFiles
         {
             throw new UserException($"{path}: it is no valid JSON ({error.Message})", error);
         }
+    }
+
+    private static Dictionary<int, string> TokenNames(Tokenizer tokenizer)
+    {
+        JsonObject json = tokenizer.ToJson();
+        Dictionary<int, string> names = [];
+        switch (json["model"]?["vocab"])
+        {
+            case JsonObject vocabulary:
+                foreach ((string name, JsonNode? id) in vocabulary) names[id!.GetValue<int>()] = name;
+                break;
+            case JsonArray pieces: // Unigram: [piece, score]
+                for (int id = 0; id < pieces.Count; id++) names[id] = pieces[id]![0]!.GetValue<string>();
+                break;
+        }
+        foreach (JsonNode? added in json["added_tokens"] as JsonArray ?? [])
+            names[added!["id"]!.GetValue<int>()] = added["content"]!.GetValue<string>();
+        return names;
     }
 }

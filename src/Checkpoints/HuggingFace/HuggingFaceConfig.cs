@@ -4,10 +4,10 @@ using Trainer.Configuration;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>A Hugging Face <c>config.json</c> while a family reads it: remembers what was read, and gathers everything that cannot be expressed.</summary>
+/// <summary>A Hugging Face <c>config.json</c> as a family reads it: tracks which settings were read, and collects those that cannot be
+/// expressed here.</summary>
 internal sealed class HuggingFaceConfig
 {
-    /// <summary>The file's name.</summary>
     public const string FileName = "config.json";
 
     private readonly string path;
@@ -25,10 +25,12 @@ internal sealed class HuggingFaceConfig
     {
         string path = Path.Combine(directory, FileName);
         if (!File.Exists(path))
-            throw new UserException($"{path}: it is missing; give the directory of a Hugging Face checkpoint, with {FileName} and safetensors");
+            throw new UserException(
+                $"{path}: it is missing; give the directory of a Hugging Face checkpoint, with {FileName} and safetensors");
         try
         {
-            return Of(JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new UserException($"{path}: it must hold a JSON object"), path);
+            JsonNode? content = JsonNode.Parse(File.ReadAllBytes(path));
+            return Of(content as JsonObject ?? throw new UserException($"{path}: it must hold a JSON object"), path);
         }
         catch (JsonException error)
         {
@@ -36,44 +38,40 @@ internal sealed class HuggingFaceConfig
         }
     }
 
-    /// <summary>A configuration that is in memory.</summary>
     public static HuggingFaceConfig Of(JsonObject content, string path = FileName) => new(path, "", content, []);
 
-    /// <summary>Where it was read.</summary>
     public string Location => path;
 
-    /// <summary>The family's name, such as <c>llama</c>.</summary>
-    public string ModelType => OptionalText("model_type") ?? throw new UserException($"{path}: it has no model_type, which names the family of the model");
+    public string ModelType =>
+        OptionalText("model_type") ?? throw new UserException($"{path}: it has no model_type, which names the family of the model");
 
-    /// <summary>Whether a setting is there and not null.</summary>
+    /// <summary>Whether a setting is present and not null.</summary>
     public bool Has(string key)
     {
         read.Add(key);
         return content[key] is not null;
     }
 
-    /// <summary>Whether a setting is there, be it null.</summary>
-    public bool Names(string key) => content.ContainsKey(key);
+    /// <summary>Whether a setting is present, even if null.</summary>
+    public bool Contains(string key) => content.ContainsKey(key);
 
-    /// <summary>A value as it stands, not counted as read.</summary>
+    /// <summary>A value as stored, not counted as read.</summary>
     public JsonNode? Raw(string key) => content[key];
 
-    /// <summary>A whole number.</summary>
+    // A missing or null setting without a fallback is refused; Optional… gives null instead.
     public int Count(string key, int? fallback = null) => OptionalCount(key) ?? fallback ?? Missing(key, "a whole number", 1);
 
-    /// <summary>A whole number, or null where it is absent or null.</summary>
     public int? OptionalCount(string key) => Value(key) switch
     {
         null => null,
         JsonValue value when value.TryGetValue(out int number) => number,
-        JsonValue value when value.TryGetValue(out double number) && number == Math.Floor(number) && Math.Abs(number) < int.MaxValue => (int)number,
+        JsonValue value when value.TryGetValue(out double number) && number == Math.Floor(number) && Math.Abs(number) < int.MaxValue =>
+            (int)number,
         var other => Wrong(key, "a whole number", other, (int?)1),
     };
 
-    /// <summary>A number.</summary>
     public double Number(string key, double? fallback = null) => OptionalNumber(key) ?? fallback ?? Missing(key, "a number", 1.0);
 
-    /// <summary>A number, or null where it is absent or null.</summary>
     public double? OptionalNumber(string key) => Value(key) switch
     {
         null => null,
@@ -81,7 +79,6 @@ internal sealed class HuggingFaceConfig
         var other => Wrong(key, "a number", other, (double?)1),
     };
 
-    /// <summary>True or false.</summary>
     public bool Flag(string key, bool fallback) => Value(key) switch
     {
         null => fallback,
@@ -89,10 +86,8 @@ internal sealed class HuggingFaceConfig
         var other => Wrong(key, "true or false", other, fallback),
     };
 
-    /// <summary>A word.</summary>
     public string Text(string key, string? fallback = null) => OptionalText(key) ?? fallback ?? Missing(key, "a string", "");
 
-    /// <summary>A word, or null where it is absent or null.</summary>
     public string? OptionalText(string key) => Value(key) switch
     {
         null => null,
@@ -100,19 +95,17 @@ internal sealed class HuggingFaceConfig
         var other => Wrong(key, "a string", other, (string?)null),
     };
 
-    /// <summary>A list of words, or null.</summary>
     public IReadOnlyList<string>? OptionalTexts(string key) =>
         Value(key) is JsonArray items && items.All(item => item is JsonValue value && value.TryGetValue(out string? _))
             ? [.. items.Select(item => item!.GetValue<string>())]
             : Value(key) is null ? null : Wrong(key, "a list of strings", Value(key), (IReadOnlyList<string>?)null);
 
-    /// <summary>A list of whole numbers, or null.</summary>
     public IReadOnlyList<int>? OptionalCounts(string key) =>
         Value(key) is JsonArray items && items.All(item => item is JsonValue value && value.TryGetValue(out int _))
             ? [.. items.Select(item => item!.GetValue<int>())]
             : Value(key) is null ? null : Wrong(key, "a list of whole numbers", Value(key), (IReadOnlyList<int>?)null);
 
-    /// <summary>An object within, or null; what cannot be expressed in it is reported here.</summary>
+    /// <summary>A nested object, or null if absent; its problems are reported with those of this configuration.</summary>
     public HuggingFaceConfig? Section(string key) => Value(key) switch
     {
         null => null,
@@ -120,41 +113,43 @@ internal sealed class HuggingFaceConfig
         var other => Wrong(key, "an object", other, (HuggingFaceConfig?)null),
     };
 
-    /// <summary>One of several words, each standing for something of ours.</summary>
+    /// <summary>One of several strings, mapped to what it means here.</summary>
     public T Choice<T>(string key, string? fallback, IReadOnlyDictionary<string, T> choices)
     {
         string? found = OptionalText(key) ?? fallback;
         if (found is not null && choices.TryGetValue(found, out T? choice)) return choice;
-        Refuse(key, found is null ? $"is missing; it can be {string.Join(", ", choices.Keys)}" : $"is \"{found}\"; this program knows {string.Join(", ", choices.Keys)}");
+        string known = string.Join(", ", choices.Keys);
+        Refuse(key, found is null ? $"is missing; it can be {known}" : $"is \"{found}\"; this program knows {known}");
         return choices.Values.First();
     }
 
-    /// <summary>Reports a setting that has any other value than the one this program can express; absence is that value.</summary>
+    /// <summary>Refuses a flag unless it has the only value that can be expressed here, which is also its default.</summary>
     public void Only(string key, bool value, string because)
     {
         if (Flag(key, value) != value) Refuse(key, $"is {(value ? "false" : "true")}; {because}");
     }
 
-    /// <summary>Reports that a setting cannot be expressed.</summary>
     public void Refuse(string key, string message) => problems.Add(new(prefix + key, message));
 
-    /// <summary>Settings that change nothing here: of training, of libraries, of generation.</summary>
-    public void Unused(params ReadOnlySpan<string> keys)
+    /// <summary>Marks settings as known that do not change what the model computes.</summary>
+    public void Ignore(params ReadOnlySpan<string> keys)
     {
         foreach (string key in keys) read.Add(key);
     }
 
-    /// <summary>What cannot be expressed.</summary>
     public IReadOnlyList<Problem> Refusals => problems;
 
-    /// <summary>Ends reading.</summary>
-    /// <returns>The settings which nothing asked for and which are not empty.</returns>
-    /// <exception cref="UserException">There are settings that cannot be expressed; it lists all of them.</exception>
+    /// <summary>Ends reading: fails if anything was refused.</summary>
+    /// <returns>The settings that are set but were not read.</returns>
+    /// <exception cref="UserException">Settings cannot be expressed; the message lists all of them.</exception>
     public IReadOnlyList<string> Finish()
     {
         if (problems.Count > 0)
-            throw new UserException($"{path}: this program has no such model:\n{string.Join('\n', problems.Select(problem => $"  {problem.Path} {problem.Message}"))}");
-        Unused(HuggingFace.Unused.Everywhere);
+        {
+            IEnumerable<string> lines = problems.Select(problem => $"  {problem.Path} {problem.Message}");
+            throw new UserException($"{path}: this program has no such model:\n{string.Join('\n', lines)}");
+        }
+        Ignore(IgnoredEverywhere);
         return [.. content.Where(entry => !read.Contains(entry.Key) && !IsEmpty(entry.Value)).Select(entry => entry.Key)];
     }
 
@@ -182,4 +177,22 @@ internal sealed class HuggingFaceConfig
         Refuse(key, $"is {found?.ToJsonString() ?? "null"}; {needed} is needed");
         return instead;
     }
+
+    // Bookkeeping, training, generation and other tasks: settings of every family that do not change what a model computes.
+    private static readonly string[] IgnoredEverywhere =
+    [
+        "architectures", "model_type", "_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "auto_map",
+        "use_cache", "vocab_size", "_attn_implementation", "_attn_implementation_internal", "_experts_implementation", "return_dict",
+        "output_attentions", "output_hidden_states", "torchscript", "chunk_size_feed_forward", "problem_type", "finetuning_task",
+        "id2label", "label2id", "num_labels", "tokenizer_class", "use_bfloat16", "pruned_heads", "initializer_range",
+        "initializer_factor", "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "cls_token_id", "mask_token_id",
+        "decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id", "prefix", "task_specific_params", "suppress_tokens",
+        "begin_suppress_tokens", "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
+        "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
+        "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "output_scores", "return_dict_in_generate",
+        "remove_invalid_values", "exponential_decay_length_penalty", "tf_legacy_loss", "gradient_checkpointing", "unsloth_version",
+        "attention_dropout", "hidden_dropout", "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout",
+        "classifier_dropout_prob", "pretraining_tp", "is_encoder_decoder", "is_decoder", "cross_attention_hidden_size",
+        "tie_encoder_decoder",
+    ];
 }

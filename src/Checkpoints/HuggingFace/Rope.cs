@@ -4,38 +4,36 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>Rotary positions in both spellings: <c>rope_parameters</c> (transformers 5), and <c>rope_theta</c> with <c>rope_scaling</c> before.</summary>
-/// <param name="Options">The positions.</param>
-/// <param name="ContextLength">Positions that the model is made for.</param>
+/// <summary>Rotary positions in both spellings: <c>rope_parameters</c> (transformers 5), and the older <c>rope_theta</c> with
+/// <c>rope_scaling</c>.</summary>
 internal sealed record Rope(RotaryOptions Options, int ContextLength)
 {
-    /// <summary>The rotary positions that a configuration describes.</summary>
-    /// <param name="config">The configuration.</param>
-    /// <param name="defaultTheta">The base where nothing is said.</param>
-    /// <param name="defaultFraction">The part of a head that is turned where nothing is said.</param>
+    /// <summary>The rotary positions of a configuration; the defaults apply to absent settings.</summary>
     public static Rope Read(HuggingFaceConfig config, double defaultTheta = 10000, double defaultFraction = 1)
     {
         HuggingFaceConfig? section = config.Section("rope_parameters") ?? config.Section("rope_scaling");
         double theta = section?.OptionalNumber("rope_theta") ?? config.Number("rope_theta", defaultTheta);
         double fraction = section?.OptionalNumber("partial_rotary_factor") ?? config.Number("partial_rotary_factor", defaultFraction);
-        config.Unused("rope_theta", "rope_scaling", "partial_rotary_factor"); // the older spelling may stand beside the present one
+        config.Ignore("rope_theta", "rope_scaling", "partial_rotary_factor"); // the older spelling may stand beside the newer one
         int length = config.Count("max_position_embeddings", 2048);
         RopeScaling scaling = section is null ? new(null, length) : RopeScaling.Read(section, length);
         return new(new() { Theta = theta, Fraction = fraction, Scaling = scaling.Options }, scaling.ContextLength);
     }
 
-    /// <summary>Adds both spellings, since older readers know only the older one.</summary>
-    /// <param name="model">With its settings resolved.</param>
-    /// <param name="json">The configuration.</param>
+    /// <summary>Adds both spellings of a resolved model's positions: older readers know only the older one.</summary>
     public static void Write(ModelOptions model, JsonObject json)
     {
         json["max_position_embeddings"] = model.ContextLength;
         if (model.Position is not RotaryOptions rotary) return;
         JsonObject parameters = RopeScaling.Write(rotary.Scaling);
         json["rope_scaling"] = rotary.Scaling is null ? null : WithOlderName(parameters);
-        json["rope_theta"] = Real.Json(rotary.Theta);
-        parameters["rope_theta"] = Real.Json(rotary.Theta);
-        if (rotary.Fraction != 1) (json["partial_rotary_factor"], parameters["partial_rotary_factor"]) = (Real.Json(rotary.Fraction), Real.Json(rotary.Fraction));
+        json["rope_theta"] = PythonJson.Number(rotary.Theta);
+        parameters["rope_theta"] = PythonJson.Number(rotary.Theta);
+        if (rotary.Fraction != 1)
+        {
+            json["partial_rotary_factor"] = PythonJson.Number(rotary.Fraction);
+            parameters["partial_rotary_factor"] = PythonJson.Number(rotary.Fraction);
+        }
         json["rope_parameters"] = parameters;
     }
 
@@ -45,5 +43,91 @@ internal sealed record Rope(RotaryOptions Options, int ContextLength)
         JsonObject older = (JsonObject)parameters.DeepClone();
         older["type"] = parameters["rope_type"]!.DeepClone();
         return older;
+    }
+}
+
+/// <summary>A scaling of rotary frequencies by its Hugging Face name, <c>rope_type</c>, formerly <c>type</c>; and the extended context
+/// length.</summary>
+internal sealed record RopeScaling(ScalingOptions? Options, int ContextLength)
+{
+    /// <summary>The scaling that <c>rope_parameters</c> or <c>rope_scaling</c> describes.</summary>
+    public static RopeScaling Read(HuggingFaceConfig section, int length)
+    {
+        string type = section.OptionalText("rope_type") ?? section.OptionalText("type") ?? "default";
+        switch (type)
+        {
+            case "default":
+                return new(null, length);
+            case "linear":
+                return new(new LinearScaling { Factor = section.Number("factor") }, length);
+            case "dynamic":
+                return new(new DynamicNtkScaling { Factor = section.Number("factor") }, length);
+            case "llama3":
+                return new(new Llama3Scaling
+                {
+                    Factor = section.Number("factor"),
+                    OriginalLength = section.Count("original_max_position_embeddings", length),
+                    LowFrequencyFactor = section.Number("low_freq_factor"),
+                    HighFrequencyFactor = section.Number("high_freq_factor"),
+                }, length);
+            case "yarn":
+                return Yarn(section, length);
+            default:
+                section.Refuse("rope_type", $"is \"{type}\"; this program knows default, linear, dynamic, yarn, llama3");
+                return new(null, length);
+        }
+    }
+
+    /// <summary>Writes a scaling whose factor, lengths and attention factor are resolved.</summary>
+    public static JsonObject Write(ScalingOptions? scaling) => scaling switch
+    {
+        LinearScaling => new() { ["rope_type"] = "linear", ["factor"] = PythonJson.Number(scaling.Factor!.Value) },
+        DynamicNtkScaling => new() { ["rope_type"] = "dynamic", ["factor"] = PythonJson.Number(scaling.Factor!.Value) },
+        Llama3Scaling llama => new()
+        {
+            ["rope_type"] = "llama3",
+            ["factor"] = PythonJson.Number(llama.Factor!.Value),
+            ["original_max_position_embeddings"] = llama.OriginalLength,
+            ["low_freq_factor"] = PythonJson.Number(llama.LowFrequencyFactor),
+            ["high_freq_factor"] = PythonJson.Number(llama.HighFrequencyFactor),
+        },
+        YarnScaling yarn => Yarn(yarn),
+        _ => new() { ["rope_type"] = "default" },
+    };
+
+    private static RopeScaling Yarn(HuggingFaceConfig section, int length)
+    {
+        int original = section.Count("original_max_position_embeddings", length);
+        double factor = section.Number("factor", length / (double)original);
+        (double? mscale, double? all) = (section.OptionalNumber("mscale"), section.OptionalNumber("mscale_all_dim"));
+        YarnScaling yarn = new()
+        {
+            Factor = factor,
+            OriginalLength = original,
+            BetaFast = section.Number("beta_fast", 32),
+            BetaSlow = section.Number("beta_slow", 1),
+            Truncate = section.Flag("truncate", true),
+            AttentionFactor = section.OptionalNumber("attention_factor") ?? Ratio(factor, mscale, all),
+        };
+        return new(yarn, (int)Math.Round(factor * original));
+    }
+
+    // Like transformers, only if both are given.
+    private static double? Ratio(double factor, double? mscale, double? all) =>
+        mscale is > 0 && all is > 0 ? (0.1 * mscale * Math.Log(factor) + 1) / (0.1 * all * Math.Log(factor) + 1) : null;
+
+    private static JsonObject Yarn(YarnScaling yarn)
+    {
+        JsonObject json = new()
+        {
+            ["rope_type"] = "yarn",
+            ["factor"] = PythonJson.Number(yarn.Factor!.Value),
+            ["original_max_position_embeddings"] = yarn.OriginalLength,
+            ["attention_factor"] = yarn.AttentionFactor is { } attention ? PythonJson.Number(attention) : null,
+            ["beta_fast"] = PythonJson.Number(yarn.BetaFast),
+            ["beta_slow"] = PythonJson.Number(yarn.BetaSlow),
+        };
+        if (yarn.Truncate == false) json["truncate"] = false;
+        return json;
     }
 }

@@ -1,51 +1,53 @@
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
+using Trainer.Data.Tokenizers.HuggingFace;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
 /// <summary>The tokenizer of a Hugging Face directory.</summary>
 internal static class TokenizerFiles
 {
-    /// <summary>The file that holds it.</summary>
     public const string FileName = "tokenizer.json";
 
     private const string Gpt2 = "gpt2";
     private const int Gpt2Tokens = 50257;
 
-    /// <summary>Reads <see cref="FileName"/>. Where no tokenizer is there at all, a GPT-2 with GPT-2's number of tokens gets its own, and the tokens of other models are the ids: <c>&lt;0&gt; &lt;1&gt; …</c>.</summary>
-    /// <param name="directory">The checkpoint.</param>
-    /// <param name="family">The model's family, such as <c>gpt2</c>.</param>
-    /// <param name="vocabulary">Rows of the model's embedding.</param>
-    /// <param name="tell">Told when there is none.</param>
-    public static Tokenizer Load(string directory, string family, int vocabulary, Action<string> tell)
+    /// <summary>Reads <see cref="FileName"/>. Without any tokenizer, a GPT-2 with GPT-2's number of tokens gets its own, and the tokens of
+    /// other models are their ids: <c>&lt;0&gt; &lt;1&gt; …</c>.</summary>
+    public static Tokenizer Load(string directory, string family, int vocabulary, Action<string> warn)
     {
         string path = Path.Combine(directory, FileName);
         if (File.Exists(path)) return Fitting(Tokenizer.Load(path), path, vocabulary);
-        if (new[] { "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt" }.FirstOrDefault(name => File.Exists(Path.Combine(directory, name))) is { } other)
-            throw new UserException($"{path}: it is missing, and {other} is of an older kind; write it with transformers: AutoTokenizer.from_pretrained(\"{directory}\").save_pretrained(\"{directory}\")");
+        string[] older = ["tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"];
+        if (older.FirstOrDefault(name => File.Exists(Path.Combine(directory, name))) is { } other)
+            throw new UserException(
+                $"{path}: it is missing, and {other} is of an older kind; write it with transformers: "
+                + $"AutoTokenizer.from_pretrained(\"{directory}\").save_pretrained(\"{directory}\")");
         if (family == Gpt2 && vocabulary == Gpt2Tokens)
         {
-            tell($"{path}: it is missing, so GPT-2's own tokenizer is taken, which has the {vocabulary} tokens of the model");
+            warn($"{path}: it is missing, so GPT-2's own tokenizer is taken, which has the {vocabulary} tokens of the model");
             return new TiktokenTokenizerOptions { Encoding = TiktokenEncoding.Gpt2 }.CreateTrainer().Build();
         }
-        tell($"{path}: it is missing, so tokens are written as their ids: \"<0> <1>\" is the text of the ids 0 and 1");
+        warn($"{path}: it is missing, so tokens are written as their ids: \"<0> <1>\" is the text of the ids 0 and 1");
         return TokenIds(vocabulary);
     }
 
-    /// <summary>Whether a tokenizer's tokens are ids, because the model came without one.</summary>
+    /// <summary>Whether the tokens are ids, because the model came without a tokenizer.</summary>
     public static bool IsIds(JsonObject json) =>
-        json["model"]?["type"]?.GetValue<string>() == "WordLevel" && json["model"]!["vocab"] is JsonObject tokens && tokens.All(token => token.Key == $"<{token.Value}>");
+        json["model"]?["type"]?.GetValue<string>() == "WordLevel" && json["model"]!["vocab"] is JsonObject tokens
+            && tokens.All(token => token.Key == $"<{token.Value}>");
 
     private static Tokenizer Fitting(Tokenizer tokenizer, string path, int vocabulary) => tokenizer.VocabularySize <= vocabulary
         ? tokenizer
-        : throw new UserException($"{path}: it has {tokenizer.VocabularySize} tokens, and the model only {vocabulary} (vocab_size); they do not belong together");
+        : throw new UserException(
+            $"{path}: it has {tokenizer.VocabularySize} tokens, and the model only {vocabulary} (vocab_size); they do not belong together");
 
-    private static PipelineTokenizer TokenIds(int vocabulary)
+    private static HuggingFaceTokenizer TokenIds(int vocabulary)
     {
         JsonObject tokens = [];
         for (int id = 0; id < vocabulary; id++) tokens[$"<{id}>"] = id;
-        return PipelineTokenizer.Parse(new JsonObject
+        return HuggingFaceTokenizer.Parse(new JsonObject
         {
             ["version"] = "1.0",
             ["truncation"] = null,

@@ -4,6 +4,40 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Weights;
 
+/// <summary>Named tensors on disk, read one at a time.</summary>
+public interface IWeightSource
+{
+    /// <summary>Where they are, for messages.</summary>
+    string Location { get; }
+
+    /// <summary>The names of all tensors.</summary>
+    IReadOnlyCollection<string> Names { get; }
+
+    /// <summary>Type and shape of a tensor.</summary>
+    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
+    SafetensorsInfo Info(string name);
+
+    /// <summary>Reads a tensor as stored; the caller disposes it.</summary>
+    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
+    Tensor Read(string name);
+
+    /// <summary>Whether a slice is read without the rest of its tensor.</summary>
+    bool ReadsSlices => false;
+
+    /// <summary>Reads consecutive elements of a tensor as stored; the caller disposes them.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="start">The first element, in row-major order.</param>
+    /// <param name="shape">The shape of the result.</param>
+    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
+    Tensor Read(string name, long start, IReadOnlyList<long> shape)
+    {
+        using Tensor whole = Read(name);
+        using Tensor flat = whole.reshape(-1);
+        using Tensor slice = flat.narrow(0, start, shape.Aggregate(1L, (product, extent) => product * extent));
+        return slice.reshape([.. shape]).clone();
+    }
+}
+
 /// <summary>Safetensors files: one, or the shards that an index lists (<c>model.safetensors.index.json</c>).</summary>
 public sealed class WeightFiles : IWeightSource, IDisposable
 {
@@ -14,7 +48,7 @@ public sealed class WeightFiles : IWeightSource, IDisposable
     public const string Index = "model.safetensors.index.json";
 
     private readonly Dictionary<string, SafetensorsFile> files = [];
-    private readonly Dictionary<string, SafetensorsFile> places = [];
+    private readonly Dictionary<string, SafetensorsFile> fileOf = []; // by tensor name
 
     private WeightFiles(string location) => Location = location;
 
@@ -22,22 +56,21 @@ public sealed class WeightFiles : IWeightSource, IDisposable
     public string Location { get; }
 
     /// <inheritdoc/>
-    public IReadOnlyCollection<string> Names => places.Keys;
+    public IReadOnlyCollection<string> Names => fileOf.Keys;
 
     /// <summary>Opens one file.</summary>
-    /// <param name="path">A safetensors file.</param>
     /// <exception cref="UserException">It is missing, damaged or truncated; the message names it.</exception>
     public static WeightFiles OpenFile(string path)
     {
         WeightFiles weights = new(path);
         SafetensorsFile file = weights.Open(path);
-        foreach (string name in file.Names) weights.places.Add(name, file);
+        foreach (string name in file.Names) weights.fileOf.Add(name, file);
         return weights;
     }
 
-    /// <summary>Opens the weights of a Hugging Face directory.</summary>
-    /// <param name="directory">It holds <see cref="Index"/> and its shards, or <see cref="Single"/>.</param>
-    /// <exception cref="UserException">There are no weights, or a shard is missing, truncated or without a tensor it should have.</exception>
+    /// <summary>Opens the weights of a Hugging Face directory: <see cref="Index"/> and its shards, or <see cref="Single"/>.</summary>
+    /// <exception cref="UserException">There are no weights, or a shard is missing, truncated or lacks a tensor that the index places in
+    /// it.</exception>
     public static WeightFiles OpenDirectory(string directory)
     {
         string index = Path.Combine(directory, Index);
@@ -45,23 +78,24 @@ public sealed class WeightFiles : IWeightSource, IDisposable
         string single = Path.Combine(directory, Single);
         if (File.Exists(single)) return OpenFile(single);
         throw new UserException(Directory.EnumerateFiles(directory, "*.bin").Any()
-            ? $"{directory}: its weights are pickles (.bin), which can run code when they are read; save the model as safetensors (save_pretrained does) and import that"
+            ? $"{directory}: its weights are pickles (.bin), which can run code when they are read; "
+                + "save the model as safetensors (save_pretrained does) and import that"
             : $"{directory}: there is neither {Single} nor {Index}; give the directory of a Hugging Face checkpoint");
     }
 
     /// <inheritdoc/>
-    public SafetensorsInfo Info(string name) => Place(name).Info(name);
+    public SafetensorsInfo Info(string name) => FileOf(name).Info(name);
 
     /// <inheritdoc/>
-    public bool ReadsParts => true;
+    public bool ReadsSlices => true;
 
     /// <inheritdoc/>
-    public Tensor Read(string name) => Place(name).Read(name);
+    public Tensor Read(string name) => FileOf(name).Read(name);
 
     /// <inheritdoc/>
-    public Tensor Read(string name, long start, IReadOnlyList<long> shape) => Place(name).Read(name, start, shape);
+    public Tensor Read(string name, long start, IReadOnlyList<long> shape) => FileOf(name).Read(name, start, shape);
 
-    /// <summary>Closes all files.</summary>
+    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (SafetensorsFile file in files.Values) file.Dispose();
@@ -86,8 +120,9 @@ public sealed class WeightFiles : IWeightSource, IDisposable
     {
         SafetensorsFile file = files.TryGetValue(shard, out SafetensorsFile? open) ? open : Open(shard);
         if (!file.Contains(name))
-            throw new UserException($"{index}: it places {name} in {Path.GetFileName(shard)}, which does not hold it; download the checkpoint again");
-        places.Add(name, file);
+            throw new UserException(
+                $"{index}: it places {name} in {Path.GetFileName(shard)}, which does not hold it; download the checkpoint again");
+        fileOf.Add(name, file);
     }
 
     private static IReadOnlyDictionary<string, string> ReadIndex(string index)
@@ -102,7 +137,9 @@ public sealed class WeightFiles : IWeightSource, IDisposable
         }
         catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            throw new UserException($"{index}: it is no index of shards ({error.Message}); it must hold an object weight_map from tensor names to file names", error);
+            throw new UserException(
+                $"{index}: it is no index of shards ({error.Message}); it must hold an object weight_map from tensor names to file names",
+                error);
         }
     }
 
@@ -122,6 +159,8 @@ public sealed class WeightFiles : IWeightSource, IDisposable
         }
     }
 
-    private SafetensorsFile Place(string name) =>
-        places.TryGetValue(name, out SafetensorsFile? file) ? file : throw new KeyNotFoundException($"{Location} holds no tensor '{name}'.");
+    private SafetensorsFile FileOf(string name) =>
+        fileOf.TryGetValue(name, out SafetensorsFile? file)
+            ? file
+            : throw new KeyNotFoundException($"{Location} holds no tensor '{name}'.");
 }

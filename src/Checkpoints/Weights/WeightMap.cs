@@ -4,49 +4,51 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Weights;
 
-/// <summary>All weights of a model in two layouts. Either is made from files of the other, one rule at a time.</summary>
-/// <param name="rules">Every tensor of both sides stands in exactly one rule.</param>
+/// <summary>All weights of a model, here and in another format; each side is made from files of the other, one rule at a time.</summary>
+/// <param name="rules">Every tensor of both sides is in exactly one rule.</param>
 internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
 {
-    private const int Listed = 8;
+    private const int MaximumListed = 8;
 
-    /// <summary>Tensors of theirs that need not be there and are not read: copies of tied weights, buffers.</summary>
+    /// <summary>External tensors that may be missing and are not read: copies of tied weights, buffers.</summary>
     public Func<string, bool> Ignored { get; init; } = _ => false;
 
-    /// <summary>What theirs begin with when a head stands on them, and may lack: <c>transformer.</c> in GPT-2's files.</summary>
+    /// <summary>The prefix of external names that files of a model saved without its head lack: <c>transformer.</c> for GPT-2.</summary>
     public string BasePrefix { get; init; } = "";
 
-    /// <summary>Our names and shapes.</summary>
-    public IEnumerable<NamedShape> Ours => rules.SelectMany(rule => rule.Ours);
+    public IEnumerable<NamedShape> Native => rules.SelectMany(rule => rule.Native);
 
-    /// <summary>Their names and shapes.</summary>
-    public IEnumerable<NamedShape> Theirs => rules.SelectMany(rule => rule.Theirs);
+    public IEnumerable<NamedShape> External => rules.SelectMany(rule => rule.External);
 
-    /// <summary>Our tensors, float32, to be read from their files when they are written.</summary>
-    /// <param name="theirs">Open while the result is used.</param>
-    /// <exception cref="UserException">A tensor is missing, too many, or has another shape; the message lists them.</exception>
-    public IReadOnlyList<PendingTensor> Import(IWeightSource theirs)
+    /// <summary>The model's tensors in float32; each is read from <paramref name="external"/>, which stays open, when it is
+    /// written.</summary>
+    /// <exception cref="UserException">A tensor is missing, unexpected or of another shape; the message lists them.</exception>
+    public IReadOnlyList<PendingTensor> Import(IWeightSource external)
     {
-        IWeightSource named = BasePrefix.Length > 0 && !theirs.Names.Any(name => name.StartsWith(BasePrefix, StringComparison.Ordinal))
-            ? new PrefixedSource(theirs, BasePrefix, Theirs.Select(shape => shape.Name).ToHashSet())
-            : theirs;
-        Require(named, [.. Theirs], Ignored);
-        return [.. rules.SelectMany(rule => rule.Ours.Select((ours, index) =>
-            Pending(ours, ScalarType.Float32, () => Make(() => rule.Theirs.Select(shape => named.Read(shape.Name)), rule.ToOurs, index))))];
+        IWeightSource named = BasePrefix.Length > 0 && !external.Names.Any(name => name.StartsWith(BasePrefix, StringComparison.Ordinal))
+            ? new PrefixedSource(external, BasePrefix, External.Select(shape => shape.Name).ToHashSet())
+            : external;
+        Require(named, [.. External], Ignored);
+        return [.. rules.SelectMany(rule => rule.Native.Select((native, index) => Pending(
+            native,
+            ScalarType.Float32,
+            () => Make(() => rule.External.Select(shape => named.Read(shape.Name)), rule.ToNative, index))))];
     }
 
-    /// <summary>Their tensors, to be read from our file when they are written.</summary>
-    /// <param name="ours">Open while the result is used.</param>
-    /// <param name="type">The type they get.</param>
-    /// <exception cref="UserException">As for <see cref="Import"/>; and a tensor, when it is read, if it holds a number that the type does not.</exception>
-    public IReadOnlyList<PendingTensor> Export(IWeightSource ours, ScalarType type)
+    /// <summary>The tensors of the other format; each is read from <paramref name="native"/>, which stays open, and converted when it is
+    /// written.</summary>
+    /// <exception cref="UserException">As for <see cref="Import"/>; also when a tensor is read that holds a number outside the type's
+    /// range.</exception>
+    public IReadOnlyList<PendingTensor> Export(IWeightSource native, ScalarType type)
     {
-        Require(ours, [.. Ours], _ => false);
-        return [.. rules.SelectMany(rule => rule.Theirs.Select((theirs, index) =>
-            Pending(theirs, type, () => Fitting(theirs.Name, Make(() => Sources(ours, rule, index), rule.ToTheirs, index), type))))];
+        Require(native, [.. Native], _ => false);
+        return [.. rules.SelectMany(rule => rule.External.Select((external, index) => Pending(
+            external,
+            type,
+            () => InRange(external.Name, Make(() => Sources(native, rule, index), rule.ToExternal, index), type))))];
     }
 
-    private static Tensor Fitting(string name, Tensor numbers, ScalarType type)
+    private static Tensor InRange(string name, Tensor numbers, ScalarType type)
     {
         WeightRange.Of(type).Require(name, numbers);
         return numbers;
@@ -58,9 +60,9 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
         return make().to_type(type).contiguous().MoveToOuterDisposeScope();
     });
 
-    private static IEnumerable<Tensor> Sources(IWeightSource ours, WeightRule rule, int index) => rule.Runs is { } starts
-        ? [ours.Read(rule.Ours[0].Name, starts[index], rule.Theirs[index].Shape)]
-        : rule.Ours.Select(shape => ours.Read(shape.Name));
+    private static IEnumerable<Tensor> Sources(IWeightSource native, WeightRule rule, int index) => rule.SliceStarts is { } starts
+        ? [native.Read(rule.Native[0].Name, starts[index], rule.External[index].Shape)]
+        : rule.Native.Select(shape => native.Read(shape.Name));
 
     private static Tensor Make(Func<IEnumerable<Tensor>> sources, WeightTransform transform, int index) =>
         transform([.. sources().Select(source => source.to_type(ScalarType.Float32))], index);
@@ -69,8 +71,9 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
     {
         string[] differences = [.. Differences(source, expected, ignored)];
         if (differences.Length == 0) return;
-        string more = differences.Length > Listed ? $"\n  … and {differences.Length - Listed} more" : "";
-        throw new UserException($"{source.Location}: its tensors do not fit its configuration:\n  {string.Join("\n  ", differences.Take(Listed))}{more}");
+        string listed = string.Join("\n  ", differences.Take(MaximumListed));
+        string more = differences.Length > MaximumListed ? $"\n  … and {differences.Length - MaximumListed} more" : "";
+        throw new UserException($"{source.Location}: its tensors do not fit its configuration:\n  {listed}{more}");
     }
 
     private static IEnumerable<string> Differences(IWeightSource source, IReadOnlyList<NamedShape> expected, Func<string, bool> ignored)
@@ -88,7 +91,27 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
             yield return $"{name} {Text(source.Info(name).Shape)} has no place in the model";
     }
 
-    private static bool IsFloat(ScalarType type) => type is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64;
+    private static bool IsFloat(ScalarType type) =>
+        type is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64;
 
     private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
+
+    /// <summary>Weights saved without a head, under the names they have with one; a stored name that is <paramref name="expected"/> stays
+    /// as it is.</summary>
+    private sealed class PrefixedSource(IWeightSource inner, string prefix, IReadOnlySet<string> expected) : IWeightSource
+    {
+        public string Location => inner.Location;
+
+        public IReadOnlyCollection<string> Names => [.. inner.Names.Select(name => expected.Contains(name) ? name : prefix + name)];
+
+        public SafetensorsInfo Info(string name) => inner.Info(Stored(name));
+
+        public bool ReadsSlices => inner.ReadsSlices;
+
+        public Tensor Read(string name) => inner.Read(Stored(name));
+
+        public Tensor Read(string name, long start, IReadOnlyList<long> shape) => inner.Read(Stored(name), start, shape);
+
+        private string Stored(string name) => inner.Names.Contains(name) ? name : name[prefix.Length..];
+    }
 }

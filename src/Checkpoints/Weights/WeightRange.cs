@@ -4,11 +4,12 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Weights;
 
-/// <summary>The numbers that a type of weights holds. Others are refused: readers would take infinity and NaN as they are, and compute nothing but NaN.</summary>
-/// <param name="Type">Its name.</param>
+/// <summary>The range of a storage type. Numbers outside it are refused: programs that read infinity or NaN compute nothing but
+/// NaN.</summary>
+/// <param name="Type">The type's name.</param>
 /// <param name="Largest">The largest finite magnitude.</param>
-/// <param name="Infinite">The least magnitude that is rounded to infinity, half a step beyond.</param>
-/// <param name="Instead">What to ask for instead.</param>
+/// <param name="Infinite">The smallest magnitude that rounds to infinity: half a step above the largest.</param>
+/// <param name="Instead">The option that helps, for the message.</param>
 internal sealed record WeightRange(string Type, double Largest, double Infinite, string Instead)
 {
     private const string Wider = "use --type bf16 or f32";
@@ -18,15 +19,13 @@ internal sealed record WeightRange(string Type, double Largest, double Infinite,
         Half = new("float16", 65504, 65520, Wider),
         Brain = new("bfloat16", Math.ScaleB(255, 120), Math.ScaleB(511, 119), "use --type f32");
 
-    /// <summary>Blocks of so many numbers, whose largest is a float16 times 127.</summary>
+    /// <summary>8-bit blocks, whose largest number is a float16 scale times 127.</summary>
     public static WeightRange Blocks { get; } = new("q8_0", 127 * Half.Largest, 127 * Half.Infinite, Wider);
 
-    /// <summary>The range of a type of numbers.</summary>
+    /// <summary>The range of a floating-point type.</summary>
     public static WeightRange Of(ScalarType type) => type switch { ScalarType.Float16 => Half, ScalarType.BFloat16 => Brain, _ => Single };
 
-    /// <summary>Refuses a tensor that does not fit.</summary>
-    /// <param name="name">Its name, for the message.</param>
-    /// <param name="numbers">Float32; at least one.</param>
+    /// <summary>Refuses a tensor with numbers outside the range.</summary>
     /// <exception cref="UserException">A number is too large, infinite or NaN.</exception>
     public void Require(string name, Tensor numbers)
     {
@@ -35,9 +34,11 @@ internal sealed record WeightRange(string Type, double Largest, double Infinite,
         float farthest = Math.Abs(least) > Math.Abs(greatest) ? least : greatest;
         if (!float.IsFinite(greatest) || !float.IsFinite(least))
             throw new UserException(
-                $"{name} holds {(float.IsNaN(greatest) ? "NaN" : Text(farthest))}: with it the model computes nothing but NaN, here and in other programs; export a checkpoint from before that");
+                $"{name} holds {(float.IsNaN(greatest) ? "NaN" : Text(farthest))}: with it the model computes nothing but NaN, "
+                + "here and in other programs; export a checkpoint from before that");
         if (Math.Abs(farthest) >= Infinite)
-            throw new UserException($"{name} holds {Text(farthest)}, and {Type} ends at {Text(Largest)}: it would become infinity; {Instead}");
+            throw new UserException(
+                $"{name} holds {Text(farthest)}, and {Type} ends at {Text(Largest)}: it would become infinity; {Instead}");
     }
 
     private static string Text(double number) =>

@@ -1,8 +1,9 @@
+using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration.Layers;
 
 namespace Trainer.Configuration.Binding;
 
-/// <summary>Binds the merged configuration strictly into records and collects everything that is wrong.</summary>
+/// <summary>Binds the merged configuration strictly into records and collects all problems.</summary>
 internal sealed class Binder
 {
     private readonly List<Problem> problems;
@@ -16,10 +17,10 @@ internal sealed class Binder
         collections = new CollectionBinder(this);
     }
 
-    /// <summary>Binds the root, then asks every record that bound for the rules across its own fields.</summary>
+    /// <summary>Binds the root, then validates every bound record.</summary>
     public object? BindRoot(Setting root, Type type)
     {
-        TryBind(root, Target.Of(type, false, null, []), out var value);
+        TryBind(root, BindingTarget.Of(type, false, null, []), out var value);
         foreach (var (record, setting) in records.Bound)
         {
             foreach (var problem in record.Validate())
@@ -28,22 +29,20 @@ internal sealed class Binder
         return value;
     }
 
-    /// <summary>Binds one setting, or takes the default where it says nothing.</summary>
-    /// <returns>Whether it could be bound; if not, the problems say why.</returns>
-    public bool TryBind(Setting setting, Target target, out object? value)
+    /// <summary>Binds one setting, or its default where it is absent. False where it cannot be bound; the problems say why.</summary>
+    public bool TryBind(Setting setting, BindingTarget target, out object? value)
     {
         if (setting.Entry is { } entry && IsNull(entry, target))
             return TryNull(setting, target, out value);
-        if (Shape.IsScalar(target.Type))
+        if (RecordShape.IsScalar(target.Type))
             return TryScalar(setting, target, out value) && KeepsRules(setting, target, value!);
-        var bound = Shape.ItemType(target.Type) is { } item ? collections.TryList(setting, target, item, out value)
-            : Shape.ValueType(target.Type) is { } element ? collections.TryDictionary(setting, target, element, out value)
+        var bound = RecordShape.ItemType(target.Type) is { } item ? collections.TryList(setting, target, item, out value)
+            : RecordShape.ValueType(target.Type) is { } element ? collections.TryDictionary(setting, target, element, out value)
             : records.TryRecord(setting, target, out value);
         return bound && KeepsRules(setting, target, value!);
     }
 
-    /// <summary>Reports a fault: what was found, where it came from, and the help.</summary>
-    /// <returns><see langword="false"/>, for the caller to return.</returns>
+    /// <summary>Reports a fault with its origin and help; returns false for the caller to return.</summary>
     public bool Report(Setting setting, string fault, string help = "") => Report(setting.Path, fault, setting.Origin, help);
 
     public bool Report(string path, string fault, string? origin, string help)
@@ -52,44 +51,71 @@ internal sealed class Binder
         return false;
     }
 
-    /// <summary>Whether what was given, if anything, is the expected kind of container.</summary>
-    public bool IsContainer(Setting setting, EntryKind kind, Target target, string help = "") =>
+    /// <summary>Whether the setting is the expected kind of container, or absent.</summary>
+    public bool IsContainer(Setting setting, LayerEntryKind kind, BindingTarget target, string help = "") =>
         setting.Entry is not { } entry || entry.Kind == kind
         || Report(setting, $"{entry.Shown} is given where {target.Expected} is expected", help);
 
-    private static bool IsNull(Entry entry, Target target) =>
-        entry.Kind == EntryKind.Null || (entry.Kind == EntryKind.Loose && target.Nullable && entry.Text == "null");
+    private static bool IsNull(LayerEntry entry, BindingTarget target) =>
+        entry.Kind == LayerEntryKind.Null || (entry.Kind == LayerEntryKind.Loose && target.Nullable && entry.Text == "null");
 
-    private bool TryNull(Setting setting, Target target, out object? value)
+    private bool TryNull(Setting setting, BindingTarget target, out object? value)
     {
         value = null;
         return target.Nullable || Report(setting, $"null is given where {target.Expected} is expected");
     }
 
-    private bool TryScalar(Setting setting, Target target, out object? value)
+    private bool TryScalar(Setting setting, BindingTarget target, out object? value)
     {
         value = null;
         if (setting.Entry is not { } entry)
             return Report(setting, $"an object or list is given where {target.Expected} is expected");
-        (value, var fault, var help) = Scalars.Read(entry, target);
+        (value, var fault, var help) = ScalarReader.Read(entry, target);
         return fault is null || Report(setting, fault, help);
     }
 
-    private bool KeepsRules(Setting setting, Target target, object value)
+    private bool KeepsRules(Setting setting, BindingTarget target, object value)
     {
         if (!setting.Exists)
             return true;
         var shown = value is string or Enum ? $"\"{setting.Entry?.Text}\"" : setting.Entry?.Text ?? "";
-        var isList = Shape.ItemType(target.Type) is not null || Shape.ValueType(target.Type) is not null;
-        var broken = target.Rules.Where(rule => !isList || Rules.IsAboutCount(rule))
-            .Select(rule => Rules.Broken(rule, value, shown)).FirstOrDefault(found => found is not null);
+        var isList = RecordShape.ItemType(target.Type) is not null || RecordShape.ValueType(target.Type) is not null;
+        var broken = target.Rules.Where(rule => !isList || ValidationRules.IsAboutCount(rule))
+            .Select(rule => ValidationRules.Broken(rule, value, shown)).FirstOrDefault(found => found is not null);
         return broken is not { } found || Report(setting, found.Fault, $"; allowed: {found.Allowed}");
     }
 
     private static Problem Located(Problem problem, Setting record)
     {
         var at = record.Find(problem.Path);
-        var origin = at.Entry is { Kind: not EntryKind.Object } entry ? $" ({entry.Origin})" : "";
+        var origin = at.Entry is { Kind: not LayerEntryKind.Object } entry ? $" ({entry.Origin})" : "";
         return new Problem(at.Path, problem.Message + origin);
     }
+}
+
+/// <summary>What a setting is bound to.</summary>
+/// <param name="Type">The type, without <see cref="System.Nullable{T}"/>.</param>
+/// <param name="Nullable">Whether null is a value.</param>
+/// <param name="Default">What is there when the setting says nothing, and what it is laid over when it says a part.</param>
+/// <param name="Rules">The rules a given value must keep.</param>
+internal sealed record BindingTarget(Type Type, bool Nullable, object? Default, IReadOnlyList<ValidationAttribute> Rules)
+{
+    public static BindingTarget Of(Type type, bool nullable, object? fallback, IReadOnlyList<ValidationAttribute> rules) =>
+        System.Nullable.GetUnderlyingType(type) is { } underlying
+            ? new BindingTarget(underlying, true, fallback, rules)
+            : new BindingTarget(type, nullable, fallback, rules);
+
+    /// <summary>An item of this list, or a value of this dictionary. Rules about single values hold for each of them.</summary>
+    public BindingTarget Item(Type type, object? fallback) =>
+        Of(type, false, fallback, [.. Rules.Where(rule => !ValidationRules.IsAboutCount(rule))]);
+
+    /// <summary>What is expected here, in words.</summary>
+    public string Expected =>
+        Type == typeof(string) ? "text"
+        : Type == typeof(bool) ? "true or false"
+        : Type == typeof(int) || Type == typeof(long) ? "a whole number"
+        : Type == typeof(double) || Type == typeof(float) ? "a number"
+        : Type.IsEnum ? $"one of {string.Join(", ", RecordShape.EnumValues(Type).Select(value => value.Name))}"
+        : RecordShape.ItemType(Type) is not null ? "a list"
+        : "an object";
 }

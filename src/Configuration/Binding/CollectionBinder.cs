@@ -9,10 +9,10 @@ internal sealed class CollectionBinder(Binder binder)
 {
     /// <summary>Binds a list. Items set one by one change the list of a lower layer, or else the default list;
     /// the index after the last one appends.</summary>
-    public bool TryList(Setting setting, Target target, Type itemType, out object? value)
+    public bool TryList(Setting setting, BindingTarget target, Type itemType, out object? value)
     {
         value = null;
-        if (!binder.IsContainer(setting, EntryKind.List, target, $"; list items go by index: {setting.Path}.0"))
+        if (!binder.IsContainer(setting, LayerEntryKind.List, target, $"; list items go by index: {setting.Path}.0"))
             return false;
         object?[] defaults = setting.Entry is null && target.Default is IEnumerable items ? [.. items.Cast<object?>()] : [];
         if (!TryCount(setting, defaults.Length, out var count))
@@ -32,13 +32,13 @@ internal sealed class CollectionBinder(Binder binder)
 
     /// <summary>Binds a dictionary. Keys given by several layers are merged;
     /// keys set one by one, with no whole dictionary in any file, are laid over the default.</summary>
-    public bool TryDictionary(Setting setting, Target target, Type valueType, out object? value)
+    public bool TryDictionary(Setting setting, BindingTarget target, Type valueType, out object? value)
     {
         value = null;
-        if (!binder.IsContainer(setting, EntryKind.Object, target))
+        if (!binder.IsContainer(setting, LayerEntryKind.Object, target))
             return false;
         var result = (IDictionary)Activator.CreateInstance(typeof(Dictionary<,>).MakeGenericType(typeof(string), valueType))!;
-        var inheritable = setting.Entry is null && target.Default is { } fallbacks ? Pairs.Of(fallbacks) : [];
+        var inheritable = setting.Entry is null && target.Default is { } fallbacks ? DictionaryEntries.Of(fallbacks) : [];
         var defaults = new Dictionary<string, object?>(inheritable, StringComparer.OrdinalIgnoreCase);
         var given = setting.Children.ToDictionary(child => child.Name, StringComparer.OrdinalIgnoreCase);
         var bound = true;
@@ -53,10 +53,11 @@ internal sealed class CollectionBinder(Binder binder)
         return bound;
     }
 
-    private bool TryItem(Setting setting, Target target, bool inherited, out object? value)
+    private bool TryItem(Setting setting, BindingTarget target, bool inherited, out object? value)
     {
         value = target.Default;
-        return (inherited && !setting.Exists && (value is null || Shape.IsScalar(target.Type))) || binder.TryBind(setting, target, out value);
+        return (inherited && !setting.Exists
+            && (value is null || RecordShape.IsScalar(target.Type))) || binder.TryBind(setting, target, out value);
     }
 
     private bool TryCount(Setting setting, int inherited, out int count)
@@ -74,4 +75,13 @@ internal sealed class CollectionBinder(Binder binder)
     }
 
     private static string Items(int count) => count == 1 ? "1 item" : $"{count} items";
+}
+
+/// <summary>The entries of a dictionary whose value type is known only at run time.</summary>
+internal static class DictionaryEntries
+{
+    public static IEnumerable<KeyValuePair<string, object?>> Of(object dictionary) =>
+        ((IEnumerable)dictionary).Cast<object>().Select(pair => KeyValuePair.Create((string)Part(pair, "Key")!, Part(pair, "Value")));
+
+    private static object? Part(object pair, string name) => pair.GetType().GetProperty(name)!.GetValue(pair);
 }

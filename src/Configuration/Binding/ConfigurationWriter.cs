@@ -14,9 +14,9 @@ internal static class ConfigurationWriter
     public static JsonNode? Write(object? value, Type declared, object? fallback) => value switch
     {
         null => null,
-        _ when Shape.IsScalar(value.GetType()) => JsonSerializer.SerializeToNode(value, value.GetType(), Shape.Options),
-        _ when Shape.ItemType(declared) is { } item => WriteList((IEnumerable)value, item),
-        _ when Shape.ValueType(declared) is { } element => WriteDictionary(value, element),
+        _ when RecordShape.IsScalar(value.GetType()) => JsonSerializer.SerializeToNode(value, value.GetType(), RecordShape.Options),
+        _ when RecordShape.ItemType(declared) is { } item => WriteList((IEnumerable)value, item),
+        _ when RecordShape.ValueType(declared) is { } element => WriteDictionary(value, element),
         _ => WriteRecord(value, declared, fallback),
     };
 
@@ -25,16 +25,17 @@ internal static class ConfigurationWriter
 
     /// <summary>Keys are sorted, since layers give them without order: equal configurations are written alike.</summary>
     private static JsonObject WriteDictionary(object value, Type type) =>
-        new(Pairs.Of(value).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => KeyValuePair.Create(pair.Key, Write(pair.Value, type, null))));
+        new(DictionaryEntries.Of(value).OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .Select(pair => KeyValuePair.Create(pair.Key, Write(pair.Value, type, null))));
 
     private static JsonObject WriteRecord(object record, Type declared, object? fallback)
     {
         var type = record.GetType();
-        var defaults = fallback?.GetType() == type ? fallback : Shape.Create(type);
+        var defaults = fallback?.GetType() == type ? fallback : RecordShape.Create(type);
         var node = new JsonObject();
         if (Variants.Of(declared) is { } variants)
             node[variants.Discriminator] = variants.NameOf(type);
-        foreach (var property in Shape.Of(type).Properties)
+        foreach (var property in RecordShape.Of(type).Properties)
             WriteProperty(node, property, property.Get!(record), property.Get(defaults));
         return node;
     }

@@ -61,12 +61,12 @@ internal sealed class FileChain(ICollection<Problem> problems)
         if (circle >= 0)
         {
             var round = files.Skip(circle).Select(file => file.Name).Append(files[circle].Name);
-            Fail(Reserved.Extends, $"goes round in a circle: {string.Join(" → ", round)} ({origin}); remove one of them");
+            Fail(ReservedKeys.Extends, $"goes round in a circle: {string.Join(" → ", round)} ({origin}); remove one of them");
             return null;
         }
         if (File.Exists(name))
             return name;
-        Fail(Reserved.Extends, Missing($"\"{extends}\"", $" ({origin}): no file {name}", name));
+        Fail(ReservedKeys.Extends, Missing($"\"{extends}\"", $" ({origin}): no file {name}", name));
         return null;
     }
 
@@ -85,4 +85,14 @@ internal sealed class FileChain(ICollection<Problem> problems)
         var beside = Directory.EnumerateFiles(folder, "*.json").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal);
         return $"{what} does not exist{where}{NearestName.Hint(Path.GetFileName(name), beside)}";
     }
+}
+
+/// <summary>Keys at the root of a file that are not settings.</summary>
+internal static class ReservedKeys
+{
+    /// <summary>Names the file that this one builds on, relative to this one.</summary>
+    public const string Extends = "extends";
+
+    /// <summary>Names the JSON schema for editors; ignored.</summary>
+    public const string Schema = "$schema";
 }

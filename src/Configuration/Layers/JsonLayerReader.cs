@@ -1,12 +1,13 @@
+using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Configuration;
 
 namespace Trainer.Configuration.Layers;
 
 /// <summary>Flattens one JSON text into a <see cref="Layer"/> with the line of every key.</summary>
-/// <remarks>The provider of Microsoft.Extensions.Configuration.Json does not do: it keeps text only (8 and "8", null and {}, [] and "" are the same),
-/// knows no line of what it has read, ends at the first duplicate key without its lines, merges an object that is given twice, takes a colon
-/// in a key for a path and replaces bytes that are no UTF-8. Its parser is internal, so nothing can be added to it. The tests
+/// <remarks>The provider of Microsoft.Extensions.Configuration.Json does not do: it keeps text only (8 and "8", null and {}, [] and "" are
+/// the same), knows no line of what it has read, ends at the first duplicate key without its lines, merges an object that is given twice,
+/// takes a colon in a key for a path and replaces bytes that are no UTF-8. Its parser is internal, so nothing can be added to it. The tests
 /// WhatTheJsonPackageLacksTests show each. Comments and trailing commas are allowed here as they are there.</remarks>
 /// <param name="text">What to read.</param>
 /// <param name="origin">The origin of what stands on a line.</param>
@@ -70,7 +71,7 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
     {
         var reader = text.Reader();
         reader.Read();
-        Read(ref reader, key, new Entry(EntryKind.Null, null, NameOf(key), false, Origin(reader)));
+        Read(ref reader, key, new LayerEntry(LayerEntryKind.Null, null, NameOf(key), false, Origin(reader)));
         reader.Read();
     }
 
@@ -79,26 +80,26 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var name = reader.GetString()!;
-            var entry = new Entry(EntryKind.Null, null, name, true, Origin(reader));
+            var entry = new LayerEntry(LayerEntryKind.Null, null, name, true, Origin(reader));
             reader.Read();
             if (parent.Length > 0 || !ReadReserved(ref reader, entry))
                 ReadMember(ref reader, parent, entry);
         }
     }
 
-    private bool ReadReserved(ref Utf8JsonReader reader, Entry entry)
+    private bool ReadReserved(ref Utf8JsonReader reader, LayerEntry entry)
     {
-        if (entry.Name == Reserved.Extends && reader.TokenType == JsonTokenType.String)
+        if (entry.Name == ReservedKeys.Extends && reader.TokenType == JsonTokenType.String)
             Extends = (reader.GetString()!, entry.Origin);
-        else if (entry.Name == Reserved.Extends)
+        else if (entry.Name == ReservedKeys.Extends)
             Fail(entry.Name, $"{KindOf(reader.TokenType)} is given where the name of one file is expected ({entry.Origin})");
-        else if (entry.Name != Reserved.Schema)
+        else if (entry.Name != ReservedKeys.Schema)
             return false;
         reader.Skip();
         return true;
     }
 
-    private void ReadMember(ref Utf8JsonReader reader, string parent, Entry entry)
+    private void ReadMember(ref Utf8JsonReader reader, string parent, LayerEntry entry)
     {
         var key = parent.Length == 0 ? entry.Name : ConfigurationPath.Combine(parent, entry.Name);
         var fault = Fault(key, entry);
@@ -111,7 +112,7 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
         reader.Skip();
     }
 
-    private string? Fault(string key, Entry entry)
+    private string? Fault(string key, LayerEntry entry)
     {
         if (entry.Name.Length == 0 || entry.Name.Contains(ConfigurationPath.KeyDelimiter, StringComparison.Ordinal))
             return $"\"{entry.Name}\" cannot be a key ({entry.Origin}); keys are not empty and hold no colon";
@@ -120,7 +121,7 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
             : null;
     }
 
-    private void Read(ref Utf8JsonReader reader, string key, Entry blank)
+    private void Read(ref Utf8JsonReader reader, string key, LayerEntry blank)
     {
         Layer.Add(key, blank with { Kind = Kind(reader.TokenType), Text = ScalarText(ref reader) });
         if (reader.TokenType == JsonTokenType.StartObject)
@@ -132,7 +133,8 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
     private void ReadItems(ref Utf8JsonReader reader, string parent)
     {
         for (var index = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; index++)
-            Read(ref reader, ConfigurationPath.Combine(parent, $"{index}"), new Entry(EntryKind.Null, null, $"{index}", true, Origin(reader)));
+            Read(ref reader, ConfigurationPath.Combine(parent, $"{index}"),
+                new LayerEntry(LayerEntryKind.Null, null, $"{index}", true, Origin(reader)));
     }
 
     private string Origin(Utf8JsonReader reader) => origin(text.Line(reader.TokenStartIndex));
@@ -148,23 +150,72 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
         _ => null,
     };
 
-    private static EntryKind Kind(JsonTokenType token) => token switch
+    private static LayerEntryKind Kind(JsonTokenType token) => token switch
     {
-        JsonTokenType.StartObject => EntryKind.Object,
-        JsonTokenType.StartArray => EntryKind.List,
-        JsonTokenType.String => EntryKind.Text,
-        JsonTokenType.Number => EntryKind.Number,
-        JsonTokenType.True or JsonTokenType.False => EntryKind.Boolean,
-        _ => EntryKind.Null,
+        JsonTokenType.StartObject => LayerEntryKind.Object,
+        JsonTokenType.StartArray => LayerEntryKind.List,
+        JsonTokenType.String => LayerEntryKind.Text,
+        JsonTokenType.Number => LayerEntryKind.Number,
+        JsonTokenType.True or JsonTokenType.False => LayerEntryKind.Boolean,
+        _ => LayerEntryKind.Null,
     };
 
     private static string KindOf(JsonTokenType token) => Kind(token) switch
     {
-        EntryKind.Object => "an object",
-        EntryKind.List => "a list",
-        EntryKind.Text => "text",
-        EntryKind.Number => "a number",
-        EntryKind.Boolean => "true or false",
+        LayerEntryKind.Object => "an object",
+        LayerEntryKind.List => "a list",
+        LayerEntryKind.Text => "text",
+        LayerEntryKind.Number => "a number",
+        LayerEntryKind.Boolean => "true or false",
         _ => "null",
     };
+}
+
+/// <summary>The bytes of a JSON text, with line numbers.</summary>
+internal sealed class JsonText
+{
+    private static readonly byte[] ByteOrderMark = [0xEF, 0xBB, 0xBF];
+    private readonly byte[] bytes;
+    private readonly List<int> lineStarts = [0];
+
+    public JsonText(byte[] content)
+    {
+        bytes = content.AsSpan().StartsWith(ByteOrderMark) ? content[ByteOrderMark.Length..] : content;
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            if (bytes[i] == (byte)'\n')
+                lineStarts.Add(i + 1);
+        }
+    }
+
+    public bool IsBlank => bytes.AsSpan().IndexOfAnyExcept(" \t\r\n"u8) < 0;
+
+    public Utf8JsonReader Reader() => new(bytes, new JsonReaderOptions
+    {
+        CommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+    });
+
+    /// <summary>The number of the line a byte stands on, counted from 1.</summary>
+    public int Line(long offset)
+    {
+        var found = lineStarts.BinarySearch((int)offset);
+        return found >= 0 ? found + 1 : ~found;
+    }
+
+    /// <summary>Line and column of a syntax error and what is wrong, as <c>3:5: …</c>; columns count characters from 1.</summary>
+    public string Describe(JsonException error)
+    {
+        var line = (int)(error.LineNumber ?? 0);
+        var start = lineStarts[Math.Min(line, lineStarts.Count - 1)];
+        var length = Math.Clamp((int)(error.BytePositionInLine ?? 0), 0, bytes.Length - start);
+        var column = Encoding.UTF8.GetCharCount(bytes, start, length) + 1;
+        return $"{line + 1}:{column}: {WithoutPosition(error.Message)}";
+    }
+
+    private static string WithoutPosition(string message)
+    {
+        var end = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
+        return (end < 0 ? message : message[..end]).TrimEnd('.');
+    }
 }

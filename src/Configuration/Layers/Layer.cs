@@ -6,19 +6,19 @@ namespace Trainer.Configuration.Layers;
 /// Microsoft.Extensions.Configuration does not keep beside its text: JSON kind, spelling and origin.</summary>
 internal sealed class Layer : ConfigurationProvider, IConfigurationSource
 {
-    private readonly Dictionary<string, Entry> entries = new(StringComparer.OrdinalIgnoreCase);
+    private readonly Dictionary<string, LayerEntry> entries = new(StringComparer.OrdinalIgnoreCase);
 
-    public IReadOnlyDictionary<string, Entry> Entries => entries;
+    public IReadOnlyDictionary<string, LayerEntry> Entries => entries;
 
     public IConfigurationProvider Build(IConfigurationBuilder builder) => this;
 
-    public void Add(string key, Entry entry)
+    public void Add(string key, LayerEntry entry)
     {
         entries[key] = entry;
         Set(key, entry.Text);
     }
 
-    /// <summary>Takes over a later source of the same rank, which wins where both say something.</summary>
+    /// <summary>Adds a later source of the same rank, which wins where both have a value.</summary>
     public void Absorb(Layer later)
     {
         foreach (var (key, entry) in later.entries)
@@ -28,16 +28,16 @@ internal sealed class Layer : ConfigurationProvider, IConfigurationSource
         }
     }
 
-    /// <summary>Forgets what cannot stand below a higher layer's entry, where merging key by key would mix two meanings:
-    /// a list replaces a list as a whole, a scalar hides a container's content, and the other way round.</summary>
-    public void GiveWay(string key, EntryKind kind)
+    /// <summary>Drops what a higher layer's entry replaces where merging key by key would mix two meanings: a list replaces a list as a
+    /// whole, a scalar hides a container's content, and the other way round.</summary>
+    public void GiveWay(string key, LayerEntryKind kind)
     {
         DropScalarsAbove(key);
-        var changesKind = kind == EntryKind.List
-            || (kind == EntryKind.Object && entries.TryGetValue(key, out var mine) && mine.Kind != EntryKind.Object);
+        var changesKind = kind == LayerEntryKind.List
+            || (kind == LayerEntryKind.Object && entries.TryGetValue(key, out var mine) && mine.Kind != LayerEntryKind.Object);
         if (changesKind)
             DropTree(key);
-        else if (kind != EntryKind.Object)
+        else if (kind != LayerEntryKind.Object)
             DropBelow(key);
     }
 
@@ -75,4 +75,38 @@ internal sealed class Layer : ConfigurationProvider, IConfigurationSource
         key.Length > ancestor.Length
         && key.StartsWith(ancestor, StringComparison.OrdinalIgnoreCase)
         && key[ancestor.Length] == ConfigurationPath.KeyDelimiter[0];
+}
+
+/// <summary>The kind of a layer's entry. <see cref="Loose"/> is text from the environment or an override, which has no JSON kind.</summary>
+internal enum LayerEntryKind
+{
+    Null,
+    Text,
+    Number,
+    Boolean,
+    Loose,
+    Object,
+    List,
+}
+
+/// <summary>A value or container as one layer has it.</summary>
+/// <param name="Kind">Its JSON kind. Microsoft.Extensions.Configuration keeps text only, and could not tell <c>{}</c> from
+/// <c>null</c>.</param>
+/// <param name="Text">The value of a scalar; <see langword="null"/> for containers and null.</param>
+/// <param name="Name">The last part of its key, as written.</param>
+/// <param name="ExactName">Whether the name must match in case: so for JSON, not for environment variables and overrides.</param>
+/// <param name="Origin">Where it stands, for messages: <c>in configs/x.json:7</c>, <c>from --set a=b</c>.</param>
+internal sealed record LayerEntry(LayerEntryKind Kind, string? Text, string Name, bool ExactName, string Origin)
+{
+    public bool IsScalar => Kind is not (LayerEntryKind.Object or LayerEntryKind.List);
+
+    /// <summary>The value in a message: text in quotes, numbers bare, containers by kind.</summary>
+    public string Shown => Kind switch
+    {
+        LayerEntryKind.Object => "an object",
+        LayerEntryKind.List => "a list",
+        LayerEntryKind.Null => "null",
+        LayerEntryKind.Number or LayerEntryKind.Boolean => Text!,
+        _ => $"\"{Text}\"",
+    };
 }

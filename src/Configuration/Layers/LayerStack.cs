@@ -21,22 +21,22 @@ internal sealed class LayerStack
 
     public Setting Root => new(this, "", "");
 
-    /// <summary>What the highest layer says at exactly this key; nothing when only deeper keys were given.</summary>
-    public Entry? Top(string key) => At(key).LastOrDefault().Entry;
+    /// <summary>The entry of the highest layer at exactly this key; null when there are only deeper keys.</summary>
+    public LayerEntry? Top(string key) => At(key).LastOrDefault().Entry;
 
-    /// <summary>What every layer says at this key, lowest first, each with the rank of its layer.</summary>
-    public IEnumerable<(int Rank, Entry Entry)> At(string key) =>
+    /// <summary>The entries of all layers at this key, lowest first, with the ranks of the layers.</summary>
+    public IEnumerable<(int Rank, LayerEntry Entry)> At(string key) =>
         from rank in Enumerable.Range(0, layers.Length)
         where layers[rank].Entries.ContainsKey(key)
         select (rank, layers[rank].Entries[key]);
 
-    /// <summary>The ranks of the layers that say something at this key or below it.</summary>
+    /// <summary>The ranks of the layers that have this key or one below it.</summary>
     public IEnumerable<int> RanksTouching(string key) =>
         Enumerable.Range(0, layers.Length).Where(rank => layers[rank].Touches(key));
 
     public void Drop(int rank, string key) => layers[rank].DropTree(key);
 
-    /// <summary>The names given directly below a key by any layer; list indices in numeric order.</summary>
+    /// <summary>The names directly below a key in any layer; list indices in numeric order.</summary>
     public IEnumerable<string> ChildNames(string key) =>
         (key.Length == 0 ? root.GetChildren() : root.GetSection(key).GetChildren()).Select(section => section.Key);
 
@@ -48,4 +48,39 @@ internal sealed class LayerStack
                 lower.GiveWay(key, entry.Kind);
         }
     }
+}
+
+/// <summary>One setting of the merged configuration.</summary>
+/// <param name="Stack">The layers it is read from.</param>
+/// <param name="Key">Its key, parts joined by colons; empty for the root.</param>
+/// <param name="Path">Its path as messages show it, parts joined by dots.</param>
+internal sealed record Setting(LayerStack Stack, string Key, string Path)
+{
+    /// <summary>The winning entry; null when absent, or when it is a container that only deeper keys imply.</summary>
+    public LayerEntry? Entry => Stack.Top(Key);
+
+    public bool Exists => Entry is not null || Names.Any();
+
+    public IEnumerable<string> Names => Stack.ChildNames(Key);
+
+    /// <summary>The names below with the spelling of the lowest layer that gives each (a file's, if one does).</summary>
+    public IEnumerable<Setting> Children => Names.Select(name => Child(Spelling(name)));
+
+    public string Name => Key[(Key.LastIndexOf(ConfigurationPath.KeyDelimiter, StringComparison.Ordinal) + 1)..];
+
+    /// <summary>Where the value comes from; for an implied container, where its first content does.</summary>
+    public string Origin => Entry?.Origin ?? Children.Select(child => child.Origin).FirstOrDefault("by default");
+
+    public Setting Child(string name) => new(Stack, Join(Key, ConfigurationPath.KeyDelimiter, name), Join(Path, ".", name));
+
+    /// <summary>The setting at a relative dotted path; itself for the empty path.</summary>
+    public Setting Find(string relative) => relative.Length == 0
+        ? this
+        : relative.Split('.').Aggregate(this, (setting, name) => setting.Child(name));
+
+    private string Spelling(string name) =>
+        Stack.At(Join(Key, ConfigurationPath.KeyDelimiter, name)).Select(found => found.Entry.Name).FirstOrDefault(name);
+
+    private static string Join(string parent, string delimiter, string name) =>
+        parent.Length == 0 ? name : parent + delimiter + name;
 }

@@ -1,37 +1,38 @@
-namespace Trainer.Data;
+namespace Trainer.Data.Batches;
 
-/// <summary>Some rows of tokens to learn or to be measured on.</summary>
-/// <param name="Inputs">Token ids (Rows × Columns), row by row.</param>
-/// <param name="Targets">What to predict at each place (Rows × Columns); <see cref="Ignored"/> = nothing.</param>
-/// <param name="Rows">The number of sequences.</param>
-/// <param name="Columns">The length of each.</param>
+/// <summary>A batch of token rows, in training or evaluation.</summary>
+/// <param name="Inputs">Token ids, (Rows × Columns), row-major.</param>
+/// <param name="Targets">Target ids, (Rows × Columns); <see cref="Ignored"/> where nothing is predicted.</param>
+/// <param name="Rows">Number of sequences.</param>
+/// <param name="Columns">Length of each sequence.</param>
 public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
 {
-    /// <summary>The target at places that are not to be predicted.</summary>
+    /// <summary>The target at positions that are not scored.</summary>
     public const long Ignored = -100;
 
-    /// <summary>Which document of its row each place belongs to (Rows × Columns), counted from 0, −1 where no document is; places see each
-    /// other only where it is equal. Null where rows are not made of documents.</summary>
+    /// <summary>The document of each position, (Rows × Columns), from 0 in each row and −1 for padding; positions attend only within their
+    /// document. Null for rows not made of documents.</summary>
     public long[]? Documents { get; init; }
 
-    /// <summary>The position of each place in its document, or where positions skip (Rows × Columns), from 0; null where it is the column.</summary>
+    /// <summary>Explicit position ids, (Rows × Columns), for documents or skipped positions; null where the position is the
+    /// column.</summary>
     public long[]? Positions { get; init; }
 
-    /// <summary>A bound that all <see cref="Positions"/> are below; null where it is the number of columns.</summary>
+    /// <summary>An exclusive bound on all <see cref="Positions"/>; null where it is the number of columns.</summary>
     public int? PositionLimit { get; init; }
 
-    /// <summary>The rows that an encoder reads, where <see cref="Inputs"/> are for a decoder beside it.</summary>
+    /// <summary>The encoder's rows, when <see cref="Inputs"/> are for its decoder.</summary>
     public SourceRows? Source { get; init; }
 
-    /// <summary>Where its first row stands in the batch that it is a part of.</summary>
+    /// <summary>The index of the first row in the batch that this one is a part of.</summary>
     public int FirstRow { get; init; }
 
-    /// <summary>The number of places that are to be predicted.</summary>
+    /// <summary>Number of scored positions.</summary>
     public int TargetTokens { get; } = Targets.Length - Targets.AsSpan().Count(Ignored);
 
-    /// <summary>The same rows for a model that is given the first tokens of each: those are no targets.</summary>
-    /// <param name="length">How many tokens it is given; 1 takes no target away, as the first one never is one.</param>
-    public Batch BehindPrefix(int length)
+    /// <summary>The same rows with the first <paramref name="length"/> tokens given, so they are not targets; 1 changes nothing, since the
+    /// first token never is one.</summary>
+    public Batch WithoutPrefixTargets(int length)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
         if (length == 1)
@@ -39,12 +40,11 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         long[] targets = [.. Targets];
         for (var row = 0; row < Rows; row++)
             targets.AsSpan(row * Columns, Math.Min(length - 1, Columns)).Fill(Ignored);
-        return new Batch(Inputs, targets, Rows, Columns) { Documents = Documents, Positions = Positions, PositionLimit = PositionLimit, Source = Source, FirstRow = FirstRow };
+        return new Batch(Inputs, targets, Rows, Columns) { Documents = Documents, Positions = Positions, PositionLimit = PositionLimit,
+            Source = Source, FirstRow = FirstRow };
     }
 
-    /// <summary>One of so many parts, of whole rows, as equal as can be; it may have none.</summary>
-    /// <param name="index">Which part, from 0.</param>
-    /// <param name="count">How many parts there are.</param>
+    /// <summary>Part <paramref name="index"/> of <paramref name="count"/>, split by rows as evenly as possible; may be empty.</summary>
     public Batch Part(int index, int count)
     {
         var (first, end) = (Rows * index / count, Rows * (index + 1) / count);
@@ -58,4 +58,23 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
             FirstRow = FirstRow + first,
         };
     }
+}
+
+/// <summary>The rows that an encoder reads.</summary>
+/// <param name="Tokens">Token ids, (rows × <paramref name="Columns"/>), row-major; padded with 0.</param>
+/// <param name="Lengths">The length of each row without padding, which attention must mask.</param>
+/// <param name="Columns">Length of the longest row.</param>
+public sealed record SourceRows(long[] Tokens, int[] Lengths, int Columns)
+{
+    /// <summary>Pads texts, at least one, to the longest.</summary>
+    public static SourceRows Pad(IReadOnlyList<int[]> texts)
+    {
+        var columns = texts.Max(text => text.Length);
+        var tokens = new long[texts.Count * columns];
+        for (var row = 0; row < texts.Count; row++)
+            for (var column = 0; column < texts[row].Length; column++) tokens[row * columns + column] = texts[row][column];
+        return new SourceRows(tokens, [.. texts.Select(text => text.Length)], columns);
+    }
+
+    internal SourceRows Part(int first, int end) => new(Tokens[(first * Columns)..(end * Columns)], Lengths[first..end], Columns);
 }

@@ -1,11 +1,11 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Batches;
 
-/// <summary>Hands out the batches of a stream, read ahead by threads of its own or on the thread that asks.</summary>
-/// <remarks>Batches come in the order of the stream whatever the number of threads, and <see cref="Position"/> counts what was
-/// handed out, not what was read ahead. For one consumer.</remarks>
+/// <summary>Yields a stream's batches, read ahead by its own threads or on the caller's.</summary>
+/// <remarks>Batches come in the stream's order for any number of threads, and <see cref="Position"/> counts what was returned, not what was
+/// read ahead. For one consumer.</remarks>
 public sealed class BatchLoader : IDisposable
 {
     private readonly BatchStream stream;
@@ -21,10 +21,7 @@ public sealed class BatchLoader : IDisposable
     private bool hasStarted;
     private ExceptionDispatchInfo? failure;
 
-    /// <summary>Starts at the stream's place.</summary>
-    /// <param name="stream">The stream; from now on used by nobody else.</param>
-    /// <param name="rows">Rows of each batch.</param>
-    /// <param name="threads">How many threads read ahead; 0 = none, each batch is read when it is asked for.</param>
+    /// <summary>Takes over a stream at its current position. With 0 threads each batch is read when requested.</summary>
     public BatchLoader(BatchStream stream, int rows, int threads = 0)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
@@ -34,7 +31,7 @@ public sealed class BatchLoader : IDisposable
         this.threads = [.. Enumerable.Range(0, threads).Select(i => new Thread(ReadAhead) { IsBackground = true, Name = $"batches {i}" })];
     }
 
-    /// <summary>The place of the next row to be handed out. Setting it, before the first batch is taken, continues there.</summary>
+    /// <summary>The position of the next row to return. Can be set before the first batch is taken.</summary>
     /// <exception cref="Configuration.UserException">The data has no such place.</exception>
     /// <exception cref="InvalidOperationException">Threads have begun to read ahead.</exception>
     public StreamPosition Position
@@ -50,7 +47,6 @@ public sealed class BatchLoader : IDisposable
     }
 
     /// <summary>The next batch.</summary>
-    /// <returns>As many rows as the loader was made for.</returns>
     /// <exception cref="Configuration.UserException">The data is damaged there.</exception>
     public Batch Next()
     {
@@ -71,7 +67,7 @@ public sealed class BatchLoader : IDisposable
         }
     }
 
-    /// <summary>Ends the threads and waits for them.</summary>
+    /// <summary>Stops the threads and waits for them.</summary>
     public void Dispose()
     {
         closing.Cancel();
@@ -92,13 +88,13 @@ public sealed class BatchLoader : IDisposable
             thread.Start();
     }
 
-    /// <summary>The first batch that was planned; what stopped the planning where there is none left.</summary>
+    /// <summary>Dequeues the first planned batch; throws what stopped planning when none is left.</summary>
     private Slot Dequeue()
     {
         lock (planning)
             if (ahead.TryDequeue(out var slot))
                 return slot;
-        planned.Release();   // asked again, it fails again
+        planned.Release();   // the next call fails again
         failure!.Throw();
         throw new UnreachableException();
     }
@@ -120,7 +116,7 @@ public sealed class BatchLoader : IDisposable
         }
     }
 
-    /// <summary>Takes the next rows: one thread at a time, so that the order is the stream's.</summary>
+    /// <summary>Takes the next rows under the lock, so the order is the stream's.</summary>
     private Slot? Plan()
     {
         lock (planning)
@@ -135,7 +131,7 @@ public sealed class BatchLoader : IDisposable
             }
             catch (Exception e)
             {
-                failure = ExceptionDispatchInfo.Capture(e);   // the consumer meets it after the batches before it
+                failure = ExceptionDispatchInfo.Capture(e);   // thrown after the batches planned before it
                 return null;
             }
             finally
@@ -145,7 +141,7 @@ public sealed class BatchLoader : IDisposable
         }
     }
 
-    /// <summary>A batch that is being read.</summary>
+    /// <summary>A batch being read.</summary>
     private sealed record Slot(Func<Batch> Read, StreamPosition After)
     {
         public TaskCompletionSource<Batch> Batch { get; } = new();

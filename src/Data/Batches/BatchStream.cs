@@ -1,71 +1,55 @@
 using Trainer.Configuration;
+using Trainer.Data.Preparation;
+using Trainer.Data.Shards;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Batches;
 
-/// <summary>Training batches in random order, without end and without replacement within an epoch.</summary>
-/// <remarks>The sequence of rows follows from data, options and seed alone: it does not depend on how many are taken at a time, and
-/// it goes on from a saved <see cref="Position"/> exactly. For one thread at a time; the work that <see cref="Take"/> returns is for any.</remarks>
+/// <summary>An endless stream of training batches in random order, without replacement within an epoch.</summary>
+/// <remarks>The row sequence depends only on data, options and seed, not on batch sizes, and resumes exactly from a saved
+/// <see cref="Position"/>. Not thread-safe, but the work that <see cref="Take"/> returns may run on any thread.</remarks>
 public abstract class BatchStream
 {
     private protected BatchStream()
     {
     }
 
-    /// <summary>The place of the next row. Setting it continues there, exactly.</summary>
+    /// <summary>The position of the next row; setting it resumes exactly there.</summary>
     /// <exception cref="UserException">The data has no such place.</exception>
     public abstract StreamPosition Position { get; set; }
 
-    /// <summary>Moves past the next rows without reading their tokens.</summary>
-    /// <param name="rows">How many; they may reach into the next epoch.</param>
-    /// <returns>Reads them; to be called once, on any thread, in any order with others.</returns>
+    /// <summary>Advances past the next rows, perhaps into the next epoch, without reading their tokens; the returned function reads them,
+    /// once, on any thread and in any order.</summary>
     public abstract Func<Batch> Take(int rows);
 
     /// <summary>Takes and reads the next rows.</summary>
-    /// <param name="rows">How many; they may reach into the next epoch.</param>
-    /// <returns>The batch.</returns>
     public Batch Next(int rows) => Take(rows)();
 
-    /// <summary>Opens the training data of a recipe.</summary>
-    /// <param name="data">The prepared data; not disposed of here.</param>
-    /// <param name="options">Objective, packing, masking and weights.</param>
-    /// <param name="contextLength">The length of the longest row.</param>
-    /// <param name="seed">Chooses the order.</param>
-    /// <param name="prefixLength">How many of the first tokens of a row the model is given, which are no targets; 1 for the first alone.</param>
-    /// <returns>The stream, at its beginning.</returns>
-    /// <exception cref="UserException">A source is too short for one row, or the tokenizer lacks a special token that the objective needs.</exception>
+    /// <summary>Opens the training data of a recipe at its beginning. The model is given the first <paramref name="prefixLength"/> tokens
+    /// of a row, which are no targets. <paramref name="data"/> is not disposed.</summary>
+    /// <exception cref="UserException">A source is too short for one row, or the tokenizer lacks a special token that the objective
+    /// needs.</exception>
     public static BatchStream Create(PreparedData data, DataOptions options, int contextLength, long seed, int prefixLength = 1)
     {
-        var source = RowSource.For(options, data.Tokenizer, data.Train, contextLength, prefixLength);
+        var source = RowSource.Create(options, data.Tokenizer, data.Train, contextLength, prefixLength);
         if (!IsMixed(options))
             return source.Open([data.Train.All], [1], seed);
         TokenRange[] ranges = [.. data.TrainSources.Select((range, i) => Named(range, i))];
         return source.Open(ranges, [.. options.Train.Select(each => each.Weight ?? 1)], seed);
     }
 
-    /// <summary>How many tokens a row reads on average, padding left out: documents do not fill every row, and pairs are as long as they are.</summary>
-    /// <param name="data">The prepared data; not disposed of here.</param>
-    /// <param name="options">Objective and packing.</param>
-    /// <param name="contextLength">The length of the longest row.</param>
-    /// <param name="seed">Chooses the order.</param>
-    /// <returns>Tokens; of a text to read and one to write, both.</returns>
+    /// <summary>The average number of tokens per row without padding; source and target both count.</summary>
     /// <exception cref="UserException">As for <see cref="Create"/>.</exception>
-    public static double TokensOfRow(PreparedData data, DataOptions options, int contextLength, long seed)
+    public static double TokensPerRow(PreparedData data, DataOptions options, int contextLength, long seed)
     {
-        var source = RowSource.For(options, data.Tokenizer, data.Train, contextLength);
+        var source = RowSource.Create(options, data.Tokenizer, data.Train, contextLength);
         if (!IsMixed(options))
-            return source.TokensOfRow(data.Train.All, seed);
+            return source.TokensPerRow(data.Train.All, seed);
         var weights = options.Train.Select(each => each.Weight ?? 1).ToArray();
-        return data.TrainSources.Select((range, i) => weights[i] * source.TokensOfRow(Named(range, i), seed)).Sum() / weights.Sum();
+        return data.TrainSources.Select((range, i) => weights[i] * source.TokensPerRow(Named(range, i), seed)).Sum() / weights.Sum();
     }
 
-    /// <summary>Of the first batches the one with the longest rows, padding and all: what memory is planned for.</summary>
-    /// <param name="data">The prepared data; not disposed of here.</param>
-    /// <param name="options">Objective and packing.</param>
-    /// <param name="contextLength">The length of the longest row.</param>
-    /// <param name="seed">Chooses the order.</param>
-    /// <param name="rows">Rows of a batch.</param>
-    /// <param name="batches">How many batches to look at.</param>
-    /// <returns>The first with the most columns, those of what an encoder reads counted, too.</returns>
+    /// <summary>Of the first batches the first with the most columns, decoder and encoder, padding included: what memory is planned
+    /// for.</summary>
     /// <exception cref="UserException">As for <see cref="Create"/>.</exception>
     public static Batch Longest(PreparedData data, DataOptions options, int contextLength, long seed, int rows, long batches)
     {
@@ -85,5 +69,34 @@ public abstract class BatchStream
 
     private static TokenRange Named(TokenRange range, int index) => range.Length > 0
         ? range with { Name = $"data.train.{index} ({range.Name})" }
-        : throw new UserException($"data.train.{index} ({range.Name}) is held out for validation as a whole, so it cannot be mixed in; name validation texts in data.validation");
+        : throw new UserException($"data.train.{index} ({range.Name}) is held out for validation as a whole, so it cannot be mixed in; "
+            + "name validation texts in data.validation");
 }
+
+/// <summary>A position in the endless sequence of training rows.</summary>
+/// <param name="Epoch">Completed epochs; 0 in a mixture, whose sources count their own.</param>
+/// <param name="Index">Rows taken: of the epoch, of the block where there are blocks, or in total for a mixture.</param>
+/// <param name="Block">Completed blocks of this epoch; 0 for rows without blocks (see <c>BlockStream</c>).</param>
+public sealed record StreamPosition(long Epoch, long Index, long Block = 0)
+{
+    /// <summary>The position in each source of a mixture, in recipe order; null without a mixture.</summary>
+    public IReadOnlyList<SourcePosition>? Sources { get; init; }
+
+    /// <inheritdoc/>
+    public bool Equals(StreamPosition? other) =>
+        other is not null && (Epoch, Index, Block) == (other.Epoch, other.Index, other.Block)
+        && (Sources ?? []).SequenceEqual(other.Sources ?? []);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Epoch, Index, Block, Sources?.Count);
+
+    /// <inheritdoc/>
+    public override string ToString() => Sources is null
+        ? $"epoch {Epoch}, {(Block > 0 ? $"block {Block:N0}, " : "")}row {Index:N0}"
+        : $"row {Index:N0} of the mixture";
+}
+
+/// <summary>A position in one source of a mixture.</summary>
+/// <param name="Rows">Rows that it has yielded.</param>
+/// <param name="Position">The position of its next row.</param>
+public sealed record SourcePosition(long Rows, StreamPosition Position);

@@ -1,39 +1,37 @@
+using System.Text;
 using Trainer.Configuration;
+using Trainer.Data.Tokenizers.Unicode;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Corpora;
 
-/// <summary>A text that can be read any number of times, always the same.</summary>
+/// <summary>A text that can be read repeatedly, always the same.</summary>
 public abstract class Corpus
 {
-    /// <summary>What it is called in messages and folder names.</summary>
+    /// <summary>The name in messages and folder names.</summary>
     public abstract string Name { get; }
 
-    /// <summary>The files whose content decides what is read.</summary>
+    /// <summary>The files whose content determines the text.</summary>
     public abstract IReadOnlyList<string> Files { get; }
 
-    /// <summary>How the files are read: two corpora with equal files and equal readings have the same text.</summary>
+    /// <summary>How the files are read: equal files and readings give equal text.</summary>
     public abstract string Reading { get; }
 
-    /// <summary>How often it is drawn from, relative to the other corpora of its list; above 0.</summary>
+    /// <summary>Sampling weight relative to the other corpora of its list; positive.</summary>
     public double Weight { get; protected init; } = 1;
 
-    /// <summary>Reads the text from its beginning in pieces of about a megabyte, without ever holding the whole.</summary>
-    /// <returns>The pieces in order; a piece's text is valid until the next one is asked for.</returns>
+    /// <summary>Reads the text in pieces of about a megabyte, never holding all of it. A piece's text is valid until the next is
+    /// requested.</summary>
     /// <exception cref="UserException">A file is missing, unreadable, damaged, or not UTF-8.</exception>
     public abstract IEnumerable<TextPiece> Read();
 
-    /// <summary>Whether documents come by turns as a text to read and the text to write for it, none of them empty.</summary>
+    /// <summary>Whether documents alternate between a text to read and the text to write for it, none empty.</summary>
     public virtual bool IsPaired => false;
 
-    /// <summary>Opens what a source names: one line here for each kind.</summary>
-    /// <param name="source">The source.</param>
-    /// <param name="at">Its configuration path, such as <c>data.train.0</c>.</param>
-    /// <param name="directory">The folder of prepared data, where built corpora are kept.</param>
-    /// <param name="progress">Told what is built, if anything.</param>
-    /// <param name="inPairs">Whether texts to read and texts to write are documents by turns.</param>
-    /// <returns>The corpus, ready to be read.</returns>
+    /// <summary>Opens a source; add new kinds here. <paramref name="at"/> is its configuration path, such as <c>data.train.0</c>;
+    /// <paramref name="directory"/> caches built corpora.</summary>
     /// <exception cref="UserException">A file is missing or empty, or what is there is of no format, or of several.</exception>
-    public static Corpus Open(SourceOptions source, string at, string directory, IProgress<string>? progress = null, bool inPairs = false) => source.Format switch
+    public static Corpus Open(SourceOptions source, string at, string directory, IProgress<string>? progress = null,
+        bool inPairs = false) => source.Format switch
     {
         SourceFormat.Synthetic => SyntheticCorpus.Open(source, inPairs),
         _ when inPairs => PairCorpus.Open(source, at, directory, progress),
@@ -41,4 +39,62 @@ public abstract class Corpus
         SourceFormat.DotnetTranslations => DotnetTranslations.Open(source, Path.Combine(directory, "dotnet-translations"), progress),
         _ => FileCorpus.Open(source, at),
     };
+}
+
+/// <summary>A piece of a document, small enough to hold in memory.</summary>
+/// <param name="Text">The text; never splits a character, and ends after a line break where there is one.</param>
+/// <param name="StartsDocument">Whether this is the document's first piece.</param>
+/// <param name="Source">The file.</param>
+/// <param name="Line">The first line's number in the file, from 1; for records, the record's line or row.</param>
+public readonly record struct TextPiece(ReadOnlyMemory<char> Text, bool StartsDocument, string Source, long Line)
+{
+    /// <summary>Where in its file the record lies; null when the file is the document.</summary>
+    public RecordPlace? Record { get; init; }
+
+    /// <summary>Whether the record has no text, as opposed to an empty one.</summary>
+    public bool IsNull { get; init; }
+
+    /// <summary>Describes the place of a character, given its UTF-16 position in <see cref="Text"/>: file, line or row, and
+    /// column.</summary>
+    public string Place(int position)
+    {
+        var before = Text.Span[..position];
+        if (Record is { } record)
+            return $"{Source}, {record.Unit} {Line}, {record.Field}, character {record.Characters + CodePoints.Count(before) + 1}";
+        var column = CodePoints.Count(before[(before.LastIndexOf('\n') + 1)..]) + 1;
+        return $"{Source}, line {Line + before.Count('\n')}, column {column}";
+    }
+}
+
+/// <summary>Where a piece of a record lies: <c>Unit</c> is <c>line</c> or <c>row</c>, <c>Field</c> such as <c>column "text"</c>,
+/// <c>Characters</c> those before the piece.</summary>
+public readonly record struct RecordPlace(string Unit, string Field, long Characters);
+
+/// <summary>Counts of what was read from a corpus.</summary>
+public sealed class CorpusStatistics
+{
+    /// <summary>Documents with text, including empty ones.</summary>
+    public long Documents { get; private set; }
+
+    /// <summary>Records without text.</summary>
+    public long Nulls { get; private set; }
+
+    /// <summary>Unicode code points.</summary>
+    public long Characters { get; private set; }
+
+    /// <summary>Bytes of UTF-8.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Counts a piece; pieces come in order.</summary>
+    public void Add(in TextPiece piece)
+    {
+        if (piece.IsNull)
+        {
+            Nulls++;
+            return;
+        }
+        Documents += piece.StartsDocument ? 1 : 0;
+        Characters += CodePoints.Count(piece.Text.Span);
+        Bytes += Encoding.UTF8.GetByteCount(piece.Text.Span);
+    }
 }

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Text.Unicode;
 using Trainer.Configuration;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Corpora;
 
 /// <summary>Reads UTF-8 files strictly and in bounded memory.</summary>
 internal static class Utf8Text
@@ -10,10 +10,7 @@ internal static class Utf8Text
     private const int PieceBytes = 1 << 20;
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
-    /// <summary>Reads a file as one document. A byte order mark at its beginning is skipped; all else is kept as it is.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="pieceBytes">The most bytes in a piece.</param>
-    /// <exception cref="UserException">The file cannot be read or is not UTF-8; the message has the offset of the first wrong byte.</exception>
+    /// <summary>Reads a file as one document, without its byte order mark.</summary>
     public static IEnumerable<TextPiece> Read(string path, int pieceBytes = PieceBytes)
     {
         using var stream = SourceStream.Open(path);
@@ -43,12 +40,12 @@ internal static class Utf8Text
         return start.StartsWith(ByteOrderMark) ? ByteOrderMark.Length : 0;
     }
 
-    /// <summary>Decodes up to the last line break, or all where there is none or at the end.</summary>
     private static (int Characters, int Bytes) Decode(string path, ReadOnlySpan<byte> bytes, Span<char> text, long offset, bool atEnd)
     {
         var end = atEnd ? -1 : bytes.LastIndexOf((byte)'\n');
         var whole = end >= 0 ? bytes[..(end + 1)] : bytes;
-        var status = Utf8.ToUtf16(whole, text, out var read, out var written, replaceInvalidSequences: false, isFinalBlock: atEnd || end >= 0);
+        var status = Utf8.ToUtf16(whole, text, out var read, out var written, replaceInvalidSequences: false,
+            isFinalBlock: atEnd || end >= 0);
         if (status == OperationStatus.InvalidData)
             throw new UserException(
                 $"{path} is not valid UTF-8: byte 0x{whole[read]:X2} at offset {offset + read} begins no whole character; "

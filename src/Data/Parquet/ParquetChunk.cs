@@ -2,8 +2,8 @@ using System.Buffers.Binary;
 
 namespace Trainer.Data.Parquet;
 
-/// <summary>A column's values in one row group, as the file itself says, for what Arrow does not tell: it takes unknown codecs for
-/// none, and a damaged size of a page for memory to set aside (docs/upstream.md).</summary>
+/// <summary>A column's values in one row group, as the file itself says, for what Arrow does not tell: it takes unknown codecs for none,
+/// and a damaged size of a page for memory to set aside (docs/upstream.md).</summary>
 /// <param name="Codec">The number of the codec (CompressionCodec in parquet.thrift).</param>
 /// <param name="Start">The first byte of the first page.</param>
 /// <param name="Length">The bytes of all pages with their headers.</param>
@@ -52,13 +52,14 @@ internal sealed record ParquetChunk(long Codec, long Start, long Length, long Va
             thrift.Struct((id, type) => (id, type) switch
             {
                 (3, ThriftType.Int32) => Do(() => size = thrift.Integer()),
-                (5 or 8, ThriftType.Struct) => Do(() => thrift.Struct((id, type) =>
-                    (id, type) is (1, ThriftType.Int32) && Do(() => values += thrift.Integer()))),
+                (5 or 8, ThriftType.Struct) =>
+                    Do(() => thrift.Struct((id, type) => (id, type) is (1, ThriftType.Int32) && Do(() => values += thrift.Integer()))),
                 _ => false,
             });
             if (size < 0 || size > end - file.Position)
                 throw new InvalidDataException(
-                    $"page {page} at byte {at} says that it has {size:N0} bytes, and its column chunk has {Math.Max(0, end - file.Position):N0} more");
+                    $"page {page} at byte {at} says that it has {size:N0} bytes, and its column chunk has " +
+                    $"{Math.Max(0, end - file.Position):N0} more");
             file.Position += size;
         }
     }
@@ -66,12 +67,8 @@ internal sealed record ParquetChunk(long Codec, long Start, long Length, long Va
     private static ParquetChunk? ReadGroup(ThriftReader thrift, int column)
     {
         ParquetChunk? chunk = null;
-        thrift.Struct((id, type) => (id, type) is (1, ThriftType.List) && Do(() => thrift.Structs(i =>
-        {
-            var read = Read(thrift);
-            if (i == column)
-                chunk = read;
-        })));
+        thrift.Struct((id, type) => (id, type) is (1, ThriftType.List)
+            && Do(() => thrift.Structs(i => chunk = Read(thrift) is var read && i == column ? read : chunk)));
         return chunk;
     }
 

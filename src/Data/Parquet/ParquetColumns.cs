@@ -15,12 +15,14 @@ internal static class ParquetColumns
         if (index >= 0 && leaves[index].IsText)
             return (index, leaves[index].MaxDefinition);
         var reason = index >= 0 ? Reason(leaves[index])
-            : leaves.FirstOrDefault(leaf => leaf.Path.StartsWith(column + ".", StringComparison.Ordinal)) is not { } inner ? "there is no such column"
+            : leaves.FirstOrDefault(leaf => leaf.Path.StartsWith(column + ".", StringComparison.Ordinal)) is not { } inner
+                ? "there is no such column"
             : inner.IsRepeated ? "it is a list, and a document is one text"
             : $"it is a group of columns, such as {inner.Path}";
         string[] texts = [.. leaves.Where(leaf => leaf.IsText).Select(leaf => leaf.Path).Take(20)];
         throw new UserException(
-            $"{file}, column \"{column}\": {reason}; {(texts.Length > 0 ? $"the columns with text are {string.Join(", ", texts)}" : "the file has no column with text")}");
+            $"{file}, column \"{column}\": {reason}; " +
+                $"{(texts.Length > 0 ? $"the columns with text are {string.Join(", ", texts)}" : "the file has no column with text")}");
     }
 
     private static string Reason(Leaf leaf) => leaf switch
@@ -41,7 +43,8 @@ internal static class ParquetColumns
 
         public bool IsRepeated { get; } = column.MaxRepetitionLevel > 0;
 
-        /// <summary>Whether each row holds one text, or none. Bytes that nothing is said about are read, and must be UTF-8: older writers store text so.</summary>
+        /// <summary>Whether each row holds one text, or none. Bytes that nothing is said about are read, and must be UTF-8: older writers
+        /// store text so.</summary>
         public bool IsText { get; } = column is { PhysicalType: PhysicalType.ByteArray, MaxRepetitionLevel: 0 }
             && Meaning(column) is LogicalTypeEnum.String or LogicalTypeEnum.Enum or LogicalTypeEnum.Json or LogicalTypeEnum.None;
 

@@ -35,7 +35,8 @@ public static class ParquetTable
     /// <summary>Writes a table. The file is whole or not there.</summary>
     /// <param name="path">The file; replaced when it is there.</param>
     /// <param name="columns">Its columns.</param>
-    /// <param name="rows">Its rows: a value (string, long or double) or null for each column, looked at before the next row is asked for.</param>
+    /// <param name="rows">Its rows: a value (string, long or double) or null for each column, looked at before the next row is asked
+    /// for.</param>
     /// <returns>How many rows there are.</returns>
     /// <exception cref="UserException">The file cannot be written.</exception>
     public static long Write(string path, IReadOnlyList<ParquetColumn> columns, IEnumerable<IReadOnlyList<object?>> rows)
@@ -94,8 +95,9 @@ public static class ParquetTable
         public abstract Task Write(ParquetRowGroupWriter group);
     }
 
-    /// <summary>Text goes to Parquet.Net as bytes of UTF-8, for which it writes no minimum and maximum: those of strings are whole values, which readers refuse in a
-    /// page's header beyond 16 MiB, in an order that makes readers skip rows with letters beyond U+FFFF (docs/upstream.md).</summary>
+    /// <summary>Text goes to Parquet.Net as bytes of UTF-8, for which it writes no minimum and maximum: those of strings are whole values,
+    /// which readers refuse in a page's header beyond 16 MiB, in an order that makes readers skip rows with letters beyond U+FFFF
+    /// (docs/upstream.md).</summary>
     private sealed class TextBuffer : ColumnBuffer
     {
         private readonly List<byte[]?> values = [];

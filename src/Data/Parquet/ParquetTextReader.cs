@@ -2,14 +2,15 @@ using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using ParquetSharp;
 using Trainer.Configuration;
+using Trainer.Data.Corpora;
 
 namespace Trainer.Data.Parquet;
 
-/// <summary>Reads one column of text from a Parquet file (github.com/apache/parquet-format) row by row, with Arrow's C++ reader through ParquetSharp.</summary>
-/// <remarks>
-/// Read are columns of BYTE_ARRAY that are strings, enumerations, JSON, or unannotated (older writers store text so); optional ones, also inside of
-/// groups, but not in lists. Other columns are never looked at. Of the column a chunk of up to 16 MiB is in memory at a time, or one page of a larger
-/// one, beside the file's footer.
+/// <summary>Reads one column of text from a Parquet file (github.com/apache/parquet-format) row by row, with Arrow's C++ reader through
+/// ParquetSharp.</summary>
+/// <remarks> Read are columns of BYTE_ARRAY that are strings, enumerations, JSON, or unannotated (older writers store text so); optional
+/// ones, also inside of groups, but not in lists. Other columns are never looked at. Of the column a chunk of up to 16 MiB is in memory at
+/// a time, or one page of a larger one, beside the file's footer.
 /// </remarks>
 internal sealed partial class ParquetTextReader : RecordReader
 {
@@ -40,8 +41,9 @@ internal sealed partial class ParquetTextReader : RecordReader
     /// <summary>Opens a file and reads its footer.</summary>
     /// <param name="path">The file.</param>
     /// <param name="column">The column: its name, or the names of its groups and itself, joined by dots.</param>
-    /// <param name="mostChunkBytes">Chunks up to this size are read as a whole: a page has no more than is there. Of a larger one, read through a buffer, Arrow takes the
-    /// size of a page from the page alone, and a damaged one cost 2 GB of memory: the sizes of its pages are looked at before.</param>
+    /// <param name="mostChunkBytes">Chunks up to this size are read as a whole: a page has no more than is there. Of a larger one, read
+    /// through a buffer, Arrow takes the size of a page from the page alone, and a damaged one cost 2 GB of memory: the sizes of its pages
+    /// are looked at before.</param>
     /// <exception cref="UserException">The file cannot be read, is damaged, or has no such column.</exception>
     public ParquetTextReader(string path, string column, long mostChunkBytes = MostChunkBytes) : base(path, "row", $"column \"{column}\"")
     {
@@ -86,7 +88,8 @@ internal sealed partial class ParquetTextReader : RecordReader
                 if (!ReadBatch() && !NextGroup())
                     return false;
             row++;
-            value = maxDefinition == 0 || definitions[batch.Next] == maxDefinition ? Copy(texts[batch.NextText++]) : default(ReadOnlyMemory<byte>?);
+            value = maxDefinition == 0 || definitions[batch.Next] == maxDefinition
+                ? Copy(texts[batch.NextText++]) : default(ReadOnlyMemory<byte>?);
             batch.Next++;
             return true;
         }
@@ -119,7 +122,8 @@ internal sealed partial class ParquetTextReader : RecordReader
         }
         if (read.Index().FirstOrDefault(item => item.Item is { HasKnownCodec: false }) is (var group, { } chunk))
             throw new UserException(
-                $"{File}, column \"{column}\", row group {group}: it is compressed with codec {chunk.Codec}, which is not known here; write it with another codec, such as zstd");
+                $"{File}, column \"{column}\", row group {group}: it is compressed with codec {chunk.Codec}, which is not known here; " +
+                    "write it with another codec, such as zstd");
         return read;
     }
 
@@ -175,12 +179,15 @@ internal sealed partial class ParquetTextReader : RecordReader
         return true;
     }
 
-    /// <summary>Arrow takes the deprecated levels from the wrong end of each byte (docs/upstream.md). A column that needs levels and has no others is told by that.</summary>
+    /// <summary>Arrow takes the deprecated levels from the wrong end of each byte (docs/upstream.md). A column that needs levels and has no
+    /// others is told by that.</summary>
     private void CheckLevels(RowGroupMetaData rows)
     {
         using var chunk = rows.GetColumnChunkMetaData(index);
         if (chunk.Encodings.Contains(Encoding.BitPacked) && !chunk.Encodings.Contains(Encoding.Rle))
-            throw new UserException($"{File}, column \"{column}\": its nulls are encoded as BIT_PACKED, which is deprecated and not read; write the file again with another writer");
+            throw new UserException(
+                $"{File}, column \"{column}\": its nulls are encoded as BIT_PACKED, which is deprecated and not read; write the file " +
+                "again with another writer");
     }
 
     private ReadOnlyMemory<byte> Copy(ByteArray text)
@@ -207,7 +214,8 @@ internal sealed partial class ParquetTextReader : RecordReader
             if (ends[4..].SequenceEqual("PARE"u8))
                 throw new UserException($"{File}, column \"{column}\": it is encrypted; decrypt it first");
             if (!ends[..4].SequenceEqual("PAR1"u8) || !ends[4..].SequenceEqual("PAR1"u8))
-                throw Damaged("the file does not begin and end with PAR1, as Parquet does; it is cut off, or is something else", ends[..4].SequenceEqual("PAR1"u8) ? stream.Length - 4 : 0);
+                throw Damaged("the file does not begin and end with PAR1, as Parquet does; it is cut off, or is something else", ends[..4]
+                    .SequenceEqual("PAR1"u8) ? stream.Length - 4 : 0);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -215,7 +223,8 @@ internal sealed partial class ParquetTextReader : RecordReader
         }
     }
 
-    /// <summary>Arrow says what is wrong as <c>type (message: 'kind: text')</c>; damage inside of compressed pages it calls IOError, too.</summary>
+    /// <summary>Arrow says what is wrong as <c>type (message: 'kind: text')</c>; damage inside of compressed pages it calls IOError,
+    /// too.</summary>
     private UserException Explain(Exception e)
     {
         var message = Message().Match(e.Message) is { Success: true } match ? match.Groups[1].Value : e.Message;
@@ -223,7 +232,8 @@ internal sealed partial class ParquetTextReader : RecordReader
         if (reason.Contains("[errno ", StringComparison.Ordinal))
             return new UserException($"{File} cannot be read: {reason}", e);
         if (reason.Contains("LZO", StringComparison.Ordinal))
-            return new UserException($"{File}, column \"{column}\": it is compressed with LZO, which is not read; write it with another codec, such as zstd", e);
+            return new UserException(
+                $"{File}, column \"{column}\": it is compressed with LZO, which is not read; write it with another codec, such as zstd", e);
         if (reason.Contains("crypt", StringComparison.Ordinal))
             return new UserException($"{File}, column \"{column}\": it is encrypted; decrypt it first", e);
         return Damaged(reason, inner: e);

@@ -19,8 +19,8 @@ internal enum ThriftType
     Uuid = 13,
 }
 
-/// <summary>Reads structs of Thrift's compact protocol as far as they are asked for, and passes over the
-/// rest; memory does not depend on what they say.</summary>
+/// <summary>Reads structs of Thrift's compact protocol as far as they are asked for, and passes over the rest; memory does not depend on
+/// what they say.</summary>
 /// <param name="stream">Where they are; it can seek.</param>
 /// <remarks>What is damaged is an <see cref="InvalidDataException"/>.</remarks>
 internal sealed class ThriftReader(Stream stream)

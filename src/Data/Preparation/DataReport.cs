@@ -1,34 +1,25 @@
 using System.Text;
+using Trainer.Configuration;
+using Trainer.Data.Shards;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Preparation;
 
-/// <summary>What was found in the data of a recipe, for a person to look at before training on it.</summary>
-/// <param name="Directory">The folder of the prepared data.</param>
-/// <param name="Tokenizer">The kind of tokenizer.</param>
-/// <param name="VocabularySize">The number of different tokens.</param>
-/// <param name="Files">The files that were read.</param>
-/// <param name="FileBytes">Their size on the disk.</param>
-/// <param name="Train">The training split.</param>
-/// <param name="Validation">The validation split.</param>
-/// <param name="SpecialTokens">The tokens that are no text, and what they are used for.</param>
-/// <param name="Examples">Beginnings of documents, with their tokens.</param>
+/// <summary>A summary of a recipe's data, to look at before training.</summary>
 public sealed record DataReport(
     string Directory, string Tokenizer, int VocabularySize, int Files, long FileBytes,
     SplitStatistics Train, SplitStatistics Validation, IReadOnlyList<SpecialTokenUse> SpecialTokens, IReadOnlyList<DataExample> Examples)
 {
-    /// <summary>Looks at prepared data.</summary>
-    /// <param name="data">The data.</param>
-    /// <param name="options">What it was prepared for.</param>
-    /// <param name="examples">How many examples to take, spread evenly over the training split.</param>
-    /// <param name="tokens">The most tokens of an example.</param>
-    /// <returns>The report.</returns>
+    /// <summary>Summarizes prepared data, with examples of up to <paramref name="tokens"/> tokens spread evenly over the training
+    /// split.</summary>
     /// <exception cref="Configuration.UserException">The tokenizer lacks a token that the objective needs.</exception>
     public static DataReport Of(PreparedData data, DataOptions options, int examples = 3, int tokens = 12) => new(
         data.Directory, data.Tokenizer.Type, data.Tokenizer.VocabularySize, data.Sources.Count, data.Sources.Sum(source => source.Bytes),
         data.TrainStatistics, data.ValidationStatistics, SpecialTokenUse.Of(data.Tokenizer, options),
-        [.. Places(data.Train, examples).Distinct().Select(place => Example(data, place.Start, Math.Min(tokens, place.End - place.Start)))]);
+        [.. Places(data.Train, examples).Distinct()
+            .Select(place => Example(data, place.Start, Math.Min(tokens, place.End - place.Start)))]);
 
-    /// <summary>Documents; where there are fewer documents than examples, places in the text.</summary>
+    /// <summary>Documents, or places in the text if there are fewer documents than examples.</summary>
     private static IEnumerable<(long Start, long End)> Places(TokenShard shard, int examples)
     {
         var documents = new DocumentTable(shard, shard.All);
@@ -43,6 +34,37 @@ public sealed record DataReport(
         var ids = new long[length];
         data.Train.Read(start, ids);
         int[] tokens = [.. ids.Select(id => (int)id)];
-        return new DataExample(data.Tokenizer.Decode(tokens), tokens, [.. tokens.Select(id => Encoding.UTF8.GetString(data.Tokenizer.TokenBytes(id)))]);
+        return new DataExample(data.Tokenizer.Decode(tokens), tokens,
+            [.. tokens.Select(id => Encoding.UTF8.GetString(data.Tokenizer.TokenBytes(id)))]);
+    }
+}
+
+/// <summary>A short excerpt of training data: text, ids, and the text of each token (U+FFFD for a partial character).</summary>
+public sealed record DataExample(string Text, IReadOnlyList<int> Ids, IReadOnlyList<string> Tokens);
+
+/// <summary>A special token and its use, such as <c>ends documents</c>.</summary>
+public sealed record SpecialTokenUse(string Use, string Token, int Id)
+{
+    /// <summary>The special tokens in a recipe's rows, in row order; none for plain text.</summary>
+    /// <exception cref="UserException">The tokenizer lacks a token that the objective needs.</exception>
+    public static IReadOnlyList<SpecialTokenUse> Of(Tokenizer tokenizer, DataOptions options)
+    {
+        SpecialTokenUse Use(string use, int id) => new(use, Encoding.UTF8.GetString(tokenizer.TokenBytes(id)), id);
+        if (options.Objective == DataObjective.SequenceToSequence)
+        {
+            var (begin, end) = SequenceTokens.Of(tokenizer);
+            return [Use("begins what is written", begin), Use("ends what is read and written", end)];
+        }
+        var ends = EndOfText.Of(tokenizer, options.EndOfDocument) is { } id
+            ? Use(options.IsPaired ? "ends what is written" : "ends documents", id)
+            : null;
+        SpecialTokenUse[] last = ends is null ? [] : [ends];
+        return options.Objective != DataObjective.Masked ? last :
+        [
+            .. tokenizer.Frame.Before.Select(before => Use("begins rows", before)),
+            Use("hides tokens", MaskToken.Require(tokenizer)),
+            .. last,
+            .. tokenizer.Frame.After.Select(after => Use("ends rows", after)),
+        ];
     }
 }

@@ -1,27 +1,23 @@
-namespace Trainer.Data;
+using Trainer.Data.Corpora;
+using Trainer.Data.Shards;
+using Trainer.Data.Tokenizers;
 
-/// <summary>Encodes text on all cores and writes it in its order, so that the shards do not depend on the number of cores.</summary>
-/// <remarks>One thread reads ahead and writes; each core has two chunks under way or waiting, and no more, so that memory stays
-/// the same whatever the length of the text.</remarks>
-/// <param name="tokenizer">The tokenizer.</param>
-/// <param name="threads">How many chunks are encoded at once; 0 = as many as there are cores.</param>
-/// <param name="chunkCapacity">UTF-16 units in a chunk.</param>
+namespace Trainer.Data.Preparation;
+
+/// <summary>Encodes text on all cores and writes it in order, so the shards do not depend on the number of cores.</summary>
+/// <remarks>One thread reads ahead and writes; each core has at most two chunks, encoding or waiting, so memory is bounded for any text. 0
+/// threads means one per core.</remarks>
 internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int chunkCapacity = TextChunk.DefaultCapacity)
 {
     private readonly int ahead = 2 * (threads > 0 ? threads : Environment.ProcessorCount);
     private readonly Queue<(TextChunk Chunk, Task Work)> underWay = new();
     private readonly Stack<TextChunk> spare = new();
 
-    /// <summary>Whether documents are pairs by turns, which go into one split together.</summary>
+    /// <summary>Whether documents alternate as pairs, which stay in one split.</summary>
     public bool KeepsPairs { get; init; }
 
-    /// <summary>Encodes all pieces.</summary>
-    /// <param name="pieces">The text.</param>
-    /// <param name="kept">The first split.</param>
-    /// <param name="keptCharacters">How many code points go into it.</param>
-    /// <param name="heldOut">The split for the rest.</param>
-    /// <param name="wrote">Called after each chunk.</param>
-    /// <exception cref="Configuration.UserException">The first text, in its order, that cannot be read or encoded.</exception>
+    /// <summary>Encodes all pieces: the first <paramref name="keptCharacters"/> code points into one split, the rest into another. Calls
+    /// <paramref name="wrote"/> after each chunk.</summary>
     public void Encode(IEnumerable<TextPiece> pieces, SplitWriter kept, long keptCharacters, SplitWriter heldOut, Action wrote)
     {
         SplitWriter? open = null;
@@ -56,7 +52,7 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
         }
     }
 
-    /// <summary>Reads the next chunk. When that fails, what was read before is finished first, since its error would come first.</summary>
+    /// <summary>Reads the next chunk. If that fails, finishes the earlier chunks first, whose errors come first.</summary>
     private bool MoveNext(IEnumerator<TextChunk> chunks, Action writeNext)
     {
         try
@@ -72,4 +68,35 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
     }
 
     private TextChunk Rent() => spare.TryPop(out var chunk) ? chunk : new TextChunk(chunkCapacity);
+}
+
+/// <summary>Writes and counts one split's shard; <c>endToken</c>, if any, ends each document.</summary>
+internal sealed class SplitWriter(string path, int vocabularySize, int? endToken = null) : IDisposable
+{
+    private readonly ShardWriter shard = new(path, vocabularySize);
+    private long characters;
+    private long bytes;
+
+    public SplitStatistics Statistics => new(shard.Documents, characters, bytes, shard.Tokens);
+
+    /// <summary>Appends tokens of a document; the shard's first document may start in its middle.</summary>
+    public void Append(ReadOnlySpan<int> ids, bool startsDocument, int addedCharacters, int addedBytes)
+    {
+        if (startsDocument || shard.Documents == 0)
+            shard.StartDocument();
+        shard.Append(ids);
+        characters += addedCharacters;
+        bytes += addedBytes;
+    }
+
+    /// <summary>Marks the last document as complete.</summary>
+    public void EndDocument()
+    {
+        if (endToken is { } end)
+            shard.Append([end]);
+    }
+
+    public void Finish(string fingerprint) => shard.Finish(fingerprint);
+
+    public void Dispose() => shard.Dispose();
 }

@@ -1,38 +1,39 @@
-namespace Trainer.Data;
+using System.Text.Json;
+using Trainer.Configuration;
+using Trainer.Data.Shards;
+using Trainer.Data.Tokenizers;
 
-/// <summary>Data ready to be trained on: a tokenizer and the tokens of both splits.</summary>
-/// <param name="directory">The folder that holds it.</param>
-/// <param name="record">What the folder says of itself.</param>
-/// <param name="tokenizer">The tokenizer.</param>
-/// <param name="train">The tokens to train on.</param>
-/// <param name="validation">The tokens to validate on.</param>
-public sealed class PreparedData(string directory, PreparedRecord record, Tokenizer tokenizer, TokenShard train, TokenShard validation) : IDisposable
+namespace Trainer.Data.Preparation;
+
+/// <summary>Data ready for training: a tokenizer and the tokens of both splits.</summary>
+public sealed class PreparedData(string directory, PreparedRecord record, Tokenizer tokenizer, TokenShard train,
+    TokenShard validation) : IDisposable
 {
-    /// <summary>The folder that holds it.</summary>
+    /// <summary>The folder with the data.</summary>
     public string Directory { get; } = directory;
 
-    /// <summary>SHA-256, in hexadecimal, of tokenizer, sources and split: equal data has equal fingerprints.</summary>
+    /// <summary>SHA-256, in hexadecimal, of tokenizer, sources and split: equal for equal data.</summary>
     public string Fingerprint => record.Fingerprint;
 
-    /// <summary>The source files, in the order in which they were read.</summary>
+    /// <summary>The source files in reading order.</summary>
     public IReadOnlyList<SourceStamp> Sources => record.Sources;
 
-    /// <summary>Where each source of <c>data.train</c> lies in <see cref="Train"/>, in their order: what mixing them by weight needs.</summary>
+    /// <summary>The range of each <c>data.train</c> source in <see cref="Train"/>, in order, for mixing by weight.</summary>
     public IReadOnlyList<TokenRange> TrainSources => record.TrainSources;
 
     /// <summary>The tokenizer.</summary>
     public Tokenizer Tokenizer { get; } = tokenizer;
 
-    /// <summary>The tokens to train on.</summary>
+    /// <summary>The training tokens.</summary>
     public TokenShard Train { get; } = train;
 
-    /// <summary>The tokens to validate on.</summary>
+    /// <summary>The validation tokens.</summary>
     public TokenShard Validation { get; } = validation;
 
-    /// <summary>What <see cref="Train"/> holds.</summary>
+    /// <summary>Statistics of <see cref="Train"/>.</summary>
     public SplitStatistics TrainStatistics => record.Train;
 
-    /// <summary>What <see cref="Validation"/> holds.</summary>
+    /// <summary>Statistics of <see cref="Validation"/>.</summary>
     public SplitStatistics ValidationStatistics => record.Validation;
 
     /// <inheritdoc/>
@@ -41,4 +42,106 @@ public sealed class PreparedData(string directory, PreparedRecord record, Tokeni
         Train.Dispose();
         Validation.Dispose();
     }
+}
+
+internal static class PreparedFolder
+{
+    public static string Tokenizer(string folder) => Path.Combine(folder, "tokenizer.json");
+
+    public static string Train(string folder) => Path.Combine(folder, "train.tokens");
+
+    public static string Validation(string folder) => Path.Combine(folder, "validation.tokens");
+
+    public static PreparedRecord? TryReadRecord(string folder) => PreparedRecord.TryLoad(Record(folder));
+
+    public static void WriteRecord(string folder, PreparedRecord record) => record.Save(Record(folder));
+
+    /// <summary>Opens the files and checks that they belong together.</summary>
+    public static PreparedData Open(string folder, PreparedRecord record)
+    {
+        if (HashOfTokenizer(folder) != record.TokenizerHash)
+            throw new UserException($"{Tokenizer(folder)} is not the tokenizer that the tokens beside it were made with");
+        var tokenizer = Tokenizers.Tokenizer.Load(Tokenizer(folder));
+        var train = OpenShard(Train(folder), "data.train", record.Fingerprint, tokenizer);
+        try
+        {
+            return new PreparedData(folder, record, tokenizer, train,
+                OpenShard(Validation(folder), "the validation data", record.Fingerprint, tokenizer));
+        }
+        catch
+        {
+            train.Dispose();
+            throw;
+        }
+    }
+
+    public static string HashOfTokenizer(string folder) => SourceStamp.Of(Tokenizer(folder)).Sha256;
+
+    private static TokenShard OpenShard(string path, string name, string fingerprint, Tokenizer tokenizer)
+    {
+        var shard = TokenShard.Open(path, name);
+        if (shard.Fingerprint == fingerprint && shard.VocabularySize == tokenizer.VocabularySize)
+            return shard;
+        shard.Dispose();
+        throw new UserException($"{path} holds the tokens of other texts or of another tokenizer");
+    }
+
+    private static string Record(string folder) => Path.Combine(folder, "prepared.json");
+}
+
+/// <summary>The file <c>prepared.json</c>: a prepared folder's origin and contents.</summary>
+/// <param name="Fingerprint">SHA-256 of tokenizer, sources and split.</param>
+/// <param name="Identity">Its configuration, as <see cref="DataPreparation"/> writes it.</param>
+/// <param name="TokenizerHash">SHA-256 of the <c>tokenizer.json</c> beside it.</param>
+/// <param name="Sources">The source files.</param>
+/// <param name="TrainSources">The range of each <c>data.train</c> source in the training split, in order.</param>
+/// <param name="Train">The training split.</param>
+/// <param name="Validation">The validation split.</param>
+public sealed record PreparedRecord(
+    string Fingerprint, string Identity, string TokenizerHash, IReadOnlyList<SourceStamp> Sources,
+    IReadOnlyList<TokenRange> TrainSources, SplitStatistics Train, SplitStatistics Validation)
+{
+    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true,
+        RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
+    internal void Save(string path) => WholeFile.Write(path, stream => JsonSerializer.Serialize(stream, this, Format));
+
+    /// <summary>Null when the file is missing or not understood; the data is then prepared again.</summary>
+    internal static PreparedRecord? TryLoad(string path)
+    {
+        try
+        {
+            return File.Exists(path) ? JsonSerializer.Deserialize<PreparedRecord>(File.ReadAllBytes(path), Format) : null;
+        }
+        catch (Exception e) when (e is JsonException or IOException)
+        {
+            return null;
+        }
+    }
+}
+
+/// <summary>Statistics of one split: documents that begin or continue in it, code points, UTF-8 bytes, and tokens.</summary>
+public sealed record SplitStatistics(long Documents, long Characters, long Bytes, long Tokens)
+{
+    /// <summary>Average bytes of text per token; converts nats per token to bits per byte.</summary>
+    public double BytesPerToken => Tokens == 0 ? 0 : (double)Bytes / Tokens;
+}
+
+/// <summary>A prepared folder as its record describes it: source files, whether all are unchanged, size on disk, and both splits.</summary>
+public sealed record PreparedDataset(string Directory, int Files, bool IsCurrent, long Bytes, SplitStatistics Train,
+    SplitStatistics Validation)
+{
+    /// <summary>The datasets in a folder such as <c>datasets</c>, which may be missing, by name; damaged folders and earlier versions are
+    /// left out.</summary>
+    public static IReadOnlyList<PreparedDataset> Find(string directory) =>
+        !System.IO.Directory.Exists(directory) ? [] :
+        [
+            .. from folder in System.IO.Directory.GetDirectories(directory).Order(StringComparer.Ordinal)
+               where Path.GetExtension(folder) is not (".tmp" or ".old")
+               let record = PreparedFolder.TryReadRecord(folder)
+               where record is not null
+               select new PreparedDataset(
+                   folder, record.Sources.Count, record.Sources.All(source => source.IsUntouched()),
+                   new DirectoryInfo(folder).GetFiles().Sum(file => file.Length), record.Train, record.Validation),
+        ];
 }

@@ -2,24 +2,19 @@ using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using Trainer.Configuration;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Preparation;
 
-/// <summary>A source file as it was when it was prepared.</summary>
-/// <param name="Path">The absolute path.</param>
-/// <param name="Bytes">Its size.</param>
-/// <param name="Modified">When it was last written, in ticks of UTC.</param>
-/// <param name="Sha256">The hash of its content, in hexadecimal.</param>
+/// <summary>A source file as it was when prepared: last write in UTC ticks, SHA-256 in hexadecimal.</summary>
 public sealed record SourceStamp(string Path, long Bytes, long Modified, string Sha256)
 {
-    /// <summary>Reads a file for its stamp.</summary>
-    /// <exception cref="UserException">The file cannot be read.</exception>
     internal static SourceStamp Of(string path)
     {
         try
         {
             var information = new FileInfo(path);
             using var stream = information.OpenRead();
-            return new SourceStamp(path, information.Length, information.LastWriteTimeUtc.Ticks, Convert.ToHexStringLower(SHA256.HashData(stream)));
+            return new SourceStamp(path, information.Length, information.LastWriteTimeUtc.Ticks,
+                Convert.ToHexStringLower(SHA256.HashData(stream)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -27,7 +22,7 @@ public sealed record SourceStamp(string Path, long Bytes, long Modified, string 
         }
     }
 
-    /// <summary>Reads files for their stamps, several at once.</summary>
+    /// <summary>Stamps several files in parallel.</summary>
     /// <exception cref="UserException">A file cannot be read.</exception>
     internal static SourceStamp[] OfAll(IEnumerable<string> paths)
     {
@@ -42,7 +37,7 @@ public sealed record SourceStamp(string Path, long Bytes, long Modified, string 
         }
     }
 
-    /// <summary>Whether size and time say that the file was not touched since.</summary>
+    /// <summary>Whether size and time are unchanged.</summary>
     internal bool IsUntouched()
     {
         var information = new FileInfo(Path);

@@ -1,38 +1,35 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Shards;
 
-/// <summary>Writes a shard token by token, in memory that does not grow with it (but for 4 bytes a block of 1 MiB).</summary>
+/// <summary>Writes a shard token by token in constant memory (but for 4 bytes per block of 1 MiB).</summary>
 internal sealed class ShardWriter : IDisposable
 {
     private readonly FileStream stream;
     private readonly int vocabularySize;
     private readonly int bytesPerToken;
     private readonly byte[] block = new byte[ShardHeader.BytesPerBlock];
-    private readonly FileStream documents;   // their starts wait in a file beside the shard: there may be hundreds of millions
+    private readonly FileStream documents;   // document starts, in a temporary file: there may be hundreds of millions
     private readonly List<uint> sums = [];
     private int filled;
 
-    /// <summary>Starts a shard.</summary>
-    /// <param name="path">The file to create; call <see cref="Finish"/>, or the file stays unreadable.</param>
-    /// <param name="vocabularySize">Token ids are below it; 65,536 and fewer take 2 bytes a token, others 4.</param>
+    /// <summary>Creates the file, which is unreadable until <see cref="Finish"/>. Vocabularies of up to 65,536 take 2 bytes per token,
+    /// larger ones 4.</summary>
     public ShardWriter(string path, int vocabularySize)
     {
         this.vocabularySize = vocabularySize;
         bytesPerToken = vocabularySize <= 1 << 16 ? sizeof(ushort) : sizeof(int);
         stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
         stream.Write(new byte[ShardHeader.Size]);
-        documents = new FileStream(path + ".documents", FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+        documents = new FileStream(path + ".documents", FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16,
+            FileOptions.DeleteOnClose);
     }
 
-    /// <summary>The tokens appended so far.</summary>
     public long Tokens { get; private set; }
 
-    /// <summary>The documents begun so far.</summary>
     public long Documents { get; private set; }
 
-    /// <summary>Begins a document at the next token.</summary>
     public void StartDocument()
     {
         Span<byte> start = stackalloc byte[sizeof(long)];
@@ -41,8 +38,6 @@ internal sealed class ShardWriter : IDisposable
         Documents++;
     }
 
-    /// <summary>Appends tokens.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">An id outside the vocabulary.</exception>
     public void Append(ReadOnlySpan<int> ids)
     {
         foreach (var id in ids)
@@ -60,8 +55,8 @@ internal sealed class ShardWriter : IDisposable
         Tokens += ids.Length;
     }
 
-    /// <summary>Completes the file and flushes it to the disk.</summary>
-    /// <param name="fingerprint">SHA-256 in hexadecimal of all that the tokens depend on.</param>
+    /// <summary>Completes the file and flushes it to disk. The fingerprint is the SHA-256, in hexadecimal, of all that the tokens depend
+    /// on.</summary>
     public void Finish(string fingerprint)
     {
         if (filled > 0)
@@ -71,11 +66,11 @@ internal sealed class ShardWriter : IDisposable
         WriteDocuments(tables);
         WriteSums(tables);
         stream.Position = 0;
-        stream.Write(new ShardHeader(bytesPerToken, Tokens, Documents, vocabularySize, fingerprint, tables.GetCurrentHashAsUInt32()).ToBytes());
+        stream.Write(new ShardHeader(bytesPerToken, Tokens, Documents, vocabularySize, fingerprint, tables.GetCurrentHashAsUInt32())
+            .ToBytes());
         stream.Flush(flushToDisk: true);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         documents.Dispose();
@@ -90,7 +85,7 @@ internal sealed class ShardWriter : IDisposable
         filled = 0;
     }
 
-    /// <summary>Copies the table of documents behind the tokens; the block, no longer needed, is its buffer.</summary>
+    /// <summary>Appends the document table; the token block, no longer needed, serves as buffer.</summary>
     private void WriteDocuments(Crc32 sum)
     {
         documents.Position = 0;

@@ -1,20 +1,21 @@
+using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.IO.MemoryMappedFiles;
 using Microsoft.Win32.SafeHandles;
 using Trainer.Configuration;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Shards;
 
-/// <summary>A file of token ids, mapped into memory: opening it costs nothing and the system pages it in as it is read.</summary>
-/// <remarks>Every block of 1 MiB is checked against its checksum when it is first read, so that damage is an
-/// error and never silently trained on. Safe for several threads at once.</remarks>
+/// <summary>A memory-mapped file of token ids: opening is free, and pages load as they are read.</summary>
+/// <remarks>Each 1 MiB block is checked against its checksum on first read, so damage is an error and never trained on.
+/// Thread-safe.</remarks>
 public sealed class TokenShard : IDisposable
 {
     private readonly ShardHeader header;
     private readonly MemoryMappedFile file;
     private readonly MemoryMappedViewAccessor view;
     private readonly SafeMemoryMappedViewHandle memory;
-    private readonly byte[] blockIsSound;   // 0 = not read yet; threads that race verify twice, to the same end
+    private readonly byte[] blockIsSound;   // 0 = not yet verified; racing threads harmlessly verify twice
 
     private TokenShard(string name, string path, ShardHeader header, MemoryMappedFile file)
     {
@@ -24,31 +25,27 @@ public sealed class TokenShard : IDisposable
         blockIsSound = new byte[header.Blocks];
     }
 
-    /// <summary>What the shard is called in messages, such as <c>data.train</c>.</summary>
+    /// <summary>The name in messages, such as <c>data.train</c>.</summary>
     public string Name { get; }
 
     /// <summary>The file.</summary>
     public string Path { get; }
 
-    /// <summary>The number of tokens.</summary>
+    /// <summary>Number of tokens.</summary>
     public long Length => header.Tokens;
 
-    /// <summary>Token ids are below this number.</summary>
+    /// <summary>Exclusive bound on token ids.</summary>
     public int VocabularySize => header.VocabularySize;
 
-    /// <summary>The number of documents; each begins at a token of its own.</summary>
+    /// <summary>Number of documents.</summary>
     public long DocumentCount => header.Documents;
 
-    /// <summary>SHA-256, in hexadecimal, of all that the tokens depend on: tokenizer, sources and how they are split.</summary>
+    /// <summary>SHA-256, in hexadecimal, of all that the tokens depend on: tokenizer, sources and split.</summary>
     public string Fingerprint => header.Fingerprint;
 
-    /// <summary>All of its tokens.</summary>
     internal TokenRange All => new(Name, 0, Length);
 
-    /// <summary>Opens a shard.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="name">What to call it in messages, such as <c>data.train</c>.</param>
-    /// <returns>The shard; dispose of it to unmap the file.</returns>
+    /// <summary>Opens a shard; <paramref name="name"/> is used in messages, such as <c>data.train</c>.</summary>
     /// <exception cref="UserException">The file is missing, truncated, damaged, or no shard.</exception>
     public static TokenShard Open(string path, string name)
     {
@@ -57,7 +54,8 @@ public sealed class TokenShard : IDisposable
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
             Span<byte> head = stackalloc byte[ShardHeader.Size];
             var header = ShardHeader.Parse(head[..stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)], stream.Length);
-            var file = MemoryMappedFile.CreateFromFile(stream.SafeFileHandle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            var file = MemoryMappedFile.CreateFromFile(stream.SafeFileHandle, null, 0, MemoryMappedFileAccess.Read,
+                HandleInheritability.None, leaveOpen: true);
             var shard = new TokenShard(name, path, header, file);
             shard.VerifyTables();
             return shard;
@@ -68,15 +66,14 @@ public sealed class TokenShard : IDisposable
         }
     }
 
-    /// <summary>Copies consecutive tokens.</summary>
-    /// <param name="start">The index of the first one.</param>
-    /// <param name="destination">Receives as many tokens as it is long.</param>
+    /// <summary>Copies consecutive tokens, as many as the destination holds.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The range goes past the end.</exception>
     /// <exception cref="UserException">The file is damaged there.</exception>
     public void Read(long start, Span<long> destination)
     {
         if (start < 0 || start > Length - destination.Length)
-            throw new ArgumentOutOfRangeException(nameof(start), start, $"{destination.Length} tokens from there go past the {Length} of {Name}");
+            throw new ArgumentOutOfRangeException(nameof(start), start,
+                $"{destination.Length} tokens from there go past the {Length} of {Name}");
         Verify(start, destination.Length);
         if (header.BytesPerToken == sizeof(ushort))
             Read<ushort>(start, destination, static (from, to) =>
@@ -93,8 +90,6 @@ public sealed class TokenShard : IDisposable
     }
 
     /// <summary>The index of a document's first token.</summary>
-    /// <param name="document">The document, from 0 to <see cref="DocumentCount"/>−1.</param>
-    /// <returns>The index.</returns>
     public long DocumentStart(long document)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(document);
@@ -141,7 +136,8 @@ public sealed class TokenShard : IDisposable
         var length = Math.Min(ShardHeader.BytesPerBlock, Length * header.BytesPerToken - offset);
         var expected = memory.Read<uint>((ulong)(header.SumsOffset + block * sizeof(uint)));
         if (Sum(ShardHeader.Size + offset, length) != expected)
-            throw Damaged(Path, $"tokens {offset / header.BytesPerToken} to {(offset + length) / header.BytesPerToken - 1} do not match their checksum");
+            throw Damaged(Path,
+                $"tokens {offset / header.BytesPerToken} to {(offset + length) / header.BytesPerToken - 1} do not match their checksum");
         Volatile.Write(ref blockIsSound[block], 1);
     }
 
@@ -171,3 +167,76 @@ public sealed class TokenShard : IDisposable
     private static UserException Damaged(string path, string what, Exception? inner = null) =>
         new($"the token shard {path} cannot be used: {what.TrimEnd('.')}; delete its folder and prepare the data again", inner);
 }
+
+/// <summary>The first 128 bytes of a shard, little-endian.</summary>
+/// <remarks>
+/// <code>
+///   0  8  magic "TRNSHARD"        24  8  documents             40  32  fingerprint
+///   8  4  format version          32  4  vocabulary size       72   4  CRC-32C of documents and block sums
+///  12  4  bytes per token (2, 4)  36  4  bytes per block       76   4  CRC-32C of bytes 0 to 75
+///  16  8  tokens
+/// </code>
+/// After it: the tokens, padded to 8 bytes; one u64 per document, the index of its first token; one u32 per block
+/// of tokens, its CRC-32C.
+/// </remarks>
+internal sealed record ShardHeader(int BytesPerToken, long Tokens, long Documents, int VocabularySize, string Fingerprint, uint TableSum)
+{
+    public const int Size = 128;
+    public const int BytesPerBlock = 1 << 20;
+    private const int Version = 1;
+    private const int Summed = 76;
+    private static ReadOnlySpan<byte> Magic => "TRNSHARD"u8;
+
+    public long DocumentsOffset => Size + (Tokens * BytesPerToken + 7) / 8 * 8;
+
+    public long SumsOffset => DocumentsOffset + Documents * sizeof(long);
+
+    public long Blocks => (Tokens * BytesPerToken + BytesPerBlock - 1) / BytesPerBlock;
+
+    public long FileLength => SumsOffset + Blocks * sizeof(uint);
+
+    public byte[] ToBytes()
+    {
+        var bytes = new byte[Size];
+        Magic.CopyTo(bytes);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(8), Version);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), BytesPerToken);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(16), Tokens);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(24), Documents);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(32), VocabularySize);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(36), BytesPerBlock);
+        Convert.FromHexString(Fingerprint).CopyTo(bytes, 40);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(72), TableSum);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(Summed),
+            Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, bytes.AsSpan(0, Summed)));
+        return bytes;
+    }
+
+    /// <summary>Parses a header and checks it against the file length.</summary>
+    /// <exception cref="InvalidDataException">What is wrong, without the path.</exception>
+    public static ShardHeader Parse(ReadOnlySpan<byte> bytes, long fileLength)
+    {
+        if (bytes.Length < Size)
+            throw new InvalidDataException($"it has {fileLength} bytes, fewer than the {Size} of a header");
+        if (!bytes.StartsWith(Magic))
+            throw new InvalidDataException("it is no token shard (it does not begin with TRNSHARD)");
+        if (BinaryPrimitives.ReadInt32LittleEndian(bytes[8..]) is var version && version != Version)
+            throw new InvalidDataException($"its format version is {version}; this program reads version {Version}");
+        if (Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, bytes[..Summed]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[Summed..]))
+            throw new InvalidDataException("its header does not match its checksum");
+        var header = new ShardHeader(
+            BytesPerToken: BinaryPrimitives.ReadInt32LittleEndian(bytes[12..]),
+            Tokens: BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]),
+            Documents: BinaryPrimitives.ReadInt64LittleEndian(bytes[24..]),
+            VocabularySize: BinaryPrimitives.ReadInt32LittleEndian(bytes[32..]),
+            Fingerprint: Convert.ToHexStringLower(bytes.Slice(40, 32)),
+            TableSum: BinaryPrimitives.ReadUInt32LittleEndian(bytes[72..]));
+        if (header.FileLength != fileLength)
+            throw new InvalidDataException($"it has {fileLength} bytes, but its {header.Tokens} tokens and {header.Documents} documents "
+                + $"take {header.FileLength}");
+        return header;
+    }
+}
+
+/// <summary>The tokens of one source in a shard; the length is 0 when all of it is held out.</summary>
+public sealed record TokenRange(string Name, long Start, long Length);

@@ -1,16 +1,26 @@
 using System.Buffers;
+using System.ComponentModel;
 using System.Text.Json.Nodes;
+using Trainer.Data.Tokenizers.HuggingFace;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Tokenizers;
 
-/// <summary>The tokenizer whose token ids are the bytes of UTF-8. Any bytes survive encoding and decoding.</summary>
+/// <summary>Every byte is a token: 256 tokens, any text.</summary>
+[Description("Every byte of UTF-8 is a token: 256 tokens, any text.")]
+public sealed record ByteTokenizerOptions : TokenizerOptions
+{
+    /// <inheritdoc/>
+    public override TokenizerTrainer CreateTrainer() => new PretrainedTrainer(ByteTokenizer.Instance);
+}
+
+/// <summary>Token ids are UTF-8 bytes; any bytes round-trip.</summary>
 public sealed class ByteTokenizer : Tokenizer
 {
     private static readonly byte[][] Bytes = [.. Enumerable.Range(0, 256).Select(value => new[] { (byte)value })];
 
     private ByteTokenizer() { }
 
-    /// <summary>The one byte tokenizer.</summary>
+    /// <summary>The only instance.</summary>
     public static ByteTokenizer Instance { get; } = new();
 
     /// <inheritdoc/>
@@ -25,7 +35,8 @@ public sealed class ByteTokenizer : Tokenizer
         Span<byte> bytes = stackalloc byte[1024];
         for (var position = 0; position < text.Length;)
         {
-            var status = System.Text.Unicode.Utf8.FromUtf16(text[position..], bytes, out var read, out var written, replaceInvalidSequences: false);
+            var status = System.Text.Unicode.Utf8.FromUtf16(text[position..], bytes, out var read, out var written,
+                replaceInvalidSequences: false);
             Encode(bytes[..written], ids);
             position += read;
             if (status == OperationStatus.InvalidData)
@@ -47,21 +58,59 @@ public sealed class ByteTokenizer : Tokenizer
     /// <inheritdoc/>
     public override ReadOnlySpan<byte> TokenBytes(int id) => Entry(Bytes, id);
 
-    /// <summary>Hugging Face's byte-level BPE without any merge, which gives the same tokens there.</summary>
-    /// <returns>The content of <c>tokenizer.json</c>.</returns>
+    /// <summary>Byte-level BPE without merges, which gives the same tokens in Hugging Face's library.</summary>
     public override JsonObject ToJson()
     {
         var vocabulary = new JsonObject();
         for (var value = 0; value < 256; value++)
             vocabulary[ByteLevelAlphabet.Symbol((byte)value).ToString()] = value;
-        return HuggingFaceTokenizer.Document(
-            preTokenizer: HuggingFaceTokenizer.ByteLevel(),
-            decoder: HuggingFaceTokenizer.ByteLevel(),
-            model: HuggingFaceTokenizer.Bpe(vocabulary, merges: []));
+        return TokenizerJson.Document(
+            preTokenizer: TokenizerJson.ByteLevel(),
+            decoder: TokenizerJson.ByteLevel(),
+            model: TokenizerJson.Bpe(vocabulary, merges: []));
     }
 
-    /// <summary>Whether a vocabulary of byte-level symbols is this tokenizer's: symbol of byte b ↔ id b.</summary>
+    /// <summary>Whether a vocabulary of byte-level symbols maps each byte to its own id.</summary>
     internal static bool IsVocabulary(IReadOnlyDictionary<string, int> vocabulary) =>
         vocabulary.Count == 256
-        && Enumerable.Range(0, 256).All(value => vocabulary.TryGetValue(ByteLevelAlphabet.Symbol((byte)value).ToString(), out var id) && id == value);
+        && Enumerable.Range(0, 256).All(value =>
+            vocabulary.TryGetValue(ByteLevelAlphabet.Symbol((byte)value).ToString(), out var id) && id == value);
+}
+
+/// <summary>GPT-2's mapping between bytes and printable characters, used by byte-level vocabularies.</summary>
+/// <remarks>Printable bytes map to themselves, the others to code points from U+0100 on, in order (Radford 2019,
+/// <c>bytes_to_unicode</c>).</remarks>
+internal static class ByteLevelAlphabet
+{
+    private static readonly char[] Symbols = Build();
+    private static readonly short[] Values = Invert();
+
+    public static char Symbol(byte value) => Symbols[value];
+
+    public static bool TryGetByte(char symbol, out byte value)
+    {
+        var found = symbol < Values.Length ? Values[symbol] : -1;
+        value = (byte)found;
+        return found >= 0;
+    }
+
+    private static short[] Invert()
+    {
+        var values = new short[Symbols.Max() + 1];
+        Array.Fill(values, (short)-1);
+        for (short value = 0; value < Symbols.Length; value++)
+            values[Symbols[value]] = value;
+        return values;
+    }
+
+    private static char[] Build()
+    {
+        var symbols = new char[256];
+        var next = 0x100;
+        for (var value = 0; value < symbols.Length; value++)
+            symbols[value] = IsPrintable(value) ? (char)value : (char)next++;
+        return symbols;
+    }
+
+    private static bool IsPrintable(int value) => value is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
 }

@@ -1,23 +1,53 @@
 using System.Buffers;
+using System.Collections;
+using System.ComponentModel;
 using System.Text;
 using System.Text.Json.Nodes;
+using Trainer.Data.Tokenizers.HuggingFace;
+using Trainer.Data.Tokenizers.Unicode;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Tokenizers;
 
-/// <summary>The tokenizer whose tokens are the characters (Unicode code points) of its training text, in code-point order.</summary>
-/// <remarks>There is no token for unknown characters: meeting one is an error that names it.</remarks>
-public sealed class CharacterTokenizer : Tokenizer
+/// <summary>Every character (code point) of the training text is a token.</summary>
+[Description("Every character of the training text is a token; other characters are errors.")]
+public sealed record CharacterTokenizerOptions : TokenizerOptions
 {
-    /// <summary>The name that the file gives to the missing unknown token; longer than one character, so that no text collides with it.</summary>
+    /// <inheritdoc/>
+    public override TokenizerTrainer CreateTrainer() => new Learner();
+
+    private sealed class Learner : TokenizerTrainer
+    {
+        private readonly BitArray seen = new(0x110000);
+
+        public override void Observe(ReadOnlySpan<char> text)
+        {
+            for (var position = 0; position < text.Length;)
+            {
+                if (Rune.DecodeFromUtf16(text[position..], out var character, out var length) != OperationStatus.Done)
+                    throw EncodingException.LoneSurrogate(text[position], position);
+                seen[character.Value] = true;
+                position += length;
+            }
+        }
+
+        public override Tokenizer Build() => new CharacterTokenizer(
+            Enumerable.Range(0, seen.Length).Where(value => seen[value]).Select(value => new Rune(value)));
+    }
+}
+
+/// <summary>Tokens are the characters (code points) of the training text, in code-point order.</summary>
+/// <remarks>An unknown character is an error that names it.</remarks>
+internal sealed class CharacterTokenizer : Tokenizer
+{
+    /// <summary>Stands for the missing unknown token in the file; longer than one character, so no text matches it.</summary>
     private const string NoUnknownToken = "<unknown characters are errors>";
 
     private readonly Rune[] characters;
     private readonly byte[][] bytes;
-    private readonly int[] basic;   // id by UTF-16 unit for the Basic Multilingual Plane up to the last character in it; −1 = unknown
+    private readonly int[] basic;   // ids of the Basic Multilingual Plane, up to the last known character; −1 = unknown
     private readonly Dictionary<int, int> supplementary = [];
 
-    /// <summary>Makes the tokenizer of a set of characters.</summary>
-    /// <param name="characters">The characters, in any order; repetitions count once.</param>
+    /// <summary>From characters in any order; duplicates count once.</summary>
     /// <exception cref="ArgumentException">There is no character.</exception>
     public CharacterTokenizer(IEnumerable<Rune> characters)
     {
@@ -34,16 +64,13 @@ public sealed class CharacterTokenizer : Tokenizer
                 supplementary[this.characters[id].Value] = id;
     }
 
-    /// <inheritdoc/>
     public override string Type => "character";
 
-    /// <inheritdoc/>
     public override int VocabularySize => characters.Length;
 
     /// <summary>The characters by token id.</summary>
     public IReadOnlyList<Rune> Characters => characters;
 
-    /// <inheritdoc/>
     public override void Encode(ReadOnlySpan<char> text, IBufferWriter<int> ids)
     {
         if (text.IsEmpty)
@@ -61,23 +88,20 @@ public sealed class CharacterTokenizer : Tokenizer
         ids.Advance(count);
     }
 
-    /// <inheritdoc/>
     public override void Encode(ReadOnlySpan<byte> utf8, IBufferWriter<int> ids) => Encode(Utf16.Decode(utf8), ids);
 
-    /// <inheritdoc/>
     public override ReadOnlySpan<byte> TokenBytes(int id) => Entry(bytes, id);
 
-    /// <summary>Hugging Face's word-level model over single characters, which gives the same tokens there.</summary>
-    /// <returns>The content of <c>tokenizer.json</c>.</returns>
+    /// <summary>A word-level model over single characters, which gives the same tokens in Hugging Face's library.</summary>
     public override JsonObject ToJson()
     {
         var vocabulary = new JsonObject();
         for (var id = 0; id < characters.Length; id++)
             vocabulary[characters[id].ToString()] = id;
-        return HuggingFaceTokenizer.Document(
-            preTokenizer: HuggingFaceTokenizer.EveryCharacter(),
-            decoder: HuggingFaceTokenizer.Fuse(),
-            model: HuggingFaceTokenizer.WordLevel(vocabulary, NoUnknownToken));
+        return TokenizerJson.Document(
+            preTokenizer: TokenizerJson.EveryCharacter(),
+            decoder: TokenizerJson.Fuse(),
+            model: TokenizerJson.WordLevel(vocabulary, NoUnknownToken));
     }
 
     /// <summary>The token of a character outside the table: a surrogate pair, or else an error.</summary>

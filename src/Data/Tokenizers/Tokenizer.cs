@@ -1,63 +1,51 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json.Nodes;
+using Trainer.Configuration;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Tokenizers;
 
-/// <summary>Turns text into token ids 0 … <see cref="VocabularySize"/>−1 and back.</summary>
-/// <remarks>Tokenizers are immutable and safe for use by several threads at once. They are kept as
-/// <c>tokenizer.json</c> in the shape of Hugging Face's file of that name.</remarks>
+/// <summary>Converts between text and token ids 0 … <see cref="VocabularySize"/>−1.</summary>
+/// <remarks>Immutable and thread-safe. Stored in Hugging Face's <c>tokenizer.json</c> format.</remarks>
 public abstract class Tokenizer
 {
     /// <summary>The kind of tokenizer, such as <c>byte</c>, <c>bpe</c> or <c>unigram</c>.</summary>
     public abstract string Type { get; }
 
-    /// <summary>The number of different tokens.</summary>
+    /// <summary>Number of distinct tokens.</summary>
     public abstract int VocabularySize { get; }
 
-    /// <summary>Appends the tokens of a text.</summary>
-    /// <param name="text">The text; it must be valid UTF-16.</param>
-    /// <param name="ids">Where the token ids are appended.</param>
+    /// <summary>Appends the tokens of a text, which must be valid UTF-16.</summary>
     /// <exception cref="EncodingException">A lone surrogate, or a character that the vocabulary does not hold.</exception>
     public abstract void Encode(ReadOnlySpan<char> text, IBufferWriter<int> ids);
 
-    /// <summary>Appends the tokens of a text given in UTF-8 bytes.</summary>
-    /// <param name="utf8">The bytes; only byte-level tokenizers accept bytes that are not valid UTF-8.</param>
-    /// <param name="ids">Where the token ids are appended.</param>
+    /// <summary>Appends the tokens of UTF-8 text; only byte-level tokenizers accept invalid UTF-8.</summary>
     /// <exception cref="EncodingException">Bytes that this tokenizer cannot express.</exception>
     public abstract void Encode(ReadOnlySpan<byte> utf8, IBufferWriter<int> ids);
 
-    /// <summary>The bytes of UTF-8 that one token stands for; they may be a part of a character only.</summary>
-    /// <param name="id">A token id.</param>
-    /// <returns>One byte or more.</returns>
+    /// <summary>The UTF-8 bytes of one token, possibly part of a character.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
     public abstract ReadOnlySpan<byte> TokenBytes(int id);
 
-    /// <summary>The tokens that control a model and are no text, such as <c>[MASK]</c>; none for most tokenizers.</summary>
+    /// <summary>Ids of tokens that control the model, such as <c>[MASK]</c>; empty for most tokenizers.</summary>
     public virtual IReadOnlySet<int> SpecialTokens => System.Collections.Frozen.FrozenSet<int>.Empty;
 
-    /// <summary>The id of a token by the name it has in the file, such as <c>[MASK]</c>.</summary>
-    /// <param name="token">The name, character by character.</param>
-    /// <returns>The id, or null when the vocabulary has no such token.</returns>
+    /// <summary>The id of a token by its exact name in the file, such as <c>[MASK]</c>; null if there is none.</summary>
     public virtual int? TokenId(string token) => null;
 
-    /// <summary>The special tokens that <see cref="EncodeWithSpecialTokens"/> puts around a single text; none for most tokenizers.</summary>
+    /// <summary>The special tokens that <see cref="EncodeWithSpecialTokens"/> adds around a single text; none for most
+    /// tokenizers.</summary>
     public virtual TextFrame Frame => TextFrame.Empty;
 
-    /// <summary>The tokens of a text, or of a pair of texts, with the special tokens that the model was trained with around them.</summary>
-    /// <param name="text">The text.</param>
-    /// <param name="second">The second text of a pair.</param>
-    /// <returns>The token ids; without special tokens where the tokenizer has none.</returns>
+    /// <summary>The tokens of a text, or a pair of texts, with the special tokens that the model expects, if any.</summary>
     /// <exception cref="EncodingException">As for <see cref="Encode(string)"/>.</exception>
-    public virtual int[] EncodeWithSpecialTokens(string text, string? second = null) => [.. Encode(text), .. second is null ? [] : Encode(second)];
+    public virtual int[] EncodeWithSpecialTokens(string text, string? second = null) =>
+        [.. Encode(text), .. second is null ? [] : Encode(second)];
 
-    /// <summary>The content of <c>tokenizer.json</c>.</summary>
-    /// <returns>A document that <see cref="Load"/> reads back.</returns>
+    /// <summary>The content of <c>tokenizer.json</c>, which <see cref="Load"/> reads back.</summary>
     public abstract JsonObject ToJson();
 
-    /// <summary>The tokens of a text.</summary>
-    /// <param name="text">The text; it must be valid UTF-16.</param>
-    /// <returns>The token ids in order.</returns>
+    /// <summary>The tokens of a text, which must be valid UTF-16.</summary>
     /// <exception cref="EncodingException">A lone surrogate, or a character that the vocabulary does not hold.</exception>
     public int[] Encode(string text) => Encode(text.AsSpan());
 
@@ -69,9 +57,7 @@ public abstract class Tokenizer
         return ids.WrittenSpan.ToArray();
     }
 
-    /// <summary>The tokens of a text given in UTF-8 bytes.</summary>
-    /// <param name="utf8">The bytes; only byte-level tokenizers accept bytes that are not valid UTF-8.</param>
-    /// <returns>The token ids in order.</returns>
+    /// <summary>The tokens of UTF-8 text; only byte-level tokenizers accept invalid UTF-8.</summary>
     /// <exception cref="EncodingException">Bytes that this tokenizer cannot express.</exception>
     public int[] Encode(ReadOnlySpan<byte> utf8)
     {
@@ -80,9 +66,7 @@ public abstract class Tokenizer
         return ids.WrittenSpan.ToArray();
     }
 
-    /// <summary>The bytes that tokens stand for: exactly those that were encoded.</summary>
-    /// <param name="ids">Token ids.</param>
-    /// <returns>Their bytes, one after the other.</returns>
+    /// <summary>The bytes of tokens, exactly as encoded.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary lacks one of the ids.</exception>
     public virtual byte[] DecodeBytes(ReadOnlySpan<int> ids)
     {
@@ -92,29 +76,83 @@ public abstract class Tokenizer
         return bytes.WrittenSpan.ToArray();
     }
 
-    /// <summary>The text that tokens stand for; bytes that form no character become U+FFFD.</summary>
-    /// <param name="ids">Token ids.</param>
-    /// <returns>The text.</returns>
+    /// <summary>The text of tokens; invalid UTF-8 becomes U+FFFD.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The vocabulary lacks one of the ids.</exception>
     public virtual string Decode(ReadOnlySpan<int> ids) => Encoding.UTF8.GetString(DecodeBytes(ids));
 
-    /// <summary>Starts decoding tokens one by one as they are generated.</summary>
-    /// <returns>A decoder with a state of its own, for one sequence and one thread.</returns>
+    /// <summary>Starts decoding token by token, for one sequence on one thread.</summary>
     public virtual StreamingDecoder CreateDecoder() => new Utf8StreamingDecoder(this);
 
-    /// <summary>Writes <c>tokenizer.json</c>; the file is whole or absent.</summary>
-    /// <param name="path">The file to write.</param>
+    /// <summary>Writes <c>tokenizer.json</c> atomically.</summary>
     public void Save(string path) => TokenizerFile.Save(this, path);
 
-    /// <summary>Reads a <c>tokenizer.json</c>, of whichever kind its content is.</summary>
-    /// <param name="path">The file to read.</param>
-    /// <returns>The tokenizer.</returns>
+    /// <summary>Reads a <c>tokenizer.json</c> of any kind.</summary>
     /// <exception cref="Trainer.Configuration.UserException">The file is missing, damaged, or of a kind that is not supported.</exception>
     public static Tokenizer Load(string path) => TokenizerFile.Load(path);
 
-    /// <summary>The entry of <paramref name="table"/> for a token.</summary>
     private protected static ReadOnlySpan<byte> Entry(byte[][] table, int id) =>
         (uint)id < (uint)table.Length
             ? table[id]
             : throw new ArgumentOutOfRangeException(nameof(id), id, $"token ids of this vocabulary are 0 to {table.Length - 1}");
+}
+
+/// <summary>The ids of the special tokens around a text, such as <c>[CLS]</c> and <c>[SEP]</c>.</summary>
+public sealed record TextFrame(IReadOnlyList<int> Before, IReadOnlyList<int> After)
+{
+    /// <summary>No tokens.</summary>
+    public static TextFrame Empty { get; } = new([], []);
+
+    /// <summary>Number of tokens.</summary>
+    public int Length => Before.Count + After.Count;
+}
+
+/// <summary>Decodes a sequence token by token, emitting whole characters only.</summary>
+/// <remarks>The concatenated results of <see cref="Push"/> and a final <see cref="Flush"/> equal <see cref="Tokenizer.Decode"/> of the
+/// whole sequence.</remarks>
+public abstract class StreamingDecoder
+{
+    /// <summary>Takes the next token and returns the characters that it completes: none, one or several.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
+    public abstract string Push(int id);
+
+    /// <summary>Ends the sequence and returns U+FFFD for an unfinished character, else nothing; the decoder can be reused.</summary>
+    public abstract string Flush();
+}
+
+/// <summary>Decodes tokens that stand for fixed UTF-8 bytes.</summary>
+internal sealed class Utf8StreamingDecoder(Tokenizer tokenizer) : StreamingDecoder
+{
+    private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
+
+    public override string Push(int id) => Convert(tokenizer.TokenBytes(id), flush: false);
+
+    public override string Flush() => Convert([], flush: true);
+
+    private string Convert(ReadOnlySpan<byte> bytes, bool flush)
+    {
+        var characters = new char[decoder.GetCharCount(bytes, flush)];
+        return new string(characters, 0, decoder.GetChars(bytes, characters, flush));
+    }
+}
+
+/// <summary>A text that a tokenizer cannot encode.</summary>
+/// <param name="reason">What is wrong and how to fix it, without the position.</param>
+/// <param name="position">The 0-based position: UTF-16 index for text, offset for bytes.</param>
+/// <param name="unit">What <paramref name="position"/> counts.</param>
+public sealed class EncodingException(string reason, int position, string unit = "position")
+    : UserException($"{reason} (at {unit} {position})")
+{
+    /// <summary>What is wrong and how to fix it, without the position.</summary>
+    public string Reason { get; } = reason;
+
+    /// <summary>The 0-based position: UTF-16 index for text, offset for bytes.</summary>
+    public int Position { get; } = position;
+
+    internal static EncodingException LoneSurrogate(char value, int position) => new(
+        $"the text holds U+{(int)value:X4}, half of a surrogate pair and no character of its own; remove it or replace it by U+FFFD",
+        position);
+
+    internal static EncodingException InvalidUtf8(byte value, int offset) => new(
+        $"the bytes are not valid UTF-8: 0x{value:X2} begins no whole character; convert them to UTF-8, or use the byte tokenizer", offset,
+        "byte");
 }

@@ -1,11 +1,48 @@
 using System.Buffers;
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Trainer.Configuration;
+using Trainer.Data.Tokenizers.HuggingFace;
+using Trainer.Data.Tokenizers.Unicode;
 
-namespace Trainer.Data;
+namespace Trainer.Data.Tokenizers;
 
-/// <summary>The tokenizer whose tokens are words and runs of signs (<c>\w+|[^\w\s]+</c>); what it does not know is the token 0.</summary>
-/// <remarks>Decoding puts one space between tokens: text does not come back as it was.</remarks>
+/// <summary>The most frequent words of the training text are tokens; all others are one unknown token.</summary>
+/// <remarks>Lossy: white space, line breaks and unknown words are lost. For text that must round-trip, use
+/// <see cref="BpeTokenizerOptions"/>.</remarks>
+[Description("The most frequent words of the training text are tokens, all others the unknown token. White space is lost: text does not "
+    + "come back as it was.")]
+public sealed record WordTokenizerOptions : TokenizerOptions, IValidated
+{
+    /// <summary>The most tokens, including the unknown token.</summary>
+    [Description("The most tokens, the unknown token included. A short text may have fewer.")]
+    [Range(2, 10_000_000)]
+    public int VocabularySize { get; init; } = 16384;
+
+    /// <summary>The text of the unknown token, which has id 0.</summary>
+    [Description("How the unknown token is written; its id is 0.")]
+    public string UnknownToken { get; init; } = "<unk>";
+
+    /// <summary>Whether to ignore case.</summary>
+    [Description("Whether all text is made lower case first.")]
+    public bool Lowercase { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<Problem> Validate()
+    {
+        if (string.IsNullOrEmpty(UnknownToken))
+            yield return new Problem("unknownToken", "is empty; name it, for example, <unk>");
+    }
+
+    /// <inheritdoc/>
+    public override TokenizerTrainer CreateTrainer() => new WordTrainer(this);
+}
+
+/// <summary>Tokens are words and runs of punctuation (<c>\w+|[^\w\s]+</c>); unknown ones are token 0.</summary>
+/// <remarks>Decoding joins tokens with single spaces, so text does not round-trip.</remarks>
 public sealed class WordTokenizer : Tokenizer
 {
     private readonly string[] words;
@@ -14,9 +51,7 @@ public sealed class WordTokenizer : Tokenizer
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup;
     private readonly WordRunScanner scanner = new();
 
-    /// <summary>Makes the tokenizer of a list of words.</summary>
-    /// <param name="words">The words by token id; the first is the unknown token.</param>
-    /// <param name="lowercase">Whether text is made lower case first.</param>
+    /// <summary>From words by token id, the unknown token first.</summary>
     /// <exception cref="ArgumentException">There is no word, or one is listed twice.</exception>
     public WordTokenizer(IEnumerable<string> words, bool lowercase)
     {
@@ -39,7 +74,7 @@ public sealed class WordTokenizer : Tokenizer
     /// <summary>The words by token id; the first is the unknown token.</summary>
     public IReadOnlyList<string> Words => words;
 
-    /// <summary>Whether text is made lower case first.</summary>
+    /// <summary>Whether text is lower-cased first.</summary>
     public bool Lowercase { get; }
 
     /// <inheritdoc/>
@@ -82,23 +117,22 @@ public sealed class WordTokenizer : Tokenizer
     /// <inheritdoc/>
     public override StreamingDecoder CreateDecoder() => new Decoder(this);
 
-    /// <summary>Hugging Face's word-level model, which gives the same tokens there.</summary>
-    /// <returns>The content of <c>tokenizer.json</c>.</returns>
+    /// <summary>A word-level model, which gives the same tokens in Hugging Face's library.</summary>
     public override JsonObject ToJson()
     {
         var vocabulary = new JsonObject();
         for (var id = 0; id < words.Length; id++)
             vocabulary[words[id]] = id;
-        var document = HuggingFaceTokenizer.Document(
+        var document = TokenizerJson.Document(
             preTokenizer: new JsonObject { ["type"] = "Whitespace" },
             decoder: null,
-            model: HuggingFaceTokenizer.WordLevel(vocabulary, words[0]));
+            model: TokenizerJson.WordLevel(vocabulary, words[0]));
         if (Lowercase)
             document["normalizer"] = new JsonObject { ["type"] = "Lowercase" };
         return document;
     }
 
-    /// <summary>Lower case, character by character. Only U+0130 becomes two characters in Unicode's full mapping.</summary>
+    /// <summary>Simple lower case, but for U+0130, the only character whose full mapping has two.</summary>
     internal static string Lower(string text) => text.ToLowerInvariant().Replace("\u0130", "i\u0307", StringComparison.Ordinal);
 
     private sealed class Decoder(WordTokenizer tokenizer) : StreamingDecoder
@@ -107,7 +141,7 @@ public sealed class WordTokenizer : Tokenizer
 
         public override string Push(int id)
         {
-            tokenizer.TokenBytes(id);   // refuses ids that are not in the vocabulary
+            tokenizer.TokenBytes(id);   // rejects unknown ids
             var word = begun ? " " + tokenizer.words[id] : tokenizer.words[id];
             begun = true;
             return word;
@@ -119,4 +153,86 @@ public sealed class WordTokenizer : Tokenizer
             return "";
         }
     }
+}
+
+internal sealed class WordTrainer(WordTokenizerOptions options, int threads = -1) : TokenizerTrainer
+{
+    private readonly WordCounter words = new(new WordRunScanner(), threads: threads);
+
+    public override void Observe(ReadOnlySpan<char> text) => words.Observe(text);
+
+    public override Tokenizer Build() => new WordTokenizer(
+        [
+            options.UnknownToken,
+            .. words.Finish()
+                .Where(entry => !WordRunScanner.IsSpace(entry.Key))
+                .GroupBy(entry => options.Lowercase ? WordTokenizer.Lower(entry.Key) : entry.Key, entry => entry.Value)
+                .Select(group => (Word: group.Key, Count: group.Sum()))
+                .Where(word => word.Word != options.UnknownToken)
+                .OrderByDescending(word => word.Count).ThenBy(word => word.Word, CodePointOrder.Instance)
+                .Take(options.VocabularySize - 1)
+                .Select(word => word.Word),
+        ],
+        options.Lowercase);
+
+    /// <summary>Code-point order, from which UTF-16 order differs above U+D7FF.</summary>
+    private sealed class CodePointOrder : IComparer<string>
+    {
+        public static readonly CodePointOrder Instance = new();
+
+        public int Compare(string? one, string? other)
+        {
+            var same = one.AsSpan().CommonPrefixLength(other);
+            return same == one!.Length || same == other!.Length
+                ? one.Length.CompareTo(other!.Length)
+                : Rank(one[same]).CompareTo(Rank(other[same]));
+        }
+
+        private static int Rank(char unit) => char.IsSurrogate(unit) ? unit + 0x10000 : unit;
+    }
+}
+
+/// <summary>Splits like Hugging Face's <c>Whitespace</c> pre-tokenizer, <c>\w+|[^\w\s]+</c>, with the white space between as words
+/// too.</summary>
+internal sealed class WordRunScanner : Scanner
+{
+    private enum Run : byte
+    {
+        Sign,
+        Word,
+        Space,
+    }
+
+    private static readonly Run[] Basic = [.. Enumerable.Range(0, 0x10000)
+        .Select(value => Rune.IsValid(value) ? Classify(new Rune(value)) : Run.Sign)];
+
+    public override int End(ReadOnlySpan<char> text, int start)
+    {
+        var run = At(text, start, out var length);
+        var end = start + length;
+        while (end < text.Length && At(text, end, out length) == run)
+            end += length;
+        return end;
+    }
+
+    public static bool IsSpace(ReadOnlySpan<char> word) => Basic[word[0]] == Run.Space;
+
+    private static Run At(ReadOnlySpan<char> text, int position, out int length)
+    {
+        length = char.IsHighSurrogate(text[position]) && position + 1 < text.Length ? 2 : 1;
+        return length == 1 ? Basic[text[position]] : Classify(new Rune(text[position], text[position + 1]));
+    }
+
+    private static Run Classify(Rune character) => Rune.IsWhiteSpace(character) ? Run.Space : IsWord(character) ? Run.Word : Run.Sign;
+
+    /// <summary>Unicode's <c>\w</c> (UTS 18): Alphabetic, M, Nd, Pc and Join_Control.</summary>
+    private static bool IsWord(Rune character) => Rune.GetUnicodeCategory(character) switch
+    {
+        <= UnicodeCategory.LetterNumber => true,   // L, M, Nd, Nl
+        UnicodeCategory.ConnectorPunctuation => true,
+        UnicodeCategory.OtherSymbol =>
+            character.Value is (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169)
+            or (>= 0x1F170 and <= 0x1F189),
+        _ => character.Value is 0x200C or 0x200D,
+    };
 }

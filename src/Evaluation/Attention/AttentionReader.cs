@@ -1,15 +1,13 @@
 // Shapes: B batch (1 here), H heads, T queries, S keys.
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Reporting;
 using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Attention;
 
-/// <summary>Reads from a model whom each token of a text looks at.</summary>
-/// <param name="model">The model. While it reads it is in evaluation mode; afterwards in the mode it was in.</param>
-/// <param name="tokenizer">The tokenizer the model was trained with.</param>
+/// <summary>Reads the attention weights of a model on a text.</summary>
 public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
 {
     /// <summary>Runs the model over a text.</summary>
@@ -45,18 +43,24 @@ public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
     {
         if (model.Options is not EncoderDecoderOptions)
         {
-            if (source is not null) throw new UserException("a source was given, but only a model of architecture 'encoder-decoder' reads one; leave --source out");
-            return (Checked(model.Options is EncoderOptions ? tokenizer.EncodeWithSpecialTokens(text) : tokenizer.Encode(text), "the text"), null);
+            if (source is not null)
+                throw new UserException("a source was given, but only a model of architecture 'encoder-decoder' reads one; leave " +
+                    "--source out");
+            return (Checked(model.Options is EncoderOptions ? tokenizer.EncodeWithSpecialTokens(text) : tokenizer.Encode(text), "the text"),
+                null);
         }
-        if (source is null) throw new UserException("an encoder-decoder reads a source; give it with --source, and what its decoder writes with --text");
+        if (source is null)
+            throw new UserException("an encoder-decoder reads a source; give it with --source, and what its decoder writes with --text");
         var tokens = SequenceTokens.Of(tokenizer);
-        return (Checked([tokens.Begin, .. tokenizer.Encode(text)], "the text"), Checked([.. tokenizer.Encode(source), tokens.End], "the source"));
+        return (Checked([tokens.Begin, .. tokenizer.Encode(text)], "the text"),
+            Checked([.. tokenizer.Encode(source), tokens.End], "the source"));
     }
 
     private int[] Checked(int[] ids, string what) =>
         ids.Length == 0 ? throw new UserException($"{what} is empty: there is nothing to look at; give at least one character")
         : ids.Length > model.ContextLength ? throw new UserException(
-            $"{what} has {ids.Length} tokens, but the model's context holds {model.ContextLength}; shorten it by at least {ids.Length - model.ContextLength} tokens")
+            $"{what} has {ids.Length} tokens, but the model's context holds {model.ContextLength}; shorten it by at least " +
+            $"{ids.Length - model.ContextLength} tokens")
         : ids;
 
     private Tensor Row(int[] ids) => tensor(Array.ConvertAll(ids, id => (long)id), device: model.Device).unsqueeze(0); // (1, T)

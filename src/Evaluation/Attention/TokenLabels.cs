@@ -1,21 +1,18 @@
 using System.Globalization;
 using System.Text;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 
 namespace Trainer.Evaluation.Attention;
 
-/// <summary>Tokens as people can read them: one by one, with the signs that are otherwise not to be seen.</summary>
+/// <summary>Readable labels of tokens, with visible signs for white space and control characters.</summary>
 public static class TokenLabels
 {
-    /// <summary>The labels of tokens.</summary>
-    /// <param name="tokenizer">The tokenizer.</param>
-    /// <param name="ids">Token ids.</param>
-    /// <returns>One label for each: its text, with ␣ for a space, ⏎ for the end of a line, ⇥ for a tab and \u{…} for other signs that
-    /// have no shape; \xE2… where its bytes are only a part of a character.</returns>
-    public static IReadOnlyList<string> Of(Tokenizer tokenizer, IReadOnlyList<int> ids) => [.. ids.Select(id => Of(tokenizer.TokenBytes(id)))];
+    /// <summary>One label for each token: its text, with ␣ for a space, ⏎ for a line end, ⇥ for a tab and \u{…} for other invisible
+    /// characters; \xE2… where its bytes are only a part of a character.</summary>
+    public static IReadOnlyList<string> Of(Tokenizer tokenizer, IReadOnlyList<int> ids) =>
+        [.. ids.Select(id => Of(tokenizer.TokenBytes(id)))];
 
     /// <summary>The label of a token's bytes.</summary>
-    /// <param name="bytes">What the token stands for.</param>
     public static string Of(ReadOnlySpan<byte> bytes)
     {
         StringBuilder label = new();

@@ -1,18 +1,18 @@
 using System.Text;
+using System.Text.Json.Serialization;
 using Trainer.Configuration;
-using Trainer.Data;
 using Trainer.Data.Parquet;
+using Trainer.Data.Tokenizers;
 
 namespace Trainer.Evaluation.Scoring;
 
 /// <summary>Scores documents one by one and writes a row for each of their tokens, for notebooks.</summary>
-/// <param name="scorer">What scores them.</param>
-/// <param name="tokenizer">The tokenizer of their tokens.</param>
 public sealed class ScoreTable(SequenceScorer scorer, Tokenizer tokenizer)
 {
     private static readonly ParquetColumn[] Columns =
     [
-        new("document", ParquetKind.Integer), new("position", ParquetKind.Integer), new("token", ParquetKind.Integer), new("text", ParquetKind.Text),
+        new("document", ParquetKind.Integer), new("position", ParquetKind.Integer), new("token", ParquetKind.Integer),
+            new("text", ParquetKind.Text),
         new("negativeLogLikelihood", ParquetKind.Number),
     ];
 
@@ -28,11 +28,8 @@ public sealed class ScoreTable(SequenceScorer scorer, Tokenizer tokenizer)
     /// <summary>Σ −log p over these, in nats.</summary>
     public double Total { get; private set; }
 
-    /// <summary>Writes the table: the document's number, the token's position in it from 0, its id, its text (U+FFFD for what is no whole
-    /// character) and −log p in nats, null where the model says nothing about it. The file is whole or not there.</summary>
-    /// <param name="path">The Parquet file; replaced when it is there.</param>
-    /// <param name="documents">Numbers and token ids of documents, scored as they are asked for.</param>
-    /// <param name="source">Token ids of what an encoder-decoder reads; null for other models.</param>
+    /// <summary>Writes a Parquet table: the document's number, the token's position in it from 0, its id, its text (U+FFFD for what is no
+    /// whole character) and −log p in nats, null where there is none. The file is complete or absent.</summary>
     /// <exception cref="UserException">A document cannot be scored; the message has its number. Or the file cannot be written.</exception>
     public void Write(string path, IEnumerable<(long Number, int[] Tokens)> documents, IReadOnlyList<int>? source = null) =>
         ParquetTable.Write(path, Columns, documents.SelectMany(document => Rows(document.Number, document.Tokens, source)));
@@ -62,4 +59,18 @@ public sealed class ScoreTable(SequenceScorer scorer, Tokenizer tokenizer)
             throw new UserException($"document {number}: {e.Message}", e);
         }
     }
+}
+
+/// <summary>The negative log-likelihood of each token of a text.</summary>
+/// <param name="Tokens">Token ids, T of them.</param>
+/// <param name="NegativeLogLikelihood">−log p of each, in nats; <c>null</c> where the model says nothing about it.</param>
+public sealed record TokenScores(IReadOnlyList<int> Tokens, IReadOnlyList<double?> NegativeLogLikelihood)
+{
+    /// <summary>Σ −log p over the scored tokens, in nats.</summary>
+    [JsonIgnore]
+    public double Total => NegativeLogLikelihood.Sum() ?? 0;
+
+    /// <summary>How many tokens have a score.</summary>
+    [JsonIgnore]
+    public int Scored => NegativeLogLikelihood.Count(score => score is not null);
 }

@@ -2,17 +2,24 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Data.Corpora;
+using Trainer.Data.Preparation;
+using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
 
 namespace Trainer.Evaluation.Scoring;
 
-/// <summary>Scores the tokens of one text, all of it seen at once: what <c>score</c> does, by the architecture of the model.</summary>
+/// <summary>Scores the tokens of one text in a single pass: the <c>score</c> command, by architecture.</summary>
 /// <remarks>A new architecture is one derived class and one line in <see cref="For"/>. Not thread-safe.</remarks>
 public abstract class SequenceScorer
 {
     /// <summary>Logits beyond this are no longer one text's: it is measured in windows.</summary>
     private const long MostLogitBytes = 1L << 32;
+
+    /// <summary>A text that is scored at once has thousands of tokens, not millions.</summary>
+    private const int MostCharacters = 1 << 24;
 
     private protected SequenceScorer(LanguageModel model, Tokenizer tokenizer) => (Model, Tokenizer) = (model, tokenizer);
 
@@ -21,8 +28,6 @@ public abstract class SequenceScorer
     private protected Tokenizer Tokenizer { get; }
 
     /// <summary>The scorer of a model.</summary>
-    /// <param name="model">The model, in evaluation mode.</param>
-    /// <param name="tokenizer">The tokenizer it was trained with.</param>
     public static SequenceScorer For(LanguageModel model, Tokenizer tokenizer) => model.Options switch
     {
         EncoderOptions => new MaskedScorer(model, tokenizer),
@@ -33,31 +38,44 @@ public abstract class SequenceScorer
     /// <summary>Why the model cannot score tokens, though it has logits of them; <c>null</c> where it can.</summary>
     public virtual string? Obstacle => null;
 
-    /// <summary>Whether the model reads another text beside the one that is scored.</summary>
+    /// <summary>Whether the model also reads a source text.</summary>
     public virtual bool NeedsSource => false;
 
-    /// <summary>The tokens of a text as this model is given it.</summary>
-    /// <param name="text">The text.</param>
-    /// <returns>Token ids, with the special tokens that the architecture needs around them.</returns>
+    /// <summary>The tokens of a text, with the special tokens the architecture needs around them.</summary>
     /// <exception cref="UserException">The tokenizer cannot express the text, or lacks a special token.</exception>
     public abstract int[] Encode(string text);
 
-    /// <summary>The tokens of a text as this model reads it beside another.</summary>
-    /// <param name="text">The source text.</param>
-    /// <returns>Token ids, with the special tokens that the architecture needs around them.</returns>
+    /// <summary>The tokens of a source text, with the special tokens the architecture needs around them.</summary>
     /// <exception cref="UserException">The tokenizer cannot express the text, or the model reads no source.</exception>
     public virtual int[] EncodeSource(string text) => throw NoSource();
 
-    /// <summary>The model's raw logits.</summary>
-    /// <param name="tokens">Token ids, T of them.</param>
-    /// <param name="source">Token ids of what an encoder-decoder reads; null for other models.</param>
-    /// <returns>(T, V) float32; the caller disposes it.</returns>
-    /// <exception cref="UserException">There are no tokens, or more than the model can take; an id is outside the vocabulary; a source is missing or too many.</exception>
+    /// <summary>The tokens of a file, a folder or a glob, read as one text.</summary>
+    /// <exception cref="UserException">A file cannot be read or encoded, or the text is too long to be scored at once.</exception>
+    public int[] EncodeAll(string path, string datasetsDirectory, IProgress<string> progress) =>
+        Encode(TextEncoding.ReadAll(new SourceOptions { Path = path }, datasetsDirectory, MostCharacters, progress));
+
+    /// <summary>The tokens of each document and its number among all, from 1; documents without text are left out.</summary>
+    /// <exception cref="UserException">A file cannot be read or encoded, or a document is too long to be scored at once.</exception>
+    public IEnumerable<(long Number, int[] Tokens)> EncodeDocuments(string path, string datasetsDirectory, IProgress<string> progress)
+    {
+        long number = 0;
+        var pieces = Corpus.Open(new SourceOptions { Path = path }, "", datasetsDirectory, progress).Read();
+        foreach (string? text in WholeDocuments.Of(pieces, MostCharacters))
+        {
+            number++;
+            if (!string.IsNullOrEmpty(text)) yield return (number, Encode(text));
+        }
+    }
+
+    /// <summary>The raw logits (T, V) of T tokens, in float32; the caller disposes them. Encoder-decoders need a source.</summary>
+    /// <exception cref="UserException">There are no tokens, or more than the model can take; an id is outside the vocabulary; a source is
+    /// missing or too many.</exception>
     public Tensor Logits(IReadOnlyList<int> tokens, IReadOnlyList<int>? source = null)
     {
         if (source is not null && !NeedsSource) throw NoSource();
         if (source is null && NeedsSource)
-            throw new UserException("an encoder-decoder scores one text beside another: say with --source or --source-tokens what it reads");
+            throw new UserException(
+                "an encoder-decoder scores one text beside another: say with --source or --source-tokens what it reads");
         RequireLogitsToFit(tokens);
         RequireIds(tokens, "token");
         RequireIds(source ?? [], "source token");
@@ -67,10 +85,7 @@ public abstract class SequenceScorer
         return Model.call(input).squeeze(0).MoveToOuterDisposeScope(); // (1, T, V) → (T, V)
     }
 
-    /// <summary>The score of each token.</summary>
-    /// <param name="tokens">Token ids, T of them.</param>
-    /// <param name="logits">Their logits, from <see cref="Logits"/>.</param>
-    /// <returns>The scores.</returns>
+    /// <summary>The score of each token, from the logits of <see cref="Logits"/>.</summary>
     /// <exception cref="UserException">The model cannot score tokens; see <see cref="Obstacle"/>.</exception>
     public TokenScores Score(IReadOnlyList<int> tokens, Tensor logits)
     {
@@ -88,7 +103,8 @@ public abstract class SequenceScorer
         tensor([.. tokens.Select(id => (long)id)], [1, tokens.Count], dtype: ScalarType.Int64).to(Model.Device);
 
     private static UserException NoSource() =>
-        new("a source is for encoder-decoders, which read one text and write another; this model reads only what it scores: leave out --source and --source-tokens");
+        new("a source is for encoder-decoders, which read one text and write another; this model reads only what it scores: leave out " +
+            "--source and --source-tokens");
 
     private void RequireLogitsToFit(IReadOnlyList<int> tokens)
     {
@@ -96,7 +112,8 @@ public abstract class SequenceScorer
         long bytes = (long)tokens.Count * Model.VocabularySize * sizeof(float);
         if (bytes > MostLogitBytes)
             throw new UserException(
-                $"{tokens.Count} tokens have {bytes / 1e9:0.0} GB of logits, more than one text may have ({MostLogitBytes / 1e9:0.0} GB); measure long texts with evaluate --data, or score a part");
+                $"{tokens.Count} tokens have {bytes / 1e9:0.0} GB of logits, more than one text may have ({MostLogitBytes / 1e9:0.0} " +
+                "GB); measure long texts with evaluate --data, or score a part");
     }
 
     private void RequireIds(IReadOnlyList<int> tokens, string name)
@@ -104,5 +121,92 @@ public abstract class SequenceScorer
         for (int i = 0; i < tokens.Count; i++)
             if ((uint)tokens[i] >= (uint)Model.VocabularySize)
                 throw new UserException($"{name} {i} is {tokens[i]}, but the model's token ids are 0 to {Model.VocabularySize - 1}");
+    }
+}
+
+// Shapes: T tokens, P of them in the prefix, V vocabulary.
+
+/// <summary>Decoders: each token is predicted from those before it; the first one from nothing. Tokens of a prefix that the model reads
+/// together have no score.</summary>
+internal class CausalScorer(LanguageModel model, Tokenizer tokenizer) : SequenceScorer(model, tokenizer)
+{
+    public override int[] Encode(string text) => Tokenizer.Encode(text);
+
+    private protected sealed override IReadOnlyList<double?> Losses(IReadOnlyList<int> tokens, Tensor logits)
+    {
+        int given = Math.Min(tokens.Count, Model.PrefixLength), predicted = tokens.Count - given;
+        IEnumerable<double?> unscored = Enumerable.Repeat<double?>(null, given);
+        if (predicted == 0) return [.. unscored];
+        Tensor targets = tensor([.. tokens.Skip(given).Select(id => (long)id)]).to(logits.device); // (T−P)
+        Tensor losses = functional.cross_entropy(logits.narrow(0, given - 1, predicted), targets,
+            reduction: Reduction.None); // (T−P, V) → (T−P)
+        return [.. unscored, .. losses.cpu().data<float>().ToArray().Select(loss => (double?)loss)];
+    }
+}
+
+// Shapes: B rows, T tokens, V vocabulary.
+
+/// <summary>Encoders: each token is hidden in turn and guessed from all others (pseudo-log-likelihood, Salazar et al. 2020, arXiv
+/// 1910.14659). Special tokens are seen, but not scored.</summary>
+internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : SequenceScorer(model, tokenizer)
+{
+    /// <summary>The most tokens of a batch.</summary>
+    private const int TokensAtOnce = 1 << 13;
+
+    private readonly int? mask = MaskToken.Of(tokenizer);
+
+    public override string? Obstacle => mask is null
+        ? $"an encoder guesses hidden tokens, but its tokenizer ({Tokenizer.Type}) has no mask token to hide them with ([MASK], " +
+          "<mask>); its logits can be had with --logits"
+        : null;
+
+    public override int[] Encode(string text) => Tokenizer.EncodeWithSpecialTokens(text);
+
+    // The logits of the whole text play no part: in them every token has seen itself.
+    private protected override IReadOnlyList<double?> Losses(IReadOnlyList<int> tokens, Tensor logits)
+    {
+        double?[] losses = new double?[tokens.Count];
+        int[] places = [.. Enumerable.Range(0, tokens.Count).Where(place => tokens[place] != mask
+            && !Tokenizer.SpecialTokens.Contains(tokens[place]))];
+        foreach (int[] some in places.Chunk(Math.Max(1, TokensAtOnce / tokens.Count)))
+        {
+            using DisposeScope scope = NewDisposeScope();
+            float[] theirs = Guess(tokens, some).cpu().data<float>().ToArray();
+            for (int row = 0; row < some.Length; row++) losses[some[row]] = theirs[row];
+        }
+        return losses;
+    }
+
+    /// <summary>−log p of the tokens at some places (B), each hidden in a row of its own.</summary>
+    private Tensor Guess(IReadOnlyList<int> tokens, int[] places)
+    {
+        Device device = Model.Device;
+        Tensor at = tensor([.. places.Select(place => (long)place)], [places.Length, 1]).to(device); // (B, 1)
+        Tensor row = Row(tokens), rows = row.repeat(places.Length, 1); // (B, T)
+        Tensor hidden = rows.scatter(1, at, full([places.Length, 1], mask!.Value, ScalarType.Int64, device));
+        Tensor own = at.squeeze(1).add(arange(0, places.Length, ScalarType.Int64,
+            device).mul(tokens.Count)); // (B), the hidden place of each row
+        Tensor guesses = Model.call(hidden).reshape(-1, Model.VocabularySize).index_select(0, own); // (B, T, V) → (B, V)
+        return functional.cross_entropy(guesses, row.squeeze(0).index_select(0, at.squeeze(1)), reduction: Reduction.None);
+    }
+}
+
+/// <summary>Encoder-decoders: each token is predicted from those before it and the whole source. Texts stand between the tokens that begin
+/// and end them, as in training, so that every token of the text has a score, and so has its end.</summary>
+internal sealed class TranslationScorer(LanguageModel model, Tokenizer tokenizer) : CausalScorer(model, tokenizer)
+{
+    public override bool NeedsSource => true;
+
+    public override int[] Encode(string text)
+    {
+        SequenceTokens special = SequenceTokens.Of(Tokenizer);
+        return [special.Begin, .. Tokenizer.Encode(text), special.End];
+    }
+
+    public override int[] EncodeSource(string text)
+    {
+        int[] tokens = Tokenizer.Encode(text);
+        return tokens.Length > 0 ? [.. tokens, SequenceTokens.Of(Tokenizer).End] : throw new UserException("the source is empty: " +
+            "there is nothing to read; give at least one character");
     }
 }

@@ -20,7 +20,8 @@ public sealed class AutogradContext
     /// <param name="argument">Its index.</param>
     public bool needs_input_grad(int argument) => Needs[argument];
 
-    /// <summary>Keeps tensors, inputs, outputs or others, until the backward pass has run. Without a backward pass it keeps nothing.</summary>
+    /// <summary>Keeps tensors, inputs, outputs or others, until the backward pass has run. Without a backward pass it keeps
+    /// nothing.</summary>
     public void save_for_backward(List<Tensor> tensors)
     {
         if (!Records) return;
@@ -40,7 +41,9 @@ public sealed class AutogradContext
         for (int i = 0; i < saved.Count; i++)
         {
             if (VersionOf(saved[i]) is var version && version != versions[i])
-                throw new TorchException($"a tensor of shape [{string.Join(", ", saved[i]!.shape)}] that the backward pass needs has been written in place: it is at version {version}, and was kept at version {versions[i]}");
+                throw new TorchException(
+                    $"a tensor of shape [{string.Join(", ", saved[i]!.shape)}] that the backward pass needs has been written in place: " +
+                    $"it is at version {version}, and was kept at version {versions[i]}");
         }
         return saved!;
     }

@@ -43,8 +43,8 @@ public sealed unsafe partial class AutogradNode
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     private delegate void DeleteCallback();
 
-    /// <summary>Until disposed, a node that fails gives no gradients, and <see cref="ThrowFailure"/> tells; otherwise libtorch says that gradients are missing,
-    /// which only <c>Tensor.backward</c> turns into an exception.</summary>
+    /// <summary>Until disposed, a node that fails gives no gradients, and <see cref="ThrowFailure"/> tells; otherwise libtorch says that
+    /// gradients are missing, which only <c>Tensor.backward</c> turns into an exception.</summary>
     internal static IDisposable Guard() => new Guarding();
 
     /// <summary>Throws what a node's backward pass threw since it was last asked.</summary>
@@ -54,9 +54,11 @@ public sealed unsafe partial class AutogradNode
     /// <param name="arguments">Its arguments; gradients flow to those that are tensors.</param>
     /// <param name="forward">The operation.</param>
     /// <param name="backward">From the gradients of the results to those of the arguments, null where there is none.</param>
-    /// <param name="further">Called after the operation: tensors besides the arguments to which gradients flow, whose gradients follow theirs.</param>
+    /// <param name="further">Called after the operation: tensors besides the arguments to which gradients flow, whose gradients follow
+    /// theirs.</param>
     public static List<Tensor> Apply(
-        object?[] arguments, Func<AutogradContext, List<Tensor>> forward, Func<AutogradContext, List<Tensor>, List<Tensor>> backward, Func<IEnumerable<Tensor>>? further = null)
+        object?[] arguments, Func<AutogradContext, List<Tensor>> forward, Func<AutogradContext, List<Tensor>, List<Tensor>> backward,
+            Func<IEnumerable<Tensor>>? further = null)
     {
         bool recording = is_grad_enabled();
         var needs = new bool[arguments.Length];
@@ -108,10 +110,12 @@ public sealed unsafe partial class AutogradNode
         using DisposeScope scope = NewDisposeScope();
         try
         {
-            if (is_grad_enabled()) throw new TorchException("there is no second derivative of an operation with a backward pass of its own");
+            if (is_grad_enabled())
+                throw new TorchException("there is no second derivative of an operation with a backward pass of its own");
             List<Tensor> given = new(count);
             for (int i = 0; i < count; i++)
-                given.Add(gradients[i] == 0 ? zeros(outputs[i].Shape, outputs[i].Type, outputs[i].Device) : Tensor.UnsafeCreateTensor(gradients[i]));
+                given.Add(gradients[i] == 0
+                    ? zeros(outputs[i].Shape, outputs[i].Type, outputs[i].Device) : Tensor.UnsafeCreateTensor(gradients[i]));
             if (context is null) throw new InvalidOperationException("This operation runs backwards once; what it kept is gone.");
             List<Tensor> made;
             CpuMemory.Sample();
@@ -195,7 +199,8 @@ public sealed unsafe partial class AutogradNode
 
     [LibraryImport("LibTorchSharp")]
     private static partial void THSAutograd_Function_wrapOutputs(
-        TensorArray inputs, TensorArray notDifferentiable, TensorArray dirty, TensorArray outputs, NodePointers node, delegate* unmanaged[Cdecl]<nint, nint*> allocate);
+        TensorArray inputs, TensorArray notDifferentiable, TensorArray dirty, TensorArray outputs, NodePointers node,
+            delegate* unmanaged[Cdecl]<nint, nint*> allocate);
 
     private readonly record struct OutputShape(long[] Shape, ScalarType Type, Device Device);
 

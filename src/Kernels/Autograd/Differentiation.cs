@@ -38,14 +38,16 @@ public static unsafe partial class Differentiation
         return results;
     }
 
-    /// <summary>Lets go of the gradients that the last backward pass of this thread returned, which its next one would otherwise do.</summary>
+    /// <summary>Lets go of the gradients that the last backward pass of this thread returned, which its next one would otherwise
+    /// do.</summary>
     public static void ReleaseGradients() => AutogradNode.Free();
 
     private static nint[] Handles(IReadOnlyList<Tensor> tensors) => [.. tensors.Select(tensor => tensor.Handle)];
 
     [LibraryImport("LibTorchSharp")]
     private static partial void THSAutograd_grad(
-        nint* outputs, long outputCount, nint* inputs, long inputCount, nint* gradients, long gradientCount, byte retainGraph, byte createGraph, byte allowUnused,
+        nint* outputs, long outputCount, nint* inputs, long inputCount, nint* gradients, long gradientCount, byte retainGraph,
+            byte createGraph, byte allowUnused,
         delegate* unmanaged[Cdecl]<nint, nint*> allocate);
 
     private static class Result

@@ -3,9 +3,10 @@ using static TorchSharp.torch;
 namespace Trainer.Kernels;
 
 /// <summary>An operation with a backward pass of its own and one result, in the form of TorchSharp's class of the same name.</summary>
-/// <remarks>TorchSharp 0.107 keeps a copy of each result's size, what was saved and every gradient until the whole graph is freed, and an exception in
-/// a backward pass ends the process. Here what was saved is freed once the node has run, gradients as soon as they are passed on, and
-/// <see cref="Differentiation"/> throws what a backward pass threw. There is no second derivative, and a graph runs backwards once.</remarks>
+/// <remarks>TorchSharp 0.107 keeps a copy of each result's size, what was saved and every gradient until the whole graph is freed, and an
+/// exception in a backward pass ends the process. Here what was saved is freed once the node has run, gradients as soon as they are passed
+/// on, and <see cref="Differentiation"/> throws what a backward pass threw. There is no second derivative, and a graph runs backwards
+/// once.</remarks>
 /// <typeparam name="T">The operation; one instance serves all threads, so it holds no state.</typeparam>
 public abstract class SingleTensorFunction<T> where T : SingleTensorFunction<T>, new()
 {

@@ -5,8 +5,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Operators of libtorch that TorchSharp lacks, by the names and arguments of their schemas, through libtorch's stable C ABI.</summary>
-/// <remarks>They go through libtorch's dispatcher: recorded for gradients where TorchSharp's own are, on any device. Results belong to the caller's dispose scope.</remarks>
+/// <summary>Operators of libtorch that TorchSharp lacks, by the names and arguments of their schemas, through libtorch's stable C
+/// ABI.</summary>
+/// <remarks>They go through libtorch's dispatcher: recorded for gradients where TorchSharp's own are, on any device. Results belong to the
+/// caller's dispose scope.</remarks>
 internal static unsafe class Aten
 {
     // The libtorch whose conventions this file follows.
@@ -26,7 +28,8 @@ internal static unsafe class Aten
         (delegate* unmanaged[Cdecl]<nint, ulong, int>)TorchLibrary.Export("torch_list_push_back");
 
     private static readonly delegate* unmanaged[Cdecl]<nint, nint, nint*, byte*, nint*, long, nint, nint*, int> LinearPointwise =
-        (delegate* unmanaged[Cdecl]<nint, nint, nint*, byte*, nint*, long, nint, nint*, int>)TorchLibrary.OptionalExport("aoti_torch_cpu__linear_pointwise");
+        (delegate* unmanaged[Cdecl]<nint, nint, nint*, byte*, nint*, long, nint, nint*, int>)TorchLibrary.OptionalExport(
+            "aoti_torch_cpu__linear_pointwise");
 
     // Since libtorch 2.13.
     private static readonly delegate* unmanaged[Cdecl]<byte*> LastMessage =
@@ -38,43 +41,54 @@ internal static unsafe class Aten
 
     /// <summary>softmax(q·kᵀ·scale + mask)·v.</summary>
     public static Tensor scaled_dot_product_attention(
-        Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false, double? scale = null, bool enable_gqa = false)
+        Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false,
+            double? scale = null, bool enable_gqa = false)
     {
         ulong result;
         ReadOnlySpan<Argument> arguments = [query, key, value, Optional(attn_mask), dropout_p, is_causal, Optional(scale), enable_gqa];
         if (!Invoke("aten::scaled_dot_product_attention"u8, "\0"u8, &result, 1, arguments))
-            throw Failure("aten::scaled_dot_product_attention", arguments, () => Attend(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa));
+            throw Failure("aten::scaled_dot_product_attention", arguments, () =>
+                Attend(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa));
         return Tensor.UnsafeCreateTensor((nint)result);
     }
 
     /// <summary>The same by libtorch's plain operations.</summary>
     public static Tensor _scaled_dot_product_attention_math(
-        Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false, double? scale = null, bool enable_gqa = false)
+        Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false,
+            double? scale = null, bool enable_gqa = false)
     {
         ulong* results = stackalloc ulong[2];
-        ReadOnlySpan<Argument> arguments = [query, key, value, Optional(attn_mask), dropout_p, is_causal, Optional((Tensor?)null), Optional(scale), enable_gqa];
+        ReadOnlySpan<Argument> arguments =
+            [query, key, value, Optional(attn_mask), dropout_p, is_causal, Optional((Tensor?)null), Optional(scale), enable_gqa];
         if (!Invoke("aten::_scaled_dot_product_attention_math"u8, "\0"u8, results, 2, arguments))
-            throw Failure("aten::_scaled_dot_product_attention_math", arguments, () => Attend(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa));
+            throw Failure("aten::_scaled_dot_product_attention_math", arguments, () =>
+                Attend(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa));
         Tensor.UnsafeCreateTensor((nint)results[1]).Dispose(); // the weights
         return Tensor.UnsafeCreateTensor((nint)results[0]);
     }
 
-    /// <summary>Which backend <see cref="scaled_dot_product_attention"/> would take, a number of at::SDPBackend; null where it would take none.</summary>
+    /// <summary>Which backend <see cref="scaled_dot_product_attention"/> would take, a number of at::SDPBackend; null where it would take
+    /// none.</summary>
     public static long? _fused_sdp_choice(
-        Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false, double? scale = null, bool enable_gqa = false)
+        Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false,
+            double? scale = null, bool enable_gqa = false)
     {
         ulong result;
-        return Invoke("aten::_fused_sdp_choice"u8, "\0"u8, &result, 1, [query, key, value, Optional(attn_mask), dropout_p, is_causal, Optional(scale), enable_gqa])
+        return Invoke("aten::_fused_sdp_choice"u8, "\0"u8, &result, 1,
+            [query, key, value, Optional(attn_mask), dropout_p, is_causal, Optional(scale), enable_gqa])
             ? (long)result : null;
     }
 
     /// <summary>One update of AdamW in place; not recorded.</summary>
     public static void _fused_adamw_(
-        IReadOnlyList<Tensor> self, IReadOnlyList<Tensor> grads, IReadOnlyList<Tensor> exp_avgs, IReadOnlyList<Tensor> exp_avg_sqs, IReadOnlyList<Tensor> max_exp_avg_sqs,
-        IReadOnlyList<Tensor> state_steps, double lr, double beta1, double beta2, double weight_decay, double eps, bool amsgrad, bool maximize,
+        IReadOnlyList<Tensor> self, IReadOnlyList<Tensor> grads, IReadOnlyList<Tensor> exp_avgs, IReadOnlyList<Tensor> exp_avg_sqs,
+            IReadOnlyList<Tensor> max_exp_avg_sqs,
+        IReadOnlyList<Tensor> state_steps, double lr, double beta1, double beta2, double weight_decay, double eps, bool amsgrad,
+            bool maximize,
         Tensor? grad_scale = null, Tensor? found_inf = null)
     {
-        ReadOnlySpan<Argument> arguments = [Many(self), Many(grads), Many(exp_avgs), Many(exp_avg_sqs), Many(max_exp_avg_sqs), Many(state_steps),
+        ReadOnlySpan<Argument> arguments =
+            [Many(self), Many(grads), Many(exp_avgs), Many(exp_avg_sqs), Many(max_exp_avg_sqs), Many(state_steps),
             lr, beta1, beta2, weight_decay, eps, amsgrad, maximize, Optional(grad_scale), Optional(found_inf)];
         if (!Invoke("aten::_fused_adamw_"u8, "\0"u8, null, 0, arguments)) throw Failure("aten::_fused_adamw_", arguments, null);
     }
@@ -92,7 +106,8 @@ internal static unsafe class Aten
     {
         ReadOnlySpan<Argument> arguments = [Many(self), Many(tensors1), Many(weights)];
         if (!Invoke("aten::_foreach_lerp_"u8, "List"u8, null, 0, arguments))
-            throw Failure("aten::_foreach_lerp_.List", arguments, () => _ = self.Select((tensor, i) => tensor.lerp(tensors1[i], weights[i])).Last());
+            throw Failure("aten::_foreach_lerp_.List", arguments, () =>
+                _ = self.Select((tensor, i) => tensor.lerp(tensors1[i], weights[i])).Last());
     }
 
     /// <summary>Copies each tensor of one list over that of another.</summary>
@@ -109,16 +124,19 @@ internal static unsafe class Aten
         ulong result;
         long[] shape = normalized_shape.ToArray();
         ReadOnlySpan<Argument> arguments = [input, Many(shape), Optional(weight), Optional(eps)];
-        if (!Invoke("aten::rms_norm"u8, "\0"u8, &result, 1, arguments)) throw Failure("aten::rms_norm", arguments, () => nn.functional.layer_norm(input, shape, weight));
+        if (!Invoke("aten::rms_norm"u8, "\0"u8, &result, 1, arguments))
+            throw Failure("aten::rms_norm", arguments, () => nn.functional.layer_norm(input, shape, weight));
         return Tensor.UnsafeCreateTensor((nint)result);
     }
 
     /// <summary>Rows of a table by index.</summary>
-    public static Tensor embedding(Tensor weight, Tensor indices, long padding_idx = -1, bool scale_grad_by_freq = false, bool sparse = false)
+    public static Tensor embedding(
+        Tensor weight, Tensor indices, long padding_idx = -1, bool scale_grad_by_freq = false, bool sparse = false)
     {
         ulong result;
         ReadOnlySpan<Argument> arguments = [weight, indices, padding_idx, scale_grad_by_freq, sparse];
-        if (!Invoke("aten::embedding"u8, "\0"u8, &result, 1, arguments)) throw Failure("aten::embedding", arguments, () => weight.index_select(0, indices.flatten()));
+        if (!Invoke("aten::embedding"u8, "\0"u8, &result, 1, arguments))
+            throw Failure("aten::embedding", arguments, () => weight.index_select(0, indices.flatten()));
         return Tensor.UnsafeCreateTensor((nint)result);
     }
 
@@ -179,8 +197,10 @@ internal static unsafe class Aten
         return nn.functional.scaled_dot_product_attention(query, key, value, mask, dropout, causal);
     }
 
-    // False where libtorch refuses. Names end in a zero, as literals do; a span of nothing would be null. The dispatcher takes the arguments over, whether it fails or not.
-    private static bool Invoke(ReadOnlySpan<byte> name, ReadOnlySpan<byte> overload, ulong* results, int count, ReadOnlySpan<Argument> arguments)
+    // False where libtorch refuses. Names end in a zero, as literals do; a span of nothing would be null. The dispatcher takes the
+    // arguments over, whether it fails or not.
+    private static bool Invoke(
+        ReadOnlySpan<byte> name, ReadOnlySpan<byte> overload, ulong* results, int count, ReadOnlySpan<Argument> arguments)
     {
         ulong* stack = stackalloc ulong[Math.Max(arguments.Length, count)];
         for (int i = 0; i < arguments.Length; i++) stack[i] = arguments[i].Give();
@@ -192,8 +212,8 @@ internal static unsafe class Aten
         return status == 0;
     }
 
-    // What libtorch says about a call that failed: since 2.13 it can be asked. Before, the C ABI only logs it, so something alike is done by TorchSharp,
-    // which passes libtorch's words on.
+    // What libtorch says about a call that failed: since 2.13 it can be asked. Before, the C ABI only logs it, so something alike is done
+    // by TorchSharp, which passes libtorch's words on.
     private static TorchException Failure(string name, ReadOnlySpan<Argument> arguments, Action? alike)
     {
         string? message = LastMessage is not null ? Marshal.PtrToStringUTF8((nint)LastMessage()) : alike is null ? null : MessageOf(alike);
@@ -225,7 +245,8 @@ internal static unsafe class Aten
 
     private static Argument Optional(Tensor? tensor) => new(tensor is null ? Kind.None : Kind.OptionalTensor, tensor);
 
-    private static Argument Optional(double? number) => number is { } value ? new(Kind.OptionalNumber, null, BitConverter.DoubleToUInt64Bits(value)) : new(Kind.None, null);
+    private static Argument Optional(double? number) =>
+        number is { } value ? new(Kind.OptionalNumber, null, BitConverter.DoubleToUInt64Bits(value)) : new(Kind.None, null);
 
     private static Argument Many(IReadOnlyList<Tensor> tensors) => new(Kind.Tensors, tensors);
 
@@ -233,7 +254,8 @@ internal static unsafe class Aten
 
     private enum Kind { None, Tensor, OptionalTensor, Tensors, Integers, Integer, Number, OptionalNumber, Truth }
 
-    /// <summary>One argument, and how it crosses: 64 bits, which for anything but a number is a handle that the dispatcher takes over.</summary>
+    /// <summary>One argument, and how it crosses: 64 bits, which for anything but a number is a handle that the dispatcher takes
+    /// over.</summary>
     private readonly struct Argument(Kind kind, object? value, ulong bits = 0)
     {
         public static implicit operator Argument(Tensor tensor) => new(Kind.Tensor, tensor);

@@ -9,7 +9,8 @@ internal static unsafe class CudaDriver
 
     private static readonly Lazy<nint> Library = new(() =>
     {
-        if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out nint library)) throw new TorchException("The driver of NVIDIA's GPUs is not there.");
+        if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out nint library))
+            throw new TorchException("The driver of NVIDIA's GPUs is not there.");
         Check(((delegate* unmanaged[Cdecl]<uint, int>)NativeLibrary.GetExport(library, "cuInit"))(0), "cuInit");
         return library;
     });
@@ -42,7 +43,8 @@ internal static unsafe class CudaDriver
         int handle = Handle(device);
         nint context, previous;
         // The context that libtorch uses as well.
-        Check(((delegate* unmanaged[Cdecl]<nint*, int, int>)Export("cuDevicePrimaryCtxRetain"))(&context, handle), "cuDevicePrimaryCtxRetain");
+        Check(((delegate* unmanaged[Cdecl]<nint*, int, int>)Export("cuDevicePrimaryCtxRetain"))(&context, handle),
+            "cuDevicePrimaryCtxRetain");
         try
         {
             Check(((delegate* unmanaged[Cdecl]<nint, int>)Export("cuCtxPushCurrent_v2"))(context), "cuCtxPushCurrent");
@@ -70,7 +72,8 @@ internal static unsafe class CudaDriver
     private static int Attribute(int device, int attribute)
     {
         int value;
-        Check(((delegate* unmanaged[Cdecl]<int*, int, int, int>)Export("cuDeviceGetAttribute"))(&value, attribute, Handle(device)), "cuDeviceGetAttribute");
+        Check(((delegate* unmanaged[Cdecl]<int*, int, int, int>)Export("cuDeviceGetAttribute"))(&value, attribute, Handle(device)),
+            "cuDeviceGetAttribute");
         return value;
     }
 

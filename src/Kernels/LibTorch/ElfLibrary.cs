@@ -48,7 +48,8 @@ internal sealed class ElfLibrary(byte[] bytes)
         return null;
     }
 
-    /// <summary>Where the library holds the address of another library's function that it calls; null where it calls none of that name, or where that place cannot be written.</summary>
+    /// <summary>Where the library holds the address of another library's function that it calls; null where it calls none of that name, or
+    /// where that place cannot be written.</summary>
     internal long? SlotOf(string function)
     {
         var symbols = Section(DynamicSymbols);
@@ -60,7 +61,8 @@ internal sealed class ElfLibrary(byte[] bytes)
             for (var at = offset; at < offset + size; at += 24)
             {
                 var (slot, information) = (UInt64(at), UInt64(at + 8));
-                if ((uint)information != JumpSlot || Text(names.Offset + (int)UInt32(symbols.Offset + 24 * (int)(information >> 32))) != function) continue;
+                if ((uint)information != JumpSlot
+                    || Text(names.Offset + (int)UInt32(symbols.Offset + 24 * (int)(information >> 32))) != function) continue;
                 return IsReadOnly(slot) ? null : (long)slot;
             }
         }
@@ -105,7 +107,8 @@ internal sealed class ElfLibrary(byte[] bytes)
     private bool IsReadOnly(ulong address)
     {
         for (int index = 0, at = (int)UInt64(0x20); index < UInt16(0x38); index++, at += UInt16(0x36))
-            if (UInt32(at) == ReadOnlyAfterLoading && address >= UInt64(at + 0x10) && address < UInt64(at + 0x10) + UInt64(at + 0x28)) return true;
+            if (UInt32(at) == ReadOnlyAfterLoading && address >= UInt64(at + 0x10) && address < UInt64(at + 0x10) + UInt64(at + 0x28))
+                return true;
         return false;
     }
 

@@ -77,7 +77,8 @@ public static class LibTorchLoader
     }
 
     /// <summary>Loads libtorch if that has not been done yet. Safe on any thread.</summary>
-    /// <exception cref="LibTorchLoadException">The platform has none, a file is missing or refused, or its version does not fit.</exception>
+    /// <exception cref="LibTorchLoadException">The platform has none, a file is missing or refused, or its version does not
+    /// fit.</exception>
     public static void Load()
     {
         lock (Loading)

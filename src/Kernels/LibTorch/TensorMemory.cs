@@ -5,9 +5,10 @@ using System.Runtime.InteropServices;
 namespace Trainer.Kernels;
 
 /// <summary>The large tensors' memory on Linux: blocks of a few sizes that are used again, and counted.</summary>
-/// <remarks>A training step frees nearly all that it has allocated, and the next one wants it again. glibc either gives large blocks back to the kernel, and gets them
-/// again page by page, or cuts them up for smaller ones: a run whose tensors took 93 MiB came to 413. libtorch takes memory with posix_memalign, in libc10 alone;
-/// these calls come here. A block serves what is up to three eighths smaller, so that there are few sizes; what stays unused is given back to the kernel, the longest unused first.</remarks>
+/// <remarks>A training step frees nearly all that it has allocated, and the next one wants it again. glibc either gives large blocks back
+/// to the kernel, and gets them again page by page, or cuts them up for smaller ones: a run whose tensors took 93 MiB came to 413. libtorch
+/// takes memory with posix_memalign, in libc10 alone; these calls come here. A block serves what is up to three eighths smaller, so that
+/// there are few sizes; what stays unused is given back to the kernel, the longest unused first.</remarks>
 internal static unsafe partial class TensorMemory
 {
     // Less than this is left to the C library; blocks begin and end at multiples of this.
@@ -19,8 +20,8 @@ internal static unsafe partial class TensorMemory
     // Tensors begin at different places of a page: processors take stores and loads of the same place in two pages for related.
     private const int Places = 32, PlaceBytes = 64, PlaceRoom = Places * PlaceBytes;
 
-    // Memory that lies unused may be a sixteenth of the most that was in use, and this; and whatever was wanted again after it had been given back, so that a run soon
-    // stops giving back what its next step wants.
+    // Memory that lies unused may be a sixteenth of the most that was in use, and this; and whatever was wanted again after it had been
+    // given back, so that a run soon stops giving back what its next step wants.
     private const long Spare = 16L << 20;
 
     private const int OutOfMemory = 12; // ENOMEM
@@ -38,7 +39,8 @@ internal static unsafe partial class TensorMemory
     private static uint* stamps; // one more whenever a block is taken or freed; 1 in the highest bit: its pages are gone
     private static int next; // the first chunk that no block has yet
     private static int places;
-    private static long inUse, taken, mostTaken, unusedBytes, wantedAgain; // bytes: of tensors; of their blocks, now and at most; of other blocks whose pages are there
+    // bytes: of tensors; of their blocks, now and at most; of other blocks whose pages are there
+    private static long inUse, taken, mostTaken, unusedBytes, wantedAgain;
 
     /// <summary>Whether libtorch's large tensors come from here.</summary>
     public static bool IsInstalled => region is not null;
@@ -52,7 +54,8 @@ internal static unsafe partial class TensorMemory
     /// <param name="address">Where that function is.</param>
     public static void Install(ElfLibrary libc10, string known, nint address)
     {
-        if (libc10.ValueOf(known) is not { } value || libc10.SlotOf("posix_memalign") is not { } allocate || libc10.SlotOf("free") is not { } free) return;
+        if (libc10.ValueOf(known) is not { } value || libc10.SlotOf("posix_memalign") is not { } allocate
+            || libc10.SlotOf("free") is not { } free) return;
         byte* start = (byte*)address - value;
         largest = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         regionBytes = Math.Max(64L << 30, 4 * largest) / Chunk * Chunk;
@@ -196,7 +199,8 @@ internal static unsafe partial class TensorMemory
         return ((steps << power) + (1L << power)) * Chunk;
     }
 
-    private const int ReadWrite = 3, PrivateAnonymousUncounted = 0x4022, NotNeeded = 4, NotInDumps = 16; // PROT_…, MAP_… with MAP_NORESERVE, MADV_…
+    // PROT_…, MAP_… with MAP_NORESERVE, MADV_…
+    private const int ReadWrite = 3, PrivateAnonymousUncounted = 0x4022, NotNeeded = 4, NotInDumps = 16;
 
     [LibraryImport("libc")]
     private static partial void* mmap(void* address, nuint length, int protection, int flags, int file, nint offset);

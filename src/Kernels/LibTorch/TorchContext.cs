@@ -3,17 +3,21 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>Settings of libtorch that neither TorchSharp nor libtorch's C ABI reaches: functions of C++ by the names that g++ and clang give them.</summary>
-/// <remarks>They are set or read where this libtorch exports them, and each member says what holds where it does not, as on Windows.</remarks>
+/// <summary>Settings of libtorch that neither TorchSharp nor libtorch's C ABI reaches: functions of C++ by the names that g++ and clang
+/// give them.</summary>
+/// <remarks>They are set or read where this libtorch exports them, and each member says what holds where it does not, as on
+/// Windows.</remarks>
 internal static unsafe class TorchContext
 {
     private static readonly nint Context = Global();
 
     // OpenMP's limit of the calling thread, and MKL's.
     private static readonly delegate* unmanaged[Cdecl]<int, void> OmpSetNumThreads = (delegate* unmanaged[Cdecl]<int, void>)OpenMp();
-    private static readonly delegate* unmanaged[Cdecl]<int, int> MklSetNumThreadsLocal = (delegate* unmanaged[Cdecl]<int, int>)TorchLibrary.OptionalExport("MKL_Set_Num_Threads_Local");
+    private static readonly delegate* unmanaged[Cdecl]<int,
+        int> MklSetNumThreadsLocal = (delegate* unmanaged[Cdecl]<int, int>)TorchLibrary.OptionalExport("MKL_Set_Num_Threads_Local");
 
-    /// <summary>Lets operations that this thread starts run on so many threads; other threads are not touched. False where only the setting for all threads is left.</summary>
+    /// <summary>Lets operations that this thread starts run on so many threads; other threads are not touched. False where only the setting
+    /// for all threads is left.</summary>
     public static bool LimitThisThread(int count)
     {
         torch.get_num_threads(); // A thread is set up on its first question, which would undo what follows.
@@ -34,25 +38,30 @@ internal static unsafe class TorchContext
     }
 
     /// <summary>Whether libtorch must take algorithms that give the same bits every time; false where it does not tell.</summary>
-    public static bool DeterministicAlgorithms => Exports("_ZNK2at7Context23deterministicAlgorithmsEv") && Get("_ZNK2at7Context23deterministicAlgorithmsEv");
+    public static bool DeterministicAlgorithms =>
+        Exports("_ZNK2at7Context23deterministicAlgorithmsEv") && Get("_ZNK2at7Context23deterministicAlgorithmsEv");
 
     /// <summary>Sets it; false where it cannot be set.</summary>
     public static bool SetDeterministicAlgorithms(bool enabled)
     {
         nint export = TorchLibrary.OptionalExport("_ZN2at7Context26setDeterministicAlgorithmsEbb");
         if (Context == 0 || export == 0) return false;
-        ((delegate* unmanaged[Cdecl]<nint, byte, byte, void>)export)(Context, enabled ? (byte)1 : (byte)0, 0); // the last: not as a warning only
+        // the last: not as a warning only
+        ((delegate* unmanaged[Cdecl]<nint, byte, byte, void>)export)(Context, enabled ? (byte)1 : (byte)0, 0);
         return true;
     }
 
-    /// <summary>Whether deterministic mode fills new tensors with NaN too, a pass over all memory that changes no result. Stays on where it cannot be set.</summary>
-    public static void SetDeterministicFillUninitializedMemory(bool enabled) => Set("_ZN2at7Context39setDeterministicFillUninitializedMemoryEb", enabled);
+    /// <summary>Whether deterministic mode fills new tensors with NaN too, a pass over all memory that changes no result. Stays on where it
+    /// cannot be set.</summary>
+    public static void SetDeterministicFillUninitializedMemory(bool enabled) =>
+        Set("_ZN2at7Context39setDeterministicFillUninitializedMemoryEb", enabled);
 
     /// <summary>Treats denormal numbers as zero on this thread; false where that cannot be.</summary>
     public static bool SetFlushDenormal(bool enabled)
     {
         nint export = TorchLibrary.OptionalExport("_ZN2at7Context16setFlushDenormalEb");
-        return Context != 0 && export != 0 && ((delegate* unmanaged[Cdecl]<nint, byte, byte>)export)(Context, enabled ? (byte)1 : (byte)0) != 0;
+        return Context != 0 && export != 0
+            && ((delegate* unmanaged[Cdecl]<nint, byte, byte>)export)(Context, enabled ? (byte)1 : (byte)0) != 0;
     }
 
     /// <summary>Which kernels of attention libtorch may choose; process-wide. Where it cannot be set, the choice stays free.</summary>
@@ -67,7 +76,8 @@ internal static unsafe class TorchContext
         }
         set
         {
-            foreach (AttentionBackends one in Enum.GetValues<AttentionBackends>()) Set($"_ZN2at7Context{Named($"setSDPUse{one}")}Eb", value.HasFlag(one));
+            foreach (AttentionBackends one in Enum.GetValues<AttentionBackends>())
+                Set($"_ZN2at7Context{Named($"setSDPUse{one}")}Eb", value.HasFlag(one));
         }
     }
 

@@ -9,7 +9,8 @@ internal static class TorchLibrary
 {
     private static readonly nint Cpu = Load();
 
-    /// <summary>The address of an exported function or variable of libtorch_cpu or, on Linux and macOS, of a library that it needs.</summary>
+    /// <summary>The address of an exported function or variable of libtorch_cpu or, on Linux and macOS, of a library that it
+    /// needs.</summary>
     /// <exception cref="EntryPointNotFoundException">There is none of that name.</exception>
     public static nint Export(string name) => NativeLibrary.GetExport(Cpu, name);
 
@@ -21,8 +22,10 @@ internal static class TorchLibrary
     {
         torch.get_num_threads(); // TorchSharp loads its own on its first call.
         string file = OperatingSystem.IsWindows() ? $"{name}.dll" : OperatingSystem.IsMacOS() ? $"lib{name}.dylib" : $"lib{name}.so";
-        return NativeLibrary.TryLoad(file, out nint loaded) || NativeLibrary.TryLoad(file, typeof(TorchLibrary).Assembly, null, out loaded) ? loaded : 0;
+        return NativeLibrary.TryLoad(file, out nint loaded) || NativeLibrary.TryLoad(file, typeof(TorchLibrary).Assembly, null, out loaded)
+            ? loaded : 0;
     }
 
-    private static nint Load() => Loaded("torch_cpu") is var cpu and not 0 ? cpu : throw new DllNotFoundException("libtorch_cpu, which TorchSharp runs on, was not found.");
+    private static nint Load() => Loaded("torch_cpu") is var cpu and not 0
+        ? cpu : throw new DllNotFoundException("libtorch_cpu, which TorchSharp runs on, was not found.");
 }

@@ -1,96 +1,193 @@
-// Shapes: B batch, T positions, S positions remembered and new or of an encoder's output, H query heads, G key-value heads, D head dimension, C model dimension.
-using System.Collections.Concurrent;
+// Shapes: B batch, T positions, S cached and new positions or those of an encoder's output, H query heads, G key-value heads, D head
+// dimension, C model dimension.
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 using TorchSharp;
+using Trainer.Configuration;
 using Trainer.Kernels;
 using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
-using Trainer.Models.Precision;
+using Trainer.Models.Mixers;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>One layer of attention, of a sequence to itself or to an encoder's output (Vaswani et al. 2017, §3.2): project, rotate, remember, attend, put together.</summary>
-/// <remarks>Safe for several threads, which share a model while they compute losses.</remarks>
+/// <summary>Configuration of attention. <c>type</c> names the projection, which makes queries, keys and values; pattern, kernel and cache
+/// are chosen beside it.</summary>
+/// <remarks>A new projection is one file with its record and its <see cref="Projection"/>, and one <see cref="JsonDerivedTypeAttribute"/>
+/// line here.</remarks>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(MultiHeadOptions), "multi-head")]
+[JsonDerivedType(typeof(MultiQueryOptions), "multi-query")]
+[JsonDerivedType(typeof(GroupedQueryOptions), "grouped-query")]
+[JsonDerivedType(typeof(LatentOptions), "latent")]
+public abstract record AttentionOptions : IValidated
+{
+    /// <summary>Number of query heads, H.</summary>
+    [Description("Number of query heads; it must divide dim.")]
+    [Range(1, 4096)]
+    public required int Heads { get; init; }
+
+    /// <summary>Which positions each position sees; null for causal in a decoder and full in an encoder.</summary>
+    [Description("Which positions each position may see; by default causal in a decoder and full in an encoder.")]
+    public PatternOptions? Pattern { get; init; }
+
+    /// <summary>How softmax(QKᵀ)V is computed.</summary>
+    [Description(
+        "How attention is computed: auto takes flash where it can run, for sparse patterns block-sparse, else reference; a named " +
+        "kernel is required. linear is another function than softmax attention.")]
+    public AttentionKernel Kernel { get; init; } = AttentionKernel.Auto;
+
+    /// <summary>Whether query and key heads are normed, with the model's kind of norm, before positions are applied.</summary>
+    [Description("Whether each query and key head is normalised before positions are applied.")]
+    public bool QueryKeyNorm { get; init; }
+
+    /// <summary>The factor on QKᵀ; null for 1/√D. T5 has 1.</summary>
+    [Description("The factor on the scores of queries and keys; by default 1/√(width of a head). T5: 1.")]
+    [Range(0.0, 1e3, MinimumIsExclusive = true)]
+    public double? Scale { get; init; }
+
+    /// <summary>Bounds scores s to cap·tanh(s / cap) (Gemma 2: 50); null for no bound.</summary>
+    [Description("Bounds the scores of queries and keys to ± this, by tanh (Gemma 2: 50).")]
+    [Range(0.0, 1e6, MinimumIsExclusive = true)]
+    public double? SoftCap { get; init; }
+
+    /// <summary>Whether queries of self-attention are multiplied by s·ln(keys they see), s learned for each head, so that attention does
+    /// not flatten in long sequences (Nakanishi 2025, arXiv 2501.19399).</summary>
+    [Description("Whether queries are multiplied by s·ln(keys they see), s learned for each head, in attention of a sequence to itself.")]
+    public bool ScalableSoftmax { get; init; }
+
+    /// <summary>How queries of self-attention grow with their position; null for not at all.</summary>
+    [Description("How queries grow with their position in attention of a sequence to itself (Llama 4).")]
+    public TemperatureOptions? Temperature { get; init; }
+
+    /// <summary>Whether queries, keys and values have biases; null for the model's choice.</summary>
+    [Description("Whether queries, keys and values have biases; by default the model's bias. Qwen 2 has them only here.")]
+    public bool? Bias { get; init; }
+
+    /// <summary>Whether the output matrix has a bias; null for the model's choice.</summary>
+    [Description("Whether the output matrix has a bias; by default the model's bias.")]
+    public bool? OutputBias { get; init; }
+
+    /// <summary>The cache of keys and values in decoding.</summary>
+    [Description(
+        "What decoding remembers: auto takes rolling where the pattern is a sliding window, else contiguous; paged shares common " +
+        "beginnings.")]
+    public AttentionCache Cache { get; init; } = AttentionCache.Auto;
+
+    /// <inheritdoc/>
+    public virtual IEnumerable<Problem> Validate() => [];
+
+    internal string Type => Registered.Name(typeof(AttentionOptions), GetType());
+
+    /// <summary>The pattern, which a layer's options have resolved.</summary>
+    internal PatternOptions ResolvedPattern =>
+        Pattern ?? throw new InvalidOperationException("The pattern is resolved by ModelOptions.Layer; these options are not a layer's.");
+
+    internal abstract int HeadWidth(int dim);
+
+    internal virtual int RotaryWidth(int dim) => HeadWidth(dim);
+
+    internal virtual double ScoreScale(int dim) => Scale ?? 1 / Math.Sqrt(HeadWidth(dim));
+
+    /// <summary>Problems in a model of this width, with paths relative to this record.</summary>
+    internal abstract IEnumerable<Problem> Against(int dim);
+
+    internal abstract Projection BuildProjection(StackContext stack, NormBuilder? headNorm);
+
+    internal abstract CrossProjection BuildCrossProjection(StackContext stack, NormBuilder? headNorm);
+
+    internal virtual AttentionOptions ToEncoder(int dim) => this;
+
+    /// <summary>What decoding caches of each token in each layer.</summary>
+    internal abstract CacheLayout CacheLayout(int dim);
+
+    internal abstract PartCost Cost(ModelOptions model);
+
+    internal abstract PartCost CrossCost(ModelOptions model);
+}
+
+/// <summary>One attention layer, of a sequence to itself or to an encoder's output (Vaswani et al. 2017, §3.2).</summary>
+/// <remarks>Thread-safe: threads share a model while they compute losses.</remarks>
 internal sealed class AttentionLayer : Mixer
 {
     private readonly Projection projection;
-    private readonly CastLinear output;
+    private readonly MixedLinear output;
     private readonly ScalableSoftmax? scalableSoftmax;
     private readonly QueryTemperature? temperature;
-    private readonly ModelParts parts;
+    private readonly StackContext stack;
     private readonly AttentionOptions options;
     private readonly AttentionPattern pattern;
     private readonly bool cross;
     private readonly int headDim;
-    private readonly ConcurrentDictionary<CallKind, IAttentionKernel> kernels = [];
+    private readonly LayerKernels kernels;
+    private readonly FusedFlashKernel fusedFlash;
 
-    /// <param name="parts">What the layers of a stack share.</param>
-    /// <param name="options">The attention, its pattern not null.</param>
-    /// <param name="headNorm">Makes norms of query and key heads.</param>
-    /// <param name="cross">Whether keys and values come from an encoder's output.</param>
-    public AttentionLayer(ModelParts parts, AttentionOptions options, NormBuilder headNorm, bool cross)
+    public AttentionLayer(StackContext stack, AttentionOptions options, NormBuilder headNorm, bool cross)
         : base(nameof(AttentionLayer))
     {
-        (this.parts, this.options, this.cross, headDim) = (parts, options, cross, options.HeadWidth(parts.Dim));
-        pattern = parts.Pattern(options.ResolvedPattern);
+        (this.stack, this.options, this.cross, headDim) = (stack, options, cross, options.HeadWidth(stack.Dim));
+        pattern = stack.Pattern(options.ResolvedPattern);
         NormBuilder? norm = options.QueryKeyNorm ? headNorm : null;
-        projection = cross ? options.BuildCrossProjection(parts, norm) : options.BuildProjection(parts, norm);
-        scalableSoftmax = options.ScalableSoftmax && !cross ? new(options.Heads, pattern, parts.Options.ContextLength) : null;
-        temperature = options.Temperature is { } steps && !cross ? new(steps, parts.Options.ContextLength) : null;
-        output = parts.ResidualLinear(projection.OutputWidth, parts.Dim, options.OutputBias);
+        projection = cross ? options.BuildCrossProjection(stack, norm) : options.BuildProjection(stack, norm);
+        scalableSoftmax = options.ScalableSoftmax && !cross ? new(options.Heads, pattern, stack.Options.ContextLength) : null;
+        temperature = options.Temperature is { } steps && !cross ? new(steps, stack.Options.ContextLength) : null;
+        output = stack.ResidualLinear(projection.OutputWidth, stack.Dim, options.OutputBias);
+        kernels = new(options, headDim);
+        fusedFlash = new(options, pattern, projection, headDim);
         RegisterComponents();
     }
 
-    /// <summary>Attends.</summary>
-    /// <param name="x">(B, T, C)</param>
-    /// <param name="context">Where these positions stand; its state is a cache of earlier ones, or what <see cref="Remember"/> made of an encoder's output.</param>
-    /// <returns>(B, T, C)</returns>
     public override Tensor Mix(Tensor x, MixerContext context)
     {
-        if (AttendPacked(x, context) is { } whole) return output.forward(whole);
-        (Tensor query, Tensor key, Tensor value) = projection.Project(x, context); // (B, H|G|G, T|S|S, D), rotated
+        // One kernel from projection to output matrix, with the same result.
+        if (fusedFlash.IsSupported(x, context)) return output.forward(fusedFlash.Attend(x, context, Scale(context), Dropout(context)));
+
+        // Project, norm and rotate: (B, H|G|G, T|S|S, D).
+        (Tensor query, Tensor key, Tensor value) = projection.Project(x, context);
         (query, key, value) = (Cast(query), Cast(key), Cast(value));
         PositionSpan queries = new(context.Offset, (int)x.size(1)), keys = cross ? new(0, (int)key.size(2)) : queries;
-        KeyValueCache? cache = context.State as KeyValueCache;
+
+        var cache = context.State as KeyValueCache;
         if (cache is not null) (key, value, keys) = cache.Append(key, value);
-        (query, key, value) = projection.Expand(query, key, value, remembered: cache is not null); // (B, H|G|G, T|S|S, D)
-        Tensor heads = context.State is LinearState sums ? sums.Attend(query, key, value) : Attend(Call(query, key, value, queries, keys, context), context); // (B, H, T, D)
-        heads = projection.Finish(heads, remembered: cache is not null);
-        return output.forward(heads.transpose(1, 2).reshape(x.size(0), x.size(1), projection.OutputWidth)); // (B, T, C)
+
+        Tensor heads = projection.Attend(
+            query, key, value, cached: cache is not null, (q, k, v) => Attend(q, k, v, queries, keys, context)); // (B, H, T, D)
+        return output.forward(heads.transpose(1, 2).reshape(x.size(0), x.size(1), projection.OutputWidth)); // (B, T, H·D) → (B, T, C)
     }
 
-    /// <inheritdoc/>
     public override LayerState NewState(int batch, int capacity, Device device)
     {
         if (options.ResolvedPattern.Prefix is null)
-            throw new NotSupportedException($"Attention of pattern '{options.ResolvedPattern.Type}' sees later positions and cannot decode token by token.");
-        return CacheSelection.Create(options, options.CacheLayout(parts.Dim), batch, capacity, Type(device), device);
+            throw new NotSupportedException(
+                $"Attention of pattern '{options.ResolvedPattern.Type}' sees later positions and cannot decode token by token.");
+        return CacheSelection.Create(options, options.CacheLayout(stack.Dim), batch, capacity, HeadType(device), device);
     }
 
-    /// <summary>Keys and values of an encoder's output, so that decoding makes them once.</summary>
+    /// <summary>Keys and values of an encoder's output, which decoding computes once.</summary>
     public LayerState Remember(EncoderMemory memory)
     {
         (Tensor key, Tensor value) = ((CrossProjection)projection).KeyValue(memory.Hidden);
         return new CrossState(Cast(key), Cast(value), memory.Documents?.Keys);
     }
 
-    /// <summary>The kernel that computes a whole sequence, and its backend.</summary>
-    /// <param name="length">Positions of queries and of keys.</param>
-    /// <param name="device">Where.</param>
-    /// <param name="biased">Whether positions add to the scores.</param>
     public override KernelChoice? Kernel(int length, Device device, bool biased)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor Heads(int count) => zeros(1, count, length, headDim, dtype: Type(device), device: device);
+        ScalarType type = HeadType(device);
+        Tensor Heads(int count) => zeros(1, count, length, headDim, dtype: type, device: device);
         PositionSpan span = new(0, length);
-        AttentionCall call = new(Heads(options.Heads), Heads(projection.KeyHeads), Heads(projection.KeyHeads), pattern, span, span, options.ScoreScale(parts.Dim), parts.Masks)
+        AttentionCall call = new(
+            Heads(options.Heads), Heads(projection.KeyHeads), Heads(projection.KeyHeads), pattern, span, span,
+            options.ScoreScale(stack.Dim), stack.Masks)
         {
-            Dropout = new(training ? parts.Dropout : 0, Seed: 0, First: 0, Place: 0), // whichever weights they are
+            Dropout = new(training ? stack.Dropout : 0, Seed: 0, First: 0, Place: 0), // which weights are dropped makes no difference
             SoftCap = options.SoftCap,
-            Bias = biased ? new((_, _) => zeros([1, options.Heads, 1, 1], dtype: Type(device), device: device)) : null,
+            Bias = biased ? new((_, _) => zeros([1, options.Heads, 1, 1], dtype: type, device: device)) : null,
         };
-        IAttentionKernel kernel = Kernel(call);
+        IAttentionKernel kernel = kernels.For(call);
         return new(kernel.Name, kernel is FlashKernel ? FlashKernel.Backend(call) : null);
     }
 
@@ -100,103 +197,61 @@ internal sealed class AttentionLayer : Mixer
         base.Dispose(disposing);
     }
 
-    // (B, T, C) → (B, T, H·D), by the kernel that splits and rotates [queries | keys | values] itself: whole sequences, of which nobody watches the weights, with
-    // nothing put on queries or scores. The numbers are those of the other way; nothing is copied around them.
-    private Tensor? AttendPacked(Tensor x, MixerContext context)
+    private Tensor Attend(Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, MixerContext context)
     {
-        if (cross || context.State is not null || context.Pass.Observer is not null || context.Position.AddsBias || scalableSoftmax is not null || temperature is not null) return null;
-        if (FlashKernel.PackedBand(options, headDim, pattern, x, context.Pass.Documents) is not { } band) return null;
-        RotaryAngles? angles = context.Position.Angles(context.Pass, (int)x.size(1), x.device);
-        bool rounds = parts.ComputeType == ScalarType.BFloat16 && FlashAttention.IsSupported(headDim, ScalarType.BFloat16);
-        if (context.Position.RotatesHeads && angles is null || projection.Pack(x, rounds) is not { } packed) return null; // (B, T, H + 2·G, D)
-        double scale = options.ScoreScale(parts.Dim) * context.Position.ScoreFactor;
-        Tensor? documents = context.Pass.Documents?.Spans((int)x.size(1));
-        Tensor heads = FlashAttention.AttendPacked(packed, projection.KeyHeads, scale, band.Before, band.After, angles, Dropout(context), documents); // (B, T, H, D)
-        return heads.view(x.size(0), x.size(1), projection.OutputWidth);
-    }
-
-    private Tensor Attend(in AttentionCall call, MixerContext context)
-    {
-        IAttentionKernel kernel = Kernel(call);
-        context.Pass.Observer?.Observe(context.Layer, cross, kernel.Weights(call));
-        return kernel.Attend(call);
-    }
-
-    private AttentionCall Call(Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, MixerContext context)
-    {
-        AttentionCall call = new(query, key, value, pattern, queries, keys, options.ScoreScale(parts.Dim), parts.Masks)
+        AttentionCall call = new(query, key, value, pattern, queries, keys, Scale(context), stack.Masks)
         {
             Dropout = Dropout(context),
             SoftCap = options.SoftCap,
-            Documents = !cross ? context.Pass.Documents : context.State is CrossState state ? state.Documents : context.Pass.Memory!.Documents,
+            Bias = !cross && context.Position.AddsBias
+                ? new((from, to) => context.Position.Bias(query, context.Attention, from, to)!)
+                : null,
+            Documents = Documents(context),
+            Sums = context.State as LinearState,
         };
-        if (cross) return call;
-        call = call with
-        {
-            Scale = call.Scale * context.Position.ScoreFactor,
-            Bias = context.Position.AddsBias ? new((from, to) => context.Position.Bias(query, context.Pass, from, to)!) : null,
-        };
-        if (temperature is not null) call = call with { Query = temperature.Apply(call.Query, context.Pass) };
-        return scalableSoftmax is null ? call : call with { Query = scalableSoftmax.Apply(call, context.Pass) };
+        if (temperature is not null) call = call with { Query = temperature.Apply(call.Query, context.Attention) };
+        if (scalableSoftmax is not null) call = call with { Query = scalableSoftmax.Apply(call, context.Attention) };
+        IAttentionKernel kernel = kernels.For(call);
+        context.Attention.Observer?.Observe(context.Layer, cross, kernel.Weights(call));
+        return kernel.Attend(call);
     }
 
-    // None are dropped outside training.
-    private CounterDropout Dropout(MixerContext context) => training && parts.Dropout > 0
-        ? context.Pass.Dropout(parts.Dropout, context.Layer, cross ? DropoutPlace.CrossWeights : DropoutPlace.Weights)
+    private double Scale(MixerContext context) => options.ScoreScale(stack.Dim) * (cross ? 1 : context.Position.ScoreFactor);
+
+    private DocumentIds? Documents(MixerContext context) =>
+        !cross ? context.Attention.Documents : context.State is CrossState state ? state.Documents : context.Attention.Memory!.Documents;
+
+    private CounterDropout Dropout(MixerContext context) => training && stack.Dropout > 0
+        ? context.Attention.Dropout(stack.Dropout, context.Layer, cross ? DropoutPlace.CrossWeights : DropoutPlace.Weights)
         : default;
 
     // libtorch's bfloat16 attention on CPUs is several times slower than its float32 one, so there only products are bfloat16.
-    private ScalarType Type(Device device) => device.type == DeviceType.CPU ? ScalarType.Float32 : parts.ComputeType;
+    private ScalarType HeadType(Device device) => device.type == DeviceType.CPU ? ScalarType.Float32 : stack.ComputeType;
 
-    private Tensor Cast(Tensor heads) => parts.ComputeType == ScalarType.Float32 ? heads : heads.to_type(Type(heads.device));
-
-    private IAttentionKernel Kernel(in AttentionCall call)
-    {
-        CallKind kind = new(
-            call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout.Probability > 0, call.IsSquareCausal, call.SeesEverything, call.Bias is not null,
-            call.Documents is not null, call.Spans is not null, call.IsLong, call.Queries.Count < AttentionCall.FewestRows);
-        if (kernels.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
-        return kernels[kind] = KernelSelection.Choose(options, headDim, call);
-    }
-
-    // What decides which kernels can run; asking libtorch each time would cost more than a small model's attention.
-    private readonly record struct CallKind(
-        DeviceType Device, ScalarType Type, long Width, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents, bool SideBySide, bool Long, bool Few);
+    private Tensor Cast(Tensor heads) => stack.ComputeType == ScalarType.Float32 ? heads : heads.to_type(HeadType(heads.device));
 }
 
-/// <summary>How queries, keys and values are made from the residual stream.</summary>
-/// <remarks>It decides what decoding remembers: <see cref="Project"/> returns the two tensors of each new token that go into the cache, and <see cref="Expand"/> turns
-/// what the cache gives back into keys and values. Most remember keys and values themselves; latent attention remembers less and expands.</remarks>
+/// <summary>How queries, keys and values are made from the residual stream, and so what decoding caches.</summary>
 internal abstract class Projection(string name) : nn.Module(name)
 {
-    /// <summary>Width of the concatenated heads, which the output matrix reads.</summary>
     public abstract int OutputWidth { get; }
 
-    /// <summary>Heads of the keys and values that a whole sequence is computed with.</summary>
+    /// <summary>Heads of the keys and values of a whole sequence, G.</summary>
     public abstract int KeyHeads { get; }
 
-    /// <summary>Queries of the new tokens, and what is to be remembered of them, rotated by their positions.</summary>
-    /// <param name="x">(B, T, C)</param>
-    /// <param name="context">Where the tokens stand, and how positions rotate queries and keys.</param>
-    /// <returns>Query (B, H, T, D); key and value as the options' <see cref="CacheLayout"/> says.</returns>
+    /// <summary>Queries of the new tokens (B, H, T, D), and the key and value to cache in the shapes of the <see cref="CacheLayout"/>,
+    /// normed and rotated.</summary>
     public abstract (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context);
 
-    /// <summary>Queries, keys and values of a whole sequence in one tensor, [queries | keys | values] of each token, where that is what the projection
-    /// makes and nothing but to rotate it is left to be done.</summary>
-    /// <param name="x">(B, T, C)</param>
-    /// <param name="rounds">Whether it may be bfloat16, where products are.</param>
-    /// <returns>(B, T, H + 2·G, D), or null where there is no such tensor.</returns>
-    public virtual Tensor? Pack(Tensor x, bool rounds) => null;
+    /// <summary>Runs a kernel, (B, H, T, D), (B, G, S, D), (B, G, S, D) → (B, H, T, D), over queries, keys and values. Projections that
+    /// cache something shorter expand it here; <paramref name="cached"/> keys may have a cheaper form.</summary>
+    public virtual Tensor Attend(Tensor query, Tensor key, Tensor value, bool cached, Func<Tensor, Tensor, Tensor, Tensor> kernel) =>
+        kernel(query, key, value);
 
-    /// <summary>Keys (B, G, S, D) and values (B, G, S, D) from what was remembered, and the queries (B, H, T, D) that fit them.</summary>
-    /// <param name="query">From <see cref="Project"/>.</param>
-    /// <param name="key">As the options' <see cref="CacheLayout"/> says, S positions.</param>
-    /// <param name="value">Likewise.</param>
-    /// <param name="remembered">Whether they come from a cache: decoding may have a cheaper form.</param>
-    public virtual (Tensor Query, Tensor Key, Tensor Value) Expand(Tensor query, Tensor key, Tensor value, bool remembered) => (query, key, value);
+    /// <summary>Whether <see cref="ProjectFused"/> gives all that <see cref="Project"/> does but the rotation.</summary>
+    public virtual bool CanFuse => false;
 
-    /// <summary>What becomes of the kernel's result: (B, H, T, width of a head's result).</summary>
-    /// <param name="heads">(B, H, T, width of a value).</param>
-    /// <param name="remembered">As in <see cref="Expand"/>.</param>
-    public virtual Tensor Finish(Tensor heads, bool remembered) => heads;
+    /// <summary>[queries | keys | values] of each token, not rotated: (B, T, C) → (B, T, H + 2·G, D), in bfloat16 if
+    /// <paramref name="rounded"/> and the model multiplies in it.</summary>
+    public virtual Tensor ProjectFused(Tensor x, bool rounded) => throw new NotSupportedException();
 }

@@ -4,12 +4,12 @@ using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
 using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
-using Trainer.Models.Precision;
+using Trainer.Models.Mixers;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>What multi-head, multi-query and grouped-query attention share: they differ only in the number of key-value heads.</summary>
+/// <summary>Multi-head, multi-query and grouped-query attention, which differ only in the number of key-value heads.</summary>
 public abstract record HeadProjectionOptions : AttentionOptions
 {
     /// <summary>Width of one head, D; null for dim / heads.</summary>
@@ -26,11 +26,11 @@ public abstract record HeadProjectionOptions : AttentionOptions
         ? []
         : [new("heads", $"heads ({Heads}) must divide dim ({dim}); try {Divisors.Near(dim, Heads)}, or set headDim")];
 
-    internal override Projection BuildProjection(ModelParts parts, NormBuilder? headNorm) =>
-        new GroupedQueryProjection(parts, Heads, Groups, HeadWidth(parts.Dim), Bias, headNorm);
+    internal override Projection BuildProjection(StackContext stack, NormBuilder? headNorm) =>
+        new GroupedQueryProjection(stack, Heads, Groups, HeadWidth(stack.Dim), Bias, headNorm);
 
-    internal override CrossProjection BuildCrossProjection(ModelParts parts, NormBuilder? headNorm) =>
-        new(parts, Heads, Groups, HeadWidth(parts.Dim), Bias, headNorm);
+    internal override CrossProjection BuildCrossProjection(StackContext stack, NormBuilder? headNorm) =>
+        new(stack, Heads, Groups, HeadWidth(stack.Dim), Bias, headNorm);
 
     internal override CacheLayout CacheLayout(int dim) => new(Groups, HeadWidth(dim), Groups, HeadWidth(dim));
 
@@ -41,7 +41,8 @@ public abstract record HeadProjectionOptions : AttentionOptions
         int headDim = HeadWidth(model.Dim);
         long rows = (Heads + 2L * Groups) * headDim;
         long width = (long)Heads * headDim;
-        PartCost linear = PartCost.Linear(model.Dim, rows, Bias ?? model.Bias) + PartCost.Linear(width, model.Dim, OutputBias ?? model.Bias);
+        PartCost linear = PartCost.Linear(model.Dim, rows, Bias ?? model.Bias)
+            + PartCost.Linear(width, model.Dim, OutputBias ?? model.Bias);
         PartCost norms = QueryKeyNorm ? 2 * model.Norm.Cost(headDim, model.Bias) : default;
         return linear + new PartCost(norms.Parameters, 0)
         {
@@ -89,22 +90,22 @@ public sealed record GroupedQueryOptions : HeadProjectionOptions
 }
 
 /// <summary>Grouped-query attention (Ainslie et al. 2023); multi-head (G = H) and multi-query (G = 1) are its ends.</summary>
-/// <remarks>One matrix makes everything: the rows of <c>qkv.weight</c> are [H·D query | G·D key | G·D value], heads in order, so
-/// that a conversion takes each apart by rows. Query head h reads key-value head ⌊h·G/H⌋.</remarks>
+/// <remarks>The rows of <c>qkv.weight</c> are [H·D query | G·D key | G·D value], heads in order. Query head h reads key-value head
+/// ⌊h·G/H⌋.</remarks>
 internal sealed class GroupedQueryProjection : Projection
 {
-    private readonly CastLinear qkv;
+    private readonly MixedLinear qkv;
     private readonly nn.Module<Tensor, Tensor>? queryNorm;
     private readonly nn.Module<Tensor, Tensor>? keyNorm;
     private readonly int heads;
     private readonly int groups;
     private readonly int headDim;
 
-    public GroupedQueryProjection(ModelParts parts, int heads, int groups, int headDim, bool? bias, NormBuilder? headNorm)
+    public GroupedQueryProjection(StackContext stack, int heads, int groups, int headDim, bool? bias, NormBuilder? headNorm)
         : base(nameof(GroupedQueryProjection))
     {
         (this.heads, this.groups, this.headDim) = (heads, groups, headDim);
-        qkv = parts.Linear(parts.Dim, (heads + 2 * groups) * headDim, bias);
+        qkv = stack.Linear(stack.Dim, (heads + 2 * groups) * headDim, bias);
         queryNorm = headNorm?.Invoke(headDim);
         keyNorm = headNorm?.Invoke(headDim);
         RegisterComponents();
@@ -116,55 +117,54 @@ internal sealed class GroupedQueryProjection : Projection
 
     public override (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context)
     {
-        // One split, not three slices: the backward pass of a split writes the gradient once.
-        Tensor all = qkv.forward(x).view(x.shape[0], x.shape[1], heads + 2 * groups, headDim); // (B, T, H+2G, D)
-        Tensor[] parts = queryNorm is null ? Rotated(all, context) : NormedAndRotated(all, context);
+        // Project: one split, not three slices, as the backward pass of a split writes the gradient once.
+        Tensor all = Heads(qkv.forward(x)); // (B, T, H + 2·G, D)
+        Tensor[] parts = queryNorm is null ? Rotated(all, context) : NormedAndRotated(all, context); // (B, T, H|G|G, D)
         return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2)); // (B, H|G|G, T, D)
     }
 
-    public override Tensor? Pack(Tensor x, bool rounds)
-    {
-        if (queryNorm is not null) return null;
-        Tensor all = rounds && qkv.Rounds(x) ? qkv.Coarse(x) : qkv.forward(x);
-        return all.view(x.shape[0], x.shape[1], heads + 2 * groups, headDim);
-    }
+    public override bool CanFuse => queryNorm is null;
 
+    public override Tensor ProjectFused(Tensor x, bool rounded) => Heads(rounded && qkv.Rounds(x) ? qkv.ForwardRounded(x) : qkv.forward(x));
+
+    private Tensor Heads(Tensor rows) => rows.view(rows.shape[0], rows.shape[1], heads + 2 * groups, headDim);
+
+    // Queries and keys lie side by side, so that they are rotated as one tensor.
     private Tensor[] Rotated(Tensor all, MixerContext context)
     {
         if (!context.Position.RotatesHeads) return all.split([heads, groups, groups], 2);
-        // Queries and keys lie side by side, so that they are rotated as one tensor.
         Tensor[] parts = all.split([heads + groups, groups], 2);
-        Tensor[] rotated = context.Position.Rotate(parts[0], context.Pass).split([heads, groups], 2);
+        Tensor[] rotated = context.Position.Rotate(parts[0], context.Attention).split([heads, groups], 2);
         return [rotated[0], rotated[1], parts[1]];
     }
 
     private Tensor[] NormedAndRotated(Tensor all, MixerContext context)
     {
         Tensor[] parts = all.split([heads, groups, groups], 2);
-        Tensor query = context.Position.Rotate(queryNorm!.call(parts[0]), context.Pass);
-        Tensor key = context.Position.Rotate(keyNorm!.call(parts[1]), context.Pass);
+        Tensor query = context.Position.Rotate(queryNorm!.call(parts[0]), context.Attention);
+        Tensor key = context.Position.Rotate(keyNorm!.call(parts[1]), context.Attention);
         return [query, key, parts[2]];
     }
 }
 
-/// <summary>Queries from a decoder's stream, keys and values from an encoder's output; G = H is multi-head, G = 1 multi-query.</summary>
+/// <summary>Cross-attention: queries from the decoder's stream, keys and values from the encoder's output.</summary>
 /// <remarks>The rows of <c>keyValue.weight</c> are [G·D key | G·D value], heads in order.</remarks>
 internal sealed class CrossProjection : Projection
 {
-    private readonly CastLinear query;
-    private readonly CastLinear keyValue;
+    private readonly MixedLinear query;
+    private readonly MixedLinear keyValue;
     private readonly nn.Module<Tensor, Tensor>? queryNorm;
     private readonly nn.Module<Tensor, Tensor>? keyNorm;
     private readonly int heads;
     private readonly int groups;
     private readonly int headDim;
 
-    public CrossProjection(ModelParts parts, int heads, int groups, int headDim, bool? bias, NormBuilder? headNorm)
+    public CrossProjection(StackContext stack, int heads, int groups, int headDim, bool? bias, NormBuilder? headNorm)
         : base(nameof(CrossProjection))
     {
         (this.heads, this.groups, this.headDim) = (heads, groups, headDim);
-        query = parts.Linear(parts.Dim, heads * headDim, bias);
-        keyValue = parts.Linear(parts.Dim, 2 * groups * headDim, bias);
+        query = stack.Linear(stack.Dim, heads * headDim, bias);
+        keyValue = stack.Linear(stack.Dim, 2 * groups * headDim, bias);
         queryNorm = headNorm?.Invoke(headDim);
         keyNorm = headNorm?.Invoke(headDim);
         RegisterComponents();
@@ -176,7 +176,8 @@ internal sealed class CrossProjection : Projection
 
     public override (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context)
     {
-        (Tensor key, Tensor value) = context.State is CrossState made ? (made.Key, made.Value) : KeyValue(context.Pass.Memory!.Hidden); // (B, G, S, D)
+        // (B, G, S, D)
+        (Tensor key, Tensor value) = context.State is CrossState made ? (made.Key, made.Value) : KeyValue(context.Attention.Memory!.Hidden);
         Tensor all = query.forward(x).view(x.size(0), x.size(1), heads, headDim); // (B, T, C) → (B, T, H, D)
         return (Normed(all, queryNorm).transpose(1, 2), key, value);
     }

@@ -1,20 +1,20 @@
-// Shapes: B batch, T positions, S positions remembered and new, C model dimension, H heads; widths of a head: N part of query and key without
-// position, P part that positions rotate, V value, W = max(N + P, V) for the kernel; r the vector that keys and values are made from.
+// Shapes: B batch, T positions, S cached and new positions, C model dimension, H heads; widths of a head: N part of query and key
+// without position, P part that positions rotate, V value, W = max(N + P, V) for the kernel; r the vector that keys and values are made
+// from.
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
 using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
-using Trainer.Models.Norms;
-using Trainer.Models.Precision;
+using Trainer.Models.Mixers;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>Keys and values of all heads are made from one short vector of each token, which is all that decoding remembers, and one key that
-/// all heads share and positions turn (DeepSeek-AI 2024, arXiv 2405.04434, §2.1).</summary>
-/// <remarks>A head's query and key have two parts: <see cref="HeadDim"/> numbers that carry no position and <see cref="RopeDim"/> that
-/// do. The defaults are the paper's proportions: a rank of 4 heads and half a head turned.</remarks>
+/// <summary>Multi-head latent attention: keys and values of all heads are made from one short vector of each token, which is all that
+/// decoding caches, and one rotary key that the heads share (DeepSeek-AI 2024, arXiv 2405.04434, §2.1).</summary>
+/// <remarks>A head's query and key have <see cref="HeadDim"/> numbers without position and <see cref="RopeDim"/> with. The defaults are the
+/// paper's proportions.</remarks>
 public sealed record LatentOptions : AttentionOptions
 {
     /// <summary>Width of the part of a query or key that carries no position; null for dim / heads.</summary>
@@ -22,7 +22,7 @@ public sealed record LatentOptions : AttentionOptions
     [Range(1, 65536)]
     public int? HeadDim { get; init; }
 
-    /// <summary>Width of the part of a query or key that positions turn, the key's shared by all heads; null for headDim / 2.</summary>
+    /// <summary>Width of the part of a query or key that positions rotate, the key's shared by all heads; null for headDim / 2.</summary>
     [Description("Width of the part of a head's query and key that positions turn, one key for all heads; by default headDim / 2.")]
     [Range(1, 65536)]
     public int? RopeDim { get; init; }
@@ -37,13 +37,15 @@ public sealed record LatentOptions : AttentionOptions
     [Range(1, 1_048_576)]
     public int? KeyValueRank { get; init; }
 
-    /// <summary>Width of the vector that queries are made from; null for queries straight from the stream.</summary>
+    /// <summary>Width of the vector that queries are made from; null to make them from the stream.</summary>
     [Description("Width of the vector that queries are made from (DeepSeek-V3: 1536); by default queries are made from the stream itself.")]
     [Range(1, 1_048_576)]
     public int? QueryRank { get; init; }
 
-    /// <summary>ε of the norms on the vectors that queries, keys and values are made from; null for that of the model's norms.</summary>
-    [Description("Added to the variance in the norms on the vectors that queries, keys and values are made from (DeepSeek-V3: 1e-6); by default norm.epsilon.")]
+    /// <summary>ε of the norms on these vectors; null for the model's.</summary>
+    [Description(
+        "Added to the variance in the norms on the vectors that queries, keys and values are made from (DeepSeek-V3: 1e-6); by default " +
+        "norm.epsilon.")]
     [Range(0.0, 1.0)]
     public double? NormEpsilon { get; init; }
 
@@ -51,23 +53,28 @@ public sealed record LatentOptions : AttentionOptions
     public override IEnumerable<Problem> Validate()
     {
         if (QueryKeyNorm)
-            yield return new("queryKeyNorm", "is true, but type 'latent' always has norms of its own, on the vectors that queries, keys and values are made from; set it to false");
+            yield return new(
+                "queryKeyNorm",
+                "is true, but type 'latent' always has norms of its own, on the vectors that queries, keys and values are made from; " +
+                "set it to false");
         if (Kernel == AttentionKernel.Linear)
-            yield return new("kernel", "'linear' remembers one sum of keys and values, so that there is nothing for type 'latent' to make smaller; use type 'multi-head', or another kernel");
+            yield return new(
+                "kernel",
+                "'linear' remembers one sum of keys and values, so that there is nothing for type 'latent' to make smaller; use type " +
+                "'multi-head', or another kernel");
     }
 
-    /// <summary>Widths in a model of width <paramref name="dim"/>.</summary>
     internal LatentShape Shape(int dim)
     {
         int headDim = HeadDim ?? dim / Heads;
-        // Rotary positions turn pairs.
-        int turned = RopeDim ?? (headDim + 3) / 4 * 2;
-        return new(Heads, headDim, turned, ValueDim ?? headDim, KeyValueRank ?? 4 * headDim);
+        // Rotary positions rotate pairs.
+        int rotaryDims = RopeDim ?? (headDim + 3) / 4 * 2;
+        return new(Heads, headDim, rotaryDims, ValueDim ?? headDim, KeyValueRank ?? 4 * headDim);
     }
 
     internal override int HeadWidth(int dim) => Shape(dim).KernelWidth;
 
-    internal override int TurnedWidth(int dim) => Shape(dim).TurnedDim;
+    internal override int RotaryWidth(int dim) => Shape(dim).RotaryDim;
 
     internal override double ScoreScale(int dim) => Scale ?? 1 / Math.Sqrt(Shape(dim).KeyDim);
 
@@ -75,9 +82,9 @@ public sealed record LatentOptions : AttentionOptions
         ? []
         : [new("heads", $"heads ({Heads}) must divide dim ({dim}); try {Divisors.Near(dim, Heads)}, or set headDim")];
 
-    internal override Projection BuildProjection(ModelParts parts, NormBuilder? headNorm) => new LatentProjection(parts, this);
+    internal override Projection BuildProjection(StackContext stack, NormBuilder? headNorm) => new LatentProjection(stack, this);
 
-    /// <summary>Multi-head attention: keys and values of an encoder's output do not grow while decoding goes on, so that there is little to save.</summary>
+    /// <summary>Multi-head attention: an encoder's keys and values do not grow in decoding, so there is little to save.</summary>
     internal override AttentionOptions ToEncoder(int dim) => new MultiHeadOptions
     {
         Heads = Heads,
@@ -90,8 +97,8 @@ public sealed record LatentOptions : AttentionOptions
         OutputBias = OutputBias,
     };
 
-    internal override CrossProjection BuildCrossProjection(ModelParts parts, NormBuilder? headNorm) =>
-        ToEncoder(parts.Dim).BuildCrossProjection(parts, headNorm);
+    internal override CrossProjection BuildCrossProjection(StackContext stack, NormBuilder? headNorm) =>
+        ToEncoder(stack.Dim).BuildCrossProjection(stack, headNorm);
 
     internal override CacheLayout CacheLayout(int dim) => Shape(dim).Layout;
 
@@ -101,7 +108,8 @@ public sealed record LatentOptions : AttentionOptions
     {
         LatentShape shape = Shape(model.Dim);
         bool bias = Bias ?? model.Bias;
-        PartCost keyValue = PartCost.Linear(model.Dim, shape.Remembered, bias) + new PartCost(shape.Rank, 0) + PartCost.Linear(shape.Rank, shape.ExpandedRows, false);
+        PartCost keyValue = PartCost.Linear(model.Dim, shape.Remembered, bias) + new PartCost(shape.Rank, 0)
+            + PartCost.Linear(shape.Rank, shape.ExpandedRows, false);
         PartCost output = PartCost.Linear(shape.OutputWidth, model.Dim, OutputBias ?? model.Bias);
         return QueryCost(model.Dim, shape.QueryRows, bias) + keyValue + output + new PartCost(0, 0)
         {
@@ -118,78 +126,74 @@ public sealed record LatentOptions : AttentionOptions
 /// <summary>The widths of latent attention.</summary>
 /// <param name="Heads">Number of heads, H.</param>
 /// <param name="HeadDim">The part of a query or key that carries no position, N.</param>
-/// <param name="TurnedDim">The part that positions turn, P.</param>
+/// <param name="RotaryDim">The part that positions rotate, P.</param>
 /// <param name="ValueDim">A value, V.</param>
 /// <param name="Rank">The vector that keys and values are made from, r.</param>
-internal readonly record struct LatentShape(int Heads, int HeadDim, int TurnedDim, int ValueDim, int Rank)
+internal readonly record struct LatentShape(int Heads, int HeadDim, int RotaryDim, int ValueDim, int Rank)
 {
-    /// <summary>Width of a query or key, N + P.</summary>
-    public int KeyDim => HeadDim + TurnedDim;
+    public int KeyDim => HeadDim + RotaryDim;
 
-    /// <summary>Width of the heads a kernel is given when keys and values are expanded: what is narrower is filled up with zeros.</summary>
+    /// <summary>Width of the kernel's heads when keys and values are expanded; narrower ones are padded with zeros.</summary>
     public int KernelWidth => Math.Max(KeyDim, ValueDim);
 
-    /// <summary>Rows of the queries, H·(N + P).</summary>
     public int QueryRows => Heads * KeyDim;
 
-    /// <summary>Rows of expanded keys and values, H·(N + V).</summary>
     public int ExpandedRows => Heads * (HeadDim + ValueDim);
 
-    /// <summary>Width of the heads' results side by side, H·V.</summary>
     public int OutputWidth => Heads * ValueDim;
 
-    /// <summary>Numbers remembered of a token, r + P.</summary>
-    public int Remembered => Rank + TurnedDim;
+    /// <summary>Numbers cached of a token, r + P.</summary>
+    public int Remembered => Rank + RotaryDim;
 
-    /// <summary>One tensor; the second is empty.</summary>
+    /// <summary>One tensor, as the key; the value is empty.</summary>
     public CacheLayout Layout => new(1, Remembered, 0, Remembered);
 
-    /// <summary>Whether so many new queries cost fewer operations over the remembered vectors themselves than over keys and values made from them.</summary>
-    /// <remarks>For S keys and T queries a head takes T·S·2(r + P) multiplications over the vectors, which serve as keys and as values, and
-    /// S·r·(N + V) + T·S·(N + P + V) with keys and values made first: S does not matter.</remarks>
+    /// <summary>Whether this many new queries are cheaper over the cached vectors themselves than over keys and values made from
+    /// them.</summary>
+    /// <remarks>For S keys and T queries, a head takes T·S·2(r + P) multiplications over the vectors, and S·r·(N + V) + T·S·(N + P + V)
+    /// with keys and values made first: S does not matter.</remarks>
     public bool PaysToAbsorb(long queries) => queries * (2L * Remembered - KeyDim - ValueDim) <= (long)Rank * (HeadDim + ValueDim);
 }
 
 /// <summary>Latent attention (DeepSeek-AI 2024, arXiv 2405.04434, §2.1, and the equations of appendix C).</summary>
-/// <remarks>
-/// Remembered is [c | k]: c = norm(W_DKV·x) of rank r and the shared key k that positions have turned. Whole sequences are computed with keys and
-/// values of every head, made from c. Decoding does without them: q·(W_UK·c) = (W_UKᵀ·q)·c, so that [c | k] itself is the one
-/// key of all heads, and the value too, of which the first r numbers, times W_UV, are a head's result.
-/// The rows of the matrices are DeepSeek's, whose names are in brackets: <c>query</c> (q_proj) or <c>queryUp</c> (q_b_proj) [N | P] for
-/// each head, <c>keyValueDown</c> (kv_a_proj_with_mqa) [r | P], <c>keyValueUp</c> (kv_b_proj) [N key | V value] for each head. As there, the matrices
-/// after a norm and <c>query</c> have no bias, and the norms are root-mean-square whatever the model's are.
-/// </remarks>
+/// <remarks>Cached is [c | k]: c = norm(W_DKV·x) of rank r, and the rotated shared key k. Whole sequences are computed with keys and values
+/// of every head, made from c. Decoding absorbs the matrices: q·(W_UK·c) = (W_UKᵀ·q)·c, so that [c | k] is the one key of all heads, and
+/// its first r numbers, times W_UV, are a head's result. The rows of the matrices are DeepSeek's, whose names are in brackets: <c>query</c>
+/// (q_proj) or <c>queryUp</c> (q_b_proj) [N | P] for each head, <c>keyValueDown</c> (kv_a_proj_with_mqa) [r | P], <c>keyValueUp</c>
+/// (kv_b_proj) [N key | V value] for each head. As there, matrices after a norm and <c>query</c> have no bias, and the norms are RMS norms
+/// whatever the model's are.</remarks>
 internal sealed class LatentProjection : Projection
 {
-    private readonly CastLinear? query;
-    private readonly CastLinear? queryDown;
+    private readonly MixedLinear? query;
+    private readonly MixedLinear? queryDown;
     private readonly Norm? queryNorm;
-    private readonly CastLinear? queryUp;
-    private readonly CastLinear keyValueDown;
+    private readonly MixedLinear? queryUp;
+    private readonly MixedLinear keyValueDown;
     private readonly Norm keyValueNorm;
-    private readonly CastLinear keyValueUp;
+    private readonly MixedLinear keyValueUp;
     private readonly LatentShape shape;
 
-    public LatentProjection(ModelParts parts, LatentOptions options)
+    public LatentProjection(StackContext stack, LatentOptions options)
         : base(nameof(LatentProjection))
     {
-        shape = options.Shape(parts.Dim);
+        shape = options.Shape(stack.Dim);
         if (options.QueryRank is { } rank)
         {
-            queryDown = parts.Linear(parts.Dim, rank, options.Bias);
+            queryDown = stack.Linear(stack.Dim, rank, options.Bias);
             queryNorm = VectorNorm(rank);
-            queryUp = parts.Linear(rank, shape.QueryRows, bias: false);
+            queryUp = stack.Linear(rank, shape.QueryRows, bias: false);
         }
         else
         {
-            query = parts.Linear(parts.Dim, shape.QueryRows, bias: false);
+            query = stack.Linear(stack.Dim, shape.QueryRows, bias: false);
         }
-        keyValueDown = parts.Linear(parts.Dim, shape.Remembered, options.Bias);
+        keyValueDown = stack.Linear(stack.Dim, shape.Remembered, options.Bias);
         keyValueNorm = VectorNorm(shape.Rank);
-        keyValueUp = parts.Linear(shape.Rank, shape.ExpandedRows, bias: false, keepsWeight: true);
+        keyValueUp = stack.Linear(shape.Rank, shape.ExpandedRows, bias: false, keepsWeight: true);
         RegisterComponents();
 
-        Norm VectorNorm(int width) => new RmsNormOptions { Epsilon = options.NormEpsilon ?? parts.Options.Norm.Epsilon }.Build(width, bias: false);
+        Norm VectorNorm(int width) =>
+            new RmsNormOptions { Epsilon = options.NormEpsilon ?? stack.Options.Norm.Epsilon }.Build(width, bias: false);
     }
 
     public override int OutputWidth => shape.OutputWidth;
@@ -202,29 +206,32 @@ internal sealed class LatentProjection : Projection
         return (Queries(x, context).transpose(1, 2), latent, latent.narrow(1, 0, 0)); // (B, H, T, N+P)
     }
 
-    public override (Tensor Query, Tensor Key, Tensor Value) Expand(Tensor query, Tensor key, Tensor value, bool remembered) =>
-        Absorbs(query.size(2), remembered) ? (Absorbed(query), key, key) : Expanded(query, key);
-
-    public override Tensor Finish(Tensor heads, bool remembered) => Absorbs(heads.size(2), remembered)
-        ? heads.narrow(-1, 0, shape.Rank).matmul(Up(heads.dtype).narrow(1, shape.HeadDim, shape.ValueDim).transpose(1, 2)) // (B, H, T, r)·(H, r, V) → (B, H, T, V)
-        : heads.narrow(-1, 0, shape.ValueDim); // (B, H, T, W) → (B, H, T, V)
-
-    // A long prompt is computed as in training, a token at a time over what is remembered.
-    private bool Absorbs(long queries, bool remembered) => remembered && shape.PaysToAbsorb(queries);
+    // A long prompt is computed as in training, a token at a time over the cached vectors themselves.
+    public override Tensor Attend(Tensor query, Tensor key, Tensor value, bool cached, Func<Tensor, Tensor, Tensor, Tensor> kernel)
+    {
+        if (cached && shape.PaysToAbsorb(query.size(2)))
+        {
+            Tensor vectors = kernel(Absorbed(query), key, key).narrow(-1, 0, shape.Rank); // (B, H, T, r)
+            // (B, H, T, r)·(H, r, V) → (B, H, T, V)
+            return vectors.matmul(Up(vectors.dtype).narrow(1, shape.HeadDim, shape.ValueDim).transpose(1, 2));
+        }
+        (query, key, value) = Expanded(query, key);
+        return kernel(query, key, value).narrow(-1, 0, shape.ValueDim); // (B, H, T, W) → (B, H, T, V)
+    }
 
     private Tensor Queries(Tensor x, MixerContext context)
     {
         Tensor rows = query is not null ? query.forward(x) : queryUp!.forward(queryNorm!.call(queryDown!.forward(x)));
         Tensor heads = rows.view(x.size(0), x.size(1), shape.Heads, shape.KeyDim); // (B, T, H, N+P)
         if (!context.Position.RotatesHeads) return heads;
-        Tensor[] parts = heads.split([shape.HeadDim, shape.TurnedDim], -1);
-        return cat([parts[0], context.Position.Rotate(parts[1], context.Pass).to_type(heads.dtype)], -1); // (B, T, H, N+P)
+        Tensor[] parts = heads.split([shape.HeadDim, shape.RotaryDim], -1);
+        return cat([parts[0], context.Position.Rotate(parts[1], context.Attention).to_type(heads.dtype)], -1); // (B, T, H, N+P)
     }
 
     private Tensor Latent(Tensor x, MixerContext context)
     {
-        Tensor[] parts = keyValueDown.forward(x).split([shape.Rank, shape.TurnedDim], -1); // (B, T, r), (B, T, P)
-        Tensor key = context.Position.Rotate(parts[1].unsqueeze(2), context.Pass).squeeze(2); // one head: (B, T, 1, P) → (B, T, P)
+        Tensor[] parts = keyValueDown.forward(x).split([shape.Rank, shape.RotaryDim], -1); // (B, T, r), (B, T, P)
+        Tensor key = context.Position.Rotate(parts[1].unsqueeze(2), context.Attention).squeeze(2); // one head: (B, T, 1, P) → (B, T, P)
         Tensor vector = keyValueNorm.call(parts[0]); // float32 whatever the model computes in
         return cat([vector, key.to_type(vector.dtype)], -1); // (B, T, r+P)
     }
@@ -235,7 +242,7 @@ internal sealed class LatentProjection : Projection
         Tensor latent = remembered.squeeze(1); // (B, S, r+P)
         Tensor all = keyValueUp.forward(latent.narrow(-1, 0, shape.Rank)).to_type(query.dtype); // (B, S, H·(N+V))
         Tensor[] parts = all.view(batch, length, shape.Heads, shape.HeadDim + shape.ValueDim).split([shape.HeadDim, shape.ValueDim], -1);
-        Tensor shared = latent.narrow(-1, shape.Rank, shape.TurnedDim).unsqueeze(2).expand(-1, -1, shape.Heads, -1); // (B, S, H, P)
+        Tensor shared = latent.narrow(-1, shape.Rank, shape.RotaryDim).unsqueeze(2).expand(-1, -1, shape.Heads, -1); // (B, S, H, P)
         Tensor key = cat([parts[0], shared], -1); // (B, S, H, N+P)
         return (Widened(query), Widened(key.transpose(1, 2)), Widened(parts[1].transpose(1, 2))); // (B, H, T|S, W)
     }
@@ -245,12 +252,14 @@ internal sealed class LatentProjection : Projection
     {
         long[] size = heads.shape;
         long missing = shape.KernelWidth - size[3];
-        return missing == 0 ? heads : cat([heads, zeros([size[0], size[1], size[2], missing], dtype: heads.dtype, device: heads.device)], -1);
+        return missing == 0
+            ? heads
+            : cat([heads, zeros([size[0], size[1], size[2], missing], dtype: heads.dtype, device: heads.device)], -1);
     }
 
     private Tensor Absorbed(Tensor query)
     {
-        Tensor[] parts = query.split([shape.HeadDim, shape.TurnedDim], -1); // (B, H, T, N), (B, H, T, P)
+        Tensor[] parts = query.split([shape.HeadDim, shape.RotaryDim], -1); // (B, H, T, N), (B, H, T, P)
         Tensor onVector = parts[0].matmul(Up(query.dtype).narrow(1, 0, shape.HeadDim)); // (B, H, T, N)·(H, N, r) → (B, H, T, r)
         return cat([onVector, parts[1]], -1); // (B, H, T, r+P)
     }

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>Scalable softmax: queries times s·ln n, n being the number of keys each sees, so that attention does not flatten as sequences grow; s
-/// is learned for each head (Nakanishi 2025, arXiv 2501.19399).</summary>
+/// <summary>Scalable softmax: queries times s·ln n, n being the number of keys each sees and s learned for each head (Nakanishi 2025, arXiv
+/// 2501.19399).</summary>
 internal sealed class ScalableSoftmax : nn.Module
 {
     private const double Start = 0.43; // what s came to in the paper's models
@@ -31,16 +31,12 @@ internal sealed class ScalableSoftmax : nn.Module
         RegisterComponents();
     }
 
-    /// <summary>s of each head, (H).</summary>
     public Parameter Scale => scale;
 
-    /// <summary>The queries of a call, each times s·ln n.</summary>
-    /// <param name="call">With documents, where they are kept apart.</param>
-    /// <param name="pass">What the layers share.</param>
-    /// <returns>(B, H, T, D)</returns>
-    public Tensor Apply(AttentionCall call, ForwardPass pass)
+    /// <summary>The call's queries (B, H, T, D) times s·ln n.</summary>
+    public Tensor Apply(AttentionCall call, AttentionContext context)
     {
-        Tensor factors = Logarithms(call, pass).mul(scale.view(-1, 1, 1)); // (T, 1)·(H, 1, 1) → (H, T, 1), or (B, H, T, 1)
+        Tensor factors = Logarithms(call, context).mul(scale.view(-1, 1, 1)); // (T, 1)·(H, 1, 1) → (H, T, 1), or (B, H, T, 1)
         return call.Query.mul(factors.to_type(call.Query.dtype));
     }
 
@@ -54,11 +50,16 @@ internal sealed class ScalableSoftmax : nn.Module
         base.Dispose(disposing);
     }
 
-    // ln n, (T, 1), or (B, 1, T, 1) where documents decide too.
-    private Tensor Logarithms(AttentionCall call, ForwardPass pass) =>
-        call.Documents is not null ? pass.Shared((pattern, call.Queries, call.Keys), () => call.Mask().sum(-1, keepdim: true).to_type(ScalarType.Float32).log())
-        : pattern.Shape == PatternShape.Causal ? causal.Rows(call.Queries.Start, call.Queries.Count, call.Query.device)
-        : others.Get(call.Queries, call.Keys, call.Query.device);
+    // ln n: (T, 1), or (B, 1, T, 1) with documents.
+    private Tensor Logarithms(AttentionCall call, AttentionContext context)
+    {
+        if (call.Documents is not null)
+            return context.Shared(
+                (pattern, call.Queries, call.Keys), () => call.Mask().sum(-1, keepdim: true).to_type(ScalarType.Float32).log());
+        return pattern.Shape == PatternShape.Causal
+            ? causal.Rows(call.Queries.Start, call.Queries.Count, call.Query.device)
+            : others.Get(call.Queries, call.Keys, call.Query.device);
+    }
 
     private Tensor Counted(PositionSpan queries, PositionSpan keys, Device device)
     {
@@ -73,11 +74,13 @@ internal sealed class ScalableSoftmax : nn.Module
     }
 }
 
-/// <summary>Sharper attention far into a sequence: the query at position p is multiplied by 1 + scale·ln(1 + ⌊(p + 1) / floor⌋) (Llama 4).</summary>
-/// <remarks>Nothing changes up to position floor − 2. Llama 4 has it on its layers without positions; it may be set on a trained model.</remarks>
+/// <summary>Sharper attention far into a sequence: the query at position p is multiplied by 1 + scale·ln(1 + ⌊(p + 1) / floor⌋) (Llama
+/// 4).</summary>
+/// <remarks>Nothing changes up to position floor − 2. Llama 4 has it on its layers without positions; it may be added to a trained
+/// model.</remarks>
 public sealed record TemperatureOptions
 {
-    /// <summary>Positions to each step.</summary>
+    /// <summary>Positions per step.</summary>
     [Description("Positions to each step.")]
     [Range(1, 16_777_216)]
     public int Floor { get; init; } = 8192;
@@ -88,18 +91,15 @@ public sealed record TemperatureOptions
     public double Scale { get; init; } = 0.1;
 }
 
-/// <summary>Multiplies queries by a factor that grows with their position (<see cref="TemperatureOptions"/>).</summary>
+/// <summary>Applies <see cref="TemperatureOptions"/> to queries.</summary>
 internal sealed class QueryTemperature(TemperatureOptions options, int contextLength) : IDisposable
 {
     private readonly PositionTable table = new(positions => Factors(positions, options), contextLength);
 
-    /// <summary>The queries, each with its factor.</summary>
-    /// <param name="query">(B, H, T, D)</param>
-    /// <param name="pass">Where the tokens stand.</param>
-    public Tensor Apply(Tensor query, ForwardPass pass)
+    public Tensor Apply(Tensor query, AttentionContext context)
     {
-        Tensor factors = table.Rows(pass, (int)query.size(2), query.device).to_type(query.dtype); // (T, 1) or (B, T, 1)
-        return query.mul(pass.Positions is null ? factors : factors.unsqueeze(1)); // (B, H, T, D)
+        Tensor factors = table.Rows(context, (int)query.size(2), query.device).to_type(query.dtype); // (T, 1) or (B, T, 1)
+        return query.mul(context.Positions is null ? factors : factors.unsqueeze(1)); // (B, H, T, D)
     }
 
     public void Dispose() => table.Dispose();

@@ -15,8 +15,8 @@ public static class ModelAlternatives
     private const int LayersPerGlobalOne = 4;
     private const int WindowsPerContext = 8;
 
-    /// <summary>The model as it is, and those of its alternatives that can be built: multi-head, grouped-query, multi-query, latent, and windows of an eighth
-    /// of the context in three of four layers.</summary>
+    /// <summary>The model as it is, and those of its alternatives that can be built: multi-head, grouped-query, multi-query, latent, and
+    /// windows of an eighth of the context in three of four layers.</summary>
     /// <param name="model">Its options, valid.</param>
     /// <param name="vocabularySize">Number of token ids, V.</param>
     public static IReadOnlyList<ModelAlternative> Of(ModelOptions model, int vocabularySize)
@@ -40,7 +40,8 @@ public static class ModelAlternatives
         int groups = Enumerable.Range(1, heads).Where(count => heads % count == 0 && count > 1 && count < heads)
             .OrderBy(count => Math.Abs(count * QueryHeadsPerGroup - heads)).FirstOrDefault();
         if (groups > 0)
-            yield return ($"grouped-query, {groups} key-value heads", With(model, new GroupedQueryOptions { Heads = heads, KeyValueHeads = groups }));
+            yield return ($"grouped-query, {groups} key-value heads",
+                With(model, new GroupedQueryOptions { Heads = heads, KeyValueHeads = groups }));
     }
 
     private static IEnumerable<(string, ModelOptions)> Windows(ModelOptions model)
@@ -75,7 +76,8 @@ public static class ModelAlternatives
             OutputBias = given.OutputBias,
             Cache = given.Cache,
         };
-        if (given is HeadProjectionOptions { HeadDim: { } width } && attention is HeadProjectionOptions heads) attention = heads with { HeadDim = width };
+        if (given is HeadProjectionOptions { HeadDim: { } width } && attention is HeadProjectionOptions heads)
+            attention = heads with { HeadDim = width };
         return model with { Attention = attention, LayerPattern = null };
     }
 }

@@ -19,8 +19,8 @@ public sealed record ModelCost
     /// <summary>Learned numbers that a token does not use, over all layers.</summary>
     public required long IdleParameters { get; init; }
 
-    /// <summary>The learned numbers every token is multiplied with, N: all matrices, of experts those of the active ones, and the head, tied or not. Looking
-    /// a row up in a table of embeddings costs no multiplication.</summary>
+    /// <summary>The learned numbers every token is multiplied with, N: all matrices, of experts those of the active ones, and the head,
+    /// tied or not. Looking a row up in a table of embeddings costs no multiplication.</summary>
     public required long MatrixParameters { get; init; }
 
     /// <summary>Operations of one token in recurrences, forward, in all layers.</summary>
@@ -43,13 +43,14 @@ public sealed record ModelCost
     /// <param name="vocabularySize">Number of token ids, V.</param>
     public static ModelCost Of(ModelOptions model, int vocabularySize) => ModelCosting.Of(model, vocabularySize);
 
-    /// <summary>Floating-point operations of one token, forward: 2·N + 4·H·D·S in each layer, and those of recurrences. S are the keys that a
-    /// pattern shows: all T, or those of a window, a block, a stride.</summary>
+    /// <summary>Floating-point operations of one token, forward: 2·N + 4·H·D·S in each layer, and those of recurrences. S are the keys that
+    /// a pattern shows: all T, or those of a window, a block, a stride.</summary>
     /// <remarks>The convention of PaLM, appendix B (Chowdhery et al. 2022, arXiv 2204.02311): a multiplication and an addition
     /// for each matrix weight; queries with keys and weights with values over all S positions, not halved for
     /// causal attention; norms, activations and softmax not counted.</remarks>
     /// <param name="length">Positions of the sequence, T.</param>
-    public double ForwardFlopsPerToken(int length) => 2.0 * MatrixParameters + FlopsPerToken + Attentions.Sum(attention => (double)attention.FlopsPerKey * attention.Pattern.VisibleKeys(length));
+    public double ForwardFlopsPerToken(int length) => 2.0 * MatrixParameters + FlopsPerToken
+        + Attentions.Sum(attention => (double)attention.FlopsPerKey * attention.Pattern.VisibleKeys(length));
 
     /// <summary>Floating-point operations of one token, forward and backward: three times the forward ones.</summary>
     /// <param name="length">Positions of the sequence, T.</param>
@@ -62,7 +63,8 @@ public sealed record ModelCost
     /// <summary>Bytes that decoding one sequence takes, with room for so many positions.</summary>
     /// <param name="positions">Positions, T.</param>
     /// <param name="bytesPerNumber">As in <see cref="CacheBytesPerToken"/>.</param>
-    public long CacheBytes(int positions, int bytesPerNumber = Float32Bytes) => Memories.Sum(memory => memory.Bytes(positions, bytesPerNumber));
+    public long CacheBytes(int positions, int bytesPerNumber = Float32Bytes) =>
+        Memories.Sum(memory => memory.Bytes(positions, bytesPerNumber));
 
     /// <summary>Bytes that do not grow with the text, for each sequence that is decoded: the states of recurrences.</summary>
     public long RecurrentStateBytes => Memories.Sum(memory => memory.ConstantBytes);

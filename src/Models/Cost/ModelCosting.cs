@@ -11,7 +11,8 @@ internal static class ModelCosting
         vocabularySize = model.EmbeddingRows(vocabularySize);
         LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
         long table = (long)vocabularySize * model.Dim;
-        PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model))) + Sum(layers.Select(layer => layer.CrossCost(model)));
+        PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model)))
+            + Sum(layers.Select(layer => layer.CrossCost(model)));
         PartCost others = Sum(layers.Where(layer => !layer.Mixer.Attends).Select(layer => layer.MixerCost(model)));
         PartCost feedForward = Sum(layers.Select(layer => layer.FeedForward.Cost(model)));
         PartCost norms = Sum(layers.Select(layer => NormsOf(layer) * layer.Norm.Cost(model.Dim, model.Bias)))

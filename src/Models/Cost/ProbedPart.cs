@@ -31,7 +31,7 @@ internal sealed class ProbedPart : IDisposable
     private readonly PartKind kind;
     private readonly ModelOptions model;
     private readonly TrainingShape shape;
-    private readonly ModelParts parts;
+    private readonly StackContext context;
     private readonly BlockStack stack;
     private readonly TokenEmbedding? embedding;
     private readonly LanguageHead? head;
@@ -45,8 +45,8 @@ internal sealed class ProbedPart : IDisposable
     public ProbedPart(PartKind kind, ModelOptions model, StackOptions stack, int vocabularySize, TrainingShape shape)
     {
         (this.kind, this.model, this.shape) = (kind, model, shape);
-        parts = new(model, shape.ComputeType, stack.IsCausal);
-        this.stack = new(stack, parts) { Recomputes = shape.ActivationCheckpointing };
+        context = new(model, shape.ComputeType, stack.IsCausal);
+        this.stack = new(stack, context) { ActivationCheckpointing = shape.ActivationCheckpointing };
         embedding = kind is PartKind.Embeddings or PartKind.Head ? new(vocabularySize, model, shape.ComputeType) : null;
         head = kind == PartKind.Head ? new(model, vocabularySize, shape.ComputeType) : null;
         modules = [.. new nn.Module?[] { this.stack, embedding, head }.OfType<nn.Module>()];
@@ -68,16 +68,16 @@ internal sealed class ProbedPart : IDisposable
     public PartMemory Measure(ModelInput input, Tensor targets)
     {
         using DisposeScope scope = NewDisposeScope();
-        parts.Masks.Clear();
-        ModelInput own = model.Stacks.Count > 1 && !parts.Causal ? input.Source! : input;
+        context.Masks.Clear();
+        ModelInput own = model.Stacks.Count > 1 && !context.Causal ? input.Source! : input;
         Tensor x = Leaf(own.Tokens); // (B, T, C)
-        EncoderMemory? memory = parts.Causal && input.Source is { } source
+        EncoderMemory? memory = context.Causal && input.Source is { } source
             ? EncoderMemory.Of(Leaf(source.Tokens), source.Documents) // (B, S, C)
             : null;
         Tensor weight = rand(x.shape);
         long forward, held, kept, backward, shared;
         using (AuxiliaryLosses auxiliary = new())
-        using (ForwardPass pass = ForwardPass.Over(own, auxiliary, memory: memory))
+        using (AttentionContext pass = AttentionContext.Over(own, auxiliary, memory: memory))
         {
             Differentiation.ReleaseGradients(); // or else this backward pass would free what is no part of it
             long start = CpuMemory.ResetPeak().Allocated;
@@ -91,7 +91,7 @@ internal sealed class ProbedPart : IDisposable
             auxiliary.Dispose();
             shared = CpuMemory.Current().Allocated;
         }
-        parts.Masks.Clear();
+        context.Masks.Clear();
         shared -= CpuMemory.Current().Allocated;
         return new(shared, held - shared, kept - shared, forward - shared, backward - shared);
     }
@@ -107,7 +107,7 @@ internal sealed class ProbedPart : IDisposable
 
     // What the part makes, and that as a scalar to differentiate; the scope of the model's own forward pass ends with this.
     private (Tensor Made, Tensor Objective, long Forward, long Held) Forward(
-        Tensor x, Tensor weight, ModelInput own, Tensor targets, ForwardPass pass, long start)
+        Tensor x, Tensor weight, ModelInput own, Tensor targets, AttentionContext pass, long start)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor made = Run(x, own, targets, pass);
@@ -117,7 +117,7 @@ internal sealed class ProbedPart : IDisposable
         return (made.MoveToOuterDisposeScope(), objective.MoveToOuterDisposeScope(), after.PeakAllocated - start, after.Allocated - start);
     }
 
-    private Tensor Run(Tensor x, ModelInput own, Tensor targets, ForwardPass pass) => kind switch
+    private Tensor Run(Tensor x, ModelInput own, Tensor targets, AttentionContext pass) => kind switch
     {
         PartKind.Embeddings => stack.Begin(embedding!.Rows(own.Tokens), pass),
         PartKind.Block => stack.RunBlock(0, x, pass),

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Kernels;
@@ -6,13 +7,61 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Devices;
 
-/// <summary>Turns the configured device into one that is there, and sets how it computes.</summary>
+/// <summary>The device of a model.</summary>
+/// <remarks>Indices count the GPUs that the process sees; CUDA_VISIBLE_DEVICES selects among more than eight.</remarks>
+public enum DeviceChoice
+{
+    /// <summary>The first GPU, or the CPU if there is none.</summary>
+    [JsonStringEnumMemberName("auto")]
+    Auto,
+
+    /// <summary>The processor.</summary>
+    [JsonStringEnumMemberName("cpu")]
+    Cpu,
+
+    /// <summary>The first NVIDIA GPU; an error where there is none.</summary>
+    [JsonStringEnumMemberName("cuda")]
+    Cuda,
+
+    /// <summary>The GPU with index 0.</summary>
+    [JsonStringEnumMemberName("cuda:0")]
+    Cuda0,
+
+    /// <summary>The GPU with index 1.</summary>
+    [JsonStringEnumMemberName("cuda:1")]
+    Cuda1,
+
+    /// <summary>The GPU with index 2.</summary>
+    [JsonStringEnumMemberName("cuda:2")]
+    Cuda2,
+
+    /// <summary>The GPU with index 3.</summary>
+    [JsonStringEnumMemberName("cuda:3")]
+    Cuda3,
+
+    /// <summary>The GPU with index 4.</summary>
+    [JsonStringEnumMemberName("cuda:4")]
+    Cuda4,
+
+    /// <summary>The GPU with index 5.</summary>
+    [JsonStringEnumMemberName("cuda:5")]
+    Cuda5,
+
+    /// <summary>The GPU with index 6.</summary>
+    [JsonStringEnumMemberName("cuda:6")]
+    Cuda6,
+
+    /// <summary>The GPU with index 7.</summary>
+    [JsonStringEnumMemberName("cuda:7")]
+    Cuda7,
+}
+
+/// <summary>Selects the configured device and how it computes.</summary>
 public static partial class DeviceSelection
 {
-    /// <summary>Chooses a device; a GPU becomes the current one of this thread.</summary>
-    /// <param name="choice">What is asked for.</param>
+    /// <summary>Selects a device; a GPU becomes this thread's current one.</summary>
     /// <returns>The CPU, or a GPU with its index.</returns>
-    /// <exception cref="UserException">A GPU is asked for that is not there; the message says why and what to do.</exception>
+    /// <exception cref="UserException">The GPU is not there; the message says why and what to do.</exception>
     public static Device Choose(DeviceChoice choice)
     {
         if (Index(choice, choice == DeviceChoice.Cpu ? 0 : cuda.device_count(), LibTorch.HasCuda) is not { } index) return CPU;
@@ -20,23 +69,18 @@ public static partial class DeviceSelection
         return new Device(DeviceType.CUDA, index);
     }
 
-    /// <summary>The index of the GPU to use, or null for the CPU.</summary>
-    /// <param name="choice">What is asked for.</param>
-    /// <param name="devices">How many GPUs there are.</param>
-    /// <param name="builtWithCuda">Whether libtorch could use one.</param>
     internal static int? Index(DeviceChoice choice, int devices, bool builtWithCuda)
     {
         if (choice == DeviceChoice.Cpu || (choice == DeviceChoice.Auto && devices == 0)) return null;
         if (devices == 0) throw NoGpu(choice, builtWithCuda);
         int index = choice < DeviceChoice.Cuda0 ? 0 : choice - DeviceChoice.Cuda0;
         return index < devices ? index : throw new UserException(
-            $"device '{NameOf(choice)}' is asked for, but libtorch sees {devices} GPU{(devices > 1 ? $"s, cuda:0 to cuda:{devices - 1}" : ", cuda:0")}; " +
+            $"device '{NameOf(choice)}' is asked for, but libtorch sees {devices} " +
+            $"GPU{(devices > 1 ? $"s, cuda:0 to cuda:{devices - 1}" : ", cuda:0")}; " +
             "use one of these, and look whether CUDA_VISIBLE_DEVICES hides others");
     }
 
-    /// <summary>Makes kernels give the same bits every time, or lets them choose.</summary>
-    /// <param name="enabled">Whether only such kernels may run.</param>
-    /// <param name="device">Where the run computes.</param>
+    /// <summary>Sets whether only deterministic kernels run.</summary>
     public static void SetDeterministic(bool enabled, Device device)
     {
         // cuBLAS is deterministic only with a fixed workspace, which it reads from the process's own environment.
@@ -45,9 +89,7 @@ public static partial class DeviceSelection
         Determinism.Enabled = enabled;
     }
 
-    /// <summary>Sets whether float32 products may be computed as TF32; libtorch's own defaults are no for matrices, yes for convolutions.</summary>
-    /// <param name="precision">What the recipe asks for.</param>
-    /// <param name="device">Where the run computes.</param>
+    /// <summary>Sets whether float32 products may be TF32; libtorch's defaults are no for matrices, yes for convolutions.</summary>
     /// <exception cref="ConfigurationException">The device has no TF32.</exception>
     public static void SetPrecision(Precision precision, Device device)
     {
@@ -60,14 +102,19 @@ public static partial class DeviceSelection
         if (gpu is { HasBFloat16: true }) return;
         string found = gpu is null ? "this run is on the CPU" : $"{gpu.Name} has compute capability {gpu.Capability}";
         throw new ConfigurationException([new Problem(
-            "training.precision", $"tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and {found}; set it to float32{(gpu is null ? " or bfloat16" : "")}")]);
+            "training.precision", $"tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and {found}; set it to " +
+            $"float32{(gpu is null ? " or bfloat16" : "")}")]);
     }
 
-    internal static UserException NoGpu(DeviceChoice choice, bool builtWithCuda) => new($"device '{NameOf(choice)}' is asked for, but " + (builtWithCuda
-        ? "libtorch sees no GPU: check that nvidia-smi lists one and that CUDA_VISIBLE_DEVICES does not hide it, or use cpu (--set training.device=cpu, or --device cpu)"
-        : $"libtorch {LibTorch.Version} here was built without CUDA: build with -p:Cuda=true, or set TRAINER_LIBTORCH to the folder of one with CUDA, or use cpu (--set training.device=cpu, or --device cpu)"));
+    internal static UserException NoGpu(DeviceChoice choice, bool builtWithCuda) =>
+        new($"device '{NameOf(choice)}' is asked for, but " + (builtWithCuda
+        ? "libtorch sees no GPU: check that nvidia-smi lists one and that CUDA_VISIBLE_DEVICES does not hide it, or use cpu (--set " +
+            "training.device=cpu, or --device cpu)"
+        : $"libtorch {LibTorch.Version} here was built without CUDA: build with -p:Cuda=true, or set TRAINER_LIBTORCH to the folder of " +
+            "one with CUDA, or use cpu (--set training.device=cpu, or --device cpu)"));
 
-    private static string NameOf(DeviceChoice choice) => choice < DeviceChoice.Cuda0 ? choice.ToString().ToLowerInvariant() : $"cuda:{choice - DeviceChoice.Cuda0}";
+    private static string NameOf(DeviceChoice choice) =>
+        choice < DeviceChoice.Cuda0 ? choice.ToString().ToLowerInvariant() : $"cuda:{choice - DeviceChoice.Cuda0}";
 
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int setenv(string name, string value, int overwrite);

@@ -1,40 +1,145 @@
-// Shapes: B batch, T positions, C model dimension, H heads, P width of a head, W = H·P, G groups, N state, E = W + 2·G·N channels of the convolution.
+// Shapes: B batch, T positions, C model dimension, H heads, P width of a head, W = H·P, G groups, N state, E = W + 2·G·N channels of the
+// convolution, K positions it looks at.
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using TorchSharp.Modules;
+using Trainer.Configuration;
 using Trainer.Kernels;
-using Trainer.Models.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Mixers;
 
-/// <summary>The Mamba-2 block (Dao and Gu 2024, arXiv 2405.21060, §7): one matrix makes everything, a short convolution, the state space, a gated norm.</summary>
-/// <remarks>The rows of <c>input.weight</c> are the reference implementation's: [W gate | W heads | G·N into the state | G·N out of it | H steps].
-/// Its other names for the weights: <c>logDecay</c> A_log, <c>stepBias</c> dt_bias, <c>skip</c> D. The recurrence is computed in float32 whatever
-/// the model computes in.</remarks>
+/// <summary>Mamba-2: a recurrence with a state of fixed size whose decay, input and output depend on the token (Dao and Gu 2024, arXiv
+/// 2405.21060).</summary>
+public sealed record Mamba2Options : MixerOptions
+{
+    /// <summary>Size of the state for each number of a head, N.</summary>
+    [Description("Numbers the state holds for each number of a head (Mamba-2: 128).")]
+    [Range(1, 65536)]
+    public int StateDim { get; init; } = 64;
+
+    /// <summary>Width of a head, P, whose numbers decay alike.</summary>
+    [Description("Width of a head, all of whose numbers decay alike; it must divide expand·dim.")]
+    [Range(1, 65536)]
+    public int HeadDim { get; init; } = 64;
+
+    /// <summary>Width of all heads together, in multiples of dim.</summary>
+    [Description("Width of all heads together, as a multiple of dim.")]
+    [Range(1, 64)]
+    public int Expand { get; init; } = 2;
+
+    /// <summary>Groups of heads that share the input and output projections of their states, G.</summary>
+    [Description(
+        "Groups of heads that share what goes into and comes out of their states; it must divide the number of heads, expand·dim / " +
+        "headDim.")]
+    [Range(1, 4096)]
+    public int Groups { get; init; } = 1;
+
+    /// <summary>Width of the convolution before the recurrence, the current position included.</summary>
+    [Description("Positions that the convolution before the recurrence looks at, the present one included.")]
+    [Range(1, 1024)]
+    public int Convolution { get; init; } = 4;
+
+    /// <summary>Positions computed together as matrix products; it changes speed and memory, not the result.</summary>
+    [Description("Positions that are computed together; it changes speed and memory, not the result.")]
+    [Range(1, 65536)]
+    public int Chunk { get; init; } = 64;
+
+    internal override bool Attends => false;
+
+    internal override bool OnlyLooksBack => true;
+
+    internal override string Component => "stateSpace";
+
+    internal Mamba2Shape Shape(int dim) => new(Expand * dim, HeadDim, StateDim, Groups, Convolution);
+
+    internal override IEnumerable<Problem> Against(ModelOptions model)
+    {
+        int width = Expand * model.Dim;
+        if (width % HeadDim != 0)
+            yield return new(
+                "headDim",
+                $"headDim ({HeadDim}) must divide expand · dim ({Expand} · {model.Dim} = {width}); try {Divisors.Near(width, HeadDim)}");
+        else if (width / HeadDim % Groups != 0)
+            yield return new(
+                "groups",
+                $"groups ({Groups}) must divide the number of heads, expand · dim / headDim ({width / HeadDim}); try " +
+                $"{Divisors.Near(width / HeadDim, Groups)}");
+    }
+
+    internal override PartCost Cost(ModelOptions model, LayerOptions layer)
+    {
+        Mamba2Shape shape = Shape(model.Dim);
+        long convolution = (long)shape.Channels * Convolution, state = shape.StateNumbers;
+        PartCost linear = PartCost.Linear(model.Dim, shape.InputRows, model.Bias) + PartCost.Linear(shape.Width, model.Dim, model.Bias);
+        return linear + new PartCost(convolution + shape.Channels + 3L * shape.Heads + shape.Width, convolution)
+        {
+            // In a chunk what comes in is compared with what goes out for each pair of positions, and the weights with the heads;
+            // each position writes to the chunk's state and reads the one before.
+            FlopsPerToken = 2L * Chunk * ((long)Groups * StateDim + shape.Width) + 4 * state,
+        };
+    }
+
+    internal override LayerMemory Memory(ModelOptions model, LayerOptions layer) =>
+        new(0, ConstantBytes: sizeof(float) * Shape(model.Dim).RememberedNumbers);
+
+    internal override Mixer Build(StackContext stack, LayerOptions layer) => new Mamba2(stack, this);
+}
+
+/// <summary>The widths of a Mamba-2 layer.</summary>
+/// <param name="Width">All heads together, H·P.</param>
+/// <param name="HeadDim">A head, P.</param>
+/// <param name="StateDim">The state for each number of a head, N.</param>
+/// <param name="Groups">Groups of heads, G.</param>
+/// <param name="Convolution">Positions the convolution looks at.</param>
+internal readonly record struct Mamba2Shape(int Width, int HeadDim, int StateDim, int Groups, int Convolution)
+{
+    public int Heads => Width / HeadDim;
+
+    public int GroupWidth => Groups * StateDim;
+
+    /// <summary>Channels of the convolution: heads, state input and state output.</summary>
+    public int Channels => Width + 2 * GroupWidth;
+
+    /// <summary>Rows of the input matrix: gate, channels, and a step for each head.</summary>
+    public int InputRows => Width + Channels + Heads;
+
+    public long StateNumbers => (long)Width * StateDim;
+
+    /// <summary>Numbers cached of one sequence: states, and the channels the convolution still reads.</summary>
+    public long RememberedNumbers => StateNumbers + (Convolution - 1L) * Channels;
+}
+
+/// <summary>The Mamba-2 block (Dao and Gu 2024, arXiv 2405.21060, §7): input matrix, short convolution, state space, gated norm, output
+/// matrix.</summary>
+/// <remarks>The rows of <c>input.weight</c> are the reference implementation's: [W gate | W heads | G·N state input | G·N state output | H
+/// steps]. Its names for the other weights: <c>logDecay</c> A_log, <c>stepBias</c> dt_bias, <c>skip</c> D. The recurrence is float32
+/// whatever the compute type.</remarks>
 internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
 {
     private const double NormEpsilon = 1e-5, SmallestStep = 1e-3, LargestStep = 0.1, SlowestDecay = 1, FastestDecay = 16;
 
-    private readonly CastLinear input;
+    private readonly MixedLinear input;
     private readonly CausalConvolution convolution;
     private readonly Parameter logDecay;
     private readonly Parameter stepBias;
     private readonly Parameter skip;
     private readonly Parameter norm;
-    private readonly CastLinear output;
+    private readonly MixedLinear output;
     private readonly Mamba2Shape shape;
     private readonly int chunk;
 
-    public Mamba2(ModelParts parts, Mamba2Options options)
+    public Mamba2(StackContext stack, Mamba2Options options)
         : base(nameof(Mamba2))
     {
-        (shape, chunk) = (options.Shape(parts.Dim), options.Chunk);
-        input = parts.Linear(parts.Dim, shape.InputRows);
+        (shape, chunk) = (options.Shape(stack.Dim), options.Chunk);
+        input = stack.Linear(stack.Dim, shape.InputRows);
         convolution = new(shape.Channels, shape.Convolution);
         logDecay = new Parameter(zeros(shape.Heads));
         stepBias = new Parameter(zeros(shape.Heads));
         skip = new Parameter(ones(shape.Heads));
         norm = new Parameter(ones(shape.Width));
-        output = parts.ResidualLinear(shape.Width, parts.Dim);
+        output = stack.ResidualLinear(shape.Width, stack.Dim);
         RegisterComponents();
     }
 
@@ -51,18 +156,20 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
 
     public override Tensor Mix(Tensor x, MixerContext context)
     {
-        Tensor? runs = DocumentRuns.Of(context.Pass.Documents);
+        Tensor? runs = DocumentIds.Runs(context.Attention.Documents);
         var state = (Mamba2State?)context.State;
-        Tensor[] rows = input.forward(x).to_type(ScalarType.Float32).split([shape.Width, shape.Channels, shape.Heads], -1); // (B, T, W), (B, T, E), (B, T, H)
+        // (B, T, W), (B, T, E), (B, T, H)
+        Tensor[] rows = input.forward(x).to_type(ScalarType.Float32).split([shape.Width, shape.Channels, shape.Heads], -1);
         (Tensor convolved, Tensor tail) = convolution.Run(rows[1], state?.Tail, runs);
-        Tensor[] channels = convolved.silu().split([shape.Width, shape.GroupWidth, shape.GroupWidth], -1); // (B, T, W), (B, T, G·N), (B, T, G·N)
-        Tensor heads = channels[0].Unflatten(shape.Heads, shape.HeadDim); // (B, T, H, P)
+        // (B, T, W), (B, T, G·N), (B, T, G·N)
+        Tensor[] channels = convolved.silu().split([shape.Width, shape.GroupWidth, shape.GroupWidth], -1);
+        Tensor heads = Unflatten(channels[0], shape.Heads, shape.HeadDim); // (B, T, H, P)
         Tensor steps = rows[2].add(stepBias).softplus(); // (B, T, H)
         StateSpaceInput inputs = new(
             heads.mul(steps.unsqueeze(-1)),
             steps.mul(logDecay.exp().neg()),
-            channels[1].Unflatten(shape.Groups, shape.StateDim),
-            channels[2].Unflatten(shape.Groups, shape.StateDim))
+            Unflatten(channels[1], shape.Groups, shape.StateDim),
+            Unflatten(channels[2], shape.Groups, shape.StateDim))
         {
             Runs = runs,
         };
@@ -76,8 +183,108 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
 
     public override LayerState NewState(int batch, int capacity, Device device) => new Mamba2State(shape, batch, device);
 
-    // Each group of heads by itself, as the reference implementation does.
-    private Tensor Normed(Tensor gated) => shape.Groups == 1
-        ? Normalization.RmsNorm(gated, norm, NormEpsilon)
-        : Functional.RmsNorm(gated.Unflatten(shape.Groups, shape.Width / shape.Groups), [shape.Width / shape.Groups], null, NormEpsilon).flatten(2).mul(norm);
+    // (…, count·width) → (…, count, width)
+    private static Tensor Unflatten(Tensor x, long count, long width) => x.reshape([.. x.shape[..^1], count, width]);
+
+    // Each group of heads separately, as in the reference implementation.
+    private Tensor Normed(Tensor gated)
+    {
+        if (shape.Groups == 1) return Normalization.RmsNorm(gated, norm, NormEpsilon);
+        int width = shape.Width / shape.Groups;
+        return Functional.RmsNorm(Unflatten(gated, shape.Groups, width), [width], null, NormEpsilon).flatten(2).mul(norm);
+    }
+}
+
+/// <summary>A depthwise convolution over the current and the preceding positions.</summary>
+/// <remarks>The weight is (E, 1, K) as in torch's Conv1d, the current position last.</remarks>
+internal sealed class CausalConvolution : nn.Module, IDrawsOwnWeights
+{
+    private readonly Parameter weight;
+    private readonly Parameter bias;
+    private readonly int channels;
+    private readonly int positions;
+
+    public CausalConvolution(int channels, int positions)
+        : base(nameof(CausalConvolution))
+    {
+        (this.channels, this.positions) = (channels, positions);
+        weight = new Parameter(zeros(channels, 1, positions));
+        bias = new Parameter(zeros(channels));
+        RegisterComponents();
+    }
+
+    /// <summary>As torch's Conv1d: uniform in ±1/√K.</summary>
+    public IEnumerable<(string Name, Action<Tensor, Generator?> Draw)> OwnWeights => [(nameof(weight), Draw), (nameof(bias), Draw)];
+
+    /// <summary>Convolves (B, T, E), after the K − 1 positions of <paramref name="tail"/> (null for zeros), and returns the new tail.
+    /// <paramref name="runs"/> are the documents (B, T), which see only themselves; null if each row is one.</summary>
+    public (Tensor Result, Tensor Tail) Run(Tensor x, Tensor? tail, Tensor? runs)
+    {
+        tail ??= zeros(x.size(0), positions - 1, channels, dtype: x.dtype, device: x.device);
+        Tensor all = cat([tail, x], 1); // (B, K−1+T, E)
+        return (runs is null ? Convolved(all) : Apart(all, runs), all.narrow(1, x.size(1), positions - 1));
+    }
+
+    private Tensor Convolved(Tensor all) =>
+        nn.functional.conv1d(all.transpose(1, 2), weight, bias, groups: channels).transpose(1, 2); // (B, E, K−1+T) → (B, E, T) → (B, T, E)
+
+    private Tensor Apart(Tensor all, Tensor runs)
+    {
+        long length = runs.size(1);
+        Tensor before = runs.narrow(1, 0, 1).expand(-1, positions - 1); // the tail is of the first document
+        Tensor allRuns = cat([before, runs], 1); // (B, K−1+T)
+        Tensor result = bias;
+        for (int k = 0; k < positions; k++)
+        {
+            Tensor apart = allRuns.narrow(1, k, length).ne(runs).unsqueeze(-1); // (B, T, 1)
+            result = result.add(all.narrow(1, k, length).masked_fill(apart, 0).mul(weight.select(2, k).squeeze(1))); // (B, T, E)
+        }
+        return result;
+    }
+
+    private void Draw(Tensor values, Generator? generator) =>
+        values.uniform_(-1 / Math.Sqrt(positions), 1 / Math.Sqrt(positions), generator);
+}
+
+/// <summary>The decoding state of a Mamba-2 layer, of constant size.</summary>
+internal sealed class Mamba2State : LayerState
+{
+    public Mamba2State(Mamba2Shape shape, int batch, Device device)
+    {
+        Tail = Constants.Own(() => zeros(batch, shape.Convolution - 1, shape.Channels, device: device));
+        States = Constants.Own(() => zeros(batch, shape.Heads, shape.HeadDim, shape.StateDim, device: device));
+    }
+
+    /// <summary>The last channels, which the convolution still reads: (B, K − 1, E), float32.</summary>
+    public Tensor Tail { get; private set; }
+
+    /// <summary>(B, H, P, N), float32</summary>
+    public Tensor States { get; private set; }
+
+    public override long Bytes => Tail.numel() * Tail.element_size() + States.numel() * States.element_size();
+
+    public void Remember(Tensor tail, Tensor states)
+    {
+        Tail.copy_(tail);
+        States.copy_(states);
+    }
+
+    public override void Reorder(Tensor rows)
+    {
+        Tail = Chosen(Tail, rows);
+        States = Chosen(States, rows);
+    }
+
+    public override void Dispose()
+    {
+        Tail.Dispose();
+        States.Dispose();
+    }
+
+    private static Tensor Chosen(Tensor old, Tensor rows)
+    {
+        Tensor chosen = Constants.Own(() => old.index_select(0, rows.to(old.device)));
+        old.Dispose();
+        return chosen;
+    }
 }

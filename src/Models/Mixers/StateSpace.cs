@@ -3,25 +3,22 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Mixers;
 
-/// <summary>What goes through a state space.</summary>
-/// <param name="X">The heads, times their steps: (B, T, H, P).</param>
-/// <param name="LogDecay">The logarithm of what remains of the state, not above 0: (B, T, H).</param>
-/// <param name="In">Where a head is written to in its state: (B, T, G, N); consecutive heads share.</param>
-/// <param name="Out">Where the result is read from: (B, T, G, N).</param>
+/// <summary>The input of a state space.</summary>
+/// <param name="X">Heads times steps: (B, T, H, P).</param>
+/// <param name="LogDecay">Logarithm of the state's decay, at most 0: (B, T, H).</param>
+/// <param name="In">Input projection: (B, T, G, N); consecutive heads share one.</param>
+/// <param name="Out">Output projection: (B, T, G, N).</param>
 internal readonly record struct StateSpaceInput(Tensor X, Tensor LogDecay, Tensor In, Tensor Out)
 {
-    /// <summary>The number of the document that each position belongs to, in order (B, T): where it changes the state starts anew. Null where
-    /// a row is one document.</summary>
+    /// <summary>The document of each position, in order (B, T); the state restarts where it changes. Null if each row is one.</summary>
     public Tensor? Runs { get; init; }
 }
 
 /// <summary>The recurrence h_t = e^(a_t)·h_(t−1) + x_t ⊗ in_t, y_t = h_t·out_t, in two forms with the same result.</summary>
 internal static class StateSpace
 {
-    /// <summary>Position by position: the definition.</summary>
-    /// <param name="inputs">T positions.</param>
-    /// <param name="states">The states before (B, H, P, N), which the first document goes on from; null for zeros.</param>
-    /// <returns>(B, T, H, P), and the states after.</returns>
+    /// <summary>Position by position, the definition: (B, T, H, P), and the states after. The first document continues the preceding states
+    /// (B, H, P, N); null for zeros.</summary>
     public static (Tensor Result, Tensor States) Recurrent(StateSpaceInput inputs, Tensor? states = null)
     {
         (Tensor x, Tensor decay, Tensor into, Tensor from) = (inputs.X, inputs.LogDecay.exp(), inputs.In, inputs.Out);
@@ -30,19 +27,19 @@ internal static class StateSpace
         for (int t = 0; t < x.size(1); t++)
         {
             Tensor remains = decay.select(1, t); // (B, H)
-            if (t > 0 && inputs.Runs is { } runs) remains = remains.masked_fill(runs.select(1, t).ne(runs.select(1, t - 1)).unsqueeze(-1), 0);
-            Tensor written = x.select(1, t).unsqueeze(-1).mul(PerHead(into.select(1, t), sharing).unsqueeze(-2)); // (B, H, P, 1)·(B, H, 1, N) → (B, H, P, N)
+            if (t > 0 && inputs.Runs is { } runs)
+                remains = remains.masked_fill(runs.select(1, t).ne(runs.select(1, t - 1)).unsqueeze(-1), 0);
+            // (B, H, P, 1)·(B, H, 1, N) → (B, H, P, N)
+            Tensor written = x.select(1, t).unsqueeze(-1).mul(PerHead(into.select(1, t), sharing).unsqueeze(-2));
             states = states is null ? written : states.mul(remains.unsqueeze(-1).unsqueeze(-1)).add(written);
-            results.Add(states.matmul(PerHead(from.select(1, t), sharing).unsqueeze(-1)).squeeze(-1)); // (B, H, P, N)·(B, H, N, 1) → (B, H, P)
+            // (B, H, P, N)·(B, H, N, 1) → (B, H, P)
+            results.Add(states.matmul(PerHead(from.select(1, t), sharing).unsqueeze(-1)).squeeze(-1));
         }
         return (stack([.. results], 1), states!);
     }
 
-    /// <summary>Chunk by chunk, as products of matrices (Dao and Gu 2024, §6): O(T·L) time and memory.</summary>
-    /// <param name="inputs">T positions.</param>
-    /// <param name="states">The states before (B, H, P, N), which the first document goes on from; null for zeros.</param>
-    /// <param name="chunk">Positions of a chunk, L.</param>
-    /// <returns>(B, T, H, P), and the states after.</returns>
+    /// <summary>Chunk by chunk, as matrix products (Dao and Gu 2024, §6), in O(T·L) time and memory; otherwise as
+    /// <see cref="Recurrent"/>.</summary>
     public static (Tensor Result, Tensor States) Chunked(StateSpaceInput inputs, Tensor? states, int chunk)
     {
         StateSpaceChunks chunks = StateSpaceChunks.Of(inputs, chunk);
@@ -52,17 +49,18 @@ internal static class StateSpace
         return (result.flatten(1, 2).narrow(1, 0, inputs.X.size(1)), after);
     }
 
-    // What positions of a chunk give to later ones of the same: (out·in ⊙ decay)·x.
+    // Within chunks: (out·in ⊙ decay)·x.
     private static Tensor Within(StateSpaceChunks chunks)
     {
         Tensor remains = chunks.Remains; // (B, K, H, L, L)
         Tensor products = chunks.Out.matmul(chunks.In.transpose(3, 4)); // (B, K, G, L, L)
         long[] shape = remains.shape;
-        Tensor weights = remains.reshape(shape[0], shape[1], products.size(2), -1, shape[3], shape[4]).mul(products.unsqueeze(3)); // (B, K, G, J, L, L)
+        // (B, K, G, J, L, L)
+        Tensor weights = remains.reshape(shape[0], shape[1], products.size(2), -1, shape[3], shape[4]).mul(products.unsqueeze(3));
         return weights.flatten(2, 3).matmul(chunks.X.transpose(2, 3)).transpose(2, 3); // (B, K, H, L, L)·(B, K, H, L, P) → (B, K, L, H, P)
     }
 
-    // The states at the start of each chunk (B, K, H, P, N), null where all are zero, and after the last.
+    // The states before each chunk (B, K, H, P, N), null if all are zero, and after the last.
     private static (Tensor? Before, Tensor After) Carry(StateSpaceChunks chunks, Tensor? states)
     {
         Tensor[] made = Made(chunks).unbind(1); // (B, H, P, N) for each chunk
@@ -78,7 +76,7 @@ internal static class StateSpace
         return (stack([.. before], 1), states);
     }
 
-    // What each chunk alone adds to the states by its end.
+    // The change of the states by each chunk alone.
     private static Tensor Made(StateSpaceChunks chunks)
     {
         Tensor untilEnd = chunks.Remains.select(3, chunks.Remains.size(3) - 1).transpose(2, 3); // (B, K, L, H)
@@ -88,7 +86,7 @@ internal static class StateSpace
         return columns.matmul(chunks.In).reshape(shape[0], shape[1], shape[3], shape[4], -1); // (B, K, G, J·P, N) → (B, K, H, P, N)
     }
 
-    // What the states before a chunk give to its positions.
+    // The contribution of the states before a chunk to its positions.
     private static Tensor Across(StateSpaceChunks chunks, Tensor before)
     {
         long[] shape = chunks.X.shape;
@@ -99,4 +97,73 @@ internal static class StateSpace
 
     // (B, G, N) → (B, H, N)
     private static Tensor PerHead(Tensor groups, long sharing) => sharing == 1 ? groups : groups.repeat_interleave(sharing, 1);
+}
+
+/// <summary>The input of a state space in chunks, with the decay between positions.</summary>
+/// <param name="X">(B, K, L, H, P)</param>
+/// <param name="In">(B, K, G, L, N)</param>
+/// <param name="Out">(B, K, G, L, N)</param>
+/// <param name="Remains">Decay from one position of a chunk (second L) to another (first L): (B, K, H, L, L); 0 for earlier ones and other
+/// documents.</param>
+/// <param name="RemainsUntil">Decay of the state before a chunk at each of its positions: (B, K, L, H); 0 in later documents.</param>
+/// <param name="RemainsOfStart">Decay of the state before a chunk at its end: (B, K, H).</param>
+internal readonly record struct StateSpaceChunks(
+    Tensor X, Tensor In, Tensor Out, Tensor Remains, Tensor RemainsUntil, Tensor RemainsOfStart)
+{
+    /// <summary>Splits T positions into chunks of at most <paramref name="chunk"/>.</summary>
+    public static StateSpaceChunks Of(StateSpaceInput inputs, int chunk)
+    {
+        chunk = (int)Math.Min(chunk, inputs.X.size(1));
+        // Padding of the last chunk neither writes (x = 0) nor decays (e⁰ = 1), and is of the last document.
+        Tensor logDecay = Cut(inputs.LogDecay, chunk, 0); // (B, K, L, H)
+        Tensor? runs = inputs.Runs is null ? null : Cut(inputs.Runs, chunk, null); // (B, K, L)
+        Tensor sums = logDecay.cumsum(2);
+        Tensor remainsUntil = sums.exp();
+        if (runs is not null) remainsUntil = remainsUntil.masked_fill(runs.ne(RunBefore(runs).unsqueeze(-1)).unsqueeze(-1), 0);
+        return new(
+            Cut(inputs.X, chunk, 0),
+            Cut(inputs.In, chunk, 0).transpose(2, 3),
+            Cut(inputs.Out, chunk, 0).transpose(2, 3),
+            runs is null ? Differences(sums.transpose(2, 3)) : Apart(logDecay.transpose(2, 3), runs),
+            remainsUntil,
+            remainsUntil.select(2, chunk - 1));
+    }
+
+    // Masked before the exponential, as differences to later positions are positive and would overflow.
+    private static Tensor Differences(Tensor sums) =>
+        // (B, K, H, L) → (B, K, H, L, L)
+        sums.unsqueeze(-1).sub(sums.unsqueeze(-2)).masked_fill(Upper(sums, 1), float.NegativeInfinity).exp();
+
+    // Sums from each position on: differences of sums from the start would carry the rounding of earlier documents.
+    private static Tensor Apart(Tensor logDecay, Tensor runs)
+    {
+        Tensor rows = logDecay.unsqueeze(-1).expand(-1, -1, -1, -1, logDecay.size(3)); // (B, K, H, L) → (B, K, H, L, L)
+        Tensor sums = rows.masked_fill(Upper(logDecay, 0), 0).cumsum(3);
+        Tensor hidden = runs.unsqueeze(-1).ne(runs.unsqueeze(-2)).logical_or(Upper(logDecay, 1)); // (B, K, L, L)
+        return sums.masked_fill(hidden.unsqueeze(2), float.NegativeInfinity).exp();
+    }
+
+    // The document before each chunk (B, K); for the first chunk its own first, which continues the preceding state.
+    private static Tensor RunBefore(Tensor runs)
+    {
+        Tensor ends = runs.select(2, runs.size(2) - 1); // (B, K)
+        return cat([runs.select(2, 0).narrow(1, 0, 1), ends.narrow(1, 0, ends.size(1) - 1)], 1);
+    }
+
+    // (L, L)
+    private static Tensor Upper(Tensor like, long diagonal) =>
+        ones([like.size(3), like.size(3)], ScalarType.Bool, like.device).triu(diagonal);
+
+    // (B, T, …) → (B, K, L, …), padded with a value, or with the last position's if null.
+    private static Tensor Cut(Tensor x, int chunk, int? filling)
+    {
+        long[] shape = x.shape;
+        long missing = (chunk - shape[1] % chunk) % chunk;
+        if (missing > 0)
+        {
+            long[] size = [shape[0], missing, .. shape[2..]];
+            x = cat([x, filling is { } value ? full(size, value, x.dtype, x.device) : x.narrow(1, shape[1] - 1, 1).expand(size)], 1);
+        }
+        return x.reshape([shape[0], -1, chunk, .. shape[2..]]);
+    }
 }

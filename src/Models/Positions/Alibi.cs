@@ -6,15 +6,14 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>ALiBi: each head subtracts a slope of its own times the distance from the scores, so that far keys count less, also at lengths never
-/// trained on (Press et al. 2021, arXiv 2108.12409).</summary>
-/// <remarks>Where later positions are visible, as in an encoder, the distance is the same in both directions. It is added after the
-/// scale 1/√D, as in the paper and in Bloom.</remarks>
+/// <summary>ALiBi: each head subtracts its own slope times the distance from the scores, also at lengths not trained on (Press et al. 2021,
+/// arXiv 2108.12409).</summary>
+/// <remarks>Distances are symmetric in an encoder. The bias is added after the scale 1/√D, as in the paper and in Bloom.</remarks>
 public sealed record AlibiOptions : PositionOptions
 {
     internal override bool AddsBias => true;
 
-    internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new AlibiPositions(attention.Heads);
+    internal override PositionEncoding Build(StackContext stack, AttentionOptions attention) => new AlibiPositions(attention.Heads);
 }
 
 internal sealed class AlibiPositions : PositionEncoding
@@ -31,9 +30,10 @@ internal sealed class AlibiPositions : PositionEncoding
 
     public override bool AddsBias => true;
 
-    public override Tensor? Bias(Tensor query, ForwardPass pass, PositionSpan queries, PositionSpan keys) =>
-        pass.SkippingPositions is { } positions
-            ? pass.Shared(this, () => Table(slopes, positions.unsqueeze(2), positions.unsqueeze(1))) // (B, T, 1), (B, 1, T) → (B, H, T, T)
+    public override Tensor? Bias(Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys) =>
+        context.SkippingPositions is { } positions
+            // (B, T, 1), (B, 1, T) → (B, H, T, T)
+            ? context.Shared(this, () => Table(slopes, positions.unsqueeze(2), positions.unsqueeze(1)))
             : tables.Get(queries, keys, query.device);
 
     protected override void Dispose(bool disposing)
@@ -42,8 +42,8 @@ internal sealed class AlibiPositions : PositionEncoding
         base.Dispose(disposing);
     }
 
-    /// <summary>The slope of each head: 2^(−8h/H) for h in 1 … H where H is a power of two; else those of the power n below it, and from those of
-    /// 2n every other one until there are enough, as in the code published with the paper.</summary>
+    /// <summary>The slope of each head: 2^(−8h/H) for h in 1 … H if H is a power of two; else those of the power n below it and every other
+    /// one of 2n's, as in the published code.</summary>
     public static double[] Slopes(int heads)
     {
         int whole = 1 << BitOperations.Log2((uint)heads);

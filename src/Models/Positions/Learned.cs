@@ -13,7 +13,8 @@ public sealed record LearnedOptions : PositionOptions
 
     internal override long Parameters(ModelOptions model) => (long)model.ContextLength * model.Dim;
 
-    internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new LearnedPositions(parts.Options.ContextLength, parts.Dim);
+    internal override PositionEncoding Build(StackContext stack, AttentionOptions attention) =>
+        new LearnedPositions(stack.Options.ContextLength, stack.Dim);
 }
 
 internal sealed class LearnedPositions : PositionEncoding
@@ -30,10 +31,10 @@ internal sealed class LearnedPositions : PositionEncoding
 
     public override int? Limit { get; }
 
-    /// <summary>One row a position, (positions, C).</summary>
+    /// <summary>A row for each position, (positions, C).</summary>
     public Parameter Weight => weight;
 
-    public override Tensor Embed(Tensor x, ForwardPass pass) => x.add(pass.Positions is { } positions
+    public override Tensor Embed(Tensor x, AttentionContext context) => x.add(context.Positions is { } positions
         ? Functional.Embedding(positions, weight) // (B, T, C)
-        : weight.narrow(0, pass.Offset, x.size(1))); // (T, C)
+        : weight.narrow(0, context.Offset, x.size(1))); // (T, C)
 }

@@ -1,48 +1,83 @@
 // Shapes: B batch, T positions, S key positions, H heads, D head dimension, C model dimension.
+using System.Text.Json.Serialization;
+using Trainer.Configuration;
 using Trainer.Kernels;
+using Trainer.Models.Attention;
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>How the order of tokens enters the model: on the embeddings, on queries and keys, on their scores, or nowhere.</summary>
+/// <summary>Configuration of positions.</summary>
+/// <remarks>A new encoding is one file with its record and its <see cref="PositionEncoding"/>, and one
+/// <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(NoPositionOptions), "none")]
+[JsonDerivedType(typeof(SinusoidalOptions), "sinusoidal")]
+[JsonDerivedType(typeof(LearnedOptions), "learned")]
+[JsonDerivedType(typeof(RotaryOptions), "rotary")]
+[JsonDerivedType(typeof(AlibiOptions), "alibi")]
+[JsonDerivedType(typeof(T5BiasOptions), "t5")]
+public abstract record PositionOptions : IValidated
+{
+    /// <inheritdoc/>
+    public virtual IEnumerable<Problem> Validate() => [];
+
+    /// <summary>Rules of nested records, with paths relative to this one. A configuration's loader applies them itself.</summary>
+    internal virtual IEnumerable<Problem> ValidateParts() => [];
+
+    internal string Type => Registered.Name(typeof(PositionOptions), GetType());
+
+    /// <summary>Rules between this encoding and the layers that use it, with paths relative to this record.</summary>
+    internal virtual IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention) => [];
+
+    /// <summary>Whether positions are added to the embeddings.</summary>
+    internal virtual bool EntersEmbedding => false;
+
+    internal virtual bool AddsBias => false;
+
+    internal virtual double ScoreFactor(ModelOptions model) => 1;
+
+    internal virtual long Parameters(ModelOptions model) => 0;
+
+    internal abstract PositionEncoding Build(StackContext stack, AttentionOptions attention);
+}
+
+/// <summary>How the order of tokens enters the model: in embeddings, queries and keys, scores, or not at all.</summary>
 internal abstract class PositionEncoding(string name) : nn.Module(name)
 {
-    /// <summary>Positions that can be told apart; null without limit.</summary>
+    /// <summary>Number of positions; null without limit.</summary>
     public virtual int? Limit => null;
 
-    /// <summary>Whether <see cref="Rotate"/> does anything.</summary>
     public virtual bool RotatesHeads => false;
 
-    /// <summary>Whether <see cref="Bias"/> gives anything.</summary>
     public virtual bool AddsBias => false;
 
-    /// <summary>The factor on all scores, beside the attention's own.</summary>
+    /// <summary>Factor on all scores, besides the attention's own.</summary>
     public virtual double ScoreFactor => 1;
 
-    /// <summary>Adds positions to token embeddings.</summary>
-    /// <param name="x">(B, T, C)</param>
-    /// <param name="pass">Where the tokens stand.</param>
-    public virtual Tensor Embed(Tensor x, ForwardPass pass) => x;
+    /// <summary>Adds positions to token embeddings (B, T, C).</summary>
+    public virtual Tensor Embed(Tensor x, AttentionContext context) => x;
 
-    /// <summary>Turns queries or keys by their positions.</summary>
-    /// <param name="heads">(B, T, H, D)</param>
-    /// <param name="pass">Where the tokens stand.</param>
-    public virtual Tensor Rotate(Tensor heads, ForwardPass pass) => heads;
+    /// <summary>Rotates queries or keys (B, T, H, D) by their positions.</summary>
+    public virtual Tensor Rotate(Tensor heads, AttentionContext context) => heads;
 
-    /// <summary>What <see cref="Rotate"/> does, for kernels that do it themselves; null where they cannot.</summary>
-    /// <param name="pass">Where the tokens stand.</param>
-    /// <param name="count">Positions, T.</param>
-    /// <param name="device">Where the heads are.</param>
-    public virtual RotaryAngles? Angles(ForwardPass pass, int count, Device device) => null;
+    /// <summary>The angles of <see cref="Rotate"/>, for kernels that rotate themselves; null if nothing is rotated.</summary>
+    public virtual RotaryAngles? Angles(AttentionContext context, int count, Device device) => null;
 
-    /// <summary>What positions add to the scaled scores of queries and keys.</summary>
-    /// <remarks>It depends on distances alone, which documents packed into a row keep: columns stand for positions, unless
-    /// positions skip (<see cref="ForwardPass.SkippingPositions"/>).</remarks>
-    /// <param name="query">(B, H, T, D), for its device and type.</param>
-    /// <param name="pass">What the layers share.</param>
-    /// <param name="queries">Where the T queries stand.</param>
-    /// <param name="keys">Where the S keys stand.</param>
-    /// <returns>(1, H, T, S), or (B, H, T, S) where positions skip; null for nothing.</returns>
-    public virtual Tensor? Bias(Tensor query, ForwardPass pass, PositionSpan queries, PositionSpan keys) => null;
+    /// <summary>The bias on the scaled scores, (1, H, T, S), or (B, H, T, S) if positions skip; null for none. The query, (B, H, T, D),
+    /// gives device and type.</summary>
+    /// <remarks>It depends on distances alone, which packed documents keep: columns stand for positions unless positions skip
+    /// (<see cref="AttentionContext.SkippingPositions"/>).</remarks>
+    public virtual Tensor? Bias(Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys) => null;
+}
+
+/// <summary>No positions: a causal decoder infers order from what each token sees (Kazemnejad et al. 2023, arXiv 2305.19466).</summary>
+public sealed record NoPositionOptions : PositionOptions
+{
+    internal override PositionEncoding Build(StackContext stack, AttentionOptions attention) => new NoPositions();
+}
+
+internal sealed class NoPositions() : PositionEncoding(nameof(NoPositions))
+{
 }

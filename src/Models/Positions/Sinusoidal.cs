@@ -5,17 +5,19 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>Sines and cosines of geometrically growing wavelength, added to the embeddings (Vaswani et al. 2017, §3.5).</summary>
+/// <summary>Sines and cosines of geometric wavelengths, added to the embeddings (Vaswani et al. 2017, §3.5).</summary>
 public sealed record SinusoidalOptions : PositionOptions
 {
     internal override bool EntersEmbedding => true;
 
     internal override IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention)
     {
-        if (model.Dim % 2 != 0) yield return new("", $"sinusoidal positions pair dimensions, and dim ({model.Dim}) is odd; use {model.Dim + 1}");
+        if (model.Dim % 2 != 0)
+            yield return new("", $"sinusoidal positions pair dimensions, and dim ({model.Dim}) is odd; use {model.Dim + 1}");
     }
 
-    internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new SinusoidalPositions(parts.Options.ContextLength, parts.Dim);
+    internal override PositionEncoding Build(StackContext stack, AttentionOptions attention) =>
+        new SinusoidalPositions(stack.Options.ContextLength, stack.Dim);
 }
 
 internal sealed class SinusoidalPositions(int contextLength, int dim) : PositionEncoding(nameof(SinusoidalPositions))
@@ -23,7 +25,8 @@ internal sealed class SinusoidalPositions(int contextLength, int dim) : Position
     private const double Base = 10000;
     private readonly PositionTable table = new(positions => Encode(positions, dim), contextLength);
 
-    public override Tensor Embed(Tensor x, ForwardPass pass) => x.add(table.Rows(pass, (int)x.size(1), x.device)); // (B, T, C) + (T, C)
+    // (B, T, C) + (T, C)
+    public override Tensor Embed(Tensor x, AttentionContext context) => x.add(table.Rows(context, (int)x.size(1), x.device));
 
     protected override void Dispose(bool disposing)
     {

@@ -10,10 +10,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>T5's relative bias: a learned number for each head and each bucket of distances is added to the scores, near distances with a bucket
-/// each, far ones in logarithmic steps (Raffel et al. 2019, arXiv 1910.10683, §2.1).</summary>
-/// <remarks>One table for all layers of a stack. A decoder's buckets reach back only; an encoder's are halved between back and
-/// forward. T5 has no factor 1/√D on its scores: that is the attention's <c>scale</c>, to be set to 1.</remarks>
+/// <summary>T5's relative bias: a learned bias for each head and bucket of distances, near ones with a bucket each, far ones in logarithmic
+/// steps (Raffel et al. 2019, arXiv 1910.10683, §2.1).</summary>
+/// <remarks>One table for all layers of a stack. A decoder's buckets reach back only, an encoder's both ways. T5 has no 1/√D: set the
+/// attention's <c>scale</c> to 1.</remarks>
 public sealed record T5BiasOptions : PositionOptions
 {
     /// <summary>Number of buckets, K.</summary>
@@ -21,7 +21,7 @@ public sealed record T5BiasOptions : PositionOptions
     [Range(4, 65536)]
     public int Buckets { get; init; } = 32;
 
-    /// <summary>The distance from which on all share the last bucket.</summary>
+    /// <summary>The distance from which all share the last bucket.</summary>
     [Description("The distance from which on all share the last bucket.")]
     [Range(2, 16_777_216)]
     public int MaxDistance { get; init; } = 128;
@@ -32,7 +32,10 @@ public sealed record T5BiasOptions : PositionOptions
         if (Buckets % 2 != 0)
             yield return new("buckets", $"buckets ({Buckets}) are halved between near and far distances; use {Buckets + 1}");
         if (MaxDistance <= Buckets / 2)
-            yield return new("maxDistance", $"maxDistance ({MaxDistance}) leaves no far distances: half of the buckets ({Buckets}) hold one distance each; use more than {Buckets / 2}");
+            yield return new(
+                "maxDistance",
+                $"maxDistance ({MaxDistance}) leaves no far distances: half of the buckets ({Buckets}) hold one distance each; use " +
+                $"more than {Buckets / 2}");
     }
 
     internal override bool AddsBias => true;
@@ -40,12 +43,16 @@ public sealed record T5BiasOptions : PositionOptions
     internal override IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention)
     {
         if (attention.Heads != model.Attention.Heads)
-            yield return new("", $"type 't5' has one table for all layers, with a column for each of {model.Attention.Heads} heads, and these layers have {attention.Heads}; give them as many heads, or set their position to 'none'");
+            yield return new(
+                "",
+                $"type 't5' has one table for all layers, with a column for each of {model.Attention.Heads} heads, and these layers " +
+                $"have {attention.Heads}; give them as many heads, or set their position to 'none'");
     }
 
     internal override long Parameters(ModelOptions model) => (long)Buckets * model.Attention.Heads;
 
-    internal override PositionEncoding Build(ModelParts parts, AttentionOptions attention) => new T5Positions(this, attention.Heads, parts.Causal);
+    internal override PositionEncoding Build(StackContext stack, AttentionOptions attention) =>
+        new T5Positions(this, attention.Heads, stack.Causal);
 }
 
 internal sealed class T5Positions : PositionEncoding
@@ -55,9 +62,6 @@ internal sealed class T5Positions : PositionEncoding
     private readonly T5BiasOptions options;
     private readonly bool causal;
 
-    /// <param name="options">Buckets.</param>
-    /// <param name="heads">H</param>
-    /// <param name="causal">Whether only earlier positions are seen.</param>
     public T5Positions(T5BiasOptions options, int heads, bool causal)
         : base(nameof(T5Positions))
     {
@@ -69,14 +73,14 @@ internal sealed class T5Positions : PositionEncoding
 
     public override bool AddsBias => true;
 
-    /// <summary>One row a bucket, (K, H).</summary>
+    /// <summary>A row for each bucket, (K, H).</summary>
     public Parameter Weight => weight;
 
-    // The bias is the same in all layers that see the same keys: one lookup, and one gradient, for all of them.
-    public override Tensor? Bias(Tensor query, ForwardPass pass, PositionSpan queries, PositionSpan keys) =>
-        pass.Shared((this, queries, keys), () =>
+    // Layers that see the same keys share the bias: one lookup, and one gradient.
+    public override Tensor? Bias(Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys) =>
+        context.Shared((this, queries, keys), () =>
         {
-            Tensor buckets = pass.SkippingPositions is { } positions
+            Tensor buckets = context.SkippingPositions is { } positions
                 ? Buckets(options, causal, positions.unsqueeze(2), positions.unsqueeze(1)) // (B, T, T)
                 : tables.Get(queries, keys, query.device).unsqueeze(0); // (1, T, S)
             return Functional.Embedding(buckets, weight).permute(0, 3, 1, 2).contiguous(); // (1|B, T, S, H) → (1|B, H, T, S)
@@ -88,11 +92,7 @@ internal sealed class T5Positions : PositionEncoding
         base.Dispose(disposing);
     }
 
-    /// <summary>The bucket of each key for each query, int64 (…, T, S).</summary>
-    /// <param name="options">Buckets.</param>
-    /// <param name="causal">Whether only earlier positions are seen.</param>
-    /// <param name="queries">Positions (…, T, 1), int64.</param>
-    /// <param name="keys">Positions (…, 1, S) or (S), int64.</param>
+    /// <summary>The bucket of each key (…, 1, S) or (S) for each query (…, T, 1), int64: (…, T, S).</summary>
     public static Tensor Buckets(T5BiasOptions options, bool causal, Tensor queries, Tensor keys)
     {
         Tensor ahead = keys.sub(queries); // (…, T, S): how far a key is after its query
@@ -108,7 +108,8 @@ internal sealed class T5Positions : PositionEncoding
         int exact = buckets / 2;
         Tensor steps = distance.to_type(ScalarType.Float32).div(exact).log()
             .div(Math.Log(maxDistance / (double)exact)).mul(buckets - exact);
-        Tensor far = steps.clamp(min: 0).to_type(ScalarType.Int64).add(exact).clamp(max: buckets - 1); // distance 0 has no logarithm, and a bucket of its own
+        // Distance 0 has no logarithm, but a bucket of its own.
+        Tensor far = steps.clamp(min: 0).to_type(ScalarType.Int64).add(exact).clamp(max: buckets - 1);
         return distance.where(distance.lt(exact), far);
     }
 }

@@ -2,14 +2,13 @@ using Trainer.Configuration;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>A file that is only ever appended to. One call is one write to the operating system, with no buffer in this
-/// process, so that killing the process loses nothing that was recorded.</summary>
+/// <summary>An append-only file. Each call is one unbuffered write to the operating system, so killing the process loses nothing.</summary>
 internal sealed class AppendFile : IDisposable
 {
     private readonly FileStream _stream;
 
-    /// <summary>Opens or creates the file and its directory. A file whose last line was cut short, as <c>kill -9</c> or a
-    /// full disk leaves it, is given the missing line end when <paramref name="endLine"/> is set; <paramref name="startOver"/> empties the file first.</summary>
+    /// <summary>Opens or creates the file and its directory. <paramref name="endLine"/> adds a missing line end, as <c>kill -9</c> or a
+    /// full disk leaves behind; <paramref name="startOver"/> empties the file first.</summary>
     /// <exception cref="UserException">The file cannot be opened.</exception>
     public AppendFile(string path, bool endLine = false, bool startOver = false)
     {
@@ -17,7 +16,9 @@ internal sealed class AppendFile : IDisposable
         try
         {
             Directory.CreateDirectory(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
-            _stream = new FileStream(path, startOver ? FileMode.Create : FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            _stream = new FileStream(path, startOver
+                ? FileMode.Create
+                : FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
             if (endLine)
                 EndLine();
             _stream.Seek(0, SeekOrigin.End);
@@ -29,7 +30,7 @@ internal sealed class AppendFile : IDisposable
         }
     }
 
-    /// <summary>Where the file is.</summary>
+    /// <summary>The path of the file.</summary>
     public string Path { get; }
 
     /// <summary>Appends <paramref name="bytes"/> in one write.</summary>
@@ -46,7 +47,7 @@ internal sealed class AppendFile : IDisposable
         }
     }
 
-    /// <summary>Waits until everything is on the disk itself, to survive a loss of power.</summary>
+    /// <summary>Flushes to the disk itself, to survive a loss of power.</summary>
     /// <exception cref="UserException">The disk is full or failing.</exception>
     public void Flush()
     {

@@ -4,19 +4,20 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>What TensorBoard's HParams plugin reads: the settings of a run, and that it is done.</summary>
+/// <summary>The messages of TensorBoard's HParams plugin: the settings of a run, and its end.</summary>
 /// <remarks>TorchSharp has no classes for these messages, so they are encoded here as <c>HParamsPluginData</c> of
-/// tensorboard/plugins/hparams/plugin_data.proto has them. There is no message about the experiment: TensorBoard would take the columns of all runs
-/// from one of them, and without it makes them of all settings and scalars that any run has.</remarks>
+/// tensorboard/plugins/hparams/plugin_data.proto has them. There is no message about the experiment: TensorBoard would take the columns of
+/// all runs from one of them, and without it makes them of all settings and scalars that any run has.</remarks>
 internal static class HParams
 {
     public const string SessionStartTag = "_hparams_/session_start_info";
     public const string SessionEndTag = "_hparams_/session_end_info";
 
-    // What a run is called, reports, measures and keeps changes nothing of what it learns.
+    // Sections that change nothing of what the run learns.
     private static readonly HashSet<string> LeftOut = ["name", "monitoring", "checkpoint", "evaluation.measures"];
 
-    /// <summary>The settings of a resolved configuration by the paths that <c>--set</c> takes; a list of plain values is one text.</summary>
+    /// <summary>The settings of a resolved configuration by the paths that <c>--set</c> takes; a list of plain values is one
+    /// text.</summary>
     public static Struct Settings(string json)
     {
         var settings = new Struct();
@@ -69,7 +70,8 @@ internal static class HParams
         if (value.ValueKind == JsonValueKind.Object)
             foreach (var member in value.EnumerateObject())
                 Add(member.Value, path.Length == 0 ? member.Name : $"{path}.{member.Name}", settings);
-        else if (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().Any(item => item.ValueKind is JsonValueKind.Object or JsonValueKind.Array))
+        else if (value.ValueKind == JsonValueKind.Array
+            && value.EnumerateArray().Any(item => item.ValueKind is JsonValueKind.Object or JsonValueKind.Array))
             foreach (var (index, item) in value.EnumerateArray().Index())
                 Add(item, $"{path}.{index}", settings);
         else if (Plain(value) is { } plain)

@@ -1,6 +1,6 @@
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>How the values of one tensor are distributed: counts over adjoining buckets.</summary>
+/// <summary>A histogram of a tensor: counts over adjoining buckets.</summary>
 public sealed record HistogramSummary
 {
     private HistogramSummary(double[] edges, double[] counts, long nonFinite)
@@ -10,20 +10,16 @@ public sealed record HistogramSummary
         NonFinite = nonFinite;
     }
 
-    /// <summary>Bucket borders, ascending, one more than there are buckets; bucket i spans Edges[i] to Edges[i + 1].
-    /// Empty when there was no finite value.</summary>
+    /// <summary>Bucket edges, ascending; bucket i spans Edges[i] to Edges[i + 1]. Empty when there was no finite value.</summary>
     public IReadOnlyList<double> Edges { get; }
 
-    /// <summary>How many values fell into each bucket.</summary>
+    /// <summary>Values in each bucket.</summary>
     public IReadOnlyList<double> Counts { get; }
 
-    /// <summary>Values that no bucket can hold: NaN and the infinities.</summary>
+    /// <summary>NaN and infinite values.</summary>
     public long NonFinite { get; }
 
-    /// <summary>From buckets counted elsewhere, for example by <c>torch.histc</c> on the device.</summary>
-    /// <param name="edges">Bucket borders, finite and ascending, one more than <paramref name="counts"/>.</param>
-    /// <param name="counts">Values in each bucket, not negative.</param>
-    /// <param name="nonFinite">NaN and infinite values left out of the buckets.</param>
+    /// <summary>From buckets counted elsewhere, with finite, ascending edges, one more than there are counts.</summary>
     /// <exception cref="ArgumentException">The edges and counts do not make a histogram.</exception>
     public static HistogramSummary FromBuckets(ReadOnlySpan<double> edges, ReadOnlySpan<double> counts, long nonFinite = 0)
     {
@@ -32,16 +28,16 @@ public sealed record HistogramSummary
         for (var i = 0; i < counts.Length; i++)
         {
             if (!double.IsFinite(edges[i]) || !double.IsFinite(edges[i + 1]) || edges[i] > edges[i + 1])
-                throw new ArgumentException($"edges must be finite and ascending; edges {i} and {i + 1} are {edges[i]} and {edges[i + 1]}", nameof(edges));
+                throw new ArgumentException($"edges must be finite and ascending; edges {i} and {i + 1} are {edges[i]} and {edges[i + 1]}",
+                    nameof(edges));
             if (!(counts[i] >= 0))
                 throw new ArgumentException($"counts must not be negative; count {i} is {counts[i]}", nameof(counts));
         }
         return new(edges.ToArray(), counts.ToArray(), nonFinite);
     }
 
-    /// <summary>Counts values into buckets of equal width between the smallest and the largest finite value.</summary>
-    /// <param name="values">Any values, in any order. When all are equal, one bucket of width 1 is centred on them.</param>
-    /// <param name="buckets">How many buckets.</param>
+    /// <summary>Counts values into buckets of equal width between the smallest and the largest finite value. When all are equal, one bucket
+    /// of width 1 is centred on them.</summary>
     public static HistogramSummary FromValues(ReadOnlySpan<float> values, int buckets = 30)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(buckets);

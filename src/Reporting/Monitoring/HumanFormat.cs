@@ -2,23 +2,19 @@ using System.Globalization;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Numbers as people read them: three figures and a unit. The same in every culture.</summary>
+/// <summary>Numbers for people: three figures and a unit, culture-invariant.</summary>
 public static class HumanFormat
 {
     private static readonly string[] CountUnits = ["", "k", "M", "B", "T"];
     private static readonly string[] ByteUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
     /// <summary>All digits, in groups of three: <c>1,240</c>.</summary>
-    /// <param name="value">Any number.</param>
     public static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
     /// <summary>A number and what it counts: <c>1 record</c>, <c>1,240 records</c>.</summary>
-    /// <param name="count">How many.</param>
-    /// <param name="singular">The word for one; its plural is made with an s.</param>
     public static string Counted(long count, string singular) => $"{Number(count)} {singular}{(count == 1 ? "" : "s")}";
 
     /// <summary>Three figures and a suffix of thousands: <c>13.2k</c>, <c>1.05M</c>, <c>7.24B</c>; <c>950</c> as it is.</summary>
-    /// <param name="value">Any number.</param>
     public static string Compact(double value)
     {
         if (!double.IsFinite(value))
@@ -27,9 +23,8 @@ public static class HumanFormat
         return ThreeFigures(scaled, whole: unit == 0 && Math.Abs(value) == Math.Floor(Math.Abs(value))) + CountUnits[unit];
     }
 
-    /// <summary>A number of parameters in the units that model names use: <c>0.80 M</c>, <c>124 M</c>, <c>7.24 B</c>;
-    /// below ten thousand all digits.</summary>
-    /// <param name="count">How many, not negative.</param>
+    /// <summary>A number of parameters in the units that model names use: <c>0.80 M</c>, <c>124 M</c>, <c>7.24 B</c>; below ten thousand
+    /// all digits.</summary>
     public static string Parameters(long count) => count switch
     {
         < 10_000 => Number(count),
@@ -38,7 +33,6 @@ public static class HumanFormat
     };
 
     /// <summary>Bytes in binary units: <c>812 B</c>, <c>1.50 GiB</c>.</summary>
-    /// <param name="bytes">How many.</param>
     public static string Bytes(long bytes)
     {
         var (scaled, unit) = Scale(bytes, 1024, ByteUnits.Length - 1);
@@ -46,7 +40,6 @@ public static class HumanFormat
     }
 
     /// <summary>A measured time: <c>38.2 ms</c>, <c>4.21 s</c>, <c>1:32</c>, <c>2:03:10</c>, <c>3 d 04:10</c>.</summary>
-    /// <param name="time">How long, not negative.</param>
     public static string Duration(TimeSpan time)
     {
         if (time.TotalSeconds < 0.9995)
@@ -57,7 +50,6 @@ public static class HumanFormat
     }
 
     /// <summary>A time as a clock shows it, to the second: <c>0:04</c>, <c>1:32</c>, <c>2:03:10</c>, <c>3 d 04:10</c>.</summary>
-    /// <param name="time">How long, not negative.</param>
     public static string Clock(TimeSpan time)
     {
         time = TimeSpan.FromSeconds(Math.Round(time.TotalSeconds));
@@ -69,8 +61,8 @@ public static class HumanFormat
         }, CultureInfo.InvariantCulture);
     }
 
-    /// <summary>An estimated time, no finer than it can be known: <c>45 s</c>, <c>3 min 20 s</c>, <c>24 min</c>, <c>2 h 05 min</c>, <c>3 d 4 h</c>.</summary>
-    /// <param name="time">How long, not negative.</param>
+    /// <summary>An estimated time, no finer than it can be known: <c>45 s</c>, <c>3 min 20 s</c>, <c>24 min</c>, <c>2 h 05 min</c>, <c>3 d
+    /// 4 h</c>.</summary>
     public static string Estimate(TimeSpan time)
     {
         var seconds = (long)Math.Round(time.TotalSeconds);
@@ -91,15 +83,12 @@ public static class HumanFormat
     }
 
     /// <summary>A learning rate with two figures: <c>8.2e-4</c>, <c>1.0e-3</c>, <c>0</c>.</summary>
-    /// <param name="value">The rate.</param>
     public static string Rate(double value) => value == 0 ? "0" : value.ToString("0.0e-0", CultureInfo.InvariantCulture);
 
     /// <summary>A loss with four decimals: <c>1.8312</c>; <c>NaN</c> stays visible.</summary>
-    /// <param name="value">Nats per token.</param>
     public static string Loss(double value) => value.ToString("F4", CultureInfo.InvariantCulture);
 
     /// <summary>A share as a whole percentage: <c>62 %</c>.</summary>
-    /// <param name="share">0 to 1.</param>
     public static string Percent(double share) => (share * 100).ToString("F0", CultureInfo.InvariantCulture) + " %";
 
     /// <summary>Three significant figures, rounded before the decimals are chosen, so that 9.996 is 10.0 and not 10.00.</summary>

@@ -2,51 +2,86 @@ using Trainer.Models;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Somewhere that a training run reports to: a file, TensorBoard, the terminal.</summary>
-/// <remarks>Members have empty bodies here because a sink shows only what it has a place for: a histogram means nothing
-/// to a log, a console has no room for a configuration. File sinks write through at once; nothing that was reported is
-/// lost when the process is killed. A sink is used from one thread at a time, which <see cref="MetricsSinks"/> sees to.</remarks>
+/// <summary>Where a training run reports to: a file, TensorBoard, the terminal.</summary>
+/// <remarks>Members have empty bodies because a sink implements only what it has a place for: a histogram means nothing to a log. File
+/// sinks write through at once, so a killed process loses nothing. A sink is used from one thread at a time, which <see
+/// cref="MetricsSinks"/> ensures.</remarks>
 /// <exception cref="Configuration.UserException">Any member, when the file behind it cannot be written.</exception>
 public interface IMetricsSink : IDisposable
 {
-    /// <summary>A training step's figures; the loop reports every <see cref="MonitoringOptions.LogEvery"/> steps.</summary>
+    /// <summary>The metrics of a training step, every <see cref="MonitoringOptions.LogEvery"/> steps.</summary>
     void Step(StepMetrics metrics) { }
 
-    /// <summary>An evaluation's figures.</summary>
+    /// <summary>The metrics of an evaluation.</summary>
     void Evaluation(EvaluationMetrics metrics) { }
 
-    /// <summary>What a measure of <c>evaluation.measures</c> found.</summary>
-    void Measured(MeasureMetrics metrics) { }
+    /// <summary>The figures of a scheduled evaluator.</summary>
+    void Evaluated(EvaluatorMetrics metrics) { }
 
-    /// <summary>A text that the model continued.</summary>
-    /// <param name="step">Optimizer steps done.</param>
-    /// <param name="prompt">What the model was given.</param>
-    /// <param name="text">What it added, without the prompt.</param>
+    /// <summary>A generated text, without its prompt.</summary>
     void Sample(long step, string prompt, string text) { }
 
-    /// <summary>How a tensor's values are distributed.</summary>
-    /// <param name="name">Which tensor, such as <c>weights/layers.0.attention.query</c>.</param>
-    /// <param name="histogram">The distribution.</param>
-    /// <param name="step">Optimizer steps done.</param>
+    /// <summary>The histogram of a tensor, such as <c>weights/layers.0.attention.query</c>.</summary>
     void Histogram(string name, HistogramSummary histogram, long step) { }
 
-    /// <summary>What a layer of experts gave to each of them; the loop reports it with every <see cref="Step"/> of a model that has any.</summary>
-    /// <param name="layer">The layer, and the tokens of its experts in the last step.</param>
-    /// <param name="step">Optimizer steps done.</param>
+    /// <summary>The load of a layer of experts, with every <see cref="Step"/> of a model that has any.</summary>
     void Experts(ExpertReport layer, long step) { }
 
-    /// <summary>The resolved configuration of the run.</summary>
-    /// <param name="json">Indented JSON.</param>
+    /// <summary>The resolved configuration of the run, as indented JSON.</summary>
     void Configuration(string json) { }
 
-    /// <summary>Something to tell the user: a checkpoint saved, a best model found, a signal received.</summary>
-    /// <param name="text">Plain text, one or several lines.</param>
+    /// <summary>A message to the user: a checkpoint saved, a signal received.</summary>
     void Message(string text) { }
 
-    /// <summary>All steps are done; a run that was interrupted or diverged, and may be resumed, does not report it.</summary>
-    /// <param name="step">Optimizer steps done.</param>
+    /// <summary>All steps are done. Not called for an interrupted or diverged run, which may be resumed.</summary>
     void Completed(long step) { }
 
-    /// <summary>Waits until all that was reported is on the disk itself, to survive a loss of power; called with every checkpoint.</summary>
+    /// <summary>Flushes to the disk itself, to survive a loss of power; called with every checkpoint.</summary>
     void Flush() { }
+}
+
+/// <summary>Several sinks as one. Safe to call from any thread, such as a signal handler's.</summary>
+public sealed class MetricsSinks(IReadOnlyList<IMetricsSink> sinks) : IMetricsSink
+{
+    private readonly Lock _lock = new();
+
+    /// <inheritdoc/>
+    public void Step(StepMetrics metrics) => Each(sink => sink.Step(metrics));
+
+    /// <inheritdoc/>
+    public void Evaluation(EvaluationMetrics metrics) => Each(sink => sink.Evaluation(metrics));
+
+    /// <inheritdoc/>
+    public void Evaluated(EvaluatorMetrics metrics) => Each(sink => sink.Evaluated(metrics));
+
+    /// <inheritdoc/>
+    public void Sample(long step, string prompt, string text) => Each(sink => sink.Sample(step, prompt, text));
+
+    /// <inheritdoc/>
+    public void Histogram(string name, HistogramSummary histogram, long step) => Each(sink => sink.Histogram(name, histogram, step));
+
+    /// <inheritdoc/>
+    public void Experts(ExpertReport layer, long step) => Each(sink => sink.Experts(layer, step));
+
+    /// <inheritdoc/>
+    public void Configuration(string json) => Each(sink => sink.Configuration(json));
+
+    /// <inheritdoc/>
+    public void Message(string text) => Each(sink => sink.Message(text));
+
+    /// <inheritdoc/>
+    public void Completed(long step) => Each(sink => sink.Completed(step));
+
+    /// <inheritdoc/>
+    public void Flush() => Each(sink => sink.Flush());
+
+    /// <inheritdoc/>
+    public void Dispose() => Each(sink => sink.Dispose());
+
+    private void Each(Action<IMetricsSink> report)
+    {
+        lock (_lock)
+            foreach (var sink in sinks)
+                report(sink);
+    }
 }

@@ -1,12 +1,13 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
+using Trainer.Configuration;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Writes metrics.jsonl: one JSON object a line, for scripts.</summary>
-/// <remarks>Numbers are written so that reading them back gives the same double. JSON has no NaN and no infinity: they
-/// are the strings "NaN", "Infinity" and "-Infinity", which float() in Python and System.Text.Json's named literals read.</remarks>
-/// <param name="path">The file; appended to. See <see cref="MetricsFile.Rewind"/> for resuming.</param>
+/// <summary>Writes metrics.jsonl, one JSON object a line.</summary>
+/// <remarks>Numbers are written so that reading them back gives the same double. JSON has no NaN and no infinity: they are the strings
+/// "NaN", "Infinity" and "-Infinity", which float() in Python and System.Text.Json's named literals read.</remarks>
 public sealed class JsonLinesSink(string path) : IMetricsSink
 {
     private readonly AppendFile _file = new(path, endLine: true);
@@ -39,7 +40,7 @@ public sealed class JsonLinesSink(string path) : IMetricsSink
     });
 
     /// <inheritdoc/>
-    public void Measured(MeasureMetrics metrics) => Line(json =>
+    public void Evaluated(EvaluatorMetrics metrics) => Line(json =>
     {
         json.WriteNumber("step", metrics.Step);
         json.WriteString("evaluation", metrics.Name);
@@ -75,5 +76,64 @@ public sealed class JsonLinesSink(string path) : IMetricsSink
             json.WriteNumber(name, value);
         else
             json.WriteString(name, double.IsNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+    }
+}
+
+/// <summary>Removes records from metrics.jsonl that a resumed run writes again.</summary>
+public static class MetricsFile
+{
+    /// <summary>Removes every record of <paramref name="firstStep"/> and later, and damaged lines, as a killed process may leave at the
+    /// end. The file is replaced atomically. Returns how many records were removed and how many lines were damaged.</summary>
+    /// <exception cref="UserException">The file cannot be read or replaced.</exception>
+    public static (int Overlapping, int Damaged) Rewind(string path, long firstStep)
+    {
+        if (!File.Exists(path))
+            return default;
+        try
+        {
+            return Rewrite(path, firstStep);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path}: steps from {firstStep} on could not be removed before they are recorded again: " +
+                $"{failure.Message}", failure);
+        }
+    }
+
+    private static (int Overlapping, int Damaged) Rewrite(string path, long firstStep)
+    {
+        var (overlapping, damaged) = (0, 0);
+        var temporary = path + ".tmp";
+        using (var target = new FileStream(temporary, FileMode.Create))
+        {
+            foreach (var line in File.ReadLines(path).Where(line => line.Length > 0))
+            {
+                if (Step(line) is not { } step)
+                    damaged++;
+                else if (step >= firstStep)
+                    overlapping++;
+                else
+                    target.Write(Encoding.UTF8.GetBytes(line + "\n"));
+            }
+            target.Flush(flushToDisk: true);
+        }
+        File.Move(temporary, path, overwrite: true);
+        return (overlapping, damaged);
+    }
+
+    private static long? Step(string line)
+    {
+        try
+        {
+            using var record = JsonDocument.Parse(line);
+            return record.RootElement.ValueKind == JsonValueKind.Object
+                && record.RootElement.TryGetProperty("step", out var step)
+                && step.ValueKind == JsonValueKind.Number
+                && step.TryGetInt64(out var value) ? value : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 }

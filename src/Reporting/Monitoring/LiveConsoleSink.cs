@@ -1,11 +1,12 @@
+using System.Globalization;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Reports a run on a terminal: a display of three lines that follows the training, below what stays.</summary>
-/// <remarks>The display is drawn by a timer four times a second, however fast or slow steps are, and begins with the
-/// first record, so that messages before it are ordinary lines. A terminal that goes away ends the display, not the run.</remarks>
+/// <summary>Reports a run on a terminal: a live display of three lines below the log.</summary>
+/// <remarks>The display is drawn by a timer four times a second, however fast or slow steps are, and begins with the first record, so that
+/// messages before it are ordinary lines. A terminal that goes away ends the display, not the run.</remarks>
 internal sealed class LiveConsoleSink : IMetricsSink
 {
     private const int SampleLines = 6;
@@ -50,7 +51,7 @@ internal sealed class LiveConsoleSink : IMetricsSink
             $"  [grey]perplexity[/] {HumanFormat.Compact(metrics.Perplexity),5}  [{style}]{Markup.Escape(MetricLines.Best(metrics))}[/]");
     }
 
-    public void Measured(MeasureMetrics metrics)
+    public void Evaluated(EvaluatorMetrics metrics)
     {
         var step = HumanFormat.Number(metrics.Step).PadLeft(HumanFormat.Number(_run.TotalSteps).Length);
         foreach (var line in metrics.Lines)
@@ -96,4 +97,139 @@ internal sealed class LiveConsoleSink : IMetricsSink
         new ProgressState(_run, _step, _evaluation, _clock.Elapsed, _clock.Left, _clock.End, stopped),
         _console.Profile.Width,
         _console.Profile.Capabilities.Unicode);
+}
+
+/// <summary>The state of the live display.</summary>
+internal sealed record ProgressState(RunProgress Run, StepMetrics? Step, EvaluationMetrics? Evaluation, TimeSpan Elapsed, TimeSpan? Left,
+    DateTimeOffset? End, bool Stopped)
+{
+    /// <summary>Steps done, whichever record is newer.</summary>
+    public long Done => Math.Max(Run.Done, Math.Max(Step?.Step ?? 0, Evaluation?.Step ?? 0));
+}
+
+/// <summary>Renders the live display: a bar, a row of labels and a row of figures. Columns keep their places while numbers change; those
+/// that do not fit are left out from the right.</summary>
+internal static class ProgressView
+{
+    private const int LongestBar = 48;
+    private const int ShortestBar = 8;
+    private const string Gap = "  ";
+
+    private sealed record Field(string Label, string Value, int Width, string Style = "");
+
+    /// <summary>The display as markup, every line narrower than <paramref name="width"/>.</summary>
+    public static IReadOnlyList<string> Lines(ProgressState state, int width, bool unicode)
+    {
+        var fields = Fitting(Fields(state), width - 2);
+        return
+        [
+            " " + Progress(state, width - 2, unicode),
+            " [grey]" + string.Join(Gap, fields.Select(field => Markup.Escape(field.Label.PadLeft(field.Width)))) + "[/]",
+            " " + string.Join(Gap, fields.Select(Value)),
+        ];
+    }
+
+    private static string Progress(ProgressState state, int width, bool unicode)
+    {
+        var share = Math.Clamp((double)state.Done / Math.Max(1, state.Run.TotalSteps), 0, 1);
+        var total = HumanFormat.Number(state.Run.TotalSteps);
+        var text = $"{HumanFormat.Number(state.Done).PadLeft(total.Length)}/{total}  {Hundredths(state),3} %  {Time(state)}";
+        var bar = Math.Min(LongestBar, width - text.Length - Gap.Length);
+        return bar < ShortestBar ? text : Bar(share, bar, unicode) + Gap + text;
+    }
+
+    // Rounded down: 100 % means done.
+    private static long Hundredths(ProgressState state) => Math.Min(100, state.Done * 100 / Math.Max(1, state.Run.TotalSteps));
+
+    private static string Bar(double share, int width, bool unicode)
+    {
+        var full = (int)(share * width);
+        var (done, open) = unicode ? ('━', '─') : ('=', '.');
+        return $"[green]{new string(done, full)}[/][grey]{new string(open, width - full)}[/]";
+    }
+
+    private static string Time(ProgressState state) => state switch
+    {
+        { Stopped: true } => $"{(state.Done >= state.Run.TotalSteps ? "done in" : "stopped after")} {HumanFormat.Clock(state.Elapsed)}",
+        { Left: { } left, End: { } end } => $"{HumanFormat.Estimate(left)} left, done {When(end, left)}",
+        _ => "",
+    };
+
+    private static string When(DateTimeOffset end, TimeSpan left) =>
+        end.ToString(left < TimeSpan.FromHours(20) ? "HH:mm" : "d MMM HH:mm", CultureInfo.InvariantCulture);
+
+    private static List<Field> Fitting(IEnumerable<Field> fields, int width)
+    {
+        var (fitting, used) = (new List<Field>(), -Gap.Length);
+        foreach (var field in fields)
+        {
+            used += Gap.Length + field.Width;
+            if (used > width)
+                break;
+            fitting.Add(field);
+        }
+        return fitting;
+    }
+
+    private static string Value(Field field)
+    {
+        var text = Markup.Escape(field.Value.PadLeft(field.Width));
+        return field.Style.Length == 0 ? text : $"[{field.Style}]{text}[/]";
+    }
+
+    // In the order of how much they matter, since a narrow terminal shows only the first ones.
+    private static IEnumerable<Field> Fields(ProgressState state)
+    {
+        var (step, evaluation) = (state.Step, state.Evaluation);
+        yield return new("loss", step is null ? "-" : HumanFormat.Loss(step.Loss), 7,
+            double.IsFinite(step?.Loss ?? 0) ? "bold" : "bold red");
+        if (step is { SkippedSteps: > 0 })
+            yield return new("skipped", HumanFormat.Number(step.SkippedSteps), 7, "bold red");
+        yield return new("validation", evaluation is null ? "-" : HumanFormat.Loss(evaluation.ValidationLoss), 10);
+        var best = evaluation is null ? "-" : $"{HumanFormat.Loss(evaluation.BestLoss)} at {HumanFormat.Number(evaluation.BestStep)}";
+        yield return new("best", best, 10 + HumanFormat.Number(state.Run.TotalSteps).Length, "green");
+        yield return new("speed", step is null ? "-" : HumanFormat.Compact(step.TokensPerSecond) + " tok/s", 11);
+        yield return new("learning rate", step is null ? "-" : HumanFormat.Rate(step.LearningRate), 13);
+        yield return new("gradient", step is null ? "-" : HumanFormat.Compact(step.GradientNorm), 8);
+        yield return new("step", step is null ? "-" : HumanFormat.Duration(TimeSpan.FromSeconds(step.StepSeconds)), 7);
+        if (step?.ModelFlopUtilisation is { } utilisation)
+            yield return new("of peak", HumanFormat.Percent(utilisation), 7);
+        if (step?.PeakMemoryBytes is { } memory)
+            yield return new("GPU memory", HumanFormat.Bytes(memory), 10);
+    }
+}
+
+/// <summary>A few lines at the end of a terminal that are redrawn in place below everything else.</summary>
+/// <remarks>Spectre.Console's own live display hides the cursor, which a killed process leaves hidden, never narrows with the terminal and
+/// leaves the ends of longer lines behind. Here the cursor stays visible on the line below, so that however the process ends the shell's
+/// prompt finds a line of its own, and a frame is one write, so that nothing flickers. Not safe for use from several threads at
+/// once.</remarks>
+/// <param name="console">A terminal that understands escape sequences.</param>
+internal sealed class LiveRegion(IAnsiConsole console)
+{
+    private IReadOnlyList<int> _drawn = [];
+
+    /// <summary>Replaces the lines (markup, each narrower than the terminal); <paramref name="above"/> is markup to leave above for
+    /// good.</summary>
+    public void Draw(IReadOnlyList<string> lines, string? above = null)
+    {
+        var erase = Erase();
+        var text = string.Concat(lines.Prepend(above).OfType<string>().Select(line => line + "\n"));
+        console.Write(new Frame(erase, new Markup(text)));
+        _drawn = [.. lines.Select(line => Markup.Remove(line).Length)];
+    }
+
+    // A terminal that was made narrower has broken the lines into several rows.
+    private string Erase()
+    {
+        var width = Math.Max(1, console.Profile.Width);
+        var rows = _drawn.Sum(length => Math.Max(1, (length + width - 1) / width));
+        return rows == 0 ? "" : $"\r\e[{rows}A\e[0J";
+    }
+
+    private sealed class Frame(string erase, IRenderable content) : Renderable
+    {
+        protected override IEnumerable<Segment> Render(RenderOptions options, int maxWidth) =>
+            content.Render(options, maxWidth).Prepend(Segment.Control(erase));
+    }
 }

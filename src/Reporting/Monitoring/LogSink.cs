@@ -3,10 +3,7 @@ using System.Text;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Writes log.txt: everything that happened, with the time (UTC), one line each. Appended to when a run goes on.</summary>
-/// <param name="path">The file.</param>
-/// <param name="totalSteps">The step at which the run is done.</param>
-/// <param name="time">Gives the time; the system's clock unless told otherwise.</param>
+/// <summary>Writes log.txt: every event with its time (UTC). A resumed run appends.</summary>
 public sealed class LogSink(string path, long totalSteps, TimeProvider? time = null) : IMetricsSink
 {
     private readonly AppendFile _file = new(path, endLine: true);
@@ -20,9 +17,9 @@ public sealed class LogSink(string path, long totalSteps, TimeProvider? time = n
     public void Evaluation(EvaluationMetrics metrics) => Message(_lines.Evaluation(metrics));
 
     /// <inheritdoc/>
-    public void Measured(MeasureMetrics metrics)
+    public void Evaluated(EvaluatorMetrics metrics)
     {
-        foreach (var line in _lines.Measured(metrics))
+        foreach (var line in _lines.Evaluated(metrics))
             Message(line);
     }
 
@@ -31,7 +28,8 @@ public sealed class LogSink(string path, long totalSteps, TimeProvider? time = n
     {
         var stamp = _time.GetUtcNow().ToString("yyyy-MM-dd HH:mm:ss.fff'Z  '", CultureInfo.InvariantCulture);
         var continued = "\n" + new string(' ', stamp.Length);
-        _file.Append(Encoding.UTF8.GetBytes(stamp + text.ReplaceLineEndings("\n").TrimEnd('\n').Replace("\n", continued, StringComparison.Ordinal) + "\n"));
+        _file.Append(Encoding.UTF8.GetBytes(stamp + text.ReplaceLineEndings("\n").TrimEnd('\n')
+            .Replace("\n", continued, StringComparison.Ordinal) + "\n"));
     }
 
     /// <inheritdoc/>
@@ -39,4 +37,39 @@ public sealed class LogSink(string path, long totalSteps, TimeProvider? time = n
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
+}
+
+/// <summary>Formats metrics as aligned lines, for logs and pipes.</summary>
+internal sealed class MetricLines(long totalSteps)
+{
+    private readonly string _total = HumanFormat.Number(totalSteps);
+
+    public string Step(StepMetrics metrics, TimeSpan? left)
+    {
+        var line = $"{Steps(metrics.Step)}  loss {HumanFormat.Loss(metrics.Loss)}  rate {HumanFormat.Rate(metrics.LearningRate)}" +
+            $"  gradient {HumanFormat.Compact(metrics.GradientNorm),5}  {HumanFormat.Compact(metrics.TokensPerSecond),5} tok/s" +
+            $"  {HumanFormat.Duration(TimeSpan.FromSeconds(metrics.StepSeconds)),7}/step";
+        if (metrics.ModelFlopUtilisation is { } utilisation)
+            line += $"  {HumanFormat.Percent(utilisation)} of peak";
+        if (metrics.PeakMemoryBytes is { } memory)
+            line += $"  {HumanFormat.Bytes(memory)}";
+        if (metrics.SkippedSteps > 0)
+            line += $"  {HumanFormat.Number(metrics.SkippedSteps)} skipped";
+        if (left is { } time)
+            line += $"  {HumanFormat.Estimate(time)} left";
+        return line;
+    }
+
+    public string Evaluation(EvaluationMetrics metrics) =>
+        $"{Steps(metrics.Step)}  validation loss {HumanFormat.Loss(metrics.ValidationLoss)}  perplexity " +
+        $"{HumanFormat.Compact(metrics.Perplexity)}  {Best(metrics)}";
+
+    public IEnumerable<string> Evaluated(EvaluatorMetrics metrics) =>
+        metrics.Lines.Select(line => $"{Steps(metrics.Step)}  {metrics.Name}: {line}");
+
+    public static string Best(EvaluationMetrics metrics) => metrics.IsBest
+        ? "best so far"
+        : $"best {HumanFormat.Loss(metrics.BestLoss)} at step {HumanFormat.Number(metrics.BestStep)}";
+
+    private string Steps(long step) => $"step {HumanFormat.Number(step).PadLeft(_total.Length)}/{_total}";
 }

@@ -1,14 +1,60 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Trainer.Configuration;
+
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Opens everything that a run reports to.</summary>
+/// <summary>The <c>monitoring</c> section of a configuration: what a run reports, and how often.</summary>
+public sealed record MonitoringOptions : IValidated
+{
+    /// <summary>Steps between two records of the training figures.</summary>
+    [Description("Record loss, learning rate, gradient norm and speed every this many steps.")]
+    [Range(1, int.MaxValue)]
+    public int LogEvery { get; init; } = 10;
+
+    /// <summary>Whether to write TensorBoard event files.</summary>
+    [Description("Write TensorBoard event files into the run directory.")]
+    public bool TensorBoard { get; init; } = true;
+
+    /// <summary>Prompts that the model continues after every evaluation.</summary>
+    [Description("Prompts that the model continues after every evaluation; the texts go to samples/, TensorBoard and the terminal.")]
+    public IReadOnlyList<string> Samples { get; init; } = [];
+
+    /// <summary>Steps between two sets of histograms; 0 for none.</summary>
+    [Description("Write histograms of weights and gradients to TensorBoard every this many steps; 0 writes none.")]
+    [Range(0, int.MaxValue)]
+    public int HistogramEvery { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<Problem> Validate()
+    {
+        if (HistogramEvery > 0 && !TensorBoard)
+            yield return new Problem("histogramEvery", $"histogramEvery ({HistogramEvery}) has nowhere to write to while tensorBoard " +
+                "is false; set tensorBoard to true or histogramEvery to 0");
+        for (var i = 0; i < Samples.Count; i++)
+            if (string.IsNullOrEmpty(Samples[i]))
+                yield return new Problem($"samples.{i}", "a prompt must not be empty; give the model at least one character to go on from");
+    }
+}
+
+/// <summary>The progress of a run when it starts or resumes.</summary>
+/// <param name="TotalSteps">Optimizer steps of the whole run.</param>
+/// <param name="ResumedFrom">The step of the checkpoint it resumes from; null for a new run.</param>
+public sealed record RunProgress(long TotalSteps, long? ResumedFrom = null)
+{
+    /// <summary>Steps already done.</summary>
+    public long Done => ResumedFrom ?? 0;
+
+    /// <summary>The first step that will be recorded: records of this step or later are left over from before the interruption. A new run
+    /// may record step 0, the evaluation of the untrained model.</summary>
+    public long FirstStep => ResumedFrom + 1 ?? 0;
+}
+
+/// <summary>Opens all sinks of a run.</summary>
 public static class RunMonitor
 {
-    /// <summary>Opens the sinks that <paramref name="options"/> ask for, and removes from the run's files what a resumed
-    /// run will record again.</summary>
-    /// <param name="options">What to report.</param>
-    /// <param name="run">Where the run stands.</param>
-    /// <param name="directory">The run's directory.</param>
-    /// <param name="console">Where the person who started the run looks; <see cref="ConsoleSink.Create"/> makes it.</param>
+    /// <summary>Opens the sinks that the options ask for, and removes from the run's files the records that a resumed run will write
+    /// again.</summary>
     /// <exception cref="Configuration.UserException">A file cannot be opened.</exception>
     public static IMetricsSink Open(MonitoringOptions options, RunProgress run, string directory, IMetricsSink console)
     {
@@ -24,9 +70,11 @@ public static class RunMonitor
         if (run.ResumedFrom is { } step)
             all.Message($"going on from step {HumanFormat.Number(step)} of {HumanFormat.Number(run.TotalSteps)}");
         if (removed.Overlapping > 0)
-            all.Message($"metrics.jsonl: {HumanFormat.Counted(removed.Overlapping, "record")} from step {HumanFormat.Number(run.FirstStep)} on removed; they are recorded again");
+            all.Message($"metrics.jsonl: {HumanFormat.Counted(removed.Overlapping, "record")} from step " +
+                $"{HumanFormat.Number(run.FirstStep)} on removed; they are recorded again");
         if (removed.Damaged > 0)
-            all.Message($"metrics.jsonl: {HumanFormat.Counted(removed.Damaged, "damaged line")} removed, as an interrupted write leaves behind");
+            all.Message($"metrics.jsonl: {HumanFormat.Counted(removed.Damaged, "damaged line")} removed, as an interrupted write " +
+                "leaves behind");
         return all;
     }
 }

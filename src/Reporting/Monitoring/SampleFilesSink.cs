@@ -2,8 +2,7 @@ using System.Text;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Writes what the model says into samples/step-00000500.txt, one file for every step with samples.</summary>
-/// <param name="directory">The samples directory; created with the first sample.</param>
+/// <summary>Writes generated texts to samples/step-00000500.txt, a file for every step with samples.</summary>
 public sealed class SampleFilesSink(string directory) : IMetricsSink
 {
     internal const string Separator = "\n\n--------------------------------------------------------------------------------\n\n";
@@ -13,14 +12,14 @@ public sealed class SampleFilesSink(string directory) : IMetricsSink
     public void Sample(long step, string prompt, string text)
     {
         var path = Path.Combine(directory, $"step-{step:D8}.txt");
-        // A resumed run comes through the same steps again: the first sample of a step begins the file anew.
+        // A resumed run repeats steps: the first sample of a step starts its file over.
         using var file = new AppendFile(path, startOver: _step != step);
         file.Append(Encoding.UTF8.GetBytes((_step == step ? Separator : "") + prompt + text));
         _step = step;
     }
 
     /// <inheritdoc/>
-    public void Measured(MeasureMetrics metrics)
+    public void Evaluated(EvaluatorMetrics metrics)
     {
         foreach (var (prompt, text) in metrics.Texts)
             Sample(metrics.Step, prompt, text);

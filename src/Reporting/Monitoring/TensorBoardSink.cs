@@ -2,9 +2,8 @@ using Trainer.Models;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Shows a run in TensorBoard: curves, samples, histograms, the load of experts, and the configuration, also as hyper-parameters.</summary>
-/// <param name="directory">The run's directory.</param>
-/// <param name="firstStep">The first step of this run or of its resumed part; see <see cref="RunProgress.FirstStep"/>.</param>
+/// <summary>Writes a run to TensorBoard: curves, samples, histograms, expert load, and the configuration, also as
+/// hyper-parameters.</summary>
 public sealed class TensorBoardSink(string directory, long firstStep) : IMetricsSink
 {
     private readonly TensorBoardWriter _writer = new(directory, firstStep);
@@ -35,7 +34,7 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
     }
 
     /// <inheritdoc/>
-    public void Measured(MeasureMetrics metrics)
+    public void Evaluated(EvaluatorMetrics metrics)
     {
         foreach (var figure in metrics.Figures)
             _writer.Scalar($"evaluation/{metrics.Name}/{figure.Key}", figure.Value, metrics.Step);
@@ -63,7 +62,8 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
     public void Experts(ExpertReport layer, long step)
     {
         // Tags such as experts/layer3/tokens, or experts/encoder/layer3/tokens.
-        var tag = $"experts/{layer.Layer.Replace("blocks.", "layer", StringComparison.Ordinal).Replace(".feedForward", "", StringComparison.Ordinal).Replace('.', '/')}";
+        var place = layer.Layer.Replace("blocks.", "layer", StringComparison.Ordinal).Replace(".feedForward", "", StringComparison.Ordinal);
+        var tag = $"experts/{place.Replace('.', '/')}";
         double[] edges = [.. Enumerable.Range(0, layer.Tokens.Count + 1)];
         _writer.Histogram($"{tag}/tokens", HistogramSummary.FromBuckets(edges, [.. layer.Tokens.Select(count => (double)count)]), step);
         _writer.Scalar($"{tag}/busiest", layer.Busiest, step);

@@ -1,4 +1,7 @@
+using System.Buffers.Binary;
 using System.Globalization;
+using System.IO.Hashing;
+using System.Numerics;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Tensorboard;
@@ -6,10 +9,10 @@ using Tensorboard;
 namespace Trainer.Reporting.Monitoring;
 
 /// <summary>Writes one TensorBoard event file: TFRecords of Event messages, appended and never rewritten.</summary>
-/// <remarks>Each event is one write to the operating system, so a reader sees it at once and killing the process loses
-/// none. The messages are TorchSharp's; its SummaryWriter is not used, since it opens the file anew for each event, knows whole
-/// seconds only, and has neither purge nor flush. Scalars are simple values, which every reader of event files understands; text and histograms are tensors with
-/// the metadata of TensorBoard's plugins. Not safe for use from several threads at once.</remarks>
+/// <remarks>Each event is one write to the operating system, so a reader sees it at once and killing the process loses none. The messages
+/// are TorchSharp's; its SummaryWriter is not used, since it opens the file anew for each event, knows whole seconds only, and has neither
+/// purge nor flush. Scalars are simple values, which every reader of event files understands; text and histograms are tensors with the
+/// metadata of TensorBoard's plugins. Not safe for use from several threads at once.</remarks>
 public sealed class TensorBoardWriter : IDisposable
 {
     private const string FileVersion = "brain.Event:2";
@@ -17,11 +20,8 @@ public sealed class TensorBoardWriter : IDisposable
     private readonly AppendFile _file;
     private readonly TimeProvider _time;
 
-    /// <summary>Begins a new event file in <paramref name="directory"/>.</summary>
-    /// <param name="directory">The run's directory; created when missing.</param>
-    /// <param name="firstStep">The first step that this file may hold. TensorBoard hides what earlier files in the
-    /// directory hold at this step and after it: the part that a resumed run writes again.</param>
-    /// <param name="time">Gives wall times; the system's clock unless told otherwise.</param>
+    /// <summary>Creates a new event file in a run's directory. TensorBoard hides what earlier files hold from <paramref name="firstStep"/>
+    /// on: the part that a resumed run writes again.</summary>
     /// <exception cref="Configuration.UserException">The file cannot be created.</exception>
     public TensorBoardWriter(string directory, long firstStep = 0, TimeProvider? time = null)
     {
@@ -34,30 +34,27 @@ public sealed class TensorBoardWriter : IDisposable
     /// <summary>The event file.</summary>
     public string Location => _file.Path;
 
-    /// <summary>Adds a point to a curve.</summary>
-    /// <param name="tag">The curve; the part before the first slash groups curves on the page.</param>
-    /// <param name="value">The value, kept as float32; NaN and infinities are kept.</param>
-    /// <param name="step">The training step.</param>
+    /// <summary>Adds a point to a curve, as float32; NaN and infinities are kept. Curves are grouped by the part of the tag before the
+    /// first slash.</summary>
     public void Scalar(string tag, double value, long step) =>
         Write(new Summary.Types.Value { Tag = tag, SimpleValue = (float)value }, step);
 
     /// <summary>Adds a text, shown as Markdown.</summary>
-    /// <param name="tag">Which series of texts.</param>
-    /// <param name="markdown">The text.</param>
-    /// <param name="step">The training step.</param>
     public void Text(string tag, string markdown, long step) => Write(
         new Summary.Types.Value
         {
             Tag = tag,
             Metadata = Metadata("text"),
-            Tensor = new TensorProto { Dtype = DataType.DtString, TensorShape = Shape(), StringVal = { ByteString.CopyFromUtf8(markdown) } },
+            Tensor = new TensorProto
+            {
+                Dtype = DataType.DtString,
+                TensorShape = Shape(),
+                StringVal = { ByteString.CopyFromUtf8(markdown) },
+            },
         },
         step);
 
     /// <summary>Adds a histogram.</summary>
-    /// <param name="tag">Which series of histograms.</param>
-    /// <param name="histogram">The buckets.</param>
-    /// <param name="step">The training step.</param>
     public void Histogram(string tag, HistogramSummary histogram, long step) => Write(
         new Summary.Types.Value
         {
@@ -73,24 +70,20 @@ public sealed class TensorBoardWriter : IDisposable
         step);
 
     /// <summary>Adds a histogram of <paramref name="values"/> in 30 buckets of equal width.</summary>
-    /// <param name="tag">Which series of histograms.</param>
-    /// <param name="values">The values to count.</param>
-    /// <param name="step">The training step.</param>
     public void Histogram(string tag, ReadOnlySpan<float> values, long step) =>
         Histogram(tag, HistogramSummary.FromValues(values), step);
 
-    /// <summary>Adds the run to the table of TensorBoard's HParams plugin; its scalars are the table's metrics.</summary>
-    /// <param name="configuration">The resolved configuration, whose settings become columns of the table.</param>
-    /// <param name="step">The training step. TensorBoard goes by the first settings that it finds in a run's files.</param>
+    /// <summary>Adds the run to the table of TensorBoard's HParams plugin, with the settings of its resolved configuration as columns. The
+    /// first settings in a run's files count.</summary>
     public void SessionStart(string configuration, long step) =>
         Write(HParams.SessionStartTag, Metadata("hparams", HParams.SessionStart(HParams.Settings(configuration), Now())), step);
 
-    /// <summary>Marks the run in that table as done. TensorBoard goes by the first end that it finds: one that may be resumed has none yet.</summary>
-    /// <param name="step">The last training step.</param>
+    /// <summary>Marks the run in that table as done. The first end in a run's files counts, so a run that may be resumed has
+    /// none.</summary>
     public void SessionEnd(long step) =>
         Write(HParams.SessionEndTag, Metadata("hparams", HParams.SessionEnd(Now())), step);
 
-    /// <summary>Waits until all events are on the disk itself. Readers see them without it.</summary>
+    /// <summary>Flushes to the disk itself. Readers see events without it.</summary>
     public void Flush() => _file.Flush();
 
     /// <inheritdoc/>
@@ -100,7 +93,12 @@ public sealed class TensorBoardWriter : IDisposable
 
     // A value that is all in its metadata; readers want a tensor none the less.
     private void Write(string tag, SummaryMetadata metadata, long step) => Write(
-        new Summary.Types.Value { Tag = tag, Metadata = metadata, Tensor = new TensorProto { Dtype = DataType.DtFloat, TensorShape = Shape(0) } },
+        new Summary.Types.Value
+        {
+            Tag = tag,
+            Metadata = metadata,
+            Tensor = new TensorProto { Dtype = DataType.DtFloat, TensorShape = Shape(0) },
+        },
         step);
 
     private void Write(Event entry, long step)
@@ -117,7 +115,8 @@ public sealed class TensorBoardWriter : IDisposable
     private string FileName(string directory)
     {
         var seconds = Math.Max(_time.GetUtcNow().ToUnixTimeSeconds(), LastSeconds(directory) + 1);
-        return string.Create(CultureInfo.InvariantCulture, $"events.out.tfevents.{seconds:D10}.{Environment.MachineName}.{Environment.ProcessId}.v2");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"events.out.tfevents.{seconds:D10}.{Environment.MachineName}.{Environment.ProcessId}.v2");
     }
 
     private static long LastSeconds(string directory) => !Directory.Exists(directory) ? 0 : Directory
@@ -149,4 +148,34 @@ public sealed class TensorBoardWriter : IDisposable
             (rows[i * 3], rows[i * 3 + 1], rows[i * 3 + 2]) = (histogram.Edges[i], histogram.Edges[i + 1], histogram.Counts[i]);
         return rows;
     }
+}
+
+/// <summary>The TFRecord framing of TensorBoard's event files.</summary>
+/// <remarks>A record is: length (8 bytes, little-endian), masked CRC-32C of those 8 bytes (4), the data, masked CRC-32C
+/// of the data (4). The mask keeps a checksum of data that itself holds checksums from degenerating:
+/// <c>((crc &gt;&gt; 15) | (crc &lt;&lt; 17)) + 0xa282ead8</c>.</remarks>
+internal static class RecordFraming
+{
+    /// <summary>Bytes that the framing adds to the data of a record.</summary>
+    public const int Overhead = sizeof(ulong) + sizeof(uint) + sizeof(uint);
+
+    private const int HeaderSize = sizeof(ulong) + sizeof(uint);
+    private const uint MaskDelta = 0xa282ead8;
+
+    /// <summary>The whole record around <paramref name="data"/>, in one array, so that one write puts it on disk.</summary>
+    public static byte[] Frame(ReadOnlySpan<byte> data)
+    {
+        var record = new byte[data.Length + Overhead];
+        BinaryPrimitives.WriteUInt64LittleEndian(record, (ulong)data.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(sizeof(ulong)), Mask(Crc32C(record.AsSpan(0, sizeof(ulong)))));
+        data.CopyTo(record.AsSpan(HeaderSize));
+        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(HeaderSize + data.Length), Mask(Crc32C(data)));
+        return record;
+    }
+
+    /// <summary>CRC-32C (Castagnoli) of <paramref name="data"/>; of the ASCII digits 1 to 9 it is 0xe3069283.</summary>
+    public static uint Crc32C(ReadOnlySpan<byte> data) => Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, data);
+
+    /// <summary>The checksum as it stands in the file.</summary>
+    public static uint Mask(uint crc) => BitOperations.RotateRight(crc, 15) + MaskDelta;
 }

@@ -1,22 +1,19 @@
 using System.Text.Json.Nodes;
 
-namespace Trainer.Reporting;
+namespace Trainer.Reporting.Runs;
 
-/// <summary>A setting in every run of a report.</summary>
-/// <param name="Path">Its path, such as <c>model.attention.heads</c>.</param>
-/// <param name="Values">Its value in each run, as JSON; null where a run has no such setting.</param>
+/// <summary>A setting and its value in each run of a report, as JSON; null where a run has no such setting.</summary>
 internal sealed record SettingRow(string Path, IReadOnlyList<string?> Values)
 {
-    /// <summary>Whether the runs do not all have the same.</summary>
+    /// <summary>Whether its values differ.</summary>
     public bool Differs => Values.Distinct().Skip(1).Any();
 }
 
-/// <summary>Lays the configurations of several runs beside each other.</summary>
+/// <summary>Compares the configurations of several runs.</summary>
 internal static class ConfigurationTable
 {
-    /// <summary>Every setting that any of them has, in the order in which the first that has it gives it.</summary>
-    /// <param name="configurations">Configurations, one for each run.</param>
-    /// <returns>One row for each setting; lists of values are one setting, lists of objects are settings each.</returns>
+    /// <summary>Every setting of any run, in the order of the first run that has it. Lists of values are one setting, lists of objects are
+    /// settings each.</summary>
     public static IReadOnlyList<SettingRow> Of(IReadOnlyList<JsonObject> configurations)
     {
         var flat = configurations.Select(configuration =>
@@ -29,7 +26,7 @@ internal static class ConfigurationTable
         return [.. Paths(flat).Select(path => new SettingRow(path, [.. values.Select(settings => settings.GetValueOrDefault(path))]))];
     }
 
-    /// <summary>A path that only a later run has comes after the one it follows there, so that neighbours stay together.</summary>
+    /// <summary>A path that only a later run has follows the one it follows there, so that neighbours stay together.</summary>
     private static List<string> Paths(IEnumerable<List<(string Path, string Value)>> runs)
     {
         List<string> order = [];
@@ -57,7 +54,8 @@ internal static class ConfigurationTable
                 for (var i = 0; i < list.Count; i++) Flatten($"{path}.{i}", list[i], settings);
                 break;
             default:
-                settings.Add((path, node is JsonValue scalar && scalar.TryGetValue<string>(out var text) ? text : node?.ToJsonString(PageJson.Readable) ?? "null"));
+                settings.Add((path, node is JsonValue scalar
+                    && scalar.TryGetValue<string>(out var text) ? text : node?.ToJsonString(PageJson.Readable) ?? "null"));
                 break;
         }
     }

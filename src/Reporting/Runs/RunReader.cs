@@ -2,12 +2,11 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Reporting.Monitoring;
 
-namespace Trainer.Reporting;
+namespace Trainer.Reporting.Runs;
 
-/// <summary>Reads what a run directory holds. Nothing in it is changed, so a run that is going on can be read.</summary>
-/// <param name="directory">The directory.</param>
-/// <param name="warn">Told about every file or line that cannot be read.</param>
+/// <summary>Reads a run directory without changing it, so an active run can be read.</summary>
 internal sealed class RunReader(string directory, Action<string> warn)
 {
     private const string MetricsName = "metrics.jsonl";
@@ -21,9 +20,11 @@ internal sealed class RunReader(string directory, Action<string> warn)
                 ? $"{directory}: it is a file; give the directory of a run, such as runs/<name>"
                 : $"{directory}: there is no such run directory; runs are in runs/<name>, or where train --run put them");
         var (evaluations, studies, attention) = (Figures("evaluation*.json"), Figures("study*.json"), Figures("attention*.json"));
-        if (!File.Exists(PathOf(MetricsName)) && !File.Exists(PathOf(CheckpointFiles.Configuration)) && evaluations.Count + studies.Count == 0)
+        if (!File.Exists(PathOf(MetricsName)) && !File.Exists(PathOf(CheckpointFiles.Configuration))
+            && evaluations.Count + studies.Count == 0)
             throw new UserException(
-                $"{directory}: it is not a run directory: it has neither {MetricsName} nor {CheckpointFiles.Configuration}, nor evaluation*.json or study*.json; " +
+                $"{directory}: it is not a run directory: it has neither {MetricsName} nor {CheckpointFiles.Configuration}, nor " +
+                "evaluation*.json or study*.json; " +
                 "give the directory that train made, such as runs/<name>");
         var configuration = File.Exists(PathOf(CheckpointFiles.Configuration)) ? Object(PathOf(CheckpointFiles.Configuration)) : null;
         return new RunRecord
@@ -42,14 +43,18 @@ internal sealed class RunReader(string directory, Action<string> warn)
     private string PathOf(string name) => Path.Combine(directory, name);
 
     private IReadOnlyList<FigureFile> Figures(string pattern) =>
-        [.. Directory.EnumerateFiles(directory, pattern).OrderBy(Path.GetFileNameWithoutExtension, StringComparer.Ordinal) // study before study-position
-            .Select(path => Object(path) is { } content ? new FigureFile(Path.GetFileNameWithoutExtension(path), content) : null).OfType<FigureFile>()];
+        [.. Directory.EnumerateFiles(directory, pattern)
+            .OrderBy(Path.GetFileNameWithoutExtension, StringComparer.Ordinal) // study before study-position
+            .Select(path => Object(path) is { } content
+                ? new FigureFile(Path.GetFileNameWithoutExtension(path), content)
+                : null).OfType<FigureFile>()];
 
     private JsonObject? Object(string path)
     {
         try
         {
-            if (JsonNode.Parse(File.ReadAllText(path), documentOptions: new() { MaxDepth = 32, AllowDuplicateProperties = false }) is JsonObject content)
+            if (JsonNode.Parse(File.ReadAllText(path),
+                documentOptions: new() { MaxDepth = 32, AllowDuplicateProperties = false }) is JsonObject content)
                 return content;
             warn($"{path}: it is no JSON object and is left out");
         }
@@ -60,11 +65,12 @@ internal sealed class RunReader(string directory, Action<string> warn)
         return null;
     }
 
-    /// <summary>All that the run gave its model to continue.</summary>
+    /// <summary>The prompts of the run's samples.</summary>
     private static string[] Prompts(JsonObject? configuration)
     {
         var measures = (configuration?["evaluation"] as JsonObject)?["measures"] as JsonArray ?? [];
-        return [.. Texts((configuration?["monitoring"] as JsonObject)?["samples"]), .. measures.OfType<JsonObject>().SelectMany(measure => Texts(measure["prompts"]))];
+        return [.. Texts((configuration?["monitoring"] as JsonObject)?["samples"]), .. measures.OfType<JsonObject>()
+            .SelectMany(measure => Texts(measure["prompts"]))];
 
         static IEnumerable<string> Texts(JsonNode? list) =>
             (list as JsonArray ?? []).OfType<JsonValue>().Select(prompt => prompt.TryGetValue<string>(out var text) ? text : "");
@@ -86,5 +92,83 @@ internal sealed class RunReader(string directory, Action<string> warn)
             warn($"{path}: the parameters cannot be counted ({error.Message.TrimEnd('.')})");
             return null;
         }
+    }
+}
+
+/// <summary>A file of figures in a run directory, shown as a table.</summary>
+internal sealed record FigureFile(string Name, JsonObject Content);
+
+/// <summary>A generated text; the prompt is empty where it is not known.</summary>
+internal sealed record SampleText(string Prompt, string Text);
+
+/// <summary>The generated texts after a step.</summary>
+internal sealed record SampleSet(long Step, IReadOnlyList<SampleText> Texts);
+
+/// <summary>The contents of one run directory.</summary>
+internal sealed record RunRecord
+{
+    public required string Directory { get; init; }
+
+    /// <summary>The resolved configuration as it was saved, not bound: a report of an old run must not fail because a name changed. Null if
+    /// there is none.</summary>
+    public required JsonObject? Configuration { get; init; }
+
+    public required RunMetrics Metrics { get; init; }
+
+    public required IReadOnlyList<SampleSet> Samples { get; init; }
+
+    public required IReadOnlyList<FigureFile> Evaluations { get; init; }
+
+    public required IReadOnlyList<FigureFile> Studies { get; init; }
+
+    public required IReadOnlyList<FigureFile> Attention { get; init; }
+
+    /// <summary>Learned numbers, from the best or newest checkpoint; null where there is none.</summary>
+    public required long? Parameters { get; init; }
+
+    public bool IsEmpty => Metrics.IsEmpty && Samples.Count == 0 && Evaluations.Count == 0 && Studies.Count == 0 && Attention.Count == 0;
+}
+
+/// <summary>Reads the files of samples/, as <see cref="SampleFilesSink"/> writes them. The run's prompts tell them from the generated
+/// texts.</summary>
+internal sealed class SampleReader(string directory, IReadOnlyList<string> prompts, Action<string> warn)
+{
+    /// <summary>More samples would make the page large, and nobody reads them.</summary>
+    internal const int MostSteps = 100;
+
+    /// <summary>The samples, ascending by step; of more than <see cref="MostSteps"/> steps, so many spread evenly, the first and the last
+    /// among them.</summary>
+    public IReadOnlyList<SampleSet> Read()
+    {
+        if (!Directory.Exists(directory)) return [];
+        (long Step, string Path)[] files =
+            [.. Directory.EnumerateFiles(directory, "step-*.txt")
+                .Select(path => (CheckpointFiles.StepOf(Path.GetFileNameWithoutExtension(path)), path))
+                .Where(file => file.Item1 is not null).Select(file => (file.Item1!.Value, file.path)).Order()];
+        if (files.Length > MostSteps)
+        {
+            warn($"{directory}: {HumanFormat.Number(files.Length)} steps have samples; {MostSteps} of them, spread evenly, are shown");
+            files = [.. Enumerable.Range(0, MostSteps).Select(i => files[(long)i * (files.Length - 1) / (MostSteps - 1)])];
+        }
+        return [.. files.Select(file => Set(file.Step, file.Path)).OfType<SampleSet>()];
+    }
+
+    private SampleSet? Set(long step, string path)
+    {
+        try
+        {
+            return new SampleSet(step, [.. File.ReadAllText(path).Split(SampleFilesSink.Separator).Select(Text)]);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            warn($"{path}: the samples cannot be read ({error.Message.TrimEnd('.')})");
+            return null;
+        }
+    }
+
+    private SampleText Text(string sample)
+    {
+        var prompt = prompts.Where(prompt => sample.StartsWith(prompt, StringComparison.Ordinal)).MaxBy(prompt => prompt.Length) ?? "";
+        return new SampleText(prompt, sample[prompt.Length..]);
     }
 }

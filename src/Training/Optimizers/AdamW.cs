@@ -1,71 +1,100 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using TorchSharp;
 using TorchSharp.Modules;
+using Trainer.Configuration;
 using Trainer.Kernels;
 using static TorchSharp.torch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Optimizers;
+
+/// <summary>Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101), decay on matrices only.</summary>
+public sealed record AdamWOptions : OptimizerOptions, IValidated
+{
+    /// <summary>Decay rates of the running means of the gradient and of its square.</summary>
+    [Description("Decay rates of the running means of the gradient and of its square.")]
+    public IReadOnlyList<double> Betas { get; init; } = [0.9, 0.95];
+
+    /// <summary>Share of each matrix, times the learning rate, that is taken away every step. Parameters of rank below 2 (norms, biases)
+    /// never decay.</summary>
+    [Description("Weight decay of matrices; parameters of rank below 2 (norms, biases) never decay.")]
+    [Range(0.0, double.MaxValue)]
+    public double WeightDecay { get; init; } = 0.1;
+
+    /// <summary>Added to the denominator.</summary>
+    [Description("Added to the denominator of the update.")]
+    [Range(0.0, 1.0)]
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <inheritdoc/>
+    public override Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null) =>
+        new AdamW(this, parameters, threads);
+
+    /// <inheritdoc/>
+    public IEnumerable<Problem> Validate()
+    {
+        if (Betas.Count != 2)
+            yield return new("betas", $"has {Betas.Count} {(Betas.Count == 1 ? "value" : "values")}; two are needed, such as [0.9, 0.95]");
+        for (int i = 0; i < Betas.Count; i++)
+            if (!(Betas[i] >= 0 && Betas[i] < 1))
+                yield return new($"betas.{i}", $"is {Betas[i]}; it must be at least 0 and below 1");
+    }
+}
 
 /// <summary>Fused AdamW on float32 master weights: one kernel for all tensors of a group.</summary>
 /// <remarks>State names are PyTorch's (<c>exp_avg</c>, <c>exp_avg_sq</c>, <c>step</c>) behind the parameter's name.</remarks>
 public sealed class AdamW : Optimizer
 {
     private readonly AdamWOptions options;
-    private readonly Slot[] decayed;
-    private readonly Slot[] plain;
+    private readonly ParameterState[] decayed;
+    private readonly ParameterState[] plain;
 
     /// <summary>Creates the optimizer with zero state, on the parameters' device.</summary>
-    /// <param name="options">Rates and decay.</param>
-    /// <param name="parameters">All trainable parameters with their names, each once.</param>
-    public AdamW(AdamWOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters)
-        : base(ParameterGroups.Of(parameters))
+    public AdamW(AdamWOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null)
+        : base(parameters, threads)
     {
         this.options = options;
-        decayed = [.. Groups.Decayed.Select(Slot.Of)];
-        plain = [.. Groups.Plain.Select(Slot.Of)];
+        decayed = [.. Groups.Decayed.Select(ParameterState.Of)];
+        plain = [.. Groups.Plain.Select(ParameterState.Of)];
     }
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> Description => Groups.Describe(options.WeightDecay);
 
     /// <inheritdoc/>
-    public override IEnumerable<(string Name, Tensor Value)> State => decayed.Concat(plain).SelectMany(slot => slot.State);
+    public override IEnumerable<(string Name, Tensor Value)> State => decayed.Concat(plain).SelectMany(state => state.Tensors);
 
     /// <inheritdoc/>
-    public override void Step(double learningRate, Tensor skip, IReadOnlySet<Parameter>? only = null)
+    protected override void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip)
     {
-        Step(decayed.Where(slot => only?.Contains(slot.Parameter) ?? true), learningRate, options.WeightDecay, skip);
-        Step(plain.Where(slot => only?.Contains(slot.Parameter) ?? true), learningRate, 0, skip);
+        Update(decayed.Where(state => share.Contains(state.Parameter)), learningRate, options.WeightDecay, skip);
+        Update(plain.Where(state => share.Contains(state.Parameter)), learningRate, weightDecay: 0, skip);
     }
 
-    private void Step(IEnumerable<Slot> slots, double learningRate, double weightDecay, Tensor skip)
+    private void Update(IEnumerable<ParameterState> states, double learningRate, double weightDecay, Tensor skip)
     {
         using DisposeScope scope = NewDisposeScope();
-        (Slot Slot, Tensor Gradient)[] moving = [.. Moving(slots)];
-        if (moving.Length == 0) return;
+        List<(ParameterState State, Tensor Gradient)> moving = [];
+        foreach (ParameterState state in states)
+            if (state.Parameter.grad is { } gradient) moving.Add((state, gradient));
+        if (moving.Count == 0) return;
 
         FusedAdamW.Step(
-            [.. moving.Select(m => m.Slot.Parameter)],
+            [.. moving.Select(m => m.State.Parameter)],
             [.. moving.Select(m => m.Gradient)],
-            [.. moving.Select(m => m.Slot.Average)],
-            [.. moving.Select(m => m.Slot.AverageSquare)],
-            [.. moving.Select(m => m.Slot.Steps)],
+            [.. moving.Select(m => m.State.Average)],
+            [.. moving.Select(m => m.State.AverageSquare)],
+            [.. moving.Select(m => m.State.Steps)],
             learningRate, options.Betas[0], options.Betas[1], weightDecay, options.Epsilon, foundInfinite: skip);
     }
 
-    private static IEnumerable<(Slot Slot, Tensor Gradient)> Moving(IEnumerable<Slot> slots)
+    /// <summary>A parameter with the running means of its gradient and of its square, and the count of its updates.</summary>
+    private sealed record ParameterState(string Name, Parameter Parameter, Tensor Average, Tensor AverageSquare, Tensor Steps)
     {
-        foreach (Slot slot in slots)
-            if (slot.Parameter.grad is { } gradient)
-                yield return (slot, gradient);
-    }
-
-    /// <summary>A parameter with the running means of its gradient and its square, and the count of its updates.</summary>
-    private sealed record Slot(string Name, Parameter Parameter, Tensor Average, Tensor AverageSquare, Tensor Steps)
-    {
-        public IEnumerable<(string Name, Tensor Value)> State =>
+        public IEnumerable<(string Name, Tensor Value)> Tensors =>
             [($"{Name}.exp_avg", Average), ($"{Name}.exp_avg_sq", AverageSquare), ($"{Name}.step", Steps)];
 
-        public static Slot Of((string Name, Parameter Value) parameter) => new(
+        public static ParameterState Of((string Name, Parameter Value) parameter) => new(
             parameter.Name,
             parameter.Value,
             Zeros(parameter.Value.shape, parameter.Value.device),

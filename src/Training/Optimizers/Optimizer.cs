@@ -1,16 +1,52 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Optimizers;
 
-/// <summary>Changes parameters along their gradients, and owns the state it needs for it.</summary>
-/// <param name="groups">The parameters, by how they are treated.</param>
-public abstract class Optimizer(ParameterGroups groups) : IDisposable
+/// <summary>How gradients change the weights. A new optimizer is a derived record in its own file, and one line here.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(AdamWOptions), "adamw")]
+public abstract record OptimizerOptions
 {
+    /// <summary>The learning rate at the peak of the schedule.</summary>
+    [Description("The learning rate at the peak of the schedule.")]
+    [Range(double.Epsilon, double.MaxValue)]
+    public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>Builds the optimizer with fresh state; the caller disposes it.</summary>
+    /// <param name="parameters">All trainable parameters with their names, each once.</param>
+    /// <param name="threads">Threads to share the parameters among; null where every operation uses the whole device.</param>
+    public abstract Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null);
+}
+
+/// <summary>Updates parameters from their gradients, and owns the state this takes.</summary>
+public abstract class Optimizer : IDisposable
+{
+    private readonly WorkerThreads? threads;
+    private readonly HashSet<Parameter>[] shares;
+
+    /// <summary>Divides all trainable parameters into groups, and among threads if there are any.</summary>
+    protected Optimizer(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads)
+    {
+        Groups = ParameterGroups.Of(parameters);
+        this.threads = threads;
+        int count = threads?.Count ?? 1;
+        // By position: layers repeat, so every thread gets about as much of each size. By reference: tensors are equal to others of the
+        // same numbers.
+        shares = [.. Enumerable.Range(0, count).Select(thread =>
+            parameters.Where((_, index) => index % count == thread)
+                .Select(p => p.Value).ToHashSet<Parameter>(ReferenceEqualityComparer.Instance))];
+    }
+
     /// <summary>The parameters, by how they are treated.</summary>
-    public ParameterGroups Groups { get; } = groups;
+    public ParameterGroups Groups { get; }
 
     /// <summary>The groups for the log, a line each.</summary>
     public abstract IReadOnlyList<string> Description { get; }
@@ -18,19 +54,21 @@ public abstract class Optimizer(ParameterGroups groups) : IDisposable
     /// <summary>The state by name, as it goes into <c>optimizer.safetensors</c>; owned by the optimizer.</summary>
     public abstract IEnumerable<(string Name, Tensor Value)> State { get; }
 
-    /// <summary>Updates all parameters that have a gradient, in place.</summary>
-    /// <param name="learningRate">The learning rate of this step.</param>
-    /// <param name="skip">A float32 scalar on the parameters' device: where it is 1, nothing changes, the optimizer's
-    /// state included, and no value is read back to the host.</param>
-    /// <param name="only">The parameters to update, where threads share them out; null for all.</param>
-    public abstract void Step(double learningRate, Tensor skip, IReadOnlySet<Parameter>? only = null);
+    /// <summary>Scales the gradients so that their common norm, a scalar on the device, is at most a limit; 0 for none.</summary>
+    public void ClipGradients(Tensor norm, double maxNorm) =>
+        ForEachShare(share => Gradients.Scale([.. share.Select(parameter => parameter.grad).OfType<Tensor>()], norm, maxNorm));
+
+    /// <summary>Updates all parameters that have a gradient, in place. Where <paramref name="skip"/>, a float32 scalar on their device, is
+    /// 1, neither parameters nor state change, and no value is read back to the host.</summary>
+    public void Step(double learningRate, Tensor skip) => ForEachShare(share => Update(share, learningRate, skip));
+
+    /// <summary>Updates the parameters of one share that have a gradient. Shares may be updated on several threads at once.</summary>
+    protected abstract void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip);
 
     /// <summary>Saves the state.</summary>
-    /// <param name="path">The file to write.</param>
     public void Save(string path) => TensorFile.Save(path, State);
 
-    /// <summary>Replaces the state by a saved one.</summary>
-    /// <param name="path">A file written by <see cref="Save"/> for the same parameters.</param>
+    /// <summary>Loads a state saved by <see cref="Save"/> for the same parameters.</summary>
     /// <exception cref="UserException">Names or shapes differ; the message lists them.</exception>
     public void Load(string path) => TensorFile.Load(path, [.. State], "the optimizer");
 
@@ -40,4 +78,59 @@ public abstract class Optimizer(ParameterGroups groups) : IDisposable
         foreach ((_, Tensor value) in State) value.Dispose();
         GC.SuppressFinalize(this);
     }
+
+    private void ForEachShare(Action<HashSet<Parameter>> work)
+    {
+        if (threads is null) Scoped(0);
+        else threads.Run(Scoped);
+
+        void Scoped(int share)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            work(shares[share]);
+        }
+    }
+}
+
+/// <summary>Parameters by how the optimizer treats them: matrices decay, the rest does not.</summary>
+/// <remarks>Rank decides, not names: everything of rank 2 or more (projections, embeddings) decays; norms and biases, whose scale has a
+/// meaning, do not.</remarks>
+public sealed class ParameterGroups
+{
+    private ParameterGroups(IReadOnlyList<(string Name, Parameter Value)> decayed, IReadOnlyList<(string Name, Parameter Value)> plain) =>
+        (Decayed, Plain) = (decayed, plain);
+
+    /// <summary>Parameters of rank 2 or more.</summary>
+    public IReadOnlyList<(string Name, Parameter Value)> Decayed { get; }
+
+    /// <summary>Parameters of rank 0 and 1.</summary>
+    public IReadOnlyList<(string Name, Parameter Value)> Plain { get; }
+
+    /// <summary>Sorts parameters into groups that hold each of them exactly once.</summary>
+    /// <exception cref="ArgumentException">A name or a tensor occurs twice: it would be updated twice a step.</exception>
+    public static ParameterGroups Of(IReadOnlyList<(string Name, Parameter Value)> parameters)
+    {
+        string[] twice = [.. Repeated(parameters, p => p.Name), .. Repeated(parameters, p => p.Value.Handle)];
+        if (twice.Length > 0)
+            throw new ArgumentException($"every parameter must be listed once; twice are {string.Join(", ", twice.Distinct())}",
+                nameof(parameters));
+
+        ParameterGroups groups = new(
+            [.. parameters.Where(p => p.Value.dim() >= 2)],
+            [.. parameters.Where(p => p.Value.dim() < 2)]);
+        return groups.Decayed.Count + groups.Plain.Count == parameters.Count
+            ? groups
+            : throw new InvalidOperationException("a parameter belongs to no group");
+    }
+
+    /// <summary>A line for each group, such as <c>weight decay 0.1: 26 tensors, 802,944 parameters</c>.</summary>
+    public IReadOnlyList<string> Describe(double weightDecay) =>
+        [$"weight decay {weightDecay}: {Count(Decayed)}", $"no weight decay: {Count(Plain)}"];
+
+    private static string Count(IReadOnlyList<(string Name, Parameter Value)> group) =>
+        $"{group.Count} tensors, {group.Sum(p => p.Value.numel()):N0} parameters";
+
+    private static IEnumerable<string> Repeated<T>(IEnumerable<(string Name, Parameter Value)> parameters,
+        Func<(string Name, Parameter Value), T> key) =>
+        parameters.GroupBy(key).Where(group => group.Count() > 1).SelectMany(group => group.Select(p => p.Name));
 }

@@ -1,7 +1,7 @@
 using Trainer.Checkpoints.Gguf;
 using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.Weights;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Models;
 
 namespace Trainer.Checkpoints.Tests.Gguf;
@@ -16,10 +16,11 @@ internal static class ExportedFixture
     /// <param name="except48">Whether its feed-forward layers are cut to a width that blocks of 32 divide.</param>
     /// <param name="change">Changes its settings.</param>
     public static GgufReader Of(
-        TemporaryFolder folder, string fixture, GgufType type = GgufType.F32, Tokenizer? tokenizer = null, bool except48 = false, Func<ModelOptions, ModelOptions>? change = null)
+        TemporaryFolder folder, string fixture, GgufType type = GgufType.F32, Tokenizer? tokenizer = null, bool except48 = false,
+            Func<ModelOptions, ModelOptions>? change = null)
     {
-        string ours = folder.PathOf("ours.safetensors"), path = folder.PathOf("model.gguf");
-        using HuggingFaceModel source = Goldens.Open(fixture);
+        string native = folder.PathOf("ours.safetensors"), path = folder.PathOf("model.gguf");
+        using HuggingFaceImport source = Goldens.Open(fixture);
         ModelOptions model = source.Options with { VocabularySize = 40 };
         if (change is not null) model = change(model);
         IEnumerable<PendingTensor> weights = source.Weights;
@@ -27,10 +28,12 @@ internal static class ExportedFixture
         {
             // A width that blocks of 32 divide.
             model = model with { FeedForward = model.FeedForward with { HiddenDim = 32 } };
-            weights = weights.Select(weight => weight.Name.EndsWith("gateUp.weight") ? Cut(weight, 0, 64) : weight.Name.EndsWith("down.weight") ? Cut(weight, 1, 32) : weight);
+            weights = weights.Select(
+                weight => weight.Name.EndsWith("gateUp.weight") ? Cut(weight, 0, 64) : weight.Name.EndsWith("down.weight")
+                ? Cut(weight, 1, 32) : weight);
         }
-        Safetensors.Write(ours, [.. weights]);
-        using WeightFiles files = WeightFiles.OpenFile(ours);
+        Safetensors.Write(native, [.. weights]);
+        using WeightFiles files = WeightFiles.OpenFile(native);
         GgufExport.Write(new(fixture, model, tokenizer ?? source.Tokenizer, files, source.Companions), path, type);
         return new(File.ReadAllBytes(path));
     }

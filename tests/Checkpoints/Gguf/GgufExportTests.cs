@@ -4,7 +4,8 @@ using Trainer.Checkpoints.Gguf;
 using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
+using Trainer.Data.Tokenizers.HuggingFace;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Attention.Patterns;
@@ -26,9 +27,14 @@ public sealed class GgufExportTests : IDisposable
         Dictionary<string, object> metadata = Export("llama").Metadata;
         Assert.Equal("llama", metadata["general.architecture"]);
         Assert.Equal(
-            "vocab_size 40, context_length 64, embedding_length 32, block_count 2, feed_forward_length 48, attention.head_count 4, attention.head_count_kv 2, "
-            + "attention.key_length 8, attention.value_length 8, attention.layer_norm_rms_epsilon 1E-06, rope.dimension_count 8, rope.freq_base 10000",
-            string.Join(", ", metadata.Where(entry => entry.Key.StartsWith("llama.")).Select(entry => FormattableString.Invariant($"{entry.Key["llama.".Length..]} {entry.Value}"))));
+            "vocab_size 40, context_length 64, embedding_length 32, block_count 2, feed_forward_length 48, attention.head_count 4, " +
+                "attention.head_count_kv 2, "
+            + "attention.key_length 8, attention.value_length 8, attention.layer_norm_rms_epsilon 1E-06, rope.dimension_count 8, " +
+                "rope.freq_base 10000",
+            string.Join(
+                ", ",
+                metadata.Where(entry => entry.Key.StartsWith("llama.")).Select(
+                    entry => FormattableString.Invariant($"{entry.Key["llama.".Length..]} {entry.Value}"))));
     }
 
     [Fact]
@@ -36,11 +42,12 @@ public sealed class GgufExportTests : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         GgufReader file = Export("llama");
-        using WeightFiles theirs = WeightFiles.OpenDirectory(Goldens.PathOf("llama"));
+        using WeightFiles source = WeightFiles.OpenDirectory(Goldens.PathOf("llama"));
         // Row 2i of a head is dimension i, row 2i + 1 is dimension i + D/2, as llama.cpp's own converter has them.
-        foreach (var (name, original, heads) in new[] { ("blk.1.attn_q.weight", "model.layers.1.self_attn.q_proj.weight", 4), ("blk.1.attn_k.weight", "model.layers.1.self_attn.k_proj.weight", 2) })
+        foreach (var (name, original, heads) in new[] { ("blk.1.attn_q.weight", "model.layers.1.self_attn.q_proj.weight", 4),
+            ("blk.1.attn_k.weight", "model.layers.1.self_attn.k_proj.weight", 2) })
         {
-            float[] expected = theirs.Read(original).data<float>().ToArray(), actual = file.Tensors[name].Numbers;
+            float[] expected = source.Read(original).data<float>().ToArray(), actual = file.Tensors[name].Numbers;
             for (int head = 0; head < heads; head++)
             for (int row = 0; row < 8; row++)
             {
@@ -48,9 +55,9 @@ public sealed class GgufExportTests : IDisposable
                 Assert.Equal(expected[(from * 32)..(from * 32 + 32)], actual[((head * 8 + row) * 32)..((head * 8 + row) * 32 + 32)]);
             }
         }
-        Same(theirs.Read("model.layers.1.self_attn.v_proj.weight"), file.Tensors["blk.1.attn_v.weight"]);
-        Same(theirs.Read("model.layers.0.mlp.up_proj.weight"), file.Tensors["blk.0.ffn_up.weight"]);
-        Same(theirs.Read("lm_head.weight"), file.Tensors["output.weight"]);
+        Same(source.Read("model.layers.1.self_attn.v_proj.weight"), file.Tensors["blk.1.attn_v.weight"]);
+        Same(source.Read("model.layers.0.mlp.up_proj.weight"), file.Tensors["blk.0.ffn_up.weight"]);
+        Same(source.Read("lm_head.weight"), file.Tensors["output.weight"]);
     }
 
     [Fact]
@@ -58,9 +65,9 @@ public sealed class GgufExportTests : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         GgufReader file = Export("qwen2");
-        using WeightFiles theirs = WeightFiles.OpenDirectory(Goldens.PathOf("qwen2"));
-        Same(theirs.Read("model.layers.0.self_attn.q_proj.weight"), file.Tensors["blk.0.attn_q.weight"]);
-        Same(theirs.Read("model.layers.0.self_attn.k_proj.bias"), file.Tensors["blk.0.attn_k.bias"]);
+        using WeightFiles source = WeightFiles.OpenDirectory(Goldens.PathOf("qwen2"));
+        Same(source.Read("model.layers.0.self_attn.q_proj.weight"), file.Tensors["blk.0.attn_q.weight"]);
+        Same(source.Read("model.layers.0.self_attn.k_proj.bias"), file.Tensors["blk.0.attn_k.bias"]);
         Assert.DoesNotContain("output.weight", file.Tensors.Keys); // tied: llama.cpp takes the embedding
     }
 
@@ -78,7 +85,8 @@ public sealed class GgufExportTests : IDisposable
         Assert.Equal(0u, file.Tensors["blk.0.attn_q.bias"].Type);
         float[] expected = exact.Tensors["blk.0.attn_q.weight"].Numbers, actual = file.Tensors["blk.0.attn_q.weight"].Numbers;
         double largest = expected.Max(Math.Abs);
-        for (int i = 0; i < expected.Length; i++) Assert.InRange(actual[i] - expected[i], -tolerance * largest - 1e-12, tolerance * largest + 1e-12);
+        for (int i = 0; i < expected.Length; i++)
+            Assert.InRange(actual[i] - expected[i], -tolerance * largest - 1e-12, tolerance * largest + 1e-12);
     }
 
     [Fact]
@@ -103,10 +111,12 @@ public sealed class GgufExportTests : IDisposable
     public void A_byte_pair_tokenizer_is_there_whole()
     {
         JsonObject json = Bpe();
-        Dictionary<string, object> metadata = Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test")).Metadata;
+        Dictionary<string, object> metadata = Export("llama", tokenizer: HuggingFaceTokenizer.Parse(json, "test")).Metadata;
         Assert.Equal("gpt2", metadata["tokenizer.ggml.model"]);
         Assert.Equal("gpt-2", metadata["tokenizer.ggml.pre"]);
-        Assert.Equal(["<|end|>", "a", "b", "c", "ab", "abc", .. Enumerable.Range(6, 34).Select(id => $"[PAD{id}]")], (object[])metadata["tokenizer.ggml.tokens"]);
+        Assert.Equal(
+            ["<|end|>", "a", "b", "c", "ab", "abc", .. Enumerable.Range(6, 34).Select(id => $"[PAD{id}]")],
+            (object[])metadata["tokenizer.ggml.tokens"]);
         Assert.Equal([3, 1, 1, 1, 1, 1, .. Enumerable.Repeat<object>(5, 34)], (object[])metadata["tokenizer.ggml.token_type"]);
         Assert.Equal(["a b", "ab c"], (object[])metadata["tokenizer.ggml.merges"]);
         Assert.Equal(2u, metadata["tokenizer.ggml.eos_token_id"]); // from config.json
@@ -121,7 +131,7 @@ public sealed class GgufExportTests : IDisposable
             {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"a","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
              "pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],"special_tokens":{"a":{"id":"a","ids":[1],"tokens":["a"]}}}
             """);
-        Dictionary<string, object> metadata = Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test")).Metadata;
+        Dictionary<string, object> metadata = Export("llama", tokenizer: HuggingFaceTokenizer.Parse(json, "test")).Metadata;
         Assert.Equal(1u, metadata["tokenizer.ggml.bos_token_id"]);
         Assert.Equal(true, metadata["tokenizer.ggml.add_bos_token"]);
     }
@@ -132,7 +142,7 @@ public sealed class GgufExportTests : IDisposable
         JsonObject json = Bpe();
         json["pre_tokenizer"] = JsonNode.Parse("""{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]}""");
         Assert.StartsWith("llama.cpp cuts text in the ways of gpt-2, llama-bpe, qwen2, gpt-4o, and this tokenizer in another (",
-            Assert.Throws<UserException>(() => Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test"))).Message);
+            Assert.Throws<UserException>(() => Export("llama", tokenizer: HuggingFaceTokenizer.Parse(json, "test"))).Message);
     }
 
     [Fact]
@@ -141,33 +151,43 @@ public sealed class GgufExportTests : IDisposable
         JsonObject json = Bpe();
         json["normalizer"] = JsonNode.Parse("""{"type":"Lowercase"}""");
         Assert.Equal("""llama.cpp cuts text as it stands, and this tokenizer changes it before ({"type":"Lowercase"}); it would give other tokens, so no GGUF is written""",
-            Assert.Throws<UserException>(() => Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test"))).Message);
+            Assert.Throws<UserException>(() => Export("llama", tokenizer: HuggingFaceTokenizer.Parse(json, "test"))).Message);
         json["normalizer"] = JsonNode.Parse("""{"type":"NFC"}""");
-        Assert.Equal("gpt-2", Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test")).Metadata["tokenizer.ggml.pre"]);
+        Assert.Equal("gpt-2", Export("llama", tokenizer: HuggingFaceTokenizer.Parse(json, "test")).Metadata["tokenizer.ggml.pre"]);
     }
 
     [Fact]
     public void A_window_is_written_where_it_hides_nothing()
     {
-        Assert.StartsWith("model.attention.pattern is 'sliding', and llama.cpp computes full causal attention", Assert.Throws<UserException>(() => Export("mistral")).Message);
-        Assert.Equal("llama", Export("mistral", change: model => model with { Attention = model.Attention with { Pattern = new SlidingOptions { Window = 64 } } }).Metadata["general.architecture"]);
+        Assert.StartsWith(
+            "model.attention.pattern is 'sliding', and llama.cpp computes full causal attention",
+            Assert.Throws<UserException>(() => Export("mistral")).Message);
+        Assert.Equal(
+            "llama",
+            Export("mistral", change: model =>
+                model with { Attention =
+                model.Attention with { Pattern = new SlidingOptions { Window = 64 } } }).Metadata["general.architecture"]);
     }
 
     [Fact]
     public void What_llama_cpp_would_compute_otherwise_is_refused()
     {
         Assert.Equal("model.feedForward.type is 'relu', and llama.cpp computes 'gelu-tanh' in its gpt2 models; use --format huggingface",
-            Assert.Throws<UserException>(() => Export("gpt2", change: model => model with { FeedForward = new ReluOptions { HiddenDim = model.FeedForward.HiddenDim } })).Message);
+            Assert.Throws<UserException>(
+                () => Export("gpt2", change: model =>
+                model with { FeedForward = new ReluOptions { HiddenDim = model.FeedForward.HiddenDim } })).Message);
         Assert.Equal("model.attention.outputBias is true, and llama.cpp has none in its qwen3 models; use --format huggingface",
-            Assert.Throws<UserException>(() => Export("qwen3", change: model => model with { Attention = model.Attention with { Bias = true, OutputBias = true } })).Message);
+            Assert.Throws<UserException>(
+                () => Export("qwen3", change: model =>
+                model with { Attention = model.Attention with { Bias = true, OutputBias = true } })).Message);
     }
 
     [Fact]
     public void Biases_of_llama_s_feed_forward_layers_are_there()
     {
-        using HuggingFaceModel llama = Goldens.Open("llama");
+        using HuggingFaceImport llama = Goldens.Open("llama");
         ModelOptions biased = llama.Options with { FeedForward = llama.Options.FeedForward with { Bias = true } };
-        NamedShape[] tensors = [.. new LlamaLayout("llama", interleaved: true).Weights(biased, 40).SelectMany(rule => rule.Theirs)];
+        NamedShape[] tensors = [.. new LlamaLayout("llama", interleaved: true).Weights(biased, 40).SelectMany(rule => rule.External)];
         foreach ((string part, long width) in new[] { ("gate", 48L), ("up", 48L), ("down", 32L) })
             Assert.Equal([width], tensors.Single(tensor => tensor.Name == $"blk.1.ffn_{part}.bias").Shape);
     }
@@ -181,7 +201,7 @@ public sealed class GgufExportTests : IDisposable
              "pre_tokenizer":null,"post_processor":null,"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}]},
              "model":{"type":"BPE","unk_token":"<unk>","fuse_unk":true,"byte_fallback":true,"vocab":{"<unk>":0,"<0x41>":1,"▁":2,"a":3,"b":4,"▁a":5,"▁ab":6},"merges":[["▁","a"],["▁a","b"]]}}
             """)!;
-        Dictionary<string, object> metadata = Export("llama", tokenizer: PipelineTokenizer.Parse(json, "test")).Metadata;
+        Dictionary<string, object> metadata = Export("llama", tokenizer: HuggingFaceTokenizer.Parse(json, "test")).Metadata;
         Assert.Equal("llama", metadata["tokenizer.ggml.model"]);
         Assert.Equal([2, 6, 1, 1, 1, 1, 1], ((object[])metadata["tokenizer.ggml.token_type"])[..7]);
         Assert.Equal([0f, -1f], ((object[])metadata["tokenizer.ggml.scores"])[5..7]);
@@ -190,7 +210,9 @@ public sealed class GgufExportTests : IDisposable
         Assert.Equal(0u, metadata["tokenizer.ggml.unknown_token_id"]);
     }
 
-    private GgufReader Export(string fixture, GgufType type = GgufType.F32, Tokenizer? tokenizer = null, bool except48 = false, Func<ModelOptions, ModelOptions>? change = null) =>
+    private GgufReader Export(
+        string fixture, GgufType type = GgufType.F32, Tokenizer? tokenizer = null, bool except48 = false,
+        Func<ModelOptions, ModelOptions>? change = null) =>
         ExportedFixture.Of(folder, fixture, type, tokenizer, except48, change);
 
     private static void Same(Tensor expected, GgufEntry actual)

@@ -23,7 +23,8 @@ internal sealed class GgufReader
             Assert.Equal(0ul, offset % 32);
             Assert.Equal((end + 31) / 32 * 32, offset); // one after the other, without gaps but for the alignment
             long count = shape.Aggregate(1L, (product, extent) => product * extent);
-            long length = type switch { 0 => 4 * count, 1 or 30 => 2 * count, 8 => count / 32 * 34, _ => throw new NotSupportedException($"type {type}") };
+            long length = type switch { 0 =>
+                4 * count, 1 or 30 => 2 * count, 8 => count / 32 * 34, _ => throw new NotSupportedException($"type {type}") };
             end = offset + (ulong)length;
             Tensors.Add(name, new(shape, type, bytes.AsSpan((int)(start + (long)offset), (int)length).ToArray()));
         }
@@ -62,6 +63,7 @@ internal sealed record GgufEntry(long[] Shape, uint Type, byte[] Data)
         0 => [.. Data.Chunk(4).Select(bytes => BitConverter.ToSingle(bytes))],
         1 => [.. Data.Chunk(2).Select(bytes => (float)BitConverter.ToHalf(bytes))],
         30 => [.. Data.Chunk(2).Select(bytes => BitConverter.Int32BitsToSingle(BitConverter.ToUInt16(bytes) << 16))],
-        _ => [.. Data.Chunk(34).SelectMany(block => block.Skip(2).Select(number => (sbyte)number * (float)BitConverter.ToHalf(block.AsSpan(0, 2))))],
+        _ => [.. Data.Chunk(34).SelectMany(
+            block => block.Skip(2).Select(number => (sbyte)number * (float)BitConverter.ToHalf(block.AsSpan(0, 2))))],
     };
 }

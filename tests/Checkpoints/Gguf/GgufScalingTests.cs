@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Tests.Gguf;
 
-/// <summary>What llama.cpp reads of scaled rotary positions and of experts: where it is missing, llama.cpp computes something else and says nothing.</summary>
+/// <summary>What llama.cpp reads of scaled rotary positions and of experts: where it is missing, llama.cpp computes something else and says
+/// nothing.</summary>
 public sealed class GgufScalingTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
@@ -17,7 +18,8 @@ public sealed class GgufScalingTests : IDisposable
     [InlineData("llama-linear", "type linear, factor 4")]
     [InlineData("llama-yarn", "type yarn, factor 4, original_context_length 16, yarn_beta_fast 32, yarn_beta_slow 1, attn_factor 1.0000")]
     // 1.25 is final, and llama.cpp multiplies 0.1 ln 4 + 1 to what it is told: 1.25 / 1.13863.
-    [InlineData("llama-yarn-factor", "type yarn, factor 4, original_context_length 16, yarn_beta_fast 8, yarn_beta_slow 1, attn_factor 1.0978")]
+    [InlineData("llama-yarn-factor",
+        "type yarn, factor 4, original_context_length 16, yarn_beta_fast 8, yarn_beta_slow 1, attn_factor 1.0978")]
     public void Scalings_with_a_name_are_settings(string fixture, string expected)
     {
         const string prefix = "llama.rope.scaling.";
@@ -36,9 +38,12 @@ public sealed class GgufScalingTests : IDisposable
         GgufEntry divisors = file.Tensors["rope_freqs.weight"];
         Assert.Equal([4], divisors.Shape);
         Assert.Equal(0u, divisors.Type);
-        // The first pair turns 16 / 2π = 2.5465 times within the original length, between 1 and 4: (2.5465 − 1) / 3 of it stays, and the rest is divided by 8.
+        // The first pair turns 16 / 2π = 2.5465 times within the original length, between 1 and 4: (2.5465 − 1) / 3 of it stays, and the
+        // rest is divided by 8.
         double kept = (16 / (2 * Math.PI) - 1) / 3;
-        Assert.Equal([1 / (kept + (1 - kept) / 8), 8, 8, 8], divisors.Numbers.Select(number => (double)number), (expected, actual) => Math.Abs(expected - actual) < 1e-5);
+        Assert.Equal(
+            [1 / (kept + (1 - kept) / 8), 8, 8, 8], divisors.Numbers.Select(number => (double)number),
+            (expected, actual) => Math.Abs(expected - actual) < 1e-5);
     }
 
     [Fact]
@@ -49,15 +54,17 @@ public sealed class GgufScalingTests : IDisposable
         Assert.Equal("llama", file.Metadata["general.architecture"]);
         Assert.Equal((4u, 2u), (file.Metadata["llama.expert_count"], file.Metadata["llama.expert_used_count"]));
         Assert.Equal(0u, file.Tensors["blk.0.ffn_gate_inp.weight"].Type);
-        using WeightFiles theirs = WeightFiles.OpenDirectory(Goldens.PathOf("mixtral"));
+        using WeightFiles source = WeightFiles.OpenDirectory(Goldens.PathOf("mixtral"));
         foreach (var (name, original) in new[] { ("ffn_gate_exps", "w1"), ("ffn_up_exps", "w3"), ("ffn_down_exps", "w2") })
         {
             GgufEntry experts = file.Tensors[$"blk.1.{name}.weight"];
             Assert.Equal(1u, experts.Type);
-            using Tensor third = theirs.Read($"model.layers.1.block_sparse_moe.experts.2.{original}.weight");
+            using Tensor third = source.Read($"model.layers.1.block_sparse_moe.experts.2.{original}.weight");
             Assert.Equal([4, .. third.shape], experts.Shape);
             int length = (int)third.numel();
-            Assert.Equal(third.data<float>().ToArray(), experts.Numbers[(2 * length)..(3 * length)], (expected, actual) => Math.Abs(expected - actual) <= 1e-3 * Math.Abs(expected) + 1e-7);
+            Assert.Equal(
+                third.data<float>().ToArray(), experts.Numbers[(2 * length)..(3 * length)],
+                (expected, actual) => Math.Abs(expected - actual) <= 1e-3 * Math.Abs(expected) + 1e-7);
         }
     }
 }

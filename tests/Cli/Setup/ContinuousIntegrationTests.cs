@@ -3,8 +3,10 @@ namespace Trainer.Cli.Tests.Setup;
 /// <summary>.ci/run: what it runs, how it adds up, and what it does not let pass.</summary>
 public class ContinuousIntegrationTests
 {
-    private const string Passed = "Passed!  - Failed:     0, Passed:    53, Skipped:     0, Total:    53, Duration: 6 s - A.Tests.dll (net10.0)";
-    private const string Failed = "Failed!  - Failed:     1, Passed:     2, Skipped:     4, Total:     7, Duration: 6 s - B.Tests.dll (net10.0)";
+    private const string Passed =
+        "Passed!  - Failed:     0, Passed:    53, Skipped:     0, Total:    53, Duration: 6 s - A.Tests.dll (net10.0)";
+    private const string Failed =
+        "Failed!  - Failed:     1, Passed:     2, Skipped:     4, Total:     7, Duration: 6 s - B.Tests.dll (net10.0)";
 
     [Fact]
     public void TheReadmeNamesTheCommandThatIsRun()
@@ -19,14 +21,16 @@ public class ContinuousIntegrationTests
     public void AllTestProjectsAreAddedUp() => AssertEnds(0, "106 passed, 0 failed", $"echo '{Passed}'\necho '{Passed}'");
 
     [Fact]
-    public void FailuresAndSkippedTestsAreCounted() => AssertEnds(1, "55 passed, 1 failed, 4 skipped", $"echo '{Passed}'\necho '{Failed}'\nexit 1");
+    public void FailuresAndSkippedTestsAreCounted() =>
+        AssertEnds(1, "55 passed, 1 failed, 4 skipped", $"echo '{Passed}'\necho '{Failed}'\nexit 1");
 
     [Fact]
     public void AFailureIsAFailureEvenWhereTheCommandSucceeds() => AssertEnds(1, "2 passed, 1 failed, 4 skipped", $"echo '{Failed}'");
 
     [Fact]
     public void ACrashBesidePassingTestsFails() =>
-        AssertEnds(3, "53 passed, 0 failed", $"echo '{Passed}'\nexit 3", ".ci/run: no test failed, but the command did (exit code 3); see above\n");
+        AssertEnds(3, "53 passed, 0 failed", $"echo '{Passed}'\nexit 3",
+            ".ci/run: no test failed, but the command did (exit code 3); see above\n");
 
     [Fact]
     public void AFailingSetupEndsTheRun() => AssertEnds(2, "0 passed, 0 failed", $"(exit 2) && echo '{Passed}'");

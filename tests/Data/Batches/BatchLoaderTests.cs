@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Shards;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Batches;
 
 public sealed class BatchLoaderTests : IDisposable
 {

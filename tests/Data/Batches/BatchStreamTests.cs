@@ -1,10 +1,12 @@
 using System.Text.Json;
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Shards;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Batches;
 
-/// <summary>What holds for every kind of rows, of one source and of several.</summary>
+/// <summary>Properties of every kind of row, from one source or several.</summary>
 public sealed class BatchStreamTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
@@ -59,7 +61,8 @@ public sealed class BatchStreamTests : IDisposable
         mixed.Next(100);
         Assert.Equal("the position in the data (row 100 of the mixture) was reached with other weights of data.train; set them back",
             Assert.Throws<UserException>(() => Open(1, 3).Position = mixed.Position).Message);
-        Assert.Contains("the mixture has 3 sources", Assert.Throws<UserException>(() => Open(3, 1, 1).Position = mixed.Position).Message, StringComparison.Ordinal);
+        Assert.Contains("the mixture has 3 sources", Assert.Throws<UserException>(() => Open(3, 1, 1).Position = mixed.Position).Message,
+            StringComparison.Ordinal);
         Assert.Throws<UserException>(() => Open(1).Position = mixed.Position);
         Assert.Throws<UserException>(() => mixed.Position = new StreamPosition(0, 3));
     }
@@ -74,10 +77,11 @@ public sealed class BatchStreamTests : IDisposable
         using var shard = folder.Documents([[1, 2, 3], [4, 5]]);
         var stream = new PackedRows(shard, 4).Open([shard.All], [1], 1);
         Assert.Contains("the data or model.contextLength changed",
-            Assert.Throws<UserException>(() => stream.Position = new StreamPosition(epoch, index, block)).Message, StringComparison.Ordinal);
+            Assert.Throws<UserException>(() => stream.Position = new StreamPosition(epoch, index, block)).Message,
+            StringComparison.Ordinal);
     }
 
-    /// <summary>Documents, a source or two mixed sources of them, rows to skip and rows of a batch.</summary>
+    /// <summary>Documents as one source or two mixed ones, rows to skip, and rows per batch.</summary>
     private void ForAll(Action<Func<string, BatchStream>, int, int> holds, int cases = 50) =>
         Prop.ForAll((
             from documents in RowKinds.Documents(most: 60)
@@ -89,10 +93,12 @@ public sealed class BatchStreamTests : IDisposable
             select (documents, columns, seed, skip, rows, mixed)).ToArbitrary(), choice =>
         {
             // A pair at each end, so that either half has text whatever was drawn.
-            int[][] framed = [.. Enumerable.Repeat(Enumerable.Range(3, 40).ToArray(), 2), .. choice.documents, .. choice.documents, .. Enumerable.Repeat(Enumerable.Range(50, 40).ToArray(), 2)];
+            int[][] framed = [.. Enumerable.Repeat(Enumerable.Range(3, 40).ToArray(), 2), .. choice.documents, .. choice.documents,
+                .. Enumerable.Repeat(Enumerable.Range(50, 40).ToArray(), 2)];
             using var shard = folder.Documents(framed, RowKinds.Vocabulary);
             var middle = shard.DocumentStart(framed.Length / 2 / 2 * 2);
             TokenRange[] ranges = choice.mixed ? [new("a", 0, middle), new("b", middle, shard.Length - middle)] : [shard.All];
-            holds(kind => RowKinds.Open(kind, shard, choice.columns).Open(ranges, choice.mixed ? [0.3, 1] : [1], choice.seed), choice.skip, choice.rows);
+            holds(kind => RowKinds.Open(kind, shard, choice.columns).Open(ranges, choice.mixed ? [0.3, 1] : [1], choice.seed), choice.skip,
+                choice.rows);
         }).Holds(cases);
 }

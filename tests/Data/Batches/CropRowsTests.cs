@@ -3,8 +3,10 @@ using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Shards;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Batches;
 
 public sealed class CropRowsTests : IDisposable
 {
@@ -100,7 +102,8 @@ public sealed class CropRowsTests : IDisposable
     {
         using var shard = Counting(120);
         Assert.Equal(
-            "data.train has 120 tokens, but model.contextLength (256) needs at least 257; set model.contextLength to 119 or less, or give more text",
+            "data.train has 120 tokens, but model.contextLength (256) needs at least 257; set model.contextLength to 119 or less, or give "
+            + "more text",
             Assert.Throws<UserException>(() => Crops(shard, 256, 1)).Message);
     }
 
@@ -112,7 +115,8 @@ public sealed class CropRowsTests : IDisposable
     {
         using var shard = Counting(1000);
         var crops = Crops(shard, 10, 1);
-        Assert.Contains("the data or model.contextLength changed", Assert.Throws<UserException>(() => crops.Position = new StreamPosition(epoch, index)).Message);
+        Assert.Contains("the data or model.contextLength changed",
+            Assert.Throws<UserException>(() => crops.Position = new StreamPosition(epoch, index)).Message);
     }
 
     [Fact]
@@ -131,7 +135,7 @@ public sealed class CropRowsTests : IDisposable
         Assert.True(best < 50, $"{best:0.0} µs");
     }
 
-    /// <summary>Lengths from one window to many, contexts, seeds.</summary>
+    /// <summary>Lengths of one to many windows, contexts and seeds.</summary>
     private static Arbitrary<(int Length, int Context, long Seed)> Cases { get; } = (
         from context in Gen.Choose(1, 40)
         from extra in Gen.Choose(1, 2000)
@@ -145,7 +149,7 @@ public sealed class CropRowsTests : IDisposable
 
     private TokenShard Counting(int length) => folder.Shard(Enumerable.Range(0, length));
 
-    /// <summary>The index of each window's first token, since the tokens count up.</summary>
+    /// <summary>The index of each window's first token, as tokens count up.</summary>
     private static long[] Starts(BatchStream crops, int rows)
     {
         var batch = crops.Next(rows);

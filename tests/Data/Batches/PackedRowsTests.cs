@@ -1,7 +1,9 @@
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Shards;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Batches;
 
 public sealed class PackedRowsTests : IDisposable
 {
@@ -27,7 +29,8 @@ public sealed class PackedRowsTests : IDisposable
             {
                 var rows = Epoch(stream, epoch);
                 var batch = new PackedRows(shard, choice.columns).Collate(rows);
-                Assert.Equal(Enumerable.Range(0, next).Select(token => (long)token), Places(batch).Select(place => batch.Inputs[place]).Order());
+                Assert.Equal(Enumerable.Range(0, next).Select(token => (long)token),
+                    Places(batch).Select(place => batch.Inputs[place]).Order());
                 Assert.All(Places(batch), place =>
                 {
                     var token = batch.Inputs[place];
@@ -37,7 +40,8 @@ public sealed class PackedRowsTests : IDisposable
                     if (continues)
                         Assert.Equal(token - 1, batch.Inputs[place - 1]);
                 });
-                Assert.All(Enumerable.Range(0, batch.Inputs.Length).Except(Places(batch)), place => Assert.Equal(Batch.Ignored, batch.Targets[place]));
+                Assert.All(Enumerable.Range(0, batch.Inputs.Length).Except(Places(batch)),
+                    place => Assert.Equal(Batch.Ignored, batch.Targets[place]));
                 Assert.All(documents.Where(document => document.Length > 0 && document.Length <= choice.columns), document =>
                     Assert.Single(rows, row => row.Any(part => part.Start == document[0] && part.Length == document.Length)));
             }
@@ -58,7 +62,9 @@ public sealed class PackedRowsTests : IDisposable
     {
         using var shard = folder.Documents([Enumerable.Range(0, 1000).ToArray(), Enumerable.Range(1000, 90).ToArray()]);
         var stream = new PackedRows(shard, 64).Stream(shard.All, seed: 1);
-        Assert.True(Enumerable.Range(0, 8).Select(epoch => string.Join(',', Epoch(stream, epoch).SelectMany(row => row).Select(part => part.Start).Order())).Distinct().Count() > 4);
+        Assert.True(Enumerable.Range(0, 8)
+            .Select(epoch => string.Join(',', Epoch(stream, epoch).SelectMany(row => row).Select(part => part.Start).Order())).Distinct()
+            .Count() > 4);
     }
 
     [Fact]
@@ -73,7 +79,8 @@ public sealed class PackedRowsTests : IDisposable
     public void Documents_of_single_tokens_teach_nothing()
     {
         using var shard = folder.Documents([[1], [2], []]);
-        Assert.StartsWith("data.train has no document with two tokens or more", Assert.Throws<UserException>(() => new PackedRows(shard, 8).Stream(shard.All, 1)).Message, StringComparison.Ordinal);
+        Assert.StartsWith("data.train has no document with two tokens or more",
+            Assert.Throws<UserException>(() => new PackedRows(shard, 8).Stream(shard.All, 1)).Message, StringComparison.Ordinal);
     }
 
     private static DocumentPart[][] Epoch(RowStream<DocumentPart[]> stream, long epoch)
@@ -88,5 +95,6 @@ public sealed class PackedRowsTests : IDisposable
         }
     }
 
-    private static IEnumerable<int> Places(Batch batch) => Enumerable.Range(0, batch.Inputs.Length).Where(place => batch.Documents![place] >= 0);
+    private static IEnumerable<int> Places(Batch batch) =>
+        Enumerable.Range(0, batch.Inputs.Length).Where(place => batch.Documents![place] >= 0);
 }

@@ -1,7 +1,11 @@
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Corpora;
+using Trainer.Data.Preparation;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Batches;
 
 public sealed class PromptRowsTests : IDisposable
 {
@@ -21,7 +25,8 @@ public sealed class PromptRowsTests : IDisposable
         {
             // The tokens of a pair are its number, and a text to write is one more than the one to read.
             var pairs = choice.lengths.Append((1, 1))
-                .Select(pair => (Source: pair.Item1, Target: Math.Max(pair.Item2, choice.ends && pair.Item1 > 0 ? 0 : pair.Item1 > 0 ? 1 : 2)))
+                .Select(pair => (Source: pair.Item1,
+                Target: Math.Max(pair.Item2, choice.ends && pair.Item1 > 0 ? 0 : pair.Item1 > 0 ? 1 : 2)))
                 .Select((pair, i) => (Source: Repeat(10 + 2 * i, pair.Source), Target: Repeat(11 + 2 * i, pair.Target))).ToArray();
             using var shard = folder.Documents(pairs.SelectMany(pair => new[] { pair.Source, pair.Target }));
             var source = new PromptRows(shard, 40, choice.ends ? End : null);
@@ -42,7 +47,8 @@ public sealed class PromptRowsTests : IDisposable
                     seen.Add(Text([.. inputs[..(first + 1)], .. targets[first..columns]]) + $" from {first}");
                 }
             }
-            Assert.Equal(pairs.Select(pair => Text([.. pair.Source, .. pair.Target, .. choice.ends ? [End] : Array.Empty<int>()]) + $" from {Math.Max(0, pair.Source.Length - 1)}").Order(), seen.Order());
+            Assert.Equal(pairs.Select(pair => Text([.. pair.Source, .. pair.Target, .. choice.ends ? [End] : Array.Empty<int>()])
+                + $" from {Math.Max(0, pair.Source.Length - 1)}").Order(), seen.Order());
         }).Holds();
 
     [Fact]
@@ -67,10 +73,12 @@ public sealed class PromptRowsTests : IDisposable
     {
         using var shard = folder.Documents([[1], [2], [5, 6, 7, 8], [15]]);
         Assert.Equal(
-            "data.train, pair 2: the text to read has 4 tokens, so that model.contextLength (3) leaves no room for the text to write; set it to 4 or more, or leave such pairs out",
+            "data.train, pair 2: the text to read has 4 tokens, so that model.contextLength (3) leaves no room for the text to write; set "
+            + "it to 4 or more, or leave such pairs out",
             Assert.Throws<UserException>(() => new PromptRows(shard, 3, End).Stream(shard.All, 1)).Message);
         using var empty = folder.Documents([[1, 2], [], [], [1]]);
-        Assert.Equal("data.train has no pair with a token to predict; give texts to write", Assert.Throws<UserException>(() => new PromptRows(empty, 9, null).Stream(empty.All, 1)).Message);
+        Assert.Equal("data.train has no pair with a token to predict; give texts to write",
+            Assert.Throws<UserException>(() => new PromptRows(empty, 9, null).Stream(empty.All, 1)).Message);
     }
 
     [Fact]
@@ -78,9 +86,10 @@ public sealed class PromptRowsTests : IDisposable
     {
         using var shard = folder.Documents([[5, 6, 7], [15, 16, 17], [5, 6, 7], [15]]);
         var options = new DataOptions { Train = [], Packing = DataPacking.Pairs };
-        RowSource For(int prefix) => RowSource.For(options, ByteTokenizer.Instance, shard, 9, prefix);
+        RowSource For(int prefix) => RowSource.Create(options, ByteTokenizer.Instance, shard, 9, prefix);
         Assert.Equal(
-            "data.train, pair 2: it has 4 tokens, all within the 4 that attention pattern 'prefix' reads together, so that none is left to predict; set prefixLength to less than 4, or leave such pairs out",
+            "data.train, pair 2: it has 4 tokens, all within the 4 that attention pattern 'prefix' reads together, so that none is left to "
+            + "predict; set prefixLength to less than 4, or leave such pairs out",
             Assert.Throws<UserException>(() => For(4).Open([shard.All], [1], 1)).Message);
         For(3).Open([shard.All], [1], 1);
         var rows = For(2).Validation(shard.All, 2, 1)[0];   // the text to read is longer: nothing changes
@@ -90,8 +99,10 @@ public sealed class PromptRowsTests : IDisposable
     [Fact]
     public void A_recipe_gives_rows_of_prompt_and_answer()
     {
-        var source = new SourceOptions { Format = SourceFormat.Synthetic, Task = new AssociativeRecallTaskOptions { Pairs = 6, MinimumPairs = 2 }, Examples = 300 };
-        var options = new DataOptions { Train = [source], Validation = [source with { Split = SourceSplit.Validation, Examples = 40 }], Packing = DataPacking.Pairs };
+        var source = new SourceOptions { Format = SourceFormat.Synthetic,
+            Task = new AssociativeRecallTaskOptions { Pairs = 6, MinimumPairs = 2 }, Examples = 300 };
+        var options = new DataOptions { Train = [source], Validation = [source with { Split = SourceSplit.Validation, Examples = 40 }],
+            Packing = DataPacking.Pairs };
         using var data = DataPreparation.Prepare(options, new CharacterTokenizerOptions(), folder["datasets"]);
         var batch = BatchStream.Create(data, options, 32, seed: 1).Next(32);
         Assert.Equal(32, batch.TargetTokens);
@@ -103,7 +114,7 @@ public sealed class PromptRowsTests : IDisposable
         }
         Assert.Equal(40, ValidationSet.Create(data, options, 32, batchRows: 8, batches: 10).TargetTokens);
         Assert.Equal(40, ValidationSet.Create(data, options, 32, batchRows: 8, batches: 10, prefixLength: 5).TargetTokens);
-        Assert.Equal(10, BatchStream.TokensOfRow(data, options, 32, seed: 1), 0.5);   // two to six pairs and two more
+        Assert.Equal(10, BatchStream.TokensPerRow(data, options, 32, seed: 1), 0.5);   // two to six pairs and two more
     }
 
     private static long[] Row(long[] places, Batch batch, int row) => places[(row * batch.Columns)..((row + 1) * batch.Columns)];

@@ -1,8 +1,10 @@
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Shards;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Batches;
 
-/// <summary>Positions that skip: what PoSE says of them. That streams of such rows go on exactly is tested with all other kinds.</summary>
+/// <summary>Skipping positions as PoSE defines them. <see cref="BatchStreamTests"/> covers resuming.</summary>
 public sealed class SkippingRowsTests : IDisposable
 {
     private const int Window = 8;
@@ -89,5 +91,6 @@ public sealed class SkippingRowsTests : IDisposable
         Assert.Contains(message, problem.Message, StringComparison.Ordinal);
     }
 
-    private static BatchStream Open(TokenShard shard, long seed = 1) => new SkippingRows(shard, Window, Target).Open([shard.All], [1], seed);
+    private static BatchStream Open(TokenShard shard, long seed = 1) =>
+        new SkippingRows(shard, Window, Target).Open([shard.All], [1], seed);
 }

@@ -1,7 +1,9 @@
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Shards;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Batches;
 
 public sealed class ValidationSetTests : IDisposable
 {
@@ -42,7 +44,8 @@ public sealed class ValidationSetTests : IDisposable
     {
         using var shard = folder.Shard([1, 2], name: "the validation data");
         Assert.Equal(
-            "the validation data has 2 tokens, but model.contextLength (8) needs at least 9; set model.contextLength to 1 or less, or give more text",
+            "the validation data has 2 tokens, but model.contextLength (8) needs at least 9; set model.contextLength to 1 or less, or give "
+            + "more text",
             Assert.Throws<UserException>(() => Create(shard, 8, 1, 1)).Message);
     }
 

@@ -1,8 +1,9 @@
 using System.Text;
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Corpora;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Corpora;
 
 public sealed class Utf8TextTests : IDisposable
 {
@@ -12,7 +13,7 @@ public sealed class Utf8TextTests : IDisposable
 
     [Fact]
     public void Pieces_of_any_size_are_the_whole_text_with_lines_counted() =>
-        Prop.ForAll(Unicode.Texts, Gen.Choose(8, 64).ToArbitrary(), (text, pieceBytes) =>
+        Prop.ForAll(UnicodeText.Texts, Gen.Choose(8, 64).ToArbitrary(), (text, pieceBytes) =>
         {
             var path = folder.Write("text.txt", "\uFEFF" + text);
             var (whole, first) = (new StringBuilder(), true);
@@ -50,7 +51,9 @@ public sealed class Utf8TextTests : IDisposable
 
     [Fact]
     public void Utf16_is_recognised() =>
-        Assert.Contains("is UTF-16, not UTF-8; convert it", Assert.Throws<UserException>(() => Read([.. Encoding.Unicode.GetPreamble(), .. Encoding.Unicode.GetBytes("hello")])).Message);
+        Assert.Contains("is UTF-16, not UTF-8; convert it",
+            Assert.Throws<UserException>(() => Read([.. Encoding.Unicode.GetPreamble(), .. Encoding.Unicode.GetBytes("hello")])).Message);
 
-    private string Read(byte[] bytes) => string.Concat(Utf8Text.Read(folder.Write("text.txt", bytes)).Select(piece => piece.Text.ToString()));
+    private string Read(byte[] bytes) =>
+        string.Concat(Utf8Text.Read(folder.Write("text.txt", bytes)).Select(piece => piece.Text.ToString()));
 }

@@ -6,10 +6,12 @@ using Trainer.Data.Parquet;
 namespace Trainer.Data.Tests.Parquet;
 
 /// <summary>What is written here, three readers that share no code with its writer or with each other read as it was meant.</summary>
-/// <remarks>TRAINER_PARQUET_READERS names the folder with their packages of npm (readers.mjs says which); without it the tests are skipped.</remarks>
+/// <remarks>TRAINER_PARQUET_READERS names the folder with their packages of npm (readers.mjs says which); without it the tests are
+/// skipped.</remarks>
 public sealed class OtherReadersTests : IDisposable
 {
-    private static readonly ParquetColumn[] Columns = [new("text", ParquetKind.Text), new("count", ParquetKind.Integer), new("loss", ParquetKind.Number)];
+    private static readonly ParquetColumn[] Columns =
+        [new("text", ParquetKind.Text), new("count", ParquetKind.Integer), new("loss", ParquetKind.Number)];
     private static readonly string Script = Path.Combine(AppContext.BaseDirectory, "Parquet", "readers.mjs");
     private readonly TemporaryFolder folder = new();
 
@@ -23,7 +25,8 @@ public sealed class OtherReadersTests : IDisposable
     {
         object?[][] odd =
         [
-            ["a", 1L, 0.5], [null, null, null], ["", long.MaxValue, double.PositiveInfinity], ["漢字 😀\n\"\0", long.MinValue, double.MaxValue], ["\uFEFFend", 0L, -0.0],
+            ["a", 1L, 0.5], [null, null, null], ["", long.MaxValue, double.PositiveInfinity],
+                ["漢字 😀\n\"\0", long.MinValue, double.MaxValue], ["\uFEFFend", 0L, -0.0],
         ];
         object?[][] rows = [.. odd, .. Enumerable.Range(0, 150_000).Select(Row)];
         ParquetTable.Write(folder["a.parquet"], Columns, rows);
@@ -33,10 +36,12 @@ public sealed class OtherReadersTests : IDisposable
     }
 
     private static object?[] Row(int row) =>
-        [row % 7 == 0 ? null : $"{(char)('À' + row % 500)} row {row}", row % 5 == 0 ? null : (long)row << 20, row % 3 == 0 ? null : row / 7.0];
+        [row % 7 == 0 ? null : $"{(char)('À' + row % 500)} row {row}", row % 5 == 0 ? null : (long)row << 20, row % 3 == 0
+            ? null : row / 7.0];
 
     private static string?[] Cells(object?[] row) =>
-        [(string?)row[0], ((long?)row[1])?.ToString(CultureInfo.InvariantCulture), row[2] is double number ? BitConverter.DoubleToUInt64Bits(number).ToString("x16") : null];
+        [(string?)row[0], ((long?)row[1])?.ToString(CultureInfo.InvariantCulture), row[2] is double number
+            ? BitConverter.DoubleToUInt64Bits(number).ToString("x16") : null];
 
     private static async Task<string[]> Read(string reader, string file)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Data.Corpora;
 using Trainer.Data.Parquet;
 
 namespace Trainer.Data.Tests.Parquet;
@@ -10,13 +11,15 @@ internal static class ParquetFixtures
 
     public static string?[] Values { get; } = Expected("values.json");
 
-    public static IReadOnlyList<string> Names { get; } = [.. Directory.GetFiles(Folder, "*.parquet").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Names { get; } =
+        [.. Directory.GetFiles(Folder, "*.parquet").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
     public static string PathOf(string name) => Path.Combine(Folder, name);
 
     public static string?[] Expected(string name) => JsonSerializer.Deserialize<string?[]>(File.ReadAllBytes(PathOf(name)))!;
 
-    public static List<string?> Read(string path, string column) => Documents(RecordReader.Pieces(() => new ParquetTextReader(path, column)));
+    public static List<string?> Read(string path, string column) =>
+        Documents(RecordReader.Pieces(() => new ParquetTextReader(path, column)));
 
     /// <summary>Whole documents of their pieces.</summary>
     public static List<string?> Documents(IEnumerable<TextPiece> pieces)

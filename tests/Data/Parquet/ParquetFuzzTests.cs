@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Trainer.Configuration;
+using Trainer.Data.Corpora;
 
 namespace Trainer.Data.Tests.Parquet;
 
@@ -30,7 +31,8 @@ public sealed class ParquetFuzzTests : IDisposable
             var (start, allocated) = (Environment.CpuUsage.TotalTime, GC.GetAllocatedBytesForCurrentThread());
             try
             {
-                var (column, mostChunkBytes) = (random.Next(4) == 0 ? "meta.body" : "text", random.Next(2) << 24);   // as whole chunks, or through a buffer
+                // as whole chunks, or through a buffer
+                var (column, mostChunkBytes) = (random.Next(4) == 0 ? "meta.body" : "text", random.Next(2) << 24);
                 foreach (var piece in RecordReader.Pieces(() => new Trainer.Data.Parquet.ParquetTextReader(path, column, mostChunkBytes)))
                     Assert.True(piece.Text.Length <= 1 << 20);
             }
@@ -45,11 +47,13 @@ public sealed class ParquetFuzzTests : IDisposable
             }
             var time = Environment.CpuUsage.TotalTime - start;   // of the processor, other tests included: the machine may be busy or pause
             Assert.True(time < MostTime, $"seed {seed} took {time}");
-            Assert.True(GC.GetAllocatedBytesForCurrentThread() - allocated < MostBytes, $"seed {seed} allocated {GC.GetAllocatedBytesForCurrentThread() - allocated} bytes");
+            Assert.True(GC.GetAllocatedBytesForCurrentThread() - allocated < MostBytes,
+                $"seed {seed} allocated {GC.GetAllocatedBytesForCurrentThread() - allocated} bytes");
         }
         Assert.InRange(refused, inputs / 4, inputs);   // most damage is noticed; a changed letter cannot be
         process.Refresh();
         Assert.InRange(process.PeakWorkingSet64 - peak, 0, 1L << 30);   // other tests included
-        TestContext.Current.TestOutputHelper?.WriteLine($"{inputs} inputs, {refused} refused, {(process.PeakWorkingSet64 - peak) >> 20} MiB more at the height");
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"{inputs} inputs, {refused} refused, {(process.PeakWorkingSet64 - peak) >> 20} MiB more at the height");
     }
 }

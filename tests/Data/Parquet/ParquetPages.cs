@@ -16,7 +16,9 @@ internal static class ParquetPages
     /// <param name="crc">Its checksum, if it has one.</param>
     /// <param name="isDictionary">Whether it is one.</param>
     /// <param name="stored">Its size in the file as the header has it; that of the content when absent.</param>
-    public static byte[] Page(byte[] content, int values, int? size = null, int encoding = 0, int levels = 3, uint? crc = null, bool isDictionary = false, int? stored = null)
+    public static byte[] Page(
+        byte[] content, int values, int? size = null, int encoding = 0, int levels = 3, uint? crc = null, bool isDictionary = false,
+        int? stored = null)
     {
         var thrift = new Compact().Int(1, isDictionary ? 2 : 0).Int(2, size ?? content.Length).Int(3, stored ?? content.Length);
         if (crc is { } sum)
@@ -49,7 +51,8 @@ internal static class ParquetPages
     }
 
     /// <summary>Values as PLAIN has them.</summary>
-    public static byte[] Plain(params string[] values) => [.. values.SelectMany(value => BitConverter.GetBytes(Encoding.UTF8.GetByteCount(value)).Concat(Encoding.UTF8.GetBytes(value)))];
+    public static byte[] Plain(params string[] values) =>
+        [.. values.SelectMany(value => BitConverter.GetBytes(Encoding.UTF8.GetByteCount(value)).Concat(Encoding.UTF8.GetBytes(value)))];
 
     public static uint Crc(byte[] content) => Crc32.HashToUInt32(content);
 

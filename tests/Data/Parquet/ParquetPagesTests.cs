@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Trainer.Configuration;
+using Trainer.Data.Corpora;
 
 namespace Trainer.Data.Tests.Parquet;
 
@@ -17,14 +18,16 @@ public sealed class ParquetPagesTests : IDisposable
     {
         Assert.Equal(["hello", "world"], Read(ParquetPages.File(2, 0, false, ParquetPages.Page(Hello, 2, crc: ParquetPages.Crc(Hello)))));
         Assert.Equal(
-            $"{folder["a.parquet"]} is damaged, column \"text\", at row 1 or after it: could not verify page integrity, CRC checksum verification failed for page_ordinal 0; get or write the file again",
+            $"{folder["a.parquet"]} is damaged, column \"text\", at row 1 or after it: could not verify page integrity, CRC checksum " +
+                "verification failed for page_ordinal 0; get or write the file again",
             Fails(ParquetPages.File(2, 0, false, ParquetPages.Page(Hello, 2, crc: 42))));
     }
 
     [Fact]
     public void Deprecated_bit_packed_levels_are_refused() =>
         Assert.Equal(
-            $"{folder["a.parquet"]}, column \"text\": its nulls are encoded as BIT_PACKED, which is deprecated and not read; write the file again with another writer",
+            $"{folder["a.parquet"]}, column \"text\": its nulls are encoded as BIT_PACKED, which is deprecated and not read; write the " +
+                "file again with another writer",
             Fails(ParquetPages.File(4, 0, true, 4, [ParquetPages.Page([0b0110_0000, .. Hello], 4, levels: 4)])));
 
     [Fact]
@@ -67,7 +70,8 @@ public sealed class ParquetPagesTests : IDisposable
         var (before, managed) = (Environment.WorkingSet, GC.GetAllocatedBytesForCurrentThread());
         var message = Fails(bytes);
         Assert.Contains("is damaged, column \"text\", at row 1 or after it: ", message);
-        Assert.Contains(codec == Zstd ? "Corrupt ZSTD compressed data" : "Page didn't decompress to expected size, expected: 900000000, but got:18", message);
+        Assert.Contains(codec == Zstd
+            ? "Corrupt ZSTD compressed data" : "Page didn't decompress to expected size, expected: 900000000, but got:18", message);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - managed, 0, 8 << 20);
         Assert.InRange(Environment.WorkingSet - before, long.MinValue, 500 << 20);   // tests beside this one take some, too
     }
@@ -77,7 +81,8 @@ public sealed class ParquetPagesTests : IDisposable
     {
         using var process = System.Diagnostics.Process.GetCurrentProcess();
         var before = process.PeakWorkingSet64;
-        Assert.Contains("Page was smaller (18) than expected (2147483647)", Fails(ParquetPages.File(2, 0, false, ParquetPages.Page(Hello, 2, stored: int.MaxValue))));
+        Assert.Contains("Page was smaller (18) than expected (2147483647)",
+            Fails(ParquetPages.File(2, 0, false, ParquetPages.Page(Hello, 2, stored: int.MaxValue))));
         process.Refresh();
         Assert.InRange(process.PeakWorkingSet64 - before, 0, 500 << 20);
     }
@@ -107,7 +112,8 @@ public sealed class ParquetPagesTests : IDisposable
     {
         byte[] levels = [2, 0, 0, 0, 3 << 1, 0];   // a run of three zeros, behind its length
         var content = codec == 0 ? levels : Compress(codec, levels);
-        Assert.Equal([null, null, null], Read(ParquetPages.File(3, codec, true, ParquetPages.Page(content, 3, levels.Length), ParquetPages.Page([], 0, 0))));
+        Assert.Equal([null, null, null],
+            Read(ParquetPages.File(3, codec, true, ParquetPages.Page(content, 3, levels.Length), ParquetPages.Page([], 0, 0))));
     }
 
     [Theory]
@@ -126,7 +132,8 @@ public sealed class ParquetPagesTests : IDisposable
     [Fact]
     public void Lzo_is_not_read() =>
         Assert.Equal(
-            $"{folder["a.parquet"]}, column \"text\": it is compressed with LZO, which is not read; write it with another codec, such as zstd",
+            $"{folder["a.parquet"]}, column \"text\": it is compressed with LZO, which is not read; write it with another codec, such " +
+                "as zstd",
             Fails(ParquetPages.File(2, Lzo, false, ParquetPages.Page(Hello, 2))));
 
     [Theory]
@@ -135,7 +142,8 @@ public sealed class ParquetPagesTests : IDisposable
     [InlineData(-1)]
     public void An_unknown_codec_is_named_by_its_number(int codec) =>
         Assert.Equal(
-            $"{folder["a.parquet"]}, column \"text\", row group 0: it is compressed with codec {codec}, which is not known here; write it with another codec, such as zstd",
+            $"{folder["a.parquet"]}, column \"text\", row group 0: it is compressed with codec {codec}, which is not known here; write " +
+                "it with another codec, such as zstd",
             Fails(ParquetPages.File(2, codec, false, ParquetPages.Page(Hello, 2))));
 
     /// <summary>Such a chunk is read through a buffer, and Arrow would set aside and touch what the header says.</summary>
@@ -150,7 +158,8 @@ public sealed class ParquetPagesTests : IDisposable
         var large = ParquetPages.Page(ParquetPages.Plain(new string('x', 20_000_000)), 1);
         var message = Fails(ParquetPages.File(3, 0, false, large, ParquetPages.Page(Hello, 2, stored: stored)));
         Assert.StartsWith(
-            $"{folder["a.parquet"]} is damaged, column \"text\", at row 1 or after it: row group 0: page 1 at byte {4 + large.Length} says that it has {told} bytes, ", message);
+            $"{folder["a.parquet"]} is damaged, column \"text\", at row 1 or after it: row group 0: page 1 at byte {4 + large.Length} " +
+                $"says that it has {told} bytes, ", message);
         process.Refresh();
         Assert.InRange(process.PeakWorkingSet64 - before, 0, 500 << 20);
     }
@@ -175,14 +184,16 @@ public sealed class ParquetPagesTests : IDisposable
     {
         byte[] page = [.. ParquetPages.Plain("hello"), 3, 0, 0, 0, (byte)'a', 0xE9, (byte)'b'];
         Assert.Equal(
-            $"{folder["a.parquet"]}, row 2: column \"text\" is not valid UTF-8: byte 0xE9 at position 1 of the text begins no whole character; write the file again as UTF-8",
+            $"{folder["a.parquet"]}, row 2: column \"text\" is not valid UTF-8: byte 0xE9 at position 1 of the text begins no whole " +
+                "character; write the file again as UTF-8",
             Fails(ParquetPages.File(2, 0, false, ParquetPages.Page(page, 2))));
     }
 
     [Fact]
     public void A_long_text_comes_in_pieces_that_end_with_lines_or_characters()
     {
-        var text = string.Concat(Enumerable.Repeat("漢", 600_000)) + "\n" + string.Concat(Enumerable.Repeat("line of text\n", 200_000)) + "end";
+        var text = string.Concat(Enumerable.Repeat("漢", 600_000)) + "\n" + string.Concat(Enumerable.Repeat("line of text\n", 200_000))
+            + "end";
         var path = folder.Write("a.parquet", ParquetPages.File(1, 0, false, ParquetPages.Page(ParquetPages.Plain(text), 1)));
         var (whole, pieces) = ("", 0);
         foreach (var piece in RecordReader.Pieces(() => new Trainer.Data.Parquet.ParquetTextReader(path, "text")))

@@ -7,7 +7,8 @@ namespace Trainer.Data.Tests.Parquet;
 /// <summary>What is written here, Arrow's reader reads.</summary>
 public sealed class ParquetTableTests : IDisposable
 {
-    private static readonly ParquetColumn[] Columns = [new("text", ParquetKind.Text), new("count", ParquetKind.Integer), new("loss", ParquetKind.Number)];
+    private static readonly ParquetColumn[] Columns =
+        [new("text", ParquetKind.Text), new("count", ParquetKind.Integer), new("loss", ParquetKind.Number)];
     private readonly TemporaryFolder folder = new();
 
     public void Dispose() => folder.Dispose();
@@ -17,7 +18,8 @@ public sealed class ParquetTableTests : IDisposable
     {
         object?[][] rows =
         [
-            ["a", 1L, 0.5], [null, null, null], ["", long.MaxValue, double.PositiveInfinity], ["漢字 😀\n\"", long.MinValue, double.NaN], ["end", 0L, -0.0],
+            ["a", 1L, 0.5], [null, null, null], ["", long.MaxValue, double.PositiveInfinity], ["漢字 😀\n\"", long.MinValue, double.NaN],
+                ["end", 0L, -0.0],
         ];
         Assert.Equal(5, ParquetTable.Write(folder["a.parquet"], Columns, rows));
         using var file = new ParquetFileReader(folder["a.parquet"]);
@@ -39,13 +41,14 @@ public sealed class ParquetTableTests : IDisposable
         Assert.Equal([131_072L, 131_072L, 37_856L], Groups(file));
         Assert.Equal(Enumerable.Range(0, 300_000).Select(row => (long?)row), All<long?>(file, 1));
 
-        ParquetTable.Write(folder["b.parquet"], Columns, Enumerable.Range(0, 5).Select(row => new object?[] { new string('x', 7_000_000), (long)row, null }));
+        ParquetTable.Write(folder["b.parquet"], Columns, Enumerable.Range(0, 5)
+            .Select(row => new object?[] { new string('x', 7_000_000), (long)row, null }));
         using var texts = new ParquetFileReader(folder["b.parquet"]);
         Assert.Equal([3L, 2L], Groups(texts));   // 16,777,216 bytes at the most before one more
     }
 
-    /// <summary>Of strings Parquet.Net would write the least and the greatest: 10 MB each, twice, where Arrow reads no header beyond 16 MiB; and in the order of UTF-16, by
-    /// which a reader that looks for the second of these finds nothing.</summary>
+    /// <summary>Of strings Parquet.Net would write the least and the greatest: 10 MB each, twice, where Arrow reads no header beyond 16
+    /// MiB; and in the order of UTF-16, by which a reader that looks for the second of these finds nothing.</summary>
     [Fact]
     public void Texts_have_no_statistics_and_may_be_long()
     {
@@ -79,7 +82,8 @@ public sealed class ParquetTableTests : IDisposable
         Assert.Equal("no more", Assert.Throws<UserException>(() => ParquetTable.Write(folder["a.parquet"], Columns, Failing())).Message);
         Assert.Equal(["before"], ParquetFixtures.Read(folder["a.parquet"], "text"));
         Assert.Single(Directory.GetFiles(Path.GetDirectoryName(folder["a.parquet"])!));
-        Assert.Contains("cannot be written", Assert.Throws<UserException>(() => ParquetTable.Write(folder["none/a.parquet"], Columns, [])).Message);
+        Assert.Contains("cannot be written",
+            Assert.Throws<UserException>(() => ParquetTable.Write(folder["none/a.parquet"], Columns, [])).Message);
     }
 
     private static IEnumerable<long> Groups(ParquetFileReader file)

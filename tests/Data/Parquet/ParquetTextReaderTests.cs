@@ -1,4 +1,5 @@
 using Trainer.Configuration;
+using Trainer.Data.Corpora;
 
 namespace Trainer.Data.Tests.Parquet;
 
@@ -24,7 +25,8 @@ public sealed class ParquetTextReaderTests : IDisposable
     [Theory]
     [MemberData(nameof(Golden))]
     public void What_pyarrow_wrote(string name) =>
-        Assert.Equal([.. ParquetFixtures.Expected(Path.ChangeExtension(name, ".expected.json"))], ParquetFixtures.Read(ParquetFixtures.PathOf(name), "text"));
+        Assert.Equal([.. ParquetFixtures.Expected(Path.ChangeExtension(name, ".expected.json"))],
+            ParquetFixtures.Read(ParquetFixtures.PathOf(name), "text"));
 
     [Theory]
     [InlineData("rust-snappy-v1-dictionary.parquet", "meta.body", 5)]
@@ -42,7 +44,8 @@ public sealed class ParquetTextReaderTests : IDisposable
     public void Rows_are_numbered_and_name_their_column()
     {
         var row = 0;
-        foreach (var piece in RecordReader.Pieces(() => new Trainer.Data.Parquet.ParquetTextReader(ParquetFixtures.PathOf("duckdb-zstd-v1.parquet"), "text")))
+        foreach (var piece in RecordReader.Pieces(
+            () => new Trainer.Data.Parquet.ParquetTextReader(ParquetFixtures.PathOf("duckdb-zstd-v1.parquet"), "text")))
         {
             Assert.Equal(++row, piece.Line);
             if (row == 8)
@@ -61,7 +64,8 @@ public sealed class ParquetTextReaderTests : IDisposable
     {
         var path = ParquetFixtures.PathOf("rust-snappy-v1-dictionary.parquet");
         var message = Assert.Throws<UserException>(() => ParquetFixtures.Read(path, column)).Message;
-        Assert.Equal(string.Join(", ", reason.Split("; ")[1].Split(" are ")[1].Split(", ").Order()), string.Join(", ", message.Split(" are ")[1].Split(", ").Order()));
+        Assert.Equal(string.Join(", ", reason.Split("; ")[1].Split(" are ")[1].Split(", ").Order()),
+            string.Join(", ", message.Split(" are ")[1].Split(", ").Order()));
         Assert.StartsWith($"{path}, column \"{column}\": {reason.Split(" are ")[0]} are ", message);
     }
 
@@ -70,7 +74,8 @@ public sealed class ParquetTextReaderTests : IDisposable
     {
         var path = folder.Write("a.parquet", "this is no Parquet file at all");
         Assert.Equal(
-            $"{path} is damaged, column \"text\", at byte 0: the file does not begin and end with PAR1, as Parquet does; it is cut off, or is something else; get or write the file again",
+            $"{path} is damaged, column \"text\", at byte 0: the file does not begin and end with PAR1, as Parquet does; it is cut off, " +
+                "or is something else; get or write the file again",
             Assert.Throws<UserException>(() => ParquetFixtures.Read(path, "text")).Message);
     }
 

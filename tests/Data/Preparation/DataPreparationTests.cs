@@ -2,8 +2,12 @@ using System.Diagnostics;
 using System.Text;
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Preparation;
+using Trainer.Data.Shards;
+using Trainer.Data.Tests.Tokenizers;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Preparation;
 
 public sealed class DataPreparationTests : IDisposable
 {
@@ -16,13 +20,14 @@ public sealed class DataPreparationTests : IDisposable
 
     [Fact]
     public void The_last_part_by_characters_is_held_out() =>
-        Prop.ForAll(Unicode.Texts, Gen.Choose(1, 9).ToArbitrary(), (text, tenths) =>
+        Prop.ForAll(UnicodeText.Texts, Gen.Choose(1, 9).ToArbitrary(), (text, tenths) =>
         {
             var runes = text.EnumerateRunes().ToArray();
             var kept = (int)((1 - tenths / 10.0) * runes.Length);
             if (kept < 2 || kept == runes.Length)
                 return;
-            var paths = new[] { folder.Write("a.txt", string.Concat(runes[..(kept / 2)])), folder.Write("b.txt", string.Concat(runes[(kept / 2)..])) };
+            var paths = new[] { folder.Write("a.txt", string.Concat(runes[..(kept / 2)])),
+                folder.Write("b.txt", string.Concat(runes[(kept / 2)..])) };
             var data = Data(paths, tenths / 10.0);
             foreach (var options in new[] { Characters, Bytes })
             {
@@ -43,7 +48,8 @@ public sealed class DataPreparationTests : IDisposable
         using var prepared = DataPreparation.Prepare(Data([path]), Characters, folder["datasets"]);
         Assert.Equal(65, prepared.Tokenizer.VocabularySize);
         Assert.Equal((1_003_854L, 111_540L), (prepared.Train.Length, prepared.Validation.Length));
-        Assert.Equal([18L, 47, 56, 57, 58, 1, 15, 47, 58, 47], Read(prepared.Train)[..10]);   // "First Citi", as nanoGPT's prepare.py numbers it
+        // "First Citi", as nanoGPT's prepare.py numbers it
+        Assert.Equal([18L, 47, 56, 57, 58, 1, 15, 47, 58, 47], Read(prepared.Train)[..10]);
     }
 
     [Fact]
@@ -59,7 +65,8 @@ public sealed class DataPreparationTests : IDisposable
     [Fact]
     public void The_tokens_of_each_source_are_known()
     {
-        using var prepared = DataPreparation.Prepare(new DataOptions { Train = [Source("a.txt", "hello"), Source("b.txt", "wide"), Source("c.txt", "o")], ValidationFraction = 0.3 }, Bytes, folder["datasets"]);
+        using var prepared = DataPreparation.Prepare(new DataOptions { Train = [Source("a.txt", "hello"), Source("b.txt", "wide"),
+            Source("c.txt", "o")], ValidationFraction = 0.3 }, Bytes, folder["datasets"]);
         Assert.Equal([new TokenRange("a", 0, 5), new TokenRange("b", 5, 2), new TokenRange("c", 7, 0)], prepared.TrainSources);
         Assert.Equal((7, 3), (prepared.Train.Length, prepared.Validation.Length));
         Assert.Equal((2, 2), (prepared.Train.DocumentCount, prepared.Validation.DocumentCount));
@@ -70,7 +77,8 @@ public sealed class DataPreparationTests : IDisposable
     {
         var data = new DataOptions { Train = [Source("a.txt", "helo \n😀")], Validation = [Source("b.txt", "hello\nhe😀l é")] };
         var error = Assert.Throws<UserException>(() => DataPreparation.Prepare(data, Characters, folder["datasets"]));
-        Assert.StartsWith($"{folder["b.txt"]}, line 2, column 6: the character 'é' (U+00E9) is not among the 7 characters of the training text; ", error.Message);
+        Assert.StartsWith($"{folder["b.txt"]}, line 2, column 6: the character 'é' (U+00E9) is not among the 7 characters of the training "
+            + "text; ", error.Message);
         Assert.Empty(Directory.GetFileSystemEntries(folder["datasets"]));   // nothing half made is left
     }
 
@@ -120,7 +128,8 @@ public sealed class DataPreparationTests : IDisposable
     [Fact]
     public void Records_are_documents_and_each_column_has_data_of_its_own()
     {
-        var path = folder.Write("a.jsonl", "{\"text\":\"first text\",\"body\":\"1\"}\n{\"text\":null,\"body\":\"22\"}\n{\"text\":\"second text\",\"body\":\"333\"}\n");
+        var path = folder.Write("a.jsonl",
+            "{\"text\":\"first text\",\"body\":\"1\"}\n{\"text\":null,\"body\":\"22\"}\n{\"text\":\"second text\",\"body\":\"333\"}\n");
         using var text = Prepare(Data([path]));
         Assert.Equal("first textsecond text", Decode(text, text.Train) + Decode(text, text.Validation));
         Assert.Equal(2, text.TrainStatistics.Documents);
@@ -135,7 +144,8 @@ public sealed class DataPreparationTests : IDisposable
     public void A_character_of_a_record_is_named_with_line_and_field()
     {
         var data = new DataOptions { Train = [Source("a.txt", "helo")], Validation = [Source("b.jsonl", "\n{\"text\":\"hellö\"}\n")] };
-        Assert.StartsWith($"{folder["b.jsonl"]}, line 2, field \"text\", character 5: the character 'ö'", Assert.Throws<UserException>(() => Prepare(data)).Message);
+        Assert.StartsWith($"{folder["b.jsonl"]}, line 2, field \"text\", character 5: the character 'ö'",
+            Assert.Throws<UserException>(() => Prepare(data)).Message);
     }
 
     [Theory]
@@ -189,7 +199,8 @@ public sealed class DataPreparationTests : IDisposable
     public void A_split_without_text_is_an_error()
     {
         Assert.Equal(
-            "data.validationFraction (0.99) of 5 characters leaves nothing to train on; choose another fraction, or name validation texts in data.validation",
+            "data.validationFraction (0.99) of 5 characters leaves nothing to train on; choose another fraction, or name validation texts "
+            + "in data.validation",
             Assert.Throws<UserException>(() => Prepare(Data([folder.Write("a.txt", "hello")], 0.99))).Message);
         Assert.Equal(
             $"data.train has no text: {folder["bom.txt"]}; name a file with text",
@@ -208,7 +219,8 @@ public sealed class DataPreparationTests : IDisposable
     [Fact]
     public void A_warm_start_is_quick()
     {
-        var data = Data([folder.Write("a.txt", string.Concat(Enumerable.Repeat("All work and no play makes Jack a dull boy.\n", 100_000)))]);
+        var data = Data([folder.Write("a.txt",
+            string.Concat(Enumerable.Repeat("All work and no play makes Jack a dull boy.\n", 100_000)))]);
         Prepare(data).Dispose();
         Assert.InRange(Enumerable.Range(0, 5).Min(_ =>
         {
@@ -218,14 +230,15 @@ public sealed class DataPreparationTests : IDisposable
         }), 0, 100);
     }
 
-    private PreparedData Prepare(DataOptions data) => DataPreparation.Prepare(data, Characters, folder["datasets"], new Lines(lines));
+    private PreparedData Prepare(DataOptions data) => DataPreparation.Prepare(data, Characters, folder["datasets"], new ProgressLog(lines));
 
     private SourceOptions Source(string name, string text) => new() { Path = folder.Write(name, text) };
 
     private static DataOptions Data(IEnumerable<string> paths, double fraction = 0.1) =>
         new() { Train = [.. paths.Select(path => new SourceOptions { Path = path })], ValidationFraction = fraction };
 
-    private static string Decode(PreparedData prepared, TokenShard shard) => prepared.Tokenizer.Decode(Array.ConvertAll(Read(shard), id => (int)id));
+    private static string Decode(PreparedData prepared, TokenShard shard) =>
+        prepared.Tokenizer.Decode(Array.ConvertAll(Read(shard), id => (int)id));
 
     private static long[] Read(TokenShard shard)
     {

@@ -1,6 +1,8 @@
 using System.Text.Json;
+using Trainer.Data.Preparation;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Preparation;
 
 public sealed class DataReportTests : IDisposable
 {
@@ -11,7 +13,8 @@ public sealed class DataReportTests : IDisposable
     [Fact]
     public void It_counts_and_shows_beginnings_of_documents()
     {
-        using var data = Prepare("{\"text\":\"one é\"}\n{\"text\":\"two\"}\n{\"text\":\"three\"}\n{\"text\":\"four\"}\n{\"text\":\"held out\"}\n");
+        using var data = Prepare("{\"text\":\"one é\"}\n{\"text\":\"two\"}\n{\"text\":\"three\"}\n{\"text\":\"four\"}\n{\"text\":\"held "
+            + "out\"}\n");
         Assert.Equal("two", DataReport.Of(data, Options, examples: 4, tokens: 9).Examples[1].Text);   // not beyond its end
         var report = DataReport.Of(data, Options, examples: 2, tokens: 5);
         Assert.Equal(("byte", 256, 1), (report.Tokenizer, report.VocabularySize, report.Files));
@@ -50,7 +53,8 @@ public sealed class DataReportTests : IDisposable
     [InlineData("""{"objective":"sequence-to-sequence"}""", new[] { "<s> (1) begins what is written", "</s> (2) ends what is read and written" })]
     public void Special_tokens_are_told_with_their_use(string json, string[] expected)
     {
-        var trainer = new BpeTokenizerOptions { VocabularySize = 300, SpecialTokens = ["[MASK]", "<s>", "</s>", "[CLS]", "[SEP]"] }.CreateTrainer();
+        var trainer = new BpeTokenizerOptions { VocabularySize = 300,
+            SpecialTokens = ["[MASK]", "<s>", "</s>", "[CLS]", "[SEP]"] }.CreateTrainer();
         trainer.Observe("a few words");
         var options = JsonSerializer.Deserialize<DataOptions>($$"""{"train":[],{{json[1..]}}""", JsonSerializerOptions.Web)!;
         Assert.Equal(expected, SpecialTokenUse.Of(trainer.Build(), options).Select(use => $"{use.Token} ({use.Id}) {use.Use}"));

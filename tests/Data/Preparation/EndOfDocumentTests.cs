@@ -1,9 +1,14 @@
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Corpora;
+using Trainer.Data.Preparation;
+using Trainer.Data.Shards;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Preparation;
 
-/// <summary>Where documents end, and that a model is shown it.</summary>
+/// <summary>End tokens of documents, through to training rows.</summary>
 public sealed class EndOfDocumentTests : IDisposable
 {
     private const int End = 1;
@@ -67,7 +72,8 @@ public sealed class EndOfDocumentTests : IDisposable
 
     [Fact]
     public void A_token_that_the_tokenizer_lacks_is_named() => Assert.Equal(
-        "data.endOfDocument is \"<eot>\", but the tokenizer (byte) has no such token; add it to tokenizer.specialTokens of type \"bpe\", name one that a tokenizer.json has, or set it to \"none\"",
+        "data.endOfDocument is \"<eot>\", but the tokenizer (byte) has no such token; add it to tokenizer.specialTokens of type \"bpe\", "
+        + "name one that a tokenizer.json has, or set it to \"none\"",
         Assert.Throws<UserException>(() => Prepare(new ByteTokenizerOptions(), "<eot>")).Message);
 
     [Fact]
@@ -81,7 +87,8 @@ public sealed class EndOfDocumentTests : IDisposable
     private PreparedData Prepare(TokenizerOptions tokenizer, string? named)
     {
         var documents = folder.Write("a.jsonl", "{\"text\":\"one\"}\n{\"text\":\"\"}\n{\"text\":\"two\"}\n");
-        var data = new DataOptions { Train = [new SourceOptions { Path = documents }], Validation = [new SourceOptions { Path = documents }], EndOfDocument = named };
+        var data = new DataOptions { Train = [new SourceOptions { Path = documents }],
+            Validation = [new SourceOptions { Path = documents }], EndOfDocument = named };
         return DataPreparation.Prepare(data, tokenizer, folder["datasets"]);
     }
 

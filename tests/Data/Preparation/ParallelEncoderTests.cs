@@ -1,7 +1,13 @@
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Corpora;
+using Trainer.Data.Preparation;
+using Trainer.Data.Shards;
+using Trainer.Data.Tests.Tokenizers;
+using Trainer.Data.Tokenizers;
+using Trainer.Data.Tokenizers.Unicode;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Preparation;
 
 public sealed class ParallelEncoderTests : IDisposable
 {
@@ -11,7 +17,8 @@ public sealed class ParallelEncoderTests : IDisposable
 
     [Fact]
     public void Documents_and_tokens_keep_their_order_whatever_the_threads_chunks_and_pieces() =>
-        Prop.ForAll(Unicode.Texts.Generator.ListOf().ToArbitrary(), Gen.Choose(1, 4).ToArbitrary(), Gen.Choose(4, 40).ToArbitrary(), (texts, threads, capacity) =>
+        Prop.ForAll(UnicodeText.Texts.Generator.ListOf().ToArbitrary(), Gen.Choose(1, 4).ToArbitrary(), Gen.Choose(4, 40).ToArbitrary(),
+            (texts, threads, capacity) =>
         {
             string[] documents = [.. texts.Where(text => text.Length > 0)];
             var kept = documents.Sum(text => CodePoints.Count(text)) * 2 / 3;
@@ -24,7 +31,8 @@ public sealed class ParallelEncoderTests : IDisposable
             Assert.Equal(ByteTokenizer.Instance.Encode(whole[units..]), Read(validation));
             var starts = documents.Select((_, i) => (long)System.Text.Encoding.UTF8.GetByteCount(string.Concat(documents[..i]))).ToArray();
             Assert.Equal(starts.Where(start => start < train.Length), Starts(train));
-            Assert.Equal(starts.Where(start => start > train.Length).Select(start => start - train.Length).Prepend(0).Take(validation.Length == 0 ? 0 : int.MaxValue), Starts(validation).Distinct());
+            Assert.Equal(starts.Where(start => start > train.Length).Select(start => start - train.Length).Prepend(0)
+                .Take(validation.Length == 0 ? 0 : int.MaxValue), Starts(validation).Distinct());
         }).Holds(cases: 200);
 
     [Fact]
@@ -39,7 +47,8 @@ public sealed class ParallelEncoderTests : IDisposable
         foreach (var threads in new[] { 1, 2, 8, 64 })
             Assert.StartsWith(
                 "a.txt, line 7, column 3: the character 'x'",
-                Assert.Throws<UserException>(() => Encode(Pieces(), threads, 8, long.MaxValue, CharacterTokenizerTests.Learn("ab\n"))).Message);
+                Assert.Throws<UserException>(() => Encode(Pieces(), threads, 8, long.MaxValue,
+                    CharacterTokenizerTests.Learn("ab\n"))).Message);
     }
 
     [Fact]
@@ -48,7 +57,8 @@ public sealed class ParallelEncoderTests : IDisposable
         var text = string.Concat(Enumerable.Repeat("ab\nb\n\n", 50)) + "bbx";
         Assert.StartsWith(
             "a.txt, line 151, column 3: the character 'x'",
-            Assert.Throws<UserException>(() => Encode([new TextPiece(text.AsMemory(), true, "a.txt", 1)], 2, 20, long.MaxValue, CharacterTokenizerTests.Learn("ab\n"))).Message);
+            Assert.Throws<UserException>(() => Encode([new TextPiece(text.AsMemory(), true, "a.txt", 1)], 2, 20, long.MaxValue,
+                CharacterTokenizerTests.Learn("ab\n"))).Message);
     }
 
     private void Encode(IEnumerable<TextPiece> pieces, int threads, int capacity, long kept, Tokenizer? tokenizer = null)

@@ -1,4 +1,6 @@
 using Trainer.Configuration;
+using Trainer.Data.Preparation;
+using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data.Tests.Preparation;
 

@@ -1,7 +1,8 @@
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Shards;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Shards;
 
 public sealed class TokenShardTests : IDisposable
 {
@@ -86,7 +87,8 @@ public sealed class TokenShardTests : IDisposable
     {
         using var shard = folder.Shard([1, 2, 3, 4, 5]);
         var whole = File.ReadAllBytes(shard.Path);
-        Assert.EndsWith("it has 100 bytes, fewer than the 128 of a header; delete its folder and prepare the data again", Fails(whole[..100]));
+        Assert.EndsWith("it has 100 bytes, fewer than the 128 of a header; delete its folder and prepare the data again",
+            Fails(whole[..100]));
         Assert.Contains("it has 150 bytes, but its 5 tokens and 1 documents take 156", Fails(whole[..150]));
         whole[128] ^= 1;
         Assert.Contains("tokens 0 to 4 do not match their checksum", Fails(whole));

@@ -1,7 +1,8 @@
 using System.Text;
 using FsCheck.Fluent;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Tokenizers;
 
 public sealed class ByteTokenizerTests
 {
@@ -14,7 +15,7 @@ public sealed class ByteTokenizerTests
 
     [Fact]
     public void Any_text_becomes_the_bytes_of_its_utf8_and_back() =>
-        Prop.ForAll(Unicode.Texts, text =>
+        Prop.ForAll(UnicodeText.Texts, text =>
         {
             var ids = Tokenizer.Encode(text);
             Assert.Equal(Encoding.UTF8.GetBytes(text).Select(value => (int)value), ids);
@@ -36,7 +37,8 @@ public sealed class ByteTokenizerTests
     {
         var error = Assert.Throws<EncodingException>(() => Tokenizer.Encode(new string('x', 2000) + "\ud800y"));
         Assert.Equal(2000, error.Position);
-        Assert.Equal("the text holds U+D800, half of a surrogate pair and no character of its own; remove it or replace it by U+FFFD (at position 2000)", error.Message);
+        Assert.Equal("the text holds U+D800, half of a surrogate pair and no character of its own; remove it or replace it by U+FFFD (at "
+            + "position 2000)", error.Message);
     }
 
     [Fact]

@@ -1,7 +1,8 @@
 using System.Text;
 using FsCheck.Fluent;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Tokenizers;
 
 public sealed class CharacterTokenizerTests
 {
@@ -23,7 +24,7 @@ public sealed class CharacterTokenizerTests
 
     [Fact]
     public void Text_of_known_characters_survives() =>
-        Prop.ForAll(Unicode.Texts, text =>
+        Prop.ForAll(UnicodeText.Texts, text =>
         {
             if (text.Length == 0)
                 return;
@@ -42,13 +43,15 @@ public sealed class CharacterTokenizerTests
         var error = Assert.Throws<EncodingException>(() => Learn("ab").Encode(text));
         Assert.Equal(
             $"the character {character} is not among the 2 characters of the training text; "
-            + $"remove or replace it, add a text that has it to data.train, or use the byte tokenizer (at position {position})", error.Message);
+            + $"remove or replace it, add a text that has it to data.train, or use the byte tokenizer (at position {position})",
+            error.Message);
     }
 
     [Fact]
     public void A_lone_surrogate_is_an_error_when_learning_and_when_encoding()
     {
-        foreach (var (text, position) in new[] { ("a\ud800", 1), ("\udc00a", 0), ("😀\ud83da", 2) })   // no attributes: these are written in UTF-8
+        // no attributes: these are written in UTF-8
+        foreach (var (text, position) in new[] { ("a\ud800", 1), ("\udc00a", 0), ("😀\ud83da", 2) })
         {
             Assert.Equal(position, Assert.Throws<EncodingException>(() => Learn(text)).Position);
             Assert.Equal(position, Assert.Throws<EncodingException>(() => Learn("a😀").Encode(text)).Position);

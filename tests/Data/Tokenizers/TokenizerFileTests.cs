@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
+using Trainer.Data.Tokenizers;
+using Trainer.Data.Tokenizers.HuggingFace;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Tokenizers;
 
 public sealed class TokenizerFileTests : IDisposable
 {
@@ -35,7 +37,7 @@ public sealed class TokenizerFileTests : IDisposable
     {
         var document = ByteTokenizer.Instance.ToJson();
         document["model"] = JsonNode.Parse(model);
-        Assert.IsType<PipelineTokenizer>(Tokenizer.Load(folder.Write("t.json", document.ToJsonString())));
+        Assert.IsType<HuggingFaceTokenizer>(Tokenizer.Load(folder.Write("t.json", document.ToJsonString())));
     }
 
     [Theory]
@@ -44,7 +46,8 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("{\"model\":1,\"model\":2}", "is no valid JSON")]
     [InlineData("{\"model\":\n{\"a\":1,\"a\":2}}", "is no valid JSON: it gives \"a\" twice (line 2, byte 8)")]
     [InlineData("{\n\"a\":\"\\ud800\"}", "holds half of a surrogate pair (line 2, byte 5)")]
-    public void A_damaged_file_is_an_error(string content, string message) => Assert.Contains(message, Fails(folder.Write("t.json", content)));
+    public void A_damaged_file_is_an_error(string content, string message) =>
+        Assert.Contains(message, Fails(folder.Write("t.json", content)));
 
     [Theory]
     [InlineData("""{"b":0,"a":1}""", "model.vocab must number its characters 0, 1, 2 … in code-point order")]

@@ -2,8 +2,9 @@ using System.Text;
 using System.Text.Json;
 using FsCheck.Fluent;
 using Trainer.Configuration;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Tokenizers;
 
 public sealed class TokenizerLinesTests
 {
@@ -11,7 +12,7 @@ public sealed class TokenizerLinesTests
 
     [Fact]
     public void Any_text_comes_back() =>
-        Prop.ForAll(Unicode.Texts.Generator.ListOf().ToArbitrary(), texts =>
+        Prop.ForAll(UnicodeText.Texts.Generator.ListOf().ToArbitrary(), texts =>
         {
             var lines = string.Concat(texts.Select(text => JsonSerializer.Serialize(text) + "\n"));
             var ids = Run(TokenizerLines.Encode, lines);
@@ -23,7 +24,8 @@ public sealed class TokenizerLinesTests
     public void Lines_may_be_long_end_in_carriage_returns_and_miss_the_last_line_break()
     {
         var text = new string('x', 300_000);
-        Assert.Equal(["[97]", $"[{string.Join(',', Bytes.Encode(text))}]", "[]"], Lines(Run(TokenizerLines.Encode, $"\"a\"\r\n\"{text}\"\r\n \"\" ")));
+        Assert.Equal(["[97]", $"[{string.Join(',', Bytes.Encode(text))}]", "[]"],
+            Lines(Run(TokenizerLines.Encode, $"\"a\"\r\n\"{text}\"\r\n \"\" ")));
         Assert.Equal("", Run(TokenizerLines.Encode, ""));
     }
 
@@ -74,7 +76,7 @@ public sealed class TokenizerLinesTests
 
     private static IEnumerable<string> Lines(string text) => text.Split('\n')[..^1];
 
-    /// <summary>Input that comes in parts, and notes what was answered before each.</summary>
+    /// <summary>Input that arrives in parts and records what was answered before each.</summary>
     private sealed class Conversation(IEnumerable<string> parts, Func<long> answered) : MemoryStream
     {
         private readonly Queue<string> parts = new(parts);

@@ -1,6 +1,7 @@
 using Trainer.Configuration;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Tokenizers;
 
 public sealed class WordTokenizerTests : IDisposable
 {
@@ -17,7 +18,8 @@ public sealed class WordTokenizerTests : IDisposable
 
     [Fact]
     public void Words_stand_by_frequency_then_code_point() =>
-        Assert.Equal(["<unk>", ",", "a", "\uFB00", "😀"], ((WordTokenizer)Learn("a, 😀 \uFB00 , a\n,")).Words);   // 😀 is after U+FB00, though its UTF-16 is before
+        // 😀 is after U+FB00, though its UTF-16 is before
+        Assert.Equal(["<unk>", ",", "a", "\uFB00", "😀"], ((WordTokenizer)Learn("a, 😀 \uFB00 , a\n,")).Words);
 
     [Fact]
     public void Unknown_words_are_token_0_and_decoding_puts_spaces_between()
@@ -45,7 +47,8 @@ public sealed class WordTokenizerTests : IDisposable
     [InlineData(true)]
     public void The_file_brings_it_back(bool lowercase)
     {
-        var tokenizer = Learn("To be, or not to be: \"that\" is the question.", new WordTokenizerOptions { Lowercase = lowercase, UnknownToken = "[UNK]" });
+        var tokenizer = Learn("To be, or not to be: \"that\" is the question.",
+            new WordTokenizerOptions { Lowercase = lowercase, UnknownToken = "[UNK]" });
         tokenizer.Save(folder["tokenizer.json"]);
         var loaded = Assert.IsType<WordTokenizer>(Tokenizer.Load(folder["tokenizer.json"]));
         Assert.Equal(((WordTokenizer)tokenizer).Words, loaded.Words);
@@ -63,7 +66,8 @@ public sealed class WordTokenizerTests : IDisposable
     [Fact]
     public void Options_that_make_no_sense_are_named()
     {
-        Assert.Equal([new Problem("unknownToken", "is empty; name it, for example, <unk>")], new WordTokenizerOptions { UnknownToken = "" }.Validate());
+        Assert.Equal([new Problem("unknownToken", "is empty; name it, for example, <unk>")],
+            new WordTokenizerOptions { UnknownToken = "" }.Validate());
         Assert.Equal(
             [
                 new Problem("vocabularySize", "is 258, but 2 special tokens and 256 bytes leave no merge to learn; make it at least 259"),

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
+using Trainer.Data.Tokenizers.HuggingFace;
 using Trainer.Evaluation.Attention;
 using Trainer.Models;
 using Trainer.Models.Attention;
@@ -44,7 +45,9 @@ public sealed class AttentionReaderTests
     [Fact]
     public void An_encoder_decoder_has_three_stacks_over_the_rows_it_was_trained_on()
     {
-        using LanguageModel model = new EncoderDecoderOptions { Dim = 16, Layers = 3, EncoderLayers = 2, ContextLength = 12, Attention = new MultiHeadOptions { Heads = 2 } }.Build(6);
+        using LanguageModel model =
+            new EncoderDecoderOptions { Dim = 16, Layers = 3, EncoderLayers = 2, ContextLength = 12,
+            Attention = new MultiHeadOptions { Heads = 2 } }.Build(6);
         AttentionReader reader = new(model, Words);
         var stacks = reader.Read("", "le chat", "the cat the").Stacks.ToDictionary(stack => stack.Name);
 
@@ -54,7 +57,8 @@ public sealed class AttentionReaderTests
         Is("decoder", target, target, layers: 3);
         Is("cross", target, source, layers: 3);
         Assert.All(stacks["cross"].Layers.SelectMany(layer => layer.Weights.Chunk(4)), row => Assert.Equal(1, row.Sum(), 1e-5));
-        Assert.Contains("give it with --source", Assert.Throws<UserException>(() => reader.Read("", "le chat")).Message, StringComparison.Ordinal);
+        Assert.Contains("give it with --source", Assert.Throws<UserException>(() => reader.Read("", "le chat")).Message,
+            StringComparison.Ordinal);
 
         void Is(string name, string[] queries, string[] keys, int layers)
         {
@@ -86,7 +90,7 @@ public sealed class AttentionReaderTests
         Assert.Contains(part, error.Message, StringComparison.Ordinal);
     }
 
-    private static Tokenizer Words { get; } = PipelineTokenizer.Parse(JsonNode.Parse("""
+    private static Tokenizer Words { get; } = HuggingFaceTokenizer.Parse(JsonNode.Parse("""
         {
           "added_tokens": [
             { "id": 0, "content": "<s>", "special": true, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false },

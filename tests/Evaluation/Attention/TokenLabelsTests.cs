@@ -1,5 +1,5 @@
 using System.Text;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Attention;
 
 namespace Trainer.Evaluation.Tests.Attention;
@@ -12,7 +12,8 @@ public sealed class TokenLabelsTests
     [InlineData("déjà ☃ 🙂", "déjà␣☃␣🙂")]
     [InlineData("\0\u00a0\u200b\u2028", "\\u{0}\\u{A0}\\u{200B}\\u{2028}")]
     [InlineData("", "∅")]
-    public void Signs_without_a_shape_are_shown(string text, string label) => Assert.Equal(label, TokenLabels.Of(Encoding.UTF8.GetBytes(text)));
+    public void Signs_without_a_shape_are_shown(string text, string label) =>
+        Assert.Equal(label, TokenLabels.Of(Encoding.UTF8.GetBytes(text)));
 
     [Fact]
     public void Parts_of_characters_are_bytes()

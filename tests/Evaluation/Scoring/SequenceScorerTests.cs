@@ -1,6 +1,6 @@
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Data;
+using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Scoring;
 using Trainer.Models;
 using Trainer.Tests;
@@ -70,7 +70,8 @@ public sealed class SequenceScorerTests
 
         Assert.Equal([3, 256], logits.shape);
         var error = Assert.Throws<UserException>(() => scorer.Score([1, 2, 3], logits));
-        Assert.Equal("an encoder guesses hidden tokens, but its tokenizer (byte) has no mask token to hide them with ([MASK], <mask>); its logits can be had with --logits", error.Message);
+        Assert.Equal("an encoder guesses hidden tokens, but its tokenizer (byte) has no mask token to hide them with ([MASK], <mask>); " +
+            "its logits can be had with --logits", error.Message);
         Assert.Equal(error.Message, scorer.Obstacle);
     }
 
@@ -86,7 +87,8 @@ public sealed class SequenceScorerTests
         TokenScores scores = Score(model, Words, tokens, source).Scores, other = Score(model, Words, tokens, [4, 2]).Scores;
 
         for (int i = 1; i < tokens.Length; i++)
-            Assert.Equal(-LogProbability(model, new(Row(tokens[..i])) { Source = new(Row(source)) }, i - 1, tokens[i]), scores.NegativeLogLikelihood[i]!.Value, 1e-3);
+            Assert.Equal(-LogProbability(model, new(Row(tokens[..i])) { Source = new(Row(source)) }, i - 1, tokens[i]),
+                scores.NegativeLogLikelihood[i]!.Value, 1e-3);
         Assert.NotEqual(scores.Total, other.Total, 1e-3);
     }
 
@@ -94,8 +96,11 @@ public sealed class SequenceScorerTests
     public void A_source_too_many_or_too_few_and_ids_that_are_none()
     {
         using LanguageModel decoder = Ready(TinyModel.Build()), translator = Ready(TinyModel.BuildEncoderDecoder(Words.VocabularySize));
-        Fails(decoder, [1], [2], "a source is for encoder-decoders, which read one text and write another; this model reads only what it scores: leave out --source and --source-tokens");
-        Fails(translator, [1], null, "an encoder-decoder scores one text beside another: say with --source or --source-tokens what it reads");
+        Fails(decoder, [1], [2],
+            "a source is for encoder-decoders, which read one text and write another; this model reads only what it scores: leave out " +
+            "--source and --source-tokens");
+        Fails(translator, [1], null,
+            "an encoder-decoder scores one text beside another: say with --source or --source-tokens what it reads");
         Fails(translator, [1], [8], "source token 0 is 8, but the model's token ids are 0 to 7");
         Fails(decoder, [1, 256], null, "token 1 is 256, but the model's token ids are 0 to 255");
         Fails(decoder, [], null, "there is nothing to score: the text has no tokens");

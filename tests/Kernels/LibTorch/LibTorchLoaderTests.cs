@@ -31,7 +31,8 @@ public class LibTorchLoaderTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), $"{LibTorchLoader.FolderVariable} is for Linux");
         var (exit, output, error) = Child("threads", (LibTorchLoader.FolderVariable, "/nowhere"));
         Assert.Equal((1, ""), (exit, output));
-        Assert.Equal("TRAINER_LIBTORCH: /nowhere does not exist; name the folder that has it, such as …/site-packages/torch/lib, or unset it.", error);
+        Assert.Equal("TRAINER_LIBTORCH: /nowhere does not exist; name the folder that has it, such as …/site-packages/torch/lib, or " +
+            "unset it.", error);
     }
 
     [Fact]

@@ -7,7 +7,8 @@ public sealed class TensorMemoryTests
     private const long Large = 23 << 20; // numbers, of which no other test has as many
 
     [Fact]
-    public void It_is_installed_on_Linux_unless_a_user_tunes_malloc() => Assert.Equal(OperatingSystem.IsLinux() && !CLibrary.IsTunedByUser, TensorMemory.IsInstalled);
+    public void It_is_installed_on_Linux_unless_a_user_tunes_malloc() =>
+        Assert.Equal(OperatingSystem.IsLinux() && !CLibrary.IsTunedByUser, TensorMemory.IsInstalled);
 
     [Fact]
     public void Sizes_grow_by_at_most_an_eighth_and_hold_what_they_are_for()
@@ -79,7 +80,9 @@ public sealed class TensorMemoryTests
         using WorkerThreads workers = new(4);
         for (int round = 0; round < 5; round++)
         {
-            workers.Run(worker => made[worker] = [.. Enumerable.Range(0, 10).Select(i => full([100_000 + 1000 * i], worker, ScalarType.Float32).DetachFromDisposeScope())]);
+            workers.Run(worker =>
+                made[worker] = [.. Enumerable.Range(0, 10).Select(
+                i => full([100_000 + 1000 * i], worker, ScalarType.Float32).DetachFromDisposeScope())]);
             workers.Run(worker =>
             {
                 foreach (Tensor tensor in made[(worker + 1) % 4])

@@ -29,8 +29,8 @@ public class QueryScalingTests
     {
         using DisposeScope scope = NewDisposeScope();
         using QueryTemperature temperature = new(new() { Floor = 2, Scale = 1 }, 4);
-        using ForwardPass pass = new() { Positions = tensor([0L, 1, 7, 3], [2, 2]), Reach = 8 };
-        Tensor factors = temperature.Apply(ones(2, 3, 2, 5), pass); // (B, H, T, D)
+        using AttentionContext context = new() { Positions = tensor([0L, 1, 7, 3], [2, 2]), PositionLimit = 8 };
+        Tensor factors = temperature.Apply(ones(2, 3, 2, 5), context); // (B, H, T, D)
         double[] expected = [1, 1 + Math.Log(2), 1 + Math.Log(5), 1 + Math.Log(3)];
         for (int row = 0; row < 2; row++)
         for (int column = 0; column < 2; column++)
@@ -42,7 +42,8 @@ public class QueryScalingTests
     }
 
     /// <summary>First query, queries, first key, keys.</summary>
-    public static TheoryData<int, int, int, int> Spans() => new() { { 0, 9, 0, 9 }, { 5, 3, 0, 8 }, { 8, 1, 0, 9 }, { 300, 1, 0, 301 }, { 0, 600, 0, 600 } };
+    public static TheoryData<int, int, int, int> Spans() =>
+        new() { { 0, 9, 0, 9 }, { 5, 3, 0, 8 }, { 8, 1, 0, 9 }, { 300, 1, 0, 301 }, { 0, 600, 0, 600 } };
 
     [Theory]
     [MemberData(nameof(Spans))]
@@ -55,11 +56,13 @@ public class QueryScalingTests
             Assert.Equal([0.43f, 0.43f], scaling.Scale.data<float>().ToArray());
             using (no_grad()) scaling.Scale.copy_(tensor([0.5f, 2f]));
             using MaskStore masks = new();
-            AttentionCall call = new(ones(1, 2, queries, 3), ones(1, 2, keys, 3), ones(1, 2, keys, 3), pattern, new(firstQuery, queries), new(firstKey, keys), 1, masks);
-            using ForwardPass pass = new() { Reach = firstQuery + queries };
+            AttentionCall call = new(
+                ones(1, 2, queries, 3), ones(1, 2, keys, 3), ones(1, 2, keys, 3), pattern, new(firstQuery, queries), new(firstKey, keys), 1,
+                masks);
+            using AttentionContext context = new() { PositionLimit = firstQuery + queries };
             Tensor visible = pattern.Mask(call.Queries, call.Keys, CPU).sum(-1).to_type(ScalarType.Float32).log(); // (T)
             Tensor expected = stack([visible.mul(0.5), visible.mul(2)]).view(1, 2, queries, 1).expand(1, 2, queries, 3);
-            Assert.InRange(Models.LargestDifference(expected, scaling.Apply(call, pass)), 0, 1e-6);
+            Assert.InRange(Models.LargestDifference(expected, scaling.Apply(call, context)), 0, 1e-6);
         }
     }
 
@@ -72,9 +75,11 @@ public class QueryScalingTests
         using MaskStore masks = new();
         Tensor ids = tensor([0L, 0, 0, 1, 1, -1], [1, 6]);
         using DocumentIds documents = new(ids, ids);
-        AttentionCall call = new(ones(1, 1, 6, 1), ones(1, 1, 6, 1), ones(1, 1, 6, 1), new CausalPattern(), new(0, 6), new(0, 6), 1, masks) { Documents = documents };
-        using ForwardPass pass = new() { Reach = 6 };
-        float[] actual = scaling.Apply(call, pass).reshape(-1).data<float>().ToArray();
+        AttentionCall call = new(
+            ones(1, 1, 6, 1), ones(1, 1, 6, 1), ones(1, 1, 6, 1), new CausalPattern(), new(0, 6), new(0, 6), 1,
+            masks) { Documents = documents };
+        using AttentionContext context = new() { PositionLimit = 6 };
+        float[] actual = scaling.Apply(call, context).reshape(-1).data<float>().ToArray();
         int[] seen = [1, 2, 3, 1, 2, 1];
         for (int i = 0; i < 6; i++) Assert.Equal(Math.Log(seen[i]), actual[i], 1e-6);
     }

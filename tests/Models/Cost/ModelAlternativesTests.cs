@@ -6,14 +6,16 @@ namespace Trainer.Models.Tests.Cost;
 
 public class ModelAlternativesTests
 {
-    private static readonly DecoderOptions Model = Models.Llama with { Dim = 64, Layers = 4, ContextLength = 64, Attention = new MultiHeadOptions { Heads = 8 } };
+    private static readonly DecoderOptions Model =
+        Models.Llama with { Dim = 64, Layers = 4, ContextLength = 64, Attention = new MultiHeadOptions { Heads = 8 } };
 
     [Fact]
     public void Sharing_heads_and_compressing_them_cost_what_their_models_do()
     {
         var alternatives = ModelAlternatives.Of(Model, 100).ToDictionary(alternative => alternative.Name, alternative => alternative.Cost);
         Assert.Equal(
-            ["as given", "multi-head", "grouped-query, 2 key-value heads", "multi-query", "latent", "window of 8 in 3 of 4 layers"], alternatives.Keys);
+            ["as given", "multi-head", "grouped-query, 2 key-value heads", "multi-query", "latent", "window of 8 in 3 of 4 layers"],
+                alternatives.Keys);
         long full = alternatives["as given"].CacheBytesPerToken();
         Assert.Equal(full, alternatives["multi-head"].CacheBytesPerToken());
         Assert.Equal(full / 4, alternatives["grouped-query, 2 key-value heads"].CacheBytesPerToken());
@@ -30,7 +32,9 @@ public class ModelAlternativesTests
     {
         DecoderOptions two = Model with { Attention = new MultiHeadOptions { Heads = 2, Kernel = AttentionKernel.Linear } };
         var names = ModelAlternatives.Of(two, 100).Select(alternative => alternative.Name).ToArray();
-        Assert.DoesNotContain(names, name => name.StartsWith("grouped", StringComparison.Ordinal) || name.StartsWith("window", StringComparison.Ordinal) || name == "latent");
+        Assert.DoesNotContain(
+            names, name => name.StartsWith("grouped", StringComparison.Ordinal) || name.StartsWith("window", StringComparison.Ordinal)
+            || name == "latent");
         Assert.Contains("multi-query", names);
     }
 

@@ -1,6 +1,5 @@
 using Trainer.Models.Attention;
 using Trainer.Models.FeedForward;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
 
 namespace Trainer.Models.Tests.Cost;
@@ -13,10 +12,12 @@ public class ModelCostTests
     {
         foreach (bool bias in (bool[])[false, true])
         foreach (bool tied in (bool[])[false, true])
-        foreach (FeedForwardOptions feedForward in (FeedForwardOptions[])[.. Models.FeedForwards.Values, new SwiGluOptions { HiddenDim = 24 }])
+        foreach (FeedForwardOptions feedForward in (
+            FeedForwardOptions[])[.. Models.FeedForwards.Values, new SwiGluOptions { HiddenDim = 24 }])
         foreach (var norm in new[] { Models.Gpt.Norm, Models.Llama.Norm })
         {
-            DecoderOptions options = Models.Variant(projection, position) with { Bias = bias, TieEmbeddings = tied, FeedForward = feedForward, Norm = norm };
+            DecoderOptions options = Models.Variant(
+                projection, position) with { Bias = bias, TieEmbeddings = tied, FeedForward = feedForward, Norm = norm };
             using LanguageModel model = options.Build(Models.Vocabulary);
             ModelCost cost = ModelCost.Of(options, Models.Vocabulary);
             Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), cost.Parameters);
@@ -27,14 +28,16 @@ public class ModelCostTests
     [Fact]
     public void Every_architecture_has_the_parameters_that_its_options_say()
     {
-        AttentionOptions attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, HeadDim = 6, QueryKeyNorm = true, Bias = true };
+        AttentionOptions attention =
+            new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, HeadDim = 6, QueryKeyNorm = true, Bias = true };
         foreach (NormPlacement placement in Enum.GetValues<NormPlacement>())
         foreach (bool bias in (bool[])[false, true])
         foreach (ModelOptions options in (ModelOptions[])
         [
             Models.Gpt with { HeadBias = true },
             Models.Encoder with { HeadTransform = true, EmbeddingNorm = true },
-            Models.EncoderDecoder with { Attention = new MultiQueryOptions { Heads = 4 }, EncoderAttention = new MultiHeadOptions { Heads = 4, Bias = true } },
+            Models.EncoderDecoder with { Attention = new MultiQueryOptions { Heads = 4 },
+                EncoderAttention = new MultiHeadOptions { Heads = 4, Bias = true } },
             Models.EncoderDecoder with { EncoderLayers = 3, Position = new LearnedOptions(), EmbeddingNorm = true },
         ])
         {
@@ -51,7 +54,8 @@ public class ModelCostTests
     [Fact]
     public void Gpt2_small_costs_what_is_known_of_it()
     {
-        DecoderOptions gpt2 = Models.Gpt with { Dim = 768, Layers = 12, ContextLength = 1024, Bias = true, Attention = new MultiHeadOptions { Heads = 12 } };
+        DecoderOptions gpt2 =
+            Models.Gpt with { Dim = 768, Layers = 12, ContextLength = 1024, Bias = true, Attention = new MultiHeadOptions { Heads = 12 } };
         ModelCost cost = ModelCost.Of(gpt2, 50257);
         Assert.Equal(124_439_808, cost.Parameters);
         // 12 layers of 12·768² matrix weights and the head.

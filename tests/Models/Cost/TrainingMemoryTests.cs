@@ -82,7 +82,8 @@ public class TrainingMemoryTests
     private static void Near(long expected, long actual) => Assert.InRange((double)actual / expected, 0.9, 1.1);
 
     private static TrainingMemory Measure(
-        ModelOptions model, int rows = Rows, int length = Length, int? source = null, int vocabulary = Vocabulary, TrainingShape? shape = null)
+        ModelOptions model, int rows = Rows, int length = Length, int? source = null, int vocabulary = Vocabulary,
+            TrainingShape? shape = null)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor Ids(int columns) => randint(0, vocabulary, [rows, columns], dtype: ScalarType.Int64);

@@ -22,14 +22,19 @@ public sealed class DeviceSelectionTests
 
     [Theory]
     [InlineData(DeviceChoice.Cuda, 0, true,
-        "device 'cuda' is asked for, but libtorch sees no GPU: check that nvidia-smi lists one and that CUDA_VISIBLE_DEVICES does not hide it, or use cpu (--set training.device=cpu, or --device cpu)")]
+        "device 'cuda' is asked for, but libtorch sees no GPU: check that nvidia-smi lists one and that CUDA_VISIBLE_DEVICES does not " +
+        "hide it, or use cpu (--set training.device=cpu, or --device cpu)")]
     [InlineData(DeviceChoice.Cuda1, 0, false,
-        "device 'cuda:1' is asked for, but libtorch {version} here was built without CUDA: build with -p:Cuda=true, or set TRAINER_LIBTORCH to the folder of one with CUDA, or use cpu (--set training.device=cpu, or --device cpu)")]
+        "device 'cuda:1' is asked for, but libtorch {version} here was built without CUDA: build with -p:Cuda=true, or set " +
+        "TRAINER_LIBTORCH to the folder of one with CUDA, or use cpu (--set training.device=cpu, or --device cpu)")]
     [InlineData(DeviceChoice.Cuda1, 1, true,
-        "device 'cuda:1' is asked for, but libtorch sees 1 GPU, cuda:0; use one of these, and look whether CUDA_VISIBLE_DEVICES hides others")]
+        "device 'cuda:1' is asked for, but libtorch sees 1 GPU, cuda:0; use one of these, and look whether CUDA_VISIBLE_DEVICES hides " +
+        "others")]
     [InlineData(DeviceChoice.Cuda4, 4, true,
-        "device 'cuda:4' is asked for, but libtorch sees 4 GPUs, cuda:0 to cuda:3; use one of these, and look whether CUDA_VISIBLE_DEVICES hides others")]
-    public void A_GPU_that_is_not_there_is_an_error_that_says_what_to_do(DeviceChoice choice, int devices, bool builtWithCuda, string message) =>
+        "device 'cuda:4' is asked for, but libtorch sees 4 GPUs, cuda:0 to cuda:3; use one of these, and look whether " +
+        "CUDA_VISIBLE_DEVICES hides others")]
+    public void A_GPU_that_is_not_there_is_an_error_that_says_what_to_do(
+        DeviceChoice choice, int devices, bool builtWithCuda, string message) =>
         Assert.Equal(
             message.Replace("{version}", LibTorch.Version),
             Assert.Throws<UserException>(() => DeviceSelection.Index(choice, devices, builtWithCuda)).Message);
@@ -39,10 +44,12 @@ public sealed class DeviceSelectionTests
     {
         DeviceSelection.RequireTf32(Ampere);
         Assert.Equal(
-            "training.precision: tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and Tesla T4 has compute capability 7.5; set it to float32",
+            "training.precision: tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and Tesla T4 has compute " +
+            "capability 7.5; set it to float32",
             Refusal(Turing));
         Assert.Equal(
-            "training.precision: tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and this run is on the CPU; set it to float32 or bfloat16",
+            "training.precision: tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and this run is on the CPU; set " +
+            "it to float32 or bfloat16",
             Refusal(null));
     }
 

@@ -25,7 +25,9 @@ public class Mamba2Tests
         expected.LossSum(tokens, targets).backward();
         actual.LossSum(tokens, targets).backward();
         foreach (var (a, b) in expected.named_parameters().Zip(actual.named_parameters()))
-            Assert.InRange(Models.LargestDifference(a.parameter.grad!, b.parameter.grad!), 0, 1e-4 * Math.Max(1, a.parameter.grad!.abs().max().item<float>()));
+            Assert.InRange(
+                Models.LargestDifference(a.parameter.grad!, b.parameter.grad!), 0,
+                1e-4 * Math.Max(1, a.parameter.grad!.abs().max().item<float>()));
     }
 
     [Fact]
@@ -67,7 +69,8 @@ public class Mamba2Tests
             ModelCost cost = ModelCost.Of(options, Models.Vocabulary);
             Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), cost.Parameters);
             long ofStateSpaces = model.named_parameters()
-                .Where(entry => entry.name.Contains(".mixer.") && !entry.name.StartsWith("blocks.3.")).Sum(entry => entry.parameter.numel());
+                .Where(entry => entry.name.Contains(".mixer.") && !entry.name.StartsWith("blocks.3."))
+                .Sum(entry => entry.parameter.numel());
             Assert.Equal(ofStateSpaces, Assert.Single(cost.Components, component => component.Name == "stateSpace").Parameters);
         }
         // Attention costs more with every key; a recurrence does not.
@@ -110,7 +113,8 @@ public class Mamba2Tests
         foreach (long changed in ids.Distinct())
         {
             Tensor mine = documents.eq(changed);
-            Tensor after = model.forward(new ModelInput(tokens.add(mine.to_type(ScalarType.Int64)).remainder(Models.Vocabulary)) { Documents = documents });
+            Tensor after = model.forward(
+                new ModelInput(tokens.add(mine.to_type(ScalarType.Int64)).remainder(Models.Vocabulary)) { Documents = documents });
             Tensor same = before.sub(after).abs().sum(-1).eq(0); // (B, T)
             Assert.True(same.logical_or(mine).all().item<bool>(), $"document {changed} reaches others");
             Assert.False(same.logical_and(mine).any().item<bool>());
@@ -187,7 +191,10 @@ public class Mamba2Tests
         model.eval();
         Tensor source = Models.Tokens(2, 5), tokens = Models.Tokens(2, 6);
         using DecodingState state = model.NewDecodingState(2, 6, source);
-        Tensor steps = cat([model.forward(tokens.narrow(1, 0, 4), state), model.forward(tokens.narrow(1, 4, 1), state), model.forward(tokens.narrow(1, 5, 1), state)], 1);
+        Tensor steps = cat(
+            [model.forward(tokens.narrow(1, 0, 4), state), model.forward(tokens.narrow(1, 4, 1), state),
+                model.forward(tokens.narrow(1, 5, 1), state)],
+            1);
         Assert.InRange(Models.LargestDifference(model.forward(new ModelInput(tokens) { Source = source }), steps), 0, 5e-5);
         Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), ModelCost.Of(options, Models.Vocabulary).Parameters);
     }

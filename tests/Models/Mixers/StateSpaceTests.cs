@@ -32,7 +32,8 @@ public class StateSpaceTests
         {
             manual_seed(3);
             Tensor x = Leaf(Batch, length, Heads, HeadDim), decay = randn(Batch, length, Heads).abs().neg().requires_grad_();
-            Tensor into = Leaf(Batch, length, Groups, StateDim), from = Leaf(Batch, length, Groups, StateDim), states = Leaf(Batch, Heads, HeadDim, StateDim);
+            Tensor into = Leaf(Batch, length, Groups, StateDim), from = Leaf(Batch, length, Groups, StateDim),
+                states = Leaf(Batch, Heads, HeadDim, StateDim);
             StateSpaceInput inputs = new(x, decay, into, from) { Runs = documents ? Runs(length) : null };
             Tensor[] leaves = continued ? [x, decay, into, from, states] : [x, decay, into, from];
             Tensor weight = randn(Batch, length, Heads, HeadDim), after = randn(Batch, Heads, HeadDim, StateDim);
@@ -59,7 +60,8 @@ public class StateSpaceTests
         using DisposeScope scope = NewDisposeScope();
         // One head of one number, a state of one number: h₁ = 2·3 = 6, y₁ = 6·5 = 30; h₂ = ½·6 + 1·1 = 4, y₂ = 4·10 = 40.
         StateSpaceInput inputs = new(
-            tensor([2f, 1f]).view(1, 2, 1, 1), tensor([0.5f, 0.5f]).log().view(1, 2, 1), tensor([3f, 1f]).view(1, 2, 1, 1), tensor([5f, 10f]).view(1, 2, 1, 1));
+            tensor([2f, 1f]).view(1, 2, 1, 1), tensor([0.5f, 0.5f]).log().view(1, 2, 1),
+            tensor([3f, 1f]).view(1, 2, 1, 1), tensor([5f, 10f]).view(1, 2, 1, 1));
         (Tensor result, Tensor states) = StateSpace.Recurrent(inputs);
         Assert.Equal([30f, 40f], result.reshape(-1).data<float>().ToArray());
         Assert.Equal(4f, states.item<float>());
@@ -70,7 +72,8 @@ public class StateSpaceTests
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(4);
-        Tensor x = Leaf(1, 64, 1, 2), decay = full([1, 64, 1], -50f, requires_grad: true), into = Leaf(1, 64, 1, 2), from = Leaf(1, 64, 1, 2);
+        Tensor x =
+            Leaf(1, 64, 1, 2), decay = full([1, 64, 1], -50f, requires_grad: true), into = Leaf(1, 64, 1, 2), from = Leaf(1, 64, 1, 2);
         StateSpaceInput inputs = new(x, decay, into, from);
         Tensor result = StateSpace.Chunked(inputs, null, 64).Result;
         Assert.InRange(Models.LargestDifference(StateSpace.Recurrent(inputs).Result, result), 0, 1e-5);
@@ -81,7 +84,8 @@ public class StateSpaceTests
     // Documents of two and of three positions, and one that does not end; rows differ.
     private static Tensor Runs(int length)
     {
-        long[] first = [.. Enumerable.Range(0, length).Select(t => t < 2 ? 0L : t < 5 ? 1 : 2)], second = [.. Enumerable.Range(0, length).Select(t => t < 1 ? 0L : 1)];
+        long[] first = [.. Enumerable.Range(0, length).Select(t => t < 2 ? 0L : t < 5 ? 1 : 2)],
+            second = [.. Enumerable.Range(0, length).Select(t => t < 1 ? 0L : 1)];
         return stack([tensor(first), tensor(second)], 0);
     }
 

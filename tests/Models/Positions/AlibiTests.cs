@@ -16,7 +16,8 @@ public class AlibiTests
         for (int heads = 1; heads <= 24; heads++)
         {
             using Tensor expected = fixture.Read($"slopes.{heads}");
-            Assert.All(expected.data<double>().ToArray().Zip(AlibiPositions.Slopes(heads)), pair => Assert.Equal(pair.First, pair.Second, 1e-14));
+            Assert.All(
+                expected.data<double>().ToArray().Zip(AlibiPositions.Slopes(heads)), pair => Assert.Equal(pair.First, pair.Second, 1e-14));
         }
         Assert.Equal([1 / 2.0, 1 / 4.0, 1 / 8.0, 1 / 16.0, 1 / 32.0, 1 / 64.0, 1 / 128.0, 1 / 256.0], AlibiPositions.Slopes(8));
     }
@@ -30,7 +31,8 @@ public class AlibiTests
         Assert.Equal([1, 2, 2, 4], bias.shape);
         double[] slopes = AlibiPositions.Slopes(2);
         double[] distances = [1, 0, 1, 2, 2, 1, 0, 1];
-        Assert.Equal(slopes.SelectMany(slope => distances.Select(distance => (float)(-slope * distance))), bias.reshape(-1).data<float>().ToArray());
+        Assert.Equal(
+            slopes.SelectMany(slope => distances.Select(distance => (float)(-slope * distance))), bias.reshape(-1).data<float>().ToArray());
     }
 
     [Fact]
@@ -61,8 +63,8 @@ public class AlibiTests
 
     private static Tensor Bias(AlibiPositions alibi, PositionSpan queries, PositionSpan keys)
     {
-        using ForwardPass pass = new() { Reach = 1 };
+        using AttentionContext context = new() { PositionLimit = 1 };
         using Tensor query = zeros(1, 1, 1, 1);
-        return alibi.Bias(query, pass, queries, keys)!;
+        return alibi.Bias(query, context, queries, keys)!;
     }
 }

@@ -1,6 +1,5 @@
 using TorchSharp;
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Positions;
@@ -30,7 +29,8 @@ public class PositionModelTests
     public void Dynamic_scaling_leaves_sequences_of_the_original_length_alone()
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel plain = Models.Build(Models.Variant("multi-head", "rotary")), dynamic = Models.Build(Models.Variant("multi-head", "dynamic-ntk"));
+        using LanguageModel plain =
+            Models.Build(Models.Variant("multi-head", "rotary")), dynamic = Models.Build(Models.Variant("multi-head", "dynamic-ntk"));
         Tensor longer = Models.Tokens(1, 8), original = longer.narrow(1, 0, 4);
         Assert.True(plain.forward(original).Equals(dynamic.forward(original)));
         Assert.False(plain.forward(longer).Equals(dynamic.forward(longer)));
@@ -43,7 +43,8 @@ public class PositionModelTests
         using DisposeScope scope = NewDisposeScope();
         DecoderOptions options = Models.Variant("multi-head", "dynamic-ntk");
         // Room for 16 positions, four times the original length: NTK with that factor, from the first token on.
-        DecoderOptions fourfold = options with { ContextLength = 16, Position = new RotaryOptions { Scaling = new NtkScaling { Factor = 4 } } };
+        DecoderOptions fourfold =
+            options with { ContextLength = 16, Position = new RotaryOptions { Scaling = new NtkScaling { Factor = 4 } } };
         using LanguageModel dynamic = Models.Build(options), expected = Models.Build(fourfold);
         Tensor tokens = Models.Tokens(1, 6);
         using DecodingState state = dynamic.NewDecodingState(1, 16);
@@ -74,7 +75,8 @@ public class PositionModelTests
         EncoderDecoderOptions options = Models.EncoderDecoder with { Position = Models.Positions[position] };
         using LanguageModel model = Models.Build(options);
         model.eval();
-        Tensor[] learned = [.. model.named_parameters().Where(entry => entry.name.EndsWith("position.weight", StringComparison.Ordinal)).Select(entry => entry.parameter)];
+        Tensor[] learned = [.. model.named_parameters().Where(entry => entry.name.EndsWith("position.weight", StringComparison.Ordinal))
+            .Select(entry => entry.parameter)];
         Assert.Equal(weights, learned.Length);
         Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), ModelCost.Of(options, Models.Vocabulary).Parameters);
         ModelInput source = Models.Tokens(2, 5, seed: 3);
@@ -95,7 +97,8 @@ public class PositionModelTests
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Models.Build(Models.Variant("grouped-query", position));
         Tensor tokens = Models.Tokens(2, 6);
-        ModelInput At(long[] places, int limit) => new(tokens) { Positions = tensor(places).unsqueeze(0).expand(2, -1).contiguous(), PositionLimit = limit };
+        ModelInput At(long[] places, int limit) =>
+            new(tokens) { Positions = tensor(places).unsqueeze(0).expand(2, -1).contiguous(), PositionLimit = limit };
         Tensor expected = model.forward(tokens);
         Assert.InRange(Models.LargestDifference(expected, model.forward(At([40, 41, 42, 43, 44, 45], 46))), 0, 2e-5);
         Tensor skipped = model.forward(At([0, 1, 2, 5, 6, 7], 8));
@@ -113,7 +116,8 @@ public class PositionModelTests
     {
         using DisposeScope scope = NewDisposeScope();
         DecoderOptions alibi = Models.Variant("multi-head", "alibi"), none = Models.Variant("multi-head", "none");
-        using LanguageModel expected = Models.Build(none), actual = Models.Build(alibi with { LayerPattern = [new() { Position = new NoPositionOptions() }] });
+        using LanguageModel expected = Models.Build(none), actual = Models.Build(
+            alibi with { LayerPattern = [new() { Position = new NoPositionOptions() }] });
         Tensor tokens = Models.Tokens(1, 8);
         Assert.InRange(Models.LargestDifference(expected.forward(tokens), actual.forward(tokens)), 0, 2e-5);
         using LanguageModel mixed = Models.Build(none with { LayerPattern = [new(), new() { Position = new AlibiOptions() }] });

@@ -2,7 +2,6 @@ using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Checkpoints;
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Positions;
@@ -26,7 +25,8 @@ public class PositionParityTests
             LayerPattern =
             [
                 new() { Repeat = 1 },
-                new() { Position = new NoPositionOptions(), Attention = Models.Llama.Attention with { Temperature = new() { Floor = 2, Scale = 0.3 } } },
+                new() { Position = new NoPositionOptions(),
+                    Attention = Models.Llama.Attention with { Temperature = new() { Floor = 2, Scale = 0.3 } } },
             ],
         },
         ["everything"] = With(new RotaryOptions { Layout = RotaryLayout.Interleaved, Scaling = Yarn }) with
@@ -76,7 +76,8 @@ public class PositionParityTests
 
     private static DecoderOptions With(PositionOptions position) => Models.Llama with { Position = position };
 
-    private static SafetensorsFile Open() => SafetensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "positions.safetensors"));
+    private static SafetensorsFile Open() =>
+        SafetensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "positions.safetensors"));
 
     private static LanguageModel Load(string name, SafetensorsFile fixture)
     {

@@ -1,6 +1,5 @@
 using TorchSharp;
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Positions;
@@ -65,7 +64,8 @@ public class RotaryTests
     public void Layouts_differ_by_the_order_of_dimensions_alone(double fraction)
     {
         using DisposeScope scope = NewDisposeScope();
-        using RotaryPositions interleaved = new(Interleaved with { Fraction = fraction }, 8, 4), half = new(new() { Fraction = fraction }, 8, 4);
+        using RotaryPositions interleaved =
+            new(Interleaved with { Fraction = fraction }, 8, 4), half = new(new() { Fraction = fraction }, 8, 4);
         int turned = (int)(8 * fraction);
         // Dimension i of a half-split head is dimension order[i] of the interleaved one.
         long[] order = [.. Enumerable.Range(0, 8).Select(i => (long)(i >= turned ? i : i < turned / 2 ? 2 * i : 2 * (i - turned / 2) + 1))];
@@ -107,7 +107,8 @@ public class RotaryTests
         using RotaryPositions rotary = new(Interleaved, 4, 8);
         Tensor rows = randn(1, length, 1, 7); // a latent of three numbers before each head
         Tensor heads = rows.narrow(3, 3, 4);
-        Assert.True(rotary.Rotate(heads.add(0).reshape(-1).clone().view(heads.shape), Models.At(2)).Equals(rotary.Rotate(heads, Models.At(2))));
+        Assert.True(
+            rotary.Rotate(heads.add(0).reshape(-1).clone().view(heads.shape), Models.At(2)).Equals(rotary.Rotate(heads, Models.At(2))));
     }
 
     [Theory]
@@ -118,8 +119,8 @@ public class RotaryTests
         using RotaryPositions rotary = new(new() { Layout = layout, Fraction = fraction }, 8, 4);
         Tensor heads = randn(2, 3, 2, 8);
         long[][] positions = [[0, 1, 2], [40, 0, 17]];
-        using ForwardPass pass = new() { Positions = tensor([.. positions.SelectMany(row => row)], [2, 3]), Reach = 41 };
-        Tensor actual = rotary.Rotate(heads, pass);
+        using AttentionContext context = new() { Positions = tensor([.. positions.SelectMany(row => row)], [2, 3]), PositionLimit = 41 };
+        Tensor actual = rotary.Rotate(heads, context);
         for (int row = 0; row < 2; row++)
         for (int column = 0; column < 3; column++)
         {
@@ -162,11 +163,11 @@ public class RotaryTests
         using RotaryPositions plain = new(new(), 8, 16), dynamic = new(new() { Scaling = new DynamicNtkScaling() }, 8, 16);
         using RotaryPositions doubled = new(new() { Scaling = new NtkScaling { Factor = 2 } }, 8, 32);
         Tensor heads = randn(1, 1, 2, 8);
-        foreach (int horizon in (int[])[16, 32, 9, 32, 16])
+        foreach (int maxLength in (int[])[16, 32, 9, 32, 16])
         {
-            RotaryPositions expected = horizon == 32 ? doubled : plain;
-            using ForwardPass pass = new() { Offset = 7, Reach = 8, Horizon = horizon };
-            Assert.True(expected.Rotate(heads, pass).Equals(dynamic.Rotate(heads, pass)));
+            RotaryPositions expected = maxLength == 32 ? doubled : plain;
+            using AttentionContext context = new() { Offset = 7, PositionLimit = 8, MaxLength = maxLength };
+            Assert.True(expected.Rotate(heads, context).Equals(dynamic.Rotate(heads, context)));
         }
     }
 }

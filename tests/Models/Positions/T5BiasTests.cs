@@ -23,7 +23,9 @@ public class T5BiasTests
         T5BiasOptions options = new() { Buckets = buckets, MaxDistance = maxDistance };
         // A query at 300 and keys at 0 … 600: distances −300 … 300.
         Tensor actual = T5Positions.Buckets(options, causal, tensor([300L]).unsqueeze(1), arange(0, 601, ScalarType.Int64));
-        Assert.Equal(fixture.Read($"buckets.{Name(buckets, maxDistance, causal)}").data<long>().ToArray(), actual.reshape(-1).data<long>().ToArray());
+        Assert.Equal(
+            fixture.Read($"buckets.{Name(buckets, maxDistance, causal)}").data<long>().ToArray(),
+            actual.reshape(-1).data<long>().ToArray());
     }
 
     [Theory]
@@ -49,11 +51,11 @@ public class T5BiasTests
         using DisposeScope scope = NewDisposeScope();
         using T5Positions positions = new(new() { Buckets = 4, MaxDistance = 8 }, 2, causal: true);
         using (no_grad()) positions.Weight.fill_(1);
-        using ForwardPass pass = new() { Reach = 3 };
+        using AttentionContext context = new() { PositionLimit = 3 };
         Tensor query = zeros(1, 2, 3, 4);
-        Tensor first = positions.Bias(query, pass, new(0, 3), new(0, 3))!;
-        Assert.Same(first, positions.Bias(query, pass, new(0, 3), new(0, 3)));
-        Assert.NotSame(first, positions.Bias(query, pass, new(1, 2), new(0, 3)));
+        Tensor first = positions.Bias(query, context, new(0, 3), new(0, 3))!;
+        Assert.Same(first, positions.Bias(query, context, new(0, 3), new(0, 3)));
+        Assert.NotSame(first, positions.Bias(query, context, new(1, 2), new(0, 3)));
         first.add(first).sum().backward();
         // Distances of three queries over three keys: zero or ahead six times, one twice, two once; each is used twice.
         Assert.Equal([12, 12, 4, 4, 2, 2, 0, 0], positions.Weight.grad!.reshape(-1).data<float>().ToArray());
@@ -61,8 +63,8 @@ public class T5BiasTests
 
     private static Tensor Bias(T5Positions positions, PositionSpan queries, PositionSpan keys)
     {
-        using ForwardPass pass = new() { Reach = 1 };
-        return positions.Bias(zeros(1, 1, 1, 1), pass, queries, keys)!.detach().clone();
+        using AttentionContext context = new() { PositionLimit = 1 };
+        return positions.Bias(zeros(1, 1, 1, 1), context, queries, keys)!.detach().clone();
     }
 
     private static string Name(int buckets, int maxDistance, bool causal) => $"{buckets}.{maxDistance}.{(causal ? "back" : "both")}";

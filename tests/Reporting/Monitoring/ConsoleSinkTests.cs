@@ -16,7 +16,8 @@ public class ConsoleSinkTests
     [InlineData(false, "", false)]
     public void LiveOnlyOnATerminalThatWantsIt(bool redirected, string environment, bool live)
     {
-        var variables = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]);
+        var variables = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')).ToDictionary(
+            pair => pair[0], pair => pair[1]);
 
         Assert.Equal(live, ConsoleSink.IsLive(redirected, variables.GetValueOrDefault));
     }
@@ -54,7 +55,9 @@ public class ConsoleSinkTests
     public void DisplayKeepsItsColumnsAndFitsTheTerminal()
     {
         var run = new RunProgress(2000);
-        var early = new ProgressState(run, Records.Step(10, 10.25), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(92), new DateTimeOffset(2026, 1, 2, 13, 52, 0, default), false);
+        var early = new ProgressState(
+            run, Records.Step(10, 10.25), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(92),
+            new DateTimeOffset(2026, 1, 2, 13, 52, 0, default), false);
         var late = early with { Step = Records.Step(1990), Evaluation = Records.Evaluation(1750, bestStep: 1500) };
 
         Assert.Equal(
@@ -79,7 +82,8 @@ public class ConsoleSinkTests
     [Fact]
     public void StoppedDisplaySaysSo()
     {
-        var state = new ProgressState(new RunProgress(2000), Records.Step(500), null, TimeSpan.FromSeconds(92), TimeSpan.Zero, null, Stopped: true);
+        var state = new ProgressState(
+            new RunProgress(2000), Records.Step(500), null, TimeSpan.FromSeconds(92), TimeSpan.Zero, null, Stopped: true);
 
         Assert.EndsWith("stopped after 1:32", ProgressView.Lines(state, 100, true)[0]);
         Assert.EndsWith("done in 1:32", ProgressView.Lines(state with { Step = Records.Step(2000) }, 100, true)[0]);
@@ -121,7 +125,9 @@ public class ConsoleSinkTests
 
     private static IAnsiConsole Terminal(TextWriter writer)
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, ColorSystem = ColorSystemSupport.NoColors, Out = new AnsiConsoleOutput(writer) });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, ColorSystem = ColorSystemSupport.NoColors,
+            Out = new AnsiConsoleOutput(writer) });
         console.Profile.Width = 100;
         console.Profile.Capabilities.Unicode = true;
         return console;

@@ -32,7 +32,8 @@ public class JsonLinesSinkTests
         using var directory = new TemporaryDirectory();
         var path = directory.File("metrics.jsonl");
         var random = new Random(2);
-        double[] losses = [double.Epsilon, double.MaxValue, 0.1 + 0.2, .. Enumerable.Range(0, 200).Select(_ => random.NextDouble() * Math.Pow(10, random.Next(-20, 20)))];
+        double[] losses = [double.Epsilon, double.MaxValue, 0.1 + 0.2, .. Enumerable.Range(0, 200)
+            .Select(_ => random.NextDouble() * Math.Pow(10, random.Next(-20, 20)))];
         using (var sink = new JsonLinesSink(path))
             foreach (var loss in losses)
                 sink.Step(Records.Step(1, loss));

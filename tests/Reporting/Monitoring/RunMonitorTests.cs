@@ -43,8 +43,10 @@ public class RunMonitorTests
 
         var points = EventFileReader.ReadDirectory(directory.Path);
         Assert.Equal(
-            ["configuration", "_hparams_/session_start_info", "loss/train", "optimizer/learningRate", "optimizer/gradientNorm", "optimizer/skippedSteps", "speed/tokensPerSecond", "speed/stepSeconds",
-                "speed/modelFlopUtilisation", "loss/validation", "loss/bestValidation", "perplexity/validation", "samples/1", "samples/2", "weights/embedding", "nonFinite/weights/embedding"],
+            ["configuration", "_hparams_/session_start_info", "loss/train", "optimizer/learningRate", "optimizer/gradientNorm",
+                "optimizer/skippedSteps", "speed/tokensPerSecond", "speed/stepSeconds",
+                "speed/modelFlopUtilisation", "loss/validation", "loss/bestValidation", "perplexity/validation", "samples/1", "samples/2",
+                    "weights/embedding", "nonFinite/weights/embedding"],
             points.Select(point => point.Tag));
         Assert.Equal("    ROMEO: hark\n    ```", points[12].Value.Tensor.StringVal[0].ToStringUtf8());
     }
@@ -128,7 +130,9 @@ public class RunMonitorTests
         Assert.Empty(new MonitoringOptions { HistogramEvery = 5, Samples = ["a"] }.Validate());
         Assert.Equal(
             [
-                new Problem("histogramEvery", "histogramEvery (5) has nowhere to write to while tensorBoard is false; set tensorBoard to true or histogramEvery to 0"),
+                new Problem("histogramEvery",
+                    "histogramEvery (5) has nowhere to write to while tensorBoard is false; set tensorBoard to true or histogramEvery " +
+                    "to 0"),
                 new Problem("samples.1", "a prompt must not be empty; give the model at least one character to go on from"),
             ],
             new MonitoringOptions { HistogramEvery = 5, TensorBoard = false, Samples = ["a", ""] }.Validate());

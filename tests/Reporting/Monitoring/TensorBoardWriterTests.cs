@@ -74,7 +74,8 @@ public class TensorBoardWriterTests
         Assert.Equal(DataType.DtDouble, value.Tensor.Dtype);
         Assert.Equal([2, 3], value.Tensor.TensorShape.Dim.Select(dim => dim.Size));
         var content = value.Tensor.TensorContent.ToByteArray();
-        Assert.Equal([-1, 0, 3, 0, 2, 4], Enumerable.Range(0, 6).Select(i => BinaryPrimitives.ReadDoubleLittleEndian(content.AsSpan(i * 8))));
+        Assert.Equal([-1, 0, 3, 0, 2, 4], Enumerable.Range(0, 6)
+            .Select(i => BinaryPrimitives.ReadDoubleLittleEndian(content.AsSpan(i * 8))));
     }
 
     [Fact]

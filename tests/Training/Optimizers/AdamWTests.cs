@@ -1,8 +1,11 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
+using Trainer.Kernels;
 using Trainer.Tests;
+using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
+using AdamW = Trainer.Training.Optimizers.AdamW;
 
 namespace Trainer.Training.Tests.Optimizers;
 
@@ -65,6 +68,31 @@ public sealed class AdamWTests
         Assert.NotEqual(1, used.data<float>()[0]);
     }
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(5)]
+    public void Threads_share_the_parameters_and_give_the_bits_of_one(int count)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using WorkerThreads threads = new(count);
+        (string, Parameter)[] Parameters() => [.. Enumerable.Range(1, 4).Select(i => ($"w{i}", Parameter(i % 2 == 0 ? [i] : [i, 3], i)))];
+        (string Name, Parameter Value)[] alone = Parameters(), shared = Parameters();
+        using AdamW one = new(Options, alone), several = new(Options, shared, threads);
+
+        foreach ((AdamW optimizer, (string Name, Parameter Value)[] parameters) in new[] { (one, alone), (several, shared) })
+            for (int step = 1; step <= 3; step++)
+            {
+                foreach ((_, Parameter value) in parameters) value.grad = value.detach() * (0.1 * step);
+                optimizer.ClipGradients(norm: Number(2), maxNorm: 0.5);
+                optimizer.Step(0.1, Number(0));
+            }
+
+        Assert.All(alone.Zip(shared), pair =>
+            Assert.Equal(pair.First.Value.grad!.data<float>().ToArray(), pair.Second.Value.grad!.data<float>().ToArray()));
+        Assert.All(alone.Zip(shared), pair => Assert.Equal(Everything(one, pair.First.Value), Everything(several, pair.Second.Value)));
+        Assert.NotEqual(Enumerable.Repeat(1f, 3), alone[0].Value.data<float>().ToArray());
+    }
+
     [Fact]
     public void State_is_saved_under_PyTorchs_names_and_comes_back()
     {
@@ -113,7 +141,8 @@ public sealed class AdamWTests
     public void Groups_hold_every_parameter_once_by_rank()
     {
         using DisposeScope scope = NewDisposeScope();
-        (string, Parameter)[] parameters = [("embedding", Parameter([8, 4], 0f)), ("norm", Parameter([4], 0f)), ("head", Parameter([4, 8], 0f))];
+        (string, Parameter)[] parameters =
+            [("embedding", Parameter([8, 4], 0f)), ("norm", Parameter([4], 0f)), ("head", Parameter([4, 8], 0f))];
 
         ParameterGroups groups = ParameterGroups.Of(parameters);
 
@@ -128,7 +157,8 @@ public sealed class AdamWTests
         using DisposeScope scope = NewDisposeScope();
         Parameter shared = Parameter([2, 2], 0f);
 
-        var error = Assert.Throws<ArgumentException>(() => ParameterGroups.Of([("embedding", shared), ("head", shared), ("norm", Parameter([2], 0f))]));
+        var error = Assert.Throws<ArgumentException>(
+            () => ParameterGroups.Of([("embedding", shared), ("head", shared), ("norm", Parameter([2], 0f))]));
 
         Assert.StartsWith("every parameter must be listed once; twice are embedding, head", error.Message);
     }

@@ -2,16 +2,15 @@ using System.Text.Json.Nodes;
 using Trainer.Checkpoints.Weights;
 using Trainer.Models;
 using Trainer.Models.Attention;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
 /// <summary>BART (Lewis et al. 2019, arXiv 1910.13461).</summary>
-/// <remarks>Its tables of positions begin with two rows that no token reads; they are left out on import, and an export has zeros there.</remarks>
+/// <remarks>Its position tables start with two rows that no token reads; imports drop them, and exports write zeros.</remarks>
 internal sealed class Bart : Family
 {
-    // Position 0 stands in row 2, as in the code BART was first published with.
+    // Position 0 is in row 2, as in the code BART was first published with.
     private const int UnusedPositions = 2;
 
     private const double Epsilon = 1e-5;
@@ -23,15 +22,17 @@ internal sealed class Bart : Family
     public override ModelOptions Read(HuggingFaceConfig config)
     {
         int heads = config.Count("decoder_attention_heads", 16), width = config.Count("decoder_ffn_dim", 4096);
-        if (config.Count("encoder_attention_heads", 16) != heads) config.Refuse("encoder_attention_heads", $"must be decoder_attention_heads ({heads})");
+        if (config.Count("encoder_attention_heads", 16) != heads)
+            config.Refuse("encoder_attention_heads", $"must be decoder_attention_heads ({heads})");
         if (config.Count("encoder_ffn_dim", 4096) != width) config.Refuse("encoder_ffn_dim", $"must be decoder_ffn_dim ({width})");
         config.Only("normalize_before", false, "norms stand after each branch in this family");
         config.Only("add_final_layer_norm", false, "no norm follows the last block in this family");
         config.Only("normalize_embedding", true, "a norm follows the embeddings in this family");
         config.Only("static_position_embeddings", false, "positions are learned in this family");
         config.Only("tie_word_embeddings", true, "the head shares the embedding's weight in this family");
-        config.Unused("num_hidden_layers", "activation_dropout", "dropout", "encoder_layerdrop", "decoder_layerdrop", "init_std", "classif_dropout", "classifier_dropout",
-            "extra_pos_embeddings", "force_bos_token_to_be_generated", "normalize_before", "add_bias_logits");
+        config.Ignore(
+            "num_hidden_layers", "activation_dropout", "dropout", "encoder_layerdrop", "decoder_layerdrop", "init_std", "classif_dropout",
+            "classifier_dropout", "extra_pos_embeddings", "force_bos_token_to_be_generated", "normalize_before", "add_bias_logits");
         return new EncoderDecoderOptions
         {
             Dim = config.Count("d_model", 1024),
@@ -45,7 +46,7 @@ internal sealed class Bart : Family
             ScaleEmbeddings = config.Flag("scale_embedding", false),
             Attention = new GroupedQueryOptions { Heads = heads, KeyValueHeads = heads },
             Position = new LearnedOptions(),
-            FeedForward = Activations.Plain(config, "activation_function", "gelu", width),
+            FeedForward = ActivationNames.Read(config, "activation_function", "gelu", width),
             Norm = new LayerNormOptions { Placement = NormPlacement.Post, Epsilon = Epsilon },
         };
     }
@@ -63,7 +64,7 @@ internal sealed class Bart : Family
             ["decoder_attention_heads"] = model.Attention.Heads,
             ["encoder_ffn_dim"] = width,
             ["decoder_ffn_dim"] = width,
-            ["activation_function"] = Activations.Name(model.FeedForward),
+            ["activation_function"] = ActivationNames.Of(model.FeedForward),
             ["max_position_embeddings"] = model.ContextLength,
             ["scale_embedding"] = model.ScaleEmbeddings,
             ["tie_word_embeddings"] = true,
@@ -79,16 +80,16 @@ internal sealed class Bart : Family
 
     private static IEnumerable<WeightRule> All(EncoderDecoderOptions model, int vocabulary) =>
     [
-        Rules.Copy(Names.Embedding, "model.shared.weight", vocabulary, model.Dim),
+        WeightRule.Copy(ModuleNames.Embedding, "model.shared.weight", vocabulary, model.Dim),
         .. Stack(model, "encoder", model.EncoderLayers ?? model.Layers, cross: false),
         .. Stack(model, "decoder", model.Layers, cross: true),
-        Rules.Reshaped(new(Names.HeadBias, vocabulary), new("final_logits_bias", 1, vocabulary)),
+        WeightRule.Reshaped(new(ModuleNames.HeadBias, vocabulary), new("final_logits_bias", 1, vocabulary)),
     ];
 
     private static IEnumerable<WeightRule> Stack(ModelOptions model, string side, int layers, bool cross) =>
     [
         Positions(model, side),
-        .. Parts.Norm($"{side}.{Names.EmbeddingNorm}", $"model.{side}.layernorm_embedding", model.Dim, true),
+        .. LayerRules.Norm($"{side}.{ModuleNames.EmbeddingNorm}", $"model.{side}.layernorm_embedding", model.Dim, true),
         .. Enumerable.Range(0, layers).SelectMany(layer => Layer(model, $"{side}.blocks.{layer}.", $"model.{side}.layers.{layer}.", cross)),
     ];
 
@@ -96,29 +97,33 @@ internal sealed class Bart : Family
     {
         long dim = model.Dim;
         return new(
-            [new($"{side}.{Names.Position}", model.ContextLength, dim)],
+            [new($"{side}.{ModuleNames.Position}", model.ContextLength, dim)],
             [new($"model.{side}.embed_positions.weight", model.ContextLength + UnusedPositions, dim)],
             (sources, _) => sources[0].narrow(0, UnusedPositions, model.ContextLength),
             (sources, _) => TorchSharp.torch.cat([TorchSharp.torch.zeros(UnusedPositions, dim), sources[0]], 0));
     }
 
-    private static IEnumerable<WeightRule> Layer(ModelOptions model, string ours, string theirs, bool cross)
+    private static IEnumerable<WeightRule> Layer(ModelOptions model, string module, string prefix, bool cross)
     {
         long dim = model.Dim, width = model.FeedForward.Width(model.Dim);
         return
         [
-            .. Parts.Attention(ours + Names.Mixer, model, theirs + "self_attn.q_proj", theirs + "self_attn.k_proj", theirs + "self_attn.v_proj", theirs + "self_attn.out_proj"),
-            .. Parts.Norm(ours + Names.MixerNorm, theirs + "self_attn_layer_norm", dim, true),
+            .. LayerRules.Attention(
+                module + ModuleNames.Mixer, model, prefix + "self_attn.q_proj", prefix + "self_attn.k_proj", prefix + "self_attn.v_proj",
+                prefix + "self_attn.out_proj"),
+            .. LayerRules.Norm(module + ModuleNames.MixerNorm, prefix + "self_attn_layer_norm", dim, true),
             .. cross
                 ? (WeightRule[])
                 [
-                    .. Parts.CrossAttention(ours + Names.Cross, model, theirs + "encoder_attn.q_proj", theirs + "encoder_attn.k_proj", theirs + "encoder_attn.v_proj", theirs + "encoder_attn.out_proj"),
-                    .. Parts.Norm(ours + Names.CrossNorm, theirs + "encoder_attn_layer_norm", dim, true),
+                    .. LayerRules.CrossAttention(
+                        module + ModuleNames.Cross, model, prefix + "encoder_attn.q_proj", prefix + "encoder_attn.k_proj",
+                        prefix + "encoder_attn.v_proj", prefix + "encoder_attn.out_proj"),
+                    .. LayerRules.Norm(module + ModuleNames.CrossNorm, prefix + "encoder_attn_layer_norm", dim, true),
                 ]
                 : [],
-            .. Parts.Linear(ours + "feedForward.up", theirs + "fc1", width, dim, true),
-            .. Parts.Linear(ours + "feedForward.down", theirs + "fc2", dim, width, true),
-            .. Parts.Norm(ours + Names.FeedForwardNorm, theirs + "final_layer_norm", dim, true),
+            .. LayerRules.Linear(module + "feedForward.up", prefix + "fc1", width, dim, true),
+            .. LayerRules.Linear(module + "feedForward.down", prefix + "fc2", dim, width, true),
+            .. LayerRules.Norm(module + ModuleNames.FeedForwardNorm, prefix + "final_layer_norm", dim, true),
         ];
     }
 }

@@ -2,14 +2,13 @@ using System.Text.Json.Nodes;
 using Trainer.Checkpoints.Weights;
 using Trainer.Models;
 using Trainer.Models.Attention;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
-/// <summary>BERT (Devlin et al. 2018, arXiv 1810.04805) with its head for hidden tokens.</summary>
-/// <remarks>Texts here are single, so every token is of type 0: its vector is added to that of each position on import, and an export has zeros for
-/// the types. Logits are the same, the two tensors are not.</remarks>
+/// <summary>BERT (Devlin et al. 2018, arXiv 1810.04805) with its head for masked tokens.</summary>
+/// <remarks>Texts here are single, so every token has type 0: imports add its vector to each position's, and exports write zeros for the
+/// types. Logits are the same; the two tensors are not.</remarks>
 internal sealed class Bert : Family
 {
     public override string ModelType => "bert";
@@ -35,7 +34,7 @@ internal sealed class Bert : Family
             HeadTransform = true,
             Attention = new GroupedQueryOptions { Heads = heads, KeyValueHeads = heads },
             Position = new LearnedOptions(),
-            FeedForward = Activations.Plain(config, "hidden_act", "gelu", config.Count("intermediate_size", 3072)),
+            FeedForward = ActivationNames.Read(config, "hidden_act", "gelu", config.Count("intermediate_size", 3072)),
             Norm = new LayerNormOptions { Placement = NormPlacement.Post, Epsilon = config.Number("layer_norm_eps", 1e-12) },
         };
     }
@@ -46,52 +45,59 @@ internal sealed class Bert : Family
         ["num_hidden_layers"] = model.Layers,
         ["num_attention_heads"] = model.Attention.Heads,
         ["intermediate_size"] = model.FeedForward.Width(model.Dim),
-        ["hidden_act"] = Activations.Name(model.FeedForward),
+        ["hidden_act"] = ActivationNames.Of(model.FeedForward),
         ["max_position_embeddings"] = model.ContextLength,
         ["position_embedding_type"] = "absolute",
         ["type_vocab_size"] = 2,
-        ["layer_norm_eps"] = Real.Json(model.Norm.Epsilon),
+        ["layer_norm_eps"] = PythonJson.Number(model.Norm.Epsilon),
         ["tie_word_embeddings"] = model.TieEmbeddings,
     };
 
     public override WeightMap Weights(ModelOptions model, int vocabulary) => new([.. All(model, vocabulary)])
     {
         BasePrefix = "bert.",
-        Ignored = name => name.StartsWith("bert.pooler.", StringComparison.Ordinal) || name.StartsWith("cls.seq_relationship.", StringComparison.Ordinal)
+        Ignored = name =>
+            name.StartsWith("bert.pooler.", StringComparison.Ordinal) || name.StartsWith("cls.seq_relationship.", StringComparison.Ordinal)
             || name == "bert.embeddings.position_ids" || name == "cls.predictions.decoder.bias"
             || (model.TieEmbeddings && name == "cls.predictions.decoder.weight"),
     };
 
     private static IEnumerable<WeightRule> All(ModelOptions model, int vocabulary) =>
     [
-        Rules.Copy(Names.Embedding, "bert.embeddings.word_embeddings.weight", vocabulary, model.Dim),
+        WeightRule.Copy(ModuleNames.Embedding, "bert.embeddings.word_embeddings.weight", vocabulary, model.Dim),
         Positions(model),
-        .. Parts.Norm(Names.EmbeddingNorm, "bert.embeddings.LayerNorm", model.Dim, true),
+        .. LayerRules.Norm(ModuleNames.EmbeddingNorm, "bert.embeddings.LayerNorm", model.Dim, true),
         .. Enumerable.Range(0, model.Layers).SelectMany(layer => Layer(model, layer)),
-        .. Parts.Linear(Names.HeadTransform, "cls.predictions.transform.dense", model.Dim, model.Dim, true),
-        .. Parts.Norm(Names.HeadTransformNorm, "cls.predictions.transform.LayerNorm", model.Dim, true),
-        Rules.Copy(Names.HeadBias, "cls.predictions.bias", vocabulary),
-        .. model.TieEmbeddings ? (WeightRule[])[] : [Rules.Copy(Names.Head, "cls.predictions.decoder.weight", vocabulary, model.Dim)],
+        .. LayerRules.Linear(ModuleNames.HeadTransform, "cls.predictions.transform.dense", model.Dim, model.Dim, true),
+        .. LayerRules.Norm(ModuleNames.HeadTransformNorm, "cls.predictions.transform.LayerNorm", model.Dim, true),
+        WeightRule.Copy(ModuleNames.HeadBias, "cls.predictions.bias", vocabulary),
+        .. model.TieEmbeddings
+            ? (WeightRule[])[]
+            : [WeightRule.Copy(ModuleNames.Head, "cls.predictions.decoder.weight", vocabulary, model.Dim)],
     ];
 
     private static WeightRule Positions(ModelOptions model) => new(
-        [new(Names.Position, model.ContextLength, model.Dim)],
-        [new("bert.embeddings.position_embeddings.weight", model.ContextLength, model.Dim), new("bert.embeddings.token_type_embeddings.weight", 2, model.Dim)],
+        [new(ModuleNames.Position, model.ContextLength, model.Dim)],
+        [
+            new("bert.embeddings.position_embeddings.weight", model.ContextLength, model.Dim),
+            new("bert.embeddings.token_type_embeddings.weight", 2, model.Dim),
+        ],
         (sources, _) => sources[0].add(sources[1].narrow(0, 0, 1)),
         (sources, index) => index == 0 ? sources[0].alias() : sources[0].narrow(0, 0, 2).mul(0));
 
     private static IEnumerable<WeightRule> Layer(ModelOptions model, int layer)
     {
-        string theirs = $"bert.encoder.layer.{layer}.";
+        string prefix = $"bert.encoder.layer.{layer}.";
         long dim = model.Dim, width = model.FeedForward.Width(model.Dim);
         return
         [
-            .. Parts.Attention(Names.Block(layer, Names.Mixer), model,
-                theirs + "attention.self.query", theirs + "attention.self.key", theirs + "attention.self.value", theirs + "attention.output.dense"),
-            .. Parts.Norm(Names.Block(layer, Names.MixerNorm), theirs + "attention.output.LayerNorm", dim, true),
-            .. Parts.Linear(Names.Block(layer, "feedForward.up"), theirs + "intermediate.dense", width, dim, true),
-            .. Parts.Linear(Names.Block(layer, "feedForward.down"), theirs + "output.dense", dim, width, true),
-            .. Parts.Norm(Names.Block(layer, Names.FeedForwardNorm), theirs + "output.LayerNorm", dim, true),
+            .. LayerRules.Attention(
+                ModuleNames.Block(layer, ModuleNames.Mixer), model, prefix + "attention.self.query", prefix + "attention.self.key",
+                prefix + "attention.self.value", prefix + "attention.output.dense"),
+            .. LayerRules.Norm(ModuleNames.Block(layer, ModuleNames.MixerNorm), prefix + "attention.output.LayerNorm", dim, true),
+            .. LayerRules.Linear(ModuleNames.Block(layer, "feedForward.up"), prefix + "intermediate.dense", width, dim, true),
+            .. LayerRules.Linear(ModuleNames.Block(layer, "feedForward.down"), prefix + "output.dense", dim, width, true),
+            .. LayerRules.Norm(ModuleNames.Block(layer, ModuleNames.FeedForwardNorm), prefix + "output.LayerNorm", dim, true),
         ];
     }
 }

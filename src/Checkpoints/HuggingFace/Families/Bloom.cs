@@ -3,7 +3,6 @@ using Trainer.Checkpoints.Weights;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.FeedForward;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
@@ -11,7 +10,7 @@ namespace Trainer.Checkpoints.HuggingFace.Families;
 /// <summary>Bloom (BigScience 2022, arXiv 2211.05100): ALiBi, and a norm after the embeddings.</summary>
 internal sealed class Bloom : Family
 {
-    // The length it was trained at; ALiBi sets no limit, and older configurations do not say it.
+    // The length it was trained with: ALiBi sets no limit, and older configurations do not name it.
     private const int TrainedLength = 2048;
 
     public override string ModelType => "bloom";
@@ -20,10 +19,13 @@ internal sealed class Bloom : Family
 
     public override ModelOptions Read(HuggingFaceConfig config)
     {
-        int dim = config.OptionalCount("hidden_size") ?? config.Count("n_embed"), heads = config.OptionalCount("n_head") ?? config.Count("num_attention_heads");
+        int dim = config.OptionalCount("hidden_size") ?? config.Count("n_embed");
+        int heads = config.OptionalCount("n_head") ?? config.Count("num_attention_heads");
         config.Only("apply_residual_connection_post_layernorm", false, "the stream itself is added to, not its norm");
-        config.Unused("n_embed", "n_inner", "num_attention_heads", "num_hidden_layers", "offset_alibi", "pretraining_tp", "slow_but_exact", "skip_bias_add",
-            "skip_bias_add_qkv", "attention_softmax_in_fp32", "masked_softmax_fusion", "bias_dropout_fusion", "hidden_dropout", "seq_length");
+        config.Ignore(
+            "n_embed", "n_inner", "num_attention_heads", "num_hidden_layers", "offset_alibi", "pretraining_tp", "slow_but_exact",
+            "skip_bias_add", "skip_bias_add_qkv", "attention_softmax_in_fp32", "masked_softmax_fusion", "bias_dropout_fusion",
+            "hidden_dropout", "seq_length");
         return new DecoderOptions
         {
             Dim = dim,
@@ -45,7 +47,7 @@ internal sealed class Bloom : Family
         ["n_layer"] = model.Layers,
         ["n_head"] = model.Attention.Heads,
         ["seq_length"] = model.ContextLength,
-        ["layer_norm_epsilon"] = Real.Json(model.Norm.Epsilon),
+        ["layer_norm_epsilon"] = PythonJson.Number(model.Norm.Epsilon),
         ["apply_residual_connection_post_layernorm"] = false,
         ["tie_word_embeddings"] = model.TieEmbeddings,
     };
@@ -58,10 +60,10 @@ internal sealed class Bloom : Family
 
     private static IEnumerable<WeightRule> All(ModelOptions model, int vocabulary) =>
     [
-        Rules.Copy(Names.Embedding, "transformer.word_embeddings.weight", vocabulary, model.Dim),
-        .. Parts.Norm(Names.EmbeddingNorm, "transformer.word_embeddings_layernorm", model.Dim, true),
-        .. Enumerable.Range(0, model.Layers).SelectMany(layer => Parts.FusedLayer(model, layer, $"transformer.h.{layer}.", "self_attention")),
-        .. Parts.Norm(Names.Norm, "transformer.ln_f", model.Dim, true),
-        .. model.TieEmbeddings ? (WeightRule[])[] : [Rules.Copy(Names.Head, "lm_head.weight", vocabulary, model.Dim)],
+        WeightRule.Copy(ModuleNames.Embedding, "transformer.word_embeddings.weight", vocabulary, model.Dim),
+        .. LayerRules.Norm(ModuleNames.EmbeddingNorm, "transformer.word_embeddings_layernorm", model.Dim, true),
+        .. Enumerable.Range(0, model.Layers).SelectMany(layer => GptNeoX.Block(model, layer, $"transformer.h.{layer}.", "self_attention")),
+        .. LayerRules.Norm(ModuleNames.Norm, "transformer.ln_f", model.Dim, true),
+        .. model.TieEmbeddings ? (WeightRule[])[] : [WeightRule.Copy(ModuleNames.Head, "lm_head.weight", vocabulary, model.Dim)],
     ];
 }

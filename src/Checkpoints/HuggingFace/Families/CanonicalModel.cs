@@ -6,32 +6,34 @@ using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
 using Trainer.Models.FeedForward.Experts;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
-/// <summary>One spelling for each model: what is computed, without what only training or speed depend on.</summary>
+/// <summary>One spelling for each model: what it computes, without the settings that only affect training or speed.</summary>
 internal static class CanonicalModel
 {
-    private static readonly string[] NotTheModel = ["dropout", "cache", "vocabularySize", "routerZLoss"];
+    private static readonly string[] IgnoredSettings = ["dropout", "cache", "vocabularySize", "routerZLoss"];
 
-    // What layers may have of their own: compared layer by layer.
-    private static readonly string[] OfLayers = ["mixer", "attention", "position", "feedForward", "layerPattern"];
+    // Settings that layers may override: compared layer by layer.
+    private static readonly string[] LayerSettings = ["mixer", "attention", "position", "feedForward", "layerPattern"];
 
-    /// <summary>The settings in which a model differs from one that a family has.</summary>
+    /// <summary>The settings in which a model differs from what a family makes of it.</summary>
     public static IReadOnlyList<SettingDifference> Differences(ModelOptions model, ModelOptions family)
     {
         (model, family) = (Resolved(model), Resolved(family));
         return [.. Compare("", OfModel(model), OfModel(family)), .. CompareLayers(Layers(model), Layers(family))];
     }
 
-    /// <summary>The model with every default said, and layers that are alike said once.</summary>
+    /// <summary>The model with every default explicit, and without a layer pattern if all layers are alike.</summary>
     public static ModelOptions Resolved(ModelOptions model)
     {
         LayerGroupOptions[] groups = [.. model.Stacks[^1].Layers.Select(layer => new LayerGroupOptions
         {
-            Mixer = layer.Mixer, Attention = Resolved(layer.Attention, model), Position = layer.Position, FeedForward = Resolved(layer.FeedForward, model),
+            Mixer = layer.Mixer,
+            Attention = Resolved(layer.Attention, model),
+            Position = layer.Position,
+            FeedForward = Resolved(layer.FeedForward, model),
         })];
         bool alike = groups.All(group => group == groups[0]);
         int contextLength = model.ContextLength;
@@ -46,12 +48,14 @@ internal static class CanonicalModel
         {
             ContextLength = contextLength,
             Mixer = alike ? groups[0].Mixer! : model.Mixer,
-            // Layers that differ say all of theirs themselves, so that the model's own are no more than what most have.
+            // If layers differ, each has all its settings, and the model's own are only those of the last layer.
             Attention = groups[^1].Attention!,
-            Position = alike ? groups[0].Position! : model.Position is RotaryOptions own ? Resolved(own, model.Attention, model).Rotary : model.Position,
+            Position = alike
+                ? groups[0].Position!
+                : model.Position is RotaryOptions own ? Resolved(own, model.Attention, model).Rotary : model.Position,
             FeedForward = groups[^1].FeedForward!,
             LayerPattern = alike ? null : groups,
-            // Root-mean-square norms have no bias, and the linear layers have their own choice by now.
+            // RMS norms have no bias, and the linear layers have explicit settings by now.
             Bias = model.Bias && (model.Norm is not RmsNormOptions || model is EncoderOptions { HeadTransform: true }),
         };
     }
@@ -62,8 +66,9 @@ internal static class CanonicalModel
         {
             Bias = attention.Bias ?? model.Bias, OutputBias = attention.OutputBias ?? model.Bias, Scale = attention.ScoreScale(model.Dim),
         };
-        // A window as long as the context hides nothing.
-        if (resolved.Pattern is SlidingOptions { Causal: true } sliding && sliding.Window >= model.ContextLength) resolved = resolved with { Pattern = new CausalOptions() };
+        // A window as long as the context masks nothing.
+        if (resolved.Pattern is SlidingOptions { Causal: true } sliding && sliding.Window >= model.ContextLength)
+            resolved = resolved with { Pattern = new CausalOptions() };
         return resolved switch
         {
             HeadProjectionOptions heads => heads with { HeadDim = heads.HeadWidth(model.Dim) },
@@ -74,11 +79,13 @@ internal static class CanonicalModel
 
     private static LatentOptions Resolved(LatentOptions latent, LatentShape shape, ModelOptions model) => latent with
     {
-        HeadDim = shape.HeadDim, RopeDim = shape.TurnedDim, ValueDim = shape.ValueDim, KeyValueRank = shape.Rank, NormEpsilon = latent.NormEpsilon ?? model.Norm.Epsilon,
+        HeadDim = shape.HeadDim, RopeDim = shape.RotaryDim, ValueDim = shape.ValueDim, KeyValueRank = shape.Rank,
+        NormEpsilon = latent.NormEpsilon ?? model.Norm.Epsilon,
     };
 
-    private static (RotaryOptions Rotary, int ContextLength) Resolved(RotaryOptions rotary, AttentionOptions attention, ModelOptions model) =>
-        CanonicalRotary.Of(rotary, rotary.TurnedDims(attention.TurnedWidth(model.Dim)), model.ContextLength);
+    private static (RotaryOptions Rotary, int ContextLength) Resolved(
+        RotaryOptions rotary, AttentionOptions attention, ModelOptions model) =>
+        CanonicalRotary.Of(rotary, rotary.RotaryDims(attention.RotaryWidth(model.Dim)), model.ContextLength);
 
     private static FeedForwardOptions Resolved(FeedForwardOptions feedForward, ModelOptions model)
     {
@@ -89,12 +96,12 @@ internal static class CanonicalModel
     private static JsonObject OfModel(ModelOptions resolved)
     {
         JsonObject json = (JsonObject)JsonNode.Parse(ConfigurationJson.Serialize(resolved))!;
-        foreach (string key in OfLayers) json.Remove(key);
+        foreach (string key in LayerSettings) json.Remove(key);
         Strip(json);
         return json;
     }
 
-    /// <summary>What each layer has; one entry where all are alike.</summary>
+    /// <summary>The settings of each layer; one entry if all are alike.</summary>
     private static JsonObject[] Layers(ModelOptions resolved) => [.. (resolved.LayerPattern ?? [new()
     {
         Mixer = resolved.Mixer, Attention = resolved.Attention, Position = resolved.Position, FeedForward = resolved.FeedForward,
@@ -109,11 +116,11 @@ internal static class CanonicalModel
             json["attention"]!["type"] = "grouped-query";
             json["attention"]!["keyValueHeads"] = heads.Groups;
         }
-        // How attention is computed changes nothing, but for this kernel, which computes something else.
+        // Kernels compute the same, except for linear attention.
         if (layer.Attention!.Kernel != AttentionKernel.Linear) ((JsonObject)json["attention"]!).Remove("kernel");
         if (layer.FeedForward is ExpertsOptions experts)
         {
-            // The others only change how experts are trained.
+            // Other kinds of balancing only affect training.
             if (experts.Balance is BiasBalanceOptions) ((JsonObject)json["feedForward"]!["balance"]!).Remove("rate");
             else ((JsonObject)json["feedForward"]!).Remove("balance");
         }
@@ -126,35 +133,98 @@ internal static class CanonicalModel
         if (node is JsonArray items)
             foreach (JsonNode? item in items) Strip(item);
         if (node is not JsonObject json) return;
-        foreach (string key in NotTheModel) json.Remove(key);
+        foreach (string key in IgnoredSettings) json.Remove(key);
         foreach ((_, JsonNode? value) in json) Strip(value);
     }
 
-    private static IEnumerable<SettingDifference> CompareLayers(JsonObject[] ours, JsonObject[] theirs)
+    private static IEnumerable<SettingDifference> CompareLayers(JsonObject[] model, JsonObject[] family)
     {
-        int count = Math.Max(ours.Length, theirs.Length);
+        int count = Math.Max(model.Length, family.Length);
         return Enumerable.Range(0, count)
-            .SelectMany(layer => Compare("", ours[ours.Length == 1 ? 0 : layer], theirs[theirs.Length == 1 ? 0 : layer]).Select(difference => (difference, layer)))
+            .SelectMany(layer => Compare("", Of(model, layer), Of(family, layer)).Select(difference => (difference, layer)))
             .GroupBy(entry => entry.difference, entry => entry.layer)
             .Select(group => group.Count() == count ? group.Key : group.Key with { Layers = string.Join(", ", group) });
+
+        static JsonObject Of(JsonObject[] layers, int layer) => layers[layers.Length == 1 ? 0 : layer];
     }
 
-    private static IEnumerable<SettingDifference> Compare(string path, JsonNode? ours, JsonNode? theirs)
+    private static IEnumerable<SettingDifference> Compare(string path, JsonNode? model, JsonNode? family)
     {
-        // Experts that are chosen without a bias are those of a bias of zeros.
-        if (ours is null && path.EndsWith(".balance", StringComparison.Ordinal)) return [];
-        if (ours is JsonObject left && theirs is JsonObject right)
+        // Choosing experts without a bias is the same as with a bias of zeros.
+        if (model is null && path.EndsWith(".balance", StringComparison.Ordinal)) return [];
+        if (model is JsonObject left && family is JsonObject right)
             return left.Select(entry => entry.Key).Union(right.Select(entry => entry.Key))
                 .SelectMany(key => Compare(path.Length == 0 ? key : $"{path}.{key}", left[key], right[key]));
-        if (ours is JsonArray some && theirs is JsonArray others && some.Count == others.Count)
+        if (model is JsonArray some && family is JsonArray others && some.Count == others.Count)
             return some.Zip(others).Index().SelectMany(item => Compare($"{path}.{item.Index}", item.Item.First, item.Item.Second));
-        return Same(ours, theirs) ? [] : [new(path, Text(ours), Text(theirs))];
+        return Same(model, family) ? [] : [new(path, Text(model), Text(family))];
     }
 
-    private static bool Same(JsonNode? ours, JsonNode? theirs) =>
-        JsonNode.DeepEquals(ours, theirs)
-        // Two spellings of one number may differ in the last bit, such as a scale that is written as its inverse square.
-        || (ours is JsonValue left && theirs is JsonValue right && left.TryGetValue(out double a) && right.TryGetValue(out double b) && Math.Abs(a - b) <= 1e-12 * Math.Abs(a));
+    private static bool Same(JsonNode? model, JsonNode? family) =>
+        JsonNode.DeepEquals(model, family)
+        // Two spellings of one number may differ in the last bit, such as a scale written as its inverse square.
+        || (model is JsonValue left && family is JsonValue right && left.TryGetValue(out double a) && right.TryGetValue(out double b)
+            && Math.Abs(a - b) <= 1e-12 * Math.Abs(a));
 
     private static string Text(JsonNode? value) => value?.ToJsonString() ?? "null";
+}
+
+/// <summary>One spelling of each scaling of rotary frequencies: factor, original length and attention factor resolved.</summary>
+internal static class CanonicalRotary
+{
+    /// <summary>Options that give the same frequencies, and the context length that other programs expect with them.</summary>
+    public static (RotaryOptions Rotary, int ContextLength) Of(RotaryOptions rotary, int rotaryDims, int contextLength)
+    {
+        if (rotary.Scaling is not { } scaling) return (rotary, contextLength);
+        double factor = scaling.Factor ?? contextLength / (double)(scaling.OriginalLength ?? contextLength);
+        int original = scaling.OriginalLength ?? (int)Math.Round(contextLength / factor);
+        return scaling switch
+        {
+            // The same as another base.
+            NtkScaling =>
+                (rotary with { Theta = rotary.Theta * Math.Pow(factor, rotaryDims / (rotaryDims - 2.0)), Scaling = null }, contextLength),
+            // Other programs expect the length from which the scaling grows.
+            DynamicNtkScaling => (
+                rotary with { Scaling = scaling with { Factor = scaling.Factor ?? 1, OriginalLength = null } },
+                scaling.OriginalLength ?? contextLength),
+            NtkByPartsScaling { Ramp: FrequencyRamp.Pairs } parts =>
+                (rotary with { Scaling = Yarn(parts, factor, original, 1) }, contextLength),
+            YarnScaling { MscaleAllDim: null or 0 } yarn => (
+                rotary with { Scaling = Yarn(yarn, factor, original, yarn.ResolvedAttentionFactor(contextLength)) },
+                contextLength),
+            YarnScaling { Mscale: var mscale, MscaleAllDim: var all } yarn => (
+                rotary with { Scaling = Yarn(yarn, factor, original, null) with { Mscale = mscale ?? 1, MscaleAllDim = all } },
+                contextLength),
+            _ => (rotary with { Scaling = scaling with { Factor = factor, OriginalLength = original } }, contextLength),
+        };
+    }
+
+    private static YarnScaling Yarn(PartsScaling parts, double factor, int original, double? attentionFactor) => new()
+    {
+        Factor = factor, OriginalLength = original, BetaFast = parts.BetaFast, BetaSlow = parts.BetaSlow, Ramp = parts.Ramp,
+        Truncate = parts.Ramp == FrequencyRamp.Pairs ? parts.Truncate ?? true : null, AttentionFactor = attentionFactor,
+    };
+}
+
+/// <summary>A setting in which a model and a family differ, with both values as JSON.</summary>
+internal sealed record SettingDifference(string Path, string Model, string Family)
+{
+    private const string Kind = ".type";
+
+    /// <summary>The layers that differ, from 0 on; null for all.</summary>
+    public string? Layers { get; init; }
+
+    /// <summary>The differences worth reporting: where a type differs, its settings are left out.</summary>
+    public static IEnumerable<SettingDifference> Reported(IReadOnlyList<SettingDifference> differences)
+    {
+        string[] kinds = [.. differences.Where(difference => difference.IsKind).Select(kind => kind.Path[..^(Kind.Length - 1)])];
+        return differences.Where(
+            difference => difference.IsKind || !kinds.Any(kind => difference.Path.StartsWith(kind, StringComparison.Ordinal)));
+    }
+
+    private bool IsKind => Path.EndsWith(Kind, StringComparison.Ordinal);
+
+    public override string ToString() => $"model.{Path} is {Model}; the family has {Family}{Where}";
+
+    private string Where => Layers is null ? "" : $" (in {(Layers.Contains(',') ? "layers" : "layer")} {Layers}, counted from 0)";
 }

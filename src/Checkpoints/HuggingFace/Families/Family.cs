@@ -1,28 +1,108 @@
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints.Weights;
+using Trainer.Configuration;
 using Trainer.Models;
+using Trainer.Models.FeedForward;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
-/// <summary>A family of Hugging Face models: its settings and its weights, both ways.</summary>
-/// <remarks>A new family is one file and one line in <see cref="FamilyRegistry"/>. <see cref="Write"/> need not refuse anything: a model belongs to a
-/// family if reading what was written gives the same model again.</remarks>
+/// <summary>A family of Hugging Face models: its settings and its weights, in both directions.</summary>
+/// <remarks>A new family is one file and one line in <see cref="FamilyRegistry"/>. <see cref="Write"/> need not refuse anything: a model
+/// belongs to a family if reading back what was written gives the same model.</remarks>
 internal abstract class Family
 {
-    /// <summary>Its name, <c>model_type</c>.</summary>
     public abstract string ModelType { get; }
 
     /// <summary>The class that transformers builds, as in <c>architectures</c>.</summary>
     public abstract string Architecture { get; }
 
-    /// <summary>The model that a configuration describes. What cannot be expressed is reported to <paramref name="config"/>.</summary>
+    /// <summary>The model that a configuration describes. Settings that cannot be expressed are reported to
+    /// <paramref name="config"/>.</summary>
     public abstract ModelOptions Read(HuggingFaceConfig config);
 
-    /// <summary>The settings of a model, as far as this family has them.</summary>
+    /// <summary>The settings of a model, those that this family has.</summary>
     public abstract JsonObject Write(ModelOptions model);
 
-    /// <summary>The weights of a model of this family.</summary>
-    /// <param name="model">From <see cref="Read"/>, or one for which <see cref="FamilyRegistry.Of(ModelOptions)"/> gave this family.</param>
-    /// <param name="vocabulary">Number of token ids, V.</param>
+    /// <summary>The weights of a model of this family with <paramref name="vocabulary"/> embedding rows.</summary>
     public abstract WeightMap Weights(ModelOptions model, int vocabulary);
+}
+
+/// <summary>All families, and the one a configuration or a model belongs to.</summary>
+internal static class FamilyRegistry
+{
+    /// <summary>All families; of several that have a model, the first is taken.</summary>
+    public static IReadOnlyList<Family> All { get; } =
+    [
+        new Llama(), new Mistral(), new Qwen2(), new Qwen3(), new Mixtral(), new DeepSeekV3(), new Gpt2(), new GptNeoX(), new Bloom(),
+        new Bert(), new T5(), new Bart(),
+    ];
+
+    /// <summary>The family that a configuration names.</summary>
+    /// <exception cref="UserException">It is not known; the message lists those that are.</exception>
+    public static Family Of(HuggingFaceConfig config) =>
+        All.FirstOrDefault(family => family.ModelType == config.ModelType)
+        ?? throw new UserException($"{config.Location}: model_type is \"{config.ModelType}\"; this program knows {Known}");
+
+    /// <summary>The first family that has a model: its settings, written and read back, describe the same model.</summary>
+    /// <exception cref="UserException">None has; the message names the settings in the way for the nearest family.</exception>
+    public static Family Of(ModelOptions model)
+    {
+        List<(Family Family, FamilyObstacles Obstacles)> tried = [];
+        foreach (Family family in All)
+        {
+            FamilyObstacles obstacles = Obstacles(family, model);
+            if (obstacles.Count == 0) return family;
+            tried.Add((family, obstacles));
+        }
+        (Family nearest, FamilyObstacles standing) = tried.MinBy(entry => entry.Obstacles.Count);
+        throw new UserException(
+            $"no family of Hugging Face's has this model ({Known} were tried); nearest is {nearest.ModelType}, but for:\n"
+            + string.Join('\n', standing.Lines.Select(line => $"  {line}")));
+    }
+
+    private static string Known => string.Join(", ", All.Select(family => family.ModelType));
+
+    /// <summary>The settings of a model that a family would lose.</summary>
+    public static FamilyObstacles Obstacles(Family family, ModelOptions model)
+    {
+        JsonObject written = family.Write(CanonicalModel.Resolved(model));
+        HuggingFaceConfig config = HuggingFaceConfig.Of((JsonObject)JsonNode.Parse(written.ToJsonString())!);
+        ModelOptions again = family.Read(config);
+        string[] refusals = [.. config.Refusals.Select(problem => $"{family.ModelType}: {problem.Path} {problem.Message}")];
+        return new(refusals, CanonicalModel.Differences(model, again));
+    }
+}
+
+/// <summary>What keeps a model from belonging to a family: written settings that the family cannot read back, and settings that would be
+/// lost.</summary>
+internal sealed record FamilyObstacles(IReadOnlyList<string> Refusals, IReadOnlyList<SettingDifference> Differences)
+{
+    public int Count => Refusals.Count + Differences.Count;
+
+    public IEnumerable<string> Lines =>
+        [.. Refusals, .. SettingDifference.Reported(Differences).Select(difference => difference.ToString())];
+}
+
+/// <summary>Hugging Face's names of activations in a plain feed-forward layer.</summary>
+internal static class ActivationNames
+{
+    private static readonly IReadOnlyDictionary<string, FeedForwardOptions> Known = new Dictionary<string, FeedForwardOptions>
+    {
+        ["gelu"] = new GeluOptions(),
+        ["gelu_new"] = new GeluTanhOptions(),
+        ["gelu_pytorch_tanh"] = new GeluTanhOptions(),
+        ["gelu_fast"] = new GeluTanhOptions(),
+        ["relu"] = new ReluOptions(),
+        ["silu"] = new SiluOptions(),
+        ["swish"] = new SiluOptions(),
+        ["relu2"] = new SquaredReluOptions(),
+    };
+
+    /// <summary>A plain feed-forward layer with the activation that the setting <paramref name="key"/> names.</summary>
+    public static FeedForwardOptions Read(HuggingFaceConfig config, string key, string fallback, int width) =>
+        config.Choice(key, fallback, Known) with { HiddenDim = width };
+
+    /// <summary>The name of a layer's activation; <c>gelu</c> if it has none.</summary>
+    public static string Of(FeedForwardOptions options) =>
+        Known.FirstOrDefault(entry => entry.Value.GetType() == options.GetType()).Key ?? "gelu";
 }

@@ -1,13 +1,14 @@
 using System.Text.Json.Nodes;
 using Trainer.Models;
 using Trainer.Models.Attention;
+using Trainer.Models.Attention.Patterns;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
 /// <summary>Mistral 7B (Jiang et al. 2023, arXiv 2310.06825): Llama with a sliding window.</summary>
 internal sealed class Mistral : LlamaLike
 {
-    // What transformers takes where a configuration does not name the window; a null there is no window.
+    // The default of transformers for an absent window; null means no window.
     private const int DefaultWindow = 4096;
 
     public override string ModelType => "mistral";
@@ -16,10 +17,20 @@ internal sealed class Mistral : LlamaLike
 
     protected override GroupedQueryOptions ReadAttention(HuggingFaceConfig config, GroupedQueryOptions attention)
     {
-        int? window = config.Names("sliding_window") ? config.OptionalCount("sliding_window") : DefaultWindow;
-        return attention with { Pattern = Windows.Pattern(window) };
+        int? window = config.Contains("sliding_window") ? config.OptionalCount("sliding_window") : DefaultWindow;
+        return attention with { Pattern = SlidingWindow.Pattern(window) };
     }
 
     protected override void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json) =>
-        json["sliding_window"] = Windows.Of(attention.Pattern);
+        json["sliding_window"] = SlidingWindow.Of(attention.Pattern);
+}
+
+/// <summary>One sliding window for all layers.</summary>
+internal static class SlidingWindow
+{
+    /// <summary>The attention pattern of a window; null for none.</summary>
+    public static PatternOptions? Pattern(int? window) => window is { } length ? new SlidingOptions { Window = length } : null;
+
+    /// <summary>The window of a pattern; null for none.</summary>
+    public static int? Of(PatternOptions? pattern) => (pattern as SlidingOptions)?.Window;
 }

@@ -3,7 +3,6 @@ using Trainer.Checkpoints.Weights;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.FeedForward;
-using Trainer.Models.Norms;
 using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
@@ -11,7 +10,7 @@ namespace Trainer.Checkpoints.HuggingFace.Families;
 /// <summary>T5, 1.0 with ReLU and 1.1 with a gated GELU (Raffel et al. 2019, arXiv 1910.10683).</summary>
 internal sealed class T5 : Family
 {
-    // T5 has no limit; what it was trained at.
+    // T5 has no limit; this is the length it was trained with.
     private const int TrainedLength = 512;
 
     public override string ModelType => "t5";
@@ -26,7 +25,7 @@ internal sealed class T5 : Family
         {
             ["relu"] = new ReluOptions(), ["gated-gelu"] = new GeGluTanhOptions(),
         });
-        config.Unused("dropout_rate", "initializer_factor", "dense_act_fn", "is_gated_act", "n_positions", "output_past");
+        config.Ignore("dropout_rate", "initializer_factor", "dense_act_fn", "is_gated_act", "n_positions", "output_past");
         return new EncoderDecoderOptions
         {
             Dim = dim,
@@ -36,7 +35,11 @@ internal sealed class T5 : Family
             TieEmbeddings = tied,
             LogitScale = config.Flag("scale_decoder_outputs", tied) ? 1 / Math.Sqrt(dim) : 1,
             Attention = new GroupedQueryOptions { Heads = heads, KeyValueHeads = heads, HeadDim = config.Count("d_kv", 64), Scale = 1 },
-            Position = new T5BiasOptions { Buckets = config.Count("relative_attention_num_buckets", 32), MaxDistance = config.Count("relative_attention_max_distance", 128) },
+            Position = new T5BiasOptions
+            {
+                Buckets = config.Count("relative_attention_num_buckets", 32),
+                MaxDistance = config.Count("relative_attention_max_distance", 128),
+            },
             FeedForward = feedForward with { HiddenDim = config.Count("d_ff", 2048) },
             Norm = new RmsNormOptions { Epsilon = config.Number("layer_norm_epsilon", 1e-6) },
         };
@@ -60,7 +63,7 @@ internal sealed class T5 : Family
             ["feed_forward_proj"] = gated ? "gated-gelu" : "relu",
             ["dense_act_fn"] = gated ? "gelu_new" : "relu",
             ["is_gated_act"] = gated,
-            ["layer_norm_epsilon"] = Real.Json(model.Norm.Epsilon),
+            ["layer_norm_epsilon"] = PythonJson.Number(model.Norm.Epsilon),
             ["tie_word_embeddings"] = model.TieEmbeddings,
             ["scale_decoder_outputs"] = model.LogitScale != 1,
             ["is_encoder_decoder"] = true,
@@ -70,47 +73,50 @@ internal sealed class T5 : Family
     public override WeightMap Weights(ModelOptions model, int vocabulary) => new([.. All((EncoderDecoderOptions)model, vocabulary)])
     {
         Ignored = name => name is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight"
-            // Written by some versions, read by none: distances to an encoder have no bias.
+            // Written by some versions, read by none: cross-attention has no position bias.
             || name == "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
             || (model.TieEmbeddings && name == "lm_head.weight"),
     };
 
     private static IEnumerable<WeightRule> All(EncoderDecoderOptions model, int vocabulary) =>
     [
-        Rules.Copy(Names.Embedding, "shared.weight", vocabulary, model.Dim),
+        WeightRule.Copy(ModuleNames.Embedding, "shared.weight", vocabulary, model.Dim),
         .. Stack(model, "encoder", model.EncoderLayers ?? model.Layers),
         .. Stack(model, "decoder", model.Layers),
-        .. model.TieEmbeddings ? (WeightRule[])[] : [Rules.Copy(Names.Head, "lm_head.weight", vocabulary, model.Dim)],
+        .. model.TieEmbeddings ? (WeightRule[])[] : [WeightRule.Copy(ModuleNames.Head, "lm_head.weight", vocabulary, model.Dim)],
     ];
 
     private static IEnumerable<WeightRule> Stack(ModelOptions model, string side, int layers) =>
     [
-        Rules.Copy($"{side}.{Names.Position}", $"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight", ((T5BiasOptions)model.Position).Buckets, model.Attention.Heads),
-        .. Enumerable.Range(0, layers).SelectMany(layer => Layer(model, $"{side}.blocks.{layer}.", $"{side}.block.{layer}.layer.", side == "decoder")),
-        .. Parts.Norm($"{side}.{Names.Norm}", $"{side}.final_layer_norm", model.Dim, false),
+        WeightRule.Copy(
+            $"{side}.{ModuleNames.Position}", $"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+            ((T5BiasOptions)model.Position).Buckets, model.Attention.Heads),
+        .. Enumerable.Range(0, layers).SelectMany(
+            layer => Layer(model, $"{side}.blocks.{layer}.", $"{side}.block.{layer}.layer.", side == "decoder")),
+        .. LayerRules.Norm($"{side}.{ModuleNames.Norm}", $"{side}.final_layer_norm", model.Dim, false),
     ];
 
-    private static IEnumerable<WeightRule> Layer(ModelOptions model, string ours, string theirs, bool cross)
+    private static IEnumerable<WeightRule> Layer(ModelOptions model, string module, string prefix, bool cross)
     {
-        string self = theirs + "0.SelfAttention.", other = theirs + "1.EncDecAttention.";
-        string last = theirs + (cross ? "2." : "1."), dense = last + "DenseReluDense.";
+        string self = prefix + "0.SelfAttention.", other = prefix + "1.EncDecAttention.";
+        string last = prefix + (cross ? "2." : "1."), dense = last + "DenseReluDense.";
         long width = model.FeedForward.Width(model.Dim);
         return
         [
-            .. Parts.Norm(ours + Names.MixerNorm, theirs + "0.layer_norm", model.Dim, false),
-            .. Parts.Attention(ours + Names.Mixer, model, self + "q", self + "k", self + "v", self + "o"),
+            .. LayerRules.Norm(module + ModuleNames.MixerNorm, prefix + "0.layer_norm", model.Dim, false),
+            .. LayerRules.Attention(module + ModuleNames.Mixer, model, self + "q", self + "k", self + "v", self + "o"),
             .. cross
                 ? (WeightRule[])
                 [
-                    .. Parts.Norm(ours + Names.CrossNorm, theirs + "1.layer_norm", model.Dim, false),
-                    .. Parts.CrossAttention(ours + Names.Cross, model, other + "q", other + "k", other + "v", other + "o"),
+                    .. LayerRules.Norm(module + ModuleNames.CrossNorm, prefix + "1.layer_norm", model.Dim, false),
+                    .. LayerRules.CrossAttention(module + ModuleNames.Cross, model, other + "q", other + "k", other + "v", other + "o"),
                 ]
                 : [],
-            .. Parts.Norm(ours + Names.FeedForwardNorm, last + "layer_norm", model.Dim, false),
+            .. LayerRules.Norm(module + ModuleNames.FeedForwardNorm, last + "layer_norm", model.Dim, false),
             .. model.FeedForward is GeGluTanhOptions
-                ? Parts.Stacked(ours + "feedForward.gateUp", model.Dim, false, (dense + "wi_0", width), (dense + "wi_1", width))
-                : Parts.Linear(ours + "feedForward.up", dense + "wi", width, model.Dim, false),
-            .. Parts.Linear(ours + "feedForward.down", dense + "wo", model.Dim, width, false),
+                ? LayerRules.Stacked(module + "feedForward.gateUp", model.Dim, false, (dense + "wi_0", width), (dense + "wi_1", width))
+                : LayerRules.Linear(module + "feedForward.up", dense + "wi", width, model.Dim, false),
+            .. LayerRules.Linear(module + "feedForward.down", dense + "wo", model.Dim, width, false),
         ];
     }
 }

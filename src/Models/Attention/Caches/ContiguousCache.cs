@@ -1,60 +1,56 @@
-// Shapes: B batch, G heads of a remembered tensor, T new positions, S positions remembered and new, D width of a head.
+// Shapes: B batch, G heads of a cached tensor, T new positions, S cached and new positions, D width of a head.
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>Remembers every token in two tensors of fixed capacity, so that a step only writes its own rows.</summary>
+/// <summary>Caches every token in two tensors of fixed capacity; a step writes only its own rows.</summary>
 internal sealed class ContiguousCache : KeyValueCache
 {
-    private Tensor first;
-    private Tensor second;
+    private Tensor keys;
+    private Tensor values;
     private readonly int capacity;
     private int length;
 
-    /// <param name="layout">What is remembered of a token.</param>
-    /// <param name="batch">Sequences, B.</param>
-    /// <param name="capacity">Positions there is room for.</param>
-    /// <param name="dtype">The type keys and values are computed in.</param>
-    /// <param name="device">Where.</param>
     public ContiguousCache(CacheLayout layout, int batch, int capacity, ScalarType dtype, Device device)
     {
         this.capacity = capacity;
-        first = Empty(layout.FirstHeads, layout.FirstDim);
-        second = Empty(layout.SecondHeads, layout.SecondDim);
+        keys = Empty(layout.KeyHeads, layout.KeyDim);
+        values = Empty(layout.ValueHeads, layout.ValueDim);
 
         Tensor Empty(int heads, int dim) =>
             Constants.Own(() => zeros(batch, heads, capacity, dim, dtype: dtype, device: device)); // (B, G, capacity, D)
     }
 
-    public override long Bytes => first.numel() * first.element_size() + second.numel() * second.element_size();
+    public override long Bytes => keys.numel() * keys.element_size() + values.numel() * values.element_size();
 
-    public override (Tensor First, Tensor Second, PositionSpan Positions) Remembered => (first.narrow(2, 0, length), second.narrow(2, 0, length), new(0, length));
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Remembered =>
+        (keys.narrow(2, 0, length), values.narrow(2, 0, length), new(0, length));
 
-    public override (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor newFirst, Tensor newSecond)
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Append(Tensor key, Tensor value)
     {
-        int added = (int)newFirst.shape[2];
+        int added = (int)key.shape[2];
         if (added > capacity - length)
             throw new InvalidOperationException($"{added} positions do not fit: the cache holds {length} of {capacity}.");
-        Write(first, newFirst, added);
-        Write(second, newSecond, added);
+        Write(keys, key, added);
+        Write(values, value, added);
         length += added;
         return Remembered;
     }
 
     public override void Reorder(Tensor rows)
     {
-        first = Chosen(first, rows);
-        second = Chosen(second, rows);
+        keys = Chosen(keys, rows);
+        values = Chosen(values, rows);
     }
 
     public override void Dispose()
     {
-        first.Dispose();
-        second.Dispose();
+        keys.Dispose();
+        values.Dispose();
     }
 
-    // Only what is filled is copied.
+    // Copies only the filled part.
     private Tensor Chosen(Tensor old, Tensor rows)
     {
         Tensor chosen = Constants.Own(() =>

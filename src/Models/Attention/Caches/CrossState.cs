@@ -1,14 +1,12 @@
 // Shapes: B batch, S positions of the source, G key-value heads, D head dimension.
 using static TorchSharp.torch;
 
-namespace Trainer.Models.Attention;
+namespace Trainer.Models.Attention.Caches;
 
-/// <summary>Keys and values of an encoder's output, and which of them are padding. They do not grow while decoding goes on.</summary>
+/// <summary>Cached keys and values of an encoder's output, and which are padding; constant while decoding.</summary>
 internal sealed class CrossState : LayerState
 {
-    /// <param name="key">(B, G, S, D)</param>
-    /// <param name="value">(B, G, S, D)</param>
-    /// <param name="padding">(B, S), −1 where there is none; null where there is no padding.</param>
+    /// <summary>Copies (B, G, S, D) each, and the padding (B, S), −1 for padding; null for none.</summary>
     public CrossState(Tensor key, Tensor value, Tensor? padding)
     {
         Key = Constants.Own(key.contiguous().clone);
@@ -19,10 +17,9 @@ internal sealed class CrossState : LayerState
     /// <summary>(B, G, S, D)</summary>
     public Tensor Key { get; private set; }
 
-    /// <summary>(B, G, S, D)</summary>
     public Tensor Value { get; private set; }
 
-    /// <summary>Which keys are padding; null where none is.</summary>
+    /// <summary>Which keys are padding; null for none.</summary>
     public DocumentIds? Documents { get; private set; }
 
     public override long Bytes => Key.numel() * Key.element_size() + Value.numel() * Value.element_size();

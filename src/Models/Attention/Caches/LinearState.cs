@@ -4,21 +4,18 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>What linear attention remembers: one sum for each head, of the same size however long the text is.</summary>
+/// <summary>The state of linear attention: one sum for each head, of constant size.</summary>
 internal sealed class LinearState : LayerState
 {
     private Tensor? sum; // (B, G, D, E+1), float32
 
     public override long Bytes => sum is null ? 0 : sum.numel() * sum.element_size();
 
-    /// <summary>Bytes of one sequence's sums; always float32.</summary>
-    public static long BytesFor(CacheLayout layout) => 4L * layout.FirstHeads * layout.FirstDim * (layout.SecondDim + 1);
+    /// <summary>Bytes of one sequence's sums, always float32.</summary>
+    public static long BytesFor(CacheLayout layout) => 4L * layout.KeyHeads * layout.KeyDim * (layout.ValueDim + 1);
 
-    /// <summary>Attends to what is remembered and to the new tokens, which are remembered.</summary>
-    /// <param name="query">(B, H, T, D)</param>
-    /// <param name="key">(B, G, T, D)</param>
-    /// <param name="value">(B, G, T, E)</param>
-    /// <returns>(B, H, T, E)</returns>
+    /// <summary>Attends to the state and the new tokens, which are added to it: (B, H, T, D), (B, G, T, D), (B, G, T, E) → (B, H, T,
+    /// E).</summary>
     public Tensor Attend(Tensor query, Tensor key, Tensor value)
     {
         (Tensor result, Tensor after) = LinearAttention.Causal(query, key, value, sum);

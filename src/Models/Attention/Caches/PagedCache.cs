@@ -1,60 +1,56 @@
-// Shapes: B batch, G heads of a remembered tensor, T new positions, S positions remembered and new, D width of a head, n blocks of a sequence.
+// Shapes: B batch, G heads of a cached tensor, T new positions, S cached and new positions, D width of a head, n blocks of a sequence.
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>Remembers every token in blocks out of a pool (Kwon et al. 2023, arXiv 2309.06180): memory grows with the text, and sequences that go on
-/// from one another share the blocks of their common beginning until they write into them.</summary>
-/// <remarks>Beams and samples of one prompt so cost the prompt once. A step gathers the blocks for the kernel.</remarks>
+/// <summary>Caches every token in blocks of a pool (PagedAttention: Kwon et al. 2023, arXiv 2309.06180); sequences share the blocks of
+/// their common prefix until they write to them.</summary>
+/// <remarks>Beams and samples pay for their prompt once. A step gathers the blocks for the kernel.</remarks>
 internal sealed class PagedCache : KeyValueCache
 {
     /// <summary>Tokens in a block, as in the paper.</summary>
     public const int BlockLength = 16;
 
     private readonly BlockTables tables;
-    private Tensor first;
-    private Tensor second;
+    private Tensor keys;
+    private Tensor values;
     private int length;
 
-    /// <param name="layout">What is remembered of a token.</param>
-    /// <param name="batch">Sequences, B.</param>
-    /// <param name="dtype">The type keys and values are computed in.</param>
-    /// <param name="device">Where.</param>
     public PagedCache(CacheLayout layout, int batch, ScalarType dtype, Device device)
     {
         tables = new(batch);
-        first = Pool(layout.FirstHeads, layout.FirstDim);
-        second = Pool(layout.SecondHeads, layout.SecondDim);
+        keys = Pool(layout.KeyHeads, layout.KeyDim);
+        values = Pool(layout.ValueHeads, layout.ValueDim);
 
-        Tensor Pool(int heads, int dim) => Constants.Own(() => zeros(0, heads, BlockLength, dim, dtype: dtype, device: device)); // (blocks, G, 16, D)
+        // (blocks, G, 16, D)
+        Tensor Pool(int heads, int dim) => Constants.Own(() => zeros(0, heads, BlockLength, dim, dtype: dtype, device: device));
     }
 
-    public override long Bytes => first.numel() * first.element_size() + second.numel() * second.element_size();
+    public override long Bytes => keys.numel() * keys.element_size() + values.numel() * values.element_size();
 
-    /// <summary>Blocks that some sequence has.</summary>
     public int BlocksInUse => tables.InUse;
 
-    public override (Tensor First, Tensor Second, PositionSpan Positions) Remembered
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Remembered
     {
         get
         {
-            Tensor all = tensor(tables.All).to(first.device); // (B·n)
-            return (Gathered(first, all), Gathered(second, all), new(0, length));
+            Tensor all = tensor(tables.All).to(keys.device); // (B·n)
+            return (Gathered(keys, all), Gathered(values, all), new(0, length));
         }
     }
 
-    public override (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor newFirst, Tensor newSecond)
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Append(Tensor key, Tensor value)
     {
-        int added = (int)newFirst.size(2);
+        int added = (int)key.size(2);
         for (int done = 0, count; done < added; done += count)
         {
             int place = length % BlockLength;
             count = Math.Min(BlockLength - place, added - done);
             MakeRoom(place);
-            using Tensor blocks = Constants.Own(() => tensor(tables.Column(length / BlockLength)).to(first.device)); // (B)
-            first.narrow(2, place, count).index_copy_(0, blocks, newFirst.narrow(2, done, count));
-            second.narrow(2, place, count).index_copy_(0, blocks, newSecond.narrow(2, done, count));
+            using Tensor blocks = Constants.Own(() => tensor(tables.Column(length / BlockLength)).to(keys.device)); // (B)
+            keys.narrow(2, place, count).index_copy_(0, blocks, key.narrow(2, done, count));
+            values.narrow(2, place, count).index_copy_(0, blocks, value.narrow(2, done, count));
             length += count;
         }
         return Remembered;
@@ -64,26 +60,26 @@ internal sealed class PagedCache : KeyValueCache
 
     public override void Dispose()
     {
-        first.Dispose();
-        second.Dispose();
+        keys.Dispose();
+        values.Dispose();
     }
 
-    // A block that another sequence has too is copied before it is written into.
+    // A shared block is copied before it is written to.
     private void MakeRoom(int place)
     {
         if (place == 0) tables.Grow();
         IReadOnlyList<(int From, int To)> copies = place == 0 ? [] : tables.Unshare(length / BlockLength);
-        if (tables.Blocks > first.size(0))
+        if (tables.Blocks > keys.size(0))
         {
-            // Half as much again, so that growing costs each block a few copies in all.
-            int blocks = Math.Max(tables.Blocks, (int)(first.size(0) * 3 / 2));
-            Enlarge(ref first, blocks);
-            Enlarge(ref second, blocks);
+            // Grows by half, so that each block is copied a few times in all.
+            int blocks = Math.Max(tables.Blocks, (int)(keys.size(0) * 3 / 2));
+            Enlarge(ref keys, blocks);
+            Enlarge(ref values, blocks);
         }
         foreach ((int from, int to) in copies)
         {
-            first.select(0, to).copy_(first.select(0, from));
-            second.select(0, to).copy_(second.select(0, from));
+            keys.select(0, to).copy_(keys.select(0, from));
+            values.select(0, to).copy_(values.select(0, from));
         }
     }
 
@@ -96,7 +92,77 @@ internal sealed class PagedCache : KeyValueCache
     private static void Enlarge(ref Tensor pool, int blocks)
     {
         Tensor old = pool;
-        pool = Constants.Own(() => cat([old, zeros(blocks - old.size(0), old.size(1), BlockLength, old.size(3), dtype: old.dtype, device: old.device)], 0));
+        pool = Constants.Own(
+            () => cat([old, zeros(blocks - old.size(0), old.size(1), BlockLength, old.size(3), dtype: old.dtype, device: old.device)], 0));
         old.Dispose();
+    }
+}
+
+/// <summary>Which blocks of a pool hold each sequence, with counts of the sequences that share a block.</summary>
+/// <remarks>All sequences are equally long. The tensors are <see cref="PagedCache"/>'s.</remarks>
+internal sealed class BlockTables
+{
+    private readonly List<int> users = []; // of each block, how many sequences have it
+    private readonly Stack<int> free = [];
+    private List<int>[] tables;
+
+    public BlockTables(int sequences) => tables = [.. Enumerable.Range(0, sequences).Select(_ => new List<int>())];
+
+    public int Sequences => tables.Length;
+
+    public int BlocksEach => tables[0].Count;
+
+    /// <summary>Blocks ever allocated: the size of the pool.</summary>
+    public int Blocks => users.Count;
+
+    public int InUse => users.Count - free.Count;
+
+    /// <summary>The blocks of all sequences, sequence by sequence.</summary>
+    public long[] All => [.. tables.SelectMany(table => table).Select(block => (long)block)];
+
+    public long[] Column(int index) => [.. tables.Select(table => (long)table[index])];
+
+    /// <summary>Appends a block of its own to each sequence.</summary>
+    public void Grow()
+    {
+        foreach (List<int> table in tables) table.Add(Take());
+    }
+
+    /// <summary>Replaces each sequence's block at an index by one of its own, if it is shared. Blocks to copy: from, to.</summary>
+    public IReadOnlyList<(int From, int To)> Unshare(int index)
+    {
+        List<(int From, int To)> copies = [];
+        foreach (List<int> table in tables)
+        {
+            int block = table[index];
+            if (users[block] == 1) continue;
+            users[block]--;
+            table[index] = Take();
+            copies.Add((block, table[index]));
+        }
+        return copies;
+    }
+
+    /// <summary>Lets each new sequence share the blocks of the one it continues, and frees unused blocks.</summary>
+    public void Reorder(IReadOnlyList<int> rows)
+    {
+        List<int>[] next = [.. rows.Select(row => new List<int>(tables[row]))];
+        foreach (int block in next.SelectMany(table => table)) users[block]++;
+        foreach (int block in tables.SelectMany(table => table))
+        {
+            if (--users[block] == 0) free.Push(block);
+        }
+        tables = next;
+    }
+
+    private int Take()
+    {
+        if (free.TryPop(out int block))
+        {
+            users[block] = 1;
+            return block;
+        }
+        users.Add(1);
+        return users.Count - 1;
     }
 }

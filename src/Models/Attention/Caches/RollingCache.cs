@@ -1,66 +1,63 @@
-// Shapes: B batch, G heads of a remembered tensor, T new positions, S positions remembered and new, D width of a head.
+// Shapes: B batch, G heads of a cached tensor, T new positions, S cached and new positions, D width of a head.
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>Remembers the last tokens, which a sliding window still sees, and the first ones where they are sinks: memory of constant size.</summary>
-/// <remarks>Tokens stand in the order of their positions. When the room is full, what the window has left behind is dropped and the
-/// rest moved to the front, so that a token is moved a few times in its life, not at every step. Positions stay absolute.</remarks>
+/// <summary>Caches the tokens that a sliding window still sees, and the sinks: constant memory.</summary>
+/// <remarks>Tokens are in order of position. When the buffer is full, the window's tokens are moved to the front, a few times in a token's
+/// life and not at every step.</remarks>
 internal sealed class RollingCache : KeyValueCache
 {
-    private readonly Horizon horizon;
+    private readonly KeyWindow window;
     private readonly int room;
-    private Tensor first;
-    private Tensor second;
+    private Tensor keys;
+    private Tensor values;
     private int rows; // filled: sinks, then the last positions
     private int length; // positions appended so far
 
-    /// <param name="layout">What is remembered of a token.</param>
-    /// <param name="batch">Sequences, B.</param>
-    /// <param name="horizon">How far back is seen.</param>
-    /// <param name="dtype">The type keys and values are computed in.</param>
-    /// <param name="device">Where.</param>
-    public RollingCache(CacheLayout layout, int batch, Horizon horizon, ScalarType dtype, Device device)
+    public RollingCache(CacheLayout layout, int batch, KeyWindow window, ScalarType dtype, Device device)
     {
-        this.horizon = horizon;
-        room = RowsFor(horizon);
-        first = Empty(layout.FirstHeads, layout.FirstDim);
-        second = Empty(layout.SecondHeads, layout.SecondDim);
+        this.window = window;
+        room = RowsFor(window);
+        keys = Empty(layout.KeyHeads, layout.KeyDim);
+        values = Empty(layout.ValueHeads, layout.ValueDim);
 
-        Tensor Empty(int heads, int dim) => Constants.Own(() => zeros(batch, heads, room, dim, dtype: dtype, device: device)); // (B, G, room, D)
+        // (B, G, room, D)
+        Tensor Empty(int heads, int dim) => Constants.Own(() => zeros(batch, heads, room, dim, dtype: dtype, device: device));
     }
 
-    public override long Bytes => first.numel() * first.element_size() + second.numel() * second.element_size();
+    public override long Bytes => keys.numel() * keys.element_size() + values.numel() * values.element_size();
 
-    /// <summary>Tokens there is room for: sinks, a window, and a quarter of one to move seldom.</summary>
-    public static int RowsFor(Horizon horizon) => horizon.Sinks + horizon.Window + Math.Max(16, horizon.Window / 4);
+    /// <summary>Rows of the buffer: sinks, a window, and a quarter of one so that moves are rare.</summary>
+    public static int RowsFor(KeyWindow window) => window.Sinks + window.Window + Math.Max(16, window.Window / 4);
 
-    public override (Tensor First, Tensor Second, PositionSpan Positions) Remembered => (first.narrow(2, 0, rows), second.narrow(2, 0, rows), Span);
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Remembered =>
+        (keys.narrow(2, 0, rows), values.narrow(2, 0, rows), Span);
 
-    public override (Tensor First, Tensor Second, PositionSpan Positions) Append(Tensor newFirst, Tensor newSecond)
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Append(Tensor key, Tensor value)
     {
-        int added = (int)newFirst.size(2);
+        int added = (int)key.size(2);
         if (rows + added > room) Forget();
-        return rows + added <= room ? Write(newFirst, newSecond, added) : Pass(newFirst, newSecond, added);
+        return rows + added <= room ? Write(key, value, added) : PassThrough(key, value, added);
     }
 
     public override void Reorder(Tensor rows)
     {
-        Replace(ref first, Constants.Own(() => first.index_select(0, rows.to(first.device))));
-        Replace(ref second, Constants.Own(() => second.index_select(0, rows.to(second.device))));
+        Replace(ref keys, Constants.Own(() => keys.index_select(0, rows.to(keys.device))));
+        Replace(ref values, Constants.Own(() => values.index_select(0, rows.to(values.device))));
     }
 
     public override void Dispose()
     {
-        first.Dispose();
-        second.Dispose();
+        keys.Dispose();
+        values.Dispose();
     }
 
-    // What the next token still sees of the past beside the sinks.
-    private int Kept => horizon.Window - 1;
+    // Earlier tokens that the next one sees, besides the sinks.
+    private int Kept => window.Window - 1;
 
-    private int SinkRows => Math.Min(horizon.Sinks, length);
+    private int SinkRows => Math.Min(window.Sinks, length);
 
     private PositionSpan Span
     {
@@ -71,33 +68,33 @@ internal sealed class RollingCache : KeyValueCache
         }
     }
 
-    private (Tensor First, Tensor Second, PositionSpan Positions) Write(Tensor newFirst, Tensor newSecond, int added)
+    private (Tensor Key, Tensor Value, PositionSpan Positions) Write(Tensor key, Tensor value, int added)
     {
-        first.narrow(2, rows, added).copy_(newFirst);
-        second.narrow(2, rows, added).copy_(newSecond);
+        keys.narrow(2, rows, added).copy_(key);
+        values.narrow(2, rows, added).copy_(value);
         rows += added;
         length += added;
         return Remembered;
     }
 
-    // More tokens at once than there is room for, as a long prompt: they are seen all together, then only the last are kept.
-    private (Tensor First, Tensor Second, PositionSpan Positions) Pass(Tensor newFirst, Tensor newSecond, int added)
+    // More tokens at once than fit, as in a long prompt: all are returned, and the last ones kept.
+    private (Tensor Key, Tensor Value, PositionSpan Positions) PassThrough(Tensor key, Tensor value, int added)
     {
-        Tensor allFirst = cat([first.narrow(2, 0, rows), newFirst], 2), allSecond = cat([second.narrow(2, 0, rows), newSecond], 2); // (B, G, S, D)
+        Tensor allKeys = cat([keys.narrow(2, 0, rows), key], 2), allValues = cat([values.narrow(2, 0, rows), value], 2); // (B, G, S, D)
         rows += added;
         length += added;
         PositionSpan span = Span;
-        Keep(allFirst, first);
-        Keep(allSecond, second);
+        Keep(allKeys, keys);
+        Keep(allValues, values);
         rows = SinkRows + Kept;
-        return (allFirst, allSecond, span);
+        return (allKeys, allValues, span);
     }
 
     private void Forget()
     {
         if (rows - SinkRows <= Kept) return;
-        Keep(first.narrow(2, 0, rows).clone(), first);
-        Keep(second.narrow(2, 0, rows).clone(), second);
+        Keep(keys.narrow(2, 0, rows).clone(), keys);
+        Keep(values.narrow(2, 0, rows).clone(), values);
         rows = SinkRows + Kept;
     }
 

@@ -1,5 +1,7 @@
-// Shapes: B batch, T query positions, S key positions, H query heads, G key-value heads, D head dimension.
+// Shapes: B batch, T query positions, S key positions, H query heads, G key-value heads, D head dimension, L distances.
+using TorchSharp;
 using Trainer.Kernels;
+using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -9,59 +11,62 @@ namespace Trainer.Models.Attention.Kernels;
 /// <param name="Query">(B, H, T, D)</param>
 /// <param name="Key">(B, G, S, D); G divides H and consecutive query heads share a key head.</param>
 /// <param name="Value">(B, G, S, D)</param>
-/// <param name="Pattern">Who may see whom.</param>
-/// <param name="Queries">Where the T queries stand.</param>
-/// <param name="Keys">Where the S keys stand.</param>
+/// <param name="Pattern">Who sees whom.</param>
+/// <param name="Queries">Positions of the queries.</param>
+/// <param name="Keys">Positions of the keys.</param>
 /// <param name="Scale">The factor on QKᵀ.</param>
-/// <param name="Masks">Masks made before, for patterns and lengths that need one.</param>
+/// <param name="Masks">Masks, for patterns that need one.</param>
 internal readonly record struct AttentionCall(
-    Tensor Query, Tensor Key, Tensor Value, AttentionPattern Pattern, PositionSpan Queries, PositionSpan Keys, double Scale, MaskStore Masks)
+    Tensor Query, Tensor Key, Tensor Value, AttentionPattern Pattern, PositionSpan Queries, PositionSpan Keys, double Scale,
+    MaskStore Masks)
 {
-    /// <summary>Queries that <see cref="FlashAttention"/> is worth its preparations for: with fewer, libtorch's kernel has nothing to lose either.</summary>
+    /// <summary>Fewest queries for which <see cref="FlashAttention"/> pays.</summary>
     public const int FewestRows = 16;
 
-    /// <summary>Which weights are dropped: none outside training.</summary>
+    /// <summary>Dropout of weights; none outside training.</summary>
     public CounterDropout Dropout { get; init; }
 
     /// <summary>Bounds scores s to cap·tanh(s / cap), before the bias; null for no bound.</summary>
     public double? SoftCap { get; init; }
 
-    /// <summary>What positions add to the scaled scores; null where they add nothing.</summary>
+    /// <summary>What positions add to the scaled scores; null for nothing.</summary>
     public ScoreBias? Bias { get; init; }
 
-    /// <summary>Which queries and keys belong together, whatever the pattern allows; null where all of a row do.</summary>
+    /// <summary>Documents to keep apart; null if each row is one.</summary>
     public DocumentIds? Documents { get; init; }
 
-    /// <summary>Query heads per key-value head.</summary>
+    /// <summary>What linear attention caches of earlier tokens; null where nothing is.</summary>
+    public LinearState? Sums { get; init; }
+
     public int Sharing => (int)(Query.size(1) / Key.size(1));
 
-    /// <summary>Whether there are so many queries that a kernel's preparations count little.</summary>
+    /// <summary>Whether a kernel's preparations cost little beside its work.</summary>
     public bool IsLong => Queries.Count >= 128;
 
-    /// <summary>Whether the kernel's own causal flag says it all: the queries are the keys, and one document.</summary>
+    /// <summary>Whether a causal flag says it all: the queries are the keys, and one document.</summary>
     public bool IsSquareCausal => Documents is null && Pattern.Shape == PatternShape.Causal && Queries == Keys && Queries.Count > 1;
 
     /// <summary>Whether every query sees every key: a full pattern, or the last position of a causal one.</summary>
     public bool SeesEverything =>
         Documents is null && (Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries.Count == 1));
 
-    /// <summary>The bounds of documents that stand side by side, from <see cref="DocumentIds.Spans"/>; null where there are none, or few queries.</summary>
+    /// <summary>Bounds of contiguous documents (<see cref="DocumentIds.Spans"/>); null without documents, or for few queries.</summary>
     public Tensor? Spans => Queries.Count >= FewestRows ? Documents?.Spans(Queries.Count) : null;
 
-    /// <summary>Whether <see cref="FlashAttention"/> computes it: whole sequences under a pattern that is a band, documents side by side if there are several, nothing
-    /// put on the scores.</summary>
-    public bool IsBand =>
+    /// <summary>Whether <see cref="FlashAttention"/> computes it: a whole sequence under a band, contiguous documents, nothing added to the
+    /// scores.</summary>
+    public bool IsSimdSupported =>
         Queries.Count >= FewestRows && (Documents is null || Spans is not null) && Bias is null && SoftCap is null
-        && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0)) && FlashAttention.IsSupported(Query, Key, Value);
+        && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0))
+        && FlashAttention.IsSupported(Query, Key, Value);
 
-    /// <summary>The result, (B, H, T, D), where <see cref="IsBand"/>.</summary>
-    public Tensor AttendBand()
+    public Tensor AttendSimd()
     {
         PatternBand band = Pattern.Band!.Value;
         return FlashAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Spans);
     }
 
-    /// <summary>The mask, bool, true where visible: (T, S), or (B, 1, T, S) where documents are kept apart.</summary>
+    /// <summary>The mask, bool, true where visible: (T, S), or (B, 1, T, S) with documents.</summary>
     public Tensor Mask()
     {
         if (Documents is not null && Pattern.Shape == PatternShape.Full) return Documents.Together; // (B, 1, T|1, S)
@@ -69,6 +74,78 @@ internal readonly record struct AttentionCall(
         return Documents is null ? visible : Documents.Within(visible);
     }
 
-    /// <summary>The pairs that the pattern leaves visible, as tiles.</summary>
     public TilePlan Plan() => Masks.Plan(Pattern, Queries, Keys, Query.device);
+}
+
+/// <summary>What positions add to the scaled scores, as a function of queries and keys, (1, H, T, S). It depends on distances
+/// alone.</summary>
+internal sealed class ScoreBias(Func<PositionSpan, PositionSpan, Tensor> over)
+{
+    /// <summary>(1, H, T, S).</summary>
+    public Tensor Over(PositionSpan queries, PositionSpan keys) => over(queries, keys);
+
+    /// <summary>The bias by distance, without making T·S numbers.</summary>
+    public DistanceBias ByDistance(PositionSpan queries, PositionSpan keys, Device device)
+    {
+        int highest = queries.End - 1 - (keys.Sinks > 0 ? 0 : keys.Start), lowest = queries.Start - keys.End + 1;
+        // One query that has keys at all these distances.
+        int query = Math.Max(0, highest);
+        Tensor row = over(new(query, 1), new(query - highest, highest - lowest + 1)); // (1, H, 1, L), the farthest key first
+        return new(
+            row.select(0, 0).select(1, 0).flip(1).to_type(ScalarType.Float32), lowest, queries.Positions(device), keys.Positions(device));
+    }
+}
+
+/// <summary>The last mask and tiles of each pattern, shared by all layers of a stack.</summary>
+/// <remarks>Thread-safe for threads that ask for one shape of a pattern; a mask lives until another shape is asked for.</remarks>
+internal sealed class MaskStore : IDisposable
+{
+    private readonly LastOfEach<Tensor> masks = new();
+    private readonly LastOfEach<TilePlan> plans = new();
+
+    /// <summary>The mask (T, S), true where visible. The store owns it.</summary>
+    public Tensor Get(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>
+        masks.Get(pattern, new(queries, keys, device.Key), () => Constants.Own(() => pattern.Mask(queries, keys, device)));
+
+    /// <summary>The tiles. The store owns them.</summary>
+    public TilePlan Plan(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>
+        plans.Get(pattern, new(queries, keys, device.Key), () => TilePlan.Create(pattern, queries, keys, device));
+
+    /// <summary>Frees all of them; they are made anew when asked for.</summary>
+    public void Clear()
+    {
+        masks.Dispose();
+        plans.Dispose();
+    }
+
+    public void Dispose() => Clear();
+
+    private readonly record struct Key(PositionSpan Queries, PositionSpan Keys, (DeviceType, int) Device);
+
+    private sealed class LastOfEach<T> : IDisposable
+        where T : IDisposable
+    {
+        private readonly Dictionary<AttentionPattern, (Key Key, T Made)> entries = [];
+
+        public T Get(AttentionPattern pattern, Key key, Func<T> make)
+        {
+            lock (entries)
+            {
+                if (entries.TryGetValue(pattern, out var entry))
+                {
+                    if (entry.Key == key) return entry.Made;
+                    entry.Made.Dispose();
+                }
+                T made = make();
+                entries[pattern] = (key, made);
+                return made;
+            }
+        }
+
+        public void Dispose()
+        {
+            foreach (var entry in entries.Values) entry.Made.Dispose();
+            entries.Clear();
+        }
+    }
 }

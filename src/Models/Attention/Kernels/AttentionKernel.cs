@@ -1,16 +1,18 @@
 // Shapes: B batch, T query positions, S key positions, H query heads, D head dimension.
+using System.Collections.Concurrent;
 using System.Text.Json.Serialization;
+using TorchSharp;
 using Trainer.Configuration;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>The kernel a configuration asks for.</summary>
-/// <remarks>A new kernel is its own file, a member here and a line in <see cref="KernelSelection"/>.</remarks>
+/// <summary>The kernel of attention.</summary>
+/// <remarks>A new kernel is one file, a member here and a line in <see cref="KernelSelection"/>.</remarks>
 [JsonConverter(typeof(JsonStringEnumConverter<AttentionKernel>))]
 public enum AttentionKernel
 {
-    /// <summary>The fastest kernel that can run each call.</summary>
+    /// <summary>The fastest kernel that supports the call.</summary>
     [JsonStringEnumMemberName("auto")]
     Auto,
 
@@ -22,7 +24,7 @@ public enum AttentionKernel
     [JsonStringEnumMemberName("flash")]
     Flash,
 
-    /// <summary>Only the pairs that the pattern lets see each other, tile by tile.</summary>
+    /// <summary>Only visible pairs, tile by tile.</summary>
     [JsonStringEnumMemberName("block-sparse")]
     BlockSparse,
 
@@ -31,33 +33,33 @@ public enum AttentionKernel
     Linear,
 }
 
-/// <summary>One way of computing softmax(QKᵀ)V.</summary>
-/// <remarks>The reference kernel is the specification; every other is tested equal to it.</remarks>
+/// <summary>A way to compute softmax(QKᵀ)V.</summary>
+/// <remarks><see cref="ReferenceKernel"/> is the specification that every other kernel is tested against.</remarks>
 internal interface IAttentionKernel
 {
-    /// <summary>The name in a configuration.</summary>
     string Name { get; }
 
-    /// <summary>Why the kernel can never run for a configuration, with what to do instead; null when it can.</summary>
-    /// <param name="options">The attention.</param>
-    /// <param name="headDim">Width of a head, D.</param>
-    string? RefusesConfiguration(AttentionOptions options, int headDim);
+    /// <summary>Why the kernel never supports a configuration, with what to do instead; null if it does.</summary>
+    string? WhyUnsupported(AttentionOptions options, int headDim);
 
-    /// <summary>Why the kernel cannot run this call on this device, with what to do instead; null when it can.</summary>
-    string? RefusesCall(in AttentionCall call);
+    /// <summary>Why the kernel does not support this call on this device, with what to do instead; null if it does.</summary>
+    string? WhyUnsupported(in AttentionCall call);
 
-    /// <summary>Whether <c>auto</c> takes the kernel for a call that it can run, rather than one further down the list.</summary>
-    bool Pays(in AttentionCall call) => true;
+    /// <summary>Whether the kernel can compute this call.</summary>
+    bool IsSupported(AttentionOptions options, int headDim, in AttentionCall call) =>
+        WhyUnsupported(options, headDim) is null && WhyUnsupported(call) is null;
 
-    /// <summary>Computes attention.</summary>
-    /// <returns>(B, H, T, D)</returns>
+    /// <summary>Whether <c>auto</c> takes the kernel for a call that it supports.</summary>
+    bool IsPreferred(in AttentionCall call) => true;
+
+    /// <summary>Computes attention: (B, H, T, D).</summary>
     Tensor Attend(in AttentionCall call);
 
-    /// <summary>How much each query looks at each key, for those who want to see it: (B, H, T, S), float32.</summary>
+    /// <summary>The attention weights (B, H, T, S), float32, for observers.</summary>
     Tensor Weights(in AttentionCall call) => ReferenceKernel.Weights(call);
 }
 
-/// <summary>Finds the kernel for a call: the one demanded, or the fastest that can.</summary>
+/// <summary>Finds the kernel for a call: the required one, or the fastest that supports it.</summary>
 internal static class KernelSelection
 {
     private static readonly ReferenceKernel Reference = new();
@@ -71,21 +73,20 @@ internal static class KernelSelection
         (AttentionKernel.Linear, new LinearKernel()),
     ];
 
-    /// <summary>Problems of demanding a kernel that can never run for these options.</summary>
     public static IEnumerable<Problem> Problems(AttentionOptions options, int headDim)
     {
         if (options.Kernel == AttentionKernel.Auto) return [];
-        string? refusal = Find(options.Kernel).RefusesConfiguration(options, headDim);
+        string? refusal = Find(options.Kernel).WhyUnsupported(options, headDim);
         return refusal is null ? [] : [new("kernel", refusal)];
     }
 
     /// <summary>The kernel that computes a call.</summary>
-    /// <exception cref="UserException">The demanded kernel cannot, with the reason.</exception>
+    /// <exception cref="UserException">The required kernel does not support it; the message says why.</exception>
     public static IAttentionKernel Choose(AttentionOptions options, int headDim, in AttentionCall call)
     {
         if (options.Kernel == AttentionKernel.Auto) return Fastest(options, headDim, call);
         IAttentionKernel demanded = Find(options.Kernel);
-        string? refusal = demanded.RefusesConfiguration(options, headDim) ?? demanded.RefusesCall(call);
+        string? refusal = demanded.WhyUnsupported(options, headDim) ?? demanded.WhyUnsupported(call);
         return refusal is null ? demanded : throw new UserException($"model.attention.kernel: {refusal}");
     }
 
@@ -95,8 +96,31 @@ internal static class KernelSelection
     {
         foreach ((_, IAttentionKernel kernel) in Kernels)
         {
-            if (kernel.RefusesConfiguration(options, headDim) is null && kernel.RefusesCall(call) is null && kernel.Pays(call)) return kernel;
+            if (kernel.IsSupported(options, headDim, call) && kernel.IsPreferred(call)) return kernel;
         }
         return Reference;
     }
+}
+
+/// <summary>The kernels of one layer, chosen once for each kind of call: asking libtorch each time would cost more than a small model's
+/// attention.</summary>
+/// <remarks>Thread-safe.</remarks>
+internal sealed class LayerKernels(AttentionOptions options, int headDim)
+{
+    private readonly ConcurrentDictionary<CallKind, IAttentionKernel> chosen = [];
+
+    public IAttentionKernel For(in AttentionCall call)
+    {
+        CallKind kind = new(
+            call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout.Probability > 0, call.IsSquareCausal,
+            call.SeesEverything, call.Bias is not null, call.Documents is not null, call.Spans is not null, call.IsLong,
+            call.Queries.Count < AttentionCall.FewestRows);
+        if (chosen.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
+        return chosen[kind] = KernelSelection.Choose(options, headDim, call);
+    }
+
+    // What decides which kernels support a call.
+    private readonly record struct CallKind(
+        DeviceType Device, ScalarType Type, long Width, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents,
+        bool Contiguous, bool Long, bool Few);
 }

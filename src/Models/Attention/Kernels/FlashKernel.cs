@@ -6,18 +6,18 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>Fused attention: the same result with O(T) memory (Dao et al. 2022, arXiv 2205.14135).</summary>
-/// <remarks>On a CPU it is <see cref="FlashAttention"/> where that takes the call. Elsewhere which backend runs is libtorch's choice: its CPU flash
-/// kernel, on CUDA FlashAttention-2 for bfloat16 and the memory-efficient kernel for float32. Its O(T²) math kernel is never taken: where libtorch would,
-/// <see cref="RefusesCall"/> says so.</remarks>
+/// <summary>Flash attention: O(T) memory (Dao et al. 2022, arXiv 2205.14135).</summary>
+/// <remarks>On a CPU <see cref="FlashAttention"/> where it supports the call. Otherwise libtorch chooses the backend: its CPU flash kernel;
+/// on CUDA FlashAttention-2 for bfloat16 and the memory-efficient kernel for float32. Its O(T²) math kernel is never used:
+/// <c>WhyUnsupported</c> refuses such calls.</remarks>
 internal sealed class FlashKernel : IAttentionKernel
 {
-    /// <summary>The widest head that libtorch's kernels take.</summary>
+    /// <summary>The widest head that libtorch's kernels support.</summary>
     public const int LargestHead = 256;
 
     public string Name => "flash";
 
-    public string? RefusesConfiguration(AttentionOptions options, int headDim) =>
+    public string? WhyUnsupported(AttentionOptions options, int headDim) =>
         options.SoftCap is not null
             ? "flash cannot bound scores (softCap); use kernel 'reference', or leave softCap out"
         : headDim > LargestHead
@@ -26,16 +26,19 @@ internal sealed class FlashKernel : IAttentionKernel
             ? $"flash computes the patterns full and causal, not '{options.ResolvedPattern.Type}'; use kernel 'block-sparse'"
         : null;
 
-    public string? RefusesCall(in AttentionCall call)
+    public string? WhyUnsupported(in AttentionCall call)
     {
         if (call.Bias is not null)
             return "flash cannot add these positions' bias to the scores; set kernel to 'auto' or 'reference', or position to 'rotary'";
-        if (call.Dropout.Probability > 0 && call.Query.device.type == DeviceType.CPU && !call.IsBand)
-            return $"on the CPU flash drops attention weights (dropout {call.Dropout.Probability}) only of {AttentionCall.FewestRows} or more positions, each document of them in one piece, in heads whose width is a multiple of 8, on a processor with AVX2 or NEON; set dropout to 0, or kernel to 'auto' or 'reference'";
+        if (call.Dropout.Probability > 0 && call.Query.device.type == DeviceType.CPU && !call.IsSimdSupported)
+            return $"on the CPU flash drops attention weights (dropout {call.Dropout.Probability}) only of {AttentionCall.FewestRows} " +
+                "or more positions, each document of them in one piece, in heads whose width is a multiple of 8, on a processor with " +
+                "AVX2 or NEON; set dropout to 0, or kernel to 'auto' or 'reference'";
         AttentionBackend backend = Backend(call);
         return backend is AttentionBackend.Simd or AttentionBackend.Flash or AttentionBackend.Efficient or AttentionBackend.CuDnn
             ? null
-            : $"libtorch has no fused attention for head dimension {call.Query.shape[3]} in {call.Query.dtype} on {call.Query.device}{Limits(call)}; set kernel to 'auto' or 'reference'";
+            : $"libtorch has no fused attention for head dimension {call.Query.shape[3]} in {call.Query.dtype} on " +
+                $"{call.Query.device}{Limits(call)}; set kernel to 'auto' or 'reference'";
     }
 
     private static string Limits(in AttentionCall call) => call.Query.device_type != DeviceType.CUDA ? ""
@@ -44,37 +47,25 @@ internal sealed class FlashKernel : IAttentionKernel
 
     public Tensor Attend(in AttentionCall call)
     {
-        if (call.IsBand) return call.AttendBand();
+        if (call.IsSimdSupported) return call.AttendSimd();
         if (FoldsSharing(call)) return AttendFolded(call);
         Inputs inputs = Prepare(call);
         return ScaledDotProductAttention.Attend(
-            inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, inputs.Grouped, Required(call));
+            inputs.Query, inputs.Key, inputs.Value, inputs.Mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, inputs.Grouped,
+            Required(call));
     }
 
-    /// <summary>The backend that computes a call.</summary>
     public static AttentionBackend Backend(in AttentionCall call)
     {
-        if (call.IsBand) return AttentionBackend.Simd;
+        if (call.IsSimdSupported) return AttentionBackend.Simd;
         Tensor? mask = MaskOf(call);
         bool grouped = TakesGroups(call, mask);
-        // The answer depends on shapes and types alone: a view of one head stands for repeated heads.
+        // The answer depends on shapes and types alone, so a view of one head stands for repeated heads.
         Tensor key = grouped ? call.Key : Stretched(call.Key, call), value = grouped ? call.Value : Stretched(call.Value, call);
-        return ScaledDotProductAttention.Backend(call.Query, key, value, mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, grouped);
+        return ScaledDotProductAttention.Backend(
+            call.Query, key, value, mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, grouped);
     }
 
-    /// <summary>The band in which a whole sequence attends to itself, where <see cref="FlashAttention.AttendPacked"/> computes it from what the projection makes; else null.</summary>
-    /// <remarks>It gives what the kernels give that <c>auto</c> takes there.</remarks>
-    /// <param name="options">The attention.</param>
-    /// <param name="headDim">Width of a head, D.</param>
-    /// <param name="pattern">Who may see whom.</param>
-    /// <param name="x">(B, T, C)</param>
-    /// <param name="documents">Which are kept apart.</param>
-    public static PatternBand? PackedBand(AttentionOptions options, int headDim, AttentionPattern pattern, Tensor x, DocumentIds? documents) =>
-        options.Kernel is AttentionKernel.Auto or AttentionKernel.Flash or AttentionKernel.BlockSparse && options.SoftCap is null && headDim <= LargestHead
-        && FlashAttention.IsSupported(headDim, ScalarType.Float32) && x.device_type == DeviceType.CPU && x.size(0) > 0 && x.size(1) >= AttentionCall.FewestRows
-        && (documents is null || documents.Spans((int)x.size(1)) is not null)
-            ? pattern.Band
-            : null;
 
     // Where every query sees every key, the query heads that share a key head can stand as further queries of that head,
     // which makes decoding one token at a time free of copies of the cache.
@@ -84,7 +75,8 @@ internal sealed class FlashKernel : IAttentionKernel
     {
         long[] shape = call.Query.shape;
         Tensor query = call.Query.reshape(shape[0], call.Key.shape[1], call.Sharing * shape[2], shape[3]); // (B, G, H/G·T, D)
-        Tensor result = ScaledDotProductAttention.Attend(query, call.Key, call.Value, dropout: call.Dropout.Probability, scale: call.Scale, backend: Required(call));
+        Tensor result = ScaledDotProductAttention.Attend(
+            query, call.Key, call.Value, dropout: call.Dropout.Probability, scale: call.Scale, backend: Required(call));
         return result.reshape(shape[0], shape[1], shape[2], shape[3]); // (B, H, T, D)
     }
 
@@ -96,7 +88,7 @@ internal sealed class FlashKernel : IAttentionKernel
             : new(call.Query, KeyValueHeads.Repeat(call.Key, call.Sharing), KeyValueHeads.Repeat(call.Value, call.Sharing), mask, false);
     }
 
-    // What RefusesCall was told of one call holds for all of its kind on a CPU. On CUDA libtorch also looks at strides, gradients and
+    // What WhyUnsupported was told of one call holds for all of its kind on a CPU. On CUDA libtorch also looks at strides, gradients and
     // the GPU: there each call says again that the math kernel will not do.
     private static AttentionBackend Required(in AttentionCall call) =>
         call.Query.device_type == DeviceType.CUDA ? AttentionBackend.Fused : AttentionBackend.Auto;
@@ -109,7 +101,8 @@ internal sealed class FlashKernel : IAttentionKernel
     // Only FlashAttention-2 on CUDA reads shared heads in place: the CPU kernel and the memory-efficient one refuse them,
     // and libtorch would take its O(T²) math kernel.
     private static bool TakesGroups(in AttentionCall call, Tensor? mask) =>
-        call.Sharing > 1 && mask is null && call.Query.device.type == DeviceType.CUDA && (call.Query.dtype is ScalarType.BFloat16 or ScalarType.Float16);
+        call.Sharing > 1 && mask is null && call.Query.device.type == DeviceType.CUDA
+            && (call.Query.dtype is ScalarType.BFloat16 or ScalarType.Float16);
 
     private readonly record struct Inputs(Tensor Query, Tensor Key, Tensor Value, Tensor? Mask, bool Grouped);
 }

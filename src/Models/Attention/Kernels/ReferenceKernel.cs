@@ -1,18 +1,18 @@
-// Shapes: B batch, T new positions, S visible positions, H query heads, G key-value heads, D head dimension.
+// Shapes: B batch, T query positions, S key positions, H query heads, G key-value heads, D head dimension.
 using Trainer.Kernels;
-using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
+using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>softmax(scale·QKᵀ + bias + mask)V, step by step (Vaswani et al. 2017, §3.2.1): the specification. O(T·S) memory.</summary>
+/// <summary>softmax(scale·QKᵀ + bias + mask)V, step by step (Vaswani et al. 2017, §3.2.1): the specification, with O(T·S) memory.</summary>
 internal sealed class ReferenceKernel : IAttentionKernel
 {
     public string Name => "reference";
 
-    public string? RefusesConfiguration(AttentionOptions options, int headDim) => null;
+    public string? WhyUnsupported(AttentionOptions options, int headDim) => null;
 
-    public string? RefusesCall(in AttentionCall call) => null;
+    public string? WhyUnsupported(in AttentionCall call) => null;
 
     public Tensor Attend(in AttentionCall call)
     {
@@ -21,15 +21,32 @@ internal sealed class ReferenceKernel : IAttentionKernel
         return weights.matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)); // (B, H, T, D)
     }
 
-    /// <summary>How much each query looks at each key: (B, H, T, S), float32, rows sum to 1.</summary>
+    /// <summary>The attention weights (B, H, T, S), float32; rows sum to 1.</summary>
     public static Tensor Weights(in AttentionCall call)
     {
         Tensor key = KeyValueHeads.Repeat(call.Key, call.Sharing); // (B, H, S, D)
-        // The scale goes on the queries, the smallest of the tensors it could go on.
+        // The scale goes on the queries, the smallest tensor.
         Tensor scores = call.Query.mul(call.Scale).matmul(key.transpose(2, 3)); // (B, H, T, S)
         if (call.SoftCap is { } cap) scores = scores.div(cap).tanh().mul(cap);
         if (call.Bias is { } bias) scores = scores.add(bias.Over(call.Queries, call.Keys));
         if (!call.SeesEverything) scores = scores.masked_fill(call.Mask().logical_not(), float.NegativeInfinity);
         return functional.softmax(scores, -1, ScalarType.Float32);
+    }
+}
+
+/// <summary>Key-value heads shared by query heads.</summary>
+internal static class KeyValueHeads
+{
+    /// <summary>Repeats key-value heads for the query heads that share them, (B, G, S, D) → (B, H, S, D): head h of the result is head ⌊h /
+    /// sharing⌋. A view if G = 1 or G = H.</summary>
+    /// <remarks>Consecutive query heads share (repeat_interleave), not every G-th (tile): Ainslie et al. 2023.</remarks>
+    public static Tensor Repeat(Tensor heads, int sharing)
+    {
+        if (sharing == 1) return heads;
+        long[] shape = heads.shape;
+        if (shape[1] == 1) return heads.expand(shape[0], sharing, shape[2], shape[3]);
+        return heads.unsqueeze(2)
+            .expand(shape[0], shape[1], sharing, shape[2], shape[3])
+            .reshape(shape[0], shape[1] * sharing, shape[2], shape[3]);
     }
 }

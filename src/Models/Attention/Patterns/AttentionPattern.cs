@@ -1,18 +1,62 @@
 // Shapes: T query positions, S key positions.
+using System.Text.Json.Serialization;
+using Trainer.Configuration;
+using Trainer.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Who may see whom. Every position sees at least itself.</summary>
-/// <remarks><see cref="Visible"/> is the specification. What every kernel has a fast way for, no mask at all and the plain
-/// causal one, is announced by <see cref="Shape"/>; the rest of the members tell where the visible pairs lie, so that a kernel
-/// can leave the others out without ever making a mask of T·S.</remarks>
+/// <summary>Configuration of a pattern: which positions each position sees.</summary>
+/// <remarks>A new pattern is one file with its record and its <see cref="AttentionPattern"/>, and one
+/// <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(FullOptions), "full")]
+[JsonDerivedType(typeof(CausalOptions), "causal")]
+[JsonDerivedType(typeof(PrefixOptions), "prefix")]
+[JsonDerivedType(typeof(SlidingOptions), "sliding")]
+[JsonDerivedType(typeof(StridedOptions), "strided")]
+[JsonDerivedType(typeof(FixedOptions), "fixed")]
+[JsonDerivedType(typeof(LongformerOptions), "longformer")]
+[JsonDerivedType(typeof(BigBirdOptions), "bigbird")]
+public abstract record PatternOptions : IValidated
+{
+    internal string Type => Registered.Name(typeof(PatternOptions), GetType());
+
+    /// <summary>Whether no position sees a later one, as decoding requires.</summary>
+    internal abstract bool IsCausal { get; }
+
+    /// <summary>Length of the prefix whose positions see each other, the rest being causal: 1 for a causal pattern, null for
+    /// neither.</summary>
+    internal virtual int? Prefix => IsCausal ? 1 : null;
+
+    /// <summary>The window that positions see; null if any earlier position may be seen.</summary>
+    internal virtual KeyWindow? KeyWindow => null;
+
+    /// <summary>About how many keys a position sees in a sequence of this length. Causal attention counts as all of them, by PaLM's
+    /// convention.</summary>
+    internal virtual long VisibleKeys(int length) => length;
+
+    /// <summary>Advice where the pattern must be causal.</summary>
+    internal virtual string CausalInstead => "use 'causal'";
+
+    /// <summary>Advice where it must not be.</summary>
+    internal virtual string FullInstead => "use 'full'";
+
+    /// <inheritdoc/>
+    public virtual IEnumerable<Problem> Validate() => [];
+
+    internal abstract AttentionPattern Build();
+}
+
+/// <summary>Who sees whom. Every position sees at least itself.</summary>
+/// <remarks><see cref="Visible"/> is the specification. The other members tell kernels where the visible pairs are, so that they need no
+/// mask of T·S.</remarks>
 internal abstract class AttentionPattern
 {
-    /// <summary>What a kernel may do instead of asking for a mask.</summary>
+    /// <summary>Whether a kernel can do without a mask.</summary>
     public virtual PatternShape Shape => PatternShape.Masked;
 
-    /// <summary>The keys around its own position that a query sees, where that is all there is to say; else null.</summary>
+    /// <summary>The band of keys around its own position that a query sees, if the pattern is one; else null.</summary>
     public virtual PatternBand? Band => Shape switch
     {
         PatternShape.Full => PatternBand.Everything,
@@ -20,29 +64,121 @@ internal abstract class AttentionPattern
         _ => null,
     };
 
-    /// <summary>Patterns that together are this one: every visible pair is visible in exactly one of them.</summary>
+    /// <summary>Patterns that make up this one: each visible pair is visible in exactly one of them.</summary>
     public virtual IReadOnlyList<AttentionPattern> Parts => [this];
 
-    /// <summary>The distance between queries that see much the same keys: 1 where those are neighbours.</summary>
+    /// <summary>The distance between queries that see much the same keys; 1 if those are adjacent.</summary>
     public virtual int QueryStep => 1;
 
-    /// <summary>How many such queries are best computed together.</summary>
+    /// <summary>Such queries that are best computed together.</summary>
     public virtual int TileRows => 256;
 
-    /// <summary>Whether the query at each position may see the key at each position.</summary>
-    /// <param name="queries">Absolute positions (T, 1), int64.</param>
-    /// <param name="keys">Absolute positions (1, S), int64.</param>
-    /// <returns>Bool (T, S), true where visible.</returns>
+    /// <summary>The mask of absolute positions, (T, 1) and (1, S), int64: bool (T, S), true where visible.</summary>
     public abstract Tensor Visible(Tensor queries, Tensor keys);
 
-    /// <summary>Every key that any of these queries may see, each once, and as few others as there is a simple rule for; by default all keys.</summary>
-    /// <param name="queries">Positions at distance <see cref="QueryStep"/>.</param>
-    /// <param name="end">There are no keys from here on.</param>
-    /// <returns>Positions of keys, also from <paramref name="end"/> on.</returns>
+    /// <summary>A superset of the keys before <paramref name="end"/> that these queries, <see cref="QueryStep"/> apart, see; each once, by
+    /// default all. It may include keys from <paramref name="end"/> on.</summary>
     public virtual IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) => [PositionRun.Until(0, end)];
 
-    /// <summary>The mask of queries over keys at the given positions.</summary>
-    /// <returns>Bool (T, S), true where visible.</returns>
+    /// <summary>The mask of queries over keys. Bool (T, S), true where visible.</summary>
     public Tensor Mask(PositionSpan queries, PositionSpan keys, Device device) =>
         Visible(queries.Positions(device).unsqueeze(1), keys.Positions(device).unsqueeze(0));
+}
+
+/// <summary>Every position sees every position: encoders.</summary>
+public sealed record FullOptions : PatternOptions
+{
+    internal override bool IsCausal => false;
+
+    internal override AttentionPattern Build() => new FullPattern();
+}
+
+internal sealed class FullPattern : AttentionPattern
+{
+    public override PatternShape Shape => PatternShape.Full;
+
+    public override Tensor Visible(Tensor queries, Tensor keys) =>
+        ones(queries.size(0), keys.size(1), ScalarType.Bool, queries.device); // (T, S)
+}
+
+/// <summary>Every position sees itself and those before it: decoders.</summary>
+public sealed record CausalOptions : PatternOptions
+{
+    internal override bool IsCausal => true;
+
+    internal override AttentionPattern Build() => new CausalPattern();
+}
+
+internal sealed class CausalPattern : AttentionPattern
+{
+    public override PatternShape Shape => PatternShape.Causal;
+
+    public override Tensor Visible(Tensor queries, Tensor keys) => keys.le(queries);
+
+    public override IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) => [PositionRun.Until(0, queries.Last + 1)];
+}
+
+/// <summary>Whether a pattern needs a mask.</summary>
+internal enum PatternShape
+{
+    Full,
+
+    /// <summary>Each sees itself and earlier ones.</summary>
+    Causal,
+
+    /// <summary>As <see cref="AttentionPattern.Visible"/> says.</summary>
+    Masked,
+}
+
+/// <summary>Position i sees i − Before + 1 … i + After.</summary>
+internal readonly record struct PatternBand(long Before, long After)
+{
+    public static PatternBand Everything { get; } = new(FlashAttention.Unbounded, FlashAttention.Unbounded);
+
+    public static PatternBand Past { get; } = new(FlashAttention.Unbounded, 0);
+}
+
+/// <summary>The last <paramref name="Window"/> positions, the current one included, and the first <paramref name="Sinks"/>: what a pattern
+/// may still see.</summary>
+internal readonly record struct KeyWindow(int Window, int Sinks);
+
+/// <summary>Consecutive positions, preceded by the first positions of the sequence if there are attention sinks.</summary>
+/// <param name="Start">The first of the consecutive positions.</param>
+/// <param name="Count">Positions in all.</param>
+/// <param name="Sinks">How many of them are the positions from 0 on.</param>
+internal readonly record struct PositionSpan(int Start, int Count, int Sinks = 0)
+{
+    public int End => Start + Count - Sinks;
+
+    /// <summary>The positions, int64 (Count).</summary>
+    public Tensor Positions(Device device)
+    {
+        Tensor consecutive = arange(Start, Start + Count - Sinks, ScalarType.Int64, device);
+        return Sinks == 0 ? consecutive : cat([arange(0, Sinks, ScalarType.Int64, device), consecutive], 0);
+    }
+
+    public int RowOf(int position) => position < Sinks ? position : position - Start + Sinks;
+
+    /// <summary>The part of a run that is among these.</summary>
+    public IEnumerable<PositionRun> Clip(PositionRun run) =>
+        Sinks == 0 ? [run.Within(Start, End)] : [run.Within(0, Sinks), run.Within(Math.Max(Start, Sinks), End)];
+}
+
+/// <summary>Equidistant positions.</summary>
+/// <param name="Start">The first.</param>
+/// <param name="Count">How many; none if not positive.</param>
+/// <param name="Step">The distance, at least 1.</param>
+internal readonly record struct PositionRun(int Start, int Count, int Step = 1)
+{
+    public int Last => Start + (Count - 1) * Step;
+
+    /// <summary>Those from <paramref name="start"/> to before <paramref name="end"/>.</summary>
+    public PositionRun Within(int start, int end)
+    {
+        int skipped = Math.Max(0, (start - Start + Step - 1) / Step);
+        return Until(Start + skipped * Step, Math.Min(end, Start + Math.Max(0, Count) * Step), Step);
+    }
+
+    /// <summary>The positions from <paramref name="start"/> to before <paramref name="end"/>.</summary>
+    public static PositionRun Until(int start, int end, int step = 1) => new(start, Math.Max(0, (end - start + step - 1) / step), step);
 }

@@ -1,13 +1,14 @@
+using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>By blocks: each sees its neighbours, the first blocks, which see all and are seen by all, and some random ones (BigBird,
-/// Zaheer et al. 2020, arXiv 2007.14062).</summary>
-/// <remarks>Random blocks are drawn from the earlier ones, for each block by itself, so that they are the same at any length;
-/// without <see cref="Causal"/> such a link is seen from both its ends.</remarks>
+/// <summary>Block by block: each sees a window of blocks, the global first blocks, and some random ones (BigBird, Zaheer et al. 2020, arXiv
+/// 2007.14062).</summary>
+/// <remarks>Random blocks are drawn from earlier ones for each block separately, and so are the same at any length; without
+/// <see cref="Causal"/> a link is seen from both ends.</remarks>
 public sealed record BigBirdOptions : PatternOptions
 {
     /// <summary>Positions in a block.</summary>
@@ -15,23 +16,23 @@ public sealed record BigBirdOptions : PatternOptions
     [Range(1, 65_536)]
     public int BlockSize { get; init; } = 64;
 
-    /// <summary>How many blocks each sees backwards, itself included; without <see cref="Causal"/> as many forwards. 2 is the paper's
-    /// window of three blocks.</summary>
+    /// <summary>Blocks that each sees backwards, itself included; without <see cref="Causal"/> also forwards. 2 is the paper's window of
+    /// three blocks.</summary>
     [Description("How many blocks each sees backwards, itself included; as many forwards where causal is false.")]
     [Range(1, 65_536)]
     public int WindowBlocks { get; init; } = 2;
 
-    /// <summary>How many of the first blocks see all and are seen by all.</summary>
+    /// <summary>Global blocks, which see all and are seen by all.</summary>
     [Description("How many of the first blocks see all and are seen by all.")]
     [Range(0, 65_536)]
     public int GlobalBlocks { get; init; } = 2;
 
-    /// <summary>How many random earlier blocks each block sees beside those.</summary>
+    /// <summary>Random earlier blocks that each block sees.</summary>
     [Description("How many random earlier blocks each block sees beside its neighbours and the global ones.")]
     [Range(0, 65_536)]
     public int RandomBlocks { get; init; } = 3;
 
-    /// <summary>What the random blocks are drawn from.</summary>
+    /// <summary>Seed of the random blocks.</summary>
     [Description("What the random blocks are drawn from.")]
     public int Seed { get; init; }
 
@@ -45,7 +46,8 @@ public sealed record BigBirdOptions : PatternOptions
 
     internal override string FullInstead => "set causal to false";
 
-    internal override long VisibleKeys(int length) => Math.Min(length, (long)BlockSize * ((Causal ? WindowBlocks : 2 * WindowBlocks - 1) + GlobalBlocks + RandomBlocks));
+    internal override long VisibleKeys(int length) =>
+        Math.Min(length, (long)BlockSize * ((Causal ? WindowBlocks : 2 * WindowBlocks - 1) + GlobalBlocks + RandomBlocks));
 
     internal override AttentionPattern Build() => new BigBirdPattern(this);
 }
@@ -61,7 +63,8 @@ internal sealed class BigBirdPattern(BigBirdOptions options) : AttentionPattern
     {
         Tensor rows = Block(queries), columns = Block(keys); // (T, 1), (1, S)
         Tensor distance = rows.sub(columns); // (T, S)
-        Tensor seen = distance.abs().lt(options.WindowBlocks).logical_or(columns.lt(options.GlobalBlocks)).logical_or(Linked(rows, columns));
+        Tensor seen = distance.abs().lt(options.WindowBlocks).logical_or(columns.lt(options.GlobalBlocks))
+            .logical_or(Linked(rows, columns));
         if (options.Causal) return seen.logical_and(keys.le(queries));
         return seen.logical_or(rows.lt(options.GlobalBlocks)).logical_or(Linked(columns, rows));
     }
@@ -86,7 +89,7 @@ internal sealed class BigBirdPattern(BigBirdOptions options) : AttentionPattern
             .Concat(links.DrawersOf(row, lastBlock));
     }
 
-    // Whether the row's block has drawn the column's: (T, 1), (1, S), or turned round, to (T, S).
+    // Whether the row's block has drawn the column's: (T, 1), (1, S) → (T, S).
     private Tensor Linked(Tensor rows, Tensor columns)
     {
         if (options.RandomBlocks == 0) return zeros([1], ScalarType.Bool, rows.device);
@@ -98,4 +101,70 @@ internal sealed class BigBirdPattern(BigBirdOptions options) : AttentionPattern
     }
 
     private Tensor Block(Tensor positions) => positions.sub(positions.remainder(size)).div(size).to_type(ScalarType.Int64);
+}
+
+/// <summary>For each block a few earlier ones, drawn without replacement from those that neither the global blocks nor the window include.
+/// A draw depends on the seed and the block alone.</summary>
+internal sealed class RandomLinks(int count, int globalBlocks, int windowBlocks, int seed)
+{
+    private readonly ConcurrentDictionary<int, int[]> drawn = [];
+    private readonly Dictionary<int, List<int>> drawers = [];
+    private int examined;
+
+    public IReadOnlyCollection<int> Of(int block) => drawn.GetOrAdd(block, Draw);
+
+    /// <summary>The blocks up to <paramref name="last"/> that drew a block.</summary>
+    public IReadOnlyList<int> DrawersOf(int block, int last)
+    {
+        lock (drawers)
+        {
+            for (; examined <= last; examined++)
+            {
+                foreach (int other in Of(examined))
+                {
+                    if (!drawers.TryGetValue(other, out List<int>? list)) drawers[other] = list = [];
+                    list.Add(examined);
+                }
+            }
+            return drawers.TryGetValue(block, out List<int>? known) ? [.. known.TakeWhile(drawer => drawer <= last)] : [];
+        }
+    }
+
+    /// <summary>The draws of all blocks up to the greatest of <paramref name="blocks"/>: int64 (blocks, count), −1 for none.</summary>
+    public Tensor Table(Tensor blocks)
+    {
+        int rows = (int)blocks.max().item<long>() + 1;
+        long[] table = new long[rows * count];
+        Array.Fill(table, -1);
+        for (int row = 0; row < rows; row++)
+        {
+            int column = 0;
+            foreach (int block in Of(row)) table[row * count + column++] = block;
+        }
+        return tensor(table).view(rows, count);
+    }
+
+    // Floyd's algorithm: all sets of this size are equally likely.
+    private int[] Draw(int block)
+    {
+        int candidates = Math.Max(0, block - windowBlocks + 1 - globalBlocks);
+        if (candidates <= count) return [.. Enumerable.Range(globalBlocks, candidates)];
+        ulong state = ((ulong)(uint)seed << 32) | (uint)block;
+        HashSet<int> picked = [];
+        for (int last = candidates - count; last < candidates; last++)
+        {
+            int pick = (int)(Next(ref state) % (ulong)(last + 1));
+            picked.Add(picked.Contains(pick) ? last : pick);
+        }
+        return [.. picked.Order().Select(pick => pick + globalBlocks)];
+    }
+
+    // SplitMix64 (Steele et al. 2014): the same numbers on every platform and in every version.
+    private static ulong Next(ref ulong state)
+    {
+        ulong z = state += 0x9E3779B97F4A7C15;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return z ^ (z >> 31);
+    }
 }

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Every position sees its own block of <see cref="Stride"/> positions, up to itself, and the last <see cref="Summary"/> positions of each
-/// block before: the fixed pattern of the Sparse Transformer (Child et al. 2019, arXiv 1904.10509, §4.3).</summary>
+/// <summary>Every position sees its own block of <see cref="Stride"/> up to itself, and the last <see cref="Summary"/> positions of each
+/// earlier block: the fixed pattern of the Sparse Transformer (Child et al. 2019, arXiv 1904.10509, §4.3).</summary>
 public sealed record FixedOptions : PatternOptions
 {
     /// <summary>Positions in a block.</summary>
@@ -14,7 +14,7 @@ public sealed record FixedOptions : PatternOptions
     [Range(1, 16_777_216)]
     public required int Stride { get; init; }
 
-    /// <summary>Positions at the end of each block that all later ones see; the paper takes 8 to 32 for blocks of 128 or 256.</summary>
+    /// <summary>Positions at the end of each block that all later ones see; 8 to 32 in the paper, for blocks of 128 or 256.</summary>
     [Description("Positions at the end of each block that all later ones see.")]
     [Range(1, 16_777_216)]
     public int Summary { get; init; } = 1;
@@ -25,7 +25,10 @@ public sealed record FixedOptions : PatternOptions
     public override IEnumerable<Problem> Validate()
     {
         if (Summary > Stride)
-            yield return new("summary", $"summary ({Summary}) must not be more than stride ({Stride}), the positions of a block; use at most {Stride}, or type 'causal' to see all");
+            yield return new(
+                "summary",
+                $"summary ({Summary}) must not be more than stride ({Stride}), the positions of a block; use at most {Stride}, or type " +
+                "'causal' to see all");
     }
 
     internal override long VisibleKeys(int length) => Math.Min(length, Stride + (long)Summary * (length / Stride));
@@ -35,7 +38,7 @@ public sealed record FixedOptions : PatternOptions
 
 internal sealed class FixedPattern(int stride, int summary) : AttentionPattern
 {
-    // Whole blocks where they are small, else a part of one.
+    // Whole blocks if they are small, else part of one.
     public override int TileRows => stride >= 256 ? 256 : Math.Max(1, 128 / stride) * stride;
 
     public override Tensor Visible(Tensor queries, Tensor keys)

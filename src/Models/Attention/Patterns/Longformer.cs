@@ -4,17 +4,17 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Every position sees a window around it; the first positions see all and are seen by all (Longformer, Beltagy et al. 2020,
+/// <summary>Every position sees a window around it; global first positions see all and are seen by all (Longformer, Beltagy et al. 2020,
 /// arXiv 2004.05150).</summary>
 public sealed record LongformerOptions : PatternOptions
 {
-    /// <summary>How many positions each sees to either side, itself included: i sees i − window + 1 … i + window − 1. (The paper counts
-    /// both sides together.)</summary>
+    /// <summary>Positions each sees to either side, itself included: i − window + 1 … i + window − 1. (The paper counts both sides
+    /// together.)</summary>
     [Description("How many positions each sees to either side, itself included.")]
     [Range(1, 16_777_216)]
     public required int Window { get; init; }
 
-    /// <summary>How many of the first positions see all and are seen by all.</summary>
+    /// <summary>Global positions, which see all and are seen by all.</summary>
     [Description("How many of the first positions see all and are seen by all.")]
     [Range(0, 16_777_216)]
     public int GlobalTokens { get; init; } = 1;
@@ -29,9 +29,9 @@ public sealed record LongformerOptions : PatternOptions
 
     internal override string FullInstead => "set causal to false";
 
-    internal override Horizon? Horizon => Causal ? new(Window, GlobalTokens) : null;
+    internal override KeyWindow? KeyWindow => Causal ? new(Window, GlobalTokens) : null;
 
-    // Seen up to themselves only, global positions are what sinks are.
+    // Under a causal pattern global positions are sinks.
     internal override long VisibleKeys(int length) => Math.Min(length, (Causal ? Window : 2L * Window - 1) + GlobalTokens);
 
     internal override AttentionPattern Build() =>

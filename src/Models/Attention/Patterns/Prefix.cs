@@ -4,15 +4,16 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>The first positions see each other, the others see what is before them (prefix language model, Raffel et al. 2020,
-/// arXiv 1910.10683, §3.2).</summary>
-/// <remarks>A decoder so reads the first tokens of a row together, as an encoder would: they are given to it and not predicted, whether it
-/// is trained, measured or asked to write (<see cref="ModelOptions.PrefixLength"/>). Places are those of a row, whatever positions its
-/// tokens are told.</remarks>
+/// <summary>A prefix language model: the first positions see each other, the others those before them (Raffel et al. 2020, arXiv
+/// 1910.10683, §3.2).</summary>
+/// <remarks>The prefix is given, not predicted, in training, evaluation and generation (<see cref="ModelOptions.PrefixLength"/>). It is a
+/// prefix of the row's columns, whatever the tokens' positions.</remarks>
 public sealed record PrefixOptions : PatternOptions
 {
-    /// <summary>How many of the first positions see each other; a decoder does not learn to predict these, and a prompt must have as many.</summary>
-    [Description("How many of the first positions see each other. A decoder is given these: it does not learn to predict them, and a prompt must have as many tokens.")]
+    /// <summary>Length of the prefix; a prompt must have at least as many tokens.</summary>
+    [Description(
+        "How many of the first positions see each other. A decoder is given these: it does not learn to predict them, and a prompt " +
+        "must have as many tokens.")]
     [Range(1, 16_777_216)]
     public required int PrefixLength { get; init; }
 

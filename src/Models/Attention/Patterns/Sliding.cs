@@ -5,12 +5,12 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Every position sees the last few (Mistral 7B, Jiang et al. 2023, arXiv 2310.06825), and, where wanted, the first of the
-/// sequence (StreamingLLM, Xiao et al. 2023, arXiv 2309.17453). L layers reach L·(window − 1) positions back.</summary>
+/// <summary>Every position sees the last few (Mistral 7B, Jiang et al. 2023, arXiv 2310.06825) and the sinks (StreamingLLM, Xiao et al.
+/// 2023, arXiv 2309.17453). L layers reach L·(window − 1) positions back.</summary>
 public sealed record SlidingOptions : PatternOptions
 {
-    /// <summary>How many positions each sees backwards, itself included: i sees i − window + 1 … i. Without
-    /// <see cref="Causal"/> as many forwards: up to i + window − 1.</summary>
+    /// <summary>Positions each sees backwards, itself included: i − window + 1 … i; without <see cref="Causal"/> up to i + window −
+    /// 1.</summary>
     [Description("How many positions each sees backwards, itself included; as many forwards where causal is false.")]
     [Range(1, 16_777_216)]
     public required int Window { get; init; }
@@ -19,7 +19,7 @@ public sealed record SlidingOptions : PatternOptions
     [Description("Whether no position sees a later one.")]
     public bool Causal { get; init; } = true;
 
-    /// <summary>How many of the first positions stay visible to all (attention sinks).</summary>
+    /// <summary>Attention sinks: first positions that all see.</summary>
     [Description("How many of the first positions stay visible.")]
     [Range(0, 16_777_216)]
     public int Sinks { get; init; }
@@ -30,7 +30,7 @@ public sealed record SlidingOptions : PatternOptions
 
     internal override string FullInstead => "set causal to false";
 
-    internal override Horizon? Horizon => Causal ? new(Window, Sinks) : null;
+    internal override KeyWindow? KeyWindow => Causal ? new(Window, Sinks) : null;
 
     internal override long VisibleKeys(int length) => Math.Min(length, (Causal ? Window : 2L * Window - 1) + Sinks);
 

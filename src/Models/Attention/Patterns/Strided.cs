@@ -8,7 +8,7 @@ namespace Trainer.Models.Attention.Patterns;
 /// Sparse Transformer (Child et al. 2019, arXiv 1904.10509, §4.3). Work per position is stride + T/stride.</summary>
 public sealed record StridedOptions : PatternOptions
 {
-    /// <summary>The width of the window and the distance of the columns; near √T it costs least.</summary>
+    /// <summary>Width of the window and distance of the columns; cheapest near √T.</summary>
     [Description("The width of the window, and the distance of the positions seen before it.")]
     [Range(1, 16_777_216)]
     public required int Stride { get; init; }

@@ -1,90 +1,102 @@
-// Shapes: M choices, C model dimension, F hidden dimension, E experts.
+// Shapes: N tokens, K active experts of each, M = N·K choices, C model dimension, F hidden dimension, E experts.
 using TorchSharp.Modules;
 using Trainer.Kernels;
-using Trainer.Models.Precision;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.FeedForward.Experts;
 
-/// <summary>The matrices of all experts of a layer, stacked.</summary>
-/// <remarks>Weights: <c>gateUp</c> (E, 2F, C), in plain activations <c>up</c> (E, F, C); <c>down</c> (E, C, F). Biases are flat, (E·2F), (E·F)
-/// and (E·C), because their rank tells initialisation and weight decay that they are no matrices.</remarks>
-internal sealed class ExpertBank : nn.Module, IJoinsResidual, IRoundsWeights
+/// <summary>The stacked matrices of all experts of a layer.</summary>
+/// <remarks>Weights: <c>gateUp</c> (E, 2F, C), or without a gate <c>up</c> (E, F, C); <c>down</c> (E, C, F). Biases are flat, as their rank
+/// tells initialisation and weight decay that they are no matrices.</remarks>
+internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights
 {
     private const string Down = "down", DownBias = "downBias";
     private readonly string up, upBias;
     private readonly Activation activation;
-    private readonly ComputeWeight firstRounded;
-    private readonly ComputeWeight secondRounded;
+    private readonly ComputeWeight upCopy;
+    private readonly ComputeWeight downCopy;
     private readonly ScalarType computeType;
 
-    public ExpertBank(ModelParts parts, ExpertsOptions options)
+    public ExpertBank(StackContext stack, ExpertsOptions options)
         : base(nameof(ExpertBank))
     {
-        (int experts, int width) = (options.Experts, options.Width(parts.Dim));
+        (int experts, int width) = (options.Experts, options.Width(stack.Dim));
         activation = Activation.Of(options.Activation);
-        computeType = parts.ComputeType;
-        (firstRounded, secondRounded) = (new(computeType), new(computeType));
+        computeType = stack.ComputeType;
+        (upCopy, downCopy) = (new(computeType), new(computeType));
         int rows = activation.InputWidth(width);
-        bool bias = options.Bias ?? parts.Bias;
+        bool bias = options.Bias ?? stack.Bias;
         up = activation.Gated ? "gateUp" : "up";
         upBias = $"{up}Bias";
-        register_parameter(up, new Parameter(empty(experts, rows, parts.Dim)));
+        register_parameter(up, new Parameter(empty(experts, rows, stack.Dim)));
         if (bias) register_parameter(upBias, new Parameter(zeros(experts * rows)));
-        register_parameter(Down, new Parameter(empty(experts, parts.Dim, width)));
-        if (bias) register_parameter(DownBias, new Parameter(zeros(experts * parts.Dim)));
+        register_parameter(Down, new Parameter(empty(experts, stack.Dim, width)));
+        if (bias) register_parameter(DownBias, new Parameter(zeros(experts * stack.Dim)));
     }
 
-    /// <inheritdoc/>
     public string? JoiningWeight => Down;
 
     // Not fields: a move to another device makes new parameters, and TorchSharp only replaces fields that have a parameter's own name.
-    private Parameter First => get_parameter(up)!;
+    private Parameter UpWeight => get_parameter(up)!;
 
-    private Parameter Second => get_parameter(Down)!;
+    private Parameter DownWeight => get_parameter(Down)!;
 
-    /// <summary>Each expert on its own rows.</summary>
-    /// <param name="rows">(M, C), sorted by expert.</param>
-    /// <param name="counts">Rows of each expert, E numbers that add up to M.</param>
-    /// <returns>(M, C), in the compute type.</returns>
+    /// <summary>Runs each expert on its rows, (M, C) sorted by expert → (M, C) in the compute type; <paramref name="counts"/> are the rows
+    /// of each.</summary>
     public Tensor Run(Tensor rows, long[] counts)
     {
-        // Taken apart once, not expert by expert: each selection would fill a gradient of the whole stack.
-        LinearWeight[] ups = OfEach(First, firstRounded, get_parameter(upBias)); // E · (2F, C)
-        LinearWeight[] downs = OfEach(Second, secondRounded, get_parameter(DownBias)); // E · (C, F)
+        // Unbound once, not selected expert by expert, as each selection would fill a gradient of the whole stack.
+        LinearWeight[] ups = OfEach(UpWeight, upCopy, get_parameter(upBias)); // E · (2F, C)
+        LinearWeight[] downs = OfEach(DownWeight, downCopy, get_parameter(DownBias)); // E · (C, F)
         Tensor[] parts = rows.split(counts);
         List<Tensor> results = [];
         for (int expert = 0; expert < counts.Length; expert++)
         {
             if (counts[expert] == 0) continue;
-            Tensor hidden = activation.Apply(CastLinear.Apply(parts[expert], ups[expert], computeType)); // (m, C) → (m, 2F) → (m, F)
-            results.Add(CastLinear.Apply(hidden, downs[expert], computeType)); // (m, F) → (m, C)
+            Tensor hidden = activation.Apply(MixedLinear.Apply(parts[expert], ups[expert], computeType)); // (m, C) → (m, 2F) → (m, F)
+            results.Add(MixedLinear.Apply(hidden, downs[expert], computeType)); // (m, F) → (m, C)
         }
         return cat(results, 0);
     }
 
-    /// <inheritdoc/>
-    public void RoundWeights()
+    public void DropMasterWeights()
     {
-        InferenceWeight.Replace(First, computeType);
-        InferenceWeight.Replace(Second, computeType);
+        InferenceWeight.Replace(UpWeight, computeType);
+        InferenceWeight.Replace(DownWeight, computeType);
     }
 
     protected override void Dispose(bool disposing)
     {
         if (disposing)
         {
-            firstRounded.Dispose();
-            secondRounded.Dispose();
+            upCopy.Dispose();
+            downCopy.Dispose();
         }
         base.Dispose(disposing);
     }
 
     private static LinearWeight[] OfEach(Parameter stack, ComputeWeight copy, Parameter? bias)
     {
-        Tensor multiplied = CastLinear.Multiplied(stack, copy);
+        Tensor multiplied = MixedLinear.Multiplied(stack, copy);
         Tensor[] weights = stack.unbind(0), rounded = ReferenceEquals(multiplied, stack) ? weights : multiplied.unbind(0);
         Tensor[]? biases = bias?.view(stack.shape[0], -1).unbind(0);
         return [.. weights.Select((weight, expert) => new LinearWeight(weight, rounded[expert], biases?[expert]))];
+    }
+}
+
+/// <summary>The choices of all tokens, sorted by expert and then by token.</summary>
+/// <param name="Order">(N·K), int64: the choice at each place.</param>
+/// <param name="Places">(N·K), int64: the place of each choice.</param>
+/// <param name="Counts">Choices of each expert, on the host.</param>
+internal readonly record struct ExpertOrder(Tensor Order, Tensor Places, long[] Counts)
+{
+    /// <summary>Sorts choices (N, K), int64.</summary>
+    public static ExpertOrder Of(Tensor chosen, int experts)
+    {
+        Tensor choices = chosen.reshape(-1); // (N, K) → (N·K)
+        Tensor order = choices.sort(0, stable: true).Indices;
+        Tensor places = empty_like(order).scatter(0, order, arange(order.shape[0], device: order.device));
+        long[] counts = choices.bincount(null, minlength: experts).cpu().data<long>().ToArray();
+        return new(order, places, counts);
     }
 }

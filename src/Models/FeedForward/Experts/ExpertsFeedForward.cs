@@ -13,22 +13,23 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepFollower
     private readonly ExpertsOptions options;
     private readonly ExpertLoad counter;
 
-    public ExpertsFeedForward(ModelParts parts, ExpertsOptions options)
+    public ExpertsFeedForward(StackContext stack, ExpertsOptions options)
         : base(nameof(ExpertsFeedForward))
     {
         this.options = options;
         counter = new(options.Experts);
-        router = new(parts.Dim, options);
-        experts = new(parts, options);
-        // Experts that all tokens go through are one layer of their widths together.
-        shared = options.Shared > 0 ? Of(parts, Activation.Of(options.Activation), options.Shared * options.Width(parts.Dim), options.Bias) : null;
+        router = new(stack.Dim, options);
+        experts = new(stack, options);
+        // Shared experts are one layer of their total width.
+        shared = options.Shared > 0
+            ? Of(stack, Activation.Of(options.Activation), options.Shared * options.Width(stack.Dim), options.Bias)
+            : null;
         RegisterComponents();
     }
 
-    /// <summary>Tokens that each expert was given in the last whole optimizer step.</summary>
     public IReadOnlyList<long> Load => counter.LastStep;
 
-    public override Tensor Run(Tensor x, ForwardPass pass)
+    public override Tensor Run(Tensor x, AttentionContext context)
     {
         Tensor tokens = x.reshape(-1, x.shape[^1]); // (B, T, C) → (N, C)
         Routing routing = router.Route(tokens);
@@ -36,17 +37,16 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepFollower
         Tensor rows = Rows.Gather(tokens, order.Order, order.Places, options.Active); // (N·K, C), by expert
         Tensor results = Rows.Gather(experts.Run(rows, order.Counts), order.Places, order.Order); // (N·K, C), by token
         Tensor sum = results.view(-1, options.Active, tokens.shape[1]).mul(routing.Weights.unsqueeze(-1)).sum(1); // (N, K, C) → (N, C)
-        if (pass.Auxiliary is { } auxiliary) Report(auxiliary, routing, order.Counts, x.shape[0], pass.Documents?.Queries);
+        if (context.Auxiliary is { } auxiliary) Report(auxiliary, routing, order.Counts, x.shape[0], context.Documents?.Queries);
         Tensor result = sum.view(x.shape);
-        return shared is null ? result : result.add(shared.Run(x, pass));
+        return shared is null ? result : result.add(shared.Run(x, context));
     }
 
-    /// <inheritdoc/>
     public void EndStep(Tensor skip) => router.Balance(counter.EndStep(), skip);
 
     private void Report(AuxiliaryLosses auxiliary, Routing routing, long[] counts, long rows, Tensor? documents)
     {
-        // Padding is computed like any token, but no expert is to be chosen, or spared, for it.
+        // Padding is computed like any token, but does not count as load.
         Tensor? counted = documents?.reshape(-1).ge(0).to_type(ScalarType.Float32); // (N)
         if (!ActivationCheckpoint.Recomputing) counter.Add(counted is null ? counts : Counts(routing.Chosen, counted));
         if (RouterLosses.Of(options, routing, rows, counted) is { } loss) auxiliary.Add(loss);
@@ -54,7 +54,30 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepFollower
 
     private long[] Counts(Tensor chosen, Tensor counted)
     {
-        Tensor choices = chosen.masked_fill(counted.eq(0).unsqueeze(-1), options.Experts).reshape(-1); // padding chooses one beyond the last
+        // Padding chooses one beyond the last.
+        Tensor choices = chosen.masked_fill(counted.eq(0).unsqueeze(-1), options.Experts).reshape(-1);
         return choices.bincount(null, minlength: options.Experts + 1).cpu().data<long>().ToArray()[..options.Experts];
+    }
+}
+
+/// <summary>Counts the tokens of each expert during an optimizer step.</summary>
+/// <remarks>Thread-safe; integer sums do not depend on the order of threads.</remarks>
+internal sealed class ExpertLoad(int experts)
+{
+    private readonly Lock gate = new();
+    private long[] counting = new long[experts];
+
+    public IReadOnlyList<long> LastStep { get; private set; } = new long[experts];
+
+    public void Add(ReadOnlySpan<long> tokens)
+    {
+        lock (gate)
+            for (int expert = 0; expert < counting.Length; expert++) counting[expert] += tokens[expert];
+    }
+
+    public IReadOnlyList<long> EndStep()
+    {
+        lock (gate) (LastStep, counting) = (counting, new long[experts]);
+        return LastStep;
     }
 }

@@ -1,4 +1,5 @@
-// Shapes: N tokens, C model dimension, E experts, K active experts, G groups.
+// Shapes: B batch, T positions, N = B·T tokens, C model dimension, E experts, K active experts, G groups, S sets of tokens balanced
+// separately.
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Kernels;
@@ -6,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.FeedForward.Experts;
 
-/// <summary>Chooses the experts of each token. Always in float32: a rounded logit would choose another expert (Switch, §2.4).</summary>
+/// <summary>Chooses the experts of each token, always in float32: a rounded logit would choose another (Switch, §2.4).</summary>
 internal sealed class Router : nn.Module
 {
     private const double Tiny = 1e-20; // where all affinities of a token have underflowed
@@ -24,8 +25,7 @@ internal sealed class Router : nn.Module
         RegisterComponents();
     }
 
-    /// <summary>Routes tokens.</summary>
-    /// <param name="tokens">(N, C)</param>
+    /// <summary>Routes tokens (N, C).</summary>
     public Routing Route(Tensor tokens)
     {
         Tensor logits = MixedPrecisionLinear.Apply(tokens.to_type(ScalarType.Float32), weight); // (N, C) → (N, E)
@@ -37,9 +37,7 @@ internal sealed class Router : nn.Module
         return new(logits, affinities, chosen, weights);
     }
 
-    /// <summary>Moves the bias of each expert against its load; nothing where there is no bias.</summary>
-    /// <param name="tokens">Tokens that each expert was given in a whole optimizer step.</param>
-    /// <param name="skip">A scalar on the device: 1 where nothing may change.</param>
+    /// <summary>Moves the bias of each expert against its load of the last step, unless <paramref name="skip"/> is 1.</summary>
     public void Balance(IReadOnlyList<long> tokens, Tensor skip)
     {
         if (balance is null || options.Balance is not BiasBalanceOptions { Rate: var rate }) return;
@@ -66,7 +64,48 @@ internal sealed class Router : nn.Module
         Tensor grouped = scores.view(-1, options.Groups, size); // (N, G, E/G)
         int best = options.Router == RouterKind.Sigmoid ? (int)Math.Min(2, size) : 1;
         Tensor rank = grouped.topk(best, -1).values.sum(-1); // (N, G)
-        Tensor open = zeros_like(rank).scatter(1, rank.topk(options.ActiveGroups, -1).indexes, ones_like(rank)); // 1 where a group may be chosen from
+        // 1 where a group may be chosen from
+        Tensor open = zeros_like(rank).scatter(1, rank.topk(options.ActiveGroups, -1).indexes, ones_like(rank));
         return grouped.masked_fill(open.eq(0).unsqueeze(-1), double.NegativeInfinity).view(-1, options.Experts);
     }
+}
+
+/// <summary>The router's decisions.</summary>
+/// <param name="Logits">(N, E), float32.</param>
+/// <param name="Affinities">(N, E), float32: softmax or sigmoid of the logits.</param>
+/// <param name="Chosen">(N, K), int64: each token's experts.</param>
+/// <param name="Weights">(N, K), float32: the weight of each.</param>
+internal readonly record struct Routing(Tensor Logits, Tensor Affinities, Tensor Chosen, Tensor Weights);
+
+/// <summary>The router's auxiliary losses, per token.</summary>
+internal static class RouterLosses
+{
+    /// <summary>The weighted sum of a layer's losses over tokens of <paramref name="rows"/> sequences, (N) 1 where they count and 0 for
+    /// padding; null for none.</summary>
+    public static Tensor? Of(ExpertsOptions options, Routing routing, long rows, Tensor? counted)
+    {
+        Tensor? balance = options.Balance is LossBalanceOptions { Coefficient: > 0 } loss
+            ? Balance(routing, loss.Over == BalanceScope.Sequence ? rows : 1, counted).mul(loss.Coefficient)
+            : null;
+        Tensor? size = options.RouterZLoss > 0 ? Mean(routing.Logits.logsumexp(-1).square(), counted).mul(options.RouterZLoss) : null;
+        return balance is null ? size : size is null ? balance : balance.add(size);
+    }
+
+    /// <summary>E·Σᵢ fᵢ·Pᵢ of each set of tokens, and the mean over sets weighted by their tokens.</summary>
+    private static Tensor Balance(Routing routing, long sets, Tensor? counted)
+    {
+        long experts = routing.Logits.shape[1], active = routing.Chosen.shape[1];
+        Tensor given = zeros_like(routing.Logits).scatter(1, routing.Chosen, ones_like(routing.Weights).detach()); // (N, E): 1 where chosen
+        Tensor affinities = routing.Affinities.div(routing.Affinities.sum(-1, keepdim: true)); // each row adds up to 1
+        counted ??= ones([routing.Logits.shape[0]], device: routing.Logits.device);
+        Tensor weights = counted.view(sets, -1, 1); // (S, N/S, 1)
+        Tensor tokens = weights.sum(1); // (S, 1)
+        Tensor PerSet(Tensor values) => values.view(sets, -1, experts).mul(weights).sum(1); // (N, E) → (S, E)
+        // f·P·n with n the tokens of the set: an empty set adds nothing.
+        Tensor losses = PerSet(given.detach()).mul(PerSet(affinities)).div(tokens.clamp(min: 1)).sum(-1); // (S)
+        return losses.sum().mul((double)experts / active).div(tokens.sum().clamp(min: 1));
+    }
+
+    private static Tensor Mean(Tensor values, Tensor? counted) =>
+        counted is null ? values.mean() : values.mul(counted).sum().div(counted.sum().clamp(min: 1));
 }

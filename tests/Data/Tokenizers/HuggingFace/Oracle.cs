@@ -3,27 +3,26 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Tokenizers.HuggingFace;
 
-/// <summary>Hugging Face's own library, by way of Tokenizers.DotNet, in a process of its own.</summary>
+/// <summary>Hugging Face's own library, through Tokenizers.DotNet, in a separate process.</summary>
 internal static class Oracle
 {
-    /// <summary>Skips the test where the library's native part is not at hand.</summary>
+    /// <summary>Skips the test if the native library is missing.</summary>
     public static void Require()
     {
         if (!File.Exists(Path.Combine(AppContext.BaseDirectory, "libhf_tokenizers.so")))
             Assert.Skip($"Tokenizers.DotNet is taken for linux-x64 only, and this is {RuntimeInformation.RuntimeIdentifier}");
     }
 
-    /// <summary>What the library gives for texts: ids without special tokens around, and the text they decode to; null for a text that it refuses.</summary>
-    /// <param name="document">A <c>tokenizer.json</c>.</param>
-    /// <param name="texts">Texts without the character U+0000, which the library's binding takes for the end.</param>
-    /// <param name="folder">Where files may be written.</param>
+    /// <summary>The library's ids, without special tokens, and the decoded text; null for rejected texts. Texts must not contain U+0000,
+    /// which the binding takes for the end.</summary>
     public static Answer?[] Ask(JsonObject document, IReadOnlyList<string> texts, TemporaryFolder folder)
     {
         var tokenizer = folder.Write("oracle.json", Plain(document).ToJsonString());
         var lines = folder.Write("texts.jsonl", string.Join('\n', texts.Select(text => JsonSerializer.Serialize(text))));
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Trainer.TokenizerOracle.dll"), tokenizer, lines])
+        var start = new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "Trainer.TokenizerOracle.dll"), tokenizer, lines])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -33,10 +32,12 @@ internal static class Oracle
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.True(process.ExitCode == 0, $"the library ended with {process.ExitCode}: {error.Result}");
-        return [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonSerializer.Deserialize<Answer>(line, JsonSerializerOptions.Web))];
+        return [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => JsonSerializer.Deserialize<Answer>(line, JsonSerializerOptions.Web))];
     }
 
-    /// <summary>The file without what the binding always applies: tokens around texts, truncation, and leaving special tokens out of decoded text.</summary>
+    /// <summary>The file without what the binding always applies: special tokens, truncation, and skipping special tokens in
+    /// decoding.</summary>
     private static JsonObject Plain(JsonObject document)
     {
         var plain = (JsonObject)document.DeepClone();

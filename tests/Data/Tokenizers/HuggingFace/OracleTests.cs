@@ -1,13 +1,15 @@
 using System.Text.Json.Nodes;
+using Trainer.Data.Tokenizers;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Tokenizers.HuggingFace;
 
-/// <summary>10,000 random texts, some of them for each tokenizer, through this project's code and Hugging Face's; TRAINER_FUZZ says how many else.</summary>
+/// <summary>Compares 10,000 random texts, spread over all tokenizers, with Hugging Face's library; TRAINER_FUZZ changes the
+/// number.</summary>
 public sealed class OracleTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
-    public static TheoryData<string> Fixtures => Fixture.Names;
+    public static TheoryData<string> Fixtures => TokenizerFixture.Names;
 
     public static TheoryData<TiktokenEncoding> Encodings => [.. Enum.GetValues<TiktokenEncoding>()];
 
@@ -16,9 +18,10 @@ public sealed class OracleTests : IDisposable
     [Theory]
     [MemberData(nameof(Fixtures))]
     public void A_file_gives_what_the_library_gives(string name) =>
-        Agree(Fixture.Load(name), JsonNode.Parse(File.ReadAllText(Fixture.Path(name)))!.AsObject(), seed: name.Sum(letter => letter));
+        Agree(TokenizerFixture.Load(name), JsonNode.Parse(File.ReadAllText(TokenizerFixture.Path(name)))!.AsObject(),
+            seed: name.Sum(letter => letter));
 
-    /// <summary>Read here out of the package, and there out of the file that is saved with a run.</summary>
+    /// <summary>Ours comes from the package, theirs from the file saved with a run.</summary>
     [Theory]
     [MemberData(nameof(Encodings))]
     public void A_vocabulary_of_the_packages_gives_what_the_library_gives_for_its_file(TiktokenEncoding encoding)

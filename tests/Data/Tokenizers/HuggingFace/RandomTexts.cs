@@ -1,22 +1,25 @@
 using System.Text;
 
-namespace Trainer.Data.Tests;
+namespace Trainer.Data.Tests.Tokenizers.HuggingFace;
 
-/// <summary>Random texts in which the ways of cutting and normalizing text meet all that they tell apart.</summary>
+/// <summary>Random texts of everything that pre-tokenizers and normalizers distinguish.</summary>
 internal static class RandomTexts
 {
     private static readonly string[] Words =
     [
-        "the", "The", "HTML", "don't", "WE'LL", "it'S", "'ve", "don'\u017F", "naïve", "co\u0301te\u0301", "İstanbul", "ﬁne", "ß", "Ǆ", "straße",
+        "the", "The", "HTML", "don't", "WE'LL", "it'S", "'ve", "don'\u017F", "naïve", "co\u0301te\u0301", "İstanbul", "ﬁne", "ß", "Ǆ",
+        "straße",
         "слово", "λόγος", "ΣΟΦΟΣ", "中文字", "かな", "カナ", "한국어", "\u1112\u1161\u11ab", "العربية", "हिन्दी", "ไทย", "𐐀𐐁𐐨", "𝔘𝔫𝔦", "𠀀𠀁", "𞤀𞤢",
         "👍🏽", "👩‍👩‍👧", "🇩🇪", "<s>", "</s>", "<|endoftext|>", "[MASK]", "<unk>", "▁", "Ġ", "x\u0327\u0301",
     ];
 
-    private static readonly string[] Spaces = [" ", "  ", "    ", "\n", "\r\n", "\n\n  ", "\t", "\u00A0", "\u3000", "\u2028", "\u0085", " \n ", "\u200B"];
+    private static readonly string[] Spaces = [" ", "  ", "    ", "\n", "\r\n", "\n\n  ", "\t", "\u00A0", "\u3000", "\u2028", "\u0085",
+        " \n ", "\u200B"];
 
-    private static readonly string[] Signs = [".", ",", "!?", "...", "'", "''", "-", "--", "/*", "//\n", "(", "$", "€", "№", "²", "½", "٣", "Ⅻ", "𝟘", "_", "#", "@", "^^"];
+    private static readonly string[] Signs = [".", ",", "!?", "...", "'", "''", "-", "--", "/*", "//\n", "(", "$", "€", "№", "²", "½", "٣",
+        "Ⅻ", "𝟘", "_", "#", "@", "^^"];
 
-    /// <summary>The same texts for the same seed.</summary>
+    /// <summary>Deterministic for a seed.</summary>
     public static string[] Make(int count, int seed)
     {
         var random = new Random(seed);

@@ -20,7 +20,7 @@ public class CacheDecodingTests
         foreach (var (name, entry) in PatternCases.All.Where(entry => entry.Value.Options.Prefix is not null))
         foreach (AttentionCache cache in Enum.GetValues<AttentionCache>())
         {
-            if (cache != AttentionCache.Rolling || entry.Options.Horizon is not null) data.Add(name, cache);
+            if (cache != AttentionCache.Rolling || entry.Options.KeyWindow is not null) data.Add(name, cache);
         }
         return data;
     }
@@ -116,7 +116,8 @@ public class CacheDecodingTests
         PatternOptions pattern = PatternCases.All[name].Options;
         Problem problem = Assert.Single(ModelValidation.All(With(pattern, AttentionCache.Rolling)));
         Assert.Equal(
-            $"attention.cache: a rolling cache forgets what pattern '{pattern.Type}' still sees; use pattern 'sliding', or cache 'contiguous'",
+            $"attention.cache: a rolling cache forgets what pattern '{pattern.Type}' still sees; use pattern 'sliding', or cache " +
+            "'contiguous'",
             $"{problem.Path}: {problem.Message}");
     }
 
@@ -124,6 +125,7 @@ public class CacheDecodingTests
     {
         ContextLength = Length,
         Position = new RotaryOptions(),
-        Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, Pattern = pattern, Cache = cache, Kernel = AttentionKernel.Auto },
+        Attention =
+            new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, Pattern = pattern, Cache = cache, Kernel = AttentionKernel.Auto },
     };
 }

@@ -4,7 +4,6 @@ using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.Positions;
-using Trainer.Models.Positions.Scaling;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Attention.Kernels;
@@ -25,7 +24,8 @@ public class LinearKernelTests
             using MaskStore masks = new();
             AttentionCall call = Call(masks, causal ? new CausalPattern() : new FullPattern(), 4, groups, length);
             Tensor[] inputs = [call.Query, call.Key, call.Value];
-            Tensor expected = new LinearKernel().Weights(call).matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)), actual = new LinearKernel().Attend(call);
+            Tensor expected = new LinearKernel().Weights(call)
+                .matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)), actual = new LinearKernel().Attend(call);
             Assert.InRange(Models.LargestDifference(expected, actual), 0, 1e-5);
             Tensor weight = randn(expected.shape);
             var expectedGradients = autograd.grad([expected.mul(weight).sum()], inputs);
@@ -45,13 +45,15 @@ public class LinearKernelTests
         Tensor weights = new LinearKernel().Weights(call);
         for (int row = 0; row < 5; row++)
         {
-            double[] products = [.. Enumerable.Range(0, row + 1).Select(column => Row(call.Query, row).Zip(Row(call.Key, column), (q, k) => Phi(q) * Phi(k)).Sum())];
+            double[] products = [.. Enumerable.Range(0, row + 1).Select(
+                column => Row(call.Query, row).Zip(Row(call.Key, column), (q, k) => Phi(q) * Phi(k)).Sum())];
             for (int column = 0; column < 5; column++)
                 Assert.Equal(column <= row ? products[column] / products.Sum() : 0, weights[0, 0, row, column].item<float>(), 1e-5);
         }
 
         static double Phi(double x) => x > 0 ? x + 1 : Math.Exp(x);
-        static double[] Row(Tensor heads, int row) => [.. heads.select(0, 0).select(0, 0).select(0, row).contiguous().data<float>().ToArray().Select(x => (double)x)];
+        static double[] Row(Tensor heads, int row) =>
+            [.. heads.select(0, 0).select(0, 0).select(0, row).contiguous().data<float>().ToArray().Select(x => (double)x)];
     }
 
     [Fact]
@@ -109,10 +111,13 @@ public class LinearKernelTests
         GroupedQueryOptions attention = (GroupedQueryOptions)options.Attention;
         Assert.Equal(
             [
-                "attention.kernel: linear sums over all earlier positions and cannot leave some out as pattern 'sliding' does; use pattern 'causal' ('full' in an encoder), or kernel 'block-sparse'",
-                "attention.cache: kernel 'linear' remembers one sum and no tokens, so there is nothing for cache 'paged' to keep; leave cache out, or use kernel 'auto'",
+                "attention.kernel: linear sums over all earlier positions and cannot leave some out as pattern 'sliding' does; use " +
+                "pattern 'causal' ('full' in an encoder), or kernel 'block-sparse'",
+                "attention.cache: kernel 'linear' remembers one sum and no tokens, so there is nothing for cache 'paged' to keep; " +
+                "leave cache out, or use kernel 'auto'",
             ],
-            Messages(options with { Attention = attention with { Pattern = new SlidingOptions { Window = 4 }, Cache = AttentionCache.Paged } }));
+            Messages(
+                options with { Attention = attention with { Pattern = new SlidingOptions { Window = 4 }, Cache = AttentionCache.Paged } }));
         Assert.Equal(
             ["attention.kernel: linear has no scores to bound (softCap); leave softCap out, or use kernel 'reference'"],
             Messages(options with { Attention = attention with { SoftCap = 30 } }));
@@ -130,14 +135,18 @@ public class LinearKernelTests
         ModelOptions options = Linear();
         YarnScaling yarn = new() { Factor = 4, Mscale = 1 };
         Assert.Equal(
-            ["position.scaling: multiplies all scores by 1.2965 (mscaleAllDim), and kernel 'linear' has none; leave mscaleAllDim out, or use kernel 'auto'"],
+            ["position.scaling: multiplies all scores by 1.2965 (mscaleAllDim), and kernel 'linear' has none; leave mscaleAllDim out, " +
+                "or use kernel 'auto'"],
             Messages(options with { Position = new RotaryOptions { Scaling = yarn with { MscaleAllDim = 1 } } }));
         Assert.Empty(Messages(options with { Position = new RotaryOptions { Scaling = yarn } })); // on queries and keys, which it has
         Assert.Equal(
-            ["layerPattern.1.position.scaling: multiplies all scores by 1.2965 (mscaleAllDim), and kernel 'linear' has none; leave mscaleAllDim out, or use kernel 'auto'"],
-            Messages(options with { LayerPattern = [new(), new() { Position = new RotaryOptions { Scaling = yarn with { MscaleAllDim = 1 } } }] }));
+            ["layerPattern.1.position.scaling: multiplies all scores by 1.2965 (mscaleAllDim), and kernel 'linear' has none; leave " +
+                "mscaleAllDim out, or use kernel 'auto'"],
+            Messages(options with { LayerPattern =
+                [new(), new() { Position = new RotaryOptions { Scaling = yarn with { MscaleAllDim = 1 } } }] }));
         Assert.Equal(
-            ["attention.kernel: linear has no scores to add the bias of positions 'alibi' to; use kernel 'auto', or position 'rotary' or 'none'"],
+            ["attention.kernel: linear has no scores to add the bias of positions 'alibi' to; use kernel 'auto', or position 'rotary' " +
+                "or 'none'"],
             Messages(options with { Position = new AlibiOptions() }));
         Assert.Equal(
             ["attention.kernel: linear has no weights to drop (model.dropout 0.1); set dropout to 0, or kernel to 'auto'"],
@@ -158,16 +167,20 @@ public class LinearKernelTests
         LinearKernel kernel = new();
         Assert.Equal(
             "linear has no scores to add these positions' bias to; set position to 'rotary' or 'none', or kernel to 'auto'",
-            kernel.RefusesCall(call with { Bias = new((_, _) => zeros(1)) }));
+            kernel.WhyUnsupported(call with { Bias = new((_, _) => zeros(1)) }));
         Assert.Equal(
-            "linear sums over a whole row and cannot keep documents or padding in it apart; use rows of one document without padding, or kernel 'auto'",
-            kernel.RefusesCall(call with { Documents = documents }));
-        Assert.Equal("linear has no weights to drop (dropout 0.2); set dropout to 0, or kernel to 'auto'", kernel.RefusesCall(call with { Dropout = new(0.2, 0, 0, 0) }));
+            "linear sums over a whole row and cannot keep documents or padding in it apart; use rows of one document without padding, " +
+            "or kernel 'auto'",
+            kernel.WhyUnsupported(call with { Documents = documents }));
+        Assert.Equal(
+            "linear has no weights to drop (dropout 0.2); set dropout to 0, or kernel to 'auto'",
+            kernel.WhyUnsupported(call with { Dropout = new(0.2, 0, 0, 0) }));
     }
 
     private static DecoderOptions Linear() => Models.Llama with
     {
-        ContextLength = 80, Position = new RotaryOptions(), Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, Kernel = AttentionKernel.Linear },
+        ContextLength = 80, Position = new RotaryOptions(),
+            Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, Kernel = AttentionKernel.Linear },
     };
 
     private static AttentionCall Call(MaskStore masks, AttentionPattern pattern, int heads, int groups, int length)
@@ -177,5 +190,6 @@ public class LinearKernelTests
         return new(Leaf(heads), Leaf(groups), Leaf(groups), pattern, new(0, length), new(0, length), 1, masks);
     }
 
-    private static string[] Messages(ModelOptions options) => [.. ModelValidation.All(options).Select(problem => $"{problem.Path}: {problem.Message}")];
+    private static string[] Messages(ModelOptions options) =>
+        [.. ModelValidation.All(options).Select(problem => $"{problem.Path}: {problem.Message}")];
 }

@@ -19,7 +19,8 @@ public class SparseModelTests
     {
         using DisposeScope scope = NewDisposeScope();
         PatternOptions pattern = PatternCases.All[name].Options;
-        using LanguageModel reference = Models.Build(With(pattern, AttentionKernel.Reference)), sparse = Models.Build(With(pattern, AttentionKernel.BlockSparse));
+        using LanguageModel reference =
+            Models.Build(With(pattern, AttentionKernel.Reference)), sparse = Models.Build(With(pattern, AttentionKernel.BlockSparse));
         Tensor tokens = Models.Tokens(2, 40), targets = Models.Tokens(2, 40, seed: 5);
         Assert.InRange(Models.LargestDifference(reference.forward(tokens), sparse.forward(tokens)), 0, 2e-5);
 
@@ -40,7 +41,9 @@ public class SparseModelTests
         using DisposeScope scope = NewDisposeScope();
         PositionOptions positions = position == "alibi" ? new AlibiOptions() : new T5BiasOptions();
         Tensor tokens = Models.Tokens(2, 40), targets = Models.Tokens(2, 40, seed: 5);
-        foreach (PatternOptions pattern in (PatternOptions[])[new CausalOptions(), new SlidingOptions { Window = 9, Sinks = 2 }, new LongformerOptions { Window = 5, GlobalTokens = 2 }])
+        foreach (PatternOptions pattern in (
+            PatternOptions[])[new CausalOptions(), new SlidingOptions { Window = 9, Sinks = 2 },
+            new LongformerOptions { Window = 5, GlobalTokens = 2 }])
         {
             using LanguageModel reference = Models.Build(With(pattern, AttentionKernel.Reference) with { Position = positions });
             using LanguageModel sparse = Models.Build(With(pattern, AttentionKernel.BlockSparse) with { Position = positions });
@@ -77,18 +80,21 @@ public class SparseModelTests
 
     [Fact]
     public void A_decoder_refuses_a_window_both_ways() =>
-        Expect(With(new CausalOptions(), AttentionKernel.Auto) with { Attention = Attention(new SlidingOptions { Window = 8, Causal = false }, AttentionKernel.Auto) },
+        Expect(With(new CausalOptions(),
+            AttentionKernel.Auto) with { Attention = Attention(new SlidingOptions { Window = 8, Causal = false }, AttentionKernel.Auto) },
             "attention.pattern: type 'sliding' lets a decoder see the token it has to predict; set causal to true");
 
     [Fact]
     public void An_encoder_refuses_a_causal_window() =>
         Expect(Encoder(new SlidingOptions { Window = 8 }, AttentionKernel.Auto),
-            "attention.pattern: type 'sliding' keeps an encoder from seeing what follows; set causal to false, or set model.architecture to 'decoder'");
+            "attention.pattern: type 'sliding' keeps an encoder from seeing what follows; set causal to false, or set " +
+            "model.architecture to 'decoder'");
 
     [Fact]
     public void A_block_holds_its_summary() =>
         Expect(With(new FixedOptions { Stride = 8, Summary = 9 }, AttentionKernel.Auto),
-            "attention.pattern.summary: summary (9) must not be more than stride (8), the positions of a block; use at most 8, or type 'causal' to see all");
+            "attention.pattern.summary: summary (9) must not be more than stride (8), the positions of a block; use at most 8, or type " +
+            "'causal' to see all");
 
     private static ModelOptions With(PatternOptions pattern, AttentionKernel kernel) => pattern.IsCausal
         ? Models.Llama with { ContextLength = 40, Attention = Attention(pattern, kernel) }

@@ -16,7 +16,8 @@ public class TilePlanTests
     public void Each_visible_pair_stands_in_one_tile_and_no_other_pair_in_any(string name)
     {
         AttentionPattern pattern = PatternCases.All[name].Options.Build();
-        foreach ((PositionSpan queries, PositionSpan keys) in ((PositionSpan, PositionSpan)[])[(new(0, 400), new(0, 400)), (new(301, 70), new(0, 371)), (new(30, 1), new(0, 31))])
+        foreach ((PositionSpan queries, PositionSpan keys) in (
+            (PositionSpan, PositionSpan)[])[(new(0, 400), new(0, 400)), (new(301, 70), new(0, 371)), (new(30, 1), new(0, 31))])
         {
             using DisposeScope scope = NewDisposeScope();
             using TilePlan plan = TilePlan.Create(pattern, queries, keys, CPU);

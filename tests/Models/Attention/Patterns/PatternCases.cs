@@ -2,7 +2,8 @@ using Trainer.Models.Attention.Patterns;
 
 namespace Trainer.Models.Tests.Attention.Patterns;
 
-/// <summary>Patterns with small figures, so that sequences of a few dozen positions show all their corners, each beside its definition in plain C#.</summary>
+/// <summary>Patterns with small figures, so that sequences of a few dozen positions show all their corners, each beside its definition in
+/// plain C#.</summary>
 internal static class PatternCases
 {
     public static IReadOnlyDictionary<string, (PatternOptions Options, Func<int, int, bool> Sees)> All { get; } =
@@ -21,10 +22,12 @@ internal static class PatternCases
             ["fixed"] = (new FixedOptions { Stride = 6, Summary = 2 }, (i, j) => j <= i && (j / 6 == i / 6 || j % 6 is 4 or 5)),
             ["fixed, all summary"] = (new FixedOptions { Stride = 3, Summary = 3 }, (i, j) => j <= i),
             ["longformer"] = (new LongformerOptions { Window = 4, GlobalTokens = 2 }, (i, j) => Math.Abs(i - j) < 4 || i < 2 || j < 2),
-            ["longformer causal"] = (new LongformerOptions { Window = 4, GlobalTokens = 2, Causal = true }, (i, j) => j <= i && (i - j < 4 || i < 2 || j < 2)),
+            ["longformer causal"] =
+                (new LongformerOptions { Window = 4, GlobalTokens = 2, Causal = true }, (i, j) => j <= i && (i - j < 4 || i < 2 || j < 2)),
             ["bigbird"] = BigBird(causal: false),
             ["bigbird causal"] = BigBird(causal: true),
-            ["bigbird without links"] = (new BigBirdOptions { BlockSize = 3, GlobalBlocks = 0, RandomBlocks = 0 }, (i, j) => Math.Abs(i / 3 - j / 3) < 2),
+            ["bigbird without links"] =
+                (new BigBirdOptions { BlockSize = 3, GlobalBlocks = 0, RandomBlocks = 0 }, (i, j) => Math.Abs(i / 3 - j / 3) < 2),
         };
 
     public static TheoryData<string> Names() => [.. All.Keys];

@@ -17,7 +17,8 @@ public class PatternPropertyTests
         using DisposeScope scope = NewDisposeScope();
         var (options, sees) = PatternCases.All[name];
         AttentionPattern pattern = options.Build();
-        foreach ((PositionSpan queries, PositionSpan keys) in ((PositionSpan, PositionSpan)[])[(new(0, Length), new(0, Length)), (new(41, 5), new(0, 46)), (new(30, 1), new(17, 14))])
+        foreach ((PositionSpan queries, PositionSpan keys) in (
+            (PositionSpan, PositionSpan)[])[(new(0, Length), new(0, Length)), (new(41, 5), new(0, 46)), (new(30, 1), new(17, 14))])
         {
             bool[] mask = pattern.Mask(queries, keys, CPU).reshape(-1).data<bool>().ToArray();
             for (int i = 0; i < queries.Count; i++)
@@ -56,7 +57,8 @@ public class PatternPropertyTests
     {
         using DisposeScope scope = NewDisposeScope();
         foreach (AttentionPattern part in PatternCases.All[name].Options.Build().Parts)
-        foreach (PositionRun queries in (PositionRun[])[new(0, 4, part.QueryStep), new(13, 6, part.QueryStep), new(20, 1, part.QueryStep), new(0, 10, part.QueryStep)])
+        foreach (PositionRun queries in (
+            PositionRun[])[new(0, 4, part.QueryStep), new(13, 6, part.QueryStep), new(20, 1, part.QueryStep), new(0, 10, part.QueryStep)])
         {
             PositionSpan keys = new(0, Length);
             int[] listed = [.. part.KeysOf(queries, Length).SelectMany(keys.Clip).SelectMany(Each)];
@@ -69,5 +71,6 @@ public class PatternPropertyTests
         }
     }
 
-    private static IEnumerable<int> Each(PositionRun run) => Enumerable.Range(0, Math.Max(0, run.Count)).Select(index => run.Start + index * run.Step);
+    private static IEnumerable<int> Each(PositionRun run) =>
+        Enumerable.Range(0, Math.Max(0, run.Count)).Select(index => run.Start + index * run.Step);
 }

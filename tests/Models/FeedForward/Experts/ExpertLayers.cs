@@ -11,13 +11,14 @@ internal static class ExpertLayers
     /// <summary>A layer with weights large enough for the experts to differ.</summary>
     public static ExpertsFeedForward Build(ExpertsOptions options, int dim = Dim, ScalarType type = ScalarType.Float32)
     {
-        using var parts = new ModelParts(Models.Gpt with { Dim = dim, Attention = Models.Gpt.Attention with { Heads = 1 } }, type, causal: true);
-        var layer = (ExpertsFeedForward)options.Build(parts);
+        using var stack = new StackContext(
+            Models.Gpt with { Dim = dim, Attention = Models.Gpt.Attention with { Heads = 1 } }, type, causal: true);
+        var layer = (ExpertsFeedForward)options.Build(stack);
         manual_seed(11);
         using var gradients = no_grad();
         foreach (var (_, parameter) in layer.named_parameters()) parameter.normal_(0, 0.5);
         return layer;
     }
 
-    public static ForwardPass Pass(bool training = true) => new() { Reach = 64, Auxiliary = training ? new() : null };
+    public static AttentionContext Pass(bool training = true) => new() { PositionLimit = 64, Auxiliary = training ? new() : null };
 }

@@ -8,7 +8,8 @@ namespace Trainer.Models.Tests.FeedForward.Experts;
 
 public class ExpertsFeedForwardTests
 {
-    private static readonly ExpertsOptions Plain = new() { Experts = 4, Active = 2, HiddenDim = 5, Balance = new NoBalanceOptions(), RouterZLoss = 0 };
+    private static readonly ExpertsOptions Plain =
+        new() { Experts = 4, Active = 2, HiddenDim = 5, Balance = new NoBalanceOptions(), RouterZLoss = 0 };
 
     public static TheoryData<string> Variants => [.. Options.Keys];
 
@@ -51,8 +52,8 @@ public class ExpertsFeedForwardTests
             router.select(0, 1).fill_(1);
             router.select(0, 3).fill_(2);
         }
-        ForwardPass pass = ExpertLayers.Pass();
-        layer.Run(rand(2, 4, ExpertLayers.Dim).add(0.1), pass).sum().backward();
+        AttentionContext context = ExpertLayers.Pass();
+        layer.Run(rand(2, 4, ExpertLayers.Dim).add(0.1), context).sum().backward();
         layer.EndStep(zeros([]));
         Assert.Equal([0, 8, 0, 8], layer.Load);
         Tensor gradient = Parameter(layer, "experts.down").grad!;
@@ -63,13 +64,14 @@ public class ExpertsFeedForwardTests
     public void The_balance_loss_is_its_coefficient_where_all_are_given_as_much_and_more_where_not()
     {
         using DisposeScope scope = NewDisposeScope();
-        using var layer = ExpertLayers.Build(Plain with { Experts = 2, Active = 1, Balance = new LossBalanceOptions { Coefficient = 1 } }, dim: 2);
+        using var layer = ExpertLayers.Build(
+            Plain with { Experts = 2, Active = 1, Balance = new LossBalanceOptions { Coefficient = 1 } }, dim: 2);
         Set(layer, tensor([1f, -1f, -1f, 1f], [2, 2]));
         float Loss(params float[] tokens)
         {
-            ForwardPass pass = ExpertLayers.Pass();
-            layer.Run(stack([.. tokens.Select(t => tensor([t, -t]))]).unsqueeze(0), pass);
-            return pass.Auxiliary!.Sum()!.item<float>();
+            AttentionContext context = ExpertLayers.Pass();
+            layer.Run(stack([.. tokens.Select(t => tensor([t, -t]))]).unsqueeze(0), context);
+            return context.Auxiliary!.Sum()!.item<float>();
         }
         Assert.Equal(1, Loss(1, -1), 1e-6);
         Assert.Equal(2 / (1 + Math.Exp(-4)), Loss(1, 1), 1e-5); // f = (1, 0), P = (σ(4), 1 − σ(4))
@@ -79,13 +81,14 @@ public class ExpertsFeedForwardTests
     public void A_sequence_s_balance_is_the_same_however_rows_are_shared_out()
     {
         using DisposeScope scope = NewDisposeScope();
-        using var layer = ExpertLayers.Build(Plain with { Balance = new LossBalanceOptions { Over = BalanceScope.Sequence }, RouterZLoss = 0.1 });
+        using var layer = ExpertLayers.Build(
+            Plain with { Balance = new LossBalanceOptions { Over = BalanceScope.Sequence }, RouterZLoss = 0.1 });
         Tensor x = randn(4, 9, ExpertLayers.Dim);
         float Loss(Tensor rows)
         {
-            ForwardPass pass = ExpertLayers.Pass();
-            layer.Run(rows, pass);
-            return pass.Auxiliary!.Sum()!.item<float>();
+            AttentionContext context = ExpertLayers.Pass();
+            layer.Run(rows, context);
+            return context.Auxiliary!.Sum()!.item<float>();
         }
         Assert.Equal(Loss(x), (Loss(x.narrow(0, 0, 1)) + 3 * Loss(x.narrow(0, 1, 3))) / 4, 1e-6);
     }
@@ -99,7 +102,7 @@ public class ExpertsFeedForwardTests
         Tensor x = randn(1, 6, ExpertLayers.Dim);
         Tensor documents = tensor([0L, 0, 0, 0, -1, -1], [1, 6]);
         using DocumentIds ids = new(documents, documents);
-        ForwardPass padded = new() { Reach = 6, Auxiliary = new(), Documents = ids }, whole = ExpertLayers.Pass();
+        AttentionContext padded = new() { PositionLimit = 6, Auxiliary = new(), Documents = ids }, whole = ExpertLayers.Pass();
         Tensor result = layer.Run(x, padded);
         layer.EndStep(zeros([]));
         long[] load = [.. layer.Load];
@@ -182,15 +185,19 @@ public class ExpertsFeedForwardTests
         Tensor result = zeros_like(tokens);
         for (int expert = 0; expert < options.Experts; expert++)
             result = result.add(Expert(layer, options, expert, tokens).mul(weights.narrow(1, expert, 1)).mul(options.Scale));
-        if (options.Shared > 0) result = result.add(layer.named_children().Single(child => child.name == "shared").module is FeedForwardModule shared ? shared.Run(tokens, ExpertLayers.Pass()) : tokens);
+        if (options.Shared > 0)
+            result = result.add(layer.named_children().Single(child => child.name == "shared").module is FeedForwardModule shared
+                ? shared.Run(tokens, ExpertLayers.Pass()) : tokens);
         return result.view(x.shape);
     }
 
     private static IEnumerable<int> Best(float[] affinities, ExpertsOptions options)
     {
         int size = options.Experts / options.Groups;
-        HashSet<int> open = [.. Enumerable.Range(0, options.Groups).OrderByDescending(group => affinities[(group * size)..((group + 1) * size)].Max()).Take(options.ActiveGroups)];
-        return Enumerable.Range(0, options.Experts).Where(expert => open.Contains(expert / size)).OrderByDescending(expert => affinities[expert]).Take(options.Active);
+        HashSet<int> open = [.. Enumerable.Range(0, options.Groups).OrderByDescending(
+            group => affinities[(group * size)..((group + 1) * size)].Max()).Take(options.ActiveGroups)];
+        return Enumerable.Range(0, options.Experts).Where(expert => open.Contains(expert / size))
+            .OrderByDescending(expert => affinities[expert]).Take(options.Active);
     }
 
     private static Tensor Expert(ExpertsFeedForward layer, ExpertsOptions options, int expert, Tensor tokens)
@@ -200,7 +207,9 @@ public class ExpertsFeedForwardTests
         Tensor Linear(Tensor x, string name)
         {
             Tensor product = x.matmul(Parameter(layer, name).select(0, expert).mT);
-            return options.Bias == true ? product.add(Parameter(layer, $"{name}Bias").view(options.Experts, -1).select(0, expert)) : product;
+            return options.Bias == true
+                ? product.add(Parameter(layer, $"{name}Bias").view(options.Experts, -1).select(0, expert))
+                : product;
         }
         return Linear(activation.Apply(Linear(tokens, first)), "experts.down");
     }

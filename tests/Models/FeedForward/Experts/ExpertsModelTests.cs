@@ -20,7 +20,9 @@ public class ExpertsModelTests
         {
             using DecodingState state = model.NewDecodingState(rows, 8);
             for (int position = 0; position < 8; position++)
-                Assert.InRange(Models.LargestDifference(expected.narrow(0, 0, rows).narrow(1, position, 1), model.forward(tokens.narrow(0, 0, rows).narrow(1, position, 1), state)), 0, 2e-5);
+                Assert.InRange(Models.LargestDifference(
+                    expected.narrow(0, 0, rows).narrow(1, position, 1),
+                    model.forward(tokens.narrow(0, 0, rows).narrow(1, position, 1), state)), 0, 2e-5);
         }
         Assert.All(model.Experts(), layer => Assert.Equal(0, layer.Tokens.Sum()));
     }
@@ -38,7 +40,8 @@ public class ExpertsModelTests
             blocks.0.feedForward.shared.down.weight 16x10
             blocks.0.feedForward.router.balance 6
             """,
-            string.Join('\n', model.state_dict().Where(entry => entry.Key.Contains("feedForward.")).Select(entry => $"{entry.Key} {string.Join('x', entry.Value.shape)}")));
+            string.Join('\n', model.state_dict().Where(entry => entry.Key.Contains("feedForward.")).Select(
+                entry => $"{entry.Key} {string.Join('x', entry.Value.shape)}")));
         Assert.DoesNotContain(model.named_parameters(), entry => entry.name.EndsWith("balance"));
     }
 
@@ -46,7 +49,8 @@ public class ExpertsModelTests
     public void Experts_begin_as_other_layers_do()
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel model = (Models.Llama with { Dim = 64, Layers = 8, FeedForward = new ExpertsOptions { Bias = true } }).Build(Models.Vocabulary);
+        using LanguageModel model = (Models.Llama with { Dim = 64, Layers = 8, FeedForward = new ExpertsOptions { Bias = true } }).Build(
+            Models.Vocabulary);
         foreach (var (name, parameter) in model.named_parameters().Where(entry => entry.name.Contains("feedForward.experts")))
         {
             if (name.EndsWith("Bias")) Assert.True(parameter.eq(0).all().item<bool>(), name);
@@ -61,7 +65,8 @@ public class ExpertsModelTests
         Tensor tokens = Models.Tokens(2, 8), targets = Models.Tokens(2, 8, seed: 3);
         float Loss(double coefficient)
         {
-            ExpertsOptions experts = new() { HiddenDim = 8, Balance = new LossBalanceOptions { Coefficient = coefficient }, RouterZLoss = coefficient };
+            ExpertsOptions experts =
+                new() { HiddenDim = 8, Balance = new LossBalanceOptions { Coefficient = coefficient }, RouterZLoss = coefficient };
             using LanguageModel model = Models.Build(Models.Llama with { FeedForward = experts });
             return model.LossSum(tokens, targets).item<float>();
         }
@@ -72,7 +77,8 @@ public class ExpertsModelTests
     public void Both_stacks_of_an_encoder_decoder_report_their_own_load_and_add_to_the_objective()
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel model = Models.Build(Models.EncoderDecoder with { Layers = 1, FeedForward = new ExpertsOptions { HiddenDim = 8 } });
+        using LanguageModel model = Models.Build(
+            Models.EncoderDecoder with { Layers = 1, FeedForward = new ExpertsOptions { HiddenDim = 8 } });
         Tensor padding = tensor([0L, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1], [2, 6]);
         ModelInput input = new(Models.Tokens(2, 8)) { Source = new(Models.Tokens(2, 6)) { Documents = padding } };
         Assert.NotNull(model.Losses(input, Models.Tokens(2, 8)).Auxiliary);

@@ -66,15 +66,18 @@ public class ExpertsOptionsTests
 
     [Fact]
     public void Active_groups_are_groups() =>
-        Expect(new() { Experts = 8, Groups = 2, ActiveGroups = 3 }, "activeGroups: activeGroups (3) is more than the groups there are (2); use at most 2");
+        Expect(new() { Experts = 8, Groups = 2, ActiveGroups = 3 },
+            "activeGroups: activeGroups (3) is more than the groups there are (2); use at most 2");
 
     [Fact]
     public void Active_groups_hold_the_active_experts() =>
-        Expect(new() { Experts = 8, Active = 3, Groups = 4 }, "activeGroups: 1 of 4 groups hold 2 experts, fewer than active (3); use at least 2");
+        Expect(new() { Experts = 8, Active = 3, Groups = 4 },
+            "activeGroups: 1 of 4 groups hold 2 experts, fewer than active (3); use at least 2");
 
     [Fact]
     public void All_mistakes_are_reported_together() =>
-        Assert.Equal(["active", "groups"], new ExpertsOptions { Experts = 8, Active = 9, Groups = 3 }.Validate().Select(problem => problem.Path));
+        Assert.Equal(["active", "groups"], new ExpertsOptions { Experts = 8, Active = 9, Groups = 3 }.Validate()
+            .Select(problem => problem.Path));
 
     [Fact]
     public void Mixtral_costs_what_is_known_of_it()

@@ -60,9 +60,9 @@ public class ExpertsParityTests
         foreach (var (key, value) in layer.state_dict())
             using (no_grad()) value.copy_(fixture.Read($"{name}.weight.{key}"));
 
-        using ForwardPass pass = new() { Reach = (int)x.shape[1], Auxiliary = new() };
-        Tensor output = layer.Run(x, pass);
-        Tensor loss = pass.Auxiliary.Sum() ?? zeros([]);
+        using AttentionContext context = new() { PositionLimit = (int)x.shape[1], Auxiliary = new() };
+        Tensor output = layer.Run(x, context);
+        Tensor loss = context.Auxiliary.Sum() ?? zeros([]);
         output.mul(fixture.Read("direction")).sum().add(loss).backward();
         layer.EndStep(zeros([]));
 

@@ -1,0 +1,218 @@
+// Shapes: H query heads, G key-value heads, N key-value heads afterwards, D head dimension, C model dimension.
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using TorchSharp;
+using Trainer.Checkpoints.Weights;
+using Trainer.Configuration;
+using Trainer.Models;
+using Trainer.Models.Attention;
+using Trainer.Models.Mixers;
+using static TorchSharp.torch;
+
+namespace Trainer.Checkpoints;
+
+/// <summary>The options of a model with fewer key-value heads (Ainslie et al. 2023, arXiv 2305.13245).</summary>
+/// <remarks>Self- and cross-attention of decoders change. Encoders keep their heads: they run once over a text and cache nothing.</remarks>
+public static class GroupedQueryModel
+{
+    /// <summary>Why a model cannot have so many key-value heads per layer; none if it has as many already.</summary>
+    /// <param name="model">A valid model.</param>
+    /// <param name="keyValueHeads">Key-value heads of each layer.</param>
+    /// <param name="path">The setting that asks for them, such as <c>initialize.convert.keyValueHeads</c>.</param>
+    public static IEnumerable<Problem> Problems(ModelOptions model, int keyValueHeads, string path)
+    {
+        if (keyValueHeads < 1)
+            return [new(path, $"keyValueHeads ({keyValueHeads}) is a number of heads; use 1 or more")];
+        if (model is EncoderOptions)
+            return [new(
+                path,
+                "model.architecture is 'encoder', which reads a text at once and caches no keys and values: "
+                + "fewer heads of them would win nothing")];
+        if (!model.Stacks.SelectMany(stack => stack.Layers).Any(layer => layer.Mixer is AttentionMixerOptions))
+            return [new(path, "no layer of this model has attention, so there are no heads of keys and values to pool")];
+        IEnumerable<string> complaints = Named(model).Select(each => Complaint(each.Path, each.Attention, keyValueHeads)).OfType<string>();
+        return [.. complaints.Select(message => new Problem(path, message))];
+    }
+
+    /// <summary>Whether every layer has so many key-value heads already.</summary>
+    public static bool Has(ModelOptions model, int keyValueHeads) =>
+        Named(model).All(each => each.Attention is HeadProjectionOptions heads && heads.Groups == keyValueHeads);
+
+    /// <summary>The model with so many key-value heads; <see cref="Problems"/> must be empty.</summary>
+    public static ModelOptions Apply(ModelOptions model, int keyValueHeads)
+    {
+        if (Has(model, keyValueHeads)) return model;
+        ModelOptions converted = model with
+        {
+            Attention = Apply(model.Attention, keyValueHeads),
+            LayerPattern = model.LayerPattern
+                ?.Select(group => group.Attention is { } own ? group with { Attention = Apply(own, keyValueHeads) } : group).ToArray(),
+        };
+        return converted is EncoderDecoderOptions both
+            ? both with { EncoderAttention = both.EncoderAttention ?? model.Attention with { Pattern = null } }
+            : converted;
+    }
+
+    /// <summary>Goes through JSON, because the types of attention are separate records whose common settings must all be kept.</summary>
+    private static AttentionOptions Apply(AttentionOptions attention, int keyValueHeads)
+    {
+        JsonObject json = (JsonObject)JsonNode.Parse(ConfigurationJson.Serialize(attention))!;
+        json["type"] = keyValueHeads == 1 ? "multi-query" : "grouped-query";
+        if (keyValueHeads == 1) json.Remove("keyValueHeads");
+        else json["keyValueHeads"] = keyValueHeads;
+        return ConfigurationJson.Deserialize<AttentionOptions>(json.ToJsonString(), "attention");
+    }
+
+    private static IEnumerable<(string Path, AttentionOptions Attention)> Named(ModelOptions model) =>
+    [
+        ("model.attention", model.Attention),
+        .. (model.LayerPattern ?? []).Index()
+            .Where(group => group.Item.Attention is not null)
+            .Select(group => ($"model.layerPattern.{group.Index}.attention", group.Item.Attention!)),
+    ];
+
+    private static string? Complaint(string path, AttentionOptions attention, int wanted) => attention switch
+    {
+        not HeadProjectionOptions =>
+            $"{path} is of type '{attention.Type}', which has no heads of keys and values to pool; "
+            + "only multi-head and grouped-query attention have",
+        HeadProjectionOptions { Groups: var groups } when wanted > groups =>
+            $"{path} has {groups} key-value {(groups == 1 ? "head" : "heads")}, and {wanted} are more: heads can be pooled, not added; "
+            + $"use {Divisors.Near(groups, wanted)}",
+        HeadProjectionOptions { Groups: var groups } when groups % wanted != 0 =>
+            $"{path} has {groups} key-value heads, which {wanted} does not divide into equal groups; use {Divisors.Near(groups, wanted)}",
+        _ => null,
+    };
+}
+
+/// <summary>A model's weights with pooled key-value heads, one tensor at a time.</summary>
+/// <remarks>Heads are pooled before rotary positions are applied, so the layout of rotary pairs does not matter.</remarks>
+public sealed class PooledWeights : IWeightSource
+{
+    private readonly IWeightSource source;
+    private readonly HeadPool pool;
+    private readonly long seed;
+    private readonly Dictionary<string, (KeyValueRows Rows, int Number)> pooled = [];
+
+    /// <summary>Finds the tensors to pool.</summary>
+    /// <param name="source">The weights of <paramref name="model"/>; they stay open while this is used.</param>
+    /// <param name="model">A model for which <see cref="GroupedQueryModel.Problems"/> is empty.</param>
+    /// <param name="keyValueHeads">Key-value heads of the result.</param>
+    /// <param name="pool">How heads are pooled.</param>
+    /// <param name="seed">Seed of random heads.</param>
+    public PooledWeights(IWeightSource source, ModelOptions model, int keyValueHeads, HeadPool pool, long seed)
+    {
+        (this.source, this.pool, this.seed) = (source, pool, seed);
+        foreach ((string name, KeyValueRows rows) in Matrices(model, keyValueHeads))
+        {
+            foreach (string tensor in (string[])[$"{name}.weight", $"{name}.bias"])
+                if (source.Names.Contains(tensor)) pooled.Add(tensor, (rows, pooled.Count));
+        }
+    }
+
+    /// <inheritdoc/>
+    public string Location => source.Location;
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> Names => source.Names;
+
+    /// <summary>Number of pooled tensors.</summary>
+    public int Pooled => pooled.Count;
+
+    /// <inheritdoc/>
+    public SafetensorsInfo Info(string name)
+    {
+        SafetensorsInfo info = source.Info(name);
+        return pooled.TryGetValue(name, out var place)
+            ? info with { Shape = [place.Rows.Count, .. info.Shape.Skip(1)], Length = info.Length / info.Shape[0] * place.Rows.Count }
+            : info;
+    }
+
+    /// <inheritdoc/>
+    public Tensor Read(string name)
+    {
+        if (!pooled.TryGetValue(name, out var place)) return source.Read(name);
+        using DisposeScope scope = NewDisposeScope();
+        // Each tensor has a generator of its own, so the order of reading does not matter.
+        ulong key = unchecked((ulong)seed * 0x9E3779B97F4A7C15 + (ulong)place.Number);
+        return place.Rows.Pool(source.Read(name), pool, key).MoveToOuterDisposeScope();
+    }
+
+    private static IEnumerable<(string Name, KeyValueRows Rows)> Matrices(ModelOptions model, int keyValueHeads)
+    {
+        StackOptions decoder = model.Stacks.Single(stack => stack.Role == StackOptions.Decoder);
+        string prefix = model.Stacks.Count == 1 ? "" : $"{decoder.Role}.";
+        for (int layer = 0; layer < decoder.Layers.Count; layer++)
+        {
+            if (Heads(decoder.Layers[layer].Attention) is { } own)
+                yield return ($"{prefix}blocks.{layer}.mixer.projection.qkv", Rows(own, own.Heads * own.HeadWidth(model.Dim)));
+            if (Heads(decoder.Layers[layer].Cross) is { } cross)
+                yield return ($"{prefix}blocks.{layer}.cross.projection.keyValue", Rows(cross, queries: 0));
+        }
+
+        HeadProjectionOptions? Heads(AttentionOptions? attention) =>
+            attention is HeadProjectionOptions heads && heads.Groups != keyValueHeads ? heads : null;
+
+        KeyValueRows Rows(HeadProjectionOptions heads, int queries) =>
+            new(queries, heads.Groups, keyValueHeads, heads.HeadWidth(model.Dim));
+    }
+}
+
+/// <summary>The rows of a fused projection matrix or its bias: [queries | G·D keys | G·D values].</summary>
+/// <param name="Queries">Rows of queries: H·D in self-attention, none in attention to an encoder.</param>
+/// <param name="Heads">Key-value heads, G.</param>
+/// <param name="Pooled">Key-value heads of the result, N; divides G.</param>
+/// <param name="HeadDim">Rows of a head, D.</param>
+internal sealed record KeyValueRows(int Queries, int Heads, int Pooled, int HeadDim)
+{
+    // As in a new model.
+    private const double Deviation = 0.02;
+
+    /// <summary>Rows of the result.</summary>
+    public int Count => Queries + 2 * Pooled * HeadDim;
+
+    /// <summary>Pools groups of consecutive heads, which the same query heads share afterwards.</summary>
+    /// <returns>(<see cref="Count"/>, C), or (<see cref="Count"/>) for a bias, in the current dispose scope.</returns>
+    public Tensor Pool(Tensor rows, HeadPool pool, ulong seed)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using Generator generator = new(seed);
+        Tensor[] parts = rows.split([Queries, Heads * HeadDim, Heads * HeadDim], 0);
+        return cat([parts[0], Pool(parts[1], pool, generator), Pool(parts[2], pool, generator)], 0).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Pool(Tensor rows, HeadPool pool, Generator generator)
+    {
+        long[] tail = rows.shape[1..];
+        Tensor groups = rows.reshape([Pooled, Heads / Pooled, HeadDim, .. tail]); // (G·D, …) → (N, G/N, D, …)
+        Tensor one = pool switch // (N, D, …)
+        {
+            HeadPool.Mean => groups.mean([1]),
+            HeadPool.First => groups.select(1, 0),
+            HeadPool.Random => Drawn([Pooled, HeadDim, .. tail], generator),
+            _ => throw new ArgumentOutOfRangeException(nameof(pool), pool, "no such pool"),
+        };
+        return one.reshape([Pooled * HeadDim, .. tail]);
+    }
+
+    // Biases are zero, as in a new model.
+    private static Tensor Drawn(long[] shape, Generator generator) =>
+        shape.Length > 2 ? empty(shape).normal_(0, Deviation, generator) : zeros(shape);
+}
+
+/// <summary>How key and value heads are pooled (Ainslie et al. 2023, arXiv 2305.13245, §2.1).</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<HeadPool>))]
+public enum HeadPool
+{
+    /// <summary>The mean, which keeps most of what they learned.</summary>
+    [JsonStringEnumMemberName("mean")]
+    Mean,
+
+    /// <summary>The first head of each group.</summary>
+    [JsonStringEnumMemberName("first")]
+    First,
+
+    /// <summary>A newly initialised head: the baseline for the others.</summary>
+    [JsonStringEnumMemberName("random")]
+    Random,
+}

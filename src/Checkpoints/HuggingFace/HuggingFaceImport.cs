@@ -1,0 +1,161 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Trainer.Checkpoints.HuggingFace.Families;
+using Trainer.Checkpoints.Weights;
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Data.Tokenizers;
+using Trainer.Models;
+
+namespace Trainer.Checkpoints.HuggingFace;
+
+/// <summary>Makes a checkpoint of a Hugging Face one: reads its settings and tokenizer, maps its weights to the names here, and writes them
+/// one at a time.</summary>
+public sealed class HuggingFaceImport : IDisposable
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    private readonly WeightFiles files;
+
+    private HuggingFaceImport(WeightFiles files) => this.files = files;
+
+    /// <summary>The family, such as <c>llama</c>.</summary>
+    public required string Family { get; init; }
+
+    /// <summary>The model.</summary>
+    public required ModelOptions Options { get; init; }
+
+    /// <summary>The tokenizer; without one in the checkpoint, GPT-2's own for a GPT-2, else one whose tokens are the ids
+    /// themselves.</summary>
+    public required Tokenizer Tokenizer { get; init; }
+
+    /// <summary>The tensors under their names here, float32; they can be read until this object is disposed.</summary>
+    public required IReadOnlyList<PendingTensor> Weights { get; init; }
+
+    /// <summary>The files beside the weights that an export writes back, by name.</summary>
+    public required IReadOnlyDictionary<string, JsonObject> Companions { get; init; }
+
+    /// <summary>Reads a Hugging Face directory and writes a checkpoint to a new or empty directory, one tensor at a time;
+    /// <paramref name="warn"/> receives what is not imported.</summary>
+    /// <exception cref="UserException">The source cannot be read or expressed, or the checkpoint cannot be written; the message says
+    /// why.</exception>
+    public static ImportReport Run(string source, string output, Action<string> warn)
+    {
+        if (!Directory.Exists(source))
+            throw new UserException($"{source}: there is no such directory; give the directory of a Hugging Face checkpoint");
+        using HuggingFaceImport import = Open(source, warn);
+        import.WriteCheckpoint(source, output);
+        return new(import.Family, import.Weights.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent)));
+    }
+
+    /// <summary>Opens a directory with <c>config.json</c>, safetensors (one file, or shards and their index), and usually
+    /// <c>tokenizer.json</c>, and checks all but the values of tensors; <paramref name="warn"/> receives what is not imported.</summary>
+    /// <exception cref="UserException">A file is missing or damaged; the family is unknown; a setting cannot be expressed; tensors are
+    /// missing, unexpected or of other shapes.</exception>
+    public static HuggingFaceImport Open(string directory, Action<string> warn)
+    {
+        HuggingFaceConfig config = HuggingFaceConfig.Load(directory);
+        Family family = FamilyRegistry.Of(config);
+        ModelOptions options = family.Read(config);
+        int vocabulary = config.Count("vocab_size");
+        if (config.Section("quantization_config") is { } quantized)
+            config.Refuse(
+                "quantization_config",
+                $"is of \"{quantized.OptionalText("quant_method")}\": weights that are stored with scales are not read; "
+                + "save the model in bfloat16 and import that");
+        if (config.Finish() is { Count: > 0 } unknown)
+            warn($"{config.Location}: not known in {family.ModelType} models and left aside: {string.Join(", ", unknown)}");
+        Validate(options, config.Location);
+        Tokenizer tokenizer = TokenizerFiles.Load(directory, family.ModelType, vocabulary, warn);
+        if (tokenizer.VocabularySize < vocabulary) options = options with { VocabularySize = vocabulary };
+        WeightFiles files = WeightFiles.OpenDirectory(directory);
+        try
+        {
+            return new(files)
+            {
+                Family = family.ModelType,
+                Options = options,
+                Tokenizer = tokenizer,
+                Weights = family.Weights(options, vocabulary).Import(files),
+                Companions = CompanionFiles.Of(directory, config),
+            };
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Closes the weights.</summary>
+    public void Dispose() => files.Dispose();
+
+    // Reads the options back, so that they pass the same validation as a recipe's: heads that divide, factors of 1 or more.
+    private static void Validate(ModelOptions options, string location)
+    {
+        try
+        {
+            ConfigurationJson.Deserialize<ModelOptions>(ConfigurationJson.Serialize(options), location);
+        }
+        catch (ConfigurationException error)
+        {
+            // Each message ends with a line number in the JSON made here, which the user never sees.
+            IEnumerable<string> lines = error.Problems.Select(
+                problem => $"  model.{problem.Path}: {problem.Message.Split($" (in {location}")[0]}");
+            throw new UserException($"{location}: no such model can be built:\n{string.Join('\n', lines)}", error);
+        }
+    }
+
+    private void WriteCheckpoint(string source, string output)
+    {
+        JsonObject recipe = RecipeOf(source, output);
+        CheckpointDirectory.Write(output,
+        [
+            new(CheckpointFiles.Model, path => Safetensors.Write(path, Weights)),
+            new(CheckpointFiles.Configuration, path => File.WriteAllText(path, ConfigurationJson.Format(recipe) + "\n")),
+            new(CheckpointFiles.Tokenizer, Tokenizer.Save),
+            .. Companions.Select(file => new CheckpointPart(file.Key, path => Save(path, file.Value))),
+        ]);
+    }
+
+    /// <summary>A recipe that trains the imported model further, on text that every installation has; users replace the data
+    /// first.</summary>
+    private JsonObject RecipeOf(string source, string output) => new()
+    {
+        ["name"] = NameOf(source),
+        ["model"] = ConfigurationJson.ToNode(Options),
+        ["tokenizer"] = ConfigurationJson.ToNode<TokenizerOptions>(
+            new FileTokenizerOptions { Path = Path.Combine(output, CheckpointFiles.Tokenizer) }),
+        ["data"] = ConfigurationJson.ToNode(DataOf(Options)),
+        ["training"] = new JsonObject { ["steps"] = 1000, ["batchSize"] = 8 },
+        ["optimizer"] = new JsonObject { ["type"] = "adamw", ["learningRate"] = 2e-5 },
+        ["initialize"] = new JsonObject { ["from"] = output },
+    };
+
+    private static DataOptions DataOf(ModelOptions model) => model switch
+    {
+        EncoderDecoderOptions => new()
+        {
+            Train =
+            [
+                new SourceOptions { Format = SourceFormat.DotnetTranslations, Language = "de", Column = "source", TargetColumn = "target" },
+            ],
+            Objective = DataObjective.SequenceToSequence,
+        },
+        EncoderOptions => new() { Train = [new SourceOptions { Format = SourceFormat.DotnetDocs }], Objective = DataObjective.Masked },
+        _ => new() { Train = [new SourceOptions { Format = SourceFormat.DotnetDocs }] },
+    };
+
+    private static string NameOf(string source)
+    {
+        string directory = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(source)));
+        string name = string.Concat(directory.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' ? c : '-'));
+        return RunName.Complaint(name) is null ? name : "imported";
+    }
+
+    private static void Save(string path, JsonObject json) =>
+        File.WriteAllText(path, json.ToJsonString(Indented).ReplaceLineEndings("\n") + "\n");
+}
+
+/// <summary>The family and the number of parameters of an imported model.</summary>
+public sealed record ImportReport(string Family, long Parameters);

@@ -1,0 +1,116 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json.Serialization;
+using Trainer.Configuration;
+using Trainer.Data.Tokenizers;
+using Trainer.Evaluation;
+using Trainer.Models.Devices;
+using Trainer.Training;
+
+namespace Trainer.Cli;
+
+/// <summary>The recipe on a command line: its file and the settings over it.</summary>
+internal sealed class RecipeArguments
+{
+    private readonly Argument<string> file = new("config") { Description = "The recipe, a JSON file such as configs/dotnet-docs.json." };
+
+    private readonly Option<string[]> settings = new("--set")
+    {
+        Description = "A setting laid over the recipe, such as training.steps=100; may be repeated.",
+        HelpName = "path=value",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = true,
+    };
+
+    internal void AddTo(Command command)
+    {
+        command.Add(file);
+        command.Add(settings);
+    }
+
+    /// <summary>Loads the recipe with all its layers.</summary>
+    /// <exception cref="ConfigurationException">Something is wrong with it; everything that is, is listed.</exception>
+    internal LoadedConfiguration<Recipe> Load(ParseResult parsed) =>
+        ConfigurationLoader.Load<Recipe>(parsed.GetRequiredValue(file), parsed.GetValue(settings) ?? []);
+}
+
+/// <summary>The option <c>--device</c> of verbs without a recipe; its values are those of training.device.</summary>
+internal static class DeviceArgument
+{
+    private static readonly Dictionary<string, DeviceChoice> Choices = Enum.GetValues<DeviceChoice>().ToDictionary(
+        choice => typeof(DeviceChoice).GetField(choice.ToString())!.GetCustomAttribute<JsonStringEnumMemberNameAttribute>()!.Name,
+        StringComparer.OrdinalIgnoreCase);
+
+    public static Option<DeviceChoice> Create()
+    {
+        Option<DeviceChoice> option = new("--device")
+        {
+            Description = "auto, cpu, cuda (the first GPU) or cuda:1 (the second).",
+            DefaultValueFactory = _ => DeviceChoice.Auto,
+            CustomParser = Parse,
+        };
+        option.CompletionSources.Add([.. Choices.Keys]);
+        return option;
+    }
+
+    private static DeviceChoice Parse(ArgumentResult argument)
+    {
+        if (argument.Tokens is [var token] && Choices.TryGetValue(token.Value, out var choice)) return choice;
+        argument.AddError($"--device '{string.Join(' ', argument.Tokens.Select(token => token.Value))}' is not allowed; allowed: " +
+            $"{string.Join(", ", Choices.Keys)}");
+        return DeviceChoice.Auto;
+    }
+}
+
+/// <summary>The option <c>--precision</c>.</summary>
+internal static class PrecisionArgument
+{
+    /// <param name="price">What fewer bits cost, to stand behind "Fewer bits".</param>
+    internal static Option<InferencePrecision> Create(string price) => new("--precision")
+    {
+        Description = $"How matrices are held and multiplied: Float32; BFloat16, which is faster on some machines; or, on the CPU, " +
+            $"Int8: blocks of 8 bits, a quarter of the memory, and fastest a token at a time for models larger than the caches. Fewer " +
+            $"bits {price}.",
+        DefaultValueFactory = _ => InferencePrecision.Float32,
+    };
+}
+
+/// <summary>Token ids on a command line.</summary>
+internal static class TokenArguments
+{
+    /// <summary>One token, by its name in the tokenizer or by its id.</summary>
+    /// <exception cref="ConfigurationException">The tokenizer has no such token.</exception>
+    internal static int Id(Tokenizer tokenizer, string token, string option) =>
+        BeginningOfSequence.Find(tokenizer, token) ?? throw new ConfigurationException(
+            [new Problem(option, $"\"{token}\" is no token of this tokenizer ({tokenizer.Type}): neither a name in its vocabulary nor " +
+                $"an id from 0 to {tokenizer.VocabularySize - 1}")], "command line");
+
+    /// <summary>A list such as <c>1,2,3</c>.</summary>
+    /// <exception cref="ConfigurationException">It is empty, or an entry is no id of the vocabulary.</exception>
+    internal static int[] Ids(string list, int vocabularySize, string option)
+    {
+        var entries = list.Split(',', StringSplitOptions.TrimEntries);
+        var ids = new int[entries.Length];
+        for (var i = 0; i < ids.Length; i++)
+            if (!int.TryParse(entries[i], NumberStyles.None, CultureInfo.InvariantCulture, out ids[i]) || ids[i] >= vocabularySize)
+                throw new ConfigurationException(
+                    [new Problem(option, $"entry {i} is \"{entries[i]}\"; give token ids from 0 to {vocabularySize - 1} separated by " +
+                        "commas, such as 1,2,3")], "command line");
+        return ids;
+    }
+
+    /// <summary>A list of lengths such as <c>128,256</c>.</summary>
+    /// <exception cref="ConfigurationException">An entry is no number of tokens.</exception>
+    internal static int[] Lengths(string list, string option)
+    {
+        var entries = list.Split(',', StringSplitOptions.TrimEntries);
+        var lengths = new int[entries.Length];
+        for (var i = 0; i < lengths.Length; i++)
+            if (!int.TryParse(entries[i], NumberStyles.None, CultureInfo.InvariantCulture, out lengths[i]) || lengths[i] < 1)
+                throw new ConfigurationException([new Problem(option, $"entry {i} is \"{entries[i]}\"; give numbers of tokens " +
+                    "separated by commas, such as 256,512,1024")], "command line");
+        return lengths;
+    }
+}

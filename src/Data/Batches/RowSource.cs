@@ -1,0 +1,115 @@
+using Trainer.Data.Shards;
+using Trainer.Data.Tokenizers;
+
+namespace Trainer.Data.Batches;
+
+/// <summary>A kind of training row: where its rows lie in a shard and how they become batches.</summary>
+internal abstract class RowSource
+{
+    /// <summary>Selects the kind that a recipe asks for; add new kinds here. <paramref name="contextLength"/> is the longest row.</summary>
+    public static RowSource Create(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength, int prefixLength = 1)
+    {
+        var source = Select(options, tokenizer, shard, contextLength);
+        source.PrefixLength = prefixLength;
+        return source;
+    }
+
+    /// <summary>How many leading tokens of a row are given and not targets, counting the first.</summary>
+    public int PrefixLength { get; private set; } = 1;
+
+    private static RowSource Select(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength) =>
+        options.Objective switch
+    {
+        DataObjective.Causal when options.Packing == DataPacking.Documents => new PackedRows(shard, contextLength),
+        DataObjective.Causal when options.Packing == DataPacking.Pairs =>
+            new PromptRows(shard, contextLength, EndOfText.Of(tokenizer, options.EndOfDocument)),
+        DataObjective.Causal when options.PositionSkipping is { Window: var window } => new SkippingRows(shard, window, contextLength),
+        DataObjective.Causal => new CropRows(shard, contextLength),
+        DataObjective.Masked => new MaskedRows(shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new()), tokenizer.Frame),
+        DataObjective.SequenceToSequence => new SequenceToSequenceRows(shard, contextLength, SequenceTokens.Of(tokenizer)),
+        _ => throw new ArgumentOutOfRangeException(nameof(options), options.Objective, "this objective has no rows"),
+    };
+
+    /// <summary>An endless stream over the ranges, mixed by weight if there are several.</summary>
+    public abstract BatchStream Open(IReadOnlyList<TokenRange> ranges, IReadOnlyList<double> weights, long seed);
+
+    /// <summary>Average tokens per row, without padding, over the beginning of a range.</summary>
+    public abstract double TokensPerRow(TokenRange range, long seed);
+
+    /// <summary>Validation batches.</summary>
+    public abstract ValidationSet Validation(TokenRange range, int batchRows, int batches);
+}
+
+/// <summary>A kind of row whose tokens are located by a <typeparamref name="T"/>.</summary>
+internal abstract class RowSource<T> : RowSource
+{
+    /// <summary>The rows of a range in an order chosen by the seed.</summary>
+    public abstract RowStream<T> Stream(TokenRange range, long seed);
+
+    /// <summary>How many rows of one source follow each other in a mixture.</summary>
+    protected virtual int RunLength => 1;
+
+    public abstract long Tokens(T row);
+
+    /// <summary>Reads the tokens and targets of rows. Thread-safe.</summary>
+    public abstract Batch Collate(ReadOnlySpan<T> rows);
+
+    private Batch Read(ReadOnlySpan<T> rows) => Collate(rows).WithoutPrefixTargets(PrefixLength);
+
+    /// <summary>Up to <paramref name="count"/> fixed rows from all over the range.</summary>
+    public virtual IReadOnlyList<T> ValidationRows(TokenRange range, long count)
+    {
+        var stream = Stream(range, seed: 0);
+        var rows = new List<T>();
+        while (rows.Count < count)
+        {
+            var row = stream.Next();
+            if (stream.Position.Epoch > 0)
+                break;
+            rows.Add(row);
+        }
+        return rows;
+    }
+
+    public sealed override BatchStream Open(IReadOnlyList<TokenRange> ranges, IReadOnlyList<double> weights, long seed)
+    {
+        // Distinct seeds, so that sources of equal length are not shuffled alike.
+        RowStream<T>[] streams = [.. ranges.Select((range, i) => Stream(range,
+            i == 0 ? seed : (long)KeyedPermutation.Mix((ulong)seed + (ulong)i)))];
+        return new RowBatches(streams.Length == 1 ? streams[0] : new MixedStream<T>(streams, weights, RunLength), this);
+    }
+
+    public sealed override double TokensPerRow(TokenRange range, long seed)
+    {
+        var (stream, tokens, rows) = (Stream(range, seed), 0L, 0);
+        for (; rows < BlockStream<T>.ItemsInBlock && (rows == 0 || stream.Position.Epoch == 0); rows++)
+            tokens += Tokens(stream.Next());
+        return (double)tokens / rows;
+    }
+
+    public sealed override ValidationSet Validation(TokenRange range, int batchRows, int batches)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(batchRows, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(batches, 1);
+        T[] rows = [.. ValidationRows(range, Math.Min((long)batchRows * batches, int.MaxValue))];
+        return new ValidationSet(rows.Length, batchRows, (first, end) => Read(rows.AsSpan(first, end - first)));
+    }
+
+    private sealed class RowBatches(RowStream<T> stream, RowSource<T> source) : BatchStream
+    {
+        public override StreamPosition Position
+        {
+            get => stream.Position;
+            set => stream.Position = value;
+        }
+
+        public override Func<Batch> Take(int rows)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+            var taken = new T[rows];
+            for (var row = 0; row < rows; row++)
+                taken[row] = stream.Next();
+            return () => source.Read(taken);
+        }
+    }
+}

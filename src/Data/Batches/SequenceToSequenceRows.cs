@@ -1,0 +1,51 @@
+using Trainer.Data.Shards;
+using Trainer.Data.Tokenizers;
+
+namespace Trainer.Data.Batches;
+
+/// <summary>Encoder and decoder rows: the decoder's input is the target shifted right behind a begin token (teacher forcing), and it learns
+/// to emit the end token. Both are padded to their longest row; padding is not scored.</summary>
+internal sealed class SequenceToSequenceRows(TokenShard shard, int contextLength, SequenceTokens tokens) : PairRows(shard)
+{
+    /// <summary>Truncated texts lose their end token.</summary>
+    public override TextPair Fit((long Start, long Length) source, (long Start, long Length) target) => new(Part(source), Part(target));
+
+    public override IEnumerable<TextPair> ByLength(IEnumerable<TextPair> pairs) =>
+        pairs.OrderBy(pair => pair.Target.Length).ThenBy(pair => pair.Source.Length);
+
+    public override long Tokens(TextPair row) => Filled(row.Source) + Filled(row.Target);
+
+    public override Batch Collate(ReadOnlySpan<TextPair> rows)
+    {
+        var (columns, sourceColumns) = (0, 0);
+        foreach (var (source, target) in rows)
+            (columns, sourceColumns) = (Math.Max(columns, Filled(target)), Math.Max(sourceColumns, Filled(source)));
+        var inputs = new long[rows.Length * columns];           // (B, T)
+        var targets = new long[rows.Length * columns];          // (B, T)
+        var sources = new long[rows.Length * sourceColumns];    // (B, S)
+        var lengths = new int[rows.Length];
+        Array.Fill(targets, Batch.Ignored);
+        for (var row = 0; row < rows.Length; row++)
+        {
+            lengths[row] = Read(rows[row].Source, sources.AsSpan(row * sourceColumns, sourceColumns));
+            var target = targets.AsSpan(row * columns, columns);
+            var length = Read(rows[row].Target, target);
+            inputs[row * columns] = tokens.Begin;
+            target[..(length - 1)].CopyTo(inputs.AsSpan(row * columns + 1));
+        }
+        return new Batch(inputs, targets, rows.Length, columns) { Source = new SourceRows(sources, lengths, sourceColumns) };
+    }
+
+    private DocumentPart Part((long Start, long Length) text) =>
+        new(text.Start, (int)Math.Min(text.Length, contextLength), EndsDocument: text.Length < contextLength);
+
+    private int Read(DocumentPart part, Span<long> row)
+    {
+        Shard.Read(part.Start, row[..part.Length]);
+        if (part.EndsDocument)
+            row[part.Length] = tokens.End;
+        return Filled(part);
+    }
+
+    private static int Filled(DocumentPart part) => part.Length + (part.EndsDocument ? 1 : 0);
+}

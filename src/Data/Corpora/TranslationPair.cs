@@ -1,0 +1,144 @@
+using System.Reflection.Metadata;
+using System.Reflection.PortableExecutable;
+using System.Resources;
+using System.Text.RegularExpressions;
+using Trainer.Configuration;
+
+namespace Trainer.Data.Corpora;
+
+/// <summary>A message in English and another language; <c>Key</c> names its resource and its key there.</summary>
+internal sealed partial record TranslationPair(string Language, string Key, string Source, string Target)
+{
+    /// <summary>Cleans both texts; null when the pair is no translation: a text has no words besides placeholders, contains control
+    /// characters, or has the same letters as the other.</summary>
+    public static TranslationPair? Of(string language, string key, string source, string target)
+    {
+        var (english, other) = (Clean(source), Clean(target));
+        var (sourceLetters, targetLetters) = (Letters(english), Letters(other));
+        return sourceLetters.Length >= 2 && targetLetters.Length >= 1 && sourceLetters != targetLetters && IsText(english) && IsText(other)
+            ? new TranslationPair(language, key, english, other)
+            : null;
+    }
+
+    /// <summary>A text's letters in lower case, without placeholders: equal for messages that say the same.</summary>
+    public static string Letters(string text) => string.Concat(Placeholder().Replace(text, " ").Where(char.IsLetter)).ToLowerInvariant();
+
+    private static string Clean(string text) => text.ReplaceLineEndings("\n").Trim();
+
+    private static bool IsText(string text) => !text.Any(c => c is '\uFFFD' || (char.IsControl(c) && c is not ('\n' or '\t')));
+
+    /// <summary><c>{0:N2}</c>, <c>%s</c>, <c>$(Property)</c>, <c>@(Item)</c>.</summary>
+    [GeneratedRegex(@"\{[^{}\s]*\}|%\d*[a-z]\b|[$@]\([^)]*\)")]
+    private static partial Regex Placeholder();
+}
+
+/// <summary>Groups messages that share a key, an English text or a translation, so that a group is never split between training and
+/// validation.</summary>
+/// <remarks>Disjoint sets with path halving (Tarjan and van Leeuwen 1984).</remarks>
+internal sealed class MessageGroups
+{
+    private readonly Dictionary<string, int> numbers = new(StringComparer.Ordinal);
+    private readonly List<int> parents = [];
+    private readonly List<string> names = [];
+
+    /// <summary>The order of the pairs does not matter.</summary>
+    public MessageGroups(IEnumerable<TranslationPair> pairs)
+    {
+        foreach (var pair in pairs)
+        {
+            var source = Root(Number(SourceOf(pair)));
+            Join(source, Number($"key {pair.Key}"));
+            Join(source, Number($"target {pair.Language} {TranslationPair.Letters(pair.Target)}"));
+        }
+    }
+
+    /// <summary>The name of a pair's group: the ordinally first of everything its pairs share.</summary>
+    public string Of(TranslationPair pair) => names[Root(numbers[SourceOf(pair)])];
+
+    private static string SourceOf(TranslationPair pair) => $"source {TranslationPair.Letters(pair.Source)}";
+
+    private int Number(string name)
+    {
+        if (numbers.TryGetValue(name, out var number))
+            return number;
+        numbers.Add(name, number = parents.Count);
+        parents.Add(number);
+        names.Add(name);
+        return number;
+    }
+
+    private void Join(int one, int other)
+    {
+        (one, other) = (Root(one), Root(other));
+        if (one == other)
+            return;
+        if (string.CompareOrdinal(names[other], names[one]) < 0)
+            names[one] = names[other];
+        parents[other] = one;
+    }
+
+    private int Root(int number)
+    {
+        while (parents[number] != number)
+            number = parents[number] = parents[parents[number]];
+        return number;
+    }
+}
+
+/// <summary>Reads string resources from an assembly file without loading it.</summary>
+internal static class AssemblyStrings
+{
+    private const string Suffix = ".resources";
+
+    /// <summary>Texts by resource name, without culture, and key. A satellite's resources carry the culture in their names; it is empty for
+    /// the neutral assembly.</summary>
+    public static Dictionary<(string Resource, string Key), string> Read(string path, string culture)
+    {
+        var strings = new Dictionary<(string, string), string>();
+        try
+        {
+            using var image = new PEReader(File.OpenRead(path));
+            if (!image.HasMetadata)
+                return strings;
+            var metadata = image.GetMetadataReader();
+            var ending = culture.Length == 0 ? Suffix : $".{culture}{Suffix}";
+            foreach (var resource in metadata.ManifestResources.Select(metadata.GetManifestResource))
+                if (resource.Implementation.IsNil && metadata.GetString(resource.Name) is var name
+                    && name.EndsWith(ending, StringComparison.OrdinalIgnoreCase))
+                    Add(strings, name[..^ending.Length], Content(image, resource));
+            return strings;
+        }
+        catch (Exception e) when (e is BadImageFormatException or ArgumentException or EndOfStreamException or IOException)
+        {
+            throw new UserException($"{path} is damaged: {e.Message.TrimEnd('.')}; repair or reinstall the .NET SDK", e);
+        }
+    }
+
+    /// <summary>An embedded resource's bytes, which follow their length.</summary>
+    private static byte[] Content(PEReader image, ManifestResource resource)
+    {
+        var start = image.PEHeaders.CorHeader!.ResourcesDirectory.RelativeVirtualAddress;
+        var section = image.GetSectionData(start).GetReader();
+        section.Offset = checked((int)resource.Offset);
+        return section.ReadBytes(section.ReadInt32());
+    }
+
+    private static void Add(Dictionary<(string, string), string> strings, string name, byte[] content)
+    {
+        try
+        {
+            using var reader = new ResourceReader(new MemoryStream(content));
+            for (var entries = reader.GetEnumerator(); entries.MoveNext();)
+            {
+                var key = (string)entries.Key;
+                reader.GetResourceData(key, out var type, out var data);
+                if (type == "ResourceTypeCode.String")
+                    strings[(name, key)] = new BinaryReader(new MemoryStream(data)).ReadString();
+            }
+        }
+        catch (NotSupportedException)
+        {
+            // Resource sets with objects, such as icons, need another reader and hold no messages.
+        }
+    }
+}

@@ -1,0 +1,131 @@
+using Trainer.Data.Tokenizers.Unicode;
+
+namespace Trainer.Data.Tokenizers.HuggingFace;
+
+/// <summary>The components of a <c>tokenizer.json</c>.</summary>
+internal sealed class TokenizerPipeline
+{
+    private readonly PreTokenizer[] splitters;
+    private readonly IReadOnlyList<JsonSection?> decoders;
+
+    public TokenizerPipeline(JsonSection root)
+    {
+        Normalizer = root.OptionalSection("normalizer") is { } normalizer ? NormalizerReader.Read(normalizer) : null;
+        splitters = root.OptionalSection("pre_tokenizer") is { } splitter ? [.. PreTokenizerReader.Read(splitter).Parts] : [];
+        if (splitters.SkipWhile(part => part is not (MetaspaceSplit or ByteLevelSplit)).Skip(1)
+            .Any(part => part is MetaspaceSplit { DependsOnStart: true }))
+            throw root.Section("pre_tokenizer").Unsupported("Metaspace with the prepend_scheme first after a part that rewrites the text");
+        Model = ModelReader.Read(root.Section("model"));
+        PostProcessor = PostProcessorReader.Read(root.OptionalSection("post_processor"));
+        decoders = DecoderReader.Flatten(root.OptionalSection("decoder"));
+        DecoderReader.Create(decoders, new CollectStage());   // fails early on unsupported decoders
+        Added = new AddedVocabulary(root.Has("added_tokens") ? root.Sections("added_tokens").Select(AddedToken.Of) : [], Model, Normalizer);
+        DependsOnStart = splitters.Any(part => part is MetaspaceSplit { DependsOnStart: true });
+        ReadsBytes = Model.ReadsBytes && splitters.LastOrDefault() is ByteLevelSplit;
+        Tokens = [.. Enumerable.Range(0, Math.Max(Model.Tokens.Count, Added.Largest + 1)).Select(Token)];
+    }
+
+    public Normalizer? Normalizer { get; }
+
+    public Model Model { get; }
+
+    public PostProcessor PostProcessor { get; }
+
+    public AddedVocabulary Added { get; }
+
+    /// <summary>All tokens by id, as passed to decoders; null for unassigned ids.</summary>
+    public IReadOnlyList<string?> Tokens { get; }
+
+    /// <summary>Whether it matters which piece begins the text.</summary>
+    public bool DependsOnStart { get; }
+
+    /// <summary>Whether the model reads bytes, so that any bytes can be encoded.</summary>
+    public bool ReadsBytes { get; }
+
+    /// <summary>Whether tokens stand for fixed bytes, regardless of context.</summary>
+    public bool WritesBytes => decoders is [{ } only] && only.Text("type") == "ByteLevel";
+
+    public PipelineEncoder CreateEncoder()
+    {
+        var encoder = Model.CreateEncoder(ReadsBytes);
+        PieceSink chain = encoder;
+        for (var i = splitters.Length - 1; i >= 0; i--)
+            chain = (ReadsBytes && i == splitters.Length - 1 ? ((ByteLevelSplit)splitters[i]).WithoutSymbols : splitters[i]).Before(chain);
+        return new PipelineEncoder(this, encoder, chain);
+    }
+
+    public DecoderStage CreateDecoder(CollectStage end) => DecoderReader.Create(decoders, end);
+
+    /// <summary>The byte of a token such as &lt;0x0A&gt; in this tokenizer.</summary>
+    public byte? FallbackByte(string token) =>
+        decoders.Any(decoder => decoder?.Text("type") == "ByteFallback") ? ByteFallbackStage.Byte(token) : null;
+
+    private string? Token(int id) =>
+        Added.Tokens.TryGetValue(id, out var added) ? added.Sought : id < Model.Tokens.Count ? Model.Tokens[id] : null;
+}
+
+/// <summary>Encodes texts; not thread-safe.</summary>
+internal sealed class PipelineEncoder(TokenizerPipeline pipeline, ModelEncoder encoder, PieceSink chain)
+{
+    public IdBuffer Output => encoder.Output;
+
+    /// <summary>Appends the tokens of a text to <see cref="Output"/>.</summary>
+    public void Encode(ReadOnlySpan<char> text)
+    {
+        encoder.Position = 0;
+        if (text.IsEmpty)
+            return;
+        if (pipeline.Added.Plain is not { } matcher || !matcher.IsIn(text))
+        {
+            EncodePlain(text, atStart: true);
+            return;
+        }
+        foreach (var (start, end, token) in matcher.Split(text))
+        {
+            encoder.Position = start;
+            if (token is null)
+                EncodePlain(text[start..end], atStart: start == 0);
+            else
+                Output.Add(token.Id);
+        }
+    }
+
+    /// <summary>Appends the tokens of invalid UTF-8.</summary>
+    public void EncodeBytes(ReadOnlySpan<byte> bytes) => ((ByteBpeEncoder)encoder).Tokenize(bytes);
+
+    /// <summary>Encodes text without tokens that match before normalization.</summary>
+    private void EncodePlain(ReadOnlySpan<char> text, bool atStart)
+    {
+        if (pipeline.Normalizer is { } normalizer)
+        {
+            var original = text.ToString();
+            var normalized = normalizer.Apply(original);
+            EncodeNormalized(normalized, atStart && (!pipeline.DependsOnStart || KeepsStart(normalizer, original)));
+        }
+        else
+            EncodeNormalized(text, atStart);
+    }
+
+    /// <summary>Whether the first character survives normalization; if not, what remains does not begin the text.</summary>
+    private static bool KeepsStart(Normalizer normalizer, string original)
+    {
+        const string Other = "a";
+        return normalizer.Apply(original[..CodePoints.Units(original, 1)] + Other) != normalizer.Apply(Other);
+    }
+
+    private void EncodeNormalized(ReadOnlySpan<char> text, bool atStart)
+    {
+        if (text.IsEmpty)
+            return;
+        if (pipeline.Added.Normalized is not { } matcher || !matcher.IsIn(text))
+        {
+            chain.Accept(text, atStart);
+            return;
+        }
+        foreach (var (start, end, token) in matcher.Split(text))
+            if (token is null)
+                chain.Accept(text[start..end], atStart && start == 0);
+            else
+                Output.Add(token.Id);
+    }
+}

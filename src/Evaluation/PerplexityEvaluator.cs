@@ -1,0 +1,360 @@
+// Shapes: B windows, T tokens of the longest, S of its last columns in which anything is scored, V vocabulary.
+using System.Globalization;
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Tokenizers;
+using Trainer.Inference;
+using Trainer.Kernels;
+using Trainer.Models;
+using static TorchSharp.torch;
+
+namespace Trainer.Evaluation;
+
+/// <summary>How a text is divided into windows.</summary>
+/// <remarks>A window is the tokens that a model is given; it predicts the token after each of them. Consecutive windows begin <see
+/// cref="Stride"/> tokens apart, and each scores only what the ones before it did not, so that every token is scored once. With stride =
+/// window the windows are disjoint (ALiBi's nonoverlapping inference, Press et al. 2022, arXiv 2108.12409, §B): the fastest, but the first
+/// tokens of each window are predicted from little. A smaller stride is a sliding window: every token but those of the first window is
+/// predicted from at least window − stride + 1 tokens, at window/stride times the work. Figures compare only where both agree.</remarks>
+public sealed record PerplexityOptions : IValidated
+{
+    /// <summary>The window, N tokens: what the model sees at once.</summary>
+    public required int Window { get; init; }
+
+    /// <summary>The stride: tokens between the starts of windows, 1 … N.</summary>
+    public required int Stride { get; init; }
+
+    /// <summary>Tokens at the start of a window that the model reads together (prefix attention) and cannot predict; 1 for the first alone.
+    /// Later windows overlap by these, and the text's own first ones are not scored.</summary>
+    public int Prefix { get; init; } = 1;
+
+    /// <summary>The token before the text; <c>null</c>: none, and the first token is not scored.</summary>
+    public BeginningOfSequence? Beginning { get; init; }
+
+    /// <summary>Whether each document is scored by itself; otherwise the text is one, and windows cross from document to
+    /// document.</summary>
+    public bool Documents { get; init; }
+
+    /// <summary>The most bins of the loss by position.</summary>
+    public int Bins { get; init; } = 16;
+
+    /// <summary>Windows that do not overlap.</summary>
+    public static PerplexityOptions Disjoint(int window) => new() { Window = window, Stride = window };
+
+    /// <inheritdoc/>
+    public IEnumerable<Problem> Validate()
+    {
+        if (Window < 1) yield return new("window", $"window ({Window}) must be 1 or more");
+        if (Stride < 1) yield return new("stride", $"stride ({Stride}) must be 1 or more");
+        else if (Window >= 1 && Stride > Window)
+            yield return new("stride", $"stride ({Stride}) must be at most window ({Window}), or tokens between windows would not be " +
+                $"scored; use --stride {Window} for windows that do not overlap");
+        if (Prefix < 1) yield return new("prefix", $"prefix ({Prefix}) must be 1 or more");
+        else if (Window >= 1 && Prefix > Window)
+            yield return new("window", $"window ({Window}) must be at least the {Prefix} tokens that the model reads together " +
+                $"(attention pattern 'prefix'), or no token is predicted; use {Prefix} or more");
+        else if (Stride <= Window && Stride > Window - Prefix + 1)
+            yield return new("stride", $"stride ({Stride}) must be at most {Window - Prefix + 1}, or tokens would not be scored: of " +
+                $"each window of {Window} the model reads the first {Prefix} together (attention pattern 'prefix') and cannot be " +
+                "asked for them");
+        if (Bins < 1) yield return new("bins", $"bins ({Bins}) must be 1 or more");
+    }
+}
+
+/// <summary>Computes the perplexity of a decoder on a text, with each token scored exactly once.</summary>
+/// <remarks>Windows are computed several at a time, and their losses stay on the device until the end.</remarks>
+/// <param name="model">The model, a decoder; measured in evaluation mode and left in the mode it was in.</param>
+/// <param name="tokenizer">The tokenizer of the text: for bits per byte.</param>
+public sealed class PerplexityEvaluator(LanguageModel model, Tokenizer tokenizer)
+{
+    /// <summary>The most tokens of a batch: on a CPU more would only take more memory, and leave its caches.</summary>
+    private int TokensAtOnce => OnCpu ? 1 << 12 : 1 << 14;
+
+    /// <summary>On a GPU the most bytes of a batch's logits; their logarithms take as much again. On a CPU they are made few rows at a
+    /// time.</summary>
+    private const long LogitBytesAtOnce = 1L << 31;
+
+    private bool OnCpu => model.Device.type == DeviceType.CPU;
+
+    /// <summary>Evaluates a text.</summary>
+    /// <exception cref="ConfigurationException">An option is out of its range.</exception>
+    /// <exception cref="UserException">The model is no decoder, there is nothing to score, an id is outside the vocabulary, the window is
+    /// longer than the model's positions, or the model's logits are not numbers.</exception>
+    public PerplexityReport Evaluate(TokenText text, PerplexityOptions options)
+    {
+        Problem[] problems = [.. options.Validate()];
+        if (problems.Length > 0) throw new ConfigurationException(problems, "evaluation");
+        Require(text, options);
+        bool training = model.training;
+        model.eval();
+        try
+        {
+            using IDisposable inference = inference_mode();
+            return Report(text, options);
+        }
+        finally
+        {
+            model.train(training);
+        }
+    }
+
+    private PerplexityReport Report(TokenText text, PerplexityOptions options)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        int width = (int)Math.Min(options.Window, text.Length + 1); // a longer window sees no more
+        Tensor sums = zeros([width], dtype: ScalarType.Float64, device: model.Device);
+        Tensor correct = zeros([], dtype: ScalarType.Int64, device: model.Device);
+        long[] counts = new long[width];
+        TokenWidths widths = new(tokenizer);
+        (long bytes, long windows) = (0, 0);
+        foreach (WindowBatch batch in WindowBatch.All(text, options, RowsAtOnce(width)))
+        {
+            Add(batch, sums, correct);
+            Count(batch, counts);
+            bytes += widths.Of(batch.Rows);
+            windows += batch.Rows.Rows;
+        }
+        double[] losses = sums.cpu().data<double>().ToArray();
+        return new PerplexityReport
+        {
+            NegativeLogLikelihood = LogitsException.RequireFinite(losses.Sum()),
+            Tokens = counts.Sum(),
+            Correct = correct.ToInt64(),
+            Bytes = bytes,
+            Window = options.Window,
+            Stride = options.Stride,
+            Prefix = options.Prefix,
+            Windows = windows,
+            DocumentsApart = options.Documents,
+            Documents = text.Documents,
+            BeginningToken = options.Beginning?.Token,
+            BeginningInEveryWindow = options.Beginning?.EveryWindow ?? false,
+            Tokenizer = tokenizer.Type,
+            VocabularySize = tokenizer.VocabularySize,
+            ByPosition = PositionLoss.Binned(losses, counts, options.Bins),
+        };
+    }
+
+    private void Add(WindowBatch batch, Tensor sums, Tensor correct)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        (ModelInput input, Tensor targets) = batch.Rows.ToTensors(model.Device); // (B, T)
+        (int rows, int scored) = (batch.Rows.Rows, batch.Rows.Columns - batch.From);
+        targets = targets.narrow(1, batch.From, scored).reshape(-1); // (B, T) → (B·S)
+        // The head is spared what only is context.
+        Tensor hidden = model.Hidden(input).narrow(1, batch.From, scored).reshape(-1, model.Options.Dim); // (B, T, C) → (B·S, C)
+        Tensor losses = empty([rows * scored], device: model.Device);
+        long part = OnCpu ? CrossEntropy.RowsOfLogits(rows * scored, model.VocabularySize) : rows * scored;
+        for (long start = 0; start < rows * scored; start += part)
+            Score(hidden, targets, losses, correct, start, Math.Min(part, rows * scored - start));
+        sums.narrow(0, batch.From, scored).add_(losses.view(rows, scored).sum(0, type: ScalarType.Float64));
+    }
+
+    private void Score(Tensor hidden, Tensor targets, Tensor losses, Tensor correct, long start, long count)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor logits = model.LogitsOf(hidden.narrow(0, start, count)); // (N, V)
+        (Tensor found, Tensor hits) = CrossEntropy.TokenLosses(logits, targets.narrow(0, start, count)); // (N)
+        losses.narrow(0, start, count).copy_(found);
+        correct.add_(hits);
+    }
+
+    private static void Count(WindowBatch batch, long[] counts)
+    {
+        int columns = batch.Rows.Columns;
+        for (int place = 0; place < batch.Rows.Targets.Length; place++)
+            if (batch.Rows.Targets[place] != Batch.Ignored) counts[place % columns]++;
+    }
+
+    private int RowsAtOnce(int width)
+    {
+        long byMemory = OnCpu ? long.MaxValue : LogitBytesAtOnce / ((long)width * model.VocabularySize * sizeof(float));
+        return (int)Math.Max(1, Math.Min(TokensAtOnce / width, byMemory));
+    }
+
+    private void Require(TokenText text, PerplexityOptions options)
+    {
+        if (model.Options is not DecoderOptions)
+            throw new UserException("windows of a text are for decoders, which predict each token from those before it; this model " +
+                "sees what it would have to predict, or reads another text beside it");
+        if (options.Prefix < model.PrefixLength)
+            throw new UserException($"the model reads {model.PrefixLength} tokens together (attention pattern 'prefix') and cannot be " +
+                $"asked for them, but prefix is {options.Prefix}; set it to {model.PrefixLength}");
+        text.RequireBelow(model.VocabularySize);
+        if (options.Beginning is { } beginning && (uint)beginning.Token >= (uint)model.VocabularySize)
+            throw new UserException($"the beginning token is {beginning.Token}, but the model's token ids are 0 to " +
+                $"{model.VocabularySize - 1}");
+        int before = options.Beginning is null ? 0 : 1;
+        if (!text.Sequences(options.Documents).Any(sequence => sequence.Length + before > options.Prefix))
+            throw new UserException(options.Prefix > 1
+                ? $"there is nothing to score: the model reads {options.Prefix} tokens together before it predicts any (attention " +
+                  $"pattern 'prefix'), and the text has {text.Length}; give a longer text"
+                : options.Beginning is null
+                ? $"there is nothing to score: the text has {text.Length} tokens, and the first of them is not predicted from " +
+                  "anything; give a longer text or a token before it (--bos)"
+                : "there is nothing to score: the text has no tokens");
+    }
+}
+
+/// <summary>The perplexity of a text, and everything the figure depends on.</summary>
+public sealed record PerplexityReport
+{
+    /// <summary>Σ −log p over all scored tokens, each scored once, in nats.</summary>
+    public required double NegativeLogLikelihood { get; init; }
+
+    /// <summary>How many tokens were scored.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Bytes of UTF-8 that the scored tokens stand for.</summary>
+    public required long Bytes { get; init; }
+
+    /// <summary>Tokens that were the most likely one.</summary>
+    public required long Correct { get; init; }
+
+    /// <summary>The share of tokens that were the most likely one.</summary>
+    public double Accuracy => (double)Correct / Tokens;
+
+    /// <summary>Nats per token.</summary>
+    public double MeanLoss => NegativeLogLikelihood / Tokens;
+
+    /// <summary>exp of <see cref="MeanLoss"/>: of the sum over all tokens divided by their number, never a mean over windows.</summary>
+    public double Perplexity => Math.Exp(MeanLoss);
+
+    /// <summary>Bits per token.</summary>
+    public double BitsPerToken => MeanLoss / Math.Log(2);
+
+    /// <summary>Bits per byte of text, which compares across tokenizers; <c>null</c> where the tokens stand for no text.</summary>
+    public double? BitsPerByte => Bytes > 0 ? NegativeLogLikelihood / Math.Log(2) / Bytes : null;
+
+    /// <summary>The window, in tokens.</summary>
+    public required int Window { get; init; }
+
+    /// <summary>The stride, in tokens.</summary>
+    public required int Stride { get; init; }
+
+    /// <summary>Tokens at the start of a window that were read together and not predicted; 1 for the first alone.</summary>
+    public required int Prefix { get; init; }
+
+    /// <summary>How many windows were computed.</summary>
+    public required long Windows { get; init; }
+
+    /// <summary>Whether documents were scored one by one.</summary>
+    public required bool DocumentsApart { get; init; }
+
+    /// <summary>How many documents the text has.</summary>
+    public required long Documents { get; init; }
+
+    /// <summary>The id of the token before the text; <c>null</c>: none, and the first token of what is scored together is context
+    /// only.</summary>
+    public required int? BeginningToken { get; init; }
+
+    /// <summary>Whether every window begins with it.</summary>
+    public required bool BeginningInEveryWindow { get; init; }
+
+    /// <summary>The kind of tokenizer.</summary>
+    public required string Tokenizer { get; init; }
+
+    /// <summary>Its number of different tokens.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>The loss by how many tokens a token was predicted from.</summary>
+    public required IReadOnlyList<PositionLoss> ByPosition { get; init; }
+}
+
+/// <summary>The loss of tokens with about the same amount of context.</summary>
+/// <param name="From">The fewest tokens that any of them was predicted from, itself not among them.</param>
+/// <param name="To">The most.</param>
+/// <param name="Tokens">How many tokens were scored there.</param>
+/// <param name="Loss">Nats per token.</param>
+public sealed record PositionLoss(int From, int To, long Tokens, double Loss)
+{
+    /// <summary>Bins sums by position into parts of equal width; positions where nothing was scored are left out.</summary>
+    internal static IReadOnlyList<PositionLoss> Binned(ReadOnlySpan<double> sums, ReadOnlySpan<long> counts, int bins)
+    {
+        int width = (sums.Length + bins - 1) / bins;
+        List<PositionLoss> parts = [];
+        for (int from = 0; from < sums.Length; from += width)
+        {
+            int to = Math.Min(from + width, sums.Length);
+            (double sum, long tokens) = (0, 0);
+            for (int place = from; place < to; place++) (sum, tokens) = (sum + sums[place], tokens + counts[place]);
+            if (tokens > 0) parts.Add(new(from + 1, to, tokens, sum / tokens)); // the place 0 predicts from one token
+        }
+        return parts;
+    }
+}
+
+/// <summary>A token put before the text, so that the text's first token is predicted, too.</summary>
+/// <remarks>Without one the first token of a text is seen but not scored: a model says nothing about a token that nothing
+/// precedes.</remarks>
+/// <param name="Token">Its id.</param>
+/// <param name="EveryWindow">Whether the first token that each later window sees is replaced by it as well, as llama.cpp does for models
+/// trained with one at the start of every sequence.</param>
+public sealed record BeginningOfSequence(int Token, bool EveryWindow = false)
+{
+    /// <summary>The id of a token given by name or by id in digits; null where the tokenizer has no such token.</summary>
+    public static int? Find(Tokenizer tokenizer, string token) => tokenizer.TokenId(token)
+        ?? (int.TryParse(token, NumberStyles.None, CultureInfo.InvariantCulture, out int id) && id < tokenizer.VocabularySize ? id : null);
+}
+
+/// <summary>A window and which of its predictions count.</summary>
+/// <param name="First">The index in the text of its first token; the one before the text where that is the beginning token.</param>
+/// <param name="Length">How many tokens the model is given.</param>
+/// <param name="Scored">How many of its last predictions count: those that no earlier window made.</param>
+/// <param name="Begins">Whether its first token is the beginning token and not the text's.</param>
+internal readonly record struct ScoringWindow(long First, int Length, int Scored, bool Begins)
+{
+    /// <summary>Divides a sequence into windows that together score every token behind the prefix once.</summary>
+    public static IEnumerable<ScoringWindow> Of(long start, long length, PerplexityOptions options)
+    {
+        bool beginning = options.Beginning is not null;
+        // Counted with the beginning token, if there is one: the model is given all but the last, and predicts all but the first.
+        if (beginning) (start, length) = (start - 1, length + 1);
+        long predictions = length - 1;
+        for (long from = 0, scored = options.Prefix - 1; scored < predictions; from += options.Stride)
+        {
+            int given = (int)Math.Min(options.Window, predictions - from);
+            yield return new(start + from, given, (int)(from + given - scored), beginning && (from == 0 || options.Beginning!.EveryWindow));
+            scored = from + given;
+        }
+    }
+}
+
+// Shapes: B windows, T tokens of the longest.
+
+/// <summary>Windows that are computed together.</summary>
+internal sealed record WindowBatch(Batch Rows, int From)
+{
+    /// <summary>Windows are sorted by length within as many batches as this, so that rows of one batch need little padding.</summary>
+    private const int SortedTogether = 64;
+
+    /// <summary>All windows of a text, in batches.</summary>
+    public static IEnumerable<WindowBatch> All(TokenText text, PerplexityOptions options, int rows) =>
+        text.Sequences(options.Documents)
+            .SelectMany(sequence => ScoringWindow.Of(sequence.Start, sequence.Length, options))
+            .Chunk(rows * SortedTogether)
+            .SelectMany(some => some.OrderByDescending(window => window.Length).Chunk(rows))
+            .Select(windows => Read(text, windows, options.Beginning));
+
+    // Padding stands behind the text, where no causal model sees it, and is no target.
+    private static WindowBatch Read(TokenText text, ScoringWindow[] windows, BeginningOfSequence? beginning)
+    {
+        int columns = windows.Max(window => window.Length);
+        long[] inputs = new long[windows.Length * columns]; // (B, T)
+        long[] targets = new long[windows.Length * columns]; // (B, T)
+        Array.Fill(targets, Batch.Ignored);
+        long[] tokens = new long[columns + 1];
+        for (int row = 0; row < windows.Length; row++)
+        {
+            ScoringWindow window = windows[row];
+            int own = window.Begins ? 1 : 0; // the beginning token is not in the text
+            text.Read(window.First + own, tokens.AsSpan(own, window.Length + 1 - own));
+            if (window.Begins) tokens[0] = beginning!.Token;
+            tokens.AsSpan(0, window.Length).CopyTo(inputs.AsSpan(row * columns));
+            int seen = window.Length - window.Scored;
+            tokens.AsSpan(seen + 1, window.Scored).CopyTo(targets.AsSpan(row * columns + seen));
+        }
+        return new(new Batch(inputs, targets, windows.Length, columns), windows.Min(window => window.Length - window.Scored));
+    }
+}

@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using Trainer.Checkpoints;
+using Trainer.Configuration;
+using Trainer.Reporting.Monitoring;
+
+namespace Trainer.Evaluation.Scheduled;
+
+/// <summary>Runs the evaluators of a training run when they are due, and leaves everything else as it was.</summary>
+public sealed class EvaluatorSchedule
+{
+    private readonly EvaluationSubject subject;
+    private readonly IMetricsSink sink;
+    private readonly IReadOnlyList<(ScheduledEvaluatorOptions Options, ScheduledEvaluator Evaluator)> evaluators;
+
+    /// <summary>Builds the evaluators of <c>evaluation.measures</c>.</summary>
+    /// <exception cref="ConfigurationException">Some cannot run; the message lists every reason.</exception>
+    public EvaluatorSchedule(IReadOnlyList<ScheduledEvaluatorOptions> options, EvaluationSubject subject, IMetricsSink sink)
+    {
+        (this.subject, this.sink) = (subject, sink);
+        evaluators = [.. options.Select(entry => (entry, entry.Build(subject)))];
+        Problem[] problems = [.. evaluators.SelectMany((entry, index) =>
+            entry.Evaluator.Problems().Select(problem => problem with { Path = $"evaluation.measures.{index}.{problem.Path}" }))];
+        if (problems.Length > 0) throw new ConfigurationException(problems);
+    }
+
+    /// <summary>Runs the evaluators that are due after a step. Those without an interval run whenever the validation loss is computed, all
+    /// of them after the last step.</summary>
+    public void RunDue(long step, bool evaluating, bool last)
+    {
+        foreach ((ScheduledEvaluatorOptions options, ScheduledEvaluator evaluator) in evaluators)
+            if (last || (options.Every is { } every ? every > 0 && step % every == 0 : evaluating)) Run(options.Title, evaluator, step);
+    }
+
+    private void Run(string name, ScheduledEvaluator evaluator, long step)
+    {
+        long start = Stopwatch.GetTimestamp();
+        try
+        {
+            EvaluatorResult result = Undisturbed(evaluator);
+            sink.Evaluated(new EvaluatorMetrics
+            {
+                Step = step,
+                Name = name,
+                Figures = result.Figures,
+                Lines = result.Lines,
+                Texts = result.Texts,
+                Seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
+            });
+        }
+        catch (LogitsException error)
+        {
+            // The loop decides when a diverging run ends; a curve then has a gap, as that of the validation loss has.
+            sink.Message($"evaluation {name} at step {step}: {error.Message}");
+        }
+    }
+
+    // Evaluation must not disturb training: a run with evaluators is the run without, bit for bit.
+    private EvaluatorResult Undisturbed(ScheduledEvaluator evaluator)
+    {
+        RandomStates random = RandomStates.Capture(subject.Device);
+        bool training = subject.Model.training;
+        try
+        {
+            return evaluator.Evaluate();
+        }
+        finally
+        {
+            subject.Model.train(training);
+            random.Restore(subject.Device);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Data.Batches;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
+
+namespace Trainer.Evaluation.Scheduled;
+
+/// <summary>Accuracy of next tokens, of the hidden tokens of a masked model, or of answers and translations.</summary>
+public sealed record ScheduledAccuracyOptions : ScheduledEvaluatorOptions
+{
+    /// <summary>Batches of <c>training.batchSize</c> rows, spread evenly over the validation data; null: all of it.</summary>
+    [Description("Batches of training.batchSize rows, spread evenly over the validation data; the same ones every time. null: all of it.")]
+    [Range(1, int.MaxValue)]
+    public int? Batches { get; init; }
+
+    /// <summary>How many of the most likely tokens count for the second accuracy.</summary>
+    [Description("How many of the most likely tokens count for the second accuracy.")]
+    [Range(1, int.MaxValue)]
+    public int Top { get; init; } = 5;
+
+    internal override string Kind => "accuracy";
+
+    internal override IEnumerable<Problem> ValidateFor(ModelOptions model, DataOptions data) => [];
+
+    internal override ScheduledEvaluator Build(EvaluationSubject subject) => new ScheduledAccuracy(this, subject);
+}
+
+/// <summary>Accuracy, loss and bits per byte of all targets of some rows.</summary>
+internal sealed class ScheduledAccuracy(ScheduledAccuracyOptions options, EvaluationSubject subject) : ScheduledEvaluator
+{
+    private readonly TargetEvaluator evaluator = new(subject.Model, subject.Tokenizer);
+    private readonly ValidationSet rows = subject.Rows(options.Batches);
+
+    public override EvaluatorResult Evaluate()
+    {
+        TargetReport report = evaluator.Evaluate(rows, options.Top);
+        return new([.. Figures(report)], [Line(report)]);
+    }
+
+    /// <summary>The figures of a report.</summary>
+    internal static IEnumerable<EvaluatorFigure> Figures(TargetReport report)
+    {
+        yield return new("accuracy", report.Accuracy);
+        yield return new($"accuracyInTop{report.Top}", report.TopAccuracy);
+        yield return new("loss", report.MeanLoss);
+        yield return new("perplexity", report.Perplexity);
+        if (report.BitsPerByte is { } bits) yield return new("bitsPerByte", bits);
+    }
+
+    private string Line(TargetReport report) => string.Create(CultureInfo.InvariantCulture,
+        $"accuracy {report.Accuracy:F4} of {Targets()}, {report.TopAccuracy:F4} among the {report.Top} most likely; loss " +
+        $"{report.MeanLoss:F4} over {HumanFormat.Number(report.Tokens)} tokens in {HumanFormat.Number(report.Rows)} rows");
+
+    private string Targets() => subject.Model.Options switch
+    {
+        EncoderOptions => "hidden tokens",
+        EncoderDecoderOptions => "target tokens",
+        _ => subject.Settings.IsPaired ? "answers" : "next tokens",
+    };
+}

@@ -1,0 +1,129 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using Trainer.Checkpoints;
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Data.Batches;
+using Trainer.Data.Preparation;
+using Trainer.Data.Tokenizers;
+using Trainer.Models;
+using Trainer.Models.Positions;
+using Trainer.Reporting.Monitoring;
+using static TorchSharp.torch;
+
+namespace Trainer.Evaluation.Scheduled;
+
+/// <summary>What a model is evaluated on during training: an entry of <c>evaluation.measures</c>.</summary>
+/// <remarks>Each kind runs the same evaluator on the same data as the <c>evaluate</c> command, so both report the same figures for the same
+/// weights. A new kind is one file and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(ScheduledPerplexityOptions), "perplexity")]
+[JsonDerivedType(typeof(ScheduledAccuracyOptions), "accuracy")]
+[JsonDerivedType(typeof(ScheduledTranslationOptions), "translation")]
+[JsonDerivedType(typeof(ScheduledPasskeyOptions), "passkey")]
+[JsonDerivedType(typeof(ScheduledSamplesOptions), "samples")]
+public abstract record ScheduledEvaluatorOptions : IValidated
+{
+    /// <summary>Its name in TensorBoard and in reports; null for its type.</summary>
+    [Description("What the measure is called in TensorBoard (evaluation/<name>/…) and in reports; null: its type. Two measures of one " +
+        "type need different names.")]
+    public string? Name { get; init; }
+
+    /// <summary>Steps between two evaluations; 0: only after the last step; null: with every evaluation.</summary>
+    [Description("Steps between two measurements; 0: only after the last step; null: as often as evaluation.every says. After the " +
+        "last step in any case.")]
+    [Range(0, long.MaxValue)]
+    public long? Every { get; init; }
+
+    /// <summary>The type's name, used where no other is given.</summary>
+    internal abstract string Kind { get; }
+
+    /// <summary>Its name in curves and reports.</summary>
+    internal string Title => Name ?? Kind;
+
+    /// <inheritdoc/>
+    public virtual IEnumerable<Problem> Validate()
+    {
+        if (Name is not null && RunName.Complaint(Name) is not null)
+            yield return new("name", $"'{Name}' must be made of letters, digits, '-', '_' and '.', for it names curves");
+    }
+
+    /// <summary>Problems that only the model and data of the recipe reveal; paths are relative to this record.</summary>
+    internal abstract IEnumerable<Problem> ValidateFor(ModelOptions model, DataOptions data);
+
+    /// <summary>Builds the evaluator for a run.</summary>
+    internal abstract ScheduledEvaluator Build(EvaluationSubject subject);
+}
+
+/// <summary>An evaluator of a training run.</summary>
+internal abstract class ScheduledEvaluator
+{
+    /// <summary>Problems that only tokenizer and data reveal, found before the first step; paths are relative to the options.</summary>
+    public virtual IEnumerable<Problem> Problems() => [];
+
+    /// <summary>Evaluates the model as it is now.</summary>
+    /// <exception cref="UserException">The model's logits are not finite.</exception>
+    public abstract EvaluatorResult Evaluate();
+}
+
+/// <summary>The figures of an evaluator, and the same as lines for the console.</summary>
+internal sealed record EvaluatorResult(IReadOnlyList<EvaluatorFigure> Figures, IReadOnlyList<string> Lines)
+{
+    /// <summary>Texts that the model wrote.</summary>
+    public IReadOnlyList<EvaluatorText> Texts { get; init; } = [];
+}
+
+/// <summary>The model under training and what it is evaluated on. <c>Settings</c> is the recipe's section <c>data</c>; the seed is for
+/// evaluators that sample.</summary>
+public sealed record EvaluationSubject(LanguageModel Model, PreparedData Data, DataOptions Settings, int BatchSize, int MicroBatch,
+    long Seed, Device Device)
+{
+    /// <summary>The tokenizer of the data.</summary>
+    public Tokenizer Tokenizer => Data.Tokenizer;
+
+    /// <summary>Rows of the validation data as <c>evaluate</c> makes them: at most so many batches of <see cref="BatchSize"/> rows, spread
+    /// evenly; null for all.</summary>
+    public ValidationSet Rows(int? batches)
+    {
+        long most = (long)(batches ?? int.MaxValue) * (BatchSize / MicroBatch);
+        return ValidationSet.Create(Data, Settings, Model.ContextLength, MicroBatch, (int)Math.Min(most, int.MaxValue), Model.PrefixLength);
+    }
+}
+
+/// <summary>Checks the evaluators of a recipe against its model and data.</summary>
+public static class EvaluatorValidation
+{
+    /// <summary>Problems with paths from the recipe's root.</summary>
+    public static IEnumerable<Problem> Check(IReadOnlyList<ScheduledEvaluatorOptions> evaluators, ModelOptions model, DataOptions data)
+    {
+        for (int i = 0; i < evaluators.Count; i++)
+        {
+            string path = $"evaluation.measures.{i}";
+            if (evaluators.Take(i).Any(earlier => earlier.Title == evaluators[i].Title))
+                yield return new($"{path}.name", $"'{evaluators[i].Title}' is the name of an earlier measure, whose curves would be " +
+                    "mixed with these; give this one another name");
+            foreach (Problem problem in evaluators[i].ValidateFor(model, data))
+                yield return problem with { Path = problem.Path.Length == 0 ? path : $"{path}.{problem.Path}" };
+        }
+    }
+
+    /// <summary>Texts in one piece are for decoders that are trained on such.</summary>
+    internal static IEnumerable<Problem> NeedsText(ModelOptions model, DataOptions data, string kind)
+    {
+        if (model is not DecoderOptions)
+            yield return new("type", $"'{kind}' is for decoders, which predict each token from those before it; this model sees what " +
+                "it would have to predict, or reads another text beside it: use 'accuracy'");
+        else if (data.IsPaired)
+            yield return new("type", $"'{kind}' measures texts in one piece, and data.packing 'pairs' scores only what answers; use " +
+                "'accuracy'");
+    }
+
+    /// <summary>Lengths that a model with learned positions has no positions for.</summary>
+    internal static IEnumerable<Problem> NeedsPositions(ModelOptions model, string path, IEnumerable<int> lengths)
+    {
+        if (model.Position is LearnedOptions && lengths.DefaultIfEmpty().Max() is var longest && longest > model.ContextLength)
+            yield return new(path, $"{longest} positions are more than the {model.ContextLength} that the model learns; use at most " +
+                "model.contextLength, or another model.position");
+    }
+}

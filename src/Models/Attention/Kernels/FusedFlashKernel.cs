@@ -1,0 +1,46 @@
+// Shapes: B batch, T positions, H query heads, G key-value heads, D head dimension, C model dimension.
+using TorchSharp;
+using Trainer.Kernels;
+using Trainer.Models.Attention.Patterns;
+using Trainer.Models.Mixers;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Attention.Kernels;
+
+/// <summary>Flash attention of a whole sequence to itself on the CPU, over [queries | keys | values] as the projection writes
+/// them.</summary>
+/// <remarks>The kernel splits and rotates them itself, so that nothing is copied. Its results are those of the kernel that <c>auto</c>
+/// takes for the same call, rotated first.</remarks>
+internal sealed class FusedFlashKernel(AttentionOptions options, AttentionPattern pattern, Projection projection, int headDim)
+{
+    /// <summary>Whether the kernel computes this call: a sequence without cache or observer, and nothing applied to queries or
+    /// scores.</summary>
+    public bool IsSupported(Tensor x, MixerContext context) =>
+        SupportsOptions && SupportsInput(x) && SupportsContext(context, (int)x.size(1));
+
+    /// <summary>The heads (B, T, H·D), where <see cref="IsSupported"/>.</summary>
+    public Tensor Attend(Tensor x, MixerContext context, double scale, CounterDropout dropout)
+    {
+        int length = (int)x.size(1);
+        PatternBand band = pattern.Band!.Value;
+        RotaryAngles? angles = context.Position.Angles(context.Attention, length, x.device);
+        Tensor fused = projection.ProjectFused(x, rounded: FlashAttention.IsSupported(headDim, ScalarType.BFloat16)); // (B, T, H + 2·G, D)
+        Tensor? documents = context.Attention.Documents?.Spans(length);
+        // (B, T, H, D)
+        Tensor heads = FlashAttention.AttendPacked(fused, projection.KeyHeads, scale, band.Before, band.After, angles, dropout, documents);
+        return heads.view(x.size(0), length, projection.OutputWidth);
+    }
+
+    private bool SupportsOptions =>
+        projection.CanFuse && pattern.Band is not null
+        && options.Kernel is AttentionKernel.Auto or AttentionKernel.Flash or AttentionKernel.BlockSparse
+        && options is { SoftCap: null, ScalableSoftmax: false, Temperature: null }
+        && headDim <= FlashKernel.LargestHead && FlashAttention.IsSupported(headDim, ScalarType.Float32);
+
+    private static bool SupportsInput(Tensor x) =>
+        x.device_type == DeviceType.CPU && x.size(0) > 0 && x.size(1) >= AttentionCall.FewestRows;
+
+    private static bool SupportsContext(MixerContext context, int length) =>
+        context.State is null && context.Attention.Observer is null && !context.Position.AddsBias
+        && (context.Attention.Documents is not { } documents || documents.Spans(length) is not null);
+}

@@ -1,0 +1,175 @@
+// Shapes: B batch, T positions, S positions of the source, H heads, C model dimension.
+using Trainer.Kernels;
+using static TorchSharp.torch;
+
+namespace Trainer.Models;
+
+/// <summary>What all layers of a stack share during one forward pass: positions, documents, the encoder's output, observers.</summary>
+/// <remarks>Owns its tensors. A checkpointed block, which the backward pass runs again, holds a lease on it; the last lease frees
+/// everything.</remarks>
+internal sealed class AttentionContext : IDisposable
+{
+    private readonly Dictionary<object, Tensor> shared = [];
+    private int? maxLength;
+    private DropoutKey? dropping;
+    private readonly bool records = is_grad_enabled();
+    private int leases = 1;
+
+    public int Offset { get; init; }
+
+    /// <summary>The position of each token (B, T); null for consecutive ones from <see cref="Offset"/>.</summary>
+    public Tensor? Positions { get; init; }
+
+    /// <summary><see cref="Positions"/> where distances between tokens are not those of their columns; null otherwise, as for documents
+    /// packed into a row.</summary>
+    public Tensor? SkippingPositions => Documents is null || PositionLimit > Positions?.size(1) ? Positions : null;
+
+    /// <summary>Exclusive upper bound of the positions.</summary>
+    public required int PositionLimit { get; init; }
+
+    /// <summary>The longest the sequence can become: the capacity of the decoding state, or the last position + 1.</summary>
+    /// <remarks>With explicit positions, finding the last waits for the device.</remarks>
+    public int MaxLength
+    {
+        get => maxLength ??= Positions is null ? PositionLimit : (int)Positions.max().item<long>() + 1;
+        init => maxLength = value;
+    }
+
+    /// <summary>Which tokens belong to one document; null if each row is one.</summary>
+    public DocumentIds? Documents { get; init; }
+
+    /// <summary>The encoder's output; null without an encoder, or if a state has cached it.</summary>
+    public EncoderMemory? Memory { get; init; }
+
+    /// <summary>Collects auxiliary losses; null outside training.</summary>
+    public AuxiliaryLosses? Auxiliary { get; init; }
+
+    public DropoutKey Dropping => dropping ??= DropoutKey.Draw();
+
+    /// <summary>Receives the attention weights of every layer; null if nobody asks.</summary>
+    public IAttentionObserver? Observer { get; init; }
+
+    public static AttentionContext Over(
+        ModelInput input, AuxiliaryLosses? auxiliary = null, IAttentionObserver? observer = null, EncoderMemory? memory = null) => new()
+    {
+        Auxiliary = auxiliary,
+        Observer = observer,
+        Memory = memory,
+        Positions = Hold(input.Positions),
+        PositionLimit = input.PositionLimit ?? (int)input.Tokens.size(1),
+        Documents = Hold(input.Documents) is { } ids ? new DocumentIds(ids, ids) : null,
+        dropping = input.Dropping,
+    };
+
+    public static AttentionContext After(DecodingState state, Tensor tokens) =>
+        new() { Offset = state.Length, PositionLimit = state.Length + (int)tokens.size(1), MaxLength = state.Capacity };
+
+    /// <summary>A tensor that layers share, made by the first that asks; gradients flow through it from all of them.</summary>
+    public Tensor Shared(object key, Func<Tensor> make)
+    {
+        if (shared.TryGetValue(key, out Tensor? made)) return made;
+        // With gradients even if a checkpointed block asks first, as later blocks share the tensor.
+        using IDisposable recorded = enable_grad(records);
+        return shared[key] = make().DetachFromDisposeScope();
+    }
+
+    /// <summary>Tensors other than a block's input and weights that gradients flow to.</summary>
+    public IEnumerable<Tensor> Differentiable =>
+        shared.Values.Concat(Memory is null ? [] : [Memory.Hidden]).Where(tensor => tensor.requires_grad);
+
+    /// <summary>Applies dropout to (B, T, W) or (B, H, T, W).</summary>
+    public Tensor Drop(Tensor x, double probability, int layer, DropoutPlace place) =>
+        CounterDropout.Apply(x, Dropout(probability, layer, place));
+
+    /// <summary>The dropout of one place in one layer.</summary>
+    public CounterDropout Dropout(double probability, int layer, DropoutPlace place) => Dropping.At(8L * layer + (long)place, probability);
+
+    /// <summary>Keeps the context alive until one more <see cref="Dispose"/>.</summary>
+    public AttentionContext Lease()
+    {
+        Interlocked.Increment(ref leases);
+        return this;
+    }
+
+    /// <summary>Gives up a lease; the last one frees everything.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Decrement(ref leases) > 0) return;
+        Positions?.Dispose();
+        Documents?.Dispose();
+        Memory?.Dispose();
+        foreach (Tensor tensor in shared.Values) tensor.Dispose();
+    }
+
+    // Its own handle, as the caller's may be gone by the backward pass.
+    private static Tensor? Hold(Tensor? tensor) => tensor?.alias().DetachFromDisposeScope();
+}
+
+/// <summary>An encoder's output.</summary>
+/// <param name="Hidden">(B, S, C), float32.</param>
+/// <param name="Documents">Which of it is padding; null for none.</param>
+/// <remarks>Owns both.</remarks>
+internal sealed record EncoderMemory(Tensor Hidden, DocumentIds? Documents) : IDisposable
+{
+    /// <summary>Holds (B, S, C), float32, and the documents (B, S), −1 for padding; null for none.</summary>
+    public static EncoderMemory Of(Tensor hidden, Tensor? documents) => new(
+        hidden.alias().DetachFromDisposeScope(),
+        documents is null ? null : new DocumentIds(null, documents.alias().DetachFromDisposeScope()));
+
+    public void Dispose()
+    {
+        Hidden.Dispose();
+        Documents?.Dispose();
+    }
+}
+
+/// <summary>Losses that layers add to the cross entropy, such as a router's load balance.</summary>
+/// <remarks>Owns its terms, which outlive the scopes of the layers that add them.</remarks>
+internal sealed class AuxiliaryLosses : IDisposable
+{
+    private readonly List<Tensor> terms = [];
+
+    /// <summary>Adds a term: a scalar, weighted, per token, which counts once for every target of the batch.</summary>
+    public void Add(Tensor loss) => terms.Add(loss.DetachFromDisposeScope());
+
+    public int Count => terms.Count;
+
+    /// <summary>Removes the terms from an index on; they belong to the current scope.</summary>
+    public IReadOnlyList<Tensor> TakeFrom(int index)
+    {
+        List<Tensor> taken = terms[index..];
+        terms.RemoveRange(index, taken.Count);
+        return taken;
+    }
+
+    public Tensor? Sum() => terms.Count == 0 ? null : stack([.. terms]).sum();
+
+    public void Dispose()
+    {
+        foreach (Tensor term in terms) term.Dispose();
+        terms.Clear();
+    }
+}
+
+/// <summary>Where dropout is applied in a layer. The order is part of the random numbers.</summary>
+internal enum DropoutPlace
+{
+    Embedding,
+
+    Mixer,
+
+    Cross,
+
+    FeedForward,
+
+    Weights,
+
+    CrossWeights,
+}
+
+/// <summary>Receives the attention weights of a forward pass.</summary>
+internal interface IAttentionObserver
+{
+    /// <summary>Takes the weights of one layer, (B, H, T, S).</summary>
+    void Observe(int layer, bool cross, Tensor weights);
+}

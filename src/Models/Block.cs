@@ -1,0 +1,234 @@
+// Shapes: B batch, T positions, C model dimension.
+using TorchSharp;
+using TorchSharp.Modules;
+using Trainer.Configuration;
+using Trainer.Kernels;
+using Trainer.Models.Attention;
+using Trainer.Models.FeedForward;
+using Trainer.Models.Mixers;
+using Trainer.Models.Positions;
+using static TorchSharp.torch;
+
+namespace Trainer.Models;
+
+/// <summary>One layer: a mixer, optionally attention to an encoder, and a feed-forward layer, with norms (<see cref="NormPlacement"/>) and
+/// residual connections.</summary>
+internal sealed class Block : nn.Module
+{
+    private readonly Norm mixerNorm;
+    private readonly Mixer mixer;
+    private readonly Norm? mixerOutputNorm;
+    private readonly Norm? crossNorm;
+    private readonly AttentionLayer? cross;
+    private readonly Norm? crossOutputNorm;
+    private readonly Norm feedForwardNorm;
+    private readonly FeedForwardModule feedForward;
+    private readonly Norm? feedForwardOutputNorm;
+    private readonly NormPlacement placement;
+    private readonly bool parallel;
+    private readonly double dropout;
+
+    public Block(StackContext stack, LayerOptions layer)
+        : base(nameof(Block))
+    {
+        (placement, parallel, dropout) = (layer.Norm.Placement, stack.ParallelResidual, stack.Dropout);
+        bool before = placement != NormPlacement.Post, after = placement == NormPlacement.Sandwich;
+        bool rounds = before && stack.ComputeType == ScalarType.BFloat16;
+        mixerNorm = NewNorm(rounds && layer.Mixer.Attends);
+        mixer = layer.BuildMixer(stack);
+        mixerOutputNorm = after ? NewNorm() : null;
+        if (layer.Cross is not null)
+        {
+            crossNorm = NewNorm();
+            cross = layer.BuildCross(stack);
+            crossOutputNorm = after ? NewNorm() : null;
+        }
+        feedForwardNorm = NewNorm(rounds && layer.FeedForward.ReadsRounded);
+        feedForward = layer.FeedForward.Build(stack);
+        feedForwardOutputNorm = after ? NewNorm() : null;
+        Register((nameof(mixerNorm), mixerNorm), (nameof(mixer), mixer), (nameof(mixerOutputNorm), mixerOutputNorm));
+        Register((nameof(crossNorm), crossNorm), (nameof(cross), cross), (nameof(crossOutputNorm), crossOutputNorm));
+        Register(
+            (nameof(feedForwardNorm), feedForwardNorm), (nameof(feedForward), feedForward),
+            (nameof(feedForwardOutputNorm), feedForwardOutputNorm));
+
+        // In order of computation, which is the order of weights in a checkpoint.
+        void Register((string, nn.Module?) norm, (string, nn.Module?) branch, (string, nn.Module?) outputNorm)
+        {
+            foreach ((string name, nn.Module? module) in before ? [norm, branch, outputNorm] : ((string, nn.Module?)[])[branch, norm])
+                if (module is not null) register_module(name, module);
+        }
+
+        // In bfloat16 if all readers would round it.
+        Norm NewNorm(bool readRounded = false) => layer.Norm.Build(stack.Dim, stack.Bias, readRounded);
+    }
+
+    public Mixer Mixer => mixer;
+
+    public AttentionLayer? Cross => cross;
+
+    /// <summary>(B, T, C) → (B, T, C), float32. <paramref name="crossState"/> has cached keys and values of the encoder's output; null to
+    /// compute them.</summary>
+    public Tensor Run(Tensor x, MixerContext context, LayerState? crossState)
+    {
+        // Frees what the backward pass does not need.
+        using DisposeScope scope = NewDisposeScope();
+        Tensor result = placement == NormPlacement.Post ? RunPost(x, context, crossState)
+            : parallel ? RunParallel(x, context)
+            : RunPre(x, context, crossState);
+        return result.MoveToOuterDisposeScope();
+    }
+
+    public BlockState NewState(int batch, int capacity, Device device, EncoderMemory? memory) =>
+        new(mixer.NewState(batch, capacity, device), memory is null ? null : cross!.Remember(memory));
+
+    // x + branch(norm(x)): the stream itself is never normalised (GPT-2, Llama); or x + norm(branch(norm(x))) (Ding et al. 2021, arXiv
+    // 2105.13290; Gemma 2).
+    private Tensor RunPre(Tensor x, MixerContext context, LayerState? crossState)
+    {
+        // (B, T, C) each
+        Tensor branch = Drop(Ended(mixer.Mix(mixerNorm.call(x), context), mixerOutputNorm), context, DropoutPlace.Mixer), normed;
+        if (cross is not null)
+        {
+            (x, normed) = crossNorm!.Add(x, branch);
+            branch = Drop(Ended(cross.Mix(normed, context with { State = crossState }), crossOutputNorm), context, DropoutPlace.Cross);
+        }
+        (x, normed) = feedForwardNorm.Add(x, branch);
+        return x.add(Drop(Ended(feedForward.Run(normed, context.Attention), feedForwardOutputNorm), context, DropoutPlace.FeedForward));
+    }
+
+    // norm(x + branch(x)) (Vaswani et al. 2017, BERT, BART). No norm follows the last block.
+    private Tensor RunPost(Tensor x, MixerContext context, LayerState? crossState)
+    {
+        x = mixerNorm.Add(x, Drop(mixer.Mix(x, context), context, DropoutPlace.Mixer)).Norm; // (B, T, C)
+        if (cross is not null)
+            x = crossNorm!.Add(x, Drop(cross.Mix(x, context with { State = crossState }), context, DropoutPlace.Cross)).Norm;
+        return feedForwardNorm.Add(x, Drop(feedForward.Run(x, context.Attention), context, DropoutPlace.FeedForward)).Norm;
+    }
+
+    // x + mixer(norm(x)) + feedForward(norm(x)): both branches read the same stream, each through a norm of its own (GPT-NeoX).
+    private Tensor RunParallel(Tensor x, MixerContext context)
+    {
+        Tensor mixed = Drop(mixer.Mix(mixerNorm.call(x), context), context, DropoutPlace.Mixer); // (B, T, C)
+        Tensor fed = Drop(feedForward.Run(feedForwardNorm.call(x), context.Attention), context, DropoutPlace.FeedForward); // (B, T, C)
+        return x.add(mixed).add(fed);
+    }
+
+    private static Tensor Ended(Tensor branch, Norm? norm) => norm is null ? branch : norm.call(branch);
+
+    private Tensor Drop(Tensor branch, MixerContext context, DropoutPlace place) =>
+        dropout > 0 && training ? context.Attention.Drop(branch, dropout, context.Layer, place) : branch;
+}
+
+/// <summary>Positions, blocks and the final norm: an encoder, or a decoder.</summary>
+/// <remarks>Field names are the names of weights in a checkpoint.</remarks>
+internal sealed class BlockStack : nn.Module
+{
+    private readonly PositionEncoding position;
+    private readonly Norm? embeddingNorm;
+    private readonly ModuleList<Block> blocks;
+    private readonly Norm? norm;
+    private readonly PositionEncoding[] layerPositions;
+    private readonly StackContext stack;
+    private readonly string role;
+
+    public BlockStack(StackOptions options, StackContext stack)
+        : base(nameof(BlockStack))
+    {
+        (role, this.stack) = (options.Role, stack);
+        ModelOptions model = stack.Options;
+        position = stack.Position(model.Position, model.Attention);
+        embeddingNorm = model.EmbeddingNorm ? model.Norm.Build(model.Dim, model.Bias) : null;
+        blocks = new([.. options.Layers.Select(layer => new Block(stack, layer))]);
+        layerPositions = [.. options.Layers.Select(layer => stack.Position(layer.Position, layer.Attention))];
+        norm = model.Norm.EndsStream ? model.Norm.Build(model.Dim, model.Bias) : null;
+        RegisterComponents();
+    }
+
+    /// <summary>Whether blocks keep only their inputs, and are run again by the backward pass.</summary>
+    public bool ActivationCheckpointing { get; set; }
+
+    /// <summary>Runs the blocks over token embeddings, (B, T, C) → (B, T, C), float32; without a state over whole sequences.</summary>
+    public Tensor Run(Tensor embedded, AttentionContext attention, DecodingState? state = null)
+    {
+        Tensor x = Begin(embedded, attention); // (B, T, C)
+        for (int layer = 0; layer < blocks.Count; layer++) x = RunBlock(layer, x, attention, state);
+        return End(x);
+    }
+
+    /// <summary>From embeddings to what the first block reads, (B, T, C) → (B, T, C): positions, a norm, dropout.</summary>
+    public Tensor Begin(Tensor embedded, AttentionContext attention)
+    {
+        RequirePositions(attention.PositionLimit);
+        Tensor x = position.Embed(embedded, attention); // (B, T, C)
+        if (embeddingNorm is not null) x = embeddingNorm.call(x);
+        // The blocks' mode, as train() does not reach a stack whose modules are registered with the model.
+        return stack.Dropout > 0 && blocks.training ? attention.Drop(x, stack.Dropout, layer: 0, DropoutPlace.Embedding) : x;
+    }
+
+    /// <summary>One block, (B, T, C) → (B, T, C).</summary>
+    public Tensor RunBlock(int layer, Tensor x, AttentionContext attention, DecodingState? state = null)
+    {
+        BlockState? remembered = state?.Layer(layer);
+        MixerContext context = new(attention, layer, layerPositions[layer], remembered?.Mixer);
+        return ActivationCheckpointing && state is null && is_grad_enabled()
+            ? RunCheckpointed(blocks[layer], x, context)
+            : blocks[layer].Run(x, context, remembered?.Cross);
+    }
+
+    /// <summary>The norm after the last block, if there is one.</summary>
+    public Tensor End(Tensor x) => norm is null ? x : norm.call(x); // (B, T, C)
+
+    /// <summary>A decoding state, empty but for the encoder's output.</summary>
+    public DecodingState NewState(int batch, int capacity, Device device, EncoderMemory? memory)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        RequirePositions(capacity);
+        return new(batch, capacity, blocks.Select(block => block.NewState(batch, capacity, device, memory)));
+    }
+
+    /// <summary>The kernels of the layers in order; a layer with cross-attention has two entries.</summary>
+    public IEnumerable<KernelReport> Kernels(int length, Device device)
+    {
+        for (int layer = 0; layer < blocks.Count; layer++)
+        {
+            if (blocks[layer].Mixer.Kernel(length, device, layerPositions[layer].AddsBias) is { } own)
+                yield return new(layer, own.Kernel, own.Backend) { Stack = role };
+            if (blocks[layer].Cross?.Kernel(length, device, biased: false) is { } cross)
+                yield return new(layer, cross.Kernel, cross.Backend) { Stack = role, Cross = true };
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) stack.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private Tensor RunCheckpointed(Block block, Tensor x, MixerContext context)
+    {
+        AttentionContext attention = context.Attention.Lease();
+        AuxiliaryLosses? auxiliary = attention.Auxiliary;
+        IReadOnlyList<Tensor> Segment(Tensor input)
+        {
+            int before = auxiliary?.Count ?? 0;
+            Tensor result = block.Run(input, context, crossState: null); // (B, T, C)
+            return auxiliary is null ? [result] : [result, .. auxiliary.TakeFrom(before)];
+        }
+
+        bool draws = stack.Dropout > 0 && blocks.training && x.device_type != DeviceType.CPU;
+        IReadOnlyList<Tensor> results = ActivationCheckpoint.Run(
+            Segment, x, () => [.. block.parameters(), .. attention.Differentiable], attention.Dispose, draws ? x.device : null);
+        foreach (Tensor loss in results.Skip(1)) auxiliary!.Add(loss);
+        return results[0];
+    }
+
+    private void RequirePositions(long positions)
+    {
+        if (positions > position.Limit)
+            throw new UserException(
+                $"{positions} positions are more than the {position.Limit} this model has learned; use at most contextLength " +
+                $"({stack.Options.ContextLength}).");
+    }
+}

@@ -1,0 +1,58 @@
+using Trainer.Models.Attention.Patterns;
+using static TorchSharp.torch;
+
+namespace Trainer.Models;
+
+/// <summary>A decoder, which predicts each token from those before it (GPT, Llama).</summary>
+public sealed record DecoderOptions : ModelOptions
+{
+    internal override bool HasEncoder => false;
+
+    internal override bool IsCausal => true;
+
+    internal override IReadOnlyList<StackOptions> Stacks => [new(StackOptions.Decoder, LayersOf(Layers))];
+
+    /// <inheritdoc/>
+    /// <remarks>The longest of all layers', as later layers know what earlier ones have seen.</remarks>
+    public override int PrefixLength() =>
+        Stacks[0].Layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.Attention.ResolvedPattern.Prefix ?? 1).Append(1).Max();
+
+    internal override string? Refuses(PatternOptions pattern) =>
+        pattern.Prefix is not { } prefix
+            ? $"type '{pattern.Type}' lets a decoder see the token it has to predict; {pattern.CausalInstead}"
+        : prefix > ContextLength
+            ? $"prefixLength ({prefix}) is more than contextLength ({ContextLength}), so that no token is left to predict; use at most " +
+                $"{ContextLength}"
+        : null;
+
+    private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>
+        new Decoder(this, vocabularySize, computeType);
+}
+
+/// <summary>A decoder: embeddings, blocks, a norm and the head.</summary>
+internal sealed class Decoder : DecodingModel
+{
+    private readonly BlockStack stack;
+
+    public Decoder(DecoderOptions options, int vocabularySize, ScalarType computeType)
+        : base(nameof(Decoder), options, vocabularySize, computeType)
+    {
+        stack = new(options.Stacks[0], new(options, computeType, causal: true));
+        RegisterChildren(stack);
+        AddHead();
+    }
+
+    protected override BlockStack DecoderStack => stack;
+
+    protected override IReadOnlyList<BlockStack> Stacks => [stack];
+
+    public override DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null) => source is null
+        ? stack.NewState(batch, capacity, Device, memory: null)
+        : throw new ArgumentException("A decoder alone reads no source.", nameof(source));
+
+    protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
+    {
+        using AttentionContext context = AttentionContext.Over(input, auxiliary, observe?.Invoke(StackOptions.Decoder));
+        return stack.Run(Embed(input.Tokens), context);
+    }
+}

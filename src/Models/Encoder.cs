@@ -1,0 +1,64 @@
+using System.ComponentModel;
+using Trainer.Configuration;
+using Trainer.Models.Attention.Patterns;
+using static TorchSharp.torch;
+
+namespace Trainer.Models;
+
+/// <summary>An encoder, which predicts masked tokens from the whole text (BERT, Devlin et al. 2018, arXiv 1810.04805).</summary>
+public sealed record EncoderOptions : ModelOptions
+{
+    /// <summary>Whether linear, GELU and norm precede the output matrix (BERT).</summary>
+    [Description("Whether the output head has a layer of its own before the matrix of tokens: linear, GELU, norm (BERT).")]
+    public bool HeadTransform { get; init; }
+
+    internal override bool HasEncoder => true;
+
+    internal override bool IsCausal => false;
+
+    internal override IReadOnlyList<StackOptions> Stacks => [new(StackOptions.Encoder, LayersOf(Layers))];
+
+    internal override PartCost ExtraHeadCost => HeadTransform ? PartCost.Linear(Dim, Dim, Bias) + Norm.Cost(Dim, Bias) : default;
+
+    internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
+        ? $"type '{pattern.Type}' keeps an encoder from seeing what follows; {pattern.FullInstead}, or set model.architecture to 'decoder'"
+        : null;
+
+    private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>
+        new Encoder(this, vocabularySize, computeType);
+}
+
+/// <summary>An encoder: embeddings, bidirectional blocks, and a head for masked tokens.</summary>
+internal sealed class Encoder : TransformerModel
+{
+    private readonly BlockStack stack;
+
+    public Encoder(EncoderOptions options, int vocabularySize, ScalarType computeType)
+        : base(nameof(Encoder), options, vocabularySize, computeType)
+    {
+        stack = new(options.Stacks[0], new(options, computeType, causal: false));
+        RegisterChildren(stack);
+        AddHead();
+    }
+
+    protected override IReadOnlyList<BlockStack> Stacks => [stack];
+
+    public override bool Generates => false;
+
+    public override Tensor forward(Tensor tokens, DecodingState state) => throw Refusal();
+
+    public override Tensor NextLogits(Tensor tokens, DecodingState state) => throw Refusal();
+
+    public override DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null) => throw Refusal();
+
+    protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
+    {
+        using AttentionContext context = AttentionContext.Over(input, auxiliary, observe?.Invoke(StackOptions.Encoder));
+        return stack.Run(Embed(input.Tokens), context);
+    }
+
+    private static UserException Refusal() =>
+        new(
+            "an encoder reads whole texts and cannot continue one; use 'score' or 'embed', or train a model of architecture 'decoder' " +
+            "or 'encoder-decoder'");
+}

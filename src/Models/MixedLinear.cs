@@ -1,0 +1,112 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using Trainer.Configuration;
+using Trainer.Kernels;
+using static TorchSharp.torch;
+
+namespace Trainer.Models;
+
+/// <summary>A linear layer with float32 master weights that multiplies in the model's compute type.</summary>
+/// <remarks>In bfloat16 the compute copy is made once per change of the weight, and gradients arrive in float32: steps smaller than
+/// bfloat16's rounding are not lost. On the CPU sums and results are float32 too, as only products gain from bfloat16. For inference there
+/// is also int8, weights in blocks of 8 bits.</remarks>
+internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IMasterWeights
+{
+    private readonly Parameter weight;
+    private readonly Parameter? bias;
+    private readonly ComputeWeight computeWeight;
+    private readonly ScalarType computeType;
+    private readonly bool keepsWeight;
+
+    public MixedLinear(int inputs, int outputs, bool bias, ScalarType computeType, bool joinsResidual = false, bool keepsWeight = false)
+        : base(nameof(MixedLinear))
+    {
+        (this.computeType, this.keepsWeight, Inputs, Outputs) = (computeType, keepsWeight, inputs, outputs);
+        computeWeight = new(computeType);
+        JoiningWeight = joinsResidual ? nameof(weight) : null;
+        weight = new Parameter(empty(outputs, inputs));
+        this.bias = bias ? new Parameter(zeros(outputs)) : null;
+        RegisterComponents();
+    }
+
+    public string? JoiningWeight { get; }
+
+    public int Inputs { get; }
+
+    public int Outputs { get; }
+
+    public void DropMasterWeights()
+    {
+        if (keepsWeight) InferenceWeight.RequireRows(Inputs, computeType);
+        else InferenceWeight.Replace(weight, computeType);
+    }
+
+    /// <summary>The master weight, float32 (outputs, inputs), until <see cref="DropMasterWeights"/>.</summary>
+    public Parameter Weight => weight;
+
+    public Parameter? Bias => bias;
+
+    /// <summary>Whether an input is multiplied in bfloat16 by kernels that accumulate in float32.</summary>
+    public bool Rounds(Tensor input) => Rounds(input, computeType);
+
+    /// <summary>Master weight, compute copy and bias.</summary>
+    public LinearWeight Operands => new(weight, Multiplied(weight, computeWeight), bias);
+
+    /// <summary>x·Wᵀ + b, written in bfloat16, where <see cref="Rounds(Tensor)"/>.</summary>
+    public Tensor ForwardRounded(Tensor input) => MixedPrecisionLinear.ApplyRounded(input, weight, Operands.Rounded, bias, rounds: true);
+
+    /// <summary>x·Wᵀ + b over the last dimension.</summary>
+    public override Tensor forward(Tensor input) => Apply(input, Operands, computeType);
+
+    /// <summary>x·Wᵀ + b with products in <paramref name="computeType"/>, for a weight of another module (a tied head): (…, inputs) → (…,
+    /// outputs), float32, on a GPU in the compute type.</summary>
+    public static Tensor Apply(Tensor input, LinearWeight weight, ScalarType computeType)
+    {
+        if (computeType == ScalarType.Float32) return MixedPrecisionLinear.Apply(input, weight.Weight, weight.Bias);
+        if (computeType == ScalarType.Int8) return BlockQuantization.Linear(input, weight.Rounded, weight.Bias);
+        if (Rounds(input, computeType)) return MixedPrecisionLinear.ApplyRounded(input, weight.Weight, weight.Rounded, weight.Bias);
+        return MixedPrecisionLinear.Apply(
+            input.to_type(computeType), weight.Weight.to_type(computeType), weight.Bias?.to_type(computeType));
+    }
+
+    /// <summary>The compute copy of a weight on the CPU; on a GPU, which casts it for every call, the weight itself.</summary>
+    public static Tensor Multiplied(Tensor weight, ComputeWeight copy) => weight.device_type == DeviceType.CPU ? copy.Of(weight) : weight;
+
+    private static bool Rounds(Tensor input, ScalarType computeType) =>
+        computeType == ScalarType.BFloat16 && input.device_type == DeviceType.CPU;
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) computeWeight.Dispose();
+        base.Dispose(disposing);
+    }
+}
+
+/// <summary>A module with float32 master weights that are multiplied in the model's compute type.</summary>
+internal interface IMasterWeights
+{
+    /// <summary>Replaces the master weights with their compute copies, for inference.</summary>
+    /// <exception cref="UserException">The compute type cannot hold their rows.</exception>
+    void DropMasterWeights();
+}
+
+/// <summary>Converts the matrices of a model for inference.</summary>
+internal static class InferenceWeight
+{
+    /// <summary>Replaces a matrix (…, K) with its compute copy.</summary>
+    /// <exception cref="UserException">The compute type cannot hold its rows.</exception>
+    public static void Replace(Parameter matrix, ScalarType computeType)
+    {
+        RequireRows(matrix.size(-1), computeType);
+        ComputeWeight.Replace(matrix, computeType);
+    }
+
+    /// <summary>Throws unless the compute type can hold rows of this width.</summary>
+    public static void RequireRows(long width, ScalarType computeType)
+    {
+        if (computeType == ScalarType.Int8 && !BlockQuantization.Divides(width))
+            throw new UserException(
+                $"int8 holds matrices in blocks of {BlockQuantization.BlockLength} numbers, and this model has one with rows of " +
+                $"{width}; use bfloat16");
+    }
+}

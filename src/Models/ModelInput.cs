@@ -1,0 +1,29 @@
+// Shapes: B batch, T positions, S positions of the source.
+using Trainer.Kernels;
+using static TorchSharp.torch;
+
+namespace Trainer.Models;
+
+/// <summary>A model's input. A tensor of tokens alone stands for whole rows, positions being columns.</summary>
+/// <param name="Tokens">Token ids (B, T), int64.</param>
+public sealed record ModelInput(Tensor Tokens)
+{
+    /// <summary>The position of each token (B, T), int64; null for its column.</summary>
+    public Tensor? Positions { get; init; }
+
+    /// <summary>Exclusive upper bound of <see cref="Positions"/>; by default the number of columns.</summary>
+    public int? PositionLimit { get; init; }
+
+    /// <summary>The document of each token (B, T), int64, −1 for padding: tokens see only their own. Null if each row is one
+    /// document.</summary>
+    public Tensor? Documents { get; init; }
+
+    /// <summary>The encoder's input, S positions; its <see cref="Documents"/> mark padding (−1).</summary>
+    public ModelInput? Source { get; init; }
+
+    /// <summary>The dropout key; null to draw one for this input.</summary>
+    public DropoutKey? Dropping { get; init; }
+
+    /// <summary>Tokens alone.</summary>
+    public static implicit operator ModelInput(Tensor tokens) => new(tokens);
+}

@@ -1,0 +1,224 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using Trainer.Configuration;
+
+namespace Trainer.Models.Positions;
+
+/// <summary>Configuration of scaled rotary frequencies, with which a model trained at one length works at a longer one.</summary>
+/// <remarks>The original length L, the target length (the model's <c>contextLength</c>) and their ratio, the factor s: two give the third,
+/// and three that disagree are an error. A new method is a record and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(LinearScaling), "linear")]
+[JsonDerivedType(typeof(NtkScaling), "ntk")]
+[JsonDerivedType(typeof(NtkByPartsScaling), "ntk-by-parts")]
+[JsonDerivedType(typeof(DynamicNtkScaling), "dynamic-ntk")]
+[JsonDerivedType(typeof(YarnScaling), "yarn")]
+[JsonDerivedType(typeof(Llama3Scaling), "llama3")]
+public abstract record ScalingOptions : IValidated
+{
+    /// <summary>The factor s: target length over original length. By default contextLength / originalLength.</summary>
+    [Description("Target length over original length; by default contextLength / originalLength.")]
+    public double? Factor { get; init; }
+
+    /// <summary>The length the weights were trained at, L. By default contextLength / factor.</summary>
+    [Description("Positions the weights were trained at before; by default contextLength / factor.")]
+    public int? OriginalLength { get; init; }
+
+    internal abstract string Type { get; }
+
+    /// <summary>The length that decides the frequencies of a sequence of <paramref name="length"/>; contextLength if its own makes no
+    /// difference.</summary>
+    internal virtual int DecidingLength(int contextLength, int length) => contextLength;
+
+    /// <inheritdoc/>
+    public virtual IEnumerable<Problem> Validate()
+    {
+        if (Factor is < 1 or double.NaN or double.PositiveInfinity)
+            yield return new("factor", $"factor ({Factor}) is the target length over the original length; use 1 or more");
+        if (OriginalLength < 1)
+            yield return new("originalLength", $"originalLength ({OriginalLength}) is a number of positions; use 1 or more");
+        if (Missing() is { } missing) yield return missing;
+    }
+
+    /// <summary>Rules between this scaling and its rotary positions, with paths relative to this record.</summary>
+    internal virtual IEnumerable<Problem> Against(int rotaryDims, int contextLength)
+    {
+        if (Factor < 1 || OriginalLength < 1) yield break; // Validate has said so
+        if (OriginalLength > contextLength)
+            yield return new(
+                "originalLength",
+                $"originalLength ({OriginalLength}) is longer than contextLength ({contextLength}), and scaling only makes contexts " +
+                $"longer; set contextLength to the target length or originalLength to at most {contextLength}");
+        else if (Contradiction(contextLength) is { } contradiction)
+            yield return new("factor", contradiction);
+    }
+
+    internal abstract RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length);
+
+    /// <summary>Factor on all scores, besides that on queries and keys.</summary>
+    internal virtual double ScoreFactor(int contextLength) => 1;
+
+    private protected virtual Problem? Missing() => Factor is null && OriginalLength is null
+        ? new(
+            "",
+            $"scaling '{Type}' needs the length the weights were trained at, originalLength, or its ratio to contextLength, factor; " +
+            "give one of them")
+        : null;
+
+    private protected virtual string? Contradiction(int contextLength)
+    {
+        if (Factor is not { } factor || OriginalLength is not { } original) return null;
+        double target = factor * original;
+        return Math.Abs(target - contextLength) < 1
+            ? null
+            : $"factor ({factor}) × originalLength ({original}) is {target}, and contextLength is {contextLength}; set factor to " +
+                $"{contextLength / (double)original:0.######}, or contextLength to {Math.Round(target)}, or leave factor out";
+    }
+
+    private protected double Ratio(int contextLength) => Factor ?? contextLength / (double)OriginalLength!;
+
+    private protected double Original(int contextLength) => OriginalLength ?? contextLength / Factor!.Value;
+}
+
+/// <summary>Position interpolation: position / s (Chen et al. 2023, arXiv 2306.15595).</summary>
+public sealed record LinearScaling : ScalingOptions
+{
+    internal override string Type => "linear";
+
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length) =>
+        new([.. basis.Frequencies().Select(theta => theta / Ratio(contextLength))]);
+}
+
+/// <summary>NTK-aware scaling: the base becomes base·s^(d/(d−2)), so that the slowest pair is interpolated by s and the fastest not at all
+/// (bloc97 2023; Peng et al. 2023, arXiv 2309.00071, §3.1).</summary>
+public sealed record NtkScaling : ScalingOptions
+{
+    internal override string Type => "ntk";
+
+    internal override IEnumerable<Problem> Against(int rotaryDims, int contextLength) =>
+        [.. base.Against(rotaryDims, contextLength), .. NeedsPairs(Type, rotaryDims)];
+
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length) =>
+        new(basis.Stretched(Ratio(contextLength)).Frequencies());
+
+    /// <summary>A single pair rotates by one radian a position whatever the base is.</summary>
+    internal static IEnumerable<Problem> NeedsPairs(string type, int rotaryDims)
+    {
+        if (rotaryDims == 2)
+            yield return new(
+                "",
+                $"scaling '{type}' changes the base, which a single pair of turned dimensions does not depend on; turn at least 4 " +
+                "dimensions of a head or use 'linear'");
+    }
+}
+
+/// <summary>NTK-aware scaling by the sequence's own length, none up to the original length: s = factor·length/L − (factor − 1) (emozilla
+/// 2023, and Hugging Face's formula).</summary>
+/// <remarks><para>The frequencies belong to a whole sequence, and keys turned with those of one length do not match queries of another.
+/// Decoding therefore takes the length from the capacity its state was made with: every key is turned with the same frequencies, and any
+/// split into steps equals the full forward of a sequence of that length. Make the state no larger than what is to be decoded.</para>
+/// <para>The factor says how fast the scaling grows, and is 1, s = length/L, when left out; the original length is contextLength when left
+/// out. Neither contradicts a target length, since there is none.</para></remarks>
+public sealed record DynamicNtkScaling : ScalingOptions
+{
+    internal override string Type => "dynamic-ntk";
+
+    internal override int DecidingLength(int contextLength, int length) => Math.Max(length, OriginalLength ?? contextLength);
+
+    internal override IEnumerable<Problem> Against(int rotaryDims, int contextLength) =>
+        [.. base.Against(rotaryDims, contextLength), .. NtkScaling.NeedsPairs(Type, rotaryDims)];
+
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length)
+    {
+        double original = OriginalLength ?? contextLength, growth = Factor ?? 1;
+        double factor = growth * DecidingLength(contextLength, length) / original - (growth - 1);
+        return new(basis.Stretched(factor).Frequencies());
+    }
+
+    private protected override Problem? Missing() => null;
+
+    private protected override string? Contradiction(int contextLength) => null;
+}
+
+/// <summary>Llama 3.1's scaling: wavelengths under L/high stay, those over L/low are multiplied by s, with a ramp between (Dubey et al.
+/// 2024, arXiv 2407.21783, and Meta's published code).</summary>
+/// <remarks>Its factor is not the ratio of the lengths: Llama 3.1 has factor 8 and original length 8192 at 131072 positions. Both must be
+/// given, and neither is compared with contextLength.</remarks>
+public sealed record Llama3Scaling : ScalingOptions
+{
+    /// <summary>Rotations within the original length up to which a pair is interpolated.</summary>
+    [Description("Turns within the original length up to which a pair is interpolated.")]
+    [Range(1e-6, 1e9)]
+    public double LowFrequencyFactor { get; init; } = 1;
+
+    /// <summary>Rotations within the original length from which a pair keeps its frequency.</summary>
+    [Description("Turns within the original length from which a pair keeps its frequency.")]
+    [Range(1e-6, 1e9)]
+    public double HighFrequencyFactor { get; init; } = 4;
+
+    internal override string Type => "llama3";
+
+    /// <inheritdoc/>
+    public override IEnumerable<Problem> Validate()
+    {
+        foreach (Problem problem in base.Validate()) yield return problem;
+        if (HighFrequencyFactor <= LowFrequencyFactor)
+            yield return new(
+                "highFrequencyFactor",
+                $"highFrequencyFactor ({HighFrequencyFactor}) must be more than lowFrequencyFactor ({LowFrequencyFactor}); Llama 3.1 " +
+                "uses 4 and 1");
+    }
+
+    internal override IEnumerable<Problem> Against(int rotaryDims, int contextLength) => [];
+
+    internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length)
+    {
+        double[] kept = FrequencyRamps.AlongRotations(basis, OriginalLength!.Value, HighFrequencyFactor, LowFrequencyFactor);
+        return new(RotaryFrequencies.Blend(basis, Factor!.Value, kept));
+    }
+
+    private protected override Problem? Missing() => Factor is null || OriginalLength is null
+        ? new(
+            "",
+            "scaling 'llama3' needs both factor and originalLength: its factor is not the ratio of the lengths; Llama 3.1 uses 8 and 8192")
+        : null;
+}
+
+/// <summary>The frequencies of a head, in radians per position of each pair: (R/2), float64.</summary>
+internal sealed record RotaryFrequencies(double[] Angular)
+{
+    /// <summary>Factor on queries and on keys, applied to cosines and sines; its square is on their scores.</summary>
+    public double AttentionFactor { get; init; } = 1;
+
+    /// <summary>The frequencies of a rotary encoding for a sequence of <paramref name="length"/>, which only a dynamic scaling reads.
+    /// scaling: how they are changed for a longer context; null for not at all.</summary>
+    public static RotaryFrequencies Of(int rotaryDims, double theta, ScalingOptions? scaling, int contextLength, int length)
+    {
+        FrequencyBasis basis = new(rotaryDims, theta);
+        return scaling?.Apply(basis, contextLength, length) ?? new(basis.Frequencies());
+    }
+
+    /// <summary>γ·θ + (1 − γ)·θ/s for each pair: γ = 1 keeps its frequency, 0 interpolates (Peng et al. 2023, eq. 22).</summary>
+    public static double[] Blend(FrequencyBasis basis, double factor, double[] kept) =>
+        [.. basis.Frequencies().Zip(kept, (theta, gamma) => gamma * theta + (1 - gamma) * theta / factor)];
+}
+
+/// <summary>The unscaled frequencies of sinusoidal and rotary positions: θ_i = base^(−2i/d) for d dimensions.</summary>
+internal readonly record struct FrequencyBasis(int Dims, double Theta)
+{
+    /// <summary>θ_i for i in 0 … d/2 − 1, in radians per position.</summary>
+    public double[] Frequencies()
+    {
+        (int dims, double theta) = (Dims, Theta);
+        return [.. Enumerable.Range(0, dims / 2).Select(i => Math.Pow(theta, -2.0 * i / dims))];
+    }
+
+    /// <summary>The basis whose slowest frequency is s times slower and whose fastest is unchanged: base·s^(d/(d−2)) (bloc97 2023,
+    /// "NTK-aware").</summary>
+    public FrequencyBasis Stretched(double factor) => this with { Theta = Theta * Math.Pow(factor, Dims / (Dims - 2.0)) };
+
+    /// <summary>The fractional index of the pair that makes <paramref name="turns"/> rotations in <paramref name="length"/>
+    /// positions.</summary>
+    public double PairOfRotations(double turns, double length) => Dims * Math.Log(length / (turns * 2 * Math.PI)) / (2 * Math.Log(Theta));
+}

@@ -1,0 +1,98 @@
+using System.Globalization;
+
+namespace Trainer.Reporting.Monitoring;
+
+/// <summary>The metrics of an optimizer step.</summary>
+public sealed record StepMetrics
+{
+    /// <summary>Optimizer steps done, this one included; the first step is 1.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Target tokens trained on since the run began, resumed parts included.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Training loss, in nats per target token: raw, so NaN when the step went wrong.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>The learning rate of this step.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Norm of all gradients together, before clipping.</summary>
+    public required double GradientNorm { get; init; }
+
+    /// <summary>Target tokens per second since the previous record.</summary>
+    public required double TokensPerSecond { get; init; }
+
+    /// <summary>Seconds a step took, on average since the previous record.</summary>
+    public required double StepSeconds { get; init; }
+
+    /// <summary>Model FLOP utilisation, 0 to 1; null where the peak is unknown.</summary>
+    public double? ModelFlopUtilisation { get; init; }
+
+    /// <summary>Peak bytes of GPU memory since training started or resumed; null on a CPU.</summary>
+    public long? PeakMemoryBytes { get; init; }
+
+    /// <summary>Steps whose update was skipped because the loss or the gradients were not finite, since the run began.</summary>
+    public long SkippedSteps { get; init; }
+}
+
+/// <summary>The metrics of an evaluation on the validation set.</summary>
+public sealed record EvaluationMetrics
+{
+    /// <summary>Optimizer steps done.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Mean negative log-likelihood over the validation tokens, in nats per token.</summary>
+    public required double ValidationLoss { get; init; }
+
+    /// <summary>exp(<see cref="ValidationLoss"/>).</summary>
+    public double Perplexity => Math.Exp(ValidationLoss);
+
+    /// <summary>The lowest validation loss so far, this one included.</summary>
+    public required double BestLoss { get; init; }
+
+    /// <summary>The step of <see cref="BestLoss"/>.</summary>
+    public required long BestStep { get; init; }
+
+    /// <summary>Whether this evaluation is the best of the run so far.</summary>
+    public bool IsBest => BestStep == Step;
+
+    /// <summary>Seconds the evaluation took.</summary>
+    public required double Seconds { get; init; }
+}
+
+/// <summary>The figures of a scheduled evaluator (<c>evaluation.measures</c>).</summary>
+public sealed record EvaluatorMetrics
+{
+    /// <summary>Optimizer steps done.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>The evaluator's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The figures.</summary>
+    public required IReadOnlyList<EvaluatorFigure> Figures { get; init; }
+
+    /// <summary>The figures as lines for the console.</summary>
+    public IReadOnlyList<string> Lines { get; init; } = [];
+
+    /// <summary>Texts that the model wrote.</summary>
+    public IReadOnlyList<EvaluatorText> Texts { get; init; } = [];
+
+    /// <summary>Seconds the evaluation took.</summary>
+    public required double Seconds { get; init; }
+}
+
+/// <summary>One figure of an evaluator.</summary>
+/// <param name="Name">What it is, such as <c>perplexity</c>.</param>
+/// <param name="Value">Its value.</param>
+/// <param name="Condition">What it depends on, such as <c>window256-stride64</c>; null for nothing but the data.</param>
+/// <param name="Place">A position in the window, a depth in the prompt; null for a figure of the whole.</param>
+public sealed record EvaluatorFigure(string Name, double Value, string? Condition = null, double? Place = null)
+{
+    /// <summary>Name, condition and place with slashes between: the end of its tag in TensorBoard, and its key in metrics.jsonl.</summary>
+    public string Key => string.Join('/', new[] { Name, Condition, Place?.ToString(CultureInfo.InvariantCulture) }.OfType<string>());
+}
+
+/// <summary>A prompt and the text that a model generated.</summary>
+public sealed record EvaluatorText(string Prompt, string Text);

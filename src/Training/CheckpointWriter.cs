@@ -1,0 +1,156 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using TorchSharp;
+using Trainer.Checkpoints;
+using Trainer.Configuration;
+using Trainer.Data.Tokenizers;
+using Trainer.Models;
+using Trainer.Training.Optimizers;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>When checkpoints are written, and how many are kept.</summary>
+/// <remarks>Besides, one is written after each evaluation that is the best so far, after the last step, and when the run
+/// is interrupted.</remarks>
+public sealed record CheckpointOptions
+{
+    /// <summary>Steps between checkpoints; 0: none on a schedule.</summary>
+    [Description("Steps between checkpoints; 0: none on a schedule, only best, last and interrupted.")]
+    [Range(0, long.MaxValue)]
+    public long Every { get; init; } = 500;
+
+    /// <summary>How many of the newest checkpoints are kept, besides the best and the last.</summary>
+    [Description("How many of the newest checkpoints are kept; the best and the last one stay in any case.")]
+    [Range(1, int.MaxValue)]
+    public int Keep { get; init; } = 3;
+
+    /// <summary>Whether checkpoints are written in the background, from a copy; null: where the copy takes at most 1 GiB.</summary>
+    [Description("Whether checkpoints are written from a copy of weights and optimizer while training goes on. null: where that copy " +
+        "takes at most 1 GiB.")]
+    public bool? Background { get; init; }
+
+    /// <summary>Whether a copy of so many bytes is written in the background.</summary>
+    internal bool InBackground(long copy) => Background ?? copy <= LargestCopy;
+
+    private const long LargestCopy = 1L << 30;
+}
+
+/// <summary>Writes the run's checkpoints: in the background from a copy, or at once where the copy would be large or training is
+/// over.</summary>
+/// <remarks>One checkpoint is written at a time: the next one waits for it. Not thread-safe.</remarks>
+/// <param name="store">Where they go.</param>
+/// <param name="recipe">Saved with them; says whether to write in the background, and how many to keep.</param>
+/// <param name="tokenizer">Saved with them.</param>
+/// <param name="log">Receives a line for every checkpoint written, on the thread that calls this object.</param>
+internal sealed class CheckpointWriter(CheckpointStore store, Recipe recipe, Tokenizer tokenizer, Action<string> log) : IDisposable
+{
+    private Task<string>? writing;
+
+    /// <summary>Saves a checkpoint of this moment, and removes those that need not be kept.</summary>
+    /// <exception cref="UserException">This one, or the one before, could not be written.</exception>
+    public void Save(TrainState training, bool isBest)
+    {
+        Finish();
+        CheckpointState state = training.Capture();
+        CheckpointTensors tensors = CheckpointTensors.Of(training.Model, training.Optimizer);
+        if (state.Step >= recipe.Training.Steps || !recipe.Checkpoint.InBackground(tensors.Bytes))
+        {
+            log(Write(tensors, state, isBest));
+            return;
+        }
+        CheckpointTensors copy = tensors.Copy();
+        writing = Task.Run(() =>
+        {
+            using (copy) return Write(copy, state, isBest);
+        });
+    }
+
+    /// <summary>Logs a checkpoint that has been written in the background since the last call.</summary>
+    /// <exception cref="UserException">It could not be written.</exception>
+    public void ReportFinished()
+    {
+        if (writing is { IsCompleted: true }) Finish();
+    }
+
+    /// <summary>Waits for the checkpoint that is being written, if one is.</summary>
+    /// <exception cref="UserException">It could not be written.</exception>
+    public void Finish()
+    {
+        if (writing is not { } task) return;
+        writing = null;
+        log(task.GetAwaiter().GetResult());
+    }
+
+    /// <summary>Makes <c>best</c> agree with a resumed run's state: a run killed between two renames may have left it behind.</summary>
+    public void RestoreBest(TrainState training)
+    {
+        long? best = training.Best is { Step: var step } && Directory.Exists(store.DirectoryOf(step)) ? step : null;
+        if (store.Best != best) store.MarkBest(best);
+    }
+
+    /// <summary>Waits for the checkpoint that is being written. Its failure is not reported: the run has failed already, and that is what
+    /// the user has to see.</summary>
+    public void Dispose() => writing?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+
+    private string Write(CheckpointTensors tensors, CheckpointState state, bool isBest)
+    {
+        string directory = store.Save(state.Step, Files(tensors, state));
+        if (isBest) store.MarkBest(state.Step);
+        store.Rotate(recipe.Checkpoint.Keep);
+        return $"saved {directory}{(isBest ? ", the best so far" : "")}";
+    }
+
+    private IReadOnlyList<CheckpointPart> Files(CheckpointTensors tensors, CheckpointState state) =>
+    [
+        new(CheckpointFiles.Model, path => TensorFile.Save(path, tensors.Model)),
+        new(CheckpointFiles.Optimizer, path => TensorFile.Save(path, tensors.Optimizer)),
+        new(CheckpointFiles.State, state.Save),
+        new(CheckpointFiles.Configuration, path => File.WriteAllText(path, ConfigurationJson.Serialize(recipe) + "\n")),
+        new(CheckpointFiles.Tokenizer, tokenizer.Save),
+    ];
+}
+
+/// <summary>The tensors of a checkpoint: those in training, or a copy of them at one moment.</summary>
+internal sealed class CheckpointTensors : IDisposable
+{
+    private readonly bool copied;
+
+    private CheckpointTensors(IReadOnlyList<(string Name, Tensor Value)> model, IReadOnlyList<(string Name, Tensor Value)> optimizer,
+        bool copied) =>
+        (Model, Optimizer, this.copied) = (model, optimizer, copied);
+
+    /// <summary>Weights and persistent buffers.</summary>
+    public IReadOnlyList<(string Name, Tensor Value)> Model { get; }
+
+    /// <summary>The optimizer's state.</summary>
+    public IReadOnlyList<(string Name, Tensor Value)> Optimizer { get; }
+
+    /// <summary>Bytes that a copy takes.</summary>
+    public long Bytes => Model.Concat(Optimizer).Sum(entry => entry.Value.numel() * entry.Value.element_size());
+
+    /// <summary>The tensors themselves, to be read before the next step.</summary>
+    public static CheckpointTensors Of(LanguageModel model, Optimizer optimizer) =>
+        new([.. ModelWeights.Of(model)], [.. optimizer.State], copied: false);
+
+    /// <summary>A copy in host memory, which training does not change.</summary>
+    public CheckpointTensors Copy()
+    {
+        using var quiet = no_grad();
+        return new([.. Model.Select(Copy)], [.. Optimizer.Select(Copy)], copied: true);
+    }
+
+    /// <summary>Frees a copy; the tensors in training belong to others.</summary>
+    public void Dispose()
+    {
+        if (!copied) return;
+        foreach ((_, Tensor value) in Model.Concat(Optimizer)) value.Dispose();
+    }
+
+    private static (string Name, Tensor Value) Copy((string Name, Tensor Value) entry)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor value = entry.Value.detach();
+        return (entry.Name, (value.device_type == DeviceType.CPU ? value.clone() : value.cpu()).DetachFromDisposeScope());
+    }
+}

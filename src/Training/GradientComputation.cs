@@ -1,0 +1,204 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using Trainer.Data.Batches;
+using Trainer.Inference;
+using Trainer.Kernels;
+using Trainer.Models;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>The micro-batches of one optimizer step, in the order in which they are computed.</summary>
+internal sealed record StepBatch(IReadOnlyList<Batch> MicroBatches)
+{
+    /// <summary>Targets of all micro-batches together: what the step's loss is divided by.</summary>
+    public long TargetTokens { get; } = MicroBatches.Sum(batch => (long)batch.TargetTokens);
+
+    /// <summary>Takes the next micro-batches from the loader. None is taken ahead, so that the loader's position is what a checkpoint has
+    /// to save.</summary>
+    public static StepBatch Next(BatchLoader loader, TrainingOptions options)
+    {
+        var batches = new Batch[options.BatchSize / options.MicroBatch];
+        for (int i = 0; i < batches.Length; i++) batches[i] = loader.Next();
+        return new StepBatch(batches);
+    }
+}
+
+/// <summary>Computes the gradients of one optimizer step, accumulated over its micro-batches as if they were one batch.</summary>
+/// <remarks>Every summed loss is divided by the targets of the whole step. Averaging per micro-batch first would weigh targets by how full
+/// their micro-batch happens to be.</remarks>
+internal abstract class GradientComputation(LanguageModel model, double labelSmoothing)
+{
+    // Gradients of one thread, and of all beside the first, in bytes. Small models gain from threads of their own, for which an operation
+    // is little work; from 10 M parameters on operations that are shared out are as fast, and at 124 M they were faster by a tenth and
+    // more, with 500 MiB of gradients and as much else spared (two threads, docs/kernels.md).
+    private const long MostGradients = 256L << 20, MostFurtherGradients = 1L << 30;
+
+    /// <summary>The model whose gradients are replaced.</summary>
+    protected LanguageModel Model { get; } = model;
+
+    /// <summary>How the work is shared, for the log.</summary>
+    public abstract string Description { get; }
+
+    /// <summary>Replaces the model's gradients with those of the mean loss over a step.</summary>
+    /// <returns>The mean loss, in nats per target token, and the norm of all gradients together: float32 scalars on the device,
+    /// detached.</returns>
+    public abstract (Tensor Loss, Tensor Norm) Compute(StepBatch batch);
+
+    /// <summary>Shares the rows of each micro-batch among threads where there are any; otherwise every operation uses the whole
+    /// device.</summary>
+    public static GradientComputation Create(LanguageModel model, Device device, WorkerThreads? threads, double labelSmoothing = 0) =>
+        threads is null ? new SequentialGradients(model, device, labelSmoothing) : new ThreadedGradients(model, threads, labelSmoothing);
+
+    /// <summary>How many threads share the rows of a micro-batch; 1 where it is computed as a whole. <paramref name="parameters"/> counts
+    /// the numbers that have a gradient.</summary>
+    /// <remarks>Rows go to threads of their own where that gives the same result every time: on the CPU, with at least one row for every
+    /// core, and unless the gradients of those threads take much memory.</remarks>
+    public static int Threads(DeviceType device, TrainingOptions options, long parameters, int? available = null)
+    {
+        int threads = available ?? get_num_threads();
+        long gradients = parameters * sizeof(float);
+        bool shares = device == DeviceType.CPU && options.MicroBatch >= threads
+            && gradients <= MostGradients && (threads - 1) * gradients <= MostFurtherGradients;
+        return shares ? threads : 1;
+    }
+
+    /// <summary>Runs the model on rows of a micro-batch: their share of the step's mean loss, as it is reported (detached) and as it is
+    /// minimised, to which layers may have added.</summary>
+    protected (Tensor Loss, Tensor Objective) Forward(Batch batch, DropoutKey? dropout, long stepTokens, Device device)
+    {
+        (ModelInput input, Tensor targets) = batch.ToTensors(device);
+        DropoutKey? rows = dropout is { } key ? key with { First = batch.FirstRow } : null;
+        LossTerms terms = Model.Losses(input with { Dropping = rows }, targets, labelSmoothing);
+        return (terms.CrossEntropy.detach().div(stepTokens), terms.Objective.div(stepTokens));
+    }
+
+    /// <summary>A dropout key for each micro-batch, however its rows are shared out; null where nothing is dropped.</summary>
+    protected DropoutKey?[] DrawDropoutKeys(StepBatch batch) =>
+        [.. batch.MicroBatches.Select(_ => Model.Options.Dropout > 0 ? DropoutKey.Draw() : (DropoutKey?)null)];
+}
+
+/// <summary>One micro-batch after the other; every operation uses the whole device.</summary>
+internal sealed class SequentialGradients(LanguageModel model, Device device, double labelSmoothing)
+    : GradientComputation(model, labelSmoothing)
+{
+    private readonly Parameter[] parameters = [.. model.parameters()];
+
+    public override string Description =>
+        device.type == DeviceType.CPU ? $"every operation on {get_num_threads()} threads" : $"on {device}";
+
+    public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch)
+    {
+        Model.zero_grad();
+        Tensor loss = zeros([], dtype: ScalarType.Float32, device: device);
+        foreach ((Batch microBatch, DropoutKey? dropout) in batch.MicroBatches.Zip(DrawDropoutKeys(batch)))
+            AddGradients(microBatch, dropout, batch.TargetTokens, loss);
+        return (loss, Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], maxNorm: 0));
+    }
+
+    private void AddGradients(Batch microBatch, DropoutKey? dropout, long stepTokens, Tensor loss)
+    {
+        // One scope per micro-batch: the garbage collector does not see the memory that its graph holds.
+        using DisposeScope scope = NewDisposeScope();
+        (Tensor share, Tensor objective) = Forward(microBatch, dropout, stepTokens, device);
+        Differentiation.Backward(objective);
+        CpuMemory.Sample();
+        loss.add_(share);
+    }
+}
+
+/// <summary>The rows of each micro-batch in equal parts on threads of their own. Each thread has its own gradients, which are added up in
+/// the order of the threads: the same bits every time for the same number of threads.</summary>
+internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threads, double labelSmoothing)
+    : GradientComputation(model, labelSmoothing)
+{
+    private readonly Parameter[] parameters = [.. model.parameters().Where(parameter => parameter.requires_grad)];
+
+    public override string Description => $"each micro-batch in {threads.Count} parts, each on a thread of its own";
+
+    public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Model.zero_grad();
+        DropoutKey?[] dropout = DrawDropoutKeys(batch); // in order, before threads run side by side
+        var computed = new Share?[threads.Count];
+        threads.Run(thread => computed[thread] = Differentiate(batch, dropout, thread));
+        Share[] shares = [.. computed.OfType<Share>()];
+        var norms = new Tensor[threads.Count];
+        threads.Run(thread => norms[thread] = AddUp(shares, thread));
+        // Tensors that threads hand over belong to no scope.
+        Tensor loss = stack([.. shares.Select(share => scope.Include(share.Loss))]).sum();
+        Tensor norm = stack([.. norms.Select(scope.Include)]).norm();
+        return (loss.MoveToOuterDisposeScope(), norm.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Loss and gradients of one thread's rows of all micro-batches; null where there are fewer rows than threads.</summary>
+    private Share? Differentiate(StepBatch batch, DropoutKey?[] dropout, int thread)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Share? sum = null;
+        foreach ((Batch microBatch, DropoutKey? key) in batch.MicroBatches.Zip(dropout))
+            if (microBatch.Part(thread, threads.Count) is { Rows: > 0 } rows)
+                sum = Add(sum, Differentiate(rows, key, batch.TargetTokens));
+        return sum?.Detach();
+    }
+
+    private Share Differentiate(Batch rows, DropoutKey? dropout, long stepTokens)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        (Tensor loss, Tensor objective) = Forward(rows, dropout, stepTokens, CPU);
+        Share share = new(loss, Differentiation.Grad([objective], parameters));
+        CpuMemory.Sample();
+        return share.MoveToOuterScope();
+    }
+
+    private static Share Add(Share? sum, Share share)
+    {
+        if (sum is null) return share;
+        sum.Loss.add_(share.Loss);
+        for (int i = 0; i < sum.Gradients.Length; i++)
+        {
+            if (share.Gradients[i] is not { } gradient) continue;
+            sum.Gradients[i]!.add_(gradient);
+            gradient.Dispose(); // otherwise all micro-batches would keep theirs to the end
+        }
+        return sum;
+    }
+
+    /// <summary>Adds up every n-th gradient over all threads, hands the sums to the parameters, and returns their norm.</summary>
+    private Tensor AddUp(Share[] shares, int thread)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        var sums = new List<Tensor>();
+        for (int index = thread; index < parameters.Length; index += threads.Count)
+        {
+            if (shares[0].Gradients[index] is not { } sum) continue;
+            scope.Include(sum);
+            foreach (Share share in shares.AsSpan(1)) sum.add_(scope.Include(share.Gradients[index]!));
+            parameters[index].grad = sum;
+            sums.Add(sum);
+        }
+
+        Tensor norm = sums.Count == 0 ? zeros([]) : Gradients.ClipNorm(sums, maxNorm: 0);
+        return norm.DetachFromDisposeScope();
+    }
+
+    /// <summary>What one thread computed; its gradients are those of <see cref="parameters"/>, null where a parameter was not
+    /// used.</summary>
+    private sealed record Share(Tensor Loss, Tensor?[] Gradients)
+    {
+        public Share MoveToOuterScope()
+        {
+            Loss.MoveToOuterDisposeScope();
+            foreach (Tensor? gradient in Gradients) gradient?.MoveToOuterDisposeScope();
+            return this;
+        }
+
+        public Share Detach()
+        {
+            Loss.DetachFromDisposeScope();
+            foreach (Tensor? gradient in Gradients) gradient?.DetachFromDisposeScope();
+            return this;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using TorchSharp;
+using Trainer.Checkpoints;
+using Trainer.Checkpoints.Weights;
+using Trainer.Configuration;
+using Trainer.Data.Tokenizers;
+using Trainer.Models;
+using Trainer.Models.Devices;
+using Trainer.Models.Positions;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>Where the first weights come from.</summary>
+public sealed record InitializeOptions
+{
+    /// <summary>A checkpoint, or a run directory (its best, else its newest). Its weights must match the model by name and
+    /// shape, and its tokenizer must be the same. Optimizer, step and data position start afresh.</summary>
+    [Description("A checkpoint or run directory whose weights to start from; its tokenizer and weight shapes must match.")]
+    public required string From { get; init; }
+
+    /// <summary>How its weights are changed before training; null for not at all.</summary>
+    [Description("How those weights are changed before training.")]
+    public ConvertOptions? Convert { get; init; }
+}
+
+/// <summary>How another model's weights are converted into the first weights of this one: the section <c>initialize.convert</c>.</summary>
+/// <remarks>The trained model is <c>model</c> with this many key-value heads, so uptraining (Ainslie et al. 2023) takes the original's
+/// recipe, fewer steps, and this section. Random heads are drawn from the recipe's seed.</remarks>
+public sealed record ConvertOptions
+{
+    /// <summary>Key-value heads of the trained model; a divisor of those of the weights.</summary>
+    [Description("Key-value heads of the model that is trained; they divide those of the weights it begins with.")]
+    [Range(1, 4096)]
+    public required int KeyValueHeads { get; init; }
+
+    /// <summary>How heads are pooled into one.</summary>
+    [Description("What becomes of the key and value heads that are to be one: mean, first, or random for a new one.")]
+    public HeadPool Pool { get; init; } = HeadPool.Mean;
+}
+
+/// <summary>The model that a run starts from.</summary>
+internal static class InitialWeights
+{
+    /// <summary>Builds the model with weights drawn from the seed, or copied from <c>initialize.from</c>.</summary>
+    /// <exception cref="UserException">The weights to copy do not fit, or belong to another tokenizer.</exception>
+    public static LanguageModel Build(Recipe recipe, Tokenizer tokenizer, Device device, Action<string> log)
+    {
+        manual_seed(recipe.Seed);
+        LanguageModel model = recipe.Model.Build(tokenizer.VocabularySize, recipe.Training.Precision.ToComputeType()).to(device);
+        try
+        {
+            if (recipe.Initialize is { } initialize) Copy(initialize, recipe, model, tokenizer, log);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    private static void Copy(InitializeOptions initialize, Recipe recipe, LanguageModel model, Tokenizer tokenizer, Action<string> log)
+    {
+        Checkpoint source = Checkpoint.Open(initialize.From);
+        if (source.Tokenizer.ToJson().ToJsonString() != tokenizer.ToJson().ToJsonString())
+            throw new UserException(
+                $"initialize.from: {source.Directory} was trained with another tokenizer ({source.Tokenizer.Type}, " +
+                $"{source.Tokenizer.VocabularySize} tokens; " +
+                $"here {tokenizer.Type}, {tokenizer.VocabularySize} tokens), so its weights mean other tokens; use the same tokenizer " +
+                "and training text");
+        RequirePositions(source, recipe.Model);
+        using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(source.Directory, CheckpointFiles.Model));
+        ModelWeights.Load(model, Converted(weights, source, initialize.Convert, recipe.Seed, log));
+        log($"first weights from {source.Directory}");
+    }
+
+    // The shapes would not fit either, but would not say why.
+    private static void RequirePositions(Checkpoint source, ModelOptions model)
+    {
+        ModelOptions from = source.Model;
+        if (from.Position is LearnedOptions && model.Position is LearnedOptions && from.ContextLength != model.ContextLength)
+            throw new UserException(
+                $"initialize.from: {source.Directory} has learned {from.ContextLength} positions, and model.contextLength is " +
+                $"{model.ContextLength}; learned positions cannot be " +
+                $"stretched: set contextLength to {from.ContextLength}, or begin with a model of rotary positions");
+    }
+
+    private static IWeightSource Converted(WeightFiles weights, Checkpoint source, ConvertOptions? convert, long seed, Action<string> log)
+    {
+        if (convert is null) return weights;
+        Problem[] problems = [.. GroupedQueryModel.Problems(source.Model, convert.KeyValueHeads, "initialize.convert.keyValueHeads")
+            .Select(problem => problem with { Message = $"of {source.Directory}: {problem.Message}" })];
+        if (problems.Length > 0) throw new ConfigurationException(problems);
+        PooledWeights pooled = new(weights, source.Model, convert.KeyValueHeads, convert.Pool, seed);
+        log(pooled.Pooled > 0
+            ? $"key and value heads pooled to {convert.KeyValueHeads} ({convert.Pool.ToString().ToLowerInvariant()}) in " +
+              $"{pooled.Pooled} tensors"
+            : $"nothing to pool: {source.Directory} has {convert.KeyValueHeads} key-value heads already");
+        return pooled;
+    }
+}

@@ -1,0 +1,178 @@
+using TorchSharp;
+using Trainer.Data.Batches;
+using Trainer.Data.Preparation;
+using Trainer.Inference;
+using Trainer.Kernels;
+using Trainer.Models;
+using Trainer.Models.Devices;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Plan;
+
+/// <summary>What a run will cost: counted from its recipe and its prepared data, activations measured on parts of the model.</summary>
+public sealed record RunPlan
+{
+    private const int BatchesLookedAt = 32;
+
+    /// <summary>Learned numbers.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>Those of them that one token uses: all but the experts it is not given to.</summary>
+    public required long ActiveParameters { get; init; }
+
+    /// <summary>Learned numbers by component; they add up to <see cref="Parameters"/>.</summary>
+    public required IReadOnlyList<ComponentParameters> Components { get; init; }
+
+    /// <summary>What was found in the data.</summary>
+    public required DataReport Data { get; init; }
+
+    /// <summary>Number of different tokens.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>Positions of the model's context.</summary>
+    public required int ContextLength { get; init; }
+
+    /// <summary>Tokens of a training sequence: as many, unless positions skip.</summary>
+    public required int RowLength { get; init; }
+
+    /// <summary>Sequences computed at once.</summary>
+    public required int MicroBatchSize { get; init; }
+
+    /// <summary>Optimizer steps.</summary>
+    public required long Steps { get; init; }
+
+    /// <summary>Tokens the run will see, padding left out; where rows differ in length, by their average.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Tokens in the training data.</summary>
+    public required long TrainingTokens { get; init; }
+
+    /// <summary>Floating-point operations of a token, forward, in a training sequence.</summary>
+    public required double ForwardFlopsPerToken { get; init; }
+
+    /// <summary>Floating-point operations of a token, forward and backward.</summary>
+    public required double TrainingFlopsPerToken { get; init; }
+
+    /// <summary>Bytes that decoding remembers of each token.</summary>
+    public required long CacheBytesPerToken { get; init; }
+
+    /// <summary>Bytes that decoding remembers of each sequence however long it is: the states of recurrences.</summary>
+    public required long RecurrentStateBytes { get; init; }
+
+    /// <summary>What another attention would cost, and the rule that speaks for one.</summary>
+    public required PlanAdvice Advice { get; init; }
+
+    /// <summary>Bytes of weights, gradients and the optimizer's moments.</summary>
+    public required long StateBytes { get; init; }
+
+    /// <summary>Bytes of activations at the height of a micro-batch, measured on the CPU with a block of each kind and scaled; null where
+    /// the system does not count what tensors take, as glibc does.</summary>
+    public required long? ActivationBytes { get; init; }
+
+    /// <summary>The longest row that was measured, where whole rows of a large model would have taken too long and figures follow from
+    /// shorter ones; else null.</summary>
+    public required int? MeasuredLength { get; init; }
+
+    /// <summary>Whether the run is for a GPU, whose kernels keep other things than those of the CPU that were measured.</summary>
+    public required bool ForGpu { get; init; }
+
+    /// <summary>Bytes of the copy that checkpoints are written from while training goes on; 0 where training waits for them.</summary>
+    public required long CheckpointCopyBytes { get; init; }
+
+    /// <summary>Bytes of all tensors of a run at their height, to which the program and its libraries come; null like
+    /// <see cref="ActivationBytes"/>. Less than the sum of its parts, for gradients come as activations go.
+    /// <see cref="CheckpointCopyBytes"/> is in it; it counts in a run only where a checkpoint is still being written when the next step is
+    /// at its height.</summary>
+    public required long? PeakBytes { get; init; }
+
+    /// <summary>Bytes of a decoding cache that is full.</summary>
+    public required long CacheBytesAtContext { get; init; }
+
+    /// <summary>How often the run sees its data.</summary>
+    public double Epochs => (double)Tokens / TrainingTokens;
+
+    /// <summary>Tokens seen for each learned number; about 20 is compute-optimal (Hoffmann et al. 2022, arXiv 2203.15556).</summary>
+    public double TokensPerParameter => (double)Tokens / Parameters;
+
+    /// <summary>Floating-point operations of the whole run, evaluation left out.</summary>
+    public double TotalFlops => TrainingFlopsPerToken * Tokens;
+
+    /// <summary>Plans a run.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="datasetsDirectory">Where prepared data is kept; the data is prepared when it is missing, since the
+    /// vocabulary and the number of tokens come from it.</param>
+    /// <param name="progress">Told when data is prepared.</param>
+    /// <returns>The plan.</returns>
+    /// <exception cref="Configuration.UserException">The data cannot be prepared.</exception>
+    public static RunPlan Of(Recipe recipe, string datasetsDirectory, IProgress<string>? progress = null)
+    {
+        recipe = recipe.Resolve();
+        using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, datasetsDirectory, progress);
+        var cost = ModelCost.Of(recipe.Model, data.Tokenizer.VocabularySize);
+        var context = recipe.Model.ContextLength;
+        var row = recipe.Data.RowLength(context);
+        var microBatch = recipe.Training.MicroBatch;
+        var (shape, onGpu) = Shape(recipe, cost.Parameters);
+        var state = TrainingState.Of(cost, shape);
+        var memory = CpuMemory.CountsTensors ? Measure(recipe, data, shape) : null;
+        var copy = state.Weights + state.Moments;
+        if (!SavesOnTheWay(recipe) || !recipe.Checkpoint.InBackground(copy)) copy = 0;
+        return new RunPlan
+        {
+            Parameters = cost.Parameters,
+            ActiveParameters = cost.ActiveParameters,
+            Components = cost.Components,
+            Data = DataReport.Of(data, recipe.Data),
+            VocabularySize = data.Tokenizer.VocabularySize,
+            ContextLength = context,
+            RowLength = row,
+            MicroBatchSize = microBatch,
+            Steps = recipe.Training.Steps,
+            Tokens = (long)(recipe.Training.Steps * recipe.Training.BatchSize * BatchStream.TokensPerRow(
+                data, recipe.Data, context, recipe.Seed)),
+            TrainingTokens = data.Train.Length,
+            ForwardFlopsPerToken = cost.ForwardFlopsPerToken(row),
+            TrainingFlopsPerToken = cost.TrainingFlopsPerToken(row),
+            CacheBytesPerToken = cost.CacheBytesPerToken(),
+            CacheBytesAtContext = cost.CacheBytes(context),
+            RecurrentStateBytes = cost.RecurrentStateBytes,
+            Advice = PlanAdvice.Of(recipe.Model, data.Tokenizer.VocabularySize),
+            StateBytes = state.Weights + state.Moments + state.Gradients,
+            ActivationBytes = memory?.Activations,
+            MeasuredLength = memory?.MeasuredLength,
+            ForGpu = onGpu,
+            CheckpointCopyBytes = copy,
+            PeakBytes = memory?.Peak + copy,
+        };
+    }
+
+    // Whether a checkpoint is written, or may be the best so far, before the last step.
+    private static bool SavesOnTheWay(Recipe recipe) =>
+        ((long[])[recipe.Checkpoint.Every, recipe.Evaluation.Every]).Any(every => every > 0 && every < recipe.Training.Steps);
+
+    private static (TrainingShape Shape, bool OnGpu) Shape(Recipe recipe, long parameters)
+    {
+        var training = recipe.Training;
+        // A GPU that is asked for but not here is planned for all the same.
+        var onGpu = training.Device >= DeviceChoice.Cuda || (training.Device == DeviceChoice.Auto && cuda.is_available());
+        return (new()
+        {
+            Threads = GradientComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training, parameters),
+            Accumulates = training.BatchSize > training.MicroBatch,
+            ActivationCheckpointing = training.ActivationCheckpointing,
+            ComputeType = training.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,
+            LabelSmoothing = training.LabelSmoothing,
+        }, onGpu);
+    }
+
+    private static TrainingMemory Measure(Recipe recipe, PreparedData data, TrainingShape shape)
+    {
+        var training = recipe.Training;
+        DeviceSelection.SetDeterministic(training.Deterministic, CPU);
+        var longest = BatchStream.Longest(
+            data, recipe.Data, recipe.Model.ContextLength, recipe.Seed, training.MicroBatch, Math.Min(BatchesLookedAt, training.Steps));
+        using var scope = NewDisposeScope();
+        var (input, targets) = longest.Part(shape.Threads - 1, shape.Threads).ToTensors(CPU); // the last has the rows that are over
+        return TrainingMemory.Measure(recipe.Model, data.Tokenizer.VocabularySize, shape, input, targets);
+    }
+}

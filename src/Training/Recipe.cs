@@ -1,0 +1,104 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Trainer.Checkpoints;
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Data.Tokenizers;
+using Trainer.Evaluation.Scheduled;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
+using Trainer.Training.Optimizers;
+
+namespace Trainer.Training;
+
+/// <summary>A whole run as configuration: what is trained, on what, and how. Saved with the run and inside every checkpoint.</summary>
+public sealed record Recipe : IValidated
+{
+    /// <summary>The run's name; its files go to <c>runs/&lt;name&gt;</c>.</summary>
+    [Description("The run's name; its files go to runs/<name>.")]
+    public required string Name { get; init; }
+
+    /// <summary>Draws the initial weights, the order of the data and the dropout.</summary>
+    [Description("Draws the initial weights, the order of the data and the dropout.")]
+    public long Seed { get; init; } = 1337;
+
+    /// <summary>The model.</summary>
+    [Description("The model.")]
+    public required ModelOptions Model { get; init; }
+
+    /// <summary>How text becomes tokens.</summary>
+    [Description("How text becomes tokens.")]
+    public required TokenizerOptions Tokenizer { get; init; }
+
+    /// <summary>The texts to train and validate on.</summary>
+    [Description("The texts to train and validate on.")]
+    public required DataOptions Data { get; init; }
+
+    /// <summary>Length, batches, number format and device of the run.</summary>
+    [Description("Length, batches, number format and device of the run.")]
+    public required TrainingOptions Training { get; init; }
+
+    /// <summary>How gradients change the weights.</summary>
+    [Description("How gradients change the weights.")]
+    public OptimizerOptions Optimizer { get; init; } = new AdamWOptions();
+
+    /// <summary>How the learning rate moves over the run.</summary>
+    [Description("How the learning rate moves over the run.")]
+    public ScheduleOptions Schedule { get; init; } = new CosineSchedule();
+
+    /// <summary>When the validation loss is measured, and on how much.</summary>
+    [Description("When the validation loss is measured, and on how much.")]
+    public EvaluationOptions Evaluation { get; init; } = new();
+
+    /// <summary>When checkpoints are written, and how many are kept.</summary>
+    [Description("When checkpoints are written, and how many are kept.")]
+    public CheckpointOptions Checkpoint { get; init; } = new();
+
+    /// <summary>What is reported while the run goes on.</summary>
+    [Description("What is reported while the run goes on.")]
+    public MonitoringOptions Monitoring { get; init; } = new();
+
+    /// <summary>Where the first weights come from; <c>null</c>: drawn from the seed.</summary>
+    [Description("Where the first weights come from; null: drawn from the seed.")]
+    public InitializeOptions? Initialize { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<Problem> Validate()
+    {
+        if (RunName.Complaint(Name) is { } complaint) yield return new("name", complaint);
+        foreach (Problem problem in Schedule.ValidateFor(Training.Steps, Optimizer.LearningRate))
+            yield return problem with { Path = $"schedule.{problem.Path}" };
+        foreach (Problem problem in ObjectiveValidation.Check(Model, Data)) yield return problem;
+        foreach (Problem problem in EvaluatorValidation.Check(Evaluation.Measures, Model, Data)) yield return problem;
+        if (Initialize?.Convert is { KeyValueHeads: var heads })
+            foreach (Problem problem in GroupedQueryModel.Problems(Model, heads, "initialize.convert.keyValueHeads")) yield return problem;
+    }
+
+    /// <summary>Reads the <c>config.json</c> of a run or checkpoint, without environment variables.</summary>
+    /// <exception cref="ConfigurationException">It is not one; everything that is wrong is listed.</exception>
+    public static Recipe Load(string path) => ConfigurationJson.Deserialize<Recipe>(File.ReadAllText(path), path);
+
+    /// <summary>The recipe with the model that is trained, which <c>initialize.convert</c> may change. Resolving twice changes nothing
+    /// more.</summary>
+    public Recipe Resolve() =>
+        Initialize?.Convert is { KeyValueHeads: var heads } ? this with { Model = GroupedQueryModel.Apply(Model, heads) } : this;
+}
+
+/// <summary>When the validation loss is computed, on how much data, and what else is evaluated.</summary>
+public sealed record EvaluationOptions
+{
+    /// <summary>Steps between evaluations; 0: only after the last step.</summary>
+    [Description("Steps between evaluations; 0: only after the last step.")]
+    [Range(0, long.MaxValue)]
+    public long Every { get; init; } = 250;
+
+    /// <summary>Batches of <c>training.batchSize</c> windows, spread evenly over the validation text: the same ones every time.</summary>
+    [Description("Batches of training.batchSize windows, spread evenly over the validation text; the same ones every time.")]
+    [Range(1, int.MaxValue)]
+    public int Batches { get; init; } = 50;
+
+    /// <summary>Further evaluators, each with its own interval.</summary>
+    [Description("What else the model is measured on while it is trained, each as often as it says: perplexity, accuracy, " +
+        "translation, passkey, samples.")]
+    public IReadOnlyList<ScheduledEvaluatorOptions> Measures { get; init; } = [];
+}

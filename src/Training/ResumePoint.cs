@@ -1,0 +1,110 @@
+using System.Text.Json.Nodes;
+using Trainer.Checkpoints;
+using Trainer.Configuration;
+
+namespace Trainer.Training;
+
+/// <summary>The checkpoint from which a run is resumed; its files are verified.</summary>
+internal sealed record ResumePoint(string Directory, CheckpointState State)
+{
+    /// <summary>Finds a run's newest whole checkpoint, and checks that the recipe may continue from it; null where there is none
+    /// yet.</summary>
+    /// <exception cref="UserException">No checkpoint is whole, or the recipe changed where it must not.</exception>
+    public static ResumePoint? Find(CheckpointStore store, Recipe recipe, Action<string> log)
+    {
+        if (store.NewestWhole(log) is not { } step)
+        {
+            log("no checkpoint yet: the run begins at its first step");
+            return null;
+        }
+        string directory = store.DirectoryOf(step);
+        foreach (string change in ResumeValidation.Check(Recipe.Load(Path.Combine(directory, CheckpointFiles.Configuration)), recipe))
+            log($"changed since the checkpoint: {change}");
+        return new ResumePoint(directory, CheckpointState.Load(directory));
+    }
+
+    /// <summary>Refuses a checkpoint given in place of a run directory.</summary>
+    /// <exception cref="UserException">It is a checkpoint; the message says how training can begin from it.</exception>
+    public static void RequireRun(string directory)
+    {
+        if (!File.Exists(Path.Combine(directory, CheckpointFiles.Manifest))) return;
+        throw new UserException(File.Exists(Path.Combine(directory, CheckpointFiles.State))
+            ? $"{directory}: it is one checkpoint of a run, and a run goes on as a whole; give the run's directory to --run"
+            : $"{directory}: it is a converted or imported checkpoint, which has no optimizer state, so there is nothing to resume; " +
+              $"begin a run with its weights: set initialize.from to {directory}, and leave out --resume");
+    }
+
+    /// <summary>Checks that the training data is what it was.</summary>
+    /// <exception cref="UserException">It is not, so the saved position in it would mean nothing.</exception>
+    public void RequireData(string fingerprint)
+    {
+        if (State.DataFingerprint != fingerprint)
+            throw new UserException(
+                $"the training data changed since {Directory} was saved (fingerprint {State.DataFingerprint}, now {fingerprint}): " +
+                "restore the files, or start another run with --run and a new directory (its weights can come from initialize.from)");
+    }
+}
+
+/// <summary>What may change between a checkpoint and the run resumed from it.</summary>
+/// <remarks>Weights, token ids and the position in the data have a meaning only under the model, tokenizer, data and seed they came from.
+/// Everything else (length, learning rate, batch size, precision, device, intervals) may change. Files may have moved:
+/// <see cref="ResumePoint.RequireData"/> checks that they are the same.</remarks>
+internal static class ResumeValidation
+{
+    private static readonly string[] Fixed = ["seed", "model", "tokenizer", "data", "optimizer.type"];
+
+    private static readonly string[] Free = ["data.loaderThreads"];
+
+    /// <summary>Compares the recipe of a checkpoint with the one to continue with, and returns the allowed changes, a line each.</summary>
+    /// <exception cref="UserException">Something changed that must not; the message names each with both values.</exception>
+    public static IReadOnlyList<string> Check(Recipe saved, Recipe now)
+    {
+        Change[] changes = [.. Changes(Leaves(saved), Leaves(now))];
+        Change[] forbidden = [.. changes.Where(change => Fixed.Any(change.IsWithin) && !Free.Any(change.IsWithin) && !change.IsFileMoved)];
+        if (forbidden.Length > 0)
+            throw new UserException(
+                "the run cannot go on with another configuration than its checkpoint's:\n" +
+                string.Join("", forbidden.Select(change => $"  {change}\n")) +
+                "set them back, or start another run with --run and a new directory (its weights can come from initialize.from)");
+        return [.. changes.Select(change => change.ToString())];
+    }
+
+    private static IEnumerable<Change> Changes(Dictionary<string, string> saved, Dictionary<string, string> now)
+    {
+        foreach (string path in saved.Keys.Union(now.Keys).Order(StringComparer.Ordinal))
+        {
+            string before = saved.GetValueOrDefault(path, "absent"), after = now.GetValueOrDefault(path, "absent");
+            if (before != after) yield return new Change(path, before, after);
+        }
+    }
+
+    private static Dictionary<string, string> Leaves(Recipe recipe)
+    {
+        Dictionary<string, string> leaves = [];
+        Collect(JsonNode.Parse(ConfigurationJson.Serialize(recipe)), "", leaves);
+        return leaves;
+    }
+
+    private static void Collect(JsonNode? node, string path, Dictionary<string, string> leaves)
+    {
+        IEnumerable<(string Key, JsonNode? Value)>? children = node switch
+        {
+            JsonObject fields => fields.Select(field => (field.Key, field.Value)),
+            JsonArray items => items.Select((item, index) => (index.ToString(), item)),
+            _ => null,
+        };
+        if (children is null) leaves[path] = node?.ToJsonString() ?? "null";
+        else foreach ((string key, JsonNode? value) in children) Collect(value, path.Length == 0 ? key : $"{path}.{key}", leaves);
+    }
+
+    private sealed record Change(string Path, string Before, string After)
+    {
+        public bool IsWithin(string section) => Path == section || Path.StartsWith(section + ".", StringComparison.Ordinal);
+
+        public bool IsFileMoved =>
+            IsWithin("data")
+                && (Path.EndsWith(".path", StringComparison.Ordinal) || Path.EndsWith(".targetPath", StringComparison.Ordinal));
+
+        public override string ToString() => $"{Path} was {Before} and is {After} now";
+    }
+}

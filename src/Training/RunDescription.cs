@@ -1,0 +1,51 @@
+using TorchSharp;
+using Trainer.Data.Batches;
+using Trainer.Data.Preparation;
+using Trainer.Kernels;
+using Trainer.Models;
+using Trainer.Models.Devices;
+using Trainer.Training.Plan;
+
+namespace Trainer.Training;
+
+/// <summary>What a run logs before its first step.</summary>
+internal static class RunDescription
+{
+    /// <summary>The lines for the log.</summary>
+    public static IEnumerable<string> Of(TrainState state, PreparedData data, ValidationSet validation, Recipe recipe, ResumePoint? from)
+    {
+        LanguageModel model = state.Model;
+        (ScheduleOptions schedule, long steps) = (recipe.Schedule, recipe.Training.Steps);
+        long all = model.parameters().Sum(p => p.numel()), active = ModelCost.Of(model.Options, model.VocabularySize).ActiveParameters;
+        yield return $"model: {all:N0} parameters{(active < all ? $" of which a token uses {active:N0}" : "")}, " +
+            $"{model.VocabularySize:N0} tokens in the vocabulary, {state.Device}, {model.ComputeType}";
+        yield return $"engine: libtorch {LibTorchLoader.Version} in {LibTorchLoader.Folder}, {LibTorch.CpuCapability}, " +
+            $"{torch.get_num_threads()} of {Environment.ProcessorCount} processors";
+        if (state.Device.type == DeviceType.CUDA)
+            foreach (string line in Gpu(CudaDevice.Of(state.Device.index), recipe.Training)) yield return line;
+        foreach (var kernel in model.Kernels().GroupBy(report => (report.Kernel, report.Backend)))
+            yield return $"attention: {kernel.Key.Kernel}{(kernel.Key.Backend is { } backend ? $" ({backend})" : "")} in " +
+                $"{kernel.Count()} layers";
+        yield return $"computing: {state.Sharing}";
+        foreach (string group in state.Optimizer.Description) yield return group;
+        yield return $"data: {data.Train.Length:N0} training tokens, {data.Validation.Length:N0} validation tokens of which " +
+            $"{validation.TargetTokens:N0} are scored";
+        if (schedule.WarmupSteps > steps)
+            yield return $"schedule: the warm-up of {schedule.WarmupSteps:N0} steps is longer than the run of {steps:N0}, so the " +
+                "learning rate never reaches its peak";
+        if (from is not null)
+            yield return $"restored {from.Directory}: {from.State.Position} of the training data";
+    }
+
+    /// <summary>What a GPU is, and whether the recipe suits it.</summary>
+    internal static IEnumerable<string> Gpu(CudaDevice gpu, TrainingOptions options)
+    {
+        yield return $"device: {MachineReport.Describe(gpu)}";
+        if (options.Precision == Precision.BFloat16 && !gpu.HasBFloat16)
+            yield return $"device: {gpu.Name} has no bfloat16 units (compute capability {gpu.Capability}, 8.0 has): float32 is faster " +
+                "there, and has a fused attention kernel";
+        else if (options.Precision == Precision.Float32 && gpu.HasBFloat16)
+            yield return "device: its matrix units stand idle under training.precision float32; tf32 keeps 10 bits of each factor, " +
+                "bfloat16 is faster still and runs flash attention";
+    }
+}

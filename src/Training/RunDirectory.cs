@@ -1,0 +1,72 @@
+using Trainer.Checkpoints;
+using Trainer.Configuration;
+using Trainer.Data;
+
+namespace Trainer.Training;
+
+/// <summary>The directory of one run, locked by one process at a time.</summary>
+/// <remarks>The lock is on the file <c>.lock</c>; the operating system releases it with the process, however that ends.</remarks>
+public sealed class RunDirectory : IDisposable
+{
+    private readonly FileStream runLock;
+
+    private RunDirectory(string path, FileStream runLock)
+    {
+        (Root, this.runLock) = (path, runLock);
+        Checkpoints = new CheckpointStore(Path.Combine(path, CheckpointFiles.Folder));
+    }
+
+    /// <summary>The directory itself.</summary>
+    public string Root { get; }
+
+    /// <summary>The run's checkpoints.</summary>
+    public CheckpointStore Checkpoints { get; }
+
+    /// <summary>Opens and locks a run's directory, creating it if missing, and removes what a killed run left half-written. Without
+    /// <paramref name="resume"/> there must be no checkpoint in it.</summary>
+    /// <exception cref="UserException">Another process holds it, it has checkpoints and is not resumed, or it cannot be written
+    /// to.</exception>
+    public static RunDirectory Open(string path, bool resume)
+    {
+        RunDirectory run = new(path, Lock(path));
+        try
+        {
+            run.Checkpoints.RemoveTemporaryFiles();
+            if (!resume && run.Checkpoints.Steps is [.., var newest])
+                throw new UserException(
+                    $"{path}: a run with checkpoints is here already, the newest of step {newest}; " +
+                    "go on with --resume, or start another run with --run and a new directory");
+            return run;
+        }
+        catch
+        {
+            run.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the resolved configuration as <c>config.json</c>.</summary>
+    public void SaveConfiguration(string json) => DurableFile.Replace(Path.Combine(Root, CheckpointFiles.Configuration), json + "\n");
+
+    /// <inheritdoc/>
+    public void Dispose() => runLock.Dispose();
+
+    private static FileStream Lock(string path)
+    {
+        string file = Path.Combine(path, ".lock");
+        try
+        {
+            Directory.CreateDirectory(path);
+            return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException) when (File.Exists(file))
+        {
+            throw new UserException($"{path}: another process is training in this run directory; wait for it to end, or use --run and " +
+                "another directory");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path}: the run directory cannot be used: {error.Message}", error);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+using Trainer.Configuration;
+using Trainer.Data.Tokenizers;
+using Trainer.Evaluation.Scheduled;
+using Trainer.Inference;
+using Trainer.Reporting.Monitoring;
+
+namespace Trainer.Training;
+
+/// <summary>Has the model continue the prompts of <c>monitoring.samples</c> during training, for people to read.</summary>
+internal sealed class SampleWriter
+{
+    /// <summary>A little sharper than the model's own distribution: unlikely tokens early on derail a short text.</summary>
+    private static readonly SamplingOptions Sampling = new() { Temperature = 0.8, TopP = 0.95 };
+
+    private const int Tokens = 200;
+
+    private readonly TextGenerator generator;
+    private readonly IReadOnlyList<string> prompts;
+    private readonly GenerationOptions options;
+
+    /// <summary>Checks that every prompt can be continued.</summary>
+    /// <exception cref="ConfigurationException">A prompt cannot; the message says which and why.</exception>
+    public SampleWriter(TrainState state, Tokenizer tokenizer, Recipe recipe)
+    {
+        generator = new TextGenerator(state.Model, tokenizer, state.Device, EndOfText.Of(tokenizer, recipe.Data.EndOfDocument));
+        options = new GenerationOptions { Tokens = Tokens, Sampling = Sampling with { Seed = recipe.Seed } };
+        prompts = recipe.Monitoring.Samples;
+        Problem[] problems = [.. Prompts.Check(generator, prompts, "monitoring.samples")];
+        if (problems.Length > 0) throw new ConfigurationException(problems);
+    }
+
+    /// <summary>Continues every prompt. Has a random state of its own: training is the same with samples and without.</summary>
+    public void Write(long step, IMetricsSink sink)
+    {
+        foreach (string prompt in prompts) sink.Sample(step, prompt, string.Concat(generator.Stream(prompt, options)));
+    }
+}

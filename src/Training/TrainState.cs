@@ -1,0 +1,161 @@
+using TorchSharp;
+using Trainer.Checkpoints;
+using Trainer.Data.Batches;
+using Trainer.Data.Preparation;
+using Trainer.Kernels;
+using Trainer.Models;
+using Trainer.Training.Optimizers;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>Everything that training changes: weights, optimizer, position in the data, random states, counts. It takes one optimizer step
+/// at a time, and can be captured and restored exactly.</summary>
+internal sealed class TrainState : IDisposable
+{
+    private readonly TrainingOptions options;
+    private readonly BatchLoader loader;
+    private readonly WorkerThreads? threads;
+    private readonly GradientComputation gradients;
+    private readonly StepFigures figures;
+    private readonly string dataFingerprint;
+
+    /// <summary>Prepares a model, which is on the device with its first weights, for training. The model is owned from now on, the data is
+    /// not.</summary>
+    public TrainState(LanguageModel model, Recipe recipe, PreparedData data, Device device)
+    {
+        (Model, Device, options, dataFingerprint) = (model, device, recipe.Training, data.Fingerprint);
+        // First: data that does not fit the model must be found before anything is made that would have to be disposed.
+        loader = new BatchLoader(
+            BatchStream.Create(data, recipe.Data, model.ContextLength, recipe.Seed, model.PrefixLength), options.MicroBatch,
+            recipe.Data.LoaderThreads);
+        model.ActivationCheckpointing = options.ActivationCheckpointing;
+        int count = GradientComputation.Threads(device.type, options, model.parameters().Where(p => p.requires_grad).Sum(p => p.numel()));
+        threads = count > 1 ? new WorkerThreads(count) : null;
+        gradients = GradientComputation.Create(model, device, threads, options.LabelSmoothing);
+        Optimizer = recipe.Optimizer.Build([.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads);
+        figures = new StepFigures(device);
+    }
+
+    public LanguageModel Model { get; }
+
+    public Device Device { get; }
+
+    public Optimizer Optimizer { get; }
+
+    /// <summary>How a step's work is shared, for the log.</summary>
+    public string Sharing => gradients.Description;
+
+    public long Step { get; private set; }
+
+    public long Tokens { get; private set; }
+
+    /// <summary>The best evaluation so far.</summary>
+    public (double Loss, long Step)? Best { get; set; }
+
+    /// <summary>The position in the data of the next step.</summary>
+    public StreamPosition Position => loader.Position;
+
+    /// <summary>Takes one optimizer step. A step whose loss or gradients are not finite counts, but changes nothing.</summary>
+    public void TakeStep(double learningRate)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        StepBatch batch = StepBatch.Next(loader, options);
+        (Tensor loss, Tensor norm) = gradients.Compute(batch);
+        Tensor skip = figures.Record(loss, norm);
+        Optimizer.ClipGradients(norm, options.GradientClip);
+        Optimizer.Step(learningRate, skip);
+        Model.EndStep(skip);
+        Step++;
+        Tokens += batch.TargetTokens;
+    }
+
+    /// <summary>The figures of the last step; waits for the device.</summary>
+    public StepFigures.Reading Read() => figures.Read();
+
+    /// <summary>Where training stands, apart from weights and optimizer.</summary>
+    public CheckpointState Capture()
+    {
+        StepFigures.Reading reading = Read();
+        return new CheckpointState
+        {
+            Step = Step,
+            Tokens = Tokens,
+            Position = loader.Position,
+            DataFingerprint = dataFingerprint,
+            Random = RandomStates.Capture(Device),
+            BestLoss = Best?.Loss,
+            BestStep = Best?.Step,
+            SkippedSteps = reading.Skipped,
+            SkippedInARow = reading.InARow,
+        };
+    }
+
+    /// <summary>Restores a whole checkpoint of this model.</summary>
+    public void Restore(string directory, CheckpointState state)
+    {
+        ModelWeights.Load(Model, Path.Combine(directory, CheckpointFiles.Model));
+        Optimizer.Load(Path.Combine(directory, CheckpointFiles.Optimizer));
+        (Step, Tokens) = (state.Step, state.Tokens);
+        loader.Position = state.Position;
+        Best = state.BestLoss is { } loss && state.BestStep is { } step ? (loss, step) : null;
+        figures.Restore(state.SkippedSteps, state.SkippedInARow);
+        state.Random.Restore(Device);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        loader.Dispose();
+        threads?.Dispose();
+        figures.Dispose();
+        Optimizer.Dispose();
+        Model.Dispose();
+    }
+}
+
+/// <summary>The figures of the last step and the count of steps that went wrong, kept on the device until they are read.</summary>
+/// <remarks>Whether to skip a step is decided on the device: no step waits for the host.</remarks>
+internal sealed class StepFigures(Device device) : IDisposable
+{
+    // loss, gradient norm, steps skipped in all, steps skipped in a row
+    private readonly Tensor figures = zeros([4], dtype: ScalarType.Float64, device: device).DetachFromDisposeScope();
+
+    /// <summary>Records a step's loss and gradient norm, both scalars on the device.</summary>
+    /// <returns>A float32 scalar: 1 where either is not finite, so that the update has to be skipped, else 0.</returns>
+    public Tensor Record(Tensor loss, Tensor gradientNorm)
+    {
+        using IDisposable quiet = no_grad();
+        // Both are 0 or more, or NaN: their sum is finite only where both are.
+        Tensor bad = (loss + gradientNorm).isfinite().logical_not().to(ScalarType.Float64);
+        Tensor skipped = figures.select(0, 2) + bad;
+        Tensor inARow = (figures.select(0, 3) + bad) * bad;
+        figures.copy_(stack([loss.to(ScalarType.Float64), gradientNorm.to(ScalarType.Float64), skipped, inARow]));
+        return bad.to(ScalarType.Float32);
+    }
+
+    /// <summary>Reads the figures, waiting for the device.</summary>
+    public Reading Read()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        double[] values = figures.cpu().data<double>().ToArray();
+        return new Reading(values[0], values[1], (long)values[2], (long)values[3]);
+    }
+
+    /// <summary>Continues counts of an earlier run.</summary>
+    public void Restore(long skipped, long inARow)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        figures.copy_(tensor(new double[] { 0, 0, skipped, inARow }));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => figures.Dispose();
+
+    /// <summary>The figures on the host.</summary>
+    /// <param name="Loss">The last step's loss, raw: NaN where it went wrong.</param>
+    /// <param name="GradientNorm">The norm of its gradients before clipping.</param>
+    /// <param name="Skipped">Steps skipped since the run began.</param>
+    /// <param name="InARow">Steps skipped in a row up to the last one.</param>
+    public sealed record Reading(double Loss, double GradientNorm, long Skipped, long InARow);
+}

@@ -1,0 +1,141 @@
+using System.Diagnostics;
+using TorchSharp;
+using TorchSharp.Modules;
+using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Evaluation;
+using Trainer.Evaluation.Scheduled;
+using Trainer.Kernels;
+using Trainer.Models;
+using Trainer.Reporting.Monitoring;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>Takes optimizer steps until the run is complete or asked to stop; reports, evaluates and saves at the recipe's
+/// intervals.</summary>
+internal sealed class TrainingLoop(
+    Recipe recipe, TrainState state, IReadOnlyList<Batch> validation, EvaluatorSchedule evaluators, SampleWriter samples,
+    CheckpointWriter checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop)
+{
+    private readonly Throughput throughput = new();
+    // A state with steps behind it was restored from the checkpoint of its last one.
+    private long? saved = state.Step > 0 ? state.Step : null;
+
+    /// <summary>Runs to the end, or until asked to stop; either way the last step is saved.</summary>
+    /// <exception cref="UserException">Training diverged, or a checkpoint cannot be saved.</exception>
+    public TrainingOutcome Run()
+    {
+        throughput.StartAt(state.Step, state.Tokens);
+        while (state.Step < recipe.Training.Steps && !stop.Requested) TakeStep();
+        if (saved != state.Step) Save(isBest: false);
+        checkpoints.Finish();
+        return state.Step < recipe.Training.Steps ? TrainingOutcome.Interrupted : TrainingOutcome.Completed;
+    }
+
+    private void TakeStep()
+    {
+        throughput.Resume();
+        double learningRate = recipe.Schedule.LearningRate(state.Step, recipe.Training.Steps, recipe.Optimizer.LearningRate);
+        state.TakeStep(learningRate);
+        Report(learningRate);
+        throughput.Pause();
+        checkpoints.ReportFinished();
+
+        bool evaluating = IsDue(recipe.Evaluation.Every) || IsLast;
+        bool isBest = evaluating && Evaluate();
+        evaluators.RunDue(state.Step, evaluating, IsLast);
+        if (evaluating) samples.Write(state.Step, sink);
+        if (IsDue(recipe.Monitoring.HistogramEvery)) ReportHistograms();
+        // Last, so that a run resumed from here lacks nothing that was due at this step.
+        if (isBest || IsDue(recipe.Checkpoint.Every) || IsLast) Save(isBest);
+    }
+
+    private bool IsLast => state.Step == recipe.Training.Steps;
+
+    private bool IsDue(long every) => every > 0 && state.Step % every == 0;
+
+    private void Report(double learningRate)
+    {
+        bool due = IsDue(recipe.Monitoring.LogEvery) || IsLast || state.Step == 1;
+        // On the CPU the figures are there for the asking; on a GPU asking would stall it.
+        if (!due && state.Device.type != DeviceType.CPU) return;
+
+        StepFigures.Reading reading = state.Read();
+        if (due)
+        {
+            sink.Step(Metrics(reading, learningRate));
+            foreach (ExpertReport layer in state.Model.Experts()) sink.Experts(layer, state.Step);
+        }
+        StopIfDiverged(reading);
+    }
+
+    private StepMetrics Metrics(StepFigures.Reading reading, double learningRate)
+    {
+        (double tokensPerSecond, double stepSeconds) = throughput.Lap(state.Step, state.Tokens);
+        return new StepMetrics
+        {
+            Step = state.Step,
+            Tokens = state.Tokens,
+            Loss = reading.Loss,
+            LearningRate = learningRate,
+            GradientNorm = reading.GradientNorm,
+            TokensPerSecond = tokensPerSecond,
+            StepSeconds = stepSeconds,
+            ModelFlopUtilisation = utilisation.At(tokensPerSecond),
+            PeakMemoryBytes = DeviceMemory.Peak(state.Device),
+            SkippedSteps = reading.Skipped,
+        };
+    }
+
+    private void StopIfDiverged(StepFigures.Reading reading)
+    {
+        int limit = recipe.Training.NonFiniteLimit;
+        if (limit == 0 || reading.InARow < limit) return;
+        throw new UserException(
+            $"training stopped at step {state.Step}: the last {reading.InARow} steps had a loss ({reading.Loss}) or gradient norm " +
+            $"({reading.GradientNorm}) that is not finite. The weights are those from before. Likely causes: " +
+            $"optimizer.learningRate ({recipe.Optimizer.LearningRate}) too high, schedule.warmupSteps ({recipe.Schedule.WarmupSteps}) " +
+            $"too few, or training.gradientClip ({recipe.Training.GradientClip}) off; mend one and start again, or go on from the last " +
+            "checkpoint with --resume");
+    }
+
+    /// <summary>Computes the validation loss; true where it is the best so far.</summary>
+    private bool Evaluate()
+    {
+        long start = Stopwatch.GetTimestamp();
+        LossReport report = LossEvaluator.Evaluate(state.Model, validation, state.Device);
+        bool isBest = report.MeanLoss < (state.Best?.Loss ?? double.PositiveInfinity);
+        if (isBest) state.Best = (report.MeanLoss, state.Step);
+        sink.Evaluation(new EvaluationMetrics
+        {
+            Step = state.Step,
+            ValidationLoss = report.MeanLoss,
+            BestLoss = state.Best?.Loss ?? report.MeanLoss,
+            BestStep = state.Best?.Step ?? 0,
+            Seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
+        });
+        return isBest;
+    }
+
+    /// <summary>Histograms of every weight and of its gradient in the last step, after clipping.</summary>
+    private void ReportHistograms()
+    {
+        foreach ((string name, Parameter parameter) in state.Model.named_parameters())
+        {
+            using DisposeScope scope = NewDisposeScope();
+            sink.Histogram($"weights/{name}", Histogram(parameter), state.Step);
+            if (parameter.grad is { } gradient) sink.Histogram($"gradients/{name}", Histogram(gradient), state.Step);
+        }
+    }
+
+    private static HistogramSummary Histogram(Tensor values) =>
+        HistogramSummary.FromValues(values.detach().to(ScalarType.Float32).cpu().contiguous().Span<float>());
+
+    private void Save(bool isBest)
+    {
+        sink.Flush();
+        checkpoints.Save(state, isBest);
+        saved = state.Step;
+    }
+}

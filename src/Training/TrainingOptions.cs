@@ -1,0 +1,81 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Trainer.Configuration;
+using Trainer.Models.Devices;
+
+namespace Trainer.Training;
+
+/// <summary>Length, batches, number format and device of a run.</summary>
+public sealed record TrainingOptions : IValidated
+{
+    /// <summary>Optimizer steps of the whole run.</summary>
+    [Description("Optimizer steps of the whole run.")]
+    [Range(1, long.MaxValue)]
+    public required long Steps { get; init; }
+
+    /// <summary>Sequences per optimizer step.</summary>
+    [Description("Sequences per optimizer step.")]
+    [Range(1, 1 << 24)]
+    public required int BatchSize { get; init; }
+
+    /// <summary>Sequences per micro-batch; <c>null</c>: the whole batch at once.</summary>
+    [Description("Sequences computed at once; less memory, the same result. null: the whole batch.")]
+    [Range(1, 1 << 24)]
+    public int? MicroBatchSize { get; init; }
+
+    /// <summary>The number format of matrix products; weights and optimizer state are always float32.</summary>
+    [Description("The number format of matrix products; weights and optimizer state are always float32. tf32 is for NVIDIA GPUs: " +
+        "float32 whose products are computed with 10 bits of precision.")]
+    public Precision Precision { get; init; } = Precision.Float32;
+
+    /// <summary>Where the model is computed.</summary>
+    [Description("Where the model is computed; auto: the first GPU when there is one, else the CPU. cuda is the first GPU, cuda:1 the " +
+        "second.")]
+    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
+    /// <summary>The limit of the gradients' common norm; 0 for none.</summary>
+    [Description("The largest norm of all gradients together; longer ones are scaled down to it. 0: no limit.")]
+    [Range(0.0, double.MaxValue)]
+    public double GradientClip { get; init; } = 1.0;
+
+    /// <summary>Label smoothing (Szegedy et al. 2016, arXiv 1512.00567). Validation always computes the plain loss.</summary>
+    [Description("The share of each target's probability that the training loss spreads over all tokens; validation always measures " +
+        "the plain loss. Better BLEU, worse perplexity (Vaswani et al. 2017).")]
+    [Range(0.0, 0.99)]
+    public double LabelSmoothing { get; init; }
+
+    /// <summary>Activation checkpointing (Chen et al. 2016, arXiv 1604.06174).</summary>
+    [Description("Whether the backward pass runs each block again instead of keeping what the forward pass computed in it: far less " +
+        "memory, about a third more time, the same result bit for bit.")]
+    public bool ActivationCheckpointing { get; init; }
+
+    /// <summary>Whether only kernels are used that give the same bits every time.</summary>
+    [Description("Whether only kernels are used that give the same bits every time. Costs speed on GPUs only.")]
+    public bool Deterministic { get; init; } = true;
+
+    /// <summary>Non-finite steps in a row before the run stops; their updates are always skipped. 0: never stop.</summary>
+    [Description("How many steps in a row may have a non-finite loss or gradient before the run stops; their updates are skipped in " +
+        "any case. 0: never stop.")]
+    [Range(0, int.MaxValue)]
+    public int NonFiniteLimit { get; init; } = 20;
+
+    /// <summary>The effective size of a micro-batch.</summary>
+    internal int MicroBatch => MicroBatchSize ?? BatchSize;
+
+    /// <inheritdoc/>
+    public IEnumerable<Problem> Validate()
+    {
+        if (MicroBatchSize is { } micro && micro > 0 && BatchSize % micro != 0)
+            yield return new("microBatchSize", $"microBatchSize ({micro}) must divide batchSize ({BatchSize}); try {Nearest(micro)}");
+        if (Precision == Precision.Tf32 && Device == DeviceChoice.Cpu)
+            yield return new("precision", "tf32 is a format of NVIDIA GPUs, and training.device is cpu; set precision to float32 or " +
+                "bfloat16");
+    }
+
+    private int Nearest(int micro)
+    {
+        int candidate = Math.Min(micro, BatchSize);
+        while (BatchSize % candidate != 0) candidate--;
+        return candidate;
+    }
+}

@@ -1,0 +1,163 @@
+using System.Runtime.InteropServices;
+using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Data.Preparation;
+using Trainer.Evaluation.Scheduled;
+using Trainer.Kernels;
+using Trainer.Models;
+using Trainer.Models.Devices;
+using Trainer.Reporting.Monitoring;
+using static TorchSharp.torch;
+
+namespace Trainer.Training;
+
+/// <summary>What to train, and where its files go.</summary>
+/// <param name="Recipe">The resolved configuration.</param>
+/// <param name="RunDirectory">The run's directory, such as <c>runs/&lt;name&gt;</c>.</param>
+/// <param name="Resume">Whether to continue from its newest whole checkpoint; where there is none, the run begins.</param>
+/// <param name="DatasetsDirectory">Where prepared data is kept.</param>
+public sealed record TrainingRequest(
+    Recipe Recipe, string RunDirectory, bool Resume = false, string DatasetsDirectory = TrainingRequest.DefaultDatasetsDirectory)
+{
+    /// <summary>Where prepared data is kept by default, relative to the working directory.</summary>
+    public const string DefaultDatasetsDirectory = "datasets";
+}
+
+/// <summary>How a run ended.</summary>
+public enum TrainingOutcome
+{
+    /// <summary>All steps are done.</summary>
+    Completed,
+
+    /// <summary>It was asked to stop, and saved a checkpoint.</summary>
+    Interrupted,
+}
+
+/// <summary>Where a run stands when <c>train</c> ends.</summary>
+/// <param name="Outcome">How it ended.</param>
+/// <param name="Step">Optimizer steps done.</param>
+/// <param name="Tokens">Target tokens trained on.</param>
+/// <param name="BestLoss">The lowest validation loss, in nats per token; <c>null</c> if there was no evaluation.</param>
+/// <param name="BestStep">Its step.</param>
+/// <param name="SkippedSteps">Steps whose update was skipped because they were not finite.</param>
+public sealed record TrainingResult(TrainingOutcome Outcome, long Step, long Tokens, double? BestLoss, long? BestStep, long SkippedSteps);
+
+/// <summary>A run from its recipe to its last checkpoint: prepares the data, builds or restores the model, trains.</summary>
+public sealed class TrainingSession
+{
+    private readonly TrainingRequest request;
+    private readonly Func<RunProgress, IMetricsSink> openSink;
+    private readonly IProgress<string> progress;
+    private readonly StopSignal stop;
+
+    private TrainingSession(
+        TrainingRequest request, Func<RunProgress, IMetricsSink> openSink, IProgress<string> progress, StopSignal stop)
+    {
+        this.request = request with { Recipe = request.Recipe.Resolve() };
+        (this.openSink, this.progress, this.stop) = (openSink, progress, stop);
+    }
+
+    /// <summary>Trains.</summary>
+    /// <param name="request">What to train, and where its files go.</param>
+    /// <param name="openSink">Opens what the run reports to, once its first step is known; disposed at the end.</param>
+    /// <param name="progress">Receives messages before that: data prepared, damaged checkpoints skipped.</param>
+    /// <param name="stop">Makes the run finish its step, save and end.</param>
+    /// <exception cref="UserException">Anything the user has to fix: data, device, checkpoints, a full disk, divergence.</exception>
+    public static TrainingResult Run(
+        TrainingRequest request, Func<RunProgress, IMetricsSink> openSink, IProgress<string> progress, StopSignal stop) =>
+        new TrainingSession(request, openSink, progress, stop).Run();
+
+    private Recipe Recipe => request.Recipe;
+
+    private TrainingResult Run()
+    {
+        Device device = DeviceSelection.Choose(Recipe.Training.Device);
+        DeviceSelection.SetDeterministic(Recipe.Training.Deterministic, device);
+        DeviceSelection.SetPrecision(Recipe.Training.Precision, device);
+        try
+        {
+            return Run(device);
+        }
+        catch (ExternalException error) when (error.IsOutOfMemory)
+        {
+            throw DeviceMemory.TooLittle(error, Recipe.Training, device);
+        }
+    }
+
+    private TrainingResult Run(Device device)
+    {
+        if (request.Resume) ResumePoint.RequireRun(request.RunDirectory);
+        using RunDirectory run = RunDirectory.Open(request.RunDirectory, request.Resume);
+        ResumePoint? from = request.Resume ? ResumePoint.Find(run.Checkpoints, Recipe, progress.Report) : null;
+
+        using PreparedData data = DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory, progress);
+        from?.RequireData(data.Fingerprint);
+        MemoryUse memory = new(device);
+        using TrainState state = Start(data, device, from);
+        return state.Step >= Recipe.Training.Steps ? AlreadyDone(state) : Train(run, data, state, memory, from);
+    }
+
+    private TrainState Start(PreparedData data, Device device, ResumePoint? from)
+    {
+        Recipe recipe = from is null ? Recipe : Recipe with { Initialize = null };
+        LanguageModel model = InitialWeights.Build(recipe, data.Tokenizer, device, progress.Report);
+        IDisposable owner = model;
+        try
+        {
+            TrainState state = new(model, Recipe, data, device);
+            owner = state;
+            if (from is not null) state.Restore(from.Directory, from.State);
+            return state;
+        }
+        catch
+        {
+            owner.Dispose();
+            throw;
+        }
+    }
+
+    private TrainingResult Train(RunDirectory run, PreparedData data, TrainState state, MemoryUse memory, ResumePoint? from)
+    {
+        SampleWriter samples = new(state, data.Tokenizer, Recipe);
+        ValidationSet validation = Validation(data);
+        using IMetricsSink sink = openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step));
+        using CheckpointWriter checkpoints = new(run.Checkpoints, Recipe, data.Tokenizer, sink.Message);
+        checkpoints.RestoreBest(state);
+        string json = ConfigurationJson.Serialize(Recipe);
+        run.SaveConfiguration(json);
+        sink.Configuration(json);
+        foreach (string line in RunDescription.Of(state, data, validation, Recipe, from)) sink.Message(line);
+
+        EvaluatorSchedule evaluators = new(Recipe.Evaluation.Measures, Subject(state, data, Recipe), sink);
+        FlopUtilisation utilisation = FlopUtilisation.Of(state, Recipe.Data.RowLength(Recipe.Model.ContextLength));
+        TrainingLoop loop = new(Recipe, state, validation, evaluators, samples, checkpoints, utilisation, sink, stop);
+        DeviceMemory.ResetPeak(state.Device); // what came before is no part of training
+        TrainingOutcome outcome = loop.Run();
+        if (outcome == TrainingOutcome.Completed) sink.Completed(state.Step);
+        sink.Message(memory.Describe());
+        return Result(outcome, state);
+    }
+
+    private ValidationSet Validation(PreparedData data)
+    {
+        // Computed in micro-batches: what fits into memory when training fits when validating too.
+        long batches = (long)Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
+        return ValidationSet.Create(
+            data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue),
+            Recipe.Model.PrefixLength());
+    }
+
+    internal static EvaluationSubject Subject(TrainState state, PreparedData data, Recipe recipe) =>
+        new(state.Model, data, recipe.Data, recipe.Training.BatchSize, recipe.Training.MicroBatch, recipe.Seed, state.Device);
+
+    private TrainingResult AlreadyDone(TrainState state)
+    {
+        progress.Report(
+            $"{request.RunDirectory}: all {Recipe.Training.Steps} steps are done (its checkpoint is of step {state.Step}); raise " +
+            "training.steps to go on");
+        return Result(TrainingOutcome.Completed, state);
+    }
+
+    private static TrainingResult Result(TrainingOutcome outcome, TrainState state) => new(
+        outcome, state.Step, state.Tokens, state.Best?.Loss, state.Best?.Step, state.Read().Skipped);
+}

@@ -1,0 +1,55 @@
+using TorchSharp;
+using Trainer.Checkpoints;
+using Trainer.Models.FeedForward;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Tests.FeedForward;
+
+/// <summary>Equality with PyTorch, from the fixture written by Fixtures/make_activations.py.</summary>
+public class FeedForwardTests
+{
+    private const double Tolerance = 2e-5;
+
+    [Theory]
+    [MemberData(nameof(Models.DenseKinds), MemberType = typeof(Models))]
+    public void Results_and_every_gradient_equal(string kind)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using SafetensorsFile fixture = SafetensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "activations.safetensors"));
+        Tensor x = fixture.Read("input").requires_grad_();
+        using var stack = new StackContext(
+            Models.Gpt with { Dim = (int)x.shape[^1], Attention = Models.Gpt.Attention with { Heads = 1 } }, ScalarType.Float32,
+            causal: true);
+        FeedForwardOptions options = Models.FeedForwards[kind] with { Bias = true, HiddenDim = 10 };
+        using FeedForwardModule layer = options.Build(stack);
+        foreach (var (name, parameter) in layer.named_parameters())
+            using (no_grad()) parameter.copy_(fixture.Read($"{kind}.weight.{name}"));
+        Tensor output = layer.Run(x, new AttentionContext { PositionLimit = 5 });
+        output.mul(fixture.Read("direction")).sum().backward();
+        Near(fixture.Read($"{kind}.output"), output);
+        Near(fixture.Read($"{kind}.gradient.input"), x.grad!);
+        foreach (var (name, parameter) in layer.named_parameters()) Near(fixture.Read($"{kind}.gradient.{name}"), parameter.grad!);
+    }
+
+    [Theory]
+    [MemberData(nameof(Models.DenseKinds), MemberType = typeof(Models))]
+    public void A_layer_decides_about_its_own_biases(string kind)
+    {
+        foreach (bool model in (bool[])[false, true])
+        foreach (bool? layer in (bool?[])[null, false, true])
+        {
+            DecoderOptions options =
+                Models.Gpt with { Layers = 1, Bias = model, FeedForward = Models.FeedForwards[kind] with { Bias = layer } };
+            using LanguageModel built = options.Build(Models.Vocabulary);
+            Assert.Equal(layer ?? model, built.named_parameters().Any(entry => entry.name == "blocks.0.feedForward.down.bias"));
+            Assert.Equal(built.parameters().Sum(parameter => parameter.numel()), ModelCost.Of(options, Models.Vocabulary).Parameters);
+        }
+    }
+
+    [Fact]
+    public void Every_activation_has_a_kind_of_layer() =>
+        Assert.Equal(
+            Enum.GetValues<ActivationKind>(), Models.FeedForwards.Values.OfType<DenseOptions>().Select(options => options.Kind).Order());
+
+    private static void Near(Tensor expected, Tensor actual) => Assert.InRange(Models.LargestDifference(expected, actual), 0, Tolerance);
+}

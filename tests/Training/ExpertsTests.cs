@@ -1,0 +1,170 @@
+using TorchSharp;
+using Trainer.Data.Batches;
+using Trainer.Data.Preparation;
+using Trainer.Kernels;
+using Trainer.Models;
+using Trainer.Models.FeedForward.Experts;
+using Trainer.Tests;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Tests;
+
+/// <summary>Training models with experts: what routers add to the objective, and what follows the load.</summary>
+public sealed class ExpertsTests : IDisposable
+{
+    private readonly TinyRun tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Routers_losses_are_trained_on_but_not_reported(int threads)
+    {
+        (double Loss, float[] Router, float[] Norm) plain = OneStep(threads, 0), weighted = OneStep(threads, 5);
+        Assert.Equal(plain.Loss, weighted.Loss);
+        Assert.NotEqual(plain.Router, weighted.Router);
+        Assert.Equal(plain.Norm, weighted.Norm); // the norm after the last block lies behind all routers
+    }
+
+    [Fact]
+    public void Threads_and_micro_batches_share_out_a_sequence_balance_exactly()
+    {
+        Use(new ExpertsOptions { HiddenDim = 16, Balance = new LossBalanceOptions { Coefficient = 1, Over = BalanceScope.Sequence },
+            RouterZLoss = 1 });
+        using PreparedData data = tiny.Prepare();
+        using TrainState training = tiny.NewState(data);
+        using DisposeScope scope = NewDisposeScope();
+        Batch first = Rows(data).Next(4), second = Rows(data).Next(8);
+        using WorkerThreads threads = new(3);
+        GradientComputation one = GradientComputation.Create(training.Model, CPU, null),
+            several = GradientComputation.Create(training.Model, CPU, threads);
+        one.Compute(new StepBatch([first, second]));
+        float[] gradient = Gradient(training.Model);
+        training.Model.EndStep(zeros([]));
+        IReadOnlyList<ExpertReport> load = training.Model.Experts();
+        several.Compute(new StepBatch([first, second]));
+        training.Model.EndStep(zeros([]));
+
+        Assert.All(gradient.Zip(Gradient(training.Model)), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
+        Assert.Equal(load.Select(layer => layer.Tokens), training.Model.Experts().Select(layer => layer.Tokens));
+        Assert.All(load, layer => Assert.Equal(12 * TinyRun.Context * 2, layer.Tokens.Sum()));
+    }
+
+    [Fact]
+    public void The_bias_moves_once_a_step_and_not_in_one_that_went_wrong()
+    {
+        Use(new ExpertsOptions { HiddenDim = 16, Balance = new BiasBalanceOptions { Rate = 0.5 } });
+        using PreparedData data = tiny.Prepare();
+        using TrainState training = tiny.NewState(data);
+        training.TakeStep(1e-3);
+        float[] bias = Bias(training);
+        Assert.All(bias, value => Assert.Contains(value, (float[])[-0.5f, 0, 0.5f]));
+        Assert.Contains(bias, value => value != 0);
+
+        using (no_grad()) training.Model.parameters().First(p => p.dim() == 1).fill_(float.NaN);
+        training.TakeStep(1e-3);
+        Assert.Equal(1, training.Read().Skipped);
+        Assert.Equal(bias, Bias(training));
+    }
+
+    [Fact]
+    public void Bias_and_loss_keep_experts_in_use_that_would_starve()
+    {
+        Assert.Contains(AfterTraining(new NoBalanceOptions()), layer => layer.Idle > 0);
+        foreach (BalanceOptions balance in (
+            BalanceOptions[])[new BiasBalanceOptions { Rate = 0.003 }, new LossBalanceOptions { Coefficient = 0.05 }])
+            Assert.All(AfterTraining(balance), layer =>
+                Assert.True(layer is { Idle: 0, Busiest: < 1.8 }, $"{balance}: {string.Join(", ", layer.Tokens)}"));
+
+        IReadOnlyList<ExpertReport> AfterTraining(BalanceOptions balance)
+        {
+            Use(new ExpertsOptions { Experts = 4, HiddenDim = 16, Balance = balance });
+            using PreparedData data = tiny.Prepare();
+            using TrainState training = tiny.NewState(data);
+            for (int i = 0; i < 200; i++) training.TakeStep(3e-3);
+            return training.Model.Experts();
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Live_tensors_stay_flat(int threads)
+    {
+        Use(new ExpertsOptions { HiddenDim = 16, Shared = 1, Groups = 4, ActiveGroups = 2 });
+        using PreparedData data = tiny.Prepare();
+        using TrainState training = tiny.NewState(data);
+        using WorkerThreads? workers = threads > 1 ? new(threads) : null;
+        GradientComputation gradients = GradientComputation.Create(training.Model, CPU, workers);
+        StepBatch batch = new([Rows(data).Next(4)]);
+        Finalizers.Run();
+        long live = 0;
+        for (int i = 0; i < 10; i++)
+        {
+            using (NewDisposeScope())
+            {
+                gradients.Compute(batch);
+                training.Model.EndStep(zeros([]));
+            }
+            if (i == 2) live = torch.Tensor.TotalCount;
+            if (i > 2) Assert.Equal(live, torch.Tensor.TotalCount);
+        }
+    }
+
+    [Fact]
+    public void A_killed_and_resumed_run_goes_on_with_its_biases()
+    {
+        Use(new ExpertsOptions { HiddenDim = 16, Balance = new BiasBalanceOptions { Rate = 0.1 } });
+        tiny.Train("whole");
+        using StopSignal stop = new();
+        tiny.Train("stopped", sink: new RecordingSink { OnStep = metrics => { if (metrics.Step == 7) stop.Request(); } }, stop: stop);
+        tiny.Train("stopped", resume: true);
+        byte[] Bytes(string run) => File.ReadAllBytes(Path.Combine(tiny.Store(run).DirectoryOf(12), "model.safetensors"));
+        Assert.Equal(Bytes("whole"), Bytes("stopped"));
+    }
+
+    [Fact]
+    public void Every_report_tells_the_load_of_every_layer_and_TensorBoard_shows_it()
+    {
+        Use(new ExpertsOptions { HiddenDim = 16 });
+        tiny.Recipe = tiny.Recipe with { Monitoring = tiny.Recipe.Monitoring with { TensorBoard = true } };
+        RecordingSink sink = new();
+        tiny.Train(sink: sink);
+
+        Assert.Equal(12 * 2, sink.ExpertReports.Count);
+        Assert.Equal(["blocks.0.feedForward", "blocks.1.feedForward"], sink.ExpertReports.Take(2).Select(entry => entry.Layer.Layer));
+        Assert.All(sink.ExpertReports, entry => Assert.Equal(16 * TinyRun.Context * 2, entry.Layer.Tokens.Sum()));
+
+        ILookup<string, long> shown = EventFileReader.ReadDirectory(tiny.RunPath()).ToLookup(value => value.Tag, value => value.Step);
+        foreach (string tag in (
+            string[])["experts/layer0/tokens", "experts/layer1/tokens", "experts/layer1/busiest", "experts/layer1/idle"])
+            Assert.Equal(Enumerable.Range(1, 12).Select(step => (long)step), shown[tag]);
+    }
+
+    private (double Loss, float[] Router, float[] Norm) OneStep(int threads, double coefficient)
+    {
+        Use(new ExpertsOptions { HiddenDim = 16, Balance = new LossBalanceOptions { Coefficient = coefficient },
+            RouterZLoss = coefficient });
+        using PreparedData data = tiny.Prepare();
+        using TrainState training = tiny.NewState(data);
+        using DisposeScope scope = NewDisposeScope();
+        using WorkerThreads? workers = threads > 1 ? new(threads) : null;
+        GradientComputation gradients = GradientComputation.Create(training.Model, CPU, workers);
+        double loss = gradients.Compute(new StepBatch([Rows(data).Next(4)])).Loss.ToDouble();
+        float[] Of(string name) =>
+            training.Model.named_parameters().Single(entry => entry.name == name).parameter.grad!.data<float>().ToArray();
+        return (loss, Of("blocks.0.feedForward.router.weight"), Of("norm.weight"));
+    }
+
+    private void Use(ExpertsOptions experts) =>
+        tiny.Recipe = tiny.Recipe with { Model = (DecoderOptions)tiny.Recipe.Model with { Dropout = 0, FeedForward = experts } };
+
+    private BatchStream Rows(PreparedData data) => BatchStream.Create(data, tiny.Recipe.Data, TinyRun.Context, 1);
+
+    private static float[] Gradient(LanguageModel model) => [.. model.parameters().SelectMany(p => p.grad!.data<float>().ToArray())];
+
+    private static float[] Bias(TrainState training) => [.. training.Model.state_dict()
+        .Where(entry => entry.Key.EndsWith("router.balance", StringComparison.Ordinal)).SelectMany(
+            entry => entry.Value.data<float>().ToArray())];
+}

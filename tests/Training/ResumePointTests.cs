@@ -1,0 +1,232 @@
+using System.Text.Json.Nodes;
+using Trainer.Checkpoints;
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Data.Batches;
+using Trainer.Models;
+using Trainer.Training.Optimizers;
+
+namespace Trainer.Training.Tests;
+
+public sealed class ResumePointTests : IDisposable
+{
+    private readonly TinyRun tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    /// <summary>Step 5 is in the first epoch, step 10 in the second; dropout is on.</summary>
+    [Theory]
+    [InlineData(5, 0)]
+    [InlineData(10, 1)]
+    public void A_killed_and_resumed_run_equals_one_that_was_not_bit_for_bit(long checkpoint, long epoch)
+    {
+        tiny.Train("whole");
+        LeaveAsKilledAfter(checkpoint, "whole", "killed");
+        Assert.Equal(epoch, CheckpointState.Load(tiny.Store("killed").DirectoryOf(checkpoint)).Position.Epoch);
+
+        TrainingResult result = tiny.Train("killed", resume: true);
+
+        Assert.Equal((TrainingOutcome.Completed, 12L), (result.Outcome, result.Step));
+        Assert.Equal(Curve("whole"), Curve("killed"));
+        foreach (long step in tiny.Store("whole").Steps)
+            foreach (string file in (string[])["model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json", "config.json"])
+                Assert.Equal(Bytes("whole", step, file), Bytes("killed", step, file));
+        Assert.Equal(tiny.Store("whole").Best, tiny.Store("killed").Best);
+        Assert.Equal(12, tiny.Store("killed").Last);
+    }
+
+    [Fact]
+    public void An_interrupted_run_saves_its_last_step_and_goes_on_from_there_exactly()
+    {
+        tiny.Train("whole");
+        using StopSignal stop = new();
+        RecordingSink sink = new() { OnStep = metrics => { if (metrics.Step == 7) stop.Request(); } };
+
+        TrainingResult interrupted = tiny.Train("stopped", sink: sink, stop: stop);
+        Assert.Equal((TrainingOutcome.Interrupted, 7L, 7L), (interrupted.Outcome, interrupted.Step, tiny.Store("stopped").Last));
+
+        Assert.Equal(TrainingOutcome.Completed, tiny.Train("stopped", resume: true).Outcome);
+        Assert.Equal(Curve("whole"), Curve("stopped"));
+        Assert.Equal(Bytes("whole", 12, "model.safetensors"), Bytes("stopped", 12, "model.safetensors"));
+    }
+
+    [Fact]
+    public void A_run_stopped_before_its_first_step_saves_and_goes_on_too()
+    {
+        tiny.Train("whole");
+        using StopSignal stop = new();
+        stop.Request();
+
+        Assert.Equal((TrainingOutcome.Interrupted, 0L), (tiny.Train("early", stop: stop).Outcome, tiny.Store("early").Last));
+        tiny.Train("early", resume: true);
+
+        Assert.Equal(Curve("whole"), Curve("early"));
+        Assert.Equal(Bytes("whole", 12, "model.safetensors"), Bytes("early", 12, "model.safetensors"));
+    }
+
+    [Fact]
+    public void A_run_can_be_lengthened()
+    {
+        tiny.Recipe = tiny.Recipe with { Schedule = new CosineSchedule { WarmupSteps = 2, DecaySteps = 12 } };
+        tiny.Train("whole");
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Steps = 8 } };
+        tiny.Train("longer");
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Steps = 12 } };
+        tiny.Train("longer", resume: true);
+
+        Assert.Equal(Bytes("whole", 12, "model.safetensors"), Bytes("longer", 12, "model.safetensors"));
+        Assert.Contains("changed since the checkpoint: training.steps was 8 and is 12 now", tiny.Progress);
+    }
+
+    [Fact]
+    public void A_finished_run_has_nothing_left_to_do_and_is_left_alone()
+    {
+        tiny.Train();
+        byte[] before = Bytes("run", 12, "model.safetensors");
+
+        TrainingResult result = tiny.Train(resume: true);
+
+        Assert.Equal((TrainingOutcome.Completed, 12L), (result.Outcome, result.Step));
+        Assert.Equal(before, Bytes("run", 12, "model.safetensors"));
+        Assert.EndsWith("all 12 steps are done (its checkpoint is of step 12); raise training.steps to go on", tiny.Progress[^1]);
+    }
+
+    [Fact]
+    public void Resuming_a_run_without_checkpoints_begins_it()
+    {
+        Assert.Equal(12, tiny.Train(resume: true).Step);
+        Assert.Contains("no checkpoint yet: the run begins at its first step", tiny.Progress);
+    }
+
+    [Fact]
+    public void A_run_is_never_overwritten()
+    {
+        tiny.Train();
+
+        var error = Assert.Throws<UserException>(() => tiny.Train());
+
+        Assert.Equal(
+            $"{tiny.RunPath()}: a run with checkpoints is here already, the newest of step 12; " +
+            "go on with --resume, or start another run with --run and a new directory", error.Message);
+    }
+
+    [Fact]
+    public void A_damaged_newest_checkpoint_is_passed_over_with_a_warning_and_made_again()
+    {
+        tiny.Train("whole");
+        LeaveAsKilledAfter(10, "whole", "killed");
+        string damaged = Path.Combine(tiny.Store("killed").DirectoryOf(10), "optimizer.safetensors");
+        File.WriteAllBytes(damaged, File.ReadAllBytes(damaged)[..^1]);
+
+        tiny.Train("killed", resume: true);
+
+        Assert.Contains(tiny.Progress, line => line.StartsWith($"passing over a damaged checkpoint: {damaged}: it has "));
+        Assert.Equal(Bytes("whole", 10, "optimizer.safetensors"), Bytes("killed", 10, "optimizer.safetensors"));
+        Assert.Equal(Bytes("whole", 12, "model.safetensors"), Bytes("killed", 12, "model.safetensors"));
+    }
+
+    [Fact]
+    public void What_gives_the_weights_their_meaning_must_not_change()
+    {
+        tiny.Train();
+        tiny.Recipe = tiny.Recipe with
+        {
+            Seed = 8,
+            Model = (DecoderOptions)tiny.Recipe.Model with { Layers = 3 },
+            Optimizer = (AdamWOptions)tiny.Recipe.Optimizer with { LearningRate = 1e-3 },
+        };
+
+        var error = Assert.Throws<UserException>(() => tiny.Train(resume: true));
+
+        Assert.Equal(
+            """
+            the run cannot go on with another configuration than its checkpoint's:
+              model.layers was 2 and is 3 now
+              seed was 7 and is 8 now
+            set them back, or start another run with --run and a new directory (its weights can come from initialize.from)
+            """, error.Message);
+    }
+
+    [Fact]
+    public void Sources_mixed_by_weight_go_on_exactly_and_threads_that_read_ahead_change_nothing()
+    {
+        string other = Path.Combine(tiny.Root, "other.txt");
+        File.WriteAllText(other, string.Concat(Enumerable.Range(0, 90).Select(i => $"{i * i} ")));
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = new DataOptions
+            {
+                Train = [new SourceOptions { Path = tiny.TextPath, Weight = 3 }, new SourceOptions { Path = other, Weight = 2 }],
+                Validation = [new SourceOptions { Path = tiny.TextPath }],
+            },
+        };
+        tiny.Train("whole");
+        LeaveAsKilledAfter(10, "whole", "killed");
+        StreamPosition position = CheckpointState.Load(tiny.Store("killed").DirectoryOf(10)).Position;
+        Assert.Equal((160L, 96L, 64L), (position.Index, position.Sources![0].Rows, position.Sources[1].Rows));
+        Assert.True(position.Sources[1].Position.Epoch > 0);
+
+        tiny.Recipe = tiny.Recipe with { Data = tiny.Recipe.Data with { LoaderThreads = 3 } };
+        tiny.Train("killed", resume: true);
+
+        Assert.Contains("changed since the checkpoint: data.loaderThreads was 0 and is 3 now", tiny.Progress);
+        Assert.Equal(Curve("whole"), Curve("killed"));
+        foreach (string file in (string[])["model.safetensors", "optimizer.safetensors", "state.json"])
+            Assert.Equal(Bytes("whole", 12, file), Bytes("killed", 12, file));
+    }
+
+    [Fact]
+    public void The_text_may_have_moved()
+    {
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Steps = 4 } };
+        tiny.Train();
+        string moved = Path.Combine(tiny.Root, "moved.txt");
+        File.Move(tiny.TextPath, moved);
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = tiny.Recipe.Data with { Train = [new SourceOptions { Path = moved }] },
+            Training = tiny.Recipe.Training with { Steps = 5 },
+        };
+
+        Assert.Equal(5, tiny.Train(resume: true).Step);
+        Assert.Contains($"changed since the checkpoint: data.train.0.path was \"{tiny.TextPath}\" and is \"{moved}\" now", tiny.Progress);
+    }
+
+    [Fact]
+    public void The_text_must_not_change_either()
+    {
+        tiny.Train();
+        File.AppendAllText(tiny.TextPath, "and more");
+
+        var error = Assert.Throws<UserException>(() => tiny.Train(resume: true));
+
+        Assert.StartsWith($"the training data changed since {tiny.Store().DirectoryOf(12)} was saved (fingerprint ", error.Message);
+    }
+
+    /// <summary>What kill -9 after a checkpoint leaves: no later checkpoint, but metrics of later steps.</summary>
+    private void LeaveAsKilledAfter(long step, string from, string to)
+    {
+        foreach (string path in Directory.EnumerateFiles(tiny.RunPath(from), "*", SearchOption.AllDirectories))
+        {
+            string target = Path.Combine(tiny.RunPath(to), Path.GetRelativePath(tiny.RunPath(from), path));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(path, target);
+        }
+        foreach (long later in tiny.Store(to).Steps.Where(s => s > step))
+            Directory.Delete(tiny.Store(to).DirectoryOf(later), recursive: true);
+        Directory.CreateDirectory(Path.Combine(tiny.RunPath(to), "checkpoints", ".tmp-step-00000012"));
+    }
+
+    private byte[] Bytes(string run, long step, string file) => File.ReadAllBytes(Path.Combine(tiny.Store(run).DirectoryOf(step), file));
+
+    private string[] Curve(string run)
+    {
+        string[] timing = ["tokensPerSecond", "stepSeconds", "modelFlopUtilisation", "evaluationSeconds"];
+        return [.. File.ReadLines(Path.Combine(tiny.RunPath(run), "metrics.jsonl")).Select(line =>
+        {
+            JsonObject record = JsonNode.Parse(line)!.AsObject();
+            foreach (string name in timing) record.Remove(name);
+            return record.ToJsonString();
+        })];
+    }
+}
