@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "recipes"
 PAGE = ROOT / "docs" / "recipes.md"
+HEADING = "## What they learn"
 LONGER = 4
 
 
@@ -99,12 +100,15 @@ def rows_before():
 
 
 def table(paths):
+    page = PAGE.read_text().split("\n" + HEADING + "\n")
+    before = page[0].splitlines() + [""] if len(page) > 1 else []
     trained = [path for path in paths if (RUNS / path.stem / "minutes.json").exists()]
     rows = rows_before() | {path.stem: row(path) for path in trained}
     bleu = next((json.loads((RUNS / path.stem / "evaluation.json").read_text())["translation"]["bleu"]["signature"]
                  for path in trained if "translate" in path.stem), None)
     lines = [
-        "# What the recipes learn",
+        *before,
+        HEADING,
         "",
         "Written by `benchmarks/recipes.py`: each recipe of configs/ trained as it stands, then `evaluate` on its validation data with",
         "window and stride as long as its context. Loss is in nats per scored token, of the best checkpoint; minutes are those of training on",

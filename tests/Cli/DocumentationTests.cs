@@ -1,0 +1,62 @@
+using System.Text.RegularExpressions;
+
+namespace Trainer.Cli.Tests;
+
+/// <summary>What the documents say of files: links lead somewhere, and excerpts stand where they are said to.</summary>
+public sealed partial class DocumentationTests
+{
+    public static TheoryData<string> Pages =>
+        ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", .. Directory.EnumerateFiles(PathOf("docs"), "*.md")
+            .Select(path => "docs/" + Path.GetFileName(path)).Order()];
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void Links_lead_to_files_that_are_there(string page)
+    {
+        var folder = Path.GetDirectoryName(PathOf(page))!;
+        Assert.All(
+            Link().Matches(File.ReadAllText(PathOf(page))).Select(match => match.Groups[1].Value.Split('#')[0]).Where(target => target.Length > 0),
+            target => Assert.True(Path.Exists(Path.Combine(folder, target)), $"{page} links to {target}, which is not there"));
+    }
+
+    [Fact]
+    public void Excerpts_in_CONTRIBUTING_stand_in_the_files_named_before_them()
+    {
+        var (file, block, excerpts) = ("", (List<string>?)null, 0);
+        foreach (var line in File.ReadAllLines(PathOf("CONTRIBUTING.md")))
+        {
+            if (block is null && line.Trim() == "```csharp") block = [];
+            else if (block is not null && line.Trim() == "```")
+            {
+                // An excerpt is set in by the three columns of the list that it stands in.
+                var excerpt = string.Join('\n', block.Select(text => text.Length > 3 ? text[3..] : ""));
+                Assert.Contains(excerpt, File.ReadAllText(PathOf(file)), StringComparison.Ordinal);
+                (block, excerpts) = (null, excerpts + 1);
+            }
+            else if (block is not null) block.Add(line);
+            else if (SourceFile().Matches(line) is [.., var last]) file = last.Groups[1].Value;
+        }
+        Assert.True(excerpts > 5, "the guide has lost its excerpts");
+    }
+
+    [Fact]
+    public void The_recipe_in_the_README_is_one()
+    {
+        using var workspace = new Workspace();
+        File.WriteAllText(workspace.PathOf("my-text.txt"), Workspace.Words(4000));
+        var text = File.ReadAllText(PathOf("README.md"));
+        var begin = text.IndexOf("```json\n", StringComparison.Ordinal) + "```json\n".Length;
+        File.WriteAllText(workspace.PathOf("mine.json"), text[begin..text.IndexOf("```", begin, StringComparison.Ordinal)]);
+        var run = workspace.Run(
+            "train", "mine.json", "--set", "tokenizer.vocabularySize=300", "training.steps=2", "training.batchSize=2", "evaluation.batches=1");
+        Assert.True(run.ExitCode == 0, run.Error);
+    }
+
+    private static string PathOf(string name) => Path.Combine(Command.Repository, name);
+
+    [GeneratedRegex(@"\]\((?!https?:)([^)\s]+)\)")]
+    private static partial Regex Link();
+
+    [GeneratedRegex(@"`((?:src|tests|benchmarks)/[\w./]+\.cs)`")]
+    private static partial Regex SourceFile();
+}
