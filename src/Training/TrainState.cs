@@ -63,8 +63,7 @@ internal sealed class TrainState : IDisposable
         StepBatch batch = StepBatch.Next(loader, options);
         (Tensor loss, Tensor norm) = gradients.Compute(batch);
         Tensor skip = figures.Record(loss, norm);
-        Optimizer.ClipGradients(norm, options.GradientClip);
-        Optimizer.Step(learningRate, skip);
+        Optimizer.ClipAndStep(norm, options.GradientClip, learningRate, skip);
         Model.EndStep(skip);
         Step++;
         Tokens += batch.TargetTokens;

@@ -54,13 +54,17 @@ public abstract class Optimizer : IDisposable
     /// <summary>The state by name, as it goes into <c>optimizer.safetensors</c>; owned by the optimizer.</summary>
     public abstract IEnumerable<(string Name, Tensor Value)> State { get; }
 
-    /// <summary>Scales the gradients so that their common norm, a scalar on the device, is at most a limit; 0 for none.</summary>
-    public void ClipGradients(Tensor norm, double maxNorm) =>
-        ForEachShare(share => Gradients.Scale([.. share.Select(parameter => parameter.grad).OfType<Tensor>()], norm, maxNorm));
-
     /// <summary>Updates all parameters that have a gradient, in place. Where <paramref name="skip"/>, a float32 scalar on their device, is
     /// 1, neither parameters nor state change, and no value is read back to the host.</summary>
     public void Step(double learningRate, Tensor skip) => ForEachShare(share => Update(share, learningRate, skip));
+
+    /// <summary>Scales the gradients so that their common norm, a scalar on the device, is at most <paramref name="maxNorm"/> (0 for no
+    /// limit), then updates as <see cref="Step"/> does: in one pass of the threads.</summary>
+    public void ClipAndStep(Tensor norm, double maxNorm, double learningRate, Tensor skip) => ForEachShare(share =>
+    {
+        Gradients.Scale([.. share.Select(parameter => parameter.grad).OfType<Tensor>()], norm, maxNorm);
+        Update(share, learningRate, skip);
+    });
 
     /// <summary>Updates the parameters of one share that have a gradient. Shares may be updated on several threads at once.</summary>
     protected abstract void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip);

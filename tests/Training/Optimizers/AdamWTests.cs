@@ -83,8 +83,7 @@ public sealed class AdamWTests
             for (int step = 1; step <= 3; step++)
             {
                 foreach ((_, Parameter value) in parameters) value.grad = value.detach() * (0.1 * step);
-                optimizer.ClipGradients(norm: Number(2), maxNorm: 0.5);
-                optimizer.Step(0.1, Number(0));
+                optimizer.ClipAndStep(norm: Number(2), maxNorm: 0.5, learningRate: 0.1, skip: Number(0));
             }
 
         Assert.All(alone.Zip(shared), pair =>
