@@ -195,16 +195,19 @@ internal sealed record RunSummary
         {
             BestLoss = best?.Loss,
             BestStep = best?.Step,
-            Perplexity = PageNumber.Rounded(best is null ? null : Math.Exp(best.Loss)),
+            Perplexity = best is not null && double.IsFinite(Math.Exp(best.Loss)) ? Math.Exp(best.Loss) : null,
             LastLoss = steps is [.., { Loss: { } loss }] && double.IsFinite(loss) ? loss : null,
             Steps = last < 0 ? null : last,
             PlannedSteps = run.Configuration?["training"] is JsonObject training && training["steps"] is JsonValue planned
                 && planned.TryGetValue<long>(out var count) ? count : null,
             Tokens = last < 0 ? null : run.Metrics.TokensAt(last),
             Parameters = run.Parameters,
-            Seconds = PageNumber.Rounded(new[] { steps is [.., var lastStep] ? lastStep.Seconds : null,
-                evaluations is [.., var lastEvaluation] ? lastEvaluation.Seconds : null }.Max()),
-            TokensPerSecond = PageNumber.Rounded(speeds.Length == 0 ? null : speeds[speeds.Length / 2]),
+            Seconds = new[]
+            {
+                steps is [.., var lastStep] ? lastStep.Seconds : null,
+                evaluations is [.., var lastEvaluation] ? lastEvaluation.Seconds : null,
+            }.Max(),
+            TokensPerSecond = speeds.Length == 0 ? null : speeds[speeds.Length / 2],
             SkippedSteps = run.Metrics.SkippedSteps,
         };
     }

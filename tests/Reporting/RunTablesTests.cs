@@ -25,6 +25,7 @@ public sealed class RunTablesTests : IDisposable
         Assert.Equal(1 + 4.0 / 3, Column<double?>("steps", "loss")[2]);
         Assert.Equal(["a", "b"], Column<string>("runs", "run"));
         Assert.Equal([1.35, null], Column<double?>("runs", "bestLoss"));
+        Assert.Equal([Math.Exp(1.35), null], Column<double?>("runs", "perplexity"));
         Assert.Equal(["validation", "validation", "validation", "validation", "needle"], Column<string>("evaluations", "measure"));
         Assert.Equal("accuracy/depth/0.5", Column<string>("evaluations", "figure")[4]);
         Assert.Equal([1.65, 1.45, 1.25 + 4.0 / 30, 1.35, 0.75], Column<double?>("evaluations", "value"));
