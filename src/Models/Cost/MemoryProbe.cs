@@ -6,10 +6,9 @@ using static TorchSharp.torch;
 namespace Trainer.Models;
 
 /// <summary>Measures the parts of a model, each by itself and with few rows, and scales what they took to all rows.</summary>
-/// <remarks>A part is measured with two numbers of rows, through which goes a line; a large one with one row, all others like it; a larger
-/// one with a shorter row, and half of that to see
-/// whether memory grows with the square of the length. Where the table of tokens is large, two smaller ones are measured, through which
-/// goes a line.</remarks>
+/// <remarks>A part is measured with two numbers of rows, and a line goes through both; a large one with one row, which stands for all; a
+/// larger one with a shorter row and half of it, to see whether memory grows with the square of the length. Of a large table of tokens two
+/// smaller ones are measured, with a line through both.</remarks>
 internal sealed class MemoryProbe : IDisposable
 {
     // Of the larger number of rows: enough for tensors to be counted one by one (256 KiB), and for kernels that work on some rows at a
