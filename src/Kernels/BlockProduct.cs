@@ -13,7 +13,7 @@ namespace Trainer.Kernels;
 /// kernel. .NET has no AVX512-BF16. Sums run over k in the same order whatever the shapes and the number of threads.</remarks>
 internal static unsafe class BlockProduct
 {
-    // Columns of a panel and rows of a block; rows of left that are turned at once; depth of a panel whose sums are float32.
+    // Columns of a panel and rows of a block; rows of left that are transposed at once; depth of a panel whose sums are float32.
     private const int Width = 64, Height = 64, RowsAtOnce = 512, MostDepth = 1024;
 
     // Parts of the result to share out for each thread, and the fewest rows of one.
@@ -46,7 +46,7 @@ internal static unsafe class BlockProduct
     private static readonly bool HasBFloat16 = !IsLimited && Release is not null && MultiplyBFloat16 is not null && Avx512BW.IsSupported
         && HasAvx512BFloat16();
 
-    [ThreadStatic] private static PackedMemory? turned, panels;
+    [ThreadStatic] private static PackedMemory? transposed, panels;
 
     /// <summary>Whether it is used; tests of the other kernel turn it off.</summary>
     internal static bool IsEnabled { get; set; } = true;
@@ -81,8 +81,8 @@ internal static unsafe class BlockProduct
                     Rows<T>(factors, (T*)factors.Left.From(row).Data + k, factors.Left.AcrossStride, row, rows, k, depth);
                     continue;
                 }
-                T* left = (T*)(turned ??= new()).Room(sizeof(T) * RowsAtOnce * MostDepth);
-                Turn<T>(factors.Left, row, rows, k, depth, left, stride);
+                T* left = (T*)(transposed ??= new()).Room(sizeof(T) * RowsAtOnce * MostDepth);
+                Transpose<T>(factors.Left, row, rows, k, depth, left, stride);
                 Rows<T>(factors, left, stride, row, rows, k, depth);
             }
         }
@@ -141,16 +141,16 @@ internal static unsafe class BlockProduct
 
     private static void PackPanel<T>(in MatrixOperand right, long column, int columns, long k, int depth, T* to) where T : unmanaged
     {
-        if (typeof(T) == typeof(float)) MatrixProduct.Pack<float>(right, column, columns, Width, k, depth, (float*)to);
+        if (typeof(T) == typeof(float)) MatrixPanels.Pack<float>(right, column, columns, Width, k, depth, (float*)to);
         // Two k of one column are side by side, as one number of 32 bits.
         else if (right.AlongStride == 1)
-            MatrixProduct.PackAlong(
+            MatrixPanels.PackAlong(
             (float*)((ushort*)right.From(column).Data + k), right.AcrossStride / 2, columns, Width, depth / 2, (float*)to);
         else Pair((ushort*)right.From(column).Data + k * right.AlongStride, right.AlongStride, columns, Width, depth, (ushort*)to);
     }
 
     // Left's rows that lie across memory, one after the other.
-    private static void Turn<T>(MatrixOperand left, long row, long rows, long k, int depth, T* to, int stride) where T : unmanaged
+    private static void Transpose<T>(MatrixOperand left, long row, long rows, long k, int depth, T* to, int stride) where T : unmanaged
     {
         nint target = (nint)to;
         ParallelFor.Run((rows + Width - 1) / Width, Math.Max(1, (1L << 16) / (Width * depth)), (begin, end) =>
@@ -162,11 +162,11 @@ internal static unsafe class BlockProduct
                 T* source = (T*)left.From(row + first).Data + k * left.AlongStride, rowsTo = (T*)target + first * stride;
                 if (typeof(T) == typeof(float))
                 {
-                    MatrixProduct.PackAlong((float*)source, left.AlongStride, depth, stride, count, (float*)rowsTo);
+                    MatrixPanels.PackAlong((float*)source, left.AlongStride, depth, stride, count, (float*)rowsTo);
                     continue;
                 }
                 Pair((ushort*)source, left.AlongStride, count, Width, depth, (ushort*)pairs);
-                MatrixProduct.PackAlong(pairs, Width, depth / 2, stride / 2, count, (float*)rowsTo);
+                MatrixPanels.PackAlong(pairs, Width, depth / 2, stride / 2, count, (float*)rowsTo);
             }
         });
     }

@@ -336,10 +336,10 @@ public static class BlockSparseAttention
             (Call call, Tensor?[] others) = ((Call)vars[4], (Tensor?[])vars[5]);
             (Tensor query, Tensor key, Tensor value, Tensor? bias) = (
                 UnitStride((Tensor)vars[0]), UnitStride((Tensor)vars[1]), UnitStride((Tensor)vars[2]), (Tensor?)vars[3]);
-            TileCall tiles = TileCallOf(call, query, key, value, bias, others);
+            BlockSparseCall tiles = LoopsCall(call, query, key, value, bias, others);
             Tensor result = SideBySide(query, value.size(3), query.dtype);
             Tensor? log = ctx.Records ? empty([tiles.Batch, tiles.Heads, tiles.Queries], ScalarType.Float32) : null;
-            tiles.Out = TileCall.RowsOf(result);
+            tiles.Out = HeadRows.Of(result);
             tiles.Log = log is null ? null : (float*)log.DataPointer;
             int lanes = LanesOf(query.size(3), value.size(3));
             ParallelFor.Run(tiles.Batch * tiles.Heads, Math.Max(1, Grain / Math.Max(1, tiles.Work)), (begin, end) =>
@@ -359,12 +359,12 @@ public static class BlockSparseAttention
             Tensor?[] saved = [.. ctx.get_saved_variables()];
             (Tensor query, Tensor key, Tensor value, Tensor? bias, Tensor gradient) = (
                 saved[0]!, saved[1]!, saved[2]!, saved[3], UnitStride(grad_output));
-            TileCall tiles = TileCallOf((Call)ctx.get_data("call")!, query, key, value, bias, saved.AsSpan(6));
+            BlockSparseCall tiles = LoopsCall((Call)ctx.get_data("call")!, query, key, value, bias, saved.AsSpan(6));
             Tensor dq = SideBySide(query, query.size(3), ScalarType.Float32).zero_(), dk = SideBySide(key, key.size(3), ScalarType.Float32)
                 .zero_();
             Tensor dv = SideBySide(value, value.size(3), ScalarType.Float32).zero_();
             Tensor? dbias = ctx.needs_input_grad(3) ? zeros([tiles.Batch, tiles.Heads, tiles.BiasLength], ScalarType.Float64) : null;
-            (tiles.Out, tiles.OutGradient) = (TileCall.RowsOf(saved[4]!), TileCall.RowsOf(gradient));
+            (tiles.Out, tiles.OutGradient) = (HeadRows.Of(saved[4]!), HeadRows.Of(gradient));
             tiles.Log = (float*)saved[5]!.DataPointer;
             tiles.QueryGradient = (float*)dq.DataPointer;
             tiles.KeyGradient = (float*)dk.DataPointer;
@@ -382,10 +382,10 @@ public static class BlockSparseAttention
             return [.. gradients.Select(made => made?.MoveToOuterDisposeScope()!)];
         }
 
-        private static TileCall TileCallOf(Call call, Tensor query, Tensor key, Tensor value, Tensor? bias, ReadOnlySpan<Tensor?> others) =>
-            TileCall.Create(
-            query, key, value, TilesOf(call, others), call.Scale, call.SoftCap, others[0] is null ? null : (others[0]!, others[1]!),
-            bias is null ? null : new(bias, call.Lowest, others[2]!, others[3]!));
+        private static BlockSparseCall LoopsCall(
+            Call call, Tensor query, Tensor key, Tensor value, Tensor? bias, ReadOnlySpan<Tensor?> others) => BlockSparseCall.Create(
+                query, key, value, TilesOf(call, others), call.Scale, call.SoftCap, others[0] is null ? null : (others[0]!, others[1]!),
+                bias is null ? null : new(bias, call.Lowest, others[2]!, others[3]!));
 
         // Rows lie side by side, wherever they stand.
         private static Tensor UnitStride(Tensor heads) => heads.stride(3) == 1 ? heads.alias() : heads.contiguous();

@@ -2,154 +2,8 @@
 // queries of a tile, n keys of a tile.
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
-using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
-
-/// <summary>Tiles of one shape and one mask, as loops read them.</summary>
-internal unsafe struct TileGroup
-{
-    /// <summary>Rows of the queries, (c, m), and of the keys, (c, n).</summary>
-    public long* Queries, Keys;
-
-    public long Count, QueriesOfTile, KeysOfTile;
-
-    /// <summary>Keys by queries, (n, m rounded up to blocks): 0 or −∞; null where all is visible.</summary>
-    public float* Mask;
-
-    public long MaskStride;
-
-    /// <summary>What each block of queries sees of each block of keys, a <see cref="Sight"/>; null where all is visible.</summary>
-    public byte* Sights;
-
-    public readonly long QueryBlocks => (QueriesOfTile + TileCall.Block - 1) / TileCall.Block;
-
-    public readonly long KeyBlocks => (KeysOfTile + TileCall.Block - 1) / TileCall.Block;
-
-    public readonly Sight SightOf(long queryBlock, long keyBlock) =>
-        Sights is null ? Sight.All : (Sight)Sights[queryBlock * KeyBlocks + keyBlock];
-}
-
-/// <summary>How much of a block of scores a mask leaves.</summary>
-internal enum Sight : byte
-{
-    None,
-    Some,
-    All,
-}
-
-/// <summary>One call of block-sparse attention: what it reads and writes.</summary>
-internal sealed unsafe class TileCall
-{
-    /// <summary>Queries, and keys, of a block of scores.</summary>
-    public const int Block = 64;
-
-    public HeadRows Query, Key, Value, Out, OutGradient;
-
-    /// <summary>(B, H, T): the logarithms of the sums of the softmax, 0 where nothing is seen; null where no backward pass needs
-    /// them.</summary>
-    public float* Log;
-
-    /// <summary>Gradients, float32, (B, T, H, D), (B, S, G, D) and (B, S, G, E).</summary>
-    public float* QueryGradient, KeyGradient, ValueGradient;
-
-    public long Batch, Heads, Groups, Queries, Keys;
-    public int Width, ValueWidth;
-    public float Scale, SoftCap;
-    public TileGroup[] Tiles = [];
-
-    /// <summary>Numbers of the documents, (B, T) and (B, S); null for one document.</summary>
-    public float* QueryDocuments, KeyDocuments;
-
-    /// <summary>What is added by distance, (H, L), and its gradient, (B, H, L); null for none.</summary>
-    public float* Bias;
-
-    public double* BiasGradient;
-    public long BiasLength, LowestDistance;
-
-    /// <summary>(T) and (S).</summary>
-    public long* QueryPositions, KeyPositions;
-
-    /// <summary>The call, without what it writes. The tensors that it makes belong to the dispose scope at hand.</summary>
-    public static TileCall Create(
-        Tensor query, Tensor key, Tensor value, IReadOnlyList<AttentionTiles> tiles, double scale, double softCap,
-            (Tensor Queries, Tensor Keys)? documents, DistanceBias? bias)
-    {
-        (Tensor Queries, Tensor Keys)? ofDocuments = documents is { } both
-            ? (both.Queries.to(ScalarType.Float32).contiguous(), both.Keys.to(ScalarType.Float32).contiguous()) : null;
-        TileCall call = new()
-        {
-            Query = RowsOf(query), Key = RowsOf(key), Value = RowsOf(value),
-            Batch = query.size(0), Heads = query.size(1), Groups = key.size(1), Queries = query.size(2), Keys = key.size(2),
-            Width = (int)query.size(3), ValueWidth = (int)value.size(3), Scale = (float)scale, SoftCap = (float)softCap,
-            Tiles = new TileGroup[tiles.Count],
-            QueryDocuments = ofDocuments is null ? null : (float*)ofDocuments.Value.Queries.DataPointer,
-            KeyDocuments = ofDocuments is null ? null : (float*)ofDocuments.Value.Keys.DataPointer,
-        };
-        for (int i = 0; i < tiles.Count; i++) call.Tiles[i] = GroupOf(tiles[i], call.Queries, call.Keys);
-        if (bias is not null)
-        {
-            call.Bias = (float*)bias.Table.contiguous().DataPointer;
-            (call.BiasLength, call.LowestDistance) = (bias.Table.size(1), bias.Lowest);
-            call.QueryPositions = (long*)bias.QueryPositions.contiguous().DataPointer;
-            call.KeyPositions = (long*)bias.KeyPositions.contiguous().DataPointer;
-        }
-        return call;
-    }
-
-    /// <summary>The rows of a (B, N, T, D) tensor whose last dimension lies side by side.</summary>
-    public static HeadRows RowsOf(Tensor heads) =>
-        new(heads.DataPointer, heads.stride(0), heads.stride(1), heads.stride(2), heads.dtype == ScalarType.BFloat16);
-
-    private static TileGroup GroupOf(AttentionTiles tiles, long queries, long keys)
-    {
-        TileGroup group = new()
-        {
-            Queries = Indices(tiles.Queries, queries), Keys = Indices(tiles.Keys, keys),
-            Count = tiles.Queries.size(0), QueriesOfTile = tiles.Queries.size(1), KeysOfTile = tiles.Keys.size(1),
-        };
-        if (tiles.Mask is null) return group;
-        Tensor mask = tiles.Mask.to(ScalarType.Float32).contiguous(); // (m, n)
-        Tensor turned = zeros([group.KeysOfTile, group.QueryBlocks * Block], ScalarType.Float32),
-            sights = empty([group.QueryBlocks, group.KeyBlocks], ScalarType.Byte);
-        turned.narrow(1, 0, group.QueriesOfTile).copy_(mask.t());
-        group.Mask = (float*)turned.DataPointer;
-        group.MaskStride = turned.size(1);
-        group.Sights = sights.DataPointer;
-        float* numbers = (float*)mask.DataPointer;
-        for (long row = 0; row < group.QueryBlocks; row++)
-            for (long column = 0; column < group.KeyBlocks; column++)
-                group.Sights[row * group.KeyBlocks + column] = (byte)SightOf(group, numbers, row * Block, column * Block);
-        return group;
-    }
-
-    private static Sight SightOf(in TileGroup group, float* mask, long row, long column)
-    {
-        int width = (int)Math.Min(Block, group.KeysOfTile - column);
-        bool all = true, none = true;
-        for (long i = row; i < Math.Min(row + Block, group.QueriesOfTile) && (all || none); i++)
-        {
-            ReadOnlySpan<float> numbers = new(mask + i * group.KeysOfTile + column, width);
-            all = all && numbers.IndexOfAnyExcept(0f) < 0;
-            none = none && numbers.IndexOfAnyExcept(float.NegativeInfinity) < 0;
-        }
-        return all ? Sight.All : none ? Sight.None : Sight.Some;
-    }
-
-    private static long* Indices(Tensor rows, long length)
-    {
-        long* indices = (long*)rows.contiguous().DataPointer;
-        for (long i = 0; i < rows.numel(); i++)
-            if ((ulong)indices[i] >= (ulong)length) throw new TorchException($"tiles name row {indices[i]} of {length} rows");
-        return indices;
-    }
-
-    public long LargestKeys => Tiles.Length == 0 ? 0 : Tiles.Max(group => group.KeysOfTile);
-
-    /// <summary>Multiply-adds of one head.</summary>
-    public long Work => Tiles.Sum(group => group.Count * group.QueriesOfTile * group.KeysOfTile) * (Width + ValueWidth);
-}
 
 /// <summary>Attention over tiles, block by block: scores stand keys by queries, so a lane of a vector is a query. Everything is
 /// float32.</summary>
@@ -157,10 +11,10 @@ internal sealed unsafe class TileCall
 /// <typeparam name="T">The vectors.</typeparam>
 internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
 {
-    private const int Block = TileCall.Block;
+    private const int Block = BlockSparseCall.Block;
 
     /// <summary>Attends, heads [begin, end) of B·H.</summary>
-    public static void Forward(TileCall call, long begin, long end)
+    public static void Forward(BlockSparseCall call, long begin, long end)
     {
         int width = call.Width, valueWidth = call.ValueWidth;
         long keys = call.LargestKeys, sharing = call.Heads / call.Groups;
@@ -190,7 +44,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
                         int count = (int)Math.Min(Block, group.QueriesOfTile - block * Block), lanes = Padded(count);
                         long* ofQueries = group.Queries + tile * group.QueriesOfTile + block * Block;
                         Gather(call.Query, batch, h, ofQueries, count, width, rows);
-                        Transpose(rows, count, lanes, width, call.Scale, query);
+                        TileLoops<T>.Transpose(rows, count, lanes, width, call.Scale, query);
                         for (int i = 0; i < lanes; i++)
                             (top[i], total[i]) = i < count ? (tops[ofQueries[i]], totals[ofQueries[i]]) : (float.NegativeInfinity, 0);
                         for (int i = 0; i < count; i++) Copy(sums + ofQueries[i] * valueWidth, part + i * valueWidth, valueWidth);
@@ -199,8 +53,9 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
                             Pairs pairs = new(batch, h, ofQueries, ofKeys + at, count, lanes, (int)Math.Min(Block, group.KeysOfTile - at));
                             if (!Scores(call, group, pairs, block, at, query, key + at * width, scores, slope, documents)) continue;
                             if (!Weigh(scores, pairs.Keys, lanes, top, total, fade)) continue;
-                            Fade(part, fade, count, valueWidth);
-                            Product(count, valueWidth, pairs.Keys, scores, 1, Block, value + at * valueWidth, valueWidth, part, add: true);
+                            TileLoops<T>.Scale(count, valueWidth, fade, part);
+                            TileProduct<T>.MultiplyAll(count, valueWidth, pairs.Keys, scores, 1, Block, value + at * valueWidth, valueWidth,
+                                part, valueWidth, add: true);
                         }
                         for (int i = 0; i < count; i++)
                         {
@@ -219,7 +74,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     }
 
     /// <summary>The gradients, key-value heads [begin, end) of B·G: all query heads that share one add to its gradients in turn.</summary>
-    public static void Backward(TileCall call, long begin, long end)
+    public static void Backward(BlockSparseCall call, long begin, long end)
     {
         int width = call.Width, valueWidth = call.ValueWidth;
         long keys = call.LargestKeys, sharing = call.Heads / call.Groups;
@@ -251,30 +106,32 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
                         int count = (int)Math.Min(Block, group.QueriesOfTile - block * Block), lanes = Padded(count);
                         long* ofQueries = group.Queries + tile * group.QueriesOfTile + block * Block;
                         Gather(call.Query, batch, h, ofQueries, count, width, rows);
-                        Transpose(rows, count, lanes, width, call.Scale, query);
+                        TileLoops<T>.Transpose(rows, count, lanes, width, call.Scale, query);
                         Gather(call.OutGradient, batch, h, ofQueries, count, valueWidth, doutRows);
-                        Transpose(doutRows, count, lanes, valueWidth, 1, dout);
+                        TileLoops<T>.Transpose(doutRows, count, lanes, valueWidth, 1, dout);
                         Gather(call.Out, batch, h, ofQueries, count, valueWidth, result);
                         for (int i = 0; i < lanes; i++)
                         {
                             // of no query: weights 0
                             log[i] = i < count ? call.Log[(batch * call.Heads + h) * call.Queries + ofQueries[i]] : float.PositiveInfinity;
-                            delta[i] = i < count ? Dot(doutRows + i * valueWidth, result + i * valueWidth, valueWidth) : 0;
+                            delta[i] = i < count ? TileLoops<T>.Dot(doutRows + i * valueWidth, result + i * valueWidth, valueWidth) : 0;
                         }
                         NativeMemory.Clear(dquery, (nuint)(Block * width * sizeof(float)));
                         for (long at = 0; at < group.KeysOfTile; at += Block)
                         {
                             Pairs pairs = new(batch, h, ofQueries, ofKeys + at, count, lanes, (int)Math.Min(Block, group.KeysOfTile - at));
                             if (!Scores(call, group, pairs, block, at, query, key + at * width, scores, slope, documents)) continue;
-                            Product(pairs.Keys, lanes, valueWidth, value + at * valueWidth, valueWidth, 1, dout, Block, slopes, Block,
-                                add: false);
+                            TileProduct<T>.MultiplyAll(pairs.Keys, lanes, valueWidth, value + at * valueWidth, valueWidth, 1, dout, Block,
+                                slopes, Block, add: false);
                             Differentiate(scores, slopes, pairs.Keys, lanes, log, delta);
                             if (call.BiasGradient is not null) AddBiasGradient(call, pairs, slopes);
                             if (slope is not null) Multiply(slopes, slope, pairs.Keys, lanes);
-                            Product(pairs.Keys, valueWidth, count, scores, Block, 1, doutRows, valueWidth, dvalue + at * valueWidth,
-                                add: true);
-                            Product(pairs.Keys, width, count, slopes, Block, 1, rows, width, dkey + at * width, add: true);
-                            Product(count, width, pairs.Keys, slopes, 1, Block, key + at * width, width, dquery, add: true);
+                            TileProduct<T>.MultiplyAll(pairs.Keys, valueWidth, count, scores, Block, 1, doutRows, valueWidth,
+                                dvalue + at * valueWidth, valueWidth, add: true);
+                            TileProduct<T>.MultiplyAll(pairs.Keys, width, count, slopes, Block, 1, rows, width,
+                                dkey + at * width, width, add: true);
+                            TileProduct<T>.MultiplyAll(count, width, pairs.Keys, slopes, 1, Block, key + at * width, width,
+                                dquery, width, add: true);
                         }
                         for (int i = 0; i < count; i++)
                             Add(dquery + i * width, call.QueryGradient + ((batch * call.Queries + ofQueries[i]) * call.Heads + h) * width,
@@ -295,15 +152,17 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
 
     // The scores of a block, capped, masked and biased; false where its queries see none of its keys.
     private static bool Scores(
-        TileCall call, in TileGroup group, in Pairs pairs, long block, long at, float* query, float* key, float* scores, float* slope,
-            float* documents)
+        BlockSparseCall call, in TileGroup group, in Pairs pairs, long block, long at, float* query, float* key,
+        float* scores, float* slope, float* documents)
     {
-        Sight sight = group.SightOf(block, at / Block);
-        if (sight == Sight.None) return false;
+        Visibility visible = group.VisibilityOf(block, at / Block);
+        if (visible == Visibility.None) return false;
         if (call.QueryDocuments is not null && !Documents(call, pairs, documents)) return false;
-        Product(pairs.Keys, pairs.Lanes, call.Width, key, call.Width, 1, query, Block, scores, Block, add: false);
+        TileProduct<T>.MultiplyAll(
+            pairs.Keys, pairs.Lanes, call.Width, key, call.Width, 1, query, Block, scores, Block, add: false);
         if (call.SoftCap > 0) Cap(scores, slope, pairs.Keys, pairs.Lanes, call.SoftCap);
-        if (sight == Sight.Some) Add(group.Mask + at * group.MaskStride + block * Block, group.MaskStride, scores, pairs.Keys, pairs.Lanes);
+        if (visible == Visibility.Some)
+            Add(group.Mask + at * group.MaskStride + block * Block, group.MaskStride, scores, pairs.Keys, pairs.Lanes);
         if (call.Bias is not null) AddBias(call, pairs, scores);
         if (call.QueryDocuments is not null) Hide(call, pairs, documents, scores);
         return true;
@@ -318,33 +177,6 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
             from.Load<T>(batch, head, index[i], run, width, to + i * width);
             i += run;
         }
-    }
-
-    // c (rows, width) = or += a·b
-    private static void Product(int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, bool add) =>
-        Product(rows, width, depth, a, row, step, b, ofB, c, width, add);
-
-    private static void Product(
-        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
-    {
-        for (int r = 0; r < rows; r += TileProduct<T>.Rows)
-            TileProduct<T>.Multiply(
-                Math.Min(TileProduct<T>.Rows, rows - r), width, depth, a + r * row, row, step, b, ofB, c + r * ofC, ofC, add);
-    }
-
-    // x (count, width) → factor·xᵀ (width, 64), 0 for further lanes.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Transpose(float* x, int count, int lanes, int width, float factor, float* to)
-    {
-        Vector128<float> times = Vector128.Create(factor);
-        int i = 0;
-        for (; i <= count - 4; i += 4)
-        {
-            float* a = x + i * width, b = a + width, c = b + width, d = c + width, column = to + i;
-            for (int n = 0; n < width; n++, column += Block) (Vector128.Create(a[n], b[n], c[n], d[n]) * times).Store(column);
-        }
-        for (; i < lanes; i++)
-            for (int n = 0; n < width; n++) to[n * Block + i] = i < count ? x[i * width + n] * factor : 0;
     }
 
     // s becomes cap·tanh(s/cap), and slope its derivative.
@@ -378,7 +210,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     }
 
     // The documents of the queries; whether any key is of one of them.
-    private static bool Documents(TileCall call, in Pairs pairs, float* documents)
+    private static bool Documents(BlockSparseCall call, in Pairs pairs, float* documents)
     {
         (float low, float high) = (float.PositiveInfinity, float.NegativeInfinity);
         for (int i = 0; i < pairs.Lanes; i++)
@@ -395,7 +227,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     }
 
     [MethodImpl(Lanes.Loop)]
-    private static void Hide(TileCall call, in Pairs pairs, float* documents, float* scores)
+    private static void Hide(BlockSparseCall call, in Pairs pairs, float* documents, float* scores)
     {
         T blind = T.Broadcast(float.NegativeInfinity);
         float* ofKeys = call.KeyDocuments + pairs.Batch * call.Keys;
@@ -413,7 +245,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddBias(TileCall call, in Pairs pairs, float* scores)
+    private static void AddBias(BlockSparseCall call, in Pairs pairs, float* scores)
     {
         float* table = call.Bias + pairs.Head * call.BiasLength;
         long last = call.BiasLength - 1;
@@ -437,7 +269,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddBiasGradient(TileCall call, in Pairs pairs, float* slopes)
+    private static void AddBiasGradient(BlockSparseCall call, in Pairs pairs, float* slopes)
     {
         double* table = call.BiasGradient + (pairs.Batch * call.Heads + pairs.Head) * call.BiasLength;
         long last = call.BiasLength - 1;
@@ -458,7 +290,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
         }
     }
 
-    private static (long Low, long High, bool Adjacent) Positions(TileCall call, in Pairs pairs, int first, int count)
+    private static (long Low, long High, bool Adjacent) Positions(BlockSparseCall call, in Pairs pairs, int first, int count)
     {
         long start = call.QueryPositions[pairs.QueryRows[first]];
         (long low, long high, bool adjacent) = (start, start, true);
@@ -520,17 +352,6 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     }
 
     [MethodImpl(Lanes.Loop)]
-    private static void Fade(float* sums, float* fade, int rows, int width)
-    {
-        for (int row = 0; row < rows; row++, sums += width)
-        {
-            if (fade[row] == 1) continue;
-            T factor = T.Broadcast(fade[row]);
-            for (int i = 0; i < width; i += T.Count) T.Store(T.Load(sums + i) * factor, sums + i);
-        }
-    }
-
-    [MethodImpl(Lanes.Loop)]
     private static void Add(float* from, float* to, int width, float factor)
     {
         T times = T.Broadcast(factor);
@@ -538,14 +359,6 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     }
 
     private static void Copy(float* from, float* to, int width) => new ReadOnlySpan<float>(from, width).CopyTo(new(to, width));
-
-    [MethodImpl(Lanes.Loop)]
-    private static float Dot(float* a, float* b, int width)
-    {
-        T sum = T.Broadcast(0);
-        for (int i = 0; i < width; i += T.Count) sum = T.MultiplyAdd(T.Load(a + i), T.Load(b + i), sum);
-        return T.Sum(sum);
-    }
 
     /// <summary>A block of scores.</summary>
     private readonly struct Pairs(long batch, long head, long* queryRows, long* keyRows, int queries, int lanes, int keys)

@@ -77,7 +77,7 @@ public static unsafe class FlashAttention
     /// <param name="scale">Multiplies q·kᵀ</param>
     /// <param name="before">How many keys a query sees backwards, its own included; at least 1</param>
     /// <param name="after">How many further keys it sees; 0 for none</param>
-    /// <param name="rotary">How queries and keys are turned before; the packed tensor stays as it is</param>
+    /// <param name="rotary">How queries and keys are rotated before; the packed tensor stays as it is</param>
     /// <param name="dropout">Which weights are dropped</param>
     /// <param name="documents">As in <see cref="Attend"/></param>
     /// <returns>(B, T, H, D), of the packed tensor's type</returns>
@@ -124,25 +124,25 @@ public static unsafe class FlashAttention
         using DisposeScope scope = NewDisposeScope();
         long groups = options.Groups, heads = packed.size(2) - 2 * groups;
         Tensor turned = packed.narrow(2, 0, heads + groups), value = packed.narrow(2, heads + groups, groups);
-        if (options.Rotary is { } rotary) turned = Turned(turned, rotary);
+        if (options.Rotary is { } rotary) turned = Rotated(turned, rotary);
         Tensor query = turned.narrow(2, 0, heads), key = turned.narrow(2, heads, groups);
         return Composed(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2).to(turned.dtype), options).transpose(1, 2).to(
             packed.dtype).MoveToOuterDisposeScope();
     }
 
     // (B, T, N, D), in float32 or more.
-    private static Tensor Turned(Tensor heads, RotaryAngles rotary)
+    private static Tensor Rotated(Tensor heads, RotaryAngles rotary)
     {
-        long half = rotary.Turned / 2;
+        long half = rotary.RotatedDim / 2;
         // (…, T, 1, W)
         Tensor x = heads.dtype == ScalarType.Float64 ? heads : heads.to(ScalarType.Float32), table = rotary.Table.to(x.dtype).unsqueeze(-2);
-        Tensor pairs = x.narrow(3, 0, rotary.Turned).unflatten(3, rotary.Interleaved ? [half, 2] : [2, half]);
+        Tensor pairs = x.narrow(3, 0, rotary.RotatedDim).unflatten(3, rotary.Interleaved ? [half, 2] : [2, half]);
         int apart = rotary.Interleaved ? -1 : -2;
         (Tensor a, Tensor b) = (pairs.select(apart, 0), pairs.select(apart, 1)); // (B, T, N, R/2)
-        Tensor cos = rotary.Interleaved ? table.slice(-1, 0, rotary.Turned, 2) : table.narrow(-1, 0, half);
-        Tensor sin = rotary.Interleaved ? table.slice(-1, 1, rotary.Turned, 2) : table.narrow(-1, 3 * half, half);
+        Tensor cos = rotary.Interleaved ? table.slice(-1, 0, rotary.RotatedDim, 2) : table.narrow(-1, 0, half);
+        Tensor sin = rotary.Interleaved ? table.slice(-1, 1, rotary.RotatedDim, 2) : table.narrow(-1, 3 * half, half);
         Tensor both = stack([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], apart).flatten(3);
-        return rotary.Turned == x.size(3) ? both : cat([both, x.narrow(3, rotary.Turned, x.size(3) - rotary.Turned)], 3);
+        return rotary.RotatedDim == x.size(3) ? both : cat([both, x.narrow(3, rotary.RotatedDim, x.size(3) - rotary.RotatedDim)], 3);
     }
 
     private static int LanesOf(long width)
@@ -167,10 +167,6 @@ public static unsafe class FlashAttention
         using Tensor tokens = empty([like.size(0), like.size(2), like.size(1), like.size(3)], like.dtype);
         return tokens.transpose(1, 2);
     }
-
-    private static HeadRows RowsOf(Tensor? heads) =>
-        heads is null ? default
-            : new(heads.DataPointer, heads.stride(0), heads.stride(1), heads.stride(2), heads.dtype == ScalarType.BFloat16);
 
     // The heads [first, …) of a (B, T, N, D) tensor.
     private static HeadRows RowsOfPacked(Tensor tokens, long first = 0)
@@ -224,11 +220,11 @@ public static unsafe class FlashAttention
             Tensor table = rotary.Table;
             if (table.dtype != ScalarType.Float32 || table.dim() is not (2 or 3) || (table.dim() == 3 && table.size(0) != packed.size(0))
                 || table.size(-2) != packed.size(1)
-                || rotary.Turned <= 0 || rotary.Turned % 2 != 0 || rotary.Turned > packed.size(3)
-                    || table.size(-1) != (rotary.Interleaved ? 1 : 2) * rotary.Turned)
+                || rotary.RotatedDim <= 0 || rotary.RotatedDim % 2 != 0 || rotary.RotatedDim > packed.size(3)
+                    || table.size(-1) != (rotary.Interleaved ? 1 : 2) * rotary.RotatedDim)
             {
                 throw new TorchException(
-                    $"angles {Text(table)} {table.dtype} do not turn {rotary.Turned} numbers of each head of {Text(packed)}");
+                    $"angles {Text(table)} {table.dtype} do not rotate {rotary.RotatedDim} numbers of each head of {Text(packed)}");
             }
         }
 
@@ -257,7 +253,7 @@ public static unsafe class FlashAttention
             Documents = documents is null ? null : (int*)documents.DataPointer,
             Angles = angles is null ? null : (float*)angles.DataPointer,
             AnglesOfBatch = angles is { } table && table.dim() == 3 ? table.stride(0) : 0, AnglesOfRow = angles?.stride(-2) ?? 0,
-            Turned = (int)(Rotary?.Turned ?? 0), Interleaved = Rotary?.Interleaved ?? false,
+            RotatedDim = (int)(Rotary?.RotatedDim ?? 0), Interleaved = Rotary?.Interleaved ?? false,
         };
     }
 
@@ -271,7 +267,7 @@ public static unsafe class FlashAttention
                 ? empty(query.shape.AsSpan(0, 3).ToArray(), ScalarType.Float32) : null;
             Tensor result = SideBySide(query);
             FlashCall call = CallOf(options, query, key, value, documents);
-            call.Out = RowsOf(result);
+            call.Out = HeadRows.Of(result);
             call.Log = log is null ? null : (float*)log.DataPointer;
             FlashAttention.Forward(call);
             ctx.save_data("options", options);
@@ -285,10 +281,10 @@ public static unsafe class FlashAttention
             using Tensor gradient = UnitStride(grad_output);
             Tensor query = SideBySide(saved[0]!), key = SideBySide(saved[1]!), value = SideBySide(saved[2]!);
             FlashCall call = CallOf((Options)ctx.get_data("options")!, saved[0]!, saved[1]!, saved[2]!, saved[5]);
-            call.Out = RowsOf(saved[3]);
+            call.Out = HeadRows.Of(saved[3]);
             call.Log = (float*)saved[4]!.DataPointer;
-            call.OutGradient = RowsOf(gradient);
-            (call.QueryGradient, call.KeyGradient, call.ValueGradient) = (RowsOf(query), RowsOf(key), RowsOf(value));
+            call.OutGradient = HeadRows.Of(gradient);
+            (call.QueryGradient, call.KeyGradient, call.ValueGradient) = (HeadRows.Of(query), HeadRows.Of(key), HeadRows.Of(value));
             FlashAttention.Backward(call);
             return [query, key, value, null!];
         }
@@ -297,7 +293,7 @@ public static unsafe class FlashAttention
         {
             FlashCall call = options.Call(
                 query.size(0), query.size(1), key.size(1), query.size(2), key.size(2), query.size(3), documents, null);
-            (call.Query, call.Key, call.Value) = (RowsOf(query), RowsOf(key), RowsOf(value));
+            (call.Query, call.Key, call.Value) = (HeadRows.Of(query), HeadRows.Of(key), HeadRows.Of(value));
             return call;
         }
     }

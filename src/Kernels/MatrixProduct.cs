@@ -1,9 +1,7 @@
 // Shapes: left (M, K), right (K, N), result (M, N). A panel holds a few rows of left, or columns of right, side by side for one k after the
 // other.
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -195,7 +193,7 @@ public static unsafe class MatrixProduct
                     int rows = (int)Math.Min(RowsAtOnce, height - row), high = PanelRows;
                     if (block != packed)
                         for (int r = 0; r < rows; r += high)
-                            Pack<T>(Left, top + row + r, Math.Min(high, rows - r), high, k, depth, left + r * depth);
+                            MatrixPanels.Pack<T>(Left, top + row + r, Math.Min(high, rows - r), high, k, depth, left + r * depth);
                     packed = block;
                     for (long panel = first; panel < Math.Min(panels, first + share); panel++)
                     {
@@ -209,7 +207,7 @@ public static unsafe class MatrixProduct
             });
 
             void PackRight(long panel, float* to) =>
-                Pack<T>(Right, column + panel * width, Math.Min(width, columns - panel * width), width, k, depth, to);
+                MatrixPanels.Pack<T>(Right, column + panel * width, Math.Min(width, columns - panel * width), width, k, depth, to);
         }
 
         // One tile of the result, rows x columns of what two panels give.
@@ -247,9 +245,83 @@ public static unsafe class MatrixProduct
                     Sse.Prefetch0(to + r * stride);
                     Sse.Prefetch0(to + r * stride + PanelColumns - 1);
                 }
-            if (Bits == 512) Compute512(left, right, depth, to, stride, add);
-            else if (Bits == 256) Compute256(left, right, depth, to, stride, add);
-            else Compute128(left, right, depth, to, stride, add);
+            if (Bits == 512) ComputeEight<Lanes16>(left, right, depth, to, stride, add);
+            else if (Bits == 256) ComputeSix<Lanes8>(left, right, depth, to, stride, add);
+            else ComputeEight<Lanes4>(left, right, depth, to, stride, add);
+        }
+
+        // 8 rows of two vectors. The sums are written out because .NET keeps no array in registers.
+        [MethodImpl(Lanes.Loop)]
+        private static void ComputeEight<T>(float* left, float* right, int depth, float* to, long stride, bool add)
+            where T : unmanaged, ILanes<T>
+        {
+            T zero = T.Broadcast(0), a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
+            T e0 = zero, e1 = zero, f0 = zero, f1 = zero, g0 = zero, g1 = zero, h0 = zero, h1 = zero;
+            for (int k = 0; k < depth; k++, left += 8, right += 2 * T.Count)
+            {
+                T w0 = T.Load(right), w1 = T.Load(right + T.Count), x = T.Broadcast(left[0]);
+                (a0, a1) = (T.MultiplyAdd(x, w0, a0), T.MultiplyAdd(x, w1, a1));
+                x = T.Broadcast(left[1]);
+                (b0, b1) = (T.MultiplyAdd(x, w0, b0), T.MultiplyAdd(x, w1, b1));
+                x = T.Broadcast(left[2]);
+                (c0, c1) = (T.MultiplyAdd(x, w0, c0), T.MultiplyAdd(x, w1, c1));
+                x = T.Broadcast(left[3]);
+                (d0, d1) = (T.MultiplyAdd(x, w0, d0), T.MultiplyAdd(x, w1, d1));
+                x = T.Broadcast(left[4]);
+                (e0, e1) = (T.MultiplyAdd(x, w0, e0), T.MultiplyAdd(x, w1, e1));
+                x = T.Broadcast(left[5]);
+                (f0, f1) = (T.MultiplyAdd(x, w0, f0), T.MultiplyAdd(x, w1, f1));
+                x = T.Broadcast(left[6]);
+                (g0, g1) = (T.MultiplyAdd(x, w0, g0), T.MultiplyAdd(x, w1, g1));
+                x = T.Broadcast(left[7]);
+                (h0, h1) = (T.MultiplyAdd(x, w0, h0), T.MultiplyAdd(x, w1, h1));
+            }
+            Store(a0, a1, to, add);
+            Store(b0, b1, to + stride, add);
+            Store(c0, c1, to + 2 * stride, add);
+            Store(d0, d1, to + 3 * stride, add);
+            Store(e0, e1, to + 4 * stride, add);
+            Store(f0, f1, to + 5 * stride, add);
+            Store(g0, g1, to + 6 * stride, add);
+            Store(h0, h1, to + 7 * stride, add);
+        }
+
+        // 6 rows: as many sums as 16 registers hold.
+        [MethodImpl(Lanes.Loop)]
+        private static void ComputeSix<T>(float* left, float* right, int depth, float* to, long stride, bool add)
+            where T : unmanaged, ILanes<T>
+        {
+            T zero = T.Broadcast(0), a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero;
+            T d0 = zero, d1 = zero, e0 = zero, e1 = zero, f0 = zero, f1 = zero;
+            for (int k = 0; k < depth; k++, left += 6, right += 2 * T.Count)
+            {
+                T w0 = T.Load(right), w1 = T.Load(right + T.Count), x = T.Broadcast(left[0]);
+                (a0, a1) = (T.MultiplyAdd(x, w0, a0), T.MultiplyAdd(x, w1, a1));
+                x = T.Broadcast(left[1]);
+                (b0, b1) = (T.MultiplyAdd(x, w0, b0), T.MultiplyAdd(x, w1, b1));
+                x = T.Broadcast(left[2]);
+                (c0, c1) = (T.MultiplyAdd(x, w0, c0), T.MultiplyAdd(x, w1, c1));
+                x = T.Broadcast(left[3]);
+                (d0, d1) = (T.MultiplyAdd(x, w0, d0), T.MultiplyAdd(x, w1, d1));
+                x = T.Broadcast(left[4]);
+                (e0, e1) = (T.MultiplyAdd(x, w0, e0), T.MultiplyAdd(x, w1, e1));
+                x = T.Broadcast(left[5]);
+                (f0, f1) = (T.MultiplyAdd(x, w0, f0), T.MultiplyAdd(x, w1, f1));
+            }
+            Store(a0, a1, to, add);
+            Store(b0, b1, to + stride, add);
+            Store(c0, c1, to + 2 * stride, add);
+            Store(d0, d1, to + 3 * stride, add);
+            Store(e0, e1, to + 4 * stride, add);
+            Store(f0, f1, to + 5 * stride, add);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Store<T>(T low, T high, float* to, bool add) where T : unmanaged, ILanes<T>
+        {
+            if (add) (low, high) = (T.Load(to) + low, T.Load(to + T.Count) + high);
+            T.Store(low, to);
+            T.Store(high, to + T.Count);
         }
     }
 
@@ -277,302 +349,6 @@ public static unsafe class MatrixProduct
     }
 
     private static long Up(long x, long multiple) => (x + multiple - 1) / multiple * multiple;
-
-    // Rows of left, or columns of right, from the first on, for each k one after the other. Where there are fewer than the panel is wide,
-    // the rest is anything: it only meets sums that nobody reads.
-    internal static void Pack<T>(in MatrixOperand from, long first, long count, int width, long k, int depth, float* to) where T : unmanaged
-    {
-        T* data = (T*)from.Data + first * from.AcrossStride + k * from.AlongStride;
-        if (from.AcrossStride == 1) PackAcross(data, from.AlongStride, (int)count, width, depth, to);
-        else PackAlong(data, from.AcrossStride, (int)count, width, depth, to);
-    }
-
-    [MethodImpl(Lanes.Loop)]
-    private static void PackAcross<T>(T* data, long stride, int count, int width, int depth, float* to) where T : unmanaged
-    {
-        if (count < width) new Span<float>(to, width * depth).Clear();
-        for (int i = 0; i < depth; i++, data += stride, to += width)
-        {
-            int j = 0;
-            for (; j + 8 <= count; j += 8) Load8(data + j).Store(to + j);
-            for (; j + 4 <= count; j += 4) Load4(data + j).Store(to + j);
-            if (count >= 4) Load4(data + count - 4).Store(to + count - 4);
-            else
-                for (; j < count; j++) to[j] = Load(data + j);
-        }
-    }
-
-    // Each across has its k side by side.
-    internal static void PackAlong<T>(T* data, long stride, int count, int width, int depth, float* to) where T : unmanaged
-    {
-        // In blocks of 16 by 16 as far as they go, unless what is written too much beside them would be in their place.
-        bool blocks = typeof(T) == typeof(float) && Avx512F.IsSupported && width % 4 == 0;
-        int deep = blocks ? depth / 16 * 16 : 0, wide = deep > 0 ? count / 16 * 16 : 0;
-        for (int i = 0; i < deep && wide > 0; i += 16)
-        for (int j = 0; j < wide; j += 16) Turn16((float*)data + j * stride + i, stride, to + i * width + j, width);
-        if (wide < width) PackAlong(data, stride, count, width, wide, 0, deep, to);
-        PackAlong(data, stride, count, width, 0, deep, depth, to);
-    }
-
-    // Eight k of four are turned at a time, the last four first, for what they write too much is written again.
-    [MethodImpl(Lanes.Loop)]
-    private static void PackAlong<T>(T* data, long stride, int count, int width, int first, int begin, int end, float* to)
-        where T : unmanaged
-    {
-        int i = begin;
-        for (; i + 8 <= end; i += 8)
-        for (int j = (width - 1) / 4 * 4; j >= first; j -= 4)
-        {
-            int last = count - 1;
-            Turn4(data + Math.Min(j, last) * stride + i, data + Math.Min(j + 1, last) * stride + i, data + Math.Min(j + 2, last) * stride
-                + i, data + Math.Min(j + 3, last) * stride + i,
-                to + i * width + j, width);
-        }
-        for (; i < end; i++)
-        for (int j = first; j < width; j++)
-            to[i * width + j] = Load(data + Math.Min(j, count - 1) * stride + i);
-    }
-
-    // Sixteen rows of sixteen become as many columns.
-    [MethodImpl(Lanes.Loop)]
-    private static void Turn16(float* from, long stride, float* to, int width)
-    {
-        (Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3) = Rows4(from, stride);
-        (Vector512<float> b0, Vector512<float> b1, Vector512<float> b2, Vector512<float> b3) = Rows4(from + 4 * stride, stride);
-        (Vector512<float> c0, Vector512<float> c1, Vector512<float> c2, Vector512<float> c3) = Rows4(from + 8 * stride, stride);
-        (Vector512<float> d0, Vector512<float> d1, Vector512<float> d2, Vector512<float> d3) = Rows4(from + 12 * stride, stride);
-        Columns4(a0, b0, c0, d0, to, width);
-        Columns4(a1, b1, c1, d1, to + width, width);
-        Columns4(a2, b2, c2, d2, to + 2 * width, width);
-        Columns4(a3, b3, c3, d3, to + 3 * width, width);
-    }
-
-    // Of four rows the columns 0, 4, 8 and 12; 1, 5, 9 and 13; and so on.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<float> First, Vector512<float> Second, Vector512<float> Third, Vector512<float> Fourth) Rows4(
-        float* from, long stride)
-    {
-        Vector512<float> a = Vector512.Load(from), b = Vector512.Load(from + stride), c = Vector512.Load(from + 2 * stride),
-            d = Vector512.Load(from + 3 * stride);
-        Vector512<double> ab0 = Avx512F.UnpackLow(a, b).AsDouble(), ab1 = Avx512F.UnpackHigh(a, b).AsDouble();
-        Vector512<double> cd0 = Avx512F.UnpackLow(c, d).AsDouble(), cd1 = Avx512F.UnpackHigh(c, d).AsDouble();
-        return (Avx512F.UnpackLow(ab0, cd0).AsSingle(), Avx512F.UnpackHigh(ab0, cd0).AsSingle(), Avx512F.UnpackLow(ab1, cd1).AsSingle(),
-            Avx512F.UnpackHigh(ab1, cd1).AsSingle());
-    }
-
-    // Of four times such columns, each whole.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Columns4(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* to, int width)
-    {
-        Vector512<float> ab0 = Avx512F.Shuffle4x128(a, b, 0x44), ab1 = Avx512F.Shuffle4x128(a, b, 0xEE);
-        Vector512<float> cd0 = Avx512F.Shuffle4x128(c, d, 0x44), cd1 = Avx512F.Shuffle4x128(c, d, 0xEE);
-        Avx512F.Shuffle4x128(ab0, cd0, 0x88).Store(to);
-        Avx512F.Shuffle4x128(ab0, cd0, 0xDD).Store(to + 4 * width);
-        Avx512F.Shuffle4x128(ab1, cd1, 0x88).Store(to + 8 * width);
-        Avx512F.Shuffle4x128(ab1, cd1, 0xDD).Store(to + 12 * width);
-    }
-
-    // Four rows of eight become eight of four.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Turn4<T>(T* a, T* b, T* c, T* d, float* to, int width) where T : unmanaged
-    {
-        (Vector128<float> a0, Vector128<float> a1) = Load4And4(a);
-        (Vector128<float> b0, Vector128<float> b1) = Load4And4(b);
-        (Vector128<float> c0, Vector128<float> c1) = Load4And4(c);
-        (Vector128<float> d0, Vector128<float> d1) = Load4And4(d);
-        Turn44(a0, b0, c0, d0, to, width);
-        Turn44(a1, b1, c1, d1, to + 4 * width, width);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Turn44(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d, float* to, int width)
-    {
-        Vector128<float> ac0 = Low(a, c), ac1 = High(a, c), bd0 = Low(b, d), bd1 = High(b, d);
-        Low(ac0, bd0).Store(to);
-        High(ac0, bd0).Store(to + width);
-        Low(ac1, bd1).Store(to + 2 * width);
-        High(ac1, bd1).Store(to + 3 * width);
-    }
-
-    // a0 b0 a1 b1, and a2 b2 a3 b3.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> Low(Vector128<float> a, Vector128<float> b) =>
-        Sse.IsSupported ? Sse.UnpackLow(a, b) : AdvSimd.Arm64.ZipLow(a, b);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> High(Vector128<float> a, Vector128<float> b) =>
-        Sse.IsSupported ? Sse.UnpackHigh(a, b) : AdvSimd.Arm64.ZipHigh(a, b);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Load<T>(T* from) where T : unmanaged =>
-        typeof(T) == typeof(float) ? *(float*)from : BitConverter.UInt32BitsToSingle((uint)*(ushort*)from << 16);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> Load4<T>(T* from) where T : unmanaged =>
-        typeof(T) == typeof(float) ? Vector128.Load((float*)from)
-            : (Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsUInt16()) << 16).AsSingle();
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Load8<T>(T* from) where T : unmanaged
-    {
-        (Vector128<float> low, Vector128<float> high) = Load4And4(from);
-        return Vector256.Create(low, high);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<float> Low, Vector128<float> High) Load4And4<T>(T* from) where T : unmanaged
-    {
-        if (typeof(T) == typeof(float)) return (Vector128.Load((float*)from), Vector128.Load((float*)from + 4));
-        (Vector128<uint> low, Vector128<uint> high) = Vector128.Widen(Vector128.Load((ushort*)from));
-        return ((low << 16).AsSingle(), (high << 16).AsSingle());
-    }
-
-    // 8 rows of 32.
-    private static void Compute512(float* left, float* right, int depth, float* to, long stride, bool add)
-    {
-        Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
-        Vector512<float> e0 = default, e1 = default, f0 = default, f1 = default, g0 = default, g1 = default, h0 = default, h1 = default;
-        for (int k = 0; k < depth; k++, left += 8, right += 32)
-        {
-            Vector512<float> w0 = Vector512.Load(right), w1 = Vector512.Load(right + 16), x = Vector512.Create(left[0]);
-            (a0, a1) = (Vector512.FusedMultiplyAdd(x, w0, a0), Vector512.FusedMultiplyAdd(x, w1, a1));
-            x = Vector512.Create(left[1]);
-            (b0, b1) = (Vector512.FusedMultiplyAdd(x, w0, b0), Vector512.FusedMultiplyAdd(x, w1, b1));
-            x = Vector512.Create(left[2]);
-            (c0, c1) = (Vector512.FusedMultiplyAdd(x, w0, c0), Vector512.FusedMultiplyAdd(x, w1, c1));
-            x = Vector512.Create(left[3]);
-            (d0, d1) = (Vector512.FusedMultiplyAdd(x, w0, d0), Vector512.FusedMultiplyAdd(x, w1, d1));
-            x = Vector512.Create(left[4]);
-            (e0, e1) = (Vector512.FusedMultiplyAdd(x, w0, e0), Vector512.FusedMultiplyAdd(x, w1, e1));
-            x = Vector512.Create(left[5]);
-            (f0, f1) = (Vector512.FusedMultiplyAdd(x, w0, f0), Vector512.FusedMultiplyAdd(x, w1, f1));
-            x = Vector512.Create(left[6]);
-            (g0, g1) = (Vector512.FusedMultiplyAdd(x, w0, g0), Vector512.FusedMultiplyAdd(x, w1, g1));
-            x = Vector512.Create(left[7]);
-            (h0, h1) = (Vector512.FusedMultiplyAdd(x, w0, h0), Vector512.FusedMultiplyAdd(x, w1, h1));
-        }
-        Give(a0, a1, to, add);
-        Give(b0, b1, to + stride, add);
-        Give(c0, c1, to + 2 * stride, add);
-        Give(d0, d1, to + 3 * stride, add);
-        Give(e0, e1, to + 4 * stride, add);
-        Give(f0, f1, to + 5 * stride, add);
-        Give(g0, g1, to + 6 * stride, add);
-        Give(h0, h1, to + 7 * stride, add);
-
-        static void Give(Vector512<float> low, Vector512<float> high, float* to, bool add)
-        {
-            if (add) (low, high) = (Vector512.Load(to) + low, Vector512.Load(to + 16) + high);
-            low.Store(to);
-            high.Store(to + 16);
-        }
-    }
-
-    // 6 rows of 16: as many sums as 16 registers hold.
-    private static void Compute256(float* left, float* right, int depth, float* to, long stride, bool add)
-    {
-        Vector256<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default;
-        Vector256<float> d0 = default, d1 = default, e0 = default, e1 = default, f0 = default, f1 = default;
-        for (int k = 0; k < depth; k++, left += 6, right += 16)
-        {
-            Vector256<float> w0 = Vector256.Load(right), w1 = Vector256.Load(right + 8), x = Vector256.Create(left[0]);
-            (a0, a1) = (Vector256.FusedMultiplyAdd(x, w0, a0), Vector256.FusedMultiplyAdd(x, w1, a1));
-            x = Vector256.Create(left[1]);
-            (b0, b1) = (Vector256.FusedMultiplyAdd(x, w0, b0), Vector256.FusedMultiplyAdd(x, w1, b1));
-            x = Vector256.Create(left[2]);
-            (c0, c1) = (Vector256.FusedMultiplyAdd(x, w0, c0), Vector256.FusedMultiplyAdd(x, w1, c1));
-            x = Vector256.Create(left[3]);
-            (d0, d1) = (Vector256.FusedMultiplyAdd(x, w0, d0), Vector256.FusedMultiplyAdd(x, w1, d1));
-            x = Vector256.Create(left[4]);
-            (e0, e1) = (Vector256.FusedMultiplyAdd(x, w0, e0), Vector256.FusedMultiplyAdd(x, w1, e1));
-            x = Vector256.Create(left[5]);
-            (f0, f1) = (Vector256.FusedMultiplyAdd(x, w0, f0), Vector256.FusedMultiplyAdd(x, w1, f1));
-        }
-        Give(a0, a1, to, add);
-        Give(b0, b1, to + stride, add);
-        Give(c0, c1, to + 2 * stride, add);
-        Give(d0, d1, to + 3 * stride, add);
-        Give(e0, e1, to + 4 * stride, add);
-        Give(f0, f1, to + 5 * stride, add);
-
-        static void Give(Vector256<float> low, Vector256<float> high, float* to, bool add)
-        {
-            if (add) (low, high) = (Vector256.Load(to) + low, Vector256.Load(to + 8) + high);
-            low.Store(to);
-            high.Store(to + 8);
-        }
-    }
-
-    // 8 rows of 8.
-    private static void Compute128(float* left, float* right, int depth, float* to, long stride, bool add)
-    {
-        Vector128<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
-        Vector128<float> e0 = default, e1 = default, f0 = default, f1 = default, g0 = default, g1 = default, h0 = default, h1 = default;
-        for (int k = 0; k < depth; k++, left += 8, right += 8)
-        {
-            Vector128<float> w0 = Vector128.Load(right), w1 = Vector128.Load(right + 4), x = Vector128.Create(left[0]);
-            (a0, a1) = (Vector128.FusedMultiplyAdd(x, w0, a0), Vector128.FusedMultiplyAdd(x, w1, a1));
-            x = Vector128.Create(left[1]);
-            (b0, b1) = (Vector128.FusedMultiplyAdd(x, w0, b0), Vector128.FusedMultiplyAdd(x, w1, b1));
-            x = Vector128.Create(left[2]);
-            (c0, c1) = (Vector128.FusedMultiplyAdd(x, w0, c0), Vector128.FusedMultiplyAdd(x, w1, c1));
-            x = Vector128.Create(left[3]);
-            (d0, d1) = (Vector128.FusedMultiplyAdd(x, w0, d0), Vector128.FusedMultiplyAdd(x, w1, d1));
-            x = Vector128.Create(left[4]);
-            (e0, e1) = (Vector128.FusedMultiplyAdd(x, w0, e0), Vector128.FusedMultiplyAdd(x, w1, e1));
-            x = Vector128.Create(left[5]);
-            (f0, f1) = (Vector128.FusedMultiplyAdd(x, w0, f0), Vector128.FusedMultiplyAdd(x, w1, f1));
-            x = Vector128.Create(left[6]);
-            (g0, g1) = (Vector128.FusedMultiplyAdd(x, w0, g0), Vector128.FusedMultiplyAdd(x, w1, g1));
-            x = Vector128.Create(left[7]);
-            (h0, h1) = (Vector128.FusedMultiplyAdd(x, w0, h0), Vector128.FusedMultiplyAdd(x, w1, h1));
-        }
-        Give(a0, a1, to, add);
-        Give(b0, b1, to + stride, add);
-        Give(c0, c1, to + 2 * stride, add);
-        Give(d0, d1, to + 3 * stride, add);
-        Give(e0, e1, to + 4 * stride, add);
-        Give(f0, f1, to + 5 * stride, add);
-        Give(g0, g1, to + 6 * stride, add);
-        Give(h0, h1, to + 7 * stride, add);
-
-        static void Give(Vector128<float> low, Vector128<float> high, float* to, bool add)
-        {
-            if (add) (low, high) = (Vector128.Load(to) + low, Vector128.Load(to + 4) + high);
-            low.Store(to);
-            high.Store(to + 4);
-        }
-    }
-}
-
-/// <summary>A matrix as panels are packed from it.</summary>
-internal readonly unsafe struct MatrixOperand
-{
-    /// <summary>The first element.</summary>
-    public byte* Data { get; init; }
-
-    /// <summary>From one element to the next across the panel, along rows of left or columns of right.</summary>
-    public long AcrossStride { get; init; }
-
-    /// <summary>From one to the next along k; one of the two is 1.</summary>
-    public long AlongStride { get; init; }
-
-    private int Size { get; init; }
-
-    public MatrixOperand(Tensor matrix, int across)
-    {
-        (AcrossStride, AlongStride, Size) = (matrix.stride(across), matrix.stride(1 - across), (int)matrix.element_size());
-        Data = matrix.DataPointer;
-        // Of one row or column the stride means nothing.
-        if (AcrossStride != 1 && AlongStride != 1)
-        {
-            if (matrix.size(across) <= 1) AcrossStride = 1;
-            else AlongStride = 1;
-        }
-    }
-
-    /// <summary>The same from another row or column on.</summary>
-    public MatrixOperand From(long first) => this with { Data = Data + first * AcrossStride * Size };
 }
 
 /// <summary>What is multiplied, and what becomes of the sums.</summary>
@@ -600,22 +376,4 @@ internal readonly unsafe struct MatrixFactors
 
     /// <summary>Whether a result of float32 is added to.</summary>
     public required bool Adds { get; init; }
-}
-
-/// <summary>Memory of a thread that is used again, and freed with the thread.</summary>
-internal sealed unsafe class PackedMemory
-{
-    private void* data;
-    private long capacity;
-
-    ~PackedMemory() => NativeMemory.AlignedFree(data);
-
-    public void* Room(long bytes)
-    {
-        if (bytes <= capacity) return data;
-        NativeMemory.AlignedFree(data);
-        data = NativeMemory.AlignedAlloc((nuint)bytes, 64);
-        capacity = bytes;
-        return data;
-    }
 }

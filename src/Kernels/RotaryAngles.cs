@@ -1,10 +1,55 @@
+using System.Runtime.CompilerServices;
 using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>By what angles pairs of numbers of each head are turned at each position (Su et al. 2021, arXiv 2104.09864).</summary>
+/// <summary>By what angles pairs of numbers of each head are rotated at each position (Su et al. 2021, arXiv 2104.09864).</summary>
 /// <param name="Table">(T, W), or (B, T, W) where sequences stand at different positions, float32: [cos | cos | −sin | sin] of R/2 pairs
-/// each, or where pairs lie side by side cos and sin in turn</param>
-/// <param name="Turned">The numbers of a head that are turned, from its first, R</param>
-/// <param name="Interleaved">Whether pairs lie side by side, not R/2 apart</param>
-public readonly record struct RotaryAngles(torch.Tensor Table, long Turned, bool Interleaved);
+/// each, or cos and sin in turn where pairs are interleaved.</param>
+/// <param name="RotatedDim">The numbers of a head that are rotated, from its first, R.</param>
+/// <param name="Interleaved">Whether the numbers of a pair lie side by side, not R/2 apart.</param>
+public readonly record struct RotaryAngles(torch.Tensor Table, long RotatedDim, bool Interleaved);
+
+/// <summary>Rotates pairs of numbers in place.</summary>
+internal static unsafe class RotaryLoops<T> where T : unmanaged, ILanes<T>
+{
+    /// <summary>Rotates the rows [first, first + rows) of a sequence, or back.</summary>
+    public static void Rotate(in FlashCall call, long batch, long first, long rows, float* x, bool backwards)
+    {
+        if (call.Angles is null) return;
+        float* angles = call.Angles + batch * call.AnglesOfBatch + first * call.AnglesOfRow;
+        for (long row = 0; row < rows; row++, x += call.Width, angles += call.AnglesOfRow)
+        {
+            if (call.Interleaved) RotateInterleaved(x, angles, call.RotatedDim, backwards ? -1 : 1);
+            else RotateHalves(x, angles, call.RotatedDim / 2, backwards ? -1 : 1);
+        }
+    }
+
+    [MethodImpl(Lanes.Loop)]
+    private static void RotateHalves(float* x, float* angles, int half, float sign)
+    {
+        int i = 0;
+        T signs = T.Broadcast(sign);
+        for (; i <= half - T.Count; i += T.Count)
+        {
+            T a = T.Load(x + i), b = T.Load(x + half + i), cos = T.Load(angles + i), sin = T.Load(angles + 3 * half + i) * signs;
+            T.Store(a * cos - b * sin, x + i);
+            T.Store(b * cos + a * sin, x + half + i);
+        }
+        for (; i < half; i++)
+        {
+            (float a, float b, float cos, float sin) = (x[i], x[half + i], angles[i], sign * angles[3 * half + i]);
+            (x[i], x[half + i]) = (a * cos - b * sin, b * cos + a * sin);
+        }
+    }
+
+    [MethodImpl(Lanes.Loop)]
+    private static void RotateInterleaved(float* x, float* angles, int rotated, float sign)
+    {
+        for (int i = 0; i < rotated; i += 2)
+        {
+            (float a, float b, float cos, float sin) = (x[i], x[i + 1], angles[i], sign * angles[i + 1]);
+            (x[i], x[i + 1]) = (a * cos - b * sin, b * cos + a * sin);
+        }
+    }
+}

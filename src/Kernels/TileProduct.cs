@@ -39,6 +39,14 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
         }
     }
 
+    /// <summary>c = or += a·b with any number of rows.</summary>
+    public static void MultiplyAll(
+        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+    {
+        for (; rows > 0; rows -= Rows, a += Rows * row, c += Rows * ofC)
+            Multiply(Math.Min(Rows, rows), width, depth, a, row, step, b, ofB, c, ofC, add);
+    }
+
     private static void Rest(
         int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
     {

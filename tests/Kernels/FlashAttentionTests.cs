@@ -376,7 +376,7 @@ public sealed class FlashAttentionTests
         Assert.Contains("[0, 1)",
             Assert.Throws<TorchException>(
             () => FlashAttention.AttendPacked(randn(1, 20, 6, 32), 2, Scale, dropout: new(1, 0, 0, 0))).Message);
-        Assert.Contains("do not turn",
+        Assert.Contains("do not rotate",
             Assert.Throws<TorchException>(
             () => FlashAttention.AttendPacked(randn(1, 20, 6, 32), 2, Scale, rotary: new(randn(20, 32), 32, false))).Message);
         Assert.Throws<TorchException>(() => FlashAttention.Attend(randn(1, 3, 20, 32), randn(1, 2, 20, 32), randn(1, 2, 20, 32), Scale));

@@ -1,0 +1,145 @@
+// Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D width of a query, E width of a value, c tiles of a group, m
+// queries of a tile, n keys of a tile.
+using static TorchSharp.torch;
+
+namespace Trainer.Kernels;
+
+/// <summary>Tiles of one shape and one mask, as loops read them.</summary>
+internal unsafe struct TileGroup
+{
+    /// <summary>Rows of the queries, (c, m), and of the keys, (c, n).</summary>
+    public long* Queries, Keys;
+
+    public long Count, QueriesOfTile, KeysOfTile;
+
+    /// <summary>Keys by queries, (n, m rounded up to blocks): 0 or −∞; null where all is visible.</summary>
+    public float* Mask;
+
+    public long MaskStride;
+
+    /// <summary>What each block of queries sees of each block of keys, a <see cref="Visibility"/>; null where all is visible.</summary>
+    public byte* Visibilities;
+
+    public readonly long QueryBlocks => (QueriesOfTile + BlockSparseCall.Block - 1) / BlockSparseCall.Block;
+
+    public readonly long KeyBlocks => (KeysOfTile + BlockSparseCall.Block - 1) / BlockSparseCall.Block;
+
+    public readonly Visibility VisibilityOf(long queryBlock, long keyBlock) =>
+        Visibilities is null ? Visibility.All : (Visibility)Visibilities[queryBlock * KeyBlocks + keyBlock];
+}
+
+/// <summary>How much of a block of scores a mask leaves.</summary>
+internal enum Visibility : byte
+{
+    None,
+    Some,
+    All,
+}
+
+/// <summary>One call of block-sparse attention: what it reads and writes.</summary>
+internal sealed unsafe class BlockSparseCall
+{
+    /// <summary>Queries, and keys, of a block of scores.</summary>
+    public const int Block = 64;
+
+    public HeadRows Query, Key, Value, Out, OutGradient;
+
+    /// <summary>(B, H, T): the logarithms of the sums of the softmax, 0 where nothing is seen; null where no backward pass needs
+    /// them.</summary>
+    public float* Log;
+
+    /// <summary>Gradients, float32, (B, T, H, D), (B, S, G, D) and (B, S, G, E).</summary>
+    public float* QueryGradient, KeyGradient, ValueGradient;
+
+    public long Batch, Heads, Groups, Queries, Keys;
+    public int Width, ValueWidth;
+    public float Scale, SoftCap;
+    public TileGroup[] Tiles = [];
+
+    /// <summary>Numbers of the documents, (B, T) and (B, S); null for one document.</summary>
+    public float* QueryDocuments, KeyDocuments;
+
+    /// <summary>What is added by distance, (H, L), and its gradient, (B, H, L); null for none.</summary>
+    public float* Bias;
+
+    public double* BiasGradient;
+    public long BiasLength, LowestDistance;
+
+    /// <summary>(T) and (S).</summary>
+    public long* QueryPositions, KeyPositions;
+
+    /// <summary>The call, without what it writes. The tensors that it makes belong to the dispose scope at hand.</summary>
+    public static BlockSparseCall Create(
+        Tensor query, Tensor key, Tensor value, IReadOnlyList<AttentionTiles> tiles, double scale, double softCap,
+            (Tensor Queries, Tensor Keys)? documents, DistanceBias? bias)
+    {
+        (Tensor Queries, Tensor Keys)? ofDocuments = documents is { } both
+            ? (both.Queries.to(ScalarType.Float32).contiguous(), both.Keys.to(ScalarType.Float32).contiguous()) : null;
+        BlockSparseCall call = new()
+        {
+            Query = HeadRows.Of(query), Key = HeadRows.Of(key), Value = HeadRows.Of(value),
+            Batch = query.size(0), Heads = query.size(1), Groups = key.size(1), Queries = query.size(2), Keys = key.size(2),
+            Width = (int)query.size(3), ValueWidth = (int)value.size(3), Scale = (float)scale, SoftCap = (float)softCap,
+            Tiles = new TileGroup[tiles.Count],
+            QueryDocuments = ofDocuments is null ? null : (float*)ofDocuments.Value.Queries.DataPointer,
+            KeyDocuments = ofDocuments is null ? null : (float*)ofDocuments.Value.Keys.DataPointer,
+        };
+        for (int i = 0; i < tiles.Count; i++) call.Tiles[i] = GroupOf(tiles[i], call.Queries, call.Keys);
+        if (bias is not null)
+        {
+            call.Bias = (float*)bias.Table.contiguous().DataPointer;
+            (call.BiasLength, call.LowestDistance) = (bias.Table.size(1), bias.Lowest);
+            call.QueryPositions = (long*)bias.QueryPositions.contiguous().DataPointer;
+            call.KeyPositions = (long*)bias.KeyPositions.contiguous().DataPointer;
+        }
+        return call;
+    }
+
+    private static TileGroup GroupOf(AttentionTiles tiles, long queries, long keys)
+    {
+        TileGroup group = new()
+        {
+            Queries = Indices(tiles.Queries, queries), Keys = Indices(tiles.Keys, keys),
+            Count = tiles.Queries.size(0), QueriesOfTile = tiles.Queries.size(1), KeysOfTile = tiles.Keys.size(1),
+        };
+        if (tiles.Mask is null) return group;
+        Tensor mask = tiles.Mask.to(ScalarType.Float32).contiguous(); // (m, n)
+        Tensor turned = zeros([group.KeysOfTile, group.QueryBlocks * Block], ScalarType.Float32),
+            visibilities = empty([group.QueryBlocks, group.KeyBlocks], ScalarType.Byte);
+        turned.narrow(1, 0, group.QueriesOfTile).copy_(mask.t());
+        group.Mask = (float*)turned.DataPointer;
+        group.MaskStride = turned.size(1);
+        group.Visibilities = visibilities.DataPointer;
+        float* numbers = (float*)mask.DataPointer;
+        for (long row = 0; row < group.QueryBlocks; row++)
+            for (long column = 0; column < group.KeyBlocks; column++)
+                group.Visibilities[row * group.KeyBlocks + column] = (byte)VisibilityOf(group, numbers, row * Block, column * Block);
+        return group;
+    }
+
+    private static Visibility VisibilityOf(in TileGroup group, float* mask, long row, long column)
+    {
+        int width = (int)Math.Min(Block, group.KeysOfTile - column);
+        bool all = true, none = true;
+        for (long i = row; i < Math.Min(row + Block, group.QueriesOfTile) && (all || none); i++)
+        {
+            ReadOnlySpan<float> numbers = new(mask + i * group.KeysOfTile + column, width);
+            all = all && numbers.IndexOfAnyExcept(0f) < 0;
+            none = none && numbers.IndexOfAnyExcept(float.NegativeInfinity) < 0;
+        }
+        return all ? Visibility.All : none ? Visibility.None : Visibility.Some;
+    }
+
+    private static long* Indices(Tensor rows, long length)
+    {
+        long* indices = (long*)rows.contiguous().DataPointer;
+        for (long i = 0; i < rows.numel(); i++)
+            if ((ulong)indices[i] >= (ulong)length) throw new TorchException($"tiles name row {indices[i]} of {length} rows");
+        return indices;
+    }
+
+    public long LargestKeys => Tiles.Length == 0 ? 0 : Tiles.Max(group => group.KeysOfTile);
+
+    /// <summary>Multiply-adds of one head.</summary>
+    public long Work => Tiles.Sum(group => group.Count * group.QueriesOfTile * group.KeysOfTile) * (Width + ValueWidth);
+}
