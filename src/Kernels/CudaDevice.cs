@@ -3,26 +3,24 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>What one CUDA device is.</summary>
-/// <param name="Index">Its index among those that the process sees (CUDA_VISIBLE_DEVICES).</param>
+/// <summary>Properties of one CUDA device.</summary>
+/// <param name="Index">Among the devices visible to the process (CUDA_VISIBLE_DEVICES).</param>
 /// <param name="Name">The vendor's name.</param>
-/// <param name="Capability">Its compute capability, such as 8.6: which instructions it has.</param>
-/// <param name="Multiprocessors">How many there are.</param>
-/// <param name="Memory">Bytes in all.</param>
+/// <param name="Capability">Compute capability, such as 8.6.</param>
+/// <param name="Multiprocessors">Their number.</param>
+/// <param name="Memory">Total bytes.</param>
 /// <param name="FreeMemory">Bytes that no process has taken.</param>
-/// <param name="Driver">The newest CUDA that the driver can serve.</param>
-/// <param name="Runtime">The CUDA that libtorch uses; 0.0 where it does not tell.</param>
+/// <param name="Driver">The newest CUDA that the driver supports.</param>
+/// <param name="Runtime">The CUDA of libtorch; 0.0 if unknown.</param>
 public sealed unsafe record CudaDevice(
     int Index, string Name, Version Capability, int Multiprocessors, long Memory, long FreeMemory, Version Driver, Version Runtime)
 {
     private static readonly Version Ampere = new(8, 0);
 
-    /// <summary>Whether its matrix units compute TF32 and bfloat16, which FlashAttention-2 wants as well: compute capability 8.0 and
-    /// newer.</summary>
+    /// <summary>Whether it computes TF32 and bfloat16, which FlashAttention-2 needs too: compute capability 8.0 and newer.</summary>
     public bool HasBFloat16 => Capability >= Ampere;
 
-    /// <summary>Asks for one device.</summary>
-    /// <param name="index">Which.</param>
+    /// <summary>Reads one device's properties.</summary>
     /// <exception cref="TorchException">There is no such device.</exception>
     public static CudaDevice Of(int index)
     {
@@ -32,13 +30,12 @@ public sealed unsafe record CudaDevice(
             CudaDriver.Version(), RuntimeVersion());
     }
 
-    /// <summary>Makes a device the current one of this thread, which an index of −1 means.</summary>
-    /// <param name="index">Which.</param>
+    /// <summary>Makes a device this thread's current one, which index −1 means.</summary>
     /// <exception cref="TorchException">There is no such device.</exception>
     public static void MakeCurrent(int index)
     {
         CheckIndex(index);
-        // A guard sets it, and would set it back if it were deleted.
+        // The guard sets it, and would restore the previous one if it were deleted.
         nint guard;
         if (((delegate* unmanaged[Cdecl]<int, nint*, int>)TorchLibrary.Export("aoti_torch_create_device_guard"))(index, &guard) != 0)
             throw new TorchException($"CUDA device {index} cannot be made the current one.");
@@ -48,7 +45,7 @@ public sealed unsafe record CudaDevice(
     {
         if (!LibTorch.HasCuda)
             throw new TorchException(
-            "this libtorch has no CUDA: build with the package TorchSharp-cuda-linux, or name a libtorch that has it");
+                "this libtorch has no CUDA: build with the package TorchSharp-cuda-linux, or name a libtorch that has it");
         int count = cuda.device_count();
         if (index < 0 || index >= count) throw new TorchException($"There is no CUDA device {index}: this process sees {count}.");
     }

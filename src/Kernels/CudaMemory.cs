@@ -1,24 +1,20 @@
 namespace Trainer.Kernels;
 
-/// <summary>What is taken of one CUDA device's memory, in bytes, as its driver tells: by all processes, CUDA's own needs and what
-/// libtorch's allocator keeps for reuse included.</summary>
-/// <remarks>libtorch's own statistics are not reached from .NET. Since its allocator gives nothing back between steps, what is taken after
-/// a step is the most that the step took.</remarks>
-/// <param name="Allocated">Taken now.</param>
-/// <param name="PeakAllocated">The most that was taken whenever it was read since the last reset.</param>
-/// <param name="Reserved">The same as <paramref name="Allocated"/>.</param>
-/// <param name="PeakReserved">The same as <paramref name="PeakAllocated"/>.</param>
-public sealed record CudaMemory(long Allocated, long PeakAllocated, long Reserved, long PeakReserved)
+/// <summary>Memory taken on one CUDA device, in bytes, by its driver: by all processes, with CUDA's own needs and the cache of libtorch's
+/// allocator.</summary>
+/// <remarks>libtorch's own statistics are out of reach of .NET. Its allocator gives nothing back between steps, so what is taken after a
+/// step is the most that the step took.</remarks>
+/// <param name="Allocated">Now.</param>
+/// <param name="PeakAllocated">The highest reading since the last reset.</param>
+public sealed record CudaMemory(long Allocated, long PeakAllocated)
 {
     private static readonly Dictionary<int, long> Peaks = [];
 
     /// <summary>Reads the figures of one device.</summary>
-    /// <param name="device">The device's index.</param>
     /// <exception cref="TorchException">There is no such device.</exception>
     public static CudaMemory Current(int device = 0) => Read(device, reset: false);
 
-    /// <summary>Lets the peaks of one device count anew from what is held now.</summary>
-    /// <param name="device">The device's index.</param>
+    /// <summary>Starts a new peak from what is held now.</summary>
     /// <exception cref="TorchException">There is no such device.</exception>
     public static void ResetPeaks(int device = 0) => Read(device, reset: true);
 
@@ -28,6 +24,6 @@ public sealed record CudaMemory(long Allocated, long PeakAllocated, long Reserve
         (long free, long total) = CudaDriver.Memory(device);
         long taken = total - free, peak;
         lock (Peaks) Peaks[device] = peak = reset ? taken : Math.Max(taken, Peaks.GetValueOrDefault(device));
-        return new(taken, peak, taken, peak);
+        return new(taken, peak);
     }
 }

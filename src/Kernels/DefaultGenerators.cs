@@ -5,10 +5,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>The generators that a device's operations draw from when none is given.</summary>
+/// <summary>Generators that operations draw from by default.</summary>
 public static unsafe class DefaultGenerators
 {
-    /// <summary>A device's generator. Disposing it gives up the reference, not the generator.</summary>
+    /// <summary>A device's generator; disposing it frees the reference, not the generator.</summary>
     /// <exception cref="TorchException">There is no such device.</exception>
     public static Generator Of(Device device)
     {
@@ -21,7 +21,7 @@ public static unsafe class DefaultGenerators
         return new Borrowed(((delegate* unmanaged[Cdecl]<sbyte, nint>)export)((sbyte)device.index), device);
     }
 
-    /// <summary>A generator that belongs to libtorch: the address of an at::Generator that outlives this.</summary>
+    /// <summary>An at::Generator that libtorch owns, by its address.</summary>
     internal sealed class Borrowed : Generator
     {
         private readonly nint own;

@@ -1,11 +1,11 @@
 namespace Trainer.Kernels;
 
-/// <summary>Whether libtorch must take algorithms that give the same bits every time (<c>torch.use_deterministic_algorithms</c>).</summary>
+/// <summary>libtorch's deterministic algorithms (<c>torch.use_deterministic_algorithms</c>).</summary>
 public static class Determinism
 {
-    /// <summary>Process-wide. When set, an operation that has only a non-deterministic algorithm throws.</summary>
-    /// <exception cref="TorchException">It is to be set, and this libtorch gives no access to it.</exception>
-    /// <remarks>On CUDA, cuBLAS also needs <c>CUBLAS_WORKSPACE_CONFIG=:4096:8</c> in the environment before the first call.</remarks>
+    /// <summary>Process-wide; while set, operations without a deterministic algorithm throw. On CUDA, cuBLAS also needs
+    /// <c>CUBLAS_WORKSPACE_CONFIG=:4096:8</c> in the environment before the first call.</summary>
+    /// <exception cref="TorchException">This libtorch does not let it be set.</exception>
     public static bool Enabled
     {
         get => TorchContext.DeterministicAlgorithms;

@@ -2,7 +2,7 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>The state of a device's default generator at one moment, so that what was drawn from then on can be drawn again.</summary>
+/// <summary>The state of a device's default generator, so that what was drawn since can be drawn again.</summary>
 internal sealed class GeneratorSnapshot : IDisposable
 {
     private readonly torch.Device device;
@@ -15,10 +15,9 @@ internal sealed class GeneratorSnapshot : IDisposable
         state = generator.get_state().DetachFromDisposeScope();
     }
 
-    /// <summary>The present state.</summary>
     public static GeneratorSnapshot Capture(torch.Device device) => new(device);
 
-    /// <summary>Goes back to this state; disposing what is returned goes forward again.</summary>
+    /// <summary>Goes back to this state until the result is disposed.</summary>
     public IDisposable Return()
     {
         var present = Capture(device);
@@ -26,7 +25,6 @@ internal sealed class GeneratorSnapshot : IDisposable
         return new Excursion(present);
     }
 
-    /// <summary>Frees the copy of the state.</summary>
     public void Dispose() => state.Dispose();
 
     private void Restore()

@@ -5,13 +5,12 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Operators of libtorch that TorchSharp lacks, by the names and arguments of their schemas, through libtorch's stable C
-/// ABI.</summary>
-/// <remarks>They go through libtorch's dispatcher: recorded for gradients where TorchSharp's own are, on any device. Results belong to the
-/// caller's dispose scope.</remarks>
+/// <summary>Operators that TorchSharp lacks, by the names and arguments of their schemas, through libtorch's stable C ABI.</summary>
+/// <remarks>Dispatched like TorchSharp's own: recorded for gradients, on any device. Results belong to the caller's dispose
+/// scope.</remarks>
 internal static unsafe class Aten
 {
-    // The libtorch whose conventions this file follows.
+    // The libtorch whose conventions this file follows, 2.10.
     private const ulong Abi = 0x020A000000000000;
     private const int Fatal = 3;
 
@@ -39,7 +38,6 @@ internal static unsafe class Aten
     private static readonly int* LogLevel = (int*)TorchLibrary.OptionalExport("FLAGS_caffe2_log_level");
     private static readonly int InitialLogLevel = LogLevel is null ? 0 : *LogLevel;
 
-    /// <summary>softmax(q·kᵀ·scale + mask)·v.</summary>
     public static Tensor scaled_dot_product_attention(
         Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false,
             double? scale = null, bool enable_gqa = false)
@@ -52,7 +50,7 @@ internal static unsafe class Aten
         return Tensor.UnsafeCreateTensor((nint)result);
     }
 
-    /// <summary>The same by libtorch's plain operations.</summary>
+    /// <summary>The result, without the weights that libtorch returns beside it.</summary>
     public static Tensor _scaled_dot_product_attention_math(
         Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false,
             double? scale = null, bool enable_gqa = false)
@@ -67,8 +65,7 @@ internal static unsafe class Aten
         return Tensor.UnsafeCreateTensor((nint)results[0]);
     }
 
-    /// <summary>Which backend <see cref="scaled_dot_product_attention"/> would take, a number of at::SDPBackend; null where it would take
-    /// none.</summary>
+    /// <summary>The at::SDPBackend that <see cref="scaled_dot_product_attention"/> would take; null if none can run.</summary>
     public static long? _fused_sdp_choice(
         Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false,
             double? scale = null, bool enable_gqa = false)
@@ -79,21 +76,19 @@ internal static unsafe class Aten
             ? (long)result : null;
     }
 
-    /// <summary>One update of AdamW in place; not recorded.</summary>
     public static void _fused_adamw_(
         IReadOnlyList<Tensor> self, IReadOnlyList<Tensor> grads, IReadOnlyList<Tensor> exp_avgs, IReadOnlyList<Tensor> exp_avg_sqs,
-            IReadOnlyList<Tensor> max_exp_avg_sqs,
-        IReadOnlyList<Tensor> state_steps, double lr, double beta1, double beta2, double weight_decay, double eps, bool amsgrad,
-            bool maximize,
-        Tensor? grad_scale = null, Tensor? found_inf = null)
+        IReadOnlyList<Tensor> max_exp_avg_sqs, IReadOnlyList<Tensor> state_steps, double lr, double beta1, double beta2,
+        double weight_decay, double eps, bool amsgrad, bool maximize, Tensor? grad_scale = null, Tensor? found_inf = null)
     {
         ReadOnlySpan<Argument> arguments =
-            [Many(self), Many(grads), Many(exp_avgs), Many(exp_avg_sqs), Many(max_exp_avg_sqs), Many(state_steps),
-            lr, beta1, beta2, weight_decay, eps, amsgrad, maximize, Optional(grad_scale), Optional(found_inf)];
+            [
+                Many(self), Many(grads), Many(exp_avgs), Many(exp_avg_sqs), Many(max_exp_avg_sqs), Many(state_steps),
+                lr, beta1, beta2, weight_decay, eps, amsgrad, maximize, Optional(grad_scale), Optional(found_inf),
+            ];
         if (!Invoke("aten::_fused_adamw_"u8, "\0"u8, null, 0, arguments)) throw Failure("aten::_fused_adamw_", arguments, null);
     }
 
-    /// <summary>Multiplies every tensor of a list with the same one, in place.</summary>
     public static void _foreach_mul_(IReadOnlyList<Tensor> self, Tensor other)
     {
         ReadOnlySpan<Argument> arguments = [Many(self), other];
@@ -101,7 +96,7 @@ internal static unsafe class Aten
             throw Failure("aten::_foreach_mul_.Tensor", arguments, () => _ = self.Select(tensor => tensor.mul(other)).Last());
     }
 
-    /// <summary>self + weight·(tensors1 − self) for each tensor of a list, in place.</summary>
+    /// <summary>self + weight·(tensors1 − self), in place.</summary>
     public static void _foreach_lerp_(IReadOnlyList<Tensor> self, IReadOnlyList<Tensor> tensors1, IReadOnlyList<Tensor> weights)
     {
         ReadOnlySpan<Argument> arguments = [Many(self), Many(tensors1), Many(weights)];
@@ -110,7 +105,6 @@ internal static unsafe class Aten
                 _ = self.Select((tensor, i) => tensor.lerp(tensors1[i], weights[i])).Last());
     }
 
-    /// <summary>Copies each tensor of one list over that of another.</summary>
     public static void _foreach_copy_(IReadOnlyList<Tensor> self, IReadOnlyList<Tensor> src, bool non_blocking = false)
     {
         ReadOnlySpan<Argument> arguments = [Many(self), Many(src), non_blocking];
@@ -118,7 +112,6 @@ internal static unsafe class Aten
             throw Failure("aten::_foreach_copy_", arguments, () => _ = self.Select((tensor, i) => tensor.clone().copy_(src[i])).Last());
     }
 
-    /// <summary>Root mean square 1 over the last dimensions, then scaled.</summary>
     public static Tensor rms_norm(Tensor input, ReadOnlySpan<long> normalized_shape, Tensor? weight = null, double? eps = null)
     {
         ulong result;
@@ -129,7 +122,6 @@ internal static unsafe class Aten
         return Tensor.UnsafeCreateTensor((nint)result);
     }
 
-    /// <summary>Rows of a table by index.</summary>
     public static Tensor embedding(
         Tensor weight, Tensor indices, long padding_idx = -1, bool scale_grad_by_freq = false, bool sparse = false)
     {
@@ -140,7 +132,7 @@ internal static unsafe class Aten
         return Tensor.UnsafeCreateTensor((nint)result);
     }
 
-    /// <summary>The same memory read as numbers of another type; the last dimension shrinks or grows with their size.</summary>
+    /// <summary>The same memory as another type; the last dimension follows its size.</summary>
     public static Tensor view(Tensor self, ScalarType dtype)
     {
         ulong result;
@@ -149,14 +141,14 @@ internal static unsafe class Aten
         return Tensor.UnsafeCreateTensor((nint)result);
     }
 
-    /// <summary>How often a tensor, or one that shares its memory, has been written in place.</summary>
+    /// <summary>How often a tensor's memory has been written in place.</summary>
     public static long _version(Tensor self)
     {
         ulong result;
         return Invoke("aten::_version"u8, "\0"u8, &result, 1, [self]) ? (long)result : throw Failure("aten::_version", [self], null);
     }
 
-    /// <summary>The same; false of inference tensors, which do not count.</summary>
+    /// <summary>The same; false for inference tensors, which do not count.</summary>
     public static bool TryVersion(Tensor self, out long version)
     {
         ulong result = 0;
@@ -165,7 +157,7 @@ internal static unsafe class Aten
         return counts;
     }
 
-    /// <summary>Gives a tensor the memory, shape and type of another; its identity, and what refers to it, stays.</summary>
+    /// <summary>Gives a tensor the memory, shape and type of another.</summary>
     public static void set_data(Tensor self, Tensor new_data)
     {
         ReadOnlySpan<Argument> arguments = [self, new_data];
@@ -175,7 +167,7 @@ internal static unsafe class Aten
     /// <summary>Whether this libtorch has <see cref="_linear_pointwise"/>: builds with oneDNN do.</summary>
     public static bool HasLinearPointwise => LinearPointwise is not null;
 
-    /// <summary>X·Wᵀ + B by oneDNN, on the CPU, contiguous, float32 or bfloat16; not recorded.</summary>
+    /// <summary>X·Wᵀ + B by oneDNN: on the CPU, contiguous, float32 or bfloat16; not recorded.</summary>
     public static Tensor _linear_pointwise(Tensor X, Tensor W, Tensor? B)
     {
         nint bias = B?.Handle ?? 0, result;
@@ -197,8 +189,8 @@ internal static unsafe class Aten
         return nn.functional.scaled_dot_product_attention(query, key, value, mask, dropout, causal);
     }
 
-    // False where libtorch refuses. Names end in a zero, as literals do; a span of nothing would be null. The dispatcher takes the
-    // arguments over, whether it fails or not.
+    // False where libtorch refuses. Names are literals, which end in a zero; an empty span would be null. The dispatcher owns the
+    // arguments, whether it fails or not.
     private static bool Invoke(
         ReadOnlySpan<byte> name, ReadOnlySpan<byte> overload, ulong* results, int count, ReadOnlySpan<Argument> arguments)
     {
@@ -212,8 +204,8 @@ internal static unsafe class Aten
         return status == 0;
     }
 
-    // What libtorch says about a call that failed: since 2.13 it can be asked. Before, the C ABI only logs it, so something alike is done
-    // by TorchSharp, which passes libtorch's words on.
+    // libtorch's reason for refusing a call. Before 2.13 the C ABI only logs it, so something similar is run through TorchSharp, whose
+    // error carries it.
     private static TorchException Failure(string name, ReadOnlySpan<Argument> arguments, Action? alike)
     {
         string? message = LastMessage is not null ? Marshal.PtrToStringUTF8((nint)LastMessage()) : alike is null ? null : MessageOf(alike);
@@ -254,8 +246,7 @@ internal static unsafe class Aten
 
     private enum Kind { None, Tensor, OptionalTensor, Tensors, Integers, Integer, Number, OptionalNumber, Truth }
 
-    /// <summary>One argument, and how it crosses: 64 bits, which for anything but a number is a handle that the dispatcher takes
-    /// over.</summary>
+    /// <summary>One argument as 64 bits; for anything but a number a handle that the dispatcher takes over.</summary>
     private readonly struct Argument(Kind kind, object? value, ulong bits = 0)
     {
         public static implicit operator Argument(Tensor tensor) => new(Kind.Tensor, tensor);
@@ -296,7 +287,7 @@ internal static unsafe class Aten
             return (ulong)handle;
         }
 
-        // libtorch gives it back with delete, which is free().
+        // libtorch frees it with delete, which is free().
         private static ulong Box(ulong bits)
         {
             ulong* box = (ulong*)NativeMemory.Alloc(sizeof(ulong));
@@ -326,7 +317,7 @@ internal static unsafe class Aten
         }
     }
 
-    /// <summary>Keeps libtorch from logging while a call runs.</summary>
+    /// <summary>Keeps libtorch from logging during a call.</summary>
     private readonly ref struct Quiet
     {
         public static Quiet Begin()

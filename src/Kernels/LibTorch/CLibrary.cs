@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>What is set in glibc before libtorch is loaded.</summary>
+/// <summary>Settings of glibc made before libtorch is loaded.</summary>
 internal static partial class CLibrary
 {
     private const int TrimThreshold = -1, MapThreshold = -3, Arenas = -8; // M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
@@ -12,14 +12,13 @@ internal static partial class CLibrary
 
     private static readonly string[] Tuned = ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES"];
 
-    /// <summary>Whether the environment says how malloc is to work: then it is left alone.</summary>
+    /// <summary>Whether the environment tunes malloc, which is then left alone.</summary>
     internal static bool IsTunedByUser => Tuned.Any(name => Environment.GetEnvironmentVariable(name) is not null);
 
     /// <summary>Keeps the memory that a training step frees for the next step.</summary>
     /// <remarks>By default glibc hands large blocks back to the kernel at once and gets them back zeroed, page by page: some 3,000 page
-    /// faults a step for a model of 0.8 M parameters. One heap serves all threads: what one frees another can use. libtorch's pages of
-    /// 2 MiB (THP_MEM_ALLOC_ENABLE) stay off: a process of 390 MiB grew to 570 with them. A user who tunes malloc by the environment is
-    /// left alone.</remarks>
+    /// faults a step for a model of 0.8 M parameters. One heap serves all threads, so that one can use what another frees. libtorch's pages
+    /// of 2 MiB (THP_MEM_ALLOC_ENABLE) stay off: with them a process of 390 MiB grew to 570.</remarks>
     internal static void KeepMemoryBetweenSteps()
     {
         if (IsTunedByUser) return;
@@ -28,7 +27,6 @@ internal static partial class CLibrary
         if (mallopt(MapThreshold, Keep) == 0) mallopt(MapThreshold, LargestAllowed);
     }
 
-    /// <summary>Loads a library that lies in memory.</summary>
     internal static IntPtr LoadFromMemory(string name, ReadOnlySpan<byte> bytes)
     {
         using var file = new Microsoft.Win32.SafeHandles.SafeFileHandle(memfd_create(name, CloseOnExecute), ownsHandle: true);
@@ -37,7 +35,7 @@ internal static partial class CLibrary
         return NativeLibrary.Load($"/proc/self/fd/{file.DangerousGetHandle()}");
     }
 
-    // Where the kernel forbids files in memory that hold code.
+    // Where the kernel forbids executable files in memory.
     private static IntPtr LoadFromTemporaryFile(ReadOnlySpan<byte> bytes)
     {
         var path = Path.GetTempFileName();
@@ -52,18 +50,17 @@ internal static partial class CLibrary
         }
     }
 
-    /// <summary>Ends the process, when it ends, without taking libtorch's registry of operators apart: 0.15 s.</summary>
-    /// <remarks>Called after libtorch was loaded: what is registered last runs first. .NET has flushed its own by then.</remarks>
+    /// <summary>Makes the process exit without tearing down libtorch's operator registry, which takes 0.15 s.</summary>
+    /// <remarks>Called after libtorch is loaded: handlers run last to first. .NET has flushed its own output by then.</remarks>
     internal static void ExitWithoutDestructors() =>
         on_exit(NativeLibrary.GetExport(NativeLibrary.GetMainProgramHandle(), "_exit"), IntPtr.Zero);
 
-    // The function is handed the exit code, and _exit wants no more.
+    // The handler gets the exit code, the one argument of _exit.
     [LibraryImport("libc")]
     private static partial int on_exit(IntPtr function, IntPtr argument);
 
     [LibraryImport("libc")]
     private static partial int mallopt(int parameter, int value);
-
 
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int memfd_create(string name, uint flags);

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>What a GPU's driver tells (CUDA's driver API, whose functions keep their signatures): there wherever CUDA is.</summary>
+/// <summary>CUDA's driver API, which is present wherever CUDA is and keeps its signatures.</summary>
 internal static unsafe class CudaDriver
 {
     private const int MajorAttribute = 75, MinorAttribute = 76, MultiprocessorsAttribute = 16;
@@ -15,7 +15,6 @@ internal static unsafe class CudaDriver
         return library;
     });
 
-    /// <summary>The vendor's name of a device.</summary>
     public static string Name(int device)
     {
         byte* name = stackalloc byte[256];
@@ -23,13 +22,11 @@ internal static unsafe class CudaDriver
         return Marshal.PtrToStringUTF8((nint)name) ?? "";
     }
 
-    /// <summary>Its compute capability.</summary>
     public static Version Capability(int device) => new(Attribute(device, MajorAttribute), Attribute(device, MinorAttribute));
 
-    /// <summary>How many multiprocessors it has.</summary>
     public static int Multiprocessors(int device) => Attribute(device, MultiprocessorsAttribute);
 
-    /// <summary>The newest CUDA that the driver serves.</summary>
+    /// <summary>The newest CUDA that the driver supports.</summary>
     public static Version Version()
     {
         int number;
@@ -37,7 +34,6 @@ internal static unsafe class CudaDriver
         return new(number / 1000, number % 1000 / 10); // 12040 is 12.4.
     }
 
-    /// <summary>Bytes that no process has taken, and bytes in all.</summary>
     public static (long Free, long Total) Memory(int device)
     {
         int handle = Handle(device);

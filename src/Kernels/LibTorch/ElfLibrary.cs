@@ -3,8 +3,8 @@ using static System.Buffers.Binary.BinaryPrimitives;
 
 namespace Trainer.Kernels;
 
-/// <summary>A shared library of a 64-bit Linux as bytes: what it needs of others.</summary>
-/// <remarks>Executable and Linking Format, System V ABI, chapters 4 and 5; symbol versions: Linux Standard Base, section 10.7.</remarks>
+/// <summary>A shared library of 64-bit Linux as bytes, and what it needs from others.</summary>
+/// <remarks>Executable and Linking Format: System V ABI, chapters 4 and 5; symbol versions: Linux Standard Base, 10.7.</remarks>
 internal sealed class ElfLibrary(byte[] bytes)
 {
     private const uint DynamicSymbols = 11; // SHT_DYNSYM
@@ -13,10 +13,9 @@ internal sealed class ElfLibrary(byte[] bytes)
     private const uint ReadOnlyAfterLoading = 0x6474E552; // PT_GNU_RELRO
     private const ushort WeakVersion = 2; // VER_FLG_WEAK: a library without this version will do
 
-    /// <summary>The file, with the changes made.</summary>
     internal ReadOnlySpan<byte> Bytes => bytes;
 
-    /// <summary>Whether a file has its last part, the table of sections.</summary>
+    /// <summary>Whether a file is complete up to its last part, the section table.</summary>
     internal static bool IsWhole(string path)
     {
         using var file = File.OpenHandle(path);
@@ -26,7 +25,7 @@ internal sealed class ElfLibrary(byte[] bytes)
         return RandomAccess.GetLength(file) >= (long)ReadUInt64LittleEndian(header[0x28..]) + sections;
     }
 
-    /// <summary>Symbols that must come from other libraries; weak ones may be missing and are left out.</summary>
+    /// <summary>Symbols that must come from other libraries, without weak ones, which may be missing.</summary>
     internal IEnumerable<string> RequiredSymbols()
     {
         var symbols = Section(DynamicSymbols);
@@ -38,7 +37,7 @@ internal sealed class ElfLibrary(byte[] bytes)
         }
     }
 
-    /// <summary>Where a symbol of this library is, from the beginning of the library in memory; null where it is none.</summary>
+    /// <summary>The offset in memory of a symbol that this library defines.</summary>
     internal long? ValueOf(string symbol)
     {
         var symbols = Section(DynamicSymbols);
@@ -48,8 +47,8 @@ internal sealed class ElfLibrary(byte[] bytes)
         return null;
     }
 
-    /// <summary>Where the library holds the address of another library's function that it calls; null where it calls none of that name, or
-    /// where that place cannot be written.</summary>
+    /// <summary>The offset of the pointer through which the library calls another's function; null if it does not, or the pointer is
+    /// read-only.</summary>
     internal long? SlotOf(string function)
     {
         var symbols = Section(DynamicSymbols);
@@ -69,8 +68,8 @@ internal sealed class ElfLibrary(byte[] bytes)
         return null;
     }
 
-    /// <summary>Accepts libraries that lack a version of theirs, as long as nothing that has that version is called.</summary>
-    /// <returns>Whether the library asks for it.</returns>
+    /// <summary>Accepts libraries that lack a needed version, as long as nothing of that version is called; false if it is not
+    /// needed.</summary>
     internal bool Weaken(string version)
     {
         var needed = Section(NeededVersions);
@@ -103,7 +102,7 @@ internal sealed class ElfLibrary(byte[] bytes)
         return parts.Count > 0 ? string.Join("::", parts) : symbol;
     }
 
-    // Made so after loading (PT_GNU_RELRO).
+    // Made read-only after loading (PT_GNU_RELRO).
     private bool IsReadOnly(ulong address)
     {
         for (int index = 0, at = (int)UInt64(0x20); index < UInt16(0x38); index++, at += UInt16(0x36))

@@ -5,18 +5,15 @@ using static System.Runtime.InteropServices.NativeLibrary;
 namespace Trainer.Kernels;
 
 /// <summary>Loads libtorch and TorchSharp's native part, and sets what must be set before the first tensor.</summary>
-/// <remarks>
-/// <see cref="Load"/> comes before anything of TorchSharp's, in every process: <c>LibTorch.targets</c> compiles a call of
-/// <see cref="LoadOnFirstUse"/> into programs. TorchSharp then asks for <c>torch_cpu</c> and <c>LibTorchSharp</c> by name, and the system's
-/// loader answers with those that are there already.
-/// </remarks>
+/// <remarks><c>LibTorch.targets</c> compiles a call of <see cref="LoadOnFirstUse"/> into programs, so <see cref="Load"/> precedes anything
+/// of TorchSharp's. TorchSharp then asks for its libraries by name and gets those already loaded.</remarks>
 public static class LibTorchLoader
 {
     /// <summary>Names the folder of another libtorch, such as the <c>torch/lib</c> of a Python installation. Linux only.</summary>
-    public const string FolderVariable = "TRAINER_LIBTORCH";
+    internal const string FolderVariable = "TRAINER_LIBTORCH";
 
-    // The marker that g++ 13 and newer put into every object file that includes <iostream>. Nothing calls it, but the version that comes
-    // with it keeps the system's loader from accepting an older libstdc++ (Debian 12, Ubuntu 22.04).
+    // Marks every object file of g++ 13 and newer that includes <iostream>. Nothing calls it, but its version keeps the system's loader
+    // from accepting an older libstdc++ (Debian 12, Ubuntu 22.04).
     private const string StreamsMarker = "_ZSt21ios_base_library_initv", StreamsVersion = "GLIBCXX_3.4.32";
 
     private static readonly Lock Loading = new();
@@ -24,28 +21,27 @@ public static class LibTorchLoader
     private static IntPtr libtorch, torchSharp;
     private static MissingSymbols missing = new([], _ => true);
 
-    /// <summary>The folder that libtorch was loaded from; empty before <see cref="Load"/>.</summary>
+    /// <summary>Where libtorch was loaded from; empty before <see cref="Load"/>.</summary>
     public static string Folder { get; private set; } = "";
 
-    /// <summary>Whether <see cref="FolderVariable"/> chose it, rather than the package that the program was built with.</summary>
-    public static bool IsForeign { get; private set; }
+    /// <summary>Whether <see cref="FolderVariable"/> chose it rather than the build.</summary>
+    internal static bool IsForeign { get; private set; }
 
     /// <summary>Such as <c>2.10.0</c>, or <c>2.14.0+cu130</c> for one of Python's.</summary>
     public static string Version { get; private set; } = "";
 
-    /// <summary>Whether this libtorch can use an NVIDIA GPU; a device may still be absent.</summary>
-    public static bool HasCuda { get; private set; }
+    internal static bool HasCuda { get; private set; }
 
-    /// <summary>Whether operations can have a backward pass in C#; newer libtorches lack what TorchSharp needs for it.</summary>
-    public static bool HasAutogradFunctions => missing.AutogradFunctions.Count == 0;
+    /// <summary>Whether operations can have a backward pass in C#: newer libtorches lack what TorchSharp needs for it.</summary>
+    internal static bool HasAutogradFunctions => missing.AutogradFunctions.Count == 0;
 
-    /// <summary>What this libtorch lacks that TorchSharp could call, in words; null where it has everything.</summary>
+    /// <summary>In words, what TorchSharp could call and this libtorch lacks; null if nothing.</summary>
     public static string? Lacks => missing.Description;
 
-    /// <summary>Whether TorchSharp's native part was changed on the way to run on an older libstdc++.</summary>
-    public static bool IsAdapted { get; private set; }
+    /// <summary>Whether TorchSharp's native part was patched to run on an older libstdc++.</summary>
+    internal static bool IsAdapted { get; private set; }
 
-    /// <summary>Calls <see cref="Load"/> once something needs it; where that fails, one line says why and the exit code is 1.</summary>
+    /// <summary>Calls <see cref="Load"/> once something needs it; if that fails, prints one line and exits with 1.</summary>
     /// <remarks>TorchSharp would catch the failure, copy the package beside the program and print two pages.</remarks>
     public static void LoadOnFirstUse()
     {
@@ -76,10 +72,10 @@ public static class LibTorchLoader
         }
     }
 
-    /// <summary>Loads libtorch if that has not been done yet. Safe on any thread.</summary>
-    /// <exception cref="LibTorchLoadException">The platform has none, a file is missing or refused, or its version does not
+    /// <summary>Loads libtorch, once. Thread-safe.</summary>
+    /// <exception cref="LibTorchLoadException">There is none for the platform, a file is missing or refused, or the version does not
     /// fit.</exception>
-    public static void Load()
+    internal static void Load()
     {
         lock (Loading)
         {
@@ -111,7 +107,7 @@ public static class LibTorchLoader
         var own = Path.Combine(AppContext.BaseDirectory, "libtorch");
         Folder = Choose(own);
         CLibrary.KeepMemoryBetweenSteps();
-        // In the order of their needs: then each finds the others loaded, and LD_LIBRARY_PATH has no say.
+        // In the order of their dependencies: each finds the others loaded, and LD_LIBRARY_PATH has no say.
         foreach (var name in (string[])["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"])
             if (!name.Contains("cuda") || File.Exists(Path.Combine(Folder, name))) libtorch = LoadFile(Path.Combine(Folder, name));
         if (!CLibrary.IsTunedByUser && TryGetExport(libtorch, Allocator, out var allocator))
@@ -152,8 +148,7 @@ public static class LibTorchLoader
         return loaded;
     });
 
-    /// <summary>Refuses an operation whose backward pass is C# where libtorch lacks what it takes: a call would end the process.</summary>
-    /// <exception cref="TorchException">It does; the message names what is missing.</exception>
+    /// <summary>Throws where libtorch lacks what a backward pass in C# takes: a call would end the process.</summary>
     internal static void RequireAutogradFunctions()
     {
         if (HasAutogradFunctions) return;
@@ -189,7 +184,7 @@ public static class LibTorchLoader
 
     private static IntPtr LoadFile(string path) => Try(path, () =>
     {
-        // The system's loader would map it all the same, and the process ends at the first page that is not there.
+        // The system's loader would map it all the same, and the process would end at the first missing page.
         if (OperatingSystem.IsLinux() && !ElfLibrary.IsWhole(path)) throw new BadImageFormatException();
         return NativeLibrary.Load(path);
     });
@@ -207,7 +202,7 @@ public static class LibTorchLoader
         }
     }
 
-    // .NET lists every place it looked in; the line to read is the one of the system's loader, which names what is missing.
+    // .NET lists every place it looked in; the system loader's line names what is missing.
     private static string Reason(string path, Exception error) => error switch
     {
         _ when !File.Exists(path) => $"{path} does not exist",
@@ -228,7 +223,7 @@ public static class LibTorchLoader
     private static LibTorchLoadException Unsupported() =>
         new($"{RuntimeInformation.RuntimeIdentifier} has no libtorch: linux-x64 (glibc), win-x64, win-arm64 and osx-arm64 have.");
 
-    // Python's package says more than the number in the library: 2.14.0+cu130.
+    // Python's package says more than the library's number: 2.14.0+cu130.
     private static unsafe string VersionOf()
     {
         var file = Path.Combine(Folder, "..", "version.py");
@@ -239,7 +234,7 @@ public static class LibTorchLoader
         return $"{version >> 56}.{version >> 48 & 255}.{version >> 40 & 255}";
     }
 
-    // libtorch's own default leaves out cores that share their arithmetic units with another.
+    // libtorch's default leaves out cores that share arithmetic units with another.
     private static unsafe void SetThreads()
     {
         if (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is { Length: > 0 }) return;
@@ -247,7 +242,5 @@ public static class LibTorchLoader
     }
 }
 
-/// <summary>libtorch cannot be loaded; the message is one line that says what is missing and what to do.</summary>
-/// <param name="message">What to show the user.</param>
-/// <param name="inner">The loader's own failure.</param>
-public sealed class LibTorchLoadException(string message, Exception? inner = null) : Exception(message, inner);
+/// <summary>libtorch cannot be loaded; the message is one line for the user that says what is missing and what to do.</summary>
+internal sealed class LibTorchLoadException(string message, Exception? inner = null) : Exception(message, inner);

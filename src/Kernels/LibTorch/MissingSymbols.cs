@@ -1,14 +1,13 @@
 namespace Trainer.Kernels;
 
-/// <summary>Functions that TorchSharp's native part calls and a libtorch does not have, by what they are for.</summary>
-/// <remarks>The system's loader binds a function when it is called first, and ends the process where it is missing. So it is asked
-/// before, and what this program can do without is let through: libtorch 2.14 lacks 17 of 1,204.</remarks>
+/// <summary>Functions that TorchSharp's native part calls and this libtorch lacks, by purpose.</summary>
+/// <remarks>The system's loader binds a function on its first call, and ends the process if it is missing. So they are looked up before,
+/// and those that this program does not need are ignored: libtorch 2.14 lacks 17 of 1,204.</remarks>
 internal sealed class MissingSymbols
 {
     private readonly List<string> needed = [], autograd = [], named = [];
 
-    /// <param name="required">What the native part needs of other libraries, as <see cref="ElfLibrary.RequiredSymbols"/> names it.</param>
-    /// <param name="isThere">Whether some library has it.</param>
+    /// <summary>Takes <see cref="ElfLibrary.RequiredSymbols"/>, and whether some library has one.</summary>
     public MissingSymbols(IEnumerable<string> required, Func<string, bool> isThere)
     {
         foreach (var symbol in required)
@@ -18,10 +17,9 @@ internal sealed class MissingSymbols
     /// <summary>Those without which nothing runs.</summary>
     public IReadOnlyList<string> Needed => needed;
 
-    /// <summary>Those of operations whose backward pass is C#.</summary>
+    /// <summary>Those of operations with a backward pass in C#.</summary>
     public IReadOnlyList<string> AutogradFunctions => autograd;
 
-    /// <summary>A line for people; null where nothing is missing.</summary>
     public string? Description
     {
         get

@@ -3,17 +3,17 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>Keeps the memory of TorchSharp's scalars for a while after it has been freed, on Linux.</summary>
+/// <summary>Delays freeing TorchSharp's scalars on Linux.</summary>
 /// <remarks>TorchSharp 0.107 passes the address of a scalar, such as the hidden 1 of <c>x.add(y)</c>, without keeping the object alive. A
-/// garbage collection that another thread starts then has the finalizer free what libtorch is about to read: an error, or another scalar's
-/// value. Training a small model on two threads failed after half a minute, twice in three runs. libLibTorchSharp frees with C++'s operator
-/// delete; the calls that free as much as a scalar come here.</remarks>
+/// garbage collection started by another thread then lets the finalizer free what libtorch is about to read: an error, or another
+/// scalar's value. Training a small model on two threads failed after half a minute, twice in three runs. libLibTorchSharp frees with
+/// C++'s operator delete; calls of it that free as much as a scalar come here.</remarks>
 internal static unsafe class ScalarMemory
 {
     private const nuint ScalarBytes = 32; // sizeof(c10::Scalar)
 
-    // How long, and over how many collections: a call reads its scalars at its beginning. Kept for seconds they cut up glibc's heap: 180
-    // MiB where there had been 100.
+    // How long, and over how many collections: a call reads its scalars at its start. Kept for seconds they fragmented glibc's heap: 180
+    // MiB instead of 100.
     private const long Milliseconds = 100;
     private const int Collections = 2;
 
@@ -21,10 +21,8 @@ internal static unsafe class ScalarMemory
     private static readonly Queue<(nint Memory, long Time, int Collections)> Kept = new();
     private static delegate* unmanaged[Cdecl]<void*, nuint, void> free;
 
-    /// <summary>Whether freed scalars are kept.</summary>
     public static bool IsInstalled => free is not null;
 
-    /// <summary>Scalars that are kept.</summary>
     internal static int Count
     {
         get
@@ -33,10 +31,8 @@ internal static unsafe class ScalarMemory
         }
     }
 
-    /// <summary>Has libLibTorchSharp free its scalars here. Once, before the first scalar.</summary>
-    /// <param name="torchSharp">The file that is loaded.</param>
-    /// <param name="known">An exported function of it.</param>
-    /// <param name="address">Where that function is.</param>
+    /// <summary>Redirects the frees of the loaded libLibTorchSharp, in which a known export has this address; before the first
+    /// scalar.</summary>
     public static void Install(ElfLibrary torchSharp, string known, nint address)
     {
         const string delete = "_ZdlPvm"; // operator delete(void*, unsigned long)

@@ -4,24 +4,24 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>The large tensors' memory on Linux: blocks of a few sizes that are used again, and counted.</summary>
-/// <remarks>A training step frees nearly all that it has allocated, and the next one wants it again. glibc either gives large blocks back
-/// to the kernel, and gets them again page by page, or cuts them up for smaller ones: a run whose tensors took 93 MiB came to 413. libtorch
-/// takes memory with posix_memalign, in libc10 alone; these calls come here. A block serves what is up to three eighths smaller, so that
-/// there are few sizes; what stays unused is given back to the kernel, the longest unused first.</remarks>
+/// <summary>The memory of large tensors on Linux: blocks of a few sizes, reused and counted.</summary>
+/// <remarks>A training step frees nearly all that it allocates, and the next one needs it again. glibc either returns large blocks to the
+/// kernel, and gets them back page by page, or splits them for smaller ones: a run whose tensors took 93 MiB grew to 413. libtorch
+/// allocates with posix_memalign, in libc10 alone; those calls come here. A block serves requests up to three eighths smaller, so that
+/// there are few sizes; unused blocks go back to the kernel, the longest unused first.</remarks>
 internal static unsafe partial class TensorMemory
 {
-    // Less than this is left to the C library; blocks begin and end at multiples of this.
+    // Smaller requests are left to the C library; blocks begin and end at multiples of a chunk.
     private const long Smallest = 1 << 18, Chunk = 1 << 16;
 
-    // Sizes double in so many steps; a block may serve what is so many steps smaller.
+    // Size classes from one power of two to the next; a block may serve requests this many classes smaller.
     private const int StepsOfTwo = 8, StepsLarger = 4;
 
-    // Tensors begin at different places of a page: processors take stores and loads of the same place in two pages for related.
+    // Tensors begin at different offsets within a page: processors mistake accesses to the same offset of two pages for related ones.
     private const int Places = 32, PlaceBytes = 64, PlaceRoom = Places * PlaceBytes;
 
-    // Memory that lies unused may be a sixteenth of the most that was in use, and this; and whatever was wanted again after it had been
-    // given back, so that a run soon stops giving back what its next step wants.
+    // Unused memory may be a sixteenth of the peak, plus this, plus whatever was needed again after it had been returned, so that a run
+    // soon stops returning what its next step needs.
     private const long Spare = 16L << 20;
 
     private const int OutOfMemory = 12; // ENOMEM
@@ -36,22 +36,19 @@ internal static unsafe partial class TensorMemory
     private static long regionBytes, largest; // in all, and of one tensor
     private static ushort* kinds; // of each block, by its first chunk
     private static long* sizes; // of the tensor in it
-    private static uint* stamps; // one more whenever a block is taken or freed; 1 in the highest bit: its pages are gone
+    private static uint* stamps; // counts takes and frees of a block; the highest bit: its pages were returned
     private static int next; // the first chunk that no block has yet
     private static int places;
-    // bytes: of tensors; of their blocks, now and at most; of other blocks whose pages are there
+    // bytes: of tensors; of their blocks, now and at most; of unused blocks with pages; returned and then needed again
     private static long inUse, taken, mostTaken, unusedBytes, wantedAgain;
 
-    /// <summary>Whether libtorch's large tensors come from here.</summary>
     public static bool IsInstalled => region is not null;
 
-    /// <summary>Bytes that tensors take here.</summary>
+    /// <summary>Bytes of tensors.</summary>
     public static long InUse => Volatile.Read(ref inUse);
 
-    /// <summary>Has libc10 take memory here. Once, before the first tensor.</summary>
-    /// <param name="libc10">The file that is loaded.</param>
-    /// <param name="known">An exported function of it.</param>
-    /// <param name="address">Where that function is.</param>
+    /// <summary>Redirects the allocations of the loaded libc10, in which a known export has this address; before the first
+    /// tensor.</summary>
     public static void Install(ElfLibrary libc10, string known, nint address)
     {
         if (libc10.ValueOf(known) is not { } value || libc10.SlotOf("posix_memalign") is not { } allocate
@@ -76,7 +73,7 @@ internal static unsafe partial class TensorMemory
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int Allocate(void** result, nuint alignment, nuint bytes)
     {
-        // What the machine does not have the system must be asked for, which refuses it: the region is a promise that it never counts.
+        // More than the machine has must be asked of the system, which refuses it: it does not account for the region.
         if (bytes < (nuint)Smallest || bytes > (nuint)largest || alignment > PlaceBytes) return allocateElsewhere(result, alignment, bytes);
         byte* memory;
         try
@@ -148,12 +145,12 @@ internal static unsafe partial class TensorMemory
             stamps[block]++;
             Unused.Enqueue((block, stamps[block]));
             Free[kind].Push(block);
-            // Most of what is in line has been taken since.
+            // Most of the queue has been taken since.
             if (Unused.Count > 4096 && Unused.Count > 8 * Free.Sum(blocks => blocks.Count)) Tidy();
         }
     }
 
-    // Before more is taken from the kernel.
+    // Called before more is taken from the kernel.
     private static void GiveBack(long wanted)
     {
         wantedAgain = Math.Min(wantedAgain, mostTaken);
@@ -176,7 +173,7 @@ internal static unsafe partial class TensorMemory
         }
     }
 
-    // Whether its pages are there: what was given back is marked until it is taken.
+    // Whether its pages are present; clears the mark of returned ones.
     private static bool IsHeld(int block)
     {
         bool held = stamps[block] >> 31 == 0;
@@ -184,7 +181,7 @@ internal static unsafe partial class TensorMemory
         return held;
     }
 
-    // Eight sizes from each power of two to the next.
+    // Eight size classes from each power of two to the next.
     internal static int KindOf(long bytes)
     {
         long steps = (bytes - 1) / Chunk;

@@ -3,60 +3,56 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>Settings of libtorch that neither TorchSharp nor libtorch's C ABI reaches: functions of C++ by the names that g++ and clang
-/// give them.</summary>
-/// <remarks>They are set or read where this libtorch exports them, and each member says what holds where it does not, as on
-/// Windows.</remarks>
+/// <summary>Settings of libtorch beyond TorchSharp and the C ABI: C++ functions by their mangled names.</summary>
+/// <remarks>Where this libtorch does not export them, as on Windows, each member says what holds.</remarks>
 internal static unsafe class TorchContext
 {
     private static readonly nint Context = Global();
 
-    // OpenMP's limit of the calling thread, and MKL's.
+    // The calling thread's limits of OpenMP and MKL.
     private static readonly delegate* unmanaged[Cdecl]<int, void> OmpSetNumThreads = (delegate* unmanaged[Cdecl]<int, void>)OpenMp();
-    private static readonly delegate* unmanaged[Cdecl]<int,
-        int> MklSetNumThreadsLocal = (delegate* unmanaged[Cdecl]<int, int>)TorchLibrary.OptionalExport("MKL_Set_Num_Threads_Local");
+    private static readonly delegate* unmanaged[Cdecl]<int, int> MklSetNumThreadsLocal =
+        (delegate* unmanaged[Cdecl]<int, int>)TorchLibrary.OptionalExport("MKL_Set_Num_Threads_Local");
 
-    /// <summary>Lets operations that this thread starts run on so many threads; other threads are not touched. False where only the setting
-    /// for all threads is left.</summary>
+    /// <summary>Limits the threads of operations that this thread starts; false if only the limit for all threads can be set.</summary>
     public static bool LimitThisThread(int count)
     {
-        torch.get_num_threads(); // A thread is set up on its first question, which would undo what follows.
+        torch.get_num_threads(); // sets the thread up on its first call, which would undo what follows
         if (OmpSetNumThreads is null) return false;
         OmpSetNumThreads(count);
         if (MklSetNumThreadsLocal is not null) _ = MklSetNumThreadsLocal(count);
         return true;
     }
 
-    /// <summary>The vector instructions of libtorch's own kernels, such as AVX2; null where it does not tell.</summary>
+    /// <summary>The vector instructions of libtorch's kernels, such as AVX2; null if unknown.</summary>
     public static string? CpuCapability()
     {
         nint export = TorchLibrary.OptionalExport("_ZN2at18get_cpu_capabilityB5cxx11Ev");
         if (export == 0) return null;
-        nint* text = stackalloc nint[4]; // std::string: the address of its letters, which are its own where there are few, and their number
+        nint* text = stackalloc nint[4]; // std::string: the address of its characters, inside itself if they are few, and their number
         ((delegate* unmanaged[Cdecl]<nint*, nint*>)export)(text);
         return Marshal.PtrToStringUTF8(text[0], (int)text[1]);
     }
 
-    /// <summary>Whether libtorch must take algorithms that give the same bits every time; false where it does not tell.</summary>
+    /// <summary>Whether libtorch must give the same bits every time; false if unknown.</summary>
     public static bool DeterministicAlgorithms =>
         Exports("_ZNK2at7Context23deterministicAlgorithmsEv") && Get("_ZNK2at7Context23deterministicAlgorithmsEv");
 
-    /// <summary>Sets it; false where it cannot be set.</summary>
+    /// <summary>False if it cannot be set.</summary>
     public static bool SetDeterministicAlgorithms(bool enabled)
     {
         nint export = TorchLibrary.OptionalExport("_ZN2at7Context26setDeterministicAlgorithmsEbb");
         if (Context == 0 || export == 0) return false;
-        // the last: not as a warning only
+        // The last argument would only warn.
         ((delegate* unmanaged[Cdecl]<nint, byte, byte, void>)export)(Context, enabled ? (byte)1 : (byte)0, 0);
         return true;
     }
 
-    /// <summary>Whether deterministic mode fills new tensors with NaN too, a pass over all memory that changes no result. Stays on where it
-    /// cannot be set.</summary>
+    /// <summary>Whether deterministic mode fills new tensors with NaN, a pass over memory that changes no result; else stays on.</summary>
     public static void SetDeterministicFillUninitializedMemory(bool enabled) =>
         Set("_ZN2at7Context39setDeterministicFillUninitializedMemoryEb", enabled);
 
-    /// <summary>Treats denormal numbers as zero on this thread; false where that cannot be.</summary>
+    /// <summary>Flushes subnormal numbers to zero on this thread; false if it cannot.</summary>
     public static bool SetFlushDenormal(bool enabled)
     {
         nint export = TorchLibrary.OptionalExport("_ZN2at7Context16setFlushDenormalEb");
@@ -64,7 +60,7 @@ internal static unsafe class TorchContext
             && ((delegate* unmanaged[Cdecl]<nint, byte, byte>)export)(Context, enabled ? (byte)1 : (byte)0) != 0;
     }
 
-    /// <summary>Which kernels of attention libtorch may choose; process-wide. Where it cannot be set, the choice stays free.</summary>
+    /// <summary>The attention kernels that libtorch may choose from, process-wide; all if it cannot be set.</summary>
     public static AttentionBackends EnabledAttention
     {
         get
@@ -95,7 +91,7 @@ internal static unsafe class TorchContext
         if (Context != 0 && export != 0) ((delegate* unmanaged[Cdecl]<nint, byte, void>)export)(Context, enabled ? (byte)1 : (byte)0);
     }
 
-    // A name as C++ mangles it: its length first.
+    // A mangled C++ name: its length first.
     private static string Named(string name) => $"{name.Length}{name}";
 
     private static nint Global()
@@ -104,7 +100,7 @@ internal static unsafe class TorchContext
         return export == 0 ? 0 : ((delegate* unmanaged[Cdecl]<nint>)export)();
     }
 
-    // The library that libtorch_cpu itself uses: on Linux and macOS found through it.
+    // libtorch_cpu's own; on Linux and macOS found through it.
     private static nint OpenMp()
     {
         nint export = TorchLibrary.OptionalExport("omp_set_num_threads");
@@ -113,6 +109,6 @@ internal static unsafe class TorchContext
     }
 }
 
-/// <summary>libtorch's kernels of attention, by the names in its settings.</summary>
+/// <summary>libtorch's attention kernels, by the names in its settings.</summary>
 [Flags]
 internal enum AttentionBackends { Flash = 1, MemEfficient = 2, Math = 4, CuDNN = 8 }

@@ -3,21 +3,20 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>The functions that the libtorch which TorchSharp runs on exports.</summary>
-/// <remarks>A library that is in memory is found by its bare name, wherever it was loaded from; so TorchSharp loads it first.</remarks>
+/// <summary>Exports of the libtorch that TorchSharp runs on.</summary>
+/// <remarks>A loaded library is found by its bare name, wherever it came from; so TorchSharp loads it first.</remarks>
 internal static class TorchLibrary
 {
     private static readonly nint Cpu = Load();
 
-    /// <summary>The address of an exported function or variable of libtorch_cpu or, on Linux and macOS, of a library that it
-    /// needs.</summary>
+    /// <summary>A function or variable of libtorch_cpu or, on Linux and macOS, of a library that it needs.</summary>
     /// <exception cref="EntryPointNotFoundException">There is none of that name.</exception>
     public static nint Export(string name) => NativeLibrary.GetExport(Cpu, name);
 
-    /// <summary>The same, or 0 where there is none.</summary>
+    /// <summary>The same, or 0.</summary>
     public static nint OptionalExport(string name) => NativeLibrary.TryGetExport(Cpu, name, out nint address) ? address : 0;
 
-    /// <summary>Another library of libtorch, such as torch_cuda; 0 where there is none.</summary>
+    /// <summary>Another library of libtorch, such as torch_cuda, or 0.</summary>
     public static nint Loaded(string name)
     {
         torch.get_num_threads(); // TorchSharp loads its own on its first call.
@@ -27,5 +26,6 @@ internal static class TorchLibrary
     }
 
     private static nint Load() => Loaded("torch_cpu") is var cpu and not 0
-        ? cpu : throw new DllNotFoundException("libtorch_cpu, which TorchSharp runs on, was not found.");
+        ? cpu
+        : throw new DllNotFoundException("libtorch_cpu, which TorchSharp runs on, was not found.");
 }
