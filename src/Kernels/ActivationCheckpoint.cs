@@ -3,28 +3,28 @@ using static TorchSharp.torch;
 namespace Trainer.Kernels;
 
 /// <summary>Activation checkpointing (Chen et al. 2016, arXiv 1604.06174): memory against time.</summary>
-/// <remarks>A segment of the computation runs unrecorded and keeps only its input; the backward pass runs it again, recorded, and
-/// differentiates that. Gradients are the same bits as without: random numbers are drawn as the first time. Only those of a tensor from
-/// outside that a segment reads more than once are added up in another order.</remarks>
+/// <remarks>A segment runs unrecorded and keeps only its input; the backward pass runs it again, recorded, with the same random numbers.
+/// Gradients have the same bits as without, except of outside tensors that a segment reads more than once: those add up in another
+/// order.</remarks>
 public static class ActivationCheckpoint
 {
     [ThreadStatic] private static bool running;
 
-    /// <summary>Whether this thread runs a segment again: what is to happen once only, such as counting, has happened.</summary>
+    /// <summary>Whether this thread runs a segment again: what happens once per step, such as counting, has happened.</summary>
     public static bool Recomputing => running;
 
     /// <summary>Runs a segment, which the backward pass will run again.</summary>
-    /// <param name="segment">From the input to the results; the same every time, apart from random numbers. What it reads must last until
-    /// <paramref name="release"/> is called.</param>
-    /// <param name="input">The input.</param>
-    /// <param name="others">What else it reads that gradients flow to: weights and tensors made before it or while it ran.</param>
-    /// <param name="release">Called once, when it will not run any more.</param>
-    /// <param name="drawsOn">The device whose default generator it draws from; null where it draws nothing.</param>
+    /// <param name="segment">Deterministic apart from random numbers; what it reads must last until <paramref name="release"/> is
+    /// called.</param>
+    /// <param name="input">The segment's input.</param>
+    /// <param name="others">Other tensors to which its gradients flow: weights, and tensors made before it or while it ran.</param>
+    /// <param name="release">Called once, when the segment will not run again.</param>
+    /// <param name="drawsOn">The device whose default generator it draws from, or null.</param>
     public static IReadOnlyList<Tensor> Run(
         Func<Tensor, IReadOnlyList<Tensor>> segment, Tensor input, Func<IEnumerable<Tensor>> others, Action release, Device? drawsOn = null)
     {
-        Segment state = new(segment, input.detach().DetachFromDisposeScope(), input.requires_grad, release, drawsOn is null
-            ? null : GeneratorSnapshot.Capture(drawsOn));
+        GeneratorSnapshot? drawn = drawsOn is null ? null : GeneratorSnapshot.Capture(drawsOn);
+        Segment state = new(segment, input.detach().DetachFromDisposeScope(), input.requires_grad, release, drawn);
         return AutogradNode.Apply(
             [input],
             context =>

@@ -5,19 +5,15 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>Loops shared among libtorch's threads, those that its own operators use.</summary>
+/// <summary>Loops shared among the threads of libtorch's own operators.</summary>
 internal static unsafe class ParallelFor
 {
-    private static readonly delegate* unmanaged[Cdecl]<long, long, long, delegate* unmanaged[Cdecl]<long, long, nint, void>, nint,
-        int> Torch =
-        (delegate* unmanaged[Cdecl]<long, long, long, delegate* unmanaged[Cdecl]<long, long, nint, void>, nint,
-            int>)TorchLibrary.OptionalExport("torch_parallel_for");
+    private static readonly delegate* unmanaged[Cdecl]<long, long, long, delegate* unmanaged[Cdecl]<long, long, nint, void>, nint, int>
+        Torch = (delegate* unmanaged[Cdecl]<long, long, long, delegate* unmanaged[Cdecl]<long, long, nint, void>, nint, int>)
+            TorchLibrary.OptionalExport("torch_parallel_for");
 
-    /// <summary>Runs <paramref name="body"/> over [0, count), cut into parts; how many depends on the threads of the calling thread, so
-    /// each index must be computed the same whatever part it is in.</summary>
-    /// <param name="count">How many indices.</param>
-    /// <param name="grain">Fewer than this are not worth a thread.</param>
-    /// <param name="body">Called with the begin and the end of a part, on several threads at a time.</param>
+    /// <summary>Runs <paramref name="body"/>(begin, end) over [0, count) in parts, on several threads above a grain of indices. Parts
+    /// depend on the number of threads, so each index must be computed the same in any part.</summary>
     public static void Run(long count, long grain, Action<long, long> body)
     {
         if (count <= 0) return;
@@ -33,8 +29,7 @@ internal static unsafe class ParallelFor
         if (status != 0) throw new InvalidOperationException("libtorch could not run a loop on its threads.");
     }
 
-    /// <summary>The same, where parts may take unlike times: threads fetch the next part when they are done with one, half of an equal
-    /// share of what is left.</summary>
+    /// <summary>The same for parts that may take unequal times: a thread that is done fetches half of an equal share of the rest.</summary>
     public static void RunGuided(long count, long grain, Action<long, long> body)
     {
         long threads = Math.Min(torch.get_num_threads(), (count + grain - 1) / grain), next = 0;
@@ -55,9 +50,8 @@ internal static unsafe class ParallelFor
         });
     }
 
-    /// <summary>The same for a loop over vectors.</summary>
-    public static void Run<TLoop>(long count, long grain, TLoop loop)
-        where TLoop : struct, ILoop => Run(count, grain, (begin, end) => Lanes.Run(loop, begin, end));
+    public static void Run<TLoop>(long count, long grain, TLoop loop) where TLoop : struct, ILoop =>
+        Run(count, grain, (begin, end) => Lanes.Run(loop, begin, end));
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void Call(long begin, long end, nint context)

@@ -2,13 +2,13 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>Memory that a loop needs only while it runs; each thread keeps its own for the next loop.</summary>
+/// <summary>Memory that a loop needs while it runs; each thread keeps its own for the next loop.</summary>
 internal unsafe ref struct Scratch
 {
-    // What is larger is given back at once.
+    // Anything larger is freed at once.
     private const long MostKept = 64 << 20;
 
-    // Arrays begin at lines of the cache, and not all at the same distance of a page.
+    // Arrays begin at cache lines, but not all at the same offset within a page.
     private const int Line = 16;
 
     [ThreadStatic] private static Memory? kept;
@@ -16,9 +16,7 @@ internal unsafe ref struct Scratch
     private readonly Memory memory;
     private float* next;
 
-    /// <summary>Takes memory.</summary>
-    /// <param name="numbers">Float32 numbers in all.</param>
-    /// <param name="arrays">Into how many arrays they are cut, at most.</param>
+    /// <summary>Room for so many float32 numbers in at most so many arrays.</summary>
     public Scratch(long numbers, int arrays)
     {
         long bytes = sizeof(float) * (numbers + 2L * Line * arrays);
@@ -33,7 +31,7 @@ internal unsafe ref struct Scratch
         next = (float*)found.Address;
     }
 
-    /// <summary>An array, whose numbers may be anything.</summary>
+    /// <summary>An uninitialised array.</summary>
     public float* Take(long numbers)
     {
         float* taken = next;

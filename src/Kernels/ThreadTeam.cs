@@ -5,32 +5,30 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>Threads that share many short loops, one after the other: between two loops they spin, so that a loop reaches them in a
-/// fraction of a microsecond, and loops of a few microseconds are worth sharing.</summary>
-/// <remarks>They are libtorch's own threads, held for as long as <see cref="Run"/> takes. A loop does not wait for a thread that the system
-/// runs elsewhere: its part is taken by the others. Not thread-safe: one <see cref="Run"/> at a time.</remarks>
+/// <summary>Threads that share many short loops in a row, spinning in between, so that a loop reaches them in a fraction of a microsecond
+/// and even loops of a few microseconds are worth sharing.</summary>
+/// <remarks>They are libtorch's own threads, held as long as <see cref="Run"/> takes. A loop does not wait for a thread that the system has
+/// suspended: the others take its part. Not thread-safe: one <see cref="Run"/> at a time.</remarks>
 internal sealed class ThreadTeam
 {
-    // A part is taken in so many pieces, of which those that are left go to threads that are done with their own.
+    // Pieces of a thread's part; threads that have finished their own take what is left of others'.
     private const int Pieces = 4;
 
-    // Numbers in two lines of the cache: processors fetch them in pairs.
+    // Counters per two cache lines: processors fetch lines in pairs.
     private const int Apart = 16;
 
-    // How long to spin before the system may run another thread here.
+    // Spins before yielding to the system.
     private const int Patience = 1 << 14;
 
     private int threads = 1;
-    private long[] next = []; // where each thread's part goes on, apart from the others'
+    private long[] next = []; // where each thread's part continues, Apart from one another
     private Action<long, long>? body;
     private long count, piece;
     private int loop; // odd while a loop is open
     private int helping; // threads in it, besides the one that opened it
     private bool ended;
 
-    /// <summary>Runs work whose loops (<see cref="For"/>) the threads share.</summary>
-    /// <param name="work">Runs on one thread, the calling one where libtorch gives it the first part.</param>
-    /// <param name="alone">Whether none of the loops is worth another thread.</param>
+    /// <summary>Runs work whose loops (<see cref="For"/>) the threads share; alone if none of them is worth another thread.</summary>
     public void Run(Action work, bool alone)
     {
         threads = alone ? 1 : Math.Max(1, torch.get_num_threads());
@@ -43,11 +41,9 @@ internal sealed class ThreadTeam
         });
     }
 
-    /// <summary>Runs <paramref name="body"/> over [0, count), cut into pieces; each index must be computed the same whatever piece it is
-    /// in. A thread gets the same part of equal counts each time, as far as it is in time, whose memory is then in its cache.</summary>
-    /// <param name="count">How many indices.</param>
-    /// <param name="grain">Fewer than this are not worth a thread.</param>
-    /// <param name="body">Called with the begin and the end of a piece, on several threads at a time.</param>
+    /// <summary>Runs <paramref name="body"/>(begin, end) over [0, count) in pieces on several threads, or on one up to a grain of indices.
+    /// Each index must be computed the same in any piece. For equal counts a thread mostly gets the same part again, still in its
+    /// cache.</summary>
     public void For(long count, long grain, Action<long, long> body)
     {
         if (threads == 1 || count <= grain)
@@ -107,7 +103,7 @@ internal sealed class ThreadTeam
         }
     }
 
-    // What is left of the thread's own part, then of the others'.
+    // The rest of the thread's own part, then of the others'.
     private void Work(int own)
     {
         for (int i = 0; i < threads; i++)

@@ -2,10 +2,10 @@ using System.Runtime.ExceptionServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>Threads that each compute a part of the work by themselves, every operation on one core.</summary>
-/// <remarks>On a CPU this beats splitting every operation over the cores: no core waits for another but at the end. Dispose scopes
-/// and gradient modes belong to a thread: what work makes it frees, or detaches and hands over. Not for work that draws
-/// random numbers from libtorch's own generators, whose order would depend on timing.</remarks>
+/// <summary>Threads that each compute their own part of the work, every operation on one core.</summary>
+/// <remarks>Faster on a CPU than splitting every operation over the cores: they wait for one another only at the end. Dispose scopes and
+/// gradient modes belong to a thread, so work frees what it makes, or detaches and hands it over. Not for work that draws from libtorch's
+/// generators, whose order would depend on timing.</remarks>
 public sealed class WorkerThreads : IDisposable
 {
     private readonly Thread[] threads;
@@ -14,8 +14,7 @@ public sealed class WorkerThreads : IDisposable
     private readonly Exception?[] failures;
     private Action<int>? work;
 
-    /// <summary>Starts the threads, which then wait.</summary>
-    /// <param name="count">How many, at least one.</param>
+    /// <summary>Starts at least one thread; all wait for work.</summary>
     public WorkerThreads(int count)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
@@ -28,9 +27,8 @@ public sealed class WorkerThreads : IDisposable
     /// <summary>How many threads there are.</summary>
     public int Count => threads.Length;
 
-    /// <summary>Runs work on every thread at once and waits for all.</summary>
-    /// <param name="work">Told which thread it is on, from 0.</param>
-    /// <exception cref="Exception">The failure of the first thread, by number, that failed.</exception>
+    /// <summary>Runs work, given the thread's index, on every thread at once and waits for all; throws the first thread's
+    /// failure.</summary>
     public void Run(Action<int> work)
     {
         this.work = work;

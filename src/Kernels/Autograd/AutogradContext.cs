@@ -2,8 +2,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>What a function's forward pass hands to its backward pass (<c>torch.autograd.function.FunctionCtx</c>).</summary>
-public sealed class AutogradContext
+/// <summary>What a function's forward pass saves for its backward pass (<c>torch.autograd.function.FunctionCtx</c>).</summary>
+internal sealed class AutogradContext
 {
     private readonly List<Tensor?> saved = [];
     private readonly List<long> versions = [];
@@ -13,19 +13,16 @@ public sealed class AutogradContext
 
     private bool[] Needs { get; }
 
-    /// <summary>Whether there will be a backward pass at all; if not, nothing needs to be saved.</summary>
+    /// <summary>Whether there will be a backward pass; if not, nothing is saved.</summary>
     public bool Records => Array.IndexOf(Needs, true) >= 0;
 
-    /// <summary>Whether an argument of <c>apply</c> is a tensor whose gradient is wanted.</summary>
-    /// <param name="argument">Its index.</param>
     public bool needs_input_grad(int argument) => Needs[argument];
 
-    /// <summary>Keeps tensors, inputs, outputs or others, until the backward pass has run. Without a backward pass it keeps
-    /// nothing.</summary>
+    /// <summary>Keeps tensors, or nulls, until the backward pass has run.</summary>
     public void save_for_backward(List<Tensor> tensors)
     {
         if (!Records) return;
-        // Aliases without a record: an output that was kept itself would keep its own node alive.
+        // Detached aliases: an output that was saved itself would keep its own node alive.
         foreach (Tensor? tensor in tensors)
         {
             Tensor? kept = tensor?.detach().DetachFromDisposeScope();
@@ -34,7 +31,7 @@ public sealed class AutogradContext
         }
     }
 
-    /// <summary>The kept tensors, null where null was kept. They belong to this context.</summary>
+    /// <summary>The saved tensors, which belong to this context.</summary>
     /// <exception cref="TorchException">One has been written since.</exception>
     public List<Tensor> get_saved_variables()
     {
@@ -48,10 +45,9 @@ public sealed class AutogradContext
         return saved!;
     }
 
-    /// <summary>Keeps something that is no tensor; what is disposable is disposed of with the node.</summary>
+    /// <summary>Keeps anything else; what is disposable is disposed of with the node.</summary>
     public void save_data(string key, object? value) => data[key] = value;
 
-    /// <summary>What was kept under a key.</summary>
     public object? get_data(string key) => data.GetValueOrDefault(key);
 
     internal void MoveSaved(List<Tensor> to)

@@ -7,13 +7,13 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>A node of libtorch's autograd graph whose backward pass is C#, on the functions that LibTorchSharp exports for it.</summary>
-public sealed unsafe partial class AutogradNode
+/// <summary>A node of libtorch's autograd graph whose backward pass is C#, by the functions that LibTorchSharp exports for it.</summary>
+internal sealed unsafe partial class AutogradNode
 {
-    // A callback carries no state, so each node in use has one of its own; they are made once and used again.
+    // A callback carries no state, so each node in use has its own; they are pooled.
     private static readonly ConcurrentBag<AutogradNode> Idle = [];
 
-    // What the last backward pass of this thread returned: by its next one libtorch has taken it over.
+    // What the last backward pass of this thread returned; by the next one libtorch has taken it over.
     [ThreadStatic] private static List<Tensor>? returned;
     private static int guards;
     private static ExceptionDispatchInfo? failure;
@@ -43,22 +43,19 @@ public sealed unsafe partial class AutogradNode
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     private delegate void DeleteCallback();
 
-    /// <summary>Until disposed, a node that fails gives no gradients, and <see cref="ThrowFailure"/> tells; otherwise libtorch says that
-    /// gradients are missing, which only <c>Tensor.backward</c> turns into an exception.</summary>
+    /// <summary>Until disposed, a node that fails gives no gradients and <see cref="ThrowFailure"/> throws; otherwise libtorch reports
+    /// missing gradients, which only <c>Tensor.backward</c> turns into an exception.</summary>
     internal static IDisposable Guard() => new Guarding();
 
-    /// <summary>Throws what a node's backward pass threw since it was last asked.</summary>
+    /// <summary>Throws what a node's backward pass threw since the last call.</summary>
     internal static void ThrowFailure() => Interlocked.Exchange(ref failure, null)?.Throw();
 
-    /// <summary>Runs an operation unrecorded and puts a node behind its results.</summary>
-    /// <param name="arguments">Its arguments; gradients flow to those that are tensors.</param>
-    /// <param name="forward">The operation.</param>
-    /// <param name="backward">From the gradients of the results to those of the arguments, null where there is none.</param>
-    /// <param name="further">Called after the operation: tensors besides the arguments to which gradients flow, whose gradients follow
-    /// theirs.</param>
+    /// <summary>Runs an operation unrecorded and puts a node behind its results. Gradients flow to arguments that are tensors, then to
+    /// <paramref name="further"/> tensors, asked for after the operation; <paramref name="backward"/> gives null where there is
+    /// none.</summary>
     public static List<Tensor> Apply(
         object?[] arguments, Func<AutogradContext, List<Tensor>> forward, Func<AutogradContext, List<Tensor>, List<Tensor>> backward,
-            Func<IEnumerable<Tensor>>? further = null)
+        Func<IEnumerable<Tensor>>? further = null)
     {
         bool recording = is_grad_enabled();
         var needs = new bool[arguments.Length];
@@ -115,7 +112,8 @@ public sealed unsafe partial class AutogradNode
             List<Tensor> given = new(count);
             for (int i = 0; i < count; i++)
                 given.Add(gradients[i] == 0
-                    ? zeros(outputs[i].Shape, outputs[i].Type, outputs[i].Device) : Tensor.UnsafeCreateTensor(gradients[i]));
+                    ? zeros(outputs[i].Shape, outputs[i].Type, outputs[i].Device)
+                    : Tensor.UnsafeCreateTensor(gradients[i]));
             if (context is null) throw new InvalidOperationException("This operation runs backwards once; what it kept is gone.");
             List<Tensor> made;
             CpuMemory.Sample();
@@ -152,7 +150,7 @@ public sealed unsafe partial class AutogradNode
         (context, backward) = (null, null);
     }
 
-    // libtorch's node is gone.
+    // Called when libtorch's node is gone.
     private void Delete()
     {
         Release();
@@ -168,7 +166,7 @@ public sealed unsafe partial class AutogradNode
         capacity = count;
     }
 
-    /// <summary>Lets go of what the last backward pass of this thread returned, once libtorch has taken it over.</summary>
+    /// <summary>Frees what the last backward pass of this thread returned, once libtorch has taken it over.</summary>
     internal static void Free()
     {
         foreach (Tensor tensor in returned ?? []) tensor.Dispose();
@@ -200,7 +198,7 @@ public sealed unsafe partial class AutogradNode
     [LibraryImport("LibTorchSharp")]
     private static partial void THSAutograd_Function_wrapOutputs(
         TensorArray inputs, TensorArray notDifferentiable, TensorArray dirty, TensorArray outputs, NodePointers node,
-            delegate* unmanaged[Cdecl]<nint, nint*> allocate);
+        delegate* unmanaged[Cdecl]<nint, nint*> allocate);
 
     private readonly record struct OutputShape(long[] Shape, ScalarType Type, Device Device);
 

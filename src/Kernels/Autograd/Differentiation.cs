@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Gradients, with the failures of nodes in C# as exceptions.</summary>
+/// <summary>Gradients, throwing what backward passes in C# throw.</summary>
 public static unsafe partial class Differentiation
 {
     /// <summary>Adds the gradients of a scalar to the leaves it depends on (<c>Tensor.backward</c>).</summary>
@@ -13,11 +13,8 @@ public static unsafe partial class Differentiation
         AutogradNode.ThrowFailure();
     }
 
-    /// <summary>The gradients of some tensors (<c>torch.autograd.grad</c>); nothing is added to any leaf.</summary>
-    /// <param name="outputs">What is differentiated.</param>
-    /// <param name="inputs">With respect to what.</param>
-    /// <param name="gradients">The gradients of <paramref name="outputs"/>; null where they are scalars.</param>
-    /// <returns>One for each input, null where nothing depends on it.</returns>
+    /// <summary>The gradients of inputs (<c>torch.autograd.grad</c>), null where nothing depends on one; leaves are left alone. The
+    /// gradients of outputs that are not scalars are given.</summary>
     public static Tensor?[] Grad(IReadOnlyList<Tensor> outputs, IReadOnlyList<Tensor> inputs, IReadOnlyList<Tensor>? gradients = null)
     {
         nint[] from = Handles(outputs), to = Handles(inputs), given = Handles(gradients ?? []), made = new nint[inputs.Count];
@@ -38,17 +35,15 @@ public static unsafe partial class Differentiation
         return results;
     }
 
-    /// <summary>Lets go of the gradients that the last backward pass of this thread returned, which its next one would otherwise
-    /// do.</summary>
+    /// <summary>Frees the gradients that this thread's last backward pass returned, as its next one would.</summary>
     public static void ReleaseGradients() => AutogradNode.Free();
 
     private static nint[] Handles(IReadOnlyList<Tensor> tensors) => [.. tensors.Select(tensor => tensor.Handle)];
 
     [LibraryImport("LibTorchSharp")]
     private static partial void THSAutograd_grad(
-        nint* outputs, long outputCount, nint* inputs, long inputCount, nint* gradients, long gradientCount, byte retainGraph,
-            byte createGraph, byte allowUnused,
-        delegate* unmanaged[Cdecl]<nint, nint*> allocate);
+        nint* outputs, long outputCount, nint* inputs, long inputCount, nint* gradients, long gradientCount,
+        byte retainGraph, byte createGraph, byte allowUnused, delegate* unmanaged[Cdecl]<nint, nint*> allocate);
 
     private static class Result
     {
