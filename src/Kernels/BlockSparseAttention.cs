@@ -6,48 +6,44 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Tiles of attention of one shape and one mask. A tile is some queries, some keys, and which of the keys each query
-/// sees.</summary>
-/// <param name="Queries">Rows of the queries, int64 (c, m): c tiles of m queries, none twice.</param>
-/// <param name="Keys">Rows of the keys, int64 (c, n).</param>
-/// <param name="Mask">Float32 (m, n), the same for all c tiles: 0 where visible, else −∞; null where everything is.</param>
-/// <param name="Joins">Whether a query of these may also stand in a tile before these. No pair of query and key may stand in two.</param>
+/// <summary>Tiles of attention of one shape and one mask: some queries, some keys, and which keys are visible to each query.</summary>
+/// <param name="Queries">Row indices, int64 (c, m): c tiles of m queries, each at most once.</param>
+/// <param name="Keys">Row indices, int64 (c, n).</param>
+/// <param name="Mask">float32 (m, n), shared by all c tiles: 0 where visible, else −∞; null where all is visible.</param>
+/// <param name="Joins">Whether earlier tiles may hold some of these queries. No pair of query and key may be in two tiles.</param>
 public sealed record AttentionTiles(Tensor Queries, Tensor Keys, Tensor? Mask, bool Joins);
 
-/// <summary>What is added to the scaled scores, by distance alone.</summary>
-/// <param name="Table">Float32 (H, L): column j is added where query − key = <paramref name="Lowest"/> + j. It may want a gradient.</param>
+/// <summary>A bias added to the scaled scores, by distance alone.</summary>
+/// <param name="Table">float32 (H, L): column j is added where query − key = <paramref name="Lowest"/> + j. It may take a gradient.</param>
 /// <param name="Lowest">The distance of the first column; distances outside the table take its nearest column.</param>
-/// <param name="QueryPositions">Int64 (T)</param>
-/// <param name="KeyPositions">Int64 (S)</param>
+/// <param name="QueryPositions">int64 (T)</param>
+/// <param name="KeyPositions">int64 (S)</param>
 public sealed record DistanceBias(Tensor Table, long Lowest, Tensor QueryPositions, Tensor KeyPositions);
 
-/// <summary>softmax(scale·q·kᵀ + bias)·v over the pairs that tiles name, and no others: time and memory in proportion to the
-/// tiles.</summary>
-/// <remarks>Parts of a softmax are joined by the logarithms of their sums (the online softmax of Dao et al. 2022, arXiv 2205.14135). Exact,
-/// forward and backward; the backward pass computes the scores again. A query that stands in no tile, or sees nothing, gives 0. There is no
-/// second derivative.</remarks>
+/// <summary>softmax(scale·q·kᵀ + bias)·v over the pairs in given tiles alone: time and memory in proportion to the tiles.</summary>
+/// <remarks>Exact, forward and backward. Parts of a softmax are joined by the logarithms of their sums (the online softmax of Dao et al.
+/// 2022, arXiv 2205.14135); the backward pass recomputes the scores. The kernel has no second derivative.</remarks>
 public static class BlockSparseAttention
 {
-    // Multiply-adds that are worth a thread.
+    // Fewest multiply-adds worth a thread.
     private const long Grain = 1 << 18;
 
     // What the composed form gathers at a time.
     private const long ChunkBytes = 1 << 24;
-    private const double Blind = double.NegativeInfinity;
+    private const double Masked = double.NegativeInfinity;
 
-    /// <summary>Numbers of a vector, for tests of those that this processor lacks.</summary>
+    /// <summary>Lanes of a vector; tests lower it.</summary>
     internal static int MostLanes { get; set; } = Lanes.Widest;
 
-    /// <summary>Attends.</summary>
+    /// <summary>(B, H, T, D), (B, G, S, D), (B, G, S, E) → (B, H, T, E); 0 for a query without visible keys.</summary>
     /// <param name="query">(B, H, T, D)</param>
-    /// <param name="key">(B, G, S, D); H/G consecutive query heads share a key-value head</param>
+    /// <param name="key">(B, G, S, D); H/G consecutive query heads share a key-value head.</param>
     /// <param name="value">(B, G, S, E)</param>
-    /// <param name="tiles">On the same device; what is in them may be disposed of after the call</param>
-    /// <param name="scale">Multiplies q·kᵀ</param>
-    /// <param name="softCap">Bends the scaled scores s to softCap·tanh(s/softCap); 0 leaves them</param>
-    /// <param name="documents">Int64 (B, T) and (B, S): where they differ nothing is seen; null for one document</param>
-    /// <param name="bias">Added to the scaled and capped scores; null for none</param>
-    /// <returns>(B, H, T, E)</returns>
+    /// <param name="tiles">On the same device; their tensors may be disposed of after the call.</param>
+    /// <param name="scale">Multiplies q·kᵀ.</param>
+    /// <param name="softCap">Bounds the scaled scores s to softCap·tanh(s/softCap); 0 for no bound.</param>
+    /// <param name="documents">int64 (B, T) and (B, S): keys of other documents are hidden; null for one document.</param>
+    /// <param name="bias">Added to the scaled and capped scores, or null.</param>
     /// <exception cref="TorchException">The shapes do not fit.</exception>
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, IReadOnlyList<AttentionTiles> tiles,
         double scale, double softCap = 0, (Tensor Queries, Tensor Keys)? documents = null, DistanceBias? bias = null)
@@ -60,39 +56,37 @@ public static class BlockSparseAttention
                 "with G dividing H");
         }
         if (!IsSupported(query, key, value, documents, bias)) return Composed(query, key, value, tiles, scale, softCap, documents, bias);
-        (Call call, Tensor?[] others) = Told(tiles, scale, softCap, documents, bias);
+        (Call call, Tensor?[] others) = Prepare(tiles, scale, softCap, documents, bias);
         return KernelFunction.apply(query, key, value, bias?.Table, call, others);
     }
 
     internal static Tensor Composed(Tensor query, Tensor key, Tensor value, IReadOnlyList<AttentionTiles> tiles,
         double scale, double softCap = 0, (Tensor Queries, Tensor Keys)? documents = null, DistanceBias? bias = null)
     {
-        (Call call, Tensor?[] others) = Told(tiles, scale, softCap, documents, bias);
+        (Call call, Tensor?[] others) = Prepare(tiles, scale, softCap, documents, bias);
         return ComposedFunction.apply(query, key, value, bias?.Table, call, others);
     }
 
-    private static (Call Call, Tensor?[] Others) Told(
+    private static (Call Call, Tensor?[] Others) Prepare(
         IReadOnlyList<AttentionTiles> tiles, double scale, double softCap, (Tensor Queries, Tensor Keys)? documents, DistanceBias? bias) =>
         (new(scale, softCap, bias?.Lowest ?? 0, [.. tiles.Select(group => group.Joins)]),
         [
             documents?.Queries, documents?.Keys, bias?.QueryPositions, bias?.KeyPositions,
-                .. tiles.SelectMany(group => (Tensor?[])[group.Queries, group.Keys, group.Mask]),
+            .. tiles.SelectMany(group => (Tensor?[])[group.Queries, group.Keys, group.Mask]),
         ]);
 
-    /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, widths of heads that are multiples of 4, something to do, and no
-    /// more than 2²⁴ documents.</summary>
-    /// <inheritdoc cref="Attend"/>
-    public static bool IsSupported(
+    /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, head widths in multiples of 4, at most 2²⁴ documents.</summary>
+    internal static bool IsSupported(
         Tensor query, Tensor key, Tensor value, (Tensor Queries, Tensor Keys)? documents = null, DistanceBias? bias = null) =>
         Lanes.IsSupported && Fits(query) && Fits(key) && Fits(value) && key.dtype == query.dtype && value.dtype == query.dtype
-            && LanesOf(query.size(3), value.size(3)) > 0
+        && LanesOf(query.size(3), value.size(3)) > 0
         && (documents is null || (AreFew(documents.Value.Queries) && AreFew(documents.Value.Keys)))
-            && (bias is null || bias.Table.dtype == ScalarType.Float32);
+        && (bias is null || bias.Table.dtype == ScalarType.Float32);
 
     private static bool Fits(Tensor x) =>
         x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() > 0;
 
-    // Float32 tells them apart.
+    // float32 tells them apart.
     private static bool AreFew(Tensor documents)
     {
         using Tensor magnitudes = documents.abs(), largest = magnitudes.max();
@@ -108,7 +102,7 @@ public static class BlockSparseAttention
 
     private static string Text(Tensor tensor) => $"[{string.Join(", ", tensor.shape)}]";
 
-    /// <summary>What scores depend on beside tensors.</summary>
+    /// <summary>Arguments that are not tensors.</summary>
     private sealed record Call(double Scale, double SoftCap, long Lowest, bool[] Joins);
 
     private static List<AttentionTiles> TilesOf(Call call, ReadOnlySpan<Tensor?> others)
@@ -119,7 +113,7 @@ public static class BlockSparseAttention
         return tiles;
     }
 
-    /// <summary>The call and its tensors, in the forward pass or again in the backward pass.</summary>
+    /// <summary>A call and its tensors.</summary>
     private sealed class Problem
     {
         private readonly Call call;
@@ -144,12 +138,12 @@ public static class BlockSparseAttention
 
         private ScalarType SumType => Query.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
 
-        /// <summary>The result (B, H, T, E) and the logarithm of each softmax's sum (B, H, T, 1).</summary>
+        /// <summary>The result (B, H, T, E) and the logarithms of the softmax's sums (B, H, T, 1).</summary>
         public (Tensor Out, Tensor Log) Forward()
         {
-            // Heads of a token side by side, as the residual stream wants them.
+            // Laid out as (B, T, H, E), as the residual stream needs heads.
             Tensor result = zeros([batch, Query.size(2), heads, valueWidth], Query.dtype, Query.device).transpose(1, 2);
-            Tensor log = full([batch, heads, Query.size(2), 1], Blind, SumType, Query.device);
+            Tensor log = full([batch, heads, Query.size(2), 1], Masked, SumType, Query.device);
             foreach ((AttentionTiles group, Chunk chunk) in Chunks())
             {
                 Part part = Attend(Queries(Query, chunk), Keys(Key, chunk), Keys(Value, chunk), chunk.Mask);
@@ -157,11 +151,10 @@ public static class BlockSparseAttention
                 TileRows.Put(result, chunk.Queries, Unfold(part.Out, chunk.Queries, heads));
                 TileRows.Put(log, chunk.Queries, Unfold(part.Log.unsqueeze(-1), chunk.Queries, heads));
             }
-            // A query that sees nothing has the result 0 and no gradient: a finite logarithm makes its weights exp(−∞) = 0.
-            return (result, log.masked_fill_(log.eq(Blind), 0));
+            // Without a visible key a query has the result 0 and no gradient: a finite logarithm makes its weights exp(−∞) = 0.
+            return (result, log.masked_fill_(log.eq(Masked), 0));
         }
 
-        /// <summary>The gradients of query, key, value and, where it is wanted, of the bias.</summary>
         public (Tensor Query, Tensor Key, Tensor Value, Tensor? Bias) Backward(
             Tensor outGradient, Tensor result, Tensor log, bool wantsBias)
         {
@@ -187,28 +180,28 @@ public static class BlockSparseAttention
         {
             Tensor scores = Scores(q, k, mask, out _);
             Tensor log = scores.logsumexp(-1);
-            Tensor weights = scores.sub_(log.masked_fill(log.eq(Blind), 0).unsqueeze(-1)).exp_();
+            Tensor weights = scores.sub_(log.masked_fill(log.eq(Masked), 0).unsqueeze(-1)).exp_();
             return new(weights.to(v.dtype).matmul(v), log);
         }
 
-        // Capped scores, and the factor of their derivative where they are capped.
+        // Capped scores, and the derivative of the cap where there is one.
         private Tensor Scores(Tensor q, Tensor k, Tensor? mask, out Tensor? slope)
         {
             slope = null;
             Tensor scores = q.mul(call.Scale).matmul(k.transpose(2, 3)).to(SumType); // (c·B, G, R·m, n)
             if (call.SoftCap > 0)
             {
-                Tensor bent = scores.div_(call.SoftCap).tanh_();
-                slope = bent.square().neg_().add_(1);
-                scores = bent.mul_(call.SoftCap);
+                Tensor tanh = scores.div_(call.SoftCap).tanh_();
+                slope = tanh.square().neg_().add_(1);
+                scores = tanh.mul_(call.SoftCap);
             }
             return mask is null ? scores : scores.add_(mask);
         }
 
-        // Both are averages under a softmax, and the logarithms are their weights.
+        // Both are averages under a softmax, weighted by their shares of its sum.
         private static Part Join(Part before, Part added)
         {
-            Tensor whole = before.Log.logaddexp(added.Log), safe = whole.masked_fill(whole.eq(Blind), 0);
+            Tensor whole = before.Log.logaddexp(added.Log), safe = whole.masked_fill(whole.eq(Masked), 0);
             return new(before.Out.mul(Share(before)).add(added.Out.mul(Share(added))), whole);
 
             Tensor Share(Part part) => part.Log.sub(safe).exp().unsqueeze(-1).to(part.Out.dtype);
@@ -232,7 +225,7 @@ public static class BlockSparseAttention
         private Tensor Unfold(Tensor rows, Tensor index, long heads) =>
             rows.contiguous().view(index.size(0), batch, heads, index.size(1), rows.size(-1));
 
-        // Each in a scope of its own, so that what is gathered stays small whatever T is.
+        // Each in a dispose scope of its own, so that gathered rows stay small for any T.
         private IEnumerable<(AttentionTiles Group, Chunk Chunk)> Chunks()
         {
             foreach (AttentionTiles group in tiles)
@@ -263,17 +256,15 @@ public static class BlockSparseAttention
                 Tensor from = queryPositions!.index_select(0, queries.reshape(-1)).view(count, -1, 1),
                     to = keyPositions!.index_select(0, keys.reshape(-1)).view(count, 1, -1);
                 distance = from.sub(to).sub_(call.Lowest).clamp_(0, bias.size(1) - 1); // (c, m, n)
-                // (c, 1, H, m, n)
-                Tensor added = bias.index_select(1, distance.reshape(-1)).view(heads, count, queries.size(1), keys.size(1)).transpose(0, 1)
-                    .unsqueeze(1);
+                Tensor added = bias.index_select(1, distance.reshape(-1)).view(heads, count, queries.size(1), keys.size(1))
+                    .transpose(0, 1).unsqueeze(1); // (c, 1, H, m, n)
                 mask = mask is null ? added : added.add(mask);
             }
             if (queryDocuments is not null)
             {
-                // (c, B, 1, m, n)
-                Tensor hidden = Documents(queryDocuments, queries).unsqueeze(3).ne(Documents(keyDocuments!, keys).unsqueeze(2)).unsqueeze(
-                    2);
-                mask = (mask ?? zeros([1, 1, 1, 1, 1], SumType, Query.device)).masked_fill(hidden, Blind);
+                Tensor hidden = Documents(queryDocuments, queries).unsqueeze(3).ne(Documents(keyDocuments!, keys).unsqueeze(2))
+                    .unsqueeze(2); // (c, B, 1, m, n)
+                mask = (mask ?? zeros([1, 1, 1, 1, 1], SumType, Query.device)).masked_fill(hidden, Masked);
             }
             return new(queries, keys, mask is null ? null : FoldedMask(mask.to(SumType), count), distance);
         }
@@ -294,13 +285,11 @@ public static class BlockSparseAttention
         /// <summary>Some tiles of a group as one batch.</summary>
         /// <param name="Queries">(c, m)</param>
         /// <param name="Keys">(c, n)</param>
-        /// <param name="Mask">What is added to scores, (1|c·B, 1|G, R·m, n); null where all is visible and nothing added.</param>
+        /// <param name="Mask">Added to scores, (1|c·B, 1|G, R·m, n); null where all is visible and nothing added.</param>
         /// <param name="Distance">(c, m, n), columns of the bias; null without.</param>
         private sealed record Chunk(Tensor Queries, Tensor Keys, Tensor? Mask, Tensor? Distance);
 
-        /// <summary>A softmax over some of the keys.</summary>
-        /// <param name="Out">(c·B, G, R·m, E)</param>
-        /// <param name="Log">(c·B, G, R·m): the logarithm of its sum, −∞ for a query that sees nothing.</param>
+        /// <summary>The softmax over some of the keys: (c·B, G, R·m, E), and (c·B, G, R·m), −∞ for a query without visible keys.</summary>
         private readonly record struct Part(Tensor Out, Tensor Log);
     }
 
@@ -360,8 +349,8 @@ public static class BlockSparseAttention
             (Tensor query, Tensor key, Tensor value, Tensor? bias, Tensor gradient) = (
                 saved[0]!, saved[1]!, saved[2]!, saved[3], UnitStride(grad_output));
             BlockSparseCall tiles = LoopsCall((Call)ctx.get_data("call")!, query, key, value, bias, saved.AsSpan(6));
-            Tensor dq = SideBySide(query, query.size(3), ScalarType.Float32).zero_(), dk = SideBySide(key, key.size(3), ScalarType.Float32)
-                .zero_();
+            Tensor dq = SideBySide(query, query.size(3), ScalarType.Float32).zero_();
+            Tensor dk = SideBySide(key, key.size(3), ScalarType.Float32).zero_();
             Tensor dv = SideBySide(value, value.size(3), ScalarType.Float32).zero_();
             Tensor? dbias = ctx.needs_input_grad(3) ? zeros([tiles.Batch, tiles.Heads, tiles.BiasLength], ScalarType.Float64) : null;
             (tiles.Out, tiles.OutGradient) = (HeadRows.Of(saved[4]!), HeadRows.Of(gradient));
@@ -387,10 +376,9 @@ public static class BlockSparseAttention
                 query, key, value, TilesOf(call, others), call.Scale, call.SoftCap, others[0] is null ? null : (others[0]!, others[1]!),
                 bias is null ? null : new(bias, call.Lowest, others[2]!, others[3]!));
 
-        // Rows lie side by side, wherever they stand.
         private static Tensor UnitStride(Tensor heads) => heads.stride(3) == 1 ? heads.alias() : heads.contiguous();
 
-        // (B, N, T, D) seen, (B, T, N, D) in memory: heads of a token side by side, as the residual stream wants them.
+        // (B, N, T, D), laid out as (B, T, N, D), as the residual stream needs heads.
         private static Tensor SideBySide(Tensor like, long width, ScalarType type) =>
             empty([like.size(0), like.size(2), like.size(1), width], type).transpose(1, 2);
     }

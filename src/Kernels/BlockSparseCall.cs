@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Tiles of one shape and one mask, as loops read them.</summary>
+/// <summary>Tiles of one shape and one mask, as the loops read them.</summary>
 internal unsafe struct TileGroup
 {
-    /// <summary>Rows of the queries, (c, m), and of the keys, (c, n).</summary>
+    /// <summary>Row indices of the queries, (c, m), and of the keys, (c, n).</summary>
     public long* Queries, Keys;
 
     public long Count, QueriesOfTile, KeysOfTile;
@@ -17,7 +17,7 @@ internal unsafe struct TileGroup
 
     public long MaskStride;
 
-    /// <summary>What each block of queries sees of each block of keys, a <see cref="Visibility"/>; null where all is visible.</summary>
+    /// <summary>A <see cref="Visibility"/> for each block of queries and block of keys; null where all is visible.</summary>
     public byte* Visibilities;
 
     public readonly long QueryBlocks => (QueriesOfTile + BlockSparseCall.Block - 1) / BlockSparseCall.Block;
@@ -28,7 +28,7 @@ internal unsafe struct TileGroup
         Visibilities is null ? Visibility.All : (Visibility)Visibilities[queryBlock * KeyBlocks + keyBlock];
 }
 
-/// <summary>How much of a block of scores a mask leaves.</summary>
+/// <summary>How much of a block of scores is visible.</summary>
 internal enum Visibility : byte
 {
     None,
@@ -36,7 +36,7 @@ internal enum Visibility : byte
     All,
 }
 
-/// <summary>One call of block-sparse attention: what it reads and writes.</summary>
+/// <summary>Inputs and outputs of one call of block-sparse attention.</summary>
 internal sealed unsafe class BlockSparseCall
 {
     /// <summary>Queries, and keys, of a block of scores.</summary>
@@ -44,11 +44,10 @@ internal sealed unsafe class BlockSparseCall
 
     public HeadRows Query, Key, Value, Out, OutGradient;
 
-    /// <summary>(B, H, T): the logarithms of the sums of the softmax, 0 where nothing is seen; null where no backward pass needs
-    /// them.</summary>
+    /// <summary>(B, H, T): logarithms of the softmax's sums, 0 where no key is visible; null without a backward pass.</summary>
     public float* Log;
 
-    /// <summary>Gradients, float32, (B, T, H, D), (B, S, G, D) and (B, S, G, E).</summary>
+    /// <summary>float32 (B, T, H, D), (B, S, G, D) and (B, S, G, E).</summary>
     public float* QueryGradient, KeyGradient, ValueGradient;
 
     public long Batch, Heads, Groups, Queries, Keys;
@@ -56,33 +55,33 @@ internal sealed unsafe class BlockSparseCall
     public float Scale, SoftCap;
     public TileGroup[] Tiles = [];
 
-    /// <summary>Numbers of the documents, (B, T) and (B, S); null for one document.</summary>
+    /// <summary>Document numbers, (B, T) and (B, S); null for one document.</summary>
     public float* QueryDocuments, KeyDocuments;
 
-    /// <summary>What is added by distance, (H, L), and its gradient, (B, H, L); null for none.</summary>
+    /// <summary>The bias by distance, (H, L), and its gradient, (B, H, L); null for none.</summary>
     public float* Bias;
 
     public double* BiasGradient;
     public long BiasLength, LowestDistance;
 
-    /// <summary>(T) and (S).</summary>
+    /// <summary>(T) and (S)</summary>
     public long* QueryPositions, KeyPositions;
 
-    /// <summary>The call, without what it writes. The tensors that it makes belong to the dispose scope at hand.</summary>
+    /// <summary>A call without its outputs; tensors it makes belong to the current dispose scope.</summary>
     public static BlockSparseCall Create(
         Tensor query, Tensor key, Tensor value, IReadOnlyList<AttentionTiles> tiles, double scale, double softCap,
-            (Tensor Queries, Tensor Keys)? documents, DistanceBias? bias)
+        (Tensor Queries, Tensor Keys)? documents, DistanceBias? bias)
     {
-        (Tensor Queries, Tensor Keys)? ofDocuments = documents is { } both
-            ? (both.Queries.to(ScalarType.Float32).contiguous(), both.Keys.to(ScalarType.Float32).contiguous()) : null;
+        Tensor? queryDocuments = documents?.Queries.to(ScalarType.Float32).contiguous();
+        Tensor? keyDocuments = documents?.Keys.to(ScalarType.Float32).contiguous();
         BlockSparseCall call = new()
         {
             Query = HeadRows.Of(query), Key = HeadRows.Of(key), Value = HeadRows.Of(value),
             Batch = query.size(0), Heads = query.size(1), Groups = key.size(1), Queries = query.size(2), Keys = key.size(2),
             Width = (int)query.size(3), ValueWidth = (int)value.size(3), Scale = (float)scale, SoftCap = (float)softCap,
             Tiles = new TileGroup[tiles.Count],
-            QueryDocuments = ofDocuments is null ? null : (float*)ofDocuments.Value.Queries.DataPointer,
-            KeyDocuments = ofDocuments is null ? null : (float*)ofDocuments.Value.Keys.DataPointer,
+            QueryDocuments = queryDocuments is null ? null : (float*)queryDocuments.DataPointer,
+            KeyDocuments = keyDocuments is null ? null : (float*)keyDocuments.DataPointer,
         };
         for (int i = 0; i < tiles.Count; i++) call.Tiles[i] = GroupOf(tiles[i], call.Queries, call.Keys);
         if (bias is not null)
@@ -104,11 +103,11 @@ internal sealed unsafe class BlockSparseCall
         };
         if (tiles.Mask is null) return group;
         Tensor mask = tiles.Mask.to(ScalarType.Float32).contiguous(); // (m, n)
-        Tensor turned = zeros([group.KeysOfTile, group.QueryBlocks * Block], ScalarType.Float32),
-            visibilities = empty([group.QueryBlocks, group.KeyBlocks], ScalarType.Byte);
-        turned.narrow(1, 0, group.QueriesOfTile).copy_(mask.t());
-        group.Mask = (float*)turned.DataPointer;
-        group.MaskStride = turned.size(1);
+        Tensor transposed = zeros([group.KeysOfTile, group.QueryBlocks * Block], ScalarType.Float32);
+        Tensor visibilities = empty([group.QueryBlocks, group.KeyBlocks], ScalarType.Byte);
+        transposed.narrow(1, 0, group.QueriesOfTile).copy_(mask.t());
+        group.Mask = (float*)transposed.DataPointer;
+        group.MaskStride = transposed.size(1);
         group.Visibilities = visibilities.DataPointer;
         float* numbers = (float*)mask.DataPointer;
         for (long row = 0; row < group.QueryBlocks; row++)

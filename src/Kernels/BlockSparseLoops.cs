@@ -5,10 +5,8 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>Attention over tiles, block by block: scores stand keys by queries, so a lane of a vector is a query. Everything is
-/// float32.</summary>
-/// <remarks>A head of a sequence is computed the same whatever else is in the batch.</remarks>
-/// <typeparam name="T">The vectors.</typeparam>
+/// <summary>Attention over tiles, block by block in float32. Scores lie keys by queries: a lane is a query.</summary>
+/// <remarks>A head is computed the same whatever else is in the batch.</remarks>
 internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
 {
     private const int Block = BlockSparseCall.Block;
@@ -21,72 +19,72 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
         using Scratch scratch = new(
             call.Queries * (valueWidth + 2) + keys * (width + valueWidth) + 2 * Block * (width + valueWidth) + 2 * Block * Block
             + 8 * Block, arrays: 16);
-        float* sums = scratch.Take(call.Queries * valueWidth), tops = scratch.Take(call.Queries), totals = scratch.Take(call.Queries);
-        float* key = scratch.Take(keys * width), value = scratch.Take(keys * valueWidth), rows = scratch.Take(Block * width),
-            query = scratch.Take(Block * width);
-        float* scores = scratch.Take(Block * Block), part = scratch.Take(Block * valueWidth), slope = null;
-        float* top = scratch.Take(Block), total = scratch.Take(Block), fade = scratch.Take(Block), documents = scratch.Take(Block);
+        float* outputs = scratch.Take(call.Queries * valueWidth), maxima = scratch.Take(call.Queries), sums = scratch.Take(call.Queries);
+        float* key = scratch.Take(keys * width), value = scratch.Take(keys * valueWidth);
+        float* rows = scratch.Take(Block * width), query = scratch.Take(Block * width);
+        float* scores = scratch.Take(Block * Block), output = scratch.Take(Block * valueWidth), slope = null;
+        float* max = scratch.Take(Block), sum = scratch.Take(Block), rescale = scratch.Take(Block), documents = scratch.Take(Block);
         for (long head = begin; head < end; head++)
         {
             long batch = head / call.Heads, h = head % call.Heads;
-            NativeMemory.Clear(sums, (nuint)(call.Queries * valueWidth * sizeof(float)));
-            new Span<float>(tops, (int)call.Queries).Fill(float.NegativeInfinity);
-            NativeMemory.Clear(totals, (nuint)(call.Queries * sizeof(float)));
+            NativeMemory.Clear(outputs, (nuint)(call.Queries * valueWidth * sizeof(float)));
+            new Span<float>(maxima, (int)call.Queries).Fill(float.NegativeInfinity);
+            NativeMemory.Clear(sums, (nuint)(call.Queries * sizeof(float)));
             foreach (ref readonly TileGroup group in call.Tiles.AsSpan())
             {
                 for (long tile = 0; tile < group.Count; tile++)
                 {
-                    long* ofKeys = group.Keys + tile * group.KeysOfTile;
-                    Gather(call.Key, batch, h / sharing, ofKeys, group.KeysOfTile, width, key);
-                    Gather(call.Value, batch, h / sharing, ofKeys, group.KeysOfTile, valueWidth, value);
+                    long* keyRows = group.Keys + tile * group.KeysOfTile;
+                    Gather(call.Key, batch, h / sharing, keyRows, group.KeysOfTile, width, key);
+                    Gather(call.Value, batch, h / sharing, keyRows, group.KeysOfTile, valueWidth, value);
                     for (long block = 0; block < group.QueryBlocks; block++)
                     {
                         int count = (int)Math.Min(Block, group.QueriesOfTile - block * Block), lanes = Padded(count);
-                        long* ofQueries = group.Queries + tile * group.QueriesOfTile + block * Block;
-                        Gather(call.Query, batch, h, ofQueries, count, width, rows);
+                        long* queryRows = group.Queries + tile * group.QueriesOfTile + block * Block;
+                        Gather(call.Query, batch, h, queryRows, count, width, rows);
                         TileLoops<T>.Transpose(rows, count, lanes, width, call.Scale, query);
                         for (int i = 0; i < lanes; i++)
-                            (top[i], total[i]) = i < count ? (tops[ofQueries[i]], totals[ofQueries[i]]) : (float.NegativeInfinity, 0);
-                        for (int i = 0; i < count; i++) Copy(sums + ofQueries[i] * valueWidth, part + i * valueWidth, valueWidth);
+                            (max[i], sum[i]) = i < count ? (maxima[queryRows[i]], sums[queryRows[i]]) : (float.NegativeInfinity, 0);
+                        for (int i = 0; i < count; i++) Copy(outputs + queryRows[i] * valueWidth, output + i * valueWidth, valueWidth);
                         for (long at = 0; at < group.KeysOfTile; at += Block)
                         {
-                            Pairs pairs = new(batch, h, ofQueries, ofKeys + at, count, lanes, (int)Math.Min(Block, group.KeysOfTile - at));
+                            Pairs pairs = new(batch, h, queryRows, keyRows + at, count, lanes, (int)Math.Min(Block, group.KeysOfTile - at));
                             if (!Scores(call, group, pairs, block, at, query, key + at * width, scores, slope, documents)) continue;
-                            if (!Weigh(scores, pairs.Keys, lanes, top, total, fade)) continue;
-                            TileLoops<T>.Scale(count, valueWidth, fade, part);
+                            if (!Softmax(scores, pairs.Keys, lanes, max, sum, rescale)) continue;
+                            TileLoops<T>.Scale(count, valueWidth, rescale, output);
                             TileProduct<T>.MultiplyAll(count, valueWidth, pairs.Keys, scores, 1, Block, value + at * valueWidth, valueWidth,
-                                part, valueWidth, add: true);
+                                output, valueWidth, add: true);
                         }
                         for (int i = 0; i < count; i++)
                         {
-                            (tops[ofQueries[i]], totals[ofQueries[i]]) = (top[i], total[i]);
-                            Copy(part + i * valueWidth, sums + ofQueries[i] * valueWidth, valueWidth);
+                            (maxima[queryRows[i]], sums[queryRows[i]]) = (max[i], sum[i]);
+                            Copy(output + i * valueWidth, outputs + queryRows[i] * valueWidth, valueWidth);
                         }
                     }
                 }
             }
             for (long i = 0; i < call.Queries; i++)
             {
-                call.Out.Store<T>(batch, h, i, 1, valueWidth, sums + i * valueWidth, totals[i] > 0 ? 1 / totals[i] : 0);
-                if (call.Log is not null) call.Log[head * call.Queries + i] = totals[i] > 0 ? tops[i] + MathF.Log(totals[i]) : 0;
+                call.Out.Store<T>(batch, h, i, 1, valueWidth, outputs + i * valueWidth, sums[i] > 0 ? 1 / sums[i] : 0);
+                if (call.Log is not null) call.Log[head * call.Queries + i] = sums[i] > 0 ? maxima[i] + MathF.Log(sums[i]) : 0;
             }
         }
     }
 
-    /// <summary>The gradients, key-value heads [begin, end) of B·G: all query heads that share one add to its gradients in turn.</summary>
+    /// <summary>Gradients, key-value heads [begin, end) of B·G: query heads that share one add to its gradients in order.</summary>
     public static void Backward(BlockSparseCall call, long begin, long end)
     {
         int width = call.Width, valueWidth = call.ValueWidth;
         long keys = call.LargestKeys, sharing = call.Heads / call.Groups;
         using Scratch scratch = new(
             2 * keys * (width + valueWidth) + 3 * Block * (width + valueWidth) + 3 * Block * Block + 8 * Block, arrays: 20);
-        float* key = scratch.Take(keys * width), value = scratch.Take(keys * valueWidth), dkey = scratch.Take(keys * width),
-            dvalue = scratch.Take(keys * valueWidth);
+        float* key = scratch.Take(keys * width), value = scratch.Take(keys * valueWidth);
+        float* dkey = scratch.Take(keys * width), dvalue = scratch.Take(keys * valueWidth);
         float* rows = scratch.Take(Block * width), query = scratch.Take(Block * width), dquery = scratch.Take(Block * width);
-        float* doutRows = scratch.Take(Block * valueWidth), dout = scratch.Take(Block * valueWidth),
-            result = scratch.Take(Block * valueWidth);
-        float* scores = scratch.Take(Block * Block), slopes = scratch.Take(Block * Block), slope = call.SoftCap > 0
-            ? scratch.Take(Block * Block) : null;
+        float* doutRows = scratch.Take(Block * valueWidth), dout = scratch.Take(Block * valueWidth);
+        float* result = scratch.Take(Block * valueWidth);
+        float* scores = scratch.Take(Block * Block), slopes = scratch.Take(Block * Block);
+        float* slope = call.SoftCap > 0 ? scratch.Take(Block * Block) : null;
         float* log = scratch.Take(Block), delta = scratch.Take(Block), documents = scratch.Take(Block);
         for (long list = begin; list < end; list++)
         {
@@ -95,31 +93,31 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
             {
                 for (long tile = 0; tile < group.Count; tile++)
                 {
-                    long* ofKeys = group.Keys + tile * group.KeysOfTile;
-                    Gather(call.Key, batch, g, ofKeys, group.KeysOfTile, width, key);
-                    Gather(call.Value, batch, g, ofKeys, group.KeysOfTile, valueWidth, value);
+                    long* keyRows = group.Keys + tile * group.KeysOfTile;
+                    Gather(call.Key, batch, g, keyRows, group.KeysOfTile, width, key);
+                    Gather(call.Value, batch, g, keyRows, group.KeysOfTile, valueWidth, value);
                     NativeMemory.Clear(dkey, (nuint)(group.KeysOfTile * width * sizeof(float)));
                     NativeMemory.Clear(dvalue, (nuint)(group.KeysOfTile * valueWidth * sizeof(float)));
                     for (long h = g * sharing; h < (g + 1) * sharing; h++)
                     for (long block = 0; block < group.QueryBlocks; block++)
                     {
                         int count = (int)Math.Min(Block, group.QueriesOfTile - block * Block), lanes = Padded(count);
-                        long* ofQueries = group.Queries + tile * group.QueriesOfTile + block * Block;
-                        Gather(call.Query, batch, h, ofQueries, count, width, rows);
+                        long* queryRows = group.Queries + tile * group.QueriesOfTile + block * Block;
+                        Gather(call.Query, batch, h, queryRows, count, width, rows);
                         TileLoops<T>.Transpose(rows, count, lanes, width, call.Scale, query);
-                        Gather(call.OutGradient, batch, h, ofQueries, count, valueWidth, doutRows);
+                        Gather(call.OutGradient, batch, h, queryRows, count, valueWidth, doutRows);
                         TileLoops<T>.Transpose(doutRows, count, lanes, valueWidth, 1, dout);
-                        Gather(call.Out, batch, h, ofQueries, count, valueWidth, result);
+                        Gather(call.Out, batch, h, queryRows, count, valueWidth, result);
                         for (int i = 0; i < lanes; i++)
                         {
-                            // of no query: weights 0
-                            log[i] = i < count ? call.Log[(batch * call.Heads + h) * call.Queries + ofQueries[i]] : float.PositiveInfinity;
+                            // +∞ makes the weights of lanes without a query 0.
+                            log[i] = i < count ? call.Log[(batch * call.Heads + h) * call.Queries + queryRows[i]] : float.PositiveInfinity;
                             delta[i] = i < count ? TileLoops<T>.Dot(doutRows + i * valueWidth, result + i * valueWidth, valueWidth) : 0;
                         }
                         NativeMemory.Clear(dquery, (nuint)(Block * width * sizeof(float)));
                         for (long at = 0; at < group.KeysOfTile; at += Block)
                         {
-                            Pairs pairs = new(batch, h, ofQueries, ofKeys + at, count, lanes, (int)Math.Min(Block, group.KeysOfTile - at));
+                            Pairs pairs = new(batch, h, queryRows, keyRows + at, count, lanes, (int)Math.Min(Block, group.KeysOfTile - at));
                             if (!Scores(call, group, pairs, block, at, query, key + at * width, scores, slope, documents)) continue;
                             TileProduct<T>.MultiplyAll(pairs.Keys, lanes, valueWidth, value + at * valueWidth, valueWidth, 1, dout, Block,
                                 slopes, Block, add: false);
@@ -134,12 +132,12 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
                                 dquery, width, add: true);
                         }
                         for (int i = 0; i < count; i++)
-                            Add(dquery + i * width, call.QueryGradient + ((batch * call.Queries + ofQueries[i]) * call.Heads + h) * width,
+                            Add(dquery + i * width, call.QueryGradient + ((batch * call.Queries + queryRows[i]) * call.Heads + h) * width,
                                 width, call.Scale);
                     }
                     for (long i = 0; i < group.KeysOfTile; i++)
                     {
-                        long row = (batch * call.Keys + ofKeys[i]) * call.Groups + g;
+                        long row = (batch * call.Keys + keyRows[i]) * call.Groups + g;
                         Add(dkey + i * width, call.KeyGradient + row * width, width, call.Scale);
                         Add(dvalue + i * valueWidth, call.ValueGradient + row * valueWidth, valueWidth, 1);
                     }
@@ -150,7 +148,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
 
     private static int Padded(int count) => (count + T.Count - 1) / T.Count * T.Count;
 
-    // The scores of a block, capped, masked and biased; false where its queries see none of its keys.
+    // The scores of a block, capped, masked and biased; false where all of it is hidden.
     private static bool Scores(
         BlockSparseCall call, in TileGroup group, in Pairs pairs, long block, long at, float* query, float* key,
         float* scores, float* slope, float* documents)
@@ -158,8 +156,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
         Visibility visible = group.VisibilityOf(block, at / Block);
         if (visible == Visibility.None) return false;
         if (call.QueryDocuments is not null && !Documents(call, pairs, documents)) return false;
-        TileProduct<T>.MultiplyAll(
-            pairs.Keys, pairs.Lanes, call.Width, key, call.Width, 1, query, Block, scores, Block, add: false);
+        TileProduct<T>.MultiplyAll(pairs.Keys, pairs.Lanes, call.Width, key, call.Width, 1, query, Block, scores, Block, add: false);
         if (call.SoftCap > 0) Cap(scores, slope, pairs.Keys, pairs.Lanes, call.SoftCap);
         if (visible == Visibility.Some)
             Add(group.Mask + at * group.MaskStride + block * Block, group.MaskStride, scores, pairs.Keys, pairs.Lanes);
@@ -179,7 +176,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
         }
     }
 
-    // s becomes cap·tanh(s/cap), and slope its derivative.
+    // Bounds scores s to cap·tanh(s/cap), and stores the derivative.
     [MethodImpl(Lanes.Loop)]
     private static void Cap(float* scores, float* slope, int keys, int lanes, float cap)
     {
@@ -187,9 +184,9 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
         for (int n = 0; n < keys; n++)
         for (int m = n * Block; m < n * Block + lanes; m += T.Count)
         {
-            T bent = VectorMath.Tanh(T.Load(scores + m) * narrow);
-            T.Store(bent * wide, scores + m);
-            if (slope is not null) T.Store(one - bent * bent, slope + m);
+            T tanh = VectorMath.Tanh(T.Load(scores + m) * narrow);
+            T.Store(tanh * wide, scores + m);
+            if (slope is not null) T.Store(one - tanh * tanh, slope + m);
         }
     }
 
@@ -209,7 +206,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
             T.Store(T.Load(slopes + m) * T.Load(by + m), slopes + m);
     }
 
-    // The documents of the queries; whether any key is of one of them.
+    // Loads the documents of the queries; whether any key may be of one of them.
     private static bool Documents(BlockSparseCall call, in Pairs pairs, float* documents)
     {
         (float low, float high) = (float.PositiveInfinity, float.NegativeInfinity);
@@ -229,17 +226,17 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     [MethodImpl(Lanes.Loop)]
     private static void Hide(BlockSparseCall call, in Pairs pairs, float* documents, float* scores)
     {
-        T blind = T.Broadcast(float.NegativeInfinity);
-        float* ofKeys = call.KeyDocuments + pairs.Batch * call.Keys;
+        T hidden = T.Broadcast(float.NegativeInfinity);
+        float* keyDocuments = call.KeyDocuments + pairs.Batch * call.Keys;
         int lanes = pairs.Lanes, keys = pairs.Keys;
         for (int n = 0; n < keys; n++)
         {
-            T key = T.Broadcast(ofKeys[pairs.KeyRows[n]]);
+            T key = T.Broadcast(keyDocuments[pairs.KeyRows[n]]);
             float* row = scores + n * Block;
             for (int m = 0; m < lanes; m += T.Count)
             {
                 T query = T.Load(documents + m);
-                T.Store(T.SelectLess(query, key, blind, T.SelectLess(key, query, blind, T.Load(row + m))), row + m);
+                T.Store(T.SelectLess(query, key, hidden, T.SelectLess(key, query, hidden, T.Load(row + m))), row + m);
             }
         }
     }
@@ -281,7 +278,7 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
             {
                 long shift = call.KeyPositions[pairs.KeyRows[n]] + call.LowestDistance;
                 float* at = slopes + n * Block + m;
-                if (high - shift <= 0) table[0] += T.Sum(T.Load(at)); // further lanes are 0
+                if (high - shift <= 0) table[0] += T.Sum(T.Load(at)); // lanes past count are 0
                 else if (low - shift >= last) table[last] += T.Sum(T.Load(at));
                 else
                     for (int i = 0; i < count; i++)
@@ -302,15 +299,15 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
         return (low, high, adjacent);
     }
 
-    // One step of the online softmax: scores become weights over e^top, where top is the largest score so far; fade is what earlier weights
-    // have to be multiplied with. False where nothing is seen.
+    // One step of the online softmax: scores become weights, max and sum of each query are updated, and rescale is what earlier weighted
+    // sums must be multiplied by. False where no key is visible.
     [MethodImpl(Lanes.Loop)]
-    private static bool Weigh(float* scores, int keys, int lanes, float* top, float* total, float* fade)
+    private static bool Softmax(float* scores, int keys, int lanes, float* max, float* sum, float* rescale)
     {
-        T blind = T.Broadcast(-1e38f), zero = T.Broadcast(0), seen = T.Broadcast(float.NegativeInfinity);
+        T lowest = T.Broadcast(-1e38f), zero = T.Broadcast(0), highest = T.Broadcast(float.NegativeInfinity);
         for (int m = 0; m < lanes; m += T.Count)
         {
-            T before = T.Load(top + m), largest = before, other = before;
+            T before = T.Load(max + m), largest = before, other = before;
             int n = 0;
             for (; n < keys - 1; n += 2)
             {
@@ -319,23 +316,23 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
             }
             if (n < keys) largest = T.MaxNative(largest, T.Load(scores + n * Block + m));
             largest = T.MaxNative(largest, other);
-            seen = T.MaxNative(seen, largest);
-            T.Store(largest, top + m);
-            T floor = T.SelectLess(largest, blind, zero, largest);
-            T faded = VectorMath.Exp(before - floor), sum = T.Load(total + m) * faded;
-            T.Store(faded, fade + m);
+            highest = T.MaxNative(highest, largest);
+            T.Store(largest, max + m);
+            T shift = T.SelectLess(largest, lowest, zero, largest); // −∞ − −∞ would be NaN
+            T factor = VectorMath.Exp(before - shift), total = T.Load(sum + m) * factor;
+            T.Store(factor, rescale + m);
             for (n = 0; n < keys; n++)
             {
-                T weight = VectorMath.Exp(T.Load(scores + n * Block + m) - floor);
+                T weight = VectorMath.Exp(T.Load(scores + n * Block + m) - shift);
                 T.Store(weight, scores + n * Block + m);
-                sum += weight;
+                total += weight;
             }
-            T.Store(sum, total + m);
+            T.Store(total, sum + m);
         }
-        return !float.IsNegativeInfinity(T.Max(seen));
+        return !float.IsNegativeInfinity(T.Max(highest));
     }
 
-    // Scores become weights, and the gradients of weights those of scores.
+    // Scores become weights, and gradients of weights become those of scores.
     [MethodImpl(Lanes.Loop)]
     private static void Differentiate(float* scores, float* slopes, int keys, int lanes, float* log, float* delta)
     {
@@ -354,13 +351,13 @@ internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
     [MethodImpl(Lanes.Loop)]
     private static void Add(float* from, float* to, int width, float factor)
     {
-        T times = T.Broadcast(factor);
-        for (int i = 0; i < width; i += T.Count) T.Store(T.MultiplyAdd(T.Load(from + i), times, T.Load(to + i)), to + i);
+        T scale = T.Broadcast(factor);
+        for (int i = 0; i < width; i += T.Count) T.Store(T.MultiplyAdd(T.Load(from + i), scale, T.Load(to + i)), to + i);
     }
 
     private static void Copy(float* from, float* to, int width) => new ReadOnlySpan<float>(from, width).CopyTo(new(to, width));
 
-    /// <summary>A block of scores.</summary>
+    /// <summary>The queries and keys of a block of scores.</summary>
     private readonly struct Pairs(long batch, long head, long* queryRows, long* keyRows, int queries, int lanes, int keys)
     {
         public readonly long Batch = batch, Head = head;

@@ -4,22 +4,18 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Attention of one position to all that a cache holds, softmax(QKᵀ)V, by query heads that share a head of keys and
-/// values.</summary>
-/// <remarks>It runs on the calling thread, as many of it side by side as there are heads and sequences.</remarks>
+/// <summary>Attention of one position to a cache, softmax(QKᵀ)V, for query heads that share a key-value head.</summary>
+/// <remarks>Runs on the calling thread; heads and sequences run side by side.</remarks>
 internal unsafe struct CachedAttention : ILoop
 {
-    // Numbers to bound that are worth a thread.
+    // Fewest elements worth a thread.
     private const long BoundGrain = 8192;
 
-    /// <summary>(n, D), with the factor on the scores.</summary>
+    /// <summary>(n, D), already scaled.</summary>
     public required float* Queries;
 
     /// <summary>(S, D)</summary>
-    public required float* Keys;
-
-    /// <summary>(S, D)</summary>
-    public required float* Values;
+    public required float* Keys, Values;
 
     /// <summary>(n, D)</summary>
     public required float* Result;
@@ -27,19 +23,18 @@ internal unsafe struct CachedAttention : ILoop
     /// <summary>S, at least 1.</summary>
     public required long Count;
 
-    /// <summary>D</summary>
     public required long Width;
 
-    /// <summary>Bounds scores s to cap·tanh(s / cap), before distances count; 0 for no bound.</summary>
+    /// <summary>Bounds scores s to cap·tanh(s / cap), before the distance term; 0 for no bound.</summary>
     public float SoftCap;
 
-    /// <summary>How far off each position is, (S); null where that does not count.</summary>
+    /// <summary>The distance of each position, (S), or null.</summary>
     public float* Distances;
 
-    /// <summary>What each query head subtracts from its scores for each step of distance, (n).</summary>
+    /// <summary>What each query head subtracts from its scores per unit of distance, (n).</summary>
     public float* Slopes;
 
-    /// <summary>Computes the query heads from one to another.</summary>
+    /// <summary>Computes the query heads [begin, end).</summary>
     public readonly void Run<T>(long begin, long end) where T : unmanaged, ILanes<T>
     {
         long whole = Count - Count % T.Count;
@@ -62,7 +57,7 @@ internal unsafe struct CachedAttention : ILoop
         }
     }
 
-    /// <summary>Bounds numbers x to cap·tanh(x / cap), in place.</summary>
+    /// <summary>Bounds x to cap·tanh(x / cap), in place.</summary>
     public static void Bound(float* x, long count, float cap) => ParallelFor.Run(count, BoundGrain, new BoundLoop(x, cap));
 
     private static void Bound<T>(float* x, long count, float cap) where T : unmanaged, ILanes<T> => new BoundLoop(x, cap).Run<T>(0, count);
@@ -82,7 +77,7 @@ internal unsafe struct CachedAttention : ILoop
         return T.Max(largest);
     }
 
-    // Scores become e^(score − largest); their sum.
+    // Scores become e^(score − largest); returns their sum.
     [MethodImpl(Lanes.Loop)]
     private static float Exponentials<T>(float* scores, float largest, long begin, long end) where T : unmanaged, ILanes<T>
     {
@@ -96,7 +91,7 @@ internal unsafe struct CachedAttention : ILoop
         return T.Sum(sum);
     }
 
-    // The weighted sum of the values' columns from one on, as far as whole vectors go; the next column.
+    // Weighted sums of the values' columns from the given one on, as far as whole vectors go; returns the next column.
     [MethodImpl(Lanes.Loop)]
     private static long Blend<T>(float* weights, float factor, float* values, long count, long width, float* result, long column)
         where T : unmanaged, ILanes<T>

@@ -8,23 +8,18 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Dropout (Srivastava et al. 2014) whose choices are a function of each number's place and of a key: nothing is stored for the
-/// backward pass, and threads that share the sequences of a batch drop what one thread would.</summary>
-/// <remarks>Philox4x32-10 (Salmon et al. 2011), its key the seed. On the CPU; a GPU's kernels draw from the generator of the
-/// device.</remarks>
-/// <param name="Probability">Of dropping a number, in [0, 1); 0 for none.</param>
-/// <param name="Seed">Of a batch.</param>
-/// <param name="First">Where the first of these sequences stands in its batch.</param>
-/// <param name="Place">Tells the uses of a seed apart, 32 bits.</param>
+/// <summary>Dropout (Srivastava et al. 2014) as a function of an element's place and a key: nothing is stored for the backward pass, and
+/// threads that share a batch drop what one thread would.</summary>
+/// <remarks>Philox4x32-10 (Salmon et al. 2011) on the CPU; GPUs draw from the generator of the device.</remarks>
+/// <param name="Probability">Of dropping an element, in [0, 1).</param>
+/// <param name="Seed">The key of a batch.</param>
+/// <param name="First">Index of the first of these sequences in its batch.</param>
+/// <param name="Place">Tells uses of a seed apart, 32 bits.</param>
 [StructLayout(LayoutKind.Sequential)]
 public readonly record struct CounterDropout(double Probability, long Seed, long First, long Place)
 {
-    /// <summary>x with some of its numbers 0 and the others divided by the probability of keeping them. Elsewhere than on the CPU the
-    /// device's generator decides which, not the key.</summary>
-    /// <param name="x">(B, T, W) or (B, H, T, W)</param>
-    /// <param name="dropout">Which are dropped.</param>
-    /// <returns>As <paramref name="x"/></returns>
-    /// <exception cref="TorchException">The probability is not in [0, 1); on the CPU: other dimensions.</exception>
+    /// <summary>Zeroes elements of x, (B, T, W) or (B, H, T, W), and divides the others by the probability of keeping them.</summary>
+    /// <exception cref="TorchException">The probability is not in [0, 1), or, on the CPU, x has other dimensions.</exception>
     public static Tensor Apply(Tensor x, CounterDropout dropout)
     {
         dropout.Check();
@@ -52,9 +47,9 @@ public readonly record struct CounterDropout(double Probability, long Seed, long
         {
             for (long row = begin; row < end; row++)
             {
-                long list = row / rows;
-                factors.Multiply(factors.List(list / heads, heads, list % heads), (uint)(row % rows), from + row * width, to + row * width,
-                    width);
+                long head = row / rows;
+                uint list = factors.List(head / heads, heads, head % heads);
+                factors.Multiply(list, (uint)(row % rows), from + row * width, to + row * width, width);
             }
         });
         return y;
@@ -73,33 +68,31 @@ public readonly record struct CounterDropout(double Probability, long Seed, long
     }
 }
 
-/// <summary>What the dropout of one batch follows from.</summary>
-/// <param name="Seed">Of the batch.</param>
-/// <param name="First">Where the first of the sequences at hand stands in it.</param>
+/// <summary>The source of all dropout of one batch.</summary>
+/// <param name="Seed">The key of the batch.</param>
+/// <param name="First">Index of the first of these sequences in the batch.</param>
 public readonly record struct DropoutKey(long Seed, long First = 0)
 {
-    /// <summary>A key whose seed comes from the CPU's default generator.</summary>
+    /// <summary>Draws a seed from the CPU's default generator.</summary>
     public static DropoutKey Draw()
     {
         using var scope = NewDisposeScope();
         return new(randint(0, long.MaxValue, [1], ScalarType.Int64).item<long>());
     }
 
-    /// <summary>The key of something else of the same batch: of its encoder, where this is its decoder's.</summary>
+    /// <summary>An independent key for the same batch: of the encoder, where this is the decoder's.</summary>
     public DropoutKey Sibling => this with { Seed = Seed ^ long.MinValue };
 
-    /// <summary>One use of the key.</summary>
-    /// <param name="place">Tells it from other uses.</param>
-    /// <param name="probability">Of dropping a number.</param>
+    /// <summary>One use of the key; place tells it from others.</summary>
     public CounterDropout At(long place, double probability) => new(probability, Seed, First, place);
 }
 
-/// <summary>What numbers are multiplied with: 0, or 1 / (1 − probability).</summary>
-/// <remarks>Number n of a row belongs to word n / 16 % 4 of the counter (n / 64 · 16 + n % 16, row, list, place). The list of head h of
+/// <summary>What elements are multiplied by: 0, or 1 / (1 − probability).</summary>
+/// <remarks>Element n of a row is word n / 16 % 4 of the counter (n / 64 · 16 + n % 16, row, list, place), where the list of head h of
 /// sequence b is (First + b)·H + h.</remarks>
 internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
 {
-    /// <summary>Numbers of a row that 16 counters decide on.</summary>
+    /// <summary>Elements of a row that 16 counters decide on.</summary>
     public const int Block = 64;
 
     private const int Counters = 16;
@@ -109,13 +102,11 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
     private readonly float kept = (float)(1.0 / (1.0 - dropout.Probability));
     private readonly long first = dropout.First;
 
-    /// <summary>Whether any number is dropped at all.</summary>
     public bool Drops => dropped != 0;
 
-    /// <summary>The list of a head of a sequence.</summary>
     public uint List(long sequence, long heads, long head) => (uint)((first + sequence) * heads + head);
 
-    /// <summary>y = x·factors, one row.</summary>
+    /// <summary>y = x·factors for one row.</summary>
     [MethodImpl(Lanes.Loop)]
     public void Multiply(uint list, uint row, float* x, float* y, long width)
     {
@@ -129,38 +120,34 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
         }
     }
 
-    /// <summary>The factors of a tile, keys by queries: those of one block of numbers of each of several rows.</summary>
-    /// <param name="list">Of the rows.</param>
-    /// <param name="row">The first row.</param>
-    /// <param name="rows">How many; up to 15 more are written.</param>
-    /// <param name="block">Which numbers of the rows: from 64·block on.</param>
-    /// <param name="to">(64, stride): a line for each number, its rows side by side.</param>
-    /// <param name="stride">From a line to the next.</param>
+    /// <summary>The factors of elements [64·block, 64·block + 64) of some rows, transposed to (64, stride); up to 15 more rows are
+    /// written.</summary>
     public void FillColumns(uint list, uint row, int rows, uint block, float* to, int stride)
     {
         for (int i = 0; i < Counters; i++)
-            Fill((ulong)block * Counters + (ulong)i, 0, row, 1, list, to + i * stride, to + (16 + i) * stride, to + (32 + i) * stride, to
-                + (48 + i) * stride, rows);
+            Fill((ulong)block * Counters + (ulong)i, 0, row, 1, list,
+                to + i * stride, to + (16 + i) * stride, to + (32 + i) * stride, to + (48 + i) * stride, rows);
     }
 
-    private void Fill(ulong a, ulong ofA, ulong b, ulong ofB, uint list, float* first, float* second, float* third, float* fourth,
-        int count)
+    private void Fill(
+        ulong a, ulong aStep, ulong b, ulong bStep, uint list, float* first, float* second, float* third, float* fourth, int count)
     {
-        if (Vector512.IsHardwareAccelerated) Fill<Words8>(a, ofA, b, ofB, list, first, second, third, fourth, count);
-        else Fill<Words4>(a, ofA, b, ofB, list, first, second, third, fourth, count);
+        if (Vector512.IsHardwareAccelerated) Fill<Words8>(a, aStep, b, bStep, list, first, second, third, fourth, count);
+        else Fill<Words4>(a, aStep, b, bStep, list, first, second, third, fourth, count);
     }
 
-    // The words have 32 bits each, and 64 to multiply them in; what stands above the 32 matters to nobody.
+    // Words of 32 bits in lanes of 64, for the products; the upper halves are ignored.
     [MethodImpl(Lanes.Loop)]
     private void Fill<T>(
-        ulong a, ulong ofA, ulong b, ulong ofB, uint list, float* first, float* second, float* third, float* fourth,
-        int count) where T : struct, IWords<T>
+        ulong a, ulong aStep, ulong b, ulong bStep, uint list, float* first, float* second, float* third, float* fourth, int count)
+        where T : struct, IWords<T>
     {
-        T forA = T.Broadcast(0xD2511F53), forC = T.Broadcast(0xCD9E8D57), toLow = T.Broadcast(0x9E3779B9), toHigh = T.Broadcast(0xBB67AE85);
+        T forA = T.Broadcast(0xD2511F53), forC = T.Broadcast(0xCD9E8D57);
+        T toLow = T.Broadcast(0x9E3779B9), toHigh = T.Broadcast(0xBB67AE85);
         for (int i = 0; i < count; i += 2 * T.Count)
         {
-            T a0 = T.Count0(a + ofA * (ulong)i, ofA), a1 = T.Count0(a + ofA * (ulong)(i + T.Count), ofA);
-            T b0 = T.Count0(b + ofB * (ulong)i, ofB), b1 = T.Count0(b + ofB * (ulong)(i + T.Count), ofB);
+            T a0 = T.Sequence(a + aStep * (ulong)i, aStep), a1 = T.Sequence(a + aStep * (ulong)(i + T.Count), aStep);
+            T b0 = T.Sequence(b + bStep * (ulong)i, bStep), b1 = T.Sequence(b + bStep * (ulong)(i + T.Count), bStep);
             T c0 = T.Broadcast(list), c1 = c0, e0 = T.Broadcast(place), e1 = e0, keyLow = T.Broadcast(low), keyHigh = T.Broadcast(high);
             for (int round = 0; round < 10; round++)
             {
@@ -187,9 +174,9 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
         static abstract T Broadcast(ulong value);
 
         /// <summary>first, first + step, first + 2·step, …</summary>
-        static abstract T Count0(ulong first, ulong step);
+        static abstract T Sequence(ulong first, ulong step);
 
-        /// <summary>The products, of 64 bits, of the low halves.</summary>
+        /// <summary>64-bit products of the low halves.</summary>
         static abstract T Multiply(T a, T b);
 
         static abstract T High(T a);
@@ -198,7 +185,7 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
 
         static abstract T operator +(T a, T b);
 
-        /// <summary>The number kept where a word is not less than the bound, else 0.</summary>
+        /// <summary>kept where a word is at least bound, else 0.</summary>
         static abstract void Store(T low, T high, uint bound, float kept, float* to);
     }
 
@@ -212,7 +199,7 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
         public static Words8 Broadcast(ulong value) => new(Vector512.Create(value));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Words8 Count0(ulong first, ulong step) => new(Vector512.CreateSequence(first, step));
+        public static Words8 Sequence(ulong first, ulong step) => new(Vector512.CreateSequence(first, step));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Words8 Multiply(Words8 a, Words8 b) => new(
@@ -247,7 +234,7 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
         public static Words4 Broadcast(ulong value) => new(Vector256.Create(value));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Words4 Count0(ulong first, ulong step) => new(Vector256.CreateSequence(first, step));
+        public static Words4 Sequence(ulong first, ulong step) => new(Vector256.CreateSequence(first, step));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Words4 Multiply(Words4 a, Words4 b) => new(

@@ -6,56 +6,48 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>softmax(scale·q·kᵀ)·v where query i sees the keys j with i − before &lt; j ≤ i + after: everything, a causal past, or a sliding
-/// window.</summary>
-/// <remarks>Where <see cref="IsSupported(Tensor, Tensor, Tensor)"/>, what lies outside is never computed, and nothing of the size of the
-/// scores is kept (Dao et al. 2022, arXiv 2205.14135); bfloat16 is read and written as it is and computed in float32. Elsewhere it is
-/// libtorch's operators in a row. Several threads may call it; each call gives the same bits every time, for any number of threads, and for
-/// a batch cut into parts. The kernel has no second derivative.</remarks>
+/// <summary>softmax(scale·q·kᵀ)·v where key j is visible to query i if i − before &lt; j ≤ i + after: full, causal or sliding-window
+/// attention.</summary>
+/// <remarks>Where <see cref="IsSupported(Tensor, Tensor, Tensor)"/>, hidden scores are never computed and nothing of their size is kept
+/// (Dao et al. 2022, arXiv 2205.14135); bfloat16 is computed in float32. Elsewhere it is libtorch's operators. Thread-safe, with the same
+/// bits for any number of threads and for a batch cut into parts. The kernel has no second derivative.</remarks>
 public static unsafe class FlashAttention
 {
-    /// <summary>Enough for every key, as <c>before</c> or <c>after</c>.</summary>
+    /// <summary>As <c>before</c> or <c>after</c>: all keys.</summary>
     public const long Unbounded = 1L << 40;
 
     private const long WidestHead = 256;
 
-    // Multiply-adds that are worth a thread.
+    // Fewest multiply-adds worth a thread.
     private const long Grain = 1 << 18;
 
-    /// <summary>Numbers of a vector, for tests of those that this processor lacks.</summary>
+    /// <summary>Lanes of a vector; tests lower it.</summary>
     internal static int MostLanes { get; set; } = Lanes.Widest;
 
-    /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, keys shaped as values, something to do, and a width of heads that
-    /// suits the processor.</summary>
-    /// <inheritdoc cref="Attend"/>
+    /// <summary>Whether the kernel runs: on the CPU, keys shaped like values, and heads that suit the processor.</summary>
     public static bool IsSupported(Tensor query, Tensor key, Tensor value) =>
         Fits(query) && Fits(key) && Fits(value) && key.dtype == query.dtype && value.dtype == query.dtype
-            && IsSupported(query.size(3), query.dtype)
-        && key.shape.AsSpan().SequenceEqual(value.shape) && query.size(0) == key.size(0) && query.size(3) == key.size(3)
-            && query.size(1) % key.size(1) == 0;
+        && IsSupported(query.size(3), query.dtype) && key.shape.AsSpan().SequenceEqual(value.shape)
+        && query.size(0) == key.size(0) && query.size(3) == key.size(3) && query.size(1) % key.size(1) == 0;
 
-    /// <summary>Whether the kernel runs for heads on the CPU: up to 256 numbers, a multiple of 8 (of 4 on ARM), in float32 or
-    /// bfloat16.</summary>
-    /// <param name="headWidth">Width of a head, D</param>
-    /// <param name="type">Type of queries, keys and values</param>
+    /// <summary>Whether the kernel runs for heads on the CPU: width up to 256, a multiple of 8 (4 on ARM), float32 or bfloat16.</summary>
     public static bool IsSupported(long headWidth, ScalarType type) =>
         type is ScalarType.Float32 or ScalarType.BFloat16 && headWidth is > 0 and <= WidestHead && LanesOf(headWidth) > 0;
 
-    /// <summary>Attends.</summary>
+    /// <summary>Attention with the heads of a token adjacent in memory; 0 for a query to which no key is visible.</summary>
     /// <param name="query">(B, H, T, D)</param>
-    /// <param name="key">(B, G, S, D); H/G consecutive query heads share a key-value head</param>
+    /// <param name="key">(B, G, S, D); H/G consecutive query heads share a key-value head.</param>
     /// <param name="value">(B, G, S, D)</param>
-    /// <param name="scale">Multiplies q·kᵀ</param>
-    /// <param name="before">How many keys a query sees backwards, its own included; at least 1</param>
-    /// <param name="after">How many further keys it sees; 0 for none</param>
-    /// <param name="dropout">Which weights are dropped</param>
-    /// <param name="documents">The keys [from, to) of each query's document, (B, T, 2), int32: no query sees others; null where all of a
-    /// sequence are one document</param>
-    /// <returns>(B, H, T, D), the heads of a token side by side in memory; 0 for a query that sees nothing</returns>
+    /// <param name="scale">Multiplies q·kᵀ.</param>
+    /// <param name="before">Visible keys up to the query's own, which is included; at least 1.</param>
+    /// <param name="after">Visible keys after the query's own.</param>
+    /// <param name="dropout">Of weights.</param>
+    /// <param name="documents">int32 (B, T, 2): the keys [from, to) of each query's document, others hidden; null for one document.</param>
+    /// <returns>(B, H, T, D)</returns>
     /// <exception cref="TorchException">The shapes do not fit, or the band hides a query's own key.</exception>
     public static Tensor Attend(
-        Tensor query, Tensor key, Tensor value, double scale, long before = Unbounded, long after = 0, CounterDropout dropout = default,
-            Tensor? documents = null)
+        Tensor query, Tensor key, Tensor value, double scale, long before = Unbounded, long after = 0,
+        CounterDropout dropout = default, Tensor? documents = null)
     {
         if (query.dim() != 4 || key.dim() != 4 || value.dim() != 4 || query.size(0) != key.size(0) || query.size(3) != key.size(3)
             || !key.shape.AsSpan(0, 3).SequenceEqual(value.shape.AsSpan(0, 3)) || key.size(1) == 0 || query.size(1) % key.size(1) != 0)
@@ -69,23 +61,20 @@ public static unsafe class FlashAttention
         return IsSupported(query, key, value) ? AttendFunction.apply(query, key, value, options) : Composed(query, key, value, options);
     }
 
-    /// <summary>Attention of a sequence to itself, from the one tensor that a projection makes of queries, keys and values: nothing is
-    /// split or copied, forward or backward.</summary>
-    /// <param name="packed">(B, T, H + 2·G, D) = [H queries | G keys | G values]; H/G consecutive query heads share a key-value
-    /// head</param>
-    /// <param name="groups">Number of key-value heads, G</param>
-    /// <param name="scale">Multiplies q·kᵀ</param>
-    /// <param name="before">How many keys a query sees backwards, its own included; at least 1</param>
-    /// <param name="after">How many further keys it sees; 0 for none</param>
-    /// <param name="rotary">How queries and keys are rotated before; the packed tensor stays as it is</param>
-    /// <param name="dropout">Which weights are dropped</param>
-    /// <param name="documents">As in <see cref="Attend"/></param>
-    /// <returns>(B, T, H, D), of the packed tensor's type</returns>
+    /// <summary>Self-attention straight from a fused projection, without splitting or copying it, forward or backward.</summary>
+    /// <param name="packed">(B, T, H + 2·G, D) = [H queries | G keys | G values]; H/G query heads in a row share a key-value head.</param>
+    /// <param name="groups">G</param>
+    /// <param name="scale">Multiplies q·kᵀ.</param>
+    /// <param name="before">As in <see cref="Attend"/>.</param>
+    /// <param name="after">As in <see cref="Attend"/>.</param>
+    /// <param name="rotary">Rotation of queries and keys; the packed tensor itself stays as it is.</param>
+    /// <param name="dropout">Of weights.</param>
+    /// <param name="documents">As in <see cref="Attend"/>.</param>
+    /// <returns>(B, T, H, D)</returns>
     /// <exception cref="TorchException">The shapes do not fit, or the band hides a query's own key.</exception>
     public static Tensor AttendPacked(
         Tensor packed, long groups, double scale, long before = Unbounded, long after = 0, RotaryAngles? rotary = null,
-            CounterDropout dropout = default,
-        Tensor? documents = null)
+        CounterDropout dropout = default, Tensor? documents = null)
     {
         if (packed.dim() != 4 || groups < 1 || packed.size(2) <= 2 * groups || packed.size(2) % groups != 0)
             throw new TorchException($"{Text(packed)} with {groups} heads of keys should be (B, T, H + 2·G, D) with G dividing H");
@@ -93,7 +82,8 @@ public static unsafe class FlashAttention
         options.Check(packed.size(0), packed.size(1));
         options.CheckAngles(packed);
         return Fits(packed) && IsSupported(packed.size(3), packed.dtype)
-            ? AttendPackedFunction.apply(packed, options) : ComposedPacked(packed, options);
+            ? AttendPackedFunction.apply(packed, options)
+            : ComposedPacked(packed, options);
     }
 
     internal static Tensor Composed(Tensor query, Tensor key, Tensor value, Options options)
@@ -105,17 +95,17 @@ public static unsafe class FlashAttention
         Tensor scores = shared.matmul(key.to(type).unsqueeze(2).transpose(3, 4)).mul(options.Scale).reshape(batch, heads, queries, keys);
         if (options.Hidden(queries, keys, query.device) is { } hidden)
         {
-            Tensor blind = hidden.all(-1, keepdim: true); // (1|B, 1, T, 1)
-            scores = scores.masked_fill(hidden.logical_and(blind.logical_not()), double.NegativeInfinity);
-            scores = scores.softmax(-1).masked_fill(blind, 0);
+            Tensor empty = hidden.all(-1, keepdim: true); // (1|B, 1, T, 1): rows without a visible key, whose softmax would be NaN
+            scores = scores.masked_fill(hidden.logical_and(empty.logical_not()), double.NegativeInfinity);
+            scores = scores.softmax(-1).masked_fill(empty, 0);
         }
         else
         {
             scores = scores.softmax(-1);
         }
         if (options.Dropout.Probability > 0) scores = CounterDropout.Apply(scores, options.Dropout);
-        // (B, G, H/G, T, D)
-        Tensor result = scores.reshape(batch, groups, heads / groups, queries, keys).matmul(value.to(type).unsqueeze(2));
+        Tensor weights = scores.reshape(batch, groups, heads / groups, queries, keys);
+        Tensor result = weights.matmul(value.to(type).unsqueeze(2)); // (B, G, H/G, T, D)
         return result.reshape(batch, heads, queries, value.size(3)).to(query.dtype).MoveToOuterDisposeScope();
     }
 
@@ -123,19 +113,19 @@ public static unsafe class FlashAttention
     {
         using DisposeScope scope = NewDisposeScope();
         long groups = options.Groups, heads = packed.size(2) - 2 * groups;
-        Tensor turned = packed.narrow(2, 0, heads + groups), value = packed.narrow(2, heads + groups, groups);
-        if (options.Rotary is { } rotary) turned = Rotated(turned, rotary);
-        Tensor query = turned.narrow(2, 0, heads), key = turned.narrow(2, heads, groups);
-        return Composed(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2).to(turned.dtype), options).transpose(1, 2).to(
-            packed.dtype).MoveToOuterDisposeScope();
+        Tensor rotated = packed.narrow(2, 0, heads + groups), value = packed.narrow(2, heads + groups, groups);
+        if (options.Rotary is { } rotary) rotated = Rotated(rotated, rotary);
+        Tensor query = rotated.narrow(2, 0, heads), key = rotated.narrow(2, heads, groups);
+        Tensor result = Composed(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2).to(rotated.dtype), options);
+        return result.transpose(1, 2).to(packed.dtype).MoveToOuterDisposeScope();
     }
 
     // (B, T, N, D), in float32 or more.
     private static Tensor Rotated(Tensor heads, RotaryAngles rotary)
     {
         long half = rotary.RotatedDim / 2;
-        // (…, T, 1, W)
-        Tensor x = heads.dtype == ScalarType.Float64 ? heads : heads.to(ScalarType.Float32), table = rotary.Table.to(x.dtype).unsqueeze(-2);
+        Tensor x = heads.dtype == ScalarType.Float64 ? heads : heads.to(ScalarType.Float32);
+        Tensor table = rotary.Table.to(x.dtype).unsqueeze(-2); // (…, T, 1, W)
         Tensor pairs = x.narrow(3, 0, rotary.RotatedDim).unflatten(3, rotary.Interleaved ? [half, 2] : [2, half]);
         int apart = rotary.Interleaved ? -1 : -2;
         (Tensor a, Tensor b) = (pairs.select(apart, 0), pairs.select(apart, 1)); // (B, T, N, R/2)
@@ -158,10 +148,9 @@ public static unsafe class FlashAttention
 
     private static string Text(Tensor tensor) => $"[{string.Join(", ", tensor.shape)}]";
 
-    // Rows lie side by side, wherever they stand.
     private static Tensor UnitStride(Tensor heads) => heads.stride(3) == 1 ? heads.alias() : heads.contiguous();
 
-    // (B, N, T, D) seen, (B, T, N, D) in memory, as the residual stream wants heads.
+    // (B, N, T, D), laid out as (B, T, N, D), as the residual stream needs heads.
     private static Tensor SideBySide(Tensor like)
     {
         using Tensor tokens = empty([like.size(0), like.size(2), like.size(1), like.size(3)], like.dtype);
@@ -201,7 +190,7 @@ public static unsafe class FlashAttention
         });
     }
 
-    /// <summary>What one call is told beside tensors that want gradients.</summary>
+    /// <summary>Arguments of a call that take no gradient.</summary>
     internal sealed record Options(
         double Scale, long Before, long After, CounterDropout Dropout, Tensor? Documents, RotaryAngles? Rotary, long Groups)
     {
@@ -219,9 +208,8 @@ public static unsafe class FlashAttention
             if (Rotary is not { } rotary) return;
             Tensor table = rotary.Table;
             if (table.dtype != ScalarType.Float32 || table.dim() is not (2 or 3) || (table.dim() == 3 && table.size(0) != packed.size(0))
-                || table.size(-2) != packed.size(1)
-                || rotary.RotatedDim <= 0 || rotary.RotatedDim % 2 != 0 || rotary.RotatedDim > packed.size(3)
-                    || table.size(-1) != (rotary.Interleaved ? 1 : 2) * rotary.RotatedDim)
+                || table.size(-2) != packed.size(1) || table.size(-1) != (rotary.Interleaved ? 1 : 2) * rotary.RotatedDim
+                || rotary.RotatedDim <= 0 || rotary.RotatedDim % 2 != 0 || rotary.RotatedDim > packed.size(3))
             {
                 throw new TorchException(
                     $"angles {Text(table)} {table.dtype} do not rotate {rotary.RotatedDim} numbers of each head of {Text(packed)}");
@@ -234,17 +222,14 @@ public static unsafe class FlashAttention
             bool banded = Before < queries || After < keys - 1;
             if (!banded && Documents is null) return null;
             Tensor key = arange(keys, device: device); // (S)
-            // (T, S)
-            Tensor distance = arange(queries, device: device).unsqueeze(1).sub(key), hidden = distance.ge(Before)
-                .logical_or(distance.lt(-After));
+            Tensor distance = arange(queries, device: device).unsqueeze(1).sub(key); // (T, S)
+            Tensor hidden = distance.ge(Before).logical_or(distance.lt(-After));
             if (Documents is null) return hidden;
-            // (B, 1, T, S)
-            Tensor bounds = Documents.to(device).unsqueeze(1), apart = key.lt(bounds.narrow(-1, 0, 1))
-                .logical_or(key.ge(bounds.narrow(-1, 1, 1)));
-            return hidden.logical_or(apart);
+            Tensor bounds = Documents.to(device).unsqueeze(1); // (B, 1, T, 2)
+            return hidden.logical_or(key.lt(bounds.narrow(-1, 0, 1))).logical_or(key.ge(bounds.narrow(-1, 1, 1))); // (B, 1, T, S)
         }
 
-        // The call, without the tensors that it reads and writes; documents and angles are contiguous.
+        // A call without the tensors it reads and writes; documents and angles are contiguous.
         public FlashCall Call(
             long batch, long heads, long groups, long queries, long keys, long width, Tensor? documents, Tensor? angles) => new()
         {
@@ -252,7 +237,8 @@ public static unsafe class FlashAttention
             Before = Math.Min(Before, Unbounded), After = Math.Min(After, Unbounded), Dropout = new(Dropout),
             Documents = documents is null ? null : (int*)documents.DataPointer,
             Angles = angles is null ? null : (float*)angles.DataPointer,
-            AnglesOfBatch = angles is { } table && table.dim() == 3 ? table.stride(0) : 0, AnglesOfRow = angles?.stride(-2) ?? 0,
+            AngleBatchStride = angles is { } table && table.dim() == 3 ? table.stride(0) : 0,
+            AngleRowStride = angles?.stride(-2) ?? 0,
             RotatedDim = (int)(Rotary?.RotatedDim ?? 0), Interleaved = Rotary?.Interleaved ?? false,
         };
     }
@@ -263,8 +249,8 @@ public static unsafe class FlashAttention
         {
             Options options = (Options)vars[3];
             using Tensor query = UnitStride((Tensor)vars[0]), key = UnitStride((Tensor)vars[1]), value = UnitStride((Tensor)vars[2]);
-            using Tensor? documents = options.Documents?.contiguous(), log = ctx.Records
-                ? empty(query.shape.AsSpan(0, 3).ToArray(), ScalarType.Float32) : null;
+            using Tensor? documents = options.Documents?.contiguous();
+            using Tensor? log = ctx.Records ? empty(query.shape.AsSpan(0, 3).ToArray(), ScalarType.Float32) : null;
             Tensor result = SideBySide(query);
             FlashCall call = CallOf(options, query, key, value, documents);
             call.Out = HeadRows.Of(result);

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>One call of flash attention: what it reads and writes.</summary>
+/// <summary>Inputs and outputs of one call of flash attention.</summary>
 internal unsafe struct FlashCall
 {
     /// <summary>Queries of a tile.</summary>
@@ -12,40 +12,38 @@ internal unsafe struct FlashCall
 
     public HeadRows Query, Key, Value, Out, OutGradient, QueryGradient, KeyGradient, ValueGradient;
 
-    /// <summary>(B, H, T): the logarithms, to base 2, of the sums of the softmax, 0 where nothing is seen; null where no backward pass
-    /// needs them.</summary>
+    /// <summary>(B, H, T): base-2 logarithms of the softmax's sums, 0 where no key is visible; null without a backward pass.</summary>
     public float* Log;
 
     public long Batch, Heads, Groups, Queries, Keys;
     public int Width;
     public float Scale;
 
-    /// <summary>Query i sees the keys j with i − before &lt; j ≤ i + after.</summary>
+    /// <summary>Key j is visible to query i where i − before &lt; j ≤ i + after.</summary>
     public long Before, After;
 
-    /// <summary>(B, T, 2): the keys [from, to) of each query's document; null where all are of one.</summary>
+    /// <summary>(B, T, 2): the keys [from, to) of each query's document; null for one document.</summary>
     public int* Documents;
 
-    /// <summary>(…, T, W), of <see cref="RotaryAngles"/>; null where nothing is rotated.</summary>
+    /// <summary>(…, T, W) of <see cref="RotaryAngles"/>; null for no rotation.</summary>
     public float* Angles;
 
-    public long AnglesOfBatch, AnglesOfRow;
+    public long AngleBatchStride, AngleRowStride;
     public int RotatedDim;
     public bool Interleaved;
     public DropoutFactors Dropout;
 
-    /// <summary>Tasks that the queries of a key-value head are shared out to in the forward pass.</summary>
+    /// <summary>Tasks into which the forward pass splits the queries of a key-value head.</summary>
     public long Parts;
 }
 
-/// <summary>Flash attention (Dao et al. 2022, arXiv 2205.14135) of heads, tile by tile: scores stand keys by queries, so a lane of a vector
-/// is a query, and what the softmax finds of each query needs no sum across lanes. Everything is float32.</summary>
-/// <remarks>What no query of a tile sees is not computed. The result of a query, and every gradient, is summed up in the order of keys and
-/// queries, whatever is computed beside it.</remarks>
-/// <typeparam name="T">The vectors.</typeparam>
+/// <summary>Flash attention (Dao et al. 2022, arXiv 2205.14135) tile by tile in float32. Scores lie keys by queries: a lane is a query, so
+/// the softmax needs no sums across lanes.</summary>
+/// <remarks>Keys visible to no query of a tile are skipped. Results and gradients are summed in the order of keys and queries, whatever
+/// else is computed: the same bits for any split.</remarks>
 internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
 {
-    // A tile of scores; 64 keys are what the counters of dropout decide on together.
+    // A tile of scores; dropout's counters decide on 64 keys together.
     private const int Rows = FlashCall.TileRows, Keys = DropoutFactors.Block;
 
     private const float Log2E = 1.44269504088896341f;
@@ -57,8 +55,11 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         long tiles = (call.Queries + Rows - 1) / Rows, sharing = call.Heads / call.Groups, packed = -1;
         using Scratch scratch = new(2 * call.Keys * width + 2 * Rows * width + 2 * Rows * Keys + FlashMask.Size, arrays: 7);
         float* key = scratch.Take(call.Keys * width), value = scratch.Take(call.Keys * width);
-        Tile tile = new() { Query = scratch.Take(Rows * width), Sums = scratch.Take(Rows * width), Weights = scratch.Take(Rows * Keys),
-            Factors = scratch.Take(Rows * Keys) };
+        Tile tile = new()
+        {
+            Query = scratch.Take(Rows * width), Sums = scratch.Take(Rows * width),
+            Weights = scratch.Take(Rows * Keys), Factors = scratch.Take(Rows * Keys),
+        };
         FlashMask mask = new(scratch.Take(FlashMask.Size));
         for (long task = begin; task < end; task++)
         {
@@ -79,21 +80,20 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         }
     }
 
-    /// <summary>The gradients, tasks [begin, end) of B·G: all query heads that share a key-value head add to its gradients in
-    /// turn.</summary>
+    /// <summary>Gradients, tasks [begin, end) of B·G: query heads that share a key-value head add to its gradients in order.</summary>
     public static void Backward(in FlashCall call, long begin, long end)
     {
         int width = call.Width;
         long sharing = call.Heads / call.Groups, numbers = call.Keys * width;
         using Scratch scratch = new(4 * numbers + 5 * Rows * width + 3 * Rows * Keys + FlashMask.Size, arrays: 13);
-        float* key = scratch.Take(numbers), value = scratch.Take(numbers), keyGradient = scratch.Take(numbers),
-            valueGradient = scratch.Take(numbers);
+        float* key = scratch.Take(numbers), value = scratch.Take(numbers);
+        float* keyGradient = scratch.Take(numbers), valueGradient = scratch.Take(numbers);
         Tile tile = new()
         {
-            Query = scratch.Take(Rows * width), Sums = scratch.Take(Rows * width), Weights = scratch.Take(Rows * Keys),
-                Factors = scratch.Take(Rows * Keys),
-            QueryRows = scratch.Take(Rows * width), OutGradient = scratch.Take(Rows * width), OutGradientRows = scratch.Take(Rows * width),
-                Slopes = scratch.Take(Rows * Keys),
+            Query = scratch.Take(Rows * width), Sums = scratch.Take(Rows * width),
+            Weights = scratch.Take(Rows * Keys), Factors = scratch.Take(Rows * Keys),
+            QueryRows = scratch.Take(Rows * width), OutGradient = scratch.Take(Rows * width),
+            OutGradientRows = scratch.Take(Rows * width), Slopes = scratch.Take(Rows * Keys),
         };
         FlashMask mask = new(scratch.Take(FlashMask.Size));
         for (long task = begin; task < end; task++)
@@ -121,8 +121,8 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         in FlashCall call, long batch, long head, long query, float* key, float* value, in Tile tile, ref FlashMask mask)
     {
         int rows = (int)Math.Min(Rows, call.Queries - query), width = call.Width, padded = Padded(rows);
-        float* top = stackalloc float[Rows], sum = stackalloc float[Rows], fade = stackalloc float[Rows];
-        new Span<float>(top, Rows).Fill(float.MinValue);
+        float* max = stackalloc float[Rows], sum = stackalloc float[Rows], rescale = stackalloc float[Rows];
+        new Span<float>(max, Rows).Fill(float.MinValue);
         new Span<float>(sum, Rows).Clear();
         call.Query.Load<T>(batch, head, query, rows, width, tile.Sums);
         RotaryLoops<T>.Rotate(call, batch, query, rows, tile.Sums, backwards: false);
@@ -141,15 +141,15 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
                 call.Dropout.FillColumns(call.Dropout.List(batch, call.Heads, head), (uint)query, rows, (uint)(at / Keys), factors, Rows);
             }
             Scores(mask, padded, width, key + at * width, tile.Query, tile.Weights);
-            bool fades = Softmax(mask, padded, tile.Weights, factors, top, sum, fade);
-            if (any && fades) TileLoops<T>.Scale(rows, width, fade, tile.Sums);
+            bool rescales = Softmax(mask, padded, tile.Weights, factors, max, sum, rescale);
+            if (any && rescales) TileLoops<T>.Scale(rows, width, rescale, tile.Sums);
             any = true;
             AddRows(mask, width, tile.Weights, value + at * width, tile.Sums);
         }
         if (call.Log is not null)
         {
             float* log = call.Log + (batch * call.Heads + head) * call.Queries + query;
-            for (int m = 0; m < rows; m++) log[m] = sum[m] == 0 ? 0 : top[m] + MathF.Log2(sum[m]);
+            for (int m = 0; m < rows; m++) log[m] = sum[m] == 0 ? 0 : max[m] + MathF.Log2(sum[m]);
         }
         for (int m = 0; m < rows; m++) sum[m] = sum[m] == 0 ? 0 : 1 / sum[m];
         call.Out.Store<T>(batch, head, query, rows, width, tile.Sums, sum);
@@ -157,7 +157,7 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
 
     private static void Backward(
         in FlashCall call, long batch, long head, long query, float* key, float* value, float* keyGradient, float* valueGradient,
-            in Tile tile, ref FlashMask mask)
+        in Tile tile, ref FlashMask mask)
     {
         int rows = (int)Math.Min(Rows, call.Queries - query), width = call.Width, padded = Padded(rows);
         float* log = stackalloc float[Rows], delta = stackalloc float[Rows];
@@ -194,7 +194,7 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         call.QueryGradient.Store<T>(batch, head, query, rows, width, tile.Sums, call.Scale);
     }
 
-    // Keys and values side by side, keys rotated.
+    // Contiguous keys and values, keys rotated.
     private static void Pack(in FlashCall call, long batch, long group, float* key, float* value)
     {
         call.Key.Load<T>(batch, group, 0, call.Keys, call.Width, key);
@@ -205,15 +205,16 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
     // Whole blocks of two vectors.
     private static int Padded(int rows) => (rows + 2 * T.Count - 1) / (2 * T.Count) * (2 * T.Count);
 
-    // scores (keys, rows) = x (keys, D) · y (D, rows), where any row sees any key.
+    // scores (keys, rows) = x (keys, D) · y (D, rows), where any key is visible to any row.
     private static void Scores(in FlashMask mask, int padded, int width, float* x, float* y, float* scores)
     {
         for (int n = 0; n < mask.Keys; n += TileProduct<T>.Rows)
         {
             int count = Math.Min(TileProduct<T>.Rows, mask.Keys - n), from = 0, to = padded;
-            if (!mask.Whole) (from, to) = (
-                mask.RowFrom[n] / (2 * T.Count) * (2 * T.Count), Math.Min(padded, Padded(mask.RowTo[n + count - 1])));
-            if (from < to) TileProduct<T>.Multiply(
+            if (!mask.Whole)
+                (from, to) = (mask.RowFrom[n] / (2 * T.Count) * (2 * T.Count), Math.Min(padded, Padded(mask.RowTo[n + count - 1])));
+            if (from >= to) continue;
+            TileProduct<T>.Multiply(
                 count, to - from, width, x + n * width, width, 1, y + from, Rows, scores + n * Rows + from, Rows, add: false);
         }
     }
@@ -225,7 +226,8 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         {
             int count = Math.Min(TileProduct<T>.Rows, mask.Rows - m);
             (int from, int to) = mask.KeysOf(m, count);
-            if (from < to) TileProduct<T>.Multiply(
+            if (from >= to) continue;
+            TileProduct<T>.Multiply(
                 count, width, to - from, weights + from * Rows + m, 1, Rows, x + from * width, width, sums + m * width, width, add: true);
         }
     }
@@ -237,24 +239,25 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         {
             int count = Math.Min(TileProduct<T>.Rows, mask.Keys - n), from = 0, to = mask.Rows;
             if (!mask.Whole) (from, to) = (mask.RowFrom[n], mask.RowTo[n + count - 1]);
-            if (from < to) TileProduct<T>.Multiply(
+            if (from >= to) continue;
+            TileProduct<T>.Multiply(
                 count, width, to - from, weights + n * Rows + from, Rows, 1, x + from * width, width, sums + n * width, width, add: true);
         }
     }
 
-    // Scores become weights, 0 where a query does not see a key; top and sum of each query follow, and what was summed up before fades by a
-    // factor. Whether any does.
+    // One step of the online softmax: scores become weights, 0 where a key is hidden; max and sum of each query are updated, and rescale is
+    // what earlier weighted sums must be multiplied by. True where any rescale is not 1.
     [MethodImpl(Lanes.Loop)]
-    private static bool Softmax(in FlashMask mask, int padded, float* weights, float* factors, float* top, float* sum, float* fade)
+    private static bool Softmax(in FlashMask mask, int padded, float* weights, float* factors, float* max, float* sum, float* rescale)
     {
-        bool fades = false;
-        T blind = T.Broadcast(float.NegativeInfinity), zero = T.Broadcast(0);
+        bool rescales = false;
+        T hidden = T.Broadcast(float.NegativeInfinity), zero = T.Broadcast(0);
         for (int m = 0; m < padded; m += T.Count)
         {
             KeySegments segments = mask.SegmentsOf(m, T.Count);
             float* s = weights + m;
-            T low = T.Load(mask.Low + m), high = T.Load(mask.High + m), most = T.Load(top + m), before = most;
-            for (int n = segments.First; n < segments.WholeFirst; n++) most = T.MaxNative(Hide(s + n * Rows, n, low, high, blind), most);
+            T low = T.Load(mask.Low + m), high = T.Load(mask.High + m), most = T.Load(max + m), before = most;
+            for (int n = segments.First; n < segments.WholeFirst; n++) most = T.MaxNative(Hide(s + n * Rows, n, low, high, hidden), most);
             T other = most;
             int i = segments.WholeFirst;
             for (; i < segments.WholeLast - 1; i += 2)
@@ -264,7 +267,7 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
             }
             if (i < segments.WholeLast) most = T.MaxNative(T.Load(s + i * Rows), most);
             most = T.MaxNative(other, most);
-            for (int n = segments.WholeLast; n < segments.Last; n++) most = T.MaxNative(Hide(s + n * Rows, n, low, high, blind), most);
+            for (int n = segments.WholeLast; n < segments.Last; n++) most = T.MaxNative(Hide(s + n * Rows, n, low, high, hidden), most);
 
             T total = zero;
             for (int n = 0; n < segments.First; n++) T.Store(zero, s + n * Rows);
@@ -288,21 +291,21 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
             }
             for (int n = segments.Last; n < mask.Keys; n++) T.Store(zero, s + n * Rows);
 
-            T fading = Exp2(before - most);
-            fades |= T.Sum(fading) != T.Count;
-            T.Store(fading, fade + m);
-            T.Store(most, top + m);
-            T.Store(T.MultiplyAdd(T.Load(sum + m), fading, total), sum + m);
+            T factor = Exp2(before - most);
+            rescales |= T.Sum(factor) != T.Count;
+            T.Store(factor, rescale + m);
+            T.Store(most, max + m);
+            T.Store(T.MultiplyAdd(T.Load(sum + m), factor, total), sum + m);
         }
-        return fades;
+        return rescales;
     }
 
-    // Scores become weights, and the gradients of weights those of scores, without the scale.
+    // Scores become weights, and gradients of weights become those of scores, without the scale.
     [MethodImpl(Lanes.Loop)]
     private static void Differentiate(
         in FlashMask mask, int padded, float* weights, float* slopes, float* factors, float* logs, float* deltas)
     {
-        T blind = T.Broadcast(float.NegativeInfinity), zero = T.Broadcast(0);
+        T hidden = T.Broadcast(float.NegativeInfinity), zero = T.Broadcast(0);
         for (int m = 0; m < padded; m += T.Count)
         {
             KeySegments segments = mask.SegmentsOf(m, T.Count);
@@ -310,12 +313,12 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
             T low = T.Load(mask.Low + m), high = T.Load(mask.High + m), log = T.Load(logs + m), delta = T.Load(deltas + m);
             for (int n = segments.First; n < segments.WholeFirst; n++)
             {
-                Hide(s + n * Rows, n, low, high, blind);
+                Hide(s + n * Rows, n, low, high, hidden);
                 Hide(g + n * Rows, n, low, high, zero);
             }
             for (int n = segments.WholeLast; n < segments.Last; n++)
             {
-                Hide(s + n * Rows, n, low, high, blind);
+                Hide(s + n * Rows, n, low, high, hidden);
                 Hide(g + n * Rows, n, low, high, zero);
             }
             for (int n = 0; n < segments.First; n++) Erase(s + n * Rows, g + n * Rows, zero);
@@ -341,13 +344,14 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         }
     }
 
-    // What stands there where low ≤ n < high, else what it is hidden by.
+    // Keeps what is there where low ≤ n < high and replaces it elsewhere.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static T Hide(float* at, int n, T low, T high, T by)
+    private static T Hide(float* at, int n, T low, T high, T replacement)
     {
-        T number = T.Broadcast(n), seen = T.SelectLess(number, low, by, T.SelectLess(number, high, T.Load(at), by));
-        T.Store(seen, at);
-        return seen;
+        T number = T.Broadcast(n);
+        T visible = T.SelectLess(number, low, replacement, T.SelectLess(number, high, T.Load(at), replacement));
+        T.Store(visible, at);
+        return visible;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -357,11 +361,11 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         T.Store(zero, g);
     }
 
-    // 2^x for x up to 127, to about an ulp (Cephes' exp2f); 0 below −126.5, NaN of NaN.
+    // 2^x for x up to 127, to about one ulp (Cephes' exp2f); 0 below −126.5, NaN for NaN.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static T Exp2(T x)
     {
-        T round = T.Broadcast(12582912f + 127); // 1.5·2²³, adding which rounds to an integer, and the exponent of 1
+        T round = T.Broadcast(12582912f + 127); // adding 1.5·2²³ rounds to an integer; 127 is the exponent of 1
         x = T.MaxNative(T.Broadcast(-127), x);
         T shifted = x + round, r = x - (shifted - round);
         T p = T.MultiplyAdd(T.Broadcast(1.535336188319500e-4f), r, T.Broadcast(1.339887440266574e-3f));
@@ -374,16 +378,16 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
 
     private static void Clear(float* numbers, long count) => NativeMemory.Clear(numbers, (nuint)count * sizeof(float));
 
-    /// <summary>What is computed of up to 64 queries and 64 keys.</summary>
+    /// <summary>Scratch memory of up to 64 queries and 64 keys.</summary>
     private struct Tile
     {
-        /// <summary>Queries times the scale, (D, 64); as they are, (64, D).</summary>
+        /// <summary>Scaled queries (D, 64), and unscaled ones (64, D).</summary>
         public float* Query, QueryRows;
 
         /// <summary>Gradients of results, (D, 64) and (64, D).</summary>
         public float* OutGradient, OutGradientRows;
 
-        /// <summary>Scores, then weights, and their gradients, (64 keys, 64 queries); what dropout multiplies weights with.</summary>
+        /// <summary>Scores, then weights, and their gradients, (64 keys, 64 queries); dropout's factors.</summary>
         public float* Weights, Slopes, Factors;
 
         /// <summary>Sums over keys, (64, D): results, or gradients of queries.</summary>

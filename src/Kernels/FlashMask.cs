@@ -1,22 +1,21 @@
 namespace Trainer.Kernels;
 
-/// <summary>Of the keys of a tile those that some queries see, [First, Last), and those that all of them see, [WholeFirst,
-/// WholeLast).</summary>
+/// <summary>Keys of a tile visible to some of the queries, [First, Last), and to all of them, [WholeFirst, WholeLast).</summary>
 internal readonly record struct KeySegments(int First, int WholeFirst, int WholeLast, int Last);
 
-/// <summary>Which queries see which keys, tile by tile.</summary>
+/// <summary>Which keys are visible to which queries, tile by tile.</summary>
 internal unsafe struct FlashMask
 {
-    /// <summary>Floats of scratch memory.</summary>
+    /// <summary>Scratch memory, in floats.</summary>
     public const int Size = 10 * FlashCall.TileRows;
 
-    /// <summary>The keys [Low, High) of the tile that each query sees, as numbers to compare lanes with.</summary>
+    /// <summary>The keys [Low, High) of the tile visible to each query, as floats to compare lanes with.</summary>
     public readonly float* Low, High;
 
-    /// <summary>The queries [RowFrom, RowTo) among which all those are that see a key.</summary>
+    /// <summary>The queries [RowFrom, RowTo) that include all to which a key is visible.</summary>
     public readonly int* RowFrom, RowTo;
 
-    // The keys that each query sees, [from, to), and those that the tile has of them.
+    // The keys [from, to) visible to each query, and [low, high) of the tile.
     private readonly long* from, to;
     private readonly int* low, high;
     private long lastFrom, firstTo;
@@ -34,15 +33,14 @@ internal unsafe struct FlashMask
         to = (long*)(memory + 8 * Length);
     }
 
-    /// <summary>Queries and keys of the tile.</summary>
     public int Rows { get; private set; }
 
     public int Keys { get; private set; }
 
-    /// <summary>Whether every query sees every key.</summary>
+    /// <summary>Whether every key is visible to every query.</summary>
     public bool Whole { get; private set; }
 
-    /// <summary>Among [First, Last) are all the keys that any of the queries sees.</summary>
+    /// <summary>The keys [First, Last) that include all visible to any of the queries.</summary>
     public long First { get; private set; }
 
     public long Last { get; private set; }
@@ -54,7 +52,7 @@ internal unsafe struct FlashMask
         (Rows, First, Last, lastFrom, firstTo) = (rows, call.Keys, 0, 0, call.Keys);
         for (int m = 0; m < FlashCall.TileRows; m++)
         {
-            long i = query + Math.Min(m, rows - 1); // lanes without a query see what the last query sees
+            long i = query + Math.Min(m, rows - 1); // lanes without a query repeat the last one
             long begin = Math.Max(0, i - call.Before + 1), end = Math.Min(call.Keys, i + call.After + 1);
             if (document is not null)
             {
@@ -67,7 +65,7 @@ internal unsafe struct FlashMask
         }
     }
 
-    /// <summary>Moves to the keys [at, at + keys); false where no query sees any of them.</summary>
+    /// <summary>Moves to the keys [at, at + keys); false where none is visible to any query.</summary>
     public bool MoveToKeys(long at, int keys)
     {
         Keys = keys;
@@ -94,7 +92,7 @@ internal unsafe struct FlashMask
         return true;
     }
 
-    /// <summary>Keys among which all those are that some queries see.</summary>
+    /// <summary>A range that includes all keys visible to some of the queries.</summary>
     public readonly (int From, int To) KeysOf(int row, int count)
     {
         if (Whole) return (0, Keys);

@@ -4,10 +4,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Where the rows of heads lie: those of a (B, N, T, D) tensor whose last dimension lies side by side.</summary>
-internal readonly unsafe struct HeadRows(void* data, long ofBatch, long ofHead, long ofRow, bool rounded)
+/// <summary>The rows of heads of a (B, N, T, D) tensor whose last dimension is contiguous, in float32 or, if rounded, bfloat16.</summary>
+internal readonly unsafe struct HeadRows(void* data, long batchStride, long headStride, long rowStride, bool rounded)
 {
-    /// <summary>Those of a (B, N, T, D) tensor; none of null.</summary>
     public static HeadRows Of(Tensor? heads) => heads is null
         ? default
         : new(heads.DataPointer, heads.stride(0), heads.stride(1), heads.stride(2), heads.dtype == ScalarType.BFloat16);
@@ -15,18 +14,18 @@ internal readonly unsafe struct HeadRows(void* data, long ofBatch, long ofHead, 
     /// <summary>Copies rows of one head to (rows, D), as float32.</summary>
     public void Load<T>(long batch, long head, long first, long rows, int width, float* to) where T : unmanaged, ILanes<T>
     {
-        if (rounded) Load<T, StoredBFloat16>(batch * ofBatch + head * ofHead + first * ofRow, rows, width, to);
-        else Load<T, StoredFloat32>(batch * ofBatch + head * ofHead + first * ofRow, rows, width, to);
+        if (rounded) Load<T, StoredBFloat16>(batch * batchStride + head * headStride + first * rowStride, rows, width, to);
+        else Load<T, StoredFloat32>(batch * batchStride + head * headStride + first * rowStride, rows, width, to);
     }
 
-    /// <summary>Writes rows of one head, each number times a factor.</summary>
+    /// <summary>Writes rows (rows, D) of one head, scaled by a factor.</summary>
     public void Store<T>(long batch, long head, long first, long rows, int width, float* from, float factor) where T : unmanaged, ILanes<T>
     {
-        if (rounded) Store<T, StoredBFloat16>(batch * ofBatch + head * ofHead + first * ofRow, rows, width, from, factor);
-        else Store<T, StoredFloat32>(batch * ofBatch + head * ofHead + first * ofRow, rows, width, from, factor);
+        if (rounded) Store<T, StoredBFloat16>(batch * batchStride + head * headStride + first * rowStride, rows, width, from, factor);
+        else Store<T, StoredFloat32>(batch * batchStride + head * headStride + first * rowStride, rows, width, from, factor);
     }
 
-    /// <summary>Writes rows of one head, each times its own factor.</summary>
+    /// <summary>Writes rows of one head, each scaled by its own factor.</summary>
     public void Store<T>(long batch, long head, long first, long rows, int width, float* from, float* factors)
         where T : unmanaged, ILanes<T>
     {
@@ -39,15 +38,15 @@ internal readonly unsafe struct HeadRows(void* data, long ofBatch, long ofHead, 
     {
         if (!Sse.IsSupported) return;
         long size = rounded ? sizeof(ushort) : sizeof(float), bytes = width * size;
-        byte* row = (byte*)data + (batch * ofBatch + head * ofHead + first * ofRow) * size;
-        for (; rows > 0; rows--, row += ofRow * size)
+        byte* row = (byte*)data + (batch * batchStride + head * headStride + first * rowStride) * size;
+        for (; rows > 0; rows--, row += rowStride * size)
             for (long line = 0; line < bytes; line += 64) Sse.Prefetch1(row + line);
     }
 
     [MethodImpl(Lanes.Loop)]
     private void Load<T, TStored>(long at, long rows, int width, float* to) where T : unmanaged, ILanes<T> where TStored : IStored
     {
-        for (long row = 0; row < rows; row++, at += ofRow, to += width)
+        for (long row = 0; row < rows; row++, at += rowStride, to += width)
             for (int d = 0; d < width; d += T.Count) T.Store(TStored.Load<T>(data, at + d), to + d);
     }
 
@@ -55,8 +54,8 @@ internal readonly unsafe struct HeadRows(void* data, long ofBatch, long ofHead, 
     private void Store<T, TStored>(long at, long rows, int width, float* from, float factor)
         where T : unmanaged, ILanes<T> where TStored : IStored
     {
-        T times = T.Broadcast(factor);
-        for (long row = 0; row < rows; row++, at += ofRow, from += width)
-            for (int d = 0; d < width; d += T.Count) TStored.Store(T.Load(from + d) * times, data, at + d);
+        T scale = T.Broadcast(factor);
+        for (long row = 0; row < rows; row++, at += rowStride, from += width)
+            for (int d = 0; d < width; d += T.Count) TStored.Store(T.Load(from + d) * scale, data, at + d);
     }
 }

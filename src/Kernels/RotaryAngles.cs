@@ -3,22 +3,21 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>By what angles pairs of numbers of each head are rotated at each position (Su et al. 2021, arXiv 2104.09864).</summary>
-/// <param name="Table">(T, W), or (B, T, W) where sequences stand at different positions, float32: [cos | cos | −sin | sin] of R/2 pairs
-/// each, or cos and sin in turn where pairs are interleaved.</param>
-/// <param name="RotatedDim">The numbers of a head that are rotated, from its first, R.</param>
-/// <param name="Interleaved">Whether the numbers of a pair lie side by side, not R/2 apart.</param>
+/// <summary>The angles by which pairs of elements of each head are rotated at each position (Su et al. 2021, arXiv 2104.09864).</summary>
+/// <param name="Table">float32 (T, W), or (B, T, W) where positions differ by sequence: R/2 each of [cos | cos | −sin | sin], or, if
+/// interleaved, cos and sin alternating.</param>
+/// <param name="RotatedDim">R: how many elements of a head, from its first, are rotated.</param>
+/// <param name="Interleaved">Whether the elements of a pair are adjacent rather than R/2 apart.</param>
 public readonly record struct RotaryAngles(torch.Tensor Table, long RotatedDim, bool Interleaved);
 
-/// <summary>Rotates pairs of numbers in place.</summary>
 internal static unsafe class RotaryLoops<T> where T : unmanaged, ILanes<T>
 {
-    /// <summary>Rotates the rows [first, first + rows) of a sequence, or back.</summary>
+    /// <summary>Rotates, or rotates back, the rows [first, first + rows) of a sequence, in place.</summary>
     public static void Rotate(in FlashCall call, long batch, long first, long rows, float* x, bool backwards)
     {
         if (call.Angles is null) return;
-        float* angles = call.Angles + batch * call.AnglesOfBatch + first * call.AnglesOfRow;
-        for (long row = 0; row < rows; row++, x += call.Width, angles += call.AnglesOfRow)
+        float* angles = call.Angles + batch * call.AngleBatchStride + first * call.AngleRowStride;
+        for (long row = 0; row < rows; row++, x += call.Width, angles += call.AngleRowStride)
         {
             if (call.Interleaved) RotateInterleaved(x, angles, call.RotatedDim, backwards ? -1 : 1);
             else RotateHalves(x, angles, call.RotatedDim / 2, backwards ? -1 : 1);

@@ -2,21 +2,20 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>softmax(q·kᵀ·scale + mask)·v with everything libtorch offers: scale, grouped heads, the choice and the report of the
-/// kernel.</summary>
-/// <remarks>Requiring a kernel goes through process-wide switches of libtorch: do that from one thread at a time.</remarks>
+/// <summary>softmax(q·kᵀ·scale + mask)·v by libtorch, with the choice of its kernel.</summary>
+/// <remarks>Requiring a kernel goes through process-wide switches of libtorch: do that on one thread at a time.</remarks>
 public static class ScaledDotProductAttention
 {
-    /// <summary>Attends.</summary>
+    /// <summary>Attention by libtorch's own kernels.</summary>
     /// <param name="query">(B, H, T, D)</param>
-    /// <param name="key">(B, H, S, D); (B, G, S, D) with <paramref name="enableGqa"/></param>
-    /// <param name="value">As <paramref name="key"/></param>
-    /// <param name="mask">Truth values (true: may see) or a bias, broadcast to (B, H, T, S)</param>
-    /// <param name="dropout">Probability of dropping a weight</param>
-    /// <param name="isCausal">Whether a position sees only itself and earlier ones</param>
-    /// <param name="scale">Multiplies q·kᵀ; 1/√D if not given</param>
-    /// <param name="enableGqa">Whether H/G consecutive query heads share a key-value head</param>
-    /// <param name="backend">Required kernel, or <see cref="AttentionBackend.Auto"/></param>
+    /// <param name="key">(B, H, S, D); (B, G, S, D) with <paramref name="enableGqa"/>.</param>
+    /// <param name="value">As <paramref name="key"/>.</param>
+    /// <param name="mask">Booleans, true where visible, or a bias; broadcast to (B, H, T, S).</param>
+    /// <param name="dropout">Probability of dropping a weight.</param>
+    /// <param name="isCausal">Whether later positions are hidden.</param>
+    /// <param name="scale">Multiplies q·kᵀ; 1/√D by default.</param>
+    /// <param name="enableGqa">Whether H/G consecutive query heads share a key-value head.</param>
+    /// <param name="backend">The required kernel.</param>
     /// <returns>(B, H, T, D)</returns>
     /// <exception cref="TorchException">The shapes do not fit, or the required kernel cannot run with these inputs.</exception>
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask = null,
@@ -33,15 +32,13 @@ public static class ScaledDotProductAttention
             if (backend == AttentionBackend.Fused ? chosen is AttentionBackend.Math or AttentionBackend.None : chosen != backend)
                 throw new TorchException("the required attention backend cannot run with these inputs " +
                     $"(query [{string.Join(", ", query.shape)}] {query.dtype} on {query.device}, key [{string.Join(", ", key.shape)}], " +
-                    $"mask {(mask is null ? "none" : mask.requires_grad ? "given, and it needs a gradient" : "given")}, dropout " +
-                        $"{dropout}, enable_gqa {(enableGqa ? 1 : 0)}); " +
-                    $"libtorch would take {chosen}");
+                    $"mask {(mask is null ? "none" : mask.requires_grad ? "given, and it needs a gradient" : "given")}, " +
+                    $"dropout {dropout}, enable_gqa {(enableGqa ? 1 : 0)}); libtorch would take {chosen}");
         }
         return Aten.scaled_dot_product_attention(query, key, value, mask, dropout, isCausal, scale, enableGqa);
     }
 
-    /// <summary>The kernel that libtorch would run for such a call, or <see cref="AttentionBackend.None"/>; nothing is computed.</summary>
-    /// <inheritdoc cref="Attend"/>
+    /// <summary>The kernel that libtorch would run for such a call; nothing is computed.</summary>
     public static AttentionBackend Backend(Tensor query, Tensor key, Tensor value, Tensor? mask = null,
         double dropout = 0, bool isCausal = false, double? scale = null, bool enableGqa = false,
         AttentionBackend backend = AttentionBackend.Auto)
@@ -61,7 +58,7 @@ public static class ScaledDotProductAttention
         if (scale is <= 0) throw new ArgumentOutOfRangeException(nameof(scale), scale, "The scale of attention has to be positive.");
     }
 
-    /// <summary>Leaves only one backend enabled while it lives.</summary>
+    /// <summary>Leaves only one backend enabled until disposed.</summary>
     private readonly struct OnlyBackend : IDisposable
     {
         private readonly AttentionBackends? previous;

@@ -3,12 +3,12 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>What attention does to tiles of up to 64 queries beside multiplying them.</summary>
+/// <summary>What attention does with tiles of up to 64 queries besides multiplying them.</summary>
 internal static unsafe class TileLoops<T> where T : unmanaged, ILanes<T>
 {
     private const int Rows = FlashCall.TileRows;
 
-    /// <summary>x (rows, D) → factor·xᵀ (D, 64), with zeros for the rows up to padded, which are cleared in x too.</summary>
+    /// <summary>x (rows, D) → factor·xᵀ (D, 64); rows up to padded become zero, in x too.</summary>
     [MethodImpl(Lanes.Loop)]
     public static void Transpose(float* x, int rows, int padded, int width, float factor, float* to)
     {
@@ -20,7 +20,7 @@ internal static unsafe class TileLoops<T> where T : unmanaged, ILanes<T>
         }
     }
 
-    /// <summary>Multiplies each row (rows, D) by its factor.</summary>
+    /// <summary>Multiplies each row of x (rows, D) by its factor, in place.</summary>
     [MethodImpl(Lanes.Loop)]
     public static void Scale(int rows, int width, float* factors, float* x)
     {

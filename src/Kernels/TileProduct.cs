@@ -2,60 +2,49 @@ using System.Runtime.CompilerServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>Products of small matrices that lie in a cache close by: a block of the result stays in registers.</summary>
-/// <remarks>An element is a chain of multiply-adds in the order of what is summed over, whatever block it is in: its bits do not depend on
-/// how a matrix is cut.</remarks>
-/// <typeparam name="T">The vectors.</typeparam>
+/// <summary>Products of small matrices in a near cache: a block of the result stays in registers.</summary>
+/// <remarks>An element is one chain of multiply-adds over the inner dimension, whatever block it is in: its bits do not depend on how a
+/// matrix is cut.</remarks>
 internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
 {
-    /// <summary>Rows of the result that are computed together: as many as there are registers for, 16 of 256 bits or 32 of
-    /// others.</summary>
+    /// <summary>Rows of the result computed together, as many as fill the registers: 16 of 256 bits, or 32 of other widths.</summary>
     public static int Rows => T.Count == 8 ? 6 : 8;
 
-    /// <summary>c = or += a·b with c of up to <see cref="Rows"/> rows.</summary>
-    /// <param name="rows">Rows of a and c.</param>
-    /// <param name="width">Columns of b and c, a multiple of T's width.</param>
-    /// <param name="depth">Columns of a, rows of b.</param>
-    /// <param name="a">Element (m, k) stands at m·row + k·step.</param>
-    /// <param name="row">From a row of a to the next.</param>
-    /// <param name="step">From a column of a to the next.</param>
-    /// <param name="b">Row by row.</param>
-    /// <param name="ofB">From a row of b to the next.</param>
-    /// <param name="c">Row by row.</param>
-    /// <param name="ofC">From a row of c to the next.</param>
-    /// <param name="add">Whether c grows, or is written.</param>
+    /// <summary>c (rows, width) = or += a (rows, depth) · b (depth, width) for up to <see cref="Rows"/> rows and whole vectors of columns.
+    /// Element (m, k) of a is at m·row + k·step; b and c lie row by row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Multiply(
-        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint bStride, float* c, nint cStride, bool add)
     {
         if (rows == Rows)
         {
-            if (T.Count == 8) Six(width, depth, a, row, step, b, ofB, c, ofC, add);
-            else Eight(width, depth, a, row, step, b, ofB, c, ofC, add);
+            if (T.Count == 8) Six(width, depth, a, row, step, b, bStride, c, cStride, add);
+            else Eight(width, depth, a, row, step, b, bStride, c, cStride, add);
         }
         else
         {
-            Rest(rows, width, depth, a, row, step, b, ofB, c, ofC, add);
+            Rest(rows, width, depth, a, row, step, b, bStride, c, cStride, add);
         }
     }
 
-    /// <summary>c = or += a·b with any number of rows.</summary>
+    /// <summary>The same for any number of rows.</summary>
     public static void MultiplyAll(
-        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint bStride, float* c, nint cStride, bool add)
     {
-        for (; rows > 0; rows -= Rows, a += Rows * row, c += Rows * ofC)
-            Multiply(Math.Min(Rows, rows), width, depth, a, row, step, b, ofB, c, ofC, add);
+        for (; rows > 0; rows -= Rows, a += Rows * row, c += Rows * cStride)
+            Multiply(Math.Min(Rows, rows), width, depth, a, row, step, b, bStride, c, cStride, add);
     }
 
     private static void Rest(
-        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+        int rows, int width, int depth, float* a, nint row, nint step, float* b, nint bStride, float* c, nint cStride, bool add)
     {
-        for (; rows >= 4; rows -= 4, a += 4 * row, c += 4 * ofC) Four(width, depth, a, row, step, b, ofB, c, ofC, add);
-        for (; rows > 0; rows--, a += row, c += ofC) One(width, depth, a, step, b, ofB, c, add);
+        for (; rows >= 4; rows -= 4, a += 4 * row, c += 4 * cStride) Four(width, depth, a, row, step, b, bStride, c, cStride, add);
+        for (; rows > 0; rows--, a += row, c += cStride) One(width, depth, a, step, b, bStride, c, add);
     }
 
     [MethodImpl(Lanes.Loop)]
-    private static void Eight(int width, int depth, float* a0, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+    private static void Eight(
+        int width, int depth, float* a0, nint row, nint step, float* b, nint bStride, float* c, nint cStride, bool add)
     {
         float* a1 = a0 + row, a2 = a1 + row, a3 = a2 + row, a4 = a3 + row, a5 = a4 + row, a6 = a5 + row, a7 = a6 + row;
         int n = 0;
@@ -66,13 +55,13 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
             float* to = c + n, from = b + n;
             if (add)
             {
-                (c00, c01, c10, c11) = (T.Load(to), T.Load(to + T.Count), T.Load(to + ofC), T.Load(to + ofC + T.Count));
-                (c20, c21, c30, c31) = (
-                    T.Load(to + 2 * ofC), T.Load(to + 2 * ofC + T.Count), T.Load(to + 3 * ofC), T.Load(to + 3 * ofC + T.Count));
-                (c40, c41, c50, c51) = (
-                    T.Load(to + 4 * ofC), T.Load(to + 4 * ofC + T.Count), T.Load(to + 5 * ofC), T.Load(to + 5 * ofC + T.Count));
-                (c60, c61, c70, c71) = (
-                    T.Load(to + 6 * ofC), T.Load(to + 6 * ofC + T.Count), T.Load(to + 7 * ofC), T.Load(to + 7 * ofC + T.Count));
+                (c00, c01, c10, c11) = (T.Load(to), T.Load(to + T.Count), T.Load(to + cStride), T.Load(to + cStride + T.Count));
+                (c20, c21) = (T.Load(to + 2 * cStride), T.Load(to + 2 * cStride + T.Count));
+                (c30, c31) = (T.Load(to + 3 * cStride), T.Load(to + 3 * cStride + T.Count));
+                (c40, c41) = (T.Load(to + 4 * cStride), T.Load(to + 4 * cStride + T.Count));
+                (c50, c51) = (T.Load(to + 5 * cStride), T.Load(to + 5 * cStride + T.Count));
+                (c60, c61) = (T.Load(to + 6 * cStride), T.Load(to + 6 * cStride + T.Count));
+                (c70, c71) = (T.Load(to + 7 * cStride), T.Load(to + 7 * cStride + T.Count));
             }
             nint i = 0;
             for (int k = depth; k > 0; k--)
@@ -103,41 +92,41 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
                 c70 = T.MultiplyAdd(x, b0, c70);
                 c71 = T.MultiplyAdd(x, b1, c71);
                 i += step;
-                from += ofB;
+                from += bStride;
             }
             Store(c00, c01, to);
-            Store(c10, c11, to + ofC);
-            Store(c20, c21, to + 2 * ofC);
-            Store(c30, c31, to + 3 * ofC);
-            Store(c40, c41, to + 4 * ofC);
-            Store(c50, c51, to + 5 * ofC);
-            Store(c60, c61, to + 6 * ofC);
-            Store(c70, c71, to + 7 * ofC);
+            Store(c10, c11, to + cStride);
+            Store(c20, c21, to + 2 * cStride);
+            Store(c30, c31, to + 3 * cStride);
+            Store(c40, c41, to + 4 * cStride);
+            Store(c50, c51, to + 5 * cStride);
+            Store(c60, c61, to + 6 * cStride);
+            Store(c70, c71, to + 7 * cStride);
         }
         if (n < width)
         {
-            FourOfOne(depth, a0, row, step, b + n, ofB, c + n, ofC, add);
-            FourOfOne(depth, a4, row, step, b + n, ofB, c + n + 4 * ofC, ofC, add);
+            FourByOne(depth, a0, row, step, b + n, bStride, c + n, cStride, add);
+            FourByOne(depth, a4, row, step, b + n, bStride, c + n + 4 * cStride, cStride, add);
         }
     }
 
     [MethodImpl(Lanes.Loop)]
-    private static void Six(int width, int depth, float* a0, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+    private static void Six(int width, int depth, float* a0, nint row, nint step, float* b, nint bStride, float* c, nint cStride, bool add)
     {
         float* a1 = a0 + row, a2 = a1 + row, a3 = a2 + row, a4 = a3 + row, a5 = a4 + row;
         int n = 0;
         for (; n <= width - 2 * T.Count; n += 2 * T.Count)
         {
-            T c00 = T.Broadcast(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00, c40 = c00, c41 = c00,
-                c50 = c00, c51 = c00;
+            T c00 = T.Broadcast(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
+            T c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
             float* to = c + n, from = b + n;
             if (add)
             {
-                (c00, c01, c10, c11) = (T.Load(to), T.Load(to + T.Count), T.Load(to + ofC), T.Load(to + ofC + T.Count));
-                (c20, c21, c30, c31) = (
-                    T.Load(to + 2 * ofC), T.Load(to + 2 * ofC + T.Count), T.Load(to + 3 * ofC), T.Load(to + 3 * ofC + T.Count));
-                (c40, c41, c50, c51) = (
-                    T.Load(to + 4 * ofC), T.Load(to + 4 * ofC + T.Count), T.Load(to + 5 * ofC), T.Load(to + 5 * ofC + T.Count));
+                (c00, c01, c10, c11) = (T.Load(to), T.Load(to + T.Count), T.Load(to + cStride), T.Load(to + cStride + T.Count));
+                (c20, c21) = (T.Load(to + 2 * cStride), T.Load(to + 2 * cStride + T.Count));
+                (c30, c31) = (T.Load(to + 3 * cStride), T.Load(to + 3 * cStride + T.Count));
+                (c40, c41) = (T.Load(to + 4 * cStride), T.Load(to + 4 * cStride + T.Count));
+                (c50, c51) = (T.Load(to + 5 * cStride), T.Load(to + 5 * cStride + T.Count));
             }
             nint i = 0;
             for (int k = depth; k > 0; k--)
@@ -162,25 +151,25 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
                 c50 = T.MultiplyAdd(x, b0, c50);
                 c51 = T.MultiplyAdd(x, b1, c51);
                 i += step;
-                from += ofB;
+                from += bStride;
             }
             Store(c00, c01, to);
-            Store(c10, c11, to + ofC);
-            Store(c20, c21, to + 2 * ofC);
-            Store(c30, c31, to + 3 * ofC);
-            Store(c40, c41, to + 4 * ofC);
-            Store(c50, c51, to + 5 * ofC);
+            Store(c10, c11, to + cStride);
+            Store(c20, c21, to + 2 * cStride);
+            Store(c30, c31, to + 3 * cStride);
+            Store(c40, c41, to + 4 * cStride);
+            Store(c50, c51, to + 5 * cStride);
         }
         if (n < width)
         {
-            FourOfOne(depth, a0, row, step, b + n, ofB, c + n, ofC, add);
-            OneOfOne(depth, a4, step, b + n, ofB, c + n + 4 * ofC, add);
-            OneOfOne(depth, a5, step, b + n, ofB, c + n + 5 * ofC, add);
+            FourByOne(depth, a0, row, step, b + n, bStride, c + n, cStride, add);
+            OneByOne(depth, a4, step, b + n, bStride, c + n + 4 * cStride, add);
+            OneByOne(depth, a5, step, b + n, bStride, c + n + 5 * cStride, add);
         }
     }
 
     [MethodImpl(Lanes.Loop)]
-    private static void Four(int width, int depth, float* a0, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+    private static void Four(int width, int depth, float* a0, nint row, nint step, float* b, nint bStride, float* c, nint cStride, bool add)
     {
         float* a1 = a0 + row, a2 = a1 + row, a3 = a2 + row;
         int n = 0;
@@ -190,9 +179,9 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
             float* to = c + n, from = b + n;
             if (add)
             {
-                (c00, c01, c10, c11) = (T.Load(to), T.Load(to + T.Count), T.Load(to + ofC), T.Load(to + ofC + T.Count));
-                (c20, c21, c30, c31) = (
-                    T.Load(to + 2 * ofC), T.Load(to + 2 * ofC + T.Count), T.Load(to + 3 * ofC), T.Load(to + 3 * ofC + T.Count));
+                (c00, c01, c10, c11) = (T.Load(to), T.Load(to + T.Count), T.Load(to + cStride), T.Load(to + cStride + T.Count));
+                (c20, c21) = (T.Load(to + 2 * cStride), T.Load(to + 2 * cStride + T.Count));
+                (c30, c31) = (T.Load(to + 3 * cStride), T.Load(to + 3 * cStride + T.Count));
             }
             nint i = 0;
             for (int k = depth; k > 0; k--)
@@ -211,18 +200,18 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
                 c30 = T.MultiplyAdd(x, b0, c30);
                 c31 = T.MultiplyAdd(x, b1, c31);
                 i += step;
-                from += ofB;
+                from += bStride;
             }
             Store(c00, c01, to);
-            Store(c10, c11, to + ofC);
-            Store(c20, c21, to + 2 * ofC);
-            Store(c30, c31, to + 3 * ofC);
+            Store(c10, c11, to + cStride);
+            Store(c20, c21, to + 2 * cStride);
+            Store(c30, c31, to + 3 * cStride);
         }
-        if (n < width) FourOfOne(depth, a0, row, step, b + n, ofB, c + n, ofC, add);
+        if (n < width) FourByOne(depth, a0, row, step, b + n, bStride, c + n, cStride, add);
     }
 
     [MethodImpl(Lanes.Loop)]
-    private static void One(int width, int depth, float* a, nint step, float* b, nint ofB, float* c, bool add)
+    private static void One(int width, int depth, float* a, nint step, float* b, nint bStride, float* c, bool add)
     {
         int n = 0;
         for (; n <= width - 4 * T.Count; n += 4 * T.Count)
@@ -239,20 +228,20 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
                 c2 = T.MultiplyAdd(x, T.Load(from + 2 * T.Count), c2);
                 c3 = T.MultiplyAdd(x, T.Load(from + 3 * T.Count), c3);
                 i += step;
-                from += ofB;
+                from += bStride;
             }
             Store(c0, c1, to);
             Store(c2, c3, to + 2 * T.Count);
         }
-        for (; n < width; n += T.Count) OneOfOne(depth, a, step, b + n, ofB, c + n, add);
+        for (; n < width; n += T.Count) OneByOne(depth, a, step, b + n, bStride, c + n, add);
     }
 
     [MethodImpl(Lanes.Loop)]
-    private static void FourOfOne(int depth, float* a0, nint row, nint step, float* b, nint ofB, float* c, nint ofC, bool add)
+    private static void FourByOne(int depth, float* a0, nint row, nint step, float* b, nint bStride, float* c, nint cStride, bool add)
     {
         float* a1 = a0 + row, a2 = a1 + row, a3 = a2 + row;
         T c0 = T.Broadcast(0), c1 = c0, c2 = c0, c3 = c0;
-        if (add) (c0, c1, c2, c3) = (T.Load(c), T.Load(c + ofC), T.Load(c + 2 * ofC), T.Load(c + 3 * ofC));
+        if (add) (c0, c1, c2, c3) = (T.Load(c), T.Load(c + cStride), T.Load(c + 2 * cStride), T.Load(c + 3 * cStride));
         nint i = 0;
         for (int k = depth; k > 0; k--)
         {
@@ -262,23 +251,23 @@ internal static unsafe class TileProduct<T> where T : unmanaged, ILanes<T>
             c2 = T.MultiplyAdd(T.Broadcast(a2[i]), line, c2);
             c3 = T.MultiplyAdd(T.Broadcast(a3[i]), line, c3);
             i += step;
-            b += ofB;
+            b += bStride;
         }
         T.Store(c0, c);
-        T.Store(c1, c + ofC);
-        T.Store(c2, c + 2 * ofC);
-        T.Store(c3, c + 3 * ofC);
+        T.Store(c1, c + cStride);
+        T.Store(c2, c + 2 * cStride);
+        T.Store(c3, c + 3 * cStride);
     }
 
     [MethodImpl(Lanes.Loop)]
-    private static void OneOfOne(int depth, float* a, nint step, float* b, nint ofB, float* c, bool add)
+    private static void OneByOne(int depth, float* a, nint step, float* b, nint bStride, float* c, bool add)
     {
         T sum = add ? T.Load(c) : T.Broadcast(0);
         for (int k = depth; k > 0; k--)
         {
             sum = T.MultiplyAdd(T.Broadcast(*a), T.Load(b), sum);
             a += step;
-            b += ofB;
+            b += bStride;
         }
         T.Store(sum, c);
     }

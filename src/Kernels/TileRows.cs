@@ -4,12 +4,12 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Rows of a tensor (B, N, T, D) picked by tiles of indices (c, m): gathered, put back, or added up.</summary>
-/// <remarks>On the CPU loops, because libtorch's operators along an inner dimension cost a call for each index. Sums are taken in the order
-/// of the indices, so they are the same bits on every run. On other devices libtorch's operators.</remarks>
+/// <summary>Rows of a tensor (B, N, T, D) at tiles of indices (c, m): gathered, put back, or added up.</summary>
+/// <remarks>Loops on the CPU, because libtorch's operators along an inner dimension cost a call for each index; sums in the order of the
+/// indices, so the same bits on every run. Elsewhere libtorch's operators.</remarks>
 internal static unsafe class TileRows
 {
-    // Bytes that are worth a thread.
+    // Fewest bytes worth a thread.
     private const long Grain = 1 << 16;
 
     /// <summary>(B, N, T, D), (c, m) → (c, B, N, m, D)</summary>
@@ -28,7 +28,7 @@ internal static unsafe class TileRows
         return result;
     }
 
-    /// <summary>The rows of target (B, N, T, D) at the indices (c, m) become those of source (c, B, N, m, D).</summary>
+    /// <summary>Overwrites the rows of target (B, N, T, D) at indices (c, m) with source (c, B, N, m, D).</summary>
     public static void Put(Tensor target, Tensor index, Tensor source)
     {
         if (target.device_type != DeviceType.CPU || target.stride(3) != 1)
@@ -41,7 +41,7 @@ internal static unsafe class TileRows
         Copy(target, picked, x, into: true);
     }
 
-    /// <summary>The rows of target (B, N, T, D), contiguous, at the indices (c, m) grow by those of source (c, B, N, m, D).</summary>
+    /// <summary>Adds source (c, B, N, m, D) to the rows of target (B, N, T, D), contiguous, at indices (c, m).</summary>
     public static void Add(Tensor target, Tensor index, Tensor source)
     {
         if (target.device_type != DeviceType.CPU || target.dtype != ScalarType.Float32)
@@ -53,22 +53,21 @@ internal static unsafe class TileRows
         using Tensor x = source.contiguous(), picked = index.contiguous();
         AddLoop loop = new()
         {
-            Source = (float*)x.DataPointer, Target = (float*)target.DataPointer, Index = (long*)picked.DataPointer, Tiles = index.size(0),
-                Rows = index.size(1),
-            Lists = target.size(0) * target.size(1), Length = target.size(2), Width = target.size(3),
+            Source = (float*)x.DataPointer, Target = (float*)target.DataPointer, Index = (long*)picked.DataPointer,
+            Tiles = index.size(0), Rows = index.size(1), Lists = target.size(0) * target.size(1),
+            Length = target.size(2), Width = target.size(3),
         };
-        // One thread takes all tiles of a head: no two write the same row.
+        // All tiles of a head run on one thread: no two write the same row.
         ParallelFor.Run(loop.Lists, Math.Max(1, Grain / (4 * loop.Tiles * loop.Rows * loop.Width)), loop);
     }
 
-    // (c, B, N, m, D) → (B, N, c·m, D), the order that libtorch's indexed operators take.
+    // (c, B, N, m, D) → (B, N, c·m, D), as libtorch's indexed operators take it.
     private static Tensor Lists(Tensor tiles) => tiles.permute(1, 2, 0, 3, 4).reshape(tiles.size(1), tiles.size(2), -1, tiles.size(4));
 
     private static void Copy(Tensor x, Tensor index, Tensor tiled, bool into)
     {
-        long size = x.element_size(), batch = x.size(0), heads = x.size(1), width = x.size(3) * size, rows = index.size(1),
-            length = x.size(2);
-        long ofBatch = x.stride(0) * size, ofHead = x.stride(1) * size, ofRow = x.stride(2) * size;
+        long size = x.element_size(), batch = x.size(0), heads = x.size(1), length = x.size(2), width = x.size(3) * size;
+        long rows = index.size(1), batchStride = x.stride(0) * size, headStride = x.stride(1) * size, rowStride = x.stride(2) * size;
         byte* untiled = x.DataPointer, tiles = tiled.DataPointer;
         long* picked = (long*)index.DataPointer;
         for (long i = 0; i < index.numel(); i++)
@@ -77,13 +76,13 @@ internal static unsafe class TileRows
         {
             for (long list = begin; list < end; list++)
             {
-                byte* from = untiled + list / heads % batch * ofBatch + list % heads * ofHead, to = tiles + list * rows * width;
-                long* rowOf = picked + list / (batch * heads) * rows;
+                byte* from = untiled + list / heads % batch * batchStride + list % heads * headStride, to = tiles + list * rows * width;
+                long* indices = picked + list / (batch * heads) * rows;
                 for (long row = 0; row < rows; row++)
                 {
-                    byte* one = from + rowOf[row] * ofRow, other = to + row * width;
-                    if (into) Buffer.MemoryCopy(other, one, width, width);
-                    else Buffer.MemoryCopy(one, other, width, width);
+                    byte* untiledRow = from + indices[row] * rowStride, tiledRow = to + row * width;
+                    if (into) Buffer.MemoryCopy(tiledRow, untiledRow, width, width);
+                    else Buffer.MemoryCopy(untiledRow, tiledRow, width, width);
                 }
             }
         });
@@ -102,8 +101,8 @@ internal static unsafe class TileRows
             for (long tile = 0; tile < Tiles; tile++)
             for (long row = 0; row < Rows; row++)
             {
-                float* from = Source + ((tile * Lists + list) * Rows + row) * Width, to = Target
-                    + (list * Length + Index[tile * Rows + row]) * Width;
+                float* from = Source + ((tile * Lists + list) * Rows + row) * Width;
+                float* to = Target + (list * Length + Index[tile * Rows + row]) * Width;
                 for (long i = 0; i < whole; i += T.Count) T.Store(T.Load(to + i) + T.Load(from + i), to + i);
                 for (long i = whole; i < Width; i++) to[i] += from[i];
             }
