@@ -5,46 +5,36 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Functions between the matrices of a feed-forward layer, each with its derivative in one pass over memory; the backward pass
-/// keeps their input alone.</summary>
-/// <remarks>In float32 on the CPU; elsewhere libtorch's operators in a row. The kernels have no second derivative.</remarks>
+/// <summary>Activations of a feed-forward layer, each with its derivative in one pass over memory; only their input is saved.</summary>
+/// <remarks>float32 on the CPU; elsewhere libtorch's operators. The kernels have no second derivative.</remarks>
 public static class Activations
 {
-    // Numbers that are worth a thread.
+    // Fewest elements worth a thread.
     private const long Grain = 8192;
 
     /// <summary>x·Φ(x) (Hendrycks and Gimpel 2016, arXiv 1606.08415).</summary>
-    /// <param name="x">Any shape</param>
     public static Tensor Gelu(Tensor x) => Elementwise<GeluFunction>(x);
 
     /// <summary>GELU approximated by ½x·(1 + tanh(√(2/π)·(x + 0.044715x³))).</summary>
-    /// <param name="x">Any shape</param>
-    public static Tensor GeluTanh(Tensor x) => Elementwise<GeluTanhFunction>(x);
+    internal static Tensor GeluTanh(Tensor x) => Elementwise<GeluTanhFunction>(x);
 
     /// <summary>x·σ(x) (Elfwing et al. 2017, arXiv 1702.03118).</summary>
-    /// <param name="x">Any shape</param>
-    public static Tensor Silu(Tensor x) => Elementwise<SiluFunction>(x);
+    internal static Tensor Silu(Tensor x) => Elementwise<SiluFunction>(x);
 
     /// <summary>max(0, x)² (So et al. 2021, arXiv 2109.08668).</summary>
-    /// <param name="x">Any shape</param>
-    public static Tensor SquaredRelu(Tensor x) => Elementwise<SquaredReluFunction>(x);
+    internal static Tensor SquaredRelu(Tensor x) => Elementwise<SquaredReluFunction>(x);
 
-    /// <summary>SiLU(gate)·up (Shazeer 2020, arXiv 2002.05202).</summary>
-    /// <param name="gateUp">(…, 2F) = [gate | up]</param>
-    /// <returns>(…, F)</returns>
+    /// <summary>SiLU(gate)·up of [gate | up] (Shazeer 2020, arXiv 2002.05202): (…, 2F) → (…, F).</summary>
     /// <exception cref="TorchException">The last dimension is odd.</exception>
     public static Tensor SwiGlu(Tensor gateUp) => Gated<SiluFunction>(gateUp);
 
-    /// <summary>GELU(gate)·up.</summary>
-    /// <inheritdoc cref="SwiGlu"/>
-    public static Tensor GeGlu(Tensor gateUp) => Gated<GeluFunction>(gateUp);
+    /// <summary>GELU(gate)·up of [gate | up]: (…, 2F) → (…, F).</summary>
+    internal static Tensor GeGlu(Tensor gateUp) => Gated<GeluFunction>(gateUp);
 
-    /// <summary>GELU(gate)·up, GELU by <see cref="GeluTanh"/>.</summary>
-    /// <inheritdoc cref="SwiGlu"/>
-    public static Tensor GeGluTanh(Tensor gateUp) => Gated<GeluTanhFunction>(gateUp);
+    /// <summary><see cref="GeGlu"/> with <see cref="GeluTanh"/>.</summary>
+    internal static Tensor GeGluTanh(Tensor gateUp) => Gated<GeluTanhFunction>(gateUp);
 
-    /// <summary>Whether the kernels run: float32 on the CPU, and something to do.</summary>
-    public static bool IsSupported(Tensor x) =>
+    internal static bool IsSupported(Tensor x) =>
         Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype == ScalarType.Float32 && x.numel() > 0;
 
     private static Tensor Elementwise<TFunction>(Tensor x) where TFunction : struct, IActivation =>
@@ -57,18 +47,11 @@ public static class Activations
         return IsSupported(gateUp) ? GatedFunction<TFunction>.apply(gateUp) : ComposedGated<TFunction>(gateUp);
     }
 
-    /// <summary>f(x) of numbers in memory, on this thread; in place where y is x.</summary>
-    /// <param name="x">(N)</param>
-    /// <param name="y">(N)</param>
-    /// <param name="count">N</param>
+    /// <summary>f(x) of (N) on the calling thread; y may be x.</summary>
     internal static unsafe void Apply<TFunction>(float* x, float* y, long count) where TFunction : struct, IElementwise =>
         Lanes.Run(new ValueLoop<TFunction> { X = x, Y = y }, 0, count);
 
-    /// <summary>f(gate)·up of rows in memory, on this thread.</summary>
-    /// <param name="gateUp">(N, 2F) = [gate | up]</param>
-    /// <param name="y">(N, F)</param>
-    /// <param name="rows">N</param>
-    /// <param name="width">F</param>
+    /// <summary>f(gate)·up of [gate | up] on the calling thread: (N, 2F) → (N, F).</summary>
     internal static unsafe void ApplyGated<TFunction>(float* gateUp, float* y, long rows, long width)
         where TFunction : struct, IElementwise =>
         Lanes.Run(new GatedValueLoop<TFunction> { X = gateUp, Y = y, Width = width }, 0, rows);
@@ -96,9 +79,11 @@ public static class Activations
         {
             Tensor x = ctx.get_saved_variables()[0], dx = empty(x.shape, ScalarType.Float32);
             using Tensor dy = grad_output.contiguous();
-            ParallelFor.Run(
-                x.numel(), Grain, new SlopeLoop<TFunction> { X = (float*)x.DataPointer, Gradient = (float*)dy.DataPointer,
-                    InputGradient = (float*)dx.DataPointer });
+            SlopeLoop<TFunction> loop = new()
+            {
+                X = (float*)x.DataPointer, Gradient = (float*)dy.DataPointer, InputGradient = (float*)dx.DataPointer,
+            };
+            ParallelFor.Run(x.numel(), Grain, loop);
             return [dx];
         }
     }
@@ -110,9 +95,8 @@ public static class Activations
             using Tensor x = ((Tensor)vars[0]).contiguous();
             long width = x.size(-1) / 2;
             Tensor y = empty([.. x.shape.AsSpan()[..^1], width], ScalarType.Float32);
-            ParallelFor.Run(
-                x.numel() / (2 * width), Math.Max(1, Grain / width),
-                    new GatedValueLoop<TFunction> { X = (float*)x.DataPointer, Y = (float*)y.DataPointer, Width = width });
+            GatedValueLoop<TFunction> loop = new() { X = (float*)x.DataPointer, Y = (float*)y.DataPointer, Width = width };
+            ParallelFor.Run(x.numel() / (2 * width), Math.Max(1, Grain / width), loop);
             ctx.save_for_backward([x]);
             return y;
         }
@@ -224,16 +208,13 @@ public static class Activations
     }
 }
 
-/// <summary>A function of one number.</summary>
 internal interface IElementwise
 {
     static abstract T Value<T>(T x) where T : unmanaged, ILanes<T>;
 }
 
-/// <summary>A function of one number, and its derivative.</summary>
 internal interface IActivation : IElementwise
 {
-    /// <summary>The same by libtorch's operators.</summary>
     static abstract Tensor Composed(Tensor x);
 
     static abstract T Value<T>(T x, out T slope) where T : unmanaged, ILanes<T>;

@@ -7,36 +7,33 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Products of matrices by the block kernel of oneDNN (brgemm), which multiplies bfloat16 with the processor's own
-/// instructions.</summary>
-/// <remarks>libtorch exports it as C++ (at::native::cpublas), under a name that spells its arguments: where that name is missing, so is the
-/// kernel. .NET has no AVX512-BF16. Sums run over k in the same order whatever the shapes and the number of threads.</remarks>
+/// <summary>Products of matrices by oneDNN's block kernel (brgemm), which has bfloat16 instructions (.NET lacks AVX512-BF16).</summary>
+/// <remarks>libtorch exports it as C++ (at::native::cpublas), under a name that spells its arguments; where that name is missing, so is
+/// the kernel. Sums run over k in the same order whatever the shapes and the number of threads.</remarks>
 internal static unsafe class BlockProduct
 {
-    // Columns of a panel and rows of a block; rows of left that are transposed at once; depth of a panel whose sums are float32.
+    // Columns of a panel and rows of a block; rows of left transposed at once; depth of a panel whose sums are float32.
     private const int Width = 64, Height = 64, RowsAtOnce = 512, MostDepth = 1024;
 
-    // Parts of the result to share out for each thread, and the fewest rows of one.
+    // Parts of the result for each thread to take, and the fewest rows of one.
     private const int UnitsOfThread = 8, FewestRows = 128;
 
-    // Fewer fill too little of a panel. How many rows there are decides nothing: each gives the same bits whatever is beside it.
+    // Fewer columns fill too little of a panel. The number of rows decides nothing: a row has the same bits whatever is beside it.
     private const int FewestColumns = 48;
 
-    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte,
-        void> MultiplyFloat32 =
-        (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)
-        TorchLibrary.OptionalExport("_ZN2at6native7cpublas6brgemmEllllllbPKfS3_Pfb");
+    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>
+        MultiplyFloat32 = (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)
+            TorchLibrary.OptionalExport("_ZN2at6native7cpublas6brgemmEllllllbPKfS3_Pfb");
 
-    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte,
-        void> MultiplyBFloat16 =
-        (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)
-        TorchLibrary.OptionalExport("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb");
+    private static readonly delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>
+        MultiplyBFloat16 = (delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)
+            TorchLibrary.OptionalExport("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb");
 
-    // Gives back what the kernel holds of the processor: the tiles of AMX.
+    // Releases the processor's AMX tiles.
     private static readonly delegate* unmanaged[Cdecl]<byte, void> Release =
         (delegate* unmanaged[Cdecl]<byte, void>)TorchLibrary.OptionalExport("_ZN2at6native7cpublas14brgemm_releaseEb");
 
-    // oneDNN refuses, by ending the process, what its limits leave out.
+    // Asked for more than these limits allow, oneDNN ends the process.
     private static readonly bool IsLimited = Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is not null
         || Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is not null;
 
@@ -48,17 +45,16 @@ internal static unsafe class BlockProduct
 
     [ThreadStatic] private static PackedMemory? transposed, panels;
 
-    /// <summary>Whether it is used; tests of the other kernel turn it off.</summary>
+    /// <summary>Tests of the other kernel switch it off.</summary>
     internal static bool IsEnabled { get; set; } = true;
 
-    /// <summary>Whether it runs, and pays.</summary>
+    /// <summary>Whether the kernel runs here and pays.</summary>
     public static bool IsSupported(in MatrixFactors factors, ScalarType type) =>
         IsEnabled && factors.Columns >= FewestColumns
         && (type == ScalarType.Float32 ? HasFloat32 : HasBFloat16 && factors.Depth % 2 == 0
             && (factors.Right.AlongStride != 1 || factors.Right.AcrossStride % 2 == 0));
 
-    /// <summary>Writes or adds the product.</summary>
-    /// <typeparam name="T">float, or ushort for bfloat16</typeparam>
+    /// <summary>Writes or adds the product; T is float, or ushort for bfloat16.</summary>
     public static void Multiply<T>(MatrixFactors factors) where T : unmanaged
     {
         if (factors.Rounds && factors.Depth > MostDepth)
@@ -69,14 +65,14 @@ internal static unsafe class BlockProduct
         for (long k = 0; k < factors.Depth; k += MostDepth)
         {
             int depth = (int)Math.Min(MostDepth, factors.Depth - k);
-            bool turns = factors.Left.AlongStride != 1;
-            // turning writes whole vectors, which must end before the next row: that may be another thread's
+            bool transposes = factors.Left.AlongStride != 1;
+            // Transposing writes whole vectors, which must not reach into the next row: that may be another thread's.
             int stride = (depth + 7) / 8 * 8;
-            long step = turns ? RowsAtOnce * (MostDepth / stride) : factors.Rows;
+            long step = transposes ? RowsAtOnce * (MostDepth / stride) : factors.Rows;
             for (long row = 0; row < factors.Rows; row += step)
             {
                 long rows = Math.Min(step, factors.Rows - row);
-                if (!turns)
+                if (!transposes)
                 {
                     Rows<T>(factors, (T*)factors.Left.From(row).Data + k, factors.Left.AcrossStride, row, rows, k, depth);
                     continue;
@@ -88,7 +84,7 @@ internal static unsafe class BlockProduct
         }
     }
 
-    // Sums that take several panels are kept in float32 until the last, and rounded once.
+    // Sums over several panels are kept in float32 until the last, and rounded once.
     private static void MultiplyAndRound<T>(MatrixFactors factors) where T : unmanaged
     {
         long columns = factors.Columns;
@@ -97,8 +93,10 @@ internal static unsafe class BlockProduct
         for (long row = 0; row < factors.Rows; row += RowsAtOnce)
         {
             long rows = Math.Min(RowsAtOnce, factors.Rows - row);
-            Multiply<T>(factors with { Left = factors.Left.From(row), Rows = rows, Result = (byte*)kept, ResultStride = columns,
-                Rounds = false });
+            Multiply<T>(factors with
+            {
+                Left = factors.Left.From(row), Rows = rows, Result = (byte*)kept, ResultStride = columns, Rounds = false,
+            });
             ushort* result = (ushort*)factors.Result + row * factors.ResultStride;
             nint sums = (nint)kept;
             ParallelFor.Run(rows, Math.Max(1, (1L << 15) / columns), (begin, end) =>
@@ -109,7 +107,7 @@ internal static unsafe class BlockProduct
         }
     }
 
-    // The result's rows from those of left that lie one after the other.
+    // The result's rows for contiguous rows of left.
     private static void Rows<T>(MatrixFactors factors, T* left, long stride, long row, long rows, long k, int depth) where T : unmanaged
     {
         long count = (factors.Columns + Width - 1) / Width, threads = get_num_threads();
@@ -123,9 +121,8 @@ internal static unsafe class BlockProduct
             byte* room = (byte*)(panels ??= new()).Room(sizeof(T) * (Width + 8) * (long)depth + sizeof(float) * Height * Width);
             Block<T> block = new()
             {
-                Factors = factors, Left = from, Stride = stride, Row = row, K = k, Depth = depth, Panel = (T*)room, Few = (T*)room
-                    + Width * (long)depth,
-                Tile = (float*)((T*)room + (Width + 8) * (long)depth),
+                Factors = factors, Left = from, Stride = stride, Row = row, K = k, Depth = depth,
+                Panel = (T*)room, Few = (T*)room + Width * (long)depth, Tile = (float*)((T*)room + (Width + 8) * (long)depth),
             };
             for (long unit = begin, packed = -1; unit < end; unit++)
             {
@@ -142,14 +139,14 @@ internal static unsafe class BlockProduct
     private static void PackPanel<T>(in MatrixOperand right, long column, int columns, long k, int depth, T* to) where T : unmanaged
     {
         if (typeof(T) == typeof(float)) MatrixPanels.Pack<float>(right, column, columns, Width, k, depth, (float*)to);
-        // Two k of one column are side by side, as one number of 32 bits.
+        // Two k of one column are adjacent: one number of 32 bits.
         else if (right.AlongStride == 1)
             MatrixPanels.PackAlong(
-            (float*)((ushort*)right.From(column).Data + k), right.AcrossStride / 2, columns, Width, depth / 2, (float*)to);
+                (float*)((ushort*)right.From(column).Data + k), right.AcrossStride / 2, columns, Width, depth / 2, (float*)to);
         else Pair((ushort*)right.From(column).Data + k * right.AlongStride, right.AlongStride, columns, Width, depth, (ushort*)to);
     }
 
-    // Left's rows that lie across memory, one after the other.
+    // Rows of left that lie across memory become contiguous.
     private static void Transpose<T>(MatrixOperand left, long row, long rows, long k, int depth, T* to, int stride) where T : unmanaged
     {
         nint target = (nint)to;
@@ -171,12 +168,12 @@ internal static unsafe class BlockProduct
         });
     }
 
-    // 0, 32, 1, 33 …: of two vectors, the numbers of the one and the other in turn.
+    // 0, 32, 1, 33 …: interleaves two vectors.
     private static Vector512<ushort> LowPairs =>
-        Vector512.Create((ushort)0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14,
-        46, 15, 47);
+        Vector512.Create((ushort)0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39,
+            8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
 
-    // (K, count) becomes (K / 2, width, 2); what is missing of the width is zero.
+    // (K, count) → (K / 2, width, 2); past count it is zero.
     [MethodImpl(Lanes.Loop)]
     private static void Pair(ushort* from, long stride, int count, int width, int depth, ushort* to)
     {
@@ -199,7 +196,7 @@ internal static unsafe class BlockProduct
     private static bool HasAvx512BFloat16() =>
         X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && X86Base.CpuId(7, 0).Eax >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;
 
-    /// <summary>Blocks of the result of one panel.</summary>
+    /// <summary>Blocks of the result for one panel.</summary>
     private struct Block<T> where T : unmanaged
     {
         public MatrixFactors Factors;
@@ -208,7 +205,7 @@ internal static unsafe class BlockProduct
         public long Stride, Row, K;
         public int Depth;
 
-        // Heights of a few kinds: the kernel is made anew for each.
+        // Only a few different heights: the kernel is generated anew for each.
         public readonly void Run(long column, long first, long end)
         {
             int height = Height;
@@ -222,8 +219,8 @@ internal static unsafe class BlockProduct
         private readonly void Compute(long column, long row, int height, int rows)
         {
             int columns = (int)Math.Min(Width, Factors.Columns - column);
-            bool start = K == 0, adds = !start || Factors.Adds || Factors.Bias is not null, whole = rows == height && columns == Width
-                && !Factors.Rounds;
+            bool start = K == 0, adds = !start || Factors.Adds || Factors.Bias is not null;
+            bool whole = rows == height && columns == Width && !Factors.Rounds;
             T* left = Left + row * Stride;
             long leftStride = Stride, stride = whole ? Factors.ResultStride : Width;
             if (rows < height)
@@ -244,9 +241,11 @@ internal static unsafe class BlockProduct
             else MultiplyBFloat16(height, Width, Depth, leftStride, Width, stride, adds ? (byte)1 : (byte)0, left, Panel, to, 1);
             if (whole) return;
             for (int r = 0; r < rows; r++)
-                if (Factors.Rounds) MatrixProduct.Round(
-                    to + r * stride, (ushort*)Factors.Result + (Row + row + r) * Factors.ResultStride + column, columns);
-                else new Span<float>(to + r * stride, columns).CopyTo(new(result + r * Factors.ResultStride, columns));
+                if (Factors.Rounds)
+                    MatrixProduct.Round(
+                        to + r * stride, (ushort*)Factors.Result + (Row + row + r) * Factors.ResultStride + column, columns);
+                else
+                    new Span<float>(to + r * stride, columns).CopyTo(new(result + r * Factors.ResultStride, columns));
         }
     }
 }

@@ -7,41 +7,36 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Matrices in 8 bits, on the CPU: each 32 consecutive numbers of a row as one float16 scale and 32 integers, GGUF's
-/// Q8_0.</summary>
-/// <remarks>Such a matrix is a tensor of int8, (…, K / 32 · 34), whose rows are blocks one after the other as GGUF stores them. It is for
-/// inference: there are no gradients. A number is off by at most half a step, 1/254 of its block's largest magnitude, and what float16
-/// rounds of the scale.</remarks>
+/// <summary>Matrices in 8 bits on the CPU, GGUF's Q8_0: each 32 consecutive elements of a row as one float16 scale and 32
+/// integers.</summary>
+/// <remarks>int8 (…, K / 32 · 34), for inference: there are no gradients. The error is at most half a step, 1/254 of a block's largest
+/// magnitude, plus the rounding of the scale.</remarks>
 public static unsafe class BlockQuantization
 {
-    /// <summary>Numbers in a block.</summary>
+    /// <summary>Elements of a block.</summary>
     public const int BlockLength = 32;
 
     /// <summary>Bytes of a block.</summary>
     public const int BlockBytes = 34;
 
-    // Up to so many rows are multiplied with the blocks themselves, which takes the time of reading them; for more, a product of float32
-    // matrices is faster.
+    // Up to so many rows are multiplied with the blocks themselves, in the time of reading them; for more, float32 products are faster.
     private const int FewRows = 8;
 
-    // Numbers of a matrix that are unpacked at once for it, 1 MiB: they stay in the cache.
+    // Elements unpacked at once for a float32 product, 1 MiB: they stay in the cache.
     private const long UnpackedAtOnce = 1 << 18;
 
-    // Blocks that are worth a second thread.
+    // Fewest blocks worth a second thread.
     private const long Grain = 1024;
 
-    /// <summary>Whether rows of so many numbers are made of whole blocks.</summary>
+    /// <summary>Whether a row of so many elements is whole blocks.</summary>
     public static bool Divides(long width) => width % BlockLength == 0;
 
-    /// <summary>Bytes of so many numbers.</summary>
-    /// <param name="numbers">A multiple of 32.</param>
+    /// <summary>Bytes of so many elements, a multiple of 32.</summary>
     public static long Bytes(long numbers) => numbers / BlockLength * BlockBytes;
 
-    /// <summary>Quantizes numbers: a block's scale is its largest magnitude / 127, an integer is x / scale rounded to the nearest, halves
-    /// away from zero, as ggml's reference has it.</summary>
-    /// <param name="numbers">(…, K), float32 on the CPU</param>
-    /// <returns>(…, K / 32 · 34), int8</returns>
-    /// <exception cref="TorchException">The type or device is another, or 32 does not divide K.</exception>
+    /// <summary>Quantizes float32 (…, K): a block's scale is its largest magnitude / 127; x / scale is rounded to nearest, halves away
+    /// from zero, as in ggml's reference.</summary>
+    /// <exception cref="TorchException">Another type or device, or 32 does not divide K.</exception>
     public static Tensor Pack(Tensor numbers)
     {
         if (numbers.device_type != DeviceType.CPU || numbers.dtype != ScalarType.Float32 || numbers.dim() == 0
@@ -60,10 +55,8 @@ public static unsafe class BlockQuantization
         return blocks;
     }
 
-    /// <summary>The numbers that blocks stand for.</summary>
-    /// <param name="blocks">(…, K / 32 · 34), int8</param>
-    /// <returns>(…, K), float32</returns>
-    /// <exception cref="TorchException">These are no blocks.</exception>
+    /// <summary>Dequantizes int8 (…, K / 32 · 34) to float32 (…, K).</summary>
+    /// <exception cref="TorchException">These are not blocks.</exception>
     public static Tensor Unpack(Tensor blocks)
     {
         using IDisposable unrecorded = no_grad();
@@ -73,12 +66,8 @@ public static unsafe class BlockQuantization
         return numbers;
     }
 
-    /// <summary>x·weightᵀ + bias, multiplied and added up in float32.</summary>
-    /// <param name="x">(…, K), float32</param>
-    /// <param name="blocks">The weight, (N, K / 32 · 34)</param>
-    /// <param name="bias">(N), float32, or none</param>
-    /// <returns>(…, N), float32</returns>
-    /// <exception cref="TorchException">Shapes, types or devices are others, or a gradient of x is asked for.</exception>
+    /// <summary>x·weightᵀ + bias in float32: (…, K), blocks of (N, K), (N) → (…, N).</summary>
+    /// <exception cref="TorchException">Shapes, types or devices do not fit, or x needs a gradient.</exception>
     public static Tensor Linear(Tensor x, Tensor blocks, Tensor? bias = null)
     {
         using Tensor matrix = Checked(blocks);
@@ -87,8 +76,8 @@ public static unsafe class BlockQuantization
             || (bias is not null && (bias.dtype != ScalarType.Float32 || bias.numel() != matrix.size(0))))
         {
             throw new TorchException(
-                $"blocks [{string.Join(", ", matrix.shape)}] take rows of {Width(matrix)} float32 numbers on the CPU, not " +
-                $"{Description(x)}");
+                $"blocks [{string.Join(", ", matrix.shape)}] take rows of {Width(matrix)} float32 numbers on the CPU, " +
+                $"not {Description(x)}");
         }
         if (is_grad_enabled() && x.requires_grad) throw new TorchException("a matrix in blocks has no backward pass: it is for inference");
         using IDisposable unrecorded = no_grad();
@@ -98,8 +87,8 @@ public static unsafe class BlockQuantization
         Tensor result = empty([.. x.shape.AsSpan(0..^1), outputs], ScalarType.Float32);
         if (count <= FewRows)
         {
-            VectorMatrix weight = new(
-                (nint)matrix.DataPointer, ScalarType.Int8, outputs, inputs, (nint)(shift is null ? null : shift.DataPointer));
+            nint biasPointer = (nint)(shift is null ? null : shift.DataPointer);
+            VectorMatrix weight = new((nint)matrix.DataPointer, ScalarType.Int8, outputs, inputs, biasPointer);
             MatrixVectorProduct.Multiply(weight, (float*)rows.DataPointer, (float*)result.DataPointer, count);
             return result;
         }
@@ -109,15 +98,14 @@ public static unsafe class BlockQuantization
         return result;
     }
 
-    /// <summary>A block's scale, widened.</summary>
+    /// <summary>A block's scale.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static float Scale(byte* block)
     {
         uint bits = *(ushort*)block, magnitude = bits & 0x7FFF;
-        // The exponent moves to float32's place and is counted from another zero. No call: it would clear the vectors that a loop holds.
+        // Moves the exponent to float32's place and bias. Not a call, which would spill the vectors of a loop.
         if (bits - 0x0400 < 0x7800) return BitConverter.UInt32BitsToSingle((bits << 13) + ((127 - 15) << 23));
-        // Infinite or none; negative; or too small for an exponent: as an integer, because some threads flush float32 numbers without one
-        // to 0.
+        // Infinite or NaN; negative; or subnormal: as an integer, because some threads flush subnormal float32 numbers to 0.
         uint widened = magnitude >= 0x7C00 ? 0x7F800000 | magnitude << 13
             : magnitude >= 0x0400 ? (magnitude << 13) + ((127 - 15) << 23)
             : BitConverter.SingleToUInt32Bits((int)magnitude * (1f / (1 << 24)));
@@ -148,10 +136,10 @@ public static unsafe class BlockQuantization
         Vector256<float> largest = Vector256.Max(
             Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)));
         float scale = Lanes8.Max(new(largest)) / 127, inverse = 1 / scale;
-        if (!float.IsFinite(inverse)) inverse = 0; // what is smaller than that is 0 in float16, too
+        if (!float.IsFinite(inverse)) inverse = 0; // such a scale is 0 in float16, too
         *(ushort*)block = BitConverter.HalfToUInt16Bits((Half)scale);
-        Vector256<short> low = Vector256.Narrow(Rounded(a, inverse), Rounded(b, inverse)),
-            high = Vector256.Narrow(Rounded(c, inverse), Rounded(d, inverse));
+        Vector256<short> low = Vector256.Narrow(Rounded(a, inverse), Rounded(b, inverse));
+        Vector256<short> high = Vector256.Narrow(Rounded(c, inverse), Rounded(d, inverse));
         Vector256.Narrow(low, high).Store((sbyte*)block + 2);
     }
 
@@ -159,11 +147,10 @@ public static unsafe class BlockQuantization
     private static Vector256<int> Rounded(Vector256<float> x, float inverse)
     {
         Vector256<float> scaled = x * inverse;
-        // Half of one less the smallest step, so that what lies just below a half does not become a whole.
+        // Just below one half, so that the largest fraction below a half is not rounded up.
         return Vector256.ConvertToInt32(scaled + Vector256.CopySign(Vector256.Create(0.49999997f), scaled));
     }
 
-    /// <summary>The numbers that blocks stand for.</summary>
     internal static void Unpack(byte* blocks, float* numbers, long count) => ParallelFor.Run(count, Grain, (begin, end) =>
     {
         for (long i = begin; i < end; i++)
@@ -175,18 +162,18 @@ public static unsafe class BlockQuantization
         }
     });
 
-    // rows (M, K) times the matrix of blocks (N, K), into result (M, N).
+    // rows (M, K) · blocks (N, K)ᵀ → result (M, N)
     private static void MultiplyUnpacked(Tensor result, Tensor rows, Tensor blocks)
     {
-        long outputs = blocks.size(0), width = rows.size(1),
-            part = Math.Min(outputs, Math.Max(BlockLength, UnpackedAtOnce / Math.Max(1, width)));
+        long outputs = blocks.size(0), width = rows.size(1);
+        long part = Math.Min(outputs, Math.Max(BlockLength, UnpackedAtOnce / Math.Max(1, width)));
         using Tensor unpacked = empty([part, width], ScalarType.Float32);
         for (long row = 0; row < outputs; row += part)
         {
             long count = Math.Min(part, outputs - row);
             Unpack(blocks.DataPointer + row * Bytes(width), (float*)unpacked.DataPointer, count * width / BlockLength);
-            using Tensor to = result.narrow(1, row, count), some = unpacked.narrow(0, 0, count), turned = some.t();
-            MatrixProduct.MultiplyInto(to, rows, turned);
+            using Tensor to = result.narrow(1, row, count), some = unpacked.narrow(0, 0, count), transposed = some.t();
+            MatrixProduct.MultiplyInto(to, rows, transposed);
         }
     }
 

@@ -3,13 +3,13 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Sums over the rows of a matrix, as gradients of biases are: in groups of rows that do not depend on the number of threads, so
-/// the same bits with any.</summary>
+/// <summary>Sums over the rows of a matrix, as for gradients of biases, in groups of rows that do not depend on the number of threads: the
+/// same bits with any.</summary>
 internal static unsafe class ColumnSums
 {
     private const long MostGroups = 64, FewestRows = 16, Grain = 16384;
 
-    /// <summary>Into how many groups rows are cut; group g of G holds the rows [g·N/G, (g + 1)·N/G).</summary>
+    /// <summary>How many groups rows are cut into; group g of G holds rows [g·N/G, (g + 1)·N/G).</summary>
     public static long Groups(long rows) => Math.Clamp(rows / FewestRows, 1, MostGroups);
 
     /// <summary>(N, C), float32 or bfloat16, on the CPU → (C), float32.</summary>
@@ -20,19 +20,21 @@ internal static unsafe class ColumnSums
         using Tensor sums = empty([groups, width], ScalarType.Float32);
         SumLoop loop = new()
         {
-            Source = x.DataPointer, Target = (float*)sums.DataPointer, Rows = rows, Width = width, Groups = groups,
-                Rounded = x.dtype == ScalarType.BFloat16,
+            Source = x.DataPointer, Target = (float*)sums.DataPointer,
+            Rows = rows, Width = width, Groups = groups, Rounded = x.dtype == ScalarType.BFloat16,
         };
         ParallelFor.Run(groups, Math.Max(1, Grain * groups / Math.Max(1, rows * width)), loop);
         return OfGroups(sums);
     }
 
-    /// <summary>(G, C), float32 → (C), the groups in order.</summary>
+    /// <summary>(G, C), float32 → (C), groups in order.</summary>
     public static Tensor OfGroups(Tensor groups)
     {
         Tensor total = empty([groups.size(1)], ScalarType.Float32);
-        TotalLoop loop = new() { Source = (float*)groups.DataPointer, Target = (float*)total.DataPointer, Rows = groups.size(0),
-            Width = groups.size(1) };
+        TotalLoop loop = new()
+        {
+            Source = (float*)groups.DataPointer, Target = (float*)total.DataPointer, Rows = groups.size(0), Width = groups.size(1),
+        };
         ParallelFor.Run(loop.Width, Math.Max(1, Grain / loop.Rows), loop);
         return total;
     }

@@ -5,22 +5,21 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>The cross entropy of softmax, of logits that are there and of those that a linear layer makes.</summary>
-/// <remarks>float32 on the CPU; elsewhere TorchSharp's operators in a row. Each row's loss has a place of its own and rows are added up in
-/// order: the same bits with any number of threads. The kernels have no second derivative.</remarks>
+/// <summary>The cross entropy of softmax, from logits or straight from the linear layer that makes them.</summary>
+/// <remarks>float32 on the CPU; elsewhere TorchSharp's operators. Rows are summed in order: the same bits with any number of threads. The
+/// kernels have no second derivative.</remarks>
 public static unsafe class CrossEntropy
 {
     private const long CachedLogits = 1 << 19, FewestRows = 256, Grain = 16384, NoTarget = -100;
 
-    // The derivatives of one row's logits, where they are capped.
+    // Derivatives of one row of capped logits.
     [ThreadStatic] private static float[]? slopes;
 
-    /// <summary>The cross entropy of each row of logits, and of how many rows the target has the highest. No gradients.</summary>
+    /// <summary>The loss of each row in nats, and how many rows rank their target first; no gradients.</summary>
     /// <param name="logits">(N, V), float32</param>
-    /// <param name="targets">(N), int64: a token, or −100 for none</param>
-    /// <returns>Losses (N), in nats, 0 where there is no target; hits, zero dimensions, int64: of several that are highest the first
-    /// counts</returns>
-    /// <exception cref="TorchException">On the CPU: a target is no token.</exception>
+    /// <param name="targets">(N), int64: a token, or −100 for none, whose loss is 0.</param>
+    /// <returns>(N), and a scalar int64; of equal logits the first counts as the highest.</returns>
+    /// <exception cref="TorchException">On the CPU: a target is not a token.</exception>
     public static (Tensor Losses, Tensor Hits) TokenLosses(Tensor logits, Tensor targets)
     {
         if (!IsSupported(logits) || !IsTargets(targets, logits.size(0)))
@@ -45,18 +44,15 @@ public static unsafe class CrossEntropy
         return (losses, tensor(hits));
     }
 
-    /// <summary>The summed cross entropy of softmax(x·weightᵀ + bias). On the CPU only the logits of some rows are ever held, and become at
-    /// once the gradients of what is wanted; rows without a target cost nothing.</summary>
-    /// <remarks>After Liger's kernel (Hsu et al. 2024, arXiv 2410.10989).</remarks>
+    /// <summary>The summed cross entropy of softmax(x·weightᵀ + bias), a float32 scalar in nats. On the CPU few rows of logits are held
+    /// at a time and become gradients at once; rows without a target cost nothing (Liger, Hsu et al. 2024, arXiv 2410.10989).</summary>
     /// <param name="x">(N, C), float32 or bfloat16</param>
     /// <param name="weight">(V, C), float32</param>
     /// <param name="bias">(V), float32, or none</param>
     /// <param name="targets">(N), int64: a token, or −100 for none</param>
-    /// <param name="shape">What becomes of the logits</param>
-    /// <param name="rounded">The compute weight in bfloat16, (V, C), where products are to be bfloat16, as in
-    /// <see cref="MixedPrecisionLinear.ApplyRounded"/></param>
-    /// <returns>Zero dimensions, float32, in nats</returns>
-    /// <exception cref="TorchException">The shapes do not fit, or a target is no token.</exception>
+    /// <param name="shape">Scale, soft cap and label smoothing.</param>
+    /// <param name="rounded">(V, C), the compute weight in bfloat16; null to multiply in float32.</param>
+    /// <exception cref="TorchException">The shapes do not fit, or a target is not a token.</exception>
     public static Tensor Sum(Tensor x, Tensor weight, Tensor? bias, Tensor targets, CrossEntropyShape shape, Tensor? rounded = null)
     {
         if (weight.dim() != 2
@@ -73,29 +69,26 @@ public static unsafe class CrossEntropy
                 $"not [{string.Join(", ", x.shape)}] and [{string.Join(", ", targets.shape)}] {targets.dtype}");
         }
         return IsSupported(x, weight, bias, targets, rounded)
-            ? SumFunction.apply(x, weight, bias, rounded, targets, shape) : Composed(x, weight, bias, targets, shape, rounded);
+            ? SumFunction.apply(x, weight, bias, rounded, targets, shape)
+            : Composed(x, weight, bias, targets, shape, rounded);
     }
 
-    /// <summary>Whether the kernel of <see cref="Sum"/> runs: on the CPU, x in float32 or bfloat16, all else in float32, the compute weight
-    /// in bfloat16.</summary>
-    public static bool IsSupported(Tensor x, Tensor weight, Tensor? bias, Tensor targets, Tensor? rounded = null) =>
-        Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && IsSupported(weight)
-            && weight.size(1) > 0
-        && MatrixProduct.IsSupported(rounded ?? weight, rounded ?? weight) && bias?.dtype is null or ScalarType.Float32
-            && IsTargets(targets, x.size(0));
+    internal static bool IsSupported(Tensor x, Tensor weight, Tensor? bias, Tensor targets, Tensor? rounded = null) =>
+        Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16
+        && IsSupported(weight) && weight.size(1) > 0 && MatrixProduct.IsSupported(rounded ?? weight, rounded ?? weight)
+        && bias?.dtype is null or ScalarType.Float32 && IsTargets(targets, x.size(0));
 
-    /// <summary>Of how many rows <see cref="Sum"/> holds the logits at once.</summary>
-    /// <param name="rows">Rows with a target</param>
-    /// <param name="vocabularySize">Logits of a row, V</param>
-    /// <remarks>As many as stay in a cache close by, but enough for the weight, which every part reads anew, to be worth reading: measured
-    /// for 65 to 50304 tokens.</remarks>
+    /// <summary>How many rows of logits <see cref="Sum"/> holds at once, of so many with a target.</summary>
+    /// <remarks>As many as stay in a near cache, but enough to be worth reading the weight again for each part; measured for 65 to 50304
+    /// tokens.</remarks>
     public static long RowsOfLogits(long rows, long vocabularySize) =>
         Math.Min(rows, Math.Max(FewestRows, CachedLogits / Math.Max(1, vocabularySize)));
 
     internal static Tensor Composed(Tensor x, Tensor weight, Tensor? bias, Tensor targets, CrossEntropyShape shape, Tensor? rounded)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor logits = rounded is null ? nn.functional.linear(x.to(weight.dtype), weight, bias)
+        Tensor logits = rounded is null
+            ? nn.functional.linear(x.to(weight.dtype), weight, bias)
             : MixedPrecisionLinear.Composed(x, weight, rounded, bias, rounds: false);
         logits = logits.mul(shape.LogitScale);
         if (shape.LogitSoftCap is { } cap) logits = logits.div(cap).tanh().mul(cap);
@@ -106,7 +99,7 @@ public static unsafe class CrossEntropy
 
     private static bool IsSupported(Tensor matrix) =>
         Lanes.IsSupported && matrix.device_type == DeviceType.CPU && matrix.dim() == 2 && matrix.dtype == ScalarType.Float32
-            && matrix.size(1) > 0;
+        && matrix.size(1) > 0;
 
     private static bool IsTargets(Tensor targets, long rows) =>
         targets.device_type == DeviceType.CPU && targets.dtype == ScalarType.Int64 && targets.dim() == 1 && targets.size(0) == rows;
@@ -138,23 +131,25 @@ public static unsafe class CrossEntropy
             Tensor rows = (at is null ? x : x.index_select(0, at)).to(factor.dtype).contiguous(); // (L, C)
 
             bool wantsX = ctx.needs_input_grad(0), wantsWeight = ctx.needs_input_grad(1), wantsBias = ctx.needs_input_grad(2);
-            Tensor? dx = wantsX ? empty(rows.shape, ScalarType.Float32) : null, dbias = wantsBias
-                ? zeros([width], ScalarType.Float32) : null;
-            Tensor? dweight = !wantsWeight ? null : count > 0
-                ? empty(weight.shape, ScalarType.Float32) : zeros(weight.shape, ScalarType.Float32);
+            Tensor? dx = wantsX ? empty(rows.shape, ScalarType.Float32) : null;
+            Tensor? dbias = wantsBias ? zeros([width], ScalarType.Float32) : null;
+            Tensor? dweight = !wantsWeight ? null
+                : count > 0 ? empty(weight.shape, ScalarType.Float32)
+                : zeros(weight.shape, ScalarType.Float32);
             long step = RowsOfLogits(count, width);
             Tensor buffer = empty([step, width], ScalarType.Float32);
-            // What is multiplied next, rounded: each row takes the place of its logits, unless they are still summed.
+            // Gradients of logits, rounded for the products: in place of the logits, unless the bias still sums those in float32.
             Tensor? coarse = !(wantsX || wantsWeight) || factor.dtype != ScalarType.BFloat16 ? null
-                : wantsBias ? empty([step, width], ScalarType.BFloat16) : Aten.view(buffer, ScalarType.BFloat16).narrow(1, 0, width);
-            Tensor turned = factor.t(); // (C, V)
+                : wantsBias ? empty([step, width], ScalarType.BFloat16)
+                : Aten.view(buffer, ScalarType.BFloat16).narrow(1, 0, width);
+            Tensor transposed = factor.t(); // (C, V)
             double[] losses = new double[count];
             for (long first = 0; first < count; first += step)
             {
                 using DisposeScope part = NewDisposeScope();
                 long n = Math.Min(step, count - first);
                 Tensor some = rows.narrow(0, first, n), logits = buffer.narrow(0, 0, n), dlogits = coarse?.narrow(0, 0, n) ?? logits;
-                MatrixProduct.MultiplyInto(logits, some, turned);
+                MatrixProduct.MultiplyInto(logits, some, transposed);
                 fixed (long* targets = aims)
                 fixed (double* loss = losses)
                 {
@@ -178,8 +173,7 @@ public static unsafe class CrossEntropy
             return tensor((float)sum).MoveToOuterDisposeScope();
         }
 
-        // A graph runs backwards once: what nobody will ask for again is multiplied where it is, for the weight's gradient may be the
-        // largest tensor of all.
+        // A graph runs backwards once, so gradients are multiplied in place: the weight's may be the largest tensor of all.
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output)
         {
             using DisposeScope scope = NewDisposeScope();
@@ -190,12 +184,12 @@ public static unsafe class CrossEntropy
             return [dx?.to((ScalarType)ctx.get_data("type")!).MoveToOuterDisposeScope()!, Multiplied(saved[1])?.MoveToOuterDisposeScope()!,
                 Multiplied(saved[2])?.MoveToOuterDisposeScope()!, null!, null!, null!];
 
-            // An alias, because what was saved is freed.
+            // An alias, because saved tensors are freed.
             Tensor? Multiplied(Tensor? gradient) => gradient?.mul_(grad_output).detach();
         }
     }
 
-    /// <summary>Logits become their losses and, where they are wanted, their gradients.</summary>
+    /// <summary>Turns logits into losses and, where wanted, gradients.</summary>
     private struct SumLoop(CrossEntropyShape shape, long width) : ILoop
     {
         public float* Logits, Bias;
@@ -240,9 +234,9 @@ public static unsafe class CrossEntropy
             float* factors = cap != 0 ? slope : null;
             ushort* coarse = Coarse is null ? null : Coarse + row * CoarseStride;
             float inverse = 1 / total, factor = factors is null ? scale : factors[target];
-            Lanes1 atTarget = Slope(
-                Lanes1.Load(z + target), Lanes1.Broadcast(inverse), Lanes1.Broadcast(smoothing / width),
-                Lanes1.Broadcast(factor)) - Lanes1.Broadcast((1 - smoothing) * factor);
+            Lanes1 gradient = Slope(
+                Lanes1.Load(z + target), Lanes1.Broadcast(inverse), Lanes1.Broadcast(smoothing / width), Lanes1.Broadcast(factor));
+            Lanes1 atTarget = gradient - Lanes1.Broadcast((1 - smoothing) * factor);
             Gradient<T>(z, factors, coarse, 0, whole, inverse);
             Gradient<Lanes1>(z, factors, coarse, whole, width, inverse);
             if (coarse is not null) Lanes1.StoreBFloat16(atTarget, coarse + target);
@@ -260,7 +254,7 @@ public static unsafe class CrossEntropy
                 for (long i = begin; i < end; i += T.Count) T.Store((T.Load(z + i) + T.Load(bias + i)) * factor, z + i);
         }
 
-        // cap·tanh(z / cap), and its derivative by what the layer gave.
+        // cap·tanh(z / cap), and its derivative with respect to the layer's output.
         [MethodImpl(Lanes.Loop)]
         private readonly void Cap<T>(float* z, float* slope, long begin, long end) where T : unmanaged, ILanes<T>
         {
@@ -301,7 +295,7 @@ public static unsafe class CrossEntropy
             where T : unmanaged, ILanes<T>
         {
             T share = T.Broadcast(inverse), spread = T.Broadcast(smoothing / width), factor = T.Broadcast(scale);
-            bool inPlace = coarse == (ushort*)z; // written from the front, and so never before it is read
+            bool inPlace = coarse == (ushort*)z; // half as wide, so never ahead of what is read
             for (long i = begin; i < end; i += T.Count)
             {
                 T gradient = Slope(T.Load(z + i), share, spread, factors is null ? factor : T.Load(factors + i));
@@ -328,7 +322,7 @@ public static unsafe class CrossEntropy
                 if (target == NoTarget) continue;
                 float highest = Highest<T>(z, Width), total = Powers<T>(z, 0, whole, highest) + Powers<Lanes1>(z, whole, Width, highest);
                 Losses[row] = (float)(Math.Log(total) - ((double)z[target] - highest));
-                // Of several that are highest the first counts.
+                // Of equal logits the first counts as the highest.
                 if (z[target] == highest && new ReadOnlySpan<float>(z, (int)target).IndexOf(highest) < 0) ++*Hits;
             }
         }
@@ -352,7 +346,7 @@ public static unsafe class CrossEntropy
     [MethodImpl(Lanes.Loop)]
     private static float Highest<T>(float* z, long begin, long end, float start) where T : unmanaged, ILanes<T>
     {
-        T a = T.Broadcast(start), b = a, c = a, d = a; // four at once, since each waits for the one before
+        T a = T.Broadcast(start), b = a, c = a, d = a; // four chains hide the latency of one
         long i = begin, fours = end - (end - begin) % (4 * T.Count);
         for (; i < fours; i += 4 * T.Count)
         {
@@ -366,15 +360,15 @@ public static unsafe class CrossEntropy
     }
 }
 
-/// <summary>What becomes of logits on the way to their cross entropy.</summary>
+/// <summary>How logits are changed on the way to their cross entropy.</summary>
 public readonly record struct CrossEntropyShape()
 {
-    /// <summary>Logits are multiplied with it.</summary>
+    /// <summary>Multiplies logits.</summary>
     public double LogitScale { get; init; } = 1;
 
-    /// <summary>Then a logit z becomes cap·tanh(z / cap), above 0; null to leave it.</summary>
+    /// <summary>Then bounds a logit z to cap·tanh(z / cap); above 0, null for no bound.</summary>
     public double? LogitSoftCap { get; init; }
 
-    /// <summary>The share of each target's probability that is spread over all tokens (Szegedy et al. 2016); 0 for none.</summary>
+    /// <summary>The share of each target's probability spread over all tokens (Szegedy et al. 2016); 0 for none.</summary>
     public double LabelSmoothing { get; init; }
 }

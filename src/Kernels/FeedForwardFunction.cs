@@ -1,15 +1,15 @@
 namespace Trainer.Kernels;
 
-/// <summary>The function between the matrices of <see cref="FusedFeedForward.Apply"/>.</summary>
+/// <summary>The activation of <see cref="FusedFeedForward.Apply"/>; gated ones read [gate | up].</summary>
 public enum FeedForwardFunction
 {
-    /// <summary>x·Φ(x), the exact GELU.</summary>
+    /// <summary>x·Φ(x), exact GELU.</summary>
     Gelu,
 
-    /// <summary>SiLU(gate)·up, of [gate | up].</summary>
+    /// <summary>SiLU(gate)·up</summary>
     SwiGlu,
 
-    /// <summary>GELU by tanh.</summary>
+    /// <summary>GELU by its tanh approximation.</summary>
     GeluTanh,
 
     /// <summary>x·σ(x)</summary>
@@ -18,9 +18,9 @@ public enum FeedForwardFunction
     /// <summary>max(0, x)²</summary>
     SquaredRelu,
 
-    /// <summary>GELU(gate)·up, of [gate | up].</summary>
+    /// <summary>GELU(gate)·up</summary>
     GeGlu,
 
-    /// <summary>GELU(gate)·up, GELU by tanh, of [gate | up].</summary>
+    /// <summary>GELU(gate)·up, GELU by its tanh approximation.</summary>
     GeGluTanh,
 }

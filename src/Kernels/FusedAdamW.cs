@@ -5,20 +5,19 @@ namespace Trainer.Kernels;
 /// <summary>AdamW over many parameters in one call (<c>_fused_adamw_</c>; Loshchilov and Hutter 2019).</summary>
 public static class FusedAdamW
 {
-    /// <summary>Updates parameters and moments in place and counts the step. All lists run in parallel.</summary>
+    /// <summary>Updates parameters and moments in place and counts the step; the lists run in parallel.</summary>
     /// <param name="parameters">The weights.</param>
-    /// <param name="gradients">Their gradients, of the same shapes.</param>
+    /// <param name="gradients">Of the same shapes.</param>
     /// <param name="averages">First moments.</param>
     /// <param name="squares">Second moments.</param>
-    /// <param name="steps">Updates so far: float32 tensors without dimensions, on the parameters' device.</param>
+    /// <param name="steps">Updates so far: float32 scalars on the parameters' device.</param>
     /// <param name="learningRate">Step size.</param>
     /// <param name="beta1">Decay of the first moment.</param>
     /// <param name="beta2">Decay of the second moment.</param>
-    /// <param name="weightDecay">Decoupled decay: weights shrink by learningRate × weightDecay.</param>
+    /// <param name="weightDecay">Decoupled: weights shrink by learningRate × weightDecay.</param>
     /// <param name="epsilon">Added to the root of the second moment.</param>
     /// <param name="gradientScale">Divides the gradients, or none.</param>
-    /// <param name="foundInfinite">A float32 tensor that is 1 where the whole update has to be skipped: no host round trip. Or
-    /// none.</param>
+    /// <param name="foundInfinite">A float32 tensor that is 1 to skip the update without a host round trip, or none.</param>
     public static void Step(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> gradients,
         IReadOnlyList<Tensor> averages, IReadOnlyList<Tensor> squares, IReadOnlyList<Tensor> steps,
         double learningRate, double beta1, double beta2, double weightDecay, double epsilon,
@@ -30,12 +29,12 @@ public static class FusedAdamW
         if (parameters.Count == 0) return;
 
         using var unrecorded = no_grad();
-        // The kernel leaves everything as it was where foundInfinite is 1, and so the count of steps stays.
+        // Where foundInfinite is 1 the operator changes nothing, so the step is not counted either.
         using Tensor one = foundInfinite is null ? ones([], device: steps[0].device) : 1 - foundInfinite.view([]);
         foreach (Tensor step in steps) step.add_(one);
         Aten._fused_adamw_(parameters, gradients, averages, squares, [], steps, learningRate, beta1, beta2, weightDecay, epsilon,
             amsgrad: false, maximize: false, gradientScale, foundInfinite);
-        // It writes without saying so, and copies of the weights in other types would not be made anew; this writes nothing, but says so.
+        // The operator does not bump the weights' versions, which ComputeWeight goes by; this copy writes nothing, but does.
         foreach (Tensor weight in parameters) weight.copy_(weight);
     }
 }

@@ -5,25 +5,24 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>down(f(up(x))) on the CPU, multiplied in bfloat16 and added up in float32. Of the hidden layer only what f reads is kept, in
+/// <summary>down(f(up(x))) on the CPU, multiplied in bfloat16 with float32 sums. Of the hidden layer only the input of f is saved, in
 /// bfloat16.</summary>
-/// <remarks>The hidden layer is as wide as all the rest of a block. It is rounded where it is made, some rows at a time, so that its
-/// float32 sums stay in the cache; what f gives is made again in the backward pass, beside its slope. The kernel has no second
+/// <remarks>The hidden layer is as wide as the rest of a block together. It is rounded where it is made, some rows at a time, so that its
+/// float32 sums stay in the cache; the backward pass recomputes the output of f beside its slope. The kernel has no second
 /// derivative.</remarks>
 public static unsafe class FusedFeedForward
 {
-    // Of so many rows what is between the matrices is held at once.
+    // Rows of the hidden layer held at once.
     private const long RowsAtOnce = 1024;
 
-    // Numbers that are worth a thread.
+    // Fewest elements worth a thread.
     private const long Grain = 8192;
 
-    /// <summary>down(f(up(x))).</summary>
-    /// <param name="x">(…, C), float32 or bfloat16, which its gradient is too; kept as bfloat16</param>
-    /// <param name="up">The first layer, (W, C), its compute weight in bfloat16</param>
-    /// <param name="down">The second, (C, F), its compute weight in bfloat16</param>
+    /// <summary>down(f(up(x))) of x (…, C), float32 or bfloat16, as float32 (…, C); x is saved as bfloat16.</summary>
+    /// <param name="x">(…, C); its gradient has its type.</param>
+    /// <param name="up">(W, C)</param>
+    /// <param name="down">(C, F)</param>
     /// <param name="function">f</param>
-    /// <returns>(…, C), float32</returns>
     /// <exception cref="TorchException">The shapes do not fit.</exception>
     public static Tensor Apply(Tensor x, LinearWeight up, LinearWeight down, FeedForwardFunction function)
     {
@@ -38,11 +37,9 @@ public static unsafe class FusedFeedForward
             : Composed(x, up, down, function);
     }
 
-    /// <summary>Whether the kernel runs: on the CPU, with compute weights in bfloat16, and something to do.</summary>
-    /// <inheritdoc cref="Apply"/>
-    public static bool IsSupported(Tensor x, LinearWeight up, LinearWeight down) =>
+    internal static bool IsSupported(Tensor x, LinearWeight up, LinearWeight down) =>
         Lanes.IsSupported && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.numel() > 0
-            && IsSupported(up) && IsSupported(down);
+        && IsSupported(up) && IsSupported(down);
 
     internal static Tensor Composed(Tensor x, LinearWeight up, LinearWeight down, FeedForwardFunction function)
     {
@@ -51,7 +48,7 @@ public static unsafe class FusedFeedForward
         Tensor hidden = Coarse(Loops.Of(function).Composed(read)); // (…, W) → (…, F)
         return nn.functional.linear(hidden, Multiplied(down), down.Bias?.to(SumType(x))).MoveToOuterDisposeScope(); // (…, F) → (…, C)
 
-        // Rounded, and differentiated as if it were not.
+        // Straight-through: rounded, but differentiated as if it were not.
         Tensor Coarse(Tensor full) => Through(full, full.detach().to(ScalarType.BFloat16));
 
         Tensor Multiplied(LinearWeight layer) => Through(layer.Weight, layer.Rounded);
@@ -67,9 +64,9 @@ public static unsafe class FusedFeedForward
 
     private static bool IsSupported(LinearWeight layer) =>
         layer.Weight.device_type == DeviceType.CPU && layer.Weight.dtype is ScalarType.Float32 or ScalarType.BFloat16
-            && layer.Rounded.device_type == DeviceType.CPU
-        && layer.Rounded.dtype == ScalarType.BFloat16 && layer.Rounded.is_contiguous() && layer.Weight.numel() > 0
-        && layer.Weight.shape.AsSpan().SequenceEqual(layer.Rounded.shape) && (layer.Bias is null || layer.Bias.dtype == ScalarType.Float32);
+        && layer.Rounded.device_type == DeviceType.CPU && layer.Rounded.dtype == ScalarType.BFloat16 && layer.Rounded.is_contiguous()
+        && layer.Weight.numel() > 0 && layer.Weight.shape.AsSpan().SequenceEqual(layer.Rounded.shape)
+        && (layer.Bias is null || layer.Bias.dtype == ScalarType.Float32);
 
     private static string Text(Tensor tensor) => $"[{string.Join(", ", tensor.shape)}]";
 
@@ -94,8 +91,8 @@ public static unsafe class FusedFeedForward
                 loops.Forward(new()
                 {
                     Sums = (float*)sums.DataPointer, Bias = upBias is null ? null : (float*)upBias.DataPointer,
-                    Read = (ushort*)read.DataPointer + (ctx.Records ? first * wide : 0), Hidden = (ushort*)hidden.DataPointer, Rows = n,
-                        Width = width,
+                    Read = (ushort*)read.DataPointer + (ctx.Records ? first * wide : 0), Hidden = (ushort*)hidden.DataPointer,
+                    Rows = n, Width = width,
                 });
                 MatrixProduct.MultiplyInto(result.narrow(0, first, n), hidden.narrow(0, 0, n), back);
             }
@@ -110,8 +107,8 @@ public static unsafe class FusedFeedForward
         {
             using DisposeScope scope = NewDisposeScope();
             List<Tensor> saved = ctx.get_saved_variables();
-            // (N, C)
-            Tensor rows = saved[0], read = saved[1], up = saved[2], down = saved[3], gradient = grad_output.reshape(-1, down.size(0));
+            Tensor rows = saved[0], read = saved[1], up = saved[2], down = saved[3];
+            Tensor gradient = grad_output.reshape(-1, down.size(0)); // (N, C)
             Loops loops = Loops.Of((FeedForwardFunction)ctx.get_data("function")!);
             ScalarType type = (ScalarType)ctx.get_data("type")!;
             long count = rows.size(0), most = Math.Min(count, RowsAtOnce), wide = up.size(0), width = down.size(1),
@@ -119,8 +116,8 @@ public static unsafe class FusedFeedForward
             Tensor dy = gradient.to(ScalarType.BFloat16).contiguous();
             Tensor dhidden = empty([most, width], ScalarType.Float32), hidden = empty([most, width], ScalarType.BFloat16),
                 dread = empty([most, wide], ScalarType.BFloat16);
-            Tensor? dx = ctx.needs_input_grad(0) ? empty(rows.shape, type) : null, dup = ctx.needs_input_grad(1)
-                ? empty(up.shape, ScalarType.Float32) : null;
+            Tensor? dx = ctx.needs_input_grad(0) ? empty(rows.shape, type) : null;
+            Tensor? dup = ctx.needs_input_grad(1) ? empty(up.shape, ScalarType.Float32) : null;
             Tensor? ddown = ctx.needs_input_grad(4) ? empty(down.shape, ScalarType.Float32) : null;
             Tensor? biases = ctx.needs_input_grad(3) ? zeros([groups, wide], ScalarType.Float32) : null;
             for (long first = 0; first < count; first += most)
@@ -131,10 +128,10 @@ public static unsafe class FusedFeedForward
                 MatrixProduct.MultiplyInto(dhidden.narrow(0, 0, n), d, down);
                 loops.Backward(new()
                 {
-                    Read = (ushort*)read.DataPointer + first * wide, HiddenGradient = (float*)dhidden.DataPointer,
-                        Hidden = (ushort*)hidden.DataPointer,
-                    ReadGradient = (ushort*)dread.DataPointer, Biases = biases is null ? null : (float*)biases.DataPointer, Rows = n,
-                        Width = width, Groups = groups,
+                    Read = (ushort*)read.DataPointer + first * wide, ReadGradient = (ushort*)dread.DataPointer,
+                    Hidden = (ushort*)hidden.DataPointer, HiddenGradient = (float*)dhidden.DataPointer,
+                    Biases = biases is null ? null : (float*)biases.DataPointer,
+                    Rows = n, Width = width, Groups = groups,
                 });
                 if (ddown is not null) MatrixProduct.MultiplyInto(ddown, d.t(), hidden.narrow(0, 0, n), add: first > 0);
                 if (dup is not null) MatrixProduct.MultiplyInto(dup, dr.t(), x, add: first > 0);
@@ -144,21 +141,21 @@ public static unsafe class FusedFeedForward
             }
             Tensor?[] gradients =
             [
-                dx?.view([.. grad_output.shape.AsSpan()[..^1], up.size(1)]), dup, null, biases is null ? null : ColumnSums.OfGroups(biases),
-                    ddown, null,
-                ctx.needs_input_grad(6) ? ColumnSums.Of(gradient) : null, null,
+                dx?.view([.. grad_output.shape.AsSpan()[..^1], up.size(1)]),
+                dup, null, biases is null ? null : ColumnSums.OfGroups(biases),
+                ddown, null, ctx.needs_input_grad(6) ? ColumnSums.Of(gradient) : null,
+                null,
             ];
             return [.. gradients.Select(made => made?.MoveToOuterDisposeScope()!)];
         }
     }
 
-    /// <summary>Rows of what the first matrix gives, on their way to the second.</summary>
     private struct ForwardRows
     {
-        /// <summary>(N, W), and (W), which may be null.</summary>
+        /// <summary>Output of the first matrix, (N, W), and its bias, (W) or null.</summary>
         public float* Sums, Bias;
 
-        /// <summary>What the function reads, (N, W), and gives, (N, F), in bfloat16.</summary>
+        /// <summary>Input (N, W) and output (N, F) of the function, bfloat16.</summary>
         public ushort* Read, Hidden;
 
         public long Rows, Width;
@@ -166,23 +163,24 @@ public static unsafe class FusedFeedForward
 
     private struct BackwardRows
     {
-        /// <summary>What the function read, (N, W); what it gave, (N, F); the gradient of what it read, (N, W).</summary>
+        /// <summary>Input (N, W) and output (N, F) of the function, and the gradient of its input (N, W).</summary>
         public ushort* Read, Hidden, ReadGradient;
 
-        /// <summary>The gradient of what it gave, (N, F); of the bias, (groups, W), which may be null.</summary>
+        /// <summary>Gradient of the output, (N, F), and of the bias, (groups, W) or null.</summary>
         public float* HiddenGradient, Biases;
 
         public long Rows, Width, Groups;
     }
 
-    /// <summary>The loops of one function.</summary>
     private abstract class Loops
     {
-        private static readonly Loops Gelu = new Plain<GeluFunction>(), GeluTanh = new Plain<GeluTanhFunction>(),
-            Silu = new Plain<SiluFunction>();
+        private static readonly Loops Gelu = new Plain<GeluFunction>();
+        private static readonly Loops GeluTanh = new Plain<GeluTanhFunction>();
+        private static readonly Loops Silu = new Plain<SiluFunction>();
         private static readonly Loops SquaredRelu = new Plain<SquaredReluFunction>();
-        private static readonly Loops SwiGlu = new Gated<SiluFunction>(), GeGlu = new Gated<GeluFunction>(),
-            GeGluTanh = new Gated<GeluTanhFunction>();
+        private static readonly Loops SwiGlu = new Gated<SiluFunction>();
+        private static readonly Loops GeGlu = new Gated<GeluFunction>();
+        private static readonly Loops GeGluTanh = new Gated<GeluTanhFunction>();
 
         public abstract bool IsGated { get; }
 
@@ -284,7 +282,7 @@ public static unsafe class FusedFeedForward
         }
     }
 
-    // The sum and its bias, rounded: as it is stored.
+    // The sum and its bias, rounded as stored.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static T Round<T>(float* sum, float* bias, ushort* read) where T : unmanaged, ILanes<T>
     {
@@ -305,10 +303,9 @@ public static unsafe class FusedFeedForward
             for (long row = group * Rows.Rows / Rows.Groups; row < (group + 1) * Rows.Rows / Rows.Groups; row++)
             {
                 float* biases = Rows.Biases is null ? null : Rows.Biases + group * width;
-                Part<T>(Rows.Read + row * width, Rows.HiddenGradient + row * width, Rows.Hidden + row * width, Rows.ReadGradient
-                    + row * width, biases, 0, whole);
-                Part<Lanes1>(Rows.Read + row * width, Rows.HiddenGradient + row * width, Rows.Hidden + row * width, Rows.ReadGradient
-                    + row * width, biases, whole, width);
+                ushort* read = Rows.Read + row * width, hidden = Rows.Hidden + row * width, dread = Rows.ReadGradient + row * width;
+                Part<T>(read, Rows.HiddenGradient + row * width, hidden, dread, biases, 0, whole);
+                Part<Lanes1>(read, Rows.HiddenGradient + row * width, hidden, dread, biases, whole, width);
             }
         }
 

@@ -6,11 +6,11 @@ namespace Trainer.Kernels;
 public static class Gradients
 {
     /// <summary>Scales gradients in place so that their common norm is at most <paramref name="maxNorm"/> (Pascanu et al. 2013).</summary>
-    /// <param name="gradients">At least one gradient.</param>
-    /// <param name="maxNorm">The limit; zero, negative or infinite only measures.</param>
-    /// <param name="order">Which norm: 2 is the Euclidean one.</param>
-    /// <returns>The norm before scaling, a tensor without dimensions on the gradients' device: no host round trip.
-    /// A non-finite norm makes every gradient non-finite, which the update then skips.</returns>
+    /// <param name="gradients">At least one.</param>
+    /// <param name="maxNorm">Zero, negative or infinite only measures.</param>
+    /// <param name="order">Of the norm; 2 is Euclidean.</param>
+    /// <returns>The norm before scaling, a scalar on the gradients' device: no host round trip. If it is not finite, every gradient becomes
+    /// so, and the update is skipped.</returns>
     public static Tensor ClipNorm(IReadOnlyList<Tensor> gradients, double maxNorm, double order = 2)
     {
         using var unrecorded = no_grad();
@@ -23,10 +23,7 @@ public static class Gradients
         return total;
     }
 
-    /// <summary>The second half of <see cref="ClipNorm"/>, for a norm that spans more gradients than these.</summary>
-    /// <param name="gradients">Scaled in place by min(1, maxNorm / norm).</param>
-    /// <param name="norm">The norm of all gradients, a tensor without dimensions.</param>
-    /// <param name="maxNorm">The limit; zero, negative or infinite leaves the gradients alone.</param>
+    /// <summary>The second half of <see cref="ClipNorm"/>, for a norm (a scalar tensor) that spans more gradients than these.</summary>
     public static void Scale(IReadOnlyList<Tensor> gradients, Tensor norm, double maxNorm)
     {
         if (maxNorm <= 0 || !double.IsFinite(maxNorm) || gradients.Count == 0) return;

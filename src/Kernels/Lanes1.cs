@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Trainer.Kernels;
 
-/// <summary>One number: the ends of rows.</summary>
+/// <summary>One number, for the ends of rows.</summary>
 internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
 {
     private readonly float value = value;

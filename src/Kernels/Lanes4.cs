@@ -109,7 +109,7 @@ internal readonly unsafe struct Lanes4(Vector128<float> value) : ILanes<Lanes4>
     public static Vector128<float> Sums(Lanes4 a, Lanes4 b, Lanes4 c, Lanes4 d)
     {
         if (!Sse.IsSupported) return Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d));
-        // (a₀ + a₂, b₀ + b₂, a₁ + a₃, b₁ + b₃), and so of c and d
+        // (a₀ + a₂, b₀ + b₂, a₁ + a₃, b₁ + b₃), and the same for c and d
         Vector128<float> ab = Sse.UnpackLow(a.value, b.value) + Sse.UnpackHigh(a.value, b.value);
         Vector128<float> cd = Sse.UnpackLow(c.value, d.value) + Sse.UnpackHigh(c.value, d.value);
         return Sse.MoveLowToHigh(ab, cd) + Sse.MoveHighToLow(cd, ab);

@@ -7,16 +7,15 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>A matrix as panels are packed from it.</summary>
+/// <summary>A matrix from which panels are packed.</summary>
 internal readonly unsafe struct MatrixOperand
 {
-    /// <summary>The first element.</summary>
     public byte* Data { get; init; }
 
-    /// <summary>From one element to the next across the panel, along rows of left or columns of right.</summary>
+    /// <summary>From one element to the next across the panel: along rows of left, or columns of right.</summary>
     public long AcrossStride { get; init; }
 
-    /// <summary>From one to the next along k; one of the two is 1.</summary>
+    /// <summary>From one element to the next along k; one of the two strides is 1.</summary>
     public long AlongStride { get; init; }
 
     private int Size { get; init; }
@@ -25,7 +24,7 @@ internal readonly unsafe struct MatrixOperand
     {
         (AcrossStride, AlongStride, Size) = (matrix.stride(across), matrix.stride(1 - across), (int)matrix.element_size());
         Data = matrix.DataPointer;
-        // Of one row or column the stride means nothing.
+        // The stride of a single row or column is arbitrary.
         if (AcrossStride != 1 && AlongStride != 1)
         {
             if (matrix.size(across) <= 1) AcrossStride = 1;
@@ -33,15 +32,15 @@ internal readonly unsafe struct MatrixOperand
         }
     }
 
-    /// <summary>The same from another row or column on.</summary>
+    /// <summary>The part from the row or column first on.</summary>
     public MatrixOperand From(long first) => this with { Data = Data + first * AcrossStride * Size };
 }
 
 /// <summary>Packs the panels that <see cref="MatrixProduct"/> multiplies.</summary>
 internal static unsafe class MatrixPanels
 {
-    // Rows of left, or columns of right, from the first on, for each k one after the other. Where there are fewer than the panel is wide,
-    // the rest is anything: it only meets sums that nobody reads.
+    // Rows of left, or columns of right, from the first on, for each k one after the other. Past count a panel may hold anything: it only
+    // enters sums that nobody reads.
     internal static void Pack<T>(in MatrixOperand from, long first, long count, int width, long k, int depth, float* to) where T : unmanaged
     {
         T* data = (T*)from.Data + first * from.AcrossStride + k * from.AlongStride;
@@ -64,10 +63,10 @@ internal static unsafe class MatrixPanels
         }
     }
 
-    // Each across has its k side by side.
+    // Each row of left, or column of right, has its k contiguous.
     internal static void PackAlong<T>(T* data, long stride, int count, int width, int depth, float* to) where T : unmanaged
     {
-        // In blocks of 16 by 16 as far as they go, unless what is written too much beside them would be in their place.
+        // In blocks of 16 by 16 as far as they go, unless what the last four overrun would land in them.
         bool blocks = typeof(T) == typeof(float) && Avx512F.IsSupported && width % 4 == 0;
         int deep = blocks ? depth / 16 * 16 : 0, wide = deep > 0 ? count / 16 * 16 : 0;
         for (int i = 0; i < deep && wide > 0; i += 16)
@@ -76,7 +75,7 @@ internal static unsafe class MatrixPanels
         PackAlong(data, stride, count, width, 0, deep, depth, to);
     }
 
-    // Eight k of four are transposed at a time, the last four first, for what they write too much is written again.
+    // Transposes eight k of four at a time, the last four first: what they overrun is overwritten.
     [MethodImpl(Lanes.Loop)]
     private static void PackAlong<T>(T* data, long stride, int count, int width, int first, int begin, int end, float* to)
         where T : unmanaged
@@ -95,7 +94,7 @@ internal static unsafe class MatrixPanels
             to[i * width + j] = Load(data + Math.Min(j, count - 1) * stride + i);
     }
 
-    // Four rows of eight become eight of four.
+    // 4 × 8 → 8 × 4
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void TransposeEight<T>(T* a, T* b, T* c, T* d, float* to, int width) where T : unmanaged
     {
@@ -113,7 +112,8 @@ internal static unsafe class MatrixPanels
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Load4<T>(T* from) where T : unmanaged =>
-        typeof(T) == typeof(float) ? Vector128.Load((float*)from)
+        typeof(T) == typeof(float)
+            ? Vector128.Load((float*)from)
             : (Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsUInt16()) << 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -132,7 +132,7 @@ internal static unsafe class MatrixPanels
     }
 }
 
-/// <summary>Memory of a thread that is used again, and freed with the thread.</summary>
+/// <summary>Reusable memory of one thread, freed with the thread.</summary>
 internal sealed unsafe class PackedMemory
 {
     private void* data;

@@ -8,36 +8,29 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Products of matrices on the CPU with sums in float32: by oneDNN's block kernel (<see cref="BlockProduct"/>) or, where it does
-/// not run, in SIMD lanes from panels packed for the cache (Goto and van de Geijn 2008).</summary>
-/// <remarks>Every sum runs over k in the same order, in blocks, whatever the layouts, the number of threads and the rows beside it: the
-/// same bits each time, and for a batch cut into parts. bfloat16 numbers are multiplied exactly. Elsewhere, and in other types, products
-/// are libtorch's own.</remarks>
-public static unsafe class MatrixProduct
+/// <summary>Products of matrices on the CPU with float32 sums: by oneDNN's block kernel (<see cref="BlockProduct"/>) or, where it does not
+/// run, in SIMD lanes from panels packed for the cache (Goto and van de Geijn 2008).</summary>
+/// <remarks>Every sum runs over k in the same order, in blocks, whatever the layouts, the number of threads and the other rows: the same
+/// bits each time, and for a batch cut into parts. Other types and devices get libtorch's own products.</remarks>
+internal static unsafe class MatrixProduct
 {
-    // Depth of the panels; rows and columns that are packed at once, multiples of every panel's width; rows whose sums are kept until they
-    // are rounded.
+    // Depth of panels; rows and columns packed at once, multiples of every panel's width; rows whose sums are kept until rounded.
     private const int Depth = 384, RowsAtOnce = 96, ColumnsAtOnce = 1024, RowsKept = 1024;
 
-    // Multiplications that are worth a second thread.
+    // Fewest multiply-adds worth a second thread.
     private const long Grain = 1 << 18;
 
-    // The widest vectors that are one instruction here; tests try the others.
+    // The widest vectors with instructions of their own; tests try the others.
     internal static int Bits = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
 
     [ThreadStatic] private static PackedMemory? packedLeft, packedRight, packedPanel, sums;
 
-    /// <summary>Whether the kernel runs: matrices of float32 or of bfloat16 on the CPU, whose rows or columns are contiguous.</summary>
+    /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, with contiguous rows or columns.</summary>
     public static bool IsSupported(Tensor left, Tensor right) =>
         Vector128.IsHardwareAccelerated && left.dtype == right.dtype && left.dtype is ScalarType.Float32 or ScalarType.BFloat16
             && IsMatrix(left) && IsMatrix(right);
 
-    /// <summary>left·right + bias; not recorded.</summary>
-    /// <param name="left">(M, K), perhaps a transposed view</param>
-    /// <param name="right">(K, N), perhaps a transposed view, of the same type</param>
-    /// <param name="bias">(N), float32, or none</param>
-    /// <param name="type">Of the result: float32, or bfloat16 to round the sums once.</param>
-    /// <returns>(M, N)</returns>
+    /// <summary>left (M, K) · right (K, N) + bias (N), rounded once if the type is bfloat16; not recorded.</summary>
     public static Tensor Multiply(Tensor left, Tensor right, Tensor? bias = null, ScalarType type = ScalarType.Float32)
     {
         using IDisposable unrecorded = no_grad();
@@ -47,11 +40,7 @@ public static unsafe class MatrixProduct
         return result;
     }
 
-    /// <summary>Writes left·right to a result that is there already, or adds it; not recorded.</summary>
-    /// <param name="result">(M, N), float32, its rows contiguous</param>
-    /// <param name="left">(M, K), perhaps a transposed view</param>
-    /// <param name="right">(K, N), perhaps a transposed view, of the same type</param>
-    /// <param name="add">Whether the product is added to what is there.</param>
+    /// <summary>Writes left·right to a float32 result (M, N) with contiguous rows, or adds it; not recorded.</summary>
     public static void MultiplyInto(Tensor result, Tensor left, Tensor right, bool add = false)
     {
         using IDisposable unrecorded = no_grad();
@@ -69,7 +58,7 @@ public static unsafe class MatrixProduct
     private static Tensor Composed(Tensor left, Tensor right, Tensor? bias, ScalarType type)
     {
         using DisposeScope scope = NewDisposeScope();
-        // Elsewhere than on a GPU, libtorch's own products of bfloat16 are slow or rounded on the way.
+        // On the CPU libtorch's own products of bfloat16 are slow, or rounded on the way.
         bool widens = left.device_type == DeviceType.CPU && left.dtype == ScalarType.BFloat16;
         Tensor product = widens ? left.to(ScalarType.Float32).mm(right.to(ScalarType.Float32)) : left.mm(right);
         if (bias is not null) product = product.add(bias);
@@ -98,16 +87,11 @@ public static unsafe class MatrixProduct
         }
         MatrixFactors factors = new()
         {
-            Left = new(left, 0),
-            Right = new(right, 1),
-            Result = result.DataPointer,
-            ResultStride = rows == 1 ? columns : result.stride(0),
+            Left = new(left, 0), Right = new(right, 1),
+            Result = result.DataPointer, ResultStride = rows == 1 ? columns : result.stride(0),
             Bias = shift is null ? null : (float*)shift.DataPointer,
-            Rows = rows,
-            Columns = columns,
-            Depth = depth,
-            Rounds = result.dtype == ScalarType.BFloat16,
-            Adds = add,
+            Rows = rows, Columns = columns, Depth = depth,
+            Rounds = result.dtype == ScalarType.BFloat16, Adds = add,
         };
         bool isFloat = left.dtype == ScalarType.Float32;
         if (BlockProduct.IsSupported(factors, left.dtype))
@@ -150,15 +134,14 @@ public static unsafe class MatrixProduct
 
         public void Run<T>() where T : unmanaged
         {
-            // Rounded once at the end, sums that take several blocks of k are kept elsewhere until then.
+            // Sums over several blocks of k are kept in float32 and rounded once at the end.
             bool keeps = Rounds && Depth > MatrixProduct.Depth;
-            // about as deep each
-            long deep = Up((Depth + Up(Depth, MatrixProduct.Depth) / MatrixProduct.Depth - 1) / (
-                Up(Depth, MatrixProduct.Depth) / MatrixProduct.Depth), 8);
+            long blocks = Up(Depth, MatrixProduct.Depth) / MatrixProduct.Depth, deep = Up((Depth + blocks - 1) / blocks, 8);
             long step = keeps ? RowsKept : Rows, wide = Math.Min(Columns, ColumnsAtOnce);
             float* kept = keeps ? (float*)(sums ??= new()).Room(sizeof(float) * (Math.Min(step, Rows) * wide)) : null;
-            float* right = Math.Min(step, Rows) <= RowsAtOnce ? null : (float*)(packedRight ??= new())
-                .Room(sizeof(float) * (MatrixProduct.Depth * Up(wide, PanelColumns)));
+            float* right = Math.Min(step, Rows) <= RowsAtOnce
+                ? null
+                : (float*)(packedRight ??= new()).Room(sizeof(float) * (MatrixProduct.Depth * Up(wide, PanelColumns)));
             for (long row = 0; row < Rows; row += step)
             for (long column = 0; column < Columns; column += ColumnsAtOnce)
             for (long k = 0; k < Depth; k += deep)
@@ -170,7 +153,7 @@ public static unsafe class MatrixProduct
             long columns = Math.Min(ColumnsAtOnce, Columns - column);
             int width = PanelColumns;
             long panels = (columns + width - 1) / width, blocks = (height + RowsAtOnce - 1) / RowsAtOnce;
-            // With few rows each panel of right is wanted once, and so is packed where it is; otherwise first, for all threads.
+            // With few rows each panel of right is used once, by the thread that packs it; otherwise all are packed first, for all threads.
             bool together = blocks > 1;
             if (together)
             {
@@ -180,12 +163,12 @@ public static unsafe class MatrixProduct
                 });
             }
             // Few rows leave threads only columns to share.
-            long threads = get_num_threads(), parts = blocks >= 2 * threads ? 1 : Math.Clamp(2 * threads / blocks, 1, panels),
-                share = (panels + parts - 1) / parts;
+            long threads = get_num_threads(), parts = blocks >= 2 * threads ? 1 : Math.Clamp(2 * threads / blocks, 1, panels);
+            long share = (panels + parts - 1) / parts;
             ParallelFor.Run(blocks * parts, Math.Max(1, Grain / (Math.Min(height, RowsAtOnce) * share * width * depth)), (begin, end) =>
             {
-                float* left = (float*)(packedLeft ??= new()).Room(sizeof(float) * (RowsAtOnce * MatrixProduct.Depth + 4)), own = together
-                    ? null : (float*)(packedPanel ??= new()).Room(sizeof(float) * (MatrixProduct.Depth * width));
+                float* left = (float*)(packedLeft ??= new()).Room(sizeof(float) * (RowsAtOnce * MatrixProduct.Depth + 4));
+                float* own = together ? null : (float*)(packedPanel ??= new()).Room(sizeof(float) * (MatrixProduct.Depth * width));
                 long packed = -1;
                 for (long unit = begin; unit < end; unit++)
                 {
@@ -210,17 +193,19 @@ public static unsafe class MatrixProduct
                 MatrixPanels.Pack<T>(Right, column + panel * width, Math.Min(width, columns - panel * width), width, k, depth, to);
         }
 
-        // One tile of the result, rows x columns of what two panels give.
-        private void Tile(float* left, float* right, float* kept, int depth, long k, long top, long row, int rows, long column, long within,
-            int columns)
+        // One tile of the result from two panels.
+        private void Tile(
+            float* left, float* right, float* kept, int depth, long k,
+            long top, long row, int rows, long column, long within, int columns)
         {
             int high = PanelRows, width = PanelColumns;
             bool first = k == 0, rounds = Rounds && k + depth == Depth, whole = rows == high && columns == width && !rounds;
             float* tile = stackalloc float[whole ? 0 : high * width];
             // Where the sums up to here are, and go.
             long stride = kept is not null ? Math.Min(Columns, ColumnsAtOnce) : Rounds ? width : ResultStride;
-            float* to = kept is not null ? kept + row * stride + within : Rounds ? tile : (float*)Result + (top + row) * stride + column
-                + within;
+            float* to = kept is not null ? kept + row * stride + within
+                : Rounds ? tile
+                : (float*)Result + (top + row) * stride + column + within;
             bool adds = !first || Bias is not null || Adds;
             if (first && Bias is not null)
                 for (int r = 0; r < rows; r++) new Span<float>(Bias + column + within, columns).CopyTo(new(to + r * stride, columns));
@@ -240,7 +225,7 @@ public static unsafe class MatrixProduct
         private static void Compute(float* left, float* right, int depth, float* to, long stride, bool add)
         {
             if (add && Sse.IsSupported)
-                for (int r = 0; r < PanelRows; r++) // they are wanted when the sums are done
+                for (int r = 0; r < PanelRows; r++) // needed once the sums are done
                 {
                     Sse.Prefetch0(to + r * stride);
                     Sse.Prefetch0(to + r * stride + PanelColumns - 1);
@@ -250,7 +235,7 @@ public static unsafe class MatrixProduct
             else ComputeEight<Lanes4>(left, right, depth, to, stride, add);
         }
 
-        // 8 rows of two vectors. The sums are written out because .NET keeps no array in registers.
+        // 8 rows of two vectors; the sums are written out because .NET keeps no array in registers.
         [MethodImpl(Lanes.Loop)]
         private static void ComputeEight<T>(float* left, float* right, int depth, float* to, long stride, bool add)
             where T : unmanaged, ILanes<T>
@@ -325,7 +310,6 @@ public static unsafe class MatrixProduct
         }
     }
 
-    /// <summary>Rounds numbers to bfloat16.</summary>
     [MethodImpl(Lanes.Loop)]
     internal static void Round(float* from, ushort* to, int count)
     {
@@ -340,7 +324,7 @@ public static unsafe class MatrixProduct
         for (; i < count; i++) to[i] = (ushort)Round(Vector128.CreateScalar(from[i])).ToScalar();
     }
 
-    // To the nearest, halves to even; what is not a number stays none.
+    // To nearest, halves to even; NaN stays NaN.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<uint> Round(Vector128<float> x)
     {
@@ -351,7 +335,7 @@ public static unsafe class MatrixProduct
     private static long Up(long x, long multiple) => (x + multiple - 1) / multiple * multiple;
 }
 
-/// <summary>What is multiplied, and what becomes of the sums.</summary>
+/// <summary>Factors and result of a product.</summary>
 internal readonly unsafe struct MatrixFactors
 {
     public required MatrixOperand Left { get; init; }
@@ -374,6 +358,6 @@ internal readonly unsafe struct MatrixFactors
     /// <summary>Whether the result is bfloat16.</summary>
     public required bool Rounds { get; init; }
 
-    /// <summary>Whether a result of float32 is added to.</summary>
+    /// <summary>Whether the product is added to a float32 result.</summary>
     public required bool Adds { get; init; }
 }

@@ -6,15 +6,14 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>A matrix that is multiplied with a few vectors: its numbers stay where the tensor has them.</summary>
-/// <param name="Weight">(N, K): float32, bfloat16, or blocks of 8 bits (<see cref="BlockQuantization"/>), rows one after the other.</param>
+/// <summary>A matrix (N, K) that is multiplied with a few vectors, in the tensor's own memory.</summary>
+/// <param name="Weight">Contiguous rows of float32, bfloat16, or blocks of 8 bits (<see cref="BlockQuantization"/>).</param>
 /// <param name="Type">Which of them; int8 for blocks.</param>
 /// <param name="Outputs">N</param>
 /// <param name="Inputs">K</param>
 /// <param name="Bias">(N), or null.</param>
 internal readonly unsafe record struct VectorMatrix(nint Weight, ScalarType Type, long Outputs, long Inputs, nint Bias)
 {
-    /// <summary>Bytes of a row.</summary>
     public long RowBytes => Type switch
     {
         ScalarType.Float32 => Inputs * 4,
@@ -24,32 +23,25 @@ internal readonly unsafe record struct VectorMatrix(nint Weight, ScalarType Type
     };
 }
 
-/// <summary>Products of a matrix with one or a few vectors, which take as long as reading the matrix: each weight is read from memory
-/// once.</summary>
-/// <remarks>Sums are float32, in an order that depends on K alone: the same bits for any number of threads, and for each vector whatever
-/// others are beside it.</remarks>
+/// <summary>Products of a matrix with a few vectors in the time of reading the matrix: each weight is read from memory once.</summary>
+/// <remarks>float32 sums in an order that depends on K alone: the same bits for any number of threads, and for each vector whatever others
+/// are beside it.</remarks>
 internal static unsafe class MatrixVectorProduct
 {
-    // Rows that are taken at once: enough sums side by side for the latency of additions, few enough streams for the prefetcher.
+    // Rows taken at once: enough sums to hide the latency of additions, few enough streams for the prefetcher.
     private const int RowsAtOnce = 4;
 
-    // Bytes: of a line of the cache; of rows that are fetched together while those before them are read; how far longer rows are fetched
-    // ahead.
+    // In bytes: a cache line; the most that rows prefetched together may take; how far ahead longer rows are prefetched.
     private const int Line = 64, MostFetched = 16384, AheadInRow = 1024;
 
-    // Bytes of weights that are worth a second thread: they are read in the time that it takes to call one.
+    // Bytes of weights worth a second thread: they take as long to read as a thread to call.
     private const long Grain = 768 * 1024;
 
-    // Weights, for each vector, that are worth a second thread of a team.
+    // Weights, for each vector, worth a second thread of a team.
     private const long GrainOfTeam = 128 * 1024;
 
-    /// <summary>y = weight·x + bias, or adds it to y.</summary>
-    /// <param name="matrix">The weight and its bias.</param>
-    /// <param name="x">(B, K); where the weight is bfloat16, rounded to it (<see cref="Round"/>).</param>
-    /// <param name="y">(B, N)</param>
-    /// <param name="batch">B</param>
-    /// <param name="adds">Whether y is added to.</param>
-    /// <param name="team">Threads that share it; null for libtorch's, called for this alone.</param>
+    /// <summary>y = or += weight·x + bias, (B, K) → (B, N). x is rounded (<see cref="Round"/>) if the weight is bfloat16; without a
+    /// team, libtorch's threads share the work.</summary>
     public static void Multiply(VectorMatrix matrix, float* x, float* y, long batch, bool adds = false, ThreadTeam? team = null)
     {
         Rows loop = new(matrix, x, y, batch, adds);
@@ -61,16 +53,16 @@ internal static unsafe class MatrixVectorProduct
     /// <summary>Whether a team's threads would share a product.</summary>
     public static bool IsWorthATeam(VectorMatrix matrix, long batch) => matrix.Outputs * matrix.Inputs * batch > GrainOfTeam;
 
-    /// <summary>Some rows of the product, on this thread.</summary>
+    /// <summary>Rows [begin, end) of the product, on the calling thread.</summary>
     public static void Multiply(VectorMatrix matrix, float* x, float* y, long batch, bool adds, long begin, long end) =>
         Lanes.Run(new Rows(matrix with { Outputs = end }, x, y, batch, adds) { Stride = matrix.Outputs, First = begin }, 0,
             (end - begin + RowsAtOnce - 1) / RowsAtOnce);
 
-    /// <summary>The whole product in vectors of one width.</summary>
+    /// <summary>The whole product in vectors of one width, on the calling thread.</summary>
     internal static void Run<T>(VectorMatrix matrix, float* x, float* y, long batch) where T : unmanaged, ILanes<T> =>
         new Rows(matrix, x, y, batch, adds: false).Run<T>(0, (matrix.Outputs + RowsAtOnce - 1) / RowsAtOnce);
 
-    /// <summary>Rounds numbers to bfloat16, and leaves them float32; <paramref name="to"/> may be <paramref name="x"/>.</summary>
+    /// <summary>Rounds to bfloat16 but stores float32; <paramref name="to"/> may be <paramref name="x"/>.</summary>
     public static void Round(float* x, float* to, long count)
     {
         Lanes.Run(new RoundLoop(x, to), 0, count);
@@ -97,7 +89,7 @@ internal static unsafe class MatrixVectorProduct
         }
     }
 
-    // A loop over groups of rows.
+    // A loop over groups of RowsAtOnce rows.
     private readonly struct Rows(VectorMatrix matrix, float* x, float* y, long batch, bool adds) : ILoop
     {
         public long First { get; init; }
@@ -153,7 +145,7 @@ internal static unsafe class MatrixVectorProduct
         }
     }
 
-    // Lines of memory that are soon wanted: in the order in which they lie, whatever rows they belong to.
+    // Prefetches lines in the order in which they lie in memory, whatever rows they belong to.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Fetch(byte* from, int bytes)
     {
@@ -163,10 +155,10 @@ internal static unsafe class MatrixVectorProduct
         if (bytes > 2 * Line) Sse.Prefetch0(from + 2 * Line);
     }
 
-    // Products of rows and vectors, each pair in the same order.
+    // Products of rows and vectors, each pair summed in the same order.
     private interface IRow
     {
-        // Whether vectors are wanted in another order than their own.
+        // Whether vectors are reordered first.
         static abstract bool Arranges { get; }
 
         static abstract void Arrange<T>(float* x, float* to, long inputs) where T : unmanaged, ILanes<T>;
@@ -175,17 +167,17 @@ internal static unsafe class MatrixVectorProduct
 
         static abstract Vector128<float> FourVectors<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>;
 
-        // Groups of four rows, whose products go to y.
+        // Groups of four rows by one vector, written to y.
         static abstract void FourRows<T>(byte* rows, long bytes, long groups, float* x, long inputs, float* y, float* bias, bool adds)
             where T : unmanaged, ILanes<T>;
     }
 
-    /// <summary>Numbers one after the other; two sums of every second vector each, or every second number.</summary>
+    /// <summary>Contiguous elements, in two sums: of alternate vectors, or of even and odd elements.</summary>
     private readonly struct PlainRow<TStored> : IRow where TStored : IStored
     {
         public static bool Arranges => TStored.Interleaves;
 
-        // As the halves of stored numbers are.
+        // In the order of the halves of stored elements.
         [MethodImpl(Lanes.Loop)]
         public static void Arrange<T>(float* x, float* to, long inputs) where T : unmanaged, ILanes<T>
         {
@@ -217,7 +209,7 @@ internal static unsafe class MatrixVectorProduct
         public static void FourRows<T>(byte* rows, long bytes, long groups, float* x, long inputs, float* y, float* bias, bool adds)
             where T : unmanaged, ILanes<T>
         {
-            // Short rows: the next group in the order in which it lies in memory. Long ones: each row a little ahead of itself.
+            // Short rows: prefetch the next group, in memory order. Long ones: each row a little ahead of itself.
             int step = 2 * T.Count * TStored.Bytes;
             bool brief = RowsAtOnce * bytes <= MostFetched;
             long ahead = brief ? RowsAtOnce * bytes : AheadInRow;
@@ -306,7 +298,7 @@ internal static unsafe class MatrixVectorProduct
         }
     }
 
-    /// <summary>Blocks of 32: products with integers are added up in a block, then scaled.</summary>
+    /// <summary>Blocks of 32: products with integers are summed within a block, then scaled.</summary>
     private readonly struct BlockRow : IRow
     {
         public static bool Arranges => false;
@@ -378,7 +370,7 @@ internal static unsafe class MatrixVectorProduct
             return T.Sums(sumA, sumB, sumC, sumD);
         }
 
-        // The sum and a block's product. No loop: the compiler would not unroll it.
+        // sum + a block's product; written out because the compiler would not unroll a loop.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static T Add<T>(byte* block, float* x, T sum) where T : unmanaged, ILanes<T>
         {

@@ -4,28 +4,21 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Linear layers as one step of the record, in float32 or multiplied in bfloat16 (mixed precision, Micikevicius et al.
-/// 2018).</summary>
-/// <remarks>The gradient of a weight is float32. Products come from <see cref="MatrixProduct"/>. The kernels have no second
-/// derivative.</remarks>
+/// <summary>Linear layers as one autograd node, in float32 or multiplied in bfloat16 (mixed precision, Micikevicius et al. 2018).</summary>
+/// <remarks>Gradients of weights are float32. The kernels have no second derivative.</remarks>
 public static class MixedPrecisionLinear
 {
-    /// <summary>x·weightᵀ + bias.</summary>
-    /// <param name="x">(…, K)</param>
-    /// <param name="weight">(M, K)</param>
-    /// <param name="bias">(M), or none</param>
-    /// <returns>(…, M)</returns>
+    /// <summary>x·weightᵀ + bias: (…, K), (M, K), (M) → (…, M).</summary>
     public static Tensor Apply(Tensor x, Tensor weight, Tensor? bias = null) => IsSupported(x, weight, bias)
         ? LinearFunction.apply(x, weight, bias)
         : nn.functional.linear(x, weight, bias);
 
-    /// <summary>x·weightᵀ + bias, multiplied in bfloat16 and added up in float32; the gradients of x and weight likewise.</summary>
-    /// <param name="x">(…, K), float32 or bfloat16; kept for the backward pass as bfloat16</param>
-    /// <param name="weight">(M, K), float32: where the gradient goes; or, where there is none, the rounded one</param>
-    /// <param name="rounded">The compute weight: in bfloat16, (M, K), what is multiplied</param>
-    /// <param name="bias">(M), float32, or none</param>
-    /// <param name="rounds">Whether the result is bfloat16 too, for those who read it rounded; its gradient is then bfloat16</param>
-    /// <returns>(…, M), float32, or bfloat16 where <paramref name="rounds"/></returns>
+    /// <summary>x·weightᵀ + bias, multiplied in bfloat16 and summed in float32; the gradients of x and weight likewise.</summary>
+    /// <param name="x">(…, K), float32 or bfloat16; saved for the backward pass as bfloat16.</param>
+    /// <param name="weight">(M, K), float32, which gets the gradient; <paramref name="rounded"/> itself where none is needed.</param>
+    /// <param name="rounded">(M, K), the compute weight in bfloat16.</param>
+    /// <param name="bias">(M), float32, or none.</param>
+    /// <param name="rounds">Whether the result (…, M), and with it its gradient, is bfloat16 rather than float32.</param>
     /// <exception cref="TorchException">The weights do not fit each other.</exception>
     public static Tensor ApplyRounded(Tensor x, Tensor weight, Tensor rounded, Tensor? bias = null, bool rounds = false)
     {
@@ -33,21 +26,20 @@ public static class MixedPrecisionLinear
         {
             throw new TorchException(
                 $"a rounded linear layer needs a weight and its like in bfloat16, not {weight.dtype} " +
-                    $"[{string.Join(", ", weight.shape)}] and {rounded.dtype} [{string.Join(", ", rounded.shape)}]");
+                $"[{string.Join(", ", weight.shape)}] and {rounded.dtype} [{string.Join(", ", rounded.shape)}]");
         }
         return IsSupported(x, weight, rounded, bias)
-            ? RoundedFunction.apply(x, weight, rounded, bias, rounds) : Composed(x, weight, rounded, bias, rounds);
+            ? RoundedFunction.apply(x, weight, rounded, bias, rounds)
+            : Composed(x, weight, rounded, bias, rounds);
     }
 
-    /// <summary>Whether the kernel of <see cref="Apply"/> runs: float32 on the CPU, and something to multiply.</summary>
-    public static bool IsSupported(Tensor x, Tensor weight, Tensor? bias) =>
+    internal static bool IsSupported(Tensor x, Tensor weight, Tensor? bias) =>
         IsRows(x, weight) && x.dtype == ScalarType.Float32 && MatrixProduct.IsSupported(weight, weight)
-            && weight.dtype == ScalarType.Float32 && bias?.dtype is null or ScalarType.Float32;
+        && weight.dtype == ScalarType.Float32 && bias?.dtype is null or ScalarType.Float32;
 
-    /// <summary>Whether the kernel of <see cref="ApplyRounded"/> runs: float32 or bfloat16 on the CPU, and something to multiply.</summary>
-    public static bool IsSupported(Tensor x, Tensor weight, Tensor rounded, Tensor? bias) =>
+    internal static bool IsSupported(Tensor x, Tensor weight, Tensor rounded, Tensor? bias) =>
         IsRows(x, weight) && x.dtype is ScalarType.Float32 or ScalarType.BFloat16
-            && weight.dtype is ScalarType.Float32 or ScalarType.BFloat16
+        && weight.dtype is ScalarType.Float32 or ScalarType.BFloat16
         && MatrixProduct.IsSupported(rounded, rounded) && rounded.dtype == ScalarType.BFloat16 && bias?.dtype is null or ScalarType.Float32;
 
     internal static Tensor Composed(Tensor x, Tensor weight, Tensor rounded, Tensor? bias, bool rounds)
@@ -57,7 +49,7 @@ public static class MixedPrecisionLinear
         Tensor result = nn.functional.linear(Through(x, x.detach().to(ScalarType.BFloat16)), Through(weight, rounded), bias?.to(sums));
         return (rounds ? result.to(ScalarType.BFloat16) : result).MoveToOuterDisposeScope();
 
-        // Rounded, and differentiated as if it were not.
+        // Straight-through: rounded, but differentiated as if it were not.
         Tensor Through(Tensor full, Tensor coarse)
         {
             Tensor wide = full.to(sums);
@@ -67,7 +59,7 @@ public static class MixedPrecisionLinear
 
     private static bool IsRows(Tensor x, Tensor weight) =>
         x.device_type == DeviceType.CPU && x.dim() > 0 && x.numel() > 0 && weight.dim() == 2 && weight.numel() > 0
-            && x.size(-1) == weight.size(1);
+        && x.size(-1) == weight.size(1);
 
     // (…, K) → (N, K), contiguous
     private static Tensor RowsOf(Tensor x, ScalarType type) => x.reshape(-1, x.size(-1)).to(type).contiguous();
@@ -88,8 +80,9 @@ public static class MixedPrecisionLinear
         {
             using DisposeScope scope = NewDisposeScope();
             Tensor rows = ctx.get_saved_variables()[0], weight = ctx.get_saved_variables()[1], dy = RowsOf(grad_output, ScalarType.Float32);
-            Tensor? dx = ctx.needs_input_grad(0) ? MatrixProduct.Multiply(dy, weight).view(Shape(grad_output, weight.size(1)))
-                .MoveToOuterDisposeScope() : null;
+            Tensor? dx = ctx.needs_input_grad(0)
+                ? MatrixProduct.Multiply(dy, weight).view(Shape(grad_output, weight.size(1))).MoveToOuterDisposeScope()
+                : null;
             Tensor? dweight = ctx.needs_input_grad(1) ? MatrixProduct.Multiply(dy.t(), rows).MoveToOuterDisposeScope() : null;
             return [dx!, dweight!, ctx.needs_input_grad(2) ? ColumnSums.Of(dy).MoveToOuterDisposeScope() : null!];
         }
@@ -114,17 +107,17 @@ public static class MixedPrecisionLinear
             Tensor rows = ctx.get_saved_variables()[0], rounded = ctx.get_saved_variables()[1];
             Tensor dy = grad_output.reshape(-1, grad_output.size(-1)), coarse = RowsOf(grad_output, ScalarType.BFloat16);
             Tensor? dx = ctx.needs_input_grad(0)
-                ? MatrixProduct.Multiply(coarse, rounded, type: (ScalarType)ctx.get_data("type")!).view(Shape(grad_output, rounded.size(1)))
-                    .MoveToOuterDisposeScope() : null;
+                ? MatrixProduct.Multiply(coarse, rounded, type: (ScalarType)ctx.get_data("type")!)
+                    .view(Shape(grad_output, rounded.size(1))).MoveToOuterDisposeScope()
+                : null;
             Tensor? dweight = ctx.needs_input_grad(1) ? MatrixProduct.Multiply(coarse.t(), rows).MoveToOuterDisposeScope() : null;
             return [dx!, dweight!, null!, ctx.needs_input_grad(3) ? ColumnSums.Of(dy).MoveToOuterDisposeScope() : null!, null!];
         }
     }
 }
 
-/// <summary>The weights of a linear layer, and what is multiplied.</summary>
-/// <param name="Weight">(N, K), float32: where the gradient goes; or, where there is none, the rounded one</param>
-/// <param name="Rounded">The weight as it is multiplied: in bfloat16, (N, K), packed or not, or in blocks of 8 bits; or the weight
-/// itself</param>
-/// <param name="Bias">(N), float32, or none</param>
+/// <summary>The parameters of a linear layer and the copy of its weight that is multiplied.</summary>
+/// <param name="Weight">(N, K), float32, which gets the gradient; <paramref name="Rounded"/> itself where none is needed.</param>
+/// <param name="Rounded">The compute weight: (N, K) in bfloat16, blocks of 8 bits, or <paramref name="Weight"/> itself.</param>
+/// <param name="Bias">(N), float32, or none.</param>
 public readonly record struct LinearWeight(Tensor Weight, Tensor Rounded, Tensor? Bias = null);

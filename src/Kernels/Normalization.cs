@@ -5,44 +5,26 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Layer norm and RMS norm over the last dimension, with the residual sum before them where there is one, each in one pass over
-/// memory.</summary>
-/// <remarks>In float32 on the CPU; elsewhere libtorch's operators in a row. The kernels have no second derivative.</remarks>
+/// <summary>Layer norm and RMS norm over the last dimension, optionally after a residual sum, each in one pass over memory.</summary>
+/// <remarks>float32 on the CPU; elsewhere libtorch's operators. The kernels have no second derivative. With <c>rounds</c> the norm and its
+/// gradient are bfloat16.</remarks>
 public static class Normalization
 {
-    // Numbers that are worth a thread.
+    // Fewest elements worth a thread.
     private const long Grain = 16384;
 
-    /// <summary>Layer norm (Ba et al. 2016, arXiv 1607.06450).</summary>
-    /// <param name="x">(…, C)</param>
-    /// <param name="weight">(C)</param>
-    /// <param name="bias">(C), or none</param>
-    /// <param name="epsilon">Added to the variance.</param>
-    /// <param name="rounds">Whether the norm is bfloat16; its gradient is then bfloat16 too.</param>
-    /// <returns>(…, C), in x's type or bfloat16</returns>
+    /// <summary>Layer norm of x (…, C) with weight and bias (C) (Ba et al. 2016, arXiv 1607.06450).</summary>
     public static Tensor LayerNorm(Tensor x, Tensor weight, Tensor? bias, double epsilon, bool rounds = false) =>
         IsSupported(x, weight, bias)
-        ? NormFunction.apply(x, weight, bias, epsilon, true, rounds)
-        : ComposedLayerNorm(x, weight, bias, epsilon, rounds);
+            ? NormFunction.apply(x, weight, bias, epsilon, true, rounds)
+            : ComposedLayerNorm(x, weight, bias, epsilon, rounds);
 
-    /// <summary>Root-mean-square norm (Zhang and Sennrich 2019, arXiv 1910.07467).</summary>
-    /// <inheritdoc cref="LayerNorm"/>
-    /// <param name="x">(…, C)</param>
-    /// <param name="weight">(C)</param>
-    /// <param name="epsilon">Added to the mean square.</param>
-    /// <param name="rounds">Whether the norm is bfloat16; its gradient is then bfloat16 too.</param>
+    /// <summary>Root-mean-square norm of x (…, C) with a weight (C) (Zhang and Sennrich 2019, arXiv 1910.07467).</summary>
     public static Tensor RmsNorm(Tensor x, Tensor weight, double epsilon, bool rounds = false) => IsSupported(x, weight, null)
         ? NormFunction.apply(x, weight, null, epsilon, false, rounds)
         : ComposedRmsNorm(x, weight, epsilon, rounds);
 
-    /// <summary>The residual sum x + branch, and its layer norm.</summary>
-    /// <inheritdoc cref="LayerNorm"/>
-    /// <param name="x">(…, C)</param>
-    /// <param name="branch">(…, C)</param>
-    /// <param name="weight">(C)</param>
-    /// <param name="bias">(C), or none</param>
-    /// <param name="epsilon">Added to the variance.</param>
-    /// <param name="rounds">Whether the norm is bfloat16; its gradient is then bfloat16 too.</param>
+    /// <summary>The residual sum x + branch (…, C) and its layer norm.</summary>
     public static (Tensor Sum, Tensor Norm) AddLayerNorm(
         Tensor x, Tensor branch, Tensor weight, Tensor? bias, double epsilon, bool rounds = false)
     {
@@ -52,13 +34,7 @@ public static class Normalization
         return (sum, ComposedLayerNorm(sum, weight, bias, epsilon, rounds));
     }
 
-    /// <summary>The residual sum x + branch, and its root-mean-square norm.</summary>
-    /// <inheritdoc cref="AddLayerNorm"/>
-    /// <param name="x">(…, C)</param>
-    /// <param name="branch">(…, C)</param>
-    /// <param name="weight">(C)</param>
-    /// <param name="epsilon">Added to the mean square.</param>
-    /// <param name="rounds">Whether the norm is bfloat16; its gradient is then bfloat16 too.</param>
+    /// <summary>The residual sum x + branch (…, C) and its root-mean-square norm.</summary>
     public static (Tensor Sum, Tensor Norm) AddRmsNorm(Tensor x, Tensor branch, Tensor weight, double epsilon, bool rounds = false)
     {
         if (IsSupported(x, weight, null) && IsBranch(x, branch))
@@ -67,24 +43,20 @@ public static class Normalization
         return (sum, ComposedRmsNorm(sum, weight, epsilon, rounds));
     }
 
-    /// <summary>Whether the kernels run: float32 on the CPU, a weight of x's width, and something to do.</summary>
-    public static bool IsSupported(Tensor x, Tensor weight, Tensor? bias) =>
+    internal static bool IsSupported(Tensor x, Tensor weight, Tensor? bias) =>
         Lanes.IsSupported && IsFloat32(x) && x.dim() > 0 && x.numel() > 0 && IsOfWidth(weight, x.size(-1))
             && (bias is null || IsOfWidth(bias, x.size(-1)));
 
-    /// <summary>Norms of rows in memory, on this thread; in place where <paramref name="norm"/> is x.</summary>
-    /// <param name="x">(N, C)</param>
-    /// <param name="norm">(N, C)</param>
-    /// <param name="rows">N</param>
-    /// <param name="width">C</param>
-    /// <param name="weight">(C)</param>
-    /// <param name="bias">(C), or null</param>
-    /// <param name="epsilon">Added to the variance.</param>
-    /// <param name="centred">Whether it is layer norm; else RMS norm.</param>
+    /// <summary>Norms of rows (N, C) on the calling thread: layer norm if centred, else RMS norm. norm may be x, bias null.</summary>
     internal static unsafe void Apply(
         float* x, float* norm, long rows, long width, float* weight, float* bias, double epsilon, bool centred) =>
-        Lanes.Run(new ForwardLoop { X = x, Norm = norm, Rows = rows, Width = width, Weight = weight, Bias = bias, Epsilon = (float)epsilon,
-            Centred = centred }, 0, rows);
+        Lanes.Run(
+            new ForwardLoop
+            {
+                X = x, Norm = norm, Weight = weight, Bias = bias,
+                Rows = rows, Width = width, Epsilon = (float)epsilon, Centred = centred,
+            },
+            0, rows);
 
     internal static Tensor ComposedLayerNorm(Tensor x, Tensor weight, Tensor? bias, double epsilon, bool rounds) =>
         Rounded(nn.functional.layer_norm(x, weight.shape, weight, bias, epsilon), rounds);
@@ -92,7 +64,7 @@ public static class Normalization
     internal static Tensor ComposedRmsNorm(Tensor x, Tensor weight, double epsilon, bool rounds) =>
         Rounded(ComposedRmsNorm(x, weight, epsilon), rounds);
 
-    // In float32 where x is less, rounded once at the end.
+    // In float32 where x has less, rounded once at the end.
     private static Tensor ComposedRmsNorm(Tensor x, Tensor weight, double epsilon)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -117,7 +89,7 @@ public static class Normalization
 
     private static unsafe (Tensor? Sum, Tensor Norm) Forward(
         AutogradContext context, Tensor input, Tensor? residual, Tensor weightParameter, Tensor? biasParameter, double epsilon,
-            bool centred, bool rounds)
+        bool centred, bool rounds)
     {
         using Tensor x = input.contiguous(), weight = weightParameter.contiguous();
         using Tensor? branch = residual?.contiguous(), bias = biasParameter?.contiguous();
@@ -128,8 +100,8 @@ public static class Normalization
         ForwardLoop loop = new()
         {
             X = Pointer(x), Branch = Pointer(branch), Sum = Pointer(sum), Weight = Pointer(weight), Bias = Pointer(bias),
-                Norm = norm.DataPointer,
-            Statistics = Pointer(statistics), Rows = rows, Width = width, Epsilon = (float)epsilon, Centred = centred, Rounds = rounds,
+            Norm = norm.DataPointer, Statistics = Pointer(statistics),
+            Rows = rows, Width = width, Epsilon = (float)epsilon, Centred = centred, Rounds = rounds,
         };
         ParallelFor.Run(rows, Math.Max(1, Grain / width), loop);
         if (statistics is not null) context.save_for_backward([sum ?? x, weight, statistics]);
@@ -145,14 +117,14 @@ public static class Normalization
         using Tensor? dsum = sumGradient?.contiguous();
         long width = h.size(-1), rows = h.numel() / width, groups = ColumnSums.Groups(rows);
         Tensor dx = empty(h.shape, ScalarType.Float32);
-        using Tensor? weights = wantsWeight ? empty([groups, width], ScalarType.Float32) : null, biases = wantsBias
-            ? empty([groups, width], ScalarType.Float32) : null;
+        using Tensor? weights = wantsWeight ? empty([groups, width], ScalarType.Float32) : null;
+        using Tensor? biases = wantsBias ? empty([groups, width], ScalarType.Float32) : null;
         BackwardLoop loop = new()
         {
-            X = Pointer(h), Weight = Pointer(weight), Statistics = Pointer(statistics), NormGradient = dy.DataPointer,
-                SumGradient = Pointer(dsum),
-            Gradient = Pointer(dx), Weights = Pointer(weights), Biases = Pointer(biases), Rows = rows, Width = width, Groups = groups,
-            Centred = centred, Rounded = dy.dtype == ScalarType.BFloat16,
+            X = Pointer(h), Weight = Pointer(weight), Statistics = Pointer(statistics),
+            NormGradient = dy.DataPointer, SumGradient = Pointer(dsum), Gradient = Pointer(dx),
+            Weights = Pointer(weights), Biases = Pointer(biases),
+            Rows = rows, Width = width, Groups = groups, Centred = centred, Rounded = dy.dtype == ScalarType.BFloat16,
         };
         ParallelFor.Run(groups, Math.Max(1, Grain * groups / (rows * width)), loop);
         return (dx, weights is null ? null : ColumnSums.OfGroups(weights), biases is null ? null : ColumnSums.OfGroups(biases));

@@ -2,16 +2,15 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Rows of a tensor in another order, as tokens go to experts and back.</summary>
+/// <summary>Permutes rows of a tensor, as tokens go to experts and back.</summary>
 public static class Rows
 {
-    /// <summary>Rows in another order, each as often as it is wanted. The backward pass fetches gradients from where the copies went
-    /// instead of adding them up in place: the same bits every time, on any device.</summary>
-    /// <param name="x">(N, …), any type and device</param>
-    /// <param name="order">A permutation (N·K), int64: row i of the result is row order[i] / K of x</param>
-    /// <param name="inverse">Its inverse (N·K), int64: inverse[order[i]] = i</param>
-    /// <param name="copies">How often each row is wanted, K</param>
-    /// <returns>(N·K, …)</returns>
+    /// <summary>Rows in another order, K copies of each: (N, …) → (N·K, …). The backward pass gathers too, instead of scattering: the same
+    /// bits every time, on any device.</summary>
+    /// <param name="x">(N, …), any type and device.</param>
+    /// <param name="order">A permutation, int64 (N·K): row i of the result is row order[i] / K of x.</param>
+    /// <param name="inverse">int64 (N·K): inverse[order[i]] = i.</param>
+    /// <param name="copies">K</param>
     /// <exception cref="TorchException">The lengths do not agree.</exception>
     public static Tensor Gather(Tensor x, Tensor order, Tensor inverse, long copies = 1)
     {
@@ -20,7 +19,7 @@ public static class Rows
         {
             throw new TorchException(
                 $"rows [{string.Join(", ", x.shape)}] times {copies} need an order and its inverse of that length, not " +
-                    $"[{string.Join(", ", order.shape)}] and [{string.Join(", ", inverse.shape)}]");
+                $"[{string.Join(", ", order.shape)}] and [{string.Join(", ", inverse.shape)}]");
         }
         return GatherFunction.apply(x, new Permutation(order, inverse, copies));
     }

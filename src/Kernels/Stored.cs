@@ -2,29 +2,25 @@ using System.Runtime.CompilerServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>How float32 numbers are stored.</summary>
+/// <summary>How float32 numbers are stored in memory.</summary>
 internal unsafe interface IStored
 {
-    /// <summary>Bytes of one.</summary>
     static abstract int Bytes { get; }
 
-    /// <summary>Whether <see cref="First"/> and <see cref="Second"/> are every second number each; else they follow one another.</summary>
+    /// <summary>Whether <see cref="First"/> and <see cref="Second"/> alternate; else they follow one another.</summary>
     static abstract bool Interleaves { get; }
 
-    /// <summary>The numbers from element <paramref name="index"/> on.</summary>
     static abstract T Load<T>(void* source, long index) where T : unmanaged, ILanes<T>;
 
-    /// <summary>Half of the 2·Count numbers from element <paramref name="index"/> on, whichever is read the fastest.</summary>
+    /// <summary>Half of the 2·Count numbers from <paramref name="index"/> on, whichever half is faster to read.</summary>
     static abstract T First<T>(void* source, long index) where T : unmanaged, ILanes<T>;
 
-    /// <summary>The numbers that <see cref="First"/> leaves.</summary>
+    /// <summary>The other half.</summary>
     static abstract T Second<T>(void* source, long index) where T : unmanaged, ILanes<T>;
 
-    /// <summary>Stores numbers from element <paramref name="index"/> on.</summary>
     static abstract void Store<T>(T value, void* target, long index) where T : unmanaged, ILanes<T>;
 }
 
-/// <summary>As they are.</summary>
 internal readonly unsafe struct StoredFloat32 : IStored
 {
     public static int Bytes => sizeof(float);
@@ -44,7 +40,6 @@ internal readonly unsafe struct StoredFloat32 : IStored
     public static void Store<T>(T value, void* target, long index) where T : unmanaged, ILanes<T> => T.Store(value, (float*)target + index);
 }
 
-/// <summary>Rounded to bfloat16.</summary>
 internal readonly unsafe struct StoredBFloat16 : IStored
 {
     public static int Bytes => sizeof(ushort);

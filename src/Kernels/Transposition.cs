@@ -8,16 +8,15 @@ namespace Trainer.Kernels;
 /// <summary>Transposes small blocks of float32 numbers in registers.</summary>
 internal static unsafe class Transposition
 {
-    /// <summary>Four rows of four, times a factor.</summary>
+    /// <summary>4 × 4, scaled by a factor.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Four(float* from, long stride, float factor, float* to, int width)
     {
-        Vector128<float> times = Vector128.Create(factor);
-        Four(Vector128.Load(from) * times, Vector128.Load(from + stride) * times, Vector128.Load(from + 2 * stride) * times,
-            Vector128.Load(from + 3 * stride) * times, to, width);
+        Vector128<float> scale = Vector128.Create(factor);
+        Four(Vector128.Load(from) * scale, Vector128.Load(from + stride) * scale, Vector128.Load(from + 2 * stride) * scale,
+            Vector128.Load(from + 3 * stride) * scale, to, width);
     }
 
-    /// <summary>Four rows of four.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Four(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d, float* to, int width)
     {
@@ -28,7 +27,7 @@ internal static unsafe class Transposition
         ZipHigh(ac1, bd1).Store(to + 3 * width);
     }
 
-    /// <summary>Sixteen rows of sixteen (AVX-512).</summary>
+    /// <summary>16 × 16 (AVX-512).</summary>
     [MethodImpl(Lanes.Loop)]
     public static void Sixteen(float* from, long stride, float* to, int width)
     {
@@ -42,7 +41,7 @@ internal static unsafe class Transposition
         Columns4(a3, b3, c3, d3, to + 3 * width, width);
     }
 
-    // Of four rows the columns 0, 4, 8 and 12; 1, 5, 9 and 13; and so on.
+    // Columns 0, 4, 8 and 12 of four rows, then 1, 5, 9 and 13, and so on.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector512<float> First, Vector512<float> Second, Vector512<float> Third, Vector512<float> Fourth) Rows4(
         float* from, long stride)
@@ -55,7 +54,7 @@ internal static unsafe class Transposition
             Avx512F.UnpackHigh(ab1, cd1).AsSingle());
     }
 
-    // Of four times such columns, each whole.
+    // Four results of Rows4 become four whole columns.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Columns4(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* to, int width)
     {

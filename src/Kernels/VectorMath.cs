@@ -2,11 +2,10 @@ using System.Runtime.CompilerServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>Elementary functions of vectors, each to about two units in the last place of float32. Every width of vector gives the same
-/// bits.</summary>
+/// <summary>Elementary functions, each to about two ulp of float32; every vector width gives the same bits.</summary>
 internal static class VectorMath
 {
-    /// <summary>e^x: 0 below −87.3, where float32 has no normal numbers left, and no more than e^88.3.</summary>
+    /// <summary>e^x: 0 below −87.3, where float32 becomes subnormal; at most e^88.3.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Exp<T>(T x) where T : unmanaged, ILanes<T>
     {
@@ -25,7 +24,6 @@ internal static class VectorMath
         return T.SelectLess(x, lowest, T.Broadcast(0), power);
     }
 
-    /// <summary>1/(1 + e^−x)</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Sigmoid<T>(T x) where T : unmanaged, ILanes<T> => T.Broadcast(1) / (T.Broadcast(1) + Exp(-x));
 
@@ -43,10 +41,7 @@ internal static class VectorMath
         return T.SelectLess(magnitude, T.Broadcast(0.625f), T.MultiplyAdd(p * square, x, x), T.CopySign(far, x));
     }
 
-    /// <summary>Φ(x) = ½(1 + erf(x/√2)), the distribution function of the normal distribution, to a few units in the last place in both
-    /// tails.</summary>
-    /// <param name="x">Where.</param>
-    /// <param name="density">e^(−x²/2), from which the density at x follows too.</param>
+    /// <summary>Φ(x) = ½(1 + erf(x/√2)) to a few ulp in both tails; density is e^(−x²/2), without its constant.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T NormalDistribution<T>(T x, out T density) where T : unmanaged, ILanes<T>
     {
