@@ -13,13 +13,9 @@ public static class ActivationCheckpoint
     /// <summary>Whether this thread runs a segment again: what happens once per step, such as counting, has happened.</summary>
     public static bool Recomputing => running;
 
-    /// <summary>Runs a segment, which the backward pass will run again.</summary>
-    /// <param name="segment">Deterministic apart from random numbers; what it reads must last until <paramref name="release"/> is
-    /// called.</param>
-    /// <param name="input">The segment's input.</param>
-    /// <param name="others">Other tensors to which its gradients flow: weights, and tensors made before it or while it ran.</param>
-    /// <param name="release">Called once, when the segment will not run again.</param>
-    /// <param name="drawsOn">The device whose default generator it draws from, or null.</param>
+    /// <summary>Runs a segment, deterministic apart from random numbers drawn on <c>drawsOn</c>, which the backward pass will run again.
+    /// What it reads must last until release is called, once; others are tensors besides the input to which its gradients flow: weights,
+    /// and tensors made before it or while it ran.</summary>
     public static IReadOnlyList<Tensor> Run(
         Func<Tensor, IReadOnlyList<Tensor>> segment, Tensor input, Func<IEnumerable<Tensor>> others, Action release, Device? drawsOn = null)
     {

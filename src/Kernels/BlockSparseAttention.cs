@@ -13,11 +13,8 @@ namespace Trainer.Kernels;
 /// <param name="Joins">Whether earlier tiles may hold some of these queries. No pair of query and key may be in two tiles.</param>
 public sealed record AttentionTiles(Tensor Queries, Tensor Keys, Tensor? Mask, bool Joins);
 
-/// <summary>A bias added to the scaled scores, by distance alone.</summary>
-/// <param name="Table">float32 (H, L): column j is added where query − key = <paramref name="Lowest"/> + j. It may take a gradient.</param>
-/// <param name="Lowest">The distance of the first column; distances outside the table take its nearest column.</param>
-/// <param name="QueryPositions">int64 (T)</param>
-/// <param name="KeyPositions">int64 (S)</param>
+/// <summary>A bias added to the scaled scores by distance: column j of the table, float32 (H, L), where query − key = Lowest + j, and the
+/// nearest column outside it. Positions are int64, (T) and (S); the table may take a gradient.</summary>
 public sealed record DistanceBias(Tensor Table, long Lowest, Tensor QueryPositions, Tensor KeyPositions);
 
 /// <summary>softmax(scale·q·kᵀ + bias)·v over the pairs in given tiles alone: time and memory in proportion to the tiles.</summary>
@@ -35,15 +32,10 @@ public static class BlockSparseAttention
     /// <summary>Lanes of a vector; tests lower it.</summary>
     internal static int MostLanes { get; set; } = Lanes.Widest;
 
-    /// <summary>(B, H, T, D), (B, G, S, D), (B, G, S, E) → (B, H, T, E); 0 for a query without visible keys.</summary>
-    /// <param name="query">(B, H, T, D)</param>
-    /// <param name="key">(B, G, S, D); H/G consecutive query heads share a key-value head.</param>
-    /// <param name="value">(B, G, S, E)</param>
-    /// <param name="tiles">On the same device; their tensors may be disposed of after the call.</param>
-    /// <param name="scale">Multiplies q·kᵀ.</param>
-    /// <param name="softCap">Bounds the scaled scores s to softCap·tanh(s/softCap); 0 for no bound.</param>
-    /// <param name="documents">int64 (B, T) and (B, S): keys of other documents are hidden; null for one document.</param>
-    /// <param name="bias">Added to the scaled and capped scores, or null.</param>
+    /// <summary>Attention of a query (B, H, T, D) to a key (B, G, S, D) and value (B, G, S, E), H/G consecutive query heads to one
+    /// key-value head: (B, H, T, E), 0 for a query without visible keys. The tiles' tensors may be disposed of after the call.</summary>
+    /// <remarks>Scaled scores s are bounded to softCap·tanh(s/softCap), if that is not 0, before the bias is added. Documents, int64 of
+    /// (B, T) and (B, S), hide keys of other documents.</remarks>
     /// <exception cref="TorchException">The shapes do not fit.</exception>
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, IReadOnlyList<AttentionTiles> tiles,
         double scale, double softCap = 0, (Tensor Queries, Tensor Keys)? documents = null, DistanceBias? bias = null)
@@ -282,11 +274,8 @@ public static class BlockSparseAttention
                 .reshape(same ? 1 : count * batch, byHead ? groups : 1, sharing * rows, keys);
         }
 
-        /// <summary>Some tiles of a group as one batch.</summary>
-        /// <param name="Queries">(c, m)</param>
-        /// <param name="Keys">(c, n)</param>
-        /// <param name="Mask">Added to scores, (1|c·B, 1|G, R·m, n); null where all is visible and nothing added.</param>
-        /// <param name="Distance">(c, m, n), columns of the bias; null without.</param>
+        /// <summary>Some tiles of a group as one batch: indices (c, m) and (c, n), what is added to scores (1|c·B, 1|G, R·m, n) or null,
+        /// and columns of the bias (c, m, n) or null.</summary>
         private sealed record Chunk(Tensor Queries, Tensor Keys, Tensor? Mask, Tensor? Distance);
 
         /// <summary>The softmax over some of the keys: (c·B, G, R·m, E), and (c·B, G, R·m), −∞ for a query without visible keys.</summary>

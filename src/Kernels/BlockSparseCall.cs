@@ -7,18 +7,11 @@ namespace Trainer.Kernels;
 /// <summary>Tiles of one shape and one mask, as the loops read them.</summary>
 internal unsafe struct TileGroup
 {
-    /// <summary>Row indices of the queries, (c, m), and of the keys, (c, n).</summary>
-    public long* Queries, Keys;
-
+    public long* Queries, Keys; // row indices of the queries, (c, m), and of the keys, (c, n)
     public long Count, QueriesOfTile, KeysOfTile;
-
-    /// <summary>Keys by queries, (n, m rounded up to blocks): 0 or −∞; null where all is visible.</summary>
-    public float* Mask;
-
+    public float* Mask; // keys by queries, (n, m rounded up to blocks): 0 or −∞; null where all is visible
     public long MaskStride;
-
-    /// <summary>A <see cref="Visibility"/> for each block of queries and block of keys; null where all is visible.</summary>
-    public byte* Visibilities;
+    public byte* Visibilities; // a Visibility for each block of queries and block of keys; null where all is visible
 
     public readonly long QueryBlocks => (QueriesOfTile + BlockSparseCall.Block - 1) / BlockSparseCall.Block;
 
@@ -43,29 +36,17 @@ internal sealed unsafe class BlockSparseCall
     public const int Block = 64;
 
     public HeadRows Query, Key, Value, Out, OutGradient;
-
-    /// <summary>(B, H, T): logarithms of the softmax's sums, 0 where no key is visible; null without a backward pass.</summary>
-    public float* Log;
-
-    /// <summary>float32 (B, T, H, D), (B, S, G, D) and (B, S, G, E).</summary>
-    public float* QueryGradient, KeyGradient, ValueGradient;
-
+    public float* Log; // (B, H, T): logarithms of the softmax's sums, 0 where no key is visible; null without a backward pass
+    public float* QueryGradient, KeyGradient, ValueGradient; // float32 (B, T, H, D), (B, S, G, D) and (B, S, G, E)
     public long Batch, Heads, Groups, Queries, Keys;
     public int Width, ValueWidth;
     public float Scale, SoftCap;
     public TileGroup[] Tiles = [];
-
-    /// <summary>Document numbers, (B, T) and (B, S); null for one document.</summary>
-    public float* QueryDocuments, KeyDocuments;
-
-    /// <summary>The bias by distance, (H, L), and its gradient, (B, H, L); null for none.</summary>
-    public float* Bias;
-
+    public float* QueryDocuments, KeyDocuments; // document numbers, (B, T) and (B, S); null for one document
+    public float* Bias; // the bias by distance, (H, L), and its gradient, (B, H, L); null for none
     public double* BiasGradient;
     public long BiasLength, LowestDistance;
-
-    /// <summary>(T) and (S)</summary>
-    public long* QueryPositions, KeyPositions;
+    public long* QueryPositions, KeyPositions; // (T) and (S)
 
     /// <summary>A call without its outputs; tensors it makes belong to the current dispose scope.</summary>
     public static BlockSparseCall Create(

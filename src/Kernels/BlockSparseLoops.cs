@@ -6,7 +6,6 @@ using System.Runtime.InteropServices;
 namespace Trainer.Kernels;
 
 /// <summary>Attention over tiles, block by block in float32. Scores lie keys by queries: a lane is a query.</summary>
-/// <remarks>A head is computed the same whatever else is in the batch.</remarks>
 internal static unsafe class BlockSparseLoops<T> where T : unmanaged, ILanes<T>
 {
     private const int Block = BlockSparseCall.Block;

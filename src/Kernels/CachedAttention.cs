@@ -4,35 +4,21 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Attention of one position to a cache, softmax(QKᵀ)V, for query heads that share a key-value head.</summary>
-/// <remarks>Runs on the calling thread; heads and sequences run side by side.</remarks>
+/// <summary>Attention of one position to a cache, softmax(QKᵀ)V, for query heads that share a key-value head, on the calling
+/// thread.</summary>
 internal unsafe struct CachedAttention : ILoop
 {
     // Fewest elements worth a thread.
     private const long BoundGrain = 8192;
 
-    /// <summary>(n, D), already scaled.</summary>
-    public required float* Queries;
-
-    /// <summary>(S, D)</summary>
-    public required float* Keys, Values;
-
-    /// <summary>(n, D)</summary>
-    public required float* Result;
-
-    /// <summary>S, at least 1.</summary>
-    public required long Count;
-
+    public required float* Queries; // (n, D), already scaled
+    public required float* Keys, Values; // (S, D)
+    public required float* Result; // (n, D)
+    public required long Count; // S, at least 1
     public required long Width;
-
-    /// <summary>Bounds scores s to cap·tanh(s / cap), before the distance term; 0 for no bound.</summary>
-    public float SoftCap;
-
-    /// <summary>The distance of each position, (S), or null.</summary>
-    public float* Distances;
-
-    /// <summary>What each query head subtracts from its scores per unit of distance, (n).</summary>
-    public float* Slopes;
+    public float SoftCap; // bounds scores s to cap·tanh(s / cap), before the distance term; 0 for no bound
+    public float* Distances; // the distance of each position, (S), or null
+    public float* Slopes; // what each query head subtracts from its scores per unit of distance, (n)
 
     /// <summary>Computes the query heads [begin, end).</summary>
     public readonly void Run<T>(long begin, long end) where T : unmanaged, ILanes<T>

@@ -10,11 +10,8 @@ namespace Trainer.Kernels;
 
 /// <summary>Dropout (Srivastava et al. 2014) as a function of an element's place and a key: nothing is stored for the backward pass, and
 /// threads that share a batch drop what one thread would.</summary>
-/// <remarks>Philox4x32-10 (Salmon et al. 2011) on the CPU; GPUs draw from the generator of the device.</remarks>
-/// <param name="Probability">Of dropping an element, in [0, 1).</param>
-/// <param name="Seed">The key of a batch.</param>
-/// <param name="First">Index of the first of these sequences in its batch.</param>
-/// <param name="Place">Tells uses of a seed apart, 32 bits.</param>
+/// <remarks>Philox4x32-10 (Salmon et al. 2011) on the CPU; GPUs draw from the generator of the device. First is the index of these
+/// sequences in their batch; Place, 32 bits, tells uses of a seed apart.</remarks>
 [StructLayout(LayoutKind.Sequential)]
 public readonly record struct CounterDropout(double Probability, long Seed, long First, long Place)
 {
@@ -68,9 +65,7 @@ public readonly record struct CounterDropout(double Probability, long Seed, long
     }
 }
 
-/// <summary>The source of all dropout of one batch.</summary>
-/// <param name="Seed">The key of the batch.</param>
-/// <param name="First">Index of the first of these sequences in the batch.</param>
+/// <summary>The source of all dropout of one batch; First is the index of the first of these sequences in it.</summary>
 public readonly record struct DropoutKey(long Seed, long First = 0)
 {
     /// <summary>Draws a seed from the CPU's default generator.</summary>
@@ -87,9 +82,8 @@ public readonly record struct DropoutKey(long Seed, long First = 0)
     public CounterDropout At(long place, double probability) => new(probability, Seed, First, place);
 }
 
-/// <summary>What elements are multiplied by: 0, or 1 / (1 − probability).</summary>
-/// <remarks>Element n of a row is word n / 16 % 4 of the counter (n / 64 · 16 + n % 16, row, list, place), where the list of head h of
-/// sequence b is (First + b)·H + h.</remarks>
+/// <summary>Factors of elements, 0 or 1 / (1 − probability): element n of a row is word n / 16 % 4 of the counter
+/// (n / 64 · 16 + n % 16, row, list, place), where the list of head h of sequence b is (First + b)·H + h.</summary>
 internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
 {
     /// <summary>Elements of a row that 16 counters decide on.</summary>
@@ -120,8 +114,7 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
         }
     }
 
-    /// <summary>The factors of elements [64·block, 64·block + 64) of some rows, transposed to (64, stride); up to 15 more rows are
-    /// written.</summary>
+    /// <summary>Factors of 64 elements from 64·block on of some rows, transposed to (64, stride); up to 15 more rows are written.</summary>
     public void FillColumns(uint list, uint row, int rows, uint block, float* to, int stride)
     {
         for (int i = 0; i < Counters; i++)

@@ -3,11 +3,10 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Kernels;
 
-/// <summary>Memory that native code holds on the CPU, mainly tensors, in bytes for the whole process.</summary>
+/// <summary>Memory that native code holds on the CPU, mainly tensors, in bytes for the whole process; the peak is exact for large tensors
+/// and sampled for the rest (<see cref="Sample"/>).</summary>
 /// <remarks>With glibc: what malloc and <see cref="TensorMemory"/> have given out, including some megabytes of the runtime's own, so
 /// compare differences. Elsewhere: the memory of the process.</remarks>
-/// <param name="Allocated">In use now.</param>
-/// <param name="PeakAllocated">The highest: exact for large tensors, sampled for the rest (<see cref="Sample"/>).</param>
 public sealed partial record CpuMemory(long Allocated, long PeakAllocated)
 {
     // Steps of a training run take the same memory: the first ones tell, and later ones save the call.

@@ -15,10 +15,8 @@ public static unsafe class CrossEntropy
     // Derivatives of one row of capped logits.
     [ThreadStatic] private static float[]? slopes;
 
-    /// <summary>The loss of each row in nats, and how many rows rank their target first; no gradients.</summary>
-    /// <param name="logits">(N, V), float32</param>
-    /// <param name="targets">(N), int64: a token, or −100 for none, whose loss is 0.</param>
-    /// <returns>(N), and a scalar int64; of equal logits the first counts as the highest.</returns>
+    /// <summary>Losses (N) of float32 logits (N, V) in nats, and how many rows rank their target first (an int64 scalar; of equal logits
+    /// the first counts). Targets are int64 (N); −100 is none, with loss 0. No gradients.</summary>
     /// <exception cref="TorchException">On the CPU: a target is not a token.</exception>
     public static (Tensor Losses, Tensor Hits) TokenLosses(Tensor logits, Tensor targets)
     {
@@ -46,12 +44,8 @@ public static unsafe class CrossEntropy
 
     /// <summary>The summed cross entropy of softmax(x·weightᵀ + bias), a float32 scalar in nats. On the CPU few rows of logits are held
     /// at a time and become gradients at once; rows without a target cost nothing (Liger, Hsu et al. 2024, arXiv 2410.10989).</summary>
-    /// <param name="x">(N, C), float32 or bfloat16</param>
-    /// <param name="weight">(V, C), float32</param>
-    /// <param name="bias">(V), float32, or none</param>
-    /// <param name="targets">(N), int64: a token, or −100 for none</param>
-    /// <param name="shape">Scale, soft cap and label smoothing.</param>
-    /// <param name="rounded">(V, C), the compute weight in bfloat16; null to multiply in float32.</param>
+    /// <remarks>x (N, C), float32 or bfloat16; weight (V, C) and bias (V), float32; targets int64 (N), −100 for none; rounded (V, C), the
+    /// compute weight in bfloat16, or null to multiply in float32.</remarks>
     /// <exception cref="TorchException">The shapes do not fit, or a target is not a token.</exception>
     public static Tensor Sum(Tensor x, Tensor weight, Tensor? bias, Tensor targets, CrossEntropyShape shape, Tensor? rounded = null)
     {

@@ -3,15 +3,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>Properties of one CUDA device.</summary>
-/// <param name="Index">Among the devices visible to the process (CUDA_VISIBLE_DEVICES).</param>
-/// <param name="Name">The vendor's name.</param>
-/// <param name="Capability">Compute capability, such as 8.6.</param>
-/// <param name="Multiprocessors">Their number.</param>
-/// <param name="Memory">Total bytes.</param>
-/// <param name="FreeMemory">Bytes that no process has taken.</param>
-/// <param name="Driver">The newest CUDA that the driver supports.</param>
-/// <param name="Runtime">The CUDA of libtorch; 0.0 if unknown.</param>
+/// <summary>One of the CUDA devices visible to the process: its compute capability, memory in bytes, the newest CUDA that the driver
+/// supports, and the CUDA of libtorch (0.0 if unknown).</summary>
 public sealed unsafe record CudaDevice(
     int Index, string Name, Version Capability, int Multiprocessors, long Memory, long FreeMemory, Version Driver, Version Runtime)
 {

@@ -1,11 +1,8 @@
 namespace Trainer.Kernels;
 
-/// <summary>Memory taken on one CUDA device, in bytes, by its driver: by all processes, with CUDA's own needs and the cache of libtorch's
-/// allocator.</summary>
-/// <remarks>libtorch's own statistics are out of reach of .NET. Its allocator gives nothing back between steps, so what is taken after a
-/// step is the most that the step took.</remarks>
-/// <param name="Allocated">Now.</param>
-/// <param name="PeakAllocated">The highest reading since the last reset.</param>
+/// <summary>Bytes taken on one CUDA device, now and at most since the last reset, as its driver counts them: by all processes, with CUDA's
+/// own needs and the cache of libtorch's allocator, which gives nothing back between steps. libtorch's own statistics are out of reach of
+/// .NET.</summary>
 public sealed record CudaMemory(long Allocated, long PeakAllocated)
 {
     private static readonly Dictionary<int, long> Peaks = [];

@@ -34,16 +34,10 @@ public static unsafe class FlashAttention
     public static bool IsSupported(long headWidth, ScalarType type) =>
         type is ScalarType.Float32 or ScalarType.BFloat16 && headWidth is > 0 and <= WidestHead && LanesOf(headWidth) > 0;
 
-    /// <summary>Attention with the heads of a token adjacent in memory; 0 for a query to which no key is visible.</summary>
-    /// <param name="query">(B, H, T, D)</param>
-    /// <param name="key">(B, G, S, D); H/G consecutive query heads share a key-value head.</param>
-    /// <param name="value">(B, G, S, D)</param>
-    /// <param name="scale">Multiplies q·kᵀ.</param>
-    /// <param name="before">Visible keys up to the query's own, which is included; at least 1.</param>
-    /// <param name="after">Visible keys after the query's own.</param>
-    /// <param name="dropout">Of weights.</param>
-    /// <param name="documents">int32 (B, T, 2): the keys [from, to) of each query's document, others hidden; null for one document.</param>
-    /// <returns>(B, H, T, D)</returns>
+    /// <summary>Attention of a query (B, H, T, D) to key and value (B, G, S, D), H/G consecutive query heads to one key-value head: the
+    /// shape of the query, with the heads of a token adjacent in memory, and 0 where no key is visible.</summary>
+    /// <remarks>A query sees <c>before</c> ≥ 1 keys up to its own, which is included, and <c>after</c> later ones; with documents, int32 of
+    /// (B, T, 2), only those in its document's range [from, to). Dropout applies to the weights.</remarks>
     /// <exception cref="TorchException">The shapes do not fit, or the band hides a query's own key.</exception>
     public static Tensor Attend(
         Tensor query, Tensor key, Tensor value, double scale, long before = Unbounded, long after = 0,
@@ -61,16 +55,9 @@ public static unsafe class FlashAttention
         return IsSupported(query, key, value) ? AttendFunction.apply(query, key, value, options) : Composed(query, key, value, options);
     }
 
-    /// <summary>Self-attention straight from a fused projection, without splitting or copying it, forward or backward.</summary>
-    /// <param name="packed">(B, T, H + 2·G, D) = [H queries | G keys | G values]; H/G query heads in a row share a key-value head.</param>
-    /// <param name="groups">G</param>
-    /// <param name="scale">Multiplies q·kᵀ.</param>
-    /// <param name="before">As in <see cref="Attend"/>.</param>
-    /// <param name="after">As in <see cref="Attend"/>.</param>
-    /// <param name="rotary">Rotation of queries and keys; the packed tensor itself stays as it is.</param>
-    /// <param name="dropout">Of weights.</param>
-    /// <param name="documents">As in <see cref="Attend"/>.</param>
-    /// <returns>(B, T, H, D)</returns>
+    /// <summary>Self-attention straight from a fused projection (B, T, H + 2·G, D) = [H queries | G keys | G values], without splitting or
+    /// copying it, forward or backward: (B, T, H, D). Queries and keys are rotated first where <c>rotary</c> says how; all else is as in
+    /// <see cref="Attend"/>.</summary>
     /// <exception cref="TorchException">The shapes do not fit, or the band hides a query's own key.</exception>
     public static Tensor AttendPacked(
         Tensor packed, long groups, double scale, long before = Unbounded, long after = 0, RotaryAngles? rotary = null,

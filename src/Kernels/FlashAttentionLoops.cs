@@ -11,30 +11,18 @@ internal unsafe struct FlashCall
     public const int TileRows = 64;
 
     public HeadRows Query, Key, Value, Out, OutGradient, QueryGradient, KeyGradient, ValueGradient;
-
-    /// <summary>(B, H, T): base-2 logarithms of the softmax's sums, 0 where no key is visible; null without a backward pass.</summary>
-    public float* Log;
-
+    public float* Log; // (B, H, T): base-2 logarithms of the softmax's sums, 0 where no key is visible; null without a backward pass
     public long Batch, Heads, Groups, Queries, Keys;
     public int Width;
     public float Scale;
-
-    /// <summary>Key j is visible to query i where i − before &lt; j ≤ i + after.</summary>
-    public long Before, After;
-
-    /// <summary>(B, T, 2): the keys [from, to) of each query's document; null for one document.</summary>
-    public int* Documents;
-
-    /// <summary>(…, T, W) of <see cref="RotaryAngles"/>; null for no rotation.</summary>
-    public float* Angles;
-
+    public long Before, After; // key j is visible to query i where i − before < j ≤ i + after
+    public int* Documents; // (B, T, 2): the keys [from, to) of each query's document; null for one document
+    public float* Angles; // (…, T, W) of RotaryAngles; null for no rotation
     public long AngleBatchStride, AngleRowStride;
     public int RotatedDim;
     public bool Interleaved;
     public DropoutFactors Dropout;
-
-    /// <summary>Tasks into which the forward pass splits the queries of a key-value head.</summary>
-    public long Parts;
+    public long Parts; // tasks into which the forward pass splits the queries of a key-value head
 }
 
 /// <summary>Flash attention (Dao et al. 2022, arXiv 2205.14135) tile by tile in float32. Scores lie keys by queries: a lane is a query, so
@@ -381,16 +369,9 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
     /// <summary>Scratch memory of up to 64 queries and 64 keys.</summary>
     private struct Tile
     {
-        /// <summary>Scaled queries (D, 64), and unscaled ones (64, D).</summary>
-        public float* Query, QueryRows;
-
-        /// <summary>Gradients of results, (D, 64) and (64, D).</summary>
-        public float* OutGradient, OutGradientRows;
-
-        /// <summary>Scores, then weights, and their gradients, (64 keys, 64 queries); dropout's factors.</summary>
-        public float* Weights, Slopes, Factors;
-
-        /// <summary>Sums over keys, (64, D): results, or gradients of queries.</summary>
-        public float* Sums;
+        public float* Query, QueryRows; // scaled queries (D, 64), and unscaled ones (64, D)
+        public float* OutGradient, OutGradientRows; // gradients of results, (D, 64) and (64, D)
+        public float* Weights, Slopes, Factors; // scores, then weights, and their gradients, (64 keys, 64 queries); dropout's factors
+        public float* Sums; // sums over keys, (64, D): results, or gradients of queries
     }
 }

@@ -5,19 +5,11 @@ namespace Trainer.Kernels;
 /// <summary>AdamW over many parameters in one call (<c>_fused_adamw_</c>; Loshchilov and Hutter 2019).</summary>
 public static class FusedAdamW
 {
-    /// <summary>Updates parameters and moments in place and counts the step; the lists run in parallel.</summary>
-    /// <param name="parameters">The weights.</param>
-    /// <param name="gradients">Of the same shapes.</param>
-    /// <param name="averages">First moments.</param>
-    /// <param name="squares">Second moments.</param>
-    /// <param name="steps">Updates so far: float32 scalars on the parameters' device.</param>
-    /// <param name="learningRate">Step size.</param>
-    /// <param name="beta1">Decay of the first moment.</param>
-    /// <param name="beta2">Decay of the second moment.</param>
-    /// <param name="weightDecay">Decoupled: weights shrink by learningRate × weightDecay.</param>
-    /// <param name="epsilon">Added to the root of the second moment.</param>
-    /// <param name="gradientScale">Divides the gradients, or none.</param>
-    /// <param name="foundInfinite">A float32 tensor that is 1 to skip the update without a host round trip, or none.</param>
+    /// <summary>Updates parameters, first moments (averages) and second moments (squares) in place and counts the steps, float32 scalars on
+    /// the parameters' device; the lists run in parallel. Weight decay is decoupled: weights shrink by learningRate ×
+    /// weightDecay.</summary>
+    /// <remarks>gradientScale divides the gradients. foundInfinite, a float32 tensor, is 1 to skip the update without a host round
+    /// trip.</remarks>
     public static void Step(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> gradients,
         IReadOnlyList<Tensor> averages, IReadOnlyList<Tensor> squares, IReadOnlyList<Tensor> steps,
         double learningRate, double beta1, double beta2, double weightDecay, double epsilon,

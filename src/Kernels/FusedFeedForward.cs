@@ -18,11 +18,7 @@ public static unsafe class FusedFeedForward
     // Fewest elements worth a thread.
     private const long Grain = 8192;
 
-    /// <summary>down(f(up(x))) of x (…, C), float32 or bfloat16, as float32 (…, C); x is saved as bfloat16.</summary>
-    /// <param name="x">(…, C); its gradient has its type.</param>
-    /// <param name="up">(W, C)</param>
-    /// <param name="down">(C, F)</param>
-    /// <param name="function">f</param>
+    /// <summary>x (…, C), float32 or bfloat16 as is its gradient, with weights (W, C) and (C, F) → (…, C), float32.</summary>
     /// <exception cref="TorchException">The shapes do not fit.</exception>
     public static Tensor Apply(Tensor x, LinearWeight up, LinearWeight down, FeedForwardFunction function)
     {
@@ -152,23 +148,15 @@ public static unsafe class FusedFeedForward
 
     private struct ForwardRows
     {
-        /// <summary>Output of the first matrix, (N, W), and its bias, (W) or null.</summary>
-        public float* Sums, Bias;
-
-        /// <summary>Input (N, W) and output (N, F) of the function, bfloat16.</summary>
-        public ushort* Read, Hidden;
-
+        public float* Sums, Bias; // output of the first matrix, (N, W), and its bias, (W) or null
+        public ushort* Read, Hidden; // input (N, W) and output (N, F) of the function, bfloat16
         public long Rows, Width;
     }
 
     private struct BackwardRows
     {
-        /// <summary>Input (N, W) and output (N, F) of the function, and the gradient of its input (N, W).</summary>
-        public ushort* Read, Hidden, ReadGradient;
-
-        /// <summary>Gradient of the output, (N, F), and of the bias, (groups, W) or null.</summary>
-        public float* HiddenGradient, Biases;
-
+        public ushort* Read, Hidden, ReadGradient; // input (N, W) and output (N, F) of the function, and the gradient of its input (N, W)
+        public float* HiddenGradient, Biases; // gradient of the output, (N, F), and of the bias, (groups, W) or null
         public long Rows, Width, Groups;
     }
 

@@ -5,12 +5,9 @@ namespace Trainer.Kernels;
 /// <summary>Operations over all gradients of a model at once.</summary>
 public static class Gradients
 {
-    /// <summary>Scales gradients in place so that their common norm is at most <paramref name="maxNorm"/> (Pascanu et al. 2013).</summary>
-    /// <param name="gradients">At least one.</param>
-    /// <param name="maxNorm">Zero, negative or infinite only measures.</param>
-    /// <param name="order">Of the norm; 2 is Euclidean.</param>
-    /// <returns>The norm before scaling, a scalar on the gradients' device: no host round trip. If it is not finite, every gradient becomes
-    /// so, and the update is skipped.</returns>
+    /// <summary>Scales gradients in place so that their common norm is at most maxNorm (Pascanu et al. 2013); zero, negative or infinite
+    /// only measures. The norm before scaling is a scalar on their device, without a host round trip; if it is not finite, every gradient
+    /// becomes so, and the update is skipped.</summary>
     public static Tensor ClipNorm(IReadOnlyList<Tensor> gradients, double maxNorm, double order = 2)
     {
         using var unrecorded = no_grad();

@@ -6,12 +6,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
-/// <summary>A matrix (N, K) that is multiplied with a few vectors, in the tensor's own memory.</summary>
-/// <param name="Weight">Contiguous rows of float32, bfloat16, or blocks of 8 bits (<see cref="BlockQuantization"/>).</param>
-/// <param name="Type">Which of them; int8 for blocks.</param>
-/// <param name="Outputs">N</param>
-/// <param name="Inputs">K</param>
-/// <param name="Bias">(N), or null.</param>
+/// <summary>A matrix (Outputs, Inputs) that is multiplied with a few vectors, in the tensor's own memory: contiguous rows of float32,
+/// bfloat16, or int8 for blocks of 8 bits (<see cref="BlockQuantization"/>); the bias may be null.</summary>
 internal readonly unsafe record struct VectorMatrix(nint Weight, ScalarType Type, long Outputs, long Inputs, nint Bias)
 {
     public long RowBytes => Type switch

@@ -13,12 +13,9 @@ public static class MixedPrecisionLinear
         ? LinearFunction.apply(x, weight, bias)
         : nn.functional.linear(x, weight, bias);
 
-    /// <summary>x·weightᵀ + bias, multiplied in bfloat16 and summed in float32; the gradients of x and weight likewise.</summary>
-    /// <param name="x">(…, K), float32 or bfloat16; saved for the backward pass as bfloat16.</param>
-    /// <param name="weight">(M, K), float32, which gets the gradient; <paramref name="rounded"/> itself where none is needed.</param>
-    /// <param name="rounded">(M, K), the compute weight in bfloat16.</param>
-    /// <param name="bias">(M), float32, or none.</param>
-    /// <param name="rounds">Whether the result (…, M), and with it its gradient, is bfloat16 rather than float32.</param>
+    /// <summary>x·weightᵀ + bias, multiplied in bfloat16 by the compute weight <c>rounded</c> and summed in float32; the gradients of x and
+    /// weight likewise. The result and its gradient are bfloat16 if <c>rounds</c>, else float32; x is saved as bfloat16.</summary>
+    /// <remarks>Weights are (M, K); the float32 one only gets the gradient, and may be the rounded one where none is needed.</remarks>
     /// <exception cref="TorchException">The weights do not fit each other.</exception>
     public static Tensor ApplyRounded(Tensor x, Tensor weight, Tensor rounded, Tensor? bias = null, bool rounds = false)
     {
@@ -116,8 +113,6 @@ public static class MixedPrecisionLinear
     }
 }
 
-/// <summary>The parameters of a linear layer and the copy of its weight that is multiplied.</summary>
-/// <param name="Weight">(N, K), float32, which gets the gradient; <paramref name="Rounded"/> itself where none is needed.</param>
-/// <param name="Rounded">The compute weight: (N, K) in bfloat16, blocks of 8 bits, or <paramref name="Weight"/> itself.</param>
-/// <param name="Bias">(N), float32, or none.</param>
+/// <summary>The parameters of a linear layer: Weight (N, K), float32, gets the gradient; Rounded, its compute weight (bfloat16, blocks of 8
+/// bits, or Weight itself), is multiplied. Where no gradient is needed, both are the rounded one.</summary>
 public readonly record struct LinearWeight(Tensor Weight, Tensor Rounded, Tensor? Bias = null);

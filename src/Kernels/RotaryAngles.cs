@@ -3,11 +3,9 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>The angles by which pairs of elements of each head are rotated at each position (Su et al. 2021, arXiv 2104.09864).</summary>
-/// <param name="Table">float32 (T, W), or (B, T, W) where positions differ by sequence: R/2 each of [cos | cos | −sin | sin], or, if
-/// interleaved, cos and sin alternating.</param>
-/// <param name="RotatedDim">R: how many elements of a head, from its first, are rotated.</param>
-/// <param name="Interleaved">Whether the elements of a pair are adjacent rather than R/2 apart.</param>
+/// <summary>The angles by which pairs of a head's first R elements (RotatedDim) are rotated at each position (Su et al. 2021, arXiv
+/// 2104.09864). Table is float32 (T, W), or (B, T, W) where positions differ by sequence: R/2 each of [cos | cos | −sin | sin] for pairs
+/// that are R/2 apart, or, interleaved, alternating cos and sin for adjacent pairs.</summary>
 public readonly record struct RotaryAngles(torch.Tensor Table, long RotatedDim, bool Interleaved);
 
 internal static unsafe class RotaryLoops<T> where T : unmanaged, ILanes<T>

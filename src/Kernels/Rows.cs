@@ -5,12 +5,8 @@ namespace Trainer.Kernels;
 /// <summary>Permutes rows of a tensor, as tokens go to experts and back.</summary>
 public static class Rows
 {
-    /// <summary>Rows in another order, K copies of each: (N, …) → (N·K, …). The backward pass gathers too, instead of scattering: the same
-    /// bits every time, on any device.</summary>
-    /// <param name="x">(N, …), any type and device.</param>
-    /// <param name="order">A permutation, int64 (N·K): row i of the result is row order[i] / K of x.</param>
-    /// <param name="inverse">int64 (N·K): inverse[order[i]] = i.</param>
-    /// <param name="copies">K</param>
+    /// <summary>Rows in another order, K copies of each: (N, …) → (N·K, …), where row i is row order[i] / K of x and inverse[order[i]] = i,
+    /// both int64 (N·K). The backward pass gathers too, instead of scattering: the same bits every time, on any device.</summary>
     /// <exception cref="TorchException">The lengths do not agree.</exception>
     public static Tensor Gather(Tensor x, Tensor order, Tensor inverse, long copies = 1)
     {

@@ -6,17 +6,9 @@ namespace Trainer.Kernels;
 /// <remarks>Requiring a kernel goes through process-wide switches of libtorch: do that on one thread at a time.</remarks>
 public static class ScaledDotProductAttention
 {
-    /// <summary>Attention by libtorch's own kernels.</summary>
-    /// <param name="query">(B, H, T, D)</param>
-    /// <param name="key">(B, H, S, D); (B, G, S, D) with <paramref name="enableGqa"/>.</param>
-    /// <param name="value">As <paramref name="key"/>.</param>
-    /// <param name="mask">Booleans, true where visible, or a bias; broadcast to (B, H, T, S).</param>
-    /// <param name="dropout">Probability of dropping a weight.</param>
-    /// <param name="isCausal">Whether later positions are hidden.</param>
-    /// <param name="scale">Multiplies q·kᵀ; 1/√D by default.</param>
-    /// <param name="enableGqa">Whether H/G consecutive query heads share a key-value head.</param>
-    /// <param name="backend">The required kernel.</param>
-    /// <returns>(B, H, T, D)</returns>
+    /// <summary>Attention of a query (B, H, T, D) to key and value (B, H, S, D), or (B, G, S, D) with enableGqa, where H/G consecutive
+    /// query heads share a key-value head: (B, H, T, D). The mask is boolean, true where visible, or a bias, broadcast to (B, H, T, S); the
+    /// scale is 1/√D by default.</summary>
     /// <exception cref="TorchException">The shapes do not fit, or the required kernel cannot run with these inputs.</exception>
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask = null,
         double dropout = 0, bool isCausal = false, double? scale = null, bool enableGqa = false,

@@ -11,7 +11,7 @@ internal abstract class SingleTensorFunction<T> where T : SingleTensorFunction<T
 {
     private static readonly T Instance = new();
 
-    /// <summary>Runs the forward pass on tensors, nulls and anything else, recorded where gradients are.</summary>
+    /// <summary>Runs the forward pass, recorded where gradients are.</summary>
     public static Tensor apply(params object?[] vars) => AutogradNode.Apply(
         vars, context => [Instance.forward(context, vars!)], (context, gradients) => Instance.backward(context, gradients[0]))[0];
 

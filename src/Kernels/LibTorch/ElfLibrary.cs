@@ -47,8 +47,7 @@ internal sealed class ElfLibrary(byte[] bytes)
         return null;
     }
 
-    /// <summary>The offset of the pointer through which the library calls another's function; null if it does not, or the pointer is
-    /// read-only.</summary>
+    /// <summary>The offset of a writable pointer through which the library calls another's function, or null.</summary>
     internal long? SlotOf(string function)
     {
         var symbols = Section(DynamicSymbols);

@@ -3,8 +3,7 @@ using TorchSharp;
 
 namespace Trainer.Kernels;
 
-/// <summary>Exports of the libtorch that TorchSharp runs on.</summary>
-/// <remarks>A loaded library is found by its bare name, wherever it came from; so TorchSharp loads it first.</remarks>
+/// <summary>Exports of the libtorch that TorchSharp runs on, found by its bare name wherever it was loaded from.</summary>
 internal static class TorchLibrary
 {
     private static readonly nint Cpu = Load();
