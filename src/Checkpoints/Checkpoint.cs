@@ -30,7 +30,7 @@ public sealed class Checkpoint
     public Tokenizer Tokenizer { get; }
 
     /// <summary>Its files with their sizes and hashes.</summary>
-    public CheckpointManifest Manifest { get; }
+    internal CheckpointManifest Manifest { get; }
 
     /// <summary>Opens a checkpoint and verifies all its files.</summary>
     /// <param name="path">A checkpoint directory; a run directory (its best, else its newest); or <c>checkpoints/best</c> or
@@ -94,7 +94,7 @@ public sealed record CheckpointConfiguration
 
     /// <summary>Rows of a training micro-batch: an evaluation with as many fits in the same memory.</summary>
     [JsonIgnore]
-    public int RowsAtOnce { get; private init; } = 1;
+    internal int RowsAtOnce { get; private init; } = 1;
 
     private static readonly string[] Sections = ["name", "model", "tokenizer", "data"];
 

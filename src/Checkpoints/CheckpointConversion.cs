@@ -75,7 +75,7 @@ public sealed record ConversionRequest
     public ContextExtension? Extension { get; init; }
 
     /// <summary>Why a model cannot be converted, each with the option on the command line as its path.</summary>
-    public IEnumerable<Problem> Problems(ModelOptions model)
+    internal IEnumerable<Problem> Problems(ModelOptions model)
     {
         if (KeyValueHeads is { } heads)
         {
@@ -89,7 +89,7 @@ public sealed record ConversionRequest
     }
 
     /// <summary>The converted model; <see cref="Problems"/> must be empty.</summary>
-    public ModelOptions Apply(ModelOptions model)
+    internal ModelOptions Apply(ModelOptions model)
     {
         if (KeyValueHeads is { } heads) model = GroupedQueryModel.Apply(model, heads);
         return Extension?.Apply(model) ?? model;

@@ -40,7 +40,7 @@ public static class CheckpointExport
 
 /// <summary>A model to write in another program's format: its open weights under the names here, and the
 /// <see cref="HuggingFace.CompanionFiles"/> imported with it.</summary>
-public sealed record ExportSource(
+internal sealed record ExportSource(
     string Name, ModelOptions Model, Tokenizer Tokenizer, IWeightSource Weights, IReadOnlyDictionary<string, JsonObject> Companions)
 {
     /// <summary>Rows of the token embedding, V.</summary>

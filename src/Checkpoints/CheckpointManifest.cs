@@ -5,7 +5,7 @@ using Trainer.Configuration;
 namespace Trainer.Checkpoints;
 
 /// <summary>The files of a complete checkpoint with their sizes and hashes: <c>manifest.json</c>.</summary>
-public sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointManifest.Entry> Files)
+internal sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointManifest.Entry> Files)
 {
     /// <summary>Size in bytes and lower-case SHA-256 of a file.</summary>
     public sealed record Entry(long Size, string Sha256);

@@ -165,7 +165,7 @@ internal static class CheckpointLocator
 }
 
 /// <summary>Writes a checkpoint directory that is complete or absent.</summary>
-public static class CheckpointDirectory
+internal static class CheckpointDirectory
 {
     /// <summary>Writes an imported or converted checkpoint, which belongs to no run, and its manifest.</summary>
     /// <exception cref="UserException">The directory is not empty, or cannot be written; nothing is left behind.</exception>
@@ -232,7 +232,7 @@ public static class CheckpointFiles
     public const string Folder = "checkpoints";
 
     /// <summary>The directory of a step: <c>step-</c> and at least eight digits.</summary>
-    public static string DirectoryName(long step) => $"step-{step:00000000}";
+    internal static string DirectoryName(long step) => $"step-{step:00000000}";
 
     /// <summary>The step of a name made by <see cref="DirectoryName"/>; null for any other name.</summary>
     public static long? StepOf(string name) =>

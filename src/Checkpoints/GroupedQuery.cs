@@ -35,7 +35,7 @@ public static class GroupedQueryModel
     }
 
     /// <summary>Whether every layer has so many key-value heads already.</summary>
-    public static bool Has(ModelOptions model, int keyValueHeads) =>
+    internal static bool Has(ModelOptions model, int keyValueHeads) =>
         Named(model).All(each => each.Attention is HeadProjectionOptions heads && heads.Groups == keyValueHeads);
 
     /// <summary>The model with so many key-value heads; <see cref="Problems"/> must be empty.</summary>

@@ -49,7 +49,7 @@ public static class TensorFile
 
     /// <summary>Streams weights into existing tensors, one at a time.</summary>
     /// <exception cref="UserException">As for a file.</exception>
-    public static void Load(IWeightSource source, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
+    internal static void Load(IWeightSource source, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
     {
         using IDisposable quiet = no_grad();
         string[] differences = [.. Differences(source, targets)];

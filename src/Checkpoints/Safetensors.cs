@@ -28,7 +28,7 @@ public static class Safetensors
     }
 
     /// <inheritdoc cref="Write(string, IEnumerable{ValueTuple{string, torch.Tensor}}, IReadOnlyDictionary{string, string})"/>
-    public static void Write(Stream stream, IEnumerable<(string Name, torch.Tensor Value)> tensors,
+    internal static void Write(Stream stream, IEnumerable<(string Name, torch.Tensor Value)> tensors,
         IReadOnlyDictionary<string, string>? metadata = null)
     {
         (string Name, torch.Tensor Value)[] entries = [.. tensors];
@@ -44,7 +44,7 @@ public static class Safetensors
     /// <exception cref="ArgumentException">A name occurs twice or is reserved.</exception>
     /// <exception cref="InvalidOperationException">A tensor has another type or shape than announced.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    public static void Write(string path, IReadOnlyList<PendingTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    internal static void Write(string path, IReadOnlyList<PendingTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);
         WriteHeader(stream, tensors, metadata);
@@ -132,7 +132,7 @@ public static class Safetensors
 
 /// <summary>A tensor that is made when it is written, so that a file may be larger than memory. Read is called once, and its result
 /// disposed of after writing.</summary>
-public sealed record PendingTensor(string Name, torch.ScalarType Type, IReadOnlyList<long> Shape, Func<torch.Tensor> Read)
+internal sealed record PendingTensor(string Name, torch.ScalarType Type, IReadOnlyList<long> Shape, Func<torch.Tensor> Read)
 {
     /// <summary>Bytes of its data.</summary>
     public long Bytes => Shape.Aggregate((long)SafetensorsType.SizeOf(Type), (product, extent) => product * extent);

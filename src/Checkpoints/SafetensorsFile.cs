@@ -43,7 +43,7 @@ public sealed class SafetensorsFile : IDisposable
     public IReadOnlyList<string> Names => [.. entries.OrderBy(entry => entry.Value.Offset).Select(entry => entry.Key)];
 
     /// <summary>The text stored under <c>__metadata__</c>.</summary>
-    public IReadOnlyDictionary<string, string> Metadata { get; }
+    internal IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Opens and checks a file.</summary>
     /// <exception cref="InvalidDataException">The file is damaged; the message names it and the damage.</exception>
@@ -55,7 +55,7 @@ public sealed class SafetensorsFile : IDisposable
     }
 
     /// <summary>Whether there is a tensor of that name.</summary>
-    public bool Contains(string name) => entries.ContainsKey(name);
+    internal bool Contains(string name) => entries.ContainsKey(name);
 
     /// <summary>Type, shape and place of a tensor.</summary>
     /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
@@ -78,7 +78,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="shape">The shape of the result.</param>
     /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The tensor has fewer elements.</exception>
-    public torch.Tensor Read(string name, long start, IReadOnlyList<long> shape)
+    internal torch.Tensor Read(string name, long start, IReadOnlyList<long> shape)
     {
         var info = Info(name);
         long size = SafetensorsType.SizeOf(info.Type), length = shape.Aggregate(size, (product, extent) => checked(product * extent));

@@ -3,7 +3,7 @@ using Trainer.Configuration;
 namespace Trainer.Evaluation;
 
 /// <summary>A model's logits are not finite, so no figure can be computed from them.</summary>
-public sealed class LogitsException(string message) : UserException(message)
+internal sealed class LogitsException(string message) : UserException(message)
 {
     /// <summary>Returns a finite loss as it is.</summary>
     /// <exception cref="LogitsException">It is infinite or NaN.</exception>

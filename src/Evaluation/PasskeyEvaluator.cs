@@ -94,7 +94,7 @@ public sealed class PasskeyEvaluator(LanguageModel model, Tokenizer tokenizer)
 
     /// <summary>Why prompts of these lengths cannot be made or read, which <see cref="Evaluate"/> would refuse; null where they
     /// can.</summary>
-    public string? Complaint(PasskeyOptions options)
+    internal string? Complaint(PasskeyOptions options)
     {
         try
         {

@@ -11,10 +11,10 @@ public abstract class TokenText
     }
 
     /// <summary>The number of tokens.</summary>
-    public abstract long Length { get; }
+    internal abstract long Length { get; }
 
     /// <summary>The number of documents.</summary>
-    public abstract long Documents { get; }
+    internal abstract long Documents { get; }
 
     /// <summary>The first tokens of a shard, or all of them; the shard stays the caller's.</summary>
     public static TokenText Of(TokenShard shard, long? tokens = null) =>
@@ -24,7 +24,7 @@ public abstract class TokenText
     public static TokenText Of(IReadOnlyList<int> tokens) => Of([tokens]);
 
     /// <summary>Documents in memory.</summary>
-    public static TokenText Of(IReadOnlyList<IReadOnlyList<int>> documents) => new MemoryText(documents);
+    internal static TokenText Of(IReadOnlyList<IReadOnlyList<int>> documents) => new MemoryText(documents);
 
     /// <summary>The index of a document's first token.</summary>
     internal abstract long Start(long document);
@@ -54,9 +54,9 @@ public abstract class TokenText
     {
         private readonly long documents = DocumentsBefore(shard, length);
 
-        public override long Length => length;
+        internal override long Length => length;
 
-        public override long Documents => documents;
+        internal override long Documents => documents;
 
         internal override long Start(long document) => shard.DocumentStart(document);
 
@@ -97,9 +97,9 @@ public abstract class TokenText
             for (int i = 1; i < starts.Length; i++) starts[i] = starts[i - 1] + documents[i - 1].Count;
         }
 
-        public override long Length => tokens.Length;
+        internal override long Length => tokens.Length;
 
-        public override long Documents => starts.Length;
+        internal override long Documents => starts.Length;
 
         internal override long Start(long document) => starts[document];
 

@@ -28,7 +28,7 @@ public sealed class DecodingState : IDisposable
     public long Bytes => layers.Sum(layer => layer.Bytes);
 
     /// <summary>Selects the sequences to continue: surviving beams, samples that branch off.</summary>
-    public void Reorder(IReadOnlyList<int> rows)
+    internal void Reorder(IReadOnlyList<int> rows)
     {
         if (rows.Count == 0 || rows.Any(row => row < 0 || row >= Batch))
             throw new ArgumentException(

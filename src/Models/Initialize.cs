@@ -8,7 +8,7 @@ namespace Trainer.Models;
 /// <remarks>As GPT-2 (Radford et al. 2019, §2.3): matrices are normal with deviation 0.02, those that write to the residual stream smaller
 /// by √(2·layers). Vectors keep their module's values: ones for norms, zeros for biases. Exceptions implement
 /// <see cref="IDrawsOwnWeights"/>.</remarks>
-public static class Initialize
+internal static class Initialize
 {
     private const double Deviation = 0.02;
 

@@ -185,7 +185,7 @@ public abstract record ModelOptions : IValidated
 
     /// <summary>Rows of the token embedding, V.</summary>
     /// <exception cref="ConfigurationException">The model has fewer rows than there are tokens.</exception>
-    public int EmbeddingRows(int tokens) => (VocabularySize ?? tokens) >= tokens
+    internal int EmbeddingRows(int tokens) => (VocabularySize ?? tokens) >= tokens
         ? VocabularySize ?? tokens
         : throw new ConfigurationException(
             [new("vocabularySize", $"vocabularySize ({VocabularySize}) is less than the {tokens} tokens of the tokenizer; leave it out " +

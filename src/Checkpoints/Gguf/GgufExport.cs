@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>Writes a model as GGUF, for llama.cpp and programs built on it.</summary>
-public static class GgufExport
+internal static class GgufExport
 {
     // llama.cpp's version of its quantised blocks.
     private const uint QuantizationVersion = 2;

@@ -6,7 +6,7 @@ using Trainer.Data.Tokenizers;
 namespace Trainer.Checkpoints.HuggingFace;
 
 /// <summary>The small files beside a Hugging Face model: its special tokens, and the defaults of generation.</summary>
-public static class CompanionFiles
+internal static class CompanionFiles
 {
     /// <summary>Token ids that begin and end texts, and the defaults of generation.</summary>
     public const string Generation = "generation_config.json";

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace Trainer.Checkpoints.HuggingFace;
 
 /// <summary>Writes a model as a Hugging Face checkpoint, which transformers, vLLM and others read.</summary>
-public static class HuggingFaceExport
+internal static class HuggingFaceExport
 {
     private static readonly Dictionary<ScalarType, string> TypeNames = new()
     {

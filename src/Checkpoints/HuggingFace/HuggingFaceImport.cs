@@ -17,23 +17,26 @@ public sealed class HuggingFaceImport : IDisposable
 
     private readonly WeightFiles files;
 
-    private HuggingFaceImport(WeightFiles files) => this.files = files;
+    private HuggingFaceImport(
+        WeightFiles files, string family, ModelOptions options, Tokenizer tokenizer, IReadOnlyList<PendingTensor> weights,
+        IReadOnlyDictionary<string, JsonObject> companions) =>
+        (this.files, Family, Options, Tokenizer, Weights, Companions) = (files, family, options, tokenizer, weights, companions);
 
     /// <summary>The family, such as <c>llama</c>.</summary>
-    public required string Family { get; init; }
+    internal string Family { get; }
 
     /// <summary>The model.</summary>
-    public required ModelOptions Options { get; init; }
+    internal ModelOptions Options { get; }
 
     /// <summary>The tokenizer; without one in the checkpoint, GPT-2's own for a GPT-2, else one whose tokens are the ids
     /// themselves.</summary>
-    public required Tokenizer Tokenizer { get; init; }
+    internal Tokenizer Tokenizer { get; }
 
     /// <summary>The tensors under their names here, float32; they can be read until this object is disposed.</summary>
-    public required IReadOnlyList<PendingTensor> Weights { get; init; }
+    internal IReadOnlyList<PendingTensor> Weights { get; }
 
     /// <summary>The files beside the weights that an export writes back, by name.</summary>
-    public required IReadOnlyDictionary<string, JsonObject> Companions { get; init; }
+    internal IReadOnlyDictionary<string, JsonObject> Companions { get; }
 
     /// <summary>Reads a Hugging Face directory and writes a checkpoint to a new or empty directory, one tensor at a time;
     /// <paramref name="warn"/> receives what is not imported.</summary>
@@ -52,7 +55,7 @@ public sealed class HuggingFaceImport : IDisposable
     /// <c>tokenizer.json</c>, and checks all but the values of tensors; <paramref name="warn"/> receives what is not imported.</summary>
     /// <exception cref="UserException">A file is missing or damaged; the family is unknown; a setting cannot be expressed; tensors are
     /// missing, unexpected or of other shapes.</exception>
-    public static HuggingFaceImport Open(string directory, Action<string> warn)
+    internal static HuggingFaceImport Open(string directory, Action<string> warn)
     {
         HuggingFaceConfig config = HuggingFaceConfig.Load(directory);
         Family family = FamilyRegistry.Of(config);
@@ -71,14 +74,8 @@ public sealed class HuggingFaceImport : IDisposable
         WeightFiles files = WeightFiles.OpenDirectory(directory);
         try
         {
-            return new(files)
-            {
-                Family = family.ModelType,
-                Options = options,
-                Tokenizer = tokenizer,
-                Weights = family.Weights(options, vocabulary).Import(files),
-                Companions = CompanionFiles.Of(directory, config),
-            };
+            IReadOnlyList<PendingTensor> weights = family.Weights(options, vocabulary).Import(files);
+            return new(files, family.ModelType, options, tokenizer, weights, CompanionFiles.Of(directory, config));
         }
         catch
         {

@@ -71,7 +71,7 @@ public sealed class WeightFiles : IWeightSource, IDisposable
     /// <summary>Opens the weights of a Hugging Face directory: <see cref="Index"/> and its shards, or <see cref="Single"/>.</summary>
     /// <exception cref="UserException">There are no weights, or a shard is missing, truncated or lacks a tensor that the index places in
     /// it.</exception>
-    public static WeightFiles OpenDirectory(string directory)
+    internal static WeightFiles OpenDirectory(string directory)
     {
         string index = Path.Combine(directory, Index);
         if (File.Exists(index)) return OpenShards(directory, index);

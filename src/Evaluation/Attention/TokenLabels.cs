@@ -5,7 +5,7 @@ using Trainer.Data.Tokenizers;
 namespace Trainer.Evaluation.Attention;
 
 /// <summary>Readable labels of tokens, with visible signs for white space and control characters.</summary>
-public static class TokenLabels
+internal static class TokenLabels
 {
     /// <summary>One label for each token: its text, with ␣ for a space, ⏎ for a line end, ⇥ for a tab and \u{…} for other invisible
     /// characters; \xE2… where its bytes are only a part of a character.</summary>

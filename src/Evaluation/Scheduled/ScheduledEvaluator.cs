@@ -80,11 +80,11 @@ public sealed record EvaluationSubject(LanguageModel Model, PreparedData Data, D
     long Seed, Device Device)
 {
     /// <summary>The tokenizer of the data.</summary>
-    public Tokenizer Tokenizer => Data.Tokenizer;
+    internal Tokenizer Tokenizer => Data.Tokenizer;
 
     /// <summary>Rows of the validation data as <c>evaluate</c> makes them: at most so many batches of <see cref="BatchSize"/> rows, spread
     /// evenly; null for all.</summary>
-    public ValidationSet Rows(int? batches)
+    internal ValidationSet Rows(int? batches)
     {
         long most = (long)(batches ?? int.MaxValue) * (BatchSize / MicroBatch);
         return ValidationSet.Create(Data, Settings, Model.ContextLength, MicroBatch, (int)Math.Min(most, int.MaxValue), Model.PrefixLength);

@@ -39,7 +39,7 @@ public abstract class SequenceScorer
     public virtual string? Obstacle => null;
 
     /// <summary>Whether the model also reads a source text.</summary>
-    public virtual bool NeedsSource => false;
+    internal virtual bool NeedsSource => false;
 
     /// <summary>The tokens of a text, with the special tokens the architecture needs around them.</summary>
     /// <exception cref="UserException">The tokenizer cannot express the text, or lacks a special token.</exception>
@@ -195,7 +195,7 @@ internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : S
 /// and end them, as in training, so that every token of the text has a score, and so has its end.</summary>
 internal sealed class TranslationScorer(LanguageModel model, Tokenizer tokenizer) : CausalScorer(model, tokenizer)
 {
-    public override bool NeedsSource => true;
+    internal override bool NeedsSource => true;
 
     public override int[] Encode(string text)
     {

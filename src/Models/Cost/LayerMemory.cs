@@ -4,7 +4,7 @@ namespace Trainer.Models;
 /// <param name="NumbersPerToken">Numbers of each token remembered.</param>
 /// <param name="MostTokens">Tokens it ever remembers; null where it remembers all.</param>
 /// <param name="ConstantBytes">What it takes whatever the length: the state of a recurrence.</param>
-public readonly record struct LayerMemory(long NumbersPerToken, int? MostTokens = null, long ConstantBytes = 0)
+internal readonly record struct LayerMemory(long NumbersPerToken, int? MostTokens = null, long ConstantBytes = 0)
 {
     /// <summary>Bytes for a text of so many positions.</summary>
     /// <param name="positions">Room for so many tokens.</param>

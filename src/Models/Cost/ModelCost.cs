@@ -27,16 +27,16 @@ public sealed record ModelCost
     public required long FlopsPerToken { get; init; }
 
     /// <summary>Operations of one token for each key it sees, forward, in all layers: 4·L·H·D.</summary>
-    public long FlopsPerTokenAndKey => Attentions.Sum(attention => attention.FlopsPerKey);
+    internal long FlopsPerTokenAndKey => Attentions.Sum(attention => attention.FlopsPerKey);
 
     /// <summary>The attention layers: operations of one token for each key, and which keys it sees.</summary>
     internal IReadOnlyList<(long FlopsPerKey, PatternOptions Pattern)> Attentions { get; init; } = [];
 
     /// <summary>What each layer remembers while decoding.</summary>
-    public required IReadOnlyList<LayerMemory> Memories { get; init; }
+    internal IReadOnlyList<LayerMemory> Memories { get; init; } = [];
 
     /// <summary>Numbers remembered of each token while decoding, in the layers whose memory grows with the text.</summary>
-    public long CacheNumbersPerToken => Memories.Where(memory => memory.MostTokens is null).Sum(memory => memory.NumbersPerToken);
+    internal long CacheNumbersPerToken => Memories.Where(memory => memory.MostTokens is null).Sum(memory => memory.NumbersPerToken);
 
     /// <summary>What a model costs.</summary>
     /// <param name="model">Its options, valid.</param>

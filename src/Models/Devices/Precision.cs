@@ -41,7 +41,7 @@ public enum InferencePrecision
 }
 
 /// <summary>Conversion to libtorch's types.</summary>
-public static class InferencePrecisionTypes
+internal static class InferencePrecisionTypes
 {
     /// <summary>The libtorch type of matrices.</summary>
     public static ScalarType ToComputeType(this InferencePrecision precision) => precision switch

@@ -46,7 +46,7 @@ public enum AttentionCache
 /// <param name="KeyDim">Width of each.</param>
 /// <param name="ValueHeads">Heads of the value.</param>
 /// <param name="ValueDim">Width of each.</param>
-public readonly record struct CacheLayout(int KeyHeads, int KeyDim, int ValueHeads, int ValueDim)
+internal readonly record struct CacheLayout(int KeyHeads, int KeyDim, int ValueHeads, int ValueDim)
 {
     /// <summary>Numbers per token and layer.</summary>
     public int NumbersPerToken => KeyHeads * KeyDim + ValueHeads * ValueDim;
