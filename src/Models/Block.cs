@@ -11,8 +11,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>One layer: a mixer, optionally attention to an encoder, and a feed-forward layer, with norms (<see cref="NormPlacement"/>) and
-/// residual connections.</summary>
+/// <summary>One layer: a mixer, optional cross-attention, and a feed-forward layer, norms and residuals.</summary>
 internal sealed class Block : nn.Module
 {
     private readonly Norm mixerNorm;
@@ -67,8 +66,7 @@ internal sealed class Block : nn.Module
 
     public AttentionLayer? Cross => cross;
 
-    /// <summary>(B, T, C) → (B, T, C), float32. <paramref name="crossState"/> has cached keys and values of the encoder's output; null to
-    /// compute them.</summary>
+    /// <summary>(B, T, C) → (B, T, C), float32. <paramref name="crossState"/> caches the encoder's keys and values.</summary>
     public Tensor Run(Tensor x, MixerContext context, LayerState? crossState)
     {
         // Frees what the backward pass does not need.
@@ -120,8 +118,7 @@ internal sealed class Block : nn.Module
         dropout > 0 && training ? context.Attention.Drop(branch, dropout, context.Layer, place) : branch;
 }
 
-/// <summary>Positions, blocks and the final norm: an encoder, or a decoder.</summary>
-/// <remarks>Field names are the names of weights in a checkpoint.</remarks>
+/// <summary>Positions, blocks and the final norm of an encoder or decoder. Field names are the names of weights in a checkpoint.</summary>
 internal sealed class BlockStack : nn.Module
 {
     private readonly PositionEncoding position;
@@ -148,7 +145,7 @@ internal sealed class BlockStack : nn.Module
     /// <summary>Whether blocks keep only their inputs, and are run again by the backward pass.</summary>
     public bool ActivationCheckpointing { get; set; }
 
-    /// <summary>Runs the blocks over token embeddings, (B, T, C) → (B, T, C), float32; without a state over whole sequences.</summary>
+    /// <summary>(B, T, C) → (B, T, C), float32; whole sequences without a state.</summary>
     public Tensor Run(Tensor embedded, AttentionContext attention, DecodingState? state = null)
     {
         Tensor x = Begin(embedded, attention); // (B, T, C)
@@ -166,7 +163,7 @@ internal sealed class BlockStack : nn.Module
         return stack.Dropout > 0 && blocks.training ? attention.Drop(x, stack.Dropout, layer: 0, DropoutPlace.Embedding) : x;
     }
 
-    /// <summary>One block, (B, T, C) → (B, T, C).</summary>
+    /// <summary>(B, T, C) → (B, T, C)</summary>
     public Tensor RunBlock(int layer, Tensor x, AttentionContext attention, DecodingState? state = null)
     {
         BlockState? remembered = state?.Layer(layer);
@@ -176,7 +173,6 @@ internal sealed class BlockStack : nn.Module
             : blocks[layer].Run(x, context, remembered?.Cross);
     }
 
-    /// <summary>The norm after the last block, if there is one.</summary>
     public Tensor End(Tensor x) => norm is null ? x : norm.call(x); // (B, T, C)
 
     /// <summary>A decoding state, empty but for the encoder's output.</summary>

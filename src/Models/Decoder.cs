@@ -12,8 +12,7 @@ public sealed record DecoderOptions : ModelOptions
 
     internal override IReadOnlyList<StackOptions> Stacks => [new(StackOptions.Decoder, LayersOf(Layers))];
 
-    /// <inheritdoc/>
-    /// <remarks>The longest of all layers', as later layers know what earlier ones have seen.</remarks>
+    /// <summary>The longest of all layers', as later layers know what earlier ones have seen.</summary>
     public override int PrefixLength() =>
         Stacks[0].Layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.Attention.ResolvedPattern.Prefix ?? 1).Append(1).Max();
 
@@ -29,7 +28,6 @@ public sealed record DecoderOptions : ModelOptions
         new Decoder(this, vocabularySize, computeType);
 }
 
-/// <summary>A decoder: embeddings, blocks, a norm and the head.</summary>
 internal sealed class Decoder : DecodingModel
 {
     private readonly BlockStack stack;

@@ -3,8 +3,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>The caches of all layers, so that new tokens cost only themselves.</summary>
-/// <remarks>Belongs to the model that made it; disposed by the caller. Not thread-safe.</remarks>
+/// <summary>The caches of all layers, for the model that made them. The caller disposes it; not thread-safe.</summary>
 public sealed class DecodingState : IDisposable
 {
     private readonly BlockState[] layers;
@@ -21,7 +20,7 @@ public sealed class DecodingState : IDisposable
     /// <summary>Maximum number of positions.</summary>
     public int Capacity { get; }
 
-    /// <summary>Positions so far, which is the position of the next token.</summary>
+    /// <summary>Positions so far: the position of the next token.</summary>
     public int Length { get; private set; }
 
     /// <summary>Bytes that the caches take now.</summary>
@@ -62,7 +61,7 @@ public sealed class DecodingState : IDisposable
 /// <summary>The decoding state of one layer: keys and values, or the state of a recurrence.</summary>
 internal abstract class LayerState : IDisposable
 {
-    /// <summary>Selects the sequences to continue, (B'), int64: surviving beams, samples that branch off. B' may differ from B.</summary>
+    /// <summary>Selects the sequences to continue, (B'), int64; B' may differ from B.</summary>
     public abstract void Reorder(Tensor rows);
 
     public abstract long Bytes { get; }
@@ -70,9 +69,7 @@ internal abstract class LayerState : IDisposable
     public abstract void Dispose();
 }
 
-/// <summary>The decoding state of a block.</summary>
-/// <param name="Mixer">The mixer's.</param>
-/// <param name="Cross">Keys and values of an encoder's output; null without one.</param>
+/// <summary><c>Cross</c> has keys and values of an encoder's output; null without one.</summary>
 internal sealed record BlockState(LayerState Mixer, LayerState? Cross) : IDisposable
 {
     public long Bytes => Mixer.Bytes + (Cross?.Bytes ?? 0);

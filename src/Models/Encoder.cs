@@ -28,7 +28,6 @@ public sealed record EncoderOptions : ModelOptions
         new Encoder(this, vocabularySize, computeType);
 }
 
-/// <summary>An encoder: embeddings, bidirectional blocks, and a head for masked tokens.</summary>
 internal sealed class Encoder : TransformerModel
 {
     private readonly BlockStack stack;

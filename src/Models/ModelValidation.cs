@@ -8,7 +8,6 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Models;
 
-/// <summary>Rules between the parts of a model.</summary>
 internal static class ModelValidation
 {
     /// <summary>Rules of the model and of its parts, as the configuration loader would gather them.</summary>
@@ -136,7 +135,6 @@ internal static class ModelValidation
     private readonly record struct At<T>(string Path, T Value);
 }
 
-/// <summary>Rules between mixers and the model.</summary>
 internal static class MixerValidation
 {
     public static IEnumerable<Problem> Problems(ModelOptions model) =>
@@ -179,7 +177,6 @@ internal static class MixerValidation
     private static string Unused(MixerOptions mixer) => $"means nothing to the mixer of these layers, '{mixer.Type}'; leave it out";
 }
 
-/// <summary>Suggests divisors.</summary>
 internal static class Divisors
 {
     private const int Suggestions = 4;

@@ -10,8 +10,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Configuration of a model's norms.</summary>
-/// <remarks>A new kind is its record, its module and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>The norms. A new kind is a record, a module and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(LayerNormOptions), "layer")]
 [JsonDerivedType(typeof(RmsNormOptions), "rms")]
@@ -39,12 +38,11 @@ public abstract record NormOptions : IValidated
 
     internal abstract PartCost Cost(long width, bool bias);
 
-    /// <summary>A norm over a last dimension of this width; <paramref name="readRounded"/> if its readers round it to bfloat16.</summary>
+    /// <summary>A norm over the last dimension; <paramref name="readRounded"/> if its readers round it to bfloat16.</summary>
     internal abstract Norm Build(int width, bool bias, bool readRounded = false);
 }
 
-/// <summary>Where the norms of a block are.</summary>
-/// <remarks>See <see cref="Block"/>.</remarks>
+/// <summary>Where the norms of a <see cref="Block"/> are.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<NormPlacement>))]
 public enum NormPlacement
 {
@@ -61,7 +59,7 @@ public enum NormPlacement
     Sandwich,
 }
 
-/// <summary>A norm of the residual stream. Computes in float32 whatever the input's type.</summary>
+/// <summary>A norm of the residual stream, in float32 whatever the input's type.</summary>
 internal abstract class Norm(string name) : nn.Module<Tensor, Tensor>(name)
 {
     /// <summary>Whether readers round the norm, so that it may be written in bfloat16.</summary>
@@ -70,7 +68,6 @@ internal abstract class Norm(string name) : nn.Module<Tensor, Tensor>(name)
     /// <summary>Adds a branch to the stream, and norms the sum for the next branch; all (B, T, C).</summary>
     public abstract (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch);
 
-    /// <summary>Whether the norm of <paramref name="x"/> is written in bfloat16.</summary>
     protected bool Rounds(Tensor x) => ReadRounded && x.device_type == DeviceType.CPU;
 }
 

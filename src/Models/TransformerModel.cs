@@ -83,8 +83,7 @@ internal abstract class TransformerModel : LanguageModel
         return records;
     }
 
-    /// <summary>Runs embeddings and stacks. <paramref name="auxiliary"/> collects the layers' losses; <paramref name="observe"/> makes the
-    /// observer of a stack by its role. (B, T, C), in the current scope.</summary>
+    /// <summary>Runs embeddings and stacks: (B, T, C), in the current scope. <paramref name="observe"/> gets a stack's role.</summary>
     protected abstract Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary = null, Func<string, IAttentionObserver>? observe = null);
 
     /// <summary>Registers a stack's modules as the model's own, for models of one stack.</summary>
@@ -167,7 +166,6 @@ internal abstract class DecodingModel(string name, ModelOptions options, int voc
     }
 }
 
-/// <summary>Records the attention weights of one stack.</summary>
 internal sealed class AttentionRecorder(string stack, List<AttentionWeights> records) : IAttentionObserver
 {
     public void Observe(int layer, bool cross, Tensor weights) => records.Add(new(stack, layer, cross, weights.DetachFromDisposeScope()));

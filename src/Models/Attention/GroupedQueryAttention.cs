@@ -90,8 +90,7 @@ public sealed record GroupedQueryOptions : HeadProjectionOptions
 }
 
 /// <summary>Grouped-query attention (Ainslie et al. 2023); multi-head (G = H) and multi-query (G = 1) are its ends.</summary>
-/// <remarks>The rows of <c>qkv.weight</c> are [H·D query | G·D key | G·D value], heads in order. Query head h reads key-value head
-/// ⌊h·G/H⌋.</remarks>
+/// <c>qkv.weight</c> has the rows [H·D query | G·D key | G·D value]. Query head h reads key-value head ⌊h·G/H⌋.
 internal sealed class GroupedQueryProjection : Projection
 {
     private readonly MixedLinear qkv;
@@ -147,8 +146,7 @@ internal sealed class GroupedQueryProjection : Projection
     }
 }
 
-/// <summary>Cross-attention: queries from the decoder's stream, keys and values from the encoder's output.</summary>
-/// <remarks>The rows of <c>keyValue.weight</c> are [G·D key | G·D value], heads in order.</remarks>
+/// <summary>Cross-attention; the rows of <c>keyValue.weight</c> are [G·D key | G·D value], heads in order.</summary>
 internal sealed class CrossProjection : Projection
 {
     private readonly MixedLinear query;

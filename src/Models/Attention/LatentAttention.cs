@@ -11,10 +11,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>Multi-head latent attention: keys and values of all heads are made from one short vector of each token, which is all that
-/// decoding caches, and one rotary key that the heads share (DeepSeek-AI 2024, arXiv 2405.04434, §2.1).</summary>
-/// <remarks>A head's query and key have <see cref="HeadDim"/> numbers without position and <see cref="RopeDim"/> with. The defaults are the
-/// paper's proportions.</remarks>
+/// <summary>Multi-head latent attention: keys and values of all heads are made from one short vector of each token, and all heads share one
+/// rotary key; only these are cached (DeepSeek-AI 2024, arXiv 2405.04434, §2.1). The default widths are the paper's proportions.</summary>
 public sealed record LatentOptions : AttentionOptions
 {
     /// <summary>Width of the part of a query or key that carries no position; null for dim / heads.</summary>
@@ -84,7 +82,7 @@ public sealed record LatentOptions : AttentionOptions
 
     internal override Projection BuildProjection(StackContext stack, NormBuilder? headNorm) => new LatentProjection(stack, this);
 
-    /// <summary>Multi-head attention: an encoder's keys and values do not grow in decoding, so there is little to save.</summary>
+    /// <summary>An encoder's keys and values do not grow in decoding: there is little to save.</summary>
     internal override AttentionOptions ToEncoder(int dim) => new MultiHeadOptions
     {
         Heads = Heads,
@@ -123,17 +121,12 @@ public sealed record LatentOptions : AttentionOptions
         : PartCost.Linear(dim, rank, bias) + new PartCost(rank, 0) + PartCost.Linear(rank, rows, false);
 }
 
-/// <summary>The widths of latent attention.</summary>
-/// <param name="Heads">Number of heads, H.</param>
-/// <param name="HeadDim">The part of a query or key that carries no position, N.</param>
-/// <param name="RotaryDim">The part that positions rotate, P.</param>
-/// <param name="ValueDim">A value, V.</param>
-/// <param name="Rank">The vector that keys and values are made from, r.</param>
+/// <summary>Heads H, widths N without position and P rotated, value width V, and rank r of the cached vector.</summary>
 internal readonly record struct LatentShape(int Heads, int HeadDim, int RotaryDim, int ValueDim, int Rank)
 {
     public int KeyDim => HeadDim + RotaryDim;
 
-    /// <summary>Width of the kernel's heads when keys and values are expanded; narrower ones are padded with zeros.</summary>
+    /// <summary>The width of the kernel's heads, to which narrower ones are padded with zeros.</summary>
     public int KernelWidth => Math.Max(KeyDim, ValueDim);
 
     public int QueryRows => Heads * KeyDim;
@@ -148,20 +141,17 @@ internal readonly record struct LatentShape(int Heads, int HeadDim, int RotaryDi
     /// <summary>One tensor, as the key; the value is empty.</summary>
     public CacheLayout Layout => new(1, Remembered, 0, Remembered);
 
-    /// <summary>Whether this many new queries are cheaper over the cached vectors themselves than over keys and values made from
-    /// them.</summary>
-    /// <remarks>For S keys and T queries, a head takes T·S·2(r + P) multiplications over the vectors, and S·r·(N + V) + T·S·(N + P + V)
-    /// with keys and values made first: S does not matter.</remarks>
+    /// <summary>Whether so many new queries are cheaper over the cached vectors than over keys and values made from them.</summary>
+    /// <remarks>A head multiplies T·S·2(r + P) times over the vectors, else S·r·(N + V) + T·S·(N + P + V): S cancels out.</remarks>
     public bool PaysToAbsorb(long queries) => queries * (2L * Remembered - KeyDim - ValueDim) <= (long)Rank * (HeadDim + ValueDim);
 }
 
 /// <summary>Latent attention (DeepSeek-AI 2024, arXiv 2405.04434, §2.1, and the equations of appendix C).</summary>
-/// <remarks>Cached is [c | k]: c = norm(W_DKV·x) of rank r, and the rotated shared key k. Whole sequences are computed with keys and values
-/// of every head, made from c. Decoding absorbs the matrices: q·(W_UK·c) = (W_UKᵀ·q)·c, so that [c | k] is the one key of all heads, and
-/// its first r numbers, times W_UV, are a head's result. The rows of the matrices are DeepSeek's, whose names are in brackets: <c>query</c>
-/// (q_proj) or <c>queryUp</c> (q_b_proj) [N | P] for each head, <c>keyValueDown</c> (kv_a_proj_with_mqa) [r | P], <c>keyValueUp</c>
-/// (kv_b_proj) [N key | V value] for each head. As there, matrices after a norm and <c>query</c> have no bias, and the norms are RMS norms
-/// whatever the model's are.</remarks>
+/// <remarks><para>Cached is [c | k]: c = norm(W_DKV·x) of rank r, and the rotated shared key k. Decoding absorbs the matrices: q·(W_UK·c) =
+/// (W_UKᵀ·q)·c, so that [c | k] is the one key of all heads, and its first r numbers, times W_UV, are a head's result.</para>
+/// <para>The rows are DeepSeek's: <c>query</c> (q_proj) or <c>queryUp</c> (q_b_proj) [N | P] for each head, <c>keyValueDown</c>
+/// (kv_a_proj_with_mqa) [r | P], <c>keyValueUp</c> (kv_b_proj) [N key | V value] for each head. As there, matrices after a norm and
+/// <c>query</c> have no bias, and the norms are RMS norms whatever the model's are.</para></remarks>
 internal sealed class LatentProjection : Projection
 {
     private readonly MixedLinear? query;

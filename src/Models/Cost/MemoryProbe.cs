@@ -5,10 +5,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Measures the parts of a model, each by itself and with few rows, and scales what they took to all rows.</summary>
-/// <remarks>A part is measured with two numbers of rows, and a line goes through both; a large one with one row, which stands for all; a
-/// larger one with a shorter row and half of it, to see whether memory grows with the square of the length. Of a large table of tokens two
-/// smaller ones are measured, with a line through both.</remarks>
+/// <summary>Measures a model's parts one by one with few rows, and scales what they took to all rows.</summary>
+/// <remarks>A line goes through two numbers of rows; a large part is measured with one row; a larger one with a short row and half of it,
+/// to see whether memory grows with the square of the length. A large embedding table is extrapolated from two smaller ones.</remarks>
 internal sealed class MemoryProbe : IDisposable
 {
     // Of the larger number of rows: enough for tensors to be counted one by one (256 KiB), and for kernels that work on some rows at a
@@ -41,11 +40,7 @@ internal sealed class MemoryProbe : IDisposable
     private long furtherThread;
     private int? longest;
 
-    /// <param name="model">Its options, valid.</param>
-    /// <param name="vocabularySize">Rows of its table of tokens, V.</param>
-    /// <param name="shape">How a step is computed.</param>
-    /// <param name="input">What one thread reads of a micro-batch.</param>
-    /// <param name="targets">(B, T), int64.</param>
+    /// <summary>Measures what one thread reads of a micro-batch and predicts, (B, T) int64, of a valid model.</summary>
     public MemoryProbe(ModelOptions model, int vocabularySize, TrainingShape shape, ModelInput input, Tensor targets)
     {
         (this.model, this.vocabularySize, this.shape, this.input, this.targets) = (model, vocabularySize, shape, input, targets);
@@ -53,7 +48,6 @@ internal sealed class MemoryProbe : IDisposable
         workers = shape.Threads > 1 ? new(shape.Threads) : null;
     }
 
-    /// <summary>Measures every part.</summary>
     public MeasuredModel Measure()
     {
         List<MeasuredPart> parts = [];

@@ -2,8 +2,7 @@ using Trainer.Models.Attention.Patterns;
 
 namespace Trainer.Models;
 
-/// <summary>Adds up the costs of a model's parts.</summary>
-/// <remarks>Of an encoder-decoder both stacks count for every token: the source is taken to be as long as the target.</remarks>
+/// <summary>Adds up the costs of a model's parts; an encoder-decoder's source is taken to be as long as its target.</summary>
 internal static class ModelCosting
 {
     public static ModelCost Of(ModelOptions model, int vocabularySize)

@@ -1,13 +1,11 @@
 namespace Trainer.Models;
 
-/// <summary>Bytes that one part of a model takes beside its weights, as measured: a block, or what stands before or after the
-/// blocks.</summary>
+/// <summary>Measured bytes of one part of a model beside its weights: a block, or what comes before or after the blocks.</summary>
 /// <param name="Shared">What the first block of its kind makes for all of them: masks, tables.</param>
-/// <param name="Held">What is there when the forward pass has left the part, until the loss is computed.</param>
-/// <param name="Kept">What of it is there until the backward pass comes.</param>
-/// <param name="Forward">The most while the forward pass is in it.</param>
-/// <param name="Backward">The most while the backward pass is in it, with what is kept; of gradients of weights only those just
-/// made.</param>
+/// <param name="Held">From the end of the part's forward pass until the loss is computed.</param>
+/// <param name="Kept">What of it stays until the backward pass.</param>
+/// <param name="Forward">The peak of its forward pass.</param>
+/// <param name="Backward">The peak of its backward pass, with what is kept; of weight gradients only those just made.</param>
 internal readonly record struct PartMemory(double Shared, double Held, double Kept, double Forward, double Backward)
 {
     public static PartMemory operator +(PartMemory a, PartMemory b) =>
@@ -16,7 +14,7 @@ internal readonly record struct PartMemory(double Shared, double Held, double Ke
     public static PartMemory operator *(double factor, PartMemory part) =>
         new(factor * part.Shared, factor * part.Held, factor * part.Kept, factor * part.Forward, factor * part.Backward);
 
-    /// <summary>Of each figure the middle one: the runtime takes and gives back memory while parts run.</summary>
+    /// <summary>The median of each figure: the runtime takes and returns memory while parts run.</summary>
     public static PartMemory Middle(PartMemory a, PartMemory b, PartMemory c)
     {
         return new(
@@ -26,7 +24,7 @@ internal readonly record struct PartMemory(double Shared, double Held, double Ke
         static double Of(double x, double y, double z) => Math.Max(Math.Min(x, y), Math.Min(Math.Max(x, y), z));
     }
 
-    /// <summary>The value at one place of the line through the values at two others.</summary>
+    /// <summary>The value at <paramref name="at"/> on the line through two others.</summary>
     public static PartMemory Line((double At, PartMemory Value) a, (double At, PartMemory Value) b, double at) =>
         (b.At - at) / (b.At - a.At) * a.Value + (at - a.At) / (b.At - a.At) * b.Value;
 }

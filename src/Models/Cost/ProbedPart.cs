@@ -6,24 +6,20 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>The parts that a model's memory is put together from.</summary>
 internal enum PartKind
 {
-    /// <summary>From tokens to what the first block reads.</summary>
     Embeddings,
 
-    /// <summary>One block.</summary>
     Block,
 
-    /// <summary>The norm after an encoder's blocks, which a decoder's read.</summary>
+    /// <summary>The norm after an encoder's blocks.</summary>
     EncoderNorm,
 
     /// <summary>The norm after the last block, the head and the loss.</summary>
     Head,
 }
 
-/// <summary>One part of a model by itself, with weights of its own, which runs forward and backward to show what memory that
-/// takes.</summary>
+/// <summary>One part of a model with weights of its own, run forward and backward to measure its memory.</summary>
 internal sealed class ProbedPart : IDisposable
 {
     private const double Deviation = 0.02;
@@ -37,11 +33,7 @@ internal sealed class ProbedPart : IDisposable
     private readonly LanguageHead? head;
     private readonly nn.Module[] modules;
 
-    /// <param name="kind">Which part.</param>
-    /// <param name="model">The model, valid.</param>
-    /// <param name="stack">The stack it belongs to; of a block with that block alone, else without any.</param>
-    /// <param name="vocabularySize">Rows of the table of tokens, V; a block has none.</param>
-    /// <param name="shape">How a step is computed.</param>
+    /// <summary>A stack has the one block to measure, or none.</summary>
     public ProbedPart(PartKind kind, ModelOptions model, StackOptions stack, int vocabularySize, TrainingShape shape)
     {
         (this.kind, this.model, this.shape) = (kind, model, shape);
@@ -59,12 +51,8 @@ internal sealed class ProbedPart : IDisposable
         }
     }
 
-    /// <summary>Weights of the block, or beside the blocks.</summary>
     public long Weights => modules.SelectMany(module => module.parameters()).Sum(weight => weight.numel());
 
-    /// <summary>Runs forward and backward once.</summary>
-    /// <param name="input">What is read.</param>
-    /// <param name="targets">(B, T), int64.</param>
     public PartMemory Measure(ModelInput input, Tensor targets)
     {
         using DisposeScope scope = NewDisposeScope();

@@ -2,15 +2,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Bytes of what training changes: exactly what the options say.</summary>
-/// <param name="Weights">Float32 master weights.</param>
-/// <param name="Moments">The two running means of AdamW.</param>
-/// <param name="Gradients">The most that gradients take: at the end of a backward pass.</param>
+/// <summary>Bytes of float32 master weights, AdamW's two moments, and gradients at the end of a backward pass.</summary>
 public sealed record TrainingState(long Weights, long Moments, long Gradients)
 {
-    /// <summary>The state of a model.</summary>
-    /// <param name="cost">The model.</param>
-    /// <param name="shape">How a step is computed.</param>
+    /// <summary>The state of a model, gradients per thread as the step needs them.</summary>
     public static TrainingState Of(ModelCost cost, TrainingShape shape)
     {
         long weights = sizeof(float) * cost.Parameters;
@@ -19,22 +14,15 @@ public sealed record TrainingState(long Weights, long Moments, long Gradients)
     }
 }
 
-/// <summary>Bytes that a training step takes, by parts of the model that were measured and scaled.</summary>
-/// <param name="Activations">The most that is there before the backward pass begins, beside the <see cref="TrainingState"/>.</param>
-/// <param name="Peak">All of it at its height, and what kernels keep besides; gradients come as activations go, so that it can be less than
-/// their sum.</param>
-/// <param name="MeasuredLength">The longest row that was measured, where whole rows of a large model would have taken too long; else
-/// null.</param>
+/// <summary>Bytes of a training step, scaled from measured parts of the model.</summary>
+/// <param name="Activations">The peak before the backward pass begins, beside the <see cref="TrainingState"/>.</param>
+/// <param name="Peak">The peak of everything, and what kernels keep; less than the sum, as gradients come while activations go.</param>
+/// <param name="MeasuredLength">The longest measured row, if rows of a large model had to be cut; else null.</param>
 public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLength)
 {
     private const int BFloat16Bytes = 2;
 
-    /// <summary>Measures a model's parts on the CPU, one at a time: each kind of block once, however many of them there are.</summary>
-    /// <param name="model">Its options, valid.</param>
-    /// <param name="vocabularySize">Number of token ids, V.</param>
-    /// <param name="shape">How a step is computed.</param>
-    /// <param name="input">What one thread reads of a micro-batch.</param>
-    /// <param name="targets">What it is to predict (B, T), int64.</param>
+    /// <summary>Measures a model's parts on the CPU, each kind of block once, on one thread's share of a micro-batch, (B, T).</summary>
     public static TrainingMemory Measure(ModelOptions model, int vocabularySize, TrainingShape shape, ModelInput input, Tensor targets)
     {
         using MemoryProbe probe = new(model, model.EmbeddingRows(vocabularySize), shape, input, targets);
@@ -77,14 +65,12 @@ public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLe
     }
 }
 
-/// <summary>A model whose parts were measured.</summary>
-/// <param name="Parts">In the order of the forward pass, for the rows of one thread.</param>
-/// <param name="Shared">Bytes that are there once: masks, and what they share in a pass, of all threads.</param>
+/// <summary>A model's measured parts, in the order of the forward pass, for the rows of one thread.</summary>
+/// <param name="Parts">Each part.</param>
+/// <param name="Shared">Bytes that all threads share: masks, and what layers share in a pass.</param>
 /// <param name="Program">Bytes that kernels and the runtime keep, for all threads.</param>
-/// <param name="Length">The longest row measured, where it is shorter than the rows to compute; else null.</param>
+/// <param name="Length">The longest measured row, if rows were cut; else null.</param>
 internal sealed record MeasuredModel(IReadOnlyList<MeasuredPart> Parts, double Shared, long Program, int? Length);
 
-/// <summary>A part that was measured.</summary>
-/// <param name="Memory">What it takes.</param>
-/// <param name="Weights">How many of its weights nothing after it has, too.</param>
+/// <summary>A measured part, and how many of its weights no later part shares.</summary>
 internal readonly record struct MeasuredPart(PartMemory Memory, long Weights);

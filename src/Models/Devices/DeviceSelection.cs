@@ -7,15 +7,14 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Devices;
 
-/// <summary>The device of a model.</summary>
-/// <remarks>Indices count the GPUs that the process sees; CUDA_VISIBLE_DEVICES selects among more than eight.</remarks>
+/// <summary>The device of a model. Indices count the GPUs the process sees; CUDA_VISIBLE_DEVICES selects among more than eight.</summary>
 public enum DeviceChoice
 {
     /// <summary>The first GPU, or the CPU if there is none.</summary>
     [JsonStringEnumMemberName("auto")]
     Auto,
 
-    /// <summary>The processor.</summary>
+    /// <summary>The CPU.</summary>
     [JsonStringEnumMemberName("cpu")]
     Cpu,
 
@@ -56,11 +55,10 @@ public enum DeviceChoice
     Cuda7,
 }
 
-/// <summary>Selects the configured device and how it computes.</summary>
+/// <summary>Selects the device and its arithmetic.</summary>
 public static partial class DeviceSelection
 {
     /// <summary>Selects a device; a GPU becomes this thread's current one.</summary>
-    /// <returns>The CPU, or a GPU with its index.</returns>
     /// <exception cref="UserException">The GPU is not there; the message says why and what to do.</exception>
     public static Device Choose(DeviceChoice choice)
     {

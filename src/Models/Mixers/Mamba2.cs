@@ -9,8 +9,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Mixers;
 
-/// <summary>Mamba-2: a recurrence with a state of fixed size whose decay, input and output depend on the token (Dao and Gu 2024, arXiv
-/// 2405.21060).</summary>
+/// <summary>Mamba-2: a recurrence whose decay, input and output depend on the token (Dao and Gu 2024, arXiv 2405.21060).</summary>
 public sealed record Mamba2Options : MixerOptions
 {
     /// <summary>Size of the state for each number of a head, N.</summary>
@@ -86,22 +85,17 @@ public sealed record Mamba2Options : MixerOptions
     internal override Mixer Build(StackContext stack, LayerOptions layer) => new Mamba2(stack, this);
 }
 
-/// <summary>The widths of a Mamba-2 layer.</summary>
-/// <param name="Width">All heads together, H·P.</param>
-/// <param name="HeadDim">A head, P.</param>
-/// <param name="StateDim">The state for each number of a head, N.</param>
-/// <param name="Groups">Groups of heads, G.</param>
-/// <param name="Convolution">Positions the convolution looks at.</param>
+/// <summary>Width W = H·P of all heads, P of a head, state N for each of its numbers, groups G, and positions of the convolution.</summary>
 internal readonly record struct Mamba2Shape(int Width, int HeadDim, int StateDim, int Groups, int Convolution)
 {
     public int Heads => Width / HeadDim;
 
     public int GroupWidth => Groups * StateDim;
 
-    /// <summary>Channels of the convolution: heads, state input and state output.</summary>
+    /// <summary>Heads, state input and state output.</summary>
     public int Channels => Width + 2 * GroupWidth;
 
-    /// <summary>Rows of the input matrix: gate, channels, and a step for each head.</summary>
+    /// <summary>Gate, channels, and a step for each head.</summary>
     public int InputRows => Width + Channels + Heads;
 
     public long StateNumbers => (long)Width * StateDim;
@@ -110,11 +104,9 @@ internal readonly record struct Mamba2Shape(int Width, int HeadDim, int StateDim
     public long RememberedNumbers => StateNumbers + (Convolution - 1L) * Channels;
 }
 
-/// <summary>The Mamba-2 block (Dao and Gu 2024, arXiv 2405.21060, §7): input matrix, short convolution, state space, gated norm, output
-/// matrix.</summary>
+/// <summary>The Mamba-2 block (Dao and Gu 2024, arXiv 2405.21060, §7); the recurrence is float32 whatever the compute type.</summary>
 /// <remarks>The rows of <c>input.weight</c> are the reference implementation's: [W gate | W heads | G·N state input | G·N state output | H
-/// steps]. Its names for the other weights: <c>logDecay</c> A_log, <c>stepBias</c> dt_bias, <c>skip</c> D. The recurrence is float32
-/// whatever the compute type.</remarks>
+/// steps]. Its names for the other weights: <c>logDecay</c> A_log, <c>stepBias</c> dt_bias, <c>skip</c> D.</remarks>
 internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
 {
     private const double NormEpsilon = 1e-5, SmallestStep = 1e-3, LargestStep = 0.1, SlowestDecay = 1, FastestDecay = 16;
@@ -195,8 +187,7 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
     }
 }
 
-/// <summary>A depthwise convolution over the current and the preceding positions.</summary>
-/// <remarks>The weight is (E, 1, K) as in torch's Conv1d, the current position last.</remarks>
+/// <summary>A depthwise convolution; the weight is (E, 1, K) as in torch's Conv1d, the current position last.</summary>
 internal sealed class CausalConvolution : nn.Module, IDrawsOwnWeights
 {
     private readonly Parameter weight;
@@ -216,8 +207,8 @@ internal sealed class CausalConvolution : nn.Module, IDrawsOwnWeights
     /// <summary>As torch's Conv1d: uniform in ±1/√K.</summary>
     public IEnumerable<(string Name, Action<Tensor, Generator?> Draw)> OwnWeights => [(nameof(weight), Draw), (nameof(bias), Draw)];
 
-    /// <summary>Convolves (B, T, E), after the K − 1 positions of <paramref name="tail"/> (null for zeros), and returns the new tail.
-    /// <paramref name="runs"/> are the documents (B, T), which see only themselves; null if each row is one.</summary>
+    /// <summary>Convolves (B, T, E) after the K − 1 positions of <paramref name="tail"/> (null for zeros), and returns the new tail.
+    /// Documents <paramref name="runs"/> (B, T) see only themselves; null if each row is one.</summary>
     public (Tensor Result, Tensor Tail) Run(Tensor x, Tensor? tail, Tensor? runs)
     {
         tail ??= zeros(x.size(0), positions - 1, channels, dtype: x.dtype, device: x.device);
@@ -246,7 +237,6 @@ internal sealed class CausalConvolution : nn.Module, IDrawsOwnWeights
         values.uniform_(-1 / Math.Sqrt(positions), 1 / Math.Sqrt(positions), generator);
 }
 
-/// <summary>The decoding state of a Mamba-2 layer, of constant size.</summary>
 internal sealed class Mamba2State : LayerState
 {
     public Mamba2State(Mamba2Shape shape, int batch, Device device)

@@ -31,7 +31,7 @@ internal sealed class LearnedPositions : PositionEncoding
 
     public override int? Limit { get; }
 
-    /// <summary>A row for each position, (positions, C).</summary>
+    /// <summary>(positions, C)</summary>
     public Parameter Weight => weight;
 
     public override Tensor Embed(Tensor x, AttentionContext context) => x.add(context.Positions is { } positions

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>Rotary positions: pairs of dimensions of queries and keys are rotated by angles proportional to the position, so that scores
-/// depend on distances (Su et al. 2021, arXiv 2104.09864).</summary>
+/// <summary>Rotary positions: pairs of dimensions are rotated by angles proportional to the position, so that scores depend on distances
+/// (Su et al. 2021, arXiv 2104.09864).</summary>
 public sealed record RotaryOptions : PositionOptions
 {
     /// <summary>Base of the frequencies: the slowest pair takes about 2π·theta positions for a rotation.</summary>
@@ -76,8 +76,7 @@ public enum RotaryLayout
     Interleaved,
 }
 
-/// <summary>Rotates queries and keys by their positions.</summary>
-/// <remarks>Thread-safe.</remarks>
+/// <summary>Rotates queries and keys. Thread-safe.</summary>
 internal sealed class RotaryPositions : PositionEncoding
 {
     private readonly RotaryOptions options;
@@ -149,13 +148,13 @@ internal sealed class RotaryPositions : PositionEncoding
     }
 }
 
-/// <summary>The rotation of one layout, (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin), in few operations.</summary>
+/// <summary>The rotation of one layout, (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin).</summary>
 internal abstract class RotaryRotation
 {
-    /// <summary>The row of the table for each position: (T, R/2) each → (T, W).</summary>
+    /// <summary>(T, R/2) each → (T, W)</summary>
     public abstract Tensor Rows(Tensor cos, Tensor sin);
 
-    /// <summary>The rotated heads, (B, T, H, R) → float32 (B, T, H, R), with rows of the table (T, W) or (B, T, W).</summary>
+    /// <summary>(B, T, H, R) → float32 (B, T, H, R), with rows of the table (T, W) or (B, T, W).</summary>
     public abstract Tensor Rotate(Tensor heads, Tensor rows);
 
     public static RotaryRotation Of(RotaryLayout layout) => layout switch

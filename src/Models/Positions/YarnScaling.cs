@@ -22,7 +22,7 @@ public abstract record PartsScaling : ScalingOptions
     [Description("Along what the ramp runs: turns (the paper) or pairs (YaRN's published code).")]
     public abstract FrequencyRamp Ramp { get; init; }
 
-    /// <summary>Whether a ramp along pairs is rounded outwards to whole pairs; by default it is. Only with ramp 'pairs'.</summary>
+    /// <summary>Whether a ramp along pairs is rounded outwards to whole pairs; true by default. Only with ramp 'pairs'.</summary>
     [Description("Whether a ramp along pairs is rounded outwards to whole pairs; by default it is.")]
     public bool? Truncate { get; init; }
 
@@ -49,12 +49,12 @@ public abstract record PartsScaling : ScalingOptions
     }
 }
 
-/// <summary>NTK-by-parts: pairs that rotate often within the original length keep their frequency, pairs that rotate less than once are
-/// interpolated, with a ramp between (Peng et al. 2023, arXiv 2309.00071, §3.2).</summary>
-/// <remarks>With ramp 'pairs' it is YaRN without its attention factor.</remarks>
+/// <summary>NTK-by-parts: pairs that rotate often within the original length keep their frequency, those below one
+/// rotation are interpolated, with a ramp between (Peng et al. 2023, arXiv 2309.00071, §3.2). With ramp 'pairs' it is
+/// YaRN without its attention factor.</summary>
 public sealed record NtkByPartsScaling : PartsScaling
 {
-    /// <summary>What the ramp runs along: by default the rotations, as in the paper.</summary>
+    /// <summary>What the ramp runs along: rotations by default, as in the paper.</summary>
     [Description("Along what the ramp runs: turns (the paper) or pairs (YaRN's published code).")]
     public override FrequencyRamp Ramp { get; init; } = FrequencyRamp.Turns;
 
@@ -64,16 +64,15 @@ public sealed record NtkByPartsScaling : PartsScaling
 }
 
 /// <summary>YaRN: NTK-by-parts with queries and keys scaled by 0.1·ln s + 1 (Peng et al. 2023, arXiv 2309.00071, §3.3).</summary>
-/// <remarks>The attention factor is the paper's, or <see cref="AttentionFactor"/>, or DeepSeek's: with m(x) = 0.1·x·ln s + 1, rotary
-/// dimensions of queries and keys are multiplied by m(mscale)/m(mscaleAllDim), and all scores by m(mscaleAllDim)² (DeepSeek-V2's published
-/// code). The paper's is mscale 1 and mscaleAllDim 0.</remarks>
+/// <remarks>DeepSeek-V2's code has m(x) = 0.1·x·ln s + 1, and scales rotary dimensions of queries and keys by m(mscale)/m(mscaleAllDim),
+/// all scores by m(mscaleAllDim)². The paper's factor is mscale 1 and mscaleAllDim 0.</remarks>
 public sealed record YarnScaling : PartsScaling
 {
-    /// <summary>What the ramp runs along: by default the pairs, as in the published code.</summary>
+    /// <summary>What the ramp runs along: pairs by default, as in the published code.</summary>
     [Description("Along what the ramp runs: turns (the paper) or pairs (YaRN's published code).")]
     public override FrequencyRamp Ramp { get; init; } = FrequencyRamp.Pairs;
 
-    /// <summary>The final factor on queries and keys. By default 0.1·ln s + 1.</summary>
+    /// <summary>The final factor on queries and keys; 0.1·ln s + 1 by default.</summary>
     [Description("The final factor on queries and on keys; by default 0.1·ln(factor) + 1.")]
     [Range(1e-6, 1e6)]
     public double? AttentionFactor { get; init; }
@@ -125,15 +124,13 @@ public enum FrequencyRamp
     Pairs,
 }
 
-/// <summary>The kept share γ of each frequency.</summary>
 internal static class FrequencyRamps
 {
     /// <summary>γ linear in the rotations r_i = L·θ_i/2π: 0 below <paramref name="slow"/>, 1 above <paramref name="fast"/>.</summary>
     public static double[] AlongRotations(FrequencyBasis basis, double length, double fast, double slow) =>
         [.. basis.Frequencies().Select(theta => Math.Clamp((length * theta / (2 * Math.PI) - slow) / (fast - slow), 0, 1))];
 
-    /// <summary>γ linear in the index of the pair, between those of <paramref name="fast"/> and <paramref name="slow"/>
-    /// rotations.</summary>
+    /// <summary>γ linear in the pair's index, between those of <paramref name="fast"/> and <paramref name="slow"/> rotations.</summary>
     public static double[] AlongPairs(FrequencyBasis basis, double length, double fast, double slow, bool truncate)
     {
         double first = basis.PairOfRotations(fast, length), last = basis.PairOfRotations(slow, length);

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>Cached keys and values of an encoder's output, and which are padding; constant while decoding.</summary>
+/// <summary>An encoder's keys and values, constant while decoding.</summary>
 internal sealed class CrossState : LayerState
 {
     /// <summary>Copies (B, G, S, D) each, and the padding (B, S), −1 for padding; null for none.</summary>

@@ -4,8 +4,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>Caches every token in blocks of a pool (PagedAttention: Kwon et al. 2023, arXiv 2309.06180); sequences share the blocks of
-/// their common prefix until they write to them.</summary>
+/// <summary>Caches tokens in blocks, which sequences share until they write (PagedAttention: Kwon et al. 2023, arXiv 2309.06180).</summary>
 /// <remarks>Beams and samples pay for their prompt once. A step gathers the blocks for the kernel.</remarks>
 internal sealed class PagedCache : KeyValueCache
 {
@@ -98,8 +97,7 @@ internal sealed class PagedCache : KeyValueCache
     }
 }
 
-/// <summary>Which blocks of a pool hold each sequence, with counts of the sequences that share a block.</summary>
-/// <remarks>All sequences are equally long. The tensors are <see cref="PagedCache"/>'s.</remarks>
+/// <summary>Which blocks hold each sequence, all equally long, and how many sequences share each block.</summary>
 internal sealed class BlockTables
 {
     private readonly List<int> users = []; // of each block, how many sequences have it
@@ -112,7 +110,7 @@ internal sealed class BlockTables
 
     public int BlocksEach => tables[0].Count;
 
-    /// <summary>Blocks ever allocated: the size of the pool.</summary>
+    /// <summary>The size of the pool.</summary>
     public int Blocks => users.Count;
 
     public int InUse => users.Count - free.Count;
@@ -122,13 +120,12 @@ internal sealed class BlockTables
 
     public long[] Column(int index) => [.. tables.Select(table => (long)table[index])];
 
-    /// <summary>Appends a block of its own to each sequence.</summary>
     public void Grow()
     {
         foreach (List<int> table in tables) table.Add(Take());
     }
 
-    /// <summary>Replaces each sequence's block at an index by one of its own, if it is shared. Blocks to copy: from, to.</summary>
+    /// <summary>Gives each sequence its own block at an index; returns the blocks to copy.</summary>
     public IReadOnlyList<(int From, int To)> Unshare(int index)
     {
         List<(int From, int To)> copies = [];

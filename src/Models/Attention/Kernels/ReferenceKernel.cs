@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>softmax(scale·QKᵀ + bias + mask)V, step by step (Vaswani et al. 2017, §3.2.1): the specification, with O(T·S) memory.</summary>
+/// <summary>softmax(scale·QKᵀ + bias + mask)V, step by step with O(T·S) memory (Vaswani et al. 2017, §3.2.1): the specification.</summary>
 internal sealed class ReferenceKernel : IAttentionKernel
 {
     public string Name => "reference";
@@ -21,7 +21,7 @@ internal sealed class ReferenceKernel : IAttentionKernel
         return weights.matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)); // (B, H, T, D)
     }
 
-    /// <summary>The attention weights (B, H, T, S), float32; rows sum to 1.</summary>
+    /// <summary>(B, H, T, S), float32; rows sum to 1.</summary>
     public static Tensor Weights(in AttentionCall call)
     {
         Tensor key = KeyValueHeads.Repeat(call.Key, call.Sharing); // (B, H, S, D)
@@ -34,12 +34,10 @@ internal sealed class ReferenceKernel : IAttentionKernel
     }
 }
 
-/// <summary>Key-value heads shared by query heads.</summary>
 internal static class KeyValueHeads
 {
-    /// <summary>Repeats key-value heads for the query heads that share them, (B, G, S, D) → (B, H, S, D): head h of the result is head ⌊h /
-    /// sharing⌋. A view if G = 1 or G = H.</summary>
-    /// <remarks>Consecutive query heads share (repeat_interleave), not every G-th (tile): Ainslie et al. 2023.</remarks>
+    /// <summary>Repeats key-value heads, (B, G, S, D) → (B, H, S, D), so that consecutive query heads share one (repeat_interleave):
+    /// Ainslie et al. 2023. A view if G = 1 or G = H.</summary>
     public static Tensor Repeat(Tensor heads, int sharing)
     {
         if (sharing == 1) return heads;

@@ -60,8 +60,7 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepFollower
     }
 }
 
-/// <summary>Counts the tokens of each expert during an optimizer step.</summary>
-/// <remarks>Thread-safe; integer sums do not depend on the order of threads.</remarks>
+/// <summary>Counts each expert's tokens in an optimizer step. Thread-safe; integer sums do not depend on the threads' order.</summary>
 internal sealed class ExpertLoad(int experts)
 {
     private readonly Lock gate = new();
