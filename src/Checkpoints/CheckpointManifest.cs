@@ -4,10 +4,9 @@ using Trainer.Configuration;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>The files of a complete checkpoint with their sizes and hashes: <c>manifest.json</c>.</summary>
+/// <summary>The files of a complete checkpoint with their sizes in bytes and lower-case SHA-256: <c>manifest.json</c>.</summary>
 internal sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointManifest.Entry> Files)
 {
-    /// <summary>Size in bytes and lower-case SHA-256 of a file.</summary>
     public sealed record Entry(long Size, string Sha256);
 
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
@@ -21,8 +20,7 @@ internal sealed record CheckpointManifest(IReadOnlyDictionary<string, Checkpoint
         return manifest;
     }
 
-    /// <summary>Reads a checkpoint's manifest, which must list the <paramref name="required"/> files, and checks every file against
-    /// it.</summary>
+    /// <summary>Reads a manifest, which must list the <paramref name="required"/> files, and checks every file against it.</summary>
     /// <exception cref="UserException">A file is missing or differs; the message names it and both values.</exception>
     public static CheckpointManifest Verify(string directory, params ReadOnlySpan<string> required)
     {

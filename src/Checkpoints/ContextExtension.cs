@@ -8,9 +8,7 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>Extends a model's context by scaling its rotary positions; the weights are unchanged.</summary>
-/// <param name="Method">One of <see cref="Methods"/>.</param>
-/// <param name="Factor">The new context length over the old one, s.</param>
+/// <summary>Makes a model's context s times as long by scaling rotary positions; weights are unchanged.</summary>
 public sealed record ContextExtension(string Method, double Factor)
 {
     private const int LongestContext = 16_777_216;
@@ -37,7 +35,7 @@ public sealed record ContextExtension(string Method, double Factor)
         if (FactorComplaint(model) is { } complaint) yield return new(factorPath, complaint);
     }
 
-    /// <summary>The extended model, with the old context length as <c>originalLength</c>; <see cref="Problems"/> must be empty.</summary>
+    /// <summary>Extends a model without <see cref="Problems"/>; the old context length becomes <c>originalLength</c>.</summary>
     public ModelOptions Apply(ModelOptions model)
     {
         ScalingOptions scaling = Scaling(model.ContextLength);

@@ -9,10 +9,8 @@ namespace Trainer.Checkpoints;
 /// <summary>The header entry of one tensor; Offset counts bytes after the header.</summary>
 public sealed record SafetensorsInfo(torch.ScalarType Type, IReadOnlyList<long> Shape, long Offset, long Length);
 
-/// <summary>An open safetensors file. Each read maps only its part of the file, since a mapping of the whole file would count as memory of
-/// this process.</summary>
-/// <remarks>Opening checks the whole header: known types, shapes that fit their lengths, no gaps, no overlap, nothing after the end. Not
-/// thread-safe.</remarks>
+/// <summary>An open safetensors file, not thread-safe, its header checked: types, shapes that fit lengths, no gaps or overlaps.</summary>
+/// <remarks>Each read maps only its part of the file: a mapping of all of it would count as memory of this process.</remarks>
 public sealed class SafetensorsFile : IDisposable
 {
     // The reference implementation's limit, which catches absurd lengths in damaged files.
@@ -42,7 +40,6 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>The names, in the order of their data.</summary>
     public IReadOnlyList<string> Names => [.. entries.OrderBy(entry => entry.Value.Offset).Select(entry => entry.Key)];
 
-    /// <summary>The text stored under <c>__metadata__</c>.</summary>
     internal IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Opens and checks a file.</summary>
@@ -54,7 +51,6 @@ public sealed class SafetensorsFile : IDisposable
         return new SafetensorsFile(path, content);
     }
 
-    /// <summary>Whether there is a tensor of that name.</summary>
     internal bool Contains(string name) => entries.ContainsKey(name);
 
     /// <summary>Type, shape and place of a tensor.</summary>
@@ -72,11 +68,7 @@ public sealed class SafetensorsFile : IDisposable
         return device is null or { type: DeviceType.CPU } ? tensor : tensor.to(device, disposeAfter: true);
     }
 
-    /// <summary>Reads consecutive elements of a tensor, and no others.</summary>
-    /// <param name="name">The tensor.</param>
-    /// <param name="start">The first element, in row-major order.</param>
-    /// <param name="shape">The shape of the result.</param>
-    /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
+    /// <summary>Reads consecutive elements from <paramref name="start"/>, in row-major order, and no others.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The tensor has fewer elements.</exception>
     internal torch.Tensor Read(string name, long start, IReadOnlyList<long> shape)
     {

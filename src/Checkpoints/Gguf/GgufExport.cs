@@ -12,10 +12,8 @@ internal static class GgufExport
     // llama.cpp's version of its quantised blocks.
     private const uint QuantizationVersion = 2;
 
-    /// <summary>Writes one GGUF file, one tensor at a time; afterwards it is complete or absent.</summary>
-    /// <returns>llama.cpp's name of the architecture.</returns>
-    /// <exception cref="UserException">llama.cpp has no such model or tokenizer; or a weight is not finite or too large for the
-    /// type.</exception>
+    /// <summary>Writes a file, complete or absent, one tensor at a time; returns llama.cpp's name of the architecture.</summary>
+    /// <exception cref="UserException">llama.cpp lacks the model or tokenizer, or a weight is not finite or too large.</exception>
     public static string Write(ExportSource source, string path, GgufType type)
     {
         Family family = FamilyRegistry.Of(source.Model);
@@ -53,7 +51,6 @@ internal static class GgufExport
         return new(tensor, type);
     }
 
-    /// <summary>Writes a file beside its final place and renames it, so that it is complete or absent.</summary>
     private static void WriteFile(string path, Action<Stream> fill)
     {
         string temporary = $"{path}.tmp-{Environment.ProcessId}";
@@ -74,7 +71,7 @@ internal static class GgufExport
     }
 }
 
-/// <summary>How the matrices of a GGUF file are stored. Vectors are always float32.</summary>
+/// <summary>How a GGUF file stores matrices; vectors are always float32.</summary>
 public enum GgufType
 {
     /// <summary>float32.</summary>
@@ -92,7 +89,6 @@ public enum GgufType
 
 internal static class GgufTypes
 {
-    /// <summary>ggml's code of the type.</summary>
     public static uint Code(this GgufType type) => type switch
     {
         GgufType.F32 => 0,
@@ -120,7 +116,6 @@ internal static class GgufTypes
         _ => WeightRange.Of(ScalarType.Float32),
     };
 
-    /// <summary>Bytes that <paramref name="count"/> numbers take.</summary>
     public static long Bytes(this GgufType type, long count) => type switch
     {
         GgufType.F32 => 4 * count, GgufType.F16 or GgufType.BF16 => 2 * count, _ => BlockQuantization.Bytes(count),

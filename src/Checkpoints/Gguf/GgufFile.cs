@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>A float32 tensor under its GGUF name that is made, converted and written in turn.</summary>
+/// <summary>A float32 tensor under its GGUF name, and the type to write.</summary>
 internal sealed record GgufTensor(PendingTensor Source, GgufType Type)
 {
     public long Count => Source.Shape.Aggregate(1L, (product, extent) => product * extent);
@@ -14,11 +14,10 @@ internal sealed record GgufTensor(PendingTensor Source, GgufType Type)
     public long Bytes => Type.Bytes(Count);
 }
 
-/// <summary>Writes GGUF version 3: magic, counts, metadata, the list of tensors, and their data, each aligned to 32 bytes.</summary>
+/// <summary>Writes GGUF 3, one tensor in memory at a time: magic, counts, metadata, tensor list, and data aligned to 32 bytes.</summary>
 /// <remarks>Specification: docs/gguf.md of ggml. Extents are listed from the innermost, and data is laid out as here.</remarks>
 internal static class GgufFile
 {
-    /// <summary>Each tensor's data starts at a multiple of this many bytes.</summary>
     public const int Alignment = 32;
 
     // Few enough that a converted copy of them takes little memory beside the tensor.
@@ -26,7 +25,6 @@ internal static class GgufFile
 
     private const uint Magic = 0x46554747, Version = 3;
 
-    /// <summary>Writes a file from the start of <paramref name="stream"/>; one tensor is in memory at a time.</summary>
     public static void Write(Stream stream, GgufMetadata metadata, IReadOnlyList<GgufTensor> tensors)
     {
         GgufMetadata.WriteNumber(stream, Magic);

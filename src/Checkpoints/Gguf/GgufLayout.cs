@@ -5,8 +5,7 @@ using Trainer.Models.FeedForward;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>A family as llama.cpp knows it: its settings and its tensors.</summary>
-/// <remarks>A new one is a subclass and a line in the table below.</remarks>
+/// <summary>llama.cpp's settings and tensors of a family. A new one is a subclass and a line in the table below.</summary>
 internal abstract class GgufLayout
 {
     // By the name of the Hugging Face family.
@@ -20,8 +19,7 @@ internal abstract class GgufLayout
         ["gpt2"] = new Gpt2Layout(),
     };
 
-    /// <summary>The layout of a Hugging Face family.</summary>
-    /// <exception cref="UserException">The family cannot be written as GGUF.</exception>
+    /// <summary><exception cref="UserException">The family cannot be written as GGUF.</exception></summary>
     public static GgufLayout Of(string family) => ByFamily.TryGetValue(family, out GgufLayout? layout)
         ? layout
         : throw new UserException(
@@ -42,7 +40,6 @@ internal abstract class GgufLayout
     public virtual bool StaysFloat32(string tensor) =>
         tensor.EndsWith("ffn_gate_inp.weight", StringComparison.Ordinal) || tensor is "position_embd.weight" or "rope_freqs.weight";
 
-    /// <summary>Adds the settings of every family.</summary>
     protected static void DescribeSizes(ModelOptions model, int vocabulary, Action<string, object?> add)
     {
         HeadShape shape = HeadShape.Of(model);
@@ -56,7 +53,7 @@ internal abstract class GgufLayout
     }
 }
 
-/// <summary>GPT-2. Fused queries, keys and values are laid out in llama.cpp as here.</summary>
+/// <summary>GPT-2, whose fused queries, keys and values llama.cpp lays out as here.</summary>
 internal sealed class Gpt2Layout : GgufLayout
 {
     public override string Architecture => "gpt2";

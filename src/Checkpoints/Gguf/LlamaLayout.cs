@@ -8,10 +8,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>Llama, Mistral, and Qwen 2 and 3, which llama.cpp computes alike except for the layout of rotary pairs.</summary>
-/// <param name="architecture">llama.cpp's name.</param>
-/// <param name="interleaved">Whether llama.cpp rotates interleaved pairs: rows of queries and keys are then reordered. Otherwise it rotates
-/// halves, as this program does.</param>
+/// <summary>Llama, Mistral, Qwen 2 and 3; for llama.cpp's <paramref name="interleaved"/> rotary pairs rows are reordered.</summary>
 internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufLayout
 {
     public override string Architecture => architecture;

@@ -18,7 +18,6 @@ internal static class CompanionFiles
 
     internal static readonly string[] SpecialIds = ["bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"];
 
-    /// <summary>The names of all companions.</summary>
     public static IReadOnlyList<string> Names => Carried;
 
     /// <summary>The companions in a directory, by name.</summary>
@@ -27,8 +26,7 @@ internal static class CompanionFiles
         Carried.Where(name => File.Exists(Path.Combine(directory, name)))
             .ToDictionary(name => name, name => Read(Path.Combine(directory, name)));
 
-    /// <summary>The companions of a Hugging Face directory; special ids that only <c>config.json</c> has go where transformers puts
-    /// them.</summary>
+    /// <summary>A directory's companions; special ids that only <c>config.json</c> has go where transformers puts them.</summary>
     internal static IReadOnlyDictionary<string, JsonObject> Of(string directory, HuggingFaceConfig config)
     {
         Dictionary<string, JsonObject> files = new(In(directory));

@@ -9,8 +9,7 @@ using Trainer.Models;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>Makes a checkpoint of a Hugging Face one: reads its settings and tokenizer, maps its weights to the names here, and writes them
-/// one at a time.</summary>
+/// <summary>Converts a Hugging Face checkpoint: settings, tokenizer, and weights one tensor at a time.</summary>
 public sealed class HuggingFaceImport : IDisposable
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
@@ -22,26 +21,21 @@ public sealed class HuggingFaceImport : IDisposable
         IReadOnlyDictionary<string, JsonObject> companions) =>
         (this.files, Family, Options, Tokenizer, Weights, Companions) = (files, family, options, tokenizer, weights, companions);
 
-    /// <summary>The family, such as <c>llama</c>.</summary>
     internal string Family { get; }
 
-    /// <summary>The model.</summary>
     internal ModelOptions Options { get; }
 
-    /// <summary>The tokenizer; without one in the checkpoint, GPT-2's own for a GPT-2, else one whose tokens are the ids
-    /// themselves.</summary>
+    /// <summary>Without one in the checkpoint GPT-2's own for a GPT-2, else one whose tokens are the ids themselves.</summary>
     internal Tokenizer Tokenizer { get; }
 
-    /// <summary>The tensors under their names here, float32; they can be read until this object is disposed.</summary>
+    /// <summary>The tensors under their names here, float32, readable until this object is disposed.</summary>
     internal IReadOnlyList<PendingTensor> Weights { get; }
 
     /// <summary>The files beside the weights that an export writes back, by name.</summary>
     internal IReadOnlyDictionary<string, JsonObject> Companions { get; }
 
-    /// <summary>Reads a Hugging Face directory and writes a checkpoint to a new or empty directory, one tensor at a time;
-    /// <paramref name="warn"/> receives what is not imported.</summary>
-    /// <exception cref="UserException">The source cannot be read or expressed, or the checkpoint cannot be written; the message says
-    /// why.</exception>
+    /// <summary>Imports to a new or empty directory; <paramref name="warn"/> receives what is left out.</summary>
+    /// <exception cref="UserException">The source cannot be read or expressed here, or writing fails.</exception>
     public static ImportReport Run(string source, string output, Action<string> warn)
     {
         if (!Directory.Exists(source))
@@ -51,9 +45,8 @@ public sealed class HuggingFaceImport : IDisposable
         return new(import.Family, import.Weights.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent)));
     }
 
-    /// <summary>Opens a directory with <c>config.json</c>, safetensors (one file, or shards and their index), and usually
-    /// <c>tokenizer.json</c>, and checks all but the values of tensors; <paramref name="warn"/> receives what is not imported.</summary>
-    /// <exception cref="UserException">A file is missing or damaged; the family is unknown; a setting cannot be expressed; tensors are
+    /// <summary>Opens a directory with <c>config.json</c>, safetensors and usually <c>tokenizer.json</c>; checks all but numbers.</summary>
+    /// <exception cref="UserException">A file is missing or damaged, the family is unknown, a setting cannot be expressed, or tensors are
     /// missing, unexpected or of other shapes.</exception>
     internal static HuggingFaceImport Open(string directory, Action<string> warn)
     {
@@ -115,8 +108,7 @@ public sealed class HuggingFaceImport : IDisposable
         ]);
     }
 
-    /// <summary>A recipe that trains the imported model further, on text that every installation has; users replace the data
-    /// first.</summary>
+    /// <summary>A recipe that trains the model further, on text that every installation has; users replace the data first.</summary>
     private JsonObject RecipeOf(string source, string output) => new()
     {
         ["name"] = NameOf(source),

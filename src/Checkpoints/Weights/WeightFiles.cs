@@ -24,11 +24,7 @@ public interface IWeightSource
     /// <summary>Whether a slice is read without the rest of its tensor.</summary>
     bool ReadsSlices => false;
 
-    /// <summary>Reads consecutive elements of a tensor as stored; the caller disposes them.</summary>
-    /// <param name="name">The tensor.</param>
-    /// <param name="start">The first element, in row-major order.</param>
-    /// <param name="shape">The shape of the result.</param>
-    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
+    /// <summary>Reads consecutive elements as stored, from <paramref name="start"/> in row-major order; the caller disposes them.</summary>
     Tensor Read(string name, long start, IReadOnlyList<long> shape)
     {
         using Tensor whole = Read(name);
@@ -69,8 +65,7 @@ public sealed class WeightFiles : IWeightSource, IDisposable
     }
 
     /// <summary>Opens the weights of a Hugging Face directory: <see cref="Index"/> and its shards, or <see cref="Single"/>.</summary>
-    /// <exception cref="UserException">There are no weights, or a shard is missing, truncated or lacks a tensor that the index places in
-    /// it.</exception>
+    /// <exception cref="UserException">There are no weights, or a shard is missing, truncated or lacks a tensor of the index.</exception>
     internal static WeightFiles OpenDirectory(string directory)
     {
         string index = Path.Combine(directory, Index);

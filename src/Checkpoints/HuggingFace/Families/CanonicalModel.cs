@@ -101,7 +101,7 @@ internal static class CanonicalModel
         return json;
     }
 
-    /// <summary>The settings of each layer; one entry if all are alike.</summary>
+    /// <summary>One entry if all layers are alike.</summary>
     private static JsonObject[] Layers(ModelOptions resolved) => [.. (resolved.LayerPattern ?? [new()
     {
         Mixer = resolved.Mixer, Attention = resolved.Attention, Position = resolved.Position, FeedForward = resolved.FeedForward,

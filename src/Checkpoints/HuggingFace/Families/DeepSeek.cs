@@ -9,8 +9,7 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
-/// <summary>DeepSeek-V3 (DeepSeek-AI 2024, arXiv 2412.19437): latent attention, and experts after some dense layers.</summary>
-/// <remarks>Layers beyond <c>num_hidden_layers</c> predict several tokens at once in training and are not imported.</remarks>
+/// <summary>DeepSeek-V3 (DeepSeek-AI 2024, arXiv 2412.19437). Layers for multi-token prediction are not imported.</summary>
 internal sealed class DeepSeekV3 : RotaryDecoder
 {
     // ε of the norms inside attention, whatever rms_norm_eps is.
@@ -193,15 +192,11 @@ internal sealed class DeepSeekV3 : RotaryDecoder
     }
 }
 
-/// <summary>DeepSeek's rotary positions: interleaved pairs, and a YaRN of its own.</summary>
-/// <remarks>
-/// With m(x) = 0.1·x·ln s + 1, rotated dimensions of queries and keys are multiplied by m(mscale)/m(mscale_all_dim), and all scores by
-/// m(mscale_all_dim)². Other families have mscale_all_dim too, but do not multiply scores. Both settings are kept here and attention's
-/// scale is left alone, so that nothing is multiplied twice.
-/// </remarks>
+/// <summary>DeepSeek's rotary positions: interleaved pairs, and a YaRN of its own (<see cref="YarnScaling"/>).</summary>
+/// <remarks>Other families have mscale_all_dim too, but do not multiply scores. Both settings are kept here and attention's scale is left
+/// alone, so that nothing is multiplied twice.</remarks>
 internal static class DeepSeekRope
 {
-    /// <summary>The positions that a configuration describes.</summary>
     public static Rope Read(HuggingFaceConfig config)
     {
         Rope rope = Rope.Read(config);
