@@ -10,32 +10,28 @@ public abstract class TokenText
     {
     }
 
-    /// <summary>The number of tokens.</summary>
     internal abstract long Length { get; }
 
-    /// <summary>The number of documents.</summary>
     internal abstract long Documents { get; }
 
-    /// <summary>The first tokens of a shard, or all of them; the shard stays the caller's.</summary>
+    /// <summary>The first tokens of a shard, or all of them; the caller keeps the shard.</summary>
     public static TokenText Of(TokenShard shard, long? tokens = null) =>
         new ShardText(shard, Math.Min(tokens ?? long.MaxValue, shard.Length));
 
     /// <summary>Tokens in memory, one document.</summary>
     public static TokenText Of(IReadOnlyList<int> tokens) => Of([tokens]);
 
-    /// <summary>Documents in memory.</summary>
     internal static TokenText Of(IReadOnlyList<IReadOnlyList<int>> documents) => new MemoryText(documents);
 
     /// <summary>The index of a document's first token.</summary>
     internal abstract long Start(long document);
 
-    /// <summary>Copies consecutive tokens.</summary>
     internal abstract void Read(long start, Span<long> destination);
 
     /// <summary>Throws for ids outside the vocabulary.</summary>
     internal abstract void RequireBelow(int vocabularySize);
 
-    /// <summary>The sequences that are scored independently: the documents, or all of them as one.</summary>
+    /// <summary>The documents, or all of them as one.</summary>
     internal IEnumerable<(long Start, long Length)> Sequences(bool documents)
     {
         if (!documents)

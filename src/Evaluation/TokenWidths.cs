@@ -16,7 +16,6 @@ internal sealed class TokenWidths
             tokenizer.SpecialTokens.Contains(id) ? 0 : tokenizer.TokenBytes(id).Length + between)];
     }
 
-    /// <summary>The bytes that the targets of a batch stand for.</summary>
     public long Of(Batch batch)
     {
         long sum = 0;

@@ -14,9 +14,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Scheduled;
 
-/// <summary>What a model is evaluated on during training: an entry of <c>evaluation.measures</c>.</summary>
-/// <remarks>Each kind runs the same evaluator on the same data as the <c>evaluate</c> command, so both report the same figures for the same
-/// weights. A new kind is one file and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>An entry of <c>evaluation.measures</c>. A new one is a file and a <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
+/// <remarks>Each runs the <c>evaluate</c> command's evaluator on the same data, and so reports the same figures.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ScheduledPerplexityOptions), "perplexity")]
 [JsonDerivedType(typeof(ScheduledAccuracyOptions), "accuracy")]
@@ -36,10 +35,10 @@ public abstract record ScheduledEvaluatorOptions : IValidated
     [Range(0, long.MaxValue)]
     public long? Every { get; init; }
 
-    /// <summary>The type's name, used where no other is given.</summary>
+    /// <summary>The type's name.</summary>
     internal abstract string Kind { get; }
 
-    /// <summary>Its name in curves and reports.</summary>
+    /// <summary>The name in curves and reports.</summary>
     internal string Title => Name ?? Kind;
 
     /// <inheritdoc/>
@@ -52,38 +51,31 @@ public abstract record ScheduledEvaluatorOptions : IValidated
     /// <summary>Problems that only the model and data of the recipe reveal; paths are relative to this record.</summary>
     internal abstract IEnumerable<Problem> ValidateFor(ModelOptions model, DataOptions data);
 
-    /// <summary>Builds the evaluator for a run.</summary>
     internal abstract ScheduledEvaluator Build(EvaluationSubject subject);
 }
 
-/// <summary>An evaluator of a training run.</summary>
 internal abstract class ScheduledEvaluator
 {
     /// <summary>Problems that only tokenizer and data reveal, found before the first step; paths are relative to the options.</summary>
     public virtual IEnumerable<Problem> Problems() => [];
 
-    /// <summary>Evaluates the model as it is now.</summary>
-    /// <exception cref="UserException">The model's logits are not finite.</exception>
+    /// <summary><exception cref="UserException">The model's logits are not finite.</exception></summary>
     public abstract EvaluatorResult Evaluate();
 }
 
 /// <summary>The figures of an evaluator, and the same as lines for the console.</summary>
 internal sealed record EvaluatorResult(IReadOnlyList<EvaluatorFigure> Figures, IReadOnlyList<string> Lines)
 {
-    /// <summary>Texts that the model wrote.</summary>
     public IReadOnlyList<EvaluatorText> Texts { get; init; } = [];
 }
 
-/// <summary>The model under training and what it is evaluated on. <c>Settings</c> is the recipe's section <c>data</c>; the seed is for
-/// evaluators that sample.</summary>
+/// <summary>The model under training, and what it is evaluated on; the seed is for evaluators that sample.</summary>
 public sealed record EvaluationSubject(LanguageModel Model, PreparedData Data, DataOptions Settings, int BatchSize, int MicroBatch,
     long Seed, Device Device)
 {
-    /// <summary>The tokenizer of the data.</summary>
     internal Tokenizer Tokenizer => Data.Tokenizer;
 
-    /// <summary>Rows of the validation data as <c>evaluate</c> makes them: at most so many batches of <see cref="BatchSize"/> rows, spread
-    /// evenly; null for all.</summary>
+    /// <summary>Rows of the validation data as <c>evaluate</c> makes them: so many batches, spread evenly; null for all.</summary>
     internal ValidationSet Rows(int? batches)
     {
         long most = (long)(batches ?? int.MaxValue) * (BatchSize / MicroBatch);

@@ -11,11 +11,11 @@ using static TorchSharp.torch.nn;
 
 namespace Trainer.Evaluation.Scoring;
 
-/// <summary>Scores the tokens of one text in a single pass: the <c>score</c> command, by architecture.</summary>
-/// <remarks>A new architecture is one derived class and one line in <see cref="For"/>. Not thread-safe.</remarks>
+/// <summary>Scores the tokens of one text in a single pass: the <c>score</c> command. Not thread-safe.</summary>
+/// <remarks>A new architecture is one derived class and one line in <see cref="For"/>.</remarks>
 public abstract class SequenceScorer
 {
-    /// <summary>Logits beyond this are no longer one text's: it is measured in windows.</summary>
+    /// <summary>Texts with more logits are measured in windows.</summary>
     private const long MostLogitBytes = 1L << 32;
 
     /// <summary>A text that is scored at once has thousands of tokens, not millions.</summary>
@@ -35,17 +35,16 @@ public abstract class SequenceScorer
         _ => new CausalScorer(model, tokenizer),
     };
 
-    /// <summary>Why the model cannot score tokens, though it has logits of them; <c>null</c> where it can.</summary>
+    /// <summary>Why the model cannot score tokens, though it has logits of them; null if it can.</summary>
     public virtual string? Obstacle => null;
 
-    /// <summary>Whether the model also reads a source text.</summary>
     internal virtual bool NeedsSource => false;
 
-    /// <summary>The tokens of a text, with the special tokens the architecture needs around them.</summary>
+    /// <summary>The tokens of a text, with the special tokens the architecture needs.</summary>
     /// <exception cref="UserException">The tokenizer cannot express the text, or lacks a special token.</exception>
     public abstract int[] Encode(string text);
 
-    /// <summary>The tokens of a source text, with the special tokens the architecture needs around them.</summary>
+    /// <summary>The tokens of a source text, with the special tokens the architecture needs.</summary>
     /// <exception cref="UserException">The tokenizer cannot express the text, or the model reads no source.</exception>
     public virtual int[] EncodeSource(string text) => throw NoSource();
 
@@ -54,7 +53,7 @@ public abstract class SequenceScorer
     public int[] EncodeAll(string path, string datasetsDirectory, IProgress<string> progress) =>
         Encode(TextEncoding.ReadAll(new SourceOptions { Path = path }, datasetsDirectory, MostCharacters, progress));
 
-    /// <summary>The tokens of each document and its number among all, from 1; documents without text are left out.</summary>
+    /// <summary>The tokens of each document and its number, from 1; documents without text are left out.</summary>
     /// <exception cref="UserException">A file cannot be read or encoded, or a document is too long to be scored at once.</exception>
     public IEnumerable<(long Number, int[] Tokens)> EncodeDocuments(string path, string datasetsDirectory, IProgress<string> progress)
     {
@@ -67,9 +66,8 @@ public abstract class SequenceScorer
         }
     }
 
-    /// <summary>The raw logits (T, V) of T tokens, in float32; the caller disposes them. Encoder-decoders need a source.</summary>
-    /// <exception cref="UserException">There are no tokens, or more than the model can take; an id is outside the vocabulary; a source is
-    /// missing or too many.</exception>
+    /// <summary>The logits (T, V) of T tokens, float32, which the caller disposes. Encoder-decoders need a source.</summary>
+    /// <exception cref="UserException">Too few or too many tokens, an id outside the vocabulary, or a source too few or many.</exception>
     public Tensor Logits(IReadOnlyList<int> tokens, IReadOnlyList<int>? source = null)
     {
         if (source is not null && !NeedsSource) throw NoSource();
@@ -85,7 +83,7 @@ public abstract class SequenceScorer
         return Model.call(input).squeeze(0).MoveToOuterDisposeScope(); // (1, T, V) → (T, V)
     }
 
-    /// <summary>The score of each token, from the logits of <see cref="Logits"/>.</summary>
+    /// <summary>The score of each token, from its <see cref="Logits"/>.</summary>
     /// <exception cref="UserException">The model cannot score tokens; see <see cref="Obstacle"/>.</exception>
     public TokenScores Score(IReadOnlyList<int> tokens, Tensor logits)
     {
@@ -95,10 +93,10 @@ public abstract class SequenceScorer
         return new(tokens, Losses(tokens, logits));
     }
 
-    /// <summary>−log p of each token, from its logits (T, V).</summary>
+    /// <summary>−log p of each token, from logits (T, V).</summary>
     private protected abstract IReadOnlyList<double?> Losses(IReadOnlyList<int> tokens, Tensor logits);
 
-    /// <summary>One row of token ids, (1, T).</summary>
+    /// <summary>(1, T)</summary>
     private protected Tensor Row(IReadOnlyList<int> tokens) =>
         tensor([.. tokens.Select(id => (long)id)], [1, tokens.Count], dtype: ScalarType.Int64).to(Model.Device);
 
@@ -126,8 +124,7 @@ public abstract class SequenceScorer
 
 // Shapes: T tokens, P of them in the prefix, V vocabulary.
 
-/// <summary>Decoders: each token is predicted from those before it; the first one from nothing. Tokens of a prefix that the model reads
-/// together have no score.</summary>
+/// <summary>Decoders: each token is predicted from those before it; the first, and a prefix read together, have no score.</summary>
 internal class CausalScorer(LanguageModel model, Tokenizer tokenizer) : SequenceScorer(model, tokenizer)
 {
     public override int[] Encode(string text) => Tokenizer.Encode(text);
@@ -146,11 +143,9 @@ internal class CausalScorer(LanguageModel model, Tokenizer tokenizer) : Sequence
 
 // Shapes: B rows, T tokens, V vocabulary.
 
-/// <summary>Encoders: each token is hidden in turn and guessed from all others (pseudo-log-likelihood, Salazar et al. 2020, arXiv
-/// 1910.14659). Special tokens are seen, but not scored.</summary>
+/// <summary>Encoders: each token is masked and predicted from all others (Salazar et al. 2020, arXiv 1910.14659).</summary>
 internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : SequenceScorer(model, tokenizer)
 {
-    /// <summary>The most tokens of a batch.</summary>
     private const int TokensAtOnce = 1 << 13;
 
     private readonly int? mask = MaskToken.Of(tokenizer);
@@ -177,7 +172,7 @@ internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : S
         return losses;
     }
 
-    /// <summary>−log p of the tokens at some places (B), each hidden in a row of its own.</summary>
+    /// <summary>−log p of the tokens at some places (B), each masked in a row of its own.</summary>
     private Tensor Guess(IReadOnlyList<int> tokens, int[] places)
     {
         Device device = Model.Device;
@@ -191,8 +186,7 @@ internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : S
     }
 }
 
-/// <summary>Encoder-decoders: each token is predicted from those before it and the whole source. Texts stand between the tokens that begin
-/// and end them, as in training, so that every token of the text has a score, and so has its end.</summary>
+/// <summary>Encoder-decoders: each token is predicted from those before it and the source; a begin token gives the first a score.</summary>
 internal sealed class TranslationScorer(LanguageModel model, Tokenizer tokenizer) : CausalScorer(model, tokenizer)
 {
     internal override bool NeedsSource => true;
