@@ -111,14 +111,12 @@ internal sealed class RecordBinder(Binder binder)
         || (target.Default is null && (!target.Nullable || rules.OfType<RequiredAttribute>().Any()));
 }
 
-/// <summary>A closed hierarchy: the possible records, and the property that selects one.</summary>
-/// <param name="Discriminator">The name of that property, such as <c>type</c>.</param>
-/// <param name="ByName">The records by what the property says, in registration order.</param>
+/// <summary>A closed hierarchy: the records by the value of the <c>Discriminator</c> property, in registration order.</summary>
 internal sealed record Variants(string Discriminator, IReadOnlyList<(string Name, Type Type)> ByName)
 {
     public IEnumerable<string> Names => ByName.Select(variant => variant.Name);
 
-    /// <summary>The hierarchy below a type; nothing when the type stands for itself alone.</summary>
+    /// <summary>Null when the type stands for itself alone.</summary>
     public static Variants? Of(Type type)
     {
         var options = RecordShape.Of(type).PolymorphismOptions;
@@ -141,8 +139,8 @@ internal sealed record Variants(string Discriminator, IReadOnlyList<(string Name
 }
 
 /// <summary>Drops what lower layers set for a variant that a higher layer replaces.</summary>
-/// <remarks>A setting of a layer goes if the variant in force at that layer knew it and the chosen one does not, or holds another type
-/// under that name. Settings that both share stay; what no variant in force knew remains an unknown key.</remarks>
+/// <remarks>A layer's setting goes if its variant knew it and the chosen one does not, or has another type for it. What no
+/// variant knew remains an unknown key.</remarks>
 internal static class FormerVariantSettings
 {
     public static void Drop(Setting setting, Variants variants, Type? initially, Type chosen)
@@ -173,8 +171,8 @@ internal static class FormerVariantSettings
     }
 }
 
-/// <summary>The records being bound, outermost first, with the values of their properties so far: what inner ones can inherit.</summary>
-/// <remarks>A value with problems is kept too, so that those of the records that inherit it are found in the same run.</remarks>
+/// <summary>The records being bound, outermost first, with their values so far for inner ones to inherit.</summary>
+/// <remarks>Values with problems are kept, so that the problems of records that inherit them are found in the same run.</remarks>
 internal sealed class EnclosingRecords
 {
     private readonly List<Dictionary<string, object?>> records = [];
@@ -186,7 +184,7 @@ internal sealed class EnclosingRecords
         return new Scope(records);
     }
 
-    /// <summary>Records the value of a property of the innermost record; null where it could not be bound.</summary>
+    /// <summary>Null for a value that could not be bound.</summary>
     public void Remember(string property, object? value) => records[^1][property] = value;
 
     /// <summary>The value of the nearest enclosing property of that name and type.</summary>

@@ -5,8 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Trainer.Configuration.Binding;
 
-/// <summary>The JSON shape of configuration records. System.Text.Json's metadata is the one description that binding, serialising and the
-/// schema share, so the three cannot disagree about a name.</summary>
+/// <summary>The JSON shape of records: System.Text.Json's metadata, so that binder, serialiser and schema agree on names.</summary>
 internal static class RecordShape
 {
     public static JsonSerializerOptions Options { get; } = CreateOptions();
@@ -26,11 +25,9 @@ internal static class RecordShape
         type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyDictionary<,>)
         && type.GetGenericArguments()[0] == typeof(string) ? type.GetGenericArguments()[1] : null;
 
-    /// <summary>The property of a name, ignoring case.</summary>
     public static JsonPropertyInfo? Property(Type type, string name) =>
         Of(type).Properties.FirstOrDefault(property => property.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>An instance with default values.</summary>
     public static object Create(Type type) =>
         (type.IsClass && Of(type).Kind == JsonTypeInfoKind.Object ? Of(type).CreateObject?.Invoke() : null)
         ?? throw new InvalidOperationException($"{type} is no configuration type: use scalars, enums, IReadOnlyList, " +

@@ -4,7 +4,6 @@ using System.Globalization;
 
 namespace Trainer.Configuration.Binding;
 
-/// <summary>Evaluates the DataAnnotations attributes of a property.</summary>
 internal static class ValidationRules
 {
     private static readonly double[] Unlimited = [int.MaxValue, long.MaxValue, float.MaxValue, double.MaxValue, double.PositiveInfinity];
@@ -23,8 +22,7 @@ internal static class ValidationRules
         _ => rule.IsValid(value) ? null : ($"{shown} is not allowed", rule.FormatErrorMessage("this")),
     };
 
-    /// <summary>The bounds of a range as numbers; null for an open end.</summary>
-    /// <remarks>RangeAttribute itself converts the value to the type of its bounds, so that 1.4 would pass Range(0, 1).</remarks>
+    /// <summary>Null for an open end. RangeAttribute itself would convert 1.4 to the bounds' type and pass it for Range(0, 1).</summary>
     public static (double? Minimum, double? Maximum) Bounds(RangeAttribute range)
     {
         var minimum = Convert.ToDouble(range.Minimum, CultureInfo.InvariantCulture);
