@@ -126,3 +126,11 @@ public sealed record TargetReport
     /// <summary>The share of targets among the <see cref="Top"/> most likely tokens.</summary>
     public double TopAccuracy => (double)CorrectInTop / Tokens;
 }
+
+/// <summary>A model's logits are not finite, so that no score can be computed.</summary>
+internal sealed class LogitsException(string message) : UserException(message)
+{
+    internal static double RequireFinite(double loss) => double.IsFinite(loss) ? loss : throw new LogitsException(
+        $"the negative log-likelihood is {loss}: the model's logits are not finite numbers; its weights are damaged or its training " +
+        "diverged");
+}

@@ -13,8 +13,7 @@ public static class ModelAlternatives
     private const int LayersPerGlobalOne = 4;
     private const int WindowsPerContext = 8;
 
-    /// <summary>The model itself and the alternatives that can be built: multi-head, grouped-query, multi-query, latent, and windows of an
-    /// eighth of the context in three of four layers.</summary>
+    /// <summary>The model and, if they can be built, MHA, GQA, MQA, MLA, and windows of 1/8 of the context in 3 of 4 layers.</summary>
     public static IReadOnlyList<ModelAlternative> Of(ModelOptions model, int vocabularySize)
     {
         (string Name, ModelOptions Model)[] all =

@@ -25,14 +25,12 @@ public sealed record ModelCost
     /// <summary>Operations of one token in recurrences, forward, over all layers.</summary>
     public required long FlopsPerToken { get; init; }
 
-    /// <summary>Operations of one token for each key it sees, forward, over all layers: 4·L·H·D.</summary>
     internal long FlopsPerTokenAndKey => Attentions.Sum(attention => attention.FlopsPerKey);
 
     internal IReadOnlyList<(long FlopsPerKey, PatternOptions Pattern)> Attentions { get; init; } = [];
 
     internal IReadOnlyList<LayerMemory> Memories { get; init; } = [];
 
-    /// <summary>Numbers cached of each token, in the layers whose cache grows with the text.</summary>
     internal long CacheNumbersPerToken => Memories.Where(memory => memory.MostTokens is null).Sum(memory => memory.NumbersPerToken);
 
     /// <summary>The cost of a valid model with this many token ids, V.</summary>
@@ -57,4 +55,14 @@ public sealed record ModelCost
 
     /// <summary>Bytes for each decoded sequence that do not grow with the text: the states of recurrences.</summary>
     public long RecurrentStateBytes => Memories.Sum(memory => memory.ConstantBytes);
+}
+
+/// <summary>Learned numbers of one component over all layers: embedding, position, attention, feedForward, norms or head.</summary>
+public sealed record ComponentParameters(string Name, long Parameters);
+
+/// <summary>What one layer caches of each sequence it decodes; <c>MostTokens</c> is null if it caches all.</summary>
+internal readonly record struct LayerMemory(long NumbersPerToken, int? MostTokens = null, long ConstantBytes = 0)
+{
+    public long Bytes(int positions, int bytesPerNumber) =>
+        ConstantBytes + NumbersPerToken * bytesPerNumber * Math.Min(positions, MostTokens ?? positions);
 }

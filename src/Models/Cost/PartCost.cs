@@ -3,14 +3,11 @@ namespace Trainer.Models;
 /// <summary>The cost of one part of a model; <c>MatrixParameters</c> are those every token is multiplied with.</summary>
 internal readonly record struct PartCost(long Parameters, long MatrixParameters)
 {
-    /// <summary>Operations of one token forward, beside the products with its matrices, whatever the sequence's length.</summary>
-    public long FlopsPerToken { get; init; }
+    public long FlopsPerToken { get; init; } // beside products with its matrices, forward
 
-    /// <summary>Parameters a token does not use: the experts it is not routed to.</summary>
     public long IdleParameters { get; init; }
 
-    /// <summary>Operations of one token for each key it sees, forward.</summary>
-    public long FlopsPerTokenAndKey { get; init; }
+    public long FlopsPerTokenAndKey { get; init; } // for each key that a token sees, forward
 
     public static PartCost Linear(long inputs, long outputs, bool bias) =>
         new(inputs * outputs + (bias ? outputs : 0), inputs * outputs);

@@ -1,11 +1,9 @@
 namespace Trainer.Models;
 
 /// <summary>Measured bytes of one part of a model beside its weights: a block, or what comes before or after the blocks.</summary>
-/// <param name="Shared">What the first block of its kind makes for all of them: masks, tables.</param>
-/// <param name="Held">From the end of the part's forward pass until the loss is computed.</param>
-/// <param name="Kept">What of it stays until the backward pass.</param>
-/// <param name="Forward">The peak of its forward pass.</param>
-/// <param name="Backward">The peak of its backward pass, with what is kept; of weight gradients only those just made.</param>
+/// <remarks><c>Shared</c> is made by the first block of its kind, for all: masks, tables. <c>Held</c> stays until the loss is computed,
+/// <c>Kept</c> until the backward pass. <c>Forward</c> and <c>Backward</c> are peaks, the latter with what is kept, of gradients only with
+/// those just made.</remarks>
 internal readonly record struct PartMemory(double Shared, double Held, double Kept, double Forward, double Backward)
 {
     public static PartMemory operator +(PartMemory a, PartMemory b) =>

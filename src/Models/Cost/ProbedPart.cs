@@ -9,13 +9,8 @@ namespace Trainer.Models;
 internal enum PartKind
 {
     Embeddings,
-
     Block,
-
-    /// <summary>The norm after an encoder's blocks.</summary>
     EncoderNorm,
-
-    /// <summary>The norm after the last block, the head and the loss.</summary>
     Head,
 }
 

@@ -14,10 +14,8 @@ public sealed record TrainingState(long Weights, long Moments, long Gradients)
     }
 }
 
-/// <summary>Bytes of a training step, scaled from measured parts of the model.</summary>
-/// <param name="Activations">The peak before the backward pass begins, beside the <see cref="TrainingState"/>.</param>
-/// <param name="Peak">The peak of everything, and what kernels keep; less than the sum, as gradients come while activations go.</param>
-/// <param name="MeasuredLength">The longest measured row, if rows of a large model had to be cut; else null.</param>
+/// <summary>Peak bytes of activations, beside the <see cref="TrainingState"/>, and of a whole step, scaled from measured parts.</summary>
+/// <remarks>Activations go while gradients come, so the peak is not their sum. <c>MeasuredLength</c> is null if no row was cut.</remarks>
 public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLength)
 {
     private const int BFloat16Bytes = 2;
@@ -65,11 +63,9 @@ public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLe
     }
 }
 
-/// <summary>A model's measured parts, in the order of the forward pass, for the rows of one thread.</summary>
-/// <param name="Parts">Each part.</param>
-/// <param name="Shared">Bytes that all threads share: masks, and what layers share in a pass.</param>
-/// <param name="Program">Bytes that kernels and the runtime keep, for all threads.</param>
-/// <param name="Length">The longest measured row, if rows were cut; else null.</param>
+/// <summary>Measured parts in the order of the forward pass, for the rows of one thread; the other bytes are of all threads.</summary>
+/// <remarks><c>Shared</c> are masks and what layers share in a pass, <c>Program</c> is what kernels and the runtime keep; <c>Length</c> is
+/// of the longest measured row if rows were cut.</remarks>
 internal sealed record MeasuredModel(IReadOnlyList<MeasuredPart> Parts, double Shared, long Program, int? Length);
 
 /// <summary>A measured part, and how many of its weights no later part shares.</summary>
