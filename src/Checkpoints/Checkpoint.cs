@@ -31,8 +31,7 @@ public sealed class Checkpoint
 
     internal CheckpointManifest Manifest { get; }
 
-    /// <summary>Opens and verifies a checkpoint's directory, a run's (best or else newest), or its
-    /// <c>best</c> or <c>last</c> file.</summary>
+    /// <summary>Opens and verifies a checkpoint's directory, a run's best or else newest, or its file <c>best</c> or <c>last</c>.</summary>
     /// <exception cref="UserException">There is none, or it is damaged; the message names the file and the damage.</exception>
     public static Checkpoint Open(string path)
     {
@@ -66,8 +65,7 @@ public sealed class Checkpoint
     /// <summary>Rows of a training micro-batch: an evaluation with as many fits in the same memory.</summary>
     public int RowsAtOnce => Configuration.RowsAtOnce;
 
-    /// <summary>The state of its training.</summary>
-    /// <exception cref="UserException">It has none, since it was not written by <c>train</c>.</exception>
+    /// <summary>The state of its training; a <see cref="UserException"/> if it was not written by <c>train</c>.</summary>
     public CheckpointState LoadState() => CheckpointState.Load(Directory);
 }
 
@@ -86,7 +84,6 @@ public sealed record CheckpointConfiguration
     /// <summary>The training and validation data.</summary>
     public required DataOptions Data { get; init; }
 
-    /// <summary>Rows of a training micro-batch.</summary>
     [JsonIgnore]
     internal int RowsAtOnce { get; private init; } = 1;
 
@@ -103,7 +100,6 @@ public sealed record CheckpointConfiguration
         };
     }
 
-    /// <summary><exception cref="UserException">The file is not a JSON object.</exception></summary>
     internal static JsonObject ReadJson(string path)
     {
         try

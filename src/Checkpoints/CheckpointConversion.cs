@@ -86,7 +86,6 @@ public sealed record ConversionRequest
         foreach (Problem problem in Extension?.Problems(model, "--rope-scaling", "--factor") ?? []) yield return problem;
     }
 
-    /// <summary>Converts a model without <see cref="Problems"/>.</summary>
     internal ModelOptions Apply(ModelOptions model)
     {
         if (KeyValueHeads is { } heads) model = GroupedQueryModel.Apply(model, heads);

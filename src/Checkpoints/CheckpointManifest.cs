@@ -20,8 +20,7 @@ internal sealed record CheckpointManifest(IReadOnlyDictionary<string, Checkpoint
         return manifest;
     }
 
-    /// <summary>Reads a manifest, which must list the <paramref name="required"/> files, and checks every file against it.</summary>
-    /// <exception cref="UserException">A file is missing or differs; the message names it and both values.</exception>
+    /// <summary>Checks all files against the manifest, which must list those <paramref name="required"/>.</summary>
     public static CheckpointManifest Verify(string directory, params ReadOnlySpan<string> required)
     {
         CheckpointManifest manifest = Read(directory);

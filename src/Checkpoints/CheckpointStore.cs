@@ -160,8 +160,7 @@ internal static class CheckpointLocator
 /// <summary>Writes a checkpoint directory that is complete or absent.</summary>
 internal static class CheckpointDirectory
 {
-    /// <summary>Writes a checkpoint that belongs to no run, imported or converted.</summary>
-    /// <exception cref="UserException">The directory is not empty, or cannot be written; nothing is left behind.</exception>
+    /// <summary>Writes an imported or converted checkpoint to a new or empty directory.</summary>
     public static void Write(string directory, IReadOnlyList<CheckpointPart> parts)
     {
         string place = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
@@ -185,7 +184,6 @@ internal static class CheckpointDirectory
         }
     }
 
-    /// <summary>Writes and flushes all files and the manifest to an emptied directory.</summary>
     internal static void WriteWhole(string temporary, IReadOnlyList<CheckpointPart> parts)
     {
         if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);

@@ -18,7 +18,6 @@ public static class ModelWeights
     public static void Load(LanguageModel model, string path) => TensorFile.Load(path, [.. Of(model)], "the model");
 
     /// <summary>Streams weights into the model one tensor at a time, converting if needed.</summary>
-    /// <exception cref="UserException">As for a file.</exception>
     public static void Load(LanguageModel model, IWeightSource source) => TensorFile.Load(source, [.. Of(model)], "the model");
 
     /// <summary>All parameters and persistent buffers, each once, by name.</summary>
@@ -43,7 +42,6 @@ public static class TensorFile
         Load(file, targets, owner);
     }
 
-    /// <summary>Streams weights into existing tensors, one at a time.</summary>
     internal static void Load(IWeightSource source, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
     {
         using IDisposable quiet = no_grad();

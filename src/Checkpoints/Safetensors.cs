@@ -33,7 +33,6 @@ public static class Safetensors
     }
 
     /// <summary>Writes tensors in the given order, each made and disposed of before the next.</summary>
-    /// <exception cref="InvalidOperationException">A tensor has another type or shape than announced.</exception>
     internal static void Write(string path, IReadOnlyList<PendingTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);

@@ -54,12 +54,10 @@ public sealed class SafetensorsFile : IDisposable
     internal bool Contains(string name) => entries.ContainsKey(name);
 
     /// <summary>Type, shape and place of a tensor.</summary>
-    /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
     public SafetensorsInfo Info(string name) =>
         entries.TryGetValue(name, out var info) ? info : throw new KeyNotFoundException($"{path} holds no tensor '{name}'.");
 
     /// <summary>Reads a tensor, to the CPU by default.</summary>
-    /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
     public torch.Tensor Read(string name, torch.Device? device = null)
     {
         var info = Info(name);
@@ -69,7 +67,6 @@ public sealed class SafetensorsFile : IDisposable
     }
 
     /// <summary>Reads consecutive elements from <paramref name="start"/>, in row-major order, and no others.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The tensor has fewer elements.</exception>
     internal torch.Tensor Read(string name, long start, IReadOnlyList<long> shape)
     {
         var info = Info(name);

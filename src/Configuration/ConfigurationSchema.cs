@@ -129,7 +129,6 @@ internal sealed class SchemaRequirements(JsonObject root)
         Loosen(schema["items"], isItem: true);
     }
 
-    /// <summary>Replaces a reference to the item of a list by a copy of it, from which requirements can be taken.</summary>
     private void Inline(JsonObject schema)
     {
         if ((string?)schema["$ref"] is not { } pointer || !pointer.EndsWith("/items", StringComparison.Ordinal))

@@ -56,7 +56,6 @@ public sealed record BleuOptions
     /// <summary>Whether n-gram orders longer than the hypothesis are left out; for single sentences.</summary>
     public bool EffectiveOrder { get; init; }
 
-    /// <summary>The choices in sacrebleu's notation.</summary>
     internal string Signature(int references) => string.Join('|',
         $"nrefs:{references}",
         $"case:{(Lowercase ? "lc" : "mixed")}",
@@ -86,13 +85,8 @@ public enum BleuSmoothing
     None,
 }
 
-/// <summary>BLEU and the smoothed precisions of 1-grams to 4-grams, all 0 to 100, and lengths in words.</summary>
-/// <param name="Score">0 to 100.</param>
-/// <param name="Precisions">Of 1-grams to 4-grams, smoothed, 0 to 100.</param>
-/// <param name="BrevityPenalty">For hypotheses shorter than their references, 0 to 1.</param>
-/// <param name="HypothesisLength">Words of all hypotheses.</param>
-/// <param name="ReferenceLength">Words of the references that are closest in length.</param>
-/// <param name="Signature">sacrebleu's notation: scores compare only if it is equal.</param>
+/// <summary>BLEU, 0 to 100, and its parts: smoothed precisions, 0 to 100, the brevity penalty, 0 to 1, and lengths in words.</summary>
+/// <remarks><c>ReferenceLength</c> is of the references closest in length. Scores compare only if their signatures are equal.</remarks>
 public sealed record BleuScore(
     double Score, IReadOnlyList<double> Precisions, double BrevityPenalty, long HypothesisLength, long ReferenceLength, string Signature)
 {
@@ -104,7 +98,6 @@ public sealed record BleuScore(
     private double Ratio => ReferenceLength == 0 ? 0 : (double)HypothesisLength / ReferenceLength;
 }
 
-/// <summary>The statistics of BLEU, summed over sentences.</summary>
 internal sealed class BleuStatistics
 {
     private readonly long[] matches = new long[NgramCounts.MaxOrder];
@@ -146,7 +139,6 @@ internal sealed class BleuStatistics
     }
 }
 
-/// <summary>Counts of a sentence's n-grams, of one to four words.</summary>
 internal sealed class NgramCounts
 {
     public const int MaxOrder = 4;

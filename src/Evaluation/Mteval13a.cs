@@ -20,7 +20,6 @@ internal static partial class Mteval13a
         return Words(DashAfterDigit().Replace(line, "$1 $2 "));
     }
 
-    /// <summary>As Python's <c>split()</c>.</summary>
     public static string[] Words(string text)
     {
         List<string> words = [];

@@ -59,8 +59,7 @@ public sealed record PasskeyOptions : IValidated
 }
 
 /// <summary>Hides a passkey in filler and tests whether the model can repeat it, by length and depth.</summary>
-/// <remarks>A passkey counts as found if greedy decoding would write it: each token is the most likely one after the prompt and its
-/// predecessors. One pass tells, with many prompts side by side.</remarks>
+/// <remarks>One pass over prompts and passkeys tells whether greedy decoding would write them.</remarks>
 public sealed class PasskeyEvaluator(LanguageModel model, Tokenizer tokenizer)
 {
     private const int TokensAtOnce = 1 << 14;
@@ -118,7 +117,6 @@ public sealed class PasskeyEvaluator(LanguageModel model, Tokenizer tokenizer)
         return new(length, depth, found, options.Trials);
     }
 
-    /// <summary>How many prompts, all of one length, are continued by their passkeys.</summary>
     internal int Found(PasskeyPrompt[] prompts)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -157,7 +155,6 @@ public sealed record PasskeyCell(int Length, double Depth, int Found, int Trials
 internal sealed record PasskeyPrompt(int[] Tokens, int[] Answer)
 {
     /// <summary>Fills a prompt of at most <paramref name="length"/> tokens with as many sentences as fit.</summary>
-    /// <exception cref="UserException">Not even the prompt without filler fits.</exception>
     public static PasskeyPrompt Write(Tokenizer tokenizer, PasskeyOptions options, int length, double depth, string passkey)
     {
         int[] introduction = [.. tokenizer.Frame.Before, .. tokenizer.Encode(options.Introduction)]; // as generation begins

@@ -23,8 +23,7 @@ public sealed record PerplexityOptions : IValidated
     /// <summary>The stride: tokens between the starts of windows, 1 … N.</summary>
     public required int Stride { get; init; }
 
-    /// <summary>Tokens at a window's start that the model does not predict, by which windows overlap: a
-    /// prefix, or 1, the first alone.</summary>
+    /// <summary>Tokens at a window's start that are not predicted, by which windows overlap: a prefix, or 1, the first alone.</summary>
     public int Prefix { get; init; } = 1;
 
     /// <summary>The token before the text; null for none, and the first token is not scored.</summary>
@@ -273,9 +272,7 @@ public sealed record PositionLoss(int From, int To, long Tokens, double Loss)
     }
 }
 
-/// <summary>A token put before the text, so that the text's first token is predicted, too.</summary>
-/// <remarks>With <c>EveryWindow</c> it also replaces the first token of later windows, as in llama.cpp for models trained with one
-/// at the start of every sequence.</remarks>
+/// <summary>A token before the text, or with <c>EveryWindow</c> each window as in llama.cpp, so that the first is predicted.</summary>
 public sealed record BeginningOfSequence(int Token, bool EveryWindow = false)
 {
     /// <summary>The id of a token given by name or by id in digits; null if the tokenizer has no such token.</summary>
@@ -283,8 +280,7 @@ public sealed record BeginningOfSequence(int Token, bool EveryWindow = false)
         ?? (int.TryParse(token, NumberStyles.None, CultureInfo.InvariantCulture, out int id) && id < tokenizer.VocabularySize ? id : null);
 }
 
-/// <summary>A window, whose last <c>Scored</c> predictions count; <c>Begins</c> if a beginning
-/// token before the text is its first.</summary>
+/// <summary>A window, whose last <c>Scored</c> predictions count; <c>Begins</c> if its first token is the one before the text.</summary>
 internal readonly record struct ScoringWindow(long First, int Length, int Scored, bool Begins)
 {
     /// <summary>Divides a sequence into windows that together score every token behind the prefix once.</summary>

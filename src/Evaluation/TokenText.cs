@@ -23,15 +23,12 @@ public abstract class TokenText
 
     internal static TokenText Of(IReadOnlyList<IReadOnlyList<int>> documents) => new MemoryText(documents);
 
-    /// <summary>The index of a document's first token.</summary>
     internal abstract long Start(long document);
 
     internal abstract void Read(long start, Span<long> destination);
 
-    /// <summary>Throws for ids outside the vocabulary.</summary>
     internal abstract void RequireBelow(int vocabularySize);
 
-    /// <summary>The documents, or all of them as one.</summary>
     internal IEnumerable<(long Start, long Length)> Sequences(bool documents)
     {
         if (!documents)

@@ -19,11 +19,9 @@ internal sealed class AttentionContext : IDisposable
     /// <summary>(B, T); null for consecutive positions from <see cref="Offset"/>.</summary>
     public Tensor? Positions { get; init; }
 
-    /// <summary><see cref="Positions"/> if tokens are not as far apart as their columns, as they are
-    /// in packed documents; else null.</summary>
+    /// <summary>Null if tokens are as far apart as their columns, also in packed documents.</summary>
     public Tensor? SkippingPositions => Documents is null || PositionLimit > Positions?.size(1) ? Positions : null;
 
-    /// <summary>Exclusive upper bound of the positions.</summary>
     public required int PositionLimit { get; init; }
 
     /// <summary>The longest the sequence can become: a state's capacity, or the last position + 1, which waits for the device.</summary>
@@ -33,13 +31,11 @@ internal sealed class AttentionContext : IDisposable
         init => maxLength = value;
     }
 
-    /// <summary>Which tokens belong to one document; null if each row is one.</summary>
     public DocumentIds? Documents { get; init; }
 
     /// <summary>The encoder's output; null without an encoder, or if a state has cached it.</summary>
     public EncoderMemory? Memory { get; init; }
 
-    /// <summary>Collects auxiliary losses; null outside training.</summary>
     public AuxiliaryLosses? Auxiliary { get; init; }
 
     public DropoutKey Dropping => dropping ??= DropoutKey.Draw();
@@ -74,8 +70,7 @@ internal sealed class AttentionContext : IDisposable
     public IEnumerable<Tensor> Differentiable =>
         shared.Values.Concat(Memory is null ? [] : [Memory.Hidden]).Where(tensor => tensor.requires_grad);
 
-    /// <summary>(B, T, W) or (B, H, T, W)</summary>
-    public Tensor Drop(Tensor x, double probability, int layer, DropoutPlace place) =>
+    public Tensor Drop(Tensor x, double probability, int layer, DropoutPlace place) => // (B, T, W) or (B, H, T, W)
         CounterDropout.Apply(x, Dropout(probability, layer, place));
 
     public CounterDropout Dropout(double probability, int layer, DropoutPlace place) => Dropping.At(8L * layer + (long)place, probability);
@@ -100,7 +95,6 @@ internal sealed class AttentionContext : IDisposable
     private static Tensor? Hold(Tensor? tensor) => tensor?.alias().DetachFromDisposeScope();
 }
 
-/// <summary>Owns an encoder's output (B, S, C), float32, and which of it is padding; null for none.</summary>
 internal sealed record EncoderMemory(Tensor Hidden, DocumentIds? Documents) : IDisposable
 {
     /// <summary>Holds (B, S, C), float32, and the documents (B, S), −1 for padding; null for none.</summary>
@@ -125,7 +119,6 @@ internal sealed class AuxiliaryLosses : IDisposable
 
     public int Count => terms.Count;
 
-    /// <summary>Removes the terms from an index on; they belong to the current scope.</summary>
     public IReadOnlyList<Tensor> TakeFrom(int index)
     {
         List<Tensor> taken = terms[index..];
@@ -146,20 +139,14 @@ internal sealed class AuxiliaryLosses : IDisposable
 internal enum DropoutPlace
 {
     Embedding,
-
     Mixer,
-
     Cross,
-
     FeedForward,
-
     Weights,
-
     CrossWeights,
 }
 
 internal interface IAttentionObserver
 {
-    /// <summary>Takes the weights of one layer, (B, H, T, S).</summary>
-    void Observe(int layer, bool cross, Tensor weights);
+    void Observe(int layer, bool cross, Tensor weights); // (B, H, T, S)
 }

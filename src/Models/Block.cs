@@ -142,7 +142,6 @@ internal sealed class BlockStack : nn.Module
         RegisterComponents();
     }
 
-    /// <summary>Whether blocks keep only their inputs, and are run again by the backward pass.</summary>
     public bool ActivationCheckpointing { get; set; }
 
     /// <summary>(B, T, C) → (B, T, C), float32; whole sequences without a state.</summary>
@@ -163,8 +162,7 @@ internal sealed class BlockStack : nn.Module
         return stack.Dropout > 0 && blocks.training ? attention.Drop(x, stack.Dropout, layer: 0, DropoutPlace.Embedding) : x;
     }
 
-    /// <summary>(B, T, C) → (B, T, C)</summary>
-    public Tensor RunBlock(int layer, Tensor x, AttentionContext attention, DecodingState? state = null)
+    public Tensor RunBlock(int layer, Tensor x, AttentionContext attention, DecodingState? state = null) // (B, T, C) → (B, T, C)
     {
         BlockState? remembered = state?.Layer(layer);
         MixerContext context = new(attention, layer, layerPositions[layer], remembered?.Mixer);
@@ -175,7 +173,6 @@ internal sealed class BlockStack : nn.Module
 
     public Tensor End(Tensor x) => norm is null ? x : norm.call(x); // (B, T, C)
 
-    /// <summary>A decoding state, empty but for the encoder's output.</summary>
     public DecodingState NewState(int batch, int capacity, Device device, EncoderMemory? memory)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);

@@ -26,7 +26,6 @@ public sealed class DecodingState : IDisposable
     /// <summary>Bytes that the caches take now.</summary>
     public long Bytes => layers.Sum(layer => layer.Bytes);
 
-    /// <summary>Selects the sequences to continue: surviving beams, samples that branch off.</summary>
     internal void Reorder(IReadOnlyList<int> rows)
     {
         if (rows.Count == 0 || rows.Any(row => row < 0 || row >= Batch))
@@ -69,7 +68,6 @@ internal abstract class LayerState : IDisposable
     public abstract void Dispose();
 }
 
-/// <summary><c>Cross</c> has keys and values of an encoder's output; null without one.</summary>
 internal sealed record BlockState(LayerState Mixer, LayerState? Cross) : IDisposable
 {
     public long Bytes => Mixer.Bytes + (Cross?.Bytes ?? 0);

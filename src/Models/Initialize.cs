@@ -44,13 +44,11 @@ internal static class Initialize
 /// <summary>A module with weights that <see cref="Initialize"/> does not draw.</summary>
 internal interface IDrawsOwnWeights
 {
-    /// <summary>Names of such weights, and what draws them without gradients.</summary>
     IEnumerable<(string Name, Action<Tensor, Generator?> Draw)> OwnWeights { get; }
 }
 
 /// <summary>A module that writes to the residual stream, and is initialised smaller.</summary>
 internal interface IJoinsResidual
 {
-    /// <summary>Null if the result goes elsewhere.</summary>
-    string? JoiningWeight { get; }
+    string? JoiningWeight { get; } // null if the result goes elsewhere
 }

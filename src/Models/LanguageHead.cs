@@ -98,11 +98,9 @@ internal sealed class TokenEmbedding : nn.Module, IMasterWeights
         RegisterComponents();
     }
 
-    /// <summary>(V, C), float32; blocks of 8 bits in an int8 model.</summary>
-    public Parameter Weight => weight;
+    public Parameter Weight => weight; // (V, C), float32; blocks of 8 bits in an int8 model
 
-    /// <summary>(B, T) → (B, T, C), float32, scaled as the model has it.</summary>
-    public Tensor Rows(Tensor tokens)
+    public Tensor Rows(Tensor tokens) // (B, T) → (B, T, C), float32
     {
         Tensor rows = weight.dtype == ScalarType.Int8
             ? BlockQuantization.Unpack(weight.index_select(0, tokens.reshape(-1))).view(tokens.size(0), tokens.size(1), -1)

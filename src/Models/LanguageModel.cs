@@ -78,8 +78,7 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <exception cref="UserException">More positions than the model has learned, or a model that does not generate.</exception>
     public abstract DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null);
 
-    /// <summary>Ends an optimizer step for what changes without gradients, such as expert biases; <paramref name="skip"/>, a
-    /// float32 scalar, is 1 if nothing may.</summary>
+    /// <summary>Ends a step for what changes without gradients; the float32 scalar <paramref name="skip"/> is 1 for no change.</summary>
     public void EndStep(Tensor skip)
     {
         foreach (IStepFollower follower in modules().OfType<IStepFollower>()) follower.EndStep(skip);

@@ -45,7 +45,6 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
 
     public Parameter? Bias => bias;
 
-    /// <summary>Whether an input is multiplied in bfloat16 by kernels that accumulate in float32.</summary>
     public bool Rounds(Tensor input) => Rounds(input, computeType);
 
     public LinearWeight Operands => new(weight, Multiplied(weight, computeWeight), bias);
@@ -87,8 +86,6 @@ internal interface IMasterWeights
 
 internal static class InferenceWeight
 {
-    /// <summary>Replaces a matrix (…, K) with its compute copy.</summary>
-    /// <exception cref="UserException">The compute type cannot hold its rows.</exception>
     public static void Replace(Parameter matrix, ScalarType computeType)
     {
         RequireRows(matrix.size(-1), computeType);

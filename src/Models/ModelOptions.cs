@@ -122,7 +122,6 @@ public abstract record ModelOptions : IValidated
     public virtual int PrefixLength() => 1;
 
     /// <summary>Builds a model in training mode with initialised float32 weights on the CPU; products are float32 or bfloat16.</summary>
-    /// <exception cref="ConfigurationException">The options contradict each other.</exception>
     public LanguageModel Build(int vocabularySize, ScalarType computeType = ScalarType.Float32)
     {
         RequireType(computeType, ScalarType.Float32, ScalarType.BFloat16);
@@ -130,7 +129,6 @@ public abstract record ModelOptions : IValidated
     }
 
     /// <summary>Builds a model for inference, its weights still to be loaded; matrices are float32, bfloat16, or on the CPU int8.</summary>
-    /// <exception cref="ConfigurationException">The options contradict each other.</exception>
     /// <exception cref="UserException">In int8, a row of a matrix is not a whole number of blocks.</exception>
     public LanguageModel BuildForInference(int vocabularySize, ScalarType computeType = ScalarType.Float32)
     {
@@ -169,7 +167,7 @@ public abstract record ModelOptions : IValidated
         return model;
     }
 
-    /// <summary><exception cref="ConfigurationException">The model has fewer rows than there are tokens.</exception></summary>
+    /// <exception cref="ConfigurationException">The model has fewer rows than there are tokens.</exception>
     internal int EmbeddingRows(int tokens) => (VocabularySize ?? tokens) >= tokens
         ? VocabularySize ?? tokens
         : throw new ConfigurationException(
@@ -189,13 +187,10 @@ public abstract record ModelOptions : IValidated
     /// <summary>Why a pattern does not fit this architecture; null if it does.</summary>
     internal abstract string? Refuses(PatternOptions pattern);
 
-    /// <summary><c>encoderAttention</c>, where the architecture has it.</summary>
     internal virtual AttentionOptions? OtherAttention => null;
 
-    /// <summary>What the architecture has beside its stacks, token embeddings and head.</summary>
     internal virtual PartCost ExtraHeadCost => default;
 
-    /// <summary>The modules of the model, not initialised.</summary>
     private protected abstract LanguageModel Create(int vocabularySize, ScalarType computeType);
 
     private protected IReadOnlyList<LayerOptions> LayersOf(int count, AttentionOptions? cross = null)
@@ -212,7 +207,6 @@ public abstract record ModelOptions : IValidated
             Mixer = group?.Mixer ?? Mixer,
         };
 
-    /// <summary>Attention with the architecture's default pattern filled in.</summary>
     internal AttentionOptions Resolved(AttentionOptions attention) =>
         attention.Pattern is not null ? attention : attention with { Pattern = IsCausal ? new CausalOptions() : new FullOptions() };
 }
@@ -246,7 +240,6 @@ public sealed record LayerGroupOptions
     public FeedForwardOptions? FeedForward { get; init; }
 }
 
-/// <summary>The resolved options of one layer; <c>Cross</c> is attention to an encoder's output, null for none.</summary>
 internal sealed record LayerOptions(
     AttentionOptions Attention,
     AttentionOptions? Cross,
@@ -278,7 +271,6 @@ internal sealed record StackOptions(string Role, IReadOnlyList<LayerOptions> Lay
 
 internal static class Registered
 {
-    /// <summary>The name that the registration line on the root record gives a variant.</summary>
     public static string Name(Type root, Type variant) => root.GetCustomAttributes<JsonDerivedTypeAttribute>()
         .Where(line => line.DerivedType == variant)
         .Select(line => (string)line.TypeDiscriminator!)

@@ -27,10 +27,8 @@ public abstract record NormOptions : IValidated
     [Range(0.0, 1.0)]
     public double Epsilon { get; init; } = 1e-5;
 
-    /// <summary>Whether a norm follows the last block.</summary>
     internal bool EndsStream => Placement != NormPlacement.Post;
 
-    /// <summary>Norms of a block for each of its branches.</summary>
     internal int PerBranch => Placement == NormPlacement.Sandwich ? 2 : 1;
 
     /// <inheritdoc/>

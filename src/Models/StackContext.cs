@@ -27,7 +27,6 @@ internal sealed class StackContext(ModelOptions options, ScalarType computeType,
 
     public bool ParallelResidual => options.ParallelResidual;
 
-    /// <summary>The type of matrix products; int8 for matrices in blocks of 8 bits with products in float32.</summary>
     public ScalarType ComputeType => computeType;
 
     public MaskStore Masks { get; } = new();

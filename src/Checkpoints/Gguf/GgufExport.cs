@@ -6,14 +6,12 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>Writes a model as GGUF, for llama.cpp and programs built on it.</summary>
 internal static class GgufExport
 {
     // llama.cpp's version of its quantised blocks.
     private const uint QuantizationVersion = 2;
 
     /// <summary>Writes a file, complete or absent, one tensor at a time; returns llama.cpp's name of the architecture.</summary>
-    /// <exception cref="UserException">llama.cpp lacks the model or tokenizer, or a weight is not finite or too large.</exception>
     public static string Write(ExportSource source, string path, GgufType type)
     {
         Family family = FamilyRegistry.Of(source.Model);

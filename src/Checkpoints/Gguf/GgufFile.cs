@@ -6,7 +6,6 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>A float32 tensor under its GGUF name, and the type to write.</summary>
 internal sealed record GgufTensor(PendingTensor Source, GgufType Type)
 {
     public long Count => Source.Shape.Aggregate(1L, (product, extent) => product * extent);
@@ -88,7 +87,6 @@ internal static class GgufFile
     }
 }
 
-/// <summary>The keys and values of a GGUF file, in order.</summary>
 internal sealed class GgufMetadata
 {
     private readonly List<(string Key, object Value)> entries = [];
@@ -96,7 +94,6 @@ internal sealed class GgufMetadata
     /// <summary>Values are string, uint, float or bool, or lists of string, int or float.</summary>
     public IReadOnlyList<(string Key, object Value)> Entries => entries;
 
-    /// <summary>Adds an entry, unless its value is null.</summary>
     public GgufMetadata Add(string key, object? value)
     {
         if (value is not null) entries.Add((key, value is int number ? checked((uint)number) : value));

@@ -19,7 +19,6 @@ internal abstract class GgufLayout
         ["gpt2"] = new Gpt2Layout(),
     };
 
-    /// <summary><exception cref="UserException">The family cannot be written as GGUF.</exception></summary>
     public static GgufLayout Of(string family) => ByFamily.TryGetValue(family, out GgufLayout? layout)
         ? layout
         : throw new UserException(
@@ -31,7 +30,6 @@ internal abstract class GgufLayout
     /// <summary>What llama.cpp cannot compute of this model, or null.</summary>
     public virtual string? Obstacle(ModelOptions model) => null;
 
-    /// <summary>Adds the settings, each as <c>architecture.key</c>.</summary>
     public abstract void Describe(ModelOptions model, int vocabulary, Action<string, object?> add);
 
     public abstract IEnumerable<WeightRule> Weights(ModelOptions model, int vocabulary);

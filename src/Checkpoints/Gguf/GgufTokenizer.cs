@@ -10,7 +10,6 @@ internal static class GgufTokenizer
 {
     private const string Prefix = "tokenizer.ggml.";
 
-    /// <summary><exception cref="UserException">llama.cpp has no tokenizer of its kind.</exception></summary>
     public static void Describe(ExportSource source, GgufMetadata metadata)
     {
         JsonObject json = source.Tokenizer.ToJson();
@@ -65,13 +64,8 @@ internal static class GgufTokenizer
             && pre["prepend_scheme"]?.GetValue<string>() is "first" or "always";
 }
 
-/// <summary>The tokens of a byte-pair encoding, by id.</summary>
-/// <param name="Tokens">Byte-level symbols, or pieces with ▁ for spaces.</param>
-/// <param name="Types">llama.cpp's token types.</param>
-/// <param name="Merges">Pairs separated by a space, by rank.</param>
-/// <param name="Scores">For SentencePiece, which merges the pair with the highest score first.</param>
-/// <param name="Unknown">For text outside the vocabulary.</param>
-/// <param name="NeverUsed">The byte 0xFF, in no text: the end token of a model without one, or else llama.cpp would take token 11.</param>
+/// <summary>The tokens of a byte-pair encoding, by id; scores are SentencePiece's, which merges the pair with the highest first.</summary>
+/// <remarks><c>NeverUsed</c>, the byte 0xFF, is in no text: a model without an end token gets it, or llama.cpp takes token 11.</remarks>
 internal sealed record GgufVocabulary(
     IReadOnlyList<string> Tokens,
     IReadOnlyList<int> Types,
@@ -143,7 +137,6 @@ internal static class GgufPreTokenizer
             + @"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"] = "gpt-4o",
     };
 
-    /// <summary><exception cref="UserException">llama.cpp has no such pre-tokenizer.</exception></summary>
     public static string Of(JsonObject json)
     {
         // Qwen's composes characters (NFC), which llama.cpp does not; nearly all text is composed already.

@@ -20,8 +20,6 @@ internal static class CompanionFiles
 
     public static IReadOnlyList<string> Names => Carried;
 
-    /// <summary>The companions in a directory, by name.</summary>
-    /// <exception cref="UserException">One is no JSON object.</exception>
     public static IReadOnlyDictionary<string, JsonObject> In(string directory) =>
         Carried.Where(name => File.Exists(Path.Combine(directory, name)))
             .ToDictionary(name => name, name => Read(Path.Combine(directory, name)));
@@ -52,7 +50,6 @@ internal static class CompanionFiles
         }
     }
 
-    /// <summary>The tokenizer's class and limits, for transformers.</summary>
     internal static JsonObject TokenizerConfigOf(JsonObject generation, Tokenizer tokenizer, int contextLength)
     {
         JsonObject json = new()

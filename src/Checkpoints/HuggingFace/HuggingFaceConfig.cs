@@ -18,7 +18,6 @@ internal sealed class HuggingFaceConfig
     private HuggingFaceConfig(string path, string prefix, JsonObject content, List<Problem> problems) =>
         (this.path, this.prefix, this.content, this.problems) = (path, prefix, content, problems);
 
-    /// <summary><exception cref="UserException">It is missing or no JSON object.</exception></summary>
     public static HuggingFaceConfig Load(string directory)
     {
         string path = Path.Combine(directory, FileName);
@@ -43,14 +42,12 @@ internal sealed class HuggingFaceConfig
     public string ModelType =>
         OptionalText("model_type") ?? throw new UserException($"{path}: it has no model_type, which names the family of the model");
 
-    /// <summary>Whether a setting is present and not null.</summary>
     public bool Has(string key)
     {
         read.Add(key);
         return content[key] is not null;
     }
 
-    /// <summary>Whether a setting is present, even if null.</summary>
     public bool Contains(string key) => content.ContainsKey(key);
 
     /// <summary>A value as stored, not counted as read.</summary>
@@ -136,8 +133,7 @@ internal sealed class HuggingFaceConfig
 
     public IReadOnlyList<Problem> Refusals => problems;
 
-    /// <summary>Ends reading, and returns the settings that were not read.</summary>
-    /// <exception cref="UserException">Settings cannot be expressed; the message lists all of them.</exception>
+    /// <summary>Ends reading, fails if a setting cannot be expressed, and returns those that were not read.</summary>
     public IReadOnlyList<string> Finish()
     {
         if (problems.Count > 0)

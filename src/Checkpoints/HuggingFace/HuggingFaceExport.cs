@@ -9,7 +9,6 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>Writes a model as a Hugging Face checkpoint, which transformers, vLLM and others read.</summary>
 internal static class HuggingFaceExport
 {
     private static readonly Dictionary<ScalarType, string> TypeNames = new()
@@ -18,8 +17,7 @@ internal static class HuggingFaceExport
     };
 
     /// <summary>Writes a directory, complete or absent, in float32, float16 or bfloat16, and returns the family.</summary>
-    /// <exception cref="UserException">No family has the model (the message names the settings in the way), a weight is not finite or too
-    /// large, or the directory cannot be written.</exception>
+    /// <exception cref="UserException">No family has the model, or a weight is not finite or too large for the type.</exception>
     public static string Write(ExportSource source, string directory, ScalarType type = ScalarType.Float32, ShardSize? shardSize = null)
     {
         Family family = FamilyRegistry.Of(source.Model);

@@ -45,9 +45,7 @@ public sealed class HuggingFaceImport : IDisposable
         return new(import.Family, import.Weights.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent)));
     }
 
-    /// <summary>Opens a directory with <c>config.json</c>, safetensors and usually <c>tokenizer.json</c>; checks all but numbers.</summary>
-    /// <exception cref="UserException">A file is missing or damaged, the family is unknown, a setting cannot be expressed, or tensors are
-    /// missing, unexpected or of other shapes.</exception>
+    /// <summary>Opens <c>config.json</c>, safetensors and usually <c>tokenizer.json</c>; checks all but the values of tensors.</summary>
     internal static HuggingFaceImport Open(string directory, Action<string> warn)
     {
         HuggingFaceConfig config = HuggingFaceConfig.Load(directory);

@@ -74,7 +74,6 @@ internal sealed record RopeScaling(ScalingOptions? Options, int ContextLength)
         }
     }
 
-    /// <summary>Writes a scaling whose factor, lengths and attention factor are resolved.</summary>
     public static JsonObject Write(ScalingOptions? scaling) => scaling switch
     {
         LinearScaling => new() { ["rope_type"] = "linear", ["factor"] = PythonJson.Number(scaling.Factor!.Value) },

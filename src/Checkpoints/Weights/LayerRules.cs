@@ -44,7 +44,6 @@ internal static class LayerRules
         ];
     }
 
-    /// <summary>A query matrix, and keys and values fused.</summary>
     public static IEnumerable<WeightRule> CrossAttention(
         string cross, ModelOptions model, string query, string key, string value, string output)
     {
@@ -61,14 +60,12 @@ internal static class LayerRules
         bias ? [weight, makeBias()] : [weight];
 }
 
-/// <summary>The sizes of attention's matrices (H, G, D), and which of them have biases.</summary>
 internal sealed record HeadShape(int Heads, int Groups, int Width, bool Bias, bool OutputBias)
 {
     public long Queries => (long)Heads * Width;
 
     public long Keys => (long)Groups * Width;
 
-    /// <summary>Of a model whose layers all have heads of one shape.</summary>
     public static HeadShape Of(ModelOptions model)
     {
         HeadProjectionOptions attention = (HeadProjectionOptions)model.Attention;

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Weights;
 
-/// <summary>Named tensors on disk, read one at a time.</summary>
+/// <summary>Named tensors on disk, read one at a time; a <see cref="KeyNotFoundException"/> for other names.</summary>
 public interface IWeightSource
 {
     /// <summary>Where they are, for messages.</summary>
@@ -14,11 +14,9 @@ public interface IWeightSource
     IReadOnlyCollection<string> Names { get; }
 
     /// <summary>Type and shape of a tensor.</summary>
-    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
     SafetensorsInfo Info(string name);
 
     /// <summary>Reads a tensor as stored; the caller disposes it.</summary>
-    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
     Tensor Read(string name);
 
     /// <summary>Whether a slice is read without the rest of its tensor.</summary>
@@ -64,8 +62,7 @@ public sealed class WeightFiles : IWeightSource, IDisposable
         return weights;
     }
 
-    /// <summary>Opens the weights of a Hugging Face directory: <see cref="Index"/> and its shards, or <see cref="Single"/>.</summary>
-    /// <exception cref="UserException">There are no weights, or a shard is missing, truncated or lacks a tensor of the index.</exception>
+    /// <summary>Opens a Hugging Face directory: <see cref="Index"/> and all its shards, or <see cref="Single"/>.</summary>
     internal static WeightFiles OpenDirectory(string directory)
     {
         string index = Path.Combine(directory, Index);

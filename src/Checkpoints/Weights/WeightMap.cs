@@ -20,7 +20,6 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
     public IEnumerable<NamedShape> External => rules.SelectMany(rule => rule.External);
 
     /// <summary>The model's tensors in float32, each read from <paramref name="external"/>, which stays open, when it is written.</summary>
-    /// <exception cref="UserException">A tensor is missing, unexpected or of another shape; the message lists them.</exception>
     public IReadOnlyList<PendingTensor> Import(IWeightSource external)
     {
         IWeightSource named = BasePrefix.Length > 0 && !external.Names.Any(name => name.StartsWith(BasePrefix, StringComparison.Ordinal))
@@ -34,7 +33,6 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
     }
 
     /// <summary>The other format's tensors, each read from <paramref name="native"/>, which stays open, when it is written.</summary>
-    /// <exception cref="UserException">As for <see cref="Import"/>; also when a tensor holds a number outside the type's range.</exception>
     public IReadOnlyList<PendingTensor> Export(IWeightSource native, ScalarType type)
     {
         Require(native, [.. Native], _ => false);

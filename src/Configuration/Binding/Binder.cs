@@ -50,7 +50,6 @@ internal sealed class Binder
         return false;
     }
 
-    /// <summary>Whether the setting is the expected kind of container, or absent.</summary>
     public bool IsContainer(Setting setting, LayerEntryKind kind, BindingTarget target, string help = "") =>
         setting.Entry is not { } entry || entry.Kind == kind
         || Report(setting, $"{entry.Shown} is given where {target.Expected} is expected", help);

@@ -2,7 +2,6 @@ using Trainer.Configuration.Layers;
 
 namespace Trainer.Configuration.Binding;
 
-/// <summary>The property names of a record, and help for unknown ones.</summary>
 internal sealed class KnownNames
 {
     private readonly Type record;

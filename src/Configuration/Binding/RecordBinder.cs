@@ -116,8 +116,7 @@ internal sealed record Variants(string Discriminator, IReadOnlyList<(string Name
 {
     public IEnumerable<string> Names => ByName.Select(variant => variant.Name);
 
-    /// <summary>Null when the type stands for itself alone.</summary>
-    public static Variants? Of(Type type)
+    public static Variants? Of(Type type) // null when the type stands for itself alone
     {
         var options = RecordShape.Of(type).PolymorphismOptions;
         return options is null
@@ -177,21 +176,17 @@ internal sealed class EnclosingRecords
 {
     private readonly List<Dictionary<string, object?>> records = [];
 
-    /// <summary>Begins a record; disposing ends it.</summary>
     public IDisposable Enter()
     {
         records.Add([]);
         return new Scope(records);
     }
 
-    /// <summary>Null for a value that could not be bound.</summary>
     public void Remember(string property, object? value) => records[^1][property] = value;
 
-    /// <summary>The value of the nearest enclosing property of that name and type.</summary>
     public object? Find(string property, Type type) =>
         Enumerable.Reverse(records).Skip(1).Select(record => record.GetValueOrDefault(property)).FirstOrDefault(type.IsInstanceOfType);
 
-    /// <summary>Whether an enclosing property of that name was given but could not be bound.</summary>
     public bool Failed(string property) => records.SkipLast(1).Any(record => record.TryGetValue(property, out var value) && value is null);
 
     private sealed class Scope(List<Dictionary<string, object?>> records) : IDisposable

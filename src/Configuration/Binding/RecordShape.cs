@@ -16,12 +16,10 @@ internal static class RecordShape
         type.IsEnum || type == typeof(string) || type == typeof(bool) || type == typeof(int) || type == typeof(long)
         || type == typeof(double) || type == typeof(float);
 
-    /// <summary>The item type of a list; null for anything else.</summary>
-    public static Type? ItemType(Type type) =>
+    public static Type? ItemType(Type type) => // null for anything but a list
         type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>) ? type.GetGenericArguments()[0] : null;
 
-    /// <summary>The value type of a dictionary with text keys; null for anything else.</summary>
-    public static Type? ValueType(Type type) =>
+    public static Type? ValueType(Type type) => // null for anything but a dictionary with text keys
         type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyDictionary<,>)
         && type.GetGenericArguments()[0] == typeof(string) ? type.GetGenericArguments()[1] : null;
 
@@ -34,7 +32,6 @@ internal static class RecordShape
             "IReadOnlyDictionary with text keys, "
             + "and records with init properties and no constructor parameters.");
 
-    /// <summary>A copy of a record, as <c>with</c> makes one.</summary>
     public static object Copy(object record) =>
         record.GetType().GetMethod("<Clone>$")?.Invoke(record, null)
         ?? throw new InvalidOperationException($"{record.GetType()} is no configuration record.");

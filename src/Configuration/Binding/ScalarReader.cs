@@ -6,7 +6,6 @@ namespace Trainer.Configuration.Binding;
 /// <summary>Reads scalar values, in the invariant culture.</summary>
 internal static class ScalarReader
 {
-    /// <summary>The value, or the fault and the help to show behind its origin.</summary>
     public static (object? Value, string? Fault, string Help) Read(LayerEntry entry, BindingTarget target)
     {
         if (!entry.IsScalar || entry.Kind == LayerEntryKind.Null)

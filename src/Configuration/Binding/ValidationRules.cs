@@ -12,7 +12,6 @@ internal static class ValidationRules
     public static bool IsAboutCount(ValidationAttribute rule) =>
         rule is MinLengthAttribute or MaxLengthAttribute or LengthAttribute or StringLengthAttribute or RequiredAttribute;
 
-    /// <summary>What is wrong with a value, and what is allowed; null when it is valid.</summary>
     public static (string Fault, string Allowed)? Broken(ValidationAttribute rule, object value, string shown) => rule switch
     {
         RangeAttribute range => InRange(range, value) ? null : ($"{shown} is out of range", Allowed(range)),
@@ -30,7 +29,6 @@ internal static class ValidationRules
         return (Unlimited.Contains(-minimum) || minimum == int.MinValue ? null : minimum, Unlimited.Contains(maximum) ? null : maximum);
     }
 
-    /// <summary>The fewest and most characters or items an attribute allows; null for other attributes.</summary>
     public static (int Minimum, int? Maximum)? CountLimits(ValidationAttribute rule) => rule switch
     {
         MinLengthAttribute least => (least.Length, null),

@@ -6,7 +6,6 @@ internal sealed class FileChain(ICollection<Problem> problems)
 {
     private readonly List<(string Name, Layer Layer)> files = [];
 
-    /// <summary>The base first, relative where the first was given relative.</summary>
     public IReadOnlyList<string> Names => [.. files.Select(file => file.Name).Reverse()];
 
     public IEnumerable<Layer> Layers => files.Select(file => file.Layer).Reverse();
@@ -68,7 +67,6 @@ internal sealed class FileChain(ICollection<Problem> problems)
         return null;
     }
 
-    /// <summary>Relative to the folder of the file that names it.</summary>
     private static string Resolve(string from, string extends)
     {
         var combined = Path.Combine(Path.GetDirectoryName(from) ?? "", extends);

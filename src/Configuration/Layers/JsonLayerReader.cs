@@ -10,12 +10,10 @@ namespace Trainer.Configuration.Layers;
 /// show each. Its parser is internal.</remarks>
 internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, ICollection<Problem> problems)
 {
-    /// <summary>The value of <c>extends</c> at the root, and its origin.</summary>
     public (string Value, string Origin)? Extends { get; private set; }
 
     public Layer Layer { get; } = new();
 
-    /// <summary>Whether binding what could be read makes sense.</summary>
     public bool IsWhole { get; private set; } = true;
 
     /// <summary>Reads a file: one object, whose reserved keys <c>$schema</c> and <c>extends</c> are not settings.</summary>
@@ -62,7 +60,6 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
     }
 
     /// <summary>Reads any JSON value as the setting at a key.</summary>
-    /// <exception cref="JsonException">The text is not valid JSON.</exception>
     public void ReadValue(string key)
     {
         var reader = text.Reader();
@@ -191,8 +188,7 @@ internal sealed class JsonText
         AllowTrailingCommas = true,
     });
 
-    /// <summary>The line of a byte, from 1.</summary>
-    public int Line(long offset)
+    public int Line(long offset) // counted from 1
     {
         var found = lineStarts.BinarySearch((int)offset);
         return found >= 0 ? found + 1 : ~found;

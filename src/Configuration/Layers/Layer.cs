@@ -87,12 +87,9 @@ internal enum LayerEntryKind
     List,
 }
 
-/// <summary>A value or container as one layer has it.</summary>
-/// <param name="Kind">Tells <c>{}</c> from <c>null</c>, for which Microsoft.Extensions.Configuration has the same text.</param>
-/// <param name="Text">The value of a scalar; null for containers and null.</param>
-/// <param name="Name">The last part of its key, as written.</param>
-/// <param name="ExactName">Whether the name must match in case, as in JSON.</param>
-/// <param name="Origin">Where it is, for messages: <c>in configs/x.json:7</c>, <c>from --set a=b</c>.</param>
+/// <summary>A value or container as one layer has it; the text is null for containers and null, which the kind tells apart.</summary>
+/// <remarks><c>ExactName</c> tells whether the name must match in case, as in JSON; the origin is such as <c>in configs/x.json:7</c>,
+/// <c>from --set a=b</c>.</remarks>
 internal sealed record LayerEntry(LayerEntryKind Kind, string? Text, string Name, bool ExactName, string Origin)
 {
     public bool IsScalar => Kind is not (LayerEntryKind.Object or LayerEntryKind.List);

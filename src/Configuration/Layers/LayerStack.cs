@@ -24,13 +24,11 @@ internal sealed class LayerStack
     /// <summary>The entry of the highest layer at exactly this key; null when there are only deeper keys.</summary>
     public LayerEntry? Top(string key) => At(key).LastOrDefault().Entry;
 
-    /// <summary>The entries at this key, lowest layer first, with the layers' ranks.</summary>
     public IEnumerable<(int Rank, LayerEntry Entry)> At(string key) =>
         from rank in Enumerable.Range(0, layers.Length)
         where layers[rank].Entries.ContainsKey(key)
         select (rank, layers[rank].Entries[key]);
 
-    /// <summary>The ranks of the layers that have this key or one below it.</summary>
     public IEnumerable<int> RanksTouching(string key) =>
         Enumerable.Range(0, layers.Length).Where(rank => layers[rank].Touches(key));
 
@@ -70,7 +68,6 @@ internal sealed record Setting(LayerStack Stack, string Key, string Path)
 
     public Setting Child(string name) => new(Stack, Join(Key, ConfigurationPath.KeyDelimiter, name), Join(Path, ".", name));
 
-    /// <summary>The setting at a relative dotted path; itself for the empty path.</summary>
     public Setting Find(string relative) => relative.Length == 0
         ? this
         : relative.Split('.').Aggregate(this, (setting, name) => setting.Child(name));

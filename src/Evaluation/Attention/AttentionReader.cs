@@ -10,8 +10,7 @@ namespace Trainer.Evaluation.Attention;
 /// <summary>Reads the attention weights of a model on a text.</summary>
 public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
 {
-    /// <summary>Runs the model over a text, or an encoder-decoder over a source and a target: the
-    /// weights of every attention layer.</summary>
+    /// <summary>The weights of every attention layer over a text, or over an encoder-decoder's source and target.</summary>
     /// <exception cref="UserException">A text is missing, empty, too long, not for this model, or not in the tokenizer's words.</exception>
     public AttentionMap Read(string name, string text, string? source = null)
     {

@@ -35,10 +35,8 @@ public abstract record ScheduledEvaluatorOptions : IValidated
     [Range(0, long.MaxValue)]
     public long? Every { get; init; }
 
-    /// <summary>The type's name.</summary>
     internal abstract string Kind { get; }
 
-    /// <summary>The name in curves and reports.</summary>
     internal string Title => Name ?? Kind;
 
     /// <inheritdoc/>
@@ -59,11 +57,9 @@ internal abstract class ScheduledEvaluator
     /// <summary>Problems that only tokenizer and data reveal, found before the first step; paths are relative to the options.</summary>
     public virtual IEnumerable<Problem> Problems() => [];
 
-    /// <summary><exception cref="UserException">The model's logits are not finite.</exception></summary>
     public abstract EvaluatorResult Evaluate();
 }
 
-/// <summary>The figures of an evaluator, and the same as lines for the console.</summary>
 internal sealed record EvaluatorResult(IReadOnlyList<EvaluatorFigure> Figures, IReadOnlyList<string> Lines)
 {
     public IReadOnlyList<EvaluatorText> Texts { get; init; } = [];

@@ -91,7 +91,6 @@ internal sealed class ScheduledPerplexity(ScheduledPerplexityOptions options, Ev
         return new([.. reports.SelectMany(Figures)], [.. reports.Select(Line)]);
     }
 
-    /// <summary>The figures of a report, named for its window and stride.</summary>
     internal IEnumerable<EvaluatorFigure> Figures(PerplexityReport report)
     {
         string condition = $"window{report.Window}-stride{report.Stride}";

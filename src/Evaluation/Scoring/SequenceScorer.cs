@@ -11,8 +11,8 @@ using static TorchSharp.torch.nn;
 
 namespace Trainer.Evaluation.Scoring;
 
-/// <summary>Scores the tokens of one text in a single pass: the <c>score</c> command. Not thread-safe.</summary>
-/// <remarks>A new architecture is one derived class and one line in <see cref="For"/>.</remarks>
+/// <summary>Scores a text in one pass. Not thread-safe. A new architecture is a derived class and a line in <see cref="For"/>.</summary>
+/// <remarks>All throw a <see cref="UserException"/> for what cannot be read, encoded or scored, or is too long.</remarks>
 public abstract class SequenceScorer
 {
     /// <summary>Texts with more logits are measured in windows.</summary>
@@ -41,20 +41,16 @@ public abstract class SequenceScorer
     internal virtual bool NeedsSource => false;
 
     /// <summary>The tokens of a text, with the special tokens the architecture needs.</summary>
-    /// <exception cref="UserException">The tokenizer cannot express the text, or lacks a special token.</exception>
     public abstract int[] Encode(string text);
 
     /// <summary>The tokens of a source text, with the special tokens the architecture needs.</summary>
-    /// <exception cref="UserException">The tokenizer cannot express the text, or the model reads no source.</exception>
     public virtual int[] EncodeSource(string text) => throw NoSource();
 
     /// <summary>The tokens of a file, a folder or a glob, read as one text.</summary>
-    /// <exception cref="UserException">A file cannot be read or encoded, or the text is too long to be scored at once.</exception>
     public int[] EncodeAll(string path, string datasetsDirectory, IProgress<string> progress) =>
         Encode(TextEncoding.ReadAll(new SourceOptions { Path = path }, datasetsDirectory, MostCharacters, progress));
 
     /// <summary>The tokens of each document and its number, from 1; documents without text are left out.</summary>
-    /// <exception cref="UserException">A file cannot be read or encoded, or a document is too long to be scored at once.</exception>
     public IEnumerable<(long Number, int[] Tokens)> EncodeDocuments(string path, string datasetsDirectory, IProgress<string> progress)
     {
         long number = 0;
@@ -67,7 +63,6 @@ public abstract class SequenceScorer
     }
 
     /// <summary>The logits (T, V) of T tokens, float32, which the caller disposes. Encoder-decoders need a source.</summary>
-    /// <exception cref="UserException">Too few or too many tokens, an id outside the vocabulary, or a source too few or many.</exception>
     public Tensor Logits(IReadOnlyList<int> tokens, IReadOnlyList<int>? source = null)
     {
         if (source is not null && !NeedsSource) throw NoSource();
@@ -84,7 +79,6 @@ public abstract class SequenceScorer
     }
 
     /// <summary>The score of each token, from its <see cref="Logits"/>.</summary>
-    /// <exception cref="UserException">The model cannot score tokens; see <see cref="Obstacle"/>.</exception>
     public TokenScores Score(IReadOnlyList<int> tokens, Tensor logits)
     {
         if (Obstacle is { } obstacle) throw new UserException(obstacle);
@@ -93,11 +87,9 @@ public abstract class SequenceScorer
         return new(tokens, Losses(tokens, logits));
     }
 
-    /// <summary>−log p of each token, from logits (T, V).</summary>
     private protected abstract IReadOnlyList<double?> Losses(IReadOnlyList<int> tokens, Tensor logits);
 
-    /// <summary>(1, T)</summary>
-    private protected Tensor Row(IReadOnlyList<int> tokens) =>
+    private protected Tensor Row(IReadOnlyList<int> tokens) => // (1, T)
         tensor([.. tokens.Select(id => (long)id)], [1, tokens.Count], dtype: ScalarType.Int64).to(Model.Device);
 
     private static UserException NoSource() =>

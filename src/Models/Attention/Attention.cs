@@ -14,8 +14,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>Configuration of attention: <c>type</c> names the projection to queries, keys and values. A new projection is one file and one
-/// <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
+/// <summary>Attention, by its projection. A new projection is one file and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(MultiHeadOptions), "multi-head")]
 [JsonDerivedType(typeof(MultiQueryOptions), "multi-query")]
@@ -79,7 +78,6 @@ public abstract record AttentionOptions : IValidated
 
     internal string Type => Registered.Name(typeof(AttentionOptions), GetType());
 
-    /// <summary>The pattern, already resolved by the layer's options.</summary>
     internal PatternOptions ResolvedPattern =>
         Pattern ?? throw new InvalidOperationException("The pattern is resolved by ModelOptions.Layer; these options are not a layer's.");
 
@@ -89,7 +87,6 @@ public abstract record AttentionOptions : IValidated
 
     internal virtual double ScoreScale(int dim) => Scale ?? 1 / Math.Sqrt(HeadWidth(dim));
 
-    /// <summary>Problems in a model of this width, with paths relative to this record.</summary>
     internal abstract IEnumerable<Problem> Against(int dim);
 
     internal abstract Projection BuildProjection(StackContext stack, NormBuilder? headNorm);
@@ -161,7 +158,6 @@ internal sealed class AttentionLayer : Mixer
         return CacheSelection.Create(options, options.CacheLayout(stack.Dim), batch, capacity, HeadType(device), device);
     }
 
-    /// <summary>Keys and values of an encoder's output, which decoding computes once.</summary>
     public LayerState Remember(EncoderMemory memory)
     {
         (Tensor key, Tensor value) = ((CrossProjection)projection).KeyValue(memory.Hidden);
@@ -231,21 +227,18 @@ internal abstract class Projection(string name) : nn.Module(name)
 {
     public abstract int OutputWidth { get; }
 
-    /// <summary>Key-value heads of a whole sequence, G.</summary>
-    public abstract int KeyHeads { get; }
+    public abstract int KeyHeads { get; } // G, of a whole sequence
 
     /// <summary>Queries of new tokens (B, H, T, D), and key and value in <see cref="CacheLayout"/>'s shapes, normed and rotated.</summary>
     public abstract (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context);
 
-    /// <summary>Runs a kernel, (B, H, T, D), (B, G, S, D), (B, G, S, D) → (B, H, T, D), expanding shorter keys and values; a cheaper form
-    /// is allowed if they are <paramref name="cached"/>.</summary>
+    /// <summary>Runs a kernel, (B, H, T, D), (B, G, S, D), (B, G, S, D) → (B, H, T, D), after expanding shorter cached forms.</summary>
     public virtual Tensor Attend(Tensor query, Tensor key, Tensor value, bool cached, Func<Tensor, Tensor, Tensor, Tensor> kernel) =>
         kernel(query, key, value);
 
     /// <summary>Whether <see cref="ProjectFused"/> gives all that <see cref="Project"/> does but the rotation.</summary>
     public virtual bool CanFuse => false;
 
-    /// <summary>[queries | keys | values], not rotated: (B, T, C) → (B, T, H + 2·G, D), in bfloat16 if <paramref name="rounded"/>
-    /// and the model multiplies in it.</summary>
+    /// <summary>[queries | keys | values], unrotated, (B, T, C) → (B, T, H + 2·G, D); <paramref name="rounded"/> allows bfloat16.</summary>
     public virtual Tensor ProjectFused(Tensor x, bool rounded) => throw new NotSupportedException();
 }

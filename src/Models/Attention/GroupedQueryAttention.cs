@@ -17,8 +17,7 @@ public abstract record HeadProjectionOptions : AttentionOptions
     [Range(1, 65536)]
     public int? HeadDim { get; init; }
 
-    /// <summary>Number of key-value heads, G.</summary>
-    internal abstract int Groups { get; }
+    internal abstract int Groups { get; } // G
 
     internal override int HeadWidth(int dim) => HeadDim ?? dim / Heads;
 
@@ -90,7 +89,7 @@ public sealed record GroupedQueryOptions : HeadProjectionOptions
 }
 
 /// <summary>Grouped-query attention (Ainslie et al. 2023); multi-head (G = H) and multi-query (G = 1) are its ends.</summary>
-/// <c>qkv.weight</c> has the rows [H·D query | G·D key | G·D value]. Query head h reads key-value head ⌊h·G/H⌋.
+/// <remarks><c>qkv.weight</c> has the rows [H·D query | G·D key | G·D value]. Query head h reads key-value head ⌊h·G/H⌋.</remarks>
 internal sealed class GroupedQueryProjection : Projection
 {
     private readonly MixedLinear qkv;
@@ -180,8 +179,7 @@ internal sealed class CrossProjection : Projection
         return (Normed(all, queryNorm).transpose(1, 2), key, value);
     }
 
-    /// <summary>(B, S, C) → (B, G, S, D) each</summary>
-    public (Tensor Key, Tensor Value) KeyValue(Tensor memory)
+    public (Tensor Key, Tensor Value) KeyValue(Tensor memory) // (B, S, C) → (B, G, S, D) each
     {
         Tensor[] parts = keyValue.forward(memory).view(memory.size(0), memory.size(1), 2 * groups, headDim).split([groups, groups], 2);
         return (Normed(parts[0], keyNorm).transpose(1, 2), parts[1].transpose(1, 2));

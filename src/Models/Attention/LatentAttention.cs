@@ -11,8 +11,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>Multi-head latent attention: keys and values of all heads are made from one short vector of each token, and all heads share one
-/// rotary key; only these are cached (DeepSeek-AI 2024, arXiv 2405.04434, §2.1). The default widths are the paper's proportions.</summary>
+/// <summary>Multi-head latent attention: one short vector of each token makes all heads' keys and values, and only it and one rotary key
+/// are cached (DeepSeek-AI 2024, arXiv 2405.04434, §2.1). The default widths are the paper's proportions.</summary>
 public sealed record LatentOptions : AttentionOptions
 {
     /// <summary>Width of the part of a query or key that carries no position; null for dim / heads.</summary>
@@ -135,7 +135,6 @@ internal readonly record struct LatentShape(int Heads, int HeadDim, int RotaryDi
 
     public int OutputWidth => Heads * ValueDim;
 
-    /// <summary>Numbers cached of a token, r + P.</summary>
     public int Remembered => Rank + RotaryDim;
 
     /// <summary>One tensor, as the key; the value is empty.</summary>

@@ -32,8 +32,7 @@ internal sealed class ScalableSoftmax : nn.Module
 
     public Parameter Scale => scale;
 
-    /// <summary>(B, H, T, D)</summary>
-    public Tensor Apply(AttentionCall call, AttentionContext context)
+    public Tensor Apply(AttentionCall call, AttentionContext context) // (B, H, T, D)
     {
         Tensor factors = Logarithms(call, context).mul(scale.view(-1, 1, 1)); // (T, 1)·(H, 1, 1) → (H, T, 1), or (B, H, T, 1)
         return call.Query.mul(factors.to_type(call.Query.dtype));

@@ -9,9 +9,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.FeedForward;
 
-/// <summary>Configuration of a feed-forward layer.</summary>
-/// <remarks>A new activation is a line in each table below, a layer of another shape one file; either has one
-/// <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>A feed-forward layer. A new activation is a line in each table below, another layer is a file and a line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ReluOptions), "relu")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
@@ -203,10 +201,8 @@ internal sealed record Activation(bool Gated, Func<Tensor, Tensor> Apply)
 
 internal abstract class FeedForwardModule(string name) : nn.Module(name)
 {
-    /// <summary>(B, T, C) → (B, T, C)</summary>
-    public abstract Tensor Run(Tensor x, AttentionContext context);
+    public abstract Tensor Run(Tensor x, AttentionContext context); // (B, T, C) → (B, T, C)
 
-    /// <summary>Two matrices around an activation, three with a gate; <paramref name="bias"/> is null for the model's choice.</summary>
     public static FeedForwardModule Of(StackContext stack, Activation activation, int width, bool? bias) =>
         activation.Gated ? new GatedFeedForward(stack, activation, width, bias) : new PlainFeedForward(stack, activation, width, bias);
 }

@@ -92,10 +92,8 @@ internal readonly record struct Mamba2Shape(int Width, int HeadDim, int StateDim
 
     public int GroupWidth => Groups * StateDim;
 
-    /// <summary>Heads, state input and state output.</summary>
     public int Channels => Width + 2 * GroupWidth;
 
-    /// <summary>Gate, channels, and a step for each head.</summary>
     public int InputRows => Width + Channels + Heads;
 
     public long StateNumbers => (long)Width * StateDim;
@@ -207,8 +205,7 @@ internal sealed class CausalConvolution : nn.Module, IDrawsOwnWeights
     /// <summary>As torch's Conv1d: uniform in ±1/√K.</summary>
     public IEnumerable<(string Name, Action<Tensor, Generator?> Draw)> OwnWeights => [(nameof(weight), Draw), (nameof(bias), Draw)];
 
-    /// <summary>Convolves (B, T, E) after the K − 1 positions of <paramref name="tail"/> (null for zeros), and returns the new tail.
-    /// Documents <paramref name="runs"/> (B, T) see only themselves; null if each row is one.</summary>
+    /// <summary>Convolves (B, T, E) after the <paramref name="tail"/>, each document of <paramref name="runs"/> by itself.</summary>
     public (Tensor Result, Tensor Tail) Run(Tensor x, Tensor? tail, Tensor? runs)
     {
         tail ??= zeros(x.size(0), positions - 1, channels, dtype: x.dtype, device: x.device);
@@ -248,8 +245,7 @@ internal sealed class Mamba2State : LayerState
     /// <summary>The last channels, which the convolution still reads: (B, K − 1, E), float32.</summary>
     public Tensor Tail { get; private set; }
 
-    /// <summary>(B, H, P, N), float32</summary>
-    public Tensor States { get; private set; }
+    public Tensor States { get; private set; } // (B, H, P, N), float32
 
     public override long Bytes => Tail.numel() * Tail.element_size() + States.numel() * States.element_size();
 

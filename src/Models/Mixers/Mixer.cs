@@ -19,7 +19,6 @@ public abstract record MixerOptions : IValidated
 
     internal string Type => Registered.Name(typeof(MixerOptions), GetType());
 
-    /// <summary>Whether it uses the layer's attention and position.</summary>
     internal abstract bool Attends { get; }
 
     /// <summary>Whether it only looks back, and so fits no encoder.</summary>
@@ -27,7 +26,6 @@ public abstract record MixerOptions : IValidated
 
     internal abstract string Component { get; }
 
-    /// <summary>What cannot be built in this model, with paths relative to this record.</summary>
     internal virtual IEnumerable<Problem> Against(ModelOptions model) => [];
 
     internal abstract PartCost Cost(ModelOptions model, LayerOptions layer);
@@ -59,8 +57,7 @@ public sealed record AttentionMixerOptions : MixerOptions
 /// <summary>The part of a block in which positions exchange information: attention, or a recurrence.</summary>
 internal abstract class Mixer(string name) : nn.Module(name)
 {
-    /// <summary>(B, T, C) → (B, T, C)</summary>
-    public abstract Tensor Mix(Tensor x, MixerContext context);
+    public abstract Tensor Mix(Tensor x, MixerContext context); // (B, T, C) → (B, T, C)
 
     public abstract LayerState NewState(int batch, int capacity, Device device);
 

@@ -93,13 +93,9 @@ internal static class StateSpace
     private static Tensor PerHead(Tensor groups, long sharing) => sharing == 1 ? groups : groups.repeat_interleave(sharing, 1);
 }
 
-/// <summary>X (B, K, L, H, P), In and Out (B, K, G, L, N) in chunks, with the decay between positions.</summary>
-/// <param name="X">Heads times steps.</param>
-/// <param name="In">Input projection.</param>
-/// <param name="Out">Output projection.</param>
-/// <param name="Remains">Decay from one position of a chunk (second L) to a later one (first L): (B, K, H, L, L); 0 for all others.</param>
-/// <param name="RemainsUntil">Decay of the state before a chunk at each of its positions: (B, K, L, H); 0 in later documents.</param>
-/// <param name="RemainsOfStart">Decay of the state before a chunk at its end: (B, K, H).</param>
+/// <summary>X (B, K, L, H, P), In and Out (B, K, G, L, N), and decays, which are 0 between documents and back in time.</summary>
+/// <remarks>Remains is from one position of a chunk (second L) to another (first L): (B, K, H, L, L); RemainsUntil from the state before a
+/// chunk to each of its positions: (B, K, L, H); RemainsOfStart to its end: (B, K, H).</remarks>
 internal readonly record struct StateSpaceChunks(
     Tensor X, Tensor In, Tensor Out, Tensor Remains, Tensor RemainsUntil, Tensor RemainsOfStart)
 {

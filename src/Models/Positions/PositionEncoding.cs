@@ -42,7 +42,6 @@ public abstract record PositionOptions : IValidated
 
 internal abstract class PositionEncoding(string name) : nn.Module(name)
 {
-    /// <summary>Null for any number of positions.</summary>
     public virtual int? Limit => null;
 
     public virtual bool RotatesHeads => false;
@@ -52,8 +51,7 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <summary>A factor on all scores, besides the attention's own.</summary>
     public virtual double ScoreFactor => 1;
 
-    /// <summary>(B, T, C)</summary>
-    public virtual Tensor Embed(Tensor x, AttentionContext context) => x;
+    public virtual Tensor Embed(Tensor x, AttentionContext context) => x; // (B, T, C)
 
     /// <summary>Rotates queries or keys (B, T, H, D).</summary>
     public virtual Tensor Rotate(Tensor heads, AttentionContext context) => heads;

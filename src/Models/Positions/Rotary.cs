@@ -151,8 +151,7 @@ internal sealed class RotaryPositions : PositionEncoding
 /// <summary>The rotation of one layout, (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin).</summary>
 internal abstract class RotaryRotation
 {
-    /// <summary>(T, R/2) each → (T, W)</summary>
-    public abstract Tensor Rows(Tensor cos, Tensor sin);
+    public abstract Tensor Rows(Tensor cos, Tensor sin); // (T, R/2) each → (T, W)
 
     /// <summary>(B, T, H, R) → float32 (B, T, H, R), with rows of the table (T, W) or (B, T, W).</summary>
     public abstract Tensor Rotate(Tensor heads, Tensor rows);
@@ -165,7 +164,6 @@ internal abstract class RotaryRotation
     };
 }
 
-/// <summary>Pairs half a head apart: rolling by half a head swaps them.</summary>
 internal sealed class HalfSplitRotation : RotaryRotation
 {
     // The sign of the rotation is in the table: the first half of the result takes −sin of the second, the second +sin of the first.

@@ -40,7 +40,6 @@ public abstract record ScalingOptions : IValidated
         if (Missing() is { } missing) yield return missing;
     }
 
-    /// <summary>Rules between this scaling and its rotary positions, with paths relative to this record.</summary>
     internal virtual IEnumerable<Problem> Against(int rotaryDims, int contextLength)
     {
         if (Factor < 1 || OriginalLength < 1) yield break; // Validate has said so
@@ -55,7 +54,6 @@ public abstract record ScalingOptions : IValidated
 
     internal abstract RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length);
 
-    /// <summary>A factor on all scores, besides that on queries and keys.</summary>
     internal virtual double ScoreFactor(int contextLength) => 1;
 
     private protected virtual Problem? Missing() => Factor is null && OriginalLength is null
@@ -138,9 +136,7 @@ public sealed record DynamicNtkScaling : ScalingOptions
     private protected override string? Contradiction(int contextLength) => null;
 }
 
-/// <summary>Llama 3.1's scaling: wavelengths under L/high stay, those over L/low are multiplied by s, with a ramp between (Dubey et al.
-/// 2024, arXiv 2407.21783, and Meta's published code).</summary>
-/// <remarks>Factor and original length must both be given, apart from contextLength: 8 and 8192 for 131072 positions.</remarks>
+/// <summary>NTK-aware scaling, base·s^(d/(d−2)): the slowest pair is interpolated by s, the fastest not (arXiv 2309.00071, §3.1).</summary>
 public sealed record Llama3Scaling : ScalingOptions
 {
     /// <summary>Rotations within the original length up to which a pair is interpolated.</summary>
@@ -202,8 +198,7 @@ internal sealed record RotaryFrequencies(double[] Angular)
 /// <summary>The unscaled frequencies of sinusoidal and rotary positions: θ_i = base^(−2i/d) for d dimensions.</summary>
 internal readonly record struct FrequencyBasis(int Dims, double Theta)
 {
-    /// <summary>θ_i for i in 0 … d/2 − 1, in radians per position.</summary>
-    public double[] Frequencies()
+    public double[] Frequencies() // θ_i, in radians per position
     {
         (int dims, double theta) = (Dims, Theta);
         return [.. Enumerable.Range(0, dims / 2).Select(i => Math.Pow(theta, -2.0 * i / dims))];

@@ -72,8 +72,7 @@ internal sealed class T5Positions : PositionEncoding
 
     public override bool AddsBias => true;
 
-    /// <summary>(K, H)</summary>
-    public Parameter Weight => weight;
+    public Parameter Weight => weight; // (K, H)
 
     // Layers that see the same keys share the bias: one lookup, and one gradient.
     public override Tensor? Bias(Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys) =>

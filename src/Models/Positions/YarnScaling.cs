@@ -49,9 +49,8 @@ public abstract record PartsScaling : ScalingOptions
     }
 }
 
-/// <summary>NTK-by-parts: pairs that rotate often within the original length keep their frequency, those below one
-/// rotation are interpolated, with a ramp between (Peng et al. 2023, arXiv 2309.00071, §3.2). With ramp 'pairs' it is
-/// YaRN without its attention factor.</summary>
+/// <summary>NTK-by-parts: pairs that rotate often within the original length keep their frequency, those below one rotation are
+/// interpolated, with a ramp between (Peng et al. 2023, arXiv 2309.00071, §3.2).</summary>
 public sealed record NtkByPartsScaling : PartsScaling
 {
     /// <summary>What the ramp runs along: rotations by default, as in the paper.</summary>

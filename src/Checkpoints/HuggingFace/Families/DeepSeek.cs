@@ -214,7 +214,6 @@ internal static class DeepSeekRope
         return rope with { Options = options };
     }
 
-    /// <summary>Adds the positions to a configuration, in both spellings.</summary>
     public static void Write(ModelOptions model, JsonObject json)
     {
         Rope.Write(model, json);
@@ -251,6 +250,5 @@ internal static class DeepSeekRope
 
     private static double Magnitude(double s, double weight) => 0.1 * weight * Math.Log(s) + 1;
 
-    /// <summary>The inverse of <see cref="Magnitude"/>.</summary>
     private static double Weight(double s, double magnitude) => s > 1 ? Math.Round((magnitude - 1) / (0.1 * Math.Log(s)), 12) : 1;
 }

@@ -7,7 +7,7 @@ using Trainer.Models.FeedForward;
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
 /// <summary>Converts a family's settings and weights. A new one is one file and one line in <see cref="FamilyRegistry"/>.</summary>
-/// <see cref="Write"/> need not refuse anything: a model belongs to a family if what is written reads back as the same model.
+/// <remarks><see cref="Write"/> refuses nothing: a model belongs to a family if what is written reads back as the same model.</remarks>
 internal abstract class Family
 {
     public abstract string ModelType { get; }
@@ -18,10 +18,8 @@ internal abstract class Family
     /// <summary>The model that a configuration describes; <paramref name="config"/> collects settings that cannot be expressed.</summary>
     public abstract ModelOptions Read(HuggingFaceConfig config);
 
-    /// <summary>The settings of a model that this family has.</summary>
     public abstract JsonObject Write(ModelOptions model);
 
-    /// <summary>The weights of a model with <paramref name="vocabulary"/> embedding rows.</summary>
     public abstract WeightMap Weights(ModelOptions model, int vocabulary);
 }
 
@@ -34,13 +32,11 @@ internal static class FamilyRegistry
         new Bert(), new T5(), new Bart(),
     ];
 
-    /// <summary><exception cref="UserException">The family is not known; the message lists those that are.</exception></summary>
     public static Family Of(HuggingFaceConfig config) =>
         All.FirstOrDefault(family => family.ModelType == config.ModelType)
         ?? throw new UserException($"{config.Location}: model_type is \"{config.ModelType}\"; this program knows {Known}");
 
     /// <summary>The first family whose settings, written and read back, describe the same model.</summary>
-    /// <exception cref="UserException">None has it; the message names the settings in the way for the nearest family.</exception>
     public static Family Of(ModelOptions model)
     {
         List<(Family Family, FamilyObstacles Obstacles)> tried = [];
@@ -95,7 +91,6 @@ internal static class ActivationNames
     public static FeedForwardOptions Read(HuggingFaceConfig config, string key, string fallback, int width) =>
         config.Choice(key, fallback, Known) with { HiddenDim = width };
 
-    /// <summary>The name of a layer's activation; <c>gelu</c> if it has none.</summary>
     public static string Of(FeedForwardOptions options) =>
         Known.FirstOrDefault(entry => entry.Value.GetType() == options.GetType()).Key ?? "gelu";
 }

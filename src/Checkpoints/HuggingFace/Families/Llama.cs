@@ -79,7 +79,6 @@ internal abstract class RotaryDecoder : Family
 
     protected abstract void WriteAttention(ModelOptions model, JsonObject json);
 
-    /// <summary>Null if all layers are alike.</summary>
     protected virtual IReadOnlyList<LayerGroupOptions>? ReadLayers(HuggingFaceConfig config, AttentionOptions attention) => null;
 
     protected virtual Rope ReadRope(HuggingFaceConfig config) => Rope.Read(config);
@@ -96,7 +95,6 @@ internal abstract class RotaryDecoder : Family
     /// <summary><paramref name="prefix"/> ends with a dot.</summary>
     protected abstract IEnumerable<WeightRule> AttentionRules(ModelOptions model, string module, string prefix);
 
-    /// <summary><paramref name="prefix"/> is the block's, and ends with a dot.</summary>
     protected virtual IEnumerable<WeightRule> FeedForwardRules(ModelOptions model, string module, string prefix, int layer) =>
         LayerRules.Gated(module, $"{prefix}mlp.", model.Dim, model.FeedForward.Width(model.Dim), model.FeedForward.Bias ?? model.Bias);
 

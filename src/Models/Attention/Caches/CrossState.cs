@@ -14,12 +14,10 @@ internal sealed class CrossState : LayerState
         Documents = padding is null ? null : new(null, Constants.Own(padding.clone));
     }
 
-    /// <summary>(B, G, S, D)</summary>
-    public Tensor Key { get; private set; }
+    public Tensor Key { get; private set; } // (B, G, S, D)
 
     public Tensor Value { get; private set; }
 
-    /// <summary>Which keys are padding; null for none.</summary>
     public DocumentIds? Documents { get; private set; }
 
     public override long Bytes => Key.numel() * Key.element_size() + Value.numel() * Value.element_size();

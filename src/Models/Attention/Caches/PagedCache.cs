@@ -8,8 +8,7 @@ namespace Trainer.Models.Attention.Caches;
 /// <remarks>Beams and samples pay for their prompt once. A step gathers the blocks for the kernel.</remarks>
 internal sealed class PagedCache : KeyValueCache
 {
-    /// <summary>Tokens in a block, as in the paper.</summary>
-    public const int BlockLength = 16;
+    public const int BlockLength = 16; // tokens, as in the paper
 
     private readonly BlockTables tables;
     private Tensor keys;
@@ -110,12 +109,10 @@ internal sealed class BlockTables
 
     public int BlocksEach => tables[0].Count;
 
-    /// <summary>The size of the pool.</summary>
     public int Blocks => users.Count;
 
     public int InUse => users.Count - free.Count;
 
-    /// <summary>The blocks of all sequences, sequence by sequence.</summary>
     public long[] All => [.. tables.SelectMany(table => table).Select(block => (long)block)];
 
     public long[] Column(int index) => [.. tables.Select(table => (long)table[index])];

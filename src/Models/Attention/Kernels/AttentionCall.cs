@@ -15,7 +15,6 @@ internal readonly record struct AttentionCall(
     /// <summary>Fewest queries for which <see cref="FlashAttention"/> pays.</summary>
     public const int FewestRows = 16;
 
-    /// <summary>Dropout of weights; none outside training.</summary>
     public CounterDropout Dropout { get; init; }
 
     /// <summary>Bounds scores s to cap·tanh(s / cap), before the bias; null for no bound.</summary>
@@ -23,10 +22,8 @@ internal readonly record struct AttentionCall(
 
     public ScoreBias? Bias { get; init; }
 
-    /// <summary>Documents to keep apart; null if each row is one.</summary>
     public DocumentIds? Documents { get; init; }
 
-    /// <summary>What linear attention caches of earlier tokens.</summary>
     public LinearState? Sums { get; init; }
 
     public int Sharing => (int)(Query.size(1) / Key.size(1));
@@ -55,8 +52,7 @@ internal readonly record struct AttentionCall(
         return FlashAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Spans);
     }
 
-    /// <summary>Bool, true where visible: (T, S), or (B, 1, T, S) with documents.</summary>
-    public Tensor Mask()
+    public Tensor Mask() // bool, true where visible: (T, S), or (B, 1, T, S) with documents
     {
         if (Documents is not null && Pattern.Shape == PatternShape.Full) return Documents.Together; // (B, 1, T|1, S)
         Tensor visible = Masks.Get(Pattern, Queries, Keys, Query.device);
@@ -90,8 +86,7 @@ internal sealed class MaskStore : IDisposable
     private readonly LastOfEach<Tensor> masks = new();
     private readonly LastOfEach<TilePlan> plans = new();
 
-    /// <summary>(T, S), true where visible.</summary>
-    public Tensor Get(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>
+    public Tensor Get(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) => // (T, S)
         masks.Get(pattern, new(queries, keys, device.Key), () => Constants.Own(() => pattern.Mask(queries, keys, device)));
 
     public TilePlan Plan(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>

@@ -49,14 +49,11 @@ internal interface IAttentionKernel
     /// <summary>Whether <c>auto</c> takes the kernel for a call that it supports.</summary>
     bool IsPreferred(in AttentionCall call) => true;
 
-    /// <summary>(B, H, T, D)</summary>
-    Tensor Attend(in AttentionCall call);
+    Tensor Attend(in AttentionCall call); // (B, H, T, D)
 
-    /// <summary>The attention weights (B, H, T, S), float32, for observers.</summary>
-    Tensor Weights(in AttentionCall call) => ReferenceKernel.Weights(call);
+    Tensor Weights(in AttentionCall call) => ReferenceKernel.Weights(call); // (B, H, T, S), float32
 }
 
-/// <summary>Finds the kernel for a call: the required one, or the fastest that supports it.</summary>
 internal static class KernelSelection
 {
     private static readonly ReferenceKernel Reference = new();
@@ -77,7 +74,6 @@ internal static class KernelSelection
         return refusal is null ? [] : [new("kernel", refusal)];
     }
 
-    /// <summary><exception cref="UserException">The required kernel does not support the call; the message says why.</exception></summary>
     public static IAttentionKernel Choose(AttentionOptions options, int headDim, in AttentionCall call)
     {
         if (options.Kernel == AttentionKernel.Auto) return Fastest(options, headDim, call);

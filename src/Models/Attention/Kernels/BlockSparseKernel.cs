@@ -54,8 +54,7 @@ internal sealed class TilePlan : IDisposable
 
     public IReadOnlyList<AttentionTiles> Groups => groups;
 
-    /// <summary>Pairs computed, visible or not.</summary>
-    public long Pairs => groups.Sum(group => group.Queries.shape[0] * group.Queries.shape[1] * group.Keys.shape[1]);
+    public long Pairs => groups.Sum(group => group.Queries.shape[0] * group.Queries.shape[1] * group.Keys.shape[1]); // visible or not
 
     public static TilePlan Create(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device)
     {

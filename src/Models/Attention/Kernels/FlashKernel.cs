@@ -66,7 +66,6 @@ internal sealed class FlashKernel : IAttentionKernel
             call.Query, key, value, mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, grouped);
     }
 
-
     // Where every query sees every key, the query heads that share a key head can stand as further queries of that head,
     // which makes decoding one token at a time free of copies of the cache.
     private static bool FoldsSharing(in AttentionCall call) => call.Sharing > 1 && call.SeesEverything;

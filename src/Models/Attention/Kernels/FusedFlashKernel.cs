@@ -15,8 +15,7 @@ internal sealed class FusedFlashKernel(AttentionOptions options, AttentionPatter
     public bool IsSupported(Tensor x, MixerContext context) =>
         SupportsOptions && SupportsInput(x) && SupportsContext(context, (int)x.size(1));
 
-    /// <summary>(B, T, H·D)</summary>
-    public Tensor Attend(Tensor x, MixerContext context, double scale, CounterDropout dropout)
+    public Tensor Attend(Tensor x, MixerContext context, double scale, CounterDropout dropout) // (B, T, H·D)
     {
         int length = (int)x.size(1);
         PatternBand band = pattern.Band!.Value;

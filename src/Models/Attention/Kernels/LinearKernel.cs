@@ -67,8 +67,7 @@ internal static class LinearAttention
         return Normalised(result, query);
     }
 
-    /// <summary>Each query sees keys up to its own and the sum Σφ(k)[v, 1]ᵀ of earlier ones (B, G, D, E+1), float32, chunk by chunk:
-    /// (B, H, T, D), (B, G, T, D), (B, G, T, E) → (B, H, T, E) in the query's type, and the new sum.</summary>
+    /// <summary>As <see cref="Full"/>, each query seeing keys up to its own and Σφ(k)[v, 1]ᵀ of earlier ones, (B, G, D, E+1).</summary>
     public static (Tensor Result, Tensor Sum) Causal(Tensor query, Tensor key, Tensor value, Tensor? sum = null)
     {
         Tensor queries = Grouped(Features(query), key.size(1)), keys = Features(key), values = WithOnes(value);

@@ -21,8 +21,7 @@ internal sealed class ReferenceKernel : IAttentionKernel
         return weights.matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)); // (B, H, T, D)
     }
 
-    /// <summary>(B, H, T, S), float32; rows sum to 1.</summary>
-    public static Tensor Weights(in AttentionCall call)
+    public static Tensor Weights(in AttentionCall call) // (B, H, T, S), float32
     {
         Tensor key = KeyValueHeads.Repeat(call.Key, call.Sharing); // (B, H, S, D)
         // The scale goes on the queries, the smallest tensor.
@@ -36,8 +35,7 @@ internal sealed class ReferenceKernel : IAttentionKernel
 
 internal static class KeyValueHeads
 {
-    /// <summary>Repeats key-value heads, (B, G, S, D) → (B, H, S, D), so that consecutive query heads share one (repeat_interleave):
-    /// Ainslie et al. 2023. A view if G = 1 or G = H.</summary>
+    /// <summary>(B, G, S, D) → (B, H, S, D) for consecutive query heads to share (repeat_interleave). A view if G is 1 or H.</summary>
     public static Tensor Repeat(Tensor heads, int sharing)
     {
         if (sharing == 1) return heads;

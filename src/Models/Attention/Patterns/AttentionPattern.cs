@@ -20,13 +20,11 @@ public abstract record PatternOptions : IValidated
 {
     internal string Type => Registered.Name(typeof(PatternOptions), GetType());
 
-    /// <summary>Whether no position sees a later one, as decoding requires.</summary>
     internal abstract bool IsCausal { get; }
 
     /// <summary>Length of the prefix whose positions see each other, the rest being causal; 1 if all are, null if neither.</summary>
     internal virtual int? Prefix => IsCausal ? 1 : null;
 
-    /// <summary>Null if any earlier position may be seen.</summary>
     internal virtual KeyWindow? KeyWindow => null;
 
     /// <summary>About how many keys a position sees; causal attention counts as all of them, by PaLM's convention.</summary>
@@ -35,7 +33,6 @@ public abstract record PatternOptions : IValidated
     /// <summary>Advice where the pattern must be causal.</summary>
     internal virtual string CausalInstead => "use 'causal'";
 
-    /// <summary>Advice where it must not be.</summary>
     internal virtual string FullInstead => "use 'full'";
 
     /// <inheritdoc/>
@@ -45,7 +42,7 @@ public abstract record PatternOptions : IValidated
 }
 
 /// <summary>Who sees whom; every position sees itself.</summary>
-/// <see cref="Visible"/> is the specification; the other members let kernels do without a mask of T·S.
+/// <remarks><see cref="Visible"/> is the specification; the other members let kernels do without a mask of T·S.</remarks>
 internal abstract class AttentionPattern
 {
     public virtual PatternShape Shape => PatternShape.Masked;
@@ -73,8 +70,7 @@ internal abstract class AttentionPattern
     /// <summary>A superset of the keys before <paramref name="end"/>, each once, that queries <see cref="QueryStep"/> apart see.</summary>
     public virtual IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) => [PositionRun.Until(0, end)];
 
-    /// <summary>Bool (T, S), true where visible.</summary>
-    public Tensor Mask(PositionSpan queries, PositionSpan keys, Device device) =>
+    public Tensor Mask(PositionSpan queries, PositionSpan keys, Device device) => // bool (T, S)
         Visible(queries.Positions(device).unsqueeze(1), keys.Positions(device).unsqueeze(0));
 }
 
@@ -114,10 +110,7 @@ internal sealed class CausalPattern : AttentionPattern
 internal enum PatternShape
 {
     Full,
-
     Causal,
-
-    /// <summary>As <see cref="AttentionPattern.Visible"/> says.</summary>
     Masked,
 }
 
@@ -137,8 +130,7 @@ internal readonly record struct PositionSpan(int Start, int Count, int Sinks = 0
 {
     public int End => Start + Count - Sinks;
 
-    /// <summary>int64 (Count)</summary>
-    public Tensor Positions(Device device)
+    public Tensor Positions(Device device) // int64 (Count)
     {
         Tensor consecutive = arange(Start, Start + Count - Sinks, ScalarType.Int64, device);
         return Sinks == 0 ? consecutive : cat([arange(0, Sinks, ScalarType.Int64, device), consecutive], 0);

@@ -85,8 +85,7 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights
 /// <summary>Choices sorted by expert, then by token: the choice at each place and the place of each choice, (N·K), int64.</summary>
 internal readonly record struct ExpertOrder(Tensor Order, Tensor Places, long[] Counts)
 {
-    /// <summary>Sorts choices (N, K), int64.</summary>
-    public static ExpertOrder Of(Tensor chosen, int experts)
+    public static ExpertOrder Of(Tensor chosen, int experts) // (N, K), int64
     {
         Tensor choices = chosen.reshape(-1); // (N, K) → (N·K)
         Tensor order = choices.sort(0, stable: true).Indices;

@@ -25,8 +25,7 @@ internal sealed class Router : nn.Module
         RegisterComponents();
     }
 
-    /// <summary>(N, C)</summary>
-    public Routing Route(Tensor tokens)
+    public Routing Route(Tensor tokens) // (N, C)
     {
         Tensor logits = MixedPrecisionLinear.Apply(tokens.to_type(ScalarType.Float32), weight); // (N, C) → (N, E)
         Tensor affinities = options.Router == RouterKind.Sigmoid ? logits.sigmoid() : logits.softmax(-1);
@@ -73,7 +72,6 @@ internal sealed class Router : nn.Module
 /// <summary>Logits and affinities, (N, E) float32, the chosen experts, (N, K) int64, and their weights, (N, K) float32.</summary>
 internal readonly record struct Routing(Tensor Logits, Tensor Affinities, Tensor Chosen, Tensor Weights);
 
-/// <summary>The router's auxiliary losses, per token.</summary>
 internal static class RouterLosses
 {
     /// <summary>The weighted sum over the tokens of all sequences that <paramref name="counted"/>, (N), has 1 for; null for none.</summary>
