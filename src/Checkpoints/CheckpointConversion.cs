@@ -50,8 +50,8 @@ public static class CheckpointConversion
         [.. weights.Names.Select(name =>
             new PendingTensor(name, weights.Info(name).Type, weights.Info(name).Shape, () => weights.Read(name)))];
 
-    private static IEnumerable<CheckpointPart> Companions(string directory) =>
-        CompanionFiles.In(directory).Keys.Select(name => new CheckpointPart(name, path => File.Copy(Path.Combine(directory, name), path)));
+    private static IEnumerable<PendingFile> Companions(string directory) =>
+        CompanionFiles.In(directory).Keys.Select(name => new PendingFile(name, path => File.Copy(Path.Combine(directory, name), path)));
 }
 
 /// <summary>The model and its cost before and after a conversion.</summary>

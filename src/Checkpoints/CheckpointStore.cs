@@ -37,7 +37,7 @@ public sealed class CheckpointStore
 
     /// <summary>Writes a checkpoint under a temporary name, renames it, makes it the <see cref="Last"/>, and returns its path.</summary>
     /// <exception cref="UserException">It cannot be written, for lack of space or permission; nothing of it is left behind.</exception>
-    public string Save(long step, IReadOnlyList<CheckpointPart> parts)
+    public string Save(long step, IReadOnlyList<PendingFile> parts)
     {
         string temporary = Path.Combine(root, Temporary + CheckpointFiles.DirectoryName(step));
         string directory = DirectoryOf(step);
@@ -161,7 +161,7 @@ internal static class CheckpointLocator
 internal static class CheckpointDirectory
 {
     /// <summary>Writes an imported or converted checkpoint to a new or empty directory.</summary>
-    public static void Write(string directory, IReadOnlyList<CheckpointPart> parts)
+    public static void Write(string directory, IReadOnlyList<PendingFile> parts)
     {
         string place = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
         if (File.Exists(place) || (Directory.Exists(place) && Directory.EnumerateFileSystemEntries(place).Any()))
@@ -184,11 +184,11 @@ internal static class CheckpointDirectory
         }
     }
 
-    internal static void WriteWhole(string temporary, IReadOnlyList<CheckpointPart> parts)
+    internal static void WriteWhole(string temporary, IReadOnlyList<PendingFile> parts)
     {
         if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
         Directory.CreateDirectory(temporary);
-        foreach (CheckpointPart part in parts) part.Write(Path.Combine(temporary, part.Name));
+        foreach (PendingFile part in parts) part.Write(Path.Combine(temporary, part.Name));
         CheckpointManifest.Write(temporary);
         foreach (string path in Directory.EnumerateFiles(temporary)) DurableFile.Flush(path);
         DurableFile.FlushDirectory(temporary);
@@ -196,7 +196,7 @@ internal static class CheckpointDirectory
 }
 
 /// <summary>One file of a checkpoint to write: its name, and what writes it to a given path.</summary>
-public sealed record CheckpointPart(string Name, Action<string> Write);
+public sealed record PendingFile(string Name, Action<string> Write);
 
 /// <summary>The names of a checkpoint's files and of the directories around it.</summary>
 public static class CheckpointFiles
@@ -238,7 +238,7 @@ public static class CheckpointFiles
 public static class RunName
 {
     /// <summary>What is wrong with a name, if anything.</summary>
-    public static string? Complaint(string name)
+    public static string? ValidationError(string name)
     {
         if (string.IsNullOrWhiteSpace(name)) return "must not be empty; it names the run's directory under runs/";
         bool plain = name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');

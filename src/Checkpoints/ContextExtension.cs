@@ -32,7 +32,7 @@ public sealed record ContextExtension(string Method, double Factor)
                 methodPath,
                 $"model.position.scaling is '{scaled.Type}' already, made for contextLength {model.ContextLength}; a scaling is made from "
                 + "unscaled frequencies: convert the checkpoint from before that");
-        if (FactorComplaint(model) is { } complaint) yield return new(factorPath, complaint);
+        if (FactorError(model) is { } error) yield return new(factorPath, error);
     }
 
     /// <summary>Extends a model without <see cref="Problems"/>; the old context length becomes <c>originalLength</c>.</summary>
@@ -58,7 +58,7 @@ public sealed record ContextExtension(string Method, double Factor)
         return scaling is DynamicNtkScaling ? scaling with { Factor = null } : scaling;
     }
 
-    private string? FactorComplaint(ModelOptions model)
+    private string? FactorError(ModelOptions model)
     {
         double target = model.ContextLength * Factor;
         if (!(Factor >= 1)) return $"factor ({Text(Factor)}) is the new context length over the old one; use 1 or more";

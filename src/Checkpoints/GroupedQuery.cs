@@ -26,8 +26,8 @@ public static class GroupedQueryModel
                 + "fewer heads of them would win nothing")];
         if (!model.Stacks.SelectMany(stack => stack.Layers).Any(layer => layer.Mixer is AttentionMixerOptions))
             return [new(path, "no layer of this model has attention, so there are no heads of keys and values to pool")];
-        IEnumerable<string> complaints = Named(model).Select(each => Complaint(each.Path, each.Attention, keyValueHeads)).OfType<string>();
-        return [.. complaints.Select(message => new Problem(path, message))];
+        IEnumerable<string?> errors = Named(model).Select(each => ValidationError(each.Path, each.Attention, keyValueHeads));
+        return [.. errors.OfType<string>().Select(message => new Problem(path, message))];
     }
 
     internal static bool Has(ModelOptions model, int keyValueHeads) =>
@@ -66,7 +66,7 @@ public static class GroupedQueryModel
             .Select(group => ($"model.layerPattern.{group.Index}.attention", group.Item.Attention!)),
     ];
 
-    private static string? Complaint(string path, AttentionOptions attention, int wanted) => attention switch
+    private static string? ValidationError(string path, AttentionOptions attention, int wanted) => attention switch
     {
         not HeadProjectionOptions =>
             $"{path} is of type '{attention.Type}', which has no heads of keys and values to pool; "

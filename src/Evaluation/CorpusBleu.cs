@@ -107,10 +107,10 @@ internal sealed class BleuStatistics
 
     public void Add(string[] hypothesis, string[][] references)
     {
-        NgramCounts own = new(hypothesis), theirs = NgramCounts.Most(references.Select(words => new NgramCounts(words)));
+        NgramCounts own = new(hypothesis), reference = NgramCounts.Most(references.Select(words => new NgramCounts(words)));
         for (int order = 1; order <= NgramCounts.MaxOrder; order++)
         {
-            matches[order - 1] += own.Matches(theirs, order);
+            matches[order - 1] += own.Matches(reference, order);
             totals[order - 1] += Math.Max(0, hypothesis.Length - order + 1);
         }
         hypothesisLength += hypothesis.Length;

@@ -88,7 +88,7 @@ public sealed class PasskeyEvaluator(LanguageModel model, Tokenizer tokenizer)
     }
 
     /// <summary>Why <see cref="Evaluate"/> would refuse prompts of these lengths; null if it would not.</summary>
-    internal string? Complaint(PasskeyOptions options)
+    internal string? ValidationError(PasskeyOptions options)
     {
         try
         {

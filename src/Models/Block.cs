@@ -78,21 +78,21 @@ internal sealed class Block : nn.Module
     }
 
     public BlockState NewState(int batch, int capacity, Device device, EncoderMemory? memory) =>
-        new(mixer.NewState(batch, capacity, device), memory is null ? null : cross!.Remember(memory));
+        new(mixer.NewState(batch, capacity, device), memory is null ? null : cross!.NewCrossState(memory));
 
     // x + branch(norm(x)): the stream itself is never normalised (GPT-2, Llama); or x + norm(branch(norm(x))) (Ding et al. 2021, arXiv
     // 2105.13290; Gemma 2).
     private Tensor RunPre(Tensor x, MixerContext context, LayerState? crossState)
     {
         // (B, T, C) each
-        Tensor branch = Drop(Ended(mixer.Mix(mixerNorm.call(x), context), mixerOutputNorm), context, DropoutPlace.Mixer), normed;
+        Tensor branch = Drop(Normed(mixer.Mix(mixerNorm.call(x), context), mixerOutputNorm), context, DropoutPlace.Mixer), normed;
         if (cross is not null)
         {
             (x, normed) = crossNorm!.Add(x, branch);
-            branch = Drop(Ended(cross.Mix(normed, context with { State = crossState }), crossOutputNorm), context, DropoutPlace.Cross);
+            branch = Drop(Normed(cross.Mix(normed, context with { State = crossState }), crossOutputNorm), context, DropoutPlace.Cross);
         }
         (x, normed) = feedForwardNorm.Add(x, branch);
-        return x.add(Drop(Ended(feedForward.Run(normed, context.Attention), feedForwardOutputNorm), context, DropoutPlace.FeedForward));
+        return x.add(Drop(Normed(feedForward.Run(normed, context.Attention), feedForwardOutputNorm), context, DropoutPlace.FeedForward));
     }
 
     // norm(x + branch(x)) (Vaswani et al. 2017, BERT, BART). No norm follows the last block.
@@ -112,7 +112,7 @@ internal sealed class Block : nn.Module
         return x.add(mixed).add(fed);
     }
 
-    private static Tensor Ended(Tensor branch, Norm? norm) => norm is null ? branch : norm.call(branch);
+    private static Tensor Normed(Tensor branch, Norm? norm) => norm is null ? branch : norm.call(branch);
 
     private Tensor Drop(Tensor branch, MixerContext context, DropoutPlace place) =>
         dropout > 0 && training ? context.Attention.Drop(branch, dropout, context.Layer, place) : branch;

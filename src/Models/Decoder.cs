@@ -18,7 +18,7 @@ public sealed record DecoderOptions : ModelOptions
 
     internal override string? Refuses(PatternOptions pattern) =>
         pattern.Prefix is not { } prefix
-            ? $"type '{pattern.Type}' lets a decoder see the token it has to predict; {pattern.CausalInstead}"
+            ? $"type '{pattern.Type}' lets a decoder see the token it has to predict; {pattern.CausalAdvice}"
         : prefix > ContextLength
             ? $"prefixLength ({prefix}) is more than contextLength ({ContextLength}), so that no token is left to predict; use at most " +
                 $"{ContextLength}"

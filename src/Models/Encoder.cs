@@ -21,7 +21,7 @@ public sealed record EncoderOptions : ModelOptions
     internal override PartCost ExtraHeadCost => HeadTransform ? PartCost.Linear(Dim, Dim, Bias) + Norm.Cost(Dim, Bias) : default;
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
-        ? $"type '{pattern.Type}' keeps an encoder from seeing what follows; {pattern.FullInstead}, or set model.architecture to 'decoder'"
+        ? $"type '{pattern.Type}' keeps an encoder from seeing what follows; {pattern.FullAdvice}, or set model.architecture to 'decoder'"
         : null;
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>

@@ -48,7 +48,7 @@ public sealed record EncoderDecoderOptions : ModelOptions
                 "false");
         if (EncoderPattern.IsCausal)
             yield return new(
-                "encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullInstead}");
+                "encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullAdvice}");
         if (EncoderAttention?.Pattern is { } pattern)
             yield return new(
                 "encoderAttention.pattern", $"is '{pattern.Type}', but the pattern of the encoder is encoderPattern; leave it out here");
@@ -60,7 +60,7 @@ public sealed record EncoderDecoderOptions : ModelOptions
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
         ? null
-        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; {pattern.CausalInstead} (the encoder's is " +
+        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; {pattern.CausalAdvice} (the encoder's is " +
             "encoderPattern)";
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>

@@ -81,7 +81,7 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <summary>Ends a step for what changes without gradients; the float32 scalar <paramref name="skip"/> is 1 for no change.</summary>
     public void EndStep(Tensor skip)
     {
-        foreach (IStepFollower follower in modules().OfType<IStepFollower>()) follower.EndStep(skip);
+        foreach (IStepHook hook in modules().OfType<IStepHook>()) hook.EndStep(skip);
     }
 
     /// <summary>Tokens of each expert in the step that <see cref="EndStep"/> ended last, an entry for each layer of experts.</summary>
@@ -127,7 +127,7 @@ public sealed record ExpertReport(string Layer, IReadOnlyList<long> Tokens)
 }
 
 /// <summary>A module that changes after each optimizer step by what it saw, not by a gradient.</summary>
-internal interface IStepFollower
+internal interface IStepHook
 {
     /// <summary>Ends a step; <paramref name="skip"/> is a float32 scalar on the device, 1 if nothing may change.</summary>
     void EndStep(Tensor skip);

@@ -17,7 +17,7 @@ internal static class GgufExport
         Family family = FamilyRegistry.Of(source.Model);
         source = source with { Model = CanonicalModel.Resolved(source.Model) };
         GgufLayout layout = GgufLayout.Of(family.ModelType);
-        if (layout.Obstacle(source.Model) is { } obstacle) throw new UserException(obstacle);
+        if (layout.WhyUnsupported(source.Model) is { } reason) throw new UserException(reason);
         GgufMetadata metadata = Describe(source, layout, type);
         GgufTensor[] tensors = [.. new WeightMap([.. layout.Weights(source.Model, source.VocabularySize)])
             .Export(source.Weights, ScalarType.Float32).Select(tensor => Stored(tensor, layout, type))];

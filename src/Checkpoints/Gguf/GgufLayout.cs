@@ -28,7 +28,7 @@ internal abstract class GgufLayout
     public abstract string Architecture { get; }
 
     /// <summary>What llama.cpp cannot compute of this model, or null.</summary>
-    public virtual string? Obstacle(ModelOptions model) => null;
+    public virtual string? WhyUnsupported(ModelOptions model) => null;
 
     public abstract void Describe(ModelOptions model, int vocabulary, Action<string, object?> add);
 
@@ -56,7 +56,7 @@ internal sealed class Gpt2Layout : GgufLayout
 {
     public override string Architecture => "gpt2";
 
-    public override string? Obstacle(ModelOptions model)
+    public override string? WhyUnsupported(ModelOptions model)
     {
         if (model.FeedForward is GeluTanhOptions) return null;
         string type = Registered.Name(typeof(FeedForwardOptions), model.FeedForward.GetType());

@@ -28,7 +28,7 @@ internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufL
         add("expert_used_count", experts.Active);
     }
 
-    public override string? Obstacle(ModelOptions model) => ((RotaryOptions)model.Position).Scaling switch
+    public override string? WhyUnsupported(ModelOptions model) => ((RotaryOptions)model.Position).Scaling switch
     {
         _ when model.LayerPattern is not null || model.Attention.ResolvedPattern is not CausalOptions =>
             $"model.attention.pattern is '{model.Attention.ResolvedPattern.Type}', and llama.cpp computes full causal attention in its "

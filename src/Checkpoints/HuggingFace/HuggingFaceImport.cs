@@ -102,7 +102,7 @@ public sealed class HuggingFaceImport : IDisposable
             new(CheckpointFiles.Model, path => Safetensors.Write(path, Weights)),
             new(CheckpointFiles.Configuration, path => File.WriteAllText(path, ConfigurationJson.Format(recipe) + "\n")),
             new(CheckpointFiles.Tokenizer, Tokenizer.Save),
-            .. Companions.Select(file => new CheckpointPart(file.Key, path => Save(path, file.Value))),
+            .. Companions.Select(file => new PendingFile(file.Key, path => Save(path, file.Value))),
         ]);
     }
 
@@ -137,7 +137,7 @@ public sealed class HuggingFaceImport : IDisposable
     {
         string directory = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(source)));
         string name = string.Concat(directory.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' ? c : '-'));
-        return RunName.Complaint(name) is null ? name : "imported";
+        return RunName.ValidationError(name) is null ? name : "imported";
     }
 
     private static void Save(string path, JsonObject json) =>

@@ -83,7 +83,7 @@ internal sealed class RecordBinder(Binder binder)
                 return true;
         }
         var bound = binder.TryBind(setting, target, out var value);
-        enclosing.Remember(property.Name, value);
+        enclosing.Set(property.Name, value);
         if (bound)
             property.Set!(record, value);
         return bound;
@@ -182,7 +182,7 @@ internal sealed class EnclosingRecords
         return new Scope(records);
     }
 
-    public void Remember(string property, object? value) => records[^1][property] = value;
+    public void Set(string property, object? value) => records[^1][property] = value;
 
     public object? Find(string property, Type type) =>
         Enumerable.Reverse(records).Skip(1).Select(record => record.GetValueOrDefault(property)).FirstOrDefault(type.IsInstanceOfType);

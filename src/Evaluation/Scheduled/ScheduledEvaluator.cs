@@ -42,7 +42,7 @@ public abstract record ScheduledEvaluatorOptions : IValidated
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate()
     {
-        if (Name is not null && RunName.Complaint(Name) is not null)
+        if (Name is not null && RunName.ValidationError(Name) is not null)
             yield return new("name", $"'{Name}' must be made of letters, digits, '-', '_' and '.', for it names curves");
     }
 

@@ -81,7 +81,7 @@ internal sealed class ScheduledPasskey(ScheduledPasskeyOptions options, Evaluati
     private readonly PasskeyEvaluator evaluator = new(subject.Model, subject.Tokenizer);
 
     public override IEnumerable<Problem> Problems() =>
-        evaluator.Complaint(options.ToOptions()) is { } complaint ? [new("lengths", complaint)] : [];
+        evaluator.ValidationError(options.ToOptions()) is { } error ? [new("lengths", error)] : [];
 
     public override EvaluatorResult Evaluate()
     {

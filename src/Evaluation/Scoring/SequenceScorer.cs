@@ -36,7 +36,7 @@ public abstract class SequenceScorer
     };
 
     /// <summary>Why the model cannot score tokens, though it has logits of them; null if it can.</summary>
-    public virtual string? Obstacle => null;
+    public virtual string? WhyUnsupported => null;
 
     internal virtual bool NeedsSource => false;
 
@@ -81,7 +81,7 @@ public abstract class SequenceScorer
     /// <summary>The score of each token, from its <see cref="Logits"/>.</summary>
     public TokenScores Score(IReadOnlyList<int> tokens, Tensor logits)
     {
-        if (Obstacle is { } obstacle) throw new UserException(obstacle);
+        if (WhyUnsupported is { } reason) throw new UserException(reason);
         using IDisposable inference = inference_mode();
         using DisposeScope scope = NewDisposeScope();
         return new(tokens, Losses(tokens, logits));
@@ -142,7 +142,7 @@ internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : S
 
     private readonly int? mask = MaskToken.Of(tokenizer);
 
-    public override string? Obstacle => mask is null
+    public override string? WhyUnsupported => mask is null
         ? $"an encoder guesses hidden tokens, but its tokenizer ({Tokenizer.Type}) has no mask token to hide them with ([MASK], " +
           "<mask>); its logits can be had with --logits"
         : null;
@@ -158,8 +158,8 @@ internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : S
         foreach (int[] some in places.Chunk(Math.Max(1, TokensAtOnce / tokens.Count)))
         {
             using DisposeScope scope = NewDisposeScope();
-            float[] theirs = Guess(tokens, some).cpu().data<float>().ToArray();
-            for (int row = 0; row < some.Length; row++) losses[some[row]] = theirs[row];
+            float[] guessed = Guess(tokens, some).cpu().data<float>().ToArray();
+            for (int row = 0; row < some.Length; row++) losses[some[row]] = guessed[row];
         }
         return losses;
     }

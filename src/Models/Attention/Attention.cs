@@ -158,7 +158,7 @@ internal sealed class AttentionLayer : Mixer
         return CacheSelection.Create(options, options.CacheLayout(stack.Dim), batch, capacity, HeadType(device), device);
     }
 
-    public LayerState Remember(EncoderMemory memory)
+    public LayerState NewCrossState(EncoderMemory memory)
     {
         (Tensor key, Tensor value) = ((CrossProjection)projection).KeyValue(memory.Hidden);
         return new CrossState(Cast(key), Cast(value), memory.Documents?.Keys);

@@ -21,7 +21,7 @@ public sealed record LatentOptions : AttentionOptions
     public int? HeadDim { get; init; }
 
     /// <summary>Width of the part of a query or key that positions rotate, the key's shared by all heads; null for headDim / 2.</summary>
-    [Description("Width of the part of a head's query and key that positions turn, one key for all heads; by default headDim / 2.")]
+    [Description("Width of the part of a head's query and key that positions rotate, one key for all heads; by default headDim / 2.")]
     [Range(1, 65536)]
     public int? RopeDim { get; init; }
 
@@ -106,7 +106,7 @@ public sealed record LatentOptions : AttentionOptions
     {
         LatentShape shape = Shape(model.Dim);
         bool bias = Bias ?? model.Bias;
-        PartCost keyValue = PartCost.Linear(model.Dim, shape.Remembered, bias) + new PartCost(shape.Rank, 0)
+        PartCost keyValue = PartCost.Linear(model.Dim, shape.CachedWidth, bias) + new PartCost(shape.Rank, 0)
             + PartCost.Linear(shape.Rank, shape.ExpandedRows, false);
         PartCost output = PartCost.Linear(shape.OutputWidth, model.Dim, OutputBias ?? model.Bias);
         return QueryCost(model.Dim, shape.QueryRows, bias) + keyValue + output + new PartCost(0, 0)
@@ -135,14 +135,14 @@ internal readonly record struct LatentShape(int Heads, int HeadDim, int RotaryDi
 
     public int OutputWidth => Heads * ValueDim;
 
-    public int Remembered => Rank + RotaryDim;
+    public int CachedWidth => Rank + RotaryDim;
 
     /// <summary>One tensor, as the key; the value is empty.</summary>
-    public CacheLayout Layout => new(1, Remembered, 0, Remembered);
+    public CacheLayout Layout => new(1, CachedWidth, 0, CachedWidth);
 
     /// <summary>Whether so many new queries are cheaper over the cached vectors than over keys and values made from them.</summary>
     /// <remarks>A head multiplies T·S·2(r + P) times over the vectors, else S·r·(N + V) + T·S·(N + P + V): S cancels out.</remarks>
-    public bool PaysToAbsorb(long queries) => queries * (2L * Remembered - KeyDim - ValueDim) <= (long)Rank * (HeadDim + ValueDim);
+    public bool PaysToAbsorb(long queries) => queries * (2L * CachedWidth - KeyDim - ValueDim) <= (long)Rank * (HeadDim + ValueDim);
 }
 
 /// <summary>Latent attention (DeepSeek-AI 2024, arXiv 2405.04434, §2.1, and the equations of appendix C).</summary>
@@ -176,7 +176,7 @@ internal sealed class LatentProjection : Projection
         {
             query = stack.Linear(stack.Dim, shape.QueryRows, bias: false);
         }
-        keyValueDown = stack.Linear(stack.Dim, shape.Remembered, options.Bias);
+        keyValueDown = stack.Linear(stack.Dim, shape.CachedWidth, options.Bias);
         keyValueNorm = VectorNorm(shape.Rank);
         keyValueUp = stack.Linear(shape.Rank, shape.ExpandedRows, bias: false, keepsWeight: true);
         RegisterComponents();

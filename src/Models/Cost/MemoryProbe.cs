@@ -128,7 +128,7 @@ internal sealed class MemoryProbe : IDisposable
         PartMemory Measured()
         {
             part.Measure(first.Input, first.Targets);
-            return large ? Once() : PartMemory.Middle(Once(), Once(), Once());
+            return large ? Once() : PartMemory.Median(Once(), Once(), Once());
         }
 
         if (workers is null) return Measured();

@@ -34,7 +34,7 @@ internal static class ModelCosting
             MatrixParameters = blocks.MatrixParameters + table,
             FlopsPerToken = blocks.FlopsPerToken,
             Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
-            Memories = [.. Remembered(model)],
+            Memories = [.. LayerMemories(model)],
         };
     }
 
@@ -51,7 +51,7 @@ internal static class ModelCosting
         group layer.MixerCost(model).Parameters by layer.Mixer.Component into kind
         select new ComponentParameters(kind.Key, kind.Sum());
 
-    private static IEnumerable<LayerMemory> Remembered(ModelOptions model) => model.Stacks
+    private static IEnumerable<LayerMemory> LayerMemories(ModelOptions model) => model.Stacks
         .Where(stack => stack.IsCausal)
         .SelectMany(stack => stack.Layers)
         .Select(layer => layer.Mixer.Memory(model, layer));

@@ -13,7 +13,7 @@ internal readonly record struct PartMemory(double Shared, double Held, double Ke
         new(factor * part.Shared, factor * part.Held, factor * part.Kept, factor * part.Forward, factor * part.Backward);
 
     /// <summary>The median of each figure: the runtime takes and returns memory while parts run.</summary>
-    public static PartMemory Middle(PartMemory a, PartMemory b, PartMemory c)
+    public static PartMemory Median(PartMemory a, PartMemory b, PartMemory c)
     {
         return new(
             Of(a.Shared, b.Shared, c.Shared), Of(a.Held, b.Held, c.Held), Of(a.Kept, b.Kept, c.Kept),

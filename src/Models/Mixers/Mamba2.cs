@@ -80,7 +80,7 @@ public sealed record Mamba2Options : MixerOptions
     }
 
     internal override LayerMemory Memory(ModelOptions model, LayerOptions layer) =>
-        new(0, ConstantBytes: sizeof(float) * Shape(model.Dim).RememberedNumbers);
+        new(0, ConstantBytes: sizeof(float) * Shape(model.Dim).CachedNumbers);
 
     internal override Mixer Build(StackContext stack, LayerOptions layer) => new Mamba2(stack, this);
 }
@@ -99,7 +99,7 @@ internal readonly record struct Mamba2Shape(int Width, int HeadDim, int StateDim
     public long StateNumbers => (long)Width * StateDim;
 
     /// <summary>Numbers cached of one sequence: states, and the channels the convolution still reads.</summary>
-    public long RememberedNumbers => StateNumbers + (Convolution - 1L) * Channels;
+    public long CachedNumbers => StateNumbers + (Convolution - 1L) * Channels;
 }
 
 /// <summary>The Mamba-2 block (Dao and Gu 2024, arXiv 2405.21060, §7); the recurrence is float32 whatever the compute type.</summary>
@@ -166,7 +166,7 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
         (Tensor result, Tensor states) = state is not null && x.size(1) == 1
             ? StateSpace.Recurrent(inputs, state.States)
             : StateSpace.Chunked(inputs, state?.States, chunk); // (B, T, H, P), (B, H, P, N)
-        state?.Remember(tail, states);
+        state?.Update(tail, states);
         Tensor sum = result.add(heads.mul(skip.unsqueeze(-1))).flatten(2); // (B, T, W)
         return output.forward(Normed(sum.mul(rows[0].silu()))); // (B, T, C)
     }
@@ -249,7 +249,7 @@ internal sealed class Mamba2State : LayerState
 
     public override long Bytes => Tail.numel() * Tail.element_size() + States.numel() * States.element_size();
 
-    public void Remember(Tensor tail, Tensor states)
+    public void Update(Tensor tail, Tensor states)
     {
         Tail.copy_(tail);
         States.copy_(states);

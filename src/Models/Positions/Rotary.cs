@@ -19,12 +19,12 @@ public sealed record RotaryOptions : PositionOptions
     public double Theta { get; init; } = 10000;
 
     /// <summary>Part of each head that is rotated (GPT-NeoX: 0.25).</summary>
-    [Description("Part of each head that is turned.")]
+    [Description("Part of each head that is rotated.")]
     [Range(0.0, 1.0)]
     public double Fraction { get; init; } = 1;
 
     /// <summary>Which dimensions form a pair.</summary>
-    [Description("Which dimensions turn together: half-split (Hugging Face) or interleaved (Meta, GPT-J).")]
+    [Description("Which dimensions are rotated together: half-split (Hugging Face) or interleaved (Meta, GPT-J).")]
     public RotaryLayout Layout { get; init; } = RotaryLayout.HalfSplit;
 
     /// <summary>How frequencies are scaled for a context longer than in training; null for not at all.</summary>

@@ -140,12 +140,12 @@ public sealed record DynamicNtkScaling : ScalingOptions
 public sealed record Llama3Scaling : ScalingOptions
 {
     /// <summary>Rotations within the original length up to which a pair is interpolated.</summary>
-    [Description("Turns within the original length up to which a pair is interpolated.")]
+    [Description("Rotations within the original length up to which a pair is interpolated.")]
     [Range(1e-6, 1e9)]
     public double LowFrequencyFactor { get; init; } = 1;
 
     /// <summary>Rotations within the original length from which a pair keeps its frequency.</summary>
-    [Description("Turns within the original length from which a pair keeps its frequency.")]
+    [Description("Rotations within the original length from which a pair keeps its frequency.")]
     [Range(1e-6, 1e9)]
     public double HighFrequencyFactor { get; init; } = 4;
 
@@ -208,5 +208,6 @@ internal readonly record struct FrequencyBasis(int Dims, double Theta)
     public FrequencyBasis Stretched(double factor) => this with { Theta = Theta * Math.Pow(factor, Dims / (Dims - 2.0)) };
 
     /// <summary>The index, fractional, of the pair that makes so many rotations in <paramref name="length"/> positions.</summary>
-    public double PairOfRotations(double turns, double length) => Dims * Math.Log(length / (turns * 2 * Math.PI)) / (2 * Math.Log(Theta));
+    public double PairOfRotations(double rotations, double length) =>
+        Dims * Math.Log(length / (rotations * 2 * Math.PI)) / (2 * Math.Log(Theta));
 }

@@ -9,12 +9,12 @@ namespace Trainer.Models.Positions;
 public abstract record PartsScaling : ScalingOptions
 {
     /// <summary>Rotations within the original length from which a pair keeps its frequency.</summary>
-    [Description("Turns within the original length from which a pair keeps its frequency.")]
+    [Description("Rotations within the original length from which a pair keeps its frequency.")]
     [Range(1e-6, 1e9)]
     public double BetaFast { get; init; } = 32;
 
     /// <summary>Rotations within the original length up to which a pair is interpolated.</summary>
-    [Description("Turns within the original length up to which a pair is interpolated.")]
+    [Description("Rotations within the original length up to which a pair is interpolated.")]
     [Range(1e-6, 1e9)]
     public double BetaSlow { get; init; } = 1;
 
@@ -32,7 +32,7 @@ public abstract record PartsScaling : ScalingOptions
         foreach (Problem problem in base.Validate()) yield return problem;
         if (BetaFast <= BetaSlow)
             yield return new("betaFast", $"betaFast ({BetaFast}) must be more turns than betaSlow ({BetaSlow}); the papers use 32 and 1");
-        if (Truncate is not null && Ramp == FrequencyRamp.Turns)
+        if (Truncate is not null && Ramp == FrequencyRamp.Rotations)
             yield return new(
                 "truncate",
                 "truncate rounds the ends of a ramp along pairs, and this ramp runs along turns; leave truncate out or set ramp to " +
@@ -42,7 +42,7 @@ public abstract record PartsScaling : ScalingOptions
     private protected double[] Blended(FrequencyBasis basis, int contextLength)
     {
         double original = Original(contextLength);
-        double[] kept = Ramp == FrequencyRamp.Turns
+        double[] kept = Ramp == FrequencyRamp.Rotations
             ? FrequencyRamps.AlongRotations(basis, original, BetaFast, BetaSlow)
             : FrequencyRamps.AlongPairs(basis, original, BetaFast, BetaSlow, Truncate ?? true);
         return RotaryFrequencies.Blend(basis, Ratio(contextLength), kept);
@@ -55,7 +55,7 @@ public sealed record NtkByPartsScaling : PartsScaling
 {
     /// <summary>What the ramp runs along: rotations by default, as in the paper.</summary>
     [Description("Along what the ramp runs: turns (the paper) or pairs (YaRN's published code).")]
-    public override FrequencyRamp Ramp { get; init; } = FrequencyRamp.Turns;
+    public override FrequencyRamp Ramp { get; init; } = FrequencyRamp.Rotations;
 
     internal override string Type => "ntk-by-parts";
 
@@ -77,7 +77,7 @@ public sealed record YarnScaling : PartsScaling
     public double? AttentionFactor { get; init; }
 
     /// <summary>DeepSeek's weight of ln s on rotary dimensions; 1 by default.</summary>
-    [Description("DeepSeek's weight of ln(factor) on turned dimensions; 1 when left out.")]
+    [Description("DeepSeek's weight of ln(factor) on rotated dimensions; 1 when left out.")]
     [Range(0, 1e6)]
     public double? Mscale { get; init; }
 
@@ -116,7 +116,7 @@ public enum FrequencyRamp
 {
     /// <summary>The rotations of a pair in the original length, as in the papers (Peng et al. 2023, eq. 18).</summary>
     [JsonStringEnumMemberName("turns")]
-    Turns,
+    Rotations,
 
     /// <summary>The index of the pair, as in the published code of YaRN, Hugging Face and DeepSeek.</summary>
     [JsonStringEnumMemberName("pairs")]

@@ -118,7 +118,7 @@ internal sealed class DeepSeekV3 : RotaryDecoder
         return
         [
             .. queries,
-            .. LayerRules.Linear($"{projection}.keyValueDown", prefix + "kv_a_proj_with_mqa", shape.Remembered, model.Dim, bias),
+            .. LayerRules.Linear($"{projection}.keyValueDown", prefix + "kv_a_proj_with_mqa", shape.CachedWidth, model.Dim, bias),
             .. LayerRules.Norm($"{projection}.keyValueNorm", prefix + "kv_a_layernorm", shape.Rank, false),
             .. LayerRules.Linear($"{projection}.keyValueUp", prefix + "kv_b_proj", shape.ExpandedRows, shape.Rank, false),
             .. LayerRules.Linear($"{module}.output", prefix + "o_proj", model.Dim, shape.OutputWidth, attention.OutputBias ?? model.Bias),

@@ -39,14 +39,14 @@ internal static class FamilyRegistry
     /// <summary>The first family whose settings, written and read back, describe the same model.</summary>
     public static Family Of(ModelOptions model)
     {
-        List<(Family Family, FamilyObstacles Obstacles)> tried = [];
+        List<(Family Family, FamilyMismatch Mismatch)> tried = [];
         foreach (Family family in All)
         {
-            FamilyObstacles obstacles = Obstacles(family, model);
-            if (obstacles.Count == 0) return family;
-            tried.Add((family, obstacles));
+            FamilyMismatch mismatch = Mismatch(family, model);
+            if (mismatch.Count == 0) return family;
+            tried.Add((family, mismatch));
         }
-        (Family nearest, FamilyObstacles standing) = tried.MinBy(entry => entry.Obstacles.Count);
+        (Family nearest, FamilyMismatch standing) = tried.MinBy(entry => entry.Mismatch.Count);
         throw new UserException(
             $"no family of Hugging Face's has this model ({Known} were tried); nearest is {nearest.ModelType}, but for:\n"
             + string.Join('\n', standing.Lines.Select(line => $"  {line}")));
@@ -54,7 +54,7 @@ internal static class FamilyRegistry
 
     private static string Known => string.Join(", ", All.Select(family => family.ModelType));
 
-    public static FamilyObstacles Obstacles(Family family, ModelOptions model)
+    public static FamilyMismatch Mismatch(Family family, ModelOptions model)
     {
         JsonObject written = family.Write(CanonicalModel.Resolved(model));
         HuggingFaceConfig config = HuggingFaceConfig.Of((JsonObject)JsonNode.Parse(written.ToJsonString())!);
@@ -65,7 +65,7 @@ internal static class FamilyRegistry
 }
 
 /// <summary>Written settings that a family cannot read back, and settings of the model that it would lose.</summary>
-internal sealed record FamilyObstacles(IReadOnlyList<string> Refusals, IReadOnlyList<SettingDifference> Differences)
+internal sealed record FamilyMismatch(IReadOnlyList<string> Refusals, IReadOnlyList<SettingDifference> Differences)
 {
     public int Count => Refusals.Count + Differences.Count;
 

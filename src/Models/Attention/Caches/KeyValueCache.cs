@@ -11,7 +11,7 @@ namespace Trainer.Models.Attention.Caches;
 internal abstract class KeyValueCache : LayerState
 {
     /// <summary>Cached keys and values (B, G, S, D) and their positions: views that are valid until the cache changes.</summary>
-    public abstract (Tensor Key, Tensor Value, PositionSpan Positions) Remembered { get; }
+    public abstract (Tensor Key, Tensor Value, PositionSpan Positions) Contents { get; }
 
     /// <summary>Adds new tokens, (B, G, T, D); returns all they may see, themselves last: views, valid until the next call.</summary>
     public abstract (Tensor Key, Tensor Value, PositionSpan Positions) Append(Tensor key, Tensor value);

@@ -29,7 +29,7 @@ internal sealed class PagedCache : KeyValueCache
 
     public int BlocksInUse => tables.InUse;
 
-    public override (Tensor Key, Tensor Value, PositionSpan Positions) Remembered
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Contents
     {
         get
         {
@@ -51,7 +51,7 @@ internal sealed class PagedCache : KeyValueCache
             values.narrow(2, place, count).index_copy_(0, blocks, value.narrow(2, done, count));
             length += count;
         }
-        return Remembered;
+        return Contents;
     }
 
     public override void Reorder(Tensor rows) => tables.Reorder([.. rows.to(CPU).data<long>().ToArray().Select(row => (int)row)]);

@@ -31,7 +31,7 @@ internal sealed class RollingCache : KeyValueCache
     /// <summary>Sinks, a window, and a quarter of one so that moves are rare.</summary>
     public static int RowsFor(KeyWindow window) => window.Sinks + window.Window + Math.Max(16, window.Window / 4);
 
-    public override (Tensor Key, Tensor Value, PositionSpan Positions) Remembered =>
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Contents =>
         (keys.narrow(2, 0, rows), values.narrow(2, 0, rows), Span);
 
     public override (Tensor Key, Tensor Value, PositionSpan Positions) Append(Tensor key, Tensor value)
@@ -73,7 +73,7 @@ internal sealed class RollingCache : KeyValueCache
         values.narrow(2, rows, added).copy_(value);
         rows += added;
         length += added;
-        return Remembered;
+        return Contents;
     }
 
     // More tokens at once than fit, as in a long prompt: all are returned, and the last ones kept.

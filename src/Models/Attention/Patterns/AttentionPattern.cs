@@ -31,9 +31,9 @@ public abstract record PatternOptions : IValidated
     internal virtual long VisibleKeys(int length) => length;
 
     /// <summary>Advice where the pattern must be causal.</summary>
-    internal virtual string CausalInstead => "use 'causal'";
+    internal virtual string CausalAdvice => "use 'causal'";
 
-    internal virtual string FullInstead => "use 'full'";
+    internal virtual string FullAdvice => "use 'full'";
 
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];

@@ -23,9 +23,9 @@ public sealed record LongformerOptions : PatternOptions
 
     internal override bool IsCausal => Causal;
 
-    internal override string CausalInstead => "set causal to true";
+    internal override string CausalAdvice => "set causal to true";
 
-    internal override string FullInstead => "set causal to false";
+    internal override string FullAdvice => "set causal to false";
 
     internal override KeyWindow? KeyWindow => Causal ? new(Window, GlobalTokens) : null;
 

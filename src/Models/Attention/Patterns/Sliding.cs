@@ -25,9 +25,9 @@ public sealed record SlidingOptions : PatternOptions
 
     internal override bool IsCausal => Causal;
 
-    internal override string CausalInstead => "set causal to true";
+    internal override string CausalAdvice => "set causal to true";
 
-    internal override string FullInstead => "set causal to false";
+    internal override string FullAdvice => "set causal to false";
 
     internal override KeyWindow? KeyWindow => Causal ? new(Window, Sinks) : null;
 

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Trainer.Models.FeedForward.Experts;
 
 /// <summary>Σ weight·expert(x) over each token's experts, plus the shared experts.</summary>
-internal sealed class ExpertsFeedForward : FeedForwardModule, IStepFollower
+internal sealed class ExpertsFeedForward : FeedForwardModule, IStepHook
 {
     private readonly Router router;
     private readonly ExpertBank experts;
