@@ -134,7 +134,7 @@ public sealed class PerplexityEvaluator(LanguageModel model, Tokenizer tokenizer
         (ModelInput input, Tensor targets) = batch.Rows.ToTensors(model.Device); // (B, T)
         (int rows, int scored) = (batch.Rows.Rows, batch.Rows.Columns - batch.From);
         targets = targets.narrow(1, batch.From, scored).reshape(-1); // (B, T) → (B·S)
-        // The head is spared what only is context.
+        // The head need not compute what is only context.
         Tensor hidden = model.Hidden(input).narrow(1, batch.From, scored).reshape(-1, model.Options.Dim); // (B, T, C) → (B·S, C)
         Tensor losses = empty([rows * scored], device: model.Device);
         long part = OnCpu ? CrossEntropy.RowsOfLogits(rows * scored, model.VocabularySize) : rows * scored;
@@ -287,7 +287,7 @@ internal readonly record struct ScoringWindow(long First, int Length, int Scored
     public static IEnumerable<ScoringWindow> Of(long start, long length, PerplexityOptions options)
     {
         bool beginning = options.Beginning is not null;
-        // Counted with the beginning token, if there is one: the model is given all but the last, and predicts all but the first.
+        // With the beginning token, if any: the model reads all but the last, and predicts all but the first.
         if (beginning) (start, length) = (start - 1, length + 1);
         long predictions = length - 1;
         for (long from = 0, scored = options.Prefix - 1; scored < predictions; from += options.Stride)
@@ -313,7 +313,7 @@ internal sealed record WindowBatch(Batch Rows, int From)
             .SelectMany(some => some.OrderByDescending(window => window.Length).Chunk(rows))
             .Select(windows => Read(text, windows, options.Beginning));
 
-    // Padding stands behind the text, where no causal model sees it, and is no target.
+    // Padding follows the text, where no causal model sees it, and is no target.
     private static WindowBatch Read(TokenText text, ScoringWindow[] windows, BeginningOfSequence? beginning)
     {
         int columns = windows.Max(window => window.Length);

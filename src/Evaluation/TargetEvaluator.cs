@@ -59,7 +59,7 @@ public sealed class TargetEvaluator(LanguageModel model, Tokenizer tokenizer)
         };
     }
 
-    // The head is spared the places without a target: of a masked model they are most.
+    // The head need not compute places without a target: most, in a masked model.
     private void Add(Tensor sums, Batch batch, int top)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -131,6 +131,6 @@ public sealed record TargetReport
 internal sealed class LogitsException(string message) : UserException(message)
 {
     internal static double RequireFinite(double loss) => double.IsFinite(loss) ? loss : throw new LogitsException(
-        $"the negative log-likelihood is {loss}: the model's logits are not finite numbers; its weights are damaged or its training " +
-        "diverged");
+        $"the negative log-likelihood is {loss}: the model's logits are not finite numbers; " +
+        "its weights are damaged or its training diverged");
 }

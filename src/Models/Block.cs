@@ -164,11 +164,11 @@ internal sealed class BlockStack : nn.Module
 
     public Tensor RunBlock(int layer, Tensor x, AttentionContext attention, DecodingState? state = null) // (B, T, C) → (B, T, C)
     {
-        BlockState? remembered = state?.Layer(layer);
-        MixerContext context = new(attention, layer, layerPositions[layer], remembered?.Mixer);
+        BlockState? cached = state?.Layer(layer);
+        MixerContext context = new(attention, layer, layerPositions[layer], cached?.Mixer);
         return ActivationCheckpointing && state is null && is_grad_enabled()
             ? RunCheckpointed(blocks[layer], x, context)
-            : blocks[layer].Run(x, context, remembered?.Cross);
+            : blocks[layer].Run(x, context, cached?.Cross);
     }
 
     public Tensor End(Tensor x) => norm is null ? x : norm.call(x); // (B, T, C)

@@ -20,8 +20,8 @@ public sealed record DecoderOptions : ModelOptions
         pattern.Prefix is not { } prefix
             ? $"type '{pattern.Type}' lets a decoder see the token it has to predict; {pattern.CausalAdvice}"
         : prefix > ContextLength
-            ? $"prefixLength ({prefix}) is more than contextLength ({ContextLength}), so that no token is left to predict; use at most " +
-                $"{ContextLength}"
+            ? $"prefixLength ({prefix}) is more than contextLength ({ContextLength}), so that no token is left to predict; " +
+                $"use at most {ContextLength}"
         : null;
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>

@@ -58,6 +58,6 @@ internal sealed class Encoder : TransformerModel
 
     private static UserException Refusal() =>
         new(
-            "an encoder reads whole texts and cannot continue one; use 'score' or 'embed', or train a model of architecture 'decoder' " +
-            "or 'encoder-decoder'");
+            "an encoder reads whole texts and cannot continue one; " +
+            "use 'score' or 'embed', or train a model of architecture 'decoder' or 'encoder-decoder'");
 }

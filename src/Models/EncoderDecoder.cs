@@ -44,8 +44,8 @@ public sealed record EncoderDecoderOptions : ModelOptions
         if (ParallelResidual)
             yield return new(
                 "parallelResidual",
-                "is true, but a decoder with an encoder has three branches in a block, each of which needs the one before; set it to " +
-                "false");
+                "is true, but a decoder with an encoder has three branches in a block, each of which needs the one before; " +
+                "set it to false");
         if (EncoderPattern.IsCausal)
             yield return new(
                 "encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullAdvice}");
@@ -60,8 +60,8 @@ public sealed record EncoderDecoderOptions : ModelOptions
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
         ? null
-        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; {pattern.CausalAdvice} (the encoder's is " +
-            "encoderPattern)";
+        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; " +
+            $"{pattern.CausalAdvice} (the encoder's is encoderPattern)";
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>
         new EncoderDecoder(this, vocabularySize, computeType);

@@ -96,7 +96,7 @@ internal static class InferenceWeight
     {
         if (computeType == ScalarType.Int8 && !BlockQuantization.Divides(width))
             throw new UserException(
-                $"int8 holds matrices in blocks of {BlockQuantization.BlockLength} numbers, and this model has one with rows of " +
-                $"{width}; use bfloat16");
+                $"int8 holds matrices in blocks of {BlockQuantization.BlockLength} numbers, " +
+                $"and this model has one with rows of {width}; use bfloat16");
     }
 }

@@ -171,8 +171,8 @@ public abstract record ModelOptions : IValidated
     internal int EmbeddingRows(int tokens) => (VocabularySize ?? tokens) >= tokens
         ? VocabularySize ?? tokens
         : throw new ConfigurationException(
-            [new("vocabularySize", $"vocabularySize ({VocabularySize}) is less than the {tokens} tokens of the tokenizer; leave it out " +
-            $"or use {tokens} or more")]);
+            [new("vocabularySize", $"vocabularySize ({VocabularySize}) is less than the {tokens} tokens of the tokenizer; " +
+            $"leave it out or use {tokens} or more")]);
 
     /// <summary>Rules between the parts of this model, with paths relative to it; each part checks its own rules itself.</summary>
     public virtual IEnumerable<Problem> Validate() => ModelValidation.BetweenParts(this);

@@ -94,7 +94,7 @@ internal sealed class RecordBinder(Binder binder)
         if (!setting.Exists)
             return true;
         var inherited = enclosing.Find(property.Name, property.PropertyType);
-        // Without its kind there is nothing to bind to; that the outer one is wrong has been said.
+        // Without its type there is nothing to bind to, and the error of the outer one has been reported.
         if (inherited is null && property.PropertyType.IsAbstract && enclosing.Failed(property.Name))
             return false;
         var target = BindingTarget.Of(property.PropertyType, property.IsSetNullable, inherited,

@@ -38,8 +38,8 @@ public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
         if (model.Options is not EncoderDecoderOptions)
         {
             if (source is not null)
-                throw new UserException("a source was given, but only a model of architecture 'encoder-decoder' reads one; leave " +
-                    "--source out");
+                throw new UserException("a source was given, but only a model of architecture 'encoder-decoder' reads one; " +
+                    "leave --source out");
             return (Checked(model.Options is EncoderOptions ? tokenizer.EncodeWithSpecialTokens(text) : tokenizer.Encode(text), "the text"),
                 null);
         }

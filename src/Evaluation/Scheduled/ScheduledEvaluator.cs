@@ -30,8 +30,8 @@ public abstract record ScheduledEvaluatorOptions : IValidated
     public string? Name { get; init; }
 
     /// <summary>Steps between two evaluations; 0: only after the last step; null: with every evaluation.</summary>
-    [Description("Steps between two measurements; 0: only after the last step; null: as often as evaluation.every says. After the " +
-        "last step in any case.")]
+    [Description("Steps between two measurements; 0: only after the last step; " +
+        "null: as often as evaluation.every says. After the last step in any case.")]
     [Range(0, long.MaxValue)]
     public long? Every { get; init; }
 
@@ -103,8 +103,8 @@ public static class EvaluatorValidation
             yield return new("type", $"'{kind}' is for decoders, which predict each token from those before it; this model sees what " +
                 "it would have to predict, or reads another text beside it: use 'accuracy'");
         else if (data.IsPaired)
-            yield return new("type", $"'{kind}' measures texts in one piece, and data.packing 'pairs' scores only what answers; use " +
-                "'accuracy'");
+            yield return new("type", $"'{kind}' measures texts in one piece, and data.packing 'pairs' scores only what answers; " +
+                "use 'accuracy'");
     }
 
     /// <summary>Lengths that a model with learned positions has no positions for.</summary>

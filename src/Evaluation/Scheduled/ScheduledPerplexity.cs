@@ -12,8 +12,8 @@ namespace Trainer.Evaluation.Scheduled;
 public sealed record ScheduledPerplexityOptions : ScheduledEvaluatorOptions
 {
     /// <summary>Windows in tokens, each evaluated; empty for <c>model.contextLength</c>.</summary>
-    [Description("Tokens that the model is given at once, also more than it is trained on; each of these windows is measured. Empty: " +
-        "model.contextLength.")]
+    [Description("Tokens that the model is given at once, also more than it is trained on; " +
+        "each of these windows is measured. Empty: model.contextLength.")]
     [Range(1, int.MaxValue)]
     public IReadOnlyList<int> Windows { get; init; } = [];
 

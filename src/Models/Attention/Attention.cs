@@ -69,8 +69,8 @@ public abstract record AttentionOptions : IValidated
 
     /// <summary>The cache of keys and values in decoding.</summary>
     [Description(
-        "What decoding remembers: auto takes rolling where the pattern is a sliding window, else contiguous; paged shares common " +
-        "beginnings.")]
+        "What decoding remembers: auto takes rolling where the pattern is a sliding window, else contiguous; " +
+        "paged shares common beginnings.")]
     public AttentionCache Cache { get; init; } = AttentionCache.Auto;
 
     /// <inheritdoc/>

@@ -47,11 +47,10 @@ public abstract record HeadProjectionOptions : AttentionOptions
         {
             // Queries and keys are multiplied, then weights and values: two products of 2·H·D operations per visible key.
             FlopsPerTokenAndKey = Kernel == AttentionKernel.Linear ? 0 : 4 * width,
-            // Its sums are as many keys as a head is wide: added to, and read.
+            // Its sums are as many keys as a head is wide, added to and read.
             FlopsPerToken = Kernel == AttentionKernel.Linear ? 4 * width * headDim : 0,
         };
     }
-
 }
 
 /// <summary>Every query head has keys and values of its own (Vaswani et al. 2017).</summary>

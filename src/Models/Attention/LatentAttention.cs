@@ -1,6 +1,5 @@
-// Shapes: B batch, T positions, S cached and new positions, C model dimension, H heads; widths of a head: N part of query and key
-// without position, P part that positions rotate, V value, W = max(N + P, V) for the kernel; r the vector that keys and values are made
-// from.
+// Shapes: B batch, T positions, S cached and new positions, C model dimension, H heads; widths of a head: N without position and P rotated
+// (query and key), V value, W = max(N + P, V) for the kernel; r cached vector that keys and values are made from.
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
@@ -42,8 +41,8 @@ public sealed record LatentOptions : AttentionOptions
 
     /// <summary>ε of the norms on these vectors; null for the model's.</summary>
     [Description(
-        "Added to the variance in the norms on the vectors that queries, keys and values are made from (DeepSeek-V3: 1e-6); by default " +
-        "norm.epsilon.")]
+        "Added to the variance in the norms on the vectors that queries, keys and values are made from (DeepSeek-V3: 1e-6); " +
+        "by default norm.epsilon.")]
     [Range(0.0, 1.0)]
     public double? NormEpsilon { get; init; }
 
@@ -195,7 +194,7 @@ internal sealed class LatentProjection : Projection
         return (Queries(x, context).transpose(1, 2), latent, latent.narrow(1, 0, 0)); // (B, H, T, N+P)
     }
 
-    // A long prompt is computed as in training, a token at a time over the cached vectors themselves.
+    // As in training for a long prompt, over the cached vectors themselves for a token at a time.
     public override Tensor Attend(Tensor query, Tensor key, Tensor value, bool cached, Func<Tensor, Tensor, Tensor, Tensor> kernel)
     {
         if (cached && shape.PaysToAbsorb(query.size(2)))
@@ -225,10 +224,10 @@ internal sealed class LatentProjection : Projection
         return cat([vector, key.to_type(vector.dtype)], -1); // (B, T, r+P)
     }
 
-    private (Tensor Query, Tensor Key, Tensor Value) Expanded(Tensor query, Tensor remembered)
+    private (Tensor Query, Tensor Key, Tensor Value) Expanded(Tensor query, Tensor cached)
     {
-        long batch = remembered.size(0), length = remembered.size(2);
-        Tensor latent = remembered.squeeze(1); // (B, S, r+P)
+        long batch = cached.size(0), length = cached.size(2);
+        Tensor latent = cached.squeeze(1); // (B, S, r+P)
         Tensor all = keyValueUp.forward(latent.narrow(-1, 0, shape.Rank)).to_type(query.dtype); // (B, S, H·(N+V))
         Tensor[] parts = all.view(batch, length, shape.Heads, shape.HeadDim + shape.ValueDim).split([shape.HeadDim, shape.ValueDim], -1);
         Tensor shared = latent.narrow(-1, shape.Rank, shape.RotaryDim).unsqueeze(2).expand(-1, -1, shape.Heads, -1); // (B, S, H, P)

@@ -10,21 +10,19 @@ namespace Trainer.Models;
 /// to see whether memory grows with the square of the length. A large embedding table is extrapolated from two smaller ones.</remarks>
 internal sealed class MemoryProbe : IDisposable
 {
-    // Of the larger number of rows: enough for tensors to be counted one by one (256 KiB), and for kernels that work on some rows at a
-    // time.
+    // Enough rows for tensors to be counted one by one (256 KiB), and for kernels that work on some rows at a time.
     private const long EnoughBytes = 2 << 20, EnoughTokens = 2048;
 
-    // Tokens times weights that one part is measured with: some seconds on two cores. From the second figure on it runs once, after a short
-    // run, else three times.
+    // Tokens times weights of one measurement: some seconds on two cores. Above the second figure a part runs once, not three times.
     private const double MostWork = 1.2e11, MuchWork = 1e10;
 
     // Tokens of short rows: a multiple of what kernels cut rows into.
     private const int Step = 64;
 
-    // How much more than twice the memory twice the length takes, where that comes from squares and not from noise.
+    // Memory that doubling the length adds beyond a doubling, from which on it is a square and not noise.
     private const double Curved = 0.02;
 
-    // Numbers of the largest table of tokens that is measured, but not fewer tokens than these.
+    // Numbers of the largest embedding table to measure, but no fewer tokens than these.
     private const long MostTable = 1 << 22, FewestTokens = 4096;
 
     private readonly ModelOptions model;
@@ -82,7 +80,7 @@ internal sealed class MemoryProbe : IDisposable
         PartMemory memory = vocabularySize <= most
             ? Scaled(kind, stack, vocabularySize).Memory
             : PartMemory.Line((most / 2, Scaled(kind, stack, most / 2).Memory), (most, Scaled(kind, stack, most).Memory), vocabularySize);
-        // The gradient of a table that the head has, too, is there by then.
+        // The gradient of a table tied to the head exists by then.
         return new(memory, kind == PartKind.Head || !model.TieEmbeddings ? (long)vocabularySize * model.Dim : 0);
     }
 
@@ -122,7 +120,7 @@ internal sealed class MemoryProbe : IDisposable
         using DisposeScope scope = NewDisposeScope();
         (ModelInput Input, Tensor Targets) all = Cut(count, positions, tokens);
         bool large = (double)count * positions * part.Weights > MuchWork;
-        // What is made once and for all is made first.
+        // What lasts, such as masks, is made in a first run.
         (ModelInput Input, Tensor Targets) first = large ? Cut(1, Math.Min(Step, positions), tokens) : all;
         PartMemory Once() => part.Measure(all.Input, all.Targets);
         PartMemory Measured()
@@ -157,7 +155,7 @@ internal sealed class MemoryProbe : IDisposable
         Source = whole.Source is { } source ? Cut(source, count, positions, tokens) : null,
     };
 
-    // (B, T), the longer of source and target to so many positions and the other in proportion.
+    // (B, T): the longer of source and target has so many positions, the other in proportion.
     private Tensor Cut(Tensor ids, int count, int positions) =>
         ids.narrow(0, 0, count).narrow(1, 0, Math.Max(1, ids.size(1) * positions / length)).contiguous();
 }

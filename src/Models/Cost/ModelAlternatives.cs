@@ -54,7 +54,7 @@ public static class ModelAlternatives
         });
     }
 
-    // What is not the projection's own stays as it is.
+    // All settings but the projection's stay.
     private static ModelOptions With(ModelOptions model, AttentionOptions projection)
     {
         AttentionOptions given = model.Attention;

@@ -42,7 +42,7 @@ internal sealed class ProbedPart : IDisposable
         foreach (Parameter weight in modules.SelectMany(module => module.parameters()))
         {
             if (weight.dim() >= 2) weight.normal_(0, Deviation);
-            weight.grad = zeros_like(weight); // so that the backward pass adds to it and keeps nothing
+            weight.grad = zeros_like(weight); // the backward pass adds to it and keeps nothing
         }
     }
 
@@ -62,10 +62,10 @@ internal sealed class ProbedPart : IDisposable
         using (AuxiliaryLosses auxiliary = new())
         using (AttentionContext pass = AttentionContext.Over(own, auxiliary, memory: memory))
         {
-            Differentiation.ReleaseGradients(); // or else this backward pass would free what is no part of it
+            Differentiation.ReleaseGradients(); // or this backward pass would free them
             long start = CpuMemory.ResetPeak().Allocated;
             (Tensor made, Tensor objective, forward, held) = Forward(x, weight, own, targets, pass, start);
-            kept = CpuMemory.Current().Allocated - start; // what was made as well: the next part keeps it
+            kept = CpuMemory.Current().Allocated - start; // with the result, which the next part keeps
             made.Dispose();
             CpuMemory.ResetPeak();
             Differentiation.Backward(objective);
@@ -83,12 +83,12 @@ internal sealed class ProbedPart : IDisposable
     {
         foreach (nn.Module module in modules)
         {
-            module.zero_grad(); // frees gradients, or else the collector would, later
+            module.zero_grad(); // frees gradients now, not at a collection
             module.Dispose();
         }
     }
 
-    // What the part makes, and that as a scalar to differentiate; the scope of the model's own forward pass ends with this.
+    // The part's result, and a scalar of it to differentiate; other tensors are freed, as in the model's own forward pass.
     private (Tensor Made, Tensor Objective, long Forward, long Held) Forward(
         Tensor x, Tensor weight, ModelInput own, Tensor targets, AttentionContext pass, long start)
     {

@@ -41,8 +41,7 @@ public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLe
             measured.Length);
     }
 
-    // The most of one thread in the forward pass, through the parts as they stand, and in the backward pass, in which gradients of weights
-    // come as what was kept goes.
+    // The peaks of one thread's forward pass, and of its backward pass, in which weight gradients come as what was kept goes.
     private static (double Forward, double Backward) Heights(IReadOnlyList<MeasuredPart> parts, bool gradientsStay)
     {
         double forward = 0, held = 0;

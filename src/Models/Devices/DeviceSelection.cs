@@ -73,8 +73,8 @@ public static partial class DeviceSelection
         if (devices == 0) throw NoGpu(choice, builtWithCuda);
         int index = choice < DeviceChoice.Cuda0 ? 0 : choice - DeviceChoice.Cuda0;
         return index < devices ? index : throw new UserException(
-            $"device '{NameOf(choice)}' is asked for, but libtorch sees {devices} " +
-            $"GPU{(devices > 1 ? $"s, cuda:0 to cuda:{devices - 1}" : ", cuda:0")}; " +
+            $"device '{NameOf(choice)}' is asked for, " +
+            $"but libtorch sees {devices} GPU{(devices > 1 ? $"s, cuda:0 to cuda:{devices - 1}" : ", cuda:0")}; " +
             "use one of these, and look whether CUDA_VISIBLE_DEVICES hides others");
     }
 
@@ -100,8 +100,8 @@ public static partial class DeviceSelection
         if (gpu is { HasBFloat16: true }) return;
         string found = gpu is null ? "this run is on the CPU" : $"{gpu.Name} has compute capability {gpu.Capability}";
         throw new ConfigurationException([new Problem(
-            "training.precision", $"tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and {found}; set it to " +
-            $"float32{(gpu is null ? " or bfloat16" : "")}")]);
+            "training.precision", $"tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and {found}; " +
+            $"set it to float32{(gpu is null ? " or bfloat16" : "")}")]);
     }
 
     internal static UserException NoGpu(DeviceChoice choice, bool builtWithCuda) =>

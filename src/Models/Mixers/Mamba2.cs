@@ -29,8 +29,8 @@ public sealed record Mamba2Options : MixerOptions
 
     /// <summary>Groups of heads that share the input and output projections of their states, G.</summary>
     [Description(
-        "Groups of heads that share what goes into and comes out of their states; it must divide the number of heads, expand·dim / " +
-        "headDim.")]
+        "Groups of heads that share what goes into and comes out of their states; " +
+        "it must divide the number of heads, expand·dim / headDim.")]
     [Range(1, 4096)]
     public int Groups { get; init; } = 1;
 
@@ -73,8 +73,8 @@ public sealed record Mamba2Options : MixerOptions
         PartCost linear = PartCost.Linear(model.Dim, shape.InputRows, model.Bias) + PartCost.Linear(shape.Width, model.Dim, model.Bias);
         return linear + new PartCost(convolution + shape.Channels + 3L * shape.Heads + shape.Width, convolution)
         {
-            // In a chunk what comes in is compared with what goes out for each pair of positions, and the weights with the heads;
-            // each position writes to the chunk's state and reads the one before.
+            // In a chunk input and output projections are multiplied for each pair of positions, and the weights with the heads; each
+            // position writes to the chunk's state and reads the one before.
             FlopsPerToken = 2L * Chunk * ((long)Groups * StateDim + shape.Width) + 4 * state,
         };
     }

@@ -44,8 +44,8 @@ public sealed record RotaryOptions : PositionOptions
         else if (RotaryDims(headDim) < 2)
             yield return new(
                 "fraction",
-                $"fraction ({Fraction}) of a head of {headDim} dimensions leaves no pair to turn; use at least {2.0 / headDim:0.####}, " +
-                "or position type 'none'");
+                $"fraction ({Fraction}) of a head of {headDim} dimensions leaves no pair to turn; " +
+                $"use at least {2.0 / headDim:0.####}, or position type 'none'");
         else
         {
             foreach (Problem problem in InScaling(Scaling?.Against(RotaryDims(headDim), model.ContextLength))) yield return problem;

@@ -158,8 +158,8 @@ public sealed record Llama3Scaling : ScalingOptions
         if (HighFrequencyFactor <= LowFrequencyFactor)
             yield return new(
                 "highFrequencyFactor",
-                $"highFrequencyFactor ({HighFrequencyFactor}) must be more than lowFrequencyFactor ({LowFrequencyFactor}); Llama 3.1 " +
-                "uses 4 and 1");
+                $"highFrequencyFactor ({HighFrequencyFactor}) must be more than lowFrequencyFactor ({LowFrequencyFactor}); " +
+                "Llama 3.1 uses 4 and 1");
     }
 
     internal override IEnumerable<Problem> Against(int rotaryDims, int contextLength) => [];

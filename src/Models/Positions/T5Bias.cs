@@ -33,8 +33,8 @@ public sealed record T5BiasOptions : PositionOptions
         if (MaxDistance <= Buckets / 2)
             yield return new(
                 "maxDistance",
-                $"maxDistance ({MaxDistance}) leaves no far distances: half of the buckets ({Buckets}) hold one distance each; use " +
-                $"more than {Buckets / 2}");
+                $"maxDistance ({MaxDistance}) leaves no far distances: half of the buckets ({Buckets}) hold one distance each; " +
+                $"use more than {Buckets / 2}");
     }
 
     internal override bool AddsBias => true;

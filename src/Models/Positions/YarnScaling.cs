@@ -35,8 +35,8 @@ public abstract record PartsScaling : ScalingOptions
         if (Truncate is not null && Ramp == FrequencyRamp.Rotations)
             yield return new(
                 "truncate",
-                "truncate rounds the ends of a ramp along pairs, and this ramp runs along turns; leave truncate out or set ramp to " +
-                "'pairs'");
+                "truncate rounds the ends of a ramp along pairs, and this ramp runs along turns; " +
+                "leave truncate out or set ramp to 'pairs'");
     }
 
     private protected double[] Blended(FrequencyBasis basis, int contextLength)

@@ -56,8 +56,8 @@ internal static class CacheSelection
         else if (options.Cache == AttentionCache.Rolling && options.ResolvedPattern.KeyWindow is null)
             yield return new(
                 "cache",
-                $"a rolling cache forgets what pattern '{options.ResolvedPattern.Type}' still sees; use pattern 'sliding', or cache " +
-                "'contiguous'");
+                $"a rolling cache forgets what pattern '{options.ResolvedPattern.Type}' still sees; " +
+                "use pattern 'sliding', or cache 'contiguous'");
     }
 
     public static LayerState Create(AttentionOptions options, CacheLayout layout, int batch, int capacity, ScalarType dtype, Device device)

@@ -71,7 +71,7 @@ internal sealed class ScoreBias(Func<PositionSpan, PositionSpan, Tensor> over)
     public DistanceBias ByDistance(PositionSpan queries, PositionSpan keys, Device device)
     {
         int highest = queries.End - 1 - (keys.Sinks > 0 ? 0 : keys.Start), lowest = queries.Start - keys.End + 1;
-        // One query that has keys at all these distances.
+        // One query with keys at all these distances.
         int query = Math.Max(0, highest);
         Tensor row = over(new(query, 1), new(query - highest, highest - lowest + 1)); // (1, H, 1, L), the farthest key first
         return new(

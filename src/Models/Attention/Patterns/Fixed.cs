@@ -27,8 +27,8 @@ public sealed record FixedOptions : PatternOptions
         if (Summary > Stride)
             yield return new(
                 "summary",
-                $"summary ({Summary}) must not be more than stride ({Stride}), the positions of a block; use at most {Stride}, or type " +
-                "'causal' to see all");
+                $"summary ({Summary}) must not be more than stride ({Stride}), the positions of a block; " +
+                $"use at most {Stride}, or type 'causal' to see all");
     }
 
     internal override long VisibleKeys(int length) => Math.Min(length, Stride + (long)Summary * (length / Stride));

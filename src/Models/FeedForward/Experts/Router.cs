@@ -1,5 +1,4 @@
-// Shapes: B batch, T positions, N = B·T tokens, C model dimension, E experts, K active experts, G groups, S sets of tokens balanced
-// separately.
+// Shapes: B batch, T positions, N = B·T tokens, C model dimension, E experts, K active experts, G groups, S balanced sets.
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Kernels;
