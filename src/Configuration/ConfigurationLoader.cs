@@ -15,6 +15,7 @@ namespace Trainer.Configuration;
 public static class ConfigurationLoader
 {
     /// <summary>Loads a file, its bases, environment variables (the process's by default) and overrides, of which later ones win.</summary>
+    /// <exception cref="ConfigurationException">It lists everything that is wrong.</exception>
     public static LoadedConfiguration<T> Load<T>(
         string path, IReadOnlyList<string> overrides, IReadOnlyDictionary<string, string>? environment = null)
     {

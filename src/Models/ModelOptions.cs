@@ -128,7 +128,7 @@ public abstract record ModelOptions : IValidated
         return Build(vocabularySize, computeType, initialize: true);
     }
 
-    /// <summary>Builds a model for inference, its weights still to be loaded; matrices are float32, bfloat16, or on the CPU int8.</summary>
+    /// <summary>Builds a model in evaluation mode, its weights to be loaded; matrices are float32, bfloat16, or on the CPU int8.</summary>
     /// <exception cref="UserException">In int8, a row of a matrix is not a whole number of blocks.</exception>
     public LanguageModel BuildForInference(int vocabularySize, ScalarType computeType = ScalarType.Float32)
     {
