@@ -23,18 +23,15 @@ public sealed class Checkpoint
     /// <summary>The model, tokenizer and data sections of its resolved recipe.</summary>
     public CheckpointConfiguration Configuration { get; }
 
-    /// <summary>The model options.</summary>
+    /// <summary>The model's options.</summary>
     public ModelOptions Model => Configuration.Model;
 
     /// <summary>The tokenizer it was trained with.</summary>
     public Tokenizer Tokenizer { get; }
 
-    /// <summary>Its files with their sizes and hashes.</summary>
-    public CheckpointManifest Manifest { get; }
+    internal CheckpointManifest Manifest { get; }
 
-    /// <summary>Opens a checkpoint and verifies all its files.</summary>
-    /// <param name="path">A checkpoint directory; a run directory (its best, else its newest); or <c>checkpoints/best</c> or
-    /// <c>checkpoints/last</c> of one.</param>
+    /// <summary>Opens and verifies a checkpoint's directory, a run's best or else newest, or its file <c>best</c> or <c>last</c>.</summary>
     /// <exception cref="UserException">There is none, or it is damaged; the message names the file and the damage.</exception>
     public static Checkpoint Open(string path)
     {
@@ -46,10 +43,8 @@ public sealed class Checkpoint
             Tokenizer.Load(Path.Combine(directory, CheckpointFiles.Tokenizer)), manifest);
     }
 
-    /// <summary>Builds the model and loads its weights; matrices are stored and multiplied in <paramref name="precision"/>.</summary>
-    /// <returns>The model in evaluation mode; the caller disposes it.</returns>
-    /// <exception cref="UserException">The weights do not fit the configuration, or the model or device does not support the
-    /// precision.</exception>
+    /// <summary>Loads a model in evaluation mode, with its matrices in <paramref name="precision"/>.</summary>
+    /// <exception cref="UserException">The weights do not fit, or the model or device does not support the precision.</exception>
     public LanguageModel LoadModel(Device device, InferencePrecision precision = InferencePrecision.Float32)
     {
         if (precision == InferencePrecision.Int8 && device.type != DeviceType.CPU)
@@ -70,14 +65,11 @@ public sealed class Checkpoint
     /// <summary>Rows of a training micro-batch: an evaluation with as many fits in the same memory.</summary>
     public int RowsAtOnce => Configuration.RowsAtOnce;
 
-    /// <summary>The state of its training.</summary>
-    /// <exception cref="UserException">It has none, since it was not written by <c>train</c>.</exception>
+    /// <summary>The state of its training; a <see cref="UserException"/> if it was not written by <c>train</c>.</summary>
     public CheckpointState LoadState() => CheckpointState.Load(Directory);
 }
 
-/// <summary>The <c>config.json</c> of a checkpoint: the sections needed to use the model, typed; the rest of the recipe stays
-/// JSON.</summary>
-/// <remarks>Only training knows optimizers, schedules and the like, and reads them.</remarks>
+/// <summary>What is needed to use a model, of a checkpoint's <c>config.json</c>; only training reads the rest of the recipe.</summary>
 public sealed record CheckpointConfiguration
 {
     /// <summary>The name of the recipe.</summary>
@@ -92,14 +84,12 @@ public sealed record CheckpointConfiguration
     /// <summary>The training and validation data.</summary>
     public required DataOptions Data { get; init; }
 
-    /// <summary>Rows of a training micro-batch: an evaluation with as many fits in the same memory.</summary>
     [JsonIgnore]
-    public int RowsAtOnce { get; private init; } = 1;
+    internal int RowsAtOnce { get; private init; } = 1;
 
     private static readonly string[] Sections = ["name", "model", "tokenizer", "data"];
 
     /// <summary>Reads the file as saved, without overrides from the environment.</summary>
-    /// <exception cref="ConfigurationException">The sections are invalid; all problems are listed.</exception>
     internal static CheckpointConfiguration Read(string path)
     {
         JsonObject json = ReadJson(path);
@@ -110,8 +100,6 @@ public sealed record CheckpointConfiguration
         };
     }
 
-    /// <summary>Reads the whole file.</summary>
-    /// <exception cref="UserException">It is not a JSON object.</exception>
     internal static JsonObject ReadJson(string path)
     {
         try

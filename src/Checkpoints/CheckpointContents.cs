@@ -38,7 +38,7 @@ public sealed record CheckpointContents
     /// <summary>A tensor of the model.</summary>
     public sealed record TensorEntry(string Name, ScalarType Type, IReadOnlyList<long> Shape);
 
-    /// <summary>Verifies a checkpoint or a run's best one and lists what it holds.</summary>
+    /// <summary>Verifies a checkpoint, or a run's best one, and lists what it holds.</summary>
     /// <exception cref="Configuration.UserException">There is none, or it is damaged.</exception>
     public static CheckpointContents Of(string path)
     {

@@ -6,11 +6,10 @@ using Trainer.Models;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>Makes a checkpoint of another: converted weights, the tokenizer and an adapted recipe. Optimizer state is dropped, since it
-/// does not fit the weights.</summary>
+/// <summary>Converts a checkpoint's weights and recipe; the optimizer state, which does not fit the new weights, is dropped.</summary>
 public static class CheckpointConversion
 {
-    /// <summary>Converts a checkpoint to a new or empty directory, one tensor at a time.</summary>
+    /// <summary>Writes to a new or empty directory, one tensor at a time.</summary>
     /// <exception cref="ConfigurationException">The model does not allow the conversion; all reasons are listed.</exception>
     /// <exception cref="UserException">The directory cannot be written.</exception>
     public static ConversionReport Run(Checkpoint checkpoint, string output, ConversionRequest request)
@@ -39,7 +38,6 @@ public static class CheckpointConversion
     private static ModelOptions Checked(ModelOptions model, string output) =>
         ConfigurationJson.Deserialize<ModelOptions>(ConfigurationJson.Serialize(model), $"{output}: the converted model");
 
-    /// <summary>A recipe that trains the converted model further, as it was trained.</summary>
     private static JsonObject RecipeOf(Checkpoint checkpoint, ModelOptions model, string output)
     {
         JsonObject recipe = CheckpointConfiguration.ReadJson(Path.Combine(checkpoint.Directory, CheckpointFiles.Configuration));
@@ -52,14 +50,14 @@ public static class CheckpointConversion
         [.. weights.Names.Select(name =>
             new PendingTensor(name, weights.Info(name).Type, weights.Info(name).Shape, () => weights.Read(name)))];
 
-    private static IEnumerable<CheckpointPart> Companions(string directory) =>
-        CompanionFiles.In(directory).Keys.Select(name => new CheckpointPart(name, path => File.Copy(Path.Combine(directory, name), path)));
+    private static IEnumerable<PendingFile> Companions(string directory) =>
+        CompanionFiles.In(directory).Keys.Select(name => new PendingFile(name, path => File.Copy(Path.Combine(directory, name), path)));
 }
 
 /// <summary>The model and its cost before and after a conversion.</summary>
 public sealed record ConversionReport(ModelOptions From, ModelOptions To, ModelCost CostBefore, ModelCost CostAfter);
 
-/// <summary>The conversion of a checkpoint: to fewer key-value heads, a longer context, or both.</summary>
+/// <summary>A conversion to fewer key-value heads, a longer context, or both.</summary>
 public sealed record ConversionRequest
 {
     /// <summary>Key-value heads of each layer; null to keep them.</summary>
@@ -74,8 +72,8 @@ public sealed record ConversionRequest
     /// <summary>The context extension; null for none.</summary>
     public ContextExtension? Extension { get; init; }
 
-    /// <summary>Why a model cannot be converted, each with the option on the command line as its path.</summary>
-    public IEnumerable<Problem> Problems(ModelOptions model)
+    /// <summary>Why a model cannot be converted, with options of the command line as paths.</summary>
+    internal IEnumerable<Problem> Problems(ModelOptions model)
     {
         if (KeyValueHeads is { } heads)
         {
@@ -88,8 +86,7 @@ public sealed record ConversionRequest
         foreach (Problem problem in Extension?.Problems(model, "--rope-scaling", "--factor") ?? []) yield return problem;
     }
 
-    /// <summary>The converted model; <see cref="Problems"/> must be empty.</summary>
-    public ModelOptions Apply(ModelOptions model)
+    internal ModelOptions Apply(ModelOptions model)
     {
         if (KeyValueHeads is { } heads) model = GroupedQueryModel.Apply(model, heads);
         return Extension?.Apply(model) ?? model;

@@ -12,10 +12,8 @@ namespace Trainer.Checkpoints;
 /// <summary>Writes a checkpoint in the formats of other programs.</summary>
 public static class CheckpointExport
 {
-    /// <summary>Writes a Hugging Face checkpoint to a new or empty directory, in float32, float16 or bfloat16.</summary>
-    /// <returns>The family it was written as.</returns>
-    /// <exception cref="UserException">There is no such checkpoint, no family has such a model, or the directory cannot be
-    /// written.</exception>
+    /// <summary>Writes to a new or empty directory, in float32, float16 or bfloat16, and returns the Hugging Face family.</summary>
+    /// <exception cref="UserException">There is no such checkpoint, no family has the model, or writing fails.</exception>
     public static string HuggingFace(string checkpoint, string output, ScalarType type, ShardSize shardSize)
     {
         Checkpoint opened = Checkpoint.Open(checkpoint);
@@ -23,10 +21,8 @@ public static class CheckpointExport
         return HuggingFaceExport.Write(Source(opened, weights), output, type, shardSize);
     }
 
-    /// <summary>Writes a GGUF file for llama.cpp.</summary>
-    /// <returns>llama.cpp's name of the architecture.</returns>
-    /// <exception cref="UserException">There is no such checkpoint, llama.cpp has no such model or tokenizer, or the file cannot be
-    /// written.</exception>
+    /// <summary>Writes a GGUF file for llama.cpp, and returns llama.cpp's name of the architecture.</summary>
+    /// <exception cref="UserException">There is no such checkpoint, llama.cpp lacks the model or tokenizer, or writing fails.</exception>
     public static string Gguf(string checkpoint, string output, GgufType type)
     {
         Checkpoint opened = Checkpoint.Open(checkpoint);
@@ -38,11 +34,9 @@ public static class CheckpointExport
         new(checkpoint.Configuration.Name, checkpoint.Model, checkpoint.Tokenizer, weights, CompanionFiles.In(checkpoint.Directory));
 }
 
-/// <summary>A model to write in another program's format: its open weights under the names here, and the
-/// <see cref="HuggingFace.CompanionFiles"/> imported with it.</summary>
-public sealed record ExportSource(
+/// <summary>A model to export: its open weights under the names here, and the files imported with it.</summary>
+internal sealed record ExportSource(
     string Name, ModelOptions Model, Tokenizer Tokenizer, IWeightSource Weights, IReadOnlyDictionary<string, JsonObject> Companions)
 {
-    /// <summary>Rows of the token embedding, V.</summary>
     public int VocabularySize => Model.EmbeddingRows(Tokenizer.VocabularySize);
 }

@@ -4,10 +4,9 @@ using Trainer.Configuration;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>The files of a complete checkpoint with their sizes and hashes: <c>manifest.json</c>.</summary>
-public sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointManifest.Entry> Files)
+/// <summary>The files of a complete checkpoint with their sizes in bytes and lower-case SHA-256: <c>manifest.json</c>.</summary>
+internal sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointManifest.Entry> Files)
 {
-    /// <summary>Size in bytes and lower-case SHA-256 of a file.</summary>
     public sealed record Entry(long Size, string Sha256);
 
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
@@ -21,9 +20,7 @@ public sealed record CheckpointManifest(IReadOnlyDictionary<string, CheckpointMa
         return manifest;
     }
 
-    /// <summary>Reads a checkpoint's manifest, which must list the <paramref name="required"/> files, and checks every file against
-    /// it.</summary>
-    /// <exception cref="UserException">A file is missing or differs; the message names it and both values.</exception>
+    /// <summary>Checks all files against the manifest, which must list those <paramref name="required"/>.</summary>
     public static CheckpointManifest Verify(string directory, params ReadOnlySpan<string> required)
     {
         CheckpointManifest manifest = Read(directory);

@@ -19,19 +19,19 @@ public sealed record CheckpointState
     /// <summary>The next row of the training data.</summary>
     public required StreamPosition Position { get; init; }
 
-    /// <summary>Identifies the training data, so that a position in other data is never mistaken for one in this.</summary>
+    /// <summary>Identifies the training data, so that a position in other data is never taken for one in this.</summary>
     public required string DataFingerprint { get; init; }
 
     /// <summary>The states of all random number generators that training uses.</summary>
     public required RandomStates Random { get; init; }
 
-    /// <summary>The lowest validation loss so far, in nats per token; <c>null</c> before the first evaluation.</summary>
+    /// <summary>The lowest validation loss so far, in nats per token; null before the first evaluation.</summary>
     public double? BestLoss { get; init; }
 
     /// <summary>The step of <see cref="BestLoss"/>.</summary>
     public long? BestStep { get; init; }
 
-    /// <summary>Steps whose update was skipped because the loss or a gradient was not finite.</summary>
+    /// <summary>Steps skipped because the loss or a gradient was not finite.</summary>
     public long SkippedSteps { get; init; }
 
     /// <summary>Consecutive skipped steps up to now.</summary>
@@ -65,7 +65,7 @@ public sealed record CheckpointState
     }
 }
 
-/// <summary>The states of the random number generators that training uses, for dropout; Cuda is null if the run uses no GPU.</summary>
+/// <summary>The states of the random number generators for dropout; Cuda is null if the run uses no GPU.</summary>
 public sealed record RandomStates(byte[] Cpu, byte[]? Cuda)
 {
     /// <summary>Copies the current states.</summary>

@@ -3,10 +3,8 @@ using Trainer.Data;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>The checkpoints of one run: <c>step-XXXXXXXX</c> directories, each complete or absent, and two text files <c>best</c> and
-/// <c>last</c> that name one of them.</summary>
-/// <remarks>Text files, unlike symbolic links, can be replaced atomically on every file system and survive copying. The run directory's
-/// lock ensures that one process at a time uses a store.</remarks>
+/// <summary>A run's checkpoints, complete or absent: <c>step-XXXXXXXX</c>, and files <c>best</c> and <c>last</c> that name one.</summary>
+/// <remarks>Unlike links, files can be replaced atomically everywhere and survive copying. A run's lock admits one process.</remarks>
 public sealed class CheckpointStore
 {
     private const string Temporary = ".tmp-";
@@ -37,12 +35,9 @@ public sealed class CheckpointStore
         foreach (string path in Directory.EnumerateFiles(root, "*.tmp")) File.Delete(path);
     }
 
-    /// <summary>Writes and flushes a checkpoint and its manifest under a temporary name, renames it into place, and makes
-    /// <see cref="Last"/> name it.</summary>
-    /// <returns>Its directory.</returns>
-    /// <exception cref="UserException">It cannot be written, for lack of space or permission. Nothing of it is left behind, and earlier
-    /// checkpoints are untouched.</exception>
-    public string Save(long step, IReadOnlyList<CheckpointPart> parts)
+    /// <summary>Writes a checkpoint under a temporary name, renames it, makes it the <see cref="Last"/>, and returns its path.</summary>
+    /// <exception cref="UserException">It cannot be written, for lack of space or permission; nothing of it is left behind.</exception>
+    public string Save(long step, IReadOnlyList<PendingFile> parts)
     {
         string temporary = Path.Combine(root, Temporary + CheckpointFiles.DirectoryName(step));
         string directory = DirectoryOf(step);
@@ -64,7 +59,7 @@ public sealed class CheckpointStore
         }
     }
 
-    /// <summary>Makes <see cref="Best"/> name a step that has a checkpoint, or none.</summary>
+    /// <summary>Makes a step that has a checkpoint, or none, the <see cref="Best"/>.</summary>
     public void MarkBest(long? step)
     {
         string path = Path.Combine(root, "best");
@@ -72,7 +67,7 @@ public sealed class CheckpointStore
         else File.Delete(path);
     }
 
-    /// <summary>Removes all but the newest <paramref name="keep"/> checkpoints, by step number; never the best or the last one.</summary>
+    /// <summary>Removes all but the newest <paramref name="keep"/> checkpoints by step; never the best or the last one.</summary>
     public void Rotate(int keep)
     {
         long?[] kept = [Best, Last];
@@ -81,8 +76,7 @@ public sealed class CheckpointStore
                 Remove(DirectoryOf(step));
     }
 
-    /// <summary>The step of the newest undamaged checkpoint; null if there is no checkpoint at all.</summary>
-    /// <param name="warn">Receives a line for each damaged one that is skipped.</param>
+    /// <summary>The step of the newest undamaged checkpoint, null if there is none; warns of damaged ones.</summary>
     /// <exception cref="UserException">There are checkpoints, but all are damaged.</exception>
     public long? NewestWhole(Action<string> warn)
     {
@@ -134,7 +128,6 @@ public sealed class CheckpointStore
     }
 }
 
-/// <summary>Finds the checkpoint for a path on the command line.</summary>
 internal static class CheckpointLocator
 {
     /// <summary>The path itself, a run's best or newest checkpoint, or the one that a <c>best</c> or <c>last</c> file names.</summary>
@@ -165,11 +158,10 @@ internal static class CheckpointLocator
 }
 
 /// <summary>Writes a checkpoint directory that is complete or absent.</summary>
-public static class CheckpointDirectory
+internal static class CheckpointDirectory
 {
-    /// <summary>Writes an imported or converted checkpoint, which belongs to no run, and its manifest.</summary>
-    /// <exception cref="UserException">The directory is not empty, or cannot be written; nothing is left behind.</exception>
-    public static void Write(string directory, IReadOnlyList<CheckpointPart> parts)
+    /// <summary>Writes an imported or converted checkpoint to a new or empty directory.</summary>
+    public static void Write(string directory, IReadOnlyList<PendingFile> parts)
     {
         string place = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
         if (File.Exists(place) || (Directory.Exists(place) && Directory.EnumerateFileSystemEntries(place).Any()))
@@ -192,12 +184,11 @@ public static class CheckpointDirectory
         }
     }
 
-    /// <summary>Writes all files and the manifest to an emptied directory, and flushes them to disk.</summary>
-    internal static void WriteWhole(string temporary, IReadOnlyList<CheckpointPart> parts)
+    internal static void WriteWhole(string temporary, IReadOnlyList<PendingFile> parts)
     {
         if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
         Directory.CreateDirectory(temporary);
-        foreach (CheckpointPart part in parts) part.Write(Path.Combine(temporary, part.Name));
+        foreach (PendingFile part in parts) part.Write(Path.Combine(temporary, part.Name));
         CheckpointManifest.Write(temporary);
         foreach (string path in Directory.EnumerateFiles(temporary)) DurableFile.Flush(path);
         DurableFile.FlushDirectory(temporary);
@@ -205,9 +196,9 @@ public static class CheckpointDirectory
 }
 
 /// <summary>One file of a checkpoint to write: its name, and what writes it to a given path.</summary>
-public sealed record CheckpointPart(string Name, Action<string> Write);
+public sealed record PendingFile(string Name, Action<string> Write);
 
-/// <summary>The names of the files in a checkpoint and of the directories around it.</summary>
+/// <summary>The names of a checkpoint's files and of the directories around it.</summary>
 public static class CheckpointFiles
 {
     /// <summary>Float32 master weights, named after the model's modules.</summary>
@@ -225,16 +216,16 @@ public static class CheckpointFiles
     /// <summary>The tokenizer.</summary>
     public const string Tokenizer = "tokenizer.json";
 
-    /// <summary>Size and SHA-256 of every other file; see <see cref="CheckpointManifest"/>.</summary>
+    /// <summary>Size and SHA-256 of every other file.</summary>
     public const string Manifest = "manifest.json";
 
     /// <summary>The directory of a run's checkpoints.</summary>
     public const string Folder = "checkpoints";
 
-    /// <summary>The directory of a step: <c>step-</c> and at least eight digits.</summary>
-    public static string DirectoryName(long step) => $"step-{step:00000000}";
+    /// <summary><c>step-</c> and at least eight digits.</summary>
+    internal static string DirectoryName(long step) => $"step-{step:00000000}";
 
-    /// <summary>The step of a name made by <see cref="DirectoryName"/>; null for any other name.</summary>
+    /// <summary>The step of a checkpoint directory's name; null for any other name.</summary>
     public static long? StepOf(string name) =>
         name.StartsWith("step-", StringComparison.Ordinal)
         && long.TryParse(name.AsSpan(5), System.Globalization.NumberStyles.None, null, out long step)
@@ -247,7 +238,7 @@ public static class CheckpointFiles
 public static class RunName
 {
     /// <summary>What is wrong with a name, if anything.</summary>
-    public static string? Complaint(string name)
+    public static string? ValidationError(string name)
     {
         if (string.IsNullOrWhiteSpace(name)) return "must not be empty; it names the run's directory under runs/";
         bool plain = name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');

@@ -8,9 +8,7 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>Extends a model's context by scaling its rotary positions; the weights are unchanged.</summary>
-/// <param name="Method">One of <see cref="Methods"/>.</param>
-/// <param name="Factor">The new context length over the old one, s.</param>
+/// <summary>Makes a model's context s times as long by scaling rotary positions; weights are unchanged.</summary>
 public sealed record ContextExtension(string Method, double Factor)
 {
     private const int LongestContext = 16_777_216;
@@ -20,7 +18,7 @@ public sealed record ContextExtension(string Method, double Factor)
         [.. typeof(ScalingOptions).GetCustomAttributes<JsonDerivedTypeAttribute>().Select(line => (string)line.TypeDiscriminator!)];
 
     /// <summary>Why a model cannot be extended, with the settings of method and factor as paths.</summary>
-    public IEnumerable<Problem> Problems(ModelOptions model, string methodPath, string factorPath)
+    internal IEnumerable<Problem> Problems(ModelOptions model, string methodPath, string factorPath)
     {
         PositionOptions[] positions =
             [.. model.Stacks.SelectMany(stack => stack.Layers).Select(layer => layer.Position).Append(model.Position).Distinct()];
@@ -34,10 +32,10 @@ public sealed record ContextExtension(string Method, double Factor)
                 methodPath,
                 $"model.position.scaling is '{scaled.Type}' already, made for contextLength {model.ContextLength}; a scaling is made from "
                 + "unscaled frequencies: convert the checkpoint from before that");
-        if (FactorComplaint(model) is { } complaint) yield return new(factorPath, complaint);
+        if (FactorError(model) is { } error) yield return new(factorPath, error);
     }
 
-    /// <summary>The extended model, with the old context length as <c>originalLength</c>; <see cref="Problems"/> must be empty.</summary>
+    /// <summary>Extends a model without <see cref="Problems"/>; the old context length becomes <c>originalLength</c>.</summary>
     public ModelOptions Apply(ModelOptions model)
     {
         ScalingOptions scaling = Scaling(model.ContextLength);
@@ -60,7 +58,7 @@ public sealed record ContextExtension(string Method, double Factor)
         return scaling is DynamicNtkScaling ? scaling with { Factor = null } : scaling;
     }
 
-    private string? FactorComplaint(ModelOptions model)
+    private string? FactorError(ModelOptions model)
     {
         double target = model.ContextLength * Factor;
         if (!(Factor >= 1)) return $"factor ({Text(Factor)}) is the new context length over the old one; use 1 or more";

@@ -11,14 +11,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>The options of a model with fewer key-value heads (Ainslie et al. 2023, arXiv 2305.13245).</summary>
-/// <remarks>Self- and cross-attention of decoders change. Encoders keep their heads: they run once over a text and cache nothing.</remarks>
+/// <summary>Reduces a decoder's key-value heads (Ainslie et al. 2023, arXiv 2305.13245). Encoders cache nothing.</summary>
 public static class GroupedQueryModel
 {
-    /// <summary>Why a model cannot have so many key-value heads per layer; none if it has as many already.</summary>
-    /// <param name="model">A valid model.</param>
-    /// <param name="keyValueHeads">Key-value heads of each layer.</param>
-    /// <param name="path">The setting that asks for them, such as <c>initialize.convert.keyValueHeads</c>.</param>
+    /// <summary>Why a valid model cannot have so many key-value heads per layer; <paramref name="path"/> is the setting's.</summary>
     public static IEnumerable<Problem> Problems(ModelOptions model, int keyValueHeads, string path)
     {
         if (keyValueHeads < 1)
@@ -30,15 +26,14 @@ public static class GroupedQueryModel
                 + "fewer heads of them would win nothing")];
         if (!model.Stacks.SelectMany(stack => stack.Layers).Any(layer => layer.Mixer is AttentionMixerOptions))
             return [new(path, "no layer of this model has attention, so there are no heads of keys and values to pool")];
-        IEnumerable<string> complaints = Named(model).Select(each => Complaint(each.Path, each.Attention, keyValueHeads)).OfType<string>();
-        return [.. complaints.Select(message => new Problem(path, message))];
+        IEnumerable<string?> errors = Named(model).Select(each => ValidationError(each.Path, each.Attention, keyValueHeads));
+        return [.. errors.OfType<string>().Select(message => new Problem(path, message))];
     }
 
-    /// <summary>Whether every layer has so many key-value heads already.</summary>
-    public static bool Has(ModelOptions model, int keyValueHeads) =>
+    internal static bool Has(ModelOptions model, int keyValueHeads) =>
         Named(model).All(each => each.Attention is HeadProjectionOptions heads && heads.Groups == keyValueHeads);
 
-    /// <summary>The model with so many key-value heads; <see cref="Problems"/> must be empty.</summary>
+    /// <summary>The model with so many key-value heads, for which <see cref="Problems"/> has none.</summary>
     public static ModelOptions Apply(ModelOptions model, int keyValueHeads)
     {
         if (Has(model, keyValueHeads)) return model;
@@ -53,7 +48,7 @@ public static class GroupedQueryModel
             : converted;
     }
 
-    /// <summary>Goes through JSON, because the types of attention are separate records whose common settings must all be kept.</summary>
+    /// <summary>Goes through JSON, as the types of attention are separate records whose common settings must all be kept.</summary>
     private static AttentionOptions Apply(AttentionOptions attention, int keyValueHeads)
     {
         JsonObject json = (JsonObject)JsonNode.Parse(ConfigurationJson.Serialize(attention))!;
@@ -71,7 +66,7 @@ public static class GroupedQueryModel
             .Select(group => ($"model.layerPattern.{group.Index}.attention", group.Item.Attention!)),
     ];
 
-    private static string? Complaint(string path, AttentionOptions attention, int wanted) => attention switch
+    private static string? ValidationError(string path, AttentionOptions attention, int wanted) => attention switch
     {
         not HeadProjectionOptions =>
             $"{path} is of type '{attention.Type}', which has no heads of keys and values to pool; "
@@ -85,8 +80,7 @@ public static class GroupedQueryModel
     };
 }
 
-/// <summary>A model's weights with pooled key-value heads, one tensor at a time.</summary>
-/// <remarks>Heads are pooled before rotary positions are applied, so the layout of rotary pairs does not matter.</remarks>
+/// <summary>A model's weights with pooled key-value heads, one tensor at a time. Heads are pooled before they are rotated.</summary>
 public sealed class PooledWeights : IWeightSource
 {
     private readonly IWeightSource source;
@@ -94,12 +88,7 @@ public sealed class PooledWeights : IWeightSource
     private readonly long seed;
     private readonly Dictionary<string, (KeyValueRows Rows, int Number)> pooled = [];
 
-    /// <summary>Finds the tensors to pool.</summary>
-    /// <param name="source">The weights of <paramref name="model"/>; they stay open while this is used.</param>
-    /// <param name="model">A model for which <see cref="GroupedQueryModel.Problems"/> is empty.</param>
-    /// <param name="keyValueHeads">Key-value heads of the result.</param>
-    /// <param name="pool">How heads are pooled.</param>
-    /// <param name="seed">Seed of random heads.</param>
+    /// <summary>Pools the open weights of a model without <see cref="GroupedQueryModel.Problems"/>; the seed is for random heads.</summary>
     public PooledWeights(IWeightSource source, ModelOptions model, int keyValueHeads, HeadPool pool, long seed)
     {
         (this.source, this.pool, this.seed) = (source, pool, seed);
@@ -158,21 +147,15 @@ public sealed class PooledWeights : IWeightSource
     }
 }
 
-/// <summary>The rows of a fused projection matrix or its bias: [queries | G·D keys | G·D values].</summary>
-/// <param name="Queries">Rows of queries: H·D in self-attention, none in attention to an encoder.</param>
-/// <param name="Heads">Key-value heads, G.</param>
-/// <param name="Pooled">Key-value heads of the result, N; divides G.</param>
-/// <param name="HeadDim">Rows of a head, D.</param>
+/// <summary>Rows of a fused projection, [queries | G·D keys | G·D values], G heads pooled to N; no queries in cross-attention.</summary>
 internal sealed record KeyValueRows(int Queries, int Heads, int Pooled, int HeadDim)
 {
     // As in a new model.
     private const double Deviation = 0.02;
 
-    /// <summary>Rows of the result.</summary>
     public int Count => Queries + 2 * Pooled * HeadDim;
 
-    /// <summary>Pools groups of consecutive heads, which the same query heads share afterwards.</summary>
-    /// <returns>(<see cref="Count"/>, C), or (<see cref="Count"/>) for a bias, in the current dispose scope.</returns>
+    /// <summary>Pools groups of consecutive heads, which the same query heads share afterwards; in the current dispose scope.</summary>
     public Tensor Pool(Tensor rows, HeadPool pool, ulong seed)
     {
         using DisposeScope scope = NewDisposeScope();

@@ -14,12 +14,10 @@ public static class ModelWeights
     public static void Save(LanguageModel model, string path) => TensorFile.Save(path, Of(model));
 
     /// <summary>Loads a file with exactly the model's names and shapes.</summary>
-    /// <exception cref="UserException">A name is missing or unexpected, or a shape differs; the message lists them with both
-    /// shapes.</exception>
+    /// <exception cref="UserException">A name is missing or unexpected, or a shape differs; the message lists them.</exception>
     public static void Load(LanguageModel model, string path) => TensorFile.Load(path, [.. Of(model)], "the model");
 
     /// <summary>Streams weights into the model one tensor at a time, converting if needed.</summary>
-    /// <exception cref="UserException">As for a file.</exception>
     public static void Load(LanguageModel model, IWeightSource source) => TensorFile.Load(source, [.. Of(model)], "the model");
 
     /// <summary>All parameters and persistent buffers, each once, by name.</summary>
@@ -36,10 +34,7 @@ public static class TensorFile
     /// <summary>Writes tensors, on any device.</summary>
     public static void Save(string path, IEnumerable<(string Name, Tensor Value)> tensors) => Safetensors.Write(path, tensors);
 
-    /// <summary>Copies a file into existing tensors; float32 is rounded for targets in bfloat16 or 8-bit blocks.</summary>
-    /// <param name="path">A safetensors file.</param>
-    /// <param name="targets">Exactly the tensors that the file must hold.</param>
-    /// <param name="owner">Whose tensors they are, for messages.</param>
+    /// <summary>Copies a file into its <paramref name="owner"/>'s tensors; float32 is rounded for bfloat16 or 8-bit blocks.</summary>
     /// <exception cref="UserException">A name is missing or unexpected, or a shape or type differs.</exception>
     public static void Load(string path, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
     {
@@ -47,9 +42,7 @@ public static class TensorFile
         Load(file, targets, owner);
     }
 
-    /// <summary>Streams weights into existing tensors, one at a time.</summary>
-    /// <exception cref="UserException">As for a file.</exception>
-    public static void Load(IWeightSource source, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
+    internal static void Load(IWeightSource source, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
     {
         using IDisposable quiet = no_grad();
         string[] differences = [.. Differences(source, targets)];

@@ -6,8 +6,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints;
 
-/// <summary>Writes safetensors files: an 8-byte little-endian header length, a JSON header, then contiguous little-endian data.</summary>
-/// <remarks>Specification: https://huggingface.co/docs/safetensors. The header is padded to 8 bytes with spaces.</remarks>
+/// <summary>Writes safetensors files (https://huggingface.co/docs/safetensors): length and JSON of the header, padded, then data.</summary>
 public static class Safetensors
 {
     internal const string MetadataKey = "__metadata__";
@@ -15,9 +14,6 @@ public static class Safetensors
     private const int Alignment = 8;
 
     /// <summary>Writes tensors in the given order. The caller flushes and renames; a file that fails midway is not removed.</summary>
-    /// <param name="path">The file, overwritten.</param>
-    /// <param name="tensors">Names and values, on any device and in any layout.</param>
-    /// <param name="metadata">Stored under <c>__metadata__</c>.</param>
     /// <exception cref="ArgumentException">A name occurs twice or is reserved.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(string path, IEnumerable<(string Name, torch.Tensor Value)> tensors,
@@ -27,8 +23,7 @@ public static class Safetensors
         Write(stream, tensors, metadata);
     }
 
-    /// <inheritdoc cref="Write(string, IEnumerable{ValueTuple{string, torch.Tensor}}, IReadOnlyDictionary{string, string})"/>
-    public static void Write(Stream stream, IEnumerable<(string Name, torch.Tensor Value)> tensors,
+    internal static void Write(Stream stream, IEnumerable<(string Name, torch.Tensor Value)> tensors,
         IReadOnlyDictionary<string, string>? metadata = null)
     {
         (string Name, torch.Tensor Value)[] entries = [.. tensors];
@@ -38,13 +33,7 @@ public static class Safetensors
     }
 
     /// <summary>Writes tensors in the given order, each made and disposed of before the next.</summary>
-    /// <param name="path">The file, overwritten.</param>
-    /// <param name="tensors">What to write.</param>
-    /// <param name="metadata">Stored under <c>__metadata__</c>.</param>
-    /// <exception cref="ArgumentException">A name occurs twice or is reserved.</exception>
-    /// <exception cref="InvalidOperationException">A tensor has another type or shape than announced.</exception>
-    /// <exception cref="IOException">The file cannot be written.</exception>
-    public static void Write(string path, IReadOnlyList<PendingTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    internal static void Write(string path, IReadOnlyList<PendingTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);
         WriteHeader(stream, tensors, metadata);
@@ -130,11 +119,9 @@ public static class Safetensors
     }
 }
 
-/// <summary>A tensor that is made when it is written, so that a file may be larger than memory. Read is called once, and its result
-/// disposed of after writing.</summary>
-public sealed record PendingTensor(string Name, torch.ScalarType Type, IReadOnlyList<long> Shape, Func<torch.Tensor> Read)
+/// <summary>A tensor that is made, once, when it is written and then disposed of, so that a file may be larger than memory.</summary>
+internal sealed record PendingTensor(string Name, torch.ScalarType Type, IReadOnlyList<long> Shape, Func<torch.Tensor> Read)
 {
-    /// <summary>Bytes of its data.</summary>
     public long Bytes => Shape.Aggregate((long)SafetensorsType.SizeOf(Type), (product, extent) => product * extent);
 }
 

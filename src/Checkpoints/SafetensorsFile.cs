@@ -9,10 +9,8 @@ namespace Trainer.Checkpoints;
 /// <summary>The header entry of one tensor; Offset counts bytes after the header.</summary>
 public sealed record SafetensorsInfo(torch.ScalarType Type, IReadOnlyList<long> Shape, long Offset, long Length);
 
-/// <summary>An open safetensors file. Each read maps only its part of the file, since a mapping of the whole file would count as memory of
-/// this process.</summary>
-/// <remarks>Opening checks the whole header: known types, shapes that fit their lengths, no gaps, no overlap, nothing after the end. Not
-/// thread-safe.</remarks>
+/// <summary>An open safetensors file, not thread-safe, its header checked: types, shapes that fit lengths, no gaps or overlaps.</summary>
+/// <remarks>Each read maps only its part of the file: a mapping of all of it would count as memory of this process.</remarks>
 public sealed class SafetensorsFile : IDisposable
 {
     // The reference implementation's limit, which catches absurd lengths in damaged files.
@@ -42,8 +40,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>The names, in the order of their data.</summary>
     public IReadOnlyList<string> Names => [.. entries.OrderBy(entry => entry.Value.Offset).Select(entry => entry.Key)];
 
-    /// <summary>The text stored under <c>__metadata__</c>.</summary>
-    public IReadOnlyDictionary<string, string> Metadata { get; }
+    internal IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Opens and checks a file.</summary>
     /// <exception cref="InvalidDataException">The file is damaged; the message names it and the damage.</exception>
@@ -54,16 +51,13 @@ public sealed class SafetensorsFile : IDisposable
         return new SafetensorsFile(path, content);
     }
 
-    /// <summary>Whether there is a tensor of that name.</summary>
-    public bool Contains(string name) => entries.ContainsKey(name);
+    internal bool Contains(string name) => entries.ContainsKey(name);
 
     /// <summary>Type, shape and place of a tensor.</summary>
-    /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
     public SafetensorsInfo Info(string name) =>
         entries.TryGetValue(name, out var info) ? info : throw new KeyNotFoundException($"{path} holds no tensor '{name}'.");
 
     /// <summary>Reads a tensor, to the CPU by default.</summary>
-    /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
     public torch.Tensor Read(string name, torch.Device? device = null)
     {
         var info = Info(name);
@@ -72,13 +66,8 @@ public sealed class SafetensorsFile : IDisposable
         return device is null or { type: DeviceType.CPU } ? tensor : tensor.to(device, disposeAfter: true);
     }
 
-    /// <summary>Reads consecutive elements of a tensor, and no others.</summary>
-    /// <param name="name">The tensor.</param>
-    /// <param name="start">The first element, in row-major order.</param>
-    /// <param name="shape">The shape of the result.</param>
-    /// <exception cref="KeyNotFoundException">There is no tensor of that name.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The tensor has fewer elements.</exception>
-    public torch.Tensor Read(string name, long start, IReadOnlyList<long> shape)
+    /// <summary>Reads consecutive elements from <paramref name="start"/>, in row-major order, and no others.</summary>
+    internal torch.Tensor Read(string name, long start, IReadOnlyList<long> shape)
     {
         var info = Info(name);
         long size = SafetensorsType.SizeOf(info.Type), length = shape.Aggregate(size, (product, extent) => checked(product * extent));

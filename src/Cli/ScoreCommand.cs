@@ -112,8 +112,8 @@ internal static class ScoreCommand
     /// <summary>The scores; null for each token where the model has none and only its logits were asked for.</summary>
     private static TokenScores Scores(SequenceScorer scorer, int[] tokens, torch.Tensor logits, bool required)
     {
-        if (required || scorer.Obstacle is not { } obstacle) return scorer.Score(tokens, logits);
-        Console.Error.WriteLine(obstacle);
+        if (required || scorer.WhyUnsupported is not { } reason) return scorer.Score(tokens, logits);
+        Console.Error.WriteLine(reason);
         return new TokenScores(tokens, new double?[tokens.Length]);
     }
 

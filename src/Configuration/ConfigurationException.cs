@@ -1,12 +1,10 @@
 namespace Trainer.Configuration;
 
 /// <summary>A failure that the user can fix: a missing file, a full disk, a damaged checkpoint.</summary>
-/// <remarks>The command line prints the message alone, without a stack trace, and exits with 1. The message names the path, what was found,
-/// what was expected, and the fix.</remarks>
+/// <remarks>The message has the path, what was found, what was expected, and the fix. The command line exits with 1.</remarks>
 public class UserException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>An invalid configuration, with all its problems. The command line exits with 2.</summary>
-/// <remarks>The message is a heading such as <c>configs/x.json: 2 problems</c> and then one indented line for each problem.</remarks>
+/// <summary>An invalid configuration, its message listing all problems below a heading. The command line exits with 2.</summary>
 public sealed class ConfigurationException(IReadOnlyList<Problem> problems, string? source = null)
     : UserException(Compose(problems, source))
 {
@@ -23,15 +21,12 @@ public sealed class ConfigurationException(IReadOnlyList<Problem> problems, stri
         problem.Path.Length == 0 ? $"  {problem.Message}" : $"  {problem.Path}: {problem.Message}";
 }
 
-/// <summary>One problem of a configuration.</summary>
-/// <param name="Path">Where: dotted camelCase names and list indices, such as <c>model.attention.heads</c>; relative to the record that
-/// reports it until the loader has put the record's own path in front.</param>
-/// <param name="Message">What was found, what is allowed, and how to mend it, in one sentence.</param>
+/// <summary>One problem: what was found, what is allowed, and the fix, in one sentence.</summary>
+/// <remarks>The path has dotted camelCase names and list indices, such as <c>model.attention.heads</c>; it is relative to the record that
+/// reports it until the loader completes it.</remarks>
 public sealed record Problem(string Path, string Message);
 
-/// <summary>A configuration record with rules across its own fields.</summary>
-/// <remarks>Ranges of a single field are attributes; only what concerns several fields belongs here. The loader asks every record it has
-/// bound, at every depth, and reports all problems together.</remarks>
+/// <summary>A record with rules across its fields (ranges of one field are attributes), which the loader asks once bound.</summary>
 public interface IValidated
 {
     /// <summary>The problems of this record, with paths relative to it; the empty path is the record itself.</summary>

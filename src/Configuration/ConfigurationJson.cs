@@ -8,8 +8,7 @@ namespace Trainer.Configuration;
 /// <summary>Resolved configurations as JSON, such as <c>config.json</c> in a run and in every checkpoint.</summary>
 public static class ConfigurationJson
 {
-    /// <summary>Writes a configuration with every value resolved, indented, variants named first. Null is left out where it is the default.
-    /// <see cref="Deserialize{T}"/> reads an equal configuration.</summary>
+    /// <summary>Writes every value resolved, but for nulls by default; <see cref="Deserialize{T}"/> reads an equal configuration.</summary>
     public static string Serialize<T>(T value) => ToNode(value).ToJsonString(RecordShape.Options);
 
     /// <summary>A configuration, or a section of one, as <see cref="Serialize{T}"/> writes it.</summary>
@@ -18,9 +17,8 @@ public static class ConfigurationJson
     /// <summary>JSON as <see cref="Serialize{T}"/> formats it.</summary>
     public static string Format(JsonObject json) => json.ToJsonString(RecordShape.Options);
 
-    /// <summary>Reads a configuration from one JSON object, as strictly as from a file, without environment and overrides; <paramref
-    /// name="source"/> names it in messages.</summary>
-    /// <exception cref="ConfigurationException">Anything is wrong; it holds everything that is.</exception>
+    /// <summary>Reads JSON as strictly as a file, without environment and overrides; <paramref name="source"/> is for messages.</summary>
+    /// <exception cref="ConfigurationException">It holds everything that is wrong.</exception>
     public static T Deserialize<T>(string json, string source)
     {
         var problems = new List<Problem>();

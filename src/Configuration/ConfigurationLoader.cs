@@ -5,20 +5,17 @@ namespace Trainer.Configuration;
 
 /// <summary>Loads a configuration from its layers, each over the one before: the bases that the file <c>extends</c>, the file, environment
 /// variables (<c>TRAINER__training__steps</c>), overrides (<c>training.steps=100</c>).</summary>
-/// <remarks>
-/// <para>Objects are merged key by key. A list replaces a list as a whole; a single item is set by its index from the environment or an
-/// override (<c>data.train.0.path=my.txt</c>), and the index after the last one appends. The text of an override or variable may be a whole
-/// JSON list or object; <c>null</c> is null where null is allowed.</para>
-/// <para>When a layer changes the variant of a closed hierarchy (its <c>type</c>), what lower layers set for the former variant is dropped
-/// where the new one does not know it, and kept where it does. A variant that is not named is that of the default.</para>
-/// <para>Names and choices in files must match in case; those in the environment and in overrides need not. A JSON string is taken for a
-/// number or a truth value if it reads as one, since configuration keeps text; a number is never taken for text.</para>
-/// <para>Rules on a list property that concern single values (a range) hold for each of its items.</para> </remarks>
+/// <remarks><para>Objects are merged key by key. A list replaces a list as a whole; the environment or an override
+/// sets an item by its index (<c>data.train.0.path=my.txt</c>), the one after the last appends, and may give a whole
+/// JSON list or object, or <c>null</c>.</para>
+/// <para>When a layer changes the variant of a closed hierarchy (its <c>type</c>), lower layers' settings that the new variant does not
+/// know are dropped. Without a name the variant is the default's.</para>
+/// <para>Names and choices in files must match in case. A JSON string that reads as a number or truth value is taken for one; a number
+/// is never taken for text.</para></remarks>
 public static class ConfigurationLoader
 {
-    /// <summary>Loads a file with its bases, environment variables (those of the process by default) and overrides, of which later ones
-    /// win.</summary>
-    /// <exception cref="ConfigurationException">Anything is wrong; it holds everything that is.</exception>
+    /// <summary>Loads a file, its bases, environment variables (the process's by default) and overrides, of which later ones win.</summary>
+    /// <exception cref="ConfigurationException">It lists everything that is wrong.</exception>
     public static LoadedConfiguration<T> Load<T>(
         string path, IReadOnlyList<string> overrides, IReadOnlyDictionary<string, string>? environment = null)
     {
@@ -62,13 +59,11 @@ public sealed class LoadedConfiguration<T>
     /// <summary>The files read, lowest layer first.</summary>
     public IReadOnlyList<string> SourceFiles { get; }
 
-    /// <summary>The origin of a setting such as <c>data.train.0.path</c>: <c>in configs/x.json:7</c>, <c>from environment variable …</c>,
-    /// <c>from --set …</c>, or <c>by default</c>.</summary>
+    /// <summary>The origin of a setting such as <c>data.train.0.path</c>: <c>in configs/x.json:7</c>, <c>by default</c>.</summary>
     public string Explain(string path) => explain(path);
 }
 
-/// <summary>What an object under this property leaves out is taken from the property of the same name of the nearest enclosing record
-/// that has one, which must be declared before. A property that is absent altogether stays null.</summary>
-/// <remarks>So an item of a list can say only what differs: <c>"layerPattern": [{ "attention": { "kernel": "reference" } }]</c>.</remarks>
+/// <summary>What an object here leaves out is taken from the nearest enclosing record's earlier property of that name.</summary>
+/// <remarks>So a list's item can say only what differs; a property that is absent altogether stays null.</remarks>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class InheritsAttribute : Attribute;

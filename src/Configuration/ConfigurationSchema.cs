@@ -12,9 +12,8 @@ namespace Trainer.Configuration;
 /// <summary>JSON schemas of configuration records, with which editors complete and check recipes.</summary>
 public static class ConfigurationSchema
 {
-    /// <summary>The schema of a recipe file, JSON Schema 2020-12.</summary>
-    /// <remarks>A recipe may leave anything to the file it <c>extends</c>, so nothing is required in it, except directly in the items of
-    /// lists, which are always given whole. What the schema cannot express (rules across fields) the loader checks.</remarks>
+    /// <summary>The JSON Schema 2020-12 of a recipe file.</summary>
+    /// <remarks>Only items of lists require anything, as a base may have the rest. Rules across fields are left to the loader.</remarks>
     public static JsonNode Create<T>()
     {
         var schema = RecordShape.Options.GetJsonSchemaAsNode(typeof(T), new JsonSchemaExporterOptions
@@ -50,7 +49,6 @@ public static class ConfigurationSchema
 /// <summary>Adds descriptions, limits and defaults from attributes and initialisers to an exported schema.</summary>
 internal static class SchemaNotes
 {
-    /// <summary>Adds the defaults of the record a node describes, or description and limits of the property it belongs to.</summary>
     public static JsonNode Add(JsonSchemaExporterContext context, JsonObject node)
     {
         if (context.TypeInfo.Kind == JsonTypeInfoKind.Object && !context.TypeInfo.Type.IsAbstract
@@ -110,11 +108,9 @@ internal static class SchemaNotes
     }
 }
 
-/// <summary>Removes requirements from a schema that the loader does not have.</summary>
 internal sealed class SchemaRequirements(JsonObject root)
 {
-    /// <summary>Removes what is required, since a lower layer or a default may give it, except directly in the items of lists, which
-    /// inherit from nothing.</summary>
+    /// <summary>Removes what is required, which a lower layer or a default may give, except directly in the items of lists.</summary>
     public void Loosen() => Loosen(root, isItem: false);
 
     private void Loosen(JsonNode? node, bool isItem)
@@ -133,7 +129,6 @@ internal sealed class SchemaRequirements(JsonObject root)
         Loosen(schema["items"], isItem: true);
     }
 
-    /// <summary>Replaces a reference to the item of a list by a copy of it, from which requirements can be taken.</summary>
     private void Inline(JsonObject schema)
     {
         if ((string?)schema["$ref"] is not { } pointer || !pointer.EndsWith("/items", StringComparison.Ordinal))

@@ -21,8 +21,7 @@ public sealed class CheckpointData : IDisposable
     public TokenShard Tokens { get; }
 
     /// <summary>The validation data of the checkpoint's recipe, prepared as training prepares it.</summary>
-    /// <exception cref="UserException">The texts of the recipe are missing, or are not those that the checkpoint was trained
-    /// with.</exception>
+    /// <exception cref="UserException">The texts are missing, or are not those the checkpoint was trained with.</exception>
     public static CheckpointData Validation(Checkpoint checkpoint, string datasetsDirectory, IProgress<string>? progress = null)
     {
         PreparedData data = DataPreparation.Prepare(checkpoint.Configuration.Data, checkpoint.Configuration.Tokenizer, datasetsDirectory,
@@ -35,7 +34,7 @@ public sealed class CheckpointData : IDisposable
             "than its own; name the text to measure on with --data");
     }
 
-    /// <summary>Any other text: a file, a folder or a glob, encoded with the checkpoint's tokenizer.</summary>
+    /// <summary>A file, a folder or a glob, encoded with the checkpoint's tokenizer.</summary>
     /// <exception cref="UserException">A file is missing, empty, not UTF-8, or cannot be encoded.</exception>
     public static CheckpointData Text(Checkpoint checkpoint, string path, string datasetsDirectory, IProgress<string>? progress = null)
     {

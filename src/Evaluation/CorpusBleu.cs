@@ -2,8 +2,7 @@ using System.Globalization;
 
 namespace Trainer.Evaluation;
 
-/// <summary>BLEU of translations (Papineni et al. 2002), with the results of sacrebleu (Post 2018, arXiv 1804.08771).</summary>
-/// <remarks>N-grams and lengths are summed over the corpus before anything is divided: it is no mean of sentence scores.</remarks>
+/// <summary>BLEU (Papineni et al. 2002) with sacrebleu's results (Post 2018, arXiv 1804.08771): no mean over sentences.</summary>
 public static class CorpusBleu
 {
     /// <summary>Scores translations against one or more references of the whole corpus.</summary>
@@ -20,7 +19,6 @@ public static class CorpusBleu
     }
 
     /// <summary>Scores translations against one reference each.</summary>
-    /// <inheritdoc cref="Score(IReadOnlyList{string}, IReadOnlyList{IReadOnlyList{string}}, BleuOptions)"/>
     public static BleuScore Score(IReadOnlyList<string> hypotheses, IReadOnlyList<string> references, BleuOptions? options = null) =>
         Score(hypotheses, [references], options);
 
@@ -49,7 +47,7 @@ public sealed record BleuOptions
     /// <summary>How sentences are cut into words.</summary>
     public BleuTokenization Tokenization { get; init; } = BleuTokenization.Mteval13a;
 
-    /// <summary>What becomes of n-grams of which none is found.</summary>
+    /// <summary>How n-grams of an order without any match count.</summary>
     public BleuSmoothing Smoothing { get; init; } = BleuSmoothing.Exponential;
 
     /// <summary>Whether case is ignored.</summary>
@@ -58,7 +56,6 @@ public sealed record BleuOptions
     /// <summary>Whether n-gram orders longer than the hypothesis are left out; for single sentences.</summary>
     public bool EffectiveOrder { get; init; }
 
-    /// <summary>The choices in sacrebleu's notation.</summary>
     internal string Signature(int references) => string.Join('|',
         $"nrefs:{references}",
         $"case:{(Lowercase ? "lc" : "mixed")}",
@@ -78,7 +75,7 @@ public enum BleuTokenization
     None,
 }
 
-/// <summary>What becomes of n-grams of which none is found.</summary>
+/// <summary>How n-grams of an order without any match count.</summary>
 public enum BleuSmoothing
 {
     /// <summary>The k-th order without a match counts 1/2ᵏ matches (NIST; Chen and Cherry 2014, method 3): sacrebleu's default.</summary>
@@ -88,13 +85,8 @@ public enum BleuSmoothing
     None,
 }
 
-/// <summary>BLEU and its parts.</summary>
-/// <param name="Score">0 to 100.</param>
-/// <param name="Precisions">Of 1-grams to 4-grams, smoothed, 0 to 100.</param>
-/// <param name="BrevityPenalty">What a hypothesis shorter than its references costs, 0 to 1.</param>
-/// <param name="HypothesisLength">Words of all hypotheses.</param>
-/// <param name="ReferenceLength">Words of the references that are closest in length.</param>
-/// <param name="Signature">How it was computed, in sacrebleu's notation: two figures compare only where it is equal.</param>
+/// <summary>BLEU, 0 to 100, and its parts: smoothed precisions, 0 to 100, the brevity penalty, 0 to 1, and lengths in words.</summary>
+/// <remarks><c>ReferenceLength</c> is of the references closest in length. Scores compare only if their signatures are equal.</remarks>
 public sealed record BleuScore(
     double Score, IReadOnlyList<double> Precisions, double BrevityPenalty, long HypothesisLength, long ReferenceLength, string Signature)
 {
@@ -106,7 +98,6 @@ public sealed record BleuScore(
     private double Ratio => ReferenceLength == 0 ? 0 : (double)HypothesisLength / ReferenceLength;
 }
 
-/// <summary>The statistics of BLEU, summed over sentences.</summary>
 internal sealed class BleuStatistics
 {
     private readonly long[] matches = new long[NgramCounts.MaxOrder];
@@ -114,13 +105,12 @@ internal sealed class BleuStatistics
     private long hypothesisLength;
     private long referenceLength;
 
-    /// <summary>Adds a sentence.</summary>
     public void Add(string[] hypothesis, string[][] references)
     {
-        NgramCounts own = new(hypothesis), theirs = NgramCounts.Most(references.Select(words => new NgramCounts(words)));
+        NgramCounts own = new(hypothesis), reference = NgramCounts.Most(references.Select(words => new NgramCounts(words)));
         for (int order = 1; order <= NgramCounts.MaxOrder; order++)
         {
-            matches[order - 1] += own.Matches(theirs, order);
+            matches[order - 1] += own.Matches(reference, order);
             totals[order - 1] += Math.Max(0, hypothesis.Length - order + 1);
         }
         hypothesisLength += hypothesis.Length;
@@ -128,7 +118,6 @@ internal sealed class BleuStatistics
             .ThenBy(length => length).First();
     }
 
-    /// <summary>The geometric mean of the precisions, times the brevity penalty.</summary>
     public BleuScore Score(BleuOptions options, string signature)
     {
         double brevity = hypothesisLength >= referenceLength ? 1
@@ -150,17 +139,14 @@ internal sealed class BleuStatistics
     }
 }
 
-/// <summary>Counts of the n-grams of a sentence, of one to four words.</summary>
 internal sealed class NgramCounts
 {
-    /// <summary>The longest n-gram.</summary>
     public const int MaxOrder = 4;
 
     // Words hold no white space, so that runs joined by spaces are equal only where their words are.
     private readonly Dictionary<string, int>[] counts = [.. Enumerable.Range(0, MaxOrder)
         .Select(_ => new Dictionary<string, int>(StringComparer.Ordinal))];
 
-    /// <summary>Counts a sentence.</summary>
     public NgramCounts(string[] words)
     {
         for (int order = 1; order <= MaxOrder; order++)
@@ -179,7 +165,7 @@ internal sealed class NgramCounts
         return most;
     }
 
-    /// <summary>The n-grams of one order shared with another sentence, each counted at most as often as the other has it.</summary>
+    /// <summary>The n-grams shared with another sentence, each counted at most as often as the other has it.</summary>
     public int Matches(NgramCounts other, int order) =>
         counts[order - 1].Sum(entry => Math.Min(entry.Value, other.counts[order - 1].GetValueOrDefault(entry.Key)));
 

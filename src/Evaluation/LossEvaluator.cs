@@ -41,12 +41,10 @@ public static class LossEvaluator
     }
 }
 
-/// <summary>The loss of a model on some tokens.</summary>
-/// <param name="NegativeLogLikelihood">Σ −log p over all scored tokens, in nats.</param>
-/// <param name="Tokens">How many tokens were scored.</param>
+/// <summary>The loss of a model: Σ −log p over all scored tokens, in nats.</summary>
 public sealed record LossReport(double NegativeLogLikelihood, long Tokens)
 {
-    /// <summary>Nats per token: the sum over all tokens divided by their number, never a mean of means.</summary>
+    /// <summary>Nats per token, over all tokens: never a mean of means.</summary>
     public double MeanLoss => NegativeLogLikelihood / Tokens;
 
     /// <summary>exp of <see cref="MeanLoss"/>.</summary>

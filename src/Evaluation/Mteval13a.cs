@@ -5,7 +5,6 @@ namespace Trainer.Evaluation;
 /// <summary>Splits text into words as the WMT evaluation script mteval-v13a.pl does, in sacrebleu's version.</summary>
 internal static partial class Mteval13a
 {
-    /// <summary>The words of a sentence.</summary>
     public static string[] Tokenize(string sentence)
     {
         string line = sentence.Replace("<skipped>", "", StringComparison.Ordinal)
@@ -21,7 +20,6 @@ internal static partial class Mteval13a
         return Words(DashAfterDigit().Replace(line, "$1 $2 "));
     }
 
-    /// <summary>Splits at white space, as Python's <c>split()</c> does.</summary>
     public static string[] Words(string text)
     {
         List<string> words = [];

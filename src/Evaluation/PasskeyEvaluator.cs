@@ -9,9 +9,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Evaluation;
 
-/// <summary>The texts of passkey retrieval: what is hidden, where, and how it is asked for.</summary>
-/// <remarks>The probe of Mohtashami and Jaggi 2023 (arXiv 2305.16300) and Chen et al. 2023 (arXiv 2306.15595), whose texts are the
-/// defaults.</remarks>
+/// <summary>The texts of passkey retrieval, by default those of Mohtashami and Jaggi 2023 (arXiv 2305.16300).</summary>
 public sealed record PasskeyOptions : IValidated
 {
     /// <summary>Lengths of the whole prompt, in tokens.</summary>
@@ -26,7 +24,7 @@ public sealed record PasskeyOptions : IValidated
     /// <summary>Digits of a passkey.</summary>
     public int Digits { get; init; } = 5;
 
-    /// <summary>Draws the passkeys.</summary>
+    /// <summary>Seed of the passkeys.</summary>
     public long Seed { get; init; } = 1337;
 
     /// <summary>What the prompt begins with.</summary>
@@ -34,11 +32,11 @@ public sealed record PasskeyOptions : IValidated
         "There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. I will quiz you about the " +
         "important information there.\n";
 
-    /// <summary>What is repeated around the passkey, a sentence each.</summary>
+    /// <summary>The sentences that are repeated around the passkey.</summary>
     public IReadOnlyList<string> Filler { get; init; } =
         ["The grass is green. ", "The sky is blue. ", "The sun is yellow. ", "Here we go. ", "There and back again. "];
 
-    /// <summary>The sentence with the passkey, which stands in place of every {0}.</summary>
+    /// <summary>The sentence that hides the passkey in place of every {0}.</summary>
     public string Needle { get; init; } = "The pass key is {0}. Remember it. {0} is the pass key. ";
 
     /// <summary>What the model has to continue with the passkey.</summary>
@@ -61,17 +59,14 @@ public sealed record PasskeyOptions : IValidated
 }
 
 /// <summary>Hides a passkey in filler and tests whether the model can repeat it, by length and depth.</summary>
-/// <remarks>A passkey is found when each of its tokens is the most likely one after the prompt and the tokens before it, which is exactly
-/// when greedy decoding would write it. That takes one pass over prompt and passkey, with many prompts side by side.</remarks>
+/// <remarks>One pass over prompts and passkeys tells whether greedy decoding would write them.</remarks>
 public sealed class PasskeyEvaluator(LanguageModel model, Tokenizer tokenizer)
 {
-    /// <summary>The most tokens of a batch.</summary>
     private const int TokensAtOnce = 1 << 14;
 
     /// <summary>Evaluates every length and depth.</summary>
     /// <exception cref="ConfigurationException">An option is out of its range.</exception>
-    /// <exception cref="UserException">A length is too short for the texts or too long for the model, or the tokenizer cannot express the
-    /// texts.</exception>
+    /// <exception cref="UserException">A length does not fit the texts or the model, or the tokenizer lacks their words.</exception>
     public PasskeyReport Evaluate(PasskeyOptions options)
     {
         Problem[] problems = [.. options.Validate()];
@@ -92,9 +87,8 @@ public sealed class PasskeyEvaluator(LanguageModel model, Tokenizer tokenizer)
         }
     }
 
-    /// <summary>Why prompts of these lengths cannot be made or read, which <see cref="Evaluate"/> would refuse; null where they
-    /// can.</summary>
-    public string? Complaint(PasskeyOptions options)
+    /// <summary>Why <see cref="Evaluate"/> would refuse prompts of these lengths; null if it would not.</summary>
+    internal string? ValidationError(PasskeyOptions options)
     {
         try
         {
@@ -123,7 +117,6 @@ public sealed class PasskeyEvaluator(LanguageModel model, Tokenizer tokenizer)
         return new(length, depth, found, options.Trials);
     }
 
-    /// <summary>How many prompts, all of one length, are continued by their passkeys.</summary>
     internal int Found(PasskeyPrompt[] prompts)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -156,18 +149,12 @@ public sealed record PasskeyReport(IReadOnlyList<PasskeyCell> Cells)
     public double Accuracy => (double)Cells.Sum(cell => cell.Found) / Cells.Sum(cell => cell.Trials);
 }
 
-/// <summary>One length and depth.</summary>
-/// <param name="Length">The most tokens of the prompt.</param>
-/// <param name="Depth">Where the passkey stood in the filler, 0 at its beginning, 1 at its end.</param>
-/// <param name="Found">Passkeys that greedy decoding would have written whole.</param>
-/// <param name="Trials">Passkeys that were hidden.</param>
+/// <summary>Passkeys found and hidden in prompts of at most <c>Length</c> tokens at one depth, 0 (beginning) to 1.</summary>
 public sealed record PasskeyCell(int Length, double Depth, int Found, int Trials);
 
-/// <summary>A prompt and the passkey that continues it, in tokens.</summary>
 internal sealed record PasskeyPrompt(int[] Tokens, int[] Answer)
 {
-    /// <summary>Writes a prompt of at most <paramref name="length"/> tokens: as many sentences of filler as fit.</summary>
-    /// <exception cref="UserException">Not even the prompt without filler fits.</exception>
+    /// <summary>Fills a prompt of at most <paramref name="length"/> tokens with as many sentences as fit.</summary>
     public static PasskeyPrompt Write(Tokenizer tokenizer, PasskeyOptions options, int length, double depth, string passkey)
     {
         int[] introduction = [.. tokenizer.Frame.Before, .. tokenizer.Encode(options.Introduction)]; // as generation begins

@@ -11,12 +11,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Evaluation;
 
-/// <summary>How a text is divided into windows.</summary>
-/// <remarks>A window is the tokens that a model is given; it predicts the token after each of them. Consecutive windows begin <see
-/// cref="Stride"/> tokens apart, and each scores only what the ones before it did not, so that every token is scored once. With stride =
-/// window the windows are disjoint (ALiBi's nonoverlapping inference, Press et al. 2022, arXiv 2108.12409, §B): the fastest, but the first
-/// tokens of each window are predicted from little. A smaller stride is a sliding window: every token but those of the first window is
-/// predicted from at least window − stride + 1 tokens, at window/stride times the work. Figures compare only where both agree.</remarks>
+/// <summary>How a text is divided into windows, <see cref="Stride"/> tokens apart, each scoring what earlier ones did not.</summary>
+/// <remarks>Stride = window is fastest (ALiBi's nonoverlapping inference, Press et al. 2022, arXiv 2108.12409, §B), but predicts the first
+/// tokens of each window from little. A smaller stride predicts every token behind the first window from at least window − stride + 1
+/// tokens, at window/stride times the work. Perplexities compare only if both agree.</remarks>
 public sealed record PerplexityOptions : IValidated
 {
     /// <summary>The window, N tokens: what the model sees at once.</summary>
@@ -25,15 +23,13 @@ public sealed record PerplexityOptions : IValidated
     /// <summary>The stride: tokens between the starts of windows, 1 … N.</summary>
     public required int Stride { get; init; }
 
-    /// <summary>Tokens at the start of a window that the model reads together (prefix attention) and cannot predict; 1 for the first alone.
-    /// Later windows overlap by these, and the text's own first ones are not scored.</summary>
+    /// <summary>Tokens at a window's start that are not predicted, by which windows overlap: a prefix, or 1, the first alone.</summary>
     public int Prefix { get; init; } = 1;
 
-    /// <summary>The token before the text; <c>null</c>: none, and the first token is not scored.</summary>
+    /// <summary>The token before the text; null for none, and the first token is not scored.</summary>
     public BeginningOfSequence? Beginning { get; init; }
 
-    /// <summary>Whether each document is scored by itself; otherwise the text is one, and windows cross from document to
-    /// document.</summary>
+    /// <summary>Whether each document is scored by itself; otherwise windows cross from document to document.</summary>
     public bool Documents { get; init; }
 
     /// <summary>The most bins of the loss by position.</summary>
@@ -62,25 +58,21 @@ public sealed record PerplexityOptions : IValidated
     }
 }
 
-/// <summary>Computes the perplexity of a decoder on a text, with each token scored exactly once.</summary>
-/// <remarks>Windows are computed several at a time, and their losses stay on the device until the end.</remarks>
-/// <param name="model">The model, a decoder; measured in evaluation mode and left in the mode it was in.</param>
-/// <param name="tokenizer">The tokenizer of the text: for bits per byte.</param>
+/// <summary>Computes a decoder's perplexity on a text, each token scored once; the model is left in the mode it was in.</summary>
 public sealed class PerplexityEvaluator(LanguageModel model, Tokenizer tokenizer)
 {
-    /// <summary>The most tokens of a batch: on a CPU more would only take more memory, and leave its caches.</summary>
+    /// <summary>A CPU gains nothing from more, which would leave its caches.</summary>
     private int TokensAtOnce => OnCpu ? 1 << 12 : 1 << 14;
 
-    /// <summary>On a GPU the most bytes of a batch's logits; their logarithms take as much again. On a CPU they are made few rows at a
-    /// time.</summary>
+    /// <summary>A GPU's most bytes of a batch's logits; their logarithms take as much again. A CPU makes them few rows at a time.</summary>
     private const long LogitBytesAtOnce = 1L << 31;
 
     private bool OnCpu => model.Device.type == DeviceType.CPU;
 
     /// <summary>Evaluates a text.</summary>
     /// <exception cref="ConfigurationException">An option is out of its range.</exception>
-    /// <exception cref="UserException">The model is no decoder, there is nothing to score, an id is outside the vocabulary, the window is
-    /// longer than the model's positions, or the model's logits are not numbers.</exception>
+    /// <exception cref="UserException">The model is no decoder, nothing is to be scored, an id is outside the vocabulary, a window exceeds
+    /// the model's positions, or logits are not finite.</exception>
     public PerplexityReport Evaluate(TokenText text, PerplexityOptions options)
     {
         Problem[] problems = [.. options.Validate()];
@@ -142,7 +134,7 @@ public sealed class PerplexityEvaluator(LanguageModel model, Tokenizer tokenizer
         (ModelInput input, Tensor targets) = batch.Rows.ToTensors(model.Device); // (B, T)
         (int rows, int scored) = (batch.Rows.Rows, batch.Rows.Columns - batch.From);
         targets = targets.narrow(1, batch.From, scored).reshape(-1); // (B, T) → (B·S)
-        // The head is spared what only is context.
+        // The head need not compute what is only context.
         Tensor hidden = model.Hidden(input).narrow(1, batch.From, scored).reshape(-1, model.Options.Dim); // (B, T, C) → (B·S, C)
         Tensor losses = empty([rows * scored], device: model.Device);
         long part = OnCpu ? CrossEntropy.RowsOfLogits(rows * scored, model.VocabularySize) : rows * scored;
@@ -197,7 +189,7 @@ public sealed class PerplexityEvaluator(LanguageModel model, Tokenizer tokenizer
     }
 }
 
-/// <summary>The perplexity of a text, and everything the figure depends on.</summary>
+/// <summary>The perplexity of a text, and everything it depends on.</summary>
 public sealed record PerplexityReport
 {
     /// <summary>Σ −log p over all scored tokens, each scored once, in nats.</summary>
@@ -218,13 +210,13 @@ public sealed record PerplexityReport
     /// <summary>Nats per token.</summary>
     public double MeanLoss => NegativeLogLikelihood / Tokens;
 
-    /// <summary>exp of <see cref="MeanLoss"/>: of the sum over all tokens divided by their number, never a mean over windows.</summary>
+    /// <summary>exp of <see cref="MeanLoss"/>: over all tokens, never a mean over windows.</summary>
     public double Perplexity => Math.Exp(MeanLoss);
 
     /// <summary>Bits per token.</summary>
     public double BitsPerToken => MeanLoss / Math.Log(2);
 
-    /// <summary>Bits per byte of text, which compares across tokenizers; <c>null</c> where the tokens stand for no text.</summary>
+    /// <summary>Bits per byte of text, which compares across tokenizers; null if the tokens stand for no text.</summary>
     public double? BitsPerByte => Bytes > 0 ? NegativeLogLikelihood / Math.Log(2) / Bytes : null;
 
     /// <summary>The window, in tokens.</summary>
@@ -245,8 +237,7 @@ public sealed record PerplexityReport
     /// <summary>How many documents the text has.</summary>
     public required long Documents { get; init; }
 
-    /// <summary>The id of the token before the text; <c>null</c>: none, and the first token of what is scored together is context
-    /// only.</summary>
+    /// <summary>The id of the token before the text; null for none: the first token of what is scored is context only.</summary>
     public required int? BeginningToken { get; init; }
 
     /// <summary>Whether every window begins with it.</summary>
@@ -262,11 +253,7 @@ public sealed record PerplexityReport
     public required IReadOnlyList<PositionLoss> ByPosition { get; init; }
 }
 
-/// <summary>The loss of tokens with about the same amount of context.</summary>
-/// <param name="From">The fewest tokens that any of them was predicted from, itself not among them.</param>
-/// <param name="To">The most.</param>
-/// <param name="Tokens">How many tokens were scored there.</param>
-/// <param name="Loss">Nats per token.</param>
+/// <summary>The loss, in nats per token, of tokens predicted from <c>From</c> to <c>To</c> tokens.</summary>
 public sealed record PositionLoss(int From, int To, long Tokens, double Loss)
 {
     /// <summary>Bins sums by position into parts of equal width; positions where nothing was scored are left out.</summary>
@@ -285,31 +272,22 @@ public sealed record PositionLoss(int From, int To, long Tokens, double Loss)
     }
 }
 
-/// <summary>A token put before the text, so that the text's first token is predicted, too.</summary>
-/// <remarks>Without one the first token of a text is seen but not scored: a model says nothing about a token that nothing
-/// precedes.</remarks>
-/// <param name="Token">Its id.</param>
-/// <param name="EveryWindow">Whether the first token that each later window sees is replaced by it as well, as llama.cpp does for models
-/// trained with one at the start of every sequence.</param>
+/// <summary>A token before the text, or with <c>EveryWindow</c> each window as in llama.cpp, so that the first is predicted.</summary>
 public sealed record BeginningOfSequence(int Token, bool EveryWindow = false)
 {
-    /// <summary>The id of a token given by name or by id in digits; null where the tokenizer has no such token.</summary>
+    /// <summary>The id of a token given by name or by id in digits; null if the tokenizer has no such token.</summary>
     public static int? Find(Tokenizer tokenizer, string token) => tokenizer.TokenId(token)
         ?? (int.TryParse(token, NumberStyles.None, CultureInfo.InvariantCulture, out int id) && id < tokenizer.VocabularySize ? id : null);
 }
 
-/// <summary>A window and which of its predictions count.</summary>
-/// <param name="First">The index in the text of its first token; the one before the text where that is the beginning token.</param>
-/// <param name="Length">How many tokens the model is given.</param>
-/// <param name="Scored">How many of its last predictions count: those that no earlier window made.</param>
-/// <param name="Begins">Whether its first token is the beginning token and not the text's.</param>
+/// <summary>A window, whose last <c>Scored</c> predictions count; <c>Begins</c> if its first token is the one before the text.</summary>
 internal readonly record struct ScoringWindow(long First, int Length, int Scored, bool Begins)
 {
     /// <summary>Divides a sequence into windows that together score every token behind the prefix once.</summary>
     public static IEnumerable<ScoringWindow> Of(long start, long length, PerplexityOptions options)
     {
         bool beginning = options.Beginning is not null;
-        // Counted with the beginning token, if there is one: the model is given all but the last, and predicts all but the first.
+        // With the beginning token, if any: the model reads all but the last, and predicts all but the first.
         if (beginning) (start, length) = (start - 1, length + 1);
         long predictions = length - 1;
         for (long from = 0, scored = options.Prefix - 1; scored < predictions; from += options.Stride)
@@ -323,13 +301,11 @@ internal readonly record struct ScoringWindow(long First, int Length, int Scored
 
 // Shapes: B windows, T tokens of the longest.
 
-/// <summary>Windows that are computed together.</summary>
 internal sealed record WindowBatch(Batch Rows, int From)
 {
-    /// <summary>Windows are sorted by length within as many batches as this, so that rows of one batch need little padding.</summary>
+    /// <summary>Batches within which windows are sorted by length, so that rows need little padding.</summary>
     private const int SortedTogether = 64;
 
-    /// <summary>All windows of a text, in batches.</summary>
     public static IEnumerable<WindowBatch> All(TokenText text, PerplexityOptions options, int rows) =>
         text.Sequences(options.Documents)
             .SelectMany(sequence => ScoringWindow.Of(sequence.Start, sequence.Length, options))
@@ -337,7 +313,7 @@ internal sealed record WindowBatch(Batch Rows, int From)
             .SelectMany(some => some.OrderByDescending(window => window.Length).Chunk(rows))
             .Select(windows => Read(text, windows, options.Beginning));
 
-    // Padding stands behind the text, where no causal model sees it, and is no target.
+    // Padding follows the text, where no causal model sees it, and is no target.
     private static WindowBatch Read(TokenText text, ScoringWindow[] windows, BeginningOfSequence? beginning)
     {
         int columns = windows.Max(window => window.Length);

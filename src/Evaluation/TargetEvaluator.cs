@@ -10,14 +10,11 @@ using static TorchSharp.torch.nn;
 
 namespace Trainer.Evaluation;
 
-/// <summary>Computes loss and accuracy on the targets of batches, each once: next tokens, the hidden tokens of a masked model,
-/// translations.</summary>
-/// <remarks>Sums stay on the device until the end.</remarks>
+/// <summary>Computes loss and accuracy on all targets of batches: next tokens, a masked model's hidden tokens, translations.</summary>
 public sealed class TargetEvaluator(LanguageModel model, Tokenizer tokenizer)
 {
-    /// <summary>Evaluates all batches; <paramref name="top"/> is how many of the most likely tokens count for the second
-    /// accuracy.</summary>
-    /// <exception cref="UserException">There are no targets, or the model's logits are not numbers.</exception>
+    /// <summary>Evaluates all batches; accuracy is also of the <paramref name="top"/> most likely tokens.</summary>
+    /// <exception cref="UserException">There are no targets, or the model's logits are not finite.</exception>
     public TargetReport Evaluate(IEnumerable<Batch> batches, int top = 5)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(top, 1);
@@ -62,7 +59,7 @@ public sealed class TargetEvaluator(LanguageModel model, Tokenizer tokenizer)
         };
     }
 
-    // The head is spared the places without a target: of a masked model they are most.
+    // The head need not compute places without a target: most, in a masked model.
     private void Add(Tensor sums, Batch batch, int top)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -114,13 +111,13 @@ public sealed record TargetReport
     /// <summary>Nats per target.</summary>
     public double MeanLoss => NegativeLogLikelihood / Tokens;
 
-    /// <summary>exp of <see cref="MeanLoss"/>: of the sum over all targets divided by their number, never a mean over batches.</summary>
+    /// <summary>exp of <see cref="MeanLoss"/>: over all targets, never a mean over batches.</summary>
     public double Perplexity => Math.Exp(MeanLoss);
 
     /// <summary>Bits per target.</summary>
     public double BitsPerToken => MeanLoss / Math.Log(2);
 
-    /// <summary>Bits per byte of the targets; <c>null</c> where they stand for no text.</summary>
+    /// <summary>Bits per byte of the targets; null if they stand for no text.</summary>
     public double? BitsPerByte => Bytes > 0 ? NegativeLogLikelihood / Math.Log(2) / Bytes : null;
 
     /// <summary>The share of targets that were the most likely token.</summary>
@@ -128,4 +125,12 @@ public sealed record TargetReport
 
     /// <summary>The share of targets among the <see cref="Top"/> most likely tokens.</summary>
     public double TopAccuracy => (double)CorrectInTop / Tokens;
+}
+
+/// <summary>A model's logits are not finite, so that no score can be computed.</summary>
+internal sealed class LogitsException(string message) : UserException(message)
+{
+    internal static double RequireFinite(double loss) => double.IsFinite(loss) ? loss : throw new LogitsException(
+        $"the negative log-likelihood is {loss}: the model's logits are not finite numbers; " +
+        "its weights are damaged or its training diverged");
 }

@@ -10,32 +10,25 @@ public abstract class TokenText
     {
     }
 
-    /// <summary>The number of tokens.</summary>
-    public abstract long Length { get; }
+    internal abstract long Length { get; }
 
-    /// <summary>The number of documents.</summary>
-    public abstract long Documents { get; }
+    internal abstract long Documents { get; }
 
-    /// <summary>The first tokens of a shard, or all of them; the shard stays the caller's.</summary>
+    /// <summary>The first tokens of a shard, or all of them; the caller keeps the shard.</summary>
     public static TokenText Of(TokenShard shard, long? tokens = null) =>
         new ShardText(shard, Math.Min(tokens ?? long.MaxValue, shard.Length));
 
     /// <summary>Tokens in memory, one document.</summary>
     public static TokenText Of(IReadOnlyList<int> tokens) => Of([tokens]);
 
-    /// <summary>Documents in memory.</summary>
-    public static TokenText Of(IReadOnlyList<IReadOnlyList<int>> documents) => new MemoryText(documents);
+    internal static TokenText Of(IReadOnlyList<IReadOnlyList<int>> documents) => new MemoryText(documents);
 
-    /// <summary>The index of a document's first token.</summary>
     internal abstract long Start(long document);
 
-    /// <summary>Copies consecutive tokens.</summary>
     internal abstract void Read(long start, Span<long> destination);
 
-    /// <summary>Throws for ids outside the vocabulary.</summary>
     internal abstract void RequireBelow(int vocabularySize);
 
-    /// <summary>The sequences that are scored independently: the documents, or all of them as one.</summary>
     internal IEnumerable<(long Start, long Length)> Sequences(bool documents)
     {
         if (!documents)
@@ -54,9 +47,9 @@ public abstract class TokenText
     {
         private readonly long documents = DocumentsBefore(shard, length);
 
-        public override long Length => length;
+        internal override long Length => length;
 
-        public override long Documents => documents;
+        internal override long Documents => documents;
 
         internal override long Start(long document) => shard.DocumentStart(document);
 
@@ -97,9 +90,9 @@ public abstract class TokenText
             for (int i = 1; i < starts.Length; i++) starts[i] = starts[i - 1] + documents[i - 1].Count;
         }
 
-        public override long Length => tokens.Length;
+        internal override long Length => tokens.Length;
 
-        public override long Documents => starts.Length;
+        internal override long Documents => starts.Length;
 
         internal override long Start(long document) => starts[document];
 

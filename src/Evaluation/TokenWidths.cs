@@ -10,13 +10,12 @@ internal sealed class TokenWidths
 
     public TokenWidths(Tokenizer tokenizer)
     {
-        // Words are decoded with a space between them, which no token of theirs holds.
+        // Words are decoded with a space between them, which is in none of their tokens.
         int between = tokenizer is WordTokenizer ? 1 : 0;
         widths = [.. Enumerable.Range(0, tokenizer.VocabularySize).Select(id =>
             tokenizer.SpecialTokens.Contains(id) ? 0 : tokenizer.TokenBytes(id).Length + between)];
     }
 
-    /// <summary>The bytes that the targets of a batch stand for.</summary>
     public long Of(Batch batch)
     {
         long sum = 0;

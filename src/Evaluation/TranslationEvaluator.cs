@@ -12,8 +12,7 @@ public sealed class TranslationEvaluator(LanguageModel model, Tokenizer tokenize
 {
     private const int Examples = 4;
 
-    /// <summary>Translates up to <paramref name="most"/> pairs, spread evenly over the rows. Pairs that the context truncates are left
-    /// out.</summary>
+    /// <summary>Translates up to <paramref name="most"/> pairs, spread evenly over the rows, without those the context truncates.</summary>
     public TranslationReport Evaluate(IEnumerable<Batch> rows, int most, IProgress<int>? progress = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(most, 1);
@@ -61,7 +60,7 @@ public sealed record TranslationReport
     /// <summary>BLEU of the model's translations.</summary>
     public required BleuScore Bleu { get; init; }
 
-    /// <summary>BLEU of the sources themselves: what a model scores that copies.</summary>
+    /// <summary>BLEU of the sources themselves: what a model that copies scores.</summary>
     public required BleuScore CopyBleu { get; init; }
 
     /// <summary>How many pairs were translated.</summary>
@@ -73,7 +72,7 @@ public sealed record TranslationReport
     /// <summary>The search's length penalty.</summary>
     public required double LengthPenalty { get; init; }
 
-    /// <summary>A few of them.</summary>
+    /// <summary>A few of the translations.</summary>
     public required IReadOnlyList<TranslationExample> Examples { get; init; }
 }
 

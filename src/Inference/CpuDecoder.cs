@@ -348,7 +348,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
     // In the order of positions: in a window, later ones take the slots of those out of sight.
     private static void TakeOver(Layer layer, int place, KeyValueCache cache)
     {
-        (Tensor keys, Tensor values, PositionSpan span) = cache.Remembered; // (1, G, S, D), whose rows follow one another
+        (Tensor keys, Tensor values, PositionSpan span) = cache.Contents; // (1, G, S, D), whose rows follow one another
         for (int group = 0; group < layer.Groups; group++)
         {
             float* key = (float*)keys.DataPointer + group * keys.stride(1), value = (float*)values.DataPointer + group * values.stride(1);

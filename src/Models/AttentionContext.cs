@@ -4,9 +4,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>What all layers of a stack share during one forward pass: positions, documents, the encoder's output, observers.</summary>
-/// <remarks>Owns its tensors. A checkpointed block, which the backward pass runs again, holds a lease on it; the last lease frees
-/// everything.</remarks>
+/// <summary>What a stack's layers share in one forward pass.</summary>
+/// <remarks>Owns its tensors. A checkpointed block, which runs again, holds a lease; the last one frees everything.</remarks>
 internal sealed class AttentionContext : IDisposable
 {
     private readonly Dictionary<object, Tensor> shared = [];
@@ -17,36 +16,30 @@ internal sealed class AttentionContext : IDisposable
 
     public int Offset { get; init; }
 
-    /// <summary>The position of each token (B, T); null for consecutive ones from <see cref="Offset"/>.</summary>
+    /// <summary>(B, T); null for consecutive positions from <see cref="Offset"/>.</summary>
     public Tensor? Positions { get; init; }
 
-    /// <summary><see cref="Positions"/> where distances between tokens are not those of their columns; null otherwise, as for documents
-    /// packed into a row.</summary>
+    /// <summary>Null if tokens are as far apart as their columns, also in packed documents.</summary>
     public Tensor? SkippingPositions => Documents is null || PositionLimit > Positions?.size(1) ? Positions : null;
 
-    /// <summary>Exclusive upper bound of the positions.</summary>
     public required int PositionLimit { get; init; }
 
-    /// <summary>The longest the sequence can become: the capacity of the decoding state, or the last position + 1.</summary>
-    /// <remarks>With explicit positions, finding the last waits for the device.</remarks>
+    /// <summary>The longest the sequence can become: a state's capacity, or the last position + 1, which waits for the device.</summary>
     public int MaxLength
     {
         get => maxLength ??= Positions is null ? PositionLimit : (int)Positions.max().item<long>() + 1;
         init => maxLength = value;
     }
 
-    /// <summary>Which tokens belong to one document; null if each row is one.</summary>
     public DocumentIds? Documents { get; init; }
 
     /// <summary>The encoder's output; null without an encoder, or if a state has cached it.</summary>
     public EncoderMemory? Memory { get; init; }
 
-    /// <summary>Collects auxiliary losses; null outside training.</summary>
     public AuxiliaryLosses? Auxiliary { get; init; }
 
     public DropoutKey Dropping => dropping ??= DropoutKey.Draw();
 
-    /// <summary>Receives the attention weights of every layer; null if nobody asks.</summary>
     public IAttentionObserver? Observer { get; init; }
 
     public static AttentionContext Over(
@@ -77,11 +70,9 @@ internal sealed class AttentionContext : IDisposable
     public IEnumerable<Tensor> Differentiable =>
         shared.Values.Concat(Memory is null ? [] : [Memory.Hidden]).Where(tensor => tensor.requires_grad);
 
-    /// <summary>Applies dropout to (B, T, W) or (B, H, T, W).</summary>
-    public Tensor Drop(Tensor x, double probability, int layer, DropoutPlace place) =>
+    public Tensor Drop(Tensor x, double probability, int layer, DropoutPlace place) => // (B, T, W) or (B, H, T, W)
         CounterDropout.Apply(x, Dropout(probability, layer, place));
 
-    /// <summary>The dropout of one place in one layer.</summary>
     public CounterDropout Dropout(double probability, int layer, DropoutPlace place) => Dropping.At(8L * layer + (long)place, probability);
 
     /// <summary>Keeps the context alive until one more <see cref="Dispose"/>.</summary>
@@ -91,7 +82,6 @@ internal sealed class AttentionContext : IDisposable
         return this;
     }
 
-    /// <summary>Gives up a lease; the last one frees everything.</summary>
     public void Dispose()
     {
         if (Interlocked.Decrement(ref leases) > 0) return;
@@ -105,10 +95,6 @@ internal sealed class AttentionContext : IDisposable
     private static Tensor? Hold(Tensor? tensor) => tensor?.alias().DetachFromDisposeScope();
 }
 
-/// <summary>An encoder's output.</summary>
-/// <param name="Hidden">(B, S, C), float32.</param>
-/// <param name="Documents">Which of it is padding; null for none.</param>
-/// <remarks>Owns both.</remarks>
 internal sealed record EncoderMemory(Tensor Hidden, DocumentIds? Documents) : IDisposable
 {
     /// <summary>Holds (B, S, C), float32, and the documents (B, S), −1 for padding; null for none.</summary>
@@ -123,18 +109,16 @@ internal sealed record EncoderMemory(Tensor Hidden, DocumentIds? Documents) : ID
     }
 }
 
-/// <summary>Losses that layers add to the cross entropy, such as a router's load balance.</summary>
-/// <remarks>Owns its terms, which outlive the scopes of the layers that add them.</remarks>
+/// <summary>Losses that layers add to the cross entropy, such as a router's balance; they outlive the layers' dispose scopes.</summary>
 internal sealed class AuxiliaryLosses : IDisposable
 {
     private readonly List<Tensor> terms = [];
 
-    /// <summary>Adds a term: a scalar, weighted, per token, which counts once for every target of the batch.</summary>
+    /// <summary>Adds a scalar per token, weighted, which counts once for every target of the batch.</summary>
     public void Add(Tensor loss) => terms.Add(loss.DetachFromDisposeScope());
 
     public int Count => terms.Count;
 
-    /// <summary>Removes the terms from an index on; they belong to the current scope.</summary>
     public IReadOnlyList<Tensor> TakeFrom(int index)
     {
         List<Tensor> taken = terms[index..];
@@ -151,25 +135,18 @@ internal sealed class AuxiliaryLosses : IDisposable
     }
 }
 
-/// <summary>Where dropout is applied in a layer. The order is part of the random numbers.</summary>
+/// <summary>Where a layer applies dropout. The order is part of the random numbers.</summary>
 internal enum DropoutPlace
 {
     Embedding,
-
     Mixer,
-
     Cross,
-
     FeedForward,
-
     Weights,
-
     CrossWeights,
 }
 
-/// <summary>Receives the attention weights of a forward pass.</summary>
 internal interface IAttentionObserver
 {
-    /// <summary>Takes the weights of one layer, (B, H, T, S).</summary>
-    void Observe(int layer, bool cross, Tensor weights);
+    void Observe(int layer, bool cross, Tensor weights); // (B, H, T, S)
 }

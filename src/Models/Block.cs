@@ -11,8 +11,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>One layer: a mixer, optionally attention to an encoder, and a feed-forward layer, with norms (<see cref="NormPlacement"/>) and
-/// residual connections.</summary>
+/// <summary>One layer: a mixer, optional cross-attention, and a feed-forward layer, norms and residuals.</summary>
 internal sealed class Block : nn.Module
 {
     private readonly Norm mixerNorm;
@@ -67,8 +66,7 @@ internal sealed class Block : nn.Module
 
     public AttentionLayer? Cross => cross;
 
-    /// <summary>(B, T, C) → (B, T, C), float32. <paramref name="crossState"/> has cached keys and values of the encoder's output; null to
-    /// compute them.</summary>
+    /// <summary>(B, T, C) → (B, T, C), float32. <paramref name="crossState"/> caches the encoder's keys and values.</summary>
     public Tensor Run(Tensor x, MixerContext context, LayerState? crossState)
     {
         // Frees what the backward pass does not need.
@@ -80,21 +78,21 @@ internal sealed class Block : nn.Module
     }
 
     public BlockState NewState(int batch, int capacity, Device device, EncoderMemory? memory) =>
-        new(mixer.NewState(batch, capacity, device), memory is null ? null : cross!.Remember(memory));
+        new(mixer.NewState(batch, capacity, device), memory is null ? null : cross!.NewCrossState(memory));
 
     // x + branch(norm(x)): the stream itself is never normalised (GPT-2, Llama); or x + norm(branch(norm(x))) (Ding et al. 2021, arXiv
     // 2105.13290; Gemma 2).
     private Tensor RunPre(Tensor x, MixerContext context, LayerState? crossState)
     {
         // (B, T, C) each
-        Tensor branch = Drop(Ended(mixer.Mix(mixerNorm.call(x), context), mixerOutputNorm), context, DropoutPlace.Mixer), normed;
+        Tensor branch = Drop(Normed(mixer.Mix(mixerNorm.call(x), context), mixerOutputNorm), context, DropoutPlace.Mixer), normed;
         if (cross is not null)
         {
             (x, normed) = crossNorm!.Add(x, branch);
-            branch = Drop(Ended(cross.Mix(normed, context with { State = crossState }), crossOutputNorm), context, DropoutPlace.Cross);
+            branch = Drop(Normed(cross.Mix(normed, context with { State = crossState }), crossOutputNorm), context, DropoutPlace.Cross);
         }
         (x, normed) = feedForwardNorm.Add(x, branch);
-        return x.add(Drop(Ended(feedForward.Run(normed, context.Attention), feedForwardOutputNorm), context, DropoutPlace.FeedForward));
+        return x.add(Drop(Normed(feedForward.Run(normed, context.Attention), feedForwardOutputNorm), context, DropoutPlace.FeedForward));
     }
 
     // norm(x + branch(x)) (Vaswani et al. 2017, BERT, BART). No norm follows the last block.
@@ -114,14 +112,13 @@ internal sealed class Block : nn.Module
         return x.add(mixed).add(fed);
     }
 
-    private static Tensor Ended(Tensor branch, Norm? norm) => norm is null ? branch : norm.call(branch);
+    private static Tensor Normed(Tensor branch, Norm? norm) => norm is null ? branch : norm.call(branch);
 
     private Tensor Drop(Tensor branch, MixerContext context, DropoutPlace place) =>
         dropout > 0 && training ? context.Attention.Drop(branch, dropout, context.Layer, place) : branch;
 }
 
-/// <summary>Positions, blocks and the final norm: an encoder, or a decoder.</summary>
-/// <remarks>Field names are the names of weights in a checkpoint.</remarks>
+/// <summary>Positions, blocks and the final norm of an encoder or decoder. Field names are the names of weights in a checkpoint.</summary>
 internal sealed class BlockStack : nn.Module
 {
     private readonly PositionEncoding position;
@@ -145,10 +142,9 @@ internal sealed class BlockStack : nn.Module
         RegisterComponents();
     }
 
-    /// <summary>Whether blocks keep only their inputs, and are run again by the backward pass.</summary>
     public bool ActivationCheckpointing { get; set; }
 
-    /// <summary>Runs the blocks over token embeddings, (B, T, C) → (B, T, C), float32; without a state over whole sequences.</summary>
+    /// <summary>(B, T, C) → (B, T, C), float32; whole sequences without a state.</summary>
     public Tensor Run(Tensor embedded, AttentionContext attention, DecodingState? state = null)
     {
         Tensor x = Begin(embedded, attention); // (B, T, C)
@@ -166,20 +162,17 @@ internal sealed class BlockStack : nn.Module
         return stack.Dropout > 0 && blocks.training ? attention.Drop(x, stack.Dropout, layer: 0, DropoutPlace.Embedding) : x;
     }
 
-    /// <summary>One block, (B, T, C) → (B, T, C).</summary>
-    public Tensor RunBlock(int layer, Tensor x, AttentionContext attention, DecodingState? state = null)
+    public Tensor RunBlock(int layer, Tensor x, AttentionContext attention, DecodingState? state = null) // (B, T, C) → (B, T, C)
     {
-        BlockState? remembered = state?.Layer(layer);
-        MixerContext context = new(attention, layer, layerPositions[layer], remembered?.Mixer);
+        BlockState? cached = state?.Layer(layer);
+        MixerContext context = new(attention, layer, layerPositions[layer], cached?.Mixer);
         return ActivationCheckpointing && state is null && is_grad_enabled()
             ? RunCheckpointed(blocks[layer], x, context)
-            : blocks[layer].Run(x, context, remembered?.Cross);
+            : blocks[layer].Run(x, context, cached?.Cross);
     }
 
-    /// <summary>The norm after the last block, if there is one.</summary>
     public Tensor End(Tensor x) => norm is null ? x : norm.call(x); // (B, T, C)
 
-    /// <summary>A decoding state, empty but for the encoder's output.</summary>
     public DecodingState NewState(int batch, int capacity, Device device, EncoderMemory? memory)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);

@@ -12,24 +12,22 @@ public sealed record DecoderOptions : ModelOptions
 
     internal override IReadOnlyList<StackOptions> Stacks => [new(StackOptions.Decoder, LayersOf(Layers))];
 
-    /// <inheritdoc/>
-    /// <remarks>The longest of all layers', as later layers know what earlier ones have seen.</remarks>
+    /// <summary>The longest of all layers', as later layers know what earlier ones have seen.</summary>
     public override int PrefixLength() =>
         Stacks[0].Layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.Attention.ResolvedPattern.Prefix ?? 1).Append(1).Max();
 
     internal override string? Refuses(PatternOptions pattern) =>
         pattern.Prefix is not { } prefix
-            ? $"type '{pattern.Type}' lets a decoder see the token it has to predict; {pattern.CausalInstead}"
+            ? $"type '{pattern.Type}' lets a decoder see the token it has to predict; {pattern.CausalAdvice}"
         : prefix > ContextLength
-            ? $"prefixLength ({prefix}) is more than contextLength ({ContextLength}), so that no token is left to predict; use at most " +
-                $"{ContextLength}"
+            ? $"prefixLength ({prefix}) is more than contextLength ({ContextLength}), so that no token is left to predict; " +
+                $"use at most {ContextLength}"
         : null;
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>
         new Decoder(this, vocabularySize, computeType);
 }
 
-/// <summary>A decoder: embeddings, blocks, a norm and the head.</summary>
 internal sealed class Decoder : DecodingModel
 {
     private readonly BlockStack stack;

@@ -3,8 +3,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>The caches of all layers, so that new tokens cost only themselves.</summary>
-/// <remarks>Belongs to the model that made it; disposed by the caller. Not thread-safe.</remarks>
+/// <summary>The caches of all layers, for the model that made them. The caller disposes it; not thread-safe.</summary>
 public sealed class DecodingState : IDisposable
 {
     private readonly BlockState[] layers;
@@ -21,14 +20,13 @@ public sealed class DecodingState : IDisposable
     /// <summary>Maximum number of positions.</summary>
     public int Capacity { get; }
 
-    /// <summary>Positions so far, which is the position of the next token.</summary>
+    /// <summary>Positions so far: the position of the next token.</summary>
     public int Length { get; private set; }
 
     /// <summary>Bytes that the caches take now.</summary>
     public long Bytes => layers.Sum(layer => layer.Bytes);
 
-    /// <summary>Selects the sequences to continue: surviving beams, samples that branch off.</summary>
-    public void Reorder(IReadOnlyList<int> rows)
+    internal void Reorder(IReadOnlyList<int> rows)
     {
         if (rows.Count == 0 || rows.Any(row => row < 0 || row >= Batch))
             throw new ArgumentException(
@@ -62,7 +60,7 @@ public sealed class DecodingState : IDisposable
 /// <summary>The decoding state of one layer: keys and values, or the state of a recurrence.</summary>
 internal abstract class LayerState : IDisposable
 {
-    /// <summary>Selects the sequences to continue, (B'), int64: surviving beams, samples that branch off. B' may differ from B.</summary>
+    /// <summary>Selects the sequences to continue, (B'), int64; B' may differ from B.</summary>
     public abstract void Reorder(Tensor rows);
 
     public abstract long Bytes { get; }
@@ -70,9 +68,6 @@ internal abstract class LayerState : IDisposable
     public abstract void Dispose();
 }
 
-/// <summary>The decoding state of a block.</summary>
-/// <param name="Mixer">The mixer's.</param>
-/// <param name="Cross">Keys and values of an encoder's output; null without one.</param>
 internal sealed record BlockState(LayerState Mixer, LayerState? Cross) : IDisposable
 {
     public long Bytes => Mixer.Bytes + (Cross?.Bytes ?? 0);

@@ -4,17 +4,15 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>The document of each query and key: a query sees only keys of its own document, whatever the pattern allows.</summary>
-/// <remarks>Padding has the id −1: a padded query sees the padding, so that no row of a softmax is empty. Owns the ids.</remarks>
-/// <param name="queries">(B, T), int64; null if every query sees every key that is not padding (cross-attention).</param>
-/// <param name="keys">(B, S), int64.</param>
+/// <summary>The documents of queries (B, T) and keys (B, S), int64, which it owns; a query sees only keys of its own document.</summary>
+/// <remarks>Padding has the id −1 and sees padding, so that no row of a softmax is empty.</remarks>
 internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
 {
     private readonly Dictionary<Tensor, Tensor> masks = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<int, Tensor?> spans = [];
     private Tensor? together;
 
-    /// <summary>(B, T), int64; null if every query sees every key that is not padding.</summary>
+    /// <summary>Null if every query sees every key that is not padding (cross-attention).</summary>
     public Tensor? Queries => queries;
 
     public Tensor Keys => keys;
@@ -29,8 +27,7 @@ internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
         return mask;
     }
 
-    /// <summary>The keys [from, to) that each of <paramref name="count"/> queries sees, (B, T, 2), int32; null if a document is not in one
-    /// piece, or not on the CPU.</summary>
+    /// <summary>The keys [from, to) each query sees, (B, T, 2), int32; null if a document is in pieces, or not on the CPU.</summary>
     public Tensor? Spans(int count)
     {
         if (!spans.TryGetValue(count, out Tensor? found))
@@ -61,11 +58,9 @@ internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
         : queries.unsqueeze(2).eq(keys.unsqueeze(1)); // (B, T, S)
 }
 
-/// <summary>Finds where documents begin and end.</summary>
 internal static class DocumentSpans
 {
-    /// <summary>The keys [from, to) that each of <paramref name="count"/> queries sees, (B, T, 2), int32; null if they are not contiguous.
-    /// Queries (B, T) are null if each sees every key that is not padding; keys (B, S) are negative for padding.</summary>
+    /// <summary>The keys [from, to) that each query sees, (B, T, 2), int32; null if they are not contiguous.</summary>
     public static Tensor? Of(Tensor? queries, Tensor keys, int count)
     {
         using DisposeScope scope = NewDisposeScope();

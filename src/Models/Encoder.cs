@@ -21,14 +21,13 @@ public sealed record EncoderOptions : ModelOptions
     internal override PartCost ExtraHeadCost => HeadTransform ? PartCost.Linear(Dim, Dim, Bias) + Norm.Cost(Dim, Bias) : default;
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
-        ? $"type '{pattern.Type}' keeps an encoder from seeing what follows; {pattern.FullInstead}, or set model.architecture to 'decoder'"
+        ? $"type '{pattern.Type}' keeps an encoder from seeing what follows; {pattern.FullAdvice}, or set model.architecture to 'decoder'"
         : null;
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>
         new Encoder(this, vocabularySize, computeType);
 }
 
-/// <summary>An encoder: embeddings, bidirectional blocks, and a head for masked tokens.</summary>
 internal sealed class Encoder : TransformerModel
 {
     private readonly BlockStack stack;
@@ -59,6 +58,6 @@ internal sealed class Encoder : TransformerModel
 
     private static UserException Refusal() =>
         new(
-            "an encoder reads whole texts and cannot continue one; use 'score' or 'embed', or train a model of architecture 'decoder' " +
-            "or 'encoder-decoder'");
+            "an encoder reads whole texts and cannot continue one; " +
+            "use 'score' or 'embed', or train a model of architecture 'decoder' or 'encoder-decoder'");
 }

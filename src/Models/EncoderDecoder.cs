@@ -9,9 +9,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>An encoder-decoder: the decoder attends to the encoder's output (Vaswani et al. 2017, T5, BART).</summary>
-/// <remarks>The inherited options are the decoder's; the encoder differs in the number of layers, pattern and attention. Both share the
-/// token embeddings.</remarks>
+/// <summary>An encoder-decoder (Vaswani et al. 2017, T5, BART); inherited options are the decoder's, token embeddings shared.</summary>
 public sealed record EncoderDecoderOptions : ModelOptions
 {
     /// <summary>Number of the encoder's blocks; null for as many as the decoder has.</summary>
@@ -23,8 +21,7 @@ public sealed record EncoderDecoderOptions : ModelOptions
     [Description("Which positions of the source each one may see.")]
     public PatternOptions EncoderPattern { get; init; } = new FullOptions();
 
-    /// <summary>The encoder's attention; null for the decoder's. Key-value heads may differ; the pattern is
-    /// <see cref="EncoderPattern"/>.</summary>
+    /// <summary>The encoder's attention, its pattern being <see cref="EncoderPattern"/>; null for the decoder's.</summary>
     [Description("Attention of the encoder; by default the same as the decoder's. Its pattern is encoderPattern.")]
     public AttentionOptions? EncoderAttention { get; init; }
 
@@ -47,11 +44,11 @@ public sealed record EncoderDecoderOptions : ModelOptions
         if (ParallelResidual)
             yield return new(
                 "parallelResidual",
-                "is true, but a decoder with an encoder has three branches in a block, each of which needs the one before; set it to " +
-                "false");
+                "is true, but a decoder with an encoder has three branches in a block, each of which needs the one before; " +
+                "set it to false");
         if (EncoderPattern.IsCausal)
             yield return new(
-                "encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullInstead}");
+                "encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullAdvice}");
         if (EncoderAttention?.Pattern is { } pattern)
             yield return new(
                 "encoderAttention.pattern", $"is '{pattern.Type}', but the pattern of the encoder is encoderPattern; leave it out here");
@@ -63,8 +60,8 @@ public sealed record EncoderDecoderOptions : ModelOptions
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
         ? null
-        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; {pattern.CausalInstead} (the encoder's is " +
-            "encoderPattern)";
+        : $"type '{pattern.Type}' lets the decoder see the token it has to predict; " +
+            $"{pattern.CausalAdvice} (the encoder's is encoderPattern)";
 
     private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>
         new EncoderDecoder(this, vocabularySize, computeType);
@@ -73,7 +70,6 @@ public sealed record EncoderDecoderOptions : ModelOptions
         new((EncoderAttention ?? Attention) with { Pattern = EncoderPattern }, null, Position, FeedForward, Norm);
 }
 
-/// <summary>An encoder for the source, and a decoder whose blocks attend to its output.</summary>
 internal sealed class EncoderDecoder : DecodingModel
 {
     private readonly BlockStack encoder;

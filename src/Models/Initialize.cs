@@ -4,11 +4,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Initialises a model's weights.</summary>
-/// <remarks>As GPT-2 (Radford et al. 2019, §2.3): matrices are normal with deviation 0.02, those that write to the residual stream smaller
-/// by √(2·layers). Vectors keep their module's values: ones for norms, zeros for biases. Exceptions implement
-/// <see cref="IDrawsOwnWeights"/>.</remarks>
-public static class Initialize
+/// <summary>Initialises weights as GPT-2 (Radford et al. 2019, §2.3).</summary>
+/// <remarks>Matrices are normal with deviation 0.02, those that write to the residual stream smaller by √(2·layers). Vectors keep their
+/// module's values: ones for norms, zeros for biases. Exceptions implement <see cref="IDrawsOwnWeights"/>.</remarks>
+internal static class Initialize
 {
     private const double Deviation = 0.02;
 
@@ -45,13 +44,11 @@ public static class Initialize
 /// <summary>A module with weights that <see cref="Initialize"/> does not draw.</summary>
 internal interface IDrawsOwnWeights
 {
-    /// <summary>Their names in the module, and what draws them. No gradients are recorded.</summary>
     IEnumerable<(string Name, Action<Tensor, Generator?> Draw)> OwnWeights { get; }
 }
 
 /// <summary>A module that writes to the residual stream, and is initialised smaller.</summary>
 internal interface IJoinsResidual
 {
-    /// <summary>Name of the matrix in the module; null if the result goes elsewhere.</summary>
-    string? JoiningWeight { get; }
+    string? JoiningWeight { get; } // null if the result goes elsewhere
 }

@@ -35,7 +35,7 @@ internal sealed class LanguageHead : nn.Module, IMasterWeights
         if (weight is not null) InferenceWeight.Replace(weight, computeType);
     }
 
-    /// <summary>Logits of (…, C): (…, V), float32. A tied head uses the token embedding (V, C), or its blocks.</summary>
+    /// <summary>(…, C) → (…, V), float32. A tied head uses the token embedding (V, C), or its blocks.</summary>
     public Tensor Logits(Tensor hidden, Tensor embedding)
     {
         if (transform is not null) hidden = transform.forward(hidden);
@@ -46,8 +46,7 @@ internal sealed class LanguageHead : nn.Module, IMasterWeights
         return options.LogitSoftCap is { } cap ? logits.div(cap).tanh().mul(cap) : logits;
     }
 
-    /// <summary>Summed cross entropy of (…, C) and targets (N), int64, −100 for none: a float32 scalar in nats. On the CPU a large
-    /// vocabulary's logits are never held all at once.</summary>
+    /// <summary>Summed cross entropy of (…, C), in nats, for targets (N), int64, −100 for none. The CPU never holds all logits.</summary>
     public Tensor LossSum(Tensor hidden, Tensor embedding, Tensor targets, double labelSmoothing)
     {
         bool rounds = computeType == ScalarType.BFloat16;
@@ -85,7 +84,6 @@ internal sealed class HeadTransform : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor hidden) => norm.call(Activations.Gelu(dense.forward(hidden))); // (…, C)
 }
 
-/// <summary>The token embedding, which a tied head shares.</summary>
 internal sealed class TokenEmbedding : nn.Module, IMasterWeights
 {
     private readonly ModelOptions options;
@@ -100,11 +98,9 @@ internal sealed class TokenEmbedding : nn.Module, IMasterWeights
         RegisterComponents();
     }
 
-    /// <summary>(V, C), float32; blocks of 8 bits in an int8 model.</summary>
-    public Parameter Weight => weight;
+    public Parameter Weight => weight; // (V, C), float32; blocks of 8 bits in an int8 model
 
-    /// <summary>Looks up (B, T) → (B, T, C), float32, scaled as the model has it.</summary>
-    public Tensor Rows(Tensor tokens)
+    public Tensor Rows(Tensor tokens) // (B, T) → (B, T, C), float32
     {
         Tensor rows = weight.dtype == ScalarType.Int8
             ? BlockQuantization.Unpack(weight.index_select(0, tokens.reshape(-1))).view(tokens.size(0), tokens.size(1), -1)
@@ -112,8 +108,7 @@ internal sealed class TokenEmbedding : nn.Module, IMasterWeights
         return options.ScaleEmbeddings ? rows.mul(Math.Sqrt(options.Dim)) : rows;
     }
 
-    /// <inheritdoc/>
-    /// <remarks>In bfloat16 it stays float32, as in training, so that evaluations agree with the run's own.</remarks>
+    /// <summary>In bfloat16 it stays float32, as in training, so that evaluations agree with the run's own.</summary>
     public void DropMasterWeights()
     {
         if (computeType == ScalarType.Int8) InferenceWeight.Replace(weight, computeType);

@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>A model of token sequences: logits of the next token, their loss, and decoding with memory.</summary>
-/// <remarks>Built by <see cref="ModelOptions.Build(int, ScalarType)"/>. Weights are float32 whatever the compute type, except in a model
-/// built for inference. Several threads may compute losses of sequences of equal length at once; nothing else is thread-safe.</remarks>
+/// <summary>A model of token sequences: logits, losses, and decoding with a cache.</summary>
+/// <remarks>Weights are float32 whatever the compute type, except in a model built for inference. Several threads may compute losses of
+/// sequences of equal length at once; nothing else is thread-safe.</remarks>
 public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
 {
     private protected LanguageModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)
@@ -26,7 +26,7 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <summary>Number of token ids, V.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>The type matrix products are computed in; int8 where matrices are in blocks of 8 bits and products in float32.</summary>
+    /// <summary>The type of matrix products; int8 for matrices in blocks of 8 bits with products in float32.</summary>
     public ScalarType ComputeType { get; }
 
     /// <summary>Number of positions the model is trained on.</summary>
@@ -41,109 +41,70 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <summary>Whether the model continues texts; an encoder does not.</summary>
     public abstract bool Generates { get; }
 
-    /// <summary>Whether activation checkpointing is on: blocks keep only their inputs, and the backward pass runs them again. Same bits,
-    /// far less memory, about a third more time.</summary>
+    /// <summary>Whether the backward pass runs blocks again from their inputs: same bits, far less memory, a third more time.</summary>
     public abstract bool ActivationCheckpointing { get; set; }
 
-    /// <summary>Logits of the next token at each position; in an encoder, of the token at that position.</summary>
-    /// <param name="input">Token ids (B, T), their positions and documents.</param>
-    /// <returns>(B, T, V), float32.</returns>
+    /// <summary>Logits of the next token at each position, or in an encoder of that token: (B, T) → (B, T, V), float32.</summary>
     /// <exception cref="UserException">The sequence is longer than the learned positions.</exception>
     public abstract override Tensor forward(ModelInput input);
 
-    /// <summary>Logits at some positions only, which spares most of a large head's work.</summary>
-    /// <param name="input">Token ids (B, T), their positions and documents.</param>
-    /// <param name="places">Indices into the B·T positions, row by row: (N), int64.</param>
-    /// <returns>(N, V), float32, in the order of <paramref name="places"/>.</returns>
+    /// <summary>Logits at <paramref name="places"/> only, (N) int64 indices into the B·T positions, row by row: (N, V), float32.</summary>
     public abstract Tensor LogitsAt(ModelInput input, Tensor places);
 
-    /// <summary>Hidden states before the head.</summary>
-    /// <param name="input">Token ids (B, T).</param>
-    /// <returns>(B, T, C), float32.</returns>
+    /// <summary>Hidden states before the head: (B, T) → (B, T, C), float32.</summary>
     public abstract Tensor Hidden(ModelInput input);
 
-    /// <summary>The head's logits of hidden states, for callers that cannot hold the logits of all tokens at once.</summary>
-    /// <param name="hidden">(…, C), float32.</param>
-    /// <returns>Logits (…, V), float32.</returns>
+    /// <summary>The head's logits of hidden states, (…, C) → (…, V), float32, for callers that cannot hold those of all tokens.</summary>
     public abstract Tensor LogitsOf(Tensor hidden);
 
-    /// <summary>Attention weights of every layer. No gradients.</summary>
-    /// <param name="input">Token ids (B, T).</param>
-    /// <returns>One entry for each attention layer, in the order they run; tensors in the current dispose scope.</returns>
+    /// <summary>Attention weights of every layer, in the order they run, without gradients; in the current dispose scope.</summary>
     public abstract IReadOnlyList<AttentionWeights> AttentionMaps(ModelInput input);
 
-    /// <summary>Logits of the next token at each new position, given the tokens in <paramref name="state"/>. No gradients.</summary>
-    /// <param name="tokens">New token ids (B, T), int64, which are added to the state.</param>
-    /// <param name="state">From <see cref="NewDecodingState"/> of this model.</param>
-    /// <returns>(B, T, V), float32.</returns>
+    /// <summary>Adds tokens (B, T), int64, to the state: the next token's logits after each, (B, T, V), float32. No gradients.</summary>
     /// <exception cref="UserException">The tokens do not fit, or the first ones are fewer than <see cref="PrefixLength"/>.</exception>
     public abstract Tensor forward(Tensor tokens, DecodingState state);
 
-    /// <summary>As <see cref="forward(Tensor, DecodingState)"/>, at the last position only.</summary>
-    /// <returns>(B, V), float32.</returns>
+    /// <summary>As <see cref="forward(Tensor, DecodingState)"/>, at the last position only: (B, V), float32.</summary>
     public abstract Tensor NextLogits(Tensor tokens, DecodingState state);
 
-    /// <summary>Summed cross entropy.</summary>
-    /// <param name="input">Token ids (B, T), their positions and documents.</param>
-    /// <param name="targets">The token to predict at each position (B, T), int64; −100 where none is. Targets within the prefix are
-    /// ignored.</param>
-    /// <param name="labelSmoothing">Label smoothing (Szegedy et al. 2016); 0 for none.</param>
-    /// <returns>Scalar, float32, in nats, on the device.</returns>
+    /// <summary>Summed cross entropy, float32, in nats, of targets (B, T), int64; −100, and those in the prefix, do not count.</summary>
     public Tensor LossSum(ModelInput input, Tensor targets, double labelSmoothing = 0) =>
         Losses(input, targets, labelSmoothing).CrossEntropy;
 
-    /// <summary>Summed cross entropy and, in training, the layers' auxiliary losses.</summary>
-    /// <param name="input">Token ids (B, T), their positions and documents.</param>
-    /// <param name="targets">As in <see cref="LossSum"/>.</param>
-    /// <param name="labelSmoothing">As in <see cref="LossSum"/>.</param>
+    /// <summary>As <see cref="LossSum"/>, and in training the layers' auxiliary losses.</summary>
     public abstract LossTerms Losses(ModelInput input, Tensor targets, double labelSmoothing = 0);
 
-    /// <summary>An empty decoding state.</summary>
-    /// <param name="batch">Number of sequences, B.</param>
-    /// <param name="capacity">Maximum number of positions.</param>
-    /// <param name="source">The encoder's input, B sequences; null for a decoder.</param>
-    /// <returns>The caller disposes it.</returns>
+    /// <summary>An empty state with room for <paramref name="capacity"/> positions; an encoder-decoder also takes its source.</summary>
     /// <exception cref="UserException">More positions than the model has learned, or a model that does not generate.</exception>
     public abstract DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null);
 
-    /// <summary>Ends an optimizer step for modules that change by other means than gradients: the biases that balance experts.</summary>
-    /// <param name="skip">Float32 scalar on the model's device: 1 if the step is skipped and nothing may change.</param>
+    /// <summary>Ends a step for what changes without gradients; the float32 scalar <paramref name="skip"/> is 1 for no change.</summary>
     public void EndStep(Tensor skip)
     {
-        foreach (IStepFollower follower in modules().OfType<IStepFollower>()) follower.EndStep(skip);
+        foreach (IStepHook hook in modules().OfType<IStepHook>()) hook.EndStep(skip);
     }
 
-    /// <summary>Tokens of each expert in the step that <see cref="EndStep"/> ended last.</summary>
-    /// <returns>One entry for each layer of experts, in the order of the model.</returns>
+    /// <summary>Tokens of each expert in the step that <see cref="EndStep"/> ended last, an entry for each layer of experts.</summary>
     public IReadOnlyList<ExpertReport> Experts() =>
         [.. named_modules().Where(entry => entry.module is ExpertsFeedForward).Select(
             entry => new ExpertReport(entry.name, ((ExpertsFeedForward)entry.module).Load))];
 
-    /// <summary>The kernel of each attention layer for a whole sequence, in the model's current mode and on its device.</summary>
+    /// <summary>Each attention layer's kernel for a whole sequence, in the current mode and device.</summary>
     /// <exception cref="UserException">A kernel is required that cannot run here; the message says why.</exception>
     public abstract IReadOnlyList<KernelReport> Kernels(int? length = null);
 }
 
-/// <summary>The loss of a batch.</summary>
-/// <param name="CrossEntropy">Summed over the targets, in nats: the reported loss. Float32 scalar on the device.</param>
-/// <param name="Auxiliary">The layers' auxiliary losses, summed likewise; null if there are none.</param>
+/// <summary>The reported loss and the layers' auxiliary losses, summed over targets in nats: float32 scalars on the device.</summary>
 public readonly record struct LossTerms(Tensor CrossEntropy, Tensor? Auxiliary)
 {
     /// <summary>What is minimised.</summary>
     public Tensor Objective => Auxiliary is null ? CrossEntropy : CrossEntropy.add(Auxiliary);
 }
 
-/// <summary>Attention weights of one layer.</summary>
-/// <param name="Stack">The stack of blocks: <c>decoder</c> or <c>encoder</c>.</param>
-/// <param name="Layer">The layer in it, from 0.</param>
-/// <param name="Cross">Whether the keys are an encoder's.</param>
-/// <param name="Weights">(B, H, T, S), float32; rows sum to 1.</param>
+/// <summary>Weights of a layer, from 0, of the stack <c>decoder</c> or <c>encoder</c>: (B, H, T, S), float32; rows sum to 1.</summary>
 public sealed record AttentionWeights(string Stack, int Layer, bool Cross, Tensor Weights);
 
-/// <summary>How one layer computes attention.</summary>
-/// <param name="Layer">The layer of its stack, from 0.</param>
-/// <param name="Kernel">Name of the kernel; for <c>auto</c> of the one it chose.</param>
-/// <param name="Backend">libtorch's backend; null for a kernel of our own.</param>
+/// <summary>The kernel of a layer, from 0 in its stack; <c>Backend</c> is libtorch's, null for a kernel of our own.</summary>
 public sealed record KernelReport(int Layer, string Kernel, AttentionBackend? Backend)
 {
     /// <summary>The stack of blocks: <c>decoder</c> or <c>encoder</c>.</summary>
@@ -153,12 +114,9 @@ public sealed record KernelReport(int Layer, string Kernel, AttentionBackend? Ba
     public bool Cross { get; init; }
 }
 
-/// <summary>Name of a kernel, and libtorch's backend if it is one of libtorch's.</summary>
 internal readonly record struct KernelChoice(string Kernel, AttentionBackend? Backend);
 
-/// <summary>Tokens of each expert of one layer.</summary>
-/// <param name="Layer">The layer's place in the model, such as <c>blocks.3.feedForward</c>.</param>
-/// <param name="Tokens">Tokens of one optimizer step, an entry for each expert.</param>
+/// <summary>Tokens of each expert in one optimizer step; the layer's name is such as <c>blocks.3.feedForward</c>.</summary>
 public sealed record ExpertReport(string Layer, IReadOnlyList<long> Tokens)
 {
     /// <summary>Tokens of the busiest expert over the mean: 1 if balanced, experts / active experts at worst.</summary>
@@ -169,7 +127,7 @@ public sealed record ExpertReport(string Layer, IReadOnlyList<long> Tokens)
 }
 
 /// <summary>A module that changes after each optimizer step by what it saw, not by a gradient.</summary>
-internal interface IStepFollower
+internal interface IStepHook
 {
     /// <summary>Ends a step; <paramref name="skip"/> is a float32 scalar on the device, 1 if nothing may change.</summary>
     void EndStep(Tensor skip);

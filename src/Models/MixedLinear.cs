@@ -7,9 +7,8 @@ using static TorchSharp.torch;
 namespace Trainer.Models;
 
 /// <summary>A linear layer with float32 master weights that multiplies in the model's compute type.</summary>
-/// <remarks>In bfloat16 the compute copy is made once per change of the weight, and gradients arrive in float32: steps smaller than
-/// bfloat16's rounding are not lost. On the CPU sums and results are float32 too, as only products gain from bfloat16. For inference there
-/// is also int8, weights in blocks of 8 bits.</remarks>
+/// <remarks>A bfloat16 copy is made once per change of the weight, and gradients arrive in float32: small steps are not lost. On the CPU
+/// sums and results are float32 too. Inference also has int8, weights in blocks of 8 bits.</remarks>
 internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IMasterWeights
 {
     private readonly Parameter weight;
@@ -46,20 +45,16 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
 
     public Parameter? Bias => bias;
 
-    /// <summary>Whether an input is multiplied in bfloat16 by kernels that accumulate in float32.</summary>
     public bool Rounds(Tensor input) => Rounds(input, computeType);
 
-    /// <summary>Master weight, compute copy and bias.</summary>
     public LinearWeight Operands => new(weight, Multiplied(weight, computeWeight), bias);
 
     /// <summary>x·Wᵀ + b, written in bfloat16, where <see cref="Rounds(Tensor)"/>.</summary>
     public Tensor ForwardRounded(Tensor input) => MixedPrecisionLinear.ApplyRounded(input, weight, Operands.Rounded, bias, rounds: true);
 
-    /// <summary>x·Wᵀ + b over the last dimension.</summary>
     public override Tensor forward(Tensor input) => Apply(input, Operands, computeType);
 
-    /// <summary>x·Wᵀ + b with products in <paramref name="computeType"/>, for a weight of another module (a tied head): (…, inputs) → (…,
-    /// outputs), float32, on a GPU in the compute type.</summary>
+    /// <summary>x·Wᵀ + b for any weight, such as a tied head's: (…, inputs) → (…, outputs), float32, on a GPU the compute type.</summary>
     public static Tensor Apply(Tensor input, LinearWeight weight, ScalarType computeType)
     {
         if (computeType == ScalarType.Float32) return MixedPrecisionLinear.Apply(input, weight.Weight, weight.Bias);
@@ -82,7 +77,6 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
     }
 }
 
-/// <summary>A module with float32 master weights that are multiplied in the model's compute type.</summary>
 internal interface IMasterWeights
 {
     /// <summary>Replaces the master weights with their compute copies, for inference.</summary>
@@ -90,23 +84,19 @@ internal interface IMasterWeights
     void DropMasterWeights();
 }
 
-/// <summary>Converts the matrices of a model for inference.</summary>
 internal static class InferenceWeight
 {
-    /// <summary>Replaces a matrix (…, K) with its compute copy.</summary>
-    /// <exception cref="UserException">The compute type cannot hold its rows.</exception>
     public static void Replace(Parameter matrix, ScalarType computeType)
     {
         RequireRows(matrix.size(-1), computeType);
         ComputeWeight.Replace(matrix, computeType);
     }
 
-    /// <summary>Throws unless the compute type can hold rows of this width.</summary>
     public static void RequireRows(long width, ScalarType computeType)
     {
         if (computeType == ScalarType.Int8 && !BlockQuantization.Divides(width))
             throw new UserException(
-                $"int8 holds matrices in blocks of {BlockQuantization.BlockLength} numbers, and this model has one with rows of " +
-                $"{width}; use bfloat16");
+                $"int8 holds matrices in blocks of {BlockQuantization.BlockLength} numbers, " +
+                $"and this model has one with rows of {width}; use bfloat16");
     }
 }

@@ -4,8 +4,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>A model's input. A tensor of tokens alone stands for whole rows, positions being columns.</summary>
-/// <param name="Tokens">Token ids (B, T), int64.</param>
+/// <summary>A model's input: token ids (B, T), int64. Tokens alone stand for whole rows, positions being columns.</summary>
 public sealed record ModelInput(Tensor Tokens)
 {
     /// <summary>The position of each token (B, T), int64; null for its column.</summary>
@@ -14,8 +13,7 @@ public sealed record ModelInput(Tensor Tokens)
     /// <summary>Exclusive upper bound of <see cref="Positions"/>; by default the number of columns.</summary>
     public int? PositionLimit { get; init; }
 
-    /// <summary>The document of each token (B, T), int64, −1 for padding: tokens see only their own. Null if each row is one
-    /// document.</summary>
+    /// <summary>The document of each token (B, T), int64, −1 for padding: tokens see only their own. Null if rows are documents.</summary>
     public Tensor? Documents { get; init; }
 
     /// <summary>The encoder's input, S positions; its <see cref="Documents"/> mark padding (−1).</summary>

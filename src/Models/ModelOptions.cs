@@ -13,9 +13,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Configuration of a model: what all architectures share.</summary>
-/// <remarks>A new architecture is one file with its record and its model, and one <see cref="JsonDerivedTypeAttribute"/> line
-/// here.</remarks>
+/// <summary>What all architectures share. A new one is one file and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "architecture")]
 [JsonDerivedType(typeof(DecoderOptions), "decoder")]
 [JsonDerivedType(typeof(EncoderOptions), "encoder")]
@@ -37,8 +35,7 @@ public abstract record ModelOptions : IValidated
     [Range(1, 16_777_216)]
     public required int ContextLength { get; init; }
 
-    /// <summary>Rows of the token embedding and the head; null for the tokenizer's number of tokens. More rows may round it up, which some
-    /// devices multiply faster.</summary>
+    /// <summary>Rows of token embedding and head; null for as many as the tokenizer has. A round number may be faster.</summary>
     [Description("Rows of the token embedding; by default as many as the tokenizer has tokens. It may have more, never fewer.")]
     [Range(1, int.MaxValue)]
     public int? VocabularySize { get; init; }
@@ -47,8 +44,7 @@ public abstract record ModelOptions : IValidated
     [Description("Whether the output head shares the token embedding's weight.")]
     public bool TieEmbeddings { get; init; } = true;
 
-    /// <summary>Dropout probability: after the embeddings, on attention weights, and on each branch before it joins the residual
-    /// stream.</summary>
+    /// <summary>Dropout probability: after embeddings, on attention weights, and on each branch before the residual connection.</summary>
     [Description("Probability of dropping embeddings, attention weights and branch outputs while training.")]
     [Range(0.0, 0.99)]
     public double Dropout { get; init; }
@@ -117,34 +113,22 @@ public abstract record ModelOptions : IValidated
             && positions.All(position => position is RotaryOptions or NoPositionOptions);
     }
 
-    /// <summary>Whether every layer can mask documents in a row, and padding; linear attention, which sums over whole rows,
-    /// cannot.</summary>
+    /// <summary>Whether every layer can mask documents in a row, and padding; linear attention, which sums over rows, cannot.</summary>
     public bool KeepsDocumentsApart() =>
         Stacks.SelectMany(stack => stack.Layers).All(layer => layer.Cross?.Kernel != AttentionKernel.Linear
             && (!layer.Mixer.Attends || layer.Attention.Kernel != AttentionKernel.Linear));
 
-    /// <summary>Length of the prefix whose tokens all see each other; only tokens after it are predicted.</summary>
-    /// <returns>1 for a causal decoder, and for encoders.</returns>
+    /// <summary>Length of the prefix whose tokens see each other and are not predicted; 1 for causal decoders, and for encoders.</summary>
     public virtual int PrefixLength() => 1;
 
-    /// <summary>Builds and initialises the model, with float32 weights on the CPU.</summary>
-    /// <param name="vocabularySize">Number of token ids; <see cref="VocabularySize"/> may be more.</param>
-    /// <param name="computeType">Type of matrix products: float32 or bfloat16. Weights stay float32.</param>
-    /// <returns>A model in training mode; the caller disposes it.</returns>
-    /// <exception cref="ConfigurationException">The options contradict each other.</exception>
+    /// <summary>Builds a model in training mode with initialised float32 weights on the CPU; products are float32 or bfloat16.</summary>
     public LanguageModel Build(int vocabularySize, ScalarType computeType = ScalarType.Float32)
     {
         RequireType(computeType, ScalarType.Float32, ScalarType.BFloat16);
         return Build(vocabularySize, computeType, initialize: true);
     }
 
-    /// <summary>Builds a model for inference, its weights still to be loaded. Matrices are held in the compute type only and have no
-    /// gradients.</summary>
-    /// <param name="vocabularySize">Number of token ids; <see cref="VocabularySize"/> may be more.</param>
-    /// <param name="computeType">Type of the matrices: float32, bfloat16, or on the CPU int8
-    /// (<see cref="Trainer.Kernels.BlockQuantization"/>).</param>
-    /// <returns>A model in evaluation mode; the caller disposes it.</returns>
-    /// <exception cref="ConfigurationException">The options contradict each other.</exception>
+    /// <summary>Builds a model in evaluation mode, its weights to be loaded; matrices are float32, bfloat16, or on the CPU int8.</summary>
     /// <exception cref="UserException">In int8, a row of a matrix is not a whole number of blocks.</exception>
     public LanguageModel BuildForInference(int vocabularySize, ScalarType computeType = ScalarType.Float32)
     {
@@ -183,16 +167,14 @@ public abstract record ModelOptions : IValidated
         return model;
     }
 
-    /// <summary>Rows of the token embedding, V.</summary>
     /// <exception cref="ConfigurationException">The model has fewer rows than there are tokens.</exception>
-    public int EmbeddingRows(int tokens) => (VocabularySize ?? tokens) >= tokens
+    internal int EmbeddingRows(int tokens) => (VocabularySize ?? tokens) >= tokens
         ? VocabularySize ?? tokens
         : throw new ConfigurationException(
-            [new("vocabularySize", $"vocabularySize ({VocabularySize}) is less than the {tokens} tokens of the tokenizer; leave it out " +
-            $"or use {tokens} or more")]);
+            [new("vocabularySize", $"vocabularySize ({VocabularySize}) is less than the {tokens} tokens of the tokenizer; " +
+            $"leave it out or use {tokens} or more")]);
 
-    /// <summary>Rules between the parts of this model; each part checks its own rules itself.</summary>
-    /// <returns>Problems with paths relative to the model.</returns>
+    /// <summary>Rules between the parts of this model, with paths relative to it; each part checks its own rules itself.</summary>
     public virtual IEnumerable<Problem> Validate() => ModelValidation.BetweenParts(this);
 
     /// <summary>The stacks of blocks of this architecture, in the order of their weights.</summary>
@@ -205,16 +187,12 @@ public abstract record ModelOptions : IValidated
     /// <summary>Why a pattern does not fit this architecture; null if it does.</summary>
     internal abstract string? Refuses(PatternOptions pattern);
 
-    /// <summary><c>encoderAttention</c>, where the architecture has it.</summary>
     internal virtual AttentionOptions? OtherAttention => null;
 
-    /// <summary>Weights and running costs of what the architecture has beside its stacks, token embeddings and head.</summary>
     internal virtual PartCost ExtraHeadCost => default;
 
-    /// <summary>The modules of the model, not initialised.</summary>
     private protected abstract LanguageModel Create(int vocabularySize, ScalarType computeType);
 
-    /// <summary>The options of each layer of a stack.</summary>
     private protected IReadOnlyList<LayerOptions> LayersOf(int count, AttentionOptions? cross = null)
     {
         LayerGroupOptions?[] groups = LayerPattern is null
@@ -229,7 +207,6 @@ public abstract record ModelOptions : IValidated
             Mixer = group?.Mixer ?? Mixer,
         };
 
-    /// <summary>Attention with the architecture's default pattern filled in.</summary>
     internal AttentionOptions Resolved(AttentionOptions attention) =>
         attention.Pattern is not null ? attention : attention with { Pattern = IsCausal ? new CausalOptions() : new FullOptions() };
 }
@@ -263,12 +240,6 @@ public sealed record LayerGroupOptions
     public FeedForwardOptions? FeedForward { get; init; }
 }
 
-/// <summary>The options of one layer, with everything that may differ between layers resolved.</summary>
-/// <param name="Attention">Attention, its pattern not null.</param>
-/// <param name="Cross">Attention to an encoder's output; null where there is none.</param>
-/// <param name="Position">How order enters.</param>
-/// <param name="FeedForward">The feed-forward layer.</param>
-/// <param name="Norm">The norms, and where they are.</param>
 internal sealed record LayerOptions(
     AttentionOptions Attention,
     AttentionOptions? Cross,
@@ -289,7 +260,6 @@ internal sealed record LayerOptions(
     public NormBuilder HeadNorm(StackContext stack) => width => Norm.Build(width, stack.Bias);
 }
 
-/// <summary>The options of one stack of blocks.</summary>
 internal sealed record StackOptions(string Role, IReadOnlyList<LayerOptions> Layers)
 {
     public const string Decoder = "decoder";
@@ -299,10 +269,8 @@ internal sealed record StackOptions(string Role, IReadOnlyList<LayerOptions> Lay
     public bool IsCausal => Role == Decoder;
 }
 
-/// <summary>Names of variants in configurations.</summary>
 internal static class Registered
 {
-    /// <summary>The name that the registration line on the root record gives a variant.</summary>
     public static string Name(Type root, Type variant) => root.GetCustomAttributes<JsonDerivedTypeAttribute>()
         .Where(line => line.DerivedType == variant)
         .Select(line => (string)line.TypeDiscriminator!)

@@ -8,7 +8,6 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Models;
 
-/// <summary>Rules between the parts of a model.</summary>
 internal static class ModelValidation
 {
     /// <summary>Rules of the model and of its parts, as the configuration loader would gather them.</summary>
@@ -96,8 +95,8 @@ internal static class ModelValidation
     private static Problem FlashWithBias(string path, PositionOptions position) =>
         new(
             $"{path}.kernel",
-            $"flash cannot add the bias of positions '{position.Type}' to the scores; use kernel 'auto' or 'reference', or position " +
-            "'rotary'");
+            $"flash cannot add the bias of positions '{position.Type}' to the scores; " +
+            "use kernel 'auto' or 'reference', or position 'rotary'");
 
     // Linear attention has neither scores nor weights.
     private static IEnumerable<Problem> OfLinear(ModelOptions model, string path, At<PositionOptions> position)
@@ -105,13 +104,13 @@ internal static class ModelValidation
         if (position.Value.AddsBias)
             yield return new(
                 $"{path}.kernel",
-                $"linear has no scores to add the bias of positions '{position.Value.Type}' to; use kernel 'auto', or position " +
-                "'rotary' or 'none'");
+                $"linear has no scores to add the bias of positions '{position.Value.Type}' to; " +
+                "use kernel 'auto', or position 'rotary' or 'none'");
         if (position.Value.ScoreFactor(model) is var factor and not 1)
             yield return new(
                 $"{position.Path}.scaling",
-                $"multiplies all scores by {factor:0.####} (mscaleAllDim), and kernel 'linear' has none; leave mscaleAllDim out, or " +
-                "use kernel 'auto'");
+                $"multiplies all scores by {factor:0.####} (mscaleAllDim), and kernel 'linear' has none; " +
+                "leave mscaleAllDim out, or use kernel 'auto'");
         if (model.Dropout > 0)
             yield return new(
                 $"{path}.kernel", $"linear has no weights to drop (model.dropout {model.Dropout}); set dropout to 0, or kernel to 'auto'");
@@ -136,7 +135,6 @@ internal static class ModelValidation
     private readonly record struct At<T>(string Path, T Value);
 }
 
-/// <summary>Rules between mixers and the model.</summary>
 internal static class MixerValidation
 {
     public static IEnumerable<Problem> Problems(ModelOptions model) =>
@@ -179,7 +177,6 @@ internal static class MixerValidation
     private static string Unused(MixerOptions mixer) => $"means nothing to the mixer of these layers, '{mixer.Type}'; leave it out";
 }
 
-/// <summary>Suggests divisors.</summary>
 internal static class Divisors
 {
     private const int Suggestions = 4;

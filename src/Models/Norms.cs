@@ -10,8 +10,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Configuration of a model's norms.</summary>
-/// <remarks>A new kind is its record, its module and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>The norms. A new kind is a record, a module and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(LayerNormOptions), "layer")]
 [JsonDerivedType(typeof(RmsNormOptions), "rms")]
@@ -28,10 +27,8 @@ public abstract record NormOptions : IValidated
     [Range(0.0, 1.0)]
     public double Epsilon { get; init; } = 1e-5;
 
-    /// <summary>Whether a norm follows the last block.</summary>
     internal bool EndsStream => Placement != NormPlacement.Post;
 
-    /// <summary>Norms of a block for each of its branches.</summary>
     internal int PerBranch => Placement == NormPlacement.Sandwich ? 2 : 1;
 
     /// <inheritdoc/>
@@ -39,12 +36,11 @@ public abstract record NormOptions : IValidated
 
     internal abstract PartCost Cost(long width, bool bias);
 
-    /// <summary>A norm over a last dimension of this width; <paramref name="readRounded"/> if its readers round it to bfloat16.</summary>
+    /// <summary>A norm over the last dimension; <paramref name="readRounded"/> if its readers round it to bfloat16.</summary>
     internal abstract Norm Build(int width, bool bias, bool readRounded = false);
 }
 
-/// <summary>Where the norms of a block are.</summary>
-/// <remarks>See <see cref="Block"/>.</remarks>
+/// <summary>Where the norms of a <see cref="Block"/> are.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<NormPlacement>))]
 public enum NormPlacement
 {
@@ -61,7 +57,7 @@ public enum NormPlacement
     Sandwich,
 }
 
-/// <summary>A norm of the residual stream. Computes in float32 whatever the input's type.</summary>
+/// <summary>A norm of the residual stream, in float32 whatever the input's type.</summary>
 internal abstract class Norm(string name) : nn.Module<Tensor, Tensor>(name)
 {
     /// <summary>Whether readers round the norm, so that it may be written in bfloat16.</summary>
@@ -70,7 +66,6 @@ internal abstract class Norm(string name) : nn.Module<Tensor, Tensor>(name)
     /// <summary>Adds a branch to the stream, and norms the sum for the next branch; all (B, T, C).</summary>
     public abstract (Tensor Sum, Tensor Norm) Add(Tensor x, Tensor branch);
 
-    /// <summary>Whether the norm of <paramref name="x"/> is written in bfloat16.</summary>
     protected bool Rounds(Tensor x) => ReadRounded && x.device_type == DeviceType.CPU;
 }
 

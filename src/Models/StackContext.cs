@@ -7,7 +7,6 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Builds a norm over a last dimension of the given width.</summary>
 internal delegate nn.Module<Tensor, Tensor> NormBuilder(int width);
 
 /// <summary>What the layers of one stack share, while it is built and while it runs.</summary>
@@ -28,7 +27,6 @@ internal sealed class StackContext(ModelOptions options, ScalarType computeType,
 
     public bool ParallelResidual => options.ParallelResidual;
 
-    /// <summary>The type matrix products are computed in; int8 where matrices are in blocks of 8 bits and products in float32.</summary>
     public ScalarType ComputeType => computeType;
 
     public MaskStore Masks { get; } = new();
@@ -48,8 +46,7 @@ internal sealed class StackContext(ModelOptions options, ScalarType computeType,
         return positions[key] = position.Build(this, attention);
     }
 
-    /// <summary>A linear layer in the model's precision; <paramref name="keepsWeight"/> if other code reads its float32 weight in inference
-    /// too.</summary>
+    /// <summary>A linear layer in the model's precision; <paramref name="keepsWeight"/> if inference reads its float32 weight.</summary>
     public MixedLinear Linear(int inputs, int outputs, bool? bias = null, bool keepsWeight = false) =>
         new(inputs, outputs, bias ?? Bias, computeType, keepsWeight: keepsWeight);
 
@@ -67,8 +64,7 @@ internal sealed class StackContext(ModelOptions options, ScalarType computeType,
 /// <summary>Tensors that are computed once and kept, such as tables, masks and caches; in no checkpoint.</summary>
 internal static class Constants
 {
-    /// <summary>Makes a tensor that the caller owns, whatever dispose scope and gradient mode are active.</summary>
-    /// <remarks>A table first needed during an evaluation would otherwise be an inference tensor, which training cannot use.</remarks>
+    /// <summary>Makes a tensor that the caller owns, outside of inference mode: training could not use an inference tensor.</summary>
     public static Tensor Own(Func<Tensor> make)
     {
         using var mode = inference_mode(false);

@@ -83,11 +83,9 @@ internal abstract class TransformerModel : LanguageModel
         return records;
     }
 
-    /// <summary>Runs embeddings and stacks. <paramref name="auxiliary"/> collects the layers' losses; <paramref name="observe"/> makes the
-    /// observer of a stack by its role. (B, T, C), in the current scope.</summary>
+    /// <summary>Runs embeddings and stacks: (B, T, C), in the current scope. <paramref name="observe"/> gets a stack's role.</summary>
     protected abstract Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary = null, Func<string, IAttentionObserver>? observe = null);
 
-    /// <summary>Registers a stack's modules as the model's own, for models of one stack.</summary>
     protected void RegisterChildren(BlockStack stack)
     {
         foreach (var (name, part) in stack.named_children()) register_module(name, part);
@@ -100,8 +98,7 @@ internal abstract class TransformerModel : LanguageModel
         register_module("head", head);
     }
 
-    /// <summary>(B, T) → (B, T, C)</summary>
-    protected Tensor Embed(Tensor tokens) => embedding.Rows(tokens);
+    protected Tensor Embed(Tensor tokens) => embedding.Rows(tokens); // (B, T) → (B, T, C)
 
     // All positions of the prefix but the last see the token that follows.
     private Tensor MaskPrefix(Tensor targets)
@@ -113,8 +110,7 @@ internal abstract class TransformerModel : LanguageModel
             : cat([full([targets.size(0), seen], -100, ScalarType.Int64, targets.device), targets.narrow(1, seen, others)], 1);
     }
 
-    /// <summary>(…, C) → (…, V)</summary>
-    protected Tensor Logits(Tensor hidden) => head!.Logits(hidden, embedding.Weight);
+    protected Tensor Logits(Tensor hidden) => head!.Logits(hidden, embedding.Weight); // (…, C) → (…, V)
 
     protected override void Dispose(bool disposing)
     {
@@ -124,7 +120,6 @@ internal abstract class TransformerModel : LanguageModel
     }
 }
 
-/// <summary>A model that generates token by token: a decoder, with or without an encoder.</summary>
 internal abstract class DecodingModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)
     : TransformerModel(name, options, vocabularySize, computeType)
 {
@@ -167,7 +162,6 @@ internal abstract class DecodingModel(string name, ModelOptions options, int voc
     }
 }
 
-/// <summary>Records the attention weights of one stack.</summary>
 internal sealed class AttentionRecorder(string stack, List<AttentionWeights> records) : IAttentionObserver
 {
     public void Observe(int layer, bool cross, Tensor weights) => records.Add(new(stack, layer, cross, weights.DetachFromDisposeScope()));

@@ -101,7 +101,7 @@ internal sealed class CheckpointWriter(CheckpointStore store, Recipe recipe, Tok
         return $"saved {directory}{(isBest ? ", the best so far" : "")}";
     }
 
-    private IReadOnlyList<CheckpointPart> Files(CheckpointTensors tensors, CheckpointState state) =>
+    private IReadOnlyList<PendingFile> Files(CheckpointTensors tensors, CheckpointState state) =>
     [
         new(CheckpointFiles.Model, path => TensorFile.Save(path, tensors.Model)),
         new(CheckpointFiles.Optimizer, path => TensorFile.Save(path, tensors.Optimizer)),

@@ -65,7 +65,7 @@ public sealed record Recipe : IValidated
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
     {
-        if (RunName.Complaint(Name) is { } complaint) yield return new("name", complaint);
+        if (RunName.ValidationError(Name) is { } error) yield return new("name", error);
         foreach (Problem problem in Schedule.ValidateFor(Training.Steps, Optimizer.LearningRate))
             yield return problem with { Path = $"schedule.{problem.Path}" };
         foreach (Problem problem in ObjectiveValidation.Check(Model, Data)) yield return problem;

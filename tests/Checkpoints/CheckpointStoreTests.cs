@@ -118,7 +118,7 @@ public sealed class CheckpointStoreTests : IDisposable
         var error = Assert.Throws<UserException>(() => store.Save(2,
         [
             .. Parts("weights").Where(part => part.Name != "optimizer.safetensors"),
-            new CheckpointPart("optimizer.safetensors", path =>
+            new PendingFile("optimizer.safetensors", path =>
             {
                 File.CreateSymbolicLink(path, "/dev/full");
                 using FileStream full = new(path, FileMode.Open, FileAccess.Write);
@@ -139,7 +139,7 @@ public sealed class CheckpointStoreTests : IDisposable
     [Fact]
     public void Whatever_goes_wrong_while_saving_nothing_is_left_behind()
     {
-        CheckpointPart Failing(Exception error) => new("tokenizer.json", _ => throw error);
+        PendingFile Failing(Exception error) => new("tokenizer.json", _ => throw error);
 
         Assert.Throws<InvalidOperationException>(() => store.Save(1, [.. Parts("w")[..2], Failing(new InvalidOperationException())]));
         var error = Assert.Throws<UserException>(
@@ -188,11 +188,11 @@ public sealed class CheckpointStoreTests : IDisposable
         return message[(path.Length + 2)..^Advice.Length];
     }
 
-    private static CheckpointPart[] Parts(string weights) =>
+    private static PendingFile[] Parts(string weights) =>
     [
         new("model.safetensors", path => File.WriteAllText(path, weights)),
         .. ((string[])["optimizer.safetensors", "state.json", "config.json", "tokenizer.json"])
-            .Select(name => new CheckpointPart(name, path => File.WriteAllText(path, name))),
+            .Select(name => new PendingFile(name, path => File.WriteAllText(path, name))),
     ];
 
     private static bool Run(string program, params string[] arguments)

@@ -6,22 +6,18 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>Writes a model as GGUF, for llama.cpp and programs built on it.</summary>
-public static class GgufExport
+internal static class GgufExport
 {
     // llama.cpp's version of its quantised blocks.
     private const uint QuantizationVersion = 2;
 
-    /// <summary>Writes one GGUF file, one tensor at a time; afterwards it is complete or absent.</summary>
-    /// <returns>llama.cpp's name of the architecture.</returns>
-    /// <exception cref="UserException">llama.cpp has no such model or tokenizer; or a weight is not finite or too large for the
-    /// type.</exception>
+    /// <summary>Writes a file, complete or absent, one tensor at a time; returns llama.cpp's name of the architecture.</summary>
     public static string Write(ExportSource source, string path, GgufType type)
     {
         Family family = FamilyRegistry.Of(source.Model);
         source = source with { Model = CanonicalModel.Resolved(source.Model) };
         GgufLayout layout = GgufLayout.Of(family.ModelType);
-        if (layout.Obstacle(source.Model) is { } obstacle) throw new UserException(obstacle);
+        if (layout.WhyUnsupported(source.Model) is { } reason) throw new UserException(reason);
         GgufMetadata metadata = Describe(source, layout, type);
         GgufTensor[] tensors = [.. new WeightMap([.. layout.Weights(source.Model, source.VocabularySize)])
             .Export(source.Weights, ScalarType.Float32).Select(tensor => Stored(tensor, layout, type))];
@@ -53,7 +49,6 @@ public static class GgufExport
         return new(tensor, type);
     }
 
-    /// <summary>Writes a file beside its final place and renames it, so that it is complete or absent.</summary>
     private static void WriteFile(string path, Action<Stream> fill)
     {
         string temporary = $"{path}.tmp-{Environment.ProcessId}";
@@ -74,7 +69,7 @@ public static class GgufExport
     }
 }
 
-/// <summary>How the matrices of a GGUF file are stored. Vectors are always float32.</summary>
+/// <summary>How a GGUF file stores matrices; vectors are always float32.</summary>
 public enum GgufType
 {
     /// <summary>float32.</summary>
@@ -92,7 +87,6 @@ public enum GgufType
 
 internal static class GgufTypes
 {
-    /// <summary>ggml's code of the type.</summary>
     public static uint Code(this GgufType type) => type switch
     {
         GgufType.F32 => 0,
@@ -120,7 +114,6 @@ internal static class GgufTypes
         _ => WeightRange.Of(ScalarType.Float32),
     };
 
-    /// <summary>Bytes that <paramref name="count"/> numbers take.</summary>
     public static long Bytes(this GgufType type, long count) => type switch
     {
         GgufType.F32 => 4 * count, GgufType.F16 or GgufType.BF16 => 2 * count, _ => BlockQuantization.Bytes(count),

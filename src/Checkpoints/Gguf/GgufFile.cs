@@ -6,7 +6,6 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>A float32 tensor under its GGUF name that is made, converted and written in turn.</summary>
 internal sealed record GgufTensor(PendingTensor Source, GgufType Type)
 {
     public long Count => Source.Shape.Aggregate(1L, (product, extent) => product * extent);
@@ -14,11 +13,10 @@ internal sealed record GgufTensor(PendingTensor Source, GgufType Type)
     public long Bytes => Type.Bytes(Count);
 }
 
-/// <summary>Writes GGUF version 3: magic, counts, metadata, the list of tensors, and their data, each aligned to 32 bytes.</summary>
+/// <summary>Writes GGUF 3, one tensor in memory at a time: magic, counts, metadata, tensor list, and data aligned to 32 bytes.</summary>
 /// <remarks>Specification: docs/gguf.md of ggml. Extents are listed from the innermost, and data is laid out as here.</remarks>
 internal static class GgufFile
 {
-    /// <summary>Each tensor's data starts at a multiple of this many bytes.</summary>
     public const int Alignment = 32;
 
     // Few enough that a converted copy of them takes little memory beside the tensor.
@@ -26,7 +24,6 @@ internal static class GgufFile
 
     private const uint Magic = 0x46554747, Version = 3;
 
-    /// <summary>Writes a file from the start of <paramref name="stream"/>; one tensor is in memory at a time.</summary>
     public static void Write(Stream stream, GgufMetadata metadata, IReadOnlyList<GgufTensor> tensors)
     {
         GgufMetadata.WriteNumber(stream, Magic);
@@ -90,7 +87,6 @@ internal static class GgufFile
     }
 }
 
-/// <summary>The keys and values of a GGUF file, in order.</summary>
 internal sealed class GgufMetadata
 {
     private readonly List<(string Key, object Value)> entries = [];
@@ -98,7 +94,6 @@ internal sealed class GgufMetadata
     /// <summary>Values are string, uint, float or bool, or lists of string, int or float.</summary>
     public IReadOnlyList<(string Key, object Value)> Entries => entries;
 
-    /// <summary>Adds an entry, unless its value is null.</summary>
     public GgufMetadata Add(string key, object? value)
     {
         if (value is not null) entries.Add((key, value is int number ? checked((uint)number) : value));

@@ -5,8 +5,7 @@ using Trainer.Models.FeedForward;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>A family as llama.cpp knows it: its settings and its tensors.</summary>
-/// <remarks>A new one is a subclass and a line in the table below.</remarks>
+/// <summary>llama.cpp's settings and tensors of a family. A new one is a subclass and a line in the table below.</summary>
 internal abstract class GgufLayout
 {
     // By the name of the Hugging Face family.
@@ -20,8 +19,6 @@ internal abstract class GgufLayout
         ["gpt2"] = new Gpt2Layout(),
     };
 
-    /// <summary>The layout of a Hugging Face family.</summary>
-    /// <exception cref="UserException">The family cannot be written as GGUF.</exception>
     public static GgufLayout Of(string family) => ByFamily.TryGetValue(family, out GgufLayout? layout)
         ? layout
         : throw new UserException(
@@ -31,9 +28,8 @@ internal abstract class GgufLayout
     public abstract string Architecture { get; }
 
     /// <summary>What llama.cpp cannot compute of this model, or null.</summary>
-    public virtual string? Obstacle(ModelOptions model) => null;
+    public virtual string? WhyUnsupported(ModelOptions model) => null;
 
-    /// <summary>Adds the settings, each as <c>architecture.key</c>.</summary>
     public abstract void Describe(ModelOptions model, int vocabulary, Action<string, object?> add);
 
     public abstract IEnumerable<WeightRule> Weights(ModelOptions model, int vocabulary);
@@ -42,7 +38,6 @@ internal abstract class GgufLayout
     public virtual bool StaysFloat32(string tensor) =>
         tensor.EndsWith("ffn_gate_inp.weight", StringComparison.Ordinal) || tensor is "position_embd.weight" or "rope_freqs.weight";
 
-    /// <summary>Adds the settings of every family.</summary>
     protected static void DescribeSizes(ModelOptions model, int vocabulary, Action<string, object?> add)
     {
         HeadShape shape = HeadShape.Of(model);
@@ -56,12 +51,12 @@ internal abstract class GgufLayout
     }
 }
 
-/// <summary>GPT-2. Fused queries, keys and values are laid out in llama.cpp as here.</summary>
+/// <summary>GPT-2, whose fused queries, keys and values llama.cpp lays out as here.</summary>
 internal sealed class Gpt2Layout : GgufLayout
 {
     public override string Architecture => "gpt2";
 
-    public override string? Obstacle(ModelOptions model)
+    public override string? WhyUnsupported(ModelOptions model)
     {
         if (model.FeedForward is GeluTanhOptions) return null;
         string type = Registered.Name(typeof(FeedForwardOptions), model.FeedForward.GetType());

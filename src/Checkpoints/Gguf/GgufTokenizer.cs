@@ -5,14 +5,11 @@ using Trainer.Configuration;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>A tokenizer in llama.cpp's metadata. If it is missing, or its pre-tokenizer is wrong, llama.cpp silently computes wrong
-/// perplexities.</summary>
+/// <summary>A tokenizer in llama.cpp's metadata. With a wrong pre-tokenizer llama.cpp silently computes wrong perplexities.</summary>
 internal static class GgufTokenizer
 {
     private const string Prefix = "tokenizer.ggml.";
 
-    /// <summary>Adds the tokenizer of a model to the metadata.</summary>
-    /// <exception cref="UserException">llama.cpp has no tokenizer of its kind.</exception>
     public static void Describe(ExportSource source, GgufMetadata metadata)
     {
         JsonObject json = source.Tokenizer.ToJson();
@@ -67,14 +64,8 @@ internal static class GgufTokenizer
             && pre["prepend_scheme"]?.GetValue<string>() is "first" or "always";
 }
 
-/// <summary>The tokens of a byte-pair encoding, by id.</summary>
-/// <param name="Tokens">Byte-level symbols, or pieces with ▁ for spaces.</param>
-/// <param name="Types">llama.cpp's token types.</param>
-/// <param name="Merges">Pairs separated by a space, by rank.</param>
-/// <param name="Scores">For SentencePiece, which merges the pair with the highest score first.</param>
-/// <param name="Unknown">The token for text outside the vocabulary.</param>
-/// <param name="NeverUsed">A token that no text contains, the byte 0xFF: the end token of a model without one, for which llama.cpp would
-/// take token 11.</param>
+/// <summary>The tokens of a byte-pair encoding, by id; scores are SentencePiece's, which merges the pair with the highest first.</summary>
+/// <remarks><c>NeverUsed</c>, the byte 0xFF, is in no text: a model without an end token gets it, or llama.cpp takes token 11.</remarks>
 internal sealed record GgufVocabulary(
     IReadOnlyList<string> Tokens,
     IReadOnlyList<int> Types,
@@ -130,7 +121,7 @@ internal sealed record GgufVocabulary(
         && byte.TryParse(name.AsSpan(3, 2), NumberStyles.HexNumber, null, out _);
 }
 
-/// <summary>llama.cpp's names of pre-tokenizers: they are built in, and a file can only name them.</summary>
+/// <summary>llama.cpp's names of pre-tokenizers, which are built in.</summary>
 internal static class GgufPreTokenizer
 {
     private const string Gpt2 = "gpt-2";
@@ -146,8 +137,6 @@ internal static class GgufPreTokenizer
             + @"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"] = "gpt-4o",
     };
 
-    /// <summary>The name for a byte-level tokenizer.</summary>
-    /// <exception cref="UserException">llama.cpp has no such pre-tokenizer.</exception>
     public static string Of(JsonObject json)
     {
         // Qwen's composes characters (NFC), which llama.cpp does not; nearly all text is composed already.

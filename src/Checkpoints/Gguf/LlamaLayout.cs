@@ -8,10 +8,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>Llama, Mistral, and Qwen 2 and 3, which llama.cpp computes alike except for the layout of rotary pairs.</summary>
-/// <param name="architecture">llama.cpp's name.</param>
-/// <param name="interleaved">Whether llama.cpp rotates interleaved pairs: rows of queries and keys are then reordered. Otherwise it rotates
-/// halves, as this program does.</param>
+/// <summary>Llama, Mistral, Qwen 2 and 3; for llama.cpp's <paramref name="interleaved"/> rotary pairs rows are reordered.</summary>
 internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufLayout
 {
     public override string Architecture => architecture;
@@ -31,7 +28,7 @@ internal sealed class LlamaLayout(string architecture, bool interleaved) : GgufL
         add("expert_used_count", experts.Active);
     }
 
-    public override string? Obstacle(ModelOptions model) => ((RotaryOptions)model.Position).Scaling switch
+    public override string? WhyUnsupported(ModelOptions model) => ((RotaryOptions)model.Position).Scaling switch
     {
         _ when model.LayerPattern is not null || model.Attention.ResolvedPattern is not CausalOptions =>
             $"model.attention.pattern is '{model.Attention.ResolvedPattern.Type}', and llama.cpp computes full causal attention in its "

@@ -6,7 +6,7 @@ using Trainer.Data.Tokenizers;
 namespace Trainer.Checkpoints.HuggingFace;
 
 /// <summary>The small files beside a Hugging Face model: its special tokens, and the defaults of generation.</summary>
-public static class CompanionFiles
+internal static class CompanionFiles
 {
     /// <summary>Token ids that begin and end texts, and the defaults of generation.</summary>
     public const string Generation = "generation_config.json";
@@ -18,17 +18,13 @@ public static class CompanionFiles
 
     internal static readonly string[] SpecialIds = ["bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"];
 
-    /// <summary>The names of all companions.</summary>
     public static IReadOnlyList<string> Names => Carried;
 
-    /// <summary>The companions in a directory, by name.</summary>
-    /// <exception cref="UserException">One is no JSON object.</exception>
     public static IReadOnlyDictionary<string, JsonObject> In(string directory) =>
         Carried.Where(name => File.Exists(Path.Combine(directory, name)))
             .ToDictionary(name => name, name => Read(Path.Combine(directory, name)));
 
-    /// <summary>The companions of a Hugging Face directory; special ids that only <c>config.json</c> has go where transformers puts
-    /// them.</summary>
+    /// <summary>A directory's companions; special ids that only <c>config.json</c> has go where transformers puts them.</summary>
     internal static IReadOnlyDictionary<string, JsonObject> Of(string directory, HuggingFaceConfig config)
     {
         Dictionary<string, JsonObject> files = new(In(directory));
@@ -54,7 +50,6 @@ public static class CompanionFiles
         }
     }
 
-    /// <summary>The tokenizer's class and limits, for transformers.</summary>
     internal static JsonObject TokenizerConfigOf(JsonObject generation, Tokenizer tokenizer, int contextLength)
     {
         JsonObject json = new()

@@ -4,8 +4,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>A Hugging Face <c>config.json</c> as a family reads it: tracks which settings were read, and collects those that cannot be
-/// expressed here.</summary>
+/// <summary>A <c>config.json</c> that tracks which settings were read, and collects those that cannot be expressed here.</summary>
 internal sealed class HuggingFaceConfig
 {
     public const string FileName = "config.json";
@@ -19,8 +18,6 @@ internal sealed class HuggingFaceConfig
     private HuggingFaceConfig(string path, string prefix, JsonObject content, List<Problem> problems) =>
         (this.path, this.prefix, this.content, this.problems) = (path, prefix, content, problems);
 
-    /// <summary>Reads the <c>config.json</c> of a directory.</summary>
-    /// <exception cref="UserException">It is missing or no JSON object.</exception>
     public static HuggingFaceConfig Load(string directory)
     {
         string path = Path.Combine(directory, FileName);
@@ -45,14 +42,12 @@ internal sealed class HuggingFaceConfig
     public string ModelType =>
         OptionalText("model_type") ?? throw new UserException($"{path}: it has no model_type, which names the family of the model");
 
-    /// <summary>Whether a setting is present and not null.</summary>
     public bool Has(string key)
     {
         read.Add(key);
         return content[key] is not null;
     }
 
-    /// <summary>Whether a setting is present, even if null.</summary>
     public bool Contains(string key) => content.ContainsKey(key);
 
     /// <summary>A value as stored, not counted as read.</summary>
@@ -113,7 +108,6 @@ internal sealed class HuggingFaceConfig
         var other => Wrong(key, "an object", other, (HuggingFaceConfig?)null),
     };
 
-    /// <summary>One of several strings, mapped to what it means here.</summary>
     public T Choice<T>(string key, string? fallback, IReadOnlyDictionary<string, T> choices)
     {
         string? found = OptionalText(key) ?? fallback;
@@ -139,9 +133,7 @@ internal sealed class HuggingFaceConfig
 
     public IReadOnlyList<Problem> Refusals => problems;
 
-    /// <summary>Ends reading: fails if anything was refused.</summary>
-    /// <returns>The settings that are set but were not read.</returns>
-    /// <exception cref="UserException">Settings cannot be expressed; the message lists all of them.</exception>
+    /// <summary>Ends reading, fails if a setting cannot be expressed, and returns those that were not read.</summary>
     public IReadOnlyList<string> Finish()
     {
         if (problems.Count > 0)

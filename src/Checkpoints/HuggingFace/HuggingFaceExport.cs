@@ -9,20 +9,15 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>Writes a model as a Hugging Face checkpoint, which transformers, vLLM and others read.</summary>
-public static class HuggingFaceExport
+internal static class HuggingFaceExport
 {
     private static readonly Dictionary<ScalarType, string> TypeNames = new()
     {
         [ScalarType.Float32] = "float32", [ScalarType.Float16] = "float16", [ScalarType.BFloat16] = "bfloat16",
     };
 
-    /// <summary>Writes <c>config.json</c>, <c>model.safetensors</c> or its shards and their index, <c>tokenizer.json</c>,
-    /// <c>tokenizer_config.json</c> and <c>generation_config.json</c> to a new or empty directory, which afterwards is complete or absent.
-    /// Weights become float32, float16 or bfloat16.</summary>
-    /// <returns>The family it was written as.</returns>
-    /// <exception cref="UserException">No family has such a model (the message names the settings in the way); a weight is not finite or
-    /// too large for the type; or the directory cannot be written.</exception>
+    /// <summary>Writes a directory, complete or absent, in float32, float16 or bfloat16, and returns the family.</summary>
+    /// <exception cref="UserException">No family has the model, or a weight is not finite or too large for the type.</exception>
     public static string Write(ExportSource source, string directory, ScalarType type = ScalarType.Float32, ShardSize? shardSize = null)
     {
         Family family = FamilyRegistry.Of(source.Model);
@@ -62,8 +57,7 @@ public static class HuggingFaceExport
         return json;
     }
 
-    /// <summary>Writes one file, or shards and their index if the weights exceed the limit; names and index are those of
-    /// transformers.</summary>
+    /// <summary>Writes one file, or shards and their index above the limit, with transformers' names.</summary>
     private static void WriteShards(string directory, IReadOnlyList<PendingTensor> weights, long limit)
     {
         // transformers refuses files that do not name the framework whose layout they have.
@@ -103,7 +97,6 @@ public static class HuggingFaceExport
         return shards;
     }
 
-    /// <summary>Fills a directory beside its final place and renames it, so that it is complete or absent.</summary>
     private static void WriteDirectory(string directory, Action<string> fill)
     {
         directory = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
@@ -128,8 +121,7 @@ public static class HuggingFaceExport
     }
 }
 
-/// <summary>The most that one file of weights may hold, in the notation of transformers: <c>5GB</c>, <c>500MB</c>, in powers of
-/// ten.</summary>
+/// <summary>The most that one file of weights may hold, as transformers writes it: <c>5GB</c>, <c>500MB</c>, in powers of ten.</summary>
 public sealed partial record ShardSize(long Bytes)
 {
     private static readonly string[] Units = ["KB", "MB", "GB", "TB"];

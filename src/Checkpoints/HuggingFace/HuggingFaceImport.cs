@@ -9,36 +9,33 @@ using Trainer.Models;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>Makes a checkpoint of a Hugging Face one: reads its settings and tokenizer, maps its weights to the names here, and writes them
-/// one at a time.</summary>
+/// <summary>Converts a Hugging Face checkpoint: settings, tokenizer, and weights one tensor at a time.</summary>
 public sealed class HuggingFaceImport : IDisposable
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     private readonly WeightFiles files;
 
-    private HuggingFaceImport(WeightFiles files) => this.files = files;
+    private HuggingFaceImport(
+        WeightFiles files, string family, ModelOptions options, Tokenizer tokenizer, IReadOnlyList<PendingTensor> weights,
+        IReadOnlyDictionary<string, JsonObject> companions) =>
+        (this.files, Family, Options, Tokenizer, Weights, Companions) = (files, family, options, tokenizer, weights, companions);
 
-    /// <summary>The family, such as <c>llama</c>.</summary>
-    public required string Family { get; init; }
+    internal string Family { get; }
 
-    /// <summary>The model.</summary>
-    public required ModelOptions Options { get; init; }
+    internal ModelOptions Options { get; }
 
-    /// <summary>The tokenizer; without one in the checkpoint, GPT-2's own for a GPT-2, else one whose tokens are the ids
-    /// themselves.</summary>
-    public required Tokenizer Tokenizer { get; init; }
+    /// <summary>Without one in the checkpoint GPT-2's own for a GPT-2, else one whose tokens are the ids themselves.</summary>
+    internal Tokenizer Tokenizer { get; }
 
-    /// <summary>The tensors under their names here, float32; they can be read until this object is disposed.</summary>
-    public required IReadOnlyList<PendingTensor> Weights { get; init; }
+    /// <summary>The tensors under their names here, float32, readable until this object is disposed.</summary>
+    internal IReadOnlyList<PendingTensor> Weights { get; }
 
     /// <summary>The files beside the weights that an export writes back, by name.</summary>
-    public required IReadOnlyDictionary<string, JsonObject> Companions { get; init; }
+    internal IReadOnlyDictionary<string, JsonObject> Companions { get; }
 
-    /// <summary>Reads a Hugging Face directory and writes a checkpoint to a new or empty directory, one tensor at a time;
-    /// <paramref name="warn"/> receives what is not imported.</summary>
-    /// <exception cref="UserException">The source cannot be read or expressed, or the checkpoint cannot be written; the message says
-    /// why.</exception>
+    /// <summary>Imports to a new or empty directory; <paramref name="warn"/> receives what is left out.</summary>
+    /// <exception cref="UserException">The source cannot be read or expressed here, or writing fails.</exception>
     public static ImportReport Run(string source, string output, Action<string> warn)
     {
         if (!Directory.Exists(source))
@@ -48,11 +45,8 @@ public sealed class HuggingFaceImport : IDisposable
         return new(import.Family, import.Weights.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent)));
     }
 
-    /// <summary>Opens a directory with <c>config.json</c>, safetensors (one file, or shards and their index), and usually
-    /// <c>tokenizer.json</c>, and checks all but the values of tensors; <paramref name="warn"/> receives what is not imported.</summary>
-    /// <exception cref="UserException">A file is missing or damaged; the family is unknown; a setting cannot be expressed; tensors are
-    /// missing, unexpected or of other shapes.</exception>
-    public static HuggingFaceImport Open(string directory, Action<string> warn)
+    /// <summary>Opens <c>config.json</c>, safetensors and usually <c>tokenizer.json</c>; checks all but the values of tensors.</summary>
+    internal static HuggingFaceImport Open(string directory, Action<string> warn)
     {
         HuggingFaceConfig config = HuggingFaceConfig.Load(directory);
         Family family = FamilyRegistry.Of(config);
@@ -71,14 +65,8 @@ public sealed class HuggingFaceImport : IDisposable
         WeightFiles files = WeightFiles.OpenDirectory(directory);
         try
         {
-            return new(files)
-            {
-                Family = family.ModelType,
-                Options = options,
-                Tokenizer = tokenizer,
-                Weights = family.Weights(options, vocabulary).Import(files),
-                Companions = CompanionFiles.Of(directory, config),
-            };
+            IReadOnlyList<PendingTensor> weights = family.Weights(options, vocabulary).Import(files);
+            return new(files, family.ModelType, options, tokenizer, weights, CompanionFiles.Of(directory, config));
         }
         catch
         {
@@ -114,12 +102,11 @@ public sealed class HuggingFaceImport : IDisposable
             new(CheckpointFiles.Model, path => Safetensors.Write(path, Weights)),
             new(CheckpointFiles.Configuration, path => File.WriteAllText(path, ConfigurationJson.Format(recipe) + "\n")),
             new(CheckpointFiles.Tokenizer, Tokenizer.Save),
-            .. Companions.Select(file => new CheckpointPart(file.Key, path => Save(path, file.Value))),
+            .. Companions.Select(file => new PendingFile(file.Key, path => Save(path, file.Value))),
         ]);
     }
 
-    /// <summary>A recipe that trains the imported model further, on text that every installation has; users replace the data
-    /// first.</summary>
+    /// <summary>A recipe that trains the model further, on text that every installation has; users replace the data first.</summary>
     private JsonObject RecipeOf(string source, string output) => new()
     {
         ["name"] = NameOf(source),
@@ -150,7 +137,7 @@ public sealed class HuggingFaceImport : IDisposable
     {
         string directory = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(source)));
         string name = string.Concat(directory.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' ? c : '-'));
-        return RunName.Complaint(name) is null ? name : "imported";
+        return RunName.ValidationError(name) is null ? name : "imported";
     }
 
     private static void Save(string path, JsonObject json) =>

@@ -13,7 +13,6 @@ internal static class PythonJson
         WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Writes a file: indented, letters unescaped, a newline at the end.</summary>
     public static void Save(string directory, string name, JsonObject json) =>
         File.WriteAllText(Path.Combine(directory, name), json.ToJsonString(Indented).ReplaceLineEndings("\n") + "\n");
 

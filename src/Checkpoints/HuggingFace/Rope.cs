@@ -4,11 +4,9 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>Rotary positions in both spellings: <c>rope_parameters</c> (transformers 5), and the older <c>rope_theta</c> with
-/// <c>rope_scaling</c>.</summary>
+/// <summary>Rotary positions, spelt <c>rope_parameters</c> (transformers 5), or <c>rope_theta</c> and <c>rope_scaling</c>.</summary>
 internal sealed record Rope(RotaryOptions Options, int ContextLength)
 {
-    /// <summary>The rotary positions of a configuration; the defaults apply to absent settings.</summary>
     public static Rope Read(HuggingFaceConfig config, double defaultTheta = 10000, double defaultFraction = 1)
     {
         HuggingFaceConfig? section = config.Section("rope_parameters") ?? config.Section("rope_scaling");
@@ -46,11 +44,9 @@ internal sealed record Rope(RotaryOptions Options, int ContextLength)
     }
 }
 
-/// <summary>A scaling of rotary frequencies by its Hugging Face name, <c>rope_type</c>, formerly <c>type</c>; and the extended context
-/// length.</summary>
+/// <summary>A scaling by its name <c>rope_type</c>, formerly <c>type</c>, and the extended context length.</summary>
 internal sealed record RopeScaling(ScalingOptions? Options, int ContextLength)
 {
-    /// <summary>The scaling that <c>rope_parameters</c> or <c>rope_scaling</c> describes.</summary>
     public static RopeScaling Read(HuggingFaceConfig section, int length)
     {
         string type = section.OptionalText("rope_type") ?? section.OptionalText("type") ?? "default";
@@ -78,7 +74,6 @@ internal sealed record RopeScaling(ScalingOptions? Options, int ContextLength)
         }
     }
 
-    /// <summary>Writes a scaling whose factor, lengths and attention factor are resolved.</summary>
     public static JsonObject Write(ScalingOptions? scaling) => scaling switch
     {
         LinearScaling => new() { ["rope_type"] = "linear", ["factor"] = PythonJson.Number(scaling.Factor!.Value) },

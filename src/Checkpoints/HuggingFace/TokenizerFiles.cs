@@ -5,7 +5,6 @@ using Trainer.Data.Tokenizers.HuggingFace;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
-/// <summary>The tokenizer of a Hugging Face directory.</summary>
 internal static class TokenizerFiles
 {
     public const string FileName = "tokenizer.json";
@@ -13,8 +12,7 @@ internal static class TokenizerFiles
     private const string Gpt2 = "gpt2";
     private const int Gpt2Tokens = 50257;
 
-    /// <summary>Reads <see cref="FileName"/>. Without any tokenizer, a GPT-2 with GPT-2's number of tokens gets its own, and the tokens of
-    /// other models are their ids: <c>&lt;0&gt; &lt;1&gt; …</c>.</summary>
+    /// <summary>Without <see cref="FileName"/> GPT-2's for a GPT-2, else the ids as tokens: <c>&lt;0&gt; &lt;1&gt; …</c>.</summary>
     public static Tokenizer Load(string directory, string family, int vocabulary, Action<string> warn)
     {
         string path = Path.Combine(directory, FileName);

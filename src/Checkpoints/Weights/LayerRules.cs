@@ -4,17 +4,14 @@ using Trainer.Models.Attention;
 
 namespace Trainer.Checkpoints.Weights;
 
-/// <summary>Rules for the layers that most families share. A family passes the name of the module here and the name or prefix in its own
-/// files.</summary>
+/// <summary>Rules for layers that most families share, from the module's name here and its name or prefix in a family.</summary>
 internal static class LayerRules
 {
-    /// <summary>Weight (outputs, inputs) and bias of a linear layer.</summary>
     public static IEnumerable<WeightRule> Linear(string module, string external, long outputs, long inputs, bool bias) => WithBias(
         bias,
         WeightRule.Copy($"{module}.weight", $"{external}.weight", outputs, inputs),
         () => WeightRule.Copy($"{module}.bias", $"{external}.bias", outputs));
 
-    /// <summary>Weight and bias of a norm.</summary>
     public static IEnumerable<WeightRule> Norm(string module, string external, long width, bool bias) => WithBias(
         bias,
         WeightRule.Copy($"{module}.weight", $"{external}.weight", width),
@@ -29,8 +26,7 @@ internal static class LayerRules
             WeightRule.Rows($"{module}.{kind}", tail, [.. external.Select(part => ($"{part.Name}.{kind}", part.Rows))]);
     }
 
-    /// <summary>A gated feed-forward layer whose gate and up matrices are separate in the other format. <paramref name="prefix"/> is the
-    /// prefix in the Hugging Face checkpoint, with its trailing dot.</summary>
+    /// <summary>A gated feed-forward layer, gate and up being two matrices there; <paramref name="prefix"/> ends with a dot.</summary>
     public static IEnumerable<WeightRule> Gated(string module, string prefix, long dim, long width, bool bias) =>
     [
         .. Stacked($"{module}.gateUp", dim, bias, ($"{prefix}gate_proj", width), ($"{prefix}up_proj", width)),
@@ -48,7 +44,6 @@ internal static class LayerRules
         ];
     }
 
-    /// <summary>Attention to an encoder: a query matrix, and keys and values fused.</summary>
     public static IEnumerable<WeightRule> CrossAttention(
         string cross, ModelOptions model, string query, string key, string value, string output)
     {
@@ -65,14 +60,12 @@ internal static class LayerRules
         bias ? [weight, makeBias()] : [weight];
 }
 
-/// <summary>The sizes of attention's matrices (H, G, D), and which of them have biases.</summary>
 internal sealed record HeadShape(int Heads, int Groups, int Width, bool Bias, bool OutputBias)
 {
     public long Queries => (long)Heads * Width;
 
     public long Keys => (long)Groups * Width;
 
-    /// <summary>Of a model whose layers all have heads of one shape.</summary>
     public static HeadShape Of(ModelOptions model)
     {
         HeadProjectionOptions attention = (HeadProjectionOptions)model.Attention;
@@ -85,7 +78,6 @@ internal sealed record HeadShape(int Heads, int Groups, int Width, bool Bias, bo
     }
 }
 
-/// <summary>The names of the model's modules, as in a checkpoint.</summary>
 internal static class ModuleNames
 {
     public const string Embedding = "embedding.weight";

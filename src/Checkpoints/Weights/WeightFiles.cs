@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Weights;
 
-/// <summary>Named tensors on disk, read one at a time.</summary>
+/// <summary>Named tensors on disk, read one at a time; a <see cref="KeyNotFoundException"/> for other names.</summary>
 public interface IWeightSource
 {
     /// <summary>Where they are, for messages.</summary>
@@ -14,21 +14,15 @@ public interface IWeightSource
     IReadOnlyCollection<string> Names { get; }
 
     /// <summary>Type and shape of a tensor.</summary>
-    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
     SafetensorsInfo Info(string name);
 
     /// <summary>Reads a tensor as stored; the caller disposes it.</summary>
-    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
     Tensor Read(string name);
 
     /// <summary>Whether a slice is read without the rest of its tensor.</summary>
     bool ReadsSlices => false;
 
-    /// <summary>Reads consecutive elements of a tensor as stored; the caller disposes them.</summary>
-    /// <param name="name">The tensor.</param>
-    /// <param name="start">The first element, in row-major order.</param>
-    /// <param name="shape">The shape of the result.</param>
-    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
+    /// <summary>Reads consecutive elements as stored, from <paramref name="start"/> in row-major order; the caller disposes them.</summary>
     Tensor Read(string name, long start, IReadOnlyList<long> shape)
     {
         using Tensor whole = Read(name);
@@ -68,10 +62,8 @@ public sealed class WeightFiles : IWeightSource, IDisposable
         return weights;
     }
 
-    /// <summary>Opens the weights of a Hugging Face directory: <see cref="Index"/> and its shards, or <see cref="Single"/>.</summary>
-    /// <exception cref="UserException">There are no weights, or a shard is missing, truncated or lacks a tensor that the index places in
-    /// it.</exception>
-    public static WeightFiles OpenDirectory(string directory)
+    /// <summary>Opens a Hugging Face directory: <see cref="Index"/> and all its shards, or <see cref="Single"/>.</summary>
+    internal static WeightFiles OpenDirectory(string directory)
     {
         string index = Path.Combine(directory, Index);
         if (File.Exists(index)) return OpenShards(directory, index);

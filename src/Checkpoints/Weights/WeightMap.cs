@@ -4,8 +4,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Weights;
 
-/// <summary>All weights of a model, here and in another format; each side is made from files of the other, one rule at a time.</summary>
-/// <param name="rules">Every tensor of both sides is in exactly one rule.</param>
+/// <summary>All weights of a model, here and in another format; every tensor of both sides is in exactly one rule.</summary>
 internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
 {
     private const int MaximumListed = 8;
@@ -20,9 +19,7 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
 
     public IEnumerable<NamedShape> External => rules.SelectMany(rule => rule.External);
 
-    /// <summary>The model's tensors in float32; each is read from <paramref name="external"/>, which stays open, when it is
-    /// written.</summary>
-    /// <exception cref="UserException">A tensor is missing, unexpected or of another shape; the message lists them.</exception>
+    /// <summary>The model's tensors in float32, each read from <paramref name="external"/>, which stays open, when it is written.</summary>
     public IReadOnlyList<PendingTensor> Import(IWeightSource external)
     {
         IWeightSource named = BasePrefix.Length > 0 && !external.Names.Any(name => name.StartsWith(BasePrefix, StringComparison.Ordinal))
@@ -35,10 +32,7 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
             () => Make(() => rule.External.Select(shape => named.Read(shape.Name)), rule.ToNative, index))))];
     }
 
-    /// <summary>The tensors of the other format; each is read from <paramref name="native"/>, which stays open, and converted when it is
-    /// written.</summary>
-    /// <exception cref="UserException">As for <see cref="Import"/>; also when a tensor is read that holds a number outside the type's
-    /// range.</exception>
+    /// <summary>The other format's tensors, each read from <paramref name="native"/>, which stays open, when it is written.</summary>
     public IReadOnlyList<PendingTensor> Export(IWeightSource native, ScalarType type)
     {
         Require(native, [.. Native], _ => false);
@@ -96,8 +90,7 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
 
     private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 
-    /// <summary>Weights saved without a head, under the names they have with one; a stored name that is <paramref name="expected"/> stays
-    /// as it is.</summary>
+    /// <summary>Weights saved without a head, under the names they have with one; <paramref name="expected"/> names stay.</summary>
     private sealed class PrefixedSource(IWeightSource inner, string prefix, IReadOnlySet<string> expected) : IWeightSource
     {
         public string Location => inner.Location;

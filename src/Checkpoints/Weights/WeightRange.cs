@@ -4,12 +4,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Weights;
 
-/// <summary>The range of a storage type. Numbers outside it are refused: programs that read infinity or NaN compute nothing but
-/// NaN.</summary>
-/// <param name="Type">The type's name.</param>
-/// <param name="Largest">The largest finite magnitude.</param>
-/// <param name="Infinite">The smallest magnitude that rounds to infinity: half a step above the largest.</param>
-/// <param name="Instead">The option that helps, for the message.</param>
+/// <summary>A storage type's range, outside of which numbers are refused: from infinity programs compute NaN.</summary>
+/// <remarks><c>Infinite</c>, half a step above <c>Largest</c>, is the smallest magnitude that rounds to infinity; <c>Instead</c> is the
+/// option that helps.</remarks>
 internal sealed record WeightRange(string Type, double Largest, double Infinite, string Instead)
 {
     private const string Wider = "use --type bf16 or f32";
@@ -22,11 +19,8 @@ internal sealed record WeightRange(string Type, double Largest, double Infinite,
     /// <summary>8-bit blocks, whose largest number is a float16 scale times 127.</summary>
     public static WeightRange Blocks { get; } = new("q8_0", 127 * Half.Largest, 127 * Half.Infinite, Wider);
 
-    /// <summary>The range of a floating-point type.</summary>
     public static WeightRange Of(ScalarType type) => type switch { ScalarType.Float16 => Half, ScalarType.BFloat16 => Brain, _ => Single };
 
-    /// <summary>Refuses a tensor with numbers outside the range.</summary>
-    /// <exception cref="UserException">A number is too large, infinite or NaN.</exception>
     public void Require(string name, Tensor numbers)
     {
         using Tensor high = numbers.max(), low = numbers.min(); // either is NaN where any number is

@@ -5,22 +5,17 @@ namespace Trainer.Checkpoints.Weights;
 
 internal sealed record NamedShape(string Name, params long[] Shape);
 
-/// <summary>Makes one tensor of one side from all tensors of the other.</summary>
-/// <param name="sources">The other side's tensors, in the order of the rule.</param>
-/// <param name="index">Which tensor of this side to make.</param>
+/// <summary>Makes one side's tensor with an <paramref name="index"/> from all tensors of the other, in the rule's order.</summary>
 internal delegate Tensor WeightTransform(IReadOnlyList<Tensor> sources, int index);
 
-/// <summary>Tensors of this program and tensors of another format that hold the same numbers, and how each side is made from the other, in
-/// float32.</summary>
+/// <summary>Tensors here and in another format that hold the same numbers, and how each side is made from the other, in float32.</summary>
 internal sealed record WeightRule(
     IReadOnlyList<NamedShape> Native, IReadOnlyList<NamedShape> External, WeightTransform ToNative, WeightTransform ToExternal)
 {
-    /// <summary>Where each external tensor starts, in elements, within the single native one, if each is a contiguous slice of it:
-    /// <see cref="ToExternal"/> then gets that slice in the external shape, and nothing else is read. Null if it gets the whole
-    /// tensors.</summary>
+    /// <summary>The first element of each external tensor, if it is a contiguous slice of the single native one: then only that is read, in
+    /// the external shape. Null if <see cref="ToExternal"/> gets whole tensors.</summary>
     public IReadOnlyList<long>? SliceStarts { get; init; }
 
-    /// <summary>The same tensor under another name.</summary>
     public static WeightRule Copy(string native, string external, params long[] shape) =>
         new([new(native, shape)], [new(external, shape)], Same, Same);
 
@@ -31,7 +26,6 @@ internal sealed record WeightRule(
         (_, _) => throw new InvalidOperationException($"{external} has no counterpart."),
         (_, _) => zeros(shape));
 
-    /// <summary>The same numbers in another shape.</summary>
     public static WeightRule Reshaped(NamedShape native, NamedShape external) => new(
         [native], [external], (sources, _) => sources[0].reshape(native.Shape), (sources, _) => sources[0].reshape(external.Shape));
 
@@ -39,8 +33,7 @@ internal sealed record WeightRule(
     public static WeightRule Transposed(string native, string external, long rows, long columns) =>
         new([new(native, rows, columns)], [new(external, columns, rows)], Transpose, Transpose);
 
-    /// <summary>One tensor here is several of the other format, concatenated by rows; <paramref name="tail"/> holds the extents after the
-    /// rows: (C) for matrices, none for biases.</summary>
+    /// <summary>One tensor here is several there, concatenated by rows; <paramref name="tail"/> is (C) for matrices, else empty.</summary>
     public static WeightRule Rows(string native, long[] tail, params (string Name, long Rows)[] parts)
     {
         long row = tail.Aggregate(1L, (product, extent) => product * extent), total = 0;
@@ -56,8 +49,7 @@ internal sealed record WeightRule(
         };
     }
 
-    /// <summary>Fused queries, keys and values: here [H·D query | H·D key | H·D value], there [D query, D key, D value] for each head
-    /// (GPT-NeoX, Bloom).</summary>
+    /// <summary>Here [H·D query | H·D key | H·D value], there [D query, D key, D value] for each head (GPT-NeoX, Bloom).</summary>
     public static WeightRule HeadByHead(string native, string external, long heads, long headDim, params long[] tail)
     {
         long[] shape = [3 * heads * headDim, .. tail];
@@ -67,7 +59,7 @@ internal sealed record WeightRule(
             (sources, _) => sources[0].reshape([3, heads, headDim, .. tail]).transpose(0, 1).reshape(shape));
     }
 
-    /// <summary>One tensor (E, R, C) here, whose matrix for each expert is one or more external matrices concatenated by rows.</summary>
+    /// <summary>A tensor (E, R, C) here, whose matrix for each expert is one or more external matrices concatenated by rows.</summary>
     public static WeightRule Experts(string native, int experts, long columns, Func<int, (string Name, long Rows)[]> parts)
     {
         (string Name, long Rows)[] first = parts(0), all = [.. Enumerable.Range(0, experts).SelectMany(parts)];

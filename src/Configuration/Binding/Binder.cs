@@ -17,7 +17,6 @@ internal sealed class Binder
         collections = new CollectionBinder(this);
     }
 
-    /// <summary>Binds the root, then validates every bound record.</summary>
     public object? BindRoot(Setting root, Type type)
     {
         TryBind(root, BindingTarget.Of(type, false, null, []), out var value);
@@ -29,7 +28,7 @@ internal sealed class Binder
         return value;
     }
 
-    /// <summary>Binds one setting, or its default where it is absent. False where it cannot be bound; the problems say why.</summary>
+    /// <summary>Binds one setting, or its default where it is absent; false, with problems reported, if it cannot be bound.</summary>
     public bool TryBind(Setting setting, BindingTarget target, out object? value)
     {
         if (setting.Entry is { } entry && IsNull(entry, target))
@@ -51,7 +50,6 @@ internal sealed class Binder
         return false;
     }
 
-    /// <summary>Whether the setting is the expected kind of container, or absent.</summary>
     public bool IsContainer(Setting setting, LayerEntryKind kind, BindingTarget target, string help = "") =>
         setting.Entry is not { } entry || entry.Kind == kind
         || Report(setting, $"{entry.Shown} is given where {target.Expected} is expected", help);
@@ -93,11 +91,7 @@ internal sealed class Binder
     }
 }
 
-/// <summary>What a setting is bound to.</summary>
-/// <param name="Type">The type, without <see cref="System.Nullable{T}"/>.</param>
-/// <param name="Nullable">Whether null is a value.</param>
-/// <param name="Default">What is there when the setting says nothing, and what it is laid over when it says a part.</param>
-/// <param name="Rules">The rules a given value must keep.</param>
+/// <summary>What a setting is bound to; <c>Default</c> is what a partial setting is laid over, <c>Type</c> never a Nullable.</summary>
 internal sealed record BindingTarget(Type Type, bool Nullable, object? Default, IReadOnlyList<ValidationAttribute> Rules)
 {
     public static BindingTarget Of(Type type, bool nullable, object? fallback, IReadOnlyList<ValidationAttribute> rules) =>
@@ -109,7 +103,6 @@ internal sealed record BindingTarget(Type Type, bool Nullable, object? Default, 
     public BindingTarget Item(Type type, object? fallback) =>
         Of(type, false, fallback, [.. Rules.Where(rule => !ValidationRules.IsAboutCount(rule))]);
 
-    /// <summary>What is expected here, in words.</summary>
     public string Expected =>
         Type == typeof(string) ? "text"
         : Type == typeof(bool) ? "true or false"

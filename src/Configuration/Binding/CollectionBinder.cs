@@ -4,11 +4,9 @@ using Trainer.Configuration.Layers;
 
 namespace Trainer.Configuration.Binding;
 
-/// <summary>Binds lists and dictionaries.</summary>
 internal sealed class CollectionBinder(Binder binder)
 {
-    /// <summary>Binds a list. Items set one by one change the list of a lower layer, or else the default list;
-    /// the index after the last one appends.</summary>
+    /// <summary>Binds a list. Items set one by one change a lower layer's list, or the default; the next index appends.</summary>
     public bool TryList(Setting setting, BindingTarget target, Type itemType, out object? value)
     {
         value = null;
@@ -30,8 +28,7 @@ internal sealed class CollectionBinder(Binder binder)
         return bound;
     }
 
-    /// <summary>Binds a dictionary. Keys given by several layers are merged;
-    /// keys set one by one, with no whole dictionary in any file, are laid over the default.</summary>
+    /// <summary>Binds a dictionary, merged over layers; keys set one by one, without a whole one in any file, change the default.</summary>
     public bool TryDictionary(Setting setting, BindingTarget target, Type valueType, out object? value)
     {
         value = null;

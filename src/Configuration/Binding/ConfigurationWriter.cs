@@ -6,11 +6,9 @@ using System.Text.Json.Serialization.Metadata;
 namespace Trainer.Configuration.Binding;
 
 /// <summary>Writes bound records as the JSON from which the binder makes equal ones.</summary>
-/// <remarks>System.Text.Json could leave out every null or none. A null must be written where the default it would be laid over
-/// is something else, and that default may be an initialiser of the enclosing record: so the defaults are walked along.</remarks>
+/// <remarks>A null is written only where it differs from the default, maybe an initialiser of the enclosing record.</remarks>
 internal static class ConfigurationWriter
 {
-    /// <summary>Writes a value that the binder would lay over a default.</summary>
     public static JsonNode? Write(object? value, Type declared, object? fallback) => value switch
     {
         null => null,
@@ -23,7 +21,7 @@ internal static class ConfigurationWriter
     private static JsonArray WriteList(IEnumerable items, Type type) =>
         new([.. items.Cast<object?>().Select(item => Write(item, type, null))]);
 
-    /// <summary>Keys are sorted, since layers give them without order: equal configurations are written alike.</summary>
+    /// <summary>Keys are sorted: equal configurations are written alike.</summary>
     private static JsonObject WriteDictionary(object value, Type type) =>
         new(DictionaryEntries.Of(value).OrderBy(pair => pair.Key, StringComparer.Ordinal)
             .Select(pair => KeyValuePair.Create(pair.Key, Write(pair.Value, type, null))));

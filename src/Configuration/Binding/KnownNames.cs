@@ -2,7 +2,6 @@ using Trainer.Configuration.Layers;
 
 namespace Trainer.Configuration.Binding;
 
-/// <summary>The property names of a record, and help for unknown ones.</summary>
 internal sealed class KnownNames
 {
     private readonly Type record;
@@ -20,7 +19,6 @@ internal sealed class KnownNames
     public string? Find(string name) =>
         names.FirstOrDefault(known => known.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>The nearest known name, and all known ones.</summary>
     public string Help(Setting place, string name)
     {
         var known = string.Join(", ", names);
@@ -44,11 +42,9 @@ internal sealed class KnownNames
     }
 }
 
-/// <summary>Finds the known name that was probably meant.</summary>
 internal static class NearestName
 {
-    /// <summary>The known name nearest to the one written, if one is near: at most a third of it, and at least one letter, is
-    /// wrong.</summary>
+    /// <summary>The nearest known name, with at most a third of it, and at least one letter, wrong; null if there is none.</summary>
     public static string? Of(string written, IEnumerable<string> known)
     {
         var allowed = Math.Max(1, written.Length / 3);
@@ -64,8 +60,7 @@ internal static class NearestName
     public static string Hint(string written, IEnumerable<string> known) =>
         Of(written, known) is { } near ? $"; did you mean {near}?" : "";
 
-    /// <summary>Edits between two words: letters added, dropped, changed, or two neighbours swapped
-    /// (optimal string alignment).</summary>
+    /// <summary>Edits between two words: letters added, dropped, changed, or two neighbours swapped (optimal string alignment).</summary>
     public static int Distance(string a, string b)
     {
         var d = new int[a.Length + 1, b.Length + 1];

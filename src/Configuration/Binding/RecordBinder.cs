@@ -83,7 +83,7 @@ internal sealed class RecordBinder(Binder binder)
                 return true;
         }
         var bound = binder.TryBind(setting, target, out var value);
-        enclosing.Remember(property.Name, value);
+        enclosing.Set(property.Name, value);
         if (bound)
             property.Set!(record, value);
         return bound;
@@ -94,7 +94,7 @@ internal sealed class RecordBinder(Binder binder)
         if (!setting.Exists)
             return true;
         var inherited = enclosing.Find(property.Name, property.PropertyType);
-        // Without its kind there is nothing to bind to; that the outer one is wrong has been said.
+        // Without its type there is nothing to bind to, and the error of the outer one has been reported.
         if (inherited is null && property.PropertyType.IsAbstract && enclosing.Failed(property.Name))
             return false;
         var target = BindingTarget.Of(property.PropertyType, property.IsSetNullable, inherited,
@@ -111,15 +111,12 @@ internal sealed class RecordBinder(Binder binder)
         || (target.Default is null && (!target.Nullable || rules.OfType<RequiredAttribute>().Any()));
 }
 
-/// <summary>A closed hierarchy: the possible records, and the property that selects one.</summary>
-/// <param name="Discriminator">The name of that property, such as <c>type</c>.</param>
-/// <param name="ByName">The records by what the property says, in registration order.</param>
+/// <summary>A closed hierarchy: the records by the value of the <c>Discriminator</c> property, in registration order.</summary>
 internal sealed record Variants(string Discriminator, IReadOnlyList<(string Name, Type Type)> ByName)
 {
     public IEnumerable<string> Names => ByName.Select(variant => variant.Name);
 
-    /// <summary>The hierarchy below a type; nothing when the type stands for itself alone.</summary>
-    public static Variants? Of(Type type)
+    public static Variants? Of(Type type) // null when the type stands for itself alone
     {
         var options = RecordShape.Of(type).PolymorphismOptions;
         return options is null
@@ -141,8 +138,8 @@ internal sealed record Variants(string Discriminator, IReadOnlyList<(string Name
 }
 
 /// <summary>Drops what lower layers set for a variant that a higher layer replaces.</summary>
-/// <remarks>A setting of a layer goes if the variant in force at that layer knew it and the chosen one does not, or holds another type
-/// under that name. Settings that both share stay; what no variant in force knew remains an unknown key.</remarks>
+/// <remarks>A layer's setting goes if its variant knew it and the chosen one does not, or has another type for it. What no
+/// variant knew remains an unknown key.</remarks>
 internal static class FormerVariantSettings
 {
     public static void Drop(Setting setting, Variants variants, Type? initially, Type chosen)
@@ -173,27 +170,23 @@ internal static class FormerVariantSettings
     }
 }
 
-/// <summary>The records being bound, outermost first, with the values of their properties so far: what inner ones can inherit.</summary>
-/// <remarks>A value with problems is kept too, so that those of the records that inherit it are found in the same run.</remarks>
+/// <summary>The records being bound, outermost first, with their values so far for inner ones to inherit.</summary>
+/// <remarks>Values with problems are kept, so that the problems of records that inherit them are found in the same run.</remarks>
 internal sealed class EnclosingRecords
 {
     private readonly List<Dictionary<string, object?>> records = [];
 
-    /// <summary>Begins a record; disposing ends it.</summary>
     public IDisposable Enter()
     {
         records.Add([]);
         return new Scope(records);
     }
 
-    /// <summary>Records the value of a property of the innermost record; null where it could not be bound.</summary>
-    public void Remember(string property, object? value) => records[^1][property] = value;
+    public void Set(string property, object? value) => records[^1][property] = value;
 
-    /// <summary>The value of the nearest enclosing property of that name and type.</summary>
     public object? Find(string property, Type type) =>
         Enumerable.Reverse(records).Skip(1).Select(record => record.GetValueOrDefault(property)).FirstOrDefault(type.IsInstanceOfType);
 
-    /// <summary>Whether an enclosing property of that name was given but could not be bound.</summary>
     public bool Failed(string property) => records.SkipLast(1).Any(record => record.TryGetValue(property, out var value) && value is null);
 
     private sealed class Scope(List<Dictionary<string, object?>> records) : IDisposable

@@ -5,8 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Trainer.Configuration.Binding;
 
-/// <summary>The JSON shape of configuration records. System.Text.Json's metadata is the one description that binding, serialising and the
-/// schema share, so the three cannot disagree about a name.</summary>
+/// <summary>The JSON shape of records: System.Text.Json's metadata, so that binder, serialiser and schema agree on names.</summary>
 internal static class RecordShape
 {
     public static JsonSerializerOptions Options { get; } = CreateOptions();
@@ -17,27 +16,22 @@ internal static class RecordShape
         type.IsEnum || type == typeof(string) || type == typeof(bool) || type == typeof(int) || type == typeof(long)
         || type == typeof(double) || type == typeof(float);
 
-    /// <summary>The item type of a list; null for anything else.</summary>
-    public static Type? ItemType(Type type) =>
+    public static Type? ItemType(Type type) => // null for anything but a list
         type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>) ? type.GetGenericArguments()[0] : null;
 
-    /// <summary>The value type of a dictionary with text keys; null for anything else.</summary>
-    public static Type? ValueType(Type type) =>
+    public static Type? ValueType(Type type) => // null for anything but a dictionary with text keys
         type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyDictionary<,>)
         && type.GetGenericArguments()[0] == typeof(string) ? type.GetGenericArguments()[1] : null;
 
-    /// <summary>The property of a name, ignoring case.</summary>
     public static JsonPropertyInfo? Property(Type type, string name) =>
         Of(type).Properties.FirstOrDefault(property => property.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>An instance with default values.</summary>
     public static object Create(Type type) =>
         (type.IsClass && Of(type).Kind == JsonTypeInfoKind.Object ? Of(type).CreateObject?.Invoke() : null)
         ?? throw new InvalidOperationException($"{type} is no configuration type: use scalars, enums, IReadOnlyList, " +
             "IReadOnlyDictionary with text keys, "
             + "and records with init properties and no constructor parameters.");
 
-    /// <summary>A copy of a record, as <c>with</c> makes one.</summary>
     public static object Copy(object record) =>
         record.GetType().GetMethod("<Clone>$")?.Invoke(record, null)
         ?? throw new InvalidOperationException($"{record.GetType()} is no configuration record.");

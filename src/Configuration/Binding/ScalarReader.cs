@@ -6,7 +6,6 @@ namespace Trainer.Configuration.Binding;
 /// <summary>Reads scalar values, in the invariant culture.</summary>
 internal static class ScalarReader
 {
-    /// <summary>Reads an entry as a type: the value, or the fault and the help to show behind its origin.</summary>
     public static (object? Value, string? Fault, string Help) Read(LayerEntry entry, BindingTarget target)
     {
         if (!entry.IsScalar || entry.Kind == LayerEntryKind.Null)
@@ -61,8 +60,7 @@ internal static class ScalarReader
     private static double? Real(string text) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value) ? value : null;
 
-    /// <summary>A whole number, also one written as 1e3 or 100.0.</summary>
-    /// <remarks>A decimal holds every long exactly but rounds 1e-30 to 0; a double does the reverse. Both must agree.</remarks>
+    /// <summary>A whole number, also 1e3 or 100.0. A decimal holds every long but rounds 1e-30 to 0; a double does the reverse.</summary>
     private static long? Whole(string text) =>
         Real(text) is { } real && Math.Floor(real) == real
         && decimal.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var exact)

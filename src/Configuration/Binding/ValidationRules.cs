@@ -4,7 +4,6 @@ using System.Globalization;
 
 namespace Trainer.Configuration.Binding;
 
-/// <summary>Evaluates the DataAnnotations attributes of a property.</summary>
 internal static class ValidationRules
 {
     private static readonly double[] Unlimited = [int.MaxValue, long.MaxValue, float.MaxValue, double.MaxValue, double.PositiveInfinity];
@@ -13,7 +12,6 @@ internal static class ValidationRules
     public static bool IsAboutCount(ValidationAttribute rule) =>
         rule is MinLengthAttribute or MaxLengthAttribute or LengthAttribute or StringLengthAttribute or RequiredAttribute;
 
-    /// <summary>What is wrong with a value, and what is allowed; null when it is valid.</summary>
     public static (string Fault, string Allowed)? Broken(ValidationAttribute rule, object value, string shown) => rule switch
     {
         RangeAttribute range => InRange(range, value) ? null : ($"{shown} is out of range", Allowed(range)),
@@ -23,8 +21,7 @@ internal static class ValidationRules
         _ => rule.IsValid(value) ? null : ($"{shown} is not allowed", rule.FormatErrorMessage("this")),
     };
 
-    /// <summary>The bounds of a range as numbers; null for an open end.</summary>
-    /// <remarks>RangeAttribute itself converts the value to the type of its bounds, so that 1.4 would pass Range(0, 1).</remarks>
+    /// <summary>Null for an open end. RangeAttribute itself would convert 1.4 to the bounds' type and pass it for Range(0, 1).</summary>
     public static (double? Minimum, double? Maximum) Bounds(RangeAttribute range)
     {
         var minimum = Convert.ToDouble(range.Minimum, CultureInfo.InvariantCulture);
@@ -32,7 +29,6 @@ internal static class ValidationRules
         return (Unlimited.Contains(-minimum) || minimum == int.MinValue ? null : minimum, Unlimited.Contains(maximum) ? null : maximum);
     }
 
-    /// <summary>The fewest and most characters or items an attribute allows; null for other attributes.</summary>
     public static (int Minimum, int? Maximum)? CountLimits(ValidationAttribute rule) => rule switch
     {
         MinLengthAttribute least => (least.Length, null),

@@ -2,12 +2,10 @@ using Trainer.Configuration.Binding;
 
 namespace Trainer.Configuration.Layers;
 
-/// <summary>Reads a file and everything it extends.</summary>
 internal sealed class FileChain(ICollection<Problem> problems)
 {
     private readonly List<(string Name, Layer Layer)> files = [];
 
-    /// <summary>The names of the files read, the base first, relative where the first was given relative.</summary>
     public IReadOnlyList<string> Names => [.. files.Select(file => file.Name).Reverse()];
 
     public IEnumerable<Layer> Layers => files.Select(file => file.Layer).Reverse();
@@ -15,7 +13,6 @@ internal sealed class FileChain(ICollection<Problem> problems)
     /// <summary>Whether every file of the chain could be read, so that binding makes sense.</summary>
     public bool IsWhole { get; private set; } = true;
 
-    /// <summary>Reads the file and its bases; what fails is added to the problems.</summary>
     public void Read(string path)
     {
         if (!File.Exists(path))
@@ -70,7 +67,6 @@ internal sealed class FileChain(ICollection<Problem> problems)
         return null;
     }
 
-    /// <summary>The file that another names, relative to the folder of the file that names it.</summary>
     private static string Resolve(string from, string extends)
     {
         var combined = Path.Combine(Path.GetDirectoryName(from) ?? "", extends);
@@ -90,7 +86,6 @@ internal sealed class FileChain(ICollection<Problem> problems)
 /// <summary>Keys at the root of a file that are not settings.</summary>
 internal static class ReservedKeys
 {
-    /// <summary>Names the file that this one builds on, relative to this one.</summary>
     public const string Extends = "extends";
 
     /// <summary>Names the JSON schema for editors; ignored.</summary>

@@ -4,22 +4,16 @@ using Microsoft.Extensions.Configuration;
 
 namespace Trainer.Configuration.Layers;
 
-/// <summary>Flattens one JSON text into a <see cref="Layer"/> with the line of every key.</summary>
-/// <remarks>The provider of Microsoft.Extensions.Configuration.Json does not do: it keeps text only (8 and "8", null and {}, [] and "" are
-/// the same), knows no line of what it has read, ends at the first duplicate key without its lines, merges an object that is given twice,
-/// takes a colon in a key for a path and replaces bytes that are no UTF-8. Its parser is internal, so nothing can be added to it. The tests
-/// WhatTheJsonPackageLacksTests show each. Comments and trailing commas are allowed here as they are there.</remarks>
-/// <param name="text">What to read.</param>
-/// <param name="origin">The origin of what stands on a line.</param>
-/// <param name="problems">Takes duplicate and impossible keys.</param>
+/// <summary>Flattens one JSON text, comments and trailing commas allowed, into a <see cref="Layer"/> with the line of every key.</summary>
+/// <remarks>Microsoft.Extensions.Configuration.Json keeps text only (8 and "8", null and {}, [] and "" are the same) and no lines, stops
+/// at the first duplicate key, takes a colon in a key for a path and replaces bytes that are not UTF-8; WhatTheJsonPackageLacksTests
+/// show each. Its parser is internal.</remarks>
 internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, ICollection<Problem> problems)
 {
-    /// <summary>The value of <c>extends</c> at the root, and where it stands.</summary>
     public (string Value, string Origin)? Extends { get; private set; }
 
     public Layer Layer { get; } = new();
 
-    /// <summary>Whether so much could be read that binding it makes sense.</summary>
     public bool IsWhole { get; private set; } = true;
 
     /// <summary>Reads a file: one object, whose reserved keys <c>$schema</c> and <c>extends</c> are not settings.</summary>
@@ -66,7 +60,6 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
     }
 
     /// <summary>Reads any JSON value as the setting at a key.</summary>
-    /// <exception cref="JsonException">The text is not valid JSON.</exception>
     public void ReadValue(string key)
     {
         var reader = text.Reader();
@@ -171,7 +164,6 @@ internal sealed class JsonLayerReader(JsonText text, Func<int, string> origin, I
     };
 }
 
-/// <summary>The bytes of a JSON text, with line numbers.</summary>
 internal sealed class JsonText
 {
     private static readonly byte[] ByteOrderMark = [0xEF, 0xBB, 0xBF];
@@ -196,8 +188,7 @@ internal sealed class JsonText
         AllowTrailingCommas = true,
     });
 
-    /// <summary>The number of the line a byte stands on, counted from 1.</summary>
-    public int Line(long offset)
+    public int Line(long offset) // counted from 1
     {
         var found = lineStarts.BinarySearch((int)offset);
         return found >= 0 ? found + 1 : ~found;

@@ -2,8 +2,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace Trainer.Configuration.Layers;
 
-/// <summary>One configuration source: a file, the environment or the overrides, with what
-/// Microsoft.Extensions.Configuration does not keep beside its text: JSON kind, spelling and origin.</summary>
+/// <summary>One source, with the JSON kinds, spelling and origins that Microsoft.Extensions.Configuration does not keep.</summary>
 internal sealed class Layer : ConfigurationProvider, IConfigurationSource
 {
     private readonly Dictionary<string, LayerEntry> entries = new(StringComparer.OrdinalIgnoreCase);
@@ -28,8 +27,7 @@ internal sealed class Layer : ConfigurationProvider, IConfigurationSource
         }
     }
 
-    /// <summary>Drops what a higher layer's entry replaces where merging key by key would mix two meanings: a list replaces a list as a
-    /// whole, a scalar hides a container's content, and the other way round.</summary>
+    /// <summary>Drops what a higher layer's entry replaces and does not merge with: a list, or a container hidden by a scalar.</summary>
     public void GiveWay(string key, LayerEntryKind kind)
     {
         DropScalarsAbove(key);
@@ -77,7 +75,7 @@ internal sealed class Layer : ConfigurationProvider, IConfigurationSource
         && key[ancestor.Length] == ConfigurationPath.KeyDelimiter[0];
 }
 
-/// <summary>The kind of a layer's entry. <see cref="Loose"/> is text from the environment or an override, which has no JSON kind.</summary>
+/// <summary><see cref="Loose"/> is text from the environment or an override, which has no JSON kind.</summary>
 internal enum LayerEntryKind
 {
     Null,
@@ -89,13 +87,9 @@ internal enum LayerEntryKind
     List,
 }
 
-/// <summary>A value or container as one layer has it.</summary>
-/// <param name="Kind">Its JSON kind. Microsoft.Extensions.Configuration keeps text only, and could not tell <c>{}</c> from
-/// <c>null</c>.</param>
-/// <param name="Text">The value of a scalar; <see langword="null"/> for containers and null.</param>
-/// <param name="Name">The last part of its key, as written.</param>
-/// <param name="ExactName">Whether the name must match in case: so for JSON, not for environment variables and overrides.</param>
-/// <param name="Origin">Where it stands, for messages: <c>in configs/x.json:7</c>, <c>from --set a=b</c>.</param>
+/// <summary>A value or container as one layer has it; the text is null for containers and null, which the kind tells apart.</summary>
+/// <remarks><c>ExactName</c> tells whether the name must match in case, as in JSON; the origin is such as <c>in configs/x.json:7</c>,
+/// <c>from --set a=b</c>.</remarks>
 internal sealed record LayerEntry(LayerEntryKind Kind, string? Text, string Name, bool ExactName, string Origin)
 {
     public bool IsScalar => Kind is not (LayerEntryKind.Object or LayerEntryKind.List);

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Configuration;
 
 namespace Trainer.Configuration.Layers;
 
-/// <summary>The layers, lowest first, merged by Microsoft.Extensions.Configuration: the highest layer that has a key wins.</summary>
+/// <summary>The layers, lowest first: the highest that has a key wins.</summary>
 internal sealed class LayerStack
 {
     private readonly Layer[] layers;
@@ -24,13 +24,11 @@ internal sealed class LayerStack
     /// <summary>The entry of the highest layer at exactly this key; null when there are only deeper keys.</summary>
     public LayerEntry? Top(string key) => At(key).LastOrDefault().Entry;
 
-    /// <summary>The entries of all layers at this key, lowest first, with the ranks of the layers.</summary>
     public IEnumerable<(int Rank, LayerEntry Entry)> At(string key) =>
         from rank in Enumerable.Range(0, layers.Length)
         where layers[rank].Entries.ContainsKey(key)
         select (rank, layers[rank].Entries[key]);
 
-    /// <summary>The ranks of the layers that have this key or one below it.</summary>
     public IEnumerable<int> RanksTouching(string key) =>
         Enumerable.Range(0, layers.Length).Where(rank => layers[rank].Touches(key));
 
@@ -50,10 +48,7 @@ internal sealed class LayerStack
     }
 }
 
-/// <summary>One setting of the merged configuration.</summary>
-/// <param name="Stack">The layers it is read from.</param>
-/// <param name="Key">Its key, parts joined by colons; empty for the root.</param>
-/// <param name="Path">Its path as messages show it, parts joined by dots.</param>
+/// <summary>One setting of the merged configuration; its key is joined by colons, its path in messages by dots.</summary>
 internal sealed record Setting(LayerStack Stack, string Key, string Path)
 {
     /// <summary>The winning entry; null when absent, or when it is a container that only deeper keys imply.</summary>
@@ -73,7 +68,6 @@ internal sealed record Setting(LayerStack Stack, string Key, string Path)
 
     public Setting Child(string name) => new(Stack, Join(Key, ConfigurationPath.KeyDelimiter, name), Join(Path, ".", name));
 
-    /// <summary>The setting at a relative dotted path; itself for the empty path.</summary>
     public Setting Find(string relative) => relative.Length == 0
         ? this
         : relative.Split('.').Aggregate(this, (setting, name) => setting.Child(name));

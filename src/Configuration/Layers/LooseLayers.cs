@@ -31,8 +31,7 @@ internal static class OverrideLayer
 }
 
 /// <summary>Settings from environment variables: <c>TRAINER__training__steps</c> is <c>training.steps</c>, in any case.</summary>
-/// <remarks>Microsoft.Extensions.Configuration.EnvironmentVariables would forget the variable's name, which errors tell, and read no
-/// lists.</remarks>
+/// <remarks>Microsoft.Extensions.Configuration.EnvironmentVariables loses variables' names, for messages, and reads no lists.</remarks>
 internal static class EnvironmentLayer
 {
     private const string Prefix = "TRAINER__";
@@ -51,15 +50,14 @@ internal static class EnvironmentLayer
         return layer;
     }
 
-    /// <summary>The variables of this process.</summary>
     public static IReadOnlyDictionary<string, string> OfProcess() =>
         Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
             .ToDictionary(variable => (string)variable.Key, variable => (string?)variable.Value ?? "");
 }
 
 /// <summary>One setting given as text, by the environment or an override.</summary>
-/// <remarks>Text that is a whole JSON list or object is read as one, so that <c>optimizer.betas=[0.9,0.95]</c> replaces the list;
-/// anything else is kept as text until the binder knows what it should be.</remarks>
+/// <remarks>A whole JSON list or object is read as one, so that <c>optimizer.betas=[0.9,0.95]</c> replaces the list; anything else stays
+/// text until the binder knows what it should be.</remarks>
 internal static class LooseValue
 {
     public static Layer? Read(string[] path, string value, string origin, ICollection<Problem> problems)

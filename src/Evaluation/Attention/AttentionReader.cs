@@ -10,13 +10,8 @@ namespace Trainer.Evaluation.Attention;
 /// <summary>Reads the attention weights of a model on a text.</summary>
 public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
 {
-    /// <summary>Runs the model over a text.</summary>
-    /// <param name="name">What the map calls the model.</param>
-    /// <param name="text">The text; for an encoder-decoder what its decoder is given, after the token that begins.</param>
-    /// <param name="source">What the encoder of an encoder-decoder reads; null for other models.</param>
-    /// <returns>The weights of every layer that attends.</returns>
-    /// <exception cref="UserException">A text is missing, empty or longer than the context, is not for this model, or holds what the
-    /// tokenizer does not know.</exception>
+    /// <summary>The weights of every attention layer over a text, or over an encoder-decoder's source and target.</summary>
+    /// <exception cref="UserException">A text is missing, empty, too long, not for this model, or not in the tokenizer's words.</exception>
     public AttentionMap Read(string name, string text, string? source = null)
     {
         var (ids, sourceIds) = Encode(text, source);
@@ -37,15 +32,14 @@ public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
         }
     }
 
-    /// <summary>The rows that the model was trained on: an encoder has the tokenizer's special tokens around its text, and a decoder
-    /// beside an encoder begins with a token of its own and reads a source that ends with one.</summary>
+    /// <summary>As in training: with an encoder's special tokens, or a decoder's begin token and its source's end token.</summary>
     private (int[] Text, int[]? Source) Encode(string text, string? source)
     {
         if (model.Options is not EncoderDecoderOptions)
         {
             if (source is not null)
-                throw new UserException("a source was given, but only a model of architecture 'encoder-decoder' reads one; leave " +
-                    "--source out");
+                throw new UserException("a source was given, but only a model of architecture 'encoder-decoder' reads one; " +
+                    "leave --source out");
             return (Checked(model.Options is EncoderOptions ? tokenizer.EncodeWithSpecialTokens(text) : tokenizer.Encode(text), "the text"),
                 null);
         }

@@ -4,15 +4,12 @@ using Trainer.Data.Tokenizers;
 
 namespace Trainer.Evaluation.Attention;
 
-/// <summary>Readable labels of tokens, with visible signs for white space and control characters.</summary>
-public static class TokenLabels
+/// <summary>Readable labels of tokens: ␣ space, ⏎ line end, ⇥ tab, \u{…} other invisible characters, \xE2… parts of characters.</summary>
+internal static class TokenLabels
 {
-    /// <summary>One label for each token: its text, with ␣ for a space, ⏎ for a line end, ⇥ for a tab and \u{…} for other invisible
-    /// characters; \xE2… where its bytes are only a part of a character.</summary>
     public static IReadOnlyList<string> Of(Tokenizer tokenizer, IReadOnlyList<int> ids) =>
         [.. ids.Select(id => Of(tokenizer.TokenBytes(id)))];
 
-    /// <summary>The label of a token's bytes.</summary>
     public static string Of(ReadOnlySpan<byte> bytes)
     {
         StringBuilder label = new();

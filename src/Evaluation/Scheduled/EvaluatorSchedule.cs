@@ -23,8 +23,7 @@ public sealed class EvaluatorSchedule
         if (problems.Length > 0) throw new ConfigurationException(problems);
     }
 
-    /// <summary>Runs the evaluators that are due after a step. Those without an interval run whenever the validation loss is computed, all
-    /// of them after the last step.</summary>
+    /// <summary>Runs the evaluators due after a step: with every validation loss if without an interval, and after the last.</summary>
     public void RunDue(long step, bool evaluating, bool last)
     {
         foreach ((ScheduledEvaluatorOptions options, ScheduledEvaluator evaluator) in evaluators)

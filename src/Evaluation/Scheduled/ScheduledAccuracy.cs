@@ -12,7 +12,7 @@ namespace Trainer.Evaluation.Scheduled;
 /// <summary>Accuracy of next tokens, of the hidden tokens of a masked model, or of answers and translations.</summary>
 public sealed record ScheduledAccuracyOptions : ScheduledEvaluatorOptions
 {
-    /// <summary>Batches of <c>training.batchSize</c> rows, spread evenly over the validation data; null: all of it.</summary>
+    /// <summary>Batches of <c>training.batchSize</c> rows, spread evenly over the validation data; null for all of it.</summary>
     [Description("Batches of training.batchSize rows, spread evenly over the validation data; the same ones every time. null: all of it.")]
     [Range(1, int.MaxValue)]
     public int? Batches { get; init; }
@@ -29,7 +29,6 @@ public sealed record ScheduledAccuracyOptions : ScheduledEvaluatorOptions
     internal override ScheduledEvaluator Build(EvaluationSubject subject) => new ScheduledAccuracy(this, subject);
 }
 
-/// <summary>Accuracy, loss and bits per byte of all targets of some rows.</summary>
 internal sealed class ScheduledAccuracy(ScheduledAccuracyOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
     private readonly TargetEvaluator evaluator = new(subject.Model, subject.Tokenizer);
@@ -41,7 +40,6 @@ internal sealed class ScheduledAccuracy(ScheduledAccuracyOptions options, Evalua
         return new([.. Figures(report)], [Line(report)]);
     }
 
-    /// <summary>The figures of a report.</summary>
     internal static IEnumerable<EvaluatorFigure> Figures(TargetReport report)
     {
         yield return new("accuracy", report.Accuracy);

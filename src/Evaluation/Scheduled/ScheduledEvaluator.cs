@@ -14,9 +14,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Scheduled;
 
-/// <summary>What a model is evaluated on during training: an entry of <c>evaluation.measures</c>.</summary>
-/// <remarks>Each kind runs the same evaluator on the same data as the <c>evaluate</c> command, so both report the same figures for the same
-/// weights. A new kind is one file and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>An entry of <c>evaluation.measures</c>. A new one is a file and a <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
+/// <remarks>Each runs the <c>evaluate</c> command's evaluator on the same data, and so reports the same figures.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ScheduledPerplexityOptions), "perplexity")]
 [JsonDerivedType(typeof(ScheduledAccuracyOptions), "accuracy")]
@@ -31,60 +30,49 @@ public abstract record ScheduledEvaluatorOptions : IValidated
     public string? Name { get; init; }
 
     /// <summary>Steps between two evaluations; 0: only after the last step; null: with every evaluation.</summary>
-    [Description("Steps between two measurements; 0: only after the last step; null: as often as evaluation.every says. After the " +
-        "last step in any case.")]
+    [Description("Steps between two measurements; 0: only after the last step; " +
+        "null: as often as evaluation.every says. After the last step in any case.")]
     [Range(0, long.MaxValue)]
     public long? Every { get; init; }
 
-    /// <summary>The type's name, used where no other is given.</summary>
     internal abstract string Kind { get; }
 
-    /// <summary>Its name in curves and reports.</summary>
     internal string Title => Name ?? Kind;
 
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate()
     {
-        if (Name is not null && RunName.Complaint(Name) is not null)
+        if (Name is not null && RunName.ValidationError(Name) is not null)
             yield return new("name", $"'{Name}' must be made of letters, digits, '-', '_' and '.', for it names curves");
     }
 
     /// <summary>Problems that only the model and data of the recipe reveal; paths are relative to this record.</summary>
     internal abstract IEnumerable<Problem> ValidateFor(ModelOptions model, DataOptions data);
 
-    /// <summary>Builds the evaluator for a run.</summary>
     internal abstract ScheduledEvaluator Build(EvaluationSubject subject);
 }
 
-/// <summary>An evaluator of a training run.</summary>
 internal abstract class ScheduledEvaluator
 {
     /// <summary>Problems that only tokenizer and data reveal, found before the first step; paths are relative to the options.</summary>
     public virtual IEnumerable<Problem> Problems() => [];
 
-    /// <summary>Evaluates the model as it is now.</summary>
-    /// <exception cref="UserException">The model's logits are not finite.</exception>
     public abstract EvaluatorResult Evaluate();
 }
 
-/// <summary>The figures of an evaluator, and the same as lines for the console.</summary>
 internal sealed record EvaluatorResult(IReadOnlyList<EvaluatorFigure> Figures, IReadOnlyList<string> Lines)
 {
-    /// <summary>Texts that the model wrote.</summary>
     public IReadOnlyList<EvaluatorText> Texts { get; init; } = [];
 }
 
-/// <summary>The model under training and what it is evaluated on. <c>Settings</c> is the recipe's section <c>data</c>; the seed is for
-/// evaluators that sample.</summary>
+/// <summary>The model under training, and what it is evaluated on; the seed is for evaluators that sample.</summary>
 public sealed record EvaluationSubject(LanguageModel Model, PreparedData Data, DataOptions Settings, int BatchSize, int MicroBatch,
     long Seed, Device Device)
 {
-    /// <summary>The tokenizer of the data.</summary>
-    public Tokenizer Tokenizer => Data.Tokenizer;
+    internal Tokenizer Tokenizer => Data.Tokenizer;
 
-    /// <summary>Rows of the validation data as <c>evaluate</c> makes them: at most so many batches of <see cref="BatchSize"/> rows, spread
-    /// evenly; null for all.</summary>
-    public ValidationSet Rows(int? batches)
+    /// <summary>Rows of the validation data as <c>evaluate</c> makes them: so many batches, spread evenly; null for all.</summary>
+    internal ValidationSet Rows(int? batches)
     {
         long most = (long)(batches ?? int.MaxValue) * (BatchSize / MicroBatch);
         return ValidationSet.Create(Data, Settings, Model.ContextLength, MicroBatch, (int)Math.Min(most, int.MaxValue), Model.PrefixLength);
@@ -115,8 +103,8 @@ public static class EvaluatorValidation
             yield return new("type", $"'{kind}' is for decoders, which predict each token from those before it; this model sees what " +
                 "it would have to predict, or reads another text beside it: use 'accuracy'");
         else if (data.IsPaired)
-            yield return new("type", $"'{kind}' measures texts in one piece, and data.packing 'pairs' scores only what answers; use " +
-                "'accuracy'");
+            yield return new("type", $"'{kind}' measures texts in one piece, and data.packing 'pairs' scores only what answers; " +
+                "use 'accuracy'");
     }
 
     /// <summary>Lengths that a model with learned positions has no positions for.</summary>

@@ -76,13 +76,12 @@ public sealed record ScheduledPasskeyOptions : ScheduledEvaluatorOptions
     };
 }
 
-/// <summary>The share of passkeys found: of all, by length, and by depth of each length.</summary>
 internal sealed class ScheduledPasskey(ScheduledPasskeyOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
     private readonly PasskeyEvaluator evaluator = new(subject.Model, subject.Tokenizer);
 
     public override IEnumerable<Problem> Problems() =>
-        evaluator.Complaint(options.ToOptions()) is { } complaint ? [new("lengths", complaint)] : [];
+        evaluator.ValidationError(options.ToOptions()) is { } error ? [new("lengths", error)] : [];
 
     public override EvaluatorResult Evaluate()
     {
@@ -93,7 +92,6 @@ internal sealed class ScheduledPasskey(ScheduledPasskeyOptions options, Evaluati
             $"prompt tokens: {byLength})")]);
     }
 
-    /// <summary>The figures of a report.</summary>
     internal static IEnumerable<EvaluatorFigure> Figures(PasskeyReport report)
     {
         yield return new("found", report.Accuracy);

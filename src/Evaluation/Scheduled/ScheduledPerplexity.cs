@@ -11,13 +11,13 @@ namespace Trainer.Evaluation.Scheduled;
 /// <summary>Perplexity of the validation text in windows, each token scored once: as <c>evaluate --window --stride</c>.</summary>
 public sealed record ScheduledPerplexityOptions : ScheduledEvaluatorOptions
 {
-    /// <summary>Windows in tokens; each is evaluated. Empty: <c>model.contextLength</c>.</summary>
-    [Description("Tokens that the model is given at once, also more than it is trained on; each of these windows is measured. Empty: " +
-        "model.contextLength.")]
+    /// <summary>Windows in tokens, each evaluated; empty for <c>model.contextLength</c>.</summary>
+    [Description("Tokens that the model is given at once, also more than it is trained on; " +
+        "each of these windows is measured. Empty: model.contextLength.")]
     [Range(1, int.MaxValue)]
     public IReadOnlyList<int> Windows { get; init; } = [];
 
-    /// <summary>Tokens between the starts of windows; null: the window, so that windows do not overlap.</summary>
+    /// <summary>Tokens between the starts of windows; null for the window, so that they do not overlap.</summary>
     [Description("Tokens between the beginnings of windows; null: the window, so that they do not overlap, which is fastest. Smaller: " +
         "a sliding window. Each token is scored once either way.")]
     [Range(1, int.MaxValue)]
@@ -61,8 +61,7 @@ public sealed record ScheduledPerplexityOptions : ScheduledEvaluatorOptions
 
     internal override ScheduledEvaluator Build(EvaluationSubject subject) => new ScheduledPerplexity(this, subject);
 
-    /// <summary>The options for one window, without the beginning token, which only a tokenizer knows. Where no stride is given, windows
-    /// overlap by all but one of the prefix tokens.</summary>
+    /// <summary>One window's options, without the beginning token; by default windows overlap by all but one token of the prefix.</summary>
     internal PerplexityOptions ToOptions(int window, int prefix) => new()
     {
         Window = window,
@@ -75,7 +74,6 @@ public sealed record ScheduledPerplexityOptions : ScheduledEvaluatorOptions
     internal IReadOnlyList<int> WindowsFor(int contextLength) => Windows.Count > 0 ? Windows : [contextLength];
 }
 
-/// <summary>Perplexity, loss, bits per byte and accuracy for each window.</summary>
 internal sealed class ScheduledPerplexity(ScheduledPerplexityOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
     private readonly PerplexityEvaluator evaluator = new(subject.Model, subject.Tokenizer);
@@ -93,7 +91,6 @@ internal sealed class ScheduledPerplexity(ScheduledPerplexityOptions options, Ev
         return new([.. reports.SelectMany(Figures)], [.. reports.Select(Line)]);
     }
 
-    /// <summary>The figures of a report, named for its window and stride.</summary>
     internal IEnumerable<EvaluatorFigure> Figures(PerplexityReport report)
     {
         string condition = $"window{report.Window}-stride{report.Stride}";

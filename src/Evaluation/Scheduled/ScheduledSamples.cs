@@ -68,11 +68,11 @@ public static class Prompts
 {
     /// <summary>Problems of prompts that cannot be continued; <paramref name="path"/> is that of their list.</summary>
     public static IEnumerable<Problem> Check(TextGenerator generator, IReadOnlyList<string> prompts, string path) =>
-        prompts.Select((prompt, index) => Complaint(generator, prompt) is { } complaint
-            ? new Problem($"{path}.{index}", complaint)
+        prompts.Select((prompt, index) => ValidationError(generator, prompt) is { } error
+            ? new Problem($"{path}.{index}", error)
             : null).OfType<Problem>();
 
-    private static string? Complaint(TextGenerator generator, string prompt)
+    private static string? ValidationError(TextGenerator generator, string prompt)
     {
         try
         {

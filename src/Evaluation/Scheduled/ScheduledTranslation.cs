@@ -39,7 +39,6 @@ public sealed record ScheduledTranslationOptions : ScheduledEvaluatorOptions
     internal override ScheduledEvaluator Build(EvaluationSubject subject) => new ScheduledTranslation(this, subject);
 }
 
-/// <summary>BLEU with its signature, and a few of the translations.</summary>
 internal sealed class ScheduledTranslation(ScheduledTranslationOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
     private readonly ValidationSet rows = subject.Rows(batches: null);
@@ -56,7 +55,6 @@ internal sealed class ScheduledTranslation(ScheduledTranslationOptions options, 
         };
     }
 
-    /// <summary>The figures of a report.</summary>
     internal static IEnumerable<EvaluatorFigure> Figures(TranslationReport report)
     {
         yield return new("bleu", report.Bleu.Score, $"beams{report.Beams}");

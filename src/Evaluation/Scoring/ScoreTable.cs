@@ -25,11 +25,11 @@ public sealed class ScoreTable(SequenceScorer scorer, Tokenizer tokenizer)
     /// <summary>How many of them have a score.</summary>
     public long Scored { get; private set; }
 
-    /// <summary>Σ −log p over these, in nats.</summary>
+    /// <summary>Σ −log p over the scored tokens, in nats.</summary>
     public double Total { get; private set; }
 
-    /// <summary>Writes a Parquet table: the document's number, the token's position in it from 0, its id, its text (U+FFFD for what is no
-    /// whole character) and −log p in nats, null where there is none. The file is complete or absent.</summary>
+    /// <summary>Writes a Parquet file, complete or absent: a document's number, a token's position, id, text (U+FFFD for parts of
+    /// characters), and −log p in nats, null for none.</summary>
     /// <exception cref="UserException">A document cannot be scored; the message has its number. Or the file cannot be written.</exception>
     public void Write(string path, IEnumerable<(long Number, int[] Tokens)> documents, IReadOnlyList<int>? source = null) =>
         ParquetTable.Write(path, Columns, documents.SelectMany(document => Rows(document.Number, document.Tokens, source)));
@@ -61,9 +61,7 @@ public sealed class ScoreTable(SequenceScorer scorer, Tokenizer tokenizer)
     }
 }
 
-/// <summary>The negative log-likelihood of each token of a text.</summary>
-/// <param name="Tokens">Token ids, T of them.</param>
-/// <param name="NegativeLogLikelihood">−log p of each, in nats; <c>null</c> where the model says nothing about it.</param>
+/// <summary>−log p of each token of a text, in nats; null if the model says nothing about it.</summary>
 public sealed record TokenScores(IReadOnlyList<int> Tokens, IReadOnlyList<double?> NegativeLogLikelihood)
 {
     /// <summary>Σ −log p over the scored tokens, in nats.</summary>

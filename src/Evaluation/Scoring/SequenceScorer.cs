@@ -11,11 +11,11 @@ using static TorchSharp.torch.nn;
 
 namespace Trainer.Evaluation.Scoring;
 
-/// <summary>Scores the tokens of one text in a single pass: the <c>score</c> command, by architecture.</summary>
-/// <remarks>A new architecture is one derived class and one line in <see cref="For"/>. Not thread-safe.</remarks>
+/// <summary>Scores a text in one pass. Not thread-safe. A new architecture is a derived class and a line in <see cref="For"/>.</summary>
+/// <remarks>All throw a <see cref="UserException"/> for what cannot be read, encoded or scored, or is too long.</remarks>
 public abstract class SequenceScorer
 {
-    /// <summary>Logits beyond this are no longer one text's: it is measured in windows.</summary>
+    /// <summary>Texts with more logits are measured in windows.</summary>
     private const long MostLogitBytes = 1L << 32;
 
     /// <summary>A text that is scored at once has thousands of tokens, not millions.</summary>
@@ -35,27 +35,22 @@ public abstract class SequenceScorer
         _ => new CausalScorer(model, tokenizer),
     };
 
-    /// <summary>Why the model cannot score tokens, though it has logits of them; <c>null</c> where it can.</summary>
-    public virtual string? Obstacle => null;
+    /// <summary>Why the model cannot score tokens, though it has logits of them; null if it can.</summary>
+    public virtual string? WhyUnsupported => null;
 
-    /// <summary>Whether the model also reads a source text.</summary>
-    public virtual bool NeedsSource => false;
+    internal virtual bool NeedsSource => false;
 
-    /// <summary>The tokens of a text, with the special tokens the architecture needs around them.</summary>
-    /// <exception cref="UserException">The tokenizer cannot express the text, or lacks a special token.</exception>
+    /// <summary>The tokens of a text, with the special tokens the architecture needs.</summary>
     public abstract int[] Encode(string text);
 
-    /// <summary>The tokens of a source text, with the special tokens the architecture needs around them.</summary>
-    /// <exception cref="UserException">The tokenizer cannot express the text, or the model reads no source.</exception>
+    /// <summary>The tokens of a source text, with the special tokens the architecture needs.</summary>
     public virtual int[] EncodeSource(string text) => throw NoSource();
 
     /// <summary>The tokens of a file, a folder or a glob, read as one text.</summary>
-    /// <exception cref="UserException">A file cannot be read or encoded, or the text is too long to be scored at once.</exception>
     public int[] EncodeAll(string path, string datasetsDirectory, IProgress<string> progress) =>
         Encode(TextEncoding.ReadAll(new SourceOptions { Path = path }, datasetsDirectory, MostCharacters, progress));
 
-    /// <summary>The tokens of each document and its number among all, from 1; documents without text are left out.</summary>
-    /// <exception cref="UserException">A file cannot be read or encoded, or a document is too long to be scored at once.</exception>
+    /// <summary>The tokens of each document and its number, from 1; documents without text are left out.</summary>
     public IEnumerable<(long Number, int[] Tokens)> EncodeDocuments(string path, string datasetsDirectory, IProgress<string> progress)
     {
         long number = 0;
@@ -67,9 +62,7 @@ public abstract class SequenceScorer
         }
     }
 
-    /// <summary>The raw logits (T, V) of T tokens, in float32; the caller disposes them. Encoder-decoders need a source.</summary>
-    /// <exception cref="UserException">There are no tokens, or more than the model can take; an id is outside the vocabulary; a source is
-    /// missing or too many.</exception>
+    /// <summary>The logits (T, V) of T tokens, float32, which the caller disposes. Encoder-decoders need a source.</summary>
     public Tensor Logits(IReadOnlyList<int> tokens, IReadOnlyList<int>? source = null)
     {
         if (source is not null && !NeedsSource) throw NoSource();
@@ -85,21 +78,18 @@ public abstract class SequenceScorer
         return Model.call(input).squeeze(0).MoveToOuterDisposeScope(); // (1, T, V) → (T, V)
     }
 
-    /// <summary>The score of each token, from the logits of <see cref="Logits"/>.</summary>
-    /// <exception cref="UserException">The model cannot score tokens; see <see cref="Obstacle"/>.</exception>
+    /// <summary>The score of each token, from its <see cref="Logits"/>.</summary>
     public TokenScores Score(IReadOnlyList<int> tokens, Tensor logits)
     {
-        if (Obstacle is { } obstacle) throw new UserException(obstacle);
+        if (WhyUnsupported is { } reason) throw new UserException(reason);
         using IDisposable inference = inference_mode();
         using DisposeScope scope = NewDisposeScope();
         return new(tokens, Losses(tokens, logits));
     }
 
-    /// <summary>−log p of each token, from its logits (T, V).</summary>
     private protected abstract IReadOnlyList<double?> Losses(IReadOnlyList<int> tokens, Tensor logits);
 
-    /// <summary>One row of token ids, (1, T).</summary>
-    private protected Tensor Row(IReadOnlyList<int> tokens) =>
+    private protected Tensor Row(IReadOnlyList<int> tokens) => // (1, T)
         tensor([.. tokens.Select(id => (long)id)], [1, tokens.Count], dtype: ScalarType.Int64).to(Model.Device);
 
     private static UserException NoSource() =>
@@ -126,8 +116,7 @@ public abstract class SequenceScorer
 
 // Shapes: T tokens, P of them in the prefix, V vocabulary.
 
-/// <summary>Decoders: each token is predicted from those before it; the first one from nothing. Tokens of a prefix that the model reads
-/// together have no score.</summary>
+/// <summary>Decoders: each token is predicted from those before it; the first, and a prefix read together, have no score.</summary>
 internal class CausalScorer(LanguageModel model, Tokenizer tokenizer) : SequenceScorer(model, tokenizer)
 {
     public override int[] Encode(string text) => Tokenizer.Encode(text);
@@ -146,16 +135,14 @@ internal class CausalScorer(LanguageModel model, Tokenizer tokenizer) : Sequence
 
 // Shapes: B rows, T tokens, V vocabulary.
 
-/// <summary>Encoders: each token is hidden in turn and guessed from all others (pseudo-log-likelihood, Salazar et al. 2020, arXiv
-/// 1910.14659). Special tokens are seen, but not scored.</summary>
+/// <summary>Encoders: each token is masked and predicted from all others (Salazar et al. 2020, arXiv 1910.14659).</summary>
 internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : SequenceScorer(model, tokenizer)
 {
-    /// <summary>The most tokens of a batch.</summary>
     private const int TokensAtOnce = 1 << 13;
 
     private readonly int? mask = MaskToken.Of(tokenizer);
 
-    public override string? Obstacle => mask is null
+    public override string? WhyUnsupported => mask is null
         ? $"an encoder guesses hidden tokens, but its tokenizer ({Tokenizer.Type}) has no mask token to hide them with ([MASK], " +
           "<mask>); its logits can be had with --logits"
         : null;
@@ -171,13 +158,13 @@ internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : S
         foreach (int[] some in places.Chunk(Math.Max(1, TokensAtOnce / tokens.Count)))
         {
             using DisposeScope scope = NewDisposeScope();
-            float[] theirs = Guess(tokens, some).cpu().data<float>().ToArray();
-            for (int row = 0; row < some.Length; row++) losses[some[row]] = theirs[row];
+            float[] guessed = Guess(tokens, some).cpu().data<float>().ToArray();
+            for (int row = 0; row < some.Length; row++) losses[some[row]] = guessed[row];
         }
         return losses;
     }
 
-    /// <summary>−log p of the tokens at some places (B), each hidden in a row of its own.</summary>
+    /// <summary>−log p of the tokens at some places (B), each masked in a row of its own.</summary>
     private Tensor Guess(IReadOnlyList<int> tokens, int[] places)
     {
         Device device = Model.Device;
@@ -191,11 +178,10 @@ internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : S
     }
 }
 
-/// <summary>Encoder-decoders: each token is predicted from those before it and the whole source. Texts stand between the tokens that begin
-/// and end them, as in training, so that every token of the text has a score, and so has its end.</summary>
+/// <summary>Encoder-decoders: each token is predicted from those before it and the source; a begin token gives the first a score.</summary>
 internal sealed class TranslationScorer(LanguageModel model, Tokenizer tokenizer) : CausalScorer(model, tokenizer)
 {
-    public override bool NeedsSource => true;
+    internal override bool NeedsSource => true;
 
     public override int[] Encode(string text)
     {

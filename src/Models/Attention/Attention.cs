@@ -14,10 +14,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>Configuration of attention. <c>type</c> names the projection, which makes queries, keys and values; pattern, kernel and cache
-/// are chosen beside it.</summary>
-/// <remarks>A new projection is one file with its record and its <see cref="Projection"/>, and one <see cref="JsonDerivedTypeAttribute"/>
-/// line here.</remarks>
+/// <summary>Attention, by its projection. A new projection is one file and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(MultiHeadOptions), "multi-head")]
 [JsonDerivedType(typeof(MultiQueryOptions), "multi-query")]
@@ -54,8 +51,7 @@ public abstract record AttentionOptions : IValidated
     [Range(0.0, 1e6, MinimumIsExclusive = true)]
     public double? SoftCap { get; init; }
 
-    /// <summary>Whether queries of self-attention are multiplied by s·ln(keys they see), s learned for each head, so that attention does
-    /// not flatten in long sequences (Nakanishi 2025, arXiv 2501.19399).</summary>
+    /// <summary>Whether self-attention multiplies queries by s·ln(keys they see), s learned for each head (arXiv 2501.19399).</summary>
     [Description("Whether queries are multiplied by s·ln(keys they see), s learned for each head, in attention of a sequence to itself.")]
     public bool ScalableSoftmax { get; init; }
 
@@ -73,8 +69,8 @@ public abstract record AttentionOptions : IValidated
 
     /// <summary>The cache of keys and values in decoding.</summary>
     [Description(
-        "What decoding remembers: auto takes rolling where the pattern is a sliding window, else contiguous; paged shares common " +
-        "beginnings.")]
+        "What decoding remembers: auto takes rolling where the pattern is a sliding window, else contiguous; " +
+        "paged shares common beginnings.")]
     public AttentionCache Cache { get; init; } = AttentionCache.Auto;
 
     /// <inheritdoc/>
@@ -82,7 +78,6 @@ public abstract record AttentionOptions : IValidated
 
     internal string Type => Registered.Name(typeof(AttentionOptions), GetType());
 
-    /// <summary>The pattern, which a layer's options have resolved.</summary>
     internal PatternOptions ResolvedPattern =>
         Pattern ?? throw new InvalidOperationException("The pattern is resolved by ModelOptions.Layer; these options are not a layer's.");
 
@@ -92,7 +87,6 @@ public abstract record AttentionOptions : IValidated
 
     internal virtual double ScoreScale(int dim) => Scale ?? 1 / Math.Sqrt(HeadWidth(dim));
 
-    /// <summary>Problems in a model of this width, with paths relative to this record.</summary>
     internal abstract IEnumerable<Problem> Against(int dim);
 
     internal abstract Projection BuildProjection(StackContext stack, NormBuilder? headNorm);
@@ -101,7 +95,6 @@ public abstract record AttentionOptions : IValidated
 
     internal virtual AttentionOptions ToEncoder(int dim) => this;
 
-    /// <summary>What decoding caches of each token in each layer.</summary>
     internal abstract CacheLayout CacheLayout(int dim);
 
     internal abstract PartCost Cost(ModelOptions model);
@@ -109,8 +102,7 @@ public abstract record AttentionOptions : IValidated
     internal abstract PartCost CrossCost(ModelOptions model);
 }
 
-/// <summary>One attention layer, of a sequence to itself or to an encoder's output (Vaswani et al. 2017, §3.2).</summary>
-/// <remarks>Thread-safe: threads share a model while they compute losses.</remarks>
+/// <summary>Attention of a sequence to itself or to an encoder's output (Vaswani et al. 2017, §3.2). Thread-safe.</summary>
 internal sealed class AttentionLayer : Mixer
 {
     private readonly Projection projection;
@@ -166,8 +158,7 @@ internal sealed class AttentionLayer : Mixer
         return CacheSelection.Create(options, options.CacheLayout(stack.Dim), batch, capacity, HeadType(device), device);
     }
 
-    /// <summary>Keys and values of an encoder's output, which decoding computes once.</summary>
-    public LayerState Remember(EncoderMemory memory)
+    public LayerState NewCrossState(EncoderMemory memory)
     {
         (Tensor key, Tensor value) = ((CrossProjection)projection).KeyValue(memory.Hidden);
         return new CrossState(Cast(key), Cast(value), memory.Documents?.Keys);
@@ -231,27 +222,23 @@ internal sealed class AttentionLayer : Mixer
     private Tensor Cast(Tensor heads) => stack.ComputeType == ScalarType.Float32 ? heads : heads.to_type(HeadType(heads.device));
 }
 
-/// <summary>How queries, keys and values are made from the residual stream, and so what decoding caches.</summary>
+/// <summary>Makes queries, keys and values from the residual stream, and so decides what decoding caches.</summary>
 internal abstract class Projection(string name) : nn.Module(name)
 {
     public abstract int OutputWidth { get; }
 
-    /// <summary>Heads of the keys and values of a whole sequence, G.</summary>
-    public abstract int KeyHeads { get; }
+    public abstract int KeyHeads { get; } // G, of a whole sequence
 
-    /// <summary>Queries of the new tokens (B, H, T, D), and the key and value to cache in the shapes of the <see cref="CacheLayout"/>,
-    /// normed and rotated.</summary>
+    /// <summary>Queries of new tokens (B, H, T, D), and key and value in <see cref="CacheLayout"/>'s shapes, normed and rotated.</summary>
     public abstract (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context);
 
-    /// <summary>Runs a kernel, (B, H, T, D), (B, G, S, D), (B, G, S, D) → (B, H, T, D), over queries, keys and values. Projections that
-    /// cache something shorter expand it here; <paramref name="cached"/> keys may have a cheaper form.</summary>
+    /// <summary>Runs a kernel, (B, H, T, D), (B, G, S, D), (B, G, S, D) → (B, H, T, D), after expanding shorter cached forms.</summary>
     public virtual Tensor Attend(Tensor query, Tensor key, Tensor value, bool cached, Func<Tensor, Tensor, Tensor, Tensor> kernel) =>
         kernel(query, key, value);
 
     /// <summary>Whether <see cref="ProjectFused"/> gives all that <see cref="Project"/> does but the rotation.</summary>
     public virtual bool CanFuse => false;
 
-    /// <summary>[queries | keys | values] of each token, not rotated: (B, T, C) → (B, T, H + 2·G, D), in bfloat16 if
-    /// <paramref name="rounded"/> and the model multiplies in it.</summary>
+    /// <summary>[queries | keys | values], unrotated, (B, T, C) → (B, T, H + 2·G, D); <paramref name="rounded"/> allows bfloat16.</summary>
     public virtual Tensor ProjectFused(Tensor x, bool rounded) => throw new NotSupportedException();
 }

@@ -17,8 +17,7 @@ public abstract record HeadProjectionOptions : AttentionOptions
     [Range(1, 65536)]
     public int? HeadDim { get; init; }
 
-    /// <summary>Number of key-value heads, G.</summary>
-    internal abstract int Groups { get; }
+    internal abstract int Groups { get; } // G
 
     internal override int HeadWidth(int dim) => HeadDim ?? dim / Heads;
 
@@ -48,11 +47,10 @@ public abstract record HeadProjectionOptions : AttentionOptions
         {
             // Queries and keys are multiplied, then weights and values: two products of 2·H·D operations per visible key.
             FlopsPerTokenAndKey = Kernel == AttentionKernel.Linear ? 0 : 4 * width,
-            // Its sums are as many keys as a head is wide: added to, and read.
+            // Its sums are as many keys as a head is wide, added to and read.
             FlopsPerToken = Kernel == AttentionKernel.Linear ? 4 * width * headDim : 0,
         };
     }
-
 }
 
 /// <summary>Every query head has keys and values of its own (Vaswani et al. 2017).</summary>
@@ -90,8 +88,7 @@ public sealed record GroupedQueryOptions : HeadProjectionOptions
 }
 
 /// <summary>Grouped-query attention (Ainslie et al. 2023); multi-head (G = H) and multi-query (G = 1) are its ends.</summary>
-/// <remarks>The rows of <c>qkv.weight</c> are [H·D query | G·D key | G·D value], heads in order. Query head h reads key-value head
-/// ⌊h·G/H⌋.</remarks>
+/// <remarks><c>qkv.weight</c> has the rows [H·D query | G·D key | G·D value]. Query head h reads key-value head ⌊h·G/H⌋.</remarks>
 internal sealed class GroupedQueryProjection : Projection
 {
     private readonly MixedLinear qkv;
@@ -147,8 +144,7 @@ internal sealed class GroupedQueryProjection : Projection
     }
 }
 
-/// <summary>Cross-attention: queries from the decoder's stream, keys and values from the encoder's output.</summary>
-/// <remarks>The rows of <c>keyValue.weight</c> are [G·D key | G·D value], heads in order.</remarks>
+/// <summary>Cross-attention; the rows of <c>keyValue.weight</c> are [G·D key | G·D value], heads in order.</summary>
 internal sealed class CrossProjection : Projection
 {
     private readonly MixedLinear query;
@@ -182,8 +178,7 @@ internal sealed class CrossProjection : Projection
         return (Normed(all, queryNorm).transpose(1, 2), key, value);
     }
 
-    /// <summary>(B, S, C) → (B, G, S, D) each</summary>
-    public (Tensor Key, Tensor Value) KeyValue(Tensor memory)
+    public (Tensor Key, Tensor Value) KeyValue(Tensor memory) // (B, S, C) → (B, G, S, D) each
     {
         Tensor[] parts = keyValue.forward(memory).view(memory.size(0), memory.size(1), 2 * groups, headDim).split([groups, groups], 2);
         return (Normed(parts[0], keyNorm).transpose(1, 2), parts[1].transpose(1, 2));

@@ -1,6 +1,5 @@
-// Shapes: B batch, T positions, S cached and new positions, C model dimension, H heads; widths of a head: N part of query and key
-// without position, P part that positions rotate, V value, W = max(N + P, V) for the kernel; r the vector that keys and values are made
-// from.
+// Shapes: B batch, T positions, S cached and new positions, C model dimension, H heads; widths of a head: N without position and P rotated
+// (query and key), V value, W = max(N + P, V) for the kernel; r cached vector that keys and values are made from.
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
@@ -11,10 +10,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>Multi-head latent attention: keys and values of all heads are made from one short vector of each token, which is all that
-/// decoding caches, and one rotary key that the heads share (DeepSeek-AI 2024, arXiv 2405.04434, §2.1).</summary>
-/// <remarks>A head's query and key have <see cref="HeadDim"/> numbers without position and <see cref="RopeDim"/> with. The defaults are the
-/// paper's proportions.</remarks>
+/// <summary>Multi-head latent attention: one short vector of each token makes all heads' keys and values, and only it and one rotary key
+/// are cached (DeepSeek-AI 2024, arXiv 2405.04434, §2.1). The default widths are the paper's proportions.</summary>
 public sealed record LatentOptions : AttentionOptions
 {
     /// <summary>Width of the part of a query or key that carries no position; null for dim / heads.</summary>
@@ -23,7 +20,7 @@ public sealed record LatentOptions : AttentionOptions
     public int? HeadDim { get; init; }
 
     /// <summary>Width of the part of a query or key that positions rotate, the key's shared by all heads; null for headDim / 2.</summary>
-    [Description("Width of the part of a head's query and key that positions turn, one key for all heads; by default headDim / 2.")]
+    [Description("Width of the part of a head's query and key that positions rotate, one key for all heads; by default headDim / 2.")]
     [Range(1, 65536)]
     public int? RopeDim { get; init; }
 
@@ -44,8 +41,8 @@ public sealed record LatentOptions : AttentionOptions
 
     /// <summary>ε of the norms on these vectors; null for the model's.</summary>
     [Description(
-        "Added to the variance in the norms on the vectors that queries, keys and values are made from (DeepSeek-V3: 1e-6); by default " +
-        "norm.epsilon.")]
+        "Added to the variance in the norms on the vectors that queries, keys and values are made from (DeepSeek-V3: 1e-6); " +
+        "by default norm.epsilon.")]
     [Range(0.0, 1.0)]
     public double? NormEpsilon { get; init; }
 
@@ -84,7 +81,7 @@ public sealed record LatentOptions : AttentionOptions
 
     internal override Projection BuildProjection(StackContext stack, NormBuilder? headNorm) => new LatentProjection(stack, this);
 
-    /// <summary>Multi-head attention: an encoder's keys and values do not grow in decoding, so there is little to save.</summary>
+    /// <summary>An encoder's keys and values do not grow in decoding: there is little to save.</summary>
     internal override AttentionOptions ToEncoder(int dim) => new MultiHeadOptions
     {
         Heads = Heads,
@@ -108,7 +105,7 @@ public sealed record LatentOptions : AttentionOptions
     {
         LatentShape shape = Shape(model.Dim);
         bool bias = Bias ?? model.Bias;
-        PartCost keyValue = PartCost.Linear(model.Dim, shape.Remembered, bias) + new PartCost(shape.Rank, 0)
+        PartCost keyValue = PartCost.Linear(model.Dim, shape.CachedWidth, bias) + new PartCost(shape.Rank, 0)
             + PartCost.Linear(shape.Rank, shape.ExpandedRows, false);
         PartCost output = PartCost.Linear(shape.OutputWidth, model.Dim, OutputBias ?? model.Bias);
         return QueryCost(model.Dim, shape.QueryRows, bias) + keyValue + output + new PartCost(0, 0)
@@ -123,17 +120,12 @@ public sealed record LatentOptions : AttentionOptions
         : PartCost.Linear(dim, rank, bias) + new PartCost(rank, 0) + PartCost.Linear(rank, rows, false);
 }
 
-/// <summary>The widths of latent attention.</summary>
-/// <param name="Heads">Number of heads, H.</param>
-/// <param name="HeadDim">The part of a query or key that carries no position, N.</param>
-/// <param name="RotaryDim">The part that positions rotate, P.</param>
-/// <param name="ValueDim">A value, V.</param>
-/// <param name="Rank">The vector that keys and values are made from, r.</param>
+/// <summary>Heads H, widths N without position and P rotated, value width V, and rank r of the cached vector.</summary>
 internal readonly record struct LatentShape(int Heads, int HeadDim, int RotaryDim, int ValueDim, int Rank)
 {
     public int KeyDim => HeadDim + RotaryDim;
 
-    /// <summary>Width of the kernel's heads when keys and values are expanded; narrower ones are padded with zeros.</summary>
+    /// <summary>The width of the kernel's heads, to which narrower ones are padded with zeros.</summary>
     public int KernelWidth => Math.Max(KeyDim, ValueDim);
 
     public int QueryRows => Heads * KeyDim;
@@ -142,26 +134,22 @@ internal readonly record struct LatentShape(int Heads, int HeadDim, int RotaryDi
 
     public int OutputWidth => Heads * ValueDim;
 
-    /// <summary>Numbers cached of a token, r + P.</summary>
-    public int Remembered => Rank + RotaryDim;
+    public int CachedWidth => Rank + RotaryDim;
 
     /// <summary>One tensor, as the key; the value is empty.</summary>
-    public CacheLayout Layout => new(1, Remembered, 0, Remembered);
+    public CacheLayout Layout => new(1, CachedWidth, 0, CachedWidth);
 
-    /// <summary>Whether this many new queries are cheaper over the cached vectors themselves than over keys and values made from
-    /// them.</summary>
-    /// <remarks>For S keys and T queries, a head takes T·S·2(r + P) multiplications over the vectors, and S·r·(N + V) + T·S·(N + P + V)
-    /// with keys and values made first: S does not matter.</remarks>
-    public bool PaysToAbsorb(long queries) => queries * (2L * Remembered - KeyDim - ValueDim) <= (long)Rank * (HeadDim + ValueDim);
+    /// <summary>Whether so many new queries are cheaper over the cached vectors than over keys and values made from them.</summary>
+    /// <remarks>A head multiplies T·S·2(r + P) times over the vectors, else S·r·(N + V) + T·S·(N + P + V): S cancels out.</remarks>
+    public bool PaysToAbsorb(long queries) => queries * (2L * CachedWidth - KeyDim - ValueDim) <= (long)Rank * (HeadDim + ValueDim);
 }
 
 /// <summary>Latent attention (DeepSeek-AI 2024, arXiv 2405.04434, §2.1, and the equations of appendix C).</summary>
-/// <remarks>Cached is [c | k]: c = norm(W_DKV·x) of rank r, and the rotated shared key k. Whole sequences are computed with keys and values
-/// of every head, made from c. Decoding absorbs the matrices: q·(W_UK·c) = (W_UKᵀ·q)·c, so that [c | k] is the one key of all heads, and
-/// its first r numbers, times W_UV, are a head's result. The rows of the matrices are DeepSeek's, whose names are in brackets: <c>query</c>
-/// (q_proj) or <c>queryUp</c> (q_b_proj) [N | P] for each head, <c>keyValueDown</c> (kv_a_proj_with_mqa) [r | P], <c>keyValueUp</c>
-/// (kv_b_proj) [N key | V value] for each head. As there, matrices after a norm and <c>query</c> have no bias, and the norms are RMS norms
-/// whatever the model's are.</remarks>
+/// <remarks><para>Cached is [c | k]: c = norm(W_DKV·x) of rank r, and the rotated shared key k. Decoding absorbs the matrices: q·(W_UK·c) =
+/// (W_UKᵀ·q)·c, so that [c | k] is the one key of all heads, and its first r numbers, times W_UV, are a head's result.</para>
+/// <para>The rows are DeepSeek's: <c>query</c> (q_proj) or <c>queryUp</c> (q_b_proj) [N | P] for each head, <c>keyValueDown</c>
+/// (kv_a_proj_with_mqa) [r | P], <c>keyValueUp</c> (kv_b_proj) [N key | V value] for each head. As there, matrices after a norm and
+/// <c>query</c> have no bias, and the norms are RMS norms whatever the model's are.</para></remarks>
 internal sealed class LatentProjection : Projection
 {
     private readonly MixedLinear? query;
@@ -187,7 +175,7 @@ internal sealed class LatentProjection : Projection
         {
             query = stack.Linear(stack.Dim, shape.QueryRows, bias: false);
         }
-        keyValueDown = stack.Linear(stack.Dim, shape.Remembered, options.Bias);
+        keyValueDown = stack.Linear(stack.Dim, shape.CachedWidth, options.Bias);
         keyValueNorm = VectorNorm(shape.Rank);
         keyValueUp = stack.Linear(shape.Rank, shape.ExpandedRows, bias: false, keepsWeight: true);
         RegisterComponents();
@@ -206,7 +194,7 @@ internal sealed class LatentProjection : Projection
         return (Queries(x, context).transpose(1, 2), latent, latent.narrow(1, 0, 0)); // (B, H, T, N+P)
     }
 
-    // A long prompt is computed as in training, a token at a time over the cached vectors themselves.
+    // As in training for a long prompt, over the cached vectors themselves for a token at a time.
     public override Tensor Attend(Tensor query, Tensor key, Tensor value, bool cached, Func<Tensor, Tensor, Tensor, Tensor> kernel)
     {
         if (cached && shape.PaysToAbsorb(query.size(2)))
@@ -236,10 +224,10 @@ internal sealed class LatentProjection : Projection
         return cat([vector, key.to_type(vector.dtype)], -1); // (B, T, r+P)
     }
 
-    private (Tensor Query, Tensor Key, Tensor Value) Expanded(Tensor query, Tensor remembered)
+    private (Tensor Query, Tensor Key, Tensor Value) Expanded(Tensor query, Tensor cached)
     {
-        long batch = remembered.size(0), length = remembered.size(2);
-        Tensor latent = remembered.squeeze(1); // (B, S, r+P)
+        long batch = cached.size(0), length = cached.size(2);
+        Tensor latent = cached.squeeze(1); // (B, S, r+P)
         Tensor all = keyValueUp.forward(latent.narrow(-1, 0, shape.Rank)).to_type(query.dtype); // (B, S, H·(N+V))
         Tensor[] parts = all.view(batch, length, shape.Heads, shape.HeadDim + shape.ValueDim).split([shape.HeadDim, shape.ValueDim], -1);
         Tensor shared = latent.narrow(-1, shape.Rank, shape.RotaryDim).unsqueeze(2).expand(-1, -1, shape.Heads, -1); // (B, S, H, P)

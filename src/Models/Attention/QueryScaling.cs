@@ -9,8 +9,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention;
 
-/// <summary>Scalable softmax: queries times s·ln n, n being the number of keys each sees and s learned for each head (Nakanishi 2025, arXiv
-/// 2501.19399).</summary>
+/// <summary>Scalable softmax: queries times s·ln n for n keys, s learned for each head (Nakanishi 2025, arXiv 2501.19399).</summary>
 internal sealed class ScalableSoftmax : nn.Module
 {
     private const double Start = 0.43; // what s came to in the paper's models
@@ -33,8 +32,7 @@ internal sealed class ScalableSoftmax : nn.Module
 
     public Parameter Scale => scale;
 
-    /// <summary>The call's queries (B, H, T, D) times s·ln n.</summary>
-    public Tensor Apply(AttentionCall call, AttentionContext context)
+    public Tensor Apply(AttentionCall call, AttentionContext context) // (B, H, T, D)
     {
         Tensor factors = Logarithms(call, context).mul(scale.view(-1, 1, 1)); // (T, 1)·(H, 1, 1) → (H, T, 1), or (B, H, T, 1)
         return call.Query.mul(factors.to_type(call.Query.dtype));
@@ -74,10 +72,8 @@ internal sealed class ScalableSoftmax : nn.Module
     }
 }
 
-/// <summary>Sharper attention far into a sequence: the query at position p is multiplied by 1 + scale·ln(1 + ⌊(p + 1) / floor⌋) (Llama
-/// 4).</summary>
-/// <remarks>Nothing changes up to position floor − 2. Llama 4 has it on its layers without positions; it may be added to a trained
-/// model.</remarks>
+/// <summary>Multiplies queries at position p by 1 + scale·ln(1 + ⌊(p + 1) / floor⌋), which keeps attention sharp (Llama 4).</summary>
+/// <remarks>Nothing changes up to position floor − 2, so a trained model can get it. Llama 4 has it on layers without positions.</remarks>
 public sealed record TemperatureOptions
 {
     /// <summary>Positions per step.</summary>
@@ -91,7 +87,6 @@ public sealed record TemperatureOptions
     public double Scale { get; init; } = 0.1;
 }
 
-/// <summary>Applies <see cref="TemperatureOptions"/> to queries.</summary>
 internal sealed class QueryTemperature(TemperatureOptions options, int contextLength) : IDisposable
 {
     private readonly PositionTable table = new(positions => Factors(positions, options), contextLength);

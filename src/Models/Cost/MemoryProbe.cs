@@ -5,27 +5,24 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Measures the parts of a model, each by itself and with few rows, and scales what they took to all rows.</summary>
-/// <remarks>A part is measured with two numbers of rows, and a line goes through both; a large one with one row, which stands for all; a
-/// larger one with a shorter row and half of it, to see whether memory grows with the square of the length. Of a large table of tokens two
-/// smaller ones are measured, with a line through both.</remarks>
+/// <summary>Measures a model's parts one by one with few rows, and scales what they took to all rows.</summary>
+/// <remarks>A line goes through two numbers of rows; a large part is measured with one row; a larger one with a short row and half of it,
+/// to see whether memory grows with the square of the length. A large embedding table is extrapolated from two smaller ones.</remarks>
 internal sealed class MemoryProbe : IDisposable
 {
-    // Of the larger number of rows: enough for tensors to be counted one by one (256 KiB), and for kernels that work on some rows at a
-    // time.
+    // Enough rows for tensors to be counted one by one (256 KiB), and for kernels that work on some rows at a time.
     private const long EnoughBytes = 2 << 20, EnoughTokens = 2048;
 
-    // Tokens times weights that one part is measured with: some seconds on two cores. From the second figure on it runs once, after a short
-    // run, else three times.
+    // Tokens times weights of one measurement: some seconds on two cores. Above the second figure a part runs once, not three times.
     private const double MostWork = 1.2e11, MuchWork = 1e10;
 
     // Tokens of short rows: a multiple of what kernels cut rows into.
     private const int Step = 64;
 
-    // How much more than twice the memory twice the length takes, where that comes from squares and not from noise.
+    // Memory that doubling the length adds beyond a doubling, from which on it is a square and not noise.
     private const double Curved = 0.02;
 
-    // Numbers of the largest table of tokens that is measured, but not fewer tokens than these.
+    // Numbers of the largest embedding table to measure, but no fewer tokens than these.
     private const long MostTable = 1 << 22, FewestTokens = 4096;
 
     private readonly ModelOptions model;
@@ -41,11 +38,7 @@ internal sealed class MemoryProbe : IDisposable
     private long furtherThread;
     private int? longest;
 
-    /// <param name="model">Its options, valid.</param>
-    /// <param name="vocabularySize">Rows of its table of tokens, V.</param>
-    /// <param name="shape">How a step is computed.</param>
-    /// <param name="input">What one thread reads of a micro-batch.</param>
-    /// <param name="targets">(B, T), int64.</param>
+    /// <summary>Measures what one thread reads of a micro-batch and predicts, (B, T) int64, of a valid model.</summary>
     public MemoryProbe(ModelOptions model, int vocabularySize, TrainingShape shape, ModelInput input, Tensor targets)
     {
         (this.model, this.vocabularySize, this.shape, this.input, this.targets) = (model, vocabularySize, shape, input, targets);
@@ -53,7 +46,6 @@ internal sealed class MemoryProbe : IDisposable
         workers = shape.Threads > 1 ? new(shape.Threads) : null;
     }
 
-    /// <summary>Measures every part.</summary>
     public MeasuredModel Measure()
     {
         List<MeasuredPart> parts = [];
@@ -88,7 +80,7 @@ internal sealed class MemoryProbe : IDisposable
         PartMemory memory = vocabularySize <= most
             ? Scaled(kind, stack, vocabularySize).Memory
             : PartMemory.Line((most / 2, Scaled(kind, stack, most / 2).Memory), (most, Scaled(kind, stack, most).Memory), vocabularySize);
-        // The gradient of a table that the head has, too, is there by then.
+        // The gradient of a table tied to the head exists by then.
         return new(memory, kind == PartKind.Head || !model.TieEmbeddings ? (long)vocabularySize * model.Dim : 0);
     }
 
@@ -128,13 +120,13 @@ internal sealed class MemoryProbe : IDisposable
         using DisposeScope scope = NewDisposeScope();
         (ModelInput Input, Tensor Targets) all = Cut(count, positions, tokens);
         bool large = (double)count * positions * part.Weights > MuchWork;
-        // What is made once and for all is made first.
+        // What lasts, such as masks, is made in a first run.
         (ModelInput Input, Tensor Targets) first = large ? Cut(1, Math.Min(Step, positions), tokens) : all;
         PartMemory Once() => part.Measure(all.Input, all.Targets);
         PartMemory Measured()
         {
             part.Measure(first.Input, first.Targets);
-            return large ? Once() : PartMemory.Middle(Once(), Once(), Once());
+            return large ? Once() : PartMemory.Median(Once(), Once(), Once());
         }
 
         if (workers is null) return Measured();
@@ -163,7 +155,7 @@ internal sealed class MemoryProbe : IDisposable
         Source = whole.Source is { } source ? Cut(source, count, positions, tokens) : null,
     };
 
-    // (B, T), the longer of source and target to so many positions and the other in proportion.
+    // (B, T): the longer of source and target has so many positions, the other in proportion.
     private Tensor Cut(Tensor ids, int count, int positions) =>
         ids.narrow(0, 0, count).narrow(1, 0, Math.Max(1, ids.size(1) * positions / length)).contiguous();
 }

@@ -3,22 +3,17 @@ using Trainer.Models.Attention.Patterns;
 
 namespace Trainer.Models;
 
-/// <summary>A model, or one like it with another attention.</summary>
-/// <param name="Name">What is different.</param>
-/// <param name="Cost">What it costs.</param>
+/// <summary>A model, or one like it with the attention that the name says.</summary>
 public sealed record ModelAlternative(string Name, ModelCost Cost);
 
-/// <summary>What a model would cost with other attention, so that a person chooses from figures.</summary>
+/// <summary>What a model would cost with other attention.</summary>
 public static class ModelAlternatives
 {
     private const int QueryHeadsPerGroup = 4;
     private const int LayersPerGlobalOne = 4;
     private const int WindowsPerContext = 8;
 
-    /// <summary>The model as it is, and those of its alternatives that can be built: multi-head, grouped-query, multi-query, latent, and
-    /// windows of an eighth of the context in three of four layers.</summary>
-    /// <param name="model">Its options, valid.</param>
-    /// <param name="vocabularySize">Number of token ids, V.</param>
+    /// <summary>The model and, if they can be built, MHA, GQA, MQA, MLA, and windows of 1/8 of the context in 3 of 4 layers.</summary>
     public static IReadOnlyList<ModelAlternative> Of(ModelOptions model, int vocabularySize)
     {
         (string Name, ModelOptions Model)[] all =
@@ -59,7 +54,7 @@ public static class ModelAlternatives
         });
     }
 
-    // What is not the projection's own stays as it is.
+    // All settings but the projection's stay.
     private static ModelOptions With(ModelOptions model, AttentionOptions projection)
     {
         AttentionOptions given = model.Attention;

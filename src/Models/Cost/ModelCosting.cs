@@ -2,8 +2,7 @@ using Trainer.Models.Attention.Patterns;
 
 namespace Trainer.Models;
 
-/// <summary>Adds up the costs of a model's parts.</summary>
-/// <remarks>Of an encoder-decoder both stacks count for every token: the source is taken to be as long as the target.</remarks>
+/// <summary>Adds up the costs of a model's parts; an encoder-decoder's source is taken to be as long as its target.</summary>
 internal static class ModelCosting
 {
     public static ModelCost Of(ModelOptions model, int vocabularySize)
@@ -35,7 +34,7 @@ internal static class ModelCosting
             MatrixParameters = blocks.MatrixParameters + table,
             FlopsPerToken = blocks.FlopsPerToken,
             Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
-            Memories = [.. Remembered(model)],
+            Memories = [.. LayerMemories(model)],
         };
     }
 
@@ -52,7 +51,7 @@ internal static class ModelCosting
         group layer.MixerCost(model).Parameters by layer.Mixer.Component into kind
         select new ComponentParameters(kind.Key, kind.Sum());
 
-    private static IEnumerable<LayerMemory> Remembered(ModelOptions model) => model.Stacks
+    private static IEnumerable<LayerMemory> LayerMemories(ModelOptions model) => model.Stacks
         .Where(stack => stack.IsCausal)
         .SelectMany(stack => stack.Layers)
         .Select(layer => layer.Mixer.Memory(model, layer));

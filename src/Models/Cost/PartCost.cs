@@ -1,20 +1,14 @@
 namespace Trainer.Models;
 
-/// <summary>What one part of a model costs, as its options know it.</summary>
-/// <param name="Parameters">Learned numbers.</param>
-/// <param name="MatrixParameters">Those that every token is multiplied with.</param>
+/// <summary>The cost of one part of a model; <c>MatrixParameters</c> are those every token is multiplied with.</summary>
 internal readonly record struct PartCost(long Parameters, long MatrixParameters)
 {
-    /// <summary>Operations of one token beside those with its matrices, however long the sequence is, forward.</summary>
-    public long FlopsPerToken { get; init; }
+    public long FlopsPerToken { get; init; } // beside products with its matrices, forward
 
-    /// <summary>Those of <see cref="Parameters"/> that a token does not use: experts it was not given to.</summary>
     public long IdleParameters { get; init; }
 
-    /// <summary>Operations of one token for each key it sees, forward.</summary>
-    public long FlopsPerTokenAndKey { get; init; }
+    public long FlopsPerTokenAndKey { get; init; } // for each key that a token sees, forward
 
-    /// <summary>A linear layer.</summary>
     public static PartCost Linear(long inputs, long outputs, bool bias) =>
         new(inputs * outputs + (bias ? outputs : 0), inputs * outputs);
 

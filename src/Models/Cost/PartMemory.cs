@@ -1,13 +1,9 @@
 namespace Trainer.Models;
 
-/// <summary>Bytes that one part of a model takes beside its weights, as measured: a block, or what stands before or after the
-/// blocks.</summary>
-/// <param name="Shared">What the first block of its kind makes for all of them: masks, tables.</param>
-/// <param name="Held">What is there when the forward pass has left the part, until the loss is computed.</param>
-/// <param name="Kept">What of it is there until the backward pass comes.</param>
-/// <param name="Forward">The most while the forward pass is in it.</param>
-/// <param name="Backward">The most while the backward pass is in it, with what is kept; of gradients of weights only those just
-/// made.</param>
+/// <summary>Measured bytes of one part of a model beside its weights: a block, or what comes before or after the blocks.</summary>
+/// <remarks><c>Shared</c> is made by the first block of its kind, for all: masks, tables. <c>Held</c> stays until the loss is computed,
+/// <c>Kept</c> until the backward pass. <c>Forward</c> and <c>Backward</c> are peaks, the latter with what is kept, of gradients only with
+/// those just made.</remarks>
 internal readonly record struct PartMemory(double Shared, double Held, double Kept, double Forward, double Backward)
 {
     public static PartMemory operator +(PartMemory a, PartMemory b) =>
@@ -16,8 +12,8 @@ internal readonly record struct PartMemory(double Shared, double Held, double Ke
     public static PartMemory operator *(double factor, PartMemory part) =>
         new(factor * part.Shared, factor * part.Held, factor * part.Kept, factor * part.Forward, factor * part.Backward);
 
-    /// <summary>Of each figure the middle one: the runtime takes and gives back memory while parts run.</summary>
-    public static PartMemory Middle(PartMemory a, PartMemory b, PartMemory c)
+    /// <summary>The median of each figure: the runtime takes and returns memory while parts run.</summary>
+    public static PartMemory Median(PartMemory a, PartMemory b, PartMemory c)
     {
         return new(
             Of(a.Shared, b.Shared, c.Shared), Of(a.Held, b.Held, c.Held), Of(a.Kept, b.Kept, c.Kept),
@@ -26,7 +22,7 @@ internal readonly record struct PartMemory(double Shared, double Held, double Ke
         static double Of(double x, double y, double z) => Math.Max(Math.Min(x, y), Math.Min(Math.Max(x, y), z));
     }
 
-    /// <summary>The value at one place of the line through the values at two others.</summary>
+    /// <summary>The value at <paramref name="at"/> on the line through two others.</summary>
     public static PartMemory Line((double At, PartMemory Value) a, (double At, PartMemory Value) b, double at) =>
         (b.At - at) / (b.At - a.At) * a.Value + (at - a.At) / (b.At - a.At) * b.Value;
 }

@@ -6,24 +6,15 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>The parts that a model's memory is put together from.</summary>
 internal enum PartKind
 {
-    /// <summary>From tokens to what the first block reads.</summary>
     Embeddings,
-
-    /// <summary>One block.</summary>
     Block,
-
-    /// <summary>The norm after an encoder's blocks, which a decoder's read.</summary>
     EncoderNorm,
-
-    /// <summary>The norm after the last block, the head and the loss.</summary>
     Head,
 }
 
-/// <summary>One part of a model by itself, with weights of its own, which runs forward and backward to show what memory that
-/// takes.</summary>
+/// <summary>One part of a model with weights of its own, run forward and backward to measure its memory.</summary>
 internal sealed class ProbedPart : IDisposable
 {
     private const double Deviation = 0.02;
@@ -37,11 +28,7 @@ internal sealed class ProbedPart : IDisposable
     private readonly LanguageHead? head;
     private readonly nn.Module[] modules;
 
-    /// <param name="kind">Which part.</param>
-    /// <param name="model">The model, valid.</param>
-    /// <param name="stack">The stack it belongs to; of a block with that block alone, else without any.</param>
-    /// <param name="vocabularySize">Rows of the table of tokens, V; a block has none.</param>
-    /// <param name="shape">How a step is computed.</param>
+    /// <summary>A stack has the one block to measure, or none.</summary>
     public ProbedPart(PartKind kind, ModelOptions model, StackOptions stack, int vocabularySize, TrainingShape shape)
     {
         (this.kind, this.model, this.shape) = (kind, model, shape);
@@ -55,16 +42,12 @@ internal sealed class ProbedPart : IDisposable
         foreach (Parameter weight in modules.SelectMany(module => module.parameters()))
         {
             if (weight.dim() >= 2) weight.normal_(0, Deviation);
-            weight.grad = zeros_like(weight); // so that the backward pass adds to it and keeps nothing
+            weight.grad = zeros_like(weight); // the backward pass adds to it and keeps nothing
         }
     }
 
-    /// <summary>Weights of the block, or beside the blocks.</summary>
     public long Weights => modules.SelectMany(module => module.parameters()).Sum(weight => weight.numel());
 
-    /// <summary>Runs forward and backward once.</summary>
-    /// <param name="input">What is read.</param>
-    /// <param name="targets">(B, T), int64.</param>
     public PartMemory Measure(ModelInput input, Tensor targets)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -79,10 +62,10 @@ internal sealed class ProbedPart : IDisposable
         using (AuxiliaryLosses auxiliary = new())
         using (AttentionContext pass = AttentionContext.Over(own, auxiliary, memory: memory))
         {
-            Differentiation.ReleaseGradients(); // or else this backward pass would free what is no part of it
+            Differentiation.ReleaseGradients(); // or this backward pass would free them
             long start = CpuMemory.ResetPeak().Allocated;
             (Tensor made, Tensor objective, forward, held) = Forward(x, weight, own, targets, pass, start);
-            kept = CpuMemory.Current().Allocated - start; // what was made as well: the next part keeps it
+            kept = CpuMemory.Current().Allocated - start; // with the result, which the next part keeps
             made.Dispose();
             CpuMemory.ResetPeak();
             Differentiation.Backward(objective);
@@ -100,12 +83,12 @@ internal sealed class ProbedPart : IDisposable
     {
         foreach (nn.Module module in modules)
         {
-            module.zero_grad(); // frees gradients, or else the collector would, later
+            module.zero_grad(); // frees gradients now, not at a collection
             module.Dispose();
         }
     }
 
-    // What the part makes, and that as a scalar to differentiate; the scope of the model's own forward pass ends with this.
+    // The part's result, and a scalar of it to differentiate; other tensors are freed, as in the model's own forward pass.
     private (Tensor Made, Tensor Objective, long Forward, long Held) Forward(
         Tensor x, Tensor weight, ModelInput own, Tensor targets, AttentionContext pass, long start)
     {

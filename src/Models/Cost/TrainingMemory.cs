@@ -2,15 +2,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Bytes of what training changes: exactly what the options say.</summary>
-/// <param name="Weights">Float32 master weights.</param>
-/// <param name="Moments">The two running means of AdamW.</param>
-/// <param name="Gradients">The most that gradients take: at the end of a backward pass.</param>
+/// <summary>Bytes of float32 master weights, AdamW's two moments, and gradients at the end of a backward pass.</summary>
 public sealed record TrainingState(long Weights, long Moments, long Gradients)
 {
-    /// <summary>The state of a model.</summary>
-    /// <param name="cost">The model.</param>
-    /// <param name="shape">How a step is computed.</param>
+    /// <summary>The state of a model, gradients per thread as the step needs them.</summary>
     public static TrainingState Of(ModelCost cost, TrainingShape shape)
     {
         long weights = sizeof(float) * cost.Parameters;
@@ -19,22 +14,13 @@ public sealed record TrainingState(long Weights, long Moments, long Gradients)
     }
 }
 
-/// <summary>Bytes that a training step takes, by parts of the model that were measured and scaled.</summary>
-/// <param name="Activations">The most that is there before the backward pass begins, beside the <see cref="TrainingState"/>.</param>
-/// <param name="Peak">All of it at its height, and what kernels keep besides; gradients come as activations go, so that it can be less than
-/// their sum.</param>
-/// <param name="MeasuredLength">The longest row that was measured, where whole rows of a large model would have taken too long; else
-/// null.</param>
+/// <summary>Peak bytes of activations, beside the <see cref="TrainingState"/>, and of a whole step, scaled from measured parts.</summary>
+/// <remarks>Activations go while gradients come, so the peak is not their sum. <c>MeasuredLength</c> is null if no row was cut.</remarks>
 public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLength)
 {
     private const int BFloat16Bytes = 2;
 
-    /// <summary>Measures a model's parts on the CPU, one at a time: each kind of block once, however many of them there are.</summary>
-    /// <param name="model">Its options, valid.</param>
-    /// <param name="vocabularySize">Number of token ids, V.</param>
-    /// <param name="shape">How a step is computed.</param>
-    /// <param name="input">What one thread reads of a micro-batch.</param>
-    /// <param name="targets">What it is to predict (B, T), int64.</param>
+    /// <summary>Measures a model's parts on the CPU, each kind of block once, on one thread's share of a micro-batch, (B, T).</summary>
     public static TrainingMemory Measure(ModelOptions model, int vocabularySize, TrainingShape shape, ModelInput input, Tensor targets)
     {
         using MemoryProbe probe = new(model, model.EmbeddingRows(vocabularySize), shape, input, targets);
@@ -55,8 +41,7 @@ public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLe
             measured.Length);
     }
 
-    // The most of one thread in the forward pass, through the parts as they stand, and in the backward pass, in which gradients of weights
-    // come as what was kept goes.
+    // The peaks of one thread's forward pass, and of its backward pass, in which weight gradients come as what was kept goes.
     private static (double Forward, double Backward) Heights(IReadOnlyList<MeasuredPart> parts, bool gradientsStay)
     {
         double forward = 0, held = 0;
@@ -77,14 +62,10 @@ public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLe
     }
 }
 
-/// <summary>A model whose parts were measured.</summary>
-/// <param name="Parts">In the order of the forward pass, for the rows of one thread.</param>
-/// <param name="Shared">Bytes that are there once: masks, and what they share in a pass, of all threads.</param>
-/// <param name="Program">Bytes that kernels and the runtime keep, for all threads.</param>
-/// <param name="Length">The longest row measured, where it is shorter than the rows to compute; else null.</param>
+/// <summary>Measured parts in the order of the forward pass, for the rows of one thread; the other bytes are of all threads.</summary>
+/// <remarks><c>Shared</c> are masks and what layers share in a pass, <c>Program</c> is what kernels and the runtime keep; <c>Length</c> is
+/// of the longest measured row if rows were cut.</remarks>
 internal sealed record MeasuredModel(IReadOnlyList<MeasuredPart> Parts, double Shared, long Program, int? Length);
 
-/// <summary>A part that was measured.</summary>
-/// <param name="Memory">What it takes.</param>
-/// <param name="Weights">How many of its weights nothing after it has, too.</param>
+/// <summary>A measured part, and how many of its weights no later part shares.</summary>
 internal readonly record struct MeasuredPart(PartMemory Memory, long Weights);

@@ -7,15 +7,14 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Devices;
 
-/// <summary>The device of a model.</summary>
-/// <remarks>Indices count the GPUs that the process sees; CUDA_VISIBLE_DEVICES selects among more than eight.</remarks>
+/// <summary>The device of a model. Indices count the GPUs the process sees; CUDA_VISIBLE_DEVICES selects among more than eight.</summary>
 public enum DeviceChoice
 {
     /// <summary>The first GPU, or the CPU if there is none.</summary>
     [JsonStringEnumMemberName("auto")]
     Auto,
 
-    /// <summary>The processor.</summary>
+    /// <summary>The CPU.</summary>
     [JsonStringEnumMemberName("cpu")]
     Cpu,
 
@@ -56,11 +55,10 @@ public enum DeviceChoice
     Cuda7,
 }
 
-/// <summary>Selects the configured device and how it computes.</summary>
+/// <summary>Selects the device and its arithmetic.</summary>
 public static partial class DeviceSelection
 {
     /// <summary>Selects a device; a GPU becomes this thread's current one.</summary>
-    /// <returns>The CPU, or a GPU with its index.</returns>
     /// <exception cref="UserException">The GPU is not there; the message says why and what to do.</exception>
     public static Device Choose(DeviceChoice choice)
     {
@@ -75,8 +73,8 @@ public static partial class DeviceSelection
         if (devices == 0) throw NoGpu(choice, builtWithCuda);
         int index = choice < DeviceChoice.Cuda0 ? 0 : choice - DeviceChoice.Cuda0;
         return index < devices ? index : throw new UserException(
-            $"device '{NameOf(choice)}' is asked for, but libtorch sees {devices} " +
-            $"GPU{(devices > 1 ? $"s, cuda:0 to cuda:{devices - 1}" : ", cuda:0")}; " +
+            $"device '{NameOf(choice)}' is asked for, " +
+            $"but libtorch sees {devices} GPU{(devices > 1 ? $"s, cuda:0 to cuda:{devices - 1}" : ", cuda:0")}; " +
             "use one of these, and look whether CUDA_VISIBLE_DEVICES hides others");
     }
 
@@ -102,8 +100,8 @@ public static partial class DeviceSelection
         if (gpu is { HasBFloat16: true }) return;
         string found = gpu is null ? "this run is on the CPU" : $"{gpu.Name} has compute capability {gpu.Capability}";
         throw new ConfigurationException([new Problem(
-            "training.precision", $"tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and {found}; set it to " +
-            $"float32{(gpu is null ? " or bfloat16" : "")}")]);
+            "training.precision", $"tf32 needs an NVIDIA GPU of compute capability 8.0 or newer (Ampere), and {found}; " +
+            $"set it to float32{(gpu is null ? " or bfloat16" : "")}")]);
     }
 
     internal static UserException NoGpu(DeviceChoice choice, bool builtWithCuda) =>

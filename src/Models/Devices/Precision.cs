@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Devices;
 
-/// <summary>Type of matrix products. Weights, norms, losses and optimizer state are always float32.</summary>
+/// <summary>The type of matrix products; weights, norms, losses and optimizer state are always float32.</summary>
 public enum Precision
 {
     /// <summary>32-bit floating point throughout.</summary>
@@ -19,15 +19,15 @@ public enum Precision
     Tf32,
 }
 
-/// <summary>Conversion to libtorch's types.</summary>
+/// <summary>Converts to libtorch's types.</summary>
 public static class PrecisionTypes
 {
-    /// <summary>The libtorch type that matrix products are computed in.</summary>
+    /// <summary>The libtorch type of matrix products.</summary>
     public static ScalarType ToComputeType(this Precision precision) =>
         precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
 }
 
-/// <summary>Type of matrices in a model for inference. Norms, attention and losses are always float32 on the CPU.</summary>
+/// <summary>The type of matrices in a model for inference; norms, attention and losses are always float32 on the CPU.</summary>
 public enum InferencePrecision
 {
     /// <summary>32-bit floating point.</summary>
@@ -40,10 +40,8 @@ public enum InferencePrecision
     Int8,
 }
 
-/// <summary>Conversion to libtorch's types.</summary>
-public static class InferencePrecisionTypes
+internal static class InferencePrecisionTypes
 {
-    /// <summary>The libtorch type of matrices.</summary>
     public static ScalarType ToComputeType(this InferencePrecision precision) => precision switch
     {
         InferencePrecision.Float32 => ScalarType.Float32,

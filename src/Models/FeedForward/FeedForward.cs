@@ -9,9 +9,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.FeedForward;
 
-/// <summary>Configuration of a feed-forward layer.</summary>
-/// <remarks>A new activation is a line in each of the tables below; a layer of another shape is one file with its record and its module.
-/// Either has one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>A feed-forward layer. A new activation is a line in each table below, another layer is a file and a line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ReluOptions), "relu")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
@@ -149,9 +147,7 @@ public enum ActivationKind
     SwiGlu,
 }
 
-/// <summary>The function between the matrices of a feed-forward layer.</summary>
-/// <param name="Gated">Whether it reads (…, 2F) = [gate | up] instead of (…, F).</param>
-/// <param name="Apply">(…, F) or (…, 2F) → (…, F).</param>
+/// <summary>The function between the matrices; if gated it reads (…, 2F) = [gate | up] instead of (…, F).</summary>
 internal sealed record Activation(bool Gated, Func<Tensor, Tensor> Apply)
 {
     private const int Multiple = 32;
@@ -187,8 +183,7 @@ internal sealed record Activation(bool Gated, Func<Tensor, Tensor> Apply)
 
     public int InputWidth(int width) => Gated ? 2 * width : width;
 
-    /// <summary>The default hidden width: 4·dim; gated 8/3·dim, so that three matrices are as large as two, rounded up to a multiple of
-    /// 32.</summary>
+    /// <summary>4·dim; gated 8/3·dim, so that three matrices are as large as two, rounded up to a multiple of 32.</summary>
     public int DefaultWidth(int dim) => Gated ? (int)((8L * dim + 3 * Multiple - 1) / (3 * Multiple) * Multiple) : 4 * dim;
 
     /// <summary>second(f(first(x))): (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C).</summary>
@@ -204,13 +199,10 @@ internal sealed record Activation(bool Gated, Func<Tensor, Tensor> Apply)
     });
 }
 
-/// <summary>The part of a block that computes each position separately.</summary>
 internal abstract class FeedForwardModule(string name) : nn.Module(name)
 {
-    /// <summary>(B, T, C) → (B, T, C).</summary>
-    public abstract Tensor Run(Tensor x, AttentionContext context);
+    public abstract Tensor Run(Tensor x, AttentionContext context); // (B, T, C) → (B, T, C)
 
-    /// <summary>Two matrices around an activation, three with a gate; <paramref name="bias"/> is null for the model's choice.</summary>
     public static FeedForwardModule Of(StackContext stack, Activation activation, int width, bool? bias) =>
         activation.Gated ? new GatedFeedForward(stack, activation, width, bias) : new PlainFeedForward(stack, activation, width, bias);
 }
@@ -234,8 +226,7 @@ internal sealed class PlainFeedForward : FeedForwardModule
     public override Tensor Run(Tensor x, AttentionContext context) => activation.Between(up, down, x); // (B, T, C) → (B, T, F) → (B, T, C)
 }
 
-/// <summary>down(f(gate(x)) ⊙ up(x)) (Shazeer 2020, arXiv 2002.05202).</summary>
-/// <remarks>Gate and up are one matrix with the rows [F gate | F up].</remarks>
+/// <summary>down(f(gate(x)) ⊙ up(x)) (Shazeer 2020, arXiv 2002.05202); gate and up are one matrix with the rows [F gate | F up].</summary>
 internal sealed class GatedFeedForward : FeedForwardModule
 {
     private readonly MixedLinear gateUp;

@@ -9,8 +9,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Mixers;
 
-/// <summary>Mamba-2: a recurrence with a state of fixed size whose decay, input and output depend on the token (Dao and Gu 2024, arXiv
-/// 2405.21060).</summary>
+/// <summary>Mamba-2: a recurrence whose decay, input and output depend on the token (Dao and Gu 2024, arXiv 2405.21060).</summary>
 public sealed record Mamba2Options : MixerOptions
 {
     /// <summary>Size of the state for each number of a head, N.</summary>
@@ -30,8 +29,8 @@ public sealed record Mamba2Options : MixerOptions
 
     /// <summary>Groups of heads that share the input and output projections of their states, G.</summary>
     [Description(
-        "Groups of heads that share what goes into and comes out of their states; it must divide the number of heads, expand·dim / " +
-        "headDim.")]
+        "Groups of heads that share what goes into and comes out of their states; " +
+        "it must divide the number of heads, expand·dim / headDim.")]
     [Range(1, 4096)]
     public int Groups { get; init; } = 1;
 
@@ -74,47 +73,38 @@ public sealed record Mamba2Options : MixerOptions
         PartCost linear = PartCost.Linear(model.Dim, shape.InputRows, model.Bias) + PartCost.Linear(shape.Width, model.Dim, model.Bias);
         return linear + new PartCost(convolution + shape.Channels + 3L * shape.Heads + shape.Width, convolution)
         {
-            // In a chunk what comes in is compared with what goes out for each pair of positions, and the weights with the heads;
-            // each position writes to the chunk's state and reads the one before.
+            // In a chunk input and output projections are multiplied for each pair of positions, and the weights with the heads; each
+            // position writes to the chunk's state and reads the one before.
             FlopsPerToken = 2L * Chunk * ((long)Groups * StateDim + shape.Width) + 4 * state,
         };
     }
 
     internal override LayerMemory Memory(ModelOptions model, LayerOptions layer) =>
-        new(0, ConstantBytes: sizeof(float) * Shape(model.Dim).RememberedNumbers);
+        new(0, ConstantBytes: sizeof(float) * Shape(model.Dim).CachedNumbers);
 
     internal override Mixer Build(StackContext stack, LayerOptions layer) => new Mamba2(stack, this);
 }
 
-/// <summary>The widths of a Mamba-2 layer.</summary>
-/// <param name="Width">All heads together, H·P.</param>
-/// <param name="HeadDim">A head, P.</param>
-/// <param name="StateDim">The state for each number of a head, N.</param>
-/// <param name="Groups">Groups of heads, G.</param>
-/// <param name="Convolution">Positions the convolution looks at.</param>
+/// <summary>Width W = H·P of all heads, P of a head, state N for each of its numbers, groups G, and positions of the convolution.</summary>
 internal readonly record struct Mamba2Shape(int Width, int HeadDim, int StateDim, int Groups, int Convolution)
 {
     public int Heads => Width / HeadDim;
 
     public int GroupWidth => Groups * StateDim;
 
-    /// <summary>Channels of the convolution: heads, state input and state output.</summary>
     public int Channels => Width + 2 * GroupWidth;
 
-    /// <summary>Rows of the input matrix: gate, channels, and a step for each head.</summary>
     public int InputRows => Width + Channels + Heads;
 
     public long StateNumbers => (long)Width * StateDim;
 
     /// <summary>Numbers cached of one sequence: states, and the channels the convolution still reads.</summary>
-    public long RememberedNumbers => StateNumbers + (Convolution - 1L) * Channels;
+    public long CachedNumbers => StateNumbers + (Convolution - 1L) * Channels;
 }
 
-/// <summary>The Mamba-2 block (Dao and Gu 2024, arXiv 2405.21060, §7): input matrix, short convolution, state space, gated norm, output
-/// matrix.</summary>
+/// <summary>The Mamba-2 block (Dao and Gu 2024, arXiv 2405.21060, §7); the recurrence is float32 whatever the compute type.</summary>
 /// <remarks>The rows of <c>input.weight</c> are the reference implementation's: [W gate | W heads | G·N state input | G·N state output | H
-/// steps]. Its names for the other weights: <c>logDecay</c> A_log, <c>stepBias</c> dt_bias, <c>skip</c> D. The recurrence is float32
-/// whatever the compute type.</remarks>
+/// steps]. Its names for the other weights: <c>logDecay</c> A_log, <c>stepBias</c> dt_bias, <c>skip</c> D.</remarks>
 internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
 {
     private const double NormEpsilon = 1e-5, SmallestStep = 1e-3, LargestStep = 0.1, SlowestDecay = 1, FastestDecay = 16;
@@ -176,7 +166,7 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
         (Tensor result, Tensor states) = state is not null && x.size(1) == 1
             ? StateSpace.Recurrent(inputs, state.States)
             : StateSpace.Chunked(inputs, state?.States, chunk); // (B, T, H, P), (B, H, P, N)
-        state?.Remember(tail, states);
+        state?.Update(tail, states);
         Tensor sum = result.add(heads.mul(skip.unsqueeze(-1))).flatten(2); // (B, T, W)
         return output.forward(Normed(sum.mul(rows[0].silu()))); // (B, T, C)
     }
@@ -195,8 +185,7 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
     }
 }
 
-/// <summary>A depthwise convolution over the current and the preceding positions.</summary>
-/// <remarks>The weight is (E, 1, K) as in torch's Conv1d, the current position last.</remarks>
+/// <summary>A depthwise convolution; the weight is (E, 1, K) as in torch's Conv1d, the current position last.</summary>
 internal sealed class CausalConvolution : nn.Module, IDrawsOwnWeights
 {
     private readonly Parameter weight;
@@ -216,8 +205,7 @@ internal sealed class CausalConvolution : nn.Module, IDrawsOwnWeights
     /// <summary>As torch's Conv1d: uniform in ±1/√K.</summary>
     public IEnumerable<(string Name, Action<Tensor, Generator?> Draw)> OwnWeights => [(nameof(weight), Draw), (nameof(bias), Draw)];
 
-    /// <summary>Convolves (B, T, E), after the K − 1 positions of <paramref name="tail"/> (null for zeros), and returns the new tail.
-    /// <paramref name="runs"/> are the documents (B, T), which see only themselves; null if each row is one.</summary>
+    /// <summary>Convolves (B, T, E) after the <paramref name="tail"/>, each document of <paramref name="runs"/> by itself.</summary>
     public (Tensor Result, Tensor Tail) Run(Tensor x, Tensor? tail, Tensor? runs)
     {
         tail ??= zeros(x.size(0), positions - 1, channels, dtype: x.dtype, device: x.device);
@@ -246,7 +234,6 @@ internal sealed class CausalConvolution : nn.Module, IDrawsOwnWeights
         values.uniform_(-1 / Math.Sqrt(positions), 1 / Math.Sqrt(positions), generator);
 }
 
-/// <summary>The decoding state of a Mamba-2 layer, of constant size.</summary>
 internal sealed class Mamba2State : LayerState
 {
     public Mamba2State(Mamba2Shape shape, int batch, Device device)
@@ -258,12 +245,11 @@ internal sealed class Mamba2State : LayerState
     /// <summary>The last channels, which the convolution still reads: (B, K − 1, E), float32.</summary>
     public Tensor Tail { get; private set; }
 
-    /// <summary>(B, H, P, N), float32</summary>
-    public Tensor States { get; private set; }
+    public Tensor States { get; private set; } // (B, H, P, N), float32
 
     public override long Bytes => Tail.numel() * Tail.element_size() + States.numel() * States.element_size();
 
-    public void Remember(Tensor tail, Tensor states)
+    public void Update(Tensor tail, Tensor states)
     {
         Tail.copy_(tail);
         States.copy_(states);

@@ -8,9 +8,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Mixers;
 
-/// <summary>Configuration of a mixer.</summary>
-/// <remarks>A new mixer is one file with its record and its <see cref="Mixer"/>, and one <see cref="JsonDerivedTypeAttribute"/> line
-/// here.</remarks>
+/// <summary>Configuration of a mixer. A new one is one file and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(AttentionMixerOptions), "attention")]
 [JsonDerivedType(typeof(Mamba2Options), "mamba2")]
@@ -21,7 +19,6 @@ public abstract record MixerOptions : IValidated
 
     internal string Type => Registered.Name(typeof(MixerOptions), GetType());
 
-    /// <summary>Whether it uses the layer's attention and position.</summary>
     internal abstract bool Attends { get; }
 
     /// <summary>Whether it only looks back, and so fits no encoder.</summary>
@@ -29,7 +26,6 @@ public abstract record MixerOptions : IValidated
 
     internal abstract string Component { get; }
 
-    /// <summary>What cannot be built in this model, with paths relative to this record.</summary>
     internal virtual IEnumerable<Problem> Against(ModelOptions model) => [];
 
     internal abstract PartCost Cost(ModelOptions model, LayerOptions layer);
@@ -61,21 +57,15 @@ public sealed record AttentionMixerOptions : MixerOptions
 /// <summary>The part of a block in which positions exchange information: attention, or a recurrence.</summary>
 internal abstract class Mixer(string name) : nn.Module(name)
 {
-    /// <summary>(B, T, C) → (B, T, C).</summary>
-    public abstract Tensor Mix(Tensor x, MixerContext context);
+    public abstract Tensor Mix(Tensor x, MixerContext context); // (B, T, C) → (B, T, C)
 
     public abstract LayerState NewState(int batch, int capacity, Device device);
 
-    /// <summary>The kernel for a whole sequence of this length, <paramref name="biased"/> if positions add to the scores; null without a
-    /// choice of kernels.</summary>
+    /// <summary>The kernel for a whole sequence, <paramref name="biased"/> if positions add to scores; null without a choice.</summary>
     public virtual KernelChoice? Kernel(int length, Device device, bool biased) => null;
 }
 
-/// <summary>What a mixer reads besides its input.</summary>
-/// <param name="Attention">The forward pass.</param>
-/// <param name="Layer">The layer, from 0.</param>
-/// <param name="Position">The layer's positions.</param>
-/// <param name="State">The layer's decoding state; null if the input is the whole sequence.</param>
+/// <summary>What a mixer reads besides its input; <c>State</c> is null if the input is the whole sequence.</summary>
 internal readonly record struct MixerContext(AttentionContext Attention, int Layer, PositionEncoding Position, LayerState? State)
 {
     public int Offset => Attention.Offset;

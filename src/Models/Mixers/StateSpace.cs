@@ -3,22 +3,17 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Mixers;
 
-/// <summary>The input of a state space.</summary>
-/// <param name="X">Heads times steps: (B, T, H, P).</param>
-/// <param name="LogDecay">Logarithm of the state's decay, at most 0: (B, T, H).</param>
-/// <param name="In">Input projection: (B, T, G, N); consecutive heads share one.</param>
-/// <param name="Out">Output projection: (B, T, G, N).</param>
+/// <summary>X (B, T, H, P) is heads times steps, LogDecay (B, T, H) at most 0; consecutive heads share In and Out (B, T, G, N).</summary>
 internal readonly record struct StateSpaceInput(Tensor X, Tensor LogDecay, Tensor In, Tensor Out)
 {
-    /// <summary>The document of each position, in order (B, T); the state restarts where it changes. Null if each row is one.</summary>
+    /// <summary>The document of each position, in order (B, T), at whose change the state restarts; null if each row is one.</summary>
     public Tensor? Runs { get; init; }
 }
 
-/// <summary>The recurrence h_t = e^(a_t)·h_(t−1) + x_t ⊗ in_t, y_t = h_t·out_t, in two forms with the same result.</summary>
+/// <summary>h_t = e^(a_t)·h_(t−1) + x_t ⊗ in_t, y_t = h_t·out_t, in two forms with the same result.</summary>
 internal static class StateSpace
 {
-    /// <summary>Position by position, the definition: (B, T, H, P), and the states after. The first document continues the preceding states
-    /// (B, H, P, N); null for zeros.</summary>
+    /// <summary>Position by position: (B, T, H, P), and the new states. The first document continues the old, (B, H, P, N).</summary>
     public static (Tensor Result, Tensor States) Recurrent(StateSpaceInput inputs, Tensor? states = null)
     {
         (Tensor x, Tensor decay, Tensor into, Tensor from) = (inputs.X, inputs.LogDecay.exp(), inputs.In, inputs.Out);
@@ -38,8 +33,7 @@ internal static class StateSpace
         return (stack([.. results], 1), states!);
     }
 
-    /// <summary>Chunk by chunk, as matrix products (Dao and Gu 2024, §6), in O(T·L) time and memory; otherwise as
-    /// <see cref="Recurrent"/>.</summary>
+    /// <summary>Chunk by chunk, as matrix products (Dao and Gu 2024, §6), in O(T·L) time and memory.</summary>
     public static (Tensor Result, Tensor States) Chunked(StateSpaceInput inputs, Tensor? states, int chunk)
     {
         StateSpaceChunks chunks = StateSpaceChunks.Of(inputs, chunk);
@@ -99,18 +93,12 @@ internal static class StateSpace
     private static Tensor PerHead(Tensor groups, long sharing) => sharing == 1 ? groups : groups.repeat_interleave(sharing, 1);
 }
 
-/// <summary>The input of a state space in chunks, with the decay between positions.</summary>
-/// <param name="X">(B, K, L, H, P)</param>
-/// <param name="In">(B, K, G, L, N)</param>
-/// <param name="Out">(B, K, G, L, N)</param>
-/// <param name="Remains">Decay from one position of a chunk (second L) to another (first L): (B, K, H, L, L); 0 for earlier ones and other
-/// documents.</param>
-/// <param name="RemainsUntil">Decay of the state before a chunk at each of its positions: (B, K, L, H); 0 in later documents.</param>
-/// <param name="RemainsOfStart">Decay of the state before a chunk at its end: (B, K, H).</param>
+/// <summary>X (B, K, L, H, P), In and Out (B, K, G, L, N), and decays, which are 0 between documents and back in time.</summary>
+/// <remarks>Remains is from one position of a chunk (second L) to another (first L): (B, K, H, L, L); RemainsUntil from the state before a
+/// chunk to each of its positions: (B, K, L, H); RemainsOfStart to its end: (B, K, H).</remarks>
 internal readonly record struct StateSpaceChunks(
     Tensor X, Tensor In, Tensor Out, Tensor Remains, Tensor RemainsUntil, Tensor RemainsOfStart)
 {
-    /// <summary>Splits T positions into chunks of at most <paramref name="chunk"/>.</summary>
     public static StateSpaceChunks Of(StateSpaceInput inputs, int chunk)
     {
         chunk = (int)Math.Min(chunk, inputs.X.size(1));

@@ -6,9 +6,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>ALiBi: each head subtracts its own slope times the distance from the scores, also at lengths not trained on (Press et al. 2021,
-/// arXiv 2108.12409).</summary>
-/// <remarks>Distances are symmetric in an encoder. The bias is added after the scale 1/√D, as in the paper and in Bloom.</remarks>
+/// <summary>ALiBi: each head's slope times the distance is subtracted from the scores (Press et al. 2021, arXiv 2108.12409).</summary>
+/// <remarks>Distances are symmetric in an encoder. The bias comes after the scale 1/√D, as in the paper and in Bloom.</remarks>
 public sealed record AlibiOptions : PositionOptions
 {
     internal override bool AddsBias => true;
@@ -42,8 +41,7 @@ internal sealed class AlibiPositions : PositionEncoding
         base.Dispose(disposing);
     }
 
-    /// <summary>The slope of each head: 2^(−8h/H) for h in 1 … H if H is a power of two; else those of the power n below it and every other
-    /// one of 2n's, as in the published code.</summary>
+    /// <summary>2^(−8h/H) for h in 1 … H if H is a power of two; else those of the power n below it and every other one of 2n's.</summary>
     public static double[] Slopes(int heads)
     {
         int whole = 1 << BitOperations.Log2((uint)heads);

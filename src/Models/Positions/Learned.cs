@@ -31,8 +31,7 @@ internal sealed class LearnedPositions : PositionEncoding
 
     public override int? Limit { get; }
 
-    /// <summary>A row for each position, (positions, C).</summary>
-    public Parameter Weight => weight;
+    public Parameter Weight => weight; // (positions, C)
 
     public override Tensor Embed(Tensor x, AttentionContext context) => x.add(context.Positions is { } positions
         ? Functional.Embedding(positions, weight) // (B, T, C)

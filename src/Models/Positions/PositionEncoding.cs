@@ -8,9 +8,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>Configuration of positions.</summary>
-/// <remarks>A new encoding is one file with its record and its <see cref="PositionEncoding"/>, and one
-/// <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>How positions enter the model. A new encoding is one file and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(NoPositionOptions), "none")]
 [JsonDerivedType(typeof(SinusoidalOptions), "sinusoidal")]
@@ -23,7 +21,7 @@ public abstract record PositionOptions : IValidated
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];
 
-    /// <summary>Rules of nested records, with paths relative to this one. A configuration's loader applies them itself.</summary>
+    /// <summary>Rules of nested records, with paths relative to this one; the loader of configurations applies them itself.</summary>
     internal virtual IEnumerable<Problem> ValidateParts() => [];
 
     internal string Type => Registered.Name(typeof(PositionOptions), GetType());
@@ -31,7 +29,6 @@ public abstract record PositionOptions : IValidated
     /// <summary>Rules between this encoding and the layers that use it, with paths relative to this record.</summary>
     internal virtual IEnumerable<Problem> Against(ModelOptions model, AttentionOptions attention) => [];
 
-    /// <summary>Whether positions are added to the embeddings.</summary>
     internal virtual bool EntersEmbedding => false;
 
     internal virtual bool AddsBias => false;
@@ -43,32 +40,27 @@ public abstract record PositionOptions : IValidated
     internal abstract PositionEncoding Build(StackContext stack, AttentionOptions attention);
 }
 
-/// <summary>How the order of tokens enters the model: in embeddings, queries and keys, scores, or not at all.</summary>
 internal abstract class PositionEncoding(string name) : nn.Module(name)
 {
-    /// <summary>Number of positions; null without limit.</summary>
     public virtual int? Limit => null;
 
     public virtual bool RotatesHeads => false;
 
     public virtual bool AddsBias => false;
 
-    /// <summary>Factor on all scores, besides the attention's own.</summary>
+    /// <summary>A factor on all scores, besides the attention's own.</summary>
     public virtual double ScoreFactor => 1;
 
-    /// <summary>Adds positions to token embeddings (B, T, C).</summary>
-    public virtual Tensor Embed(Tensor x, AttentionContext context) => x;
+    public virtual Tensor Embed(Tensor x, AttentionContext context) => x; // (B, T, C)
 
-    /// <summary>Rotates queries or keys (B, T, H, D) by their positions.</summary>
+    /// <summary>Rotates queries or keys (B, T, H, D).</summary>
     public virtual Tensor Rotate(Tensor heads, AttentionContext context) => heads;
 
     /// <summary>The angles of <see cref="Rotate"/>, for kernels that rotate themselves; null if nothing is rotated.</summary>
     public virtual RotaryAngles? Angles(AttentionContext context, int count, Device device) => null;
 
-    /// <summary>The bias on the scaled scores, (1, H, T, S), or (B, H, T, S) if positions skip; null for none. The query, (B, H, T, D),
-    /// gives device and type.</summary>
-    /// <remarks>It depends on distances alone, which packed documents keep: columns stand for positions unless positions skip
-    /// (<see cref="AttentionContext.SkippingPositions"/>).</remarks>
+    /// <summary>The bias on scaled scores, (1, H, T, S), or (B, H, T, S) if positions skip; null for none.</summary>
+    /// <remarks>Columns stand for positions, even in packed documents, but for <see cref="AttentionContext.SkippingPositions"/>.</remarks>
     public virtual Tensor? Bias(Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys) => null;
 }
 

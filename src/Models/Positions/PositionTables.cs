@@ -6,10 +6,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>A table with a row for each position, computed once, kept on its device and extended for longer sequences.</summary>
-/// <remarks>Rows are computed in float64 on the CPU, so that every device and length sees the same float32 numbers. Thread-safe.</remarks>
-/// <param name="rows">Makes the rows (T, W) of the positions given as float64 (T, 1).</param>
-/// <param name="length">Rows to start with.</param>
+/// <summary>A table with a row (T, W) for each position, float64 (T, 1), kept on its device and extended as needed. Thread-safe.</summary>
+/// <remarks>Rows are computed in float64 on the CPU, so that every device and length sees the same float32 numbers.</remarks>
 internal sealed class PositionTable(Func<Tensor, Tensor> rows, int length) : IDisposable
 {
     private readonly Lock gate = new();
@@ -21,8 +19,7 @@ internal sealed class PositionTable(Func<Tensor, Tensor> rows, int length) : IDi
         ? Functional.Embedding(positions, Rows(0, context.PositionLimit, device))
         : Rows(context.Offset, count, device);
 
-    /// <summary>The rows of <paramref name="count"/> positions from <paramref name="start"/>: float32 (T, W), a view.</summary>
-    public Tensor Rows(int start, int count, Device device)
+    public Tensor Rows(int start, int count, Device device) // float32 (T, W), a view
     {
         lock (gate)
         {
@@ -43,8 +40,7 @@ internal sealed class PositionTable(Func<Tensor, Tensor> rows, int length) : IDi
     }
 }
 
-/// <summary>Tables that depend on the positions of queries and keys alone, shared by all layers and steps.</summary>
-/// <remarks>Thread-safe.</remarks>
+/// <summary>Tables that depend on the positions of queries and keys alone, shared by all layers and steps. Thread-safe.</summary>
 internal sealed class SpanTables(Func<PositionSpan, PositionSpan, Device, Tensor> make) : IDisposable
 {
     // Layers may see different keys, and training repeats its shapes; decoding never does.

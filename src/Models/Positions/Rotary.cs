@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>Rotary positions: pairs of dimensions of queries and keys are rotated by angles proportional to the position, so that scores
-/// depend on distances (Su et al. 2021, arXiv 2104.09864).</summary>
+/// <summary>Rotary positions: pairs of dimensions are rotated by angles proportional to the position, so that scores depend on distances
+/// (Su et al. 2021, arXiv 2104.09864).</summary>
 public sealed record RotaryOptions : PositionOptions
 {
     /// <summary>Base of the frequencies: the slowest pair takes about 2π·theta positions for a rotation.</summary>
@@ -19,12 +19,12 @@ public sealed record RotaryOptions : PositionOptions
     public double Theta { get; init; } = 10000;
 
     /// <summary>Part of each head that is rotated (GPT-NeoX: 0.25).</summary>
-    [Description("Part of each head that is turned.")]
+    [Description("Part of each head that is rotated.")]
     [Range(0.0, 1.0)]
     public double Fraction { get; init; } = 1;
 
     /// <summary>Which dimensions form a pair.</summary>
-    [Description("Which dimensions turn together: half-split (Hugging Face) or interleaved (Meta, GPT-J).")]
+    [Description("Which dimensions are rotated together: half-split (Hugging Face) or interleaved (Meta, GPT-J).")]
     public RotaryLayout Layout { get; init; } = RotaryLayout.HalfSplit;
 
     /// <summary>How frequencies are scaled for a context longer than in training; null for not at all.</summary>
@@ -44,8 +44,8 @@ public sealed record RotaryOptions : PositionOptions
         else if (RotaryDims(headDim) < 2)
             yield return new(
                 "fraction",
-                $"fraction ({Fraction}) of a head of {headDim} dimensions leaves no pair to turn; use at least {2.0 / headDim:0.####}, " +
-                "or position type 'none'");
+                $"fraction ({Fraction}) of a head of {headDim} dimensions leaves no pair to turn; " +
+                $"use at least {2.0 / headDim:0.####}, or position type 'none'");
         else
         {
             foreach (Problem problem in InScaling(Scaling?.Against(RotaryDims(headDim), model.ContextLength))) yield return problem;
@@ -76,8 +76,7 @@ public enum RotaryLayout
     Interleaved,
 }
 
-/// <summary>Rotates queries and keys by their positions.</summary>
-/// <remarks>Thread-safe.</remarks>
+/// <summary>Rotates queries and keys. Thread-safe.</summary>
 internal sealed class RotaryPositions : PositionEncoding
 {
     private readonly RotaryOptions options;
@@ -149,13 +148,12 @@ internal sealed class RotaryPositions : PositionEncoding
     }
 }
 
-/// <summary>The rotation of one layout, (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin), in few operations.</summary>
+/// <summary>The rotation of one layout, (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin).</summary>
 internal abstract class RotaryRotation
 {
-    /// <summary>The row of the table for each position: (T, R/2) each → (T, W).</summary>
-    public abstract Tensor Rows(Tensor cos, Tensor sin);
+    public abstract Tensor Rows(Tensor cos, Tensor sin); // (T, R/2) each → (T, W)
 
-    /// <summary>The rotated heads, (B, T, H, R) → float32 (B, T, H, R), with rows of the table (T, W) or (B, T, W).</summary>
+    /// <summary>(B, T, H, R) → float32 (B, T, H, R), with rows of the table (T, W) or (B, T, W).</summary>
     public abstract Tensor Rotate(Tensor heads, Tensor rows);
 
     public static RotaryRotation Of(RotaryLayout layout) => layout switch
@@ -166,7 +164,6 @@ internal abstract class RotaryRotation
     };
 }
 
-/// <summary>Pairs half a head apart: rolling by half a head swaps them.</summary>
 internal sealed class HalfSplitRotation : RotaryRotation
 {
     // The sign of the rotation is in the table: the first half of the result takes −sin of the second, the second +sin of the first.

@@ -5,9 +5,9 @@ using Trainer.Configuration;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>Configuration of scaled rotary frequencies, with which a model trained at one length works at a longer one.</summary>
-/// <remarks>The original length L, the target length (the model's <c>contextLength</c>) and their ratio, the factor s: two give the third,
-/// and three that disagree are an error. A new method is a record and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>Scaled rotary frequencies, for a context longer than a model was trained at.</summary>
+/// <remarks>Original length L, target length (the model's <c>contextLength</c>) and their ratio s: two give the third, and three that
+/// disagree are an error. A new method is a record and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(LinearScaling), "linear")]
 [JsonDerivedType(typeof(NtkScaling), "ntk")]
@@ -17,18 +17,17 @@ namespace Trainer.Models.Positions;
 [JsonDerivedType(typeof(Llama3Scaling), "llama3")]
 public abstract record ScalingOptions : IValidated
 {
-    /// <summary>The factor s: target length over original length. By default contextLength / originalLength.</summary>
+    /// <summary>The factor s, target length over original length; by default contextLength / originalLength.</summary>
     [Description("Target length over original length; by default contextLength / originalLength.")]
     public double? Factor { get; init; }
 
-    /// <summary>The length the weights were trained at, L. By default contextLength / factor.</summary>
+    /// <summary>The length L the weights were trained at; by default contextLength / factor.</summary>
     [Description("Positions the weights were trained at before; by default contextLength / factor.")]
     public int? OriginalLength { get; init; }
 
     internal abstract string Type { get; }
 
-    /// <summary>The length that decides the frequencies of a sequence of <paramref name="length"/>; contextLength if its own makes no
-    /// difference.</summary>
+    /// <summary>The length that decides a sequence's frequencies: contextLength, or its own in dynamic scalings.</summary>
     internal virtual int DecidingLength(int contextLength, int length) => contextLength;
 
     /// <inheritdoc/>
@@ -41,7 +40,6 @@ public abstract record ScalingOptions : IValidated
         if (Missing() is { } missing) yield return missing;
     }
 
-    /// <summary>Rules between this scaling and its rotary positions, with paths relative to this record.</summary>
     internal virtual IEnumerable<Problem> Against(int rotaryDims, int contextLength)
     {
         if (Factor < 1 || OriginalLength < 1) yield break; // Validate has said so
@@ -56,7 +54,6 @@ public abstract record ScalingOptions : IValidated
 
     internal abstract RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length);
 
-    /// <summary>Factor on all scores, besides that on queries and keys.</summary>
     internal virtual double ScoreFactor(int contextLength) => 1;
 
     private protected virtual Problem? Missing() => Factor is null && OriginalLength is null
@@ -90,8 +87,8 @@ public sealed record LinearScaling : ScalingOptions
         new([.. basis.Frequencies().Select(theta => theta / Ratio(contextLength))]);
 }
 
-/// <summary>NTK-aware scaling: the base becomes base·s^(d/(d−2)), so that the slowest pair is interpolated by s and the fastest not at all
-/// (bloc97 2023; Peng et al. 2023, arXiv 2309.00071, §3.1).</summary>
+/// <summary>NTK-aware scaling: base·s^(d/(d−2)) interpolates the slowest pair by s and the fastest not at all (bloc97 2023; Peng et al.
+/// 2023, arXiv 2309.00071, §3.1).</summary>
 public sealed record NtkScaling : ScalingOptions
 {
     internal override string Type => "ntk";
@@ -102,7 +99,6 @@ public sealed record NtkScaling : ScalingOptions
     internal override RotaryFrequencies Apply(FrequencyBasis basis, int contextLength, int length) =>
         new(basis.Stretched(Ratio(contextLength)).Frequencies());
 
-    /// <summary>A single pair rotates by one radian a position whatever the base is.</summary>
     internal static IEnumerable<Problem> NeedsPairs(string type, int rotaryDims)
     {
         if (rotaryDims == 2)
@@ -115,11 +111,10 @@ public sealed record NtkScaling : ScalingOptions
 
 /// <summary>NTK-aware scaling by the sequence's own length, none up to the original length: s = factor·length/L − (factor − 1) (emozilla
 /// 2023, and Hugging Face's formula).</summary>
-/// <remarks><para>The frequencies belong to a whole sequence, and keys turned with those of one length do not match queries of another.
-/// Decoding therefore takes the length from the capacity its state was made with: every key is turned with the same frequencies, and any
-/// split into steps equals the full forward of a sequence of that length. Make the state no larger than what is to be decoded.</para>
-/// <para>The factor says how fast the scaling grows, and is 1, s = length/L, when left out; the original length is contextLength when left
-/// out. Neither contradicts a target length, since there is none.</para></remarks>
+/// <remarks><para>All keys and queries of a sequence need the same frequencies, so decoding takes the length from its state's capacity. Any
+/// split into steps then equals the full forward of a sequence of that length; make the state no larger than needed.</para>
+/// <para>The factor, 1 if left out (s = length/L), says how fast the scaling grows; the original length defaults to contextLength. There is
+/// no target length for them to contradict.</para></remarks>
 public sealed record DynamicNtkScaling : ScalingOptions
 {
     internal override string Type => "dynamic-ntk";
@@ -141,19 +136,16 @@ public sealed record DynamicNtkScaling : ScalingOptions
     private protected override string? Contradiction(int contextLength) => null;
 }
 
-/// <summary>Llama 3.1's scaling: wavelengths under L/high stay, those over L/low are multiplied by s, with a ramp between (Dubey et al.
-/// 2024, arXiv 2407.21783, and Meta's published code).</summary>
-/// <remarks>Its factor is not the ratio of the lengths: Llama 3.1 has factor 8 and original length 8192 at 131072 positions. Both must be
-/// given, and neither is compared with contextLength.</remarks>
+/// <summary>NTK-aware scaling, base·s^(d/(d−2)): the slowest pair is interpolated by s, the fastest not (arXiv 2309.00071, §3.1).</summary>
 public sealed record Llama3Scaling : ScalingOptions
 {
     /// <summary>Rotations within the original length up to which a pair is interpolated.</summary>
-    [Description("Turns within the original length up to which a pair is interpolated.")]
+    [Description("Rotations within the original length up to which a pair is interpolated.")]
     [Range(1e-6, 1e9)]
     public double LowFrequencyFactor { get; init; } = 1;
 
     /// <summary>Rotations within the original length from which a pair keeps its frequency.</summary>
-    [Description("Turns within the original length from which a pair keeps its frequency.")]
+    [Description("Rotations within the original length from which a pair keeps its frequency.")]
     [Range(1e-6, 1e9)]
     public double HighFrequencyFactor { get; init; } = 4;
 
@@ -166,8 +158,8 @@ public sealed record Llama3Scaling : ScalingOptions
         if (HighFrequencyFactor <= LowFrequencyFactor)
             yield return new(
                 "highFrequencyFactor",
-                $"highFrequencyFactor ({HighFrequencyFactor}) must be more than lowFrequencyFactor ({LowFrequencyFactor}); Llama 3.1 " +
-                "uses 4 and 1");
+                $"highFrequencyFactor ({HighFrequencyFactor}) must be more than lowFrequencyFactor ({LowFrequencyFactor}); " +
+                "Llama 3.1 uses 4 and 1");
     }
 
     internal override IEnumerable<Problem> Against(int rotaryDims, int contextLength) => [];
@@ -185,14 +177,13 @@ public sealed record Llama3Scaling : ScalingOptions
         : null;
 }
 
-/// <summary>The frequencies of a head, in radians per position of each pair: (R/2), float64.</summary>
+/// <summary>Radians per position of each pair: (R/2), float64.</summary>
 internal sealed record RotaryFrequencies(double[] Angular)
 {
-    /// <summary>Factor on queries and on keys, applied to cosines and sines; its square is on their scores.</summary>
+    /// <summary>A factor on queries and on keys, applied to cosines and sines; scores get its square.</summary>
     public double AttentionFactor { get; init; } = 1;
 
-    /// <summary>The frequencies of a rotary encoding for a sequence of <paramref name="length"/>, which only a dynamic scaling reads.
-    /// scaling: how they are changed for a longer context; null for not at all.</summary>
+    /// <summary>The frequencies for a sequence of <paramref name="length"/>, which only a dynamic scaling reads.</summary>
     public static RotaryFrequencies Of(int rotaryDims, double theta, ScalingOptions? scaling, int contextLength, int length)
     {
         FrequencyBasis basis = new(rotaryDims, theta);
@@ -207,18 +198,16 @@ internal sealed record RotaryFrequencies(double[] Angular)
 /// <summary>The unscaled frequencies of sinusoidal and rotary positions: θ_i = base^(−2i/d) for d dimensions.</summary>
 internal readonly record struct FrequencyBasis(int Dims, double Theta)
 {
-    /// <summary>θ_i for i in 0 … d/2 − 1, in radians per position.</summary>
-    public double[] Frequencies()
+    public double[] Frequencies() // θ_i, in radians per position
     {
         (int dims, double theta) = (Dims, Theta);
         return [.. Enumerable.Range(0, dims / 2).Select(i => Math.Pow(theta, -2.0 * i / dims))];
     }
 
-    /// <summary>The basis whose slowest frequency is s times slower and whose fastest is unchanged: base·s^(d/(d−2)) (bloc97 2023,
-    /// "NTK-aware").</summary>
+    /// <summary>Slows the slowest frequency by s and keeps the fastest: base·s^(d/(d−2)) (bloc97 2023, "NTK-aware").</summary>
     public FrequencyBasis Stretched(double factor) => this with { Theta = Theta * Math.Pow(factor, Dims / (Dims - 2.0)) };
 
-    /// <summary>The fractional index of the pair that makes <paramref name="turns"/> rotations in <paramref name="length"/>
-    /// positions.</summary>
-    public double PairOfRotations(double turns, double length) => Dims * Math.Log(length / (turns * 2 * Math.PI)) / (2 * Math.Log(Theta));
+    /// <summary>The index, fractional, of the pair that makes so many rotations in <paramref name="length"/> positions.</summary>
+    public double PairOfRotations(double rotations, double length) =>
+        Dims * Math.Log(length / (rotations * 2 * Math.PI)) / (2 * Math.Log(Theta));
 }

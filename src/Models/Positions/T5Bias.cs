@@ -10,10 +10,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
 
-/// <summary>T5's relative bias: a learned bias for each head and bucket of distances, near ones with a bucket each, far ones in logarithmic
-/// steps (Raffel et al. 2019, arXiv 1910.10683, §2.1).</summary>
-/// <remarks>One table for all layers of a stack. A decoder's buckets reach back only, an encoder's both ways. T5 has no 1/√D: set the
-/// attention's <c>scale</c> to 1.</remarks>
+/// <summary>T5's relative bias: learned for each head and bucket of distances, near ones with a bucket each, far ones in logarithmic steps
+/// (Raffel et al. 2019, arXiv 1910.10683, §2.1).</summary>
+/// <remarks>One table for all layers; a decoder's buckets reach back only. T5 has no 1/√D: set the attention's <c>scale</c> to 1.</remarks>
 public sealed record T5BiasOptions : PositionOptions
 {
     /// <summary>Number of buckets, K.</summary>
@@ -21,7 +20,7 @@ public sealed record T5BiasOptions : PositionOptions
     [Range(4, 65536)]
     public int Buckets { get; init; } = 32;
 
-    /// <summary>The distance from which all share the last bucket.</summary>
+    /// <summary>The distance from which on all share the last bucket.</summary>
     [Description("The distance from which on all share the last bucket.")]
     [Range(2, 16_777_216)]
     public int MaxDistance { get; init; } = 128;
@@ -34,8 +33,8 @@ public sealed record T5BiasOptions : PositionOptions
         if (MaxDistance <= Buckets / 2)
             yield return new(
                 "maxDistance",
-                $"maxDistance ({MaxDistance}) leaves no far distances: half of the buckets ({Buckets}) hold one distance each; use " +
-                $"more than {Buckets / 2}");
+                $"maxDistance ({MaxDistance}) leaves no far distances: half of the buckets ({Buckets}) hold one distance each; " +
+                $"use more than {Buckets / 2}");
     }
 
     internal override bool AddsBias => true;
@@ -73,8 +72,7 @@ internal sealed class T5Positions : PositionEncoding
 
     public override bool AddsBias => true;
 
-    /// <summary>A row for each bucket, (K, H).</summary>
-    public Parameter Weight => weight;
+    public Parameter Weight => weight; // (K, H)
 
     // Layers that see the same keys share the bias: one lookup, and one gradient.
     public override Tensor? Bias(Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys) =>

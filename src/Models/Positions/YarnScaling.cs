@@ -9,12 +9,12 @@ namespace Trainer.Models.Positions;
 public abstract record PartsScaling : ScalingOptions
 {
     /// <summary>Rotations within the original length from which a pair keeps its frequency.</summary>
-    [Description("Turns within the original length from which a pair keeps its frequency.")]
+    [Description("Rotations within the original length from which a pair keeps its frequency.")]
     [Range(1e-6, 1e9)]
     public double BetaFast { get; init; } = 32;
 
     /// <summary>Rotations within the original length up to which a pair is interpolated.</summary>
-    [Description("Turns within the original length up to which a pair is interpolated.")]
+    [Description("Rotations within the original length up to which a pair is interpolated.")]
     [Range(1e-6, 1e9)]
     public double BetaSlow { get; init; } = 1;
 
@@ -22,7 +22,7 @@ public abstract record PartsScaling : ScalingOptions
     [Description("Along what the ramp runs: turns (the paper) or pairs (YaRN's published code).")]
     public abstract FrequencyRamp Ramp { get; init; }
 
-    /// <summary>Whether a ramp along pairs is rounded outwards to whole pairs; by default it is. Only with ramp 'pairs'.</summary>
+    /// <summary>Whether a ramp along pairs is rounded outwards to whole pairs; true by default. Only with ramp 'pairs'.</summary>
     [Description("Whether a ramp along pairs is rounded outwards to whole pairs; by default it is.")]
     public bool? Truncate { get; init; }
 
@@ -32,31 +32,30 @@ public abstract record PartsScaling : ScalingOptions
         foreach (Problem problem in base.Validate()) yield return problem;
         if (BetaFast <= BetaSlow)
             yield return new("betaFast", $"betaFast ({BetaFast}) must be more turns than betaSlow ({BetaSlow}); the papers use 32 and 1");
-        if (Truncate is not null && Ramp == FrequencyRamp.Turns)
+        if (Truncate is not null && Ramp == FrequencyRamp.Rotations)
             yield return new(
                 "truncate",
-                "truncate rounds the ends of a ramp along pairs, and this ramp runs along turns; leave truncate out or set ramp to " +
-                "'pairs'");
+                "truncate rounds the ends of a ramp along pairs, and this ramp runs along turns; " +
+                "leave truncate out or set ramp to 'pairs'");
     }
 
     private protected double[] Blended(FrequencyBasis basis, int contextLength)
     {
         double original = Original(contextLength);
-        double[] kept = Ramp == FrequencyRamp.Turns
+        double[] kept = Ramp == FrequencyRamp.Rotations
             ? FrequencyRamps.AlongRotations(basis, original, BetaFast, BetaSlow)
             : FrequencyRamps.AlongPairs(basis, original, BetaFast, BetaSlow, Truncate ?? true);
         return RotaryFrequencies.Blend(basis, Ratio(contextLength), kept);
     }
 }
 
-/// <summary>NTK-by-parts: pairs that rotate often within the original length keep their frequency, pairs that rotate less than once are
+/// <summary>NTK-by-parts: pairs that rotate often within the original length keep their frequency, those below one rotation are
 /// interpolated, with a ramp between (Peng et al. 2023, arXiv 2309.00071, §3.2).</summary>
-/// <remarks>With ramp 'pairs' it is YaRN without its attention factor.</remarks>
 public sealed record NtkByPartsScaling : PartsScaling
 {
-    /// <summary>What the ramp runs along: by default the rotations, as in the paper.</summary>
+    /// <summary>What the ramp runs along: rotations by default, as in the paper.</summary>
     [Description("Along what the ramp runs: turns (the paper) or pairs (YaRN's published code).")]
-    public override FrequencyRamp Ramp { get; init; } = FrequencyRamp.Turns;
+    public override FrequencyRamp Ramp { get; init; } = FrequencyRamp.Rotations;
 
     internal override string Type => "ntk-by-parts";
 
@@ -64,22 +63,21 @@ public sealed record NtkByPartsScaling : PartsScaling
 }
 
 /// <summary>YaRN: NTK-by-parts with queries and keys scaled by 0.1·ln s + 1 (Peng et al. 2023, arXiv 2309.00071, §3.3).</summary>
-/// <remarks>The attention factor is the paper's, or <see cref="AttentionFactor"/>, or DeepSeek's: with m(x) = 0.1·x·ln s + 1, rotary
-/// dimensions of queries and keys are multiplied by m(mscale)/m(mscaleAllDim), and all scores by m(mscaleAllDim)² (DeepSeek-V2's published
-/// code). The paper's is mscale 1 and mscaleAllDim 0.</remarks>
+/// <remarks>DeepSeek-V2's code has m(x) = 0.1·x·ln s + 1, and scales rotary dimensions of queries and keys by m(mscale)/m(mscaleAllDim),
+/// all scores by m(mscaleAllDim)². The paper's factor is mscale 1 and mscaleAllDim 0.</remarks>
 public sealed record YarnScaling : PartsScaling
 {
-    /// <summary>What the ramp runs along: by default the pairs, as in the published code.</summary>
+    /// <summary>What the ramp runs along: pairs by default, as in the published code.</summary>
     [Description("Along what the ramp runs: turns (the paper) or pairs (YaRN's published code).")]
     public override FrequencyRamp Ramp { get; init; } = FrequencyRamp.Pairs;
 
-    /// <summary>The final factor on queries and keys. By default 0.1·ln s + 1.</summary>
+    /// <summary>The final factor on queries and keys; 0.1·ln s + 1 by default.</summary>
     [Description("The final factor on queries and on keys; by default 0.1·ln(factor) + 1.")]
     [Range(1e-6, 1e6)]
     public double? AttentionFactor { get; init; }
 
     /// <summary>DeepSeek's weight of ln s on rotary dimensions; 1 by default.</summary>
-    [Description("DeepSeek's weight of ln(factor) on turned dimensions; 1 when left out.")]
+    [Description("DeepSeek's weight of ln(factor) on rotated dimensions; 1 when left out.")]
     [Range(0, 1e6)]
     public double? Mscale { get; init; }
 
@@ -118,22 +116,20 @@ public enum FrequencyRamp
 {
     /// <summary>The rotations of a pair in the original length, as in the papers (Peng et al. 2023, eq. 18).</summary>
     [JsonStringEnumMemberName("turns")]
-    Turns,
+    Rotations,
 
     /// <summary>The index of the pair, as in the published code of YaRN, Hugging Face and DeepSeek.</summary>
     [JsonStringEnumMemberName("pairs")]
     Pairs,
 }
 
-/// <summary>The kept share γ of each frequency.</summary>
 internal static class FrequencyRamps
 {
     /// <summary>γ linear in the rotations r_i = L·θ_i/2π: 0 below <paramref name="slow"/>, 1 above <paramref name="fast"/>.</summary>
     public static double[] AlongRotations(FrequencyBasis basis, double length, double fast, double slow) =>
         [.. basis.Frequencies().Select(theta => Math.Clamp((length * theta / (2 * Math.PI) - slow) / (fast - slow), 0, 1))];
 
-    /// <summary>γ linear in the index of the pair, between those of <paramref name="fast"/> and <paramref name="slow"/>
-    /// rotations.</summary>
+    /// <summary>γ linear in the pair's index, between those of <paramref name="fast"/> and <paramref name="slow"/> rotations.</summary>
     public static double[] AlongPairs(FrequencyBasis basis, double length, double fast, double slow, bool truncate)
     {
         double first = basis.PairOfRotations(fast, length), last = basis.PairOfRotations(slow, length);

@@ -72,7 +72,7 @@ public sealed class SequenceScorerTests
         var error = Assert.Throws<UserException>(() => scorer.Score([1, 2, 3], logits));
         Assert.Equal("an encoder guesses hidden tokens, but its tokenizer (byte) has no mask token to hide them with ([MASK], <mask>); " +
             "its logits can be had with --logits", error.Message);
-        Assert.Equal(error.Message, scorer.Obstacle);
+        Assert.Equal(error.Message, scorer.WhyUnsupported);
     }
 
     [Fact]

@@ -24,7 +24,7 @@ public class RotaryFrequenciesTests
         { "yarn", 128, 1e4, new YarnScaling { Factor = 16 }, 65536, 65536 },
         { "yarn", 128, 1e4, new YarnScaling { OriginalLength = 4096 }, 65536, 10 },
         { "yarn", 128, 1e4, new YarnScaling { Factor = 16, OriginalLength = 4096, Mscale = 1 }, 65536, 65536 },
-        { "yarn-turns", 128, 1e4, new YarnScaling { Factor = 16, Ramp = FrequencyRamp.Turns }, 65536, 65536 },
+        { "yarn-turns", 128, 1e4, new YarnScaling { Factor = 16, Ramp = FrequencyRamp.Rotations }, 65536, 65536 },
         { "yarn-explicit", 128, 1e4, new YarnScaling { Factor = 16, AttentionFactor = 1.5 }, 65536, 65536 },
         { "yarn-betas", 96, 1e5, new YarnScaling { Factor = 2.5, BetaFast = 20, BetaSlow = 2 }, 2500, 2500 },
         { "yarn-step", 8, 1e4, new YarnScaling { Factor = 4, BetaFast = 1.25, BetaSlow = 1.2 }, 32, 32 },

@@ -17,7 +17,7 @@ public class RotaryScalingTests
             new NtkByPartsScaling { Factor = 4, BetaFast = 16, BetaSlow = 2, Ramp = FrequencyRamp.Pairs, Truncate = false });
         Expect("""{ "type": "dynamic-ntk" }""", new DynamicNtkScaling());
         Expect("""{ "type": "yarn", "originalLength": 256, "attentionFactor": 1.2, "ramp": "turns" }""",
-            new YarnScaling { OriginalLength = 256, AttentionFactor = 1.2, Ramp = FrequencyRamp.Turns });
+            new YarnScaling { OriginalLength = 256, AttentionFactor = 1.2, Ramp = FrequencyRamp.Rotations });
         Expect("""{ "type": "yarn", "factor": 40, "mscale": 1, "mscaleAllDim": 0.5 }""", new YarnScaling { Factor = 40, Mscale = 1, MscaleAllDim = 0.5 });
         Expect("""{ "type": "llama3", "factor": 8, "originalLength": 8192, "lowFrequencyFactor": 1, "highFrequencyFactor": 4 }""",
             new Llama3Scaling { Factor = 8, OriginalLength = 8192 });

@@ -6,8 +6,7 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
-/// <summary>BART (Lewis et al. 2019, arXiv 1910.13461).</summary>
-/// <remarks>Its position tables start with two rows that no token reads; imports drop them, and exports write zeros.</remarks>
+/// <summary>BART (Lewis et al. 2019, arXiv 1910.13461). Imports drop the first two rows of position tables, which no token reads.</summary>
 internal sealed class Bart : Family
 {
     // Position 0 is in row 2, as in the code BART was first published with.

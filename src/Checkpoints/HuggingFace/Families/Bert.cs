@@ -7,8 +7,7 @@ using Trainer.Models.Positions;
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
 /// <summary>BERT (Devlin et al. 2018, arXiv 1810.04805) with its head for masked tokens.</summary>
-/// <remarks>Texts here are single, so every token has type 0: imports add its vector to each position's, and exports write zeros for the
-/// types. Logits are the same; the two tensors are not.</remarks>
+/// <remarks>Texts here are single: imports add the vector of token type 0 to each position's, and exports write zeros for types.</remarks>
 internal sealed class Bert : Family
 {
     public override string ModelType => "bert";

@@ -101,7 +101,6 @@ internal static class CanonicalModel
         return json;
     }
 
-    /// <summary>The settings of each layer; one entry if all are alike.</summary>
     private static JsonObject[] Layers(ModelOptions resolved) => [.. (resolved.LayerPattern ?? [new()
     {
         Mixer = resolved.Mixer, Attention = resolved.Attention, Position = resolved.Position, FeedForward = resolved.FeedForward,
@@ -206,7 +205,6 @@ internal static class CanonicalRotary
     };
 }
 
-/// <summary>A setting in which a model and a family differ, with both values as JSON.</summary>
 internal sealed record SettingDifference(string Path, string Model, string Family)
 {
     private const string Kind = ".type";

@@ -9,8 +9,7 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
-/// <summary>DeepSeek-V3 (DeepSeek-AI 2024, arXiv 2412.19437): latent attention, and experts after some dense layers.</summary>
-/// <remarks>Layers beyond <c>num_hidden_layers</c> predict several tokens at once in training and are not imported.</remarks>
+/// <summary>DeepSeek-V3 (DeepSeek-AI 2024, arXiv 2412.19437). Layers for multi-token prediction are not imported.</summary>
 internal sealed class DeepSeekV3 : RotaryDecoder
 {
     // ε of the norms inside attention, whatever rms_norm_eps is.
@@ -119,7 +118,7 @@ internal sealed class DeepSeekV3 : RotaryDecoder
         return
         [
             .. queries,
-            .. LayerRules.Linear($"{projection}.keyValueDown", prefix + "kv_a_proj_with_mqa", shape.Remembered, model.Dim, bias),
+            .. LayerRules.Linear($"{projection}.keyValueDown", prefix + "kv_a_proj_with_mqa", shape.CachedWidth, model.Dim, bias),
             .. LayerRules.Norm($"{projection}.keyValueNorm", prefix + "kv_a_layernorm", shape.Rank, false),
             .. LayerRules.Linear($"{projection}.keyValueUp", prefix + "kv_b_proj", shape.ExpandedRows, shape.Rank, false),
             .. LayerRules.Linear($"{module}.output", prefix + "o_proj", model.Dim, shape.OutputWidth, attention.OutputBias ?? model.Bias),
@@ -193,15 +192,11 @@ internal sealed class DeepSeekV3 : RotaryDecoder
     }
 }
 
-/// <summary>DeepSeek's rotary positions: interleaved pairs, and a YaRN of its own.</summary>
-/// <remarks>
-/// With m(x) = 0.1·x·ln s + 1, rotated dimensions of queries and keys are multiplied by m(mscale)/m(mscale_all_dim), and all scores by
-/// m(mscale_all_dim)². Other families have mscale_all_dim too, but do not multiply scores. Both settings are kept here and attention's
-/// scale is left alone, so that nothing is multiplied twice.
-/// </remarks>
+/// <summary>DeepSeek's rotary positions: interleaved pairs, and a YaRN of its own (<see cref="YarnScaling"/>).</summary>
+/// <remarks>Other families have mscale_all_dim too, but do not multiply scores. Both settings are kept here and attention's scale is left
+/// alone, so that nothing is multiplied twice.</remarks>
 internal static class DeepSeekRope
 {
-    /// <summary>The positions that a configuration describes.</summary>
     public static Rope Read(HuggingFaceConfig config)
     {
         Rope rope = Rope.Read(config);
@@ -219,7 +214,6 @@ internal static class DeepSeekRope
         return rope with { Options = options };
     }
 
-    /// <summary>Adds the positions to a configuration, in both spellings.</summary>
     public static void Write(ModelOptions model, JsonObject json)
     {
         Rope.Write(model, json);
@@ -256,6 +250,5 @@ internal static class DeepSeekRope
 
     private static double Magnitude(double s, double weight) => 0.1 * weight * Math.Log(s) + 1;
 
-    /// <summary>The inverse of <see cref="Magnitude"/>.</summary>
     private static double Weight(double s, double magnitude) => s > 1 ? Math.Round((magnitude - 1) / (0.1 * Math.Log(s)), 12) : 1;
 }

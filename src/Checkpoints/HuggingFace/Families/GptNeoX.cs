@@ -6,8 +6,7 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
-/// <summary>GPT-NeoX and Pythia (Black et al. 2022, arXiv 2204.06745): attention and feed-forward layer in parallel, a quarter of each head
-/// rotated.</summary>
+/// <summary>GPT-NeoX and Pythia (Black et al. 2022, arXiv 2204.06745): parallel branches, a quarter of each head rotated.</summary>
 internal sealed class GptNeoX : Family
 {
     public override string ModelType => "gpt_neox";
@@ -70,8 +69,7 @@ internal sealed class GptNeoX : Family
         .. model.TieEmbeddings ? (WeightRule[])[] : [WeightRule.Copy(ModuleNames.Head, "embed_out.weight", vocabulary, model.Dim)],
     ];
 
-    /// <summary>A block with biases everywhere and a query-key-value matrix fused head by head; Bloom has the same.
-    /// <paramref name="prefix"/> is the prefix in the Hugging Face checkpoint, with its trailing dot.</summary>
+    /// <summary>A block, queries, keys and values fused head by head, as in Bloom; <paramref name="prefix"/> ends with a dot.</summary>
     internal static IEnumerable<WeightRule> Block(ModelOptions model, int layer, string prefix, string attention)
     {
         HeadShape shape = HeadShape.Of(model);

@@ -30,7 +30,6 @@ internal sealed class Llama : LlamaLike
 /// <summary>What Llama and its relatives share beyond <see cref="RotaryDecoder"/>: grouped-query attention.</summary>
 internal abstract class LlamaLike : RotaryDecoder
 {
-    /// <summary>Completes attention with the settings of the family.</summary>
     protected abstract GroupedQueryOptions ReadAttention(HuggingFaceConfig config, GroupedQueryOptions attention);
 
     protected abstract void WriteAttention(HeadProjectionOptions attention, ModelOptions model, JsonObject json);
@@ -71,18 +70,15 @@ internal abstract class LlamaLike : RotaryDecoder
     }
 }
 
-/// <summary>What Llama's descendants share, whatever their attention: RMS norms before each branch, rotary positions, SwiGLU, and their
-/// names.</summary>
+/// <summary>What Llama's descendants share, whatever their attention: RMS norms before branches, rotary positions, SwiGLU, names.</summary>
 internal abstract class RotaryDecoder : Family
 {
-    /// <summary>The default ε of the norms.</summary>
     protected virtual double DefaultEpsilon => 1e-6;
 
     protected abstract AttentionOptions ReadAttention(HuggingFaceConfig config);
 
     protected abstract void WriteAttention(ModelOptions model, JsonObject json);
 
-    /// <summary>The layer pattern; null if all layers are alike.</summary>
     protected virtual IReadOnlyList<LayerGroupOptions>? ReadLayers(HuggingFaceConfig config, AttentionOptions attention) => null;
 
     protected virtual Rope ReadRope(HuggingFaceConfig config) => Rope.Read(config);
@@ -96,12 +92,9 @@ internal abstract class RotaryDecoder : Family
     protected virtual void WriteFeedForward(ModelOptions model, JsonObject json) =>
         json["intermediate_size"] = model.FeedForward.Width(model.Dim);
 
-    /// <summary>The weights of attention. <paramref name="prefix"/> is the prefix in the Hugging Face checkpoint, with its trailing
-    /// dot.</summary>
+    /// <summary><paramref name="prefix"/> ends with a dot.</summary>
     protected abstract IEnumerable<WeightRule> AttentionRules(ModelOptions model, string module, string prefix);
 
-    /// <summary>The weights of a layer's feed-forward layer. <paramref name="prefix"/> is the prefix of the block in the Hugging Face
-    /// checkpoint, with its trailing dot.</summary>
     protected virtual IEnumerable<WeightRule> FeedForwardRules(ModelOptions model, string module, string prefix, int layer) =>
         LayerRules.Gated(module, $"{prefix}mlp.", model.Dim, model.FeedForward.Width(model.Dim), model.FeedForward.Bias ?? model.Bias);
 

@@ -25,12 +25,9 @@ internal sealed class Mistral : LlamaLike
         json["sliding_window"] = SlidingWindow.Of(attention.Pattern);
 }
 
-/// <summary>One sliding window for all layers.</summary>
 internal static class SlidingWindow
 {
-    /// <summary>The attention pattern of a window; null for none.</summary>
     public static PatternOptions? Pattern(int? window) => window is { } length ? new SlidingOptions { Window = length } : null;
 
-    /// <summary>The window of a pattern; null for none.</summary>
     public static int? Of(PatternOptions? pattern) => (pattern as SlidingOptions)?.Window;
 }

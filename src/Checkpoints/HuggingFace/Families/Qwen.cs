@@ -37,8 +37,7 @@ internal sealed class Qwen3 : Qwen
     }
 }
 
-/// <summary>What the Qwen families share: sliding windows in some layers, given by <c>layer_types</c>, or formerly by
-/// <c>use_sliding_window</c> and <c>max_window_layers</c>.</summary>
+/// <summary>Sliding windows in some layers: <c>layer_types</c>, formerly <c>use_sliding_window</c> and <c>max_window_layers</c>.</summary>
 internal abstract class Qwen : LlamaLike
 {
     private const string Sliding = "sliding_attention", Full = "full_attention";

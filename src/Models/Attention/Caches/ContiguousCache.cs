@@ -24,7 +24,7 @@ internal sealed class ContiguousCache : KeyValueCache
 
     public override long Bytes => keys.numel() * keys.element_size() + values.numel() * values.element_size();
 
-    public override (Tensor Key, Tensor Value, PositionSpan Positions) Remembered =>
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Contents =>
         (keys.narrow(2, 0, length), values.narrow(2, 0, length), new(0, length));
 
     public override (Tensor Key, Tensor Value, PositionSpan Positions) Append(Tensor key, Tensor value)
@@ -35,7 +35,7 @@ internal sealed class ContiguousCache : KeyValueCache
         Write(keys, key, added);
         Write(values, value, added);
         length += added;
-        return Remembered;
+        return Contents;
     }
 
     public override void Reorder(Tensor rows)

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>Cached keys and values of an encoder's output, and which are padding; constant while decoding.</summary>
+/// <summary>An encoder's keys and values, constant while decoding.</summary>
 internal sealed class CrossState : LayerState
 {
     /// <summary>Copies (B, G, S, D) each, and the padding (B, S), −1 for padding; null for none.</summary>
@@ -14,12 +14,10 @@ internal sealed class CrossState : LayerState
         Documents = padding is null ? null : new(null, Constants.Own(padding.clone));
     }
 
-    /// <summary>(B, G, S, D)</summary>
-    public Tensor Key { get; private set; }
+    public Tensor Key { get; private set; } // (B, G, S, D)
 
     public Tensor Value { get; private set; }
 
-    /// <summary>Which keys are padding; null for none.</summary>
     public DocumentIds? Documents { get; private set; }
 
     public override long Bytes => Key.numel() * Key.element_size() + Value.numel() * Value.element_size();

@@ -7,20 +7,17 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>The keys and values of one attention layer.</summary>
-/// <remarks>Positions are absolute, whatever the cache keeps.</remarks>
+/// <summary>The keys and values of one attention layer; positions are absolute, whatever is kept.</summary>
 internal abstract class KeyValueCache : LayerState
 {
-    /// <summary>The cached keys and values (B, G, S, D) and their positions; views that are valid until the cache changes.</summary>
-    public abstract (Tensor Key, Tensor Value, PositionSpan Positions) Remembered { get; }
+    /// <summary>Cached keys and values (B, G, S, D) and their positions: views that are valid until the cache changes.</summary>
+    public abstract (Tensor Key, Tensor Value, PositionSpan Positions) Contents { get; }
 
-    /// <summary>Adds new tokens, (B, G, T, D) in the shape of the <see cref="CacheLayout"/>, and returns all that they may see, the new
-    /// positions last; views that are valid until the next call.</summary>
+    /// <summary>Adds new tokens, (B, G, T, D); returns all they may see, themselves last: views, valid until the next call.</summary>
     public abstract (Tensor Key, Tensor Value, PositionSpan Positions) Append(Tensor key, Tensor value);
 }
 
-/// <summary>The cache of keys and values in decoding.</summary>
-/// <remarks>A new cache is one file, a member here and a line in <see cref="CacheSelection"/>.</remarks>
+/// <summary>The cache of keys and values. A new one is one file, a member here and a line in <see cref="CacheSelection"/>.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<AttentionCache>))]
 public enum AttentionCache
 {
@@ -41,18 +38,12 @@ public enum AttentionCache
     Paged,
 }
 
-/// <summary>The shape of what one layer caches of each token: for most projections keys and values.</summary>
-/// <param name="KeyHeads">Heads of the key.</param>
-/// <param name="KeyDim">Width of each.</param>
-/// <param name="ValueHeads">Heads of the value.</param>
-/// <param name="ValueDim">Width of each.</param>
-public readonly record struct CacheLayout(int KeyHeads, int KeyDim, int ValueHeads, int ValueDim)
+/// <summary>What one layer caches of each token: for most projections heads of keys and values.</summary>
+internal readonly record struct CacheLayout(int KeyHeads, int KeyDim, int ValueHeads, int ValueDim)
 {
-    /// <summary>Numbers per token and layer.</summary>
     public int NumbersPerToken => KeyHeads * KeyDim + ValueHeads * ValueDim;
 }
 
-/// <summary>Chooses and creates the cache of an attention layer.</summary>
 internal static class CacheSelection
 {
     public static IEnumerable<Problem> Problems(AttentionOptions options)
@@ -65,8 +56,8 @@ internal static class CacheSelection
         else if (options.Cache == AttentionCache.Rolling && options.ResolvedPattern.KeyWindow is null)
             yield return new(
                 "cache",
-                $"a rolling cache forgets what pattern '{options.ResolvedPattern.Type}' still sees; use pattern 'sliding', or cache " +
-                "'contiguous'");
+                $"a rolling cache forgets what pattern '{options.ResolvedPattern.Type}' still sees; " +
+                "use pattern 'sliding', or cache 'contiguous'");
     }
 
     public static LayerState Create(AttentionOptions options, CacheLayout layout, int batch, int capacity, ScalarType dtype, Device device)

@@ -4,18 +4,16 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>The state of linear attention: one sum for each head, of constant size.</summary>
+/// <summary>The state of linear attention: one float32 sum for each head, of constant size.</summary>
 internal sealed class LinearState : LayerState
 {
     private Tensor? sum; // (B, G, D, E+1), float32
 
     public override long Bytes => sum is null ? 0 : sum.numel() * sum.element_size();
 
-    /// <summary>Bytes of one sequence's sums, always float32.</summary>
     public static long BytesFor(CacheLayout layout) => 4L * layout.KeyHeads * layout.KeyDim * (layout.ValueDim + 1);
 
-    /// <summary>Attends to the state and the new tokens, which are added to it: (B, H, T, D), (B, G, T, D), (B, G, T, E) → (B, H, T,
-    /// E).</summary>
+    /// <summary>Adds new tokens and attends to all: (B, H, T, D), (B, G, T, D), (B, G, T, E) → (B, H, T, E).</summary>
     public Tensor Attend(Tensor query, Tensor key, Tensor value)
     {
         (Tensor result, Tensor after) = LinearAttention.Causal(query, key, value, sum);

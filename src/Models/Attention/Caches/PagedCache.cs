@@ -4,13 +4,11 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>Caches every token in blocks of a pool (PagedAttention: Kwon et al. 2023, arXiv 2309.06180); sequences share the blocks of
-/// their common prefix until they write to them.</summary>
+/// <summary>Caches tokens in blocks, which sequences share until they write (PagedAttention: Kwon et al. 2023, arXiv 2309.06180).</summary>
 /// <remarks>Beams and samples pay for their prompt once. A step gathers the blocks for the kernel.</remarks>
 internal sealed class PagedCache : KeyValueCache
 {
-    /// <summary>Tokens in a block, as in the paper.</summary>
-    public const int BlockLength = 16;
+    public const int BlockLength = 16; // tokens, as in the paper
 
     private readonly BlockTables tables;
     private Tensor keys;
@@ -31,7 +29,7 @@ internal sealed class PagedCache : KeyValueCache
 
     public int BlocksInUse => tables.InUse;
 
-    public override (Tensor Key, Tensor Value, PositionSpan Positions) Remembered
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Contents
     {
         get
         {
@@ -53,7 +51,7 @@ internal sealed class PagedCache : KeyValueCache
             values.narrow(2, place, count).index_copy_(0, blocks, value.narrow(2, done, count));
             length += count;
         }
-        return Remembered;
+        return Contents;
     }
 
     public override void Reorder(Tensor rows) => tables.Reorder([.. rows.to(CPU).data<long>().ToArray().Select(row => (int)row)]);
@@ -98,8 +96,7 @@ internal sealed class PagedCache : KeyValueCache
     }
 }
 
-/// <summary>Which blocks of a pool hold each sequence, with counts of the sequences that share a block.</summary>
-/// <remarks>All sequences are equally long. The tensors are <see cref="PagedCache"/>'s.</remarks>
+/// <summary>Which blocks hold each sequence, all equally long, and how many sequences share each block.</summary>
 internal sealed class BlockTables
 {
     private readonly List<int> users = []; // of each block, how many sequences have it
@@ -112,23 +109,20 @@ internal sealed class BlockTables
 
     public int BlocksEach => tables[0].Count;
 
-    /// <summary>Blocks ever allocated: the size of the pool.</summary>
     public int Blocks => users.Count;
 
     public int InUse => users.Count - free.Count;
 
-    /// <summary>The blocks of all sequences, sequence by sequence.</summary>
     public long[] All => [.. tables.SelectMany(table => table).Select(block => (long)block)];
 
     public long[] Column(int index) => [.. tables.Select(table => (long)table[index])];
 
-    /// <summary>Appends a block of its own to each sequence.</summary>
     public void Grow()
     {
         foreach (List<int> table in tables) table.Add(Take());
     }
 
-    /// <summary>Replaces each sequence's block at an index by one of its own, if it is shared. Blocks to copy: from, to.</summary>
+    /// <summary>Gives each sequence its own block at an index; returns the blocks to copy.</summary>
     public IReadOnlyList<(int From, int To)> Unshare(int index)
     {
         List<(int From, int To)> copies = [];

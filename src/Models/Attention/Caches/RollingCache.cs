@@ -4,9 +4,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Caches;
 
-/// <summary>Caches the tokens that a sliding window still sees, and the sinks: constant memory.</summary>
-/// <remarks>Tokens are in order of position. When the buffer is full, the window's tokens are moved to the front, a few times in a token's
-/// life and not at every step.</remarks>
+/// <summary>Caches the tokens that a sliding window still sees, in order of position, and the sinks: constant memory.</summary>
+/// <remarks>A full buffer moves the window to its front, a few times in a token's life.</remarks>
 internal sealed class RollingCache : KeyValueCache
 {
     private readonly KeyWindow window;
@@ -29,10 +28,10 @@ internal sealed class RollingCache : KeyValueCache
 
     public override long Bytes => keys.numel() * keys.element_size() + values.numel() * values.element_size();
 
-    /// <summary>Rows of the buffer: sinks, a window, and a quarter of one so that moves are rare.</summary>
+    /// <summary>Sinks, a window, and a quarter of one so that moves are rare.</summary>
     public static int RowsFor(KeyWindow window) => window.Sinks + window.Window + Math.Max(16, window.Window / 4);
 
-    public override (Tensor Key, Tensor Value, PositionSpan Positions) Remembered =>
+    public override (Tensor Key, Tensor Value, PositionSpan Positions) Contents =>
         (keys.narrow(2, 0, rows), values.narrow(2, 0, rows), Span);
 
     public override (Tensor Key, Tensor Value, PositionSpan Positions) Append(Tensor key, Tensor value)
@@ -74,7 +73,7 @@ internal sealed class RollingCache : KeyValueCache
         values.narrow(2, rows, added).copy_(value);
         rows += added;
         length += added;
-        return Remembered;
+        return Contents;
     }
 
     // More tokens at once than fit, as in a long prompt: all are returned, and the last ones kept.

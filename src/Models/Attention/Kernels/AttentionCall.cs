@@ -7,15 +7,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>One call of an attention kernel.</summary>
-/// <param name="Query">(B, H, T, D)</param>
-/// <param name="Key">(B, G, S, D); G divides H and consecutive query heads share a key head.</param>
-/// <param name="Value">(B, G, S, D)</param>
-/// <param name="Pattern">Who sees whom.</param>
-/// <param name="Queries">Positions of the queries.</param>
-/// <param name="Keys">Positions of the keys.</param>
-/// <param name="Scale">The factor on QKᵀ.</param>
-/// <param name="Masks">Masks, for patterns that need one.</param>
+/// <summary>One call of a kernel: query (B, H, T, D), key and value (B, G, S, D), consecutive query heads sharing a key head.</summary>
 internal readonly record struct AttentionCall(
     Tensor Query, Tensor Key, Tensor Value, AttentionPattern Pattern, PositionSpan Queries, PositionSpan Keys, double Scale,
     MaskStore Masks)
@@ -23,19 +15,15 @@ internal readonly record struct AttentionCall(
     /// <summary>Fewest queries for which <see cref="FlashAttention"/> pays.</summary>
     public const int FewestRows = 16;
 
-    /// <summary>Dropout of weights; none outside training.</summary>
     public CounterDropout Dropout { get; init; }
 
     /// <summary>Bounds scores s to cap·tanh(s / cap), before the bias; null for no bound.</summary>
     public double? SoftCap { get; init; }
 
-    /// <summary>What positions add to the scaled scores; null for nothing.</summary>
     public ScoreBias? Bias { get; init; }
 
-    /// <summary>Documents to keep apart; null if each row is one.</summary>
     public DocumentIds? Documents { get; init; }
 
-    /// <summary>What linear attention caches of earlier tokens; null where nothing is.</summary>
     public LinearState? Sums { get; init; }
 
     public int Sharing => (int)(Query.size(1) / Key.size(1));
@@ -43,18 +31,16 @@ internal readonly record struct AttentionCall(
     /// <summary>Whether a kernel's preparations cost little beside its work.</summary>
     public bool IsLong => Queries.Count >= 128;
 
-    /// <summary>Whether a causal flag says it all: the queries are the keys, and one document.</summary>
+    /// <summary>Whether a causal flag says it all: the queries are the keys, of one document.</summary>
     public bool IsSquareCausal => Documents is null && Pattern.Shape == PatternShape.Causal && Queries == Keys && Queries.Count > 1;
 
-    /// <summary>Whether every query sees every key: a full pattern, or the last position of a causal one.</summary>
     public bool SeesEverything =>
         Documents is null && (Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries.Count == 1));
 
     /// <summary>Bounds of contiguous documents (<see cref="DocumentIds.Spans"/>); null without documents, or for few queries.</summary>
     public Tensor? Spans => Queries.Count >= FewestRows ? Documents?.Spans(Queries.Count) : null;
 
-    /// <summary>Whether <see cref="FlashAttention"/> computes it: a whole sequence under a band, contiguous documents, nothing added to the
-    /// scores.</summary>
+    /// <summary>Whether <see cref="FlashAttention"/> computes it: a whole sequence under a band, contiguous documents, no bias.</summary>
     public bool IsSimdSupported =>
         Queries.Count >= FewestRows && (Documents is null || Spans is not null) && Bias is null && SoftCap is null
         && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0))
@@ -66,8 +52,7 @@ internal readonly record struct AttentionCall(
         return FlashAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Spans);
     }
 
-    /// <summary>The mask, bool, true where visible: (T, S), or (B, 1, T, S) with documents.</summary>
-    public Tensor Mask()
+    public Tensor Mask() // bool, true where visible: (T, S), or (B, 1, T, S) with documents
     {
         if (Documents is not null && Pattern.Shape == PatternShape.Full) return Documents.Together; // (B, 1, T|1, S)
         Tensor visible = Masks.Get(Pattern, Queries, Keys, Query.device);
@@ -77,18 +62,16 @@ internal readonly record struct AttentionCall(
     public TilePlan Plan() => Masks.Plan(Pattern, Queries, Keys, Query.device);
 }
 
-/// <summary>What positions add to the scaled scores, as a function of queries and keys, (1, H, T, S). It depends on distances
-/// alone.</summary>
+/// <summary>What positions add to the scaled scores, (1, H, T, S), depending on distances alone.</summary>
 internal sealed class ScoreBias(Func<PositionSpan, PositionSpan, Tensor> over)
 {
-    /// <summary>(1, H, T, S).</summary>
     public Tensor Over(PositionSpan queries, PositionSpan keys) => over(queries, keys);
 
     /// <summary>The bias by distance, without making T·S numbers.</summary>
     public DistanceBias ByDistance(PositionSpan queries, PositionSpan keys, Device device)
     {
         int highest = queries.End - 1 - (keys.Sinks > 0 ? 0 : keys.Start), lowest = queries.Start - keys.End + 1;
-        // One query that has keys at all these distances.
+        // One query with keys at all these distances.
         int query = Math.Max(0, highest);
         Tensor row = over(new(query, 1), new(query - highest, highest - lowest + 1)); // (1, H, 1, L), the farthest key first
         return new(
@@ -96,22 +79,19 @@ internal sealed class ScoreBias(Func<PositionSpan, PositionSpan, Tensor> over)
     }
 }
 
-/// <summary>The last mask and tiles of each pattern, shared by all layers of a stack.</summary>
+/// <summary>The last mask and tiles of each pattern, which the store owns and all layers share.</summary>
 /// <remarks>Thread-safe for threads that ask for one shape of a pattern; a mask lives until another shape is asked for.</remarks>
 internal sealed class MaskStore : IDisposable
 {
     private readonly LastOfEach<Tensor> masks = new();
     private readonly LastOfEach<TilePlan> plans = new();
 
-    /// <summary>The mask (T, S), true where visible. The store owns it.</summary>
-    public Tensor Get(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>
+    public Tensor Get(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) => // (T, S)
         masks.Get(pattern, new(queries, keys, device.Key), () => Constants.Own(() => pattern.Mask(queries, keys, device)));
 
-    /// <summary>The tiles. The store owns them.</summary>
     public TilePlan Plan(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>
         plans.Get(pattern, new(queries, keys, device.Key), () => TilePlan.Create(pattern, queries, keys, device));
 
-    /// <summary>Frees all of them; they are made anew when asked for.</summary>
     public void Clear()
     {
         masks.Dispose();

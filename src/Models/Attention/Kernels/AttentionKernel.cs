@@ -7,8 +7,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>The kernel of attention.</summary>
-/// <remarks>A new kernel is one file, a member here and a line in <see cref="KernelSelection"/>.</remarks>
+/// <summary>The kernel of attention. A new one is one file, a member here and a line in <see cref="KernelSelection"/>.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<AttentionKernel>))]
 public enum AttentionKernel
 {
@@ -28,13 +27,12 @@ public enum AttentionKernel
     [JsonStringEnumMemberName("block-sparse")]
     BlockSparse,
 
-    /// <summary>Linear attention, which is another function than softmax attention.</summary>
+    /// <summary>Linear attention, which is not softmax attention.</summary>
     [JsonStringEnumMemberName("linear")]
     Linear,
 }
 
-/// <summary>A way to compute softmax(QKᵀ)V.</summary>
-/// <remarks><see cref="ReferenceKernel"/> is the specification that every other kernel is tested against.</remarks>
+/// <summary>Computes softmax(QKᵀ)V; every kernel is tested against <see cref="ReferenceKernel"/>.</summary>
 internal interface IAttentionKernel
 {
     string Name { get; }
@@ -45,21 +43,17 @@ internal interface IAttentionKernel
     /// <summary>Why the kernel does not support this call on this device, with what to do instead; null if it does.</summary>
     string? WhyUnsupported(in AttentionCall call);
 
-    /// <summary>Whether the kernel can compute this call.</summary>
     bool IsSupported(AttentionOptions options, int headDim, in AttentionCall call) =>
         WhyUnsupported(options, headDim) is null && WhyUnsupported(call) is null;
 
     /// <summary>Whether <c>auto</c> takes the kernel for a call that it supports.</summary>
     bool IsPreferred(in AttentionCall call) => true;
 
-    /// <summary>Computes attention: (B, H, T, D).</summary>
-    Tensor Attend(in AttentionCall call);
+    Tensor Attend(in AttentionCall call); // (B, H, T, D)
 
-    /// <summary>The attention weights (B, H, T, S), float32, for observers.</summary>
-    Tensor Weights(in AttentionCall call) => ReferenceKernel.Weights(call);
+    Tensor Weights(in AttentionCall call) => ReferenceKernel.Weights(call); // (B, H, T, S), float32
 }
 
-/// <summary>Finds the kernel for a call: the required one, or the fastest that supports it.</summary>
 internal static class KernelSelection
 {
     private static readonly ReferenceKernel Reference = new();
@@ -80,8 +74,6 @@ internal static class KernelSelection
         return refusal is null ? [] : [new("kernel", refusal)];
     }
 
-    /// <summary>The kernel that computes a call.</summary>
-    /// <exception cref="UserException">The required kernel does not support it; the message says why.</exception>
     public static IAttentionKernel Choose(AttentionOptions options, int headDim, in AttentionCall call)
     {
         if (options.Kernel == AttentionKernel.Auto) return Fastest(options, headDim, call);
@@ -102,9 +94,7 @@ internal static class KernelSelection
     }
 }
 
-/// <summary>The kernels of one layer, chosen once for each kind of call: asking libtorch each time would cost more than a small model's
-/// attention.</summary>
-/// <remarks>Thread-safe.</remarks>
+/// <summary>Caches the choice for each kind of call: asking libtorch costs more than a small model's attention. Thread-safe.</summary>
 internal sealed class LayerKernels(AttentionOptions options, int headDim)
 {
     private readonly ConcurrentDictionary<CallKind, IAttentionKernel> chosen = [];

@@ -8,11 +8,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>Computes only the visible pairs of a pattern, tile by tile (<see cref="TilePlan"/>): O(T·b) time and memory where a position
-/// sees b others.</summary>
-/// <remarks>Supports any pattern, bias, soft cap and documents, and spares the memory of T·S weights where flash does not support them. On
-/// the CPU a plain window runs in <see cref="FlashAttention"/> where the processor supports it, tiles in libtorch's flash kernel
-/// (<see cref="BlockSparseAttention"/>).</remarks>
+/// <summary>Computes only visible pairs, in tiles (<see cref="TilePlan"/>): O(T·b) time and memory if a position sees b others.</summary>
+/// <remarks>Supports any pattern, bias, soft cap and documents. On the CPU a plain window runs in <see cref="FlashAttention"/> if the
+/// processor supports it, tiles in libtorch's flash kernel (<see cref="BlockSparseAttention"/>).</remarks>
 internal sealed class BlockSparseKernel : IAttentionKernel
 {
     public string Name => "block-sparse";
@@ -41,8 +39,7 @@ internal sealed class BlockSparseKernel : IAttentionKernel
     }
 }
 
-/// <summary>The visible pairs of a pattern as tiles; each pair is in exactly one.</summary>
-/// <remarks>Tiles of equal size and mask form a group, which is computed at once.</remarks>
+/// <summary>A pattern's visible pairs as tiles, each pair in exactly one; a group of equal size and mask is computed at once.</summary>
 internal sealed class TilePlan : IDisposable
 {
     // Keys that every query of a tile sees, this many times the queries or more, are a tile of their own without a mask:
@@ -57,8 +54,7 @@ internal sealed class TilePlan : IDisposable
 
     public IReadOnlyList<AttentionTiles> Groups => groups;
 
-    /// <summary>Pairs computed, visible or not.</summary>
-    public long Pairs => groups.Sum(group => group.Queries.shape[0] * group.Queries.shape[1] * group.Keys.shape[1]);
+    public long Pairs => groups.Sum(group => group.Queries.shape[0] * group.Queries.shape[1] * group.Keys.shape[1]); // visible or not
 
     public static TilePlan Create(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device)
     {

@@ -7,9 +7,9 @@ using static TorchSharp.torch;
 namespace Trainer.Models.Attention.Kernels;
 
 /// <summary>Flash attention: O(T) memory (Dao et al. 2022, arXiv 2205.14135).</summary>
-/// <remarks>On a CPU <see cref="FlashAttention"/> where it supports the call. Otherwise libtorch chooses the backend: its CPU flash kernel;
-/// on CUDA FlashAttention-2 for bfloat16 and the memory-efficient kernel for float32. Its O(T²) math kernel is never used:
-/// <c>WhyUnsupported</c> refuses such calls.</remarks>
+/// <remarks>On a CPU <see cref="FlashAttention"/> if it supports the call. Otherwise libtorch chooses: its CPU flash
+/// kernel; on CUDA FlashAttention-2 for bfloat16, the memory-efficient kernel for float32. <c>WhyUnsupported</c> refuses
+/// calls for its O(T²) math kernel.</remarks>
 internal sealed class FlashKernel : IAttentionKernel
 {
     /// <summary>The widest head that libtorch's kernels support.</summary>
@@ -65,7 +65,6 @@ internal sealed class FlashKernel : IAttentionKernel
         return ScaledDotProductAttention.Backend(
             call.Query, key, value, mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, grouped);
     }
-
 
     // Where every query sees every key, the query heads that share a key head can stand as further queries of that head,
     // which makes decoding one token at a time free of copies of the cache.

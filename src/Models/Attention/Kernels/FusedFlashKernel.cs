@@ -7,19 +7,15 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>Flash attention of a whole sequence to itself on the CPU, over [queries | keys | values] as the projection writes
-/// them.</summary>
-/// <remarks>The kernel splits and rotates them itself, so that nothing is copied. Its results are those of the kernel that <c>auto</c>
-/// takes for the same call, rotated first.</remarks>
+/// <summary>Flash attention of a whole sequence to itself on the CPU, over the projection's [queries | keys | values].</summary>
+/// <remarks>Splits and rotates them without copies; the result is that of the kernel <c>auto</c> takes on rotated ones.</remarks>
 internal sealed class FusedFlashKernel(AttentionOptions options, AttentionPattern pattern, Projection projection, int headDim)
 {
-    /// <summary>Whether the kernel computes this call: a sequence without cache or observer, and nothing applied to queries or
-    /// scores.</summary>
+    /// <summary>Whether it is a sequence without cache or observer, and nothing is applied to queries or scores.</summary>
     public bool IsSupported(Tensor x, MixerContext context) =>
         SupportsOptions && SupportsInput(x) && SupportsContext(context, (int)x.size(1));
 
-    /// <summary>The heads (B, T, H·D), where <see cref="IsSupported"/>.</summary>
-    public Tensor Attend(Tensor x, MixerContext context, double scale, CounterDropout dropout)
+    public Tensor Attend(Tensor x, MixerContext context, double scale, CounterDropout dropout) // (B, T, H·D)
     {
         int length = (int)x.size(1);
         PatternBand band = pattern.Band!.Value;

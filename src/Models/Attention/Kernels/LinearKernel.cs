@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>Linear attention (Katharopoulos et al. 2020): O(T) time and memory, and a state of constant size in decoding.</summary>
-/// <remarks>It is another function than softmax attention: <c>auto</c> never takes it, and weights trained with one do not fit the other.
-/// Rotated queries and keys are taken as they are. There is no 1/√D, as a factor before φ would only be another initialisation.</remarks>
+/// <summary>Linear attention (Katharopoulos et al. 2020): O(T) time and memory, and a constant state in decoding.</summary>
+/// <remarks>Weights trained with softmax attention do not fit it, so <c>auto</c> never takes it. There is no 1/√D: a factor before φ would
+/// only be another initialisation.</remarks>
 internal sealed class LinearKernel : IAttentionKernel
 {
     public string Name => "linear";
@@ -50,8 +50,7 @@ internal sealed class LinearKernel : IAttentionKernel
         LinearAttention.Weights(call.Query, call.Key, call.SeesEverything ? null : call.Mask());
 }
 
-/// <summary>φ(q)ᵀ·Σφ(k)vᵀ / φ(q)ᵀ·Σφ(k) with φ(x) = elu(x) + 1 (Katharopoulos et al. 2020, arXiv 2006.16236).</summary>
-/// <remarks>Computed in float32, as sums run over the whole sequence.</remarks>
+/// <summary>φ(q)ᵀ·Σφ(k)vᵀ / φ(q)ᵀ·Σφ(k) with φ(x) = elu(x) + 1, in float32 (Katharopoulos et al. 2020, arXiv 2006.16236).</summary>
 internal static class LinearAttention
 {
     // Pairs within a chunk and sums between chunks cost about the same at 64, for heads of 64.
@@ -60,7 +59,7 @@ internal static class LinearAttention
     // As in the paper's code: φ(k) of very negative keys, and their sum, vanish in float32.
     private const double Smallest = 1e-6;
 
-    /// <summary>Every query sees every key: (B, H, T, D), (B, G, S, D), (B, G, S, E) → (B, H, T, E), in the type of the query.</summary>
+    /// <summary>Every query sees every key: (B, H, T, D), (B, G, S, D), (B, G, S, E) → (B, H, T, E), in the query's type.</summary>
     public static Tensor Full(Tensor query, Tensor key, Tensor value)
     {
         Tensor sum = Features(key).transpose(2, 3).matmul(WithOnes(value)); // (B, G, D, E+1)
@@ -68,8 +67,7 @@ internal static class LinearAttention
         return Normalised(result, query);
     }
 
-    /// <summary>Each query sees its own key, those before it, and the sum Σφ(k)[v, 1]ᵀ of earlier ones (B, G, D, E+1), float32: chunk by
-    /// chunk, (B, H, T, D), (B, G, T, D), (B, G, T, E) → (B, H, T, E) in the type of the query, and the new sum.</summary>
+    /// <summary>As <see cref="Full"/>, each query seeing keys up to its own and Σφ(k)[v, 1]ᵀ of earlier ones, (B, G, D, E+1).</summary>
     public static (Tensor Result, Tensor Sum) Causal(Tensor query, Tensor key, Tensor value, Tensor? sum = null)
     {
         Tensor queries = Grouped(Features(query), key.size(1)), keys = Features(key), values = WithOnes(value);
@@ -87,8 +85,7 @@ internal static class LinearAttention
         }
     }
 
-    /// <summary>The weights that the sums imply, (B, H, T, S), float32: the quadratic form of the definition. <paramref name="visible"/> is
-    /// bool (T, S); null if everything is.</summary>
+    /// <summary>The weights that the sums imply, (B, H, T, S), float32; the mask <paramref name="visible"/> is bool (T, S).</summary>
     public static Tensor Weights(Tensor query, Tensor key, Tensor? visible)
     {
         Tensor repeated = KeyValueHeads.Repeat(Features(key), (int)(query.size(1) / key.size(1))); // (B, H, S, D)

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Kernels;
 
-/// <summary>softmax(scale·QKᵀ + bias + mask)V, step by step (Vaswani et al. 2017, §3.2.1): the specification, with O(T·S) memory.</summary>
+/// <summary>softmax(scale·QKᵀ + bias + mask)V, step by step with O(T·S) memory (Vaswani et al. 2017, §3.2.1): the specification.</summary>
 internal sealed class ReferenceKernel : IAttentionKernel
 {
     public string Name => "reference";
@@ -21,8 +21,7 @@ internal sealed class ReferenceKernel : IAttentionKernel
         return weights.matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)); // (B, H, T, D)
     }
 
-    /// <summary>The attention weights (B, H, T, S), float32; rows sum to 1.</summary>
-    public static Tensor Weights(in AttentionCall call)
+    public static Tensor Weights(in AttentionCall call) // (B, H, T, S), float32
     {
         Tensor key = KeyValueHeads.Repeat(call.Key, call.Sharing); // (B, H, S, D)
         // The scale goes on the queries, the smallest tensor.
@@ -34,12 +33,9 @@ internal sealed class ReferenceKernel : IAttentionKernel
     }
 }
 
-/// <summary>Key-value heads shared by query heads.</summary>
 internal static class KeyValueHeads
 {
-    /// <summary>Repeats key-value heads for the query heads that share them, (B, G, S, D) → (B, H, S, D): head h of the result is head ⌊h /
-    /// sharing⌋. A view if G = 1 or G = H.</summary>
-    /// <remarks>Consecutive query heads share (repeat_interleave), not every G-th (tile): Ainslie et al. 2023.</remarks>
+    /// <summary>(B, G, S, D) → (B, H, S, D) for consecutive query heads to share (repeat_interleave). A view if G is 1 or H.</summary>
     public static Tensor Repeat(Tensor heads, int sharing)
     {
         if (sharing == 1) return heads;

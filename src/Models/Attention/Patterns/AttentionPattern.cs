@@ -6,9 +6,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Configuration of a pattern: which positions each position sees.</summary>
-/// <remarks>A new pattern is one file with its record and its <see cref="AttentionPattern"/>, and one
-/// <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>Who sees whom. A new pattern is one file and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(FullOptions), "full")]
 [JsonDerivedType(typeof(CausalOptions), "causal")]
@@ -22,25 +20,20 @@ public abstract record PatternOptions : IValidated
 {
     internal string Type => Registered.Name(typeof(PatternOptions), GetType());
 
-    /// <summary>Whether no position sees a later one, as decoding requires.</summary>
     internal abstract bool IsCausal { get; }
 
-    /// <summary>Length of the prefix whose positions see each other, the rest being causal: 1 for a causal pattern, null for
-    /// neither.</summary>
+    /// <summary>Length of the prefix whose positions see each other, the rest being causal; 1 if all are, null if neither.</summary>
     internal virtual int? Prefix => IsCausal ? 1 : null;
 
-    /// <summary>The window that positions see; null if any earlier position may be seen.</summary>
     internal virtual KeyWindow? KeyWindow => null;
 
-    /// <summary>About how many keys a position sees in a sequence of this length. Causal attention counts as all of them, by PaLM's
-    /// convention.</summary>
+    /// <summary>About how many keys a position sees; causal attention counts as all of them, by PaLM's convention.</summary>
     internal virtual long VisibleKeys(int length) => length;
 
     /// <summary>Advice where the pattern must be causal.</summary>
-    internal virtual string CausalInstead => "use 'causal'";
+    internal virtual string CausalAdvice => "use 'causal'";
 
-    /// <summary>Advice where it must not be.</summary>
-    internal virtual string FullInstead => "use 'full'";
+    internal virtual string FullAdvice => "use 'full'";
 
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate() => [];
@@ -48,15 +41,13 @@ public abstract record PatternOptions : IValidated
     internal abstract AttentionPattern Build();
 }
 
-/// <summary>Who sees whom. Every position sees at least itself.</summary>
-/// <remarks><see cref="Visible"/> is the specification. The other members tell kernels where the visible pairs are, so that they need no
-/// mask of T·S.</remarks>
+/// <summary>Who sees whom; every position sees itself.</summary>
+/// <remarks><see cref="Visible"/> is the specification; the other members let kernels do without a mask of T·S.</remarks>
 internal abstract class AttentionPattern
 {
-    /// <summary>Whether a kernel can do without a mask.</summary>
     public virtual PatternShape Shape => PatternShape.Masked;
 
-    /// <summary>The band of keys around its own position that a query sees, if the pattern is one; else null.</summary>
+    /// <summary>The band of keys around its position that a query sees; null if the pattern is none.</summary>
     public virtual PatternBand? Band => Shape switch
     {
         PatternShape.Full => PatternBand.Everything,
@@ -70,18 +61,16 @@ internal abstract class AttentionPattern
     /// <summary>The distance between queries that see much the same keys; 1 if those are adjacent.</summary>
     public virtual int QueryStep => 1;
 
-    /// <summary>Such queries that are best computed together.</summary>
+    /// <summary>How many such queries are best computed together.</summary>
     public virtual int TileRows => 256;
 
     /// <summary>The mask of absolute positions, (T, 1) and (1, S), int64: bool (T, S), true where visible.</summary>
     public abstract Tensor Visible(Tensor queries, Tensor keys);
 
-    /// <summary>A superset of the keys before <paramref name="end"/> that these queries, <see cref="QueryStep"/> apart, see; each once, by
-    /// default all. It may include keys from <paramref name="end"/> on.</summary>
+    /// <summary>A superset of the keys before <paramref name="end"/>, each once, that queries <see cref="QueryStep"/> apart see.</summary>
     public virtual IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) => [PositionRun.Until(0, end)];
 
-    /// <summary>The mask of queries over keys. Bool (T, S), true where visible.</summary>
-    public Tensor Mask(PositionSpan queries, PositionSpan keys, Device device) =>
+    public Tensor Mask(PositionSpan queries, PositionSpan keys, Device device) => // bool (T, S)
         Visible(queries.Positions(device).unsqueeze(1), keys.Positions(device).unsqueeze(0));
 }
 
@@ -118,15 +107,10 @@ internal sealed class CausalPattern : AttentionPattern
     public override IEnumerable<PositionRun> KeysOf(PositionRun queries, int end) => [PositionRun.Until(0, queries.Last + 1)];
 }
 
-/// <summary>Whether a pattern needs a mask.</summary>
 internal enum PatternShape
 {
     Full,
-
-    /// <summary>Each sees itself and earlier ones.</summary>
     Causal,
-
-    /// <summary>As <see cref="AttentionPattern.Visible"/> says.</summary>
     Masked,
 }
 
@@ -138,20 +122,15 @@ internal readonly record struct PatternBand(long Before, long After)
     public static PatternBand Past { get; } = new(FlashAttention.Unbounded, 0);
 }
 
-/// <summary>The last <paramref name="Window"/> positions, the current one included, and the first <paramref name="Sinks"/>: what a pattern
-/// may still see.</summary>
+/// <summary>The last <paramref name="Window"/> positions, the current one included, and the first <paramref name="Sinks"/>.</summary>
 internal readonly record struct KeyWindow(int Window, int Sinks);
 
-/// <summary>Consecutive positions, preceded by the first positions of the sequence if there are attention sinks.</summary>
-/// <param name="Start">The first of the consecutive positions.</param>
-/// <param name="Count">Positions in all.</param>
-/// <param name="Sinks">How many of them are the positions from 0 on.</param>
+/// <summary><c>Count</c> positions in all: the first <c>Sinks</c> of the sequence, then consecutive ones from <c>Start</c>.</summary>
 internal readonly record struct PositionSpan(int Start, int Count, int Sinks = 0)
 {
     public int End => Start + Count - Sinks;
 
-    /// <summary>The positions, int64 (Count).</summary>
-    public Tensor Positions(Device device)
+    public Tensor Positions(Device device) // int64 (Count)
     {
         Tensor consecutive = arange(Start, Start + Count - Sinks, ScalarType.Int64, device);
         return Sinks == 0 ? consecutive : cat([arange(0, Sinks, ScalarType.Int64, device), consecutive], 0);
@@ -159,20 +138,15 @@ internal readonly record struct PositionSpan(int Start, int Count, int Sinks = 0
 
     public int RowOf(int position) => position < Sinks ? position : position - Start + Sinks;
 
-    /// <summary>The part of a run that is among these.</summary>
     public IEnumerable<PositionRun> Clip(PositionRun run) =>
         Sinks == 0 ? [run.Within(Start, End)] : [run.Within(0, Sinks), run.Within(Math.Max(Start, Sinks), End)];
 }
 
-/// <summary>Equidistant positions.</summary>
-/// <param name="Start">The first.</param>
-/// <param name="Count">How many; none if not positive.</param>
-/// <param name="Step">The distance, at least 1.</param>
+/// <summary>Positions <c>Step</c> apart; none if <c>Count</c> is not positive.</summary>
 internal readonly record struct PositionRun(int Start, int Count, int Step = 1)
 {
     public int Last => Start + (Count - 1) * Step;
 
-    /// <summary>Those from <paramref name="start"/> to before <paramref name="end"/>.</summary>
     public PositionRun Within(int start, int end)
     {
         int skipped = Math.Max(0, (start - Start + Step - 1) / Step);

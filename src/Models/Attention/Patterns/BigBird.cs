@@ -5,10 +5,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Block by block: each sees a window of blocks, the global first blocks, and some random ones (BigBird, Zaheer et al. 2020, arXiv
-/// 2007.14062).</summary>
-/// <remarks>Random blocks are drawn from earlier ones for each block separately, and so are the same at any length; without
-/// <see cref="Causal"/> a link is seen from both ends.</remarks>
+/// <summary>Each block sees a window, global first blocks and random ones (BigBird, Zaheer et al. 2020, arXiv 2007.14062).</summary>
+/// <remarks>Random blocks are earlier ones, the same at any length; without <see cref="Causal"/> a link is seen from both ends.</remarks>
 public sealed record BigBirdOptions : PatternOptions
 {
     /// <summary>Positions in a block.</summary>
@@ -16,8 +14,7 @@ public sealed record BigBirdOptions : PatternOptions
     [Range(1, 65_536)]
     public int BlockSize { get; init; } = 64;
 
-    /// <summary>Blocks that each sees backwards, itself included; without <see cref="Causal"/> also forwards. 2 is the paper's window of
-    /// three blocks.</summary>
+    /// <summary>Blocks each sees backwards, itself included, and without <see cref="Causal"/> forwards; the paper's window is 2.</summary>
     [Description("How many blocks each sees backwards, itself included; as many forwards where causal is false.")]
     [Range(1, 65_536)]
     public int WindowBlocks { get; init; } = 2;
@@ -42,9 +39,9 @@ public sealed record BigBirdOptions : PatternOptions
 
     internal override bool IsCausal => Causal;
 
-    internal override string CausalInstead => "set causal to true";
+    internal override string CausalAdvice => "set causal to true";
 
-    internal override string FullInstead => "set causal to false";
+    internal override string FullAdvice => "set causal to false";
 
     internal override long VisibleKeys(int length) =>
         Math.Min(length, (long)BlockSize * ((Causal ? WindowBlocks : 2 * WindowBlocks - 1) + GlobalBlocks + RandomBlocks));
@@ -103,8 +100,7 @@ internal sealed class BigBirdPattern(BigBirdOptions options) : AttentionPattern
     private Tensor Block(Tensor positions) => positions.sub(positions.remainder(size)).div(size).to_type(ScalarType.Int64);
 }
 
-/// <summary>For each block a few earlier ones, drawn without replacement from those that neither the global blocks nor the window include.
-/// A draw depends on the seed and the block alone.</summary>
+/// <summary>Random earlier blocks of each, beside global ones and window; a draw depends on the seed and the block alone.</summary>
 internal sealed class RandomLinks(int count, int globalBlocks, int windowBlocks, int seed)
 {
     private readonly ConcurrentDictionary<int, int[]> drawn = [];

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Every position sees its own block of <see cref="Stride"/> up to itself, and the last <see cref="Summary"/> positions of each
-/// earlier block: the fixed pattern of the Sparse Transformer (Child et al. 2019, arXiv 1904.10509, §4.3).</summary>
+/// <summary>Each sees its own block of <see cref="Stride"/> up to itself, and the last <see cref="Summary"/> positions of earlier blocks:
+/// the Sparse Transformer's fixed pattern (Child et al. 2019, arXiv 1904.10509, §4.3).</summary>
 public sealed record FixedOptions : PatternOptions
 {
     /// <summary>Positions in a block.</summary>
@@ -27,8 +27,8 @@ public sealed record FixedOptions : PatternOptions
         if (Summary > Stride)
             yield return new(
                 "summary",
-                $"summary ({Summary}) must not be more than stride ({Stride}), the positions of a block; use at most {Stride}, or type " +
-                "'causal' to see all");
+                $"summary ({Summary}) must not be more than stride ({Stride}), the positions of a block; " +
+                $"use at most {Stride}, or type 'causal' to see all");
     }
 
     internal override long VisibleKeys(int length) => Math.Min(length, Stride + (long)Summary * (length / Stride));

@@ -4,12 +4,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Every position sees a window around it; global first positions see all and are seen by all (Longformer, Beltagy et al. 2020,
-/// arXiv 2004.05150).</summary>
+/// <summary>A window, and global positions that see and are seen by all (Longformer, Beltagy et al. 2020, arXiv 2004.05150).</summary>
 public sealed record LongformerOptions : PatternOptions
 {
-    /// <summary>Positions each sees to either side, itself included: i − window + 1 … i + window − 1. (The paper counts both sides
-    /// together.)</summary>
+    /// <summary>Positions each sees to either side, itself included: i − window + 1 … i + window − 1 (half the paper's).</summary>
     [Description("How many positions each sees to either side, itself included.")]
     [Range(1, 16_777_216)]
     public required int Window { get; init; }
@@ -25,9 +23,9 @@ public sealed record LongformerOptions : PatternOptions
 
     internal override bool IsCausal => Causal;
 
-    internal override string CausalInstead => "set causal to true";
+    internal override string CausalAdvice => "set causal to true";
 
-    internal override string FullInstead => "set causal to false";
+    internal override string FullAdvice => "set causal to false";
 
     internal override KeyWindow? KeyWindow => Causal ? new(Window, GlobalTokens) : null;
 

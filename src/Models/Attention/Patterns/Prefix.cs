@@ -4,10 +4,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>A prefix language model: the first positions see each other, the others those before them (Raffel et al. 2020, arXiv
-/// 1910.10683, §3.2).</summary>
-/// <remarks>The prefix is given, not predicted, in training, evaluation and generation (<see cref="ModelOptions.PrefixLength"/>). It is a
-/// prefix of the row's columns, whatever the tokens' positions.</remarks>
+/// <summary>A prefix language model: the first positions see each other (Raffel et al. 2020, arXiv 1910.10683, §3.2).</summary>
+/// <remarks>The prefix, the row's first columns, is never predicted, even in training (<see cref="ModelOptions.PrefixLength"/>).</remarks>
 public sealed record PrefixOptions : PatternOptions
 {
     /// <summary>Length of the prefix; a prompt must have at least as many tokens.</summary>

@@ -5,12 +5,11 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Every position sees the last few (Mistral 7B, Jiang et al. 2023, arXiv 2310.06825) and the sinks (StreamingLLM, Xiao et al.
-/// 2023, arXiv 2309.17453). L layers reach L·(window − 1) positions back.</summary>
+/// <summary>Each sees the last few (Mistral 7B, Jiang et al. 2023, arXiv 2310.06825) and the sinks (StreamingLLM, Xiao et al. 2023,
+/// arXiv 2309.17453). L layers reach L·(window − 1) positions back.</summary>
 public sealed record SlidingOptions : PatternOptions
 {
-    /// <summary>Positions each sees backwards, itself included: i − window + 1 … i; without <see cref="Causal"/> up to i + window −
-    /// 1.</summary>
+    /// <summary>Positions each sees backwards, itself included: i − window + 1 … i; unless causal up to i + window − 1.</summary>
     [Description("How many positions each sees backwards, itself included; as many forwards where causal is false.")]
     [Range(1, 16_777_216)]
     public required int Window { get; init; }
@@ -26,9 +25,9 @@ public sealed record SlidingOptions : PatternOptions
 
     internal override bool IsCausal => Causal;
 
-    internal override string CausalInstead => "set causal to true";
+    internal override string CausalAdvice => "set causal to true";
 
-    internal override string FullInstead => "set causal to false";
+    internal override string FullAdvice => "set causal to false";
 
     internal override KeyWindow? KeyWindow => Causal ? new(Window, Sinks) : null;
 

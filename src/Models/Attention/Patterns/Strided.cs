@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.Attention.Patterns;
 
-/// <summary>Every position sees the last <see cref="Stride"/> and, before them, every <see cref="Stride"/>-th: the strided pattern of the
-/// Sparse Transformer (Child et al. 2019, arXiv 1904.10509, §4.3). Work per position is stride + T/stride.</summary>
+/// <summary>Each sees the last <see cref="Stride"/> and, before them, every <see cref="Stride"/>-th: the Sparse Transformer's strided
+/// pattern (Child et al. 2019, arXiv 1904.10509, §4.3). Work per position is stride + T/stride.</summary>
 public sealed record StridedOptions : PatternOptions
 {
     /// <summary>Width of the window and distance of the columns; cheapest near √T.</summary>

@@ -5,9 +5,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.FeedForward.Experts;
 
-/// <summary>The stacked matrices of all experts of a layer.</summary>
-/// <remarks>Weights: <c>gateUp</c> (E, 2F, C), or without a gate <c>up</c> (E, F, C); <c>down</c> (E, C, F). Biases are flat, as their rank
-/// tells initialisation and weight decay that they are no matrices.</remarks>
+/// <summary>All experts' matrices: <c>gateUp</c> (E, 2F, C), or <c>up</c> (E, F, C) without a gate; <c>down</c> (E, C, F).</summary>
+/// <remarks>Biases are flat: their rank tells initialisation and weight decay that they are no matrices.</remarks>
 internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights
 {
     private const string Down = "down", DownBias = "downBias";
@@ -41,8 +40,7 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights
 
     private Parameter DownWeight => get_parameter(Down)!;
 
-    /// <summary>Runs each expert on its rows, (M, C) sorted by expert → (M, C) in the compute type; <paramref name="counts"/> are the rows
-    /// of each.</summary>
+    /// <summary>Runs each expert on its <paramref name="counts"/> rows, (M, C) sorted by expert → (M, C) in the compute type.</summary>
     public Tensor Run(Tensor rows, long[] counts)
     {
         // Unbound once, not selected expert by expert, as each selection would fill a gradient of the whole stack.
@@ -84,14 +82,10 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights
     }
 }
 
-/// <summary>The choices of all tokens, sorted by expert and then by token.</summary>
-/// <param name="Order">(N·K), int64: the choice at each place.</param>
-/// <param name="Places">(N·K), int64: the place of each choice.</param>
-/// <param name="Counts">Choices of each expert, on the host.</param>
+/// <summary>Choices sorted by expert, then by token: the choice at each place and the place of each choice, (N·K), int64.</summary>
 internal readonly record struct ExpertOrder(Tensor Order, Tensor Places, long[] Counts)
 {
-    /// <summary>Sorts choices (N, K), int64.</summary>
-    public static ExpertOrder Of(Tensor chosen, int experts)
+    public static ExpertOrder Of(Tensor chosen, int experts) // (N, K), int64
     {
         Tensor choices = chosen.reshape(-1); // (N, K) → (N·K)
         Tensor order = choices.sort(0, stable: true).Indices;

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Trainer.Models.FeedForward.Experts;
 
 /// <summary>Σ weight·expert(x) over each token's experts, plus the shared experts.</summary>
-internal sealed class ExpertsFeedForward : FeedForwardModule, IStepFollower
+internal sealed class ExpertsFeedForward : FeedForwardModule, IStepHook
 {
     private readonly Router router;
     private readonly ExpertBank experts;
@@ -60,8 +60,7 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepFollower
     }
 }
 
-/// <summary>Counts the tokens of each expert during an optimizer step.</summary>
-/// <remarks>Thread-safe; integer sums do not depend on the order of threads.</remarks>
+/// <summary>Counts each expert's tokens in an optimizer step. Thread-safe; integer sums do not depend on the threads' order.</summary>
 internal sealed class ExpertLoad(int experts)
 {
     private readonly Lock gate = new();

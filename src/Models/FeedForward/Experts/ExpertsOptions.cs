@@ -5,9 +5,8 @@ using Trainer.Configuration;
 
 namespace Trainer.Models.FeedForward.Experts;
 
-/// <summary>A mixture of experts: each token goes to a few of several feed-forward layers, and to those all tokens share (Shazeer et al.
-/// 2017, arXiv 1701.06538; shared experts: DeepSeekMoE, Dai et al. 2024, arXiv 2401.06066).</summary>
-/// <remarks>No token is dropped: experts have no capacity limit.</remarks>
+/// <summary>A mixture of experts: each token goes to a few of several feed-forward layers (Shazeer et al. 2017, arXiv 1701.06538), and to
+/// those all tokens share (DeepSeekMoE, Dai et al. 2024, arXiv 2401.06066). No token is dropped: experts have no capacity limit.</summary>
 public sealed record ExpertsOptions : FeedForwardOptions
 {
     /// <summary>Experts to choose from, E.</summary>
@@ -42,7 +41,7 @@ public sealed record ExpertsOptions : FeedForwardOptions
     [Description("How the router's logits become affinities.")]
     public RouterKind Router { get; init; } = RouterKind.Softmax;
 
-    /// <summary>Whether a token's weights are normalised to sum to 1; null for yes, unless only one expert is active.</summary>
+    /// <summary>Whether a token's weights are normalised to sum to 1; by default unless only one expert is active.</summary>
     [Description("Whether the weights of a token's experts are made to add up to 1; by default, unless only one is active.")]
     public bool? NormalizeWeights { get; init; }
 
@@ -86,8 +85,7 @@ public enum RouterKind
     Sigmoid,
 }
 
-/// <summary>How the router's load is balanced.</summary>
-/// <remarks>A new kind is a record and one <see cref="JsonDerivedTypeAttribute"/> line here.</remarks>
+/// <summary>How the router's load is balanced. A new kind is a record and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(LossBalanceOptions), "loss")]
 [JsonDerivedType(typeof(BiasBalanceOptions), "bias")]
@@ -95,8 +93,7 @@ public enum RouterKind
 public abstract record BalanceOptions;
 
 /// <summary>An auxiliary loss, least when the load is even (Switch Transformer: Fedus et al. 2021, arXiv 2101.03961, §2.2).</summary>
-/// <remarks>E·Σᵢ fᵢ·Pᵢ, fᵢ being expert i's share of the choices and Pᵢ its mean affinity: 1 when balanced. It is not part of the reported
-/// loss.</remarks>
+/// <remarks>E·Σᵢ fᵢ·Pᵢ, fᵢ an expert's share of choices, Pᵢ its mean affinity: 1 when balanced. Not part of the reported loss.</remarks>
 public sealed record LossBalanceOptions : BalanceOptions
 {
     /// <summary>Weight of the loss.</summary>
@@ -104,12 +101,12 @@ public sealed record LossBalanceOptions : BalanceOptions
     [Range(0.0, 100.0)]
     public double Coefficient { get; init; } = 0.01;
 
-    /// <summary>The tokens among which the load is balanced.</summary>
+    /// <summary>The tokens over which the load is balanced.</summary>
     [Description("What is balanced: the rows that are computed together, or every sequence by itself.")]
     public BalanceScope Over { get; init; } = BalanceScope.Batch;
 }
 
-/// <summary>The tokens among which the load is balanced.</summary>
+/// <summary>The tokens over which the load is balanced.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<BalanceScope>))]
 public enum BalanceScope
 {
@@ -122,9 +119,8 @@ public enum BalanceScope
     Sequence,
 }
 
-/// <summary>A bias for each expert that only affects the choice: after every optimizer step it rises for underloaded experts and falls for
-/// the others (DeepSeek-V3: arXiv 2412.19437, §2.1.2; Wang et al. 2024, arXiv 2408.15664).</summary>
-/// <remarks>No gradient passes through it, so it does not compete with the language model's loss.</remarks>
+/// <summary>A bias for each expert that only affects the choice, and no gradient passes: after a step it rises for underloaded experts and
+/// falls for the others (DeepSeek-V3: arXiv 2412.19437, §2.1.2; Wang et al. 2024, arXiv 2408.15664).</summary>
 public sealed record BiasBalanceOptions : BalanceOptions
 {
     /// <summary>Change of a bias after a step.</summary>
@@ -136,7 +132,6 @@ public sealed record BiasBalanceOptions : BalanceOptions
 /// <summary>No balancing, for models whose router is not trained further.</summary>
 public sealed record NoBalanceOptions : BalanceOptions;
 
-/// <summary>The rules of a layer of experts.</summary>
 internal static class ExpertsValidation
 {
     public static IEnumerable<Problem> Of(ExpertsOptions options)
@@ -162,7 +157,7 @@ internal static class ExpertsValidation
     }
 }
 
-/// <summary>The cost of a layer of experts: memory for all of them, work for the active ones.</summary>
+/// <summary>Memory for all experts, work for the active ones.</summary>
 internal static class ExpertsCost
 {
     public static PartCost Of(ExpertsOptions options, ModelOptions model)

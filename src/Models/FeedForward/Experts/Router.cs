@@ -1,5 +1,4 @@
-// Shapes: B batch, T positions, N = B·T tokens, C model dimension, E experts, K active experts, G groups, S sets of tokens balanced
-// separately.
+// Shapes: B batch, T positions, N = B·T tokens, C model dimension, E experts, K active experts, G groups, S balanced sets.
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Kernels;
@@ -7,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models.FeedForward.Experts;
 
-/// <summary>Chooses the experts of each token, always in float32: a rounded logit would choose another (Switch, §2.4).</summary>
+/// <summary>Chooses each token's experts, in float32: a rounded logit would choose others (Switch, §2.4).</summary>
 internal sealed class Router : nn.Module
 {
     private const double Tiny = 1e-20; // where all affinities of a token have underflowed
@@ -25,8 +24,7 @@ internal sealed class Router : nn.Module
         RegisterComponents();
     }
 
-    /// <summary>Routes tokens (N, C).</summary>
-    public Routing Route(Tensor tokens)
+    public Routing Route(Tensor tokens) // (N, C)
     {
         Tensor logits = MixedPrecisionLinear.Apply(tokens.to_type(ScalarType.Float32), weight); // (N, C) → (N, E)
         Tensor affinities = options.Router == RouterKind.Sigmoid ? logits.sigmoid() : logits.softmax(-1);
@@ -37,7 +35,7 @@ internal sealed class Router : nn.Module
         return new(logits, affinities, chosen, weights);
     }
 
-    /// <summary>Moves the bias of each expert against its load of the last step, unless <paramref name="skip"/> is 1.</summary>
+    /// <summary>Moves each expert's bias against its load of the last step, unless <paramref name="skip"/> is 1.</summary>
     public void Balance(IReadOnlyList<long> tokens, Tensor skip)
     {
         if (balance is null || options.Balance is not BiasBalanceOptions { Rate: var rate }) return;
@@ -70,18 +68,12 @@ internal sealed class Router : nn.Module
     }
 }
 
-/// <summary>The router's decisions.</summary>
-/// <param name="Logits">(N, E), float32.</param>
-/// <param name="Affinities">(N, E), float32: softmax or sigmoid of the logits.</param>
-/// <param name="Chosen">(N, K), int64: each token's experts.</param>
-/// <param name="Weights">(N, K), float32: the weight of each.</param>
+/// <summary>Logits and affinities, (N, E) float32, the chosen experts, (N, K) int64, and their weights, (N, K) float32.</summary>
 internal readonly record struct Routing(Tensor Logits, Tensor Affinities, Tensor Chosen, Tensor Weights);
 
-/// <summary>The router's auxiliary losses, per token.</summary>
 internal static class RouterLosses
 {
-    /// <summary>The weighted sum of a layer's losses over tokens of <paramref name="rows"/> sequences, (N) 1 where they count and 0 for
-    /// padding; null for none.</summary>
+    /// <summary>The weighted sum over the tokens of all sequences that <paramref name="counted"/>, (N), has 1 for; null for none.</summary>
     public static Tensor? Of(ExpertsOptions options, Routing routing, long rows, Tensor? counted)
     {
         Tensor? balance = options.Balance is LossBalanceOptions { Coefficient: > 0 } loss

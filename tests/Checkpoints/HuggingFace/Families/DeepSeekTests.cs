@@ -81,7 +81,7 @@ public sealed class DeepSeekTests : IDisposable
         Assert.Null(read.Attention.Scale);
         Assert.Equal(turned, yarn.ResolvedAttentionFactor(read.ContextLength), 1e-4);
         Assert.Equal(scores, yarn.ScoreFactor(read.ContextLength), 1e-4);
-        Assert.Empty(FamilyRegistry.Obstacles(new DeepSeekV3(), read).Lines);
+        Assert.Empty(FamilyRegistry.Mismatch(new DeepSeekV3(), read).Lines);
     }
 
     [Fact]

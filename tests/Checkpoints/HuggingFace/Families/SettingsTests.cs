@@ -197,9 +197,9 @@ public class SettingsTests
 
     private static string? Refusal(GgufLayout layout, ModelOptions model)
     {
-        string? obstacle = layout.Obstacle(model);
-        if (obstacle is not null) Assert.StartsWith("model.", obstacle, StringComparison.Ordinal);
-        return obstacle;
+        string? reason = layout.WhyUnsupported(model);
+        if (reason is not null) Assert.StartsWith("model.", reason, StringComparison.Ordinal);
+        return reason;
     }
 
     private static void RequireTensors(Dictionary<string, Tensor> state, WeightMap map, string what)
