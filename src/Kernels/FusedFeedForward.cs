@@ -251,9 +251,10 @@ public static unsafe class FusedFeedForward
             long width = Rows.Width, whole = width - width % T.Count;
             for (long row = begin; row < end; row++)
             {
-                Part<T>(Rows.Sums + 2 * row * width, Rows.Bias, Rows.Read + 2 * row * width, Rows.Hidden + row * width, width, 0, whole);
-                Part<Lanes1>(Rows.Sums + 2 * row * width, Rows.Bias, Rows.Read + 2 * row * width, Rows.Hidden + row * width, width, whole,
-                    width);
+                float* sums = Rows.Sums + 2 * row * width;
+                ushort* read = Rows.Read + 2 * row * width, hidden = Rows.Hidden + row * width;
+                Part<T>(sums, Rows.Bias, read, hidden, width, 0, whole);
+                Part<Lanes1>(sums, Rows.Bias, read, hidden, width, whole, width);
             }
         }
 

@@ -40,7 +40,7 @@ internal static unsafe class Aten
 
     public static Tensor scaled_dot_product_attention(
         Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false,
-            double? scale = null, bool enable_gqa = false)
+        double? scale = null, bool enable_gqa = false)
     {
         ulong result;
         ReadOnlySpan<Argument> arguments = [query, key, value, Optional(attn_mask), dropout_p, is_causal, Optional(scale), enable_gqa];
@@ -53,7 +53,7 @@ internal static unsafe class Aten
     /// <summary>The result, without the weights that libtorch returns beside it.</summary>
     public static Tensor _scaled_dot_product_attention_math(
         Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false,
-            double? scale = null, bool enable_gqa = false)
+        double? scale = null, bool enable_gqa = false)
     {
         ulong* results = stackalloc ulong[2];
         ReadOnlySpan<Argument> arguments =
@@ -68,12 +68,13 @@ internal static unsafe class Aten
     /// <summary>The at::SDPBackend that <see cref="scaled_dot_product_attention"/> would take; null if none can run.</summary>
     public static long? _fused_sdp_choice(
         Tensor query, Tensor key, Tensor value, Tensor? attn_mask = null, double dropout_p = 0, bool is_causal = false,
-            double? scale = null, bool enable_gqa = false)
+        double? scale = null, bool enable_gqa = false)
     {
         ulong result;
         return Invoke("aten::_fused_sdp_choice"u8, "\0"u8, &result, 1,
             [query, key, value, Optional(attn_mask), dropout_p, is_causal, Optional(scale), enable_gqa])
-            ? (long)result : null;
+            ? (long)result
+            : null;
     }
 
     public static void _fused_adamw_(

@@ -21,7 +21,8 @@ internal static class TorchLibrary
         torch.get_num_threads(); // TorchSharp loads its own on its first call.
         string file = OperatingSystem.IsWindows() ? $"{name}.dll" : OperatingSystem.IsMacOS() ? $"lib{name}.dylib" : $"lib{name}.so";
         return NativeLibrary.TryLoad(file, out nint loaded) || NativeLibrary.TryLoad(file, typeof(TorchLibrary).Assembly, null, out loaded)
-            ? loaded : 0;
+            ? loaded
+            : 0;
     }
 
     private static nint Load() => Loaded("torch_cpu") is var cpu and not 0
