@@ -9,10 +9,10 @@ namespace Trainer.Data;
 public sealed record SourceOptions : IValidated
 {
     /// <summary>The field or column read when <see cref="Column"/> is absent.</summary>
-    public const string DefaultColumn = "text";
+    internal const string DefaultColumn = "text";
 
     /// <summary>The number of synthetic examples when <see cref="Examples"/> is absent.</summary>
-    public const long DefaultExamples = 20_000;
+    internal const long DefaultExamples = 20_000;
 
     /// <summary>A file, folder or glob, relative to the working directory or absolute; absent for built-in corpora.</summary>
     /// <remarks>Folders are read recursively, in ordinal order of the paths. A glob may contain <c>*</c>, <c>**</c>, <c>?</c>, <c>[a-z]</c>

@@ -25,7 +25,7 @@ public static class BatchTensors
 
     /// <summary>Copies an encoder's source to a device.</summary>
     /// <returns>Tokens (B, S). Padding is marked only if there is any, since full rows take attention's fastest kernel.</returns>
-    public static ModelInput ToInput(this SourceRows source, Device device) =>
+    internal static ModelInput ToInput(this SourceRows source, Device device) =>
         new(ToTensor(source.Tokens, source.Lengths.Length, source.Columns, device))
     {
         Documents = source.Lengths.All(length => length == source.Columns)

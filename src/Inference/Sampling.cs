@@ -40,7 +40,7 @@ public sealed record SamplingOptions : IValidated
 /// <summary>Draws token ids from logits, on the host, with its own random numbers.</summary>
 /// <remarks>Deterministic: the same options and logits give the same ids on every platform; equal logits are ordered by id. Not
 /// thread-safe.</remarks>
-public sealed class TokenSampler
+internal sealed class TokenSampler
 {
     /// <summary>Tolerance of sums that are compared with p, since logits are float32.</summary>
     private const double Rounding = 1e-7;

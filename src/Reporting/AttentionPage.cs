@@ -9,7 +9,7 @@ namespace Trainer.Reporting;
 public static class AttentionPage
 {
     /// <summary>The most weights of a page: 144 heads of 256 by 256 tokens, about 12 MB.</summary>
-    public const long MostWeights = 144L * 256 * 256;
+    internal const long MostWeights = 144L * 256 * 256;
 
     /// <summary>Writes the page atomically.</summary>
     /// <exception cref="UserException">There is nothing to show or too much of it, or the page cannot be written.</exception>

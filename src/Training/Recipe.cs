@@ -80,7 +80,7 @@ public sealed record Recipe : IValidated
 
     /// <summary>The recipe with the model that is trained, which <c>initialize.convert</c> may change. Resolving twice changes nothing
     /// more.</summary>
-    public Recipe Resolve() =>
+    internal Recipe Resolve() =>
         Initialize?.Convert is { KeyValueHeads: var heads } ? this with { Model = GroupedQueryModel.Apply(Model, heads) } : this;
 }
 

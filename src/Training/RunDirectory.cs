@@ -6,7 +6,7 @@ namespace Trainer.Training;
 
 /// <summary>The directory of one run, locked by one process at a time.</summary>
 /// <remarks>The lock is on the file <c>.lock</c>; the operating system releases it with the process, however that ends.</remarks>
-public sealed class RunDirectory : IDisposable
+internal sealed class RunDirectory : IDisposable
 {
     private readonly FileStream runLock;
 

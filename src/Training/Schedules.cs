@@ -24,7 +24,7 @@ public abstract record ScheduleOptions
     /// <param name="step">The step, counted from 0.</param>
     /// <param name="steps">Steps of the whole run.</param>
     /// <param name="peak">The optimizer's <c>learningRate</c>.</param>
-    public double LearningRate(long step, long steps, double peak) =>
+    internal double LearningRate(long step, long steps, double peak) =>
         step < WarmupSteps ? peak * (step + 1) / (WarmupSteps + 1) : AfterWarmup(step, steps, peak);
 
     /// <summary>Problems that only the rest of the recipe reveals; paths are relative to this record.</summary>

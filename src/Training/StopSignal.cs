@@ -9,7 +9,7 @@ namespace Trainer.Training;
 public sealed class StopSignal : IDisposable
 {
     /// <summary>How long after the first signal another is ignored.</summary>
-    public static readonly TimeSpan Echo = TimeSpan.FromSeconds(1);
+    internal static readonly TimeSpan Echo = TimeSpan.FromSeconds(1);
 
     private readonly List<PosixSignalRegistration> registrations = [];
     private readonly Action<string>? announce;
@@ -18,7 +18,7 @@ public sealed class StopSignal : IDisposable
     private volatile bool requested;
 
     /// <summary>Creates a signal that is set only by <see cref="Request"/>.</summary>
-    public StopSignal()
+    internal StopSignal()
     {
     }
 
@@ -34,10 +34,10 @@ public sealed class StopSignal : IDisposable
     public static StopSignal Listen(Action<string> announce) => new(announce);
 
     /// <summary>Whether the run should stop after the step it is in.</summary>
-    public bool Requested => requested;
+    internal bool Requested => requested;
 
     /// <summary>Asks the run to stop.</summary>
-    public void Request() => requested = true;
+    internal void Request() => requested = true;
 
     /// <inheritdoc/>
     public void Dispose() => registrations.ForEach(registration => registration.Dispose());

@@ -32,7 +32,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
 
     /// <summary>The same rows with the first <paramref name="length"/> tokens given, so they are not targets; 1 changes nothing, since the
     /// first token never is one.</summary>
-    public Batch WithoutPrefixTargets(int length)
+    internal Batch WithoutPrefixTargets(int length)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
         if (length == 1)

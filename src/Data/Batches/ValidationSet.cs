@@ -23,7 +23,7 @@ public sealed class ValidationSet : IReadOnlyList<Batch>
     public int Count => (Rows + batchRows - 1) / batchRows;
 
     /// <summary>Rows in all batches together.</summary>
-    public int Rows { get; }
+    internal int Rows { get; }
 
     /// <summary>Number of scored tokens.</summary>
     public long TargetTokens => targetTokens.Value;

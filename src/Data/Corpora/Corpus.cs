@@ -17,7 +17,7 @@ public abstract class Corpus
     public abstract string Reading { get; }
 
     /// <summary>Sampling weight relative to the other corpora of its list; positive.</summary>
-    public double Weight { get; protected init; } = 1;
+    internal double Weight { get; private protected init; } = 1;
 
     /// <summary>Reads the text in pieces of about a megabyte, never holding all of it. A piece's text is valid until the next is
     /// requested.</summary>
@@ -25,7 +25,7 @@ public abstract class Corpus
     public abstract IEnumerable<TextPiece> Read();
 
     /// <summary>Whether documents alternate between a text to read and the text to write for it, none empty.</summary>
-    public virtual bool IsPaired => false;
+    internal virtual bool IsPaired => false;
 
     /// <summary>Opens a source; add new kinds here. <paramref name="at"/> is its configuration path, such as <c>data.train.0</c>;
     /// <paramref name="directory"/> caches built corpora.</summary>
@@ -56,7 +56,7 @@ public readonly record struct TextPiece(ReadOnlyMemory<char> Text, bool StartsDo
 
     /// <summary>Describes the place of a character, given its UTF-16 position in <see cref="Text"/>: file, line or row, and
     /// column.</summary>
-    public string Place(int position)
+    internal string Place(int position)
     {
         var before = Text.Span[..position];
         if (Record is { } record)

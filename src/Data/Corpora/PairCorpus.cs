@@ -22,7 +22,7 @@ internal sealed class PairCorpus : Corpus
 
     public override string Reading { get; }
 
-    public override bool IsPaired => true;
+    internal override bool IsPaired => true;
 
     public override IEnumerable<TextPiece> Read() => sources.Zip(targets).SelectMany(pair => Read(pair.First, pair.Second));
 

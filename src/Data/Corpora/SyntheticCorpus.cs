@@ -40,7 +40,7 @@ internal sealed class SyntheticCorpus : Corpus
 
     public override string Reading { get; }
 
-    public override bool IsPaired { get; }
+    internal override bool IsPaired { get; }
 
     /// <summary>Opens the examples of a source; in pairs, prompts and answers are separate, alternating documents.</summary>
     public static SyntheticCorpus Open(SourceOptions source, bool inPairs) => new(source, inPairs);

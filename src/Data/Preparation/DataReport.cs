@@ -47,7 +47,7 @@ public sealed record SpecialTokenUse(string Use, string Token, int Id)
 {
     /// <summary>The special tokens in a recipe's rows, in row order; none for plain text.</summary>
     /// <exception cref="UserException">The tokenizer lacks a token that the objective needs.</exception>
-    public static IReadOnlyList<SpecialTokenUse> Of(Tokenizer tokenizer, DataOptions options)
+    internal static IReadOnlyList<SpecialTokenUse> Of(Tokenizer tokenizer, DataOptions options)
     {
         SpecialTokenUse Use(string use, int id) => new(use, Encoding.UTF8.GetString(tokenizer.TokenBytes(id)), id);
         if (options.Objective == DataObjective.SequenceToSequence)

@@ -9,10 +9,10 @@ public static class EndOfText
     public const string None = "none";
 
     /// <summary>Known names, most specific first.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["</s>", "<eos>", "[EOS]", "<|endoftext|>", "<|end_of_text|>", "[SEP]"];
+    internal static IReadOnlyList<string> Names { get; } = ["</s>", "<eos>", "[EOS]", "<|endoftext|>", "<|end_of_text|>", "[SEP]"];
 
     /// <summary>The tokenizer's own, or null.</summary>
-    public static int? Of(Tokenizer tokenizer) => Names.Select(tokenizer.TokenId).FirstOrDefault(id => id is not null);
+    internal static int? Of(Tokenizer tokenizer) => Names.Select(tokenizer.TokenId).FirstOrDefault(id => id is not null);
 
     /// <summary>The token that ends documents in a recipe: by name, none for <see cref="None"/>, or the tokenizer's own for null.</summary>
     /// <exception cref="UserException">The tokenizer has no token of this name.</exception>

@@ -100,7 +100,7 @@ public abstract class Tokenizer
 public sealed record TextFrame(IReadOnlyList<int> Before, IReadOnlyList<int> After)
 {
     /// <summary>No tokens.</summary>
-    public static TextFrame Empty { get; } = new([], []);
+    internal static TextFrame Empty { get; } = new([], []);
 
     /// <summary>Number of tokens.</summary>
     public int Length => Before.Count + After.Count;

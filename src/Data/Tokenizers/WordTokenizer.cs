@@ -53,7 +53,7 @@ public sealed class WordTokenizer : Tokenizer
 
     /// <summary>From words by token id, the unknown token first.</summary>
     /// <exception cref="ArgumentException">There is no word, or one is listed twice.</exception>
-    public WordTokenizer(IEnumerable<string> words, bool lowercase)
+    internal WordTokenizer(IEnumerable<string> words, bool lowercase)
     {
         this.words = [.. words];
         if (this.words.Length == 0)
@@ -72,10 +72,10 @@ public sealed class WordTokenizer : Tokenizer
     public override int VocabularySize => words.Length;
 
     /// <summary>The words by token id; the first is the unknown token.</summary>
-    public IReadOnlyList<string> Words => words;
+    internal IReadOnlyList<string> Words => words;
 
     /// <summary>Whether text is lower-cased first.</summary>
-    public bool Lowercase { get; }
+    internal bool Lowercase { get; }
 
     /// <inheritdoc/>
     public override void Encode(ReadOnlySpan<char> text, IBufferWriter<int> ids)

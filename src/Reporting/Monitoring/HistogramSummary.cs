@@ -21,7 +21,7 @@ public sealed record HistogramSummary
 
     /// <summary>From buckets counted elsewhere, with finite, ascending edges, one more than there are counts.</summary>
     /// <exception cref="ArgumentException">The edges and counts do not make a histogram.</exception>
-    public static HistogramSummary FromBuckets(ReadOnlySpan<double> edges, ReadOnlySpan<double> counts, long nonFinite = 0)
+    internal static HistogramSummary FromBuckets(ReadOnlySpan<double> edges, ReadOnlySpan<double> counts, long nonFinite = 0)
     {
         if (edges.Length != counts.Length + 1)
             throw new ArgumentException($"{counts.Length} counts need {counts.Length + 1} edges; got {edges.Length}", nameof(edges));

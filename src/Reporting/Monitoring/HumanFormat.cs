@@ -40,7 +40,7 @@ public static class HumanFormat
     }
 
     /// <summary>A measured time: <c>38.2 ms</c>, <c>4.21 s</c>, <c>1:32</c>, <c>2:03:10</c>, <c>3 d 04:10</c>.</summary>
-    public static string Duration(TimeSpan time)
+    internal static string Duration(TimeSpan time)
     {
         if (time.TotalSeconds < 0.9995)
             return ThreeFigures(time.TotalMilliseconds, whole: false) + " ms";
@@ -50,7 +50,7 @@ public static class HumanFormat
     }
 
     /// <summary>A time as a clock shows it, to the second: <c>0:04</c>, <c>1:32</c>, <c>2:03:10</c>, <c>3 d 04:10</c>.</summary>
-    public static string Clock(TimeSpan time)
+    internal static string Clock(TimeSpan time)
     {
         time = TimeSpan.FromSeconds(Math.Round(time.TotalSeconds));
         return time.ToString(time switch
@@ -63,7 +63,7 @@ public static class HumanFormat
 
     /// <summary>An estimated time, no finer than it can be known: <c>45 s</c>, <c>3 min 20 s</c>, <c>24 min</c>, <c>2 h 05 min</c>, <c>3 d
     /// 4 h</c>.</summary>
-    public static string Estimate(TimeSpan time)
+    internal static string Estimate(TimeSpan time)
     {
         var seconds = (long)Math.Round(time.TotalSeconds);
         if (seconds < 60)
@@ -83,13 +83,13 @@ public static class HumanFormat
     }
 
     /// <summary>A learning rate with two figures: <c>8.2e-4</c>, <c>1.0e-3</c>, <c>0</c>.</summary>
-    public static string Rate(double value) => value == 0 ? "0" : value.ToString("0.0e-0", CultureInfo.InvariantCulture);
+    internal static string Rate(double value) => value == 0 ? "0" : value.ToString("0.0e-0", CultureInfo.InvariantCulture);
 
     /// <summary>A loss with four decimals: <c>1.8312</c>; <c>NaN</c> stays visible.</summary>
     public static string Loss(double value) => value.ToString("F4", CultureInfo.InvariantCulture);
 
     /// <summary>A share as a whole percentage: <c>62 %</c>.</summary>
-    public static string Percent(double share) => (share * 100).ToString("F0", CultureInfo.InvariantCulture) + " %";
+    internal static string Percent(double share) => (share * 100).ToString("F0", CultureInfo.InvariantCulture) + " %";
 
     /// <summary>Three significant figures, rounded before the decimals are chosen, so that 9.996 is 10.0 and not 10.00.</summary>
     private static string ThreeFigures(double value, bool whole)

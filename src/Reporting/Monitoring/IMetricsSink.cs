@@ -41,7 +41,7 @@ public interface IMetricsSink : IDisposable
 }
 
 /// <summary>Several sinks as one. Safe to call from any thread, such as a signal handler's.</summary>
-public sealed class MetricsSinks(IReadOnlyList<IMetricsSink> sinks) : IMetricsSink
+internal sealed class MetricsSinks(IReadOnlyList<IMetricsSink> sinks) : IMetricsSink
 {
     private readonly Lock _lock = new();
 

@@ -8,7 +8,7 @@ namespace Trainer.Reporting.Monitoring;
 /// <summary>Writes metrics.jsonl, one JSON object a line.</summary>
 /// <remarks>Numbers are written so that reading them back gives the same double. JSON has no NaN and no infinity: they are the strings
 /// "NaN", "Infinity" and "-Infinity", which float() in Python and System.Text.Json's named literals read.</remarks>
-public sealed class JsonLinesSink(string path) : IMetricsSink
+internal sealed class JsonLinesSink(string path) : IMetricsSink
 {
     private readonly AppendFile _file = new(path, endLine: true);
     private readonly ArrayBufferWriter<byte> _line = new();
@@ -80,7 +80,7 @@ public sealed class JsonLinesSink(string path) : IMetricsSink
 }
 
 /// <summary>Removes records from metrics.jsonl that a resumed run writes again.</summary>
-public static class MetricsFile
+internal static class MetricsFile
 {
     /// <summary>Removes every record of <paramref name="firstStep"/> and later, and damaged lines, as a killed process may leave at the
     /// end. The file is replaced atomically. Returns how many records were removed and how many lines were damaged.</summary>

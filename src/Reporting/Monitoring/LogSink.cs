@@ -4,7 +4,7 @@ using System.Text;
 namespace Trainer.Reporting.Monitoring;
 
 /// <summary>Writes log.txt: every event with its time (UTC). A resumed run appends.</summary>
-public sealed class LogSink(string path, long totalSteps, TimeProvider? time = null) : IMetricsSink
+internal sealed class LogSink(string path, long totalSteps, TimeProvider? time = null) : IMetricsSink
 {
     private readonly AppendFile _file = new(path, endLine: true);
     private readonly MetricLines _lines = new(totalSteps);

@@ -3,7 +3,7 @@ using System.Text;
 namespace Trainer.Reporting.Monitoring;
 
 /// <summary>Writes generated texts to samples/step-00000500.txt, a file for every step with samples.</summary>
-public sealed class SampleFilesSink(string directory) : IMetricsSink
+internal sealed class SampleFilesSink(string directory) : IMetricsSink
 {
     internal const string Separator = "\n\n--------------------------------------------------------------------------------\n\n";
     private long? _step;

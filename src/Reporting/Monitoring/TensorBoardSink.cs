@@ -4,7 +4,7 @@ namespace Trainer.Reporting.Monitoring;
 
 /// <summary>Writes a run to TensorBoard: curves, samples, histograms, expert load, and the configuration, also as
 /// hyper-parameters.</summary>
-public sealed class TensorBoardSink(string directory, long firstStep) : IMetricsSink
+internal sealed class TensorBoardSink(string directory, long firstStep) : IMetricsSink
 {
     private readonly TensorBoardWriter _writer = new(directory, firstStep);
     private readonly List<string> _prompts = [];

@@ -36,11 +36,11 @@ public sealed class TensorBoardWriter : IDisposable
 
     /// <summary>Adds a point to a curve, as float32; NaN and infinities are kept. Curves are grouped by the part of the tag before the
     /// first slash.</summary>
-    public void Scalar(string tag, double value, long step) =>
+    internal void Scalar(string tag, double value, long step) =>
         Write(new Summary.Types.Value { Tag = tag, SimpleValue = (float)value }, step);
 
     /// <summary>Adds a text, shown as Markdown.</summary>
-    public void Text(string tag, string markdown, long step) => Write(
+    internal void Text(string tag, string markdown, long step) => Write(
         new Summary.Types.Value
         {
             Tag = tag,
@@ -55,7 +55,7 @@ public sealed class TensorBoardWriter : IDisposable
         step);
 
     /// <summary>Adds a histogram.</summary>
-    public void Histogram(string tag, HistogramSummary histogram, long step) => Write(
+    internal void Histogram(string tag, HistogramSummary histogram, long step) => Write(
         new Summary.Types.Value
         {
             Tag = tag,
@@ -70,7 +70,7 @@ public sealed class TensorBoardWriter : IDisposable
         step);
 
     /// <summary>Adds a histogram of <paramref name="values"/> in 30 buckets of equal width.</summary>
-    public void Histogram(string tag, ReadOnlySpan<float> values, long step) =>
+    internal void Histogram(string tag, ReadOnlySpan<float> values, long step) =>
         Histogram(tag, HistogramSummary.FromValues(values), step);
 
     /// <summary>Adds the run to the table of TensorBoard's HParams plugin, with the settings of its resolved configuration as columns. The
@@ -84,7 +84,7 @@ public sealed class TensorBoardWriter : IDisposable
         Write(HParams.SessionEndTag, Metadata("hparams", HParams.SessionEnd(Now())), step);
 
     /// <summary>Flushes to the disk itself. Readers see events without it.</summary>
-    public void Flush() => _file.Flush();
+    internal void Flush() => _file.Flush();
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();

@@ -43,7 +43,7 @@ public sealed record AdamWOptions : OptimizerOptions, IValidated
 
 /// <summary>Fused AdamW on float32 master weights: one kernel for all tensors of a group.</summary>
 /// <remarks>State names are PyTorch's (<c>exp_avg</c>, <c>exp_avg_sq</c>, <c>step</c>) behind the parameter's name.</remarks>
-public sealed class AdamW : Optimizer
+internal sealed class AdamW : Optimizer
 {
     private readonly AdamWOptions options;
     private readonly ParameterState[] decayed;

@@ -46,7 +46,7 @@ public abstract class Optimizer : IDisposable
     }
 
     /// <summary>The parameters, by how they are treated.</summary>
-    public ParameterGroups Groups { get; }
+    internal ParameterGroups Groups { get; }
 
     /// <summary>The groups for the log, a line each.</summary>
     public abstract IReadOnlyList<string> Description { get; }
@@ -56,11 +56,11 @@ public abstract class Optimizer : IDisposable
 
     /// <summary>Updates all parameters that have a gradient, in place. Where <paramref name="skip"/>, a float32 scalar on their device, is
     /// 1, neither parameters nor state change, and no value is read back to the host.</summary>
-    public void Step(double learningRate, Tensor skip) => ForEachShare(share => Update(share, learningRate, skip));
+    internal void Step(double learningRate, Tensor skip) => ForEachShare(share => Update(share, learningRate, skip));
 
     /// <summary>Scales the gradients so that their common norm, a scalar on the device, is at most <paramref name="maxNorm"/> (0 for no
     /// limit), then updates as <see cref="Step"/> does: in one pass of the threads.</summary>
-    public void ClipAndStep(Tensor norm, double maxNorm, double learningRate, Tensor skip) => ForEachShare(share =>
+    internal void ClipAndStep(Tensor norm, double maxNorm, double learningRate, Tensor skip) => ForEachShare(share =>
     {
         Gradients.Scale([.. share.Select(parameter => parameter.grad).OfType<Tensor>()], norm, maxNorm);
         Update(share, learningRate, skip);
@@ -70,11 +70,11 @@ public abstract class Optimizer : IDisposable
     protected abstract void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip);
 
     /// <summary>Saves the state.</summary>
-    public void Save(string path) => TensorFile.Save(path, State);
+    internal void Save(string path) => TensorFile.Save(path, State);
 
     /// <summary>Loads a state saved by <see cref="Save"/> for the same parameters.</summary>
     /// <exception cref="UserException">Names or shapes differ; the message lists them.</exception>
-    public void Load(string path) => TensorFile.Load(path, [.. State], "the optimizer");
+    internal void Load(string path) => TensorFile.Load(path, [.. State], "the optimizer");
 
     /// <inheritdoc/>
     public void Dispose()
@@ -105,14 +105,14 @@ public sealed class ParameterGroups
         (Decayed, Plain) = (decayed, plain);
 
     /// <summary>Parameters of rank 2 or more.</summary>
-    public IReadOnlyList<(string Name, Parameter Value)> Decayed { get; }
+    internal IReadOnlyList<(string Name, Parameter Value)> Decayed { get; }
 
     /// <summary>Parameters of rank 0 and 1.</summary>
-    public IReadOnlyList<(string Name, Parameter Value)> Plain { get; }
+    internal IReadOnlyList<(string Name, Parameter Value)> Plain { get; }
 
     /// <summary>Sorts parameters into groups that hold each of them exactly once.</summary>
     /// <exception cref="ArgumentException">A name or a tensor occurs twice: it would be updated twice a step.</exception>
-    public static ParameterGroups Of(IReadOnlyList<(string Name, Parameter Value)> parameters)
+    internal static ParameterGroups Of(IReadOnlyList<(string Name, Parameter Value)> parameters)
     {
         string[] twice = [.. Repeated(parameters, p => p.Name), .. Repeated(parameters, p => p.Value.Handle)];
         if (twice.Length > 0)
@@ -128,7 +128,7 @@ public sealed class ParameterGroups
     }
 
     /// <summary>A line for each group, such as <c>weight decay 0.1: 26 tensors, 802,944 parameters</c>.</summary>
-    public IReadOnlyList<string> Describe(double weightDecay) =>
+    internal IReadOnlyList<string> Describe(double weightDecay) =>
         [$"weight decay {weightDecay}: {Count(Decayed)}", $"no weight decay: {Count(Plain)}"];
 
     private static string Count(IReadOnlyList<(string Name, Parameter Value)> group) =>

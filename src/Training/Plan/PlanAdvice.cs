@@ -16,7 +16,7 @@ public sealed record PlanAdvice
     public required IReadOnlyList<string> Rules { get; init; }
 
     /// <summary>Advises on a model.</summary>
-    public static PlanAdvice Of(ModelOptions model, int vocabularySize)
+    internal static PlanAdvice Of(ModelOptions model, int vocabularySize)
     {
         IReadOnlyList<ModelAlternative> alternatives = ModelAlternatives.Of(model, vocabularySize);
         return new()
