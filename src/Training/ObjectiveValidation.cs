@@ -4,10 +4,9 @@ using Trainer.Models;
 
 namespace Trainer.Training;
 
-/// <summary>Checks a recipe's data against its model: which architecture can learn which objective.</summary>
+/// <summary>Checks which architecture can learn which objective.</summary>
 internal static class ObjectiveValidation
 {
-    /// <summary>The architecture that each objective trains.</summary>
     private static readonly Objective[] Table =
     [
         new(DataObjective.Causal, "causal", "decoder", typeof(DecoderOptions)),

@@ -13,7 +13,7 @@ public sealed record MachineReport
     /// <summary>Names and values, in display order.</summary>
     public required IReadOnlyList<KeyValuePair<string, string>> Rows { get; init; }
 
-    /// <summary>Advice on what limits it.</summary>
+    /// <summary>What limits it, and what to do.</summary>
     public required IReadOnlyList<string> Advice { get; init; }
 
     /// <summary>Examines the machine; takes about a second.</summary>
@@ -59,7 +59,6 @@ public sealed record MachineReport
         }
     }
 
-    /// <summary>One line about a GPU.</summary>
     internal static string Describe(CudaDevice gpu) =>
         $"{gpu.Name}, compute capability {gpu.Capability}, {gpu.Multiprocessors} multiprocessors, {HumanFormat.Bytes(gpu.Memory)} of " +
         $"which {HumanFormat.Bytes(gpu.FreeMemory)} free, CUDA {gpu.Runtime}, driver for {gpu.Driver}";
