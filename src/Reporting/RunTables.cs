@@ -15,9 +15,7 @@ internal static class RunTables
 
     private static ParquetColumn Number(string name) => new(name, ParquetKind.Number);
 
-    /// <summary>Writes runs, steps, evaluations, and the figures of evaluation*.json and study*.json into a folder, which is created if
-    /// missing.</summary>
-    /// <exception cref="UserException">A file cannot be written.</exception>
+    /// <summary>Writes runs, steps, evaluations, and the figures of evaluation*.json and study*.json into a folder.</summary>
     public static void Write(string folder, IReadOnlyList<RunRecord> runs, IReadOnlyList<string> names)
     {
         try

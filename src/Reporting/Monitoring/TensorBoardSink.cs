@@ -2,14 +2,12 @@ using Trainer.Models;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Writes a run to TensorBoard: curves, samples, histograms, expert load, and the configuration, also as
-/// hyper-parameters.</summary>
+/// <summary>Writes a run to TensorBoard: curves, samples, histograms, expert load, configuration, hyper-parameters.</summary>
 internal sealed class TensorBoardSink(string directory, long firstStep) : IMetricsSink
 {
     private readonly TensorBoardWriter _writer = new(directory, firstStep);
     private readonly List<string> _prompts = [];
 
-    /// <inheritdoc/>
     public void Step(StepMetrics metrics)
     {
         var step = metrics.Step;
@@ -25,7 +23,6 @@ internal sealed class TensorBoardSink(string directory, long firstStep) : IMetri
             _writer.Scalar("memory/peakBytes", memory, step);
     }
 
-    /// <inheritdoc/>
     public void Evaluation(EvaluationMetrics metrics)
     {
         _writer.Scalar("loss/validation", metrics.ValidationLoss, metrics.Step);
@@ -33,7 +30,6 @@ internal sealed class TensorBoardSink(string directory, long firstStep) : IMetri
         _writer.Scalar("perplexity/validation", metrics.Perplexity, metrics.Step);
     }
 
-    /// <inheritdoc/>
     public void Evaluated(EvaluatorMetrics metrics)
     {
         foreach (var figure in metrics.Figures)
@@ -42,7 +38,6 @@ internal sealed class TensorBoardSink(string directory, long firstStep) : IMetri
             _writer.Text($"evaluation/{metrics.Name}/{i + 1}", CodeBlock(metrics.Texts[i].Prompt + metrics.Texts[i].Text), metrics.Step);
     }
 
-    /// <inheritdoc/>
     public void Sample(long step, string prompt, string text)
     {
         if (!_prompts.Contains(prompt))
@@ -50,7 +45,6 @@ internal sealed class TensorBoardSink(string directory, long firstStep) : IMetri
         _writer.Text($"samples/{_prompts.IndexOf(prompt) + 1}", CodeBlock(prompt + text), step);
     }
 
-    /// <inheritdoc/>
     public void Histogram(string name, HistogramSummary histogram, long step)
     {
         _writer.Histogram(name, histogram, step);
@@ -58,7 +52,6 @@ internal sealed class TensorBoardSink(string directory, long firstStep) : IMetri
             _writer.Scalar($"nonFinite/{name}", histogram.NonFinite, step);
     }
 
-    /// <inheritdoc/>
     public void Experts(ExpertReport layer, long step)
     {
         // Tags such as experts/layer3/tokens, or experts/encoder/layer3/tokens.
@@ -70,20 +63,16 @@ internal sealed class TensorBoardSink(string directory, long firstStep) : IMetri
         _writer.Scalar($"{tag}/idle", layer.Idle, step);
     }
 
-    /// <inheritdoc/>
     public void Configuration(string json)
     {
         _writer.Text("configuration", CodeBlock(json), firstStep);
         _writer.SessionStart(json, firstStep);
     }
 
-    /// <inheritdoc/>
     public void Completed(long step) => _writer.SessionEnd(step);
 
-    /// <inheritdoc/>
     public void Flush() => _writer.Flush();
 
-    /// <inheritdoc/>
     public void Dispose() => _writer.Dispose();
 
     // Indented, not fenced: sampled text may itself hold a fence.
