@@ -8,12 +8,11 @@ using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Which tokens a masked model predicts: the section <c>data.masking</c>.</summary>
-/// <remarks>Devlin et al. 2019 (arXiv 1810.04805, §3.1 and A.1), with masks drawn anew each epoch as in Liu et al. 2019 (arXiv 1907.11692,
-/// §4.1).</remarks>
+/// <summary>Which tokens a masked model predicts: the section <c>data.masking</c> (Devlin et al. 2019, arXiv 1810.04805, §3.1 and A.1),
+/// with masks drawn anew each epoch (Liu et al. 2019, arXiv 1907.11692, §4.1).</summary>
 public sealed record MaskingOptions
 {
-    /// <summary>The share of tokens to predict: 80 % become the mask token, 10 % a random token, and 10 % stay.</summary>
+    /// <summary>The share of tokens to predict: 80 % become the mask token, 10 % a random token, 10 % stay.</summary>
     [Description("The share of tokens to guess; of these 80 % become the mask token, 10 % a random token, and 10 % stay as they are.")]
     [Range(0.001, 0.999)]
     public double Probability { get; init; } = 0.15;
@@ -23,8 +22,7 @@ public sealed record MaskingOptions
     public bool WholeWord { get; init; }
 }
 
-/// <summary>Windows of consecutive tokens, some hidden; targets are the hidden tokens. The tokenizer's special tokens frame each window and
-/// are never hidden.</summary>
+/// <summary>Windows of consecutive tokens, some hidden, which are the targets, framed by special tokens, which are not.</summary>
 internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMasker masker, TextFrame frame) : RowSource<Crop>
 {
     private int Window => contextLength - frame.Length;
@@ -71,7 +69,6 @@ internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMaske
     }
 }
 
-/// <summary>Hides tokens for masked training. Special tokens are neither hidden nor drawn.</summary>
 internal sealed class TokenMasker
 {
     private readonly MaskingOptions options;
@@ -100,8 +97,7 @@ internal sealed class TokenMasker
         ordinary = [.. Enumerable.Range(0, isSpecial.Length).Where(id => !isSpecial[id])];
     }
 
-    /// <summary>Replaces the tokens to predict and writes the originals to <paramref name="targets"/>, <see cref="Batch.Ignored"/>
-    /// elsewhere. The same key hides the same tokens.</summary>
+    /// <summary>Replaces tokens, which the key determines, and writes the originals to <paramref name="targets"/>.</summary>
     public void Hide(Span<long> inputs, Span<long> targets, ulong key)
     {
         var random = new RandomSequence(key);
@@ -133,7 +129,6 @@ internal sealed class TokenMasker
         _ => token,
     };
 
-    /// <summary>The units that are hidden together: tokens, or words.</summary>
     private List<(int Start, int Length)> Words(ReadOnlySpan<long> tokens)
     {
         var words = new List<(int Start, int Length)>(tokens.Length);

@@ -2,12 +2,10 @@ using System.Text.Json.Nodes;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>Adds special tokens around one sequence or two.</summary>
 internal abstract class PostProcessor
 {
     public virtual bool Adds => true;
 
-    /// <summary>The tokens around a single sequence.</summary>
     public virtual TextFrame Frame => TextFrame.Empty;
 
     public abstract int[] Apply(int[] first, int[]? second);
@@ -82,7 +80,6 @@ internal sealed class PlainProcessor : PostProcessor
     public override int[] Apply(int[] first, int[]? second) => [.. first, .. second ?? []];
 }
 
-/// <summary>Special tokens and sequences in a template's order.</summary>
 internal sealed class TemplateProcessor(IReadOnlyList<TemplateItem> single, IReadOnlyList<TemplateItem> pair) : PostProcessor
 {
     public override TextFrame Frame =>

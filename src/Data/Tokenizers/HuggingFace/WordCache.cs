@@ -17,7 +17,6 @@ internal sealed class WordCache
     private int[] ids = new int[1 << 10];
     private int count, usedKeys, usedIds;
 
-    /// <summary>Appends the tokens of a cached piece, if it is one.</summary>
     public bool TryAppend(ReadOnlySpan<char> piece, uint hash, IdBuffer output)
     {
         var mask = (uint)entries.Length - 1;
@@ -36,7 +35,6 @@ internal sealed class WordCache
         }
     }
 
-    /// <summary>Adds a piece that is not cached.</summary>
     public void Add(ReadOnlySpan<char> piece, uint hash, ReadOnlySpan<int> tokens)
     {
         if (tokens.Length > ushort.MaxValue)
@@ -52,7 +50,7 @@ internal sealed class WordCache
         count++;
     }
 
-    /// <summary>A fast hash: eight bytes at a time, multiplied and folded.</summary>
+    /// <summary>Eight bytes at a time, multiplied and folded.</summary>
     public static uint Hash(ReadOnlySpan<char> piece)
     {
         const ulong Multiplier = 0x9E37_79B9_7F4A_7C15;
@@ -139,7 +137,6 @@ internal sealed class IdBuffer
 
     public void Clear() => Count = 0;
 
-    /// <summary>Writes all ids and empties the buffer.</summary>
     public void MoveTo(IBufferWriter<int> output)
     {
         if (Count > 0)
