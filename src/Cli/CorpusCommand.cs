@@ -8,7 +8,6 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-/// <summary><c>corpus</c>: what would be read.</summary>
 internal static class CorpusCommand
 {
     internal static Command Create()
@@ -110,7 +109,6 @@ internal static class CorpusCommand
         return ExitCode.Done;
     }
 
-    /// <summary>What is read, counted and printed on its way.</summary>
     private static IEnumerable<TextPiece> Pieces(IEnumerable<Corpus> corpora, long limit, CorpusStatistics figures, DocumentWriter? writer)
     {
         foreach (var piece in corpora.SelectMany(corpus => corpus.Read()))

@@ -112,7 +112,6 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
     }
 }
 
-/// <summary>One search: its live beams, and the texts that have ended.</summary>
 internal sealed class BeamHypotheses(BeamOptions options, int limit, int? end)
 {
     private readonly List<Hypothesis> ended = [];

@@ -5,7 +5,6 @@ using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
-/// <summary>Decodes sequences side by side, a token at a time.</summary>
 internal interface IDecoder : IDisposable
 {
     /// <summary>Starts afresh, every sequence with the same prompt; returns logits (B, V), valid until the next call.</summary>
@@ -24,7 +23,6 @@ internal interface IDecoder : IDisposable
             : new ModelDecoder(model, device, capacity, source);
 }
 
-/// <summary>Decodes with the model itself: every architecture on every device.</summary>
 internal sealed class ModelDecoder(LanguageModel model, Device device, int capacity, ModelInput? source) : IDecoder
 {
     private DecodingState? state;

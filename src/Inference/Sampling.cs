@@ -54,8 +54,7 @@ internal sealed class TokenSampler
         random = new SplitMix64(options.Seed);
     }
 
-    /// <summary>Draws from unnormalised log probabilities (V); −∞ rules a token out.</summary>
-    /// <exception cref="UserException">The logits contain NaN or +∞, or only −∞.</exception>
+    /// <summary>Draws from unnormalised log probabilities (V), −∞ for impossible tokens; throws on NaN, +∞, or nothing finite.</summary>
     public int Sample(ReadOnlySpan<float> logits)
     {
         int best = ArgMax(logits);

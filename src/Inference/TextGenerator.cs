@@ -135,8 +135,7 @@ internal sealed class DecodingSession(LanguageModel model, Device device, int ke
     private int length; // of the text in the last call
     private int dropped; // tokens of it that the decoder no longer holds
 
-    /// <summary>The logits (V) of the next token, valid until the next call. The text is the last call's and one more token; the first is
-    /// at most a context.</summary>
+    /// <summary>The logits (V) of the next token, valid until the next call. Each text is the last and one more token.</summary>
     public ReadOnlySpan<float> Next(List<int> text)
     {
         bool begins = length == 0;

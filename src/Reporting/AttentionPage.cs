@@ -51,7 +51,6 @@ internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionCon
         [.. map.Stacks.Where(stack => stack.Layers.Count > 0).Select(stack => new Stack(stack.Name, stack.Queries, stack.Keys,
             [.. stack.Layers.Select(layer => new Layer(layer.Index, layer.Heads, Array.ConvertAll(layer.Weights, Quantised)))]))]);
 
-    /// <summary>255·√weight, rounded; what is not a number is 0.</summary>
     internal static byte Quantised(float weight) => weight > 0 ? (byte)MathF.Round(255 * MathF.Sqrt(MathF.Min(weight, 1))) : (byte)0;
 }
 

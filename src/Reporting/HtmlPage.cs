@@ -28,7 +28,6 @@ internal static partial class HtmlPage
         });
     }
 
-    /// <summary>Writes a page atomically; its directory is created if missing.</summary>
     public static void Write(string path, string html)
     {
         try
@@ -64,7 +63,6 @@ internal static class PageJson
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 
-    /// <summary>For plain text, not for HTML.</summary>
     public static JsonSerializerOptions Readable { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }
 

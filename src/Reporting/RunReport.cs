@@ -61,7 +61,6 @@ public static class RunReport
 
 internal static class RunNames
 {
-    /// <summary>The last part of each path; where several are equal, as many parts as distinguish them.</summary>
     public static IReadOnlyList<string> Of(IReadOnlyList<string> directories)
     {
         string[][] parts = [.. directories.Select(directory =>
@@ -104,17 +103,14 @@ internal sealed record RunContent
 
     public required RunSummary Summary { get; init; }
 
-    /// <summary>Null where no step is recorded.</summary>
     public required RunCurves? Curves { get; init; }
 
-    /// <summary>Null where nothing was evaluated.</summary>
     public required ValidationCurve? Validation { get; init; }
 
     public required IReadOnlyList<SampleSet> Samples { get; init; }
 
     public required IReadOnlyList<EvaluatorCurve> Measures { get; init; }
 
-    /// <summary>Figures by position or depth.</summary>
     public required IReadOnlyList<EvaluatorProfile> Profiles { get; init; }
 
     public required IReadOnlyList<FigureFile> Attention { get; init; }

@@ -59,7 +59,6 @@ internal static class RunTables
         run.TokensPerSecond, run.SkippedSteps,
     ];
 
-    /// <summary>Validation losses, then the figures of scheduled evaluators.</summary>
     private static IEnumerable<object?[]> Evaluations(RunMetrics metrics) =>
         metrics.Evaluations.Select(record => new object?[] { record.Step, record.Seconds, "validation", "loss", record.Loss })
             .Concat(metrics.Measures.SelectMany(record => record.Figures.Select(

@@ -107,7 +107,6 @@ internal sealed class CheckpointTensors : IDisposable
         bool copied) =>
         (Model, Optimizer, this.copied) = (model, optimizer, copied);
 
-    /// <summary>Weights and persistent buffers.</summary>
     public IReadOnlyList<(string Name, Tensor Value)> Model { get; }
 
     public IReadOnlyList<(string Name, Tensor Value)> Optimizer { get; }

@@ -9,7 +9,6 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>The GPU memory of training, and what to do where it is too little.</summary>
 internal static class DeviceMemory
 {
     public static void ResetPeak(Device device)

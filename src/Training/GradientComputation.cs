@@ -33,19 +33,17 @@ internal abstract class GradientComputation(LanguageModel model, double labelSmo
 
     protected LanguageModel Model { get; } = model;
 
-    /// <summary>How the work is shared, for the log.</summary>
     public abstract string Description { get; }
 
-    /// <summary>Replaces the model's gradients with those of a step's mean loss. Returns that loss, in nats per target token, and the norm
-    /// of all gradients together: detached float32 scalars on the device.</summary>
+    /// <summary>Replaces the model's gradients with those of a step's mean loss; returns that loss, in nats per target token, and the norm
+    /// of all gradients: detached float32 scalars on the device.</summary>
     public abstract (Tensor Loss, Tensor Norm) Compute(StepBatch batch);
 
     public static GradientComputation Create(LanguageModel model, Device device, WorkerThreads? threads, double labelSmoothing = 0) =>
         threads is null ? new SequentialGradients(model, device, labelSmoothing) : new ThreadedGradients(model, threads, labelSmoothing);
 
-    /// <summary>How many threads share the rows of a micro-batch; 1 where it is computed as a whole. Threads get rows of their own where
-    /// that gives the same result every time: on the CPU, with a row or more for every core, and unless their gradients take much memory.
-    /// <paramref name="parameters"/> counts numbers that have a gradient.</summary>
+    /// <summary>How many threads get rows of their own; 1 where a micro-batch is computed as a whole: on a GPU, with fewer rows than cores,
+    /// or where the threads' gradients would take much memory. <paramref name="parameters"/> counts numbers that have a gradient.</summary>
     public static int Threads(DeviceType device, TrainingOptions options, long parameters, int? available = null)
     {
         int threads = available ?? get_num_threads();
@@ -69,7 +67,6 @@ internal abstract class GradientComputation(LanguageModel model, double labelSmo
         [.. batch.MicroBatches.Select(_ => Model.Options.Dropout > 0 ? DropoutKey.Draw() : (DropoutKey?)null)];
 }
 
-/// <summary>One micro-batch after the other; every operation uses the whole device.</summary>
 internal sealed class SequentialGradients(LanguageModel model, Device device, double labelSmoothing)
     : GradientComputation(model, labelSmoothing)
 {
@@ -98,8 +95,7 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, do
     }
 }
 
-/// <summary>The rows of each micro-batch in equal parts on threads of their own. Gradients are summed in the order of the threads: the same
-/// bits every time for the same number of threads.</summary>
+/// <summary>Each micro-batch in equal parts on threads of their own. Gradients are summed in a fixed order.</summary>
 internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threads, double labelSmoothing)
     : GradientComputation(model, labelSmoothing)
 {

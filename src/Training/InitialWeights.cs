@@ -41,7 +41,6 @@ public sealed record ConvertOptions
 
 internal static class InitialWeights
 {
-    /// <summary>Builds the model with weights drawn from the seed, or copied from <c>initialize.from</c>.</summary>
     public static LanguageModel Build(Recipe recipe, Tokenizer tokenizer, Device device, Action<string> log)
     {
         manual_seed(recipe.Seed);

@@ -19,7 +19,6 @@ internal static class ObjectiveValidation
         public bool Trains(ModelOptions model) => Options.IsInstanceOfType(model);
     }
 
-    /// <summary>Problems with paths from the recipe's root.</summary>
     public static IEnumerable<Problem> Check(ModelOptions model, DataOptions data)
     {
         Objective objective = Table.Single(row => row.Value == data.Objective);

@@ -7,8 +7,7 @@ namespace Trainer.Training;
 /// <summary>The checkpoint from which a run is resumed; its files are verified.</summary>
 internal sealed record ResumePoint(string Directory, CheckpointState State)
 {
-    /// <summary>A run's newest whole checkpoint, if it has any. Throws where none is whole, or the recipe must not continue
-    /// from it.</summary>
+    /// <summary>A run's newest whole checkpoint, if it has any; throws where none is whole or fits the recipe.</summary>
     public static ResumePoint? Find(CheckpointStore store, Recipe recipe, Action<string> log)
     {
         if (store.NewestWhole(log) is not { } step)
@@ -42,9 +41,8 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
     }
 }
 
-/// <summary>What may change between a checkpoint and the run resumed from it. Weights, token ids and the position in the data mean
-/// something only with their model, tokenizer, data and seed; everything else may change. Files may have moved:
-/// <see cref="ResumePoint.RequireData"/> checks that they are the same.</summary>
+/// <summary>Weights, token ids and the position in the data mean something only with their model, tokenizer, data and seed; everything else
+/// may change before a run is resumed. Files may move (<see cref="ResumePoint.RequireData"/>).</summary>
 internal static class ResumeValidation
 {
     private static readonly string[] Fixed = ["seed", "model", "tokenizer", "data", "optimizer.type"];

@@ -8,7 +8,6 @@ using Trainer.Training.Plan;
 
 namespace Trainer.Training;
 
-/// <summary>What a run logs before its first step.</summary>
 internal static class RunDescription
 {
     public static IEnumerable<string> Of(TrainState state, PreparedData data, ValidationSet validation, Recipe recipe, ResumePoint? from)

@@ -19,8 +19,8 @@ internal sealed class RunDirectory : IDisposable
 
     public CheckpointStore Checkpoints { get; }
 
-    /// <summary>Opens and locks a run's directory, creating it if missing, and removes what a killed run left half-written. Throws where
-    /// another process holds it, where it has checkpoints without <paramref name="resume"/>, or where it cannot be written to.</summary>
+    /// <summary>Creates and locks the directory, and removes what a killed run left half-written. Throws where another process holds it,
+    /// where it has checkpoints without <paramref name="resume"/>, or where it cannot be written to.</summary>
     public static RunDirectory Open(string path, bool resume)
     {
         RunDirectory run = new(path, Lock(path));

@@ -18,7 +18,6 @@ internal sealed class SampleWriter
     private readonly IReadOnlyList<string> prompts;
     private readonly GenerationOptions options;
 
-    /// <summary>Throws where a prompt cannot be continued; the message says which and why.</summary>
     public SampleWriter(TrainState state, Tokenizer tokenizer, Recipe recipe)
     {
         generator = new TextGenerator(state.Model, tokenizer, state.Device, EndOfText.Of(tokenizer, recipe.Data.EndOfDocument));

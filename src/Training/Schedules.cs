@@ -19,7 +19,6 @@ public abstract record ScheduleOptions
     [Range(0, int.MaxValue)]
     public int WarmupSteps { get; init; }
 
-    /// <summary>The learning rate of a step, counted from 0, of a run of <paramref name="steps"/>.</summary>
     internal double LearningRate(long step, long steps, double peak) =>
         step < WarmupSteps ? peak * (step + 1) / (WarmupSteps + 1) : AfterWarmup(step, steps, peak);
 
@@ -89,8 +88,7 @@ public abstract record DecayAfterWarmup : DecayingSchedule
     protected abstract double Share(double progress);
 }
 
-/// <summary>Warm-up, then half a cosine down to the minimum (Loshchilov and Hutter 2017, arXiv 1608.03983, no restarts), as in
-/// nanoGPT.</summary>
+/// <summary>Warm-up, then half a cosine down to the minimum (Loshchilov and Hutter 2017, arXiv 1608.03983) as in nanoGPT.</summary>
 public sealed record CosineSchedule : DecayAfterWarmup
 {
     /// <inheritdoc/>

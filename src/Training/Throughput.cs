@@ -24,7 +24,6 @@ internal sealed class Throughput
         return lap;
     }
 
-    /// <summary>Begins a lap without recording the one before.</summary>
     public void StartAt(long stepsNow, long tokensNow)
     {
         (steps, tokens) = (stepsNow, tokensNow);
@@ -38,7 +37,6 @@ internal sealed class FlopUtilisation(double flopsPerToken, double peak)
 {
     private double peak = peak;
 
-    /// <summary>Measures the peak of the model's device.</summary>
     public static FlopUtilisation Of(TrainState state, int rowLength) => new(
         ModelCost.Of(state.Model.Options, state.Model.VocabularySize).TrainingFlopsPerToken(rowLength),
         PeakArithmetic.Measure(state.Device, state.Model.ComputeType));

@@ -9,8 +9,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>Everything that training changes: weights, optimizer, position in the data, random states, counts. Takes one optimizer step at
-/// a time; can be captured and restored exactly.</summary>
+/// <summary>Everything that training changes: weights, optimizer, position in the data, random states, counts. Restored exactly.</summary>
 internal sealed class TrainState : IDisposable
 {
     private readonly TrainingOptions options;
@@ -42,7 +41,6 @@ internal sealed class TrainState : IDisposable
 
     public Optimizer Optimizer { get; }
 
-    /// <summary>How a step's work is shared, for the log.</summary>
     public string Sharing => gradients.Description;
 
     public long Step { get; private set; }
@@ -51,7 +49,6 @@ internal sealed class TrainState : IDisposable
 
     public (double Loss, long Step)? Best { get; set; }
 
-    /// <summary>The position in the data of the next step.</summary>
     public StreamPosition Position => loader.Position;
 
     /// <summary>Takes one optimizer step. One whose loss or gradients are not finite counts, but changes nothing.</summary>
@@ -109,15 +106,13 @@ internal sealed class TrainState : IDisposable
     }
 }
 
-/// <summary>The figures of the last step and the number of skipped ones, on the device until they are read: no step waits for the host,
-/// whether to skip it is decided there too.</summary>
+/// <summary>Loss, norm and skipped steps, on the device until they are read: no step waits for the host.</summary>
 internal sealed class StepFigures(Device device) : IDisposable
 {
     // loss, gradient norm, steps skipped in all, steps skipped in a row
     private readonly Tensor figures = zeros([4], dtype: ScalarType.Float64, device: device).DetachFromDisposeScope();
 
-    /// <summary>Records loss and gradient norm, scalars on the device; returns a float32 scalar, 1 where either is not finite and the
-    /// update has to be skipped, else 0.</summary>
+    /// <summary>From scalars on the device; returns a float32 scalar, 1 where either is not finite and the update is skipped.</summary>
     public Tensor Record(Tensor loss, Tensor gradientNorm)
     {
         using IDisposable quiet = no_grad();
@@ -129,7 +124,6 @@ internal sealed class StepFigures(Device device) : IDisposable
         return bad.to(ScalarType.Float32);
     }
 
-    /// <summary>Waits for the device.</summary>
     public Reading Read()
     {
         using DisposeScope scope = NewDisposeScope();
@@ -137,7 +131,6 @@ internal sealed class StepFigures(Device device) : IDisposable
         return new Reading(values[0], values[1], (long)values[2], (long)values[3]);
     }
 
-    /// <summary>Continues the counts of an earlier run.</summary>
     public void Restore(long skipped, long inARow)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -146,7 +139,6 @@ internal sealed class StepFigures(Device device) : IDisposable
 
     public void Dispose() => figures.Dispose();
 
-    /// <summary>The figures on the host: the last step's loss, NaN where it went wrong, and gradient norm before clipping; steps skipped
-    /// since the run began, and in a row up to now.</summary>
+    /// <summary>The last step's loss (NaN where it went wrong), norm before clipping, skipped steps in all and in a row.</summary>
     public sealed record Reading(double Loss, double GradientNorm, long Skipped, long InARow);
 }

@@ -12,7 +12,6 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>Takes steps until the run is complete or asked to stop; reports, evaluates and saves at the recipe's intervals.</summary>
 internal sealed class TrainingLoop(
     Recipe recipe, TrainState state, IReadOnlyList<Batch> validation, EvaluatorSchedule evaluators, SampleWriter samples,
     CheckpointWriter checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop)
@@ -21,7 +20,7 @@ internal sealed class TrainingLoop(
     // A state with steps behind it was restored from the checkpoint of its last one.
     private long? saved = state.Step > 0 ? state.Step : null;
 
-    /// <summary>Runs to the end, or until asked to stop, and saves the last step. Throws where training diverges or saving fails.</summary>
+    /// <summary>Runs to the end, or until asked to stop, and saves the last step; throws where training diverges or saving fails.</summary>
     public TrainingOutcome Run()
     {
         throughput.StartAt(state.Step, state.Tokens);

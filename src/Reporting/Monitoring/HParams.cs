@@ -31,7 +31,6 @@ internal static class HParams
         WriteTime(info, 5, seconds);
     });
 
-    /// <summary>A <c>SessionEndInfo</c> with the status success.</summary>
     public static ByteString SessionEnd(double seconds) => PluginData(4, info =>
     {
         const int success = 1;

@@ -86,7 +86,6 @@ public static class HumanFormat
     /// <summary>A loss with four decimals: <c>1.8312</c>; <c>NaN</c> stays visible.</summary>
     public static string Loss(double value) => value.ToString("F4", CultureInfo.InvariantCulture);
 
-    /// <summary>A whole percentage: <c>62 %</c>.</summary>
     internal static string Percent(double share) => (share * 100).ToString("F0", CultureInfo.InvariantCulture) + " %";
 
     /// <summary>Three significant figures, rounded before the decimals are chosen, so that 9.996 is 10.0 and not 10.00.</summary>

@@ -101,7 +101,6 @@ internal sealed class LiveConsoleSink : IMetricsSink
 internal sealed record ProgressState(RunProgress Run, StepMetrics? Step, EvaluationMetrics? Evaluation, TimeSpan Elapsed, TimeSpan? Left,
     DateTimeOffset? End, bool Stopped)
 {
-    /// <summary>Steps done, whichever record is newer.</summary>
     public long Done => Math.Max(Run.Done, Math.Max(Step?.Step ?? 0, Evaluation?.Step ?? 0));
 }
 

@@ -5,21 +5,18 @@ internal sealed class RunClock(RunProgress run, TimeProvider time)
     private readonly long _start = time.GetTimestamp();
     private readonly RemainingTime _remaining = new(run.TotalSteps);
 
-    /// <summary>Time since this process started or resumed the run.</summary>
     public TimeSpan Elapsed => time.GetElapsedTime(_start);
 
     /// <summary>Counts down; null until a step is known.</summary>
     public TimeSpan? Left => _remaining.At(Elapsed);
 
-    /// <summary>In local time.</summary>
     public DateTimeOffset? End => Left is { } left && left < TimeSpan.FromDays(3650) ? time.GetLocalNow() + left : null;
 
     public void Observe(StepMetrics metrics) => _remaining.Observe(metrics.Step, Elapsed, metrics.StepSeconds);
 }
 
-/// <summary>Estimates a run's remaining time from a moving average of a step's seconds over about half of the time since the start: quick
-/// to settle, steady later. It is wall-clock time, so evaluations and checkpoints count, and a long one does not make the estimate
-/// jump.</summary>
+/// <summary>A moving average of a step's seconds over about half of the time since the start: quick to settle, steady later. It is
+/// wall-clock time, so evaluations and checkpoints count, and a long one does not make the estimate jump.</summary>
 internal sealed class RemainingTime(long totalSteps)
 {
     private const double ShortestWindow = 20;
@@ -48,7 +45,6 @@ internal sealed class RemainingTime(long totalSteps)
     /// <summary>All else included; 0 before the first observation.</summary>
     public double SecondsPerStep { get; private set; }
 
-    /// <summary>Time left, counting down between steps; null before the first observation.</summary>
     public TimeSpan? At(TimeSpan now) => _last is not { } last || !double.IsFinite(SecondsPerStep)
         ? null
         : TimeSpan.FromSeconds(Math.Clamp((totalSteps - last.Step) * SecondsPerStep - (now - last.Time).TotalSeconds, 0,

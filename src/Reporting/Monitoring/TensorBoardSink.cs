@@ -2,7 +2,6 @@ using Trainer.Models;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Writes a run to TensorBoard: curves, samples, histograms, expert load, configuration, hyper-parameters.</summary>
 internal sealed class TensorBoardSink(string directory, long firstStep) : IMetricsSink
 {
     private readonly TensorBoardWriter _writer = new(directory, firstStep);

@@ -20,8 +20,7 @@ public sealed class TensorBoardWriter : IDisposable
     private readonly AppendFile _file;
     private readonly TimeProvider _time;
 
-    /// <summary>Creates a new event file. A resumed run repeats <paramref name="firstStep"/> and later: TensorBoard hides
-    /// them in earlier files.</summary>
+    /// <summary>Creates a new event file. From <paramref name="firstStep"/> on it hides earlier files.</summary>
     public TensorBoardWriter(string directory, long firstStep = 0, TimeProvider? time = null)
     {
         _time = time ?? TimeProvider.System;
@@ -37,7 +36,6 @@ public sealed class TensorBoardWriter : IDisposable
     internal void Scalar(string tag, double value, long step) =>
         Write(new Summary.Types.Value { Tag = tag, SimpleValue = (float)value }, step);
 
-    /// <summary>Adds a text, shown as Markdown.</summary>
     internal void Text(string tag, string markdown, long step) => Write(
         new Summary.Types.Value
         {
@@ -144,9 +142,8 @@ public sealed class TensorBoardWriter : IDisposable
     }
 }
 
-/// <summary>TFRecord framing: length (8 bytes, little-endian), masked CRC-32C of those 8 bytes (4), data, masked CRC-32C of the data (4).
-/// The mask, <c>((crc &gt;&gt; 15) | (crc &lt;&lt; 17)) + 0xa282ead8</c>, keeps a checksum of data that itself holds checksums from
-/// degenerating.</summary>
+/// <summary>TFRecord framing: length (8 bytes, little-endian), its masked CRC-32C (4), data, the data's masked CRC-32C (4). The mask,
+/// <c>((crc &gt;&gt; 15) | (crc &lt;&lt; 17)) + 0xa282ead8</c>, keeps checksums of checksums from degenerating.</summary>
 internal static class RecordFraming
 {
     public const int Overhead = sizeof(ulong) + sizeof(uint) + sizeof(uint);

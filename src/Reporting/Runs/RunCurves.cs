@@ -39,7 +39,6 @@ internal sealed record RunCurves
 
     public required Curve TokensPerSecond { get; init; }
 
-    /// <summary>From ascending records, in <paramref name="most"/> buckets at most.</summary>
     public static RunCurves Of(IReadOnlyList<StepRecord> steps, int most = MostBuckets)
     {
         var size = Math.Max(1, (steps.Count + most - 1) / most);
@@ -84,7 +83,6 @@ internal sealed record EvaluatorCurve(
 internal sealed record EvaluatorProfile(string Measure, string Figure, string Condition, long Step, IReadOnlyList<double> Places,
     IReadOnlyList<double?> Values);
 
-/// <summary>Splits the records of scheduled evaluators into curves and profiles.</summary>
 internal static class EvaluatorCurves
 {
     private sealed record Point(EvaluatorRecord Record, string Figure, string? Condition, double? Place, double? Value);

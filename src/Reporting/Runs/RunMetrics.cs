@@ -13,7 +13,6 @@ internal sealed record EvaluationRecord(long Step, double? Seconds, double Loss)
 /// <summary>The figures of a scheduled evaluator in metrics.jsonl, by their keys; null where one was not finite.</summary>
 internal sealed record EvaluatorRecord(long Step, double? Seconds, string Name, IReadOnlyList<(string Key, double? Value)> Figures);
 
-/// <summary>The records of metrics.jsonl, ascending by step.</summary>
 internal sealed record RunMetrics(IReadOnlyList<StepRecord> Steps, IReadOnlyList<EvaluationRecord> Evaluations, long SkippedSteps)
 {
     public IReadOnlyList<EvaluatorRecord> Measures { get; init; } = [];
@@ -22,7 +21,6 @@ internal sealed record RunMetrics(IReadOnlyList<StepRecord> Steps, IReadOnlyList
 
     public bool IsEmpty => Steps.Count == 0 && Evaluations.Count == 0;
 
-    /// <summary>The lowest finite loss.</summary>
     public EvaluationRecord? Best => Evaluations.Where(record => double.IsFinite(record.Loss)).MinBy(record => record.Loss);
 
     /// <summary>Tokens trained on at a step: as recorded, interpolated between two records; null where no step is recorded.</summary>

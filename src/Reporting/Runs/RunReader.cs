@@ -129,7 +129,6 @@ internal sealed class SampleReader(string directory, IReadOnlyList<string> promp
     /// <summary>More samples would make the page large, and nobody reads them.</summary>
     internal const int MostSteps = 100;
 
-    /// <summary>The samples, ascending by step; <see cref="MostSteps"/> at most, spread evenly from first to last.</summary>
     public IReadOnlyList<SampleSet> Read()
     {
         if (!Directory.Exists(directory)) return [];

@@ -40,8 +40,7 @@ public sealed record AdamWOptions : OptimizerOptions, IValidated
     }
 }
 
-/// <summary>Fused AdamW on float32 master weights: one kernel for all tensors of a group. State names are PyTorch's (<c>exp_avg</c>,
-/// <c>exp_avg_sq</c>, <c>step</c>) behind the parameter's name.</summary>
+/// <summary>Fused AdamW on float32 master weights: one kernel for all tensors of a group. State names are PyTorch's.</summary>
 internal sealed class AdamW : Optimizer
 {
     private readonly AdamWOptions options;

@@ -50,8 +50,7 @@ public abstract class Optimizer : IDisposable
     /// <summary>The state by name, as it goes into <c>optimizer.safetensors</c>; owned by the optimizer.</summary>
     public abstract IEnumerable<(string Name, Tensor Value)> State { get; }
 
-    /// <summary>Updates in place all parameters that have a gradient; where <paramref name="skip"/>, a float32 scalar on their device, is
-    /// 1, nothing changes. No value is read back to the host.</summary>
+    /// <summary>Updates all parameters that have a gradient; nothing where <paramref name="skip"/>, a float32 scalar there, is 1.</summary>
     internal void Step(double learningRate, Tensor skip) => ForEachShare(share => Update(share, learningRate, skip));
 
     /// <summary>Clips the gradients to a common norm of <paramref name="maxNorm"/> (0 for no limit), given their norm, a scalar on the

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training.Plan;
 
-/// <summary>The measured peak arithmetic of a device, to which model FLOP utilisation refers: the fastest square matrix product in the
-/// run's number format within 0.1 seconds, with all threads; not a vendor's figure.</summary>
+/// <summary>The measured peak of a device, to which MFU refers: FLOP/s of the fastest square matrix product in the run's number format
+/// within 0.1 seconds, with all threads.</summary>
 internal static class PeakArithmetic
 {
     private const double Seconds = 0.1;
@@ -14,7 +14,6 @@ internal static class PeakArithmetic
     // A GPU is done with one product before the host has asked for its result.
     private const int AtOnce = 8;
 
-    /// <summary>Floating-point operations per second.</summary>
     public static double Measure(Device device, ScalarType type)
     {
         using IDisposable inference = inference_mode();
