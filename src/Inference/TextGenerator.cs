@@ -29,9 +29,9 @@ public sealed record GenerationOptions : IValidated
 public sealed class TextGenerator(
     LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null)
 {
-    /// <summary>Ids before every prompt, by default those that the tokenizer adds (<see cref="Tokenizer.Frame"/>), as in transformers and
-    /// llama.cpp; none for an encoder-decoder, whose decoder has its own start token.</summary>
-    public IReadOnlyList<int> Beginning { get; } = model.Options is EncoderDecoderOptions ? [] : beginning ?? tokenizer.Frame.Before;
+    /// <summary>Ids before every prompt, by default the tokenizer's own (<see cref="Tokenizer.Template"/>), as in transformers and llama.cpp;
+    /// none for an encoder-decoder, whose decoder has its own start token.</summary>
+    public IReadOnlyList<int> Beginning { get; } = model.Options is EncoderDecoderOptions ? [] : beginning ?? tokenizer.Template.Before;
 
     /// <summary>Generates text in pieces of whole characters, without the prompt, each as soon as it is known.</summary>
     /// <exception cref="UserException">The prompt is empty, contains what the tokenizer does not know, or exceeds the context.</exception>

@@ -23,9 +23,9 @@ public sealed record MaskingOptions
 }
 
 /// <summary>Windows of consecutive tokens, some hidden, which are the targets, framed by special tokens, which are not.</summary>
-internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMasker masker, TextFrame frame) : RowSource<Crop>
+internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMasker masker, SpecialTokenTemplate template) : RowSource<Crop>
 {
-    private int Window => contextLength - frame.Length;
+    private int Window => contextLength - template.Length;
 
     public override RowStream<Crop> Stream(TokenRange range, long seed)
     {
@@ -48,14 +48,14 @@ internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMaske
         Array.Fill(targets, Batch.Ignored);
         for (var row = 0; row < rows.Length; row++)
         {
-            var (first, end) = (row * contextLength + frame.Before.Count, (row + 1) * contextLength - frame.After.Count);
+            var (first, end) = (row * contextLength + template.Before.Count, (row + 1) * contextLength - template.After.Count);
             var window = inputs.AsSpan(first..end);
             shard.Read(rows[row].Start, window);
             masker.Hide(window, targets.AsSpan(first..end), rows[row].Key);
-            for (var i = 0; i < frame.Before.Count; i++)
-                inputs[row * contextLength + i] = frame.Before[i];
-            for (var i = 0; i < frame.After.Count; i++)
-                inputs[end + i] = frame.After[i];
+            for (var i = 0; i < template.Before.Count; i++)
+                inputs[row * contextLength + i] = template.Before[i];
+            for (var i = 0; i < template.After.Count; i++)
+                inputs[end + i] = template.After[i];
         }
         return new Batch(inputs, targets, rows.Length, contextLength);
     }
@@ -63,9 +63,9 @@ internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMaske
     private void Require(TokenRange range)
     {
         if (Window < 1)
-            throw new UserException($"model.contextLength ({contextLength}) leaves no room between the {frame.Length} special tokens that "
-                + $"the tokenizer puts around a text; set it to {frame.Length + 1} or more");
-        ContextCheck.Require(range, contextLength, after: -frame.Length);
+            throw new UserException($"model.contextLength ({contextLength}) leaves no room between the {template.Length} special tokens "
+                + $"that the tokenizer puts around a text; set it to {template.Length + 1} or more");
+        ContextCheck.Require(range, contextLength, after: -template.Length);
     }
 }
 

@@ -24,7 +24,8 @@ internal abstract class RowSource
             new PromptRows(shard, contextLength, EndOfText.Of(tokenizer, options.EndOfDocument)),
         DataObjective.Causal when options.PositionSkipping is { Window: var window } => new SkippingRows(shard, window, contextLength),
         DataObjective.Causal => new CropRows(shard, contextLength),
-        DataObjective.Masked => new MaskedRows(shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new()), tokenizer.Frame),
+        DataObjective.Masked => new MaskedRows(
+            shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new()), tokenizer.Template),
         DataObjective.SequenceToSequence => new SequenceToSequenceRows(shard, contextLength, SequenceTokens.Of(tokenizer)),
         _ => throw new ArgumentOutOfRangeException(nameof(options), options.Objective, "this objective has no rows"),
     };

@@ -55,10 +55,10 @@ public sealed record SpecialTokenUse(string Use, string Token, int Id)
         SpecialTokenUse[] last = ends is null ? [] : [ends];
         return options.Objective != DataObjective.Masked ? last :
         [
-            .. tokenizer.Frame.Before.Select(before => Use("begins rows", before)),
+            .. tokenizer.Template.Before.Select(before => Use("begins rows", before)),
             Use("hides tokens", MaskToken.Require(tokenizer)),
             .. last,
-            .. tokenizer.Frame.After.Select(after => Use("ends rows", after)),
+            .. tokenizer.Template.After.Select(after => Use("ends rows", after)),
         ];
     }
 }

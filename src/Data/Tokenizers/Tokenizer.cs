@@ -31,7 +31,7 @@ public abstract class Tokenizer
     public virtual int? TokenId(string token) => null;
 
     /// <summary>The special tokens that <see cref="EncodeWithSpecialTokens"/> adds around a text; none for most.</summary>
-    public virtual TextFrame Frame => TextFrame.Empty;
+    public virtual SpecialTokenTemplate Template => SpecialTokenTemplate.Empty;
 
     /// <summary>The tokens of a text, or a pair of texts, with the special tokens that the model expects.</summary>
     public virtual int[] EncodeWithSpecialTokens(string text, string? second = null) =>
@@ -87,9 +87,9 @@ public abstract class Tokenizer
 }
 
 /// <summary>The ids of the special tokens around a text, such as <c>[CLS]</c> and <c>[SEP]</c>.</summary>
-public sealed record TextFrame(IReadOnlyList<int> Before, IReadOnlyList<int> After)
+public sealed record SpecialTokenTemplate(IReadOnlyList<int> Before, IReadOnlyList<int> After)
 {
-    internal static TextFrame Empty { get; } = new([], []);
+    internal static SpecialTokenTemplate Empty { get; } = new([], []);
 
     /// <summary>Number of tokens.</summary>
     public int Length => Before.Count + After.Count;

@@ -51,7 +51,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     public override IReadOnlySet<int> SpecialTokens { get; }
 
     /// <inheritdoc/>
-    public override TextFrame Frame => pipeline.PostProcessor.Frame;
+    public override SpecialTokenTemplate Template => pipeline.PostProcessor.Template;
 
     /// <inheritdoc/>
     public override int? TokenId(string token) =>

@@ -6,7 +6,7 @@ internal abstract class PostProcessor
 {
     public virtual bool Adds => true;
 
-    public virtual TextFrame Frame => TextFrame.Empty;
+    public virtual SpecialTokenTemplate Template => SpecialTokenTemplate.Empty;
 
     public abstract int[] Apply(int[] first, int[]? second);
 }
@@ -82,7 +82,7 @@ internal sealed class PlainProcessor : PostProcessor
 
 internal sealed class TemplateProcessor(IReadOnlyList<TemplateItem> single, IReadOnlyList<TemplateItem> pair) : PostProcessor
 {
-    public override TextFrame Frame =>
+    public override SpecialTokenTemplate Template =>
         new(Tokens(single.TakeWhile(item => item.Sequence < 0)), Tokens(single.Reverse().TakeWhile(item => item.Sequence < 0).Reverse()));
 
     public override int[] Apply(int[] first, int[]? second)
