@@ -27,7 +27,7 @@ internal static class CommandLineApp
         }
         catch (Exception error) when (MissingLibrary(error) is { } missing)
         {
-            return Fail($"libtorch could not be loaded: {Culprit(missing.Message)} Build the program again: dotnet build.",
+            return Fail($"libtorch could not be loaded: {MissingLibraryLine(missing.Message)} Build the program again: dotnet build.",
                 ExitCode.Failed);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -78,7 +78,7 @@ internal static class CommandLineApp
     }
 
     // .NET lists every place it looked in; the line to read names the library that another one needs.
-    private static string Culprit(string message)
+    private static string MissingLibraryLine(string message)
     {
         var lines = message.Split('\n');
         return Array.Find(lines, line => line.Contains(": ") && !line.StartsWith("Unable", StringComparison.Ordinal)) is { } line

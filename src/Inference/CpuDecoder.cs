@@ -21,7 +21,7 @@ namespace Trainer.Inference;
 internal sealed unsafe class CpuDecoder : IDecoder
 {
     /// <summary>More sequences are worth matrix products.</summary>
-    public const int MostSequences = 8;
+    public const int MaxSequences = 8;
 
     // Longer prompts are worth the model's matrix products.
     private const int ShortPrompt = 32;
@@ -43,14 +43,14 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private readonly float* positions; // (positions, C); null where they are not learned
     private readonly Norm? embeddingNorm, lastNorm;
     private readonly float* x, normed, fed, branch, rounded, packed, heads, hidden, gated, distances, logits; // R rows each
-    private readonly (int Place, int Position)[] rows = new (int, int)[MostSequences];
+    private readonly (int Place, int Position)[] rows = new (int, int)[MaxSequences];
     private readonly int[] lengths; // positions of the sequence at each place
     private int[] places = []; // of each sequence, among the keys and values
 
     /// <summary>Reads a supported model, in evaluation mode, for B sequences of <paramref name="capacity"/> positions at most.</summary>
     public CpuDecoder(LanguageModel model, int sequences, int capacity)
     {
-        if (sequences is < 1 or > MostSequences || !Supports(model))
+        if (sequences is < 1 or > MaxSequences || !Supports(model))
             throw new ArgumentException($"This model, or {sequences} sequences side by side, are not for this decoder.");
         (this.model, options, this.capacity, lengths) = (model, model.Options, capacity, new int[sequences]);
         weights = model.named_parameters().ToDictionary(entry => entry.name, entry => (Tensor)entry.parameter);
@@ -128,9 +128,9 @@ internal sealed unsafe class CpuDecoder : IDecoder
     // A few tokens at a time are rows of one pass: each sees those before it, whose keys and values are stored by then.
     private void Read(IReadOnlyList<int> prompt, int place)
     {
-        for (int begin = 0; begin < prompt.Count; begin += MostSequences)
+        for (int begin = 0; begin < prompt.Count; begin += MaxSequences)
         {
-            int first = begin, count = Math.Min(MostSequences, prompt.Count - begin);
+            int first = begin, count = Math.Min(MaxSequences, prompt.Count - begin);
             for (int row = 0; row < count; row++) Embed(row, prompt[first + row], place, first + row);
             Share(count, () =>
             {
@@ -436,7 +436,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         weights.TryGetValue(name, out Tensor? weight) ? Pointer(() => weight.detach().contiguous()) : null;
 
     // Uninitialized rows: pages are allocated only when written.
-    private float* Rows(long numbers) => Pointer(() => empty(MostSequences * numbers, dtype: ScalarType.Float32));
+    private float* Rows(long numbers) => Pointer(() => empty(MaxSequences * numbers, dtype: ScalarType.Float32));
 
     private float* Remembered(long numbers) => Pointer(() => empty(lengths.Length * numbers, dtype: ScalarType.Float32));
 

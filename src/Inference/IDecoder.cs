@@ -18,7 +18,7 @@ internal interface IDecoder : IDisposable
 
     /// <summary>The fastest decoder for a model, which is in evaluation mode.</summary>
     static IDecoder Create(LanguageModel model, Device device, int sequences, int capacity, ModelInput? source = null) =>
-        sequences <= CpuDecoder.MostSequences && CpuDecoder.Supports(model)
+        sequences <= CpuDecoder.MaxSequences && CpuDecoder.Supports(model)
             ? new CpuDecoder(model, sequences, capacity)
             : new ModelDecoder(model, device, capacity, source);
 }

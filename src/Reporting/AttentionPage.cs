@@ -8,7 +8,7 @@ namespace Trainer.Reporting;
 public static class AttentionPage
 {
     /// <summary>144 heads of 256 by 256 tokens, about 12 MB.</summary>
-    internal const long MostWeights = 144L * 256 * 256;
+    internal const long MaxWeights = 144L * 256 * 256;
 
     /// <summary>Writes the page atomically.</summary>
     /// <exception cref="UserException">There is nothing to show or too much of it, or the page cannot be written.</exception>
@@ -34,8 +34,8 @@ public static class AttentionPage
         if (map.Stacks.All(stack => stack.Layers.Count == 0))
             throw new UserException($"{map.Model}: none of its layers attends, so there is no map to draw");
         var weights = map.Stacks.Sum(stack => stack.Layers.Sum(layer => layer.Weights.LongLength));
-        if (weights > MostWeights)
-            throw new UserException($"{map.Model}: the map has {weights:N0} weights, but a page holds at most {MostWeights:N0}; give " +
+        if (weights > MaxWeights)
+            throw new UserException($"{map.Model}: the map has {weights:N0} weights, but a page holds at most {MaxWeights:N0}; give " +
                 "a shorter text");
     }
 }

@@ -19,8 +19,8 @@ internal static class DeviceMemory
     /// <summary>Peak bytes in use by the driver's count, sampled at each call; null on a CPU. Waits for no kernel.</summary>
     public static long? Peak(Device device) => device.type == DeviceType.CUDA ? CudaMemory.Current(device.index).PeakAllocated : null;
 
-    public static UserException TooLittle(ExternalException cause, TrainingOptions options, Device device) => new(
-        $"out of memory on {device}: {Essence(cause.Summary)}. {Advice(options)}; plan says what a recipe needs");
+    public static UserException OutOfMemory(ExternalException cause, TrainingOptions options, Device device) => new(
+        $"out of memory on {device}: {WithoutStatistics(cause.Summary)}. {Advice(options)}; plan says what a recipe needs");
 
     private static string Advice(TrainingOptions options) =>
         (options.MicroBatch > 1
@@ -36,8 +36,8 @@ internal static class DeviceMemory
         return size;
     }
 
-    // The allocator's statistics and tuning knobs follow.
-    private static string Essence(string message)
+    // The allocator appends its statistics and tuning knobs.
+    private static string WithoutStatistics(string message)
     {
         string line = message.Split('\n')[0];
         int details = line.IndexOf(" Of the allocated memory", StringComparison.Ordinal);

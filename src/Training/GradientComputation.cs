@@ -29,7 +29,7 @@ internal abstract class GradientComputation(LanguageModel model, double labelSmo
     // Bytes of the gradients of one thread, and of all but the first. Small models gain from threads of their own, for which an operation
     // is little work; from 10 M parameters on shared operations are as fast, and at 124 M they were faster by a tenth and more, and saved
     // 500 MiB of gradients and as much again (two threads, docs/kernels.md).
-    private const long MostGradients = 256L << 20, MostFurtherGradients = 1L << 30;
+    private const long MaxGradients = 256L << 20, MaxFurtherGradients = 1L << 30;
 
     protected LanguageModel Model { get; } = model;
 
@@ -49,7 +49,7 @@ internal abstract class GradientComputation(LanguageModel model, double labelSmo
         int threads = available ?? get_num_threads();
         long gradients = parameters * sizeof(float);
         bool shares = device == DeviceType.CPU && options.MicroBatch >= threads
-            && gradients <= MostGradients && (threads - 1) * gradients <= MostFurtherGradients;
+            && gradients <= MaxGradients && (threads - 1) * gradients <= MaxFurtherGradients;
         return shares ? threads : 1;
     }
 

@@ -39,7 +39,7 @@ internal sealed class FlopUtilisation(double flopsPerToken, double peak)
 
     public static FlopUtilisation Of(TrainState state, int rowLength) => new(
         ModelCost.Of(state.Model.Options, state.Model.VocabularySize).TrainingFlopsPerToken(rowLength),
-        PeakArithmetic.Measure(state.Device, state.Model.ComputeType));
+        PeakFlops.Measure(state.Device, state.Model.ComputeType));
 
     public double At(double tokensPerSecond)
     {

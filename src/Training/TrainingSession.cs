@@ -69,7 +69,7 @@ public sealed class TrainingSession
         }
         catch (ExternalException error) when (error.IsOutOfMemory)
         {
-            throw DeviceMemory.TooLittle(error, Recipe.Training, device);
+            throw DeviceMemory.OutOfMemory(error, Recipe.Training, device);
         }
     }
 

@@ -15,7 +15,7 @@ public static class DocumentFile
     public static IReadOnlyList<string> Extensions { get; } = [".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst"];
 
     /// <summary>A document is one value of the table and must fit in memory.</summary>
-    private const int MostCharacters = 1 << 28;
+    private const int MaxCharacters = 1 << 28;
 
     /// <summary>Whether the extension is supported.</summary>
     public static bool IsKnown(string path) => Extensions.Any(extension => path.EndsWith(extension, StringComparison.OrdinalIgnoreCase));
@@ -25,9 +25,9 @@ public static class DocumentFile
     {
         if (path.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase))
             ParquetTable.Write(path, [new(SourceOptions.DefaultColumn, ParquetKind.Text)],
-                WholeDocuments.Of(pieces, MostCharacters).Select(text => new object?[] { text }));
+                WholeDocuments.Of(pieces, MaxCharacters).Select(text => new object?[] { text }));
         else
-            WholeFile.Write(path, stream =>
+            AtomicFile.Write(path, stream =>
             {
                 using var compressed = Compressed(path, stream);
                 var writer = new DocumentWriter(compressed ?? stream, SourceOptions.DefaultColumn);

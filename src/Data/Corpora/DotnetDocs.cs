@@ -46,7 +46,7 @@ internal sealed class DotnetDocs : Corpus
         var (text, sources) = DotnetDocsBuilder.Build(root, files);
         if (sources.Text.Sentences == 0)
             throw new UserException($"the documentation files in {root} hold no text; repair or reinstall the .NET SDK");
-        WholeFile.WriteFolder(folder, temporary =>
+        AtomicFile.WriteFolder(folder, temporary =>
         {
             File.WriteAllBytes(TextOf(temporary), text);
             sources.Save(SourcesOf(temporary));

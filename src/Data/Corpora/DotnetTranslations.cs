@@ -66,7 +66,7 @@ internal sealed class DotnetTranslations : Corpus
         progress?.Report($"building the corpus dotnet-translations from {assemblies.Count} satellite assemblies "
             + $"({assemblies.Sum(assembly => assembly.Bytes) / 1e6:0} MB) in {root}");
         TranslationsSources? sources = null;
-        WholeFile.WriteFolder(folder, temporary =>
+        AtomicFile.WriteFolder(folder, temporary =>
         {
             sources = TranslationsBuilder.Build(root, assemblies, temporary);
             sources.Save(SourcesOf(temporary));

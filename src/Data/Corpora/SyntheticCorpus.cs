@@ -13,7 +13,7 @@ internal sealed class SyntheticCorpus : Corpus
     private const int HeldOut = 8;
 
     /// <summary>Gives up when this many draws in a row all belong to the other split.</summary>
-    private const int MostDraws = 10_000;
+    private const int MaxDraws = 10_000;
 
     private readonly SyntheticTaskOptions task;
     private readonly long examples;
@@ -58,14 +58,14 @@ internal sealed class SyntheticCorpus : Corpus
     private SyntheticExample Draw(long number)
     {
         var random = new RandomSequence(KeyedPermutation.Mix(KeyedPermutation.Mix((ulong)seed + 0x9E3779B97F4A7C15) + (ulong)number));
-        for (var draw = 0; draw < MostDraws; draw++)
+        for (var draw = 0; draw < MaxDraws; draw++)
         {
             var example = task.Draw(ref random);
             if (SplitOf(example.Prompt) == split)
                 return example;
         }
         throw new UserException(
-            $"{Name} has too few different prompts: of {MostDraws:N0} in a row none was of "
+            $"{Name} has too few different prompts: of {MaxDraws:N0} in a row none was of "
             + $"the {(split == SourceSplit.Train ? "train" : "validation")} split; make the task longer, or give it more symbols");
     }
 
@@ -97,10 +97,10 @@ internal readonly record struct SyntheticExample(string Prompt, string Answer);
 /// <summary>The characters of examples: one token each for character and byte tokenizers.</summary>
 internal static class SyntheticAlphabet
 {
-    public const int Most = 52;
+    public const int MaxLetters = 52;
 
     /// <summary>Digits, so that no value looks like a key.</summary>
-    public const int MostValues = 10;
+    public const int MaxValues = 10;
 
     public static char Letter(int index) => (char)(index < 26 ? 'a' + index : 'A' + index - 26);
 

@@ -23,7 +23,7 @@ public sealed record CopyTaskOptions : SyntheticTaskOptions, IValidated
 
     /// <summary>Number of distinct symbols.</summary>
     [Description("How many different symbols there are: a … z, then A … Z.")]
-    [Range(2, SyntheticAlphabet.Most)]
+    [Range(2, SyntheticAlphabet.MaxLetters)]
     public int Symbols { get; init; } = 26;
 
     /// <summary>Whether the answer is reversed.</summary>
@@ -59,7 +59,7 @@ public sealed record SelectiveCopyTaskOptions : SyntheticTaskOptions, IValidated
 
     /// <summary>Number of distinct symbols.</summary>
     [Description("How many different symbols there are: a … z, then A … Z.")]
-    [Range(2, SyntheticAlphabet.Most)]
+    [Range(2, SyntheticAlphabet.MaxLetters)]
     public int Symbols { get; init; } = 16;
 
     /// <inheritdoc/>
@@ -89,22 +89,22 @@ public sealed record AssociativeRecallTaskOptions : SyntheticTaskOptions, IValid
 {
     /// <summary>Key-value pairs, at most.</summary>
     [Description("Keys with a value in the longest example.")]
-    [Range(1, SyntheticAlphabet.Most)]
+    [Range(1, SyntheticAlphabet.MaxLetters)]
     public int Pairs { get; init; } = 8;
 
     /// <summary>Key-value pairs, at least; <see cref="Pairs"/> when absent.</summary>
     [Description("Keys with a value in the shortest example. When absent, all have the same number.")]
-    [Range(1, SyntheticAlphabet.Most)]
+    [Range(1, SyntheticAlphabet.MaxLetters)]
     public int? MinimumPairs { get; init; }
 
     /// <summary>Number of distinct keys.</summary>
     [Description("How many different keys there are: a … z, then A … Z.")]
-    [Range(1, SyntheticAlphabet.Most)]
+    [Range(1, SyntheticAlphabet.MaxLetters)]
     public int Keys { get; init; } = 26;
 
     /// <summary>Number of distinct values.</summary>
     [Description("How many different values there are: the digits from 0 on.")]
-    [Range(2, SyntheticAlphabet.MostValues)]
+    [Range(2, SyntheticAlphabet.MaxValues)]
     public int Values { get; init; } = 10;
 
     /// <inheritdoc/>
@@ -146,12 +146,12 @@ public sealed record LatestValueTaskOptions : SyntheticTaskOptions, IValidated
 
     /// <summary>Number of distinct keys.</summary>
     [Description("How many different keys there are: a … z, then A … Z.")]
-    [Range(1, SyntheticAlphabet.Most)]
+    [Range(1, SyntheticAlphabet.MaxLetters)]
     public int Keys { get; init; } = 8;
 
     /// <summary>Number of distinct values.</summary>
     [Description("How many different values there are: the digits from 0 on.")]
-    [Range(2, SyntheticAlphabet.MostValues)]
+    [Range(2, SyntheticAlphabet.MaxValues)]
     public int Values { get; init; } = 10;
 
     /// <inheritdoc/>

@@ -25,9 +25,9 @@ public sealed record ParquetColumn(string Name, ParquetKind Kind);
 /// <summary>Writes tables as Parquet files for notebooks, with Parquet.Net: Zstandard, in row groups of bounded size.</summary>
 public static class ParquetTable
 {
-    private const int MostRows = 1 << 17;
+    private const int MaxRows = 1 << 17;
 
-    private const long MostTextBytes = 1 << 24;
+    private const long MaxTextBytes = 1 << 24;
 
     /// <summary>Writes a table atomically and returns its number of rows: a string, long, double or null for each column. A row is read
     /// before the next one is requested.</summary>
@@ -35,7 +35,7 @@ public static class ParquetTable
     public static long Write(string path, IReadOnlyList<ParquetColumn> columns, IEnumerable<IReadOnlyList<object?>> rows)
     {
         var count = 0L;
-        WholeFile.Write(path, stream => count = Write(stream, columns, rows).GetAwaiter().GetResult());
+        AtomicFile.Write(path, stream => count = Write(stream, columns, rows).GetAwaiter().GetResult());
         return count;
     }
 
@@ -51,7 +51,7 @@ public static class ParquetTable
         {
             for (var i = 0; i < buffers.Length; i++)
                 buffers[i].Add(row[i]);
-            if (++filled == MostRows || buffers.Sum(buffer => buffer.TextBytes) >= MostTextBytes)
+            if (++filled == MaxRows || buffers.Sum(buffer => buffer.TextBytes) >= MaxTextBytes)
                 (written, filled) = (written + filled, await Flush(writer, buffers));
         }
         if (filled > 0)

@@ -14,7 +14,7 @@ internal sealed partial class ParquetTextReader : RecordReader
     private const int BatchRows = 512;
     private const int BufferBytes = 1 << 20;
 
-    private const int MostChunkBytes = 1 << 24;
+    private const int MaxChunkBytes = 1 << 24;
 
     private readonly string column;
     private readonly ReaderProperties properties = ReaderProperties.GetDefaultReaderProperties();
@@ -38,7 +38,7 @@ internal sealed partial class ParquetTextReader : RecordReader
     /// <summary>Opens a file and reads its footer. A nested column is named by its path, joined by dots. Chunks of up to
     /// <paramref name="mostChunkBytes"/> are read as a whole, which bounds their pages. Larger ones are read through a buffer, where Arrow
     /// trusts the page for its size, and a damaged one cost 2 GB of memory: their page sizes are checked before.</summary>
-    public ParquetTextReader(string path, string column, long mostChunkBytes = MostChunkBytes) : base(path, "row", $"column \"{column}\"")
+    public ParquetTextReader(string path, string column, long mostChunkBytes = MaxChunkBytes) : base(path, "row", $"column \"{column}\"")
     {
         this.column = column;
         CheckEnds();

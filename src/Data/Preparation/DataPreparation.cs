@@ -63,7 +63,7 @@ public static class DataPreparation
     private static PreparedData Make(PreparationPlan plan, string folder, IProgress<string>? progress)
     {
         var preparer = new Preparer(plan, progress);
-        WholeFile.WriteFolder(folder, preparer.Write);
+        AtomicFile.WriteFolder(folder, preparer.Write);
         var prepared = PreparedFolder.Open(folder, PreparedFolder.TryReadRecord(folder)
             ?? throw new UserException($"{folder} was removed while it was prepared; prepare it again"));
         progress?.Report($"prepared {folder}: "

@@ -98,7 +98,7 @@ public sealed record PreparedRecord(
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true,
         RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 
-    internal void Save(string path) => WholeFile.Write(path, stream => JsonSerializer.Serialize(stream, this, Format));
+    internal void Save(string path) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, Format));
 
     internal static PreparedRecord? TryLoad(string path)
     {

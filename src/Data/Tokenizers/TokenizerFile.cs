@@ -18,7 +18,7 @@ internal static class TokenizerFile
     private static readonly Func<TokenizerDocument, Tokenizer?>[] Kinds = [ReadByte, ReadCharacter, ReadWord];
 
     public static void Save(Tokenizer tokenizer, string path) =>
-        WholeFile.Write(path, stream => stream.Write(Serialize(tokenizer)));
+        AtomicFile.Write(path, stream => stream.Write(Serialize(tokenizer)));
 
     public static byte[] Serialize(Tokenizer tokenizer) =>
         Encoding.UTF8.GetBytes(tokenizer.ToJson().ToJsonString(Readable).ReplaceLineEndings("\n") + "\n");

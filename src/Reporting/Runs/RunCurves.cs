@@ -20,7 +20,7 @@ internal sealed record Curve
 internal sealed record RunCurves
 {
     /// <summary>More than a screen has pixels for.</summary>
-    public const int MostBuckets = 2000;
+    public const int MaxBuckets = 2000;
 
     public required int RecordsPerBucket { get; init; }
 
@@ -39,7 +39,7 @@ internal sealed record RunCurves
 
     public required Curve TokensPerSecond { get; init; }
 
-    public static RunCurves Of(IReadOnlyList<StepRecord> steps, int most = MostBuckets)
+    public static RunCurves Of(IReadOnlyList<StepRecord> steps, int most = MaxBuckets)
     {
         var size = Math.Max(1, (steps.Count + most - 1) / most);
         var buckets = steps.Chunk(size).ToArray();

@@ -127,7 +127,7 @@ internal sealed record RunRecord
 internal sealed class SampleReader(string directory, IReadOnlyList<string> prompts, Action<string> warn)
 {
     /// <summary>More samples would make the page large, and nobody reads them.</summary>
-    internal const int MostSteps = 100;
+    internal const int MaxSteps = 100;
 
     public IReadOnlyList<SampleSet> Read()
     {
@@ -136,10 +136,10 @@ internal sealed class SampleReader(string directory, IReadOnlyList<string> promp
             [.. Directory.EnumerateFiles(directory, "step-*.txt")
                 .Select(path => (CheckpointFiles.StepOf(Path.GetFileNameWithoutExtension(path)), path))
                 .Where(file => file.Item1 is not null).Select(file => (file.Item1!.Value, file.path)).Order()];
-        if (files.Length > MostSteps)
+        if (files.Length > MaxSteps)
         {
-            warn($"{directory}: {HumanFormat.Number(files.Length)} steps have samples; {MostSteps} of them, spread evenly, are shown");
-            files = [.. Enumerable.Range(0, MostSteps).Select(i => files[(long)i * (files.Length - 1) / (MostSteps - 1)])];
+            warn($"{directory}: {HumanFormat.Number(files.Length)} steps have samples; {MaxSteps} of them, spread evenly, are shown");
+            files = [.. Enumerable.Range(0, MaxSteps).Select(i => files[(long)i * (files.Length - 1) / (MaxSteps - 1)])];
         }
         return [.. files.Select(file => Set(file.Step, file.Path)).OfType<SampleSet>()];
     }

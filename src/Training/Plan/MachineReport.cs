@@ -19,8 +19,8 @@ public sealed record MachineReport
     /// <summary>Examines the machine; takes about a second.</summary>
     public static MachineReport Examine()
     {
-        var float32 = PeakArithmetic.Measure(CPU, ScalarType.Float32);
-        var bfloat16 = PeakArithmetic.Measure(CPU, ScalarType.BFloat16);
+        var float32 = PeakFlops.Measure(CPU, ScalarType.Float32);
+        var bfloat16 = PeakFlops.Measure(CPU, ScalarType.BFloat16);
         return new MachineReport
         {
             Rows =
@@ -65,12 +65,12 @@ public sealed record MachineReport
 
     private static string Products(CudaDevice gpu, Device device)
     {
-        var text = $"{PeakArithmetic.Measure(device, ScalarType.Float32) / 1e12:0.0} TFLOP/s float32";
+        var text = $"{PeakFlops.Measure(device, ScalarType.Float32) / 1e12:0.0} TFLOP/s float32";
         if (!gpu.HasBFloat16) return text;
         LibTorch.SetFloat32MatmulPrecision("high");
-        var tf32 = PeakArithmetic.Measure(device, ScalarType.Float32);
+        var tf32 = PeakFlops.Measure(device, ScalarType.Float32);
         LibTorch.SetFloat32MatmulPrecision("highest");
-        return $"{text}, {tf32 / 1e12:0.0} tf32, {PeakArithmetic.Measure(device, ScalarType.BFloat16) / 1e12:0.0} bfloat16";
+        return $"{text}, {tf32 / 1e12:0.0} tf32, {PeakFlops.Measure(device, ScalarType.BFloat16) / 1e12:0.0} bfloat16";
     }
 
     private static string Backend(Device device, ScalarType type)

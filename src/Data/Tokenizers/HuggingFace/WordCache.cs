@@ -10,7 +10,7 @@ internal sealed class WordCache
     /// <summary>Longer pieces seldom repeat.</summary>
     public const int LongestPiece = 64;
 
-    private const int MostSlots = 1 << 17, MostKeyUnits = 1 << 20, MostIds = 1 << 20;
+    private const int MaxSlots = 1 << 17, MaxKeyUnits = 1 << 20, MaxIds = 1 << 20;
 
     private Entry[] entries = new Entry[1 << 8];
     private char[] keys = new char[1 << 10];
@@ -39,7 +39,7 @@ internal sealed class WordCache
     {
         if (tokens.Length > ushort.MaxValue)
             return;
-        if (count == MostSlots / 2 || usedKeys + piece.Length > MostKeyUnits || usedIds + tokens.Length > MostIds)
+        if (count == MaxSlots / 2 || usedKeys + piece.Length > MaxKeyUnits || usedIds + tokens.Length > MaxIds)
             Clear();
         Grow(piece.Length, tokens.Length);
         Place(new Entry(hash, usedKeys, (ushort)piece.Length, (ushort)tokens.Length, usedIds));

@@ -9,7 +9,7 @@ namespace Trainer.Data.Tokenizers.RegularExpressions;
 /// <c>\w</c>, <c>\h</c> and <c>$</c> differently, so results would differ from Hugging Face's.</summary>
 internal sealed class RegularExpression
 {
-    private const int MostSteps = 10_000_000;
+    private const int MaxSteps = 10_000_000;
 
     private readonly Instruction[] program;
 
@@ -51,8 +51,8 @@ internal sealed class RegularExpression
             var (counter, position) = (0, start);
             while (true)
             {
-                if (++Steps > MostSteps)
-                    throw new UserException($"the regular expression {pattern} of the tokenizer needs more than {MostSteps:N0} steps on a "
+                if (++Steps > MaxSteps)
+                    throw new UserException($"the regular expression {pattern} of the tokenizer needs more than {MaxSteps:N0} steps on a "
                         + $"text of {text.Length:N0} characters; split the text into shorter ones");
                 var instruction = program[counter];
                 if (instruction.Operation == Operation.Match)

@@ -5,7 +5,7 @@ namespace Trainer.Data.Tokenizers.RegularExpressions;
 internal sealed class RegularExpressionCompiler
 {
     /// <summary>Enough for any tokenizer's expression; limits counted repetitions.</summary>
-    private const int MostInstructions = 50_000;
+    private const int MaxInstructions = 50_000;
 
     private readonly List<Instruction> program = [];
     private readonly Counter emitted;
@@ -122,7 +122,7 @@ internal sealed class RegularExpressionCompiler
 
     private Instruction Add(Instruction instruction)
     {
-        if (++emitted.Value > MostInstructions)
+        if (++emitted.Value > MaxInstructions)
             throw new RegularExpressionException("its repetitions multiply to too large an expression");
         program.Add(instruction);
         return instruction;

@@ -4,7 +4,7 @@ namespace Trainer.Data;
 
 /// <summary>Writes files and folders atomically: they appear whole or not at all. Write errors (disk full, no permission) become a
 /// <see cref="UserException"/>, and what was there before stays.</summary>
-internal static class WholeFile
+internal static class AtomicFile
 {
     private static readonly TimeSpan Abandoned = TimeSpan.FromHours(1);
 

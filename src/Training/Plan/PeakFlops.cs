@@ -7,7 +7,7 @@ namespace Trainer.Training.Plan;
 
 /// <summary>The measured peak of a device, to which MFU refers: FLOP/s of the fastest square matrix product in the run's number format
 /// within 0.1 seconds, with all threads.</summary>
-internal static class PeakArithmetic
+internal static class PeakFlops
 {
     private const double Seconds = 0.1;
 
