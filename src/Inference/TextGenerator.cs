@@ -29,8 +29,8 @@ public sealed record GenerationOptions : IValidated
 public sealed class TextGenerator(
     LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null)
 {
-    /// <summary>Ids before every prompt, by default the tokenizer's own (<see cref="Tokenizer.Template"/>), as in transformers and llama.cpp;
-    /// none for an encoder-decoder, whose decoder has its own start token.</summary>
+    /// <summary>Ids before every prompt, by default the tokenizer's own (<see cref="Tokenizer.Template"/>), as in transformers and
+    /// llama.cpp; none for an encoder-decoder, whose decoder has its own start token.</summary>
     public IReadOnlyList<int> Beginning { get; } = model.Options is EncoderDecoderOptions ? [] : beginning ?? tokenizer.Template.Before;
 
     /// <summary>Generates text in pieces of whole characters, without the prompt, each as soon as it is known.</summary>

@@ -1,4 +1,3 @@
-using System.Text;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers.Unicode;
 
@@ -60,32 +59,3 @@ public readonly record struct TextPiece(ReadOnlyMemory<char> Text, bool StartsDo
 
 /// <summary>Where a piece of a record lies: <c>Unit</c> is <c>line</c> or <c>row</c>, <c>Characters</c> counts those before it.</summary>
 public readonly record struct RecordPlace(string Unit, string Field, long Characters);
-
-/// <summary>Counts of what was read from a corpus.</summary>
-public sealed class CorpusStatistics
-{
-    /// <summary>Documents with text, including empty ones.</summary>
-    public long Documents { get; private set; }
-
-    /// <summary>Records without text.</summary>
-    public long Nulls { get; private set; }
-
-    /// <summary>Unicode code points.</summary>
-    public long Characters { get; private set; }
-
-    /// <summary>Bytes of UTF-8.</summary>
-    public long Bytes { get; private set; }
-
-    /// <summary>Counts a piece; pieces come in order.</summary>
-    public void Add(in TextPiece piece)
-    {
-        if (piece.IsNull)
-        {
-            Nulls++;
-            return;
-        }
-        Documents += piece.StartsDocument ? 1 : 0;
-        Characters += CodePoints.Count(piece.Text.Span);
-        Bytes += Encoding.UTF8.GetByteCount(piece.Text.Span);
-    }
-}
