@@ -27,7 +27,7 @@ internal sealed record StepBatch(IReadOnlyList<Batch> MicroBatches)
 internal abstract class GradientComputation(LanguageModel model, double labelSmoothing)
 {
     // Bytes of the gradients of one thread, and of all but the first. Small models gain from threads of their own, for which an operation
-    // is little work; from 10 M parameters on shared operations are as fast, and at 124 M they were faster by a tenth and more, and saved
+    // is little work; from 10 M parameters on, shared operations are as fast, and at 124 M they were faster by a tenth and more, and saved
     // 500 MiB of gradients and as much again (two threads, docs/kernels.md).
     private const long MaxGradients = 256L << 20, MaxFurtherGradients = 1L << 30;
 

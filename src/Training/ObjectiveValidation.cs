@@ -4,7 +4,6 @@ using Trainer.Models;
 
 namespace Trainer.Training;
 
-/// <summary>Checks which architecture can learn which objective.</summary>
 internal static class ObjectiveValidation
 {
     private static readonly Objective[] Table =

@@ -6,7 +6,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The target at positions that are not scored.</summary>
     public const long Ignored = -100;
 
-    /// <summary>The document of each position, in which alone it attends, from 0 in each row, −1 for padding; else null.</summary>
+    /// <summary>The document of each position, from 0 in each row (−1: padding), within which it attends; null for rows without.</summary>
     public long[]? Documents { get; init; }
 
     /// <summary>Position ids, (Rows × Columns), for documents or skipped positions; null where the position is the column.</summary>

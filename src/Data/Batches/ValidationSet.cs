@@ -43,7 +43,7 @@ public sealed class ValidationSet : IReadOnlyList<Batch>
         int prefixLength = 1) =>
         Create(data.Validation, data.Tokenizer, options, contextLength, batchRows, batches, prefixLength);
 
-    /// <summary>Selects rows of any encoded text; otherwise like the other.</summary>
+    /// <summary>As the other, for any encoded text.</summary>
     public static ValidationSet Create(TokenShard text, Tokenizer tokenizer, DataOptions options, int contextLength, int batchRows,
         int batches, int prefixLength = 1) =>
         RowSource.Create(options, tokenizer, text, contextLength, prefixLength).Validation(text.All, batchRows, batches);

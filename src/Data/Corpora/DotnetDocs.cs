@@ -64,6 +64,7 @@ internal sealed class DotnetDocs : Corpus
 /// their name, so the held-out end covers all libraries.</summary>
 internal sealed class DotnetDocsBuilder
 {
+    /// <summary>Incremented when the same files would give another text.</summary>
     public const int Version = 1;
 
     private readonly HashSet<string> contents = [];

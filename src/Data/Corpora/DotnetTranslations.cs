@@ -84,6 +84,7 @@ internal sealed class DotnetTranslations : Corpus
 /// random order (by hash), so every part of a file covers all tools.</summary>
 internal static class TranslationsBuilder
 {
+    /// <summary>Incremented when the same files would give other texts.</summary>
     public const int Version = 1;
 
     private const int HeldOut = 20;

@@ -8,6 +8,7 @@ namespace Trainer.Data.Corpora;
 /// prompt and answer are one document that ends with a line break.</summary>
 internal sealed class SyntheticCorpus : Corpus
 {
+    /// <summary>Incremented when the same options would give other examples.</summary>
     private const int Version = 1;
 
     private const int HeldOut = 8;

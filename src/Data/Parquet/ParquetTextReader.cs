@@ -36,9 +36,9 @@ internal sealed partial class ParquetTextReader : RecordReader
     private ReadOnlyMemory<byte>? value;
 
     /// <summary>Opens a file and reads its footer. A nested column is named by its path, joined by dots. Chunks of up to
-    /// <paramref name="mostChunkBytes"/> are read as a whole, which bounds their pages. Larger ones are read through a buffer, where Arrow
+    /// <paramref name="maxChunkBytes"/> are read as a whole, which bounds their pages. Larger ones are read through a buffer, where Arrow
     /// trusts the page for its size, and a damaged one cost 2 GB of memory: their page sizes are checked before.</summary>
-    public ParquetTextReader(string path, string column, long mostChunkBytes = MaxChunkBytes) : base(path, "row", $"column \"{column}\"")
+    public ParquetTextReader(string path, string column, long maxChunkBytes = MaxChunkBytes) : base(path, "row", $"column \"{column}\"")
     {
         this.column = column;
         CheckEnds();
@@ -49,7 +49,7 @@ internal sealed partial class ParquetTextReader : RecordReader
             (index, maxDefinition) = ParquetColumns.Find(file.FileMetaData.Schema, File, column);
             layout = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
             chunks = ReadChunks();
-            if (chunks.Any(chunk => chunk?.Length > mostChunkBytes))
+            if (chunks.Any(chunk => chunk?.Length > maxChunkBytes))
             {
                 file.Dispose();
                 properties.EnableBufferedStream();
@@ -166,8 +166,8 @@ internal sealed partial class ParquetTextReader : RecordReader
         return true;
     }
 
-    /// <summary>Arrow takes the deprecated levels from the wrong end of each byte (docs/upstream.md). Columns without others have
-    /// them.</summary>
+    /// <summary>Arrow takes the deprecated levels from the wrong end of each byte (docs/upstream.md). A column that needs levels and lacks
+    /// the current ones has these.</summary>
     private void CheckLevels(RowGroupMetaData rows)
     {
         using var chunk = rows.GetColumnChunkMetaData(index);

@@ -78,6 +78,7 @@ internal sealed record PreparationPlan(
     IReadOnlyList<Corpus> Train, IReadOnlyList<Corpus>? Validation, double ValidationFraction, TokenizerOptions Tokenizer,
     string? EndOfDocument)
 {
+    /// <summary>Incremented when the same configuration and files would give other tokens.</summary>
     private const int Version = 4;
 
     public static PreparationPlan Open(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress)

@@ -9,7 +9,7 @@ public sealed record DataReport(
     string Directory, string Tokenizer, int VocabularySize, int Files, long FileBytes,
     SplitStatistics Train, SplitStatistics Validation, IReadOnlyList<SpecialTokenUse> SpecialTokens, IReadOnlyList<DataExample> Examples)
 {
-    /// <summary>With examples of up to <paramref name="tokens"/> tokens; throws where a special token is missing.</summary>
+    /// <summary>Examples have up to <paramref name="tokens"/> tokens; throws where a special token is missing.</summary>
     public static DataReport Of(PreparedData data, DataOptions options, int examples = 3, int tokens = 12) => new(
         data.Directory, data.Tokenizer.Type, data.Tokenizer.VocabularySize, data.Sources.Count, data.Sources.Sum(source => source.Bytes),
         data.TrainStatistics, data.ValidationStatistics, SpecialTokenUse.Of(data.Tokenizer, options),

@@ -9,7 +9,7 @@ namespace Trainer.Data.Preparation;
 /// <summary>Encodes text with an existing tokenizer, such as a checkpoint's.</summary>
 public static class TextEncoding
 {
-    /// <summary>Encodes a text in bounded memory, to a file deleted with the result; throws where that is impossible.</summary>
+    /// <summary>Encodes a text in bounded memory, to a file deleted with the result; throws if it is missing or not encodable.</summary>
     public static TokenShard Encode(SourceOptions source, Tokenizer tokenizer, string directory, IProgress<string>? progress = null,
         bool inPairs = false)
     {

@@ -134,7 +134,6 @@ internal sealed class MergeLearner
     }
 }
 
-/// <summary>Distinct words as tokens in one array, with frequencies.</summary>
 internal sealed class TokenizedWords
 {
     private readonly int[] symbols;

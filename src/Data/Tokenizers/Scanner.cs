@@ -9,7 +9,6 @@ internal abstract class Scanner
 {
     public abstract int End(ReadOnlySpan<char> text, int start);
 
-    /// <summary>The scanner for exactly this expression, or null.</summary>
     public static Scanner? For(string pattern) => pattern switch
     {
         Gpt2Scanner.Pattern => new Gpt2Scanner(),

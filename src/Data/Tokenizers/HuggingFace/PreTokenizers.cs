@@ -183,7 +183,6 @@ internal static class PrependSchemeReader
     }
 }
 
-/// <summary>Splits by a well-known expression, all of whose matches are pieces.</summary>
 internal sealed class ScannerSplit(Scanner scanner) : PreTokenizer
 {
     public override void Split(ReadOnlySpan<char> text, bool atStart, PieceSink next)

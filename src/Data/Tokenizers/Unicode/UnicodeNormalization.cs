@@ -46,7 +46,6 @@ internal static class UnicodeNormalization
             output.Add(codePoint);
     }
 
-    /// <summary>Sorts each run of combining marks by class, stably.</summary>
     private static void Reorder(Span<int> codePoints)
     {
         for (var start = 0; start < codePoints.Length; start++)
