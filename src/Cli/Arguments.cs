@@ -11,7 +11,6 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-/// <summary>The recipe on a command line: its file and the settings over it.</summary>
 internal sealed class RecipeArguments
 {
     private readonly Argument<string> file = new("config") { Description = "The recipe, a JSON file such as configs/dotnet-docs.json." };
@@ -30,8 +29,7 @@ internal sealed class RecipeArguments
         command.Add(settings);
     }
 
-    /// <summary>Loads the recipe with all its layers.</summary>
-    /// <exception cref="ConfigurationException">Something is wrong with it; everything that is, is listed.</exception>
+    /// <summary>Throws with everything that is wrong with the recipe.</summary>
     internal LoadedConfiguration<Recipe> Load(ParseResult parsed) =>
         ConfigurationLoader.Load<Recipe>(parsed.GetRequiredValue(file), parsed.GetValue(settings) ?? []);
 }
@@ -64,10 +62,8 @@ internal static class DeviceArgument
     }
 }
 
-/// <summary>The option <c>--precision</c>.</summary>
 internal static class PrecisionArgument
 {
-    /// <param name="price">What fewer bits cost, to stand behind "Fewer bits".</param>
     internal static Option<InferencePrecision> Create(string price) => new("--precision")
     {
         Description = $"How matrices are held and multiplied: Float32; BFloat16, which is faster on some machines; or, on the CPU, " +
@@ -77,18 +73,15 @@ internal static class PrecisionArgument
     };
 }
 
-/// <summary>Token ids on a command line.</summary>
 internal static class TokenArguments
 {
     /// <summary>One token, by its name in the tokenizer or by its id.</summary>
-    /// <exception cref="ConfigurationException">The tokenizer has no such token.</exception>
     internal static int Id(Tokenizer tokenizer, string token, string option) =>
         BeginningOfSequence.Find(tokenizer, token) ?? throw new ConfigurationException(
             [new Problem(option, $"\"{token}\" is no token of this tokenizer ({tokenizer.Type}): neither a name in its vocabulary nor " +
                 $"an id from 0 to {tokenizer.VocabularySize - 1}")], "command line");
 
-    /// <summary>A list such as <c>1,2,3</c>.</summary>
-    /// <exception cref="ConfigurationException">It is empty, or an entry is no id of the vocabulary.</exception>
+    /// <summary>A list of ids of the vocabulary, such as <c>1,2,3</c>.</summary>
     internal static int[] Ids(string list, int vocabularySize, string option)
     {
         var entries = list.Split(',', StringSplitOptions.TrimEntries);
@@ -101,8 +94,7 @@ internal static class TokenArguments
         return ids;
     }
 
-    /// <summary>A list of lengths such as <c>128,256</c>.</summary>
-    /// <exception cref="ConfigurationException">An entry is no number of tokens.</exception>
+    /// <summary>A list of lengths, such as <c>128,256</c>.</summary>
     internal static int[] Lengths(string list, string option)
     {
         var entries = list.Split(',', StringSplitOptions.TrimEntries);

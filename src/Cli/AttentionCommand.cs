@@ -7,7 +7,6 @@ using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 
-/// <summary><c>attention</c>: whom each token of a text looks at, as a page of pictures.</summary>
 internal static class AttentionCommand
 {
     private static readonly Argument<string> Source = new("checkpoint")

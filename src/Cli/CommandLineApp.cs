@@ -6,11 +6,9 @@ using Trainer.Kernels;
 
 namespace Trainer.Cli;
 
-/// <summary>The verbs, and the exit code and message when one of them fails.</summary>
 internal static class CommandLineApp
 {
-    /// <summary>Runs one command line.</summary>
-    /// <returns>0 done; 1 failed; 2 the command line or configuration is wrong; 130 interrupted.</returns>
+    /// <summary>Returns an <see cref="ExitCode"/>.</summary>
     internal static int Run(string[] args)
     {
         var parsed = Root().Parse(args);
@@ -29,7 +27,7 @@ internal static class CommandLineApp
         }
         catch (Exception error) when (MissingLibrary(error) is { } missing)
         {
-            return Fail($"libtorch could not be loaded: {Culprit(missing.Message)} Build the program again: dotnet build.",
+            return Fail($"libtorch could not be loaded: {MissingLibraryLine(missing.Message)} Build the program again: dotnet build.",
                 ExitCode.Failed);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -80,7 +78,7 @@ internal static class CommandLineApp
     }
 
     // .NET lists every place it looked in; the line to read names the library that another one needs.
-    private static string Culprit(string message)
+    private static string MissingLibraryLine(string message)
     {
         var lines = message.Split('\n');
         return Array.Find(lines, line => line.Contains(": ") && !line.StartsWith("Unable", StringComparison.Ordinal)) is { } line
@@ -97,24 +95,19 @@ internal static class CommandLineApp
     };
 }
 
-/// <summary>The exit codes.</summary>
 internal static class ExitCode
 {
     internal const int Done = 0;
 
-    /// <summary>Failed: the message says why and what to do.</summary>
     internal const int Failed = 1;
 
-    /// <summary>The command line or the configuration is wrong.</summary>
     internal const int Wrong = 2;
 
     /// <summary>Interrupted, with a checkpoint saved: 128 + SIGINT.</summary>
     internal const int Interrupted = 130;
 }
 
-/// <summary>Writes progress to standard error, a line at a time.</summary>
 internal sealed class StandardError : IProgress<string>
 {
-    /// <inheritdoc/>
     public void Report(string value) => Console.Error.WriteLine(value);
 }

@@ -4,7 +4,6 @@ using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 
-/// <summary><c>convert</c>: a checkpoint with fewer key-value heads, or for a longer context.</summary>
 internal static class ConvertCommand
 {
     private static readonly ConversionRequest Defaults = new();

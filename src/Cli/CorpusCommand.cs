@@ -8,7 +8,6 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-/// <summary><c>corpus</c>: what would be read.</summary>
 internal static class CorpusCommand
 {
     internal static Command Create()
@@ -95,7 +94,11 @@ internal static class CorpusCommand
         var figures = new CorpusStatistics();
         try
         {
-            var pieces = Pieces(corpora, limit, figures, writer);
+            var pieces = figures.Count(corpora.SelectMany(corpus => corpus.Read()), limit).Select(piece =>
+            {
+                writer?.Add(piece);
+                return piece;
+            });
             if (output is not null)
                 DocumentFile.Write(output, pieces);
             else
@@ -103,24 +106,11 @@ internal static class CorpusCommand
         }
         finally
         {
-            writer?.Finish();   // what was read before damage was found is of use, too
+            writer?.Finish(); // what comes before damage is printed, too
         }
         if (!json)
             Print(corpora, figures);
         return ExitCode.Done;
-    }
-
-    /// <summary>What is read, counted and printed on its way.</summary>
-    private static IEnumerable<TextPiece> Pieces(IEnumerable<Corpus> corpora, long limit, CorpusStatistics figures, DocumentWriter? writer)
-    {
-        foreach (var piece in corpora.SelectMany(corpus => corpus.Read()))
-        {
-            if ((piece.StartsDocument || piece.IsNull) && figures.Documents + figures.Nulls == limit)
-                yield break;
-            figures.Add(piece);
-            writer?.Add(piece);
-            yield return piece;
-        }
     }
 
     private static void Print(IReadOnlyList<Corpus> corpora, CorpusStatistics figures)

@@ -12,7 +12,6 @@ internal static class DataSection
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>The prepared data of a recipe.</summary>
     internal static void Print(DataReport data)
     {
         Console.WriteLine("data");
@@ -27,7 +26,6 @@ internal static class DataSection
             Row("example", string.Join(" ", example.Tokens.Select(token => JsonSerializer.Serialize(token, Readable))));
     }
 
-    /// <summary>All data that is prepared.</summary>
     internal static void Print(IReadOnlyList<PreparedDataset> datasets)
     {
         Console.WriteLine("data");

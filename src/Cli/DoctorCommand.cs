@@ -6,7 +6,6 @@ using Trainer.Training.Plan;
 
 namespace Trainer.Cli;
 
-/// <summary><c>doctor</c>: what this machine can do.</summary>
 internal static class DoctorCommand
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };

@@ -7,7 +7,6 @@ using Trainer.Models.Devices;
 
 namespace Trainer.Cli;
 
-/// <summary><c>embed</c>: turns texts into vectors.</summary>
 internal static class EmbedCommand
 {
     private static readonly Argument<string> Source = new("checkpoint")

@@ -14,7 +14,6 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-/// <summary><c>evaluate</c>: how well a model predicts a text.</summary>
 internal static class EvaluateCommand
 {
     private static readonly BeamOptions Searching = new();

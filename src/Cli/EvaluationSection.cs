@@ -4,10 +4,8 @@ using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 
-/// <summary>The output of <c>evaluate</c>.</summary>
 internal static class EvaluationSection
 {
-    /// <summary>A decoder on a text.</summary>
     internal static void Print(PerplexityReport report)
     {
         Row("perplexity", $"{Figure(report.Perplexity)} (window {report.Window}, stride {report.Stride})");
@@ -41,7 +39,6 @@ internal static class EvaluationSection
         Tokenizer(report.Tokenizer, report.VocabularySize);
     }
 
-    /// <summary>Translations of an encoder-decoder.</summary>
     internal static void Print(TranslationReport report)
     {
         Row("translation", $"{report.Bleu}");

@@ -6,7 +6,6 @@ using static TorchSharp.torch;
 
 namespace Trainer.Cli;
 
-/// <summary><c>export</c>: a checkpoint in the format of the programs that serve models.</summary>
 internal static class ExportCommand
 {
     private const string HuggingFace = "huggingface", Gguf = "gguf";

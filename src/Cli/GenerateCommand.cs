@@ -10,10 +10,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Cli;
 
-/// <summary><c>generate</c>: continues a text with a trained model.</summary>
 internal static class GenerateCommand
 {
-    /// <summary>What <c>--bos</c> says for no token.</summary>
     private const string None = "none";
 
     private static readonly GenerationOptions Defaults = new();
@@ -110,7 +108,7 @@ internal static class GenerateCommand
         return [tokenizer.Decode([.. best.Tokens])];
     }
 
-    /// <summary>What <c>--bos</c> says; null where the tokenizer is to say it.</summary>
+    /// <summary>Null where the tokenizer decides.</summary>
     private static int[]? BeginningOf(ParseResult parsed, LanguageModel model, Tokenizer tokenizer) => parsed.GetValue(Beginning) switch
     {
         null => null,

@@ -4,7 +4,6 @@ using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 
-/// <summary><c>import</c>: a checkpoint out of a Hugging Face one.</summary>
 internal static class ImportCommand
 {
     internal static Command Create()

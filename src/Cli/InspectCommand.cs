@@ -5,7 +5,6 @@ using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 
-/// <summary><c>inspect</c>: what a checkpoint holds.</summary>
 internal static class InspectCommand
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };

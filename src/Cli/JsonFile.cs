@@ -6,7 +6,6 @@ using System.Text.Json.Serialization;
 
 namespace Trainer.Cli;
 
-/// <summary>Writes results as JSON files, for scripts.</summary>
 internal static class JsonFile
 {
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web)

@@ -6,7 +6,6 @@ using Trainer.Training.Plan;
 
 namespace Trainer.Cli;
 
-/// <summary><c>plan</c>: what a recipe will cost, before it runs.</summary>
 internal static class PlanCommand
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };

@@ -5,7 +5,6 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-/// <summary><c>prepare</c>: tokenizes a recipe's texts into datasets/.</summary>
 internal static class PrepareCommand
 {
     internal static Command Create()

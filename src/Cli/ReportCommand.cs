@@ -4,7 +4,6 @@ using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
 
-/// <summary><c>report</c>: one page about one or several runs.</summary>
 internal static class ReportCommand
 {
     internal static Command Create()

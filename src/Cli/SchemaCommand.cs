@@ -5,7 +5,7 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-/// <summary><c>schema</c>: the JSON schema with which editors complete and check recipes. The build writes it to configs/.</summary>
+/// <summary>Editors complete and check recipes with this schema, which the build writes to configs/.</summary>
 internal static class SchemaCommand
 {
     internal static Command Create()

@@ -13,7 +13,6 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-/// <summary><c>score</c>: −log p of each token of a text.</summary>
 internal static class ScoreCommand
 {
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

@@ -6,7 +6,6 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-/// <summary><c>tokenizer</c>: learns a tokenizer, and turns text into token ids and back.</summary>
 internal static class TokenizerCommand
 {
     internal static Command Create() =>

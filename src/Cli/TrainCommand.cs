@@ -4,7 +4,6 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-/// <summary><c>train</c>: from a recipe to a trained model.</summary>
 internal static class TrainCommand
 {
     internal static Command Create()

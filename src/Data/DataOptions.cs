@@ -18,8 +18,7 @@ public sealed record DataOptions : IValidated
     [Description("The texts to validate on. When absent, the last part of the training texts is held out (see validationFraction).")]
     public IReadOnlyList<SourceOptions>? Validation { get; init; }
 
-    /// <summary>The share of the training characters, taken from their end, held out when <see cref="Validation"/> is absent.</summary>
-    /// <remarks>Training keeps the first ⌊(1 − fraction) · characters⌋ characters, as nanoGPT does.</remarks>
+    /// <summary>The share of the training characters, at their end, that is held out where <see cref="Validation"/> is absent.</summary>
     [Description("The share of the training texts' characters, taken from their end, that is held out for validation when data.validation "
         + "is absent.")]
     [Range(0.0001, 0.9999)]
@@ -36,8 +35,7 @@ public sealed record DataOptions : IValidated
         + "which only the latter is learned.")]
     public DataPacking Packing { get; init; } = DataPacking.Crops;
 
-    /// <summary>Name of the token that ends each document; <see cref="EndOfText.None"/> for none. When absent, the tokenizer's own, if it
-    /// has one.</summary>
+    /// <summary>The token that ends each document; <see cref="EndOfText.None"/> for none, null for the tokenizer's own, if any.</summary>
     [Description("The token that is put behind each document, so that a model learns where texts end; none = no token. When absent, the "
         + "tokenizer's own where it has one: </s>, <eos>, [EOS], <|endoftext|>, <|end_of_text|> or [SEP].")]
     public string? EndOfDocument { get; init; }
@@ -51,9 +49,8 @@ public sealed record DataOptions : IValidated
         + "window (PoSE; objective causal).")]
     public PositionSkippingOptions? PositionSkipping { get; init; }
 
-    /// <summary>Threads that read batches ahead. The batches do not depend on their number.</summary>
-    /// <remarks>Off by default: copying a batch of 12 × 64 tokens from mapped memory takes about 10 µs, no less than handing it between
-    /// threads. Threads pay off when reading waits for a slow or remote disk.</remarks>
+    /// <summary>Threads that read batches ahead, the same ones for any number. 0 by default: copying 12 × 64 tokens from mapped memory
+    /// takes about 10 µs, as long as handing them between threads; threads pay off where reading waits for a slow disk.</summary>
     [Description("Threads that read batches ahead; 0 = none, each batch is read when it is needed. Only the speed depends on it.")]
     [Range(0, 64)]
     public int LoaderThreads { get; init; }
@@ -139,7 +136,6 @@ public sealed record DataOptions : IValidated
     private string PairReason =>
         Packing == DataPacking.Pairs ? "packing \"pairs\"" : $"objective \"{Name(Objective)}\"";
 
-    /// <summary>The value as a recipe spells it.</summary>
     private static string Name<T>(T choice) where T : struct, Enum => choice switch
     {
         DataObjective.SequenceToSequence => "sequence-to-sequence",

@@ -2,9 +2,8 @@ using System.Numerics;
 
 namespace Trainer.Data;
 
-/// <summary>A keyed shuffle of 0 … size−1, computed rather than stored: any element in constant time and memory.</summary>
-/// <remarks>A balanced Feistel network over the next even number of bits, iterated until the result falls in range (cycle walking, Black
-/// and Rogaway 2002); a bijection for any round function.</remarks>
+/// <summary>A keyed shuffle of 0 … size−1, computed rather than stored: any element in constant time and memory. A balanced Feistel network
+/// over the next even number of bits, iterated until the result falls in range (cycle walking, Black and Rogaway 2002).</summary>
 internal readonly struct KeyedPermutation
 {
     private const int Rounds = 6;
@@ -51,7 +50,6 @@ internal readonly struct KeyedPermutation
     }
 }
 
-/// <summary>SplitMix64 random numbers (Steele, Lea and Flood 2014); the same on every machine.</summary>
 internal struct RandomSequence(ulong key)
 {
     private ulong state = key;
@@ -60,6 +58,5 @@ internal struct RandomSequence(ulong key)
 
     public int Next(int count) => (int)Math.BigMul(Next(), (ulong)count, out _);
 
-    /// <summary>A number in [0, 1).</summary>
     public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
 }

@@ -8,15 +8,12 @@ namespace Trainer.Data;
 /// <summary>One text source of <see cref="DataOptions"/>: a file, many files, or a built-in corpus.</summary>
 public sealed record SourceOptions : IValidated
 {
-    /// <summary>The field or column read when <see cref="Column"/> is absent.</summary>
-    public const string DefaultColumn = "text";
+    internal const string DefaultColumn = "text";
 
-    /// <summary>The number of synthetic examples when <see cref="Examples"/> is absent.</summary>
-    public const long DefaultExamples = 20_000;
+    internal const long DefaultExamples = 20_000;
 
-    /// <summary>A file, folder or glob, relative to the working directory or absolute; absent for built-in corpora.</summary>
-    /// <remarks>Folders are read recursively, in ordinal order of the paths. A glob may contain <c>*</c>, <c>**</c>, <c>?</c>, <c>[a-z]</c>
-    /// and <c>{a,b}</c>.</remarks>
+    /// <summary>A file, folder or glob, relative to the working directory or absolute; absent for built-in corpora. Folders are read
+    /// recursively; globs have <c>*</c>, <c>**</c>, <c>?</c>, <c>[a-z]</c> and <c>{a,b}</c>.</summary>
     [Description("A file, a folder (read with its subfolders, in order of the names) or a glob such as data/**/*.jsonl.zst; relative to "
         + "the working directory or absolute. Not for the dotnet- formats and synthetic, which bring their own text.")]
     public string? Path { get; init; }
@@ -27,8 +24,7 @@ public sealed record SourceOptions : IValidated
         + "the files says.")]
     public SourceFormat? Format { get; init; }
 
-    /// <summary>The JSON field or Parquet column with the text, <c>text</c> when absent; nested as <c>a.b</c>. For dotnet-translations
-    /// <c>source</c> (English) or <c>target</c>, the default.</summary>
+    /// <summary>The JSON field or Parquet column with the text, nested as <c>a.b</c>; by default <c>text</c> or <c>target</c>.</summary>
     [Description("The field (jsonl) or column (parquet) that holds the text, \"text\" when absent; nested ones as a.b. For "
         + "dotnet-translations: source (English) or target, the default.")]
     public string? Column { get; init; }
@@ -43,8 +39,8 @@ public sealed record SourceOptions : IValidated
         + "another text file.")]
     public string? TargetPath { get; init; }
 
-    /// <summary>Sampling weight relative to the other sources of <c>data.train</c>, whatever their sizes; 1 when only others have one. When
-    /// no source has a weight, each is sampled in proportion to its size.</summary>
+    /// <summary>Sampling weight relative to the other sources of <c>data.train</c>; 1 when only others have one. When none has, each is
+    /// sampled in proportion to its size.</summary>
     [Description("How many rows are drawn from this source, relative to the weights of the other sources of data.train, whatever their "
         + "sizes; 1 where only others have a weight. Without any weight all texts are drawn from by their sizes.")]
     public double? Weight { get; init; }
@@ -132,7 +128,6 @@ public sealed record SourceOptions : IValidated
             yield return new Problem("seed", $"is {Seed}, but only format synthetic draws its text; remove seed");
     }
 
-    /// <summary>Whether every text to read comes with a text to write.</summary>
     internal bool IsPaired =>
         TargetColumn is not null || TargetPath is not null || Format is SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
 

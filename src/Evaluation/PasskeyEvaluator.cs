@@ -157,7 +157,7 @@ internal sealed record PasskeyPrompt(int[] Tokens, int[] Answer)
     /// <summary>Fills a prompt of at most <paramref name="length"/> tokens with as many sentences as fit.</summary>
     public static PasskeyPrompt Write(Tokenizer tokenizer, PasskeyOptions options, int length, double depth, string passkey)
     {
-        int[] introduction = [.. tokenizer.Frame.Before, .. tokenizer.Encode(options.Introduction)]; // as generation begins
+        int[] introduction = [.. tokenizer.Template.Before, .. tokenizer.Encode(options.Introduction)]; // as generation begins
         int[] needle = tokenizer.Encode(options.Needle.Replace("{0}", passkey, StringComparison.Ordinal));
         int[] question = tokenizer.Encode(options.Question);
         int room = length - introduction.Length - needle.Length - question.Length;

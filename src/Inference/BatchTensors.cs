@@ -8,8 +8,7 @@ namespace Trainer.Inference;
 /// <summary>Copies batches to tensors.</summary>
 public static class BatchTensors
 {
-    /// <summary>Copies a batch to a device.</summary>
-    /// <returns>The model's input, and its targets (B, T) int64, in the current dispose scope.</returns>
+    /// <summary>Copies a batch to a device: the model's input, and targets (B, T) int64, in the current dispose scope.</summary>
     public static (ModelInput Input, Tensor Targets) ToTensors(this Batch batch, Device device)
     {
         Tensor Rows(long[] values) => ToTensor(values, batch.Rows, batch.Columns, device);
@@ -23,9 +22,8 @@ public static class BatchTensors
         return (input, Rows(batch.Targets));
     }
 
-    /// <summary>Copies an encoder's source to a device.</summary>
-    /// <returns>Tokens (B, S). Padding is marked only if there is any, since full rows take attention's fastest kernel.</returns>
-    public static ModelInput ToInput(this SourceRows source, Device device) =>
+    /// <summary>Tokens (B, S). Padding is marked only if there is any: full rows take attention's fastest kernel.</summary>
+    internal static ModelInput ToInput(this SourceRows source, Device device) =>
         new(ToTensor(source.Tokens, source.Lengths.Length, source.Columns, device))
     {
         Documents = source.Lengths.All(length => length == source.Columns)

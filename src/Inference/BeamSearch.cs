@@ -31,27 +31,18 @@ public sealed record BeamOptions : IValidated
     internal double Penalty(int length) => Math.Pow((5.0 + length) / 6, LengthPenalty);
 }
 
-/// <summary>A text found by a beam search.</summary>
-/// <param name="Tokens">Its ids, without prompt and end.</param>
-/// <param name="LogProbability">Σ log p of its tokens and its end, if it has one, in nats.</param>
-/// <param name="Score"><paramref name="LogProbability"/> over the length penalty.</param>
-/// <param name="Ended">Whether the model ended it; otherwise it was cut off.</param>
+/// <summary>A text found by a beam search: <c>Tokens</c> without prompt and end, <c>LogProbability</c>, the sum in nats over tokens and
+/// end, <c>Score</c>, which is that over the length penalty, and <c>Ended</c>, false where the length limit cut it off.</summary>
 public sealed record Hypothesis(IReadOnlyList<int> Tokens, double LogProbability, double Score, bool Ended);
 
-/// <summary>Beam search for the most likely texts; many searches run in one batch, and leave it when they are done.</summary>
-/// <param name="model">A model that generates, on <paramref name="device"/>; in evaluation mode during a search.</param>
-/// <param name="device">The model's device.</param>
-/// <param name="options">The settings.</param>
-/// <param name="vocabulary">The tokenizer's vocabulary size, for embeddings padded to a round number of rows; null for the model's.</param>
+/// <summary>Beam search for the most likely texts; many searches run in one batch, and leave it when they are done.
+/// <paramref name="vocabulary"/> is the tokenizer's size where embeddings have padding rows; null for the model's.</summary>
 public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions options, int? vocabulary = null)
 {
     private readonly int vocabulary = Math.Min(model.VocabularySize, vocabulary ?? model.VocabularySize);
 
-    /// <summary>Runs searches that share a prompt.</summary>
-    /// <param name="prompt">At least one token id; not part of the result.</param>
-    /// <param name="source">An encoder's source (B, S), a row for each search; null for a decoder alone, which runs one search.</param>
-    /// <param name="end">The token that ends a text; null if only the length limit does.</param>
-    /// <returns>The texts of each search, best first, at most as many as beams.</returns>
+    /// <summary>Runs searches that share a prompt of at least one token: one for each row of <paramref name="source"/> (B, S), or one for a
+    /// decoder. Returns the texts of each, best first and without the prompt, at most as many as beams.</summary>
     /// <exception cref="UserException">The prompt leaves no room, or the model does not generate.</exception>
     public IReadOnlyList<IReadOnlyList<Hypothesis>> Search(IReadOnlyList<int> prompt, ModelInput? source, int? end)
     {
@@ -91,8 +82,7 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
         return [.. rows.Select(row => row.Found())];
     }
 
-    /// <summary>Advances every search by a token.</summary>
-    /// <returns>For each beam after the step, the sequence it continues.</returns>
+    /// <summary>Advances every search by a token; returns the sequence that each beam continues.</summary>
     private List<int> Advance(List<BeamHypotheses> active, float[] logProbabilities, out int[] tokens)
     {
         List<int> survivors = [];
@@ -122,7 +112,6 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
     }
 }
 
-/// <summary>One search: its live beams, and the texts that have ended.</summary>
 internal sealed class BeamHypotheses(BeamOptions options, int limit, int? end)
 {
     private readonly List<Hypothesis> ended = [];
@@ -132,8 +121,7 @@ internal sealed class BeamHypotheses(BeamOptions options, int limit, int? end)
 
     public bool IsDone { get; private set; }
 
-    /// <summary>Advances by a token, given log p of the next token of each live beam (K, V).</summary>
-    /// <returns>For each live beam after the step, the one it continues.</returns>
+    /// <summary>Advances by a token, given log p of the next token of each live beam (K, V); returns what each new one continues.</summary>
     public int[] Advance(ReadOnlySpan<float> logProbabilities)
     {
         List<Candidate> best = Best(logProbabilities, logProbabilities.Length / Alive.Count);

@@ -15,16 +15,15 @@ using static TorchSharp.torch;
 namespace Trainer.Inference;
 
 /// <summary>Decodes on a CPU with a model's weights, not its modules: a token costs little more than reading each weight once.</summary>
-/// <remarks>It takes decoders of the common kind (<see cref="Supports(LanguageModel)"/>) by their options and the names of their weights.
-/// Long prompts are the model's work, and what it remembers of them is taken over. Weights are read where the model has them; only of those
-/// that are float32 and multiplied in bfloat16 a decoder makes copies, when it is made. The same bits for any number of threads, and for
-/// each sequence whatever others are beside it.</remarks>
+/// <remarks>Takes decoders of the common kind (<see cref="Supports(LanguageModel)"/>) by their options and the names of their weights. The
+/// model itself reads long prompts, and its cache is copied. Weights are shared with the model, except float32 ones that are multiplied in
+/// bfloat16. Results are the same bits for any number of threads, and for a sequence whatever others are decoded beside it.</remarks>
 internal sealed unsafe class CpuDecoder : IDecoder
 {
-    /// <summary>Sequences that are decoded side by side at most: more are worth products of matrices.</summary>
-    public const int MostSequences = 8;
+    /// <summary>More sequences are worth matrix products.</summary>
+    public const int MaxSequences = 8;
 
-    // Longer prompts are worth products of matrices, and what the model's modules cost.
+    // Longer prompts are worth the model's matrix products.
     private const int ShortPrompt = 32;
 
     // Bytes of keys and values that are worth a second thread.
@@ -38,23 +37,20 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private readonly Dictionary<string, Tensor> weights;
     private readonly List<Tensor> owned = []; // what the pointers point into
     private readonly Layer[] layers;
-    private readonly List<CpuRotary> rotaries = []; // those that the layers have, each once
+    private readonly List<CpuRotary> rotaries = []; // distinct ones of all layers
     private readonly VectorMatrix embedding, head, largest;
     private readonly double[] sinusoids;
     private readonly float* positions; // (positions, C); null where they are not learned
     private readonly Norm? embeddingNorm, lastNorm;
     private readonly float* x, normed, fed, branch, rounded, packed, heads, hidden, gated, distances, logits; // R rows each
-    private readonly (int Place, int Position)[] rows = new (int, int)[MostSequences];
-    private readonly int[] lengths; // of the sequence at each place, as positions
+    private readonly (int Place, int Position)[] rows = new (int, int)[MaxSequences];
+    private readonly int[] lengths; // positions of the sequence at each place
     private int[] places = []; // of each sequence, among the keys and values
 
-    /// <summary>Reads the model.</summary>
-    /// <param name="model">One that this decoder supports; in evaluation mode while it decodes.</param>
-    /// <param name="sequences">The most that there will be, B.</param>
-    /// <param name="capacity">Positions of the longest.</param>
+    /// <summary>Reads a supported model, in evaluation mode, for B sequences of <paramref name="capacity"/> positions at most.</summary>
     public CpuDecoder(LanguageModel model, int sequences, int capacity)
     {
-        if (sequences is < 1 or > MostSequences || !Supports(model))
+        if (sequences is < 1 or > MaxSequences || !Supports(model))
             throw new ArgumentException($"This model, or {sequences} sequences side by side, are not for this decoder.");
         (this.model, options, this.capacity, lengths) = (model, model.Options, capacity, new int[sequences]);
         weights = model.named_parameters().ToDictionary(entry => entry.name, entry => (Tensor)entry.parameter);
@@ -83,12 +79,11 @@ internal sealed unsafe class CpuDecoder : IDecoder
         logits = Rows(model.VocabularySize);
     }
 
-    /// <summary>Whether this decoder takes a model; what it does not take, the model decodes itself.</summary>
     public static bool Supports(LanguageModel model) =>
         Lanes.IsSupported && model.Device.type == DeviceType.CPU
         && model.Options is DecoderOptions && model.Options.Stacks[0].Layers.All(Supports);
 
-    // Kernels and caches that a configuration demands by name are the model's.
+    // Kernels and caches that a configuration names are the model's business.
     private static bool Supports(LayerOptions layer) =>
         layer is { Mixer: AttentionMixerOptions, Attention: HeadProjectionOptions, FeedForward: DenseOptions }
         && layer.Attention is { Kernel: AttentionKernel.Auto, Cache: AttentionCache.Auto }
@@ -96,16 +91,13 @@ internal sealed unsafe class CpuDecoder : IDecoder
         && layer.Position is NoPositionOptions or LearnedOptions or SinusoidalOptions or AlibiOptions
             or RotaryOptions { Scaling: null or LinearScaling or NtkScaling or NtkByPartsScaling or YarnScaling or Llama3Scaling };
 
-    /// <inheritdoc/>
     public ReadOnlySpan<float> Begin(IReadOnlyList<int> prompt)
     {
         places = [];
         return Add(prompt);
     }
 
-    /// <summary>Adds a sequence beside the present ones.</summary>
-    /// <param name="prompt">What it begins with.</param>
-    /// <returns>Its logits (V), until the next call.</returns>
+    /// <summary>Adds a sequence beside the present ones; returns its logits (V), valid until the next call.</summary>
     public ReadOnlySpan<float> Add(IReadOnlyList<int> prompt)
     {
         if (prompt.Count == 0 || prompt.Count > capacity)
@@ -118,7 +110,6 @@ internal sealed unsafe class CpuDecoder : IDecoder
         return new(logits, model.VocabularySize);
     }
 
-    /// <inheritdoc/>
     public ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens)
     {
         int count = places.Length;
@@ -134,12 +125,12 @@ internal sealed unsafe class CpuDecoder : IDecoder
         return Scaled(count);
     }
 
-    // A few tokens at a time are rows: each sees those before it, whose keys and values are there by then.
+    // A few tokens at a time are rows of one pass: each sees those before it, whose keys and values are stored by then.
     private void Read(IReadOnlyList<int> prompt, int place)
     {
-        for (int begin = 0; begin < prompt.Count; begin += MostSequences)
+        for (int begin = 0; begin < prompt.Count; begin += MaxSequences)
         {
-            int first = begin, count = Math.Min(MostSequences, prompt.Count - begin);
+            int first = begin, count = Math.Min(MaxSequences, prompt.Count - begin);
             for (int row = 0; row < count; row++) Embed(row, prompt[first + row], place, first + row);
             Share(count, () =>
             {
@@ -150,7 +141,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         Scaled(1);
     }
 
-    // A small model is done by one thread in the time that it takes to reach others.
+    // One thread is done with a small model before others could begin.
     private void Share(int count, Action work)
     {
         int last = rows.Take(count).Max(row => row.Position);
@@ -168,7 +159,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         foreach (Layer layer in layers)
         {
             Multiply(layer.QueryKeyValue, Normalize(layer.AttentionNorm, x, normed, count), packed, count); // (R, C) → (R, (H + 2G)·D)
-            for (int row = 0; row < count; row++) Remember(layer, row);
+            for (int row = 0; row < count; row++) StoreKeyValue(layer, row);
             Attend(layer, count); // → (R, H·D)
             float* read = parallel ? Normalize(layer.FeedForwardNorm, x, fed, count) : x;
             Join(layer.Output, heads, layer.AttentionOutputNorm, layer.AttentionStreamNorm, count);
@@ -193,25 +184,23 @@ internal sealed unsafe class CpuDecoder : IDecoder
         return new(logits, numbers);
     }
 
-    /// <inheritdoc/>
     public void Reorder(IReadOnlyList<int> sequences)
     {
         int[] wanted = [.. sequences.Select(sequence => places[sequence])];
         places = [.. wanted.Distinct()];
         Queue<int> free = new(Free());
         HashSet<int> taken = [];
-        // The first that goes on from a sequence has its memory, the others copies.
+        // The first sequence that continues another takes over its cache, the others get copies.
         places = [.. wanted.Select(place => taken.Add(place) ? place : Copy(place, free.Dequeue()))];
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (Tensor tensor in owned) tensor.Dispose();
         owned.Clear();
     }
 
-    // A token's vector becomes a row of x, with its position where that enters here.
+    // Writes a token's embedding into a row of x, with its position where that is added here.
     private void Embed(int row, int token, int place, int position)
     {
         if (token < 0 || token >= model.VocabularySize)
@@ -235,8 +224,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
         }
     }
 
-    // Norms and turns query and key of a sequence's new position, puts what is on the scores on the query, and stores key and value.
-    private void Remember(Layer layer, int row)
+    // Norms and rotates query and key of a sequence's new position, scales the query as scores are scaled, and stores key and value.
+    private void StoreKeyValue(Layer layer, int row)
     {
         (int place, int position) = rows[row];
         int width = layer.HeadDim, visible = layer.Visible(position);
@@ -244,7 +233,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         Normalize(layer.QueryNorm, query, query, layer.Heads);
         Normalize(layer.KeyNorm, key, key, layer.Groups);
         if (layer.Rotary is { } rotary)
-            for (int part = 0; part < layer.Heads + layer.Groups; part++) rotary.Turn(query + part * width, row);
+            for (int part = 0; part < layer.Heads + layer.Groups; part++) rotary.Rotate(query + part * width, row);
         double scale = layer.Scale;
         if (layer.Temperature is { } temperature) scale *= 1 + temperature.Scale * Math.Log(1 + (position + 1) / temperature.Floor);
         for (int part = 0; part < layer.Heads; part++)
@@ -257,7 +246,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
             for (int slot = 0; slot < visible; slot++) distances[row * layer.Slots + slot] = position - layer.PositionIn(slot, position);
     }
 
-    // A head of keys of a sequence is the work of one thread, with the queries that share it.
+    // One thread computes a key head of a sequence, with the queries that share it.
     private void Attend(Layer layer, int count)
     {
         int sharing = layer.Heads / layer.Groups, width = layer.HeadDim;
@@ -271,8 +260,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
                 CachedAttention attention = new()
                 {
                     Queries = packed + row * layer.QueryKeyValue.Outputs + group * sharing * width,
-                    Keys = layer.Keys + layer.Room(place, group),
-                    Values = layer.Values + layer.Room(place, group),
+                    Keys = layer.Keys + layer.Offset(place, group),
+                    Values = layer.Values + layer.Offset(place, group),
                     Result = heads + (row * layer.Heads + group * sharing) * width,
                     Count = layer.Visible(position),
                     Width = width,
@@ -285,7 +274,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         });
     }
 
-    // x += norm(W·input), and maybe the norm of all that.
+    // x += norm(W·input), then the norm of x where the layer has one.
     private void Join(VectorMatrix matrix, float* input, Norm? branchNorm, Norm? streamNorm, int count)
     {
         Multiply(matrix, input, branchNorm is null ? x : branch, count, adds: branchNorm is null);
@@ -307,7 +296,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         MatrixVectorProduct.Multiply(matrix, input, to, count, adds, team);
     }
 
-    // The norms of rows, or the rows themselves where there is none.
+    // The normalized rows, or the rows themselves where there is no norm.
     private float* Normalize(Norm? norm, float* rows, float* to, int count)
     {
         if (norm is null) return rows;
@@ -364,8 +353,9 @@ internal sealed unsafe class CpuDecoder : IDecoder
             int numbers = Math.Min(lengths[from], layer.Slots) * layer.HeadDim;
             for (int group = 0; group < layer.Groups; group++)
             {
-                new Span<float>(layer.Keys + layer.Room(from, group), numbers).CopyTo(new(layer.Keys + layer.Room(to, group), numbers));
-                new Span<float>(layer.Values + layer.Room(from, group), numbers).CopyTo(new(layer.Values + layer.Room(to, group), numbers));
+                long source = layer.Offset(from, group), target = layer.Offset(to, group);
+                new Span<float>(layer.Keys + source, numbers).CopyTo(new(layer.Keys + target, numbers));
+                new Span<float>(layer.Values + source, numbers).CopyTo(new(layer.Values + target, numbers));
             }
         }
         lengths[to] = lengths[from];
@@ -445,8 +435,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private float* Vector(string name) =>
         weights.TryGetValue(name, out Tensor? weight) ? Pointer(() => weight.detach().contiguous()) : null;
 
-    // Numbers of each row, or of each sequence, not yet written: memory that is taken when it is.
-    private float* Rows(long numbers) => Pointer(() => empty(MostSequences * numbers, dtype: ScalarType.Float32));
+    // Uninitialized rows: pages are allocated only when written.
+    private float* Rows(long numbers) => Pointer(() => empty(MaxSequences * numbers, dtype: ScalarType.Float32));
 
     private float* Remembered(long numbers) => Pointer(() => empty(lengths.Length * numbers, dtype: ScalarType.Float32));
 
@@ -474,22 +464,22 @@ internal sealed unsafe class CpuDecoder : IDecoder
         public required CpuRotary? Rotary;
         public required float* Keys, Values; // (B, G, S, D)
 
-        // All slots that are filled: the first positions have theirs for good, those behind them take turns.
+        // All filled slots: the first positions keep theirs, later ones take turns.
         public int Visible(int position) => Math.Min(position + 1, Slots);
 
-        // Keys and values that a query sees.
+        // Bytes of keys and values that a query sees.
         public long HeadBytes(int position) => 2L * sizeof(float) * HeadDim * Visible(position);
 
-        // Which position a slot holds, seen from the last one.
+        // The position in a slot, given the last one.
         public int PositionIn(int slot, int last) => slot < Sinks || last < Slots ? slot : last - (last - slot) % (Slots - Sinks);
 
-        // Where the keys, and the values, of a head of a sequence begin.
-        public long Room(int place, int group) => ((long)place * Groups + group) * Slots * HeadDim;
+        // Where the keys, and the values, of a head begin.
+        public long Offset(int place, int group) => ((long)place * Groups + group) * Slots * HeadDim;
 
         public void Store(int place, int group, int position, float* key, float* value)
         {
             int slot = position < Slots ? position : Sinks + (position - Sinks) % (Slots - Sinks);
-            long to = Room(place, group) + (long)slot * HeadDim;
+            long to = Offset(place, group) + (long)slot * HeadDim;
             new ReadOnlySpan<float>(key, HeadDim).CopyTo(new(Keys + to, HeadDim));
             new ReadOnlySpan<float>(value, HeadDim).CopyTo(new(Values + to, HeadDim));
         }

@@ -2,11 +2,7 @@ using Trainer.Models.Positions;
 
 namespace Trainer.Inference;
 
-/// <summary>Rotary positions of a decoder's rows: what turns their queries and keys.</summary>
-/// <param name="options">What it follows.</param>
-/// <param name="width">D</param>
-/// <param name="frequencies">Of the pairs of a head.</param>
-/// <param name="table">Cosines and sines of each row.</param>
+/// <summary>Rotates queries and keys of width D by the cosines and sines in <paramref name="table"/>, computed for each row.</summary>
 internal sealed unsafe class CpuRotary(RotaryOptions options, int width, RotaryFrequencies frequencies, float* table)
 {
     private readonly int pairs = frequencies.Angular.Length;
@@ -26,7 +22,7 @@ internal sealed unsafe class CpuRotary(RotaryOptions options, int width, RotaryF
     }
 
     // (x₁, x₂) → (x₁·cos − x₂·sin, x₂·cos + x₁·sin)
-    public void Turn(float* head, int row)
+    public void Rotate(float* head, int row)
     {
         float* cos = table + 2 * row * pairs, sin = cos + pairs;
         bool interleaved = options.Layout == RotaryLayout.Interleaved;

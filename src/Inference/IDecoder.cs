@@ -5,28 +5,24 @@ using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
-/// <summary>Decodes sequences side by side, a token at a time.</summary>
 internal interface IDecoder : IDisposable
 {
-    /// <summary>Starts afresh, every sequence with the same tokens.</summary>
-    /// <returns>Logits (B, V) of the next token, valid until the next call. B is 1, or the rows of an encoder's source.</returns>
+    /// <summary>Starts afresh, every sequence with the same prompt; returns logits (B, V), valid until the next call.</summary>
     ReadOnlySpan<float> Begin(IReadOnlyList<int> prompt);
 
-    /// <summary>Adds a token to each of the B sequences.</summary>
-    /// <returns>Logits (B, V) of the next token, valid until the next call.</returns>
+    /// <summary>Adds a token to each of the B sequences; returns logits (B, V), valid until the next call.</summary>
     ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens);
 
-    /// <summary>Makes each new sequence continue one of the present ones; there may be more or fewer than before.</summary>
+    /// <summary>Makes each new sequence continue one of the present ones; their number may change.</summary>
     void Reorder(IReadOnlyList<int> sequences);
 
-    /// <summary>The fastest decoder for a model, which is in evaluation mode while it decodes.</summary>
+    /// <summary>The fastest decoder for a model, which is in evaluation mode.</summary>
     static IDecoder Create(LanguageModel model, Device device, int sequences, int capacity, ModelInput? source = null) =>
-        sequences <= CpuDecoder.MostSequences && CpuDecoder.Supports(model)
+        sequences <= CpuDecoder.MaxSequences && CpuDecoder.Supports(model)
             ? new CpuDecoder(model, sequences, capacity)
             : new ModelDecoder(model, device, capacity, source);
 }
 
-/// <summary>Decodes with the model itself: every architecture on every device.</summary>
 internal sealed class ModelDecoder(LanguageModel model, Device device, int capacity, ModelInput? source) : IDecoder
 {
     private DecodingState? state;

@@ -2,11 +2,10 @@ using Trainer.Configuration;
 
 namespace Trainer.Inference;
 
-/// <summary>The settings of drawing the next token from the model's distribution.</summary>
-/// <remarks>Applied in the usual order: temperature, top-k, top-p; each narrows what the one before left.</remarks>
+/// <summary>How the next token is drawn: temperature, top-k, then top-p; each narrows what the one before left.</summary>
 public sealed record SamplingOptions : IValidated
 {
-    /// <summary>Divides the logits before the softmax: below 1 sharper, above 1 flatter. 0 is the same as <see cref="Greedy"/>.</summary>
+    /// <summary>Divides the logits: below 1 sharper, above 1 flatter; 0 is <see cref="Greedy"/>.</summary>
     public double Temperature { get; init; } = 1.0;
 
     /// <summary>Only the k most likely tokens may be drawn; <c>null</c> for all.</summary>
@@ -22,7 +21,6 @@ public sealed record SamplingOptions : IValidated
     /// <summary>The same seed gives the same text.</summary>
     public long Seed { get; init; } = 1337;
 
-    /// <summary>Whether the most likely token is always taken.</summary>
     internal bool IsGreedy => Greedy || Temperature == 0;
 
     /// <inheritdoc/>
@@ -37,12 +35,10 @@ public sealed record SamplingOptions : IValidated
     }
 }
 
-/// <summary>Draws token ids from logits, on the host, with its own random numbers.</summary>
-/// <remarks>Deterministic: the same options and logits give the same ids on every platform; equal logits are ordered by id. Not
-/// thread-safe.</remarks>
-public sealed class TokenSampler
+/// <summary>Draws token ids on the host: the same on every platform for the same options and logits. Not thread-safe.</summary>
+internal sealed class TokenSampler
 {
-    /// <summary>Tolerance of sums that are compared with p, since logits are float32.</summary>
+    /// <summary>Tolerance in comparisons with p, since logits are float32.</summary>
     private const double Rounding = 1e-7;
 
     private readonly SamplingOptions options;
@@ -50,8 +46,6 @@ public sealed class TokenSampler
     private ulong[] order = [];
     private double[] weights = [];
 
-    /// <summary>Creates a sampler.</summary>
-    /// <exception cref="ConfigurationException">An option is out of its range.</exception>
     public TokenSampler(SamplingOptions options)
     {
         Problem[] problems = [.. options.Validate()];
@@ -60,9 +54,7 @@ public sealed class TokenSampler
         random = new SplitMix64(options.Seed);
     }
 
-    /// <summary>Draws the next token.</summary>
-    /// <param name="logits">Unnormalised log probabilities (V); −∞ rules a token out.</param>
-    /// <exception cref="UserException">The logits contain NaN or +∞, or only −∞.</exception>
+    /// <summary>Draws from unnormalised log probabilities (V), −∞ for impossible tokens; throws on NaN, +∞, or nothing finite.</summary>
     public int Sample(ReadOnlySpan<float> logits)
     {
         int best = ArgMax(logits);
@@ -139,7 +131,7 @@ public sealed class TokenSampler
         $"the model gives no distribution to draw from: the logit of token {id} is {logit}; " +
         "its training diverged or its weights are damaged: use an earlier checkpoint");
 
-    /// <summary>A sort key: by descending logit, then by ascending id.</summary>
+    /// <summary>Sorts by descending logit, then by ascending id.</summary>
     private static ulong RankKey(float logit, int id)
     {
         // -0 and 0 are equal logits, but not equal bits.
@@ -157,9 +149,7 @@ public sealed class TokenSampler
     }
 }
 
-/// <summary>A small random number generator with the same sequence on every runtime and platform.</summary>
-/// <remarks>Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014). Not for secrets.</remarks>
-/// <param name="seed">Any value; nearby seeds give unrelated sequences.</param>
+/// <summary>SplitMix64 (Steele, Lea and Flood 2014): the same sequence on every platform. Not for secrets.</summary>
 public sealed class SplitMix64(long seed)
 {
     private ulong state = (ulong)seed;

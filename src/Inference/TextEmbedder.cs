@@ -8,19 +8,13 @@ using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
-/// <summary>Embeds texts as vectors by pooling the hidden states of their tokens. Texts of similar meaning should have similar
-/// vectors.</summary>
-/// <param name="model">An encoder or a decoder, on <paramref name="device"/>.</param>
-/// <param name="tokenizer">The tokenizer it was trained with.</param>
-/// <param name="device">The model's device.</param>
-/// <param name="pooling">How hidden states are pooled.</param>
-/// <param name="normalize">Whether vectors are scaled to length 1, so that their dot product is the cosine similarity.</param>
+/// <summary>Embeds texts as vectors by pooling the hidden states of their tokens, from an encoder or a decoder. With
+/// <paramref name="normalize"/> vectors have length 1, so that their dot product is the cosine similarity.</summary>
 public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Device device, Pooling pooling, bool normalize = false)
 {
     private const int TextsAtOnce = 32;
 
-    /// <summary>Embeds texts, in batches of similar length.</summary>
-    /// <returns>A vector of C numbers for each text, in order.</returns>
+    /// <summary>A vector of C numbers for each text, in order; texts of similar length share a batch.</summary>
     /// <exception cref="UserException">A text is empty or too long, or the model is an encoder-decoder.</exception>
     public IReadOnlyList<float[]> Embed(IReadOnlyList<string> texts)
     {

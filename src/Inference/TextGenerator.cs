@@ -23,27 +23,17 @@ public sealed record GenerationOptions : IValidated
 }
 
 /// <summary>Generates text token by token: a decoder continues a prompt, an encoder-decoder answers it.</summary>
-/// <remarks>An answer ends with the tokenizer's end token or at the context length; a continuation ends with <paramref name="end"/>. Keys
-/// and values of past tokens are cached. When the context is full, its last half is computed afresh behind the tokens of
-/// <see cref="Beginning"/>, so a continuation can go on for ever, each token seeing between half and all of a context. Deterministic given
-/// the seed. Not thread-safe.</remarks>
-/// <param name="model">A model on <paramref name="device"/>; in evaluation mode while it generates.</param>
-/// <param name="tokenizer">The tokenizer it was trained with.</param>
-/// <param name="device">The model's device.</param>
-/// <param name="end">The token that ended documents in a decoder's training and ends a continuation; null for none.</param>
-/// <param name="beginning">Token ids that a decoder gets before every prompt, such as Llama's <c>&lt;|begin_of_text|&gt;</c>; null for
-/// those that the tokenizer itself adds before a text (<see cref="Tokenizer.Frame"/>), as in transformers and llama.cpp. Those that it adds
-/// behind a text are left out, since the text goes on.</param>
+/// <remarks>An answer ends with the tokenizer's end token or at the context length, a continuation with <paramref name="end"/>, the token
+/// that ended documents in training, if there is one. When the context is full, its last half is recomputed behind <see cref="Beginning"/>,
+/// so a continuation can go on for ever. Deterministic given the seed; not thread-safe.</remarks>
 public sealed class TextGenerator(
     LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null)
 {
-    /// <summary>Token ids before every prompt; none for an encoder-decoder, whose decoder has its own start token.</summary>
-    public IReadOnlyList<int> Beginning { get; } = model.Options is EncoderDecoderOptions ? [] : beginning ?? tokenizer.Frame.Before;
+    /// <summary>Ids before every prompt, by default the tokenizer's own (<see cref="Tokenizer.Template"/>), as in transformers and
+    /// llama.cpp; none for an encoder-decoder, whose decoder has its own start token.</summary>
+    public IReadOnlyList<int> Beginning { get; } = model.Options is EncoderDecoderOptions ? [] : beginning ?? tokenizer.Template.Before;
 
-    /// <summary>Generates text in pieces, each available as soon as its token is.</summary>
-    /// <param name="prompt">The text to continue, or for an encoder-decoder to answer.</param>
-    /// <param name="options">By default, 200 tokens drawn from the whole distribution.</param>
-    /// <returns>Pieces without the prompt, in whole characters, so there may be fewer pieces than tokens.</returns>
+    /// <summary>Generates text in pieces of whole characters, without the prompt, each as soon as it is known.</summary>
     /// <exception cref="UserException">The prompt is empty, contains what the tokenizer does not know, or exceeds the context.</exception>
     /// <exception cref="ConfigurationException">An option is out of range.</exception>
     public IEnumerable<string> Stream(string prompt, GenerationOptions? options = null)
@@ -62,8 +52,7 @@ public sealed class TextGenerator(
         return Continue([.. prompt], options);
     }
 
-    /// <summary>The token ids of a prompt, after those of <see cref="Beginning"/>.</summary>
-    /// <exception cref="UserException">The prompt is empty, contains what the tokenizer does not know, or exceeds the context.</exception>
+    /// <summary>The ids of a prompt behind <see cref="Beginning"/>; throws as <see cref="Stream"/> does.</summary>
     public int[] Encode(string prompt)
     {
         if (!model.Generates)
@@ -137,8 +126,7 @@ public sealed class TextGenerator(
     }
 }
 
-/// <summary>Decodes a text that may outgrow the context; its first <paramref name="keep"/> tokens stay when the context is
-/// recomputed.</summary>
+/// <summary>Decodes a text that may outgrow the context; recomputing it keeps its first <paramref name="keep"/> tokens.</summary>
 internal sealed class DecodingSession(LanguageModel model, Device device, int keep = 0, ModelInput? source = null) : IDisposable
 {
     private readonly IDecoder decoder = IDecoder.Create(model, device, sequences: 1, model.ContextLength, source);
@@ -147,8 +135,7 @@ internal sealed class DecodingSession(LanguageModel model, Device device, int ke
     private int length; // of the text in the last call
     private int dropped; // tokens of it that the decoder no longer holds
 
-    /// <summary>The logits (V) of the next token, valid until the next call. The text is the last call's and one more token, or in the
-    /// first call at most a context.</summary>
+    /// <summary>The logits (V) of the next token, valid until the next call. Each text is the last and one more token.</summary>
     public ReadOnlySpan<float> Next(List<int> text)
     {
         bool begins = length == 0;

@@ -8,10 +8,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
-/// <summary>Generates a text for each source text with an encoder-decoder: translations, summaries.</summary>
-/// <param name="model">An encoder-decoder, on <paramref name="device"/>.</param>
-/// <param name="tokenizer">The tokenizer it was trained with; it has an end token.</param>
-/// <param name="device">The model's device.</param>
+/// <summary>Generates a text for each source text with an encoder-decoder, whose tokenizer has an end token.</summary>
 public sealed class Translator(LanguageModel model, Tokenizer tokenizer, Device device)
 {
     private const int TextsAtOnce = 32;

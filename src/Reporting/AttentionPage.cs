@@ -3,28 +3,24 @@ using Trainer.Configuration;
 
 namespace Trainer.Reporting;
 
-/// <summary>An HTML page with a picture of every attention head.</summary>
-/// <remarks>It uses the same page as <see cref="RunReport"/>. Weights are kept in 8 bits each, as the square root, which is finest where
-/// most weights are: a share of 1/128 is kept to within 0.0004, one near 1 to within 0.004.</remarks>
+/// <summary>An HTML page with a picture of every attention head. Weights are kept in 8 bits each, as the square root, which is finest where
+/// most weights are: a share of 1/128 is kept to within 0.0004, one near 1 to within 0.004.</summary>
 public static class AttentionPage
 {
-    /// <summary>The most weights of a page: 144 heads of 256 by 256 tokens, about 12 MB.</summary>
-    public const long MostWeights = 144L * 256 * 256;
+    /// <summary>144 heads of 256 by 256 tokens, about 12 MB.</summary>
+    internal const long MaxWeights = 144L * 256 * 256;
 
     /// <summary>Writes the page atomically.</summary>
     /// <exception cref="UserException">There is nothing to show or too much of it, or the page cannot be written.</exception>
     public static void Write(AttentionMap map, string output) => HtmlPage.Write(output, Create(map));
 
     /// <summary>Writes the map alone, for <see cref="RunReport"/>, which shows every attention*.json of a run directory.</summary>
-    /// <exception cref="UserException">There is nothing to show or too much of it, or the file cannot be written.</exception>
     public static void WriteMap(AttentionMap map, string output)
     {
         Require(map);
         HtmlPage.Write(output, JsonSerializer.Serialize(AttentionContent.Of(map), PageJson.Inline) + "\n");
     }
 
-    /// <summary>Builds the page.</summary>
-    /// <exception cref="UserException">There is nothing to show, or too much.</exception>
     internal static string Create(AttentionMap map)
     {
         Require(map);
@@ -38,13 +34,12 @@ public static class AttentionPage
         if (map.Stacks.All(stack => stack.Layers.Count == 0))
             throw new UserException($"{map.Model}: none of its layers attends, so there is no map to draw");
         var weights = map.Stacks.Sum(stack => stack.Layers.Sum(layer => layer.Weights.LongLength));
-        if (weights > MostWeights)
-            throw new UserException($"{map.Model}: the map has {weights:N0} weights, but a page holds at most {MostWeights:N0}; give " +
+        if (weights > MaxWeights)
+            throw new UserException($"{map.Model}: the map has {weights:N0} weights, but a page holds at most {MaxWeights:N0}; give " +
                 "a shorter text");
     }
 }
 
-/// <summary>The data of an attention page's scripts.</summary>
 internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionContent.Stack> Stacks)
 {
     internal sealed record Stack(string Name, IReadOnlyList<string> Queries, IReadOnlyList<string> Keys, IReadOnlyList<Layer> Layers);
@@ -56,21 +51,18 @@ internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionCon
         [.. map.Stacks.Where(stack => stack.Layers.Count > 0).Select(stack => new Stack(stack.Name, stack.Queries, stack.Keys,
             [.. stack.Layers.Select(layer => new Layer(layer.Index, layer.Heads, Array.ConvertAll(layer.Weights, Quantised)))]))]);
 
-    /// <summary>255·√weight, rounded; what is not a number is 0.</summary>
     internal static byte Quantised(float weight) => weight > 0 ? (byte)MathF.Round(255 * MathF.Sqrt(MathF.Min(weight, 1))) : (byte)0;
 }
 
 // Shapes: H heads, T queries, S keys.
 
-/// <summary>Attention weights on a text, in every layer and head.</summary>
-/// <param name="Model">The model's name.</param>
-/// <param name="Stacks">One for a decoder or an encoder; encoder, decoder and cross for an encoder-decoder.</param>
+/// <summary>Attention weights on a text: one stack, or three (encoder, decoder and cross) for an encoder-decoder.</summary>
 public sealed record AttentionMap(string Model, IReadOnlyList<AttentionStack> Stacks);
 
 /// <summary>The attention of one kind of layers.</summary>
 public sealed record AttentionStack
 {
-    /// <summary>Its name: <c>decoder</c>, <c>encoder</c> or <c>cross</c>.</summary>
+    /// <summary><c>decoder</c>, <c>encoder</c> or <c>cross</c>.</summary>
     public required string Name { get; init; }
 
     /// <summary>The query tokens, T, as readable labels.</summary>
@@ -82,8 +74,7 @@ public sealed record AttentionStack
     /// <summary>The attention layers, first to last; other mixers are not among them.</summary>
     public required IReadOnlyList<AttentionLayer> Layers { get; init; }
 
-    /// <summary>Checks that every layer has a weight for each head, query and key.</summary>
-    /// <exception cref="ArgumentException">One has not.</exception>
+    /// <summary>Throws <see cref="ArgumentException"/> where a layer lacks a weight for a head, query or key.</summary>
     public void RequireWhole()
     {
         foreach (var layer in Layers)
@@ -94,9 +85,6 @@ public sealed record AttentionStack
     }
 }
 
-/// <summary>The attention of one layer.</summary>
-/// <param name="Index">Its place in the model, from 0.</param>
-/// <param name="Heads">How many heads it has, H.</param>
-/// <param name="Weights">Shares of attention, (H, T, S) in row-major order; the shares of a query add up to 1, or to less where an
-/// attention sink takes a part.</param>
+/// <summary>The attention of one layer, numbered from 0 in the model: shares (H, T, S) in row-major order. The shares of a query add up to
+/// 1, or to less where an attention sink takes a part.</summary>
 public sealed record AttentionLayer(int Index, int Heads, float[] Weights);

@@ -10,16 +10,14 @@ using Trainer.Data;
 
 namespace Trainer.Reporting;
 
-/// <summary>A self-contained HTML page: styles, scripts and data are inline, and its content security policy forbids network
-/// access.</summary>
-/// <remarks>The parts are the files of Reporting/Assets, embedded in the assembly. Data reaches the page as JSON only, and scripts show it
-/// as text only, never as HTML.</remarks>
+/// <summary>A self-contained HTML page from the embedded files of Reporting/Assets: styles, scripts and data are inline, and its content
+/// security policy forbids network access. Data reaches it as JSON only, and scripts show it as text only, never as HTML.</summary>
 internal static partial class HtmlPage
 {
-    /// <summary>Builds a page from its data and the names of its scripts, in the order in which they run.</summary>
+    /// <summary>A page from its data and the names of its scripts, in the order in which they run.</summary>
     public static string Create<T>(string title, T data, params IEnumerable<string> scripts)
     {
-        // In one pass, so that nothing within a part is taken for the place of another.
+        // In one pass, so that nothing within a part is taken for a placeholder.
         return Place().Replace(Asset("page.html"), place => place.Groups[1].Value switch
         {
             "title" => WebUtility.HtmlEncode(title),
@@ -30,8 +28,6 @@ internal static partial class HtmlPage
         });
     }
 
-    /// <summary>Writes a page atomically; its directory is created if missing.</summary>
-    /// <exception cref="UserException">It cannot be written.</exception>
     public static void Write(string path, string html)
     {
         try
@@ -57,26 +53,22 @@ internal static partial class HtmlPage
     }
 }
 
-/// <summary>JSON inside the script element of an HTML page.</summary>
 internal static class PageJson
 {
-    /// <summary>Letters of all languages stay readable; &lt;, &gt;, &amp;, quotes, U+2028 and U+2029 are escaped, so that no text
-    /// can end the element or the script. A null is left out.</summary>
+    /// <summary>For a script element: letters of all languages stay readable; &lt;, &gt;, &amp;, quotes, U+2028 and U+2029 are escaped, so
+    /// that no text can end the element or the script. A null is left out.</summary>
     public static JsonSerializerOptions Inline { get; } = new(JsonSerializerDefaults.Web)
     {
         Encoder = JavaScriptEncoder.Create(UnicodeRanges.All),
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 
-    /// <summary>For plain text, not for HTML.</summary>
     public static JsonSerializerOptions Readable { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }
 
-/// <summary>Numbers in a page.</summary>
 internal static class PageNumber
 {
-    /// <summary>Six figures: more than a plot shows, at half the size of the page. What is not finite becomes null, since JSON has no such
-    /// number.</summary>
+    /// <summary>Six figures: more than a plot shows, at half the size of the page. NaN and infinities become null.</summary>
     public static double? Rounded(double? value) =>
         value is { } number && double.IsFinite(number)
             ? double.Parse(number.ToString("G6", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)

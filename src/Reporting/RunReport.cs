@@ -5,14 +5,11 @@ using Trainer.Reporting.Runs;
 namespace Trainer.Reporting;
 
 /// <summary>An HTML page about one or several runs: curves on common axes, differing settings, samples, evaluations, studies.</summary>
-/// <remarks>It lives beside monitoring because it reads what monitoring writes: when a file of a run directory changes, its writer and its
-/// reader change in one room.</remarks>
 public static class RunReport
 {
-    /// <summary>Reads runs and writes a page about them, and the same figures as Parquet files where a folder is given. Returns the number
-    /// of runs shown; a directory given twice counts once.</summary>
-    /// <exception cref="UserException">A directory is no run's, nothing is recorded in any of them, or the page or a table cannot be
-    /// written.</exception>
+    /// <summary>Writes a page about run directories and, into the folder <paramref name="tables"/>, the same figures as Parquet files.
+    /// Returns the number of runs; a directory given twice counts once.</summary>
+    /// <exception cref="UserException">A directory is no run's, nothing is recorded in any, or a file cannot be written.</exception>
     public static int Write(IReadOnlyList<string> directories, string output, IProgress<string> progress, string? tables = null)
     {
         List<string> warnings = [];
@@ -62,10 +59,8 @@ public static class RunReport
     }
 }
 
-/// <summary>The display names of the runs in a report.</summary>
 internal static class RunNames
 {
-    /// <summary>The last part of each path; where several are equal, as many parts as tell them apart.</summary>
     public static IReadOnlyList<string> Of(IReadOnlyList<string> directories)
     {
         string[][] parts = [.. directories.Select(directory =>
@@ -85,7 +80,6 @@ internal static class RunNames
     }
 }
 
-/// <summary>The data of a report page's scripts.</summary>
 internal sealed record ReportContent(IReadOnlyList<RunContent> Runs, IReadOnlyList<SettingContent> Settings, IReadOnlyList<string> Warnings)
 {
     public static ReportContent Of(IReadOnlyList<RunRecord> runs, IReadOnlyList<string> names, IReadOnlyList<string> warnings) => new(
@@ -98,7 +92,6 @@ internal sealed record ReportContent(IReadOnlyList<RunContent> Runs, IReadOnlyLi
 /// <summary>A setting, with a value for each configured run, or the one that all have.</summary>
 internal sealed record SettingContent(string Path, bool Differs, IReadOnlyList<string?> Values);
 
-/// <summary>A run in a report.</summary>
 internal sealed record RunContent
 {
     public required string Name { get; init; }
@@ -110,17 +103,14 @@ internal sealed record RunContent
 
     public required RunSummary Summary { get; init; }
 
-    /// <summary>Null where no step is recorded.</summary>
     public required RunCurves? Curves { get; init; }
 
-    /// <summary>Null where nothing was evaluated.</summary>
     public required ValidationCurve? Validation { get; init; }
 
     public required IReadOnlyList<SampleSet> Samples { get; init; }
 
     public required IReadOnlyList<EvaluatorCurve> Measures { get; init; }
 
-    /// <summary>Figures by position or depth.</summary>
     public required IReadOnlyList<EvaluatorProfile> Profiles { get; init; }
 
     public required IReadOnlyList<FigureFile> Attention { get; init; }
@@ -160,7 +150,7 @@ internal sealed record ValidationCurve(
 /// <summary>The row of a run in the summary; unknown figures are null.</summary>
 internal sealed record RunSummary
 {
-    /// <summary>The lowest validation loss, in nats per token.</summary>
+    /// <summary>In nats per token.</summary>
     public double? BestLoss { get; init; }
 
     public long? BestStep { get; init; }
@@ -173,12 +163,11 @@ internal sealed record RunSummary
 
     public long? PlannedSteps { get; init; }
 
-    /// <summary>Tokens trained on.</summary>
     public double? Tokens { get; init; }
 
     public long? Parameters { get; init; }
 
-    /// <summary>Seconds spent in steps and evaluations.</summary>
+    /// <summary>Spent in steps and evaluations.</summary>
     public double? Seconds { get; init; }
 
     /// <summary>The median of the recorded speeds.</summary>

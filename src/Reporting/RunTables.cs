@@ -15,9 +15,7 @@ internal static class RunTables
 
     private static ParquetColumn Number(string name) => new(name, ParquetKind.Number);
 
-    /// <summary>Writes runs, steps, evaluations, and the figures of evaluation*.json and study*.json into a folder, which is created if
-    /// missing.</summary>
-    /// <exception cref="UserException">A file cannot be written.</exception>
+    /// <summary>Writes runs, steps, evaluations, and the figures of evaluation*.json and study*.json into a folder.</summary>
     public static void Write(string folder, IReadOnlyList<RunRecord> runs, IReadOnlyList<string> names)
     {
         try
@@ -61,7 +59,6 @@ internal static class RunTables
         run.TokensPerSecond, run.SkippedSteps,
     ];
 
-    /// <summary>Validation losses, then the figures of scheduled evaluators.</summary>
     private static IEnumerable<object?[]> Evaluations(RunMetrics metrics) =>
         metrics.Evaluations.Select(record => new object?[] { record.Step, record.Seconds, "validation", "loss", record.Loss })
             .Concat(metrics.Measures.SelectMany(record => record.Figures.Select(

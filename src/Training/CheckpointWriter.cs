@@ -10,45 +10,36 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>When checkpoints are written, and how many are kept.</summary>
-/// <remarks>Besides, one is written after each evaluation that is the best so far, after the last step, and when the run
-/// is interrupted.</remarks>
+/// <summary>When checkpoints are written, besides after the best evaluation, the last step and an interrupt, and kept.</summary>
 public sealed record CheckpointOptions
 {
-    /// <summary>Steps between checkpoints; 0: none on a schedule.</summary>
+    /// <summary>Steps between checkpoints; 0 for none on a schedule.</summary>
     [Description("Steps between checkpoints; 0: none on a schedule, only best, last and interrupted.")]
     [Range(0, long.MaxValue)]
     public long Every { get; init; } = 500;
 
-    /// <summary>How many of the newest checkpoints are kept, besides the best and the last.</summary>
+    /// <summary>How many of the newest are kept, besides the best and the last.</summary>
     [Description("How many of the newest checkpoints are kept; the best and the last one stay in any case.")]
     [Range(1, int.MaxValue)]
     public int Keep { get; init; } = 3;
 
-    /// <summary>Whether checkpoints are written in the background, from a copy; null: where the copy takes at most 1 GiB.</summary>
+    /// <summary>Whether they are written in the background, from a copy; null: where the copy takes at most 1 GiB.</summary>
     [Description("Whether checkpoints are written from a copy of weights and optimizer while training goes on. null: where that copy " +
         "takes at most 1 GiB.")]
     public bool? Background { get; init; }
 
-    /// <summary>Whether a copy of so many bytes is written in the background.</summary>
     internal bool InBackground(long copy) => Background ?? copy <= LargestCopy;
 
     private const long LargestCopy = 1L << 30;
 }
 
-/// <summary>Writes the run's checkpoints: in the background from a copy, or at once where the copy would be large or training is
-/// over.</summary>
-/// <remarks>One checkpoint is written at a time: the next one waits for it. Not thread-safe.</remarks>
-/// <param name="store">Where they go.</param>
-/// <param name="recipe">Saved with them; says whether to write in the background, and how many to keep.</param>
-/// <param name="tokenizer">Saved with them.</param>
-/// <param name="log">Receives a line for every checkpoint written, on the thread that calls this object.</param>
+/// <summary>Writes the run's checkpoints, one at a time: in the background from a copy, or at once where the copy would be large or
+/// training is over. <paramref name="log"/> gets a line for each, on the calling thread. Not thread-safe.</summary>
 internal sealed class CheckpointWriter(CheckpointStore store, Recipe recipe, Tokenizer tokenizer, Action<string> log) : IDisposable
 {
     private Task<string>? writing;
 
-    /// <summary>Saves a checkpoint of this moment, and removes those that need not be kept.</summary>
-    /// <exception cref="UserException">This one, or the one before, could not be written.</exception>
+    /// <summary>Saves a checkpoint and removes those that need not be kept; throws where it, or the last one, cannot be written.</summary>
     public void Save(TrainState training, bool isBest)
     {
         Finish();
@@ -66,15 +57,12 @@ internal sealed class CheckpointWriter(CheckpointStore store, Recipe recipe, Tok
         });
     }
 
-    /// <summary>Logs a checkpoint that has been written in the background since the last call.</summary>
-    /// <exception cref="UserException">It could not be written.</exception>
+    /// <summary>Logs a checkpoint that was written in the background since the last call; throws where that failed.</summary>
     public void ReportFinished()
     {
         if (writing is { IsCompleted: true }) Finish();
     }
 
-    /// <summary>Waits for the checkpoint that is being written, if one is.</summary>
-    /// <exception cref="UserException">It could not be written.</exception>
     public void Finish()
     {
         if (writing is not { } task) return;
@@ -89,8 +77,7 @@ internal sealed class CheckpointWriter(CheckpointStore store, Recipe recipe, Tok
         if (store.Best != best) store.MarkBest(best);
     }
 
-    /// <summary>Waits for the checkpoint that is being written. Its failure is not reported: the run has failed already, and that is what
-    /// the user has to see.</summary>
+    /// <summary>Waits for a checkpoint being written. Its failure is not reported: the run failed before, for its own reason.</summary>
     public void Dispose() => writing?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
 
     private string Write(CheckpointTensors tensors, CheckpointState state, bool isBest)
@@ -111,7 +98,7 @@ internal sealed class CheckpointWriter(CheckpointStore store, Recipe recipe, Tok
     ];
 }
 
-/// <summary>The tensors of a checkpoint: those in training, or a copy of them at one moment.</summary>
+/// <summary>The tensors of a checkpoint: those in training, or a copy of them.</summary>
 internal sealed class CheckpointTensors : IDisposable
 {
     private readonly bool copied;
@@ -120,20 +107,16 @@ internal sealed class CheckpointTensors : IDisposable
         bool copied) =>
         (Model, Optimizer, this.copied) = (model, optimizer, copied);
 
-    /// <summary>Weights and persistent buffers.</summary>
     public IReadOnlyList<(string Name, Tensor Value)> Model { get; }
 
-    /// <summary>The optimizer's state.</summary>
     public IReadOnlyList<(string Name, Tensor Value)> Optimizer { get; }
 
-    /// <summary>Bytes that a copy takes.</summary>
     public long Bytes => Model.Concat(Optimizer).Sum(entry => entry.Value.numel() * entry.Value.element_size());
 
     /// <summary>The tensors themselves, to be read before the next step.</summary>
     public static CheckpointTensors Of(LanguageModel model, Optimizer optimizer) =>
         new([.. ModelWeights.Of(model)], [.. optimizer.State], copied: false);
 
-    /// <summary>A copy in host memory, which training does not change.</summary>
     public CheckpointTensors Copy()
     {
         using var quiet = no_grad();

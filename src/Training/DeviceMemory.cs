@@ -9,10 +9,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>The GPU memory that training takes, and what to do where it is too much.</summary>
 internal static class DeviceMemory
 {
-    /// <summary>Starts a new peak.</summary>
     public static void ResetPeak(Device device)
     {
         if (device.type == DeviceType.CUDA) CudaMemory.ResetPeaks(device.index);
@@ -21,9 +19,8 @@ internal static class DeviceMemory
     /// <summary>Peak bytes in use by the driver's count, sampled at each call; null on a CPU. Waits for no kernel.</summary>
     public static long? Peak(Device device) => device.type == DeviceType.CUDA ? CudaMemory.Current(device.index).PeakAllocated : null;
 
-    /// <summary>The error of a run that ran out of memory.</summary>
-    public static UserException TooLittle(ExternalException cause, TrainingOptions options, Device device) => new(
-        $"out of memory on {device}: {Essence(cause.Summary)}. {Advice(options)}; plan says what a recipe needs");
+    public static UserException OutOfMemory(ExternalException cause, TrainingOptions options, Device device) => new(
+        $"out of memory on {device}: {WithoutStatistics(cause.Summary)}. {Advice(options)}; plan says what a recipe needs");
 
     private static string Advice(TrainingOptions options) =>
         (options.MicroBatch > 1
@@ -31,7 +28,7 @@ internal static class DeviceMemory
             : "A micro-batch is one sequence already: shorten model.contextLength, or make the model smaller") +
         (options.Precision == Precision.BFloat16 ? "" : "; or set training.precision to bfloat16");
 
-    // It has to divide the batch.
+    // Must divide the batch.
     private static int Half(TrainingOptions options)
     {
         int size = options.MicroBatch / 2;
@@ -39,8 +36,8 @@ internal static class DeviceMemory
         return size;
     }
 
-    // What follows are the allocator's statistics and its tuning knobs.
-    private static string Essence(string message)
+    // The allocator appends its statistics and tuning knobs.
+    private static string WithoutStatistics(string message)
     {
         string line = message.Split('\n')[0];
         int details = line.IndexOf(" Of the allocated memory", StringComparison.Ordinal);
@@ -48,16 +45,14 @@ internal static class DeviceMemory
     }
 }
 
-/// <summary>How much memory a run takes.</summary>
 internal sealed class MemoryUse(Device device)
 {
     private readonly long start = Environment.WorkingSet;
     private readonly long tensors = CpuMemory.ResetPeak().Allocated;
 
-    /// <summary>Peak bytes of the run's tensors: weights, gradients, optimizer and activations.</summary>
+    /// <summary>Peak bytes of weights, gradients, optimizer state and activations.</summary>
     public long PeakTensors => DeviceMemory.Peak(device) ?? CpuMemory.Current().PeakAllocated - tensors;
 
-    /// <summary>A line for the log.</summary>
     public string Describe()
     {
         using Process process = Process.GetCurrentProcess();

@@ -8,14 +8,12 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>The micro-batches of one optimizer step, in the order in which they are computed.</summary>
 internal sealed record StepBatch(IReadOnlyList<Batch> MicroBatches)
 {
-    /// <summary>Targets of all micro-batches together: what the step's loss is divided by.</summary>
+    /// <summary>Targets of all micro-batches: what the step's loss is divided by.</summary>
     public long TargetTokens { get; } = MicroBatches.Sum(batch => (long)batch.TargetTokens);
 
-    /// <summary>Takes the next micro-batches from the loader. None is taken ahead, so that the loader's position is what a checkpoint has
-    /// to save.</summary>
+    /// <summary>Takes the next micro-batches. None is taken ahead, so the loader's position is what a checkpoint saves.</summary>
     public static StepBatch Next(BatchLoader loader, TrainingOptions options)
     {
         var batches = new Batch[options.BatchSize / options.MicroBatch];
@@ -24,47 +22,38 @@ internal sealed record StepBatch(IReadOnlyList<Batch> MicroBatches)
     }
 }
 
-/// <summary>Computes the gradients of one optimizer step, accumulated over its micro-batches as if they were one batch.</summary>
-/// <remarks>Every summed loss is divided by the targets of the whole step. Averaging per micro-batch first would weigh targets by how full
-/// their micro-batch happens to be.</remarks>
+/// <summary>Computes the gradients of one optimizer step, accumulated over its micro-batches as if they were one batch: each summed loss is
+/// divided by the targets of the whole step. Averaging per micro-batch would weigh targets by how full theirs happens to be.</summary>
 internal abstract class GradientComputation(LanguageModel model, double labelSmoothing)
 {
-    // Gradients of one thread, and of all beside the first, in bytes. Small models gain from threads of their own, for which an operation
-    // is little work; from 10 M parameters on operations that are shared out are as fast, and at 124 M they were faster by a tenth and
-    // more, with 500 MiB of gradients and as much else spared (two threads, docs/kernels.md).
-    private const long MostGradients = 256L << 20, MostFurtherGradients = 1L << 30;
+    // Bytes of the gradients of one thread, and of all but the first. Small models gain from threads of their own, for which an operation
+    // is little work; from 10 M parameters on, shared operations are as fast, and at 124 M they were faster by a tenth and more, and saved
+    // 500 MiB of gradients and as much again (two threads, docs/kernels.md).
+    private const long MaxGradients = 256L << 20, MaxFurtherGradients = 1L << 30;
 
-    /// <summary>The model whose gradients are replaced.</summary>
     protected LanguageModel Model { get; } = model;
 
-    /// <summary>How the work is shared, for the log.</summary>
     public abstract string Description { get; }
 
-    /// <summary>Replaces the model's gradients with those of the mean loss over a step.</summary>
-    /// <returns>The mean loss, in nats per target token, and the norm of all gradients together: float32 scalars on the device,
-    /// detached.</returns>
+    /// <summary>Replaces the model's gradients with those of a step's mean loss; returns that loss, in nats per target token, and the norm
+    /// of all gradients: detached float32 scalars on the device.</summary>
     public abstract (Tensor Loss, Tensor Norm) Compute(StepBatch batch);
 
-    /// <summary>Shares the rows of each micro-batch among threads where there are any; otherwise every operation uses the whole
-    /// device.</summary>
     public static GradientComputation Create(LanguageModel model, Device device, WorkerThreads? threads, double labelSmoothing = 0) =>
         threads is null ? new SequentialGradients(model, device, labelSmoothing) : new ThreadedGradients(model, threads, labelSmoothing);
 
-    /// <summary>How many threads share the rows of a micro-batch; 1 where it is computed as a whole. <paramref name="parameters"/> counts
-    /// the numbers that have a gradient.</summary>
-    /// <remarks>Rows go to threads of their own where that gives the same result every time: on the CPU, with at least one row for every
-    /// core, and unless the gradients of those threads take much memory.</remarks>
+    /// <summary>How many threads get rows of their own; 1 where a micro-batch is computed as a whole: on a GPU, with fewer rows than cores,
+    /// or where the threads' gradients would take much memory. <paramref name="parameters"/> counts numbers that have a gradient.</summary>
     public static int Threads(DeviceType device, TrainingOptions options, long parameters, int? available = null)
     {
         int threads = available ?? get_num_threads();
         long gradients = parameters * sizeof(float);
         bool shares = device == DeviceType.CPU && options.MicroBatch >= threads
-            && gradients <= MostGradients && (threads - 1) * gradients <= MostFurtherGradients;
+            && gradients <= MaxGradients && (threads - 1) * gradients <= MaxFurtherGradients;
         return shares ? threads : 1;
     }
 
-    /// <summary>Runs the model on rows of a micro-batch: their share of the step's mean loss, as it is reported (detached) and as it is
-    /// minimised, to which layers may have added.</summary>
+    /// <summary>The share of some rows in the step's mean loss: as reported (detached), and with what layers add to it.</summary>
     protected (Tensor Loss, Tensor Objective) Forward(Batch batch, DropoutKey? dropout, long stepTokens, Device device)
     {
         (ModelInput input, Tensor targets) = batch.ToTensors(device);
@@ -78,7 +67,6 @@ internal abstract class GradientComputation(LanguageModel model, double labelSmo
         [.. batch.MicroBatches.Select(_ => Model.Options.Dropout > 0 ? DropoutKey.Draw() : (DropoutKey?)null)];
 }
 
-/// <summary>One micro-batch after the other; every operation uses the whole device.</summary>
 internal sealed class SequentialGradients(LanguageModel model, Device device, double labelSmoothing)
     : GradientComputation(model, labelSmoothing)
 {
@@ -98,7 +86,7 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, do
 
     private void AddGradients(Batch microBatch, DropoutKey? dropout, long stepTokens, Tensor loss)
     {
-        // One scope per micro-batch: the garbage collector does not see the memory that its graph holds.
+        // One scope per micro-batch: the garbage collector does not see the memory of its graph.
         using DisposeScope scope = NewDisposeScope();
         (Tensor share, Tensor objective) = Forward(microBatch, dropout, stepTokens, device);
         Differentiation.Backward(objective);
@@ -107,8 +95,7 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, do
     }
 }
 
-/// <summary>The rows of each micro-batch in equal parts on threads of their own. Each thread has its own gradients, which are added up in
-/// the order of the threads: the same bits every time for the same number of threads.</summary>
+/// <summary>Each micro-batch in equal parts on threads of their own. Gradients are summed in a fixed order.</summary>
 internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threads, double labelSmoothing)
     : GradientComputation(model, labelSmoothing)
 {
@@ -132,7 +119,7 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
         return (loss.MoveToOuterDisposeScope(), norm.MoveToOuterDisposeScope());
     }
 
-    /// <summary>Loss and gradients of one thread's rows of all micro-batches; null where there are fewer rows than threads.</summary>
+    /// <summary>Loss and gradients of one thread's rows; null where there are fewer rows than threads.</summary>
     private Share? Differentiate(StepBatch batch, DropoutKey?[] dropout, int thread)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -165,7 +152,7 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
         return sum;
     }
 
-    /// <summary>Adds up every n-th gradient over all threads, hands the sums to the parameters, and returns their norm.</summary>
+    /// <summary>Sums every n-th gradient over all threads, gives the sums to the parameters, and returns their norm.</summary>
     private Tensor AddUp(Share[] shares, int thread)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -183,8 +170,7 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
         return norm.DetachFromDisposeScope();
     }
 
-    /// <summary>What one thread computed; its gradients are those of <see cref="parameters"/>, null where a parameter was not
-    /// used.</summary>
+    /// <summary>What one thread computed; a gradient is null where its parameter was not used.</summary>
     private sealed record Share(Tensor Loss, Tensor?[] Gradients)
     {
         public Share MoveToOuterScope()

@@ -15,8 +15,8 @@ namespace Trainer.Training;
 /// <summary>Where the first weights come from.</summary>
 public sealed record InitializeOptions
 {
-    /// <summary>A checkpoint, or a run directory (its best, else its newest). Its weights must match the model by name and
-    /// shape, and its tokenizer must be the same. Optimizer, step and data position start afresh.</summary>
+    /// <summary>A checkpoint, or a run directory (its best, else its newest); only weights are taken, which must match by name and shape,
+    /// and the tokenizer must be the same.</summary>
     [Description("A checkpoint or run directory whose weights to start from; its tokenizer and weight shapes must match.")]
     public required string From { get; init; }
 
@@ -25,9 +25,8 @@ public sealed record InitializeOptions
     public ConvertOptions? Convert { get; init; }
 }
 
-/// <summary>How another model's weights are converted into the first weights of this one: the section <c>initialize.convert</c>.</summary>
-/// <remarks>The trained model is <c>model</c> with this many key-value heads, so uptraining (Ainslie et al. 2023) takes the original's
-/// recipe, fewer steps, and this section. Random heads are drawn from the recipe's seed.</remarks>
+/// <summary>The section <c>initialize.convert</c>: the trained model is <c>model</c> with this many key-value heads, so uptraining (Ainslie
+/// et al. 2023) takes the original's recipe, fewer steps, and this section. Random heads are drawn from the recipe's seed.</summary>
 public sealed record ConvertOptions
 {
     /// <summary>Key-value heads of the trained model; a divisor of those of the weights.</summary>
@@ -40,11 +39,8 @@ public sealed record ConvertOptions
     public HeadPool Pool { get; init; } = HeadPool.Mean;
 }
 
-/// <summary>The model that a run starts from.</summary>
 internal static class InitialWeights
 {
-    /// <summary>Builds the model with weights drawn from the seed, or copied from <c>initialize.from</c>.</summary>
-    /// <exception cref="UserException">The weights to copy do not fit, or belong to another tokenizer.</exception>
     public static LanguageModel Build(Recipe recipe, Tokenizer tokenizer, Device device, Action<string> log)
     {
         manual_seed(recipe.Seed);

@@ -4,10 +4,8 @@ using Trainer.Models;
 
 namespace Trainer.Training;
 
-/// <summary>Checks a recipe's data against its model: which architecture can learn which objective.</summary>
 internal static class ObjectiveValidation
 {
-    /// <summary>The architecture that each objective trains.</summary>
     private static readonly Objective[] Table =
     [
         new(DataObjective.Causal, "causal", "decoder", typeof(DecoderOptions)),
@@ -20,7 +18,6 @@ internal static class ObjectiveValidation
         public bool Trains(ModelOptions model) => Options.IsInstanceOfType(model);
     }
 
-    /// <summary>Problems with paths from the recipe's root.</summary>
     public static IEnumerable<Problem> Check(ModelOptions model, DataOptions data)
     {
         Objective objective = Table.Single(row => row.Value == data.Objective);

@@ -11,7 +11,7 @@ using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
-/// <summary>A whole run as configuration: what is trained, on what, and how. Saved with the run and inside every checkpoint.</summary>
+/// <summary>A whole run as configuration; saved with the run and inside every checkpoint.</summary>
 public sealed record Recipe : IValidated
 {
     /// <summary>The run's name; its files go to <c>runs/&lt;name&gt;</c>.</summary>
@@ -78,9 +78,8 @@ public sealed record Recipe : IValidated
     /// <exception cref="ConfigurationException">It is not one; everything that is wrong is listed.</exception>
     public static Recipe Load(string path) => ConfigurationJson.Deserialize<Recipe>(File.ReadAllText(path), path);
 
-    /// <summary>The recipe with the model that is trained, which <c>initialize.convert</c> may change. Resolving twice changes nothing
-    /// more.</summary>
-    public Recipe Resolve() =>
+    /// <summary>The recipe with the model that is trained, which <c>initialize.convert</c> may change; idempotent.</summary>
+    internal Recipe Resolve() =>
         Initialize?.Convert is { KeyValueHeads: var heads } ? this with { Model = GroupedQueryModel.Apply(Model, heads) } : this;
 }
 
@@ -92,7 +91,7 @@ public sealed record EvaluationOptions
     [Range(0, long.MaxValue)]
     public long Every { get; init; } = 250;
 
-    /// <summary>Batches of <c>training.batchSize</c> windows, spread evenly over the validation text: the same ones every time.</summary>
+    /// <summary>Batches of <c>training.batchSize</c> windows, spread evenly over the validation text: always the same.</summary>
     [Description("Batches of training.batchSize windows, spread evenly over the validation text; the same ones every time.")]
     [Range(1, int.MaxValue)]
     public int Batches { get; init; } = 50;

@@ -7,9 +7,7 @@ namespace Trainer.Training;
 /// <summary>The checkpoint from which a run is resumed; its files are verified.</summary>
 internal sealed record ResumePoint(string Directory, CheckpointState State)
 {
-    /// <summary>Finds a run's newest whole checkpoint, and checks that the recipe may continue from it; null where there is none
-    /// yet.</summary>
-    /// <exception cref="UserException">No checkpoint is whole, or the recipe changed where it must not.</exception>
+    /// <summary>A run's newest whole checkpoint, if it has any; throws where none is whole or fits the recipe.</summary>
     public static ResumePoint? Find(CheckpointStore store, Recipe recipe, Action<string> log)
     {
         if (store.NewestWhole(log) is not { } step)
@@ -23,8 +21,7 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
         return new ResumePoint(directory, CheckpointState.Load(directory));
     }
 
-    /// <summary>Refuses a checkpoint given in place of a run directory.</summary>
-    /// <exception cref="UserException">It is a checkpoint; the message says how training can begin from it.</exception>
+    /// <summary>Refuses a checkpoint in place of a run directory, and says how training can begin from it.</summary>
     public static void RequireRun(string directory)
     {
         if (!File.Exists(Path.Combine(directory, CheckpointFiles.Manifest))) return;
@@ -34,8 +31,7 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
               $"begin a run with its weights: set initialize.from to {directory}, and leave out --resume");
     }
 
-    /// <summary>Checks that the training data is what it was.</summary>
-    /// <exception cref="UserException">It is not, so the saved position in it would mean nothing.</exception>
+    /// <summary>Throws where the training data changed, so that the saved position in it would mean nothing.</summary>
     public void RequireData(string fingerprint)
     {
         if (State.DataFingerprint != fingerprint)
@@ -45,18 +41,15 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
     }
 }
 
-/// <summary>What may change between a checkpoint and the run resumed from it.</summary>
-/// <remarks>Weights, token ids and the position in the data have a meaning only under the model, tokenizer, data and seed they came from.
-/// Everything else (length, learning rate, batch size, precision, device, intervals) may change. Files may have moved:
-/// <see cref="ResumePoint.RequireData"/> checks that they are the same.</remarks>
+/// <summary>Weights, token ids and the position in the data mean something only with their model, tokenizer, data and seed; everything else
+/// may change before a run is resumed. Files may move (<see cref="ResumePoint.RequireData"/>).</summary>
 internal static class ResumeValidation
 {
     private static readonly string[] Fixed = ["seed", "model", "tokenizer", "data", "optimizer.type"];
 
     private static readonly string[] Free = ["data.loaderThreads"];
 
-    /// <summary>Compares the recipe of a checkpoint with the one to continue with, and returns the allowed changes, a line each.</summary>
-    /// <exception cref="UserException">Something changed that must not; the message names each with both values.</exception>
+    /// <summary>The changes that are allowed, a line each; throws where others were made, and names each with both values.</summary>
     public static IReadOnlyList<string> Check(Recipe saved, Recipe now)
     {
         Change[] changes = [.. Changes(Leaves(saved), Leaves(now))];

@@ -8,10 +8,8 @@ using Trainer.Training.Plan;
 
 namespace Trainer.Training;
 
-/// <summary>What a run logs before its first step.</summary>
 internal static class RunDescription
 {
-    /// <summary>The lines for the log.</summary>
     public static IEnumerable<string> Of(TrainState state, PreparedData data, ValidationSet validation, Recipe recipe, ResumePoint? from)
     {
         LanguageModel model = state.Model;
@@ -37,7 +35,6 @@ internal static class RunDescription
             yield return $"restored {from.Directory}: {from.State.Position} of the training data";
     }
 
-    /// <summary>What a GPU is, and whether the recipe suits it.</summary>
     internal static IEnumerable<string> Gpu(CudaDevice gpu, TrainingOptions options)
     {
         yield return $"device: {MachineReport.Describe(gpu)}";

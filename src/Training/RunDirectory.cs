@@ -4,9 +4,8 @@ using Trainer.Data;
 
 namespace Trainer.Training;
 
-/// <summary>The directory of one run, locked by one process at a time.</summary>
-/// <remarks>The lock is on the file <c>.lock</c>; the operating system releases it with the process, however that ends.</remarks>
-public sealed class RunDirectory : IDisposable
+/// <summary>The directory of one run, locked by its file <c>.lock</c>; the operating system releases the lock with the process.</summary>
+internal sealed class RunDirectory : IDisposable
 {
     private readonly FileStream runLock;
 
@@ -16,16 +15,12 @@ public sealed class RunDirectory : IDisposable
         Checkpoints = new CheckpointStore(Path.Combine(path, CheckpointFiles.Folder));
     }
 
-    /// <summary>The directory itself.</summary>
     public string Root { get; }
 
-    /// <summary>The run's checkpoints.</summary>
     public CheckpointStore Checkpoints { get; }
 
-    /// <summary>Opens and locks a run's directory, creating it if missing, and removes what a killed run left half-written. Without
-    /// <paramref name="resume"/> there must be no checkpoint in it.</summary>
-    /// <exception cref="UserException">Another process holds it, it has checkpoints and is not resumed, or it cannot be written
-    /// to.</exception>
+    /// <summary>Creates and locks the directory, and removes what a killed run left half-written. Throws where another process holds it,
+    /// where it has checkpoints without <paramref name="resume"/>, or where it cannot be written to.</summary>
     public static RunDirectory Open(string path, bool resume)
     {
         RunDirectory run = new(path, Lock(path));
@@ -45,10 +40,8 @@ public sealed class RunDirectory : IDisposable
         }
     }
 
-    /// <summary>Writes the resolved configuration as <c>config.json</c>.</summary>
     public void SaveConfiguration(string json) => DurableFile.Replace(Path.Combine(Root, CheckpointFiles.Configuration), json + "\n");
 
-    /// <inheritdoc/>
     public void Dispose() => runLock.Dispose();
 
     private static FileStream Lock(string path)

@@ -6,7 +6,7 @@ using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Training;
 
-/// <summary>Has the model continue the prompts of <c>monitoring.samples</c> during training, for people to read.</summary>
+/// <summary>Has the model continue the prompts of <c>monitoring.samples</c> during training.</summary>
 internal sealed class SampleWriter
 {
     /// <summary>A little sharper than the model's own distribution: unlikely tokens early on derail a short text.</summary>
@@ -18,8 +18,6 @@ internal sealed class SampleWriter
     private readonly IReadOnlyList<string> prompts;
     private readonly GenerationOptions options;
 
-    /// <summary>Checks that every prompt can be continued.</summary>
-    /// <exception cref="ConfigurationException">A prompt cannot; the message says which and why.</exception>
     public SampleWriter(TrainState state, Tokenizer tokenizer, Recipe recipe)
     {
         generator = new TextGenerator(state.Model, tokenizer, state.Device, EndOfText.Of(tokenizer, recipe.Data.EndOfDocument));
@@ -29,7 +27,7 @@ internal sealed class SampleWriter
         if (problems.Length > 0) throw new ConfigurationException(problems);
     }
 
-    /// <summary>Continues every prompt. Has a random state of its own: training is the same with samples and without.</summary>
+    /// <summary>Continues every prompt, with a random state of its own: training is the same with samples and without.</summary>
     public void Write(long step, IMetricsSink sink)
     {
         foreach (string prompt in prompts) sink.Sample(step, prompt, string.Concat(generator.Stream(prompt, options)));

@@ -5,9 +5,8 @@ using Trainer.Configuration;
 
 namespace Trainer.Training;
 
-/// <summary>How the learning rate moves over the steps of a run: a pure function of the step.</summary>
-/// <remarks>Warm-up follows nanoGPT exactly: step s of w warm-up steps (both counted from 0) trains with
-/// peak · (s + 1) / (w + 1), so that the first step already moves and step w is the first at the peak.</remarks>
+/// <summary>The learning rate as a pure function of the step. Warm-up follows nanoGPT: step s of w warm-up steps (both from 0) trains with
+/// peak · (s + 1) / (w + 1), so that the first step already moves and step w is the first at the peak.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(CosineSchedule), "cosine")]
 [JsonDerivedType(typeof(LinearSchedule), "linear")]
@@ -20,15 +19,11 @@ public abstract record ScheduleOptions
     [Range(0, int.MaxValue)]
     public int WarmupSteps { get; init; }
 
-    /// <summary>The learning rate of a step.</summary>
-    /// <param name="step">The step, counted from 0.</param>
-    /// <param name="steps">Steps of the whole run.</param>
-    /// <param name="peak">The optimizer's <c>learningRate</c>.</param>
-    public double LearningRate(long step, long steps, double peak) =>
+    internal double LearningRate(long step, long steps, double peak) =>
         step < WarmupSteps ? peak * (step + 1) / (WarmupSteps + 1) : AfterWarmup(step, steps, peak);
 
-    /// <summary>Problems that only the rest of the recipe reveals; paths are relative to this record.</summary>
-    /// <remarks>A run shorter than its warm-up is allowed, so that a recipe can be tried with a few steps; the run logs it.</remarks>
+    /// <summary>Problems that only the rest of the recipe reveals, with paths relative to this record. A run shorter than its warm-up is
+    /// allowed, so that a recipe can be tried with a few steps; the run logs it.</summary>
     public virtual IEnumerable<Problem> ValidateFor(long steps, double peak) => [];
 
     /// <summary>The learning rate of a step at or past the end of the warm-up.</summary>
@@ -62,11 +57,11 @@ public abstract record DecayingSchedule : ScheduleOptions
     protected double Between(double share, double peak) => MinimumLearningRate + share * (peak - MinimumLearningRate);
 }
 
-/// <summary>A schedule that falls from the end of the warm-up until one step, and stays at its minimum from there.</summary>
+/// <summary>A schedule that falls from the end of the warm-up to a step, and then stays at its minimum.</summary>
 public abstract record DecayAfterWarmup : DecayingSchedule
 {
-    /// <summary>The step at which the minimum is reached; <c>null</c>: <c>training.steps</c>. Set it where a run will be
-    /// lengthened later: the learning rates of the steps already taken then stay what they were.</summary>
+    /// <summary>The step that reaches the minimum; null: <c>training.steps</c>. Where a run will be lengthened later, it keeps the learning
+    /// rates of steps already taken what they were.</summary>
     [Description("The step at which the minimum is reached; null: training.steps. Set it where a run will be lengthened later.")]
     [Range(1, long.MaxValue)]
     public long? DecaySteps { get; init; }
@@ -89,13 +84,11 @@ public abstract record DecayAfterWarmup : DecayingSchedule
         return Between(Share(progress), peak);
     }
 
-    /// <summary>The shape of the decay: from the progress, 0 … 1, to the share of the way from the minimum to the peak that is left, 1 …
-    /// 0.</summary>
+    /// <summary>The shape of the decay: progress 0 … 1 to the remaining share of the way from minimum to peak, 1 … 0.</summary>
     protected abstract double Share(double progress);
 }
 
-/// <summary>Warm-up, then half a cosine down to the minimum (Loshchilov and Hutter 2017, arXiv 1608.03983, without
-/// restarts; step for step nanoGPT's <c>get_lr</c>).</summary>
+/// <summary>Warm-up, then half a cosine down to the minimum (Loshchilov and Hutter 2017, arXiv 1608.03983) as in nanoGPT.</summary>
 public sealed record CosineSchedule : DecayAfterWarmup
 {
     /// <inheritdoc/>
@@ -109,11 +102,11 @@ public sealed record LinearSchedule : DecayAfterWarmup
     protected override double Share(double progress) => 1 - progress;
 }
 
-/// <summary>Warm-up, a long stretch at the peak, and a straight line down at the end (Hu et al. 2024, MiniCPM, arXiv
-/// 2404.06395): checkpoints of the stretch can be continued with any number of steps.</summary>
+/// <summary>Warm-up, a long stretch at the peak, from whose checkpoints runs of any length can continue, and a straight line down (Hu et
+/// al. 2024, MiniCPM, arXiv 2404.06395).</summary>
 public sealed record WarmupStableDecaySchedule : DecayingSchedule
 {
-    /// <summary>The share of all steps, at the end of the run, over which the learning rate falls.</summary>
+    /// <summary>The share of all steps, at the end, over which the learning rate falls.</summary>
     [Description("The share of all steps, at the end of the run, over which the learning rate falls.")]
     [Range(0.0, 1.0)]
     public double DecayFraction { get; init; } = 0.2;

@@ -3,13 +3,12 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Training;
 
-/// <summary>A request to stop: Ctrl-C or SIGTERM. The run finishes its step, saves a checkpoint and ends.</summary>
-/// <remarks>A second signal ends the process at once. One that follows within <see cref="Echo"/> is taken for an echo of the first:
-/// <c>timeout</c> and service managers signal every process of a group, and <c>dotnet run</c> passes its own signal on.</remarks>
+/// <summary>A request to stop: Ctrl-C or SIGTERM. The run finishes its step, saves a checkpoint and ends; a second signal ends the process
+/// at once. One within <see cref="Echo"/> is taken for an echo: <c>timeout</c> and service managers signal every process of a group, and
+/// <c>dotnet run</c> passes its own signal on.</summary>
 public sealed class StopSignal : IDisposable
 {
-    /// <summary>How long after the first signal another is ignored.</summary>
-    public static readonly TimeSpan Echo = TimeSpan.FromSeconds(1);
+    internal static readonly TimeSpan Echo = TimeSpan.FromSeconds(1);
 
     private readonly List<PosixSignalRegistration> registrations = [];
     private readonly Action<string>? announce;
@@ -17,8 +16,8 @@ public sealed class StopSignal : IDisposable
     private long received;
     private volatile bool requested;
 
-    /// <summary>Creates a signal that is set only by <see cref="Request"/>.</summary>
-    public StopSignal()
+    /// <summary>A signal that is set only by <see cref="Request"/>.</summary>
+    internal StopSignal()
     {
     }
 
@@ -29,15 +28,12 @@ public sealed class StopSignal : IDisposable
         registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, Receive));
     }
 
-    /// <summary>Listens to Ctrl-C (SIGINT) and SIGTERM until disposed. <paramref name="announce"/> is called on a thread of its own at the
-    /// first signal.</summary>
+    /// <summary>Listens to SIGINT and SIGTERM until disposed; calls <paramref name="announce"/> once, on another thread.</summary>
     public static StopSignal Listen(Action<string> announce) => new(announce);
 
-    /// <summary>Whether the run should stop after the step it is in.</summary>
-    public bool Requested => requested;
+    internal bool Requested => requested;
 
-    /// <summary>Asks the run to stop.</summary>
-    public void Request() => requested = true;
+    internal void Request() => requested = true;
 
     /// <inheritdoc/>
     public void Dispose() => registrations.ForEach(registration => registration.Dispose());

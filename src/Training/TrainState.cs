@@ -9,8 +9,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>Everything that training changes: weights, optimizer, position in the data, random states, counts. It takes one optimizer step
-/// at a time, and can be captured and restored exactly.</summary>
+/// <summary>Everything that training changes: weights, optimizer, position in the data, random states, counts. Restored exactly.</summary>
 internal sealed class TrainState : IDisposable
 {
     private readonly TrainingOptions options;
@@ -20,8 +19,7 @@ internal sealed class TrainState : IDisposable
     private readonly StepFigures figures;
     private readonly string dataFingerprint;
 
-    /// <summary>Prepares a model, which is on the device with its first weights, for training. The model is owned from now on, the data is
-    /// not.</summary>
+    /// <summary>Takes over a model, on the device with its first weights; the data stays the caller's.</summary>
     public TrainState(LanguageModel model, Recipe recipe, PreparedData data, Device device)
     {
         (Model, Device, options, dataFingerprint) = (model, device, recipe.Training, data.Fingerprint);
@@ -43,20 +41,17 @@ internal sealed class TrainState : IDisposable
 
     public Optimizer Optimizer { get; }
 
-    /// <summary>How a step's work is shared, for the log.</summary>
     public string Sharing => gradients.Description;
 
     public long Step { get; private set; }
 
     public long Tokens { get; private set; }
 
-    /// <summary>The best evaluation so far.</summary>
     public (double Loss, long Step)? Best { get; set; }
 
-    /// <summary>The position in the data of the next step.</summary>
     public StreamPosition Position => loader.Position;
 
-    /// <summary>Takes one optimizer step. A step whose loss or gradients are not finite counts, but changes nothing.</summary>
+    /// <summary>Takes one optimizer step. One whose loss or gradients are not finite counts, but changes nothing.</summary>
     public void TakeStep(double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -90,7 +85,6 @@ internal sealed class TrainState : IDisposable
         };
     }
 
-    /// <summary>Restores a whole checkpoint of this model.</summary>
     public void Restore(string directory, CheckpointState state)
     {
         ModelWeights.Load(Model, Path.Combine(directory, CheckpointFiles.Model));
@@ -102,7 +96,6 @@ internal sealed class TrainState : IDisposable
         state.Random.Restore(Device);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         loader.Dispose();
@@ -113,15 +106,13 @@ internal sealed class TrainState : IDisposable
     }
 }
 
-/// <summary>The figures of the last step and the count of steps that went wrong, kept on the device until they are read.</summary>
-/// <remarks>Whether to skip a step is decided on the device: no step waits for the host.</remarks>
+/// <summary>Loss, norm and skipped steps, on the device until they are read: no step waits for the host.</summary>
 internal sealed class StepFigures(Device device) : IDisposable
 {
     // loss, gradient norm, steps skipped in all, steps skipped in a row
     private readonly Tensor figures = zeros([4], dtype: ScalarType.Float64, device: device).DetachFromDisposeScope();
 
-    /// <summary>Records a step's loss and gradient norm, both scalars on the device.</summary>
-    /// <returns>A float32 scalar: 1 where either is not finite, so that the update has to be skipped, else 0.</returns>
+    /// <summary>From scalars on the device; returns a float32 scalar, 1 where either is not finite and the update is skipped.</summary>
     public Tensor Record(Tensor loss, Tensor gradientNorm)
     {
         using IDisposable quiet = no_grad();
@@ -133,7 +124,6 @@ internal sealed class StepFigures(Device device) : IDisposable
         return bad.to(ScalarType.Float32);
     }
 
-    /// <summary>Reads the figures, waiting for the device.</summary>
     public Reading Read()
     {
         using DisposeScope scope = NewDisposeScope();
@@ -141,20 +131,14 @@ internal sealed class StepFigures(Device device) : IDisposable
         return new Reading(values[0], values[1], (long)values[2], (long)values[3]);
     }
 
-    /// <summary>Continues counts of an earlier run.</summary>
     public void Restore(long skipped, long inARow)
     {
         using DisposeScope scope = NewDisposeScope();
         figures.copy_(tensor(new double[] { 0, 0, skipped, inARow }));
     }
 
-    /// <inheritdoc/>
     public void Dispose() => figures.Dispose();
 
-    /// <summary>The figures on the host.</summary>
-    /// <param name="Loss">The last step's loss, raw: NaN where it went wrong.</param>
-    /// <param name="GradientNorm">The norm of its gradients before clipping.</param>
-    /// <param name="Skipped">Steps skipped since the run began.</param>
-    /// <param name="InARow">Steps skipped in a row up to the last one.</param>
+    /// <summary>The last step's loss (NaN where it went wrong), norm before clipping, skipped steps in all and in a row.</summary>
     public sealed record Reading(double Loss, double GradientNorm, long Skipped, long InARow);
 }

@@ -12,8 +12,6 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>Takes optimizer steps until the run is complete or asked to stop; reports, evaluates and saves at the recipe's
-/// intervals.</summary>
 internal sealed class TrainingLoop(
     Recipe recipe, TrainState state, IReadOnlyList<Batch> validation, EvaluatorSchedule evaluators, SampleWriter samples,
     CheckpointWriter checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop)
@@ -22,8 +20,7 @@ internal sealed class TrainingLoop(
     // A state with steps behind it was restored from the checkpoint of its last one.
     private long? saved = state.Step > 0 ? state.Step : null;
 
-    /// <summary>Runs to the end, or until asked to stop; either way the last step is saved.</summary>
-    /// <exception cref="UserException">Training diverged, or a checkpoint cannot be saved.</exception>
+    /// <summary>Runs to the end, or until asked to stop, and saves the last step; throws where training diverges or saving fails.</summary>
     public TrainingOutcome Run()
     {
         throughput.StartAt(state.Step, state.Tokens);
@@ -100,7 +97,7 @@ internal sealed class TrainingLoop(
             "checkpoint with --resume");
     }
 
-    /// <summary>Computes the validation loss; true where it is the best so far.</summary>
+    /// <summary>True where the validation loss is the best so far.</summary>
     private bool Evaluate()
     {
         long start = Stopwatch.GetTimestamp();
@@ -118,7 +115,7 @@ internal sealed class TrainingLoop(
         return isBest;
     }
 
-    /// <summary>Histograms of every weight and of its gradient in the last step, after clipping.</summary>
+    /// <summary>Histograms of every weight and its gradient, clipped, of the last step.</summary>
     private void ReportHistograms()
     {
         foreach ((string name, Parameter parameter) in state.Model.named_parameters())

@@ -59,7 +59,6 @@ public sealed record TrainingOptions : IValidated
     [Range(0, int.MaxValue)]
     public int NonFiniteLimit { get; init; } = 20;
 
-    /// <summary>The effective size of a micro-batch.</summary>
     internal int MicroBatch => MicroBatchSize ?? BatchSize;
 
     /// <inheritdoc/>

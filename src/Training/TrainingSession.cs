@@ -11,15 +11,12 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
-/// <summary>What to train, and where its files go.</summary>
-/// <param name="Recipe">The resolved configuration.</param>
-/// <param name="RunDirectory">The run's directory, such as <c>runs/&lt;name&gt;</c>.</param>
-/// <param name="Resume">Whether to continue from its newest whole checkpoint; where there is none, the run begins.</param>
-/// <param name="DatasetsDirectory">Where prepared data is kept.</param>
+/// <summary>What to train, and where: <c>Resume</c> continues from the newest whole checkpoint of <c>RunDirectory</c>, if there is one, and
+/// prepared data is in <c>DatasetsDirectory</c>.</summary>
 public sealed record TrainingRequest(
     Recipe Recipe, string RunDirectory, bool Resume = false, string DatasetsDirectory = TrainingRequest.DefaultDatasetsDirectory)
 {
-    /// <summary>Where prepared data is kept by default, relative to the working directory.</summary>
+    /// <summary>Relative to the working directory.</summary>
     public const string DefaultDatasetsDirectory = "datasets";
 }
 
@@ -29,17 +26,12 @@ public enum TrainingOutcome
     /// <summary>All steps are done.</summary>
     Completed,
 
-    /// <summary>It was asked to stop, and saved a checkpoint.</summary>
+    /// <summary>Asked to stop, with a checkpoint saved.</summary>
     Interrupted,
 }
 
-/// <summary>Where a run stands when <c>train</c> ends.</summary>
-/// <param name="Outcome">How it ended.</param>
-/// <param name="Step">Optimizer steps done.</param>
-/// <param name="Tokens">Target tokens trained on.</param>
-/// <param name="BestLoss">The lowest validation loss, in nats per token; <c>null</c> if there was no evaluation.</param>
-/// <param name="BestStep">Its step.</param>
-/// <param name="SkippedSteps">Steps whose update was skipped because they were not finite.</param>
+/// <summary>Where a run stands when it ends: optimizer steps done, target tokens trained on, the lowest validation loss in nats per token
+/// and its step, null without an evaluation, and steps skipped because they were not finite.</summary>
 public sealed record TrainingResult(TrainingOutcome Outcome, long Step, long Tokens, double? BestLoss, long? BestStep, long SkippedSteps);
 
 /// <summary>A run from its recipe to its last checkpoint: prepares the data, builds or restores the model, trains.</summary>
@@ -57,11 +49,8 @@ public sealed class TrainingSession
         (this.openSink, this.progress, this.stop) = (openSink, progress, stop);
     }
 
-    /// <summary>Trains.</summary>
-    /// <param name="request">What to train, and where its files go.</param>
-    /// <param name="openSink">Opens what the run reports to, once its first step is known; disposed at the end.</param>
-    /// <param name="progress">Receives messages before that: data prepared, damaged checkpoints skipped.</param>
-    /// <param name="stop">Makes the run finish its step, save and end.</param>
+    /// <summary>Trains. <paramref name="openSink"/> opens what the run reports to, once its first step is known, and it is disposed at the
+    /// end; messages before that go to <paramref name="progress"/>.</summary>
     /// <exception cref="UserException">Anything the user has to fix: data, device, checkpoints, a full disk, divergence.</exception>
     public static TrainingResult Run(
         TrainingRequest request, Func<RunProgress, IMetricsSink> openSink, IProgress<string> progress, StopSignal stop) =>
@@ -80,7 +69,7 @@ public sealed class TrainingSession
         }
         catch (ExternalException error) when (error.IsOutOfMemory)
         {
-            throw DeviceMemory.TooLittle(error, Recipe.Training, device);
+            throw DeviceMemory.OutOfMemory(error, Recipe.Training, device);
         }
     }
 
@@ -140,7 +129,7 @@ public sealed class TrainingSession
 
     private ValidationSet Validation(PreparedData data)
     {
-        // Computed in micro-batches: what fits into memory when training fits when validating too.
+        // In micro-batches: what fits into memory when training fits when validating too.
         long batches = (long)Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
         return ValidationSet.Create(
             data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue),

@@ -322,7 +322,7 @@ public sealed class CpuDecoderTests
         Assert.Throws<ArgumentException>(() => decoder.Next([1, 2]));
         decoder.Next([1]);
         Assert.Throws<InvalidOperationException>(() => decoder.Next([1]));
-        Assert.Throws<ArgumentException>(() => new CpuDecoder(model, CpuDecoder.MostSequences + 1, 4));
+        Assert.Throws<ArgumentException>(() => new CpuDecoder(model, CpuDecoder.MaxSequences + 1, 4));
     }
 
     // With the forward pass over the whole text.

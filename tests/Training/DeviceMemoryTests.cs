@@ -26,7 +26,7 @@ public sealed class DeviceMemoryTests
     {
         TrainingOptions options = new() { Steps = 1, BatchSize = batch, MicroBatchSize = micro, Precision = precision };
 
-        var error = DeviceMemory.TooLittle(new TorchException(Cause, isOutOfMemory: true), options, new Device("cuda:0"));
+        var error = DeviceMemory.OutOfMemory(new TorchException(Cause, isOutOfMemory: true), options, new Device("cuda:0"));
 
         Assert.Equal(
             "out of memory on cuda:0: CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 79.15 GiB of which " +

@@ -1,27 +1,21 @@
 namespace Trainer.Data.Batches;
 
-/// <summary>A batch of token rows, in training or evaluation.</summary>
-/// <param name="Inputs">Token ids, (Rows × Columns), row-major.</param>
-/// <param name="Targets">Target ids, (Rows × Columns); <see cref="Ignored"/> where nothing is predicted.</param>
-/// <param name="Rows">Number of sequences.</param>
-/// <param name="Columns">Length of each sequence.</param>
+/// <summary>Token ids and targets, (Rows × Columns), row-major; <see cref="Ignored"/> where nothing is predicted.</summary>
 public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
 {
     /// <summary>The target at positions that are not scored.</summary>
     public const long Ignored = -100;
 
-    /// <summary>The document of each position, (Rows × Columns), from 0 in each row and −1 for padding; positions attend only within their
-    /// document. Null for rows not made of documents.</summary>
+    /// <summary>The document of each position, from 0 in each row (−1: padding), within which it attends; null for rows without.</summary>
     public long[]? Documents { get; init; }
 
-    /// <summary>Explicit position ids, (Rows × Columns), for documents or skipped positions; null where the position is the
-    /// column.</summary>
+    /// <summary>Position ids, (Rows × Columns), for documents or skipped positions; null where the position is the column.</summary>
     public long[]? Positions { get; init; }
 
-    /// <summary>An exclusive bound on all <see cref="Positions"/>; null where it is the number of columns.</summary>
+    /// <summary>Exclusive bound on all <see cref="Positions"/>; null where it is the number of columns.</summary>
     public int? PositionLimit { get; init; }
 
-    /// <summary>The encoder's rows, when <see cref="Inputs"/> are for its decoder.</summary>
+    /// <summary>The encoder's rows, where <see cref="Inputs"/> are for its decoder.</summary>
     public SourceRows? Source { get; init; }
 
     /// <summary>The index of the first row in the batch that this one is a part of.</summary>
@@ -30,9 +24,8 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>Number of scored positions.</summary>
     public int TargetTokens { get; } = Targets.Length - Targets.AsSpan().Count(Ignored);
 
-    /// <summary>The same rows with the first <paramref name="length"/> tokens given, so they are not targets; 1 changes nothing, since the
-    /// first token never is one.</summary>
-    public Batch WithoutPrefixTargets(int length)
+    /// <summary>Drops targets among the first <paramref name="length"/> tokens; 1 changes nothing, since the first is none.</summary>
+    internal Batch WithoutPrefixTargets(int length)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
         if (length == 1)
@@ -60,10 +53,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     }
 }
 
-/// <summary>The rows that an encoder reads.</summary>
-/// <param name="Tokens">Token ids, (rows × <paramref name="Columns"/>), row-major; padded with 0.</param>
-/// <param name="Lengths">The length of each row without padding, which attention must mask.</param>
-/// <param name="Columns">Length of the longest row.</param>
+/// <summary>An encoder's rows, (rows × Columns), row-major; past a row's length is padding of 0, which attention must mask.</summary>
 public sealed record SourceRows(long[] Tokens, int[] Lengths, int Columns)
 {
     /// <summary>Pads texts, at least one, to the longest.</summary>

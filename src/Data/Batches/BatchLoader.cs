@@ -3,9 +3,7 @@ using System.Runtime.ExceptionServices;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Yields a stream's batches, read ahead by its own threads or on the caller's.</summary>
-/// <remarks>Batches come in the stream's order for any number of threads, and <see cref="Position"/> counts what was returned, not what was
-/// read ahead. For one consumer.</remarks>
+/// <summary>Yields a stream's batches in order, read ahead by any number of threads or on the caller's. For one consumer.</summary>
 public sealed class BatchLoader : IDisposable
 {
     private readonly BatchStream stream;
@@ -31,9 +29,7 @@ public sealed class BatchLoader : IDisposable
         this.threads = [.. Enumerable.Range(0, threads).Select(i => new Thread(ReadAhead) { IsBackground = true, Name = $"batches {i}" })];
     }
 
-    /// <summary>The position of the next row to return. Can be set before the first batch is taken.</summary>
-    /// <exception cref="Configuration.UserException">The data has no such place.</exception>
-    /// <exception cref="InvalidOperationException">Threads have begun to read ahead.</exception>
+    /// <summary>The position of the next row to return, whatever was read ahead; can be set before the first batch is taken.</summary>
     public StreamPosition Position
     {
         get => threads.Length == 0 ? stream.Position : position;
@@ -46,8 +42,7 @@ public sealed class BatchLoader : IDisposable
         }
     }
 
-    /// <summary>The next batch.</summary>
-    /// <exception cref="Configuration.UserException">The data is damaged there.</exception>
+    /// <summary>The next batch; throws where the data is damaged.</summary>
     public Batch Next()
     {
         if (threads.Length == 0)
@@ -141,7 +136,6 @@ public sealed class BatchLoader : IDisposable
         }
     }
 
-    /// <summary>A batch being read.</summary>
     private sealed record Slot(Func<Batch> Read, StreamPosition After)
     {
         public TaskCompletionSource<Batch> Batch { get; } = new();

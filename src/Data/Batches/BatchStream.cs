@@ -4,30 +4,26 @@ using Trainer.Data.Shards;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>An endless stream of training batches in random order, without replacement within an epoch.</summary>
-/// <remarks>The row sequence depends only on data, options and seed, not on batch sizes, and resumes exactly from a saved
-/// <see cref="Position"/>. Not thread-safe, but the work that <see cref="Take"/> returns may run on any thread.</remarks>
+/// <summary>An endless stream of training batches in random order, without replacement within an epoch. Data, options and seed determine
+/// the rows, whatever the batch sizes. Not thread-safe, but what <see cref="Take"/> returns may run on any thread.</summary>
 public abstract class BatchStream
 {
     private protected BatchStream()
     {
     }
 
-    /// <summary>The position of the next row; setting it resumes exactly there.</summary>
-    /// <exception cref="UserException">The data has no such place.</exception>
+    /// <summary>The position of the next row; setting it resumes exactly there, or throws where the data has no such place.</summary>
     public abstract StreamPosition Position { get; set; }
 
-    /// <summary>Advances past the next rows, perhaps into the next epoch, without reading their tokens; the returned function reads them,
-    /// once, on any thread and in any order.</summary>
+    /// <summary>Advances past the next rows, perhaps into the next epoch; the result reads them, once, on any thread.</summary>
     public abstract Func<Batch> Take(int rows);
 
     /// <summary>Takes and reads the next rows.</summary>
     public Batch Next(int rows) => Take(rows)();
 
-    /// <summary>Opens the training data of a recipe at its beginning. The model is given the first <paramref name="prefixLength"/> tokens
-    /// of a row, which are no targets. <paramref name="data"/> is not disposed.</summary>
-    /// <exception cref="UserException">A source is too short for one row, or the tokenizer lacks a special token that the objective
-    /// needs.</exception>
+    /// <summary>Opens a recipe's training data at its beginning; <paramref name="data"/> is not disposed. The first
+    /// <paramref name="prefixLength"/> tokens of a row are given, and no targets.</summary>
+    /// <exception cref="UserException">A source is too short for one row, or the tokenizer lacks a special token.</exception>
     public static BatchStream Create(PreparedData data, DataOptions options, int contextLength, long seed, int prefixLength = 1)
     {
         var source = RowSource.Create(options, data.Tokenizer, data.Train, contextLength, prefixLength);
@@ -37,8 +33,7 @@ public abstract class BatchStream
         return source.Open(ranges, [.. options.Train.Select(each => each.Weight ?? 1)], seed);
     }
 
-    /// <summary>The average number of tokens per row without padding; source and target both count.</summary>
-    /// <exception cref="UserException">As for <see cref="Create"/>.</exception>
+    /// <summary>The average number of tokens per row without padding, in source and target; throws like <see cref="Create"/>.</summary>
     public static double TokensPerRow(PreparedData data, DataOptions options, int contextLength, long seed)
     {
         var source = RowSource.Create(options, data.Tokenizer, data.Train, contextLength);
@@ -48,9 +43,7 @@ public abstract class BatchStream
         return data.TrainSources.Select((range, i) => weights[i] * source.TokensPerRow(Named(range, i), seed)).Sum() / weights.Sum();
     }
 
-    /// <summary>Of the first batches the first with the most columns, decoder and encoder, padding included: what memory is planned
-    /// for.</summary>
-    /// <exception cref="UserException">As for <see cref="Create"/>.</exception>
+    /// <summary>The widest of the first batches, decoder and encoder together, padding included: what memory is planned for.</summary>
     public static Batch Longest(PreparedData data, DataOptions options, int contextLength, long seed, int rows, long batches)
     {
         var stream = Create(data, options, contextLength, seed);
@@ -73,13 +66,11 @@ public abstract class BatchStream
             + "name validation texts in data.validation");
 }
 
-/// <summary>A position in the endless sequence of training rows.</summary>
-/// <param name="Epoch">Completed epochs; 0 in a mixture, whose sources count their own.</param>
-/// <param name="Index">Rows taken: of the epoch, of the block where there are blocks, or in total for a mixture.</param>
-/// <param name="Block">Completed blocks of this epoch; 0 for rows without blocks (see <c>BlockStream</c>).</param>
+/// <summary>A position in the endless sequence of rows: completed epochs (0 in a mixture), rows of the epoch or block (in total for a
+/// mixture), completed blocks of the epoch (0 without blocks).</summary>
 public sealed record StreamPosition(long Epoch, long Index, long Block = 0)
 {
-    /// <summary>The position in each source of a mixture, in recipe order; null without a mixture.</summary>
+    /// <summary>The position in each source of a mixture, in recipe order; null without one.</summary>
     public IReadOnlyList<SourcePosition>? Sources { get; init; }
 
     /// <inheritdoc/>
@@ -96,7 +87,5 @@ public sealed record StreamPosition(long Epoch, long Index, long Block = 0)
         : $"row {Index:N0} of the mixture";
 }
 
-/// <summary>A position in one source of a mixture.</summary>
-/// <param name="Rows">Rows that it has yielded.</param>
-/// <param name="Position">The position of its next row.</param>
+/// <summary>A position in one source of a mixture, after so many of its rows.</summary>
 public sealed record SourcePosition(long Rows, StreamPosition Position);

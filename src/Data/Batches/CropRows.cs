@@ -27,7 +27,7 @@ internal sealed class CropRows(TokenShard shard, int contextLength) : RowSource<
         return new Batch(inputs, targets, rows.Length, contextLength);
     }
 
-    /// <summary>Disjoint windows spread evenly over a range; <paramref name="after"/> tokens must follow each.</summary>
+    /// <summary>Disjoint windows, each with <paramref name="after"/> tokens behind it, spread evenly over a range.</summary>
     internal static IReadOnlyList<Crop> Spread(TokenRange range, int length, int after, long count)
     {
         ContextCheck.Require(range, length, after);
@@ -42,14 +42,10 @@ internal sealed class CropRows(TokenShard shard, int contextLength) : RowSource<
     }
 }
 
-/// <summary>A window of consecutive tokens.</summary>
-/// <param name="Start">Index of the first token.</param>
-/// <param name="Key">A random key, distinct for each window and epoch; masking draws from it.</param>
+/// <summary>A window of consecutive tokens, with a random key, distinct for each window and epoch, from which masking draws.</summary>
 internal readonly record struct Crop(long Start, ulong Key);
 
-/// <summary>Windows of one length in random order.</summary>
-/// <remarks>Each epoch lays a grid of disjoint windows over the tokens, at an offset of its own, and visits every window once in a fresh
-/// order. Seeking is constant-time.</remarks>
+/// <summary>Each epoch visits a grid of disjoint windows, at an offset of its own, in random order. Seeks in constant time.</summary>
 internal sealed class CropStream : RowStream<Crop>
 {
     private readonly TokenRange range;
@@ -59,8 +55,7 @@ internal sealed class CropStream : RowStream<Crop>
     private Epoch current;
     private long index;
 
-    /// <summary>Starts at the first window of epoch 0. <paramref name="after"/> tokens must follow each window: 1 where the last target is
-    /// the next token.</summary>
+    /// <summary><paramref name="after"/> tokens must follow each window: 1 where the last target is the next token.</summary>
     public CropStream(TokenRange range, int length, int after, long seed)
     {
         ContextCheck.Require(range, length, after);
@@ -68,7 +63,6 @@ internal sealed class CropStream : RowStream<Crop>
         current = new Epoch(this, 0);
     }
 
-    /// <summary>Windows in the current epoch; epochs differ by at most one.</summary>
     public long WindowsInEpoch => current.Windows;
 
     public override StreamPosition Position
@@ -123,7 +117,6 @@ internal sealed class CropStream : RowStream<Crop>
 
 internal static class ContextCheck
 {
-    /// <summary>Requires at least one window and the tokens that must follow it.</summary>
     public static void Require(TokenRange range, int contextLength, int after)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(contextLength, 1);

@@ -8,12 +8,11 @@ using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Which tokens a masked model predicts: the section <c>data.masking</c>.</summary>
-/// <remarks>Devlin et al. 2019 (arXiv 1810.04805, §3.1 and A.1), with masks drawn anew each epoch as in Liu et al. 2019 (arXiv 1907.11692,
-/// §4.1).</remarks>
+/// <summary>Which tokens a masked model predicts: the section <c>data.masking</c> (Devlin et al. 2019, arXiv 1810.04805, §3.1 and A.1),
+/// with masks drawn anew each epoch (Liu et al. 2019, arXiv 1907.11692, §4.1).</summary>
 public sealed record MaskingOptions
 {
-    /// <summary>The share of tokens to predict: 80 % become the mask token, 10 % a random token, and 10 % stay.</summary>
+    /// <summary>The share of tokens to predict: 80 % become the mask token, 10 % a random token, 10 % stay.</summary>
     [Description("The share of tokens to guess; of these 80 % become the mask token, 10 % a random token, and 10 % stay as they are.")]
     [Range(0.001, 0.999)]
     public double Probability { get; init; } = 0.15;
@@ -23,11 +22,10 @@ public sealed record MaskingOptions
     public bool WholeWord { get; init; }
 }
 
-/// <summary>Windows of consecutive tokens, some hidden; targets are the hidden tokens. The tokenizer's special tokens frame each window and
-/// are never hidden.</summary>
-internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMasker masker, TextFrame frame) : RowSource<Crop>
+/// <summary>Windows of consecutive tokens, some hidden, which are the targets, framed by special tokens, which are not.</summary>
+internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMasker masker, SpecialTokenTemplate template) : RowSource<Crop>
 {
-    private int Window => contextLength - frame.Length;
+    private int Window => contextLength - template.Length;
 
     public override RowStream<Crop> Stream(TokenRange range, long seed)
     {
@@ -50,14 +48,14 @@ internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMaske
         Array.Fill(targets, Batch.Ignored);
         for (var row = 0; row < rows.Length; row++)
         {
-            var (first, end) = (row * contextLength + frame.Before.Count, (row + 1) * contextLength - frame.After.Count);
+            var (first, end) = (row * contextLength + template.Before.Count, (row + 1) * contextLength - template.After.Count);
             var window = inputs.AsSpan(first..end);
             shard.Read(rows[row].Start, window);
             masker.Hide(window, targets.AsSpan(first..end), rows[row].Key);
-            for (var i = 0; i < frame.Before.Count; i++)
-                inputs[row * contextLength + i] = frame.Before[i];
-            for (var i = 0; i < frame.After.Count; i++)
-                inputs[end + i] = frame.After[i];
+            for (var i = 0; i < template.Before.Count; i++)
+                inputs[row * contextLength + i] = template.Before[i];
+            for (var i = 0; i < template.After.Count; i++)
+                inputs[end + i] = template.After[i];
         }
         return new Batch(inputs, targets, rows.Length, contextLength);
     }
@@ -65,13 +63,12 @@ internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMaske
     private void Require(TokenRange range)
     {
         if (Window < 1)
-            throw new UserException($"model.contextLength ({contextLength}) leaves no room between the {frame.Length} special tokens that "
-                + $"the tokenizer puts around a text; set it to {frame.Length + 1} or more");
-        ContextCheck.Require(range, contextLength, after: -frame.Length);
+            throw new UserException($"model.contextLength ({contextLength}) leaves no room between the {template.Length} special tokens "
+                + $"that the tokenizer puts around a text; set it to {template.Length + 1} or more");
+        ContextCheck.Require(range, contextLength, after: -template.Length);
     }
 }
 
-/// <summary>Hides tokens for masked training. Special tokens are neither hidden nor drawn.</summary>
 internal sealed class TokenMasker
 {
     private readonly MaskingOptions options;
@@ -100,8 +97,7 @@ internal sealed class TokenMasker
         ordinary = [.. Enumerable.Range(0, isSpecial.Length).Where(id => !isSpecial[id])];
     }
 
-    /// <summary>Replaces the tokens to predict and writes the originals to <paramref name="targets"/>, <see cref="Batch.Ignored"/>
-    /// elsewhere. The same key hides the same tokens.</summary>
+    /// <summary>Replaces tokens, which the key determines, and writes the originals to <paramref name="targets"/>.</summary>
     public void Hide(Span<long> inputs, Span<long> targets, ulong key)
     {
         var random = new RandomSequence(key);
@@ -133,7 +129,6 @@ internal sealed class TokenMasker
         _ => token,
     };
 
-    /// <summary>The units that are hidden together: tokens, or words.</summary>
     private List<(int Start, int Length)> Words(ReadOnlySpan<long> tokens)
     {
         var words = new List<(int Start, int Length)>(tokens.Length);

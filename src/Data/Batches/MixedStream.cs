@@ -2,8 +2,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Mixes sources by weight, whatever their sizes; each source runs through its own epochs. <paramref name="runLength"/> rows come
-/// from one source at a time.</summary>
+/// <summary>Mixes sources by weight, <paramref name="runLength"/> rows of one at a time; each source runs through its own epochs.</summary>
 internal sealed class MixedStream<T>(IReadOnlyList<RowStream<T>> sources, IReadOnlyList<double> weights, int runLength) : RowStream<T>
 {
     private readonly WeightedInterleave interleave = new(weights);
@@ -48,16 +47,14 @@ internal sealed class MixedStream<T>(IReadOnlyList<RowStream<T>> sources, IReadO
     private bool IsInRun(SourcePosition place) => place.Rows % runLength != 0;
 }
 
-/// <summary>Weighted interleave: after any number of turns every source has had its share, to within one turn.</summary>
-/// <remarks>Tijdeman's rule for the chairman assignment problem (1980): among the sources far enough behind their share, the one whose next
-/// turn is due first. Integer arithmetic keeps it exact at any length.</remarks>
+/// <summary>Weighted interleave, exact to within one turn: Tijdeman's rule for the chairman assignment problem (1980) takes, among the
+/// sources far enough behind their share, the one whose next turn is due first.</summary>
 internal sealed class WeightedInterleave
 {
     private const long Whole = 1L << 32;
     private readonly long[] shares;   // sum to Whole
     private readonly long[] taken;
 
-    /// <summary>Two or more positive weights; only their ratios count.</summary>
     public WeightedInterleave(IReadOnlyList<double> weights)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(weights.Count, 2);
@@ -75,7 +72,6 @@ internal sealed class WeightedInterleave
         shares[largest] += Whole - given;
     }
 
-    /// <summary>Turns taken by each source; setting it resumes there.</summary>
     public IReadOnlyList<long> Taken
     {
         get => taken;

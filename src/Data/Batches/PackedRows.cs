@@ -6,7 +6,6 @@ namespace Trainer.Data.Batches;
 /// <summary>Rows packed with whole documents; no target crosses a document boundary.</summary>
 internal sealed class PackedRows(TokenShard shard, int contextLength) : RowSource<DocumentPart[]>
 {
-    /// <summary>The document id of padding.</summary>
     public const long Padding = -1;
 
     public override RowStream<DocumentPart[]> Stream(TokenRange range, long seed)
@@ -41,13 +40,10 @@ internal sealed class PackedRows(TokenShard shard, int contextLength) : RowSourc
     }
 }
 
-/// <summary>A document or a part of one; <c>EndsDocument</c> tells whether the document ends here.</summary>
 internal readonly record struct DocumentPart(long Start, int Length, bool EndsDocument);
 
-/// <summary>Packs documents into rows as tightly as possible.</summary>
-/// <remarks>Each epoch visits every token of every document once. Documents longer than a row are cut, at different places each epoch.
-/// Within a block the longest part goes first, into the fullest row with room for it (best-fit decreasing), which wastes very little (Ding
-/// et al. 2024, arXiv 2404.10830).</remarks>
+/// <summary>Packs documents into rows, cutting long ones at different places each epoch. Within a block the longest part goes first, into
+/// the fullest row with room for it (best-fit decreasing), which wastes very little (Ding et al. 2024, arXiv 2404.10830).</summary>
 internal sealed class PackedStream(TokenRange range, DocumentTable documents, int columns, long seed)
     : BlockStream<DocumentPart[]>(range.Name, documents.Count, seed)
 {

@@ -3,25 +3,21 @@ using Trainer.Data.Shards;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Rows made of pairs: a text to read and a text to write.</summary>
+/// <summary>Rows of a text to read and a text to write, which alternate as documents of the shard.</summary>
 internal abstract class PairRows(TokenShard shard) : RowSource<TextPair>
 {
-    /// <summary>Documents alternate between source and target.</summary>
     protected TokenShard Shard => shard;
 
     /// <summary>A whole group, so that mixtures keep pairs of similar length together.</summary>
     protected override int RunLength => PairStream.PairsInGroup;
 
-    /// <summary>Truncates a pair to what a row holds.</summary>
     public abstract TextPair Fit((long Start, long Length) source, (long Start, long Length) target);
 
     /// <summary>Pairs by the room they take in a batch, shortest first; stable.</summary>
     public abstract IEnumerable<TextPair> ByLength(IEnumerable<TextPair> pairs);
 
-    /// <summary>Why a pair cannot form a row, or null.</summary>
     protected virtual string? PairError(long source, long target) => null;
 
-    /// <summary>Whether a pair has anything to predict.</summary>
     protected virtual bool HasTargets(long source, long target) => true;
 
     public sealed override RowStream<TextPair> Stream(TokenRange range, long seed)
@@ -51,13 +47,11 @@ internal abstract class PairRows(TokenShard shard) : RowSource<TextPair>
         [.. ByLength(base.ValidationRows(range, count))];
 }
 
-/// <summary>A pair of texts as laid out in a row.</summary>
 internal readonly record struct TextPair(DocumentPart Source, DocumentPart Target);
 
-/// <summary>Pairs in random order, neighbours of similar length, so that batches need little padding.</summary>
-/// <remarks>Each epoch visits every pair once. A block's pairs are sorted by length and divided into groups, which are shuffled. Groups
-/// start at multiples of <see cref="PairsInGroup"/> rows of the whole sequence, so batches of that size, or of a smaller power of two, hold
-/// pairs of nearly equal length. Leftover pairs at the ends of a block are the shortest, where padding is cheapest.</remarks>
+/// <summary>Pairs in random order, neighbours of similar length, so that batches need little padding: a block's pairs are sorted by length
+/// and divided into groups, which are shuffled. Groups start at multiples of <see cref="PairsInGroup"/> rows of the whole sequence.
+/// Incomplete ones hold a block's shortest pairs, where padding is cheapest.</summary>
 internal sealed class PairStream(TokenRange range, DocumentTable pairs, PairRows rows, long seed)
     : BlockStream<TextPair>(range.Name, pairs.Count / 2, seed)
 {

@@ -2,8 +2,7 @@ using Trainer.Data.Shards;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>A text to read followed by the text to write, of which only the latter is scored, with its end token if there is one. Rows are
-/// padded to the longest of the batch, on the right, where a causal decoder never looks.</summary>
+/// <summary>A text to read and the text to write, the only one scored. Padding is on the right, where causal decoders never look.</summary>
 internal sealed class PromptRows(TokenShard shard, int contextLength, int? endToken) : PairRows(shard)
 {
     private int Ends => endToken is null ? 0 : 1;
@@ -57,6 +56,5 @@ internal sealed class PromptRows(TokenShard shard, int contextLength, int? endTo
 
     protected override bool HasTargets(long source, long target) => target + Ends > 0 && source + target + Ends > 1;
 
-    /// <summary>Input tokens of a row: all but the last.</summary>
     private int Columns(TextPair row) => Math.Max(0, row.Source.Length + row.Target.Length + (row.Target.EndsDocument ? Ends : 0) - 1);
 }

@@ -3,7 +3,6 @@ using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>A kind of training row: where its rows lie in a shard and how they become batches.</summary>
 internal abstract class RowSource
 {
     /// <summary>Selects the kind that a recipe asks for; add new kinds here. <paramref name="contextLength"/> is the longest row.</summary>
@@ -25,28 +24,23 @@ internal abstract class RowSource
             new PromptRows(shard, contextLength, EndOfText.Of(tokenizer, options.EndOfDocument)),
         DataObjective.Causal when options.PositionSkipping is { Window: var window } => new SkippingRows(shard, window, contextLength),
         DataObjective.Causal => new CropRows(shard, contextLength),
-        DataObjective.Masked => new MaskedRows(shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new()), tokenizer.Frame),
+        DataObjective.Masked => new MaskedRows(
+            shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new()), tokenizer.Template),
         DataObjective.SequenceToSequence => new SequenceToSequenceRows(shard, contextLength, SequenceTokens.Of(tokenizer)),
         _ => throw new ArgumentOutOfRangeException(nameof(options), options.Objective, "this objective has no rows"),
     };
 
-    /// <summary>An endless stream over the ranges, mixed by weight if there are several.</summary>
     public abstract BatchStream Open(IReadOnlyList<TokenRange> ranges, IReadOnlyList<double> weights, long seed);
 
-    /// <summary>Average tokens per row, without padding, over the beginning of a range.</summary>
     public abstract double TokensPerRow(TokenRange range, long seed);
 
-    /// <summary>Validation batches.</summary>
     public abstract ValidationSet Validation(TokenRange range, int batchRows, int batches);
 }
 
-/// <summary>A kind of row whose tokens are located by a <typeparamref name="T"/>.</summary>
 internal abstract class RowSource<T> : RowSource
 {
-    /// <summary>The rows of a range in an order chosen by the seed.</summary>
     public abstract RowStream<T> Stream(TokenRange range, long seed);
 
-    /// <summary>How many rows of one source follow each other in a mixture.</summary>
     protected virtual int RunLength => 1;
 
     public abstract long Tokens(T row);

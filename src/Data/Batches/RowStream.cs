@@ -2,9 +2,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>An endless sequence of rows, reshuffled each epoch, without replacement within it.</summary>
-/// <remarks>The next row depends only on seed and position. A row says where its tokens are; <see cref="RowSource{T}.Collate"/> reads them,
-/// on any thread.</remarks>
+/// <summary>An endless sequence of rows, determined by seed and position, reshuffled each epoch, without replacement within it.</summary>
 internal abstract class RowStream<T>
 {
     /// <summary>The position of the next row; setting it resumes exactly there.</summary>
@@ -15,14 +13,12 @@ internal abstract class RowStream<T>
     protected static ulong EpochKey(long seed, long epoch) =>
         KeyedPermutation.Mix(KeyedPermutation.Mix((ulong)seed + 0x9E3779B97F4A7C15) + (ulong)epoch);
 
-    /// <summary>The error for a position that belongs to other data.</summary>
     protected static UserException NoSuchPlace(StreamPosition position, string what) => new(
         $"the position in the data ({position}) does not exist: {what}; the data or model.contextLength changed since it was saved");
 }
 
-/// <summary>Rows built from several items, such as documents packed into rows.</summary>
-/// <remarks>Each epoch shuffles the items and divides them into blocks; a block's rows depend only on its items and a key. Items can so be
-/// arranged well within a block (by length, for example), while any block can be reached directly and only one is held in memory.</remarks>
+/// <summary>Rows built from several items, such as documents packed into rows. Each epoch shuffles the items and divides them into blocks;
+/// a block's rows depend only on its items and a key, so any block can be reached directly, and only one is held in memory.</summary>
 internal abstract class BlockStream<T>(string name, long items, long seed) : RowStream<T>
 {
     /// <summary>Large enough to waste little at block ends, small enough to plan in a millisecond or two.</summary>

@@ -3,8 +3,8 @@ using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Encoder and decoder rows: the decoder's input is the target shifted right behind a begin token (teacher forcing), and it learns
-/// to emit the end token. Both are padded to their longest row; padding is not scored.</summary>
+/// <summary>The decoder's input is the target shifted right behind a begin token (teacher forcing); it learns to emit the end token. Both
+/// sides are padded to their longest row.</summary>
 internal sealed class SequenceToSequenceRows(TokenShard shard, int contextLength, SequenceTokens tokens) : PairRows(shard)
 {
     /// <summary>Truncated texts lose their end token.</summary>

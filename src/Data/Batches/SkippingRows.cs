@@ -4,10 +4,8 @@ using Trainer.Data.Shards;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Long-context training in short windows: the section <c>data.positionSkipping</c> (PoSE, Zhu et al. 2023, arXiv
-/// 2309.10400).</summary>
-/// <remarks>Rows are short, but their positions reach up to the model's <c>contextLength</c>: a row's second part starts at a later
-/// position than its first part ends. All distances are learned at the cost of the window.</remarks>
+/// <summary>The section <c>data.positionSkipping</c> (PoSE, Zhu et al. 2023, arXiv 2309.10400): a row's second part starts at a later
+/// position than its first ends, up to <c>contextLength</c>, so all distances are learned at the cost of the window.</summary>
 public sealed record PositionSkippingOptions
 {
     /// <summary>Tokens per row.</summary>
@@ -16,10 +14,8 @@ public sealed record PositionSkippingOptions
     public required int Window { get; init; }
 }
 
-/// <summary>Short windows of consecutive tokens with one jump in position (PoSE with two chunks, Zhu et al. 2023, arXiv
-/// 2309.10400).</summary>
-/// <remarks>The cut and the jump, 0 to target − window, are drawn uniformly, so every distance below the target occurs. Both derive from
-/// the window's key, so a stream resumes exactly.</remarks>
+/// <summary>Short windows of consecutive tokens with one jump in position (PoSE with two chunks). The cut and the jump, 0 to target −
+/// window, are drawn uniformly from the window's key, so every distance below the target occurs and a stream resumes exactly.</summary>
 internal sealed class SkippingRows(TokenShard shard, int window, int target) : RowSource<Crop>
 {
     private readonly CropRows crops = new(shard, window);

@@ -5,8 +5,7 @@ using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Fixed rows from all over the validation data, the same at every evaluation.</summary>
-/// <remarks>Rows do not overlap, so each token is scored at most once. Batches are read on demand.</remarks>
+/// <summary>Fixed rows from all over the validation data, without overlap, always the same; read on demand.</summary>
 public sealed class ValidationSet : IReadOnlyList<Batch>
 {
     private readonly int batchRows;
@@ -19,11 +18,10 @@ public sealed class ValidationSet : IReadOnlyList<Batch>
         targetTokens = new Lazy<long>(() => this.Sum(batch => (long)batch.TargetTokens));
     }
 
-    /// <summary>Number of batches: as requested, or fewer if the data is short.</summary>
+    /// <summary>As requested, or fewer if the data is short.</summary>
     public int Count => (Rows + batchRows - 1) / batchRows;
 
-    /// <summary>Rows in all batches together.</summary>
-    public int Rows { get; }
+    internal int Rows { get; }
 
     /// <summary>Number of scored tokens.</summary>
     public long TargetTokens => targetTokens.Value;
@@ -39,17 +37,13 @@ public sealed class ValidationSet : IReadOnlyList<Batch>
         }
     }
 
-    /// <summary>Selects validation rows of prepared data, up to <paramref name="batches"/> batches. The model is given the first
-    /// <paramref name="prefixLength"/> tokens of a row, which are not scored.</summary>
-    /// <exception cref="Trainer.Configuration.UserException">The validation data is too short for one row, or the tokenizer lacks a special
-    /// token.</exception>
+    /// <summary>Selects <paramref name="batches"/> batches at most; a row's first <paramref name="prefixLength"/> are not scored.</summary>
+    /// <exception cref="Trainer.Configuration.UserException">The data is too short for a row, or a special token is missing.</exception>
     public static ValidationSet Create(PreparedData data, DataOptions options, int contextLength, int batchRows, int batches,
         int prefixLength = 1) =>
         Create(data.Validation, data.Tokenizer, options, contextLength, batchRows, batches, prefixLength);
 
-    /// <summary>Selects rows of any encoded text.</summary>
-    /// <exception cref="Trainer.Configuration.UserException">The text is too short for one row, or the tokenizer lacks a special
-    /// token.</exception>
+    /// <summary>As the other, for any encoded text.</summary>
     public static ValidationSet Create(TokenShard text, Tokenizer tokenizer, DataOptions options, int contextLength, int batchRows,
         int batches, int prefixLength = 1) =>
         RowSource.Create(options, tokenizer, text, contextLength, prefixLength).Validation(text.All, batchRows, batches);

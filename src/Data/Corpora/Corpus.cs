@@ -1,4 +1,3 @@
-using System.Text;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers.Unicode;
 
@@ -17,18 +16,15 @@ public abstract class Corpus
     public abstract string Reading { get; }
 
     /// <summary>Sampling weight relative to the other corpora of its list; positive.</summary>
-    public double Weight { get; protected init; } = 1;
+    internal double Weight { get; private protected init; } = 1;
 
-    /// <summary>Reads the text in pieces of about a megabyte, never holding all of it. A piece's text is valid until the next is
-    /// requested.</summary>
-    /// <exception cref="UserException">A file is missing, unreadable, damaged, or not UTF-8.</exception>
+    /// <summary>Reads pieces of about a megabyte, each valid until the next is requested; throws where a file is damaged.</summary>
     public abstract IEnumerable<TextPiece> Read();
 
     /// <summary>Whether documents alternate between a text to read and the text to write for it, none empty.</summary>
-    public virtual bool IsPaired => false;
+    internal virtual bool IsPaired => false;
 
-    /// <summary>Opens a source; add new kinds here. <paramref name="at"/> is its configuration path, such as <c>data.train.0</c>;
-    /// <paramref name="directory"/> caches built corpora.</summary>
+    /// <summary>Opens a source at a path such as <c>data.train.0</c>; <paramref name="directory"/> caches corpora.</summary>
     /// <exception cref="UserException">A file is missing or empty, or what is there is of no format, or of several.</exception>
     public static Corpus Open(SourceOptions source, string at, string directory, IProgress<string>? progress = null,
         bool inPairs = false) => source.Format switch
@@ -41,11 +37,8 @@ public abstract class Corpus
     };
 }
 
-/// <summary>A piece of a document, small enough to hold in memory.</summary>
-/// <param name="Text">The text; never splits a character, and ends after a line break where there is one.</param>
-/// <param name="StartsDocument">Whether this is the document's first piece.</param>
-/// <param name="Source">The file.</param>
-/// <param name="Line">The first line's number in the file, from 1; for records, the record's line or row.</param>
+/// <summary>A piece of a document: never splits a character, and ends after a line break where there is one. <c>Line</c> counts from 1; for
+/// records it is the record's line or row.</summary>
 public readonly record struct TextPiece(ReadOnlyMemory<char> Text, bool StartsDocument, string Source, long Line)
 {
     /// <summary>Where in its file the record lies; null when the file is the document.</summary>
@@ -54,9 +47,7 @@ public readonly record struct TextPiece(ReadOnlyMemory<char> Text, bool StartsDo
     /// <summary>Whether the record has no text, as opposed to an empty one.</summary>
     public bool IsNull { get; init; }
 
-    /// <summary>Describes the place of a character, given its UTF-16 position in <see cref="Text"/>: file, line or row, and
-    /// column.</summary>
-    public string Place(int position)
+    internal string Place(int position)
     {
         var before = Text.Span[..position];
         if (Record is { } record)
@@ -66,35 +57,5 @@ public readonly record struct TextPiece(ReadOnlyMemory<char> Text, bool StartsDo
     }
 }
 
-/// <summary>Where a piece of a record lies: <c>Unit</c> is <c>line</c> or <c>row</c>, <c>Field</c> such as <c>column "text"</c>,
-/// <c>Characters</c> those before the piece.</summary>
+/// <summary>Where a piece of a record lies: <c>Unit</c> is <c>line</c> or <c>row</c>, <c>Characters</c> counts those before it.</summary>
 public readonly record struct RecordPlace(string Unit, string Field, long Characters);
-
-/// <summary>Counts of what was read from a corpus.</summary>
-public sealed class CorpusStatistics
-{
-    /// <summary>Documents with text, including empty ones.</summary>
-    public long Documents { get; private set; }
-
-    /// <summary>Records without text.</summary>
-    public long Nulls { get; private set; }
-
-    /// <summary>Unicode code points.</summary>
-    public long Characters { get; private set; }
-
-    /// <summary>Bytes of UTF-8.</summary>
-    public long Bytes { get; private set; }
-
-    /// <summary>Counts a piece; pieces come in order.</summary>
-    public void Add(in TextPiece piece)
-    {
-        if (piece.IsNull)
-        {
-            Nulls++;
-            return;
-        }
-        Documents += piece.StartsDocument ? 1 : 0;
-        Characters += CodePoints.Count(piece.Text.Span);
-        Bytes += Encoding.UTF8.GetByteCount(piece.Text.Span);
-    }
-}

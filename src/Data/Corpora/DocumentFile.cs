@@ -15,20 +15,19 @@ public static class DocumentFile
     public static IReadOnlyList<string> Extensions { get; } = [".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst"];
 
     /// <summary>A document is one value of the table and must fit in memory.</summary>
-    private const int MostCharacters = 1 << 28;
+    private const int MaxCharacters = 1 << 28;
 
     /// <summary>Whether the extension is supported.</summary>
     public static bool IsKnown(string path) => Extensions.Any(extension => path.EndsWith(extension, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>Writes documents, records without text as nulls, atomically replacing the file.</summary>
-    /// <exception cref="UserException">The file cannot be written, or a document is too long for a table.</exception>
+    /// <summary>Writes documents atomically, records without text as nulls; throws where a document is too long for a table.</summary>
     public static void Write(string path, IEnumerable<TextPiece> pieces)
     {
         if (path.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase))
             ParquetTable.Write(path, [new(SourceOptions.DefaultColumn, ParquetKind.Text)],
-                WholeDocuments.Of(pieces, MostCharacters).Select(text => new object?[] { text }));
+                WholeDocuments.Of(pieces, MaxCharacters).Select(text => new object?[] { text }));
         else
-            WholeFile.Write(path, stream =>
+            AtomicFile.Write(path, stream =>
             {
                 using var compressed = Compressed(path, stream);
                 var writer = new DocumentWriter(compressed ?? stream, SourceOptions.DefaultColumn);
@@ -50,8 +49,7 @@ public static class DocumentFile
     }
 }
 
-/// <summary>Writes documents as JSON lines: one string each, or null for a record without text. Long documents are streamed. With a
-/// <c>field</c>, each line is an object with that field.</summary>
+/// <summary>Writes documents as JSON lines, null for a record without text; with <c>field</c>, an object each. Streams long ones.</summary>
 public sealed class DocumentWriter(Stream output, string? field = null) : IDisposable
 {
     private readonly byte[] before = Encoding.UTF8.GetBytes(field is null ? "" : $"{{{JsonSerializer.Serialize(field)}:");
@@ -104,8 +102,7 @@ public sealed class DocumentWriter(Stream output, string? field = null) : IDispo
 /// <summary>Joins pieces into whole documents.</summary>
 public static class WholeDocuments
 {
-    /// <summary>Whole documents of at most <paramref name="most"/> characters; null for records without text.</summary>
-    /// <exception cref="UserException">A document is longer.</exception>
+    /// <summary>Whole documents, null for records without text; throws where one is longer than <paramref name="most"/>.</summary>
     public static IEnumerable<string?> Of(IEnumerable<TextPiece> pieces, int most)
     {
         StringBuilder? document = null;

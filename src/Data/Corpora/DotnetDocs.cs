@@ -5,9 +5,8 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>The corpus <c>dotnet-docs</c>: the API documentation installed with the .NET SDK, one document per type or member.</summary>
-/// <remarks>Built into a folder on first use and rebuilt when the SDK changes: <c>text.txt</c>, and <c>sources.json</c> with its origin.
-/// The same SDK gives the same bytes.</remarks>
+/// <summary>The corpus <c>dotnet-docs</c>: the API documentation installed with the .NET SDK, one document per type or member. Built into a
+/// folder on first use and again when the SDK changes; the same SDK gives the same bytes.</summary>
 internal sealed class DotnetDocs : Corpus
 {
     private DotnetDocs(string text, double weight)
@@ -24,8 +23,6 @@ internal sealed class DotnetDocs : Corpus
 
     public override IEnumerable<TextPiece> Read() => BlankLineSplitter.Documents(Utf8Text.Read(Files[0]));
 
-    /// <summary>Opens the corpus in a folder, such as <c>datasets/dotnet-docs</c>, building it if it is missing, incomplete or from another
-    /// SDK.</summary>
     public static DotnetDocs Open(string folder, IProgress<string>? progress = null, double weight = 1) =>
         Open(folder, DotnetInstallation.Find(), progress, weight);
 
@@ -49,7 +46,7 @@ internal sealed class DotnetDocs : Corpus
         var (text, sources) = DotnetDocsBuilder.Build(root, files);
         if (sources.Text.Sentences == 0)
             throw new UserException($"the documentation files in {root} hold no text; repair or reinstall the .NET SDK");
-        WholeFile.WriteFolder(folder, temporary =>
+        AtomicFile.WriteFolder(folder, temporary =>
         {
             File.WriteAllBytes(TextOf(temporary), text);
             sources.Save(SourcesOf(temporary));
@@ -63,9 +60,8 @@ internal sealed class DotnetDocs : Corpus
     private static string SourcesOf(string folder) => Path.Combine(folder, "sources.json");
 }
 
-/// <summary>Builds dotnet-docs: one entry per member, headed by its signature, with types in a fixed random order.</summary>
-/// <remarks>Only the first occurrence of a sentence is kept, so no held-out sentence is also trained on. Whole types are shuffled by the
-/// hash of their name, so the held-out end covers all libraries.</remarks>
+/// <summary>Only the first occurrence of a sentence is kept, so no held-out sentence is also trained on. Types are shuffled by the hash of
+/// their name, so the held-out end covers all libraries.</summary>
 internal sealed class DotnetDocsBuilder
 {
     /// <summary>Incremented when the same files would give another text.</summary>
@@ -95,7 +91,7 @@ internal sealed class DotnetDocsBuilder
                 file.File.Path, file.File.Bytes, file.Sha256, file.Members, builder.sentencesOfFile.GetValueOrDefault(number)))]));
     }
 
-    /// <summary>Reads one file; duplicates of an earlier file, which packs share, add nothing.</summary>
+    /// <summary>Duplicates of an earlier file, which packs share, add nothing.</summary>
     private (PackFile File, string Sha256, int Members) Read(string root, PackFile file, int number)
     {
         var path = Path.Combine(root, file.Path);
@@ -124,7 +120,6 @@ internal sealed class DotnetDocsBuilder
         }
     }
 
-    /// <summary>Appends a member's heading and lines if any of its sentences is new.</summary>
     private void Compose(DocumentationEntry entry, IReadOnlyList<string> typeParameters)
     {
         var lines = entry.Lines.Select(line => (line.Label, Text: NewSentences(line.Text, entry.File))).Where(line => line.Text.Length > 0)
@@ -169,13 +164,11 @@ internal sealed record DotnetDocsSources(int Builder, DotnetDocsText Text, IRead
     }
 }
 
-/// <summary>Statistics of the built text, which is ASCII.</summary>
 internal sealed record DotnetDocsText(long Bytes, string Sha256, int Types, int Entries, int Sentences);
 
-/// <summary>A documentation file that was read; it is credited only with members and sentences that no earlier file has.</summary>
+/// <summary>A documentation file that was read; credited only with members and sentences that no earlier file has.</summary>
 internal sealed record DotnetDocsFile(string Path, long Bytes, string Sha256, int Members, int Sentences);
 
-/// <summary>Divides a text into documents at blank lines.</summary>
 internal static class BlankLineSplitter
 {
     public static IEnumerable<TextPiece> Documents(IEnumerable<TextPiece> pieces)

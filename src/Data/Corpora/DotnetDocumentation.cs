@@ -50,11 +50,8 @@ internal sealed record DocumentationEntry(
         member.Elements(name).SelectMany(element => DocumentationText.Paragraphs(element).Select(paragraph => (label(element), paragraph)));
 }
 
-/// <summary>A documentation identifier, such as <c>M:System.String.Trim(System.Char)</c> (ECMA-334, annex D.4.2).</summary>
-/// <param name="Kind">T, M, P, F, E …</param>
-/// <param name="Type">Full name of the type, or of the member's type.</param>
-/// <param name="Member">The member's name; empty for a type.</param>
-/// <param name="Parameters">Parameter types as written in the identifier.</param>
+/// <summary>A documentation identifier, such as <c>M:System.String.Trim(System.Char)</c> (ECMA-334, annex D.4.2). <c>Kind</c> is T, M, P,
+/// F, E …; <c>Member</c> is empty for a type.</summary>
 internal sealed partial record DocumentationId(char Kind, string Type, string Member, IReadOnlyList<string> Parameters)
 {
     public static DocumentationId Parse(string id)
@@ -71,7 +68,6 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
         return new DocumentationId(kind, dot < 0 ? "" : name[..dot], name[(dot + 1)..], parameters);
     }
 
-    /// <summary>The name in running text: type, or type and member, without namespace and parameters.</summary>
     public string ShortName => Kind switch
     {
         'N' => Type,
@@ -79,7 +75,6 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
         _ => Member is "#ctor" ? SimpleType(Type, null) : $"{SimpleType(Type, null)}.{MemberName}",
     };
 
-    /// <summary>The heading of an entry: the full name of a type, the signature of a member.</summary>
     public string Heading(IReadOnlyList<string> parameterNames, IReadOnlyList<string> typeParameters,
         IReadOnlyList<string> methodTypeParameters)
     {
@@ -106,7 +101,6 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
         }
     }
 
-    /// <summary>The type's simple name with type parameters: <c>List&lt;T&gt;</c>.</summary>
     private static string SimpleType(string type, IReadOnlyList<string>? typeParameters)
     {
         var name = type[(type.LastIndexOf('.') + 1)..];
@@ -132,7 +126,6 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
         return text.EndsWith('@') ? "ref " + text[..^1] : text;
     }
 
-    /// <summary>A type parameter's name, or the customary one where it is undocumented.</summary>
     private static string At(IReadOnlyList<string> names, Match match)
     {
         var index = int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
@@ -177,7 +170,6 @@ internal sealed partial record DocumentationId(char Kind, string Type, string Me
 /// <summary>Converts documentation mark-up to plain paragraphs (ECMA-334, annex D.3).</summary>
 internal static class DocumentationText
 {
-    /// <summary>The paragraphs of an element, white space normalized, code examples left out.</summary>
     public static IEnumerable<string> Paragraphs(XElement element)
     {
         var text = new StringBuilder();
@@ -231,7 +223,6 @@ internal static class DocumentationText
         }
     }
 
-    /// <summary>Replaces typographic characters by ASCII ones.</summary>
     private static void Fold(string characters, StringBuilder text)
     {
         foreach (var c in characters)
@@ -247,13 +238,11 @@ internal static class DocumentationText
     }
 }
 
-/// <summary>Picks English sentences out of documentation, leaving signatures and instructions.</summary>
 internal static partial class Prose
 {
     public static IEnumerable<string> Sentences(string paragraph) =>
         SentenceEnd().Split(paragraph).Select(sentence => sentence.Trim()).Where(IsProse);
 
-    /// <summary>A key that ignores case and punctuation.</summary>
     public static string Key(string sentence) =>
         string.Create(sentence.Count(char.IsAsciiLetterOrDigit), sentence, static (key, sentence) =>
         {
@@ -283,8 +272,7 @@ internal static partial class Prose
     [GeneratedRegex(@"(?<=[.!?][)""']?)(?<!\b(?:e\.g|i\.e|etc|vs)\.) +(?=[A-Z""(])")]
     private static partial Regex SentenceEnd();
 
-    /// <summary>C and assembler, such as <c>__m128i _mm_add_epi16</c>, <c>uint8x8_t vadd_u8 (…)</c> and <c>INSR Ztied1.B, Bop2</c>;
-    /// unfinished notes.</summary>
+    /// <summary>C and assembler, such as <c>__m128i _mm_add_epi16</c> and <c>INSR Ztied1.B, Bop2</c>; unfinished notes.</summary>
     [GeneratedRegex(@"__|_t\b|\b_[a-z]|\bA(?:32|64): |\b[BDWXZ](?:tied|op|result)|\bPg/|To be added|[{}\\;]$|=>")]
     private static partial Regex Signature();
 }

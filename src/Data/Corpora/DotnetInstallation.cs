@@ -5,14 +5,11 @@ namespace Trainer.Data.Corpora;
 
 internal static class DotnetInstallation
 {
-    /// <summary>The first folder with documentation among DOTNET_ROOT, the running host and runtime, and <c>dotnet</c> on the
-    /// PATH.</summary>
+    /// <summary>The first folder with documentation among DOTNET_ROOT, the running host and runtime, and dotnet on the PATH.</summary>
     public static string Find() => Find(
         root => ReferencePacks.Find(root).Count > 0, "format dotnet-docs needs the documentation of a .NET SDK, packs/*/*/ref/*/*.xml",
         "the runtime alone has no documentation");
 
-    /// <summary>The first such folder that satisfies <paramref name="holds"/>; <paramref name="need"/> and <paramref name="hint"/> explain
-    /// what is missing.</summary>
     public static string Find(Predicate<string> holds, string need, string hint)
     {
         string[] candidates = [.. Candidates().OfType<string>().Distinct()];
@@ -47,8 +44,7 @@ internal static class ReferencePacks
 {
     private const string Base = "Microsoft.NETCore.App.Ref";
 
-    /// <summary>The files of each pack's newest version and framework: the base library first, since other packs repeat parts of it, then
-    /// by name.</summary>
+    /// <summary>The files of each pack's newest version, by name; the base library first, since other packs repeat it.</summary>
     public static IReadOnlyList<PackFile> Find(string root) =>
         [.. Folders(Path.Combine(root, "packs"))
             .OrderBy(pack => Path.GetFileName(pack) == Base ? 0 : 1).ThenBy(Path.GetFileName, StringComparer.Ordinal)
@@ -75,16 +71,14 @@ internal static class ReferencePacks
     private static string[] Folders(string folder) => Directory.Exists(folder) ? Directory.GetDirectories(folder) : [];
 }
 
-/// <summary>A satellite assembly with translated resources and its neutral assembly; paths are relative to the .NET root, with forward
-/// slashes.</summary>
+/// <summary>An assembly with translated resources and its neutral one; paths are relative to the .NET root, with forward slashes.</summary>
 internal sealed record SatelliteAssembly(string Language, string Neutral, string Satellite, long Bytes);
 
-/// <summary>The satellite assemblies of the newest SDK and its packs.</summary>
 internal static class SatelliteAssemblies
 {
     private const string Suffix = ".resources.dll";
 
-    /// <summary>Satellites with a neutral assembly, in ordinal order of their paths.</summary>
+    /// <summary>Satellites of the newest SDK and its packs that have a neutral assembly, in ordinal order of their paths.</summary>
     public static IReadOnlyList<SatelliteAssembly> Find(string root, IReadOnlyList<string> languages) =>
         [.. new[] { Newest(Path.Combine(root, "sdk")), Path.Combine(root, "packs") }.OfType<string>().Where(Directory.Exists)
             .SelectMany(folder => Directory.GetFiles(folder, "*" + Suffix, SearchOption.AllDirectories))

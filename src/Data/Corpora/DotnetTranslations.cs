@@ -6,10 +6,9 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>The corpus <c>dotnet-translations</c>: .NET SDK messages in English and one of 13 languages, as parallel text.</summary>
-/// <remarks>Built into a folder on first use and rebuilt when the SDK changes: JSON lines with <c>key</c>, <c>source</c> and <c>target</c>
-/// in <c>&lt;language&gt;.train.jsonl</c> and <c>&lt;language&gt;.validation.jsonl</c>, and <c>sources.json</c> with their origin. The
-/// splits share no message in any language. The same SDK gives the same bytes.</remarks>
+/// <summary>The corpus <c>dotnet-translations</c>: .NET SDK messages in English and one of 13 languages. Built into a folder on first use
+/// and again when the SDK changes, as JSON lines of <c>key</c>, <c>source</c> and <c>target</c> in two splits, which share no message in
+/// any language; the same SDK gives the same bytes.</summary>
 internal sealed class DotnetTranslations : Corpus
 {
     private const string Need = "format dotnet-translations needs the translated messages of a .NET SDK, sdk/*/<language>/*.resources.dll";
@@ -24,27 +23,21 @@ internal sealed class DotnetTranslations : Corpus
         Files = [Path.GetFullPath(Path.Combine(folder, TranslationsBuilder.NameOf(Language, Split)))];
     }
 
-    /// <summary>The languages besides English, as .NET names them.</summary>
     public static IReadOnlyList<string> Languages { get; } = ["cs", "de", "es", "fr", "it", "ja", "ko", "pl", "pt-BR", "ru", "tr",
         "zh-Hans", "zh-Hant"];
 
-    /// <summary>The language besides English.</summary>
     public string Language { get; }
 
-    /// <summary>The split that is read.</summary>
     public SourceSplit Split { get; }
 
     public override string Name => $"dotnet-translations-{Language}";
 
-    /// <summary>One JSON lines file with the columns <c>source</c> and <c>target</c>.</summary>
     public override IReadOnlyList<string> Files { get; }
 
     public override string Reading => $"jsonl {column}";
 
     public override IEnumerable<TextPiece> Read() => RecordReader.Pieces(() => new JsonLinesReader(Files[0], column));
 
-    /// <summary>Opens the corpus in a folder, such as <c>datasets/dotnet-translations</c>, building it if it is missing, incomplete or from
-    /// another SDK.</summary>
     public static DotnetTranslations Open(SourceOptions source, string folder, IProgress<string>? progress = null) =>
         OpenFrom(DotnetInstallation.Find(root => SatelliteAssemblies.Find(root, Languages).Count > 0, Need, Hint), source, folder,
             progress);
@@ -73,7 +66,7 @@ internal sealed class DotnetTranslations : Corpus
         progress?.Report($"building the corpus dotnet-translations from {assemblies.Count} satellite assemblies "
             + $"({assemblies.Sum(assembly => assembly.Bytes) / 1e6:0} MB) in {root}");
         TranslationsSources? sources = null;
-        WholeFile.WriteFolder(folder, temporary =>
+        AtomicFile.WriteFolder(folder, temporary =>
         {
             sources = TranslationsBuilder.Build(root, assemblies, temporary);
             sources.Save(SourcesOf(temporary));
@@ -87,15 +80,13 @@ internal sealed class DotnetTranslations : Corpus
     private static string SourcesOf(string folder) => Path.Combine(folder, "sources.json");
 }
 
-/// <summary>Builds dotnet-translations: JSON lines with key, source and target, for each language and split.</summary>
-/// <remarks>Messages that share anything stay in one split, the same for all languages, and next to each other; groups follow in a fixed
-/// random order (by hash), so every part of a file covers all tools.</remarks>
+/// <summary>Messages that share anything stay in one split, the same for all languages, and next to each other; groups follow in a fixed
+/// random order (by hash), so every part of a file covers all tools.</summary>
 internal static class TranslationsBuilder
 {
     /// <summary>Incremented when the same files would give other texts.</summary>
     public const int Version = 1;
 
-    /// <summary>One group in this many is held out.</summary>
     private const int HeldOut = 20;
 
     private static readonly JsonWriterOptions Format = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -196,5 +187,4 @@ internal sealed record TranslationsSources(int Builder, IReadOnlyList<Translatio
 /// <summary>The pairs of one language and split; words are separated by white space, which Chinese and Japanese lack.</summary>
 internal sealed record TranslationsText(string Path, long Bytes, string Sha256, int Pairs, int SourceWords, int TargetWords);
 
-/// <summary>A satellite assembly that was read; some of its pairs also occur in other assemblies.</summary>
 internal sealed record TranslationsFile(string Neutral, string Path, long Bytes, string Sha256, int Strings, int Pairs);

@@ -3,7 +3,6 @@ using Trainer.Data.Parquet;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>Files of one format read in sequence: plain text, JSON lines or Parquet.</summary>
 internal sealed class FileCorpus : Corpus
 {
     private readonly SourceFiles files;
@@ -23,8 +22,7 @@ internal sealed class FileCorpus : Corpus
 
     public override IEnumerable<TextPiece> Read() => files.Files.SelectMany(file => files.Format.Read(file, column));
 
-    /// <summary>Finds the files of a source, to be read later. <paramref name="at"/> is its configuration path, such as
-    /// <c>data.train.0</c>; empty on the command line.</summary>
+    /// <summary>Finds the files, to be read later. <paramref name="at"/> is the path in the recipe; empty on the command line.</summary>
     public static FileCorpus Open(SourceOptions source, string at)
     {
         var files = SourceFiles.Find(source.Path!, source.Format is { } format ? FileFormat.Of(format) : null,
@@ -38,11 +36,9 @@ internal sealed class FileCorpus : Corpus
     }
 }
 
-/// <summary>The files of a source, all of one format: absolute paths in reading order.</summary>
 internal sealed record SourceFiles(string Name, FileFormat Format, IReadOnlyList<string> Files)
 {
-    /// <summary>Finds a file, or the files of a folder or glob; a null format follows from their names. <paramref name="at"/> starts
-    /// messages, such as <c>data.train.0.path: </c>.</summary>
+    /// <summary>Finds a file, or those of a folder or glob; a null format follows from their names.</summary>
     public static SourceFiles Find(string path, FileFormat? format, string at)
     {
         if (FileGlob.IsPattern(path))
@@ -115,16 +111,11 @@ internal sealed record SourceFiles(string Name, FileFormat Format, IReadOnlyList
             : throw new UserException($"{at}\"{file}\" is compressed as a whole, and {format.Name} is not read so (its columns are "
                 + "compressed inside); decompress the file");
 
-    /// <summary>The name without extensions; compressed files have two.</summary>
     private static string NameOf(string path) => Path.GetFileNameWithoutExtension(SourceStream.Uncompressed(path));
 }
 
-/// <summary>A file format.</summary>
-/// <param name="Format">Its name in a recipe.</param>
-/// <param name="Extensions">Its extensions, in lower case.</param>
-/// <param name="IsCompressible">Whether .gz or .zst may follow; other formats compress internally.</param>
-/// <param name="HasColumns">Whether the text is one column of several.</param>
-/// <param name="Records">Opens a file's records; without columns these are lines, used for pairs only.</param>
+/// <summary>Lower-case extensions, whether .gz or .zst may follow (others compress internally), whether the text is a column, and how to
+/// open records; without columns these are lines, used for pairs only.</summary>
 internal sealed record FileFormat(
     SourceFormat Format, IReadOnlyList<string> Extensions, bool IsCompressible, bool HasColumns, Func<string, string, RecordReader> Records)
 {
@@ -138,7 +129,6 @@ internal sealed record FileFormat(
             (path, column) => new ParquetTextReader(path, column)),
     ];
 
-    /// <summary>Reads a file as one document, or one of its columns.</summary>
     public IEnumerable<TextPiece> Read(string path, string column) =>
         HasColumns ? RecordReader.Pieces(() => Records(path, column)) : Utf8Text.Read(path);
 
@@ -146,7 +136,6 @@ internal sealed record FileFormat(
 
     public static FileFormat Of(SourceFormat format) => All.Single(known => known.Format == format);
 
-    /// <summary>The format suggested by a file name, or null.</summary>
     public static FileFormat? ByName(string path)
     {
         var extension = Path.GetExtension(SourceStream.Uncompressed(path)).ToLowerInvariant();

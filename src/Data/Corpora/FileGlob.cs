@@ -5,14 +5,13 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>Finds files by glob, in ordinal order of their paths.</summary>
-/// <remarks><c>*</c> and <c>?</c> match within a name, <c>**</c> any folders, <c>[a-z]</c> one character, <c>{a,b}</c> alternatives. Names
-/// that begin with a dot are skipped, and so are links to folders, which may form cycles.</remarks>
+/// <summary>In ordinal order: <c>*</c> and <c>?</c> match within a name, <c>**</c> any folders, <c>[a-z]</c> one character, <c>{a,b}</c>
+/// alternatives. Skips names that begin with a dot, and links to folders, which may form cycles.</summary>
 internal static class FileGlob
 {
     private static readonly char[] Wildcards = ['*', '?', '[', '{'];
 
-    /// <summary>Whether a path is a glob; an existing file of that name is not.</summary>
+    /// <summary>An existing file of that name is no glob.</summary>
     public static bool IsPattern(string path) => path.IndexOfAny(Wildcards) >= 0 && !File.Exists(path) && !Directory.Exists(path);
 
     public static IReadOnlyList<string> Match(string pattern)

@@ -4,12 +4,11 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>Reads one string field of JSON lines (jsonlines.org): an object per line, UTF-8, blank lines skipped.</summary>
-/// <remarks>The field may be nested (<c>a.b</c>); a field literally named <c>a.b</c> is found too. The last of duplicate fields counts. A
-/// missing field or null means no text; if no line has the field, its name is wrong and an error.</remarks>
+/// <summary>Reads one string field of JSON lines (jsonlines.org): an object per line, UTF-8, blank lines skipped. The field may be nested
+/// (<c>a.b</c>), or literally named <c>a.b</c>; the last of duplicate fields counts. A missing field or null means no text; if no line has
+/// the field, its name is wrong and an error.</summary>
 internal sealed class JsonLinesReader : RecordReader
 {
-    /// <summary>After this many lines without the field, its name is considered wrong.</summary>
     private const int Patience = 1000;
 
     private static readonly JsonReaderOptions Options = new() { MaxDepth = 512 };
@@ -26,7 +25,6 @@ internal sealed class JsonLinesReader : RecordReader
     private long records;
     private bool found;
 
-    /// <summary>Opens a file, compressed or not, for a field such as <c>text</c> or <c>meta.body</c>.</summary>
     public JsonLinesReader(string path, string column) : base(path, "line", $"field \"{column}\"")
     {
         this.column = column;

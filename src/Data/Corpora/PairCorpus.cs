@@ -2,8 +2,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>Alternating source and target texts: two columns of the same records, or the lines of two files.</summary>
-/// <remarks>Records with either part missing or empty are skipped.</remarks>
+/// <summary>Two columns of the same records, or the lines of two files. Records with either part missing or empty are skipped.</summary>
 internal sealed class PairCorpus : Corpus
 {
     private readonly IReadOnlyList<Side> sources;
@@ -22,12 +21,10 @@ internal sealed class PairCorpus : Corpus
 
     public override string Reading { get; }
 
-    public override bool IsPaired => true;
+    internal override bool IsPaired => true;
 
     public override IEnumerable<TextPiece> Read() => sources.Zip(targets).SelectMany(pair => Read(pair.First, pair.Second));
 
-    /// <summary>Finds a source's files, to be read later. <paramref name="at"/> is its configuration path; <paramref name="directory"/>
-    /// caches built corpora.</summary>
     public static PairCorpus Open(SourceOptions source, string at, string directory, IProgress<string>? progress = null) =>
         source.TargetPath is not null ? OfLines(source, at)
         : source.Format == SourceFormat.DotnetTranslations ? OfTranslations(source, directory, progress)

@@ -5,13 +5,9 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>Reads one text field of a file, record by record.</summary>
-/// <param name="path">The file.</param>
-/// <param name="unit">What <see cref="Number"/> counts: <c>line</c> or <c>row</c>.</param>
-/// <param name="field">The field in messages, such as <c>column "text"</c>.</param>
+/// <summary>Reads one field, such as <c>column "text"</c>, of records, each a <paramref name="unit"/>: <c>line</c> or <c>row</c>.</summary>
 internal abstract class RecordReader(string path, string unit, string field) : IDisposable
 {
-    /// <summary>Longer texts come in several pieces.</summary>
     private const int PieceBytes = 1 << 20;
 
     private char[] text = new char[1 << 12];
@@ -24,12 +20,10 @@ internal abstract class RecordReader(string path, string unit, string field) : I
     /// <summary>The current text in UTF-8, valid until <see cref="Next"/>; null if the record has none.</summary>
     public abstract ReadOnlyMemory<byte>? Value { get; }
 
-    /// <summary>Advances to the next record, if there is one.</summary>
     public abstract bool Next();
 
     public virtual void Dispose() { }
 
-    /// <summary>Reads all records of a file and closes it.</summary>
     public static IEnumerable<TextPiece> Pieces(Func<RecordReader> open)
     {
         using var reader = open();

@@ -4,8 +4,7 @@ using ZstdSharp;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>A source file's bytes, decompressed if its name ends in .gz or .zst; errors are <see cref="UserException"/>s that name the
-/// file.</summary>
+/// <summary>A source file's bytes, decompressed if its name ends in .gz or .zst; errors are <see cref="UserException"/>s.</summary>
 internal sealed class SourceStream : ReadOnlyStream
 {
     private readonly string path;
@@ -76,26 +75,22 @@ internal sealed class SourceStream : ReadOnlyStream
     }
 }
 
-/// <summary>gzip that detects truncation.</summary>
-/// <remarks>.NET treats a truncated stream as complete unless this switch is set before the process first compresses anything, so
-/// Directory.Build.props sets it too.</remarks>
+/// <summary>gzip that detects truncation. .NET treats a truncated stream as complete unless this switch is set before the process first
+/// compresses anything, so Directory.Build.props sets it too.</summary>
 internal static class Gzip
 {
     static Gzip() => AppContext.SetSwitch("System.IO.Compression.UseStrictValidation", true);
 
-    /// <summary>Decompresses a stream of one or more members; the result owns the source.</summary>
     public static Stream Open(Stream source) => new GZipStream(source, CompressionMode.Decompress);
 }
 
 internal static class Zstd
 {
-    /// <summary>Decompresses a stream of one or more Zstandard frames (RFC 8878), with windows of up to 128 MiB; the result owns the
-    /// source.</summary>
-    /// <remarks>Damage is a <see cref="ZstdException"/>, truncation an <see cref="EndOfStreamException"/>.</remarks>
+    /// <summary>Decompresses Zstandard frames (RFC 8878) with windows of up to 128 MiB; the result owns the source. Damage is a
+    /// <see cref="ZstdException"/>, truncation an <see cref="EndOfStreamException"/>.</summary>
     public static Stream Open(Stream source) => new DecompressionStream(source, checkEndOfStream: true, leaveOpen: false);
 }
 
-/// <summary>A forward-only, read-only stream.</summary>
 internal abstract class ReadOnlyStream : Stream
 {
     public override bool CanRead => true;

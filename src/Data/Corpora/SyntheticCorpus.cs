@@ -4,9 +4,8 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>The corpus <c>synthetic</c>: examples of a task, drawn when read, always the same.</summary>
-/// <remarks>A prompt's hash assigns it to one split, whatever the seed. Unpaired, prompt and answer form one document that ends with a line
-/// break; paired, the prompt is the source and the answer the target.</remarks>
+/// <summary>Examples of a task, drawn when read, always the same. A prompt's hash assigns it to one split, whatever the seed. Unpaired,
+/// prompt and answer are one document that ends with a line break.</summary>
 internal sealed class SyntheticCorpus : Corpus
 {
     /// <summary>Incremented when the same options would give other examples.</summary>
@@ -15,7 +14,7 @@ internal sealed class SyntheticCorpus : Corpus
     private const int HeldOut = 8;
 
     /// <summary>Gives up when this many draws in a row all belong to the other split.</summary>
-    private const int MostDraws = 10_000;
+    private const int MaxDraws = 10_000;
 
     private readonly SyntheticTaskOptions task;
     private readonly long examples;
@@ -32,7 +31,6 @@ internal sealed class SyntheticCorpus : Corpus
         Reading = $"synthetic {Version} {options.ToJsonString()} examples {examples} seed {seed} {split}{(inPairs ? " in pairs" : "")}";
     }
 
-    /// <summary>Such as <c>synthetic-copy</c>.</summary>
     public override string Name { get; }
 
     /// <summary>None: examples depend only on their options.</summary>
@@ -40,9 +38,8 @@ internal sealed class SyntheticCorpus : Corpus
 
     public override string Reading { get; }
 
-    public override bool IsPaired { get; }
+    internal override bool IsPaired { get; }
 
-    /// <summary>Opens the examples of a source; in pairs, prompts and answers are separate, alternating documents.</summary>
     public static SyntheticCorpus Open(SourceOptions source, bool inPairs) => new(source, inPairs);
 
     public override IEnumerable<TextPiece> Read()
@@ -62,14 +59,14 @@ internal sealed class SyntheticCorpus : Corpus
     private SyntheticExample Draw(long number)
     {
         var random = new RandomSequence(KeyedPermutation.Mix(KeyedPermutation.Mix((ulong)seed + 0x9E3779B97F4A7C15) + (ulong)number));
-        for (var draw = 0; draw < MostDraws; draw++)
+        for (var draw = 0; draw < MaxDraws; draw++)
         {
             var example = task.Draw(ref random);
             if (SplitOf(example.Prompt) == split)
                 return example;
         }
         throw new UserException(
-            $"{Name} has too few different prompts: of {MostDraws:N0} in a row none was of "
+            $"{Name} has too few different prompts: of {MaxDraws:N0} in a row none was of "
             + $"the {(split == SourceSplit.Train ? "train" : "validation")} split; make the task longer, or give it more symbols");
     }
 
@@ -91,30 +88,25 @@ internal sealed class SyntheticCorpus : Corpus
 [JsonDerivedType(typeof(NeedleTaskOptions), "needle")]
 public abstract record SyntheticTaskOptions
 {
-    /// <summary>Separates prompt and answer.</summary>
     private protected const char Separator = '|';
 
-    /// <summary>Draws an example; the same random numbers give the same example.</summary>
     internal abstract SyntheticExample Draw(ref RandomSequence random);
 }
 
-/// <summary>A prompt and its only correct answer.</summary>
 internal readonly record struct SyntheticExample(string Prompt, string Answer);
 
 /// <summary>The characters of examples: one token each for character and byte tokenizers.</summary>
 internal static class SyntheticAlphabet
 {
-    /// <summary>Lower and upper case letters.</summary>
-    public const int Most = 52;
+    public const int MaxLetters = 52;
 
     /// <summary>Digits, so that no value looks like a key.</summary>
-    public const int MostValues = 10;
+    public const int MaxValues = 10;
 
     public static char Letter(int index) => (char)(index < 26 ? 'a' + index : 'A' + index - 26);
 
     public static char Value(int index) => (char)('0' + index);
 
-    /// <summary>Random letters out of the first <paramref name="symbols"/>.</summary>
     public static string Draw(ref RandomSequence random, int length, int symbols)
     {
         var text = new char[length];
@@ -127,7 +119,6 @@ internal static class SyntheticAlphabet
     public static int Between(ref RandomSequence random, int? least, int most) =>
         least is { } from ? from + random.Next(most - from + 1) : most;
 
-    /// <summary>The problem of a minimum above its maximum.</summary>
     public static IEnumerable<Problem> Order(string leastName, int? least, string mostName, int most)
     {
         if (least > most)

@@ -5,9 +5,8 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>Copies a random sequence: <c>qwert|</c> → <c>qwert</c>, or reversed <c>trewq</c>.</summary>
-/// <remarks>Each answer symbol lies at a fixed distance back (or, reversed, a growing one), found by position or by the preceding symbols.
-/// On sequences longer than in training it measures length generalization (Kazemnejad et al. 2023, arXiv 2305.19466).</remarks>
+/// <summary>Copies a random sequence: <c>qwert|</c> → <c>qwert</c>, or reversed <c>trewq</c>. Beyond the trained length it measures length
+/// generalization (Kazemnejad et al. 2023, arXiv 2305.19466).</summary>
 [Description("A random sequence is written again: qwert| → qwert.")]
 public sealed record CopyTaskOptions : SyntheticTaskOptions, IValidated
 {
@@ -24,7 +23,7 @@ public sealed record CopyTaskOptions : SyntheticTaskOptions, IValidated
 
     /// <summary>Number of distinct symbols.</summary>
     [Description("How many different symbols there are: a … z, then A … Z.")]
-    [Range(2, SyntheticAlphabet.Most)]
+    [Range(2, SyntheticAlphabet.MaxLetters)]
     public int Symbols { get; init; } = 26;
 
     /// <summary>Whether the answer is reversed.</summary>
@@ -41,9 +40,8 @@ public sealed record CopyTaskOptions : SyntheticTaskOptions, IValidated
     }
 }
 
-/// <summary>Copies symbols out of noise, in order: <c>..a....qc.|</c> → <c>aqc</c>.</summary>
-/// <remarks>Distances vary between examples, so only input-dependent memory solves it: the task that motivated selective state spaces (Gu
-/// and Dao 2023, arXiv 2312.00752, §4.1.1).</remarks>
+/// <summary>Copies symbols out of noise, in order: <c>..a....qc.|</c> → <c>aqc</c>. Distances vary, so only input-dependent memory solves
+/// it: the task that motivated selective state spaces (Gu and Dao 2023, arXiv 2312.00752, §4.1.1).</summary>
 [Description("Symbols are picked out of noise, in their order: ..a....qc.| → aqc.")]
 public sealed record SelectiveCopyTaskOptions : SyntheticTaskOptions, IValidated
 {
@@ -61,7 +59,7 @@ public sealed record SelectiveCopyTaskOptions : SyntheticTaskOptions, IValidated
 
     /// <summary>Number of distinct symbols.</summary>
     [Description("How many different symbols there are: a … z, then A … Z.")]
-    [Range(2, SyntheticAlphabet.Most)]
+    [Range(2, SyntheticAlphabet.MaxLetters)]
     public int Symbols { get; init; } = 16;
 
     /// <inheritdoc/>
@@ -84,30 +82,29 @@ public sealed record SelectiveCopyTaskOptions : SyntheticTaskOptions, IValidated
     }
 }
 
-/// <summary>Recalls the value of a key: <c>a3k5z1|k</c> → <c>5</c>. Keys are distinct.</summary>
-/// <remarks>Needs two cooperating attention layers, an induction head (Olsson et al. 2022, arXiv 2209.11895); fixed-size states hold only
-/// so many pairs (Arora et al. 2023, arXiv 2312.04927).</remarks>
+/// <summary>Recalls the value of one of distinct keys: <c>a3k5z1|k</c> → <c>5</c>. Needs an induction head of two attention layers (Olsson
+/// et al. 2022, arXiv 2209.11895); fixed-size states hold only so many pairs (Arora et al. 2023, arXiv 2312.04927).</summary>
 [Description("The value of one of several keys is told: a3k5z1|k → 5.")]
 public sealed record AssociativeRecallTaskOptions : SyntheticTaskOptions, IValidated
 {
     /// <summary>Key-value pairs, at most.</summary>
     [Description("Keys with a value in the longest example.")]
-    [Range(1, SyntheticAlphabet.Most)]
+    [Range(1, SyntheticAlphabet.MaxLetters)]
     public int Pairs { get; init; } = 8;
 
     /// <summary>Key-value pairs, at least; <see cref="Pairs"/> when absent.</summary>
     [Description("Keys with a value in the shortest example. When absent, all have the same number.")]
-    [Range(1, SyntheticAlphabet.Most)]
+    [Range(1, SyntheticAlphabet.MaxLetters)]
     public int? MinimumPairs { get; init; }
 
     /// <summary>Number of distinct keys.</summary>
     [Description("How many different keys there are: a … z, then A … Z.")]
-    [Range(1, SyntheticAlphabet.Most)]
+    [Range(1, SyntheticAlphabet.MaxLetters)]
     public int Keys { get; init; } = 26;
 
     /// <summary>Number of distinct values.</summary>
     [Description("How many different values there are: the digits from 0 on.")]
-    [Range(2, SyntheticAlphabet.MostValues)]
+    [Range(2, SyntheticAlphabet.MaxValues)]
     public int Values { get; init; } = 10;
 
     /// <inheritdoc/>
@@ -132,10 +129,8 @@ public sealed record AssociativeRecallTaskOptions : SyntheticTaskOptions, IValid
     }
 }
 
-/// <summary>Recalls the value last assigned to a key: <c>a3b5a7b1|a</c> → <c>7</c>.</summary>
-/// <remarks>The nearest of equal keys counts, so order matters and distance does not: trained on few assignments and tested on many, it
-/// shows which position schemes extrapolate. A bias that grows with distance (Press et al. 2021, arXiv 2108.12409) prefers the nearest at
-/// any length.</remarks>
+/// <summary>Recalls the value last assigned to a key: <c>a3b5a7b1|a</c> → <c>7</c>. Order matters and distance does not: with more
+/// assignments than in training it shows which positions extrapolate (Press et al. 2021, arXiv 2108.12409).</summary>
 [Description("The value that a key was given last is told: a3b5a7b1|a → 7.")]
 public sealed record LatestValueTaskOptions : SyntheticTaskOptions, IValidated
 {
@@ -151,12 +146,12 @@ public sealed record LatestValueTaskOptions : SyntheticTaskOptions, IValidated
 
     /// <summary>Number of distinct keys.</summary>
     [Description("How many different keys there are: a … z, then A … Z.")]
-    [Range(1, SyntheticAlphabet.Most)]
+    [Range(1, SyntheticAlphabet.MaxLetters)]
     public int Keys { get; init; } = 8;
 
     /// <summary>Number of distinct values.</summary>
     [Description("How many different values there are: the digits from 0 on.")]
-    [Range(2, SyntheticAlphabet.MostValues)]
+    [Range(2, SyntheticAlphabet.MaxValues)]
     public int Values { get; init; } = 10;
 
     /// <inheritdoc/>
@@ -177,9 +172,8 @@ public sealed record LatestValueTaskOptions : SyntheticTaskOptions, IValidated
     }
 }
 
-/// <summary>Retrieves a pass key from unrelated text.</summary>
-/// <remarks>The passkey retrieval of Mohtashami and Jaggi 2023 (arXiv 2305.16300, §4.2) with shorter sentences, to fit small contexts, and
-/// random filler. Length and depth are options: needle in a haystack.</remarks>
+/// <summary>Passkey retrieval (Mohtashami and Jaggi 2023, arXiv 2305.16300, §4.2) with shorter sentences in random order; with length and
+/// depth as options, needle in a haystack.</summary>
 [Description("A pass key is found in filler: … The pass key is 48213. … What is the pass key? → 48213.")]
 public sealed record NeedleTaskOptions : SyntheticTaskOptions, IValidated
 {

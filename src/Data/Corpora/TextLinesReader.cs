@@ -36,10 +36,6 @@ internal sealed class TextLinesReader : RecordReader
     public override void Dispose() => stream.Dispose();
 }
 
-/// <summary>The lines of a stream, each held in memory.</summary>
-/// <param name="stream">The stream.</param>
-/// <param name="path">Its file, for messages.</param>
-/// <param name="longest">The most bytes per line.</param>
 internal sealed class LineBuffer(Stream stream, string path, int longest = LineBuffer.Longest)
 {
     /// <summary>Keeps a file without line breaks from filling the memory; no document of a corpus is nearly as long.</summary>
@@ -50,16 +46,13 @@ internal sealed class LineBuffer(Stream stream, string path, int longest = LineB
     private int end;
     private int length;
 
-    /// <summary>The current line's number, from 1.</summary>
     public long Number { get; private set; }
 
-    /// <summary>The offset of the current line in the (decompressed) stream.</summary>
     public long Offset { get; private set; }
 
     /// <summary>The current line without its line feed, valid until <see cref="Next"/>.</summary>
     public ReadOnlyMemory<byte> Line => bytes.AsMemory(start, length);
 
-    /// <summary>Advances to the next line; the last may lack a line feed.</summary>
     public bool Next()
     {
         if (Number > 0)

@@ -9,8 +9,7 @@ namespace Trainer.Data.Corpora;
 /// <summary>A message in English and another language; <c>Key</c> names its resource and its key there.</summary>
 internal sealed partial record TranslationPair(string Language, string Key, string Source, string Target)
 {
-    /// <summary>Cleans both texts; null when the pair is no translation: a text has no words besides placeholders, contains control
-    /// characters, or has the same letters as the other.</summary>
+    /// <summary>Cleans both texts; null when one has no words but placeholders, has control characters, or the other's letters.</summary>
     public static TranslationPair? Of(string language, string key, string source, string target)
     {
         var (english, other) = (Clean(source), Clean(target));
@@ -32,16 +31,14 @@ internal sealed partial record TranslationPair(string Language, string Key, stri
     private static partial Regex Placeholder();
 }
 
-/// <summary>Groups messages that share a key, an English text or a translation, so that a group is never split between training and
-/// validation.</summary>
-/// <remarks>Disjoint sets with path halving (Tarjan and van Leeuwen 1984).</remarks>
+/// <summary>Groups messages that share a key, an English text or a translation, so that none is in both training and validation: disjoint
+/// sets with path halving (Tarjan and van Leeuwen 1984).</summary>
 internal sealed class MessageGroups
 {
     private readonly Dictionary<string, int> numbers = new(StringComparer.Ordinal);
     private readonly List<int> parents = [];
     private readonly List<string> names = [];
 
-    /// <summary>The order of the pairs does not matter.</summary>
     public MessageGroups(IEnumerable<TranslationPair> pairs)
     {
         foreach (var pair in pairs)
@@ -90,8 +87,7 @@ internal static class AssemblyStrings
 {
     private const string Suffix = ".resources";
 
-    /// <summary>Texts by resource name, without culture, and key. A satellite's resources carry the culture in their names; it is empty for
-    /// the neutral assembly.</summary>
+    /// <summary>Texts by resource name and key; a satellite's <paramref name="culture"/>, empty for a neutral one, is cut off.</summary>
     public static Dictionary<(string Resource, string Key), string> Read(string path, string culture)
     {
         var strings = new Dictionary<(string, string), string>();

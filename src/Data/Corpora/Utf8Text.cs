@@ -10,7 +10,6 @@ internal static class Utf8Text
     private const int PieceBytes = 1 << 20;
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
-    /// <summary>Reads a file as one document, without its byte order mark.</summary>
     public static IEnumerable<TextPiece> Read(string path, int pieceBytes = PieceBytes)
     {
         using var stream = SourceStream.Open(path);

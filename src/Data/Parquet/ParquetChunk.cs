@@ -2,27 +2,20 @@ using System.Buffers.Binary;
 
 namespace Trainer.Data.Parquet;
 
-/// <summary>A column's values in one row group, as the file itself says, for what Arrow does not tell: it takes unknown codecs for none,
-/// and a damaged size of a page for memory to set aside (docs/upstream.md).</summary>
-/// <param name="Codec">The number of the codec (CompressionCodec in parquet.thrift).</param>
-/// <param name="Start">The first byte of the first page.</param>
-/// <param name="Length">The bytes of all pages with their headers.</param>
-/// <param name="Values">How many values there are, nulls included.</param>
+/// <summary>A column's values in one row group according to the file itself, which Arrow does not check: it takes unknown codecs for none,
+/// and a damaged page size for memory to allocate (docs/upstream.md). <c>Codec</c> is that of parquet.thrift; <c>Start</c> and
+/// <c>Length</c> are the bytes of all pages with their headers; <c>Values</c> includes nulls.</summary>
 internal sealed record ParquetChunk(long Codec, long Start, long Length, long Values)
 {
-    /// <summary>The greatest number of a codec: LZ4_RAW.</summary>
     private const int LastCodec = 7;
 
-    /// <summary>Writers older than parquet-mr 1.2.9 leave the dictionary page's header out of a chunk's length; Arrow allows as much for
-    /// it.</summary>
+    /// <summary>Writers before parquet-mr 1.2.9 leave the dictionary page's header out of a chunk's length; Arrow allows this.</summary>
     private const int Padding = 100;
 
-    /// <summary>Whether the format has this codec.</summary>
     public bool HasKnownCodec => Codec is >= 0 and <= LastCodec;
 
-    /// <summary>Reads the chunks of a column from the file's footer: one for each row group, or null where its place is not told, as of
-    /// encrypted columns.</summary>
-    /// <exception cref="InvalidDataException">The footer is damaged.</exception>
+    /// <summary>The chunks of a column from the file's footer, one for each row group; null where its place is not given, as for encrypted
+    /// columns. A damaged footer is an <see cref="InvalidDataException"/>.</summary>
     public static IReadOnlyList<ParquetChunk?> ReadAll(Stream file, int column)
     {
         Span<byte> length = stackalloc byte[4];
@@ -39,8 +32,8 @@ internal sealed record ParquetChunk(long Codec, long Start, long Length, long Va
         return chunks;
     }
 
-    /// <summary>Reads the headers of the pages up to the last value, or to the chunk's end.</summary>
-    /// <exception cref="InvalidDataException">A header is damaged, or says that its page has more bytes than are left.</exception>
+    /// <summary>Reads the page headers up to the last value, or to the chunk's end. A damaged header, or one of a page with more bytes than
+    /// are left, is an <see cref="InvalidDataException"/>.</summary>
     public void CheckPages(Stream file)
     {
         var end = Math.Min(Start + Length + Padding, file.Length);

@@ -3,11 +3,9 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Parquet;
 
-/// <summary>Finds the column that the user named, and says what can be named instead.</summary>
 internal static class ParquetColumns
 {
-    /// <summary>The index of the leaf of this path, and the definition level of a text that is there.</summary>
-    /// <exception cref="UserException">There is none, or it does not hold one text a row.</exception>
+    /// <summary>The index of a leaf and the definition level of a text; throws where the column is missing or not one text a row.</summary>
     public static (int Index, int MaxDefinition) Find(SchemaDescriptor schema, string file, string column)
     {
         Leaf[] leaves = [.. Enumerable.Range(0, schema.NumColumns).Select(schema.Column).Select(leaf => new Leaf(leaf))];
@@ -43,12 +41,11 @@ internal static class ParquetColumns
 
         public bool IsRepeated { get; } = column.MaxRepetitionLevel > 0;
 
-        /// <summary>Whether each row holds one text, or none. Bytes that nothing is said about are read, and must be UTF-8: older writers
-        /// store text so.</summary>
+        /// <summary>Whether each row holds one text or none. Unannotated bytes must be UTF-8: older writers store text so.</summary>
         public bool IsText { get; } = column is { PhysicalType: PhysicalType.ByteArray, MaxRepetitionLevel: 0 }
             && Meaning(column) is LogicalTypeEnum.String or LogicalTypeEnum.Enum or LogicalTypeEnum.Json or LogicalTypeEnum.None;
 
-        /// <summary>ParquetSharp throws at meanings that it has no name for.</summary>
+        /// <summary>ParquetSharp throws at types that it has no name for.</summary>
         private static LogicalTypeEnum Meaning(ColumnDescriptor column)
         {
             try

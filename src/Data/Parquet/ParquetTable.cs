@@ -6,7 +6,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Parquet;
 
-/// <summary>What a column holds. Any value may be missing.</summary>
+/// <summary>The type of a column.</summary>
 public enum ParquetKind
 {
     /// <summary>Strings.</summary>
@@ -19,30 +19,23 @@ public enum ParquetKind
     Number,
 }
 
-/// <summary>A column of a table.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Kind">What it holds.</param>
+/// <summary>A column of a table; any value may be missing.</summary>
 public sealed record ParquetColumn(string Name, ParquetKind Kind);
 
-/// <summary>Writes tables as Parquet files that notebooks read, with Parquet.Net: Zstandard, in row groups of bounded size.</summary>
+/// <summary>Writes tables as Parquet files for notebooks, with Parquet.Net: Zstandard, in row groups of bounded size.</summary>
 public static class ParquetTable
 {
-    /// <summary>A row group is in memory until it is written.</summary>
-    private const int MostRows = 1 << 17;
+    private const int MaxRows = 1 << 17;
 
-    private const long MostTextBytes = 1 << 24;
+    private const long MaxTextBytes = 1 << 24;
 
-    /// <summary>Writes a table. The file is whole or not there.</summary>
-    /// <param name="path">The file; replaced when it is there.</param>
-    /// <param name="columns">Its columns.</param>
-    /// <param name="rows">Its rows: a value (string, long or double) or null for each column, looked at before the next row is asked
-    /// for.</param>
-    /// <returns>How many rows there are.</returns>
+    /// <summary>Writes a table atomically and returns its number of rows: a string, long, double or null for each column. A row is read
+    /// before the next one is requested.</summary>
     /// <exception cref="UserException">The file cannot be written.</exception>
     public static long Write(string path, IReadOnlyList<ParquetColumn> columns, IEnumerable<IReadOnlyList<object?>> rows)
     {
         var count = 0L;
-        WholeFile.Write(path, stream => count = Write(stream, columns, rows).GetAwaiter().GetResult());
+        AtomicFile.Write(path, stream => count = Write(stream, columns, rows).GetAwaiter().GetResult());
         return count;
     }
 
@@ -58,7 +51,7 @@ public static class ParquetTable
         {
             for (var i = 0; i < buffers.Length; i++)
                 buffers[i].Add(row[i]);
-            if (++filled == MostRows || buffers.Sum(buffer => buffer.TextBytes) >= MostTextBytes)
+            if (++filled == MaxRows || buffers.Sum(buffer => buffer.TextBytes) >= MaxTextBytes)
                 (written, filled) = (written + filled, await Flush(writer, buffers));
         }
         if (filled > 0)
@@ -75,12 +68,10 @@ public static class ParquetTable
         return 0;
     }
 
-    /// <summary>The values of a column in the row group that is being filled.</summary>
     private abstract class ColumnBuffer(DataField column)
     {
         public DataField Field => column;
 
-        /// <summary>How many bytes of text are held.</summary>
         public long TextBytes { get; protected set; }
 
         public static ColumnBuffer Of(ParquetColumn column) => column.Kind switch
@@ -95,8 +86,8 @@ public static class ParquetTable
         public abstract Task Write(ParquetRowGroupWriter group);
     }
 
-    /// <summary>Text goes to Parquet.Net as bytes of UTF-8, for which it writes no minimum and maximum: those of strings are whole values,
-    /// which readers refuse in a page's header beyond 16 MiB, in an order that makes readers skip rows with letters beyond U+FFFF
+    /// <summary>Text goes to Parquet.Net as UTF-8 bytes, for which it writes no minimum and maximum. Those of strings are whole values,
+    /// which readers refuse beyond 16 MiB in a page's header, in an order that makes readers skip rows with letters beyond U+FFFF
     /// (docs/upstream.md).</summary>
     private sealed class TextBuffer : ColumnBuffer
     {

@@ -6,18 +6,15 @@ using Trainer.Data.Corpora;
 
 namespace Trainer.Data.Parquet;
 
-/// <summary>Reads one column of text from a Parquet file (github.com/apache/parquet-format) row by row, with Arrow's C++ reader through
-/// ParquetSharp.</summary>
-/// <remarks> Read are columns of BYTE_ARRAY that are strings, enumerations, JSON, or unannotated (older writers store text so); optional
-/// ones, also inside of groups, but not in lists. Other columns are never looked at. Of the column a chunk of up to 16 MiB is in memory at
-/// a time, or one page of a larger one, beside the file's footer.
-/// </remarks>
+/// <summary>Reads one text column of a Parquet file (github.com/apache/parquet-format) row by row, with Arrow's C++ reader (ParquetSharp):
+/// BYTE_ARRAY as strings, enumerations, JSON, or unannotated (older writers), optional or inside groups, but not in lists. Other columns
+/// are never read. A chunk of up to 16 MiB is in memory at a time, or one page of a larger one.</summary>
 internal sealed partial class ParquetTextReader : RecordReader
 {
     private const int BatchRows = 512;
     private const int BufferBytes = 1 << 20;
 
-    private const int MostChunkBytes = 1 << 24;
+    private const int MaxChunkBytes = 1 << 24;
 
     private readonly string column;
     private readonly ReaderProperties properties = ReaderProperties.GetDefaultReaderProperties();
@@ -38,14 +35,10 @@ internal sealed partial class ParquetTextReader : RecordReader
     private byte[] bytes = new byte[1 << 12];
     private ReadOnlyMemory<byte>? value;
 
-    /// <summary>Opens a file and reads its footer.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="column">The column: its name, or the names of its groups and itself, joined by dots.</param>
-    /// <param name="mostChunkBytes">Chunks up to this size are read as a whole: a page has no more than is there. Of a larger one, read
-    /// through a buffer, Arrow takes the size of a page from the page alone, and a damaged one cost 2 GB of memory: the sizes of its pages
-    /// are looked at before.</param>
-    /// <exception cref="UserException">The file cannot be read, is damaged, or has no such column.</exception>
-    public ParquetTextReader(string path, string column, long mostChunkBytes = MostChunkBytes) : base(path, "row", $"column \"{column}\"")
+    /// <summary>Opens a file and reads its footer. A nested column is named by its path, joined by dots. Chunks of up to
+    /// <paramref name="maxChunkBytes"/> are read as a whole, which bounds their pages. Larger ones are read through a buffer, where Arrow
+    /// trusts the page for its size, and a damaged one cost 2 GB of memory: their page sizes are checked before.</summary>
+    public ParquetTextReader(string path, string column, long maxChunkBytes = MaxChunkBytes) : base(path, "row", $"column \"{column}\"")
     {
         this.column = column;
         CheckEnds();
@@ -56,7 +49,7 @@ internal sealed partial class ParquetTextReader : RecordReader
             (index, maxDefinition) = ParquetColumns.Find(file.FileMetaData.Schema, File, column);
             layout = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
             chunks = ReadChunks();
-            if (chunks.Any(chunk => chunk?.Length > mostChunkBytes))
+            if (chunks.Any(chunk => chunk?.Length > maxChunkBytes))
             {
                 file.Dispose();
                 properties.EnableBufferedStream();
@@ -73,13 +66,10 @@ internal sealed partial class ParquetTextReader : RecordReader
         }
     }
 
-    /// <inheritdoc/>
     public override long Number => row;
 
-    /// <inheritdoc/>
     public override ReadOnlyMemory<byte>? Value => value;
 
-    /// <inheritdoc/>
     public override bool Next()
     {
         try
@@ -99,7 +89,6 @@ internal sealed partial class ParquetTextReader : RecordReader
         }
     }
 
-    /// <inheritdoc/>
     public override void Dispose()
     {
         reader?.Dispose();
@@ -127,7 +116,6 @@ internal sealed partial class ParquetTextReader : RecordReader
         return read;
     }
 
-    /// <summary>Looks at what Arrow would believe of pages that it reads through a buffer.</summary>
     private void CheckPages()
     {
         if (!properties.IsBufferedStreamEnabled || chunks.ElementAtOrDefault(group) is not { } chunk)
@@ -142,10 +130,9 @@ internal sealed partial class ParquetTextReader : RecordReader
         }
     }
 
-    /// <summary>Arrow's errors, and those of ParquetSharp at numbers that it has no name for.</summary>
+    /// <summary>Arrow's errors, and ParquetSharp's at numbers that it has no name for.</summary>
     private static bool IsOfLibrary(Exception e) => e is ParquetException or ArgumentException;
 
-    /// <summary>Reads the next rows of a page, and no more: the texts lie in the page's memory.</summary>
     private bool ReadBatch()
     {
         if (reader is not ColumnReader<ByteArray> column || !column.HasNext)
@@ -179,8 +166,8 @@ internal sealed partial class ParquetTextReader : RecordReader
         return true;
     }
 
-    /// <summary>Arrow takes the deprecated levels from the wrong end of each byte (docs/upstream.md). A column that needs levels and has no
-    /// others is told by that.</summary>
+    /// <summary>Arrow takes the deprecated levels from the wrong end of each byte (docs/upstream.md). A column that needs levels and lacks
+    /// the current ones has these.</summary>
     private void CheckLevels(RowGroupMetaData rows)
     {
         using var chunk = rows.GetColumnChunkMetaData(index);
@@ -199,7 +186,7 @@ internal sealed partial class ParquetTextReader : RecordReader
         return bytes.AsMemory(0, text.Length);
     }
 
-    /// <summary>What is cut off or no Parquet at all is told apart before Arrow sees it.</summary>
+    /// <summary>Detects truncated files, and others that are no Parquet, before Arrow sees them.</summary>
     private void CheckEnds()
     {
         try
@@ -223,8 +210,7 @@ internal sealed partial class ParquetTextReader : RecordReader
         }
     }
 
-    /// <summary>Arrow says what is wrong as <c>type (message: 'kind: text')</c>; damage inside of compressed pages it calls IOError,
-    /// too.</summary>
+    /// <summary>Arrow's messages are <c>type (message: 'kind: text')</c>; damage in compressed pages is an IOError, too.</summary>
     private UserException Explain(Exception e)
     {
         var message = Message().Match(e.Message) is { Success: true } match ? match.Groups[1].Value : e.Message;

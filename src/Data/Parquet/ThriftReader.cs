@@ -1,6 +1,5 @@
 namespace Trainer.Data.Parquet;
 
-/// <summary>The types of values in Thrift's compact protocol.</summary>
 internal enum ThriftType
 {
     Stop = 0,
@@ -19,17 +18,14 @@ internal enum ThriftType
     Uuid = 13,
 }
 
-/// <summary>Reads structs of Thrift's compact protocol as far as they are asked for, and passes over the rest; memory does not depend on
-/// what they say.</summary>
-/// <param name="stream">Where they are; it can seek.</param>
-/// <remarks>What is damaged is an <see cref="InvalidDataException"/>.</remarks>
+/// <summary>Reads structs of Thrift's compact protocol as far as requested, in constant memory. Damage is an
+/// <see cref="InvalidDataException"/>.</summary>
 internal sealed class ThriftReader(Stream stream)
 {
     private const int DeepestNesting = 64;
     private int depth;
 
-    /// <summary>Reads a struct.</summary>
-    /// <param name="read">Is given the number and type of each field, and either reads its value and returns true, or leaves it.</param>
+    /// <summary><paramref name="read"/> gets each field's number and type, and reads its value and returns true, or leaves it.</summary>
     public void Struct(Func<int, ThriftType, bool> read)
     {
         if (++depth > DeepestNesting)
@@ -45,7 +41,6 @@ internal sealed class ThriftReader(Stream stream)
         depth--;
     }
 
-    /// <summary>Reads a list of structs, each by a call.</summary>
     public void Structs(Action<long> read)
     {
         var (count, type) = List();
@@ -57,7 +52,6 @@ internal sealed class ThriftReader(Stream stream)
         }
     }
 
-    /// <summary>Reads a number of 16 to 64 bits.</summary>
     public long Integer()
     {
         var value = Varint();
@@ -113,7 +107,7 @@ internal sealed class ThriftReader(Stream stream)
         }
     }
 
-    /// <summary>Passes over an element of a list or a map, where a truth value takes a byte.</summary>
+    /// <summary>Skips an element of a list or a map, where a truth value takes a byte.</summary>
     private void SkipElement(ThriftType type) => Skip(type is ThriftType.True or ThriftType.False ? ThriftType.Byte : type);
 
     private ulong Varint()

@@ -11,10 +11,8 @@ namespace Trainer.Data.Preparation;
 /// <summary>Turns the texts of a recipe into token shards, once.</summary>
 public static class DataPreparation
 {
-    /// <summary>Prepares the data in a subfolder of <paramref name="directory"/>, or opens what was prepared before from the same
-    /// files.</summary>
-    /// <remarks>The folder is replaced atomically. It is rebuilt when a source file changes (size, time, then content) or when it is
-    /// damaged.</remarks>
+    /// <summary>Prepares the data in a subfolder of <paramref name="directory"/>, atomically, or opens it where no source file changed
+    /// (size, time, then content) and nothing is damaged.</summary>
     /// <exception cref="UserException">A file is missing, empty, not UTF-8, cannot be encoded, or changes while it is read.</exception>
     public static PreparedData Prepare(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress = null)
     {
@@ -65,7 +63,7 @@ public static class DataPreparation
     private static PreparedData Make(PreparationPlan plan, string folder, IProgress<string>? progress)
     {
         var preparer = new Preparer(plan, progress);
-        WholeFile.WriteFolder(folder, preparer.Write);
+        AtomicFile.WriteFolder(folder, preparer.Write);
         var prepared = PreparedFolder.Open(folder, PreparedFolder.TryReadRecord(folder)
             ?? throw new UserException($"{folder} was removed while it was prepared; prepare it again"));
         progress?.Report($"prepared {folder}: "
@@ -76,7 +74,6 @@ public static class DataPreparation
     }
 }
 
-/// <summary>What to prepare: the opened sources, and the names derived from the configuration.</summary>
 internal sealed record PreparationPlan(
     IReadOnlyList<Corpus> Train, IReadOnlyList<Corpus>? Validation, double ValidationFraction, TokenizerOptions Tokenizer,
     string? EndOfDocument)
@@ -96,7 +93,6 @@ internal sealed record PreparationPlan(
             data.IsPaired ? EndOfText.None : data.EndOfDocument);   // for pairs, rows add the end tokens
     }
 
-    /// <summary>All source files, training first, then the tokenizer's own.</summary>
     public IReadOnlyList<string> Files => [.. Train.Concat(Validation ?? []).SelectMany(corpus => corpus.Files), .. Tokenizer.Files];
 
     /// <summary>The configuration as one line of JSON, without file contents. Each identity has its own folder.</summary>
@@ -110,7 +106,6 @@ internal sealed record PreparationPlan(
         endOfDocument = EndOfDocument,
     });
 
-    /// <summary>A readable folder name, distinct for each identity.</summary>
     public string FolderName
     {
         get
@@ -120,7 +115,6 @@ internal sealed record PreparationPlan(
         }
     }
 
-    /// <summary>Identifies the data made from these source contents and this tokenizer file.</summary>
     public string Fingerprint(IEnumerable<SourceStamp> stamps, string tokenizerHash) =>
         Sha256(string.Join('\n', stamps.Select(stamp => stamp.Sha256)
             .Prepend(string.Join(' ', Train.Select(corpus => $"{corpus.Files.Count} {corpus.Reading}")))
@@ -134,8 +128,8 @@ internal sealed record PreparationPlan(
     private static string Sha256(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 }
 
-/// <summary>Builds a folder of prepared data: one pass to train the tokenizer and count, one to encode. The result does not depend on
-/// <paramref name="threads"/>, the most that encode (0 = one per core).</summary>
+/// <summary>One pass trains the tokenizer and counts, one encodes on up to <paramref name="threads"/> threads (0 = one per core), whose
+/// number does not change the result.</summary>
 internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress, int threads = 0)
 {
     public void Write(string folder)
@@ -180,8 +174,7 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
 
     private static long SizeOf(string path) => new FileInfo(path) is { Exists: true } file ? file.Length : 0;
 
-    /// <summary>Encodes texts into one split and, past a number of characters, into another; returns each text's tokens in the
-    /// first.</summary>
+    /// <summary>Encodes texts into one split and, past a number of characters, another; returns each text's tokens in the first.</summary>
     private List<TokenRange> Encode(IReadOnlyList<Corpus> corpora, Tokenizer tokenizer, SplitWriter first, long firstCharacters,
         SplitWriter rest, ThroughputProgress throughput)
     {

@@ -1,5 +1,4 @@
 using System.Text;
-using Trainer.Configuration;
 using Trainer.Data.Shards;
 using Trainer.Data.Tokenizers;
 
@@ -10,16 +9,13 @@ public sealed record DataReport(
     string Directory, string Tokenizer, int VocabularySize, int Files, long FileBytes,
     SplitStatistics Train, SplitStatistics Validation, IReadOnlyList<SpecialTokenUse> SpecialTokens, IReadOnlyList<DataExample> Examples)
 {
-    /// <summary>Summarizes prepared data, with examples of up to <paramref name="tokens"/> tokens spread evenly over the training
-    /// split.</summary>
-    /// <exception cref="Configuration.UserException">The tokenizer lacks a token that the objective needs.</exception>
+    /// <summary>Examples have up to <paramref name="tokens"/> tokens; throws where a special token is missing.</summary>
     public static DataReport Of(PreparedData data, DataOptions options, int examples = 3, int tokens = 12) => new(
         data.Directory, data.Tokenizer.Type, data.Tokenizer.VocabularySize, data.Sources.Count, data.Sources.Sum(source => source.Bytes),
         data.TrainStatistics, data.ValidationStatistics, SpecialTokenUse.Of(data.Tokenizer, options),
         [.. Places(data.Train, examples).Distinct()
             .Select(place => Example(data, place.Start, Math.Min(tokens, place.End - place.Start)))]);
 
-    /// <summary>Documents, or places in the text if there are fewer documents than examples.</summary>
     private static IEnumerable<(long Start, long End)> Places(TokenShard shard, int examples)
     {
         var documents = new DocumentTable(shard, shard.All);
@@ -45,9 +41,7 @@ public sealed record DataExample(string Text, IReadOnlyList<int> Ids, IReadOnlyL
 /// <summary>A special token and its use, such as <c>ends documents</c>.</summary>
 public sealed record SpecialTokenUse(string Use, string Token, int Id)
 {
-    /// <summary>The special tokens in a recipe's rows, in row order; none for plain text.</summary>
-    /// <exception cref="UserException">The tokenizer lacks a token that the objective needs.</exception>
-    public static IReadOnlyList<SpecialTokenUse> Of(Tokenizer tokenizer, DataOptions options)
+    internal static IReadOnlyList<SpecialTokenUse> Of(Tokenizer tokenizer, DataOptions options)
     {
         SpecialTokenUse Use(string use, int id) => new(use, Encoding.UTF8.GetString(tokenizer.TokenBytes(id)), id);
         if (options.Objective == DataObjective.SequenceToSequence)
@@ -61,10 +55,10 @@ public sealed record SpecialTokenUse(string Use, string Token, int Id)
         SpecialTokenUse[] last = ends is null ? [] : [ends];
         return options.Objective != DataObjective.Masked ? last :
         [
-            .. tokenizer.Frame.Before.Select(before => Use("begins rows", before)),
+            .. tokenizer.Template.Before.Select(before => Use("begins rows", before)),
             Use("hides tokens", MaskToken.Require(tokenizer)),
             .. last,
-            .. tokenizer.Frame.After.Select(after => Use("ends rows", after)),
+            .. tokenizer.Template.After.Select(after => Use("ends rows", after)),
         ];
     }
 }

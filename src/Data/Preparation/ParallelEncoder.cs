@@ -4,9 +4,8 @@ using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data.Preparation;
 
-/// <summary>Encodes text on all cores and writes it in order, so the shards do not depend on the number of cores.</summary>
-/// <remarks>One thread reads ahead and writes; each core has at most two chunks, encoding or waiting, so memory is bounded for any text. 0
-/// threads means one per core.</remarks>
+/// <summary>Encodes text on all cores and writes it in order, so the shards do not depend on the number of cores. One thread reads ahead
+/// and writes; each core has at most two chunks, so memory is bounded. 0 threads means one per core.</summary>
 internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int chunkCapacity = TextChunk.DefaultCapacity)
 {
     private readonly int ahead = 2 * (threads > 0 ? threads : Environment.ProcessorCount);
@@ -16,8 +15,7 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
     /// <summary>Whether documents alternate as pairs, which stay in one split.</summary>
     public bool KeepsPairs { get; init; }
 
-    /// <summary>Encodes all pieces: the first <paramref name="keptCharacters"/> code points into one split, the rest into another. Calls
-    /// <paramref name="wrote"/> after each chunk.</summary>
+    /// <summary>The first <paramref name="keptCharacters"/> code points go into one split, the rest into another.</summary>
     public void Encode(IEnumerable<TextPiece> pieces, SplitWriter kept, long keptCharacters, SplitWriter heldOut, Action wrote)
     {
         SplitWriter? open = null;
@@ -70,7 +68,6 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
     private TextChunk Rent() => spare.TryPop(out var chunk) ? chunk : new TextChunk(chunkCapacity);
 }
 
-/// <summary>Writes and counts one split's shard; <c>endToken</c>, if any, ends each document.</summary>
 internal sealed class SplitWriter(string path, int vocabularySize, int? endToken = null) : IDisposable
 {
     private readonly ShardWriter shard = new(path, vocabularySize);
@@ -89,7 +86,6 @@ internal sealed class SplitWriter(string path, int vocabularySize, int? endToken
         bytes += addedBytes;
     }
 
-    /// <summary>Marks the last document as complete.</summary>
     public void EndDocument()
     {
         if (endToken is { } end)

@@ -89,14 +89,8 @@ internal static class PreparedFolder
     private static string Record(string folder) => Path.Combine(folder, "prepared.json");
 }
 
-/// <summary>The file <c>prepared.json</c>: a prepared folder's origin and contents.</summary>
-/// <param name="Fingerprint">SHA-256 of tokenizer, sources and split.</param>
-/// <param name="Identity">Its configuration, as <see cref="DataPreparation"/> writes it.</param>
-/// <param name="TokenizerHash">SHA-256 of the <c>tokenizer.json</c> beside it.</param>
-/// <param name="Sources">The source files.</param>
-/// <param name="TrainSources">The range of each <c>data.train</c> source in the training split, in order.</param>
-/// <param name="Train">The training split.</param>
-/// <param name="Validation">The validation split.</param>
+/// <summary>The file <c>prepared.json</c>. <c>Fingerprint</c> is the SHA-256 of tokenizer, sources and split, <c>TokenizerHash</c> that of
+/// <c>tokenizer.json</c>, <c>Identity</c> the configuration.</summary>
 public sealed record PreparedRecord(
     string Fingerprint, string Identity, string TokenizerHash, IReadOnlyList<SourceStamp> Sources,
     IReadOnlyList<TokenRange> TrainSources, SplitStatistics Train, SplitStatistics Validation)
@@ -104,9 +98,8 @@ public sealed record PreparedRecord(
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true,
         RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 
-    internal void Save(string path) => WholeFile.Write(path, stream => JsonSerializer.Serialize(stream, this, Format));
+    internal void Save(string path) => AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, this, Format));
 
-    /// <summary>Null when the file is missing or not understood; the data is then prepared again.</summary>
     internal static PreparedRecord? TryLoad(string path)
     {
         try
@@ -127,12 +120,11 @@ public sealed record SplitStatistics(long Documents, long Characters, long Bytes
     public double BytesPerToken => Tokens == 0 ? 0 : (double)Bytes / Tokens;
 }
 
-/// <summary>A prepared folder as its record describes it: source files, whether all are unchanged, size on disk, and both splits.</summary>
+/// <summary>A prepared folder according to its record: source files, whether all are unchanged, size on disk, and both splits.</summary>
 public sealed record PreparedDataset(string Directory, int Files, bool IsCurrent, long Bytes, SplitStatistics Train,
     SplitStatistics Validation)
 {
-    /// <summary>The datasets in a folder such as <c>datasets</c>, which may be missing, by name; damaged folders and earlier versions are
-    /// left out.</summary>
+    /// <summary>The datasets in a folder, which may be missing, by name; damaged folders and earlier versions are left out.</summary>
     public static IReadOnlyList<PreparedDataset> Find(string directory) =>
         !System.IO.Directory.Exists(directory) ? [] :
         [

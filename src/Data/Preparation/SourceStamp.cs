@@ -22,8 +22,6 @@ public sealed record SourceStamp(string Path, long Bytes, long Modified, string 
         }
     }
 
-    /// <summary>Stamps several files in parallel.</summary>
-    /// <exception cref="UserException">A file cannot be read.</exception>
     internal static SourceStamp[] OfAll(IEnumerable<string> paths)
     {
         try
@@ -37,7 +35,6 @@ public sealed record SourceStamp(string Path, long Bytes, long Modified, string 
         }
     }
 
-    /// <summary>Whether size and time are unchanged.</summary>
     internal bool IsUntouched()
     {
         var information = new FileInfo(Path);

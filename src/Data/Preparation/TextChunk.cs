@@ -7,7 +7,7 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Preparation;
 
-/// <summary>Consecutive text of one or more documents, copied, and its tokens once encoded. Used by one thread at a time.</summary>
+/// <summary>Consecutive text of one or more documents, and its tokens once encoded. Used by one thread at a time.</summary>
 internal sealed class TextChunk
 {
     /// <summary>UTF-16 units: enough for milliseconds of work, few enough to keep some waiting for each core.</summary>
@@ -20,8 +20,7 @@ internal sealed class TextChunk
 
     public TextChunk(int capacity = DefaultCapacity) => text = new char[capacity];
 
-    /// <summary>A part of one document; <c>Place</c> is a piece without text, for messages, and <c>HeldOut</c> selects the second
-    /// split.</summary>
+    /// <summary><c>Place</c>, a piece without text, is for messages; <c>HeldOut</c> selects the second split.</summary>
     public readonly record struct Segment(int Start, int Length, bool StartsDocument, bool HeldOut, TextPiece Place);
 
     private readonly record struct EncodedSegment(int EndOfIds, int Characters, int Bytes);
@@ -78,8 +77,8 @@ internal sealed class TextChunk
         }
     }
 
-    /// <summary>Writes the tokens, in order, to their splits. <paramref name="open"/> is the split of the last document, which ends when
-    /// the next one starts; a document in both splits ends in the second.</summary>
+    /// <summary>Writes the tokens to their splits. <paramref name="open"/> is the split of the last document, which ends when the next one
+    /// starts; a document in both splits ends in the second.</summary>
     public void WriteTo(SplitWriter kept, SplitWriter heldOut, ref SplitWriter? open)
     {
         var start = 0;
@@ -95,8 +94,8 @@ internal sealed class TextChunk
     }
 }
 
-/// <summary>Gathers pieces into chunks: short documents share one; long ones are cut where it is harmless (see <see cref="TextCut"/>). The
-/// second split starts after <c>keptCharacters</c> code points, or at the next pair of documents.</summary>
+/// <summary>Short documents share a chunk; long ones are cut where it is harmless (<see cref="TextCut"/>). The second split starts after
+/// <c>keptCharacters</c> code points, or at the next pair of documents.</summary>
 internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = long.MaxValue, bool keepsPairs = false)
 {
     private long left = keptCharacters;
@@ -135,7 +134,6 @@ internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = lo
             yield return chunk;
     }
 
-    /// <summary>Appends as much text as fits, crossing into the second split where that begins.</summary>
     private int Fill(TextChunk chunk, ReadOnlySpan<char> text)
     {
         var taken = 0;
@@ -164,7 +162,6 @@ internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = lo
         chunk.Begin(last.StartsDocument && last.Length == 0, heldOut: true, place);
     }
 
-    /// <summary>Cuts the document at the end of a full chunk and starts the next chunk with the remainder.</summary>
     private static void CarryOver(TextChunk full, TextChunk next)
     {
         var segment = full.Segments[^1];
@@ -180,17 +177,15 @@ internal sealed class ChunkReader(Func<TextChunk> rent, long keptCharacters = lo
         ? place with { Record = record with { Characters = record.Characters + CodePoints.Count(text) } }
         : place with { Line = place.Line + text.Count('\n') };
 
-    /// <summary>How many units fit without splitting a character.</summary>
     private static int Fitting(ReadOnlySpan<char> text, int room) =>
         room >= text.Length ? text.Length
         : room > 0 && char.IsHighSurrogate(text[room - 1]) ? room - 1
         : room;
 }
 
-/// <summary>Where to cut a text too long to encode at once.</summary>
-/// <remarks>Encoded separately, both parts should give the same tokens as together. For the split patterns in use that holds before a line
-/// after a line break without surrounding white space, and before a single space between letters. Only a long stretch without either is cut
-/// elsewhere.</remarks>
+/// <summary>Encoded separately, both parts of a cut text should give the same tokens as together. For the split patterns in use that holds
+/// before a line after a line break without surrounding white space, and before a single space between letters. Only long stretches without
+/// either are cut elsewhere.</summary>
 internal static class TextCut
 {
     private const int Window = 1 << 16;

@@ -9,8 +9,7 @@ namespace Trainer.Data.Preparation;
 /// <summary>Encodes text with an existing tokenizer, such as a checkpoint's.</summary>
 public static class TextEncoding
 {
-    /// <summary>Encodes all of a text in bounded memory. The result's file is deleted with it.</summary>
-    /// <exception cref="UserException">A file is missing, empty, not UTF-8, or cannot be encoded.</exception>
+    /// <summary>Encodes a text in bounded memory, to a file deleted with the result; throws if it is missing or not encodable.</summary>
     public static TokenShard Encode(SourceOptions source, Tokenizer tokenizer, string directory, IProgress<string>? progress = null,
         bool inPairs = false)
     {
@@ -34,8 +33,7 @@ public static class TextEncoding
         }
     }
 
-    /// <summary>Reads all of a text, at most <paramref name="most"/> characters, concatenating documents.</summary>
-    /// <exception cref="UserException">A file is missing, empty or not UTF-8, or there is more than that.</exception>
+    /// <summary>Reads a text, documents joined; throws where it is missing, empty, or longer than <paramref name="most"/>.</summary>
     public static string ReadAll(SourceOptions source, string directory, int most, IProgress<string>? progress = null)
     {
         var text = new StringBuilder();

@@ -2,15 +2,13 @@ using System.Diagnostics;
 
 namespace Trainer.Data.Preparation;
 
-/// <summary>Reports progress, rate and remaining time of long work every few seconds; short work stays silent. <c>totalBytes</c> is null
-/// when unknown.</summary>
+/// <summary>Reports progress, rate and remaining time of long work every few seconds; short work stays silent.</summary>
 internal sealed class ThroughputProgress(IProgress<string>? progress, string doing, long? totalBytes = null)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private readonly long start = Stopwatch.GetTimestamp();
     private long last = Stopwatch.GetTimestamp();
 
-    /// <summary>Reports if the last report is long enough ago.</summary>
     public void Report(long doneBytes)
     {
         if (progress is null || Stopwatch.GetElapsedTime(last) < Interval)

@@ -9,14 +9,11 @@ namespace Trainer.Data.Preparation;
 /// <summary>Trains a tokenizer on the training texts of a recipe.</summary>
 public static class TokenizerTraining
 {
-    /// <summary>Trains the tokenizer that <see cref="DataPreparation"/> would train; reads only training texts, including the held-out
-    /// part.</summary>
-    /// <exception cref="UserException">A text is missing, cannot be read, or there is none.</exception>
+    /// <summary>Trains the tokenizer that <see cref="DataPreparation"/> would, on the training texts with their held-out part.</summary>
     public static Tokenizer Train(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress = null) =>
         Learn([.. data.Train.Select((source, index) => Corpus.Open(source, $"data.train.{index}", directory, progress, data.IsPaired))],
             tokenizer, progress).Tokenizer;
 
-    /// <summary>Trains on all text and measures it.</summary>
     internal static (Tokenizer Tokenizer, TextSize Size) Learn(IReadOnlyList<Corpus> corpora, TokenizerOptions tokenizer,
         IProgress<string>? progress)
     {

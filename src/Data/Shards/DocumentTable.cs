@@ -1,7 +1,7 @@
 namespace Trainer.Data.Shards;
 
-/// <summary>The documents in a range of a shard.</summary>
-/// <remarks>For pairs, whole pairs are found: an empty text begins where the next one does, which must not separate them.</remarks>
+/// <summary>The documents in a range of a shard. For pairs, whole pairs are found: an empty text begins where the next one does, which must
+/// not separate them.</summary>
 internal sealed class DocumentTable
 {
     private readonly TokenShard shard;
@@ -16,7 +16,6 @@ internal sealed class DocumentTable
         Count = FirstAt(end) - First;
     }
 
-    /// <summary>The shard's number of the first document.</summary>
     public long First { get; }
 
     public long Count { get; }
@@ -32,7 +31,6 @@ internal sealed class DocumentTable
         }
     }
 
-    /// <summary>Whether any document has such a length.</summary>
     public bool Any(Func<long, bool> length)
     {
         for (var document = 0L; document < Count; document++)
@@ -41,7 +39,6 @@ internal sealed class DocumentTable
         return false;
     }
 
-    /// <summary>The first document that starts at or after a token.</summary>
     private long FirstAt(long token)
     {
         var (low, high) = (0L, shard.DocumentCount / stride);

@@ -14,8 +14,7 @@ internal sealed class ShardWriter : IDisposable
     private readonly List<uint> sums = [];
     private int filled;
 
-    /// <summary>Creates the file, which is unreadable until <see cref="Finish"/>. Vocabularies of up to 65,536 take 2 bytes per token,
-    /// larger ones 4.</summary>
+    /// <summary>Creates the file, unreadable until <see cref="Finish"/>. Up to 65,536 ids take 2 bytes per token, more take 4.</summary>
     public ShardWriter(string path, int vocabularySize)
     {
         this.vocabularySize = vocabularySize;
@@ -55,8 +54,6 @@ internal sealed class ShardWriter : IDisposable
         Tokens += ids.Length;
     }
 
-    /// <summary>Completes the file and flushes it to disk. The fingerprint is the SHA-256, in hexadecimal, of all that the tokens depend
-    /// on.</summary>
     public void Finish(string fingerprint)
     {
         if (filled > 0)

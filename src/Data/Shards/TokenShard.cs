@@ -6,9 +6,8 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Shards;
 
-/// <summary>A memory-mapped file of token ids: opening is free, and pages load as they are read.</summary>
-/// <remarks>Each 1 MiB block is checked against its checksum on first read, so damage is an error and never trained on.
-/// Thread-safe.</remarks>
+/// <summary>A memory-mapped file of token ids: opening is free, and pages load as they are read. Each 1 MiB block is verified on first
+/// read, so damage is an error and never trained on. Thread-safe.</summary>
 public sealed class TokenShard : IDisposable
 {
     private readonly ShardHeader header;
@@ -45,8 +44,7 @@ public sealed class TokenShard : IDisposable
 
     internal TokenRange All => new(Name, 0, Length);
 
-    /// <summary>Opens a shard; <paramref name="name"/> is used in messages, such as <c>data.train</c>.</summary>
-    /// <exception cref="UserException">The file is missing, truncated, damaged, or no shard.</exception>
+    /// <summary>Opens a shard, with a name such as <c>data.train</c> for messages; throws where it is missing or damaged.</summary>
     public static TokenShard Open(string path, string name)
     {
         try
@@ -66,9 +64,7 @@ public sealed class TokenShard : IDisposable
         }
     }
 
-    /// <summary>Copies consecutive tokens, as many as the destination holds.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The range goes past the end.</exception>
-    /// <exception cref="UserException">The file is damaged there.</exception>
+    /// <summary>Copies consecutive tokens, as many as the destination holds; throws where the file is damaged there.</summary>
     public void Read(long start, Span<long> destination)
     {
         if (start < 0 || start > Length - destination.Length)
@@ -212,8 +208,7 @@ internal sealed record ShardHeader(int BytesPerToken, long Tokens, long Document
         return bytes;
     }
 
-    /// <summary>Parses a header and checks it against the file length.</summary>
-    /// <exception cref="InvalidDataException">What is wrong, without the path.</exception>
+    /// <summary>Checks a header against the file length; an <see cref="InvalidDataException"/> says what is wrong.</summary>
     public static ShardHeader Parse(ReadOnlySpan<byte> bytes, long fileLength)
     {
         if (bytes.Length < Size)

@@ -7,9 +7,8 @@ using Trainer.Data.Tokenizers.HuggingFace;
 
 namespace Trainer.Data.Tokenizers;
 
-/// <summary>Byte-level byte-pair encoding trained on the training text; can express any text.</summary>
-/// <remarks>Memory is bounded: only distinct words are held, about two million at most (beyond that the rarest are dropped), and words over
-/// 1,024 bytes are skipped.</remarks>
+/// <summary>Byte-level byte-pair encoding trained on the training text; can express any text. At most about two million distinct words are
+/// held, beyond which the rarest are dropped, and words over 1,024 bytes are skipped.</summary>
 [Description("Byte-level byte-pair encoding (GPT-2's kind) learned from the training text: any text, no unknowns.")]
 public sealed record BpeTokenizerOptions : TokenizerOptions, IValidated
 {
@@ -20,8 +19,7 @@ public sealed record BpeTokenizerOptions : TokenizerOptions, IValidated
     [Range(257, 1_000_000)]
     public int VocabularySize { get; init; } = 4096;
 
-    /// <summary>Special tokens, such as <c>&lt;|endoftext|&gt;</c>; they take the first ids.</summary>
-    /// <remarks>With <c>[CLS]</c> and <c>[SEP]</c>, special tokens are added around texts as for BERT.</remarks>
+    /// <summary>Special tokens, which take the first ids; <c>[CLS]</c> and <c>[SEP]</c> are added around texts as for BERT.</summary>
     [Description("Tokens with a meaning of their own, such as <|endoftext|>; they take the first ids and are never split. [CLS] and [SEP] "
         + "are put around masked rows; </s> or <|endoftext|> ends documents; <s> begins what a decoder beside an encoder writes.")]
     public IReadOnlyList<string> SpecialTokens { get; init; } = [];
@@ -91,14 +89,10 @@ internal sealed class BpeTrainer(BpeTokenizerOptions options, int threads = -1) 
     public override Tokenizer Build() => HuggingFaceTokenizer.Parse(Learn().ToJson(options.Pattern), "the learned tokenizer");
 }
 
-/// <summary>The result of byte-pair training.</summary>
-/// <param name="SpecialTokens">Tokens with the first ids, never produced by merging.</param>
-/// <param name="Tokens">All tokens by id, in byte-level symbols (see <see cref="ByteLevelAlphabet"/>).</param>
-/// <param name="Merges">The pairs to merge, by rank.</param>
+/// <summary>Tokens by id, special ones first, in byte-level symbols (<see cref="ByteLevelAlphabet"/>), and merges by rank.</summary>
 internal sealed record BpeVocabulary(IReadOnlyList<string> SpecialTokens, IReadOnlyList<string> Tokens,
     IReadOnlyList<(string Left, string Right)> Merges)
 {
-    /// <summary>The <c>tokenizer.json</c> of the equivalent Hugging Face byte-level BPE.</summary>
     public JsonObject ToJson(SplitPattern pattern)
     {
         var vocabulary = new JsonObject();

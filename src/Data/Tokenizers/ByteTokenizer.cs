@@ -77,9 +77,7 @@ public sealed class ByteTokenizer : Tokenizer
             vocabulary.TryGetValue(ByteLevelAlphabet.Symbol((byte)value).ToString(), out var id) && id == value);
 }
 
-/// <summary>GPT-2's mapping between bytes and printable characters, used by byte-level vocabularies.</summary>
-/// <remarks>Printable bytes map to themselves, the others to code points from U+0100 on, in order (Radford 2019,
-/// <c>bytes_to_unicode</c>).</remarks>
+/// <summary>GPT-2's <c>bytes_to_unicode</c> (Radford 2019): printable bytes map to themselves, others to U+0100 and on.</summary>
 internal static class ByteLevelAlphabet
 {
     private static readonly char[] Symbols = Build();

@@ -35,8 +35,7 @@ public sealed record CharacterTokenizerOptions : TokenizerOptions
     }
 }
 
-/// <summary>Tokens are the characters (code points) of the training text, in code-point order.</summary>
-/// <remarks>An unknown character is an error that names it.</remarks>
+/// <summary>Tokens are the code points of the training text, in order. An unknown one is an error that names it.</summary>
 internal sealed class CharacterTokenizer : Tokenizer
 {
     /// <summary>Stands for the missing unknown token in the file; longer than one character, so no text matches it.</summary>
@@ -47,8 +46,6 @@ internal sealed class CharacterTokenizer : Tokenizer
     private readonly int[] basic;   // ids of the Basic Multilingual Plane, up to the last known character; −1 = unknown
     private readonly Dictionary<int, int> supplementary = [];
 
-    /// <summary>From characters in any order; duplicates count once.</summary>
-    /// <exception cref="ArgumentException">There is no character.</exception>
     public CharacterTokenizer(IEnumerable<Rune> characters)
     {
         this.characters = [.. characters.Distinct().Order()];
@@ -68,7 +65,6 @@ internal sealed class CharacterTokenizer : Tokenizer
 
     public override int VocabularySize => characters.Length;
 
-    /// <summary>The characters by token id.</summary>
     public IReadOnlyList<Rune> Characters => characters;
 
     public override void Encode(ReadOnlySpan<char> text, IBufferWriter<int> ids)
@@ -92,7 +88,6 @@ internal sealed class CharacterTokenizer : Tokenizer
 
     public override ReadOnlySpan<byte> TokenBytes(int id) => Entry(bytes, id);
 
-    /// <summary>A word-level model over single characters, which gives the same tokens in Hugging Face's library.</summary>
     public override JsonObject ToJson()
     {
         var vocabulary = new JsonObject();

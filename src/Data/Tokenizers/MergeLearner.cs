@@ -3,11 +3,9 @@ using System.Text;
 
 namespace Trainer.Data.Tokenizers;
 
-/// <summary>Learns byte-pair merges: the most frequent pair of adjacent tokens repeatedly becomes a token (Sennrich 2016, arXiv
-/// 1508.07909), over bytes as in GPT-2.</summary>
-/// <remarks>Chooses exactly as Hugging Face's trainer does, so both learn the same merges in the same order: highest count first, then the
-/// pair with smaller ids; ids go to special tokens, then bytes in symbol order, then merges. Counts stay current, as a merge touches only
-/// the words with its pair; the queue re-sorts entries with stale counts.</remarks>
+/// <summary>Learns byte-pair merges over bytes (Sennrich 2016, arXiv 1508.07909), exactly as Hugging Face's trainer does: highest count
+/// first, then the pair with smaller ids; ids go to special tokens, then bytes in symbol order, then merges. A merge updates only words
+/// with its pair; the queue re-sorts stale counts.</summary>
 internal sealed class MergeLearner
 {
     /// <summary>Longer words are skipped: unsplit text such as base64 teaches nothing and costs as much as thousands of words.</summary>
@@ -33,8 +31,7 @@ internal sealed class MergeLearner
         words = TokenizedWords.Of(counts, idOfByte, LongestWord);
     }
 
-    /// <summary>Learns a vocabulary from word counts. It is smaller than requested when the text has no more pairs of
-    /// <paramref name="minimumFrequency"/>.</summary>
+    /// <summary>The vocabulary is smaller than requested when the text has no more pairs of <paramref name="minimumFrequency"/>.</summary>
     public static BpeVocabulary Learn(IReadOnlyDictionary<string, long> counts, IReadOnlyList<string> specialTokens, int vocabularySize,
         long minimumFrequency)
     {
@@ -137,7 +134,6 @@ internal sealed class MergeLearner
     }
 }
 
-/// <summary>Distinct words as tokens in one array, with frequencies.</summary>
 internal sealed class TokenizedWords
 {
     private readonly int[] symbols;
@@ -150,7 +146,6 @@ internal sealed class TokenizedWords
 
     public int Count => starts.Length;
 
-    /// <summary>A word's tokens, editable in place.</summary>
     public Span<int> this[int word] => symbols.AsSpan(starts[word], lengths[word]);
 
     public long Frequency(int word) => frequencies[word];

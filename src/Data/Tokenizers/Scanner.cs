@@ -7,10 +7,8 @@ namespace Trainer.Data.Tokenizers;
 /// <summary>A hand-written equivalent of a well-known split expression whose matches cover any text.</summary>
 internal abstract class Scanner
 {
-    /// <summary>The end of the match at <paramref name="start"/>, which is inside the text.</summary>
     public abstract int End(ReadOnlySpan<char> text, int start);
 
-    /// <summary>The scanner for exactly this expression, or null.</summary>
     public static Scanner? For(string pattern) => pattern switch
     {
         Gpt2Scanner.Pattern => new Gpt2Scanner(),
@@ -21,7 +19,6 @@ internal abstract class Scanner
     };
 }
 
-/// <summary>GPT-2's split expression, used by the ByteLevel pre-tokenizer.</summary>
 internal sealed class Gpt2Scanner : Scanner
 {
     public const string Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -167,7 +164,6 @@ internal sealed class O200kScanner : Scanner
 /// <summary>English contractions kept together by split expressions: 's 't 're 've 'm 'll 'd.</summary>
 internal static class Contraction
 {
-    /// <summary>The length of a contraction at a position, including the apostrophe; 0 if there is none.</summary>
     public static int Length(ReadOnlySpan<char> text, int position, bool ignoreCase)
     {
         if (position + 1 >= text.Length || text[position] != '\'')
@@ -185,7 +181,6 @@ internal static class Contraction
         !ignoreCase ? unit : unit is >= 'A' and <= 'Z' ? (char)(unit | 0x20) : unit == '\u017F' ? 's' : unit;
 }
 
-/// <summary>The character classes of the scanners, as bits in one table.</summary>
 internal static class CharacterClass
 {
     public const byte Letter = 1;     // \p{L}
@@ -205,7 +200,6 @@ internal static class CharacterClass
         return (unit & 0xF800) != 0xD800 ? Table[unit] : Supplementary(text, position, out length);
     }
 
-    /// <summary>The end of a run of characters in the classes.</summary>
     public static int Run(ReadOnlySpan<char> text, int position, byte classes)
     {
         while (position < text.Length && (At(text, position, out var length) & classes) != 0)
@@ -213,7 +207,6 @@ internal static class CharacterClass
         return position;
     }
 
-    /// <summary>The end of a run of characters outside the classes.</summary>
     public static int RunExcept(ReadOnlySpan<char> text, int position, byte classes)
     {
         while (position < text.Length && (At(text, position, out var length) & classes) == 0)

@@ -8,14 +8,11 @@ public static class EndOfText
     /// <summary>Written in a recipe for no such token.</summary>
     public const string None = "none";
 
-    /// <summary>Known names, most specific first.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["</s>", "<eos>", "[EOS]", "<|endoftext|>", "<|end_of_text|>", "[SEP]"];
+    internal static IReadOnlyList<string> Names { get; } = ["</s>", "<eos>", "[EOS]", "<|endoftext|>", "<|end_of_text|>", "[SEP]"];
 
-    /// <summary>The tokenizer's own, or null.</summary>
-    public static int? Of(Tokenizer tokenizer) => Names.Select(tokenizer.TokenId).FirstOrDefault(id => id is not null);
+    internal static int? Of(Tokenizer tokenizer) => Names.Select(tokenizer.TokenId).FirstOrDefault(id => id is not null);
 
-    /// <summary>The token that ends documents in a recipe: by name, none for <see cref="None"/>, or the tokenizer's own for null.</summary>
-    /// <exception cref="UserException">The tokenizer has no token of this name.</exception>
+    /// <summary>The token that ends documents: by name, none for <see cref="None"/>, the tokenizer's own for null.</summary>
     public static int? Of(Tokenizer tokenizer, string? named) => named switch
     {
         null => Of(tokenizer),
@@ -26,16 +23,12 @@ public static class EndOfText
     };
 }
 
-/// <summary>The special tokens of a decoder beside an encoder.</summary>
-/// <param name="Begin">Fed to the decoder before the first token.</param>
-/// <param name="End">Ends the decoder's output and the encoder's input.</param>
+/// <summary>The special tokens around a decoder's output; <c>End</c> also ends the encoder's input.</summary>
 public sealed record SequenceTokens(int Begin, int End)
 {
     private static readonly string[] Begins = ["<s>", "<bos>", "[BOS]", "<|startoftext|>", "[CLS]"];
 
-    /// <summary>A tokenizer's begin and end tokens. Without a begin token, padding serves as one, as for T5, or else the end token, as for
-    /// GPT-2.</summary>
-    /// <exception cref="UserException">It has no token that ends a text.</exception>
+    /// <summary>Where there is no begin token, padding serves as one (T5), or else the end token (GPT-2); throws without either.</summary>
     public static SequenceTokens Of(Tokenizer tokenizer)
     {
         var end = EndOfText.Of(tokenizer) ?? throw new UserException(
@@ -58,8 +51,6 @@ public static class MaskToken
     /// <summary>The tokenizer's mask token, or null.</summary>
     public static int? Of(Tokenizer tokenizer) => Names.Select(tokenizer.TokenId).FirstOrDefault(id => id is not null);
 
-    /// <summary>The tokenizer's mask token.</summary>
-    /// <exception cref="UserException">The tokenizer has none.</exception>
     internal static int Require(Tokenizer tokenizer) =>
         Of(tokenizer) ?? throw new UserException(
             $"data.objective is \"masked\", but the tokenizer ({tokenizer.Type}) has no mask token ({string.Join(", ", Names)}); "

@@ -7,9 +7,9 @@ using Trainer.Data.Tokenizers.HuggingFace;
 
 namespace Trainer.Data.Tokenizers;
 
-/// <summary>The tokenizer of GPT-2 or an OpenAI model, with the vocabulary from Microsoft.ML.Tokenizers.</summary>
-/// <remarks>Runs as a <see cref="HuggingFaceTokenizer"/>: the library's encoder splits surrogate pairs, loses special tokens once its cache
-/// is full, and takes quadratic time for long words.</remarks>
+/// <summary>The tokenizer of GPT-2 or an OpenAI model. Runs as a <see cref="HuggingFaceTokenizer"/>: Microsoft.ML.Tokenizers, whose
+/// vocabulary it takes, splits surrogate pairs, loses special tokens once its cache is full, and takes quadratic time for long
+/// words.</summary>
 [Description("The tokenizer of GPT-2 or of one of OpenAI's models: nothing is learned or downloaded. Needs a model with as many "
     + "embeddings: 50,257 to 200,019.")]
 public sealed record TiktokenTokenizerOptions : TokenizerOptions
@@ -44,10 +44,8 @@ public enum TiktokenEncoding
     O200kBase,
 }
 
-/// <summary>A vocabulary from the data packages of Microsoft.ML.Tokenizers.</summary>
-/// <param name="Tokens">Tokens by rank, which is also the id, in byte-level symbols (see <see cref="ByteLevelAlphabet"/>).</param>
-/// <param name="SpecialTokens">The special tokens.</param>
-/// <param name="Expression">The split expression.</param>
+/// <summary>From the data packages of Microsoft.ML.Tokenizers: tokens by rank, which is the id, in byte-level symbols
+/// (<see cref="ByteLevelAlphabet"/>).</summary>
 internal sealed record TiktokenVocabulary(IReadOnlyList<string> Tokens, IReadOnlyList<(string Token, int Id)> SpecialTokens,
     string Expression)
 {
@@ -67,7 +65,6 @@ internal sealed record TiktokenVocabulary(IReadOnlyList<string> Tokens, IReadOnl
         _ => throw new ArgumentOutOfRangeException(nameof(encoding), encoding, "no such encoding"),
     };
 
-    /// <summary>The <c>tokenizer.json</c> of the equivalent Hugging Face byte-level BPE.</summary>
     public JsonObject ToJson()
     {
         var vocabulary = new JsonObject();
@@ -82,10 +79,9 @@ internal sealed record TiktokenVocabulary(IReadOnlyList<string> Tokens, IReadOnl
         return document;
     }
 
-    /// <summary>The pair that forms each token of two or more bytes, by rank.</summary>
-    /// <remarks>tiktoken merges any adjacent tokens that form a token, lowest rank first; Hugging Face lists the pairs. What happens within
-    /// a token depends on its bytes alone, so merging those by lower ranks leaves the only two parts it is ever made of.</remarks>
-    /// <exception cref="InvalidOperationException">A token cannot be made so.</exception>
+    /// <summary>The pair that forms each token of two or more bytes, by rank. tiktoken merges any adjacent tokens that form a token, lowest
+    /// rank first; Hugging Face lists the pairs. What happens within a token depends on its bytes alone, so merging those by lower ranks
+    /// leaves the only two parts it is ever made of; anything else is an <see cref="InvalidOperationException"/>.</summary>
     public IEnumerable<(string Left, string Right)> Merges()
     {
         var ranks = new Dictionary<string, int>(Tokens.Count, StringComparer.Ordinal);

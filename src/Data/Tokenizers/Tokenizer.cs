@@ -5,26 +5,23 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Tokenizers;
 
-/// <summary>Converts between text and token ids 0 … <see cref="VocabularySize"/>−1.</summary>
-/// <remarks>Immutable and thread-safe. Stored in Hugging Face's <c>tokenizer.json</c> format.</remarks>
+/// <summary>Converts between text and token ids 0 … <see cref="VocabularySize"/>−1. Immutable and thread-safe. An id or a text that the
+/// vocabulary lacks is an <see cref="ArgumentOutOfRangeException"/> or an <see cref="EncodingException"/>.</summary>
 public abstract class Tokenizer
 {
-    /// <summary>The kind of tokenizer, such as <c>byte</c>, <c>bpe</c> or <c>unigram</c>.</summary>
+    /// <summary>Such as <c>byte</c>, <c>bpe</c> or <c>unigram</c>.</summary>
     public abstract string Type { get; }
 
     /// <summary>Number of distinct tokens.</summary>
     public abstract int VocabularySize { get; }
 
-    /// <summary>Appends the tokens of a text, which must be valid UTF-16.</summary>
-    /// <exception cref="EncodingException">A lone surrogate, or a character that the vocabulary does not hold.</exception>
+    /// <summary>Appends the tokens of a text; a lone surrogate is an <see cref="EncodingException"/>.</summary>
     public abstract void Encode(ReadOnlySpan<char> text, IBufferWriter<int> ids);
 
     /// <summary>Appends the tokens of UTF-8 text; only byte-level tokenizers accept invalid UTF-8.</summary>
-    /// <exception cref="EncodingException">Bytes that this tokenizer cannot express.</exception>
     public abstract void Encode(ReadOnlySpan<byte> utf8, IBufferWriter<int> ids);
 
     /// <summary>The UTF-8 bytes of one token, possibly part of a character.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
     public abstract ReadOnlySpan<byte> TokenBytes(int id);
 
     /// <summary>Ids of tokens that control the model, such as <c>[MASK]</c>; empty for most tokenizers.</summary>
@@ -33,23 +30,20 @@ public abstract class Tokenizer
     /// <summary>The id of a token by its exact name in the file, such as <c>[MASK]</c>; null if there is none.</summary>
     public virtual int? TokenId(string token) => null;
 
-    /// <summary>The special tokens that <see cref="EncodeWithSpecialTokens"/> adds around a single text; none for most
-    /// tokenizers.</summary>
-    public virtual TextFrame Frame => TextFrame.Empty;
+    /// <summary>The special tokens that <see cref="EncodeWithSpecialTokens"/> adds around a text; none for most.</summary>
+    public virtual SpecialTokenTemplate Template => SpecialTokenTemplate.Empty;
 
-    /// <summary>The tokens of a text, or a pair of texts, with the special tokens that the model expects, if any.</summary>
-    /// <exception cref="EncodingException">As for <see cref="Encode(string)"/>.</exception>
+    /// <summary>The tokens of a text, or a pair of texts, with the special tokens that the model expects.</summary>
     public virtual int[] EncodeWithSpecialTokens(string text, string? second = null) =>
         [.. Encode(text), .. second is null ? [] : Encode(second)];
 
     /// <summary>The content of <c>tokenizer.json</c>, which <see cref="Load"/> reads back.</summary>
     public abstract JsonObject ToJson();
 
-    /// <summary>The tokens of a text, which must be valid UTF-16.</summary>
-    /// <exception cref="EncodingException">A lone surrogate, or a character that the vocabulary does not hold.</exception>
+    /// <inheritdoc cref="Encode(ReadOnlySpan{char}, IBufferWriter{int})"/>
     public int[] Encode(string text) => Encode(text.AsSpan());
 
-    /// <inheritdoc cref="Encode(string)"/>
+    /// <inheritdoc cref="Encode(ReadOnlySpan{char}, IBufferWriter{int})"/>
     public int[] Encode(ReadOnlySpan<char> text)
     {
         var ids = new ArrayBufferWriter<int>(Math.Max(1, text.Length));
@@ -57,8 +51,7 @@ public abstract class Tokenizer
         return ids.WrittenSpan.ToArray();
     }
 
-    /// <summary>The tokens of UTF-8 text; only byte-level tokenizers accept invalid UTF-8.</summary>
-    /// <exception cref="EncodingException">Bytes that this tokenizer cannot express.</exception>
+    /// <inheritdoc cref="Encode(ReadOnlySpan{byte}, IBufferWriter{int})"/>
     public int[] Encode(ReadOnlySpan<byte> utf8)
     {
         var ids = new ArrayBufferWriter<int>(Math.Max(1, utf8.Length));
@@ -67,7 +60,6 @@ public abstract class Tokenizer
     }
 
     /// <summary>The bytes of tokens, exactly as encoded.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The vocabulary lacks one of the ids.</exception>
     public virtual byte[] DecodeBytes(ReadOnlySpan<int> ids)
     {
         var bytes = new ArrayBufferWriter<byte>(Math.Max(1, ids.Length));
@@ -76,8 +68,7 @@ public abstract class Tokenizer
         return bytes.WrittenSpan.ToArray();
     }
 
-    /// <summary>The text of tokens; invalid UTF-8 becomes U+FFFD.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The vocabulary lacks one of the ids.</exception>
+    /// <summary>The text of tokens, with U+FFFD for invalid UTF-8.</summary>
     public virtual string Decode(ReadOnlySpan<int> ids) => Encoding.UTF8.GetString(DecodeBytes(ids));
 
     /// <summary>Starts decoding token by token, for one sequence on one thread.</summary>
@@ -86,8 +77,7 @@ public abstract class Tokenizer
     /// <summary>Writes <c>tokenizer.json</c> atomically.</summary>
     public void Save(string path) => TokenizerFile.Save(this, path);
 
-    /// <summary>Reads a <c>tokenizer.json</c> of any kind.</summary>
-    /// <exception cref="Trainer.Configuration.UserException">The file is missing, damaged, or of a kind that is not supported.</exception>
+    /// <summary>Reads a <c>tokenizer.json</c> of any kind; throws where it is damaged or not supported.</summary>
     public static Tokenizer Load(string path) => TokenizerFile.Load(path);
 
     private protected static ReadOnlySpan<byte> Entry(byte[][] table, int id) =>
@@ -97,29 +87,25 @@ public abstract class Tokenizer
 }
 
 /// <summary>The ids of the special tokens around a text, such as <c>[CLS]</c> and <c>[SEP]</c>.</summary>
-public sealed record TextFrame(IReadOnlyList<int> Before, IReadOnlyList<int> After)
+public sealed record SpecialTokenTemplate(IReadOnlyList<int> Before, IReadOnlyList<int> After)
 {
-    /// <summary>No tokens.</summary>
-    public static TextFrame Empty { get; } = new([], []);
+    internal static SpecialTokenTemplate Empty { get; } = new([], []);
 
     /// <summary>Number of tokens.</summary>
     public int Length => Before.Count + After.Count;
 }
 
-/// <summary>Decodes a sequence token by token, emitting whole characters only.</summary>
-/// <remarks>The concatenated results of <see cref="Push"/> and a final <see cref="Flush"/> equal <see cref="Tokenizer.Decode"/> of the
-/// whole sequence.</remarks>
+/// <summary>Decodes token by token. All results of <see cref="Push"/> and a final <see cref="Flush"/> together equal
+/// <see cref="Tokenizer.Decode"/>.</summary>
 public abstract class StreamingDecoder
 {
-    /// <summary>Takes the next token and returns the characters that it completes: none, one or several.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The vocabulary has no such id.</exception>
+    /// <summary>Returns the whole characters that the next token completes: none, one or several.</summary>
     public abstract string Push(int id);
 
     /// <summary>Ends the sequence and returns U+FFFD for an unfinished character, else nothing; the decoder can be reused.</summary>
     public abstract string Flush();
 }
 
-/// <summary>Decodes tokens that stand for fixed UTF-8 bytes.</summary>
 internal sealed class Utf8StreamingDecoder(Tokenizer tokenizer) : StreamingDecoder
 {
     private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
@@ -135,17 +121,14 @@ internal sealed class Utf8StreamingDecoder(Tokenizer tokenizer) : StreamingDecod
     }
 }
 
-/// <summary>A text that a tokenizer cannot encode.</summary>
-/// <param name="reason">What is wrong and how to fix it, without the position.</param>
-/// <param name="position">The 0-based position: UTF-16 index for text, offset for bytes.</param>
-/// <param name="unit">What <paramref name="position"/> counts.</param>
+/// <summary>A text that a tokenizer cannot encode; <paramref name="unit"/> is what <paramref name="position"/> counts.</summary>
 public sealed class EncodingException(string reason, int position, string unit = "position")
     : UserException($"{reason} (at {unit} {position})")
 {
     /// <summary>What is wrong and how to fix it, without the position.</summary>
     public string Reason { get; } = reason;
 
-    /// <summary>The 0-based position: UTF-16 index for text, offset for bytes.</summary>
+    /// <summary>From 0: a UTF-16 index for text, an offset for bytes.</summary>
     public int Position { get; } = position;
 
     internal static EncodingException LoneSurrogate(char value, int position) => new(

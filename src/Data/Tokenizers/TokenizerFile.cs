@@ -9,7 +9,6 @@ using Trainer.Data.Tokenizers.HuggingFace;
 
 namespace Trainer.Data.Tokenizers;
 
-/// <summary>Reads and writes <c>tokenizer.json</c>.</summary>
 internal static class TokenizerFile
 {
     private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true,
@@ -19,7 +18,7 @@ internal static class TokenizerFile
     private static readonly Func<TokenizerDocument, Tokenizer?>[] Kinds = [ReadByte, ReadCharacter, ReadWord];
 
     public static void Save(Tokenizer tokenizer, string path) =>
-        WholeFile.Write(path, stream => stream.Write(Serialize(tokenizer)));
+        AtomicFile.Write(path, stream => stream.Write(Serialize(tokenizer)));
 
     public static byte[] Serialize(Tokenizer tokenizer) =>
         Encoding.UTF8.GetBytes(tokenizer.ToJson().ToJsonString(Readable).ReplaceLineEndings("\n") + "\n");
@@ -77,7 +76,6 @@ internal static class TokenizerFile
     }
 }
 
-/// <summary>A parsed <c>tokenizer.json</c>, queried by dotted path; errors name the file.</summary>
 internal sealed class TokenizerDocument
 {
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
@@ -176,7 +174,6 @@ internal sealed class TokenizerDocument
 
     public bool Has(string at, string value) => Text(at) == value;
 
-    /// <summary>Whether the object at a path equals another in the named keys.</summary>
     public bool Same(string at, JsonObject expected, params ReadOnlySpan<string> keys)
     {
         foreach (var key in keys)
@@ -185,7 +182,6 @@ internal sealed class TokenizerDocument
         return true;
     }
 
-    /// <summary>Whether the values at the paths are absent or empty.</summary>
     public bool Plain(params ReadOnlySpan<string> paths)
     {
         foreach (var at in paths)
@@ -194,7 +190,6 @@ internal sealed class TokenizerDocument
         return true;
     }
 
-    /// <summary>The entries of <c>model.vocab</c>.</summary>
     public IReadOnlyDictionary<string, int> Vocabulary()
     {
         if (At("model.vocab") is not JsonObject entries || entries.Count == 0)
@@ -208,7 +203,6 @@ internal sealed class TokenizerDocument
         return vocabulary;
     }
 
-    /// <summary>The error for inconsistent content.</summary>
     public UserException Damaged(string what) => new($"{path} is damaged: {what}");
 
     private string? Text(string at) => At(at) is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;

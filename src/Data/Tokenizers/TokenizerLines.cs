@@ -7,9 +7,8 @@ using Trainer.Data.Corpora;
 
 namespace Trainer.Data.Tokenizers;
 
-/// <summary>Encodes and decodes JSON lines as they arrive.</summary>
-/// <remarks>Answers are flushed before waiting for more input, so a program can converse through two pipes; lines that arrive together are
-/// answered in one write.</remarks>
+/// <summary>Encodes and decodes JSON lines as they arrive. Answers are flushed before waiting for more input, so a program can converse
+/// through two pipes. Errors have the line's number; earlier lines are answered.</summary>
 public static class TokenizerLines
 {
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -17,9 +16,7 @@ public static class TokenizerLines
 
     private delegate void Answer(ref Utf8JsonReader json, ArrayBufferWriter<byte> output);
 
-    /// <summary>Encodes a JSON string per line to an array of token ids, without special tokens.</summary>
-    /// <exception cref="UserException">A line is no JSON string, or holds what the tokenizer cannot express; it has the line's number. The
-    /// lines before it are answered.</exception>
+    /// <summary>Encodes a JSON string per line to an array of token ids, without special tokens; throws where it is none.</summary>
     public static void Encode(Tokenizer tokenizer, Stream input, Stream output)
     {
         var ids = new ArrayBufferWriter<int>(1024);
@@ -32,9 +29,7 @@ public static class TokenizerLines
         });
     }
 
-    /// <summary>Decodes an array of token ids per line to a JSON string.</summary>
-    /// <exception cref="UserException">A line is no array of ids of this tokenizer; it has the line's number. The lines before it are
-    /// answered.</exception>
+    /// <summary>Decodes an array of token ids per line to a JSON string; throws where a line is no such array.</summary>
     public static void Decode(Tokenizer tokenizer, Stream input, Stream output)
     {
         var ids = new ArrayBufferWriter<int>(1024);
@@ -153,8 +148,7 @@ public static class TokenizerLines
     }
 }
 
-/// <summary>Input that calls back before every read, which may block, so that pending answers can be flushed first. Leaves the input
-/// open.</summary>
+/// <summary>Input that calls back before every read, which may block, so that answers can be flushed first; left open.</summary>
 internal sealed class FlushingStream(Stream input, Action answer) : ReadOnlyStream
 {
     public override int Read(Span<byte> buffer)

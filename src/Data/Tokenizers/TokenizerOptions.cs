@@ -55,7 +55,6 @@ public sealed record FileTokenizerOptions : TokenizerOptions, IValidated
     public override TokenizerTrainer CreateTrainer() => new PretrainedTrainer(Tokenizer.Load(Path));
 }
 
-/// <summary>Returns a tokenizer that needs no training.</summary>
 internal sealed class PretrainedTrainer(Tokenizer tokenizer) : TokenizerTrainer
 {
     public override void Observe(ReadOnlySpan<char> text) { }

@@ -3,10 +3,8 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers;
 
-/// <summary>Counts the distinct words of a text of any length, on all cores, in bounded memory.</summary>
-/// <remarks>Works in rounds: each core counts parts of the round's text, then the counts are summed. If more distinct words than the limit
-/// are held, the rarest are dropped until half the limit is left; they would hardly have earned a token. Rounds end at fixed places in the
-/// text, so counts do not depend on the number of cores.</remarks>
+/// <summary>Counts the distinct words of a text of any length, in rounds on all cores, in bounded memory: if more are held than the limit,
+/// the rarest are dropped until half of it is left. Rounds end at fixed places, so counts do not depend on the number of cores.</summary>
 internal sealed class WordCounter
 {
     /// <summary>Distinct words held after a round: about 200 MB.</summary>
@@ -30,7 +28,6 @@ internal sealed class WordCounter
         parallel = new ParallelOptions { MaxDegreeOfParallelism = threads };
     }
 
-    /// <summary>Takes a piece of text; no word crosses its ends.</summary>
     public void Observe(ReadOnlySpan<char> text)
     {
         Utf16.Check(text);
@@ -97,7 +94,6 @@ internal sealed class WordCounter
         counts.TrimExcess();
     }
 
-    /// <summary>Consecutive pieces, copied, for one thread to count.</summary>
     private sealed class TextBuffer
     {
         private const int Capacity = 1 << 18;

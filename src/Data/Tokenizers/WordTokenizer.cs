@@ -10,9 +10,8 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers;
 
-/// <summary>The most frequent words of the training text are tokens; all others are one unknown token.</summary>
-/// <remarks>Lossy: white space, line breaks and unknown words are lost. For text that must round-trip, use
-/// <see cref="BpeTokenizerOptions"/>.</remarks>
+/// <summary>The most frequent words of the training text are tokens, all others one unknown token: lossy, unlike
+/// <see cref="BpeTokenizerOptions"/>.</summary>
 [Description("The most frequent words of the training text are tokens, all others the unknown token. White space is lost: text does not "
     + "come back as it was.")]
 public sealed record WordTokenizerOptions : TokenizerOptions, IValidated
@@ -41,8 +40,7 @@ public sealed record WordTokenizerOptions : TokenizerOptions, IValidated
     public override TokenizerTrainer CreateTrainer() => new WordTrainer(this);
 }
 
-/// <summary>Tokens are words and runs of punctuation (<c>\w+|[^\w\s]+</c>); unknown ones are token 0.</summary>
-/// <remarks>Decoding joins tokens with single spaces, so text does not round-trip.</remarks>
+/// <summary>Tokens are words and runs of punctuation (<c>\w+|[^\w\s]+</c>); unknown ones are token 0. Decoding joins with spaces.</summary>
 public sealed class WordTokenizer : Tokenizer
 {
     private readonly string[] words;
@@ -51,9 +49,7 @@ public sealed class WordTokenizer : Tokenizer
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup;
     private readonly WordRunScanner scanner = new();
 
-    /// <summary>From words by token id, the unknown token first.</summary>
-    /// <exception cref="ArgumentException">There is no word, or one is listed twice.</exception>
-    public WordTokenizer(IEnumerable<string> words, bool lowercase)
+    internal WordTokenizer(IEnumerable<string> words, bool lowercase)
     {
         this.words = [.. words];
         if (this.words.Length == 0)
@@ -71,11 +67,9 @@ public sealed class WordTokenizer : Tokenizer
     /// <inheritdoc/>
     public override int VocabularySize => words.Length;
 
-    /// <summary>The words by token id; the first is the unknown token.</summary>
-    public IReadOnlyList<string> Words => words;
+    internal IReadOnlyList<string> Words => words;
 
-    /// <summary>Whether text is lower-cased first.</summary>
-    public bool Lowercase { get; }
+    internal bool Lowercase { get; }
 
     /// <inheritdoc/>
     public override void Encode(ReadOnlySpan<char> text, IBufferWriter<int> ids)
@@ -192,8 +186,7 @@ internal sealed class WordTrainer(WordTokenizerOptions options, int threads = -1
     }
 }
 
-/// <summary>Splits like Hugging Face's <c>Whitespace</c> pre-tokenizer, <c>\w+|[^\w\s]+</c>, with the white space between as words
-/// too.</summary>
+/// <summary>Splits like Hugging Face's <c>Whitespace</c> pre-tokenizer, <c>\w+|[^\w\s]+</c>, but white space is words, too.</summary>
 internal sealed class WordRunScanner : Scanner
 {
     private enum Run : byte

@@ -7,18 +7,15 @@ internal sealed class AppendFile : IDisposable
 {
     private readonly FileStream _stream;
 
-    /// <summary>Opens or creates the file and its directory. <paramref name="endLine"/> adds a missing line end, as <c>kill -9</c> or a
-    /// full disk leaves behind; <paramref name="startOver"/> empties the file first.</summary>
-    /// <exception cref="UserException">The file cannot be opened.</exception>
+    /// <summary>Opens or creates the file and its directory. <paramref name="endLine"/> adds a line end lost to <c>kill -9</c>.</summary>
     public AppendFile(string path, bool endLine = false, bool startOver = false)
     {
         Path = path;
         try
         {
             Directory.CreateDirectory(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
-            _stream = new FileStream(path, startOver
-                ? FileMode.Create
-                : FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            FileMode mode = startOver ? FileMode.Create : FileMode.OpenOrCreate;
+            _stream = new FileStream(path, mode, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
             if (endLine)
                 EndLine();
             _stream.Seek(0, SeekOrigin.End);
@@ -30,11 +27,8 @@ internal sealed class AppendFile : IDisposable
         }
     }
 
-    /// <summary>The path of the file.</summary>
     public string Path { get; }
 
-    /// <summary>Appends <paramref name="bytes"/> in one write.</summary>
-    /// <exception cref="UserException">The disk is full or the file can no longer be written.</exception>
     public void Append(ReadOnlySpan<byte> bytes)
     {
         try
@@ -48,7 +42,6 @@ internal sealed class AppendFile : IDisposable
     }
 
     /// <summary>Flushes to the disk itself, to survive a loss of power.</summary>
-    /// <exception cref="UserException">The disk is full or failing.</exception>
     public void Flush()
     {
         try
@@ -61,7 +54,6 @@ internal sealed class AppendFile : IDisposable
         }
     }
 
-    /// <inheritdoc/>
     public void Dispose() => _stream.Dispose();
 
     private void EndLine()

@@ -11,7 +11,6 @@ public static class ConsoleSink
             Out = new AnsiConsoleOutput(Console.Error) }), run)
         : new PlainConsoleSink(Console.Error, run);
 
-    /// <summary>Whether a live display is wanted and possible.</summary>
     internal static bool IsLive(bool redirected, Func<string, string?> environment) =>
         !redirected
         && string.IsNullOrEmpty(environment("NO_COLOR"))
@@ -56,13 +55,10 @@ internal sealed class PlainConsoleSink(TextWriter writer, RunProgress run, TimeP
     public void Dispose() => writer.Flush();
 }
 
-/// <summary>Makes text that a model wrote safe to print.</summary>
 internal static class TerminalText
 {
-    /// <summary>The first lines of <paramref name="text"/>, with every control character replaced: a model that knows
-    /// bytes but not yet words writes escape sequences, which would take over the terminal.</summary>
-    /// <param name="text">Any text.</param>
-    /// <param name="lines">How many lines at most; an ellipsis stands for the rest.</param>
+    /// <summary>The first lines of a text, with an ellipsis for the rest. Control characters are replaced: a model that knows bytes but not
+    /// yet words writes escape sequences, which would take over the terminal.</summary>
     public static IReadOnlyList<string> Preview(string text, int lines)
     {
         var all = text.ReplaceLineEndings("\n").TrimEnd('\n').Split('\n');

@@ -4,20 +4,18 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>The messages of TensorBoard's HParams plugin: the settings of a run, and its end.</summary>
-/// <remarks>TorchSharp has no classes for these messages, so they are encoded here as <c>HParamsPluginData</c> of
-/// tensorboard/plugins/hparams/plugin_data.proto has them. There is no message about the experiment: TensorBoard would take the columns of
-/// all runs from one of them, and without it makes them of all settings and scalars that any run has.</remarks>
+/// <summary>The messages of TensorBoard's HParams plugin: the settings of a run, and its end. TorchSharp lacks them, so they are encoded
+/// here as in tensorboard/plugins/hparams/plugin_data.proto. There is no experiment message: from one, TensorBoard would take the columns
+/// of all runs; without, it makes them of all settings and scalars that any run has.</summary>
 internal static class HParams
 {
     public const string SessionStartTag = "_hparams_/session_start_info";
     public const string SessionEndTag = "_hparams_/session_end_info";
 
-    // Sections that change nothing of what the run learns.
+    // Sections that do not change what the run learns.
     private static readonly HashSet<string> LeftOut = ["name", "monitoring", "checkpoint", "evaluation.measures"];
 
-    /// <summary>The settings of a resolved configuration by the paths that <c>--set</c> takes; a list of plain values is one
-    /// text.</summary>
+    /// <summary>The settings of a configuration by the paths that <c>--set</c> takes; a list of plain values is one text.</summary>
     public static Struct Settings(string json)
     {
         var settings = new Struct();
@@ -26,7 +24,6 @@ internal static class HParams
         return settings;
     }
 
-    /// <summary>A <c>SessionStartInfo</c>.</summary>
     public static ByteString SessionStart(Struct settings, double seconds) => PluginData(3, info =>
     {
         // Struct.fields and SessionStartInfo.hparams are the same: map<string, Value>, number 1.
@@ -34,7 +31,6 @@ internal static class HParams
         WriteTime(info, 5, seconds);
     });
 
-    /// <summary>A <c>SessionEndInfo</c> whose status is success.</summary>
     public static ByteString SessionEnd(double seconds) => PluginData(4, info =>
     {
         const int success = 1;

@@ -10,7 +10,7 @@ public sealed record HistogramSummary
         NonFinite = nonFinite;
     }
 
-    /// <summary>Bucket edges, ascending; bucket i spans Edges[i] to Edges[i + 1]. Empty when there was no finite value.</summary>
+    /// <summary>Bucket edges, ascending; bucket i spans Edges[i] to Edges[i + 1]. Empty without finite values.</summary>
     public IReadOnlyList<double> Edges { get; }
 
     /// <summary>Values in each bucket.</summary>
@@ -19,9 +19,8 @@ public sealed record HistogramSummary
     /// <summary>NaN and infinite values.</summary>
     public long NonFinite { get; }
 
-    /// <summary>From buckets counted elsewhere, with finite, ascending edges, one more than there are counts.</summary>
-    /// <exception cref="ArgumentException">The edges and counts do not make a histogram.</exception>
-    public static HistogramSummary FromBuckets(ReadOnlySpan<double> edges, ReadOnlySpan<double> counts, long nonFinite = 0)
+    /// <summary>From finite, ascending edges, one more than there are counts.</summary>
+    internal static HistogramSummary FromBuckets(ReadOnlySpan<double> edges, ReadOnlySpan<double> counts, long nonFinite = 0)
     {
         if (edges.Length != counts.Length + 1)
             throw new ArgumentException($"{counts.Length} counts need {counts.Length + 1} edges; got {edges.Length}", nameof(edges));
@@ -36,8 +35,7 @@ public sealed record HistogramSummary
         return new(edges.ToArray(), counts.ToArray(), nonFinite);
     }
 
-    /// <summary>Counts values into buckets of equal width between the smallest and the largest finite value. When all are equal, one bucket
-    /// of width 1 is centred on them.</summary>
+    /// <summary>Counts values into buckets of equal width between the smallest and largest finite one.</summary>
     public static HistogramSummary FromValues(ReadOnlySpan<float> values, int buckets = 30)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(buckets);

@@ -23,8 +23,7 @@ public static class HumanFormat
         return ThreeFigures(scaled, whole: unit == 0 && Math.Abs(value) == Math.Floor(Math.Abs(value))) + CountUnits[unit];
     }
 
-    /// <summary>A number of parameters in the units that model names use: <c>0.80 M</c>, <c>124 M</c>, <c>7.24 B</c>; below ten thousand
-    /// all digits.</summary>
+    /// <summary>Parameters in the units of model names: <c>0.80 M</c>, <c>124 M</c>, <c>7.24 B</c>; up to 9,999 all digits.</summary>
     public static string Parameters(long count) => count switch
     {
         < 10_000 => Number(count),
@@ -40,7 +39,7 @@ public static class HumanFormat
     }
 
     /// <summary>A measured time: <c>38.2 ms</c>, <c>4.21 s</c>, <c>1:32</c>, <c>2:03:10</c>, <c>3 d 04:10</c>.</summary>
-    public static string Duration(TimeSpan time)
+    internal static string Duration(TimeSpan time)
     {
         if (time.TotalSeconds < 0.9995)
             return ThreeFigures(time.TotalMilliseconds, whole: false) + " ms";
@@ -49,8 +48,8 @@ public static class HumanFormat
         return Clock(time);
     }
 
-    /// <summary>A time as a clock shows it, to the second: <c>0:04</c>, <c>1:32</c>, <c>2:03:10</c>, <c>3 d 04:10</c>.</summary>
-    public static string Clock(TimeSpan time)
+    /// <summary>A time to the second: <c>0:04</c>, <c>1:32</c>, <c>2:03:10</c>, <c>3 d 04:10</c>.</summary>
+    internal static string Clock(TimeSpan time)
     {
         time = TimeSpan.FromSeconds(Math.Round(time.TotalSeconds));
         return time.ToString(time switch
@@ -61,9 +60,8 @@ public static class HumanFormat
         }, CultureInfo.InvariantCulture);
     }
 
-    /// <summary>An estimated time, no finer than it can be known: <c>45 s</c>, <c>3 min 20 s</c>, <c>24 min</c>, <c>2 h 05 min</c>, <c>3 d
-    /// 4 h</c>.</summary>
-    public static string Estimate(TimeSpan time)
+    /// <summary>A rough time: <c>45 s</c>, <c>3 min 20 s</c>, <c>24 min</c>, <c>2 h 05 min</c>, <c>3 d 4 h</c>.</summary>
+    internal static string Estimate(TimeSpan time)
     {
         var seconds = (long)Math.Round(time.TotalSeconds);
         if (seconds < 60)
@@ -82,14 +80,13 @@ public static class HumanFormat
         return $"{hours / 24} d {hours % 24} h";
     }
 
-    /// <summary>A learning rate with two figures: <c>8.2e-4</c>, <c>1.0e-3</c>, <c>0</c>.</summary>
-    public static string Rate(double value) => value == 0 ? "0" : value.ToString("0.0e-0", CultureInfo.InvariantCulture);
+    /// <summary><c>8.2e-4</c>, <c>1.0e-3</c>, <c>0</c>.</summary>
+    internal static string Rate(double value) => value == 0 ? "0" : value.ToString("0.0e-0", CultureInfo.InvariantCulture);
 
     /// <summary>A loss with four decimals: <c>1.8312</c>; <c>NaN</c> stays visible.</summary>
     public static string Loss(double value) => value.ToString("F4", CultureInfo.InvariantCulture);
 
-    /// <summary>A share as a whole percentage: <c>62 %</c>.</summary>
-    public static string Percent(double share) => (share * 100).ToString("F0", CultureInfo.InvariantCulture) + " %";
+    internal static string Percent(double share) => (share * 100).ToString("F0", CultureInfo.InvariantCulture) + " %";
 
     /// <summary>Three significant figures, rounded before the decimals are chosen, so that 9.996 is 10.0 and not 10.00.</summary>
     private static string ThreeFigures(double value, bool whole)
@@ -102,7 +99,7 @@ public static class HumanFormat
     private static (double Scaled, int Unit) Scale(double value, double step, int largest)
     {
         var unit = 0;
-        // What would be rounded up to a fourth figure belongs to the next unit: 999.6k is 1.00M.
+        // What rounds up to a fourth figure belongs to the next unit: 999.6k is 1.00M.
         for (; unit < largest && Math.Abs(value) >= (unit == 0 ? step : step - 0.5); unit++)
             value /= step;
         return (value, unit);

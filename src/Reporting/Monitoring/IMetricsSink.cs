@@ -2,32 +2,30 @@ using Trainer.Models;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Where a training run reports to: a file, TensorBoard, the terminal.</summary>
-/// <remarks>Members have empty bodies because a sink implements only what it has a place for: a histogram means nothing to a log. File
-/// sinks write through at once, so a killed process loses nothing. A sink is used from one thread at a time, which <see
-/// cref="MetricsSinks"/> ensures.</remarks>
+/// <summary>Where a training run reports to: a file, TensorBoard, the terminal. A sink implements only what it has a place for, is called
+/// from one thread at a time, and writes to files at once, so that a killed process loses nothing.</summary>
 /// <exception cref="Configuration.UserException">Any member, when the file behind it cannot be written.</exception>
 public interface IMetricsSink : IDisposable
 {
-    /// <summary>The metrics of a training step, every <see cref="MonitoringOptions.LogEvery"/> steps.</summary>
+    /// <summary>Every <see cref="MonitoringOptions.LogEvery"/> steps.</summary>
     void Step(StepMetrics metrics) { }
 
-    /// <summary>The metrics of an evaluation.</summary>
+    /// <summary>After each evaluation on the validation set.</summary>
     void Evaluation(EvaluationMetrics metrics) { }
 
-    /// <summary>The figures of a scheduled evaluator.</summary>
+    /// <summary>After each run of a scheduled evaluator.</summary>
     void Evaluated(EvaluatorMetrics metrics) { }
 
     /// <summary>A generated text, without its prompt.</summary>
     void Sample(long step, string prompt, string text) { }
 
-    /// <summary>The histogram of a tensor, such as <c>weights/layers.0.attention.query</c>.</summary>
+    /// <summary>A histogram of a tensor such as <c>weights/layers.0.attention.query</c>.</summary>
     void Histogram(string name, HistogramSummary histogram, long step) { }
 
     /// <summary>The load of a layer of experts, with every <see cref="Step"/> of a model that has any.</summary>
     void Experts(ExpertReport layer, long step) { }
 
-    /// <summary>The resolved configuration of the run, as indented JSON.</summary>
+    /// <summary>The resolved configuration, as indented JSON.</summary>
     void Configuration(string json) { }
 
     /// <summary>A message to the user: a checkpoint saved, a signal received.</summary>
@@ -41,41 +39,30 @@ public interface IMetricsSink : IDisposable
 }
 
 /// <summary>Several sinks as one. Safe to call from any thread, such as a signal handler's.</summary>
-public sealed class MetricsSinks(IReadOnlyList<IMetricsSink> sinks) : IMetricsSink
+internal sealed class MetricsSinks(IReadOnlyList<IMetricsSink> sinks) : IMetricsSink
 {
     private readonly Lock _lock = new();
 
-    /// <inheritdoc/>
     public void Step(StepMetrics metrics) => Each(sink => sink.Step(metrics));
 
-    /// <inheritdoc/>
     public void Evaluation(EvaluationMetrics metrics) => Each(sink => sink.Evaluation(metrics));
 
-    /// <inheritdoc/>
     public void Evaluated(EvaluatorMetrics metrics) => Each(sink => sink.Evaluated(metrics));
 
-    /// <inheritdoc/>
     public void Sample(long step, string prompt, string text) => Each(sink => sink.Sample(step, prompt, text));
 
-    /// <inheritdoc/>
     public void Histogram(string name, HistogramSummary histogram, long step) => Each(sink => sink.Histogram(name, histogram, step));
 
-    /// <inheritdoc/>
     public void Experts(ExpertReport layer, long step) => Each(sink => sink.Experts(layer, step));
 
-    /// <inheritdoc/>
     public void Configuration(string json) => Each(sink => sink.Configuration(json));
 
-    /// <inheritdoc/>
     public void Message(string text) => Each(sink => sink.Message(text));
 
-    /// <inheritdoc/>
     public void Completed(long step) => Each(sink => sink.Completed(step));
 
-    /// <inheritdoc/>
     public void Flush() => Each(sink => sink.Flush());
 
-    /// <inheritdoc/>
     public void Dispose() => Each(sink => sink.Dispose());
 
     private void Each(Action<IMetricsSink> report)

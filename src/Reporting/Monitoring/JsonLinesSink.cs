@@ -5,15 +5,13 @@ using Trainer.Configuration;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Writes metrics.jsonl, one JSON object a line.</summary>
-/// <remarks>Numbers are written so that reading them back gives the same double. JSON has no NaN and no infinity: they are the strings
-/// "NaN", "Infinity" and "-Infinity", which float() in Python and System.Text.Json's named literals read.</remarks>
-public sealed class JsonLinesSink(string path) : IMetricsSink
+/// <summary>Writes metrics.jsonl, one JSON object a line, whose numbers read back as the same doubles. NaN and infinities, which JSON
+/// lacks, are the strings "NaN", "Infinity" and "-Infinity", as Python's float() and System.Text.Json's named literals read them.</summary>
+internal sealed class JsonLinesSink(string path) : IMetricsSink
 {
     private readonly AppendFile _file = new(path, endLine: true);
     private readonly ArrayBufferWriter<byte> _line = new();
 
-    /// <inheritdoc/>
     public void Step(StepMetrics metrics) => Line(json =>
     {
         json.WriteNumber("step", metrics.Step);
@@ -30,7 +28,6 @@ public sealed class JsonLinesSink(string path) : IMetricsSink
         json.WriteNumber("skippedSteps", metrics.SkippedSteps);
     });
 
-    /// <inheritdoc/>
     public void Evaluation(EvaluationMetrics metrics) => Line(json =>
     {
         json.WriteNumber("step", metrics.Step);
@@ -39,7 +36,6 @@ public sealed class JsonLinesSink(string path) : IMetricsSink
         Number(json, "evaluationSeconds", metrics.Seconds);
     });
 
-    /// <inheritdoc/>
     public void Evaluated(EvaluatorMetrics metrics) => Line(json =>
     {
         json.WriteNumber("step", metrics.Step);
@@ -51,10 +47,8 @@ public sealed class JsonLinesSink(string path) : IMetricsSink
         json.WriteEndObject();
     });
 
-    /// <inheritdoc/>
     public void Flush() => _file.Flush();
 
-    /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
     private void Line(Action<Utf8JsonWriter> fields)
@@ -79,12 +73,10 @@ public sealed class JsonLinesSink(string path) : IMetricsSink
     }
 }
 
-/// <summary>Removes records from metrics.jsonl that a resumed run writes again.</summary>
-public static class MetricsFile
+internal static class MetricsFile
 {
-    /// <summary>Removes every record of <paramref name="firstStep"/> and later, and damaged lines, as a killed process may leave at the
-    /// end. The file is replaced atomically. Returns how many records were removed and how many lines were damaged.</summary>
-    /// <exception cref="UserException">The file cannot be read or replaced.</exception>
+    /// <summary>Removes the records of <paramref name="firstStep"/> and later, and damaged lines, which a killed process may leave; returns
+    /// how many of each. The file is replaced atomically.</summary>
     public static (int Overlapping, int Damaged) Rewind(string path, long firstStep)
     {
         if (!File.Exists(path))

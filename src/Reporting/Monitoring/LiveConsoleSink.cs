@@ -4,9 +4,8 @@ using Spectre.Console.Rendering;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Reports a run on a terminal: a live display of three lines below the log.</summary>
-/// <remarks>The display is drawn by a timer four times a second, however fast or slow steps are, and begins with the first record, so that
-/// messages before it are ordinary lines. A terminal that goes away ends the display, not the run.</remarks>
+/// <summary>Reports a run on a terminal: three live lines below the log, drawn four times a second, however fast steps are. They begin with
+/// the first record, so that messages before it are ordinary lines. A terminal that goes away ends the display, not the run.</summary>
 internal sealed class LiveConsoleSink : IMetricsSink
 {
     private const int SampleLines = 6;
@@ -99,16 +98,13 @@ internal sealed class LiveConsoleSink : IMetricsSink
         _console.Profile.Capabilities.Unicode);
 }
 
-/// <summary>The state of the live display.</summary>
 internal sealed record ProgressState(RunProgress Run, StepMetrics? Step, EvaluationMetrics? Evaluation, TimeSpan Elapsed, TimeSpan? Left,
     DateTimeOffset? End, bool Stopped)
 {
-    /// <summary>Steps done, whichever record is newer.</summary>
     public long Done => Math.Max(Run.Done, Math.Max(Step?.Step ?? 0, Evaluation?.Step ?? 0));
 }
 
-/// <summary>Renders the live display: a bar, a row of labels and a row of figures. Columns keep their places while numbers change; those
-/// that do not fit are left out from the right.</summary>
+/// <summary>Renders the live display: a bar, a row of labels and a row of figures in fixed columns, as many as fit.</summary>
 internal static class ProgressView
 {
     private const int LongestBar = 48;
@@ -177,7 +173,7 @@ internal static class ProgressView
         return field.Style.Length == 0 ? text : $"[{field.Style}]{text}[/]";
     }
 
-    // In the order of how much they matter, since a narrow terminal shows only the first ones.
+    // By importance: a narrow terminal shows only the first ones.
     private static IEnumerable<Field> Fields(ProgressState state)
     {
         var (step, evaluation) = (state.Step, state.Evaluation);
@@ -199,18 +195,15 @@ internal static class ProgressView
     }
 }
 
-/// <summary>A few lines at the end of a terminal that are redrawn in place below everything else.</summary>
-/// <remarks>Spectre.Console's own live display hides the cursor, which a killed process leaves hidden, never narrows with the terminal and
-/// leaves the ends of longer lines behind. Here the cursor stays visible on the line below, so that however the process ends the shell's
-/// prompt finds a line of its own, and a frame is one write, so that nothing flickers. Not safe for use from several threads at
-/// once.</remarks>
-/// <param name="console">A terminal that understands escape sequences.</param>
+/// <summary>A few lines at the end of a terminal that are redrawn in place below everything else. Not thread-safe.</summary>
+/// <remarks>Spectre.Console's own live display hides the cursor, which a killed process leaves hidden, never narrows with the terminal, and
+/// leaves the ends of longer lines behind. Here the cursor stays visible on the line below, where the shell's prompt finds a line of its
+/// own however the process ends, and a frame is one write, so that nothing flickers.</remarks>
 internal sealed class LiveRegion(IAnsiConsole console)
 {
     private IReadOnlyList<int> _drawn = [];
 
-    /// <summary>Replaces the lines (markup, each narrower than the terminal); <paramref name="above"/> is markup to leave above for
-    /// good.</summary>
+    /// <summary>Replaces the lines, each narrower than the terminal; <paramref name="above"/> stays above them. All is markup.</summary>
     public void Draw(IReadOnlyList<string> lines, string? above = null)
     {
         var erase = Erase();
@@ -219,7 +212,7 @@ internal sealed class LiveRegion(IAnsiConsole console)
         _drawn = [.. lines.Select(line => Markup.Remove(line).Length)];
     }
 
-    // A terminal that was made narrower has broken the lines into several rows.
+    // A terminal that was made narrower has wrapped the lines.
     private string Erase()
     {
         var width = Math.Max(1, console.Profile.Width);

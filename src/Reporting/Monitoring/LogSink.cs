@@ -4,26 +4,22 @@ using System.Text;
 namespace Trainer.Reporting.Monitoring;
 
 /// <summary>Writes log.txt: every event with its time (UTC). A resumed run appends.</summary>
-public sealed class LogSink(string path, long totalSteps, TimeProvider? time = null) : IMetricsSink
+internal sealed class LogSink(string path, long totalSteps, TimeProvider? time = null) : IMetricsSink
 {
     private readonly AppendFile _file = new(path, endLine: true);
     private readonly MetricLines _lines = new(totalSteps);
     private readonly TimeProvider _time = time ?? TimeProvider.System;
 
-    /// <inheritdoc/>
     public void Step(StepMetrics metrics) => Message(_lines.Step(metrics, left: null));
 
-    /// <inheritdoc/>
     public void Evaluation(EvaluationMetrics metrics) => Message(_lines.Evaluation(metrics));
 
-    /// <inheritdoc/>
     public void Evaluated(EvaluatorMetrics metrics)
     {
         foreach (var line in _lines.Evaluated(metrics))
             Message(line);
     }
 
-    /// <inheritdoc/>
     public void Message(string text)
     {
         var stamp = _time.GetUtcNow().ToString("yyyy-MM-dd HH:mm:ss.fff'Z  '", CultureInfo.InvariantCulture);
@@ -32,14 +28,11 @@ public sealed class LogSink(string path, long totalSteps, TimeProvider? time = n
             .Replace("\n", continued, StringComparison.Ordinal) + "\n"));
     }
 
-    /// <inheritdoc/>
     public void Flush() => _file.Flush();
 
-    /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 }
 
-/// <summary>Formats metrics as aligned lines, for logs and pipes.</summary>
 internal sealed class MetricLines(long totalSteps)
 {
     private readonly string _total = HumanFormat.Number(totalSteps);

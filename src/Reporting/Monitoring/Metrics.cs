@@ -17,13 +17,13 @@ public sealed record StepMetrics
     /// <summary>The learning rate of this step.</summary>
     public required double LearningRate { get; init; }
 
-    /// <summary>Norm of all gradients together, before clipping.</summary>
+    /// <summary>The norm of all gradients together, before clipping.</summary>
     public required double GradientNorm { get; init; }
 
     /// <summary>Target tokens per second since the previous record.</summary>
     public required double TokensPerSecond { get; init; }
 
-    /// <summary>Seconds a step took, on average since the previous record.</summary>
+    /// <summary>Seconds per step, on average since the previous record.</summary>
     public required double StepSeconds { get; init; }
 
     /// <summary>Model FLOP utilisation, 0 to 1; null where the peak is unknown.</summary>
@@ -32,7 +32,7 @@ public sealed record StepMetrics
     /// <summary>Peak bytes of GPU memory since training started or resumed; null on a CPU.</summary>
     public long? PeakMemoryBytes { get; init; }
 
-    /// <summary>Steps whose update was skipped because the loss or the gradients were not finite, since the run began.</summary>
+    /// <summary>Steps skipped since the run began because the loss or the gradients were not finite.</summary>
     public long SkippedSteps { get; init; }
 }
 
@@ -42,7 +42,7 @@ public sealed record EvaluationMetrics
     /// <summary>Optimizer steps done.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Mean negative log-likelihood over the validation tokens, in nats per token.</summary>
+    /// <summary>Mean negative log-likelihood, in nats per token.</summary>
     public required double ValidationLoss { get; init; }
 
     /// <summary>exp(<see cref="ValidationLoss"/>).</summary>
@@ -70,7 +70,7 @@ public sealed record EvaluatorMetrics
     /// <summary>The evaluator's name.</summary>
     public required string Name { get; init; }
 
-    /// <summary>The figures.</summary>
+    /// <summary>What it measured.</summary>
     public required IReadOnlyList<EvaluatorFigure> Figures { get; init; }
 
     /// <summary>The figures as lines for the console.</summary>
@@ -83,11 +83,8 @@ public sealed record EvaluatorMetrics
     public required double Seconds { get; init; }
 }
 
-/// <summary>One figure of an evaluator.</summary>
-/// <param name="Name">What it is, such as <c>perplexity</c>.</param>
-/// <param name="Value">Its value.</param>
-/// <param name="Condition">What it depends on, such as <c>window256-stride64</c>; null for nothing but the data.</param>
-/// <param name="Place">A position in the window, a depth in the prompt; null for a figure of the whole.</param>
+/// <summary>One figure of an evaluator, such as <c>perplexity</c>, under a condition such as <c>window256-stride64</c>, and at a place: a
+/// position in the window, a depth in the prompt. Null where it has none.</summary>
 public sealed record EvaluatorFigure(string Name, double Value, string? Condition = null, double? Place = null)
 {
     /// <summary>Name, condition and place with slashes between: the end of its tag in TensorBoard, and its key in metrics.jsonl.</summary>

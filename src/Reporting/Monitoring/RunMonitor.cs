@@ -4,7 +4,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>The <c>monitoring</c> section of a configuration: what a run reports, and how often.</summary>
+/// <summary>The section <c>monitoring</c> of a recipe: what a run reports, and how often.</summary>
 public sealed record MonitoringOptions : IValidated
 {
     /// <summary>Steps between two records of the training figures.</summary>
@@ -37,24 +37,21 @@ public sealed record MonitoringOptions : IValidated
     }
 }
 
-/// <summary>The progress of a run when it starts or resumes.</summary>
-/// <param name="TotalSteps">Optimizer steps of the whole run.</param>
-/// <param name="ResumedFrom">The step of the checkpoint it resumes from; null for a new run.</param>
+/// <summary>How far a run is when it starts or resumes: <c>ResumedFrom</c> is the checkpoint's step, null for a new run.</summary>
 public sealed record RunProgress(long TotalSteps, long? ResumedFrom = null)
 {
     /// <summary>Steps already done.</summary>
     public long Done => ResumedFrom ?? 0;
 
-    /// <summary>The first step that will be recorded: records of this step or later are left over from before the interruption. A new run
-    /// may record step 0, the evaluation of the untrained model.</summary>
+    /// <summary>The first step that will be recorded; later ones on file are left over from before the interruption. A new run may record
+    /// step 0, the evaluation of the untrained model.</summary>
     public long FirstStep => ResumedFrom + 1 ?? 0;
 }
 
 /// <summary>Opens all sinks of a run.</summary>
 public static class RunMonitor
 {
-    /// <summary>Opens the sinks that the options ask for, and removes from the run's files the records that a resumed run will write
-    /// again.</summary>
+    /// <summary>Opens the sinks of a run, and removes from its files the records that a resumed run writes again.</summary>
     /// <exception cref="Configuration.UserException">A file cannot be opened.</exception>
     public static IMetricsSink Open(MonitoringOptions options, RunProgress run, string directory, IMetricsSink console)
     {

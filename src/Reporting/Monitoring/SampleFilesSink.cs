@@ -2,13 +2,12 @@ using System.Text;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Writes generated texts to samples/step-00000500.txt, a file for every step with samples.</summary>
-public sealed class SampleFilesSink(string directory) : IMetricsSink
+/// <summary>Writes generated texts to samples/step-00000500.txt, a file per step.</summary>
+internal sealed class SampleFilesSink(string directory) : IMetricsSink
 {
     internal const string Separator = "\n\n--------------------------------------------------------------------------------\n\n";
     private long? _step;
 
-    /// <inheritdoc/>
     public void Sample(long step, string prompt, string text)
     {
         var path = Path.Combine(directory, $"step-{step:D8}.txt");
@@ -18,14 +17,12 @@ public sealed class SampleFilesSink(string directory) : IMetricsSink
         _step = step;
     }
 
-    /// <inheritdoc/>
     public void Evaluated(EvaluatorMetrics metrics)
     {
         foreach (var (prompt, text) in metrics.Texts)
             Sample(metrics.Step, prompt, text);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
     }

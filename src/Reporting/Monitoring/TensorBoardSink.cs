@@ -2,14 +2,11 @@ using Trainer.Models;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Writes a run to TensorBoard: curves, samples, histograms, expert load, and the configuration, also as
-/// hyper-parameters.</summary>
-public sealed class TensorBoardSink(string directory, long firstStep) : IMetricsSink
+internal sealed class TensorBoardSink(string directory, long firstStep) : IMetricsSink
 {
     private readonly TensorBoardWriter _writer = new(directory, firstStep);
     private readonly List<string> _prompts = [];
 
-    /// <inheritdoc/>
     public void Step(StepMetrics metrics)
     {
         var step = metrics.Step;
@@ -25,7 +22,6 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
             _writer.Scalar("memory/peakBytes", memory, step);
     }
 
-    /// <inheritdoc/>
     public void Evaluation(EvaluationMetrics metrics)
     {
         _writer.Scalar("loss/validation", metrics.ValidationLoss, metrics.Step);
@@ -33,7 +29,6 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
         _writer.Scalar("perplexity/validation", metrics.Perplexity, metrics.Step);
     }
 
-    /// <inheritdoc/>
     public void Evaluated(EvaluatorMetrics metrics)
     {
         foreach (var figure in metrics.Figures)
@@ -42,7 +37,6 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
             _writer.Text($"evaluation/{metrics.Name}/{i + 1}", CodeBlock(metrics.Texts[i].Prompt + metrics.Texts[i].Text), metrics.Step);
     }
 
-    /// <inheritdoc/>
     public void Sample(long step, string prompt, string text)
     {
         if (!_prompts.Contains(prompt))
@@ -50,7 +44,6 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
         _writer.Text($"samples/{_prompts.IndexOf(prompt) + 1}", CodeBlock(prompt + text), step);
     }
 
-    /// <inheritdoc/>
     public void Histogram(string name, HistogramSummary histogram, long step)
     {
         _writer.Histogram(name, histogram, step);
@@ -58,7 +51,6 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
             _writer.Scalar($"nonFinite/{name}", histogram.NonFinite, step);
     }
 
-    /// <inheritdoc/>
     public void Experts(ExpertReport layer, long step)
     {
         // Tags such as experts/layer3/tokens, or experts/encoder/layer3/tokens.
@@ -70,20 +62,16 @@ public sealed class TensorBoardSink(string directory, long firstStep) : IMetrics
         _writer.Scalar($"{tag}/idle", layer.Idle, step);
     }
 
-    /// <inheritdoc/>
     public void Configuration(string json)
     {
         _writer.Text("configuration", CodeBlock(json), firstStep);
         _writer.SessionStart(json, firstStep);
     }
 
-    /// <inheritdoc/>
     public void Completed(long step) => _writer.SessionEnd(step);
 
-    /// <inheritdoc/>
     public void Flush() => _writer.Flush();
 
-    /// <inheritdoc/>
     public void Dispose() => _writer.Dispose();
 
     // Indented, not fenced: sampled text may itself hold a fence.

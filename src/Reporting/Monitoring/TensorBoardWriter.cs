@@ -8,11 +8,11 @@ using Tensorboard;
 
 namespace Trainer.Reporting.Monitoring;
 
-/// <summary>Writes one TensorBoard event file: TFRecords of Event messages, appended and never rewritten.</summary>
-/// <remarks>Each event is one write to the operating system, so a reader sees it at once and killing the process loses none. The messages
-/// are TorchSharp's; its SummaryWriter is not used, since it opens the file anew for each event, knows whole seconds only, and has neither
+/// <summary>Writes one TensorBoard event file: TFRecords of Event messages, appended and never rewritten. Each event is one write, so a
+/// reader sees it at once and killing the process loses none. Not thread-safe.</summary>
+/// <remarks>The messages are TorchSharp's; its SummaryWriter opens the file anew for each event, knows whole seconds only, and has neither
 /// purge nor flush. Scalars are simple values, which every reader of event files understands; text and histograms are tensors with the
-/// metadata of TensorBoard's plugins. Not safe for use from several threads at once.</remarks>
+/// metadata of TensorBoard's plugins.</remarks>
 public sealed class TensorBoardWriter : IDisposable
 {
     private const string FileVersion = "brain.Event:2";
@@ -20,9 +20,7 @@ public sealed class TensorBoardWriter : IDisposable
     private readonly AppendFile _file;
     private readonly TimeProvider _time;
 
-    /// <summary>Creates a new event file in a run's directory. TensorBoard hides what earlier files hold from <paramref name="firstStep"/>
-    /// on: the part that a resumed run writes again.</summary>
-    /// <exception cref="Configuration.UserException">The file cannot be created.</exception>
+    /// <summary>Creates a new event file. From <paramref name="firstStep"/> on it hides earlier files.</summary>
     public TensorBoardWriter(string directory, long firstStep = 0, TimeProvider? time = null)
     {
         _time = time ?? TimeProvider.System;
@@ -34,13 +32,11 @@ public sealed class TensorBoardWriter : IDisposable
     /// <summary>The event file.</summary>
     public string Location => _file.Path;
 
-    /// <summary>Adds a point to a curve, as float32; NaN and infinities are kept. Curves are grouped by the part of the tag before the
-    /// first slash.</summary>
-    public void Scalar(string tag, double value, long step) =>
+    /// <summary>Adds a point to a curve, as float32, NaN and infinities included. Tags group curves by the part before a slash.</summary>
+    internal void Scalar(string tag, double value, long step) =>
         Write(new Summary.Types.Value { Tag = tag, SimpleValue = (float)value }, step);
 
-    /// <summary>Adds a text, shown as Markdown.</summary>
-    public void Text(string tag, string markdown, long step) => Write(
+    internal void Text(string tag, string markdown, long step) => Write(
         new Summary.Types.Value
         {
             Tag = tag,
@@ -54,8 +50,7 @@ public sealed class TensorBoardWriter : IDisposable
         },
         step);
 
-    /// <summary>Adds a histogram.</summary>
-    public void Histogram(string tag, HistogramSummary histogram, long step) => Write(
+    internal void Histogram(string tag, HistogramSummary histogram, long step) => Write(
         new Summary.Types.Value
         {
             Tag = tag,
@@ -69,29 +64,26 @@ public sealed class TensorBoardWriter : IDisposable
         },
         step);
 
-    /// <summary>Adds a histogram of <paramref name="values"/> in 30 buckets of equal width.</summary>
-    public void Histogram(string tag, ReadOnlySpan<float> values, long step) =>
+    internal void Histogram(string tag, ReadOnlySpan<float> values, long step) =>
         Histogram(tag, HistogramSummary.FromValues(values), step);
 
-    /// <summary>Adds the run to the table of TensorBoard's HParams plugin, with the settings of its resolved configuration as columns. The
-    /// first settings in a run's files count.</summary>
+    /// <summary>Adds the run and its settings to the table of the HParams plugin. The first settings in a run's files count.</summary>
     public void SessionStart(string configuration, long step) =>
         Write(HParams.SessionStartTag, Metadata("hparams", HParams.SessionStart(HParams.Settings(configuration), Now())), step);
 
-    /// <summary>Marks the run in that table as done. The first end in a run's files counts, so a run that may be resumed has
-    /// none.</summary>
+    /// <summary>Marks the run in that table as done. The first end counts, so a run that may be resumed has none.</summary>
     public void SessionEnd(long step) =>
         Write(HParams.SessionEndTag, Metadata("hparams", HParams.SessionEnd(Now())), step);
 
-    /// <summary>Flushes to the disk itself. Readers see events without it.</summary>
-    public void Flush() => _file.Flush();
+    /// <summary>Flushes to the disk itself; readers see events without it.</summary>
+    internal void Flush() => _file.Flush();
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
     private void Write(Summary.Types.Value value, long step) => Write(new Event { Summary = new Summary { Value = { value } } }, step);
 
-    // A value that is all in its metadata; readers want a tensor none the less.
+    // Readers want a tensor even where the metadata is the whole value.
     private void Write(string tag, SummaryMetadata metadata, long step) => Write(
         new Summary.Types.Value
         {
@@ -110,8 +102,8 @@ public sealed class TensorBoardWriter : IDisposable
 
     private double Now() => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
 
-    // TensorBoard reads a directory's event files in the order of their names, so the time in this name must be later
-    // than in any other, even when a run is resumed within a second or after the clock went back.
+    // TensorBoard reads a directory's event files in the order of their names, so the time in this name must be later than in any other,
+    // even when a run is resumed within a second or after the clock went back.
     private string FileName(string directory)
     {
         var seconds = Math.Max(_time.GetUtcNow().ToUnixTimeSeconds(), LastSeconds(directory) + 1);
@@ -150,19 +142,16 @@ public sealed class TensorBoardWriter : IDisposable
     }
 }
 
-/// <summary>The TFRecord framing of TensorBoard's event files.</summary>
-/// <remarks>A record is: length (8 bytes, little-endian), masked CRC-32C of those 8 bytes (4), the data, masked CRC-32C
-/// of the data (4). The mask keeps a checksum of data that itself holds checksums from degenerating:
-/// <c>((crc &gt;&gt; 15) | (crc &lt;&lt; 17)) + 0xa282ead8</c>.</remarks>
+/// <summary>TFRecord framing: length (8 bytes, little-endian), its masked CRC-32C (4), data, the data's masked CRC-32C (4). The mask,
+/// <c>((crc &gt;&gt; 15) | (crc &lt;&lt; 17)) + 0xa282ead8</c>, keeps checksums of checksums from degenerating.</summary>
 internal static class RecordFraming
 {
-    /// <summary>Bytes that the framing adds to the data of a record.</summary>
     public const int Overhead = sizeof(ulong) + sizeof(uint) + sizeof(uint);
 
     private const int HeaderSize = sizeof(ulong) + sizeof(uint);
     private const uint MaskDelta = 0xa282ead8;
 
-    /// <summary>The whole record around <paramref name="data"/>, in one array, so that one write puts it on disk.</summary>
+    /// <summary>The whole record in one array, so that one write puts it on disk.</summary>
     public static byte[] Frame(ReadOnlySpan<byte> data)
     {
         var record = new byte[data.Length + Overhead];
@@ -173,9 +162,8 @@ internal static class RecordFraming
         return record;
     }
 
-    /// <summary>CRC-32C (Castagnoli) of <paramref name="data"/>; of the ASCII digits 1 to 9 it is 0xe3069283.</summary>
+    /// <summary>CRC-32C (Castagnoli); of the ASCII digits 1 to 9 it is 0xe3069283.</summary>
     public static uint Crc32C(ReadOnlySpan<byte> data) => Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, data);
 
-    /// <summary>The checksum as it stands in the file.</summary>
     public static uint Mask(uint crc) => BitOperations.RotateRight(crc, 15) + MaskDelta;
 }

@@ -5,15 +5,12 @@ namespace Trainer.Reporting.Runs;
 /// <summary>A setting and its value in each run of a report, as JSON; null where a run has no such setting.</summary>
 internal sealed record SettingRow(string Path, IReadOnlyList<string?> Values)
 {
-    /// <summary>Whether its values differ.</summary>
     public bool Differs => Values.Distinct().Skip(1).Any();
 }
 
-/// <summary>Compares the configurations of several runs.</summary>
 internal static class ConfigurationTable
 {
-    /// <summary>Every setting of any run, in the order of the first run that has it. Lists of values are one setting, lists of objects are
-    /// settings each.</summary>
+    /// <summary>Every setting of any run, in the order of the first that has it. A list of values is one setting.</summary>
     public static IReadOnlyList<SettingRow> Of(IReadOnlyList<JsonObject> configurations)
     {
         var flat = configurations.Select(configuration =>
@@ -26,7 +23,7 @@ internal static class ConfigurationTable
         return [.. Paths(flat).Select(path => new SettingRow(path, [.. values.Select(settings => settings.GetValueOrDefault(path))]))];
     }
 
-    /// <summary>A path that only a later run has follows the one it follows there, so that neighbours stay together.</summary>
+    /// <summary>A path that only a later run has goes behind its predecessor there, so that neighbours stay together.</summary>
     private static List<string> Paths(IEnumerable<List<(string Path, string Value)>> runs)
     {
         List<string> order = [];

@@ -2,33 +2,29 @@ using System.Globalization;
 
 namespace Trainer.Reporting.Runs;
 
-/// <summary>One figure of a run over its records, or over buckets of neighbouring records where there are many.</summary>
-/// <remarks>A value that is not finite is no number that an axis could show: it is a gap, and <see cref="NotFinite"/> says where.</remarks>
+/// <summary>One figure of a run over its records, or over buckets of adjacent records where there are many.</summary>
 internal sealed record Curve
 {
     /// <summary>The mean of each bucket's finite values; null where it has none.</summary>
     public required IReadOnlyList<double?> Mean { get; init; }
 
-    /// <summary>The lowest of each bucket; null where every bucket is one record.</summary>
+    /// <summary>Null where every bucket is one record, as for <see cref="Highest"/>.</summary>
     public IReadOnlyList<double?>? Lowest { get; init; }
 
-    /// <summary>The highest of each bucket; null where every bucket is one record.</summary>
     public IReadOnlyList<double?>? Highest { get; init; }
 
-    /// <summary>The buckets in which a value was NaN or infinite.</summary>
+    /// <summary>The buckets with a NaN or infinite value, which are gaps in the curve.</summary>
     public required IReadOnlyList<int> NotFinite { get; init; }
 }
 
-/// <summary>The training curves of a run.</summary>
 internal sealed record RunCurves
 {
-    /// <summary>The most buckets that a page shows of a run: more than a screen has pixels for.</summary>
-    public const int MostBuckets = 2000;
+    /// <summary>More than a screen has pixels for.</summary>
+    public const int MaxBuckets = 2000;
 
-    /// <summary>Records per bucket; 1 where there are no buckets.</summary>
     public required int RecordsPerBucket { get; init; }
 
-    /// <summary>The step of each bucket: that of its middle record.</summary>
+    /// <summary>Of the middle record of each bucket.</summary>
     public required IReadOnlyList<long> Step { get; init; }
 
     public required IReadOnlyList<long> Tokens { get; init; }
@@ -43,8 +39,7 @@ internal sealed record RunCurves
 
     public required Curve TokensPerSecond { get; init; }
 
-    /// <summary>Builds the curves from ascending records, with at most so many buckets.</summary>
-    public static RunCurves Of(IReadOnlyList<StepRecord> steps, int most = MostBuckets)
+    public static RunCurves Of(IReadOnlyList<StepRecord> steps, int most = MaxBuckets)
     {
         var size = Math.Max(1, (steps.Count + most - 1) / most);
         var buckets = steps.Chunk(size).ToArray();
@@ -88,7 +83,6 @@ internal sealed record EvaluatorCurve(
 internal sealed record EvaluatorProfile(string Measure, string Figure, string Condition, long Step, IReadOnlyList<double> Places,
     IReadOnlyList<double?> Values);
 
-/// <summary>Splits the records of scheduled evaluators into curves and profiles.</summary>
 internal static class EvaluatorCurves
 {
     private sealed record Point(EvaluatorRecord Record, string Figure, string? Condition, double? Place, double? Value);

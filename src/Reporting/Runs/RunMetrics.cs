@@ -3,8 +3,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Reporting.Runs;
 
-/// <summary>A training step in metrics.jsonl. Seconds count steps and evaluations since the run began. A missing figure is null, one that
-/// went wrong is NaN or infinite.</summary>
+/// <summary>A training step in metrics.jsonl; seconds count steps and evaluations since the run began. Missing figures are null.</summary>
 internal sealed record StepRecord(
     long Step, long Tokens, double? Seconds, double? Loss, double? LearningRate, double? GradientNorm, double? TokensPerSecond);
 
@@ -14,17 +13,14 @@ internal sealed record EvaluationRecord(long Step, double? Seconds, double Loss)
 /// <summary>The figures of a scheduled evaluator in metrics.jsonl, by their keys; null where one was not finite.</summary>
 internal sealed record EvaluatorRecord(long Step, double? Seconds, string Name, IReadOnlyList<(string Key, double? Value)> Figures);
 
-/// <summary>The records of metrics.jsonl, ascending by step.</summary>
 internal sealed record RunMetrics(IReadOnlyList<StepRecord> Steps, IReadOnlyList<EvaluationRecord> Evaluations, long SkippedSteps)
 {
-    /// <summary>The figures of scheduled evaluators, in the order of the file.</summary>
     public IReadOnlyList<EvaluatorRecord> Measures { get; init; } = [];
 
     public static RunMetrics None { get; } = new([], [], 0);
 
     public bool IsEmpty => Steps.Count == 0 && Evaluations.Count == 0;
 
-    /// <summary>The lowest finite validation loss and its step.</summary>
     public EvaluationRecord? Best => Evaluations.Where(record => double.IsFinite(record.Loss)).MinBy(record => record.Loss);
 
     /// <summary>Tokens trained on at a step: as recorded, interpolated between two records; null where no step is recorded.</summary>
@@ -63,15 +59,14 @@ internal sealed class MetricsReader(string path, Action<string> warn)
     private long skippedSteps;
     private double? seconds = 0;
 
-    /// <summary>Reads the file; a step recorded twice, as by a run that was killed and resumed, counts as recorded last.</summary>
-    /// <exception cref="UserException">The file cannot be read.</exception>
+    /// <summary>Of a step recorded twice, as by a run that was killed and resumed, the last record counts.</summary>
     public RunMetrics Read()
     {
         if (!File.Exists(path)) return RunMetrics.None;
         try
         {
             var number = 0;
-            // A run that is going on may hold the file open for writing.
+            // An active run holds the file open for writing.
             using StreamReader reader = new(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
             while (reader.ReadLine() is { } line)
             {

@@ -11,8 +11,6 @@ internal sealed class RunReader(string directory, Action<string> warn)
 {
     private const string MetricsName = "metrics.jsonl";
 
-    /// <summary>Reads the directory.</summary>
-    /// <exception cref="UserException">There is none, or it is no run's.</exception>
     public RunRecord Read()
     {
         if (!Directory.Exists(directory))
@@ -65,7 +63,6 @@ internal sealed class RunReader(string directory, Action<string> warn)
         return null;
     }
 
-    /// <summary>The prompts of the run's samples.</summary>
     private static string[] Prompts(JsonObject? configuration)
     {
         var measures = (configuration?["evaluation"] as JsonObject)?["measures"] as JsonArray ?? [];
@@ -76,7 +73,7 @@ internal sealed class RunReader(string directory, Action<string> warn)
             (list as JsonArray ?? []).OfType<JsonValue>().Select(prompt => prompt.TryGetValue<string>(out var text) ? text : "");
     }
 
-    /// <summary>Counted in the header of a weights file: reading and verifying all of it would take long for a large model.</summary>
+    /// <summary>Counted in the header of a weights file: reading and verifying all of a large model would take long.</summary>
     private long? Parameters()
     {
         CheckpointStore store = new(PathOf(CheckpointFiles.Folder));
@@ -98,19 +95,16 @@ internal sealed class RunReader(string directory, Action<string> warn)
 /// <summary>A file of figures in a run directory, shown as a table.</summary>
 internal sealed record FigureFile(string Name, JsonObject Content);
 
-/// <summary>A generated text; the prompt is empty where it is not known.</summary>
+/// <summary>The prompt is empty where it is not known.</summary>
 internal sealed record SampleText(string Prompt, string Text);
 
-/// <summary>The generated texts after a step.</summary>
 internal sealed record SampleSet(long Step, IReadOnlyList<SampleText> Texts);
 
-/// <summary>The contents of one run directory.</summary>
 internal sealed record RunRecord
 {
     public required string Directory { get; init; }
 
-    /// <summary>The resolved configuration as it was saved, not bound: a report of an old run must not fail because a name changed. Null if
-    /// there is none.</summary>
+    /// <summary>As saved, not bound: a report of an old run must not fail because a name changed.</summary>
     public required JsonObject? Configuration { get; init; }
 
     public required RunMetrics Metrics { get; init; }
@@ -123,21 +117,18 @@ internal sealed record RunRecord
 
     public required IReadOnlyList<FigureFile> Attention { get; init; }
 
-    /// <summary>Learned numbers, from the best or newest checkpoint; null where there is none.</summary>
+    /// <summary>From the best or newest checkpoint; null where there is none.</summary>
     public required long? Parameters { get; init; }
 
     public bool IsEmpty => Metrics.IsEmpty && Samples.Count == 0 && Evaluations.Count == 0 && Studies.Count == 0 && Attention.Count == 0;
 }
 
-/// <summary>Reads the files of samples/, as <see cref="SampleFilesSink"/> writes them. The run's prompts tell them from the generated
-/// texts.</summary>
+/// <summary>Reads the files of samples/, as <see cref="SampleFilesSink"/> writes them; the run's prompts show where texts begin.</summary>
 internal sealed class SampleReader(string directory, IReadOnlyList<string> prompts, Action<string> warn)
 {
     /// <summary>More samples would make the page large, and nobody reads them.</summary>
-    internal const int MostSteps = 100;
+    internal const int MaxSteps = 100;
 
-    /// <summary>The samples, ascending by step; of more than <see cref="MostSteps"/> steps, so many spread evenly, the first and the last
-    /// among them.</summary>
     public IReadOnlyList<SampleSet> Read()
     {
         if (!Directory.Exists(directory)) return [];
@@ -145,10 +136,10 @@ internal sealed class SampleReader(string directory, IReadOnlyList<string> promp
             [.. Directory.EnumerateFiles(directory, "step-*.txt")
                 .Select(path => (CheckpointFiles.StepOf(Path.GetFileNameWithoutExtension(path)), path))
                 .Where(file => file.Item1 is not null).Select(file => (file.Item1!.Value, file.path)).Order()];
-        if (files.Length > MostSteps)
+        if (files.Length > MaxSteps)
         {
-            warn($"{directory}: {HumanFormat.Number(files.Length)} steps have samples; {MostSteps} of them, spread evenly, are shown");
-            files = [.. Enumerable.Range(0, MostSteps).Select(i => files[(long)i * (files.Length - 1) / (MostSteps - 1)])];
+            warn($"{directory}: {HumanFormat.Number(files.Length)} steps have samples; {MaxSteps} of them, spread evenly, are shown");
+            files = [.. Enumerable.Range(0, MaxSteps).Select(i => files[(long)i * (files.Length - 1) / (MaxSteps - 1)])];
         }
         return [.. files.Select(file => Set(file.Step, file.Path)).OfType<SampleSet>()];
     }

@@ -15,8 +15,7 @@ public sealed record AdamWOptions : OptimizerOptions, IValidated
     [Description("Decay rates of the running means of the gradient and of its square.")]
     public IReadOnlyList<double> Betas { get; init; } = [0.9, 0.95];
 
-    /// <summary>Share of each matrix, times the learning rate, that is taken away every step. Parameters of rank below 2 (norms, biases)
-    /// never decay.</summary>
+    /// <summary>Share of each matrix, times the learning rate, taken away every step; rank 0 and 1 never decay.</summary>
     [Description("Weight decay of matrices; parameters of rank below 2 (norms, biases) never decay.")]
     [Range(0.0, double.MaxValue)]
     public double WeightDecay { get; init; } = 0.1;
@@ -41,15 +40,13 @@ public sealed record AdamWOptions : OptimizerOptions, IValidated
     }
 }
 
-/// <summary>Fused AdamW on float32 master weights: one kernel for all tensors of a group.</summary>
-/// <remarks>State names are PyTorch's (<c>exp_avg</c>, <c>exp_avg_sq</c>, <c>step</c>) behind the parameter's name.</remarks>
-public sealed class AdamW : Optimizer
+/// <summary>Fused AdamW on float32 master weights: one kernel for all tensors of a group. State names are PyTorch's.</summary>
+internal sealed class AdamW : Optimizer
 {
     private readonly AdamWOptions options;
     private readonly ParameterState[] decayed;
     private readonly ParameterState[] plain;
 
-    /// <summary>Creates the optimizer with zero state, on the parameters' device.</summary>
     public AdamW(AdamWOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null)
         : base(parameters, threads)
     {
@@ -58,13 +55,10 @@ public sealed class AdamW : Optimizer
         plain = [.. Groups.Plain.Select(ParameterState.Of)];
     }
 
-    /// <inheritdoc/>
     public override IReadOnlyList<string> Description => Groups.Describe(options.WeightDecay);
 
-    /// <inheritdoc/>
     public override IEnumerable<(string Name, Tensor Value)> State => decayed.Concat(plain).SelectMany(state => state.Tensors);
 
-    /// <inheritdoc/>
     protected override void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip)
     {
         Update(decayed.Where(state => share.Contains(state.Parameter)), learningRate, options.WeightDecay, skip);
@@ -88,7 +82,6 @@ public sealed class AdamW : Optimizer
             learningRate, options.Betas[0], options.Betas[1], weightDecay, options.Epsilon, foundInfinite: skip);
     }
 
-    /// <summary>A parameter with the running means of its gradient and of its square, and the count of its updates.</summary>
     private sealed record ParameterState(string Name, Parameter Parameter, Tensor Average, Tensor AverageSquare, Tensor Steps)
     {
         public IEnumerable<(string Name, Tensor Value)> Tensors =>

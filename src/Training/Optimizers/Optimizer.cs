@@ -4,7 +4,6 @@ using System.Text.Json.Serialization;
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Checkpoints;
-using Trainer.Configuration;
 using Trainer.Kernels;
 using static TorchSharp.torch;
 
@@ -20,9 +19,8 @@ public abstract record OptimizerOptions
     [Range(double.Epsilon, double.MaxValue)]
     public double LearningRate { get; init; } = 1e-3;
 
-    /// <summary>Builds the optimizer with fresh state; the caller disposes it.</summary>
-    /// <param name="parameters">All trainable parameters with their names, each once.</param>
-    /// <param name="threads">Threads to share the parameters among; null where every operation uses the whole device.</param>
+    /// <summary>Builds the optimizer with fresh state for all trainable parameters, each once; every operation uses the whole device where
+    /// <paramref name="threads"/> is null. The caller disposes it.</summary>
     public abstract Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null);
 }
 
@@ -38,29 +36,26 @@ public abstract class Optimizer : IDisposable
         Groups = ParameterGroups.Of(parameters);
         this.threads = threads;
         int count = threads?.Count ?? 1;
-        // By position: layers repeat, so every thread gets about as much of each size. By reference: tensors are equal to others of the
-        // same numbers.
+        // By position: layers repeat, so every thread gets about as much of each size. By reference: tensors of equal numbers are equal.
         shares = [.. Enumerable.Range(0, count).Select(thread =>
             parameters.Where((_, index) => index % count == thread)
                 .Select(p => p.Value).ToHashSet<Parameter>(ReferenceEqualityComparer.Instance))];
     }
 
-    /// <summary>The parameters, by how they are treated.</summary>
-    public ParameterGroups Groups { get; }
+    internal ParameterGroups Groups { get; }
 
-    /// <summary>The groups for the log, a line each.</summary>
+    /// <summary>The parameter groups for the log, a line each.</summary>
     public abstract IReadOnlyList<string> Description { get; }
 
     /// <summary>The state by name, as it goes into <c>optimizer.safetensors</c>; owned by the optimizer.</summary>
     public abstract IEnumerable<(string Name, Tensor Value)> State { get; }
 
-    /// <summary>Updates all parameters that have a gradient, in place. Where <paramref name="skip"/>, a float32 scalar on their device, is
-    /// 1, neither parameters nor state change, and no value is read back to the host.</summary>
-    public void Step(double learningRate, Tensor skip) => ForEachShare(share => Update(share, learningRate, skip));
+    /// <summary>Updates all parameters that have a gradient; nothing where <paramref name="skip"/>, a float32 scalar there, is 1.</summary>
+    internal void Step(double learningRate, Tensor skip) => ForEachShare(share => Update(share, learningRate, skip));
 
-    /// <summary>Scales the gradients so that their common norm, a scalar on the device, is at most <paramref name="maxNorm"/> (0 for no
-    /// limit), then updates as <see cref="Step"/> does: in one pass of the threads.</summary>
-    public void ClipAndStep(Tensor norm, double maxNorm, double learningRate, Tensor skip) => ForEachShare(share =>
+    /// <summary>Clips the gradients to a common norm of <paramref name="maxNorm"/> (0 for no limit), given their norm, a scalar on the
+    /// device, and steps, in one pass of the threads.</summary>
+    internal void ClipAndStep(Tensor norm, double maxNorm, double learningRate, Tensor skip) => ForEachShare(share =>
     {
         Gradients.Scale([.. share.Select(parameter => parameter.grad).OfType<Tensor>()], norm, maxNorm);
         Update(share, learningRate, skip);
@@ -69,12 +64,10 @@ public abstract class Optimizer : IDisposable
     /// <summary>Updates the parameters of one share that have a gradient. Shares may be updated on several threads at once.</summary>
     protected abstract void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip);
 
-    /// <summary>Saves the state.</summary>
-    public void Save(string path) => TensorFile.Save(path, State);
+    internal void Save(string path) => TensorFile.Save(path, State);
 
-    /// <summary>Loads a state saved by <see cref="Save"/> for the same parameters.</summary>
-    /// <exception cref="UserException">Names or shapes differ; the message lists them.</exception>
-    public void Load(string path) => TensorFile.Load(path, [.. State], "the optimizer");
+    /// <summary>Loads what <see cref="Save"/> saved for the same parameters; the error lists names and shapes that differ.</summary>
+    internal void Load(string path) => TensorFile.Load(path, [.. State], "the optimizer");
 
     /// <inheritdoc/>
     public void Dispose()
@@ -96,23 +89,18 @@ public abstract class Optimizer : IDisposable
     }
 }
 
-/// <summary>Parameters by how the optimizer treats them: matrices decay, the rest does not.</summary>
-/// <remarks>Rank decides, not names: everything of rank 2 or more (projections, embeddings) decays; norms and biases, whose scale has a
-/// meaning, do not.</remarks>
+/// <summary>Parameters of rank 2 or more (projections, embeddings) decay; norms and biases, whose scale has a meaning, do not.</summary>
 public sealed class ParameterGroups
 {
     private ParameterGroups(IReadOnlyList<(string Name, Parameter Value)> decayed, IReadOnlyList<(string Name, Parameter Value)> plain) =>
         (Decayed, Plain) = (decayed, plain);
 
-    /// <summary>Parameters of rank 2 or more.</summary>
-    public IReadOnlyList<(string Name, Parameter Value)> Decayed { get; }
+    internal IReadOnlyList<(string Name, Parameter Value)> Decayed { get; }
 
-    /// <summary>Parameters of rank 0 and 1.</summary>
-    public IReadOnlyList<(string Name, Parameter Value)> Plain { get; }
+    internal IReadOnlyList<(string Name, Parameter Value)> Plain { get; }
 
-    /// <summary>Sorts parameters into groups that hold each of them exactly once.</summary>
-    /// <exception cref="ArgumentException">A name or a tensor occurs twice: it would be updated twice a step.</exception>
-    public static ParameterGroups Of(IReadOnlyList<(string Name, Parameter Value)> parameters)
+    /// <summary>Sorts parameters into groups that hold each of them once; one that occurs twice would be updated twice a step.</summary>
+    internal static ParameterGroups Of(IReadOnlyList<(string Name, Parameter Value)> parameters)
     {
         string[] twice = [.. Repeated(parameters, p => p.Name), .. Repeated(parameters, p => p.Value.Handle)];
         if (twice.Length > 0)
@@ -128,7 +116,7 @@ public sealed class ParameterGroups
     }
 
     /// <summary>A line for each group, such as <c>weight decay 0.1: 26 tensors, 802,944 parameters</c>.</summary>
-    public IReadOnlyList<string> Describe(double weightDecay) =>
+    internal IReadOnlyList<string> Describe(double weightDecay) =>
         [$"weight decay {weightDecay}: {Count(Decayed)}", $"no weight decay: {Count(Plain)}"];
 
     private static string Count(IReadOnlyList<(string Name, Parameter Value)> group) =>

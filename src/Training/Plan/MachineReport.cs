@@ -13,14 +13,14 @@ public sealed record MachineReport
     /// <summary>Names and values, in display order.</summary>
     public required IReadOnlyList<KeyValuePair<string, string>> Rows { get; init; }
 
-    /// <summary>Advice on what limits it.</summary>
+    /// <summary>What limits it, and what to do.</summary>
     public required IReadOnlyList<string> Advice { get; init; }
 
     /// <summary>Examines the machine; takes about a second.</summary>
     public static MachineReport Examine()
     {
-        var float32 = PeakArithmetic.Measure(CPU, ScalarType.Float32);
-        var bfloat16 = PeakArithmetic.Measure(CPU, ScalarType.BFloat16);
+        var float32 = PeakFlops.Measure(CPU, ScalarType.Float32);
+        var bfloat16 = PeakFlops.Measure(CPU, ScalarType.BFloat16);
         return new MachineReport
         {
             Rows =
@@ -59,19 +59,18 @@ public sealed record MachineReport
         }
     }
 
-    /// <summary>One line about a GPU.</summary>
     internal static string Describe(CudaDevice gpu) =>
         $"{gpu.Name}, compute capability {gpu.Capability}, {gpu.Multiprocessors} multiprocessors, {HumanFormat.Bytes(gpu.Memory)} of " +
         $"which {HumanFormat.Bytes(gpu.FreeMemory)} free, CUDA {gpu.Runtime}, driver for {gpu.Driver}";
 
     private static string Products(CudaDevice gpu, Device device)
     {
-        var text = $"{PeakArithmetic.Measure(device, ScalarType.Float32) / 1e12:0.0} TFLOP/s float32";
+        var text = $"{PeakFlops.Measure(device, ScalarType.Float32) / 1e12:0.0} TFLOP/s float32";
         if (!gpu.HasBFloat16) return text;
         LibTorch.SetFloat32MatmulPrecision("high");
-        var tf32 = PeakArithmetic.Measure(device, ScalarType.Float32);
+        var tf32 = PeakFlops.Measure(device, ScalarType.Float32);
         LibTorch.SetFloat32MatmulPrecision("highest");
-        return $"{text}, {tf32 / 1e12:0.0} tf32, {PeakArithmetic.Measure(device, ScalarType.BFloat16) / 1e12:0.0} bfloat16";
+        return $"{text}, {tf32 / 1e12:0.0} tf32, {PeakFlops.Measure(device, ScalarType.BFloat16) / 1e12:0.0} bfloat16";
     }
 
     private static string Backend(Device device, ScalarType type)

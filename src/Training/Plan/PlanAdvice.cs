@@ -12,11 +12,10 @@ public sealed record PlanAdvice
     /// <summary>The model as it is, and with other attention variants.</summary>
     public required IReadOnlyList<AlternativeFigures> Alternatives { get; init; }
 
-    /// <summary>Rules of thumb that apply to the model.</summary>
+    /// <summary>Rules of thumb that speak for one of them.</summary>
     public required IReadOnlyList<string> Rules { get; init; }
 
-    /// <summary>Advises on a model.</summary>
-    public static PlanAdvice Of(ModelOptions model, int vocabularySize)
+    internal static PlanAdvice Of(ModelOptions model, int vocabularySize)
     {
         IReadOnlyList<ModelAlternative> alternatives = ModelAlternatives.Of(model, vocabularySize);
         return new()
@@ -49,13 +48,13 @@ public sealed record PlanAdvice
 /// <summary>The costs of one variant.</summary>
 public sealed record AlternativeFigures
 {
-    /// <summary>Its name.</summary>
+    /// <summary>The variant's name.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Parameters.</summary>
+    /// <summary>Learned numbers.</summary>
     public required long Parameters { get; init; }
 
-    /// <summary>Forward FLOPs per token at the whole context.</summary>
+    /// <summary>Forward FLOPs per token with a full context.</summary>
     public required double ForwardFlopsPerToken { get; init; }
 
     /// <summary>Cache bytes per token.</summary>

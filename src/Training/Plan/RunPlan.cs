@@ -17,13 +17,13 @@ public sealed record RunPlan
     /// <summary>Learned numbers.</summary>
     public required long Parameters { get; init; }
 
-    /// <summary>Those of them that one token uses: all but the experts it is not given to.</summary>
+    /// <summary>Those that a token uses: all but the experts it is not routed to.</summary>
     public required long ActiveParameters { get; init; }
 
-    /// <summary>Learned numbers by component; they add up to <see cref="Parameters"/>.</summary>
+    /// <summary>Learned numbers by component, which add up to <see cref="Parameters"/>.</summary>
     public required IReadOnlyList<ComponentParameters> Components { get; init; }
 
-    /// <summary>What was found in the data.</summary>
+    /// <summary>A summary of the data.</summary>
     public required DataReport Data { get; init; }
 
     /// <summary>Number of different tokens.</summary>
@@ -32,7 +32,7 @@ public sealed record RunPlan
     /// <summary>Positions of the model's context.</summary>
     public required int ContextLength { get; init; }
 
-    /// <summary>Tokens of a training sequence: as many, unless positions skip.</summary>
+    /// <summary>Tokens of a training sequence: the context, unless positions skip.</summary>
     public required int RowLength { get; init; }
 
     /// <summary>Sequences computed at once.</summary>
@@ -41,7 +41,7 @@ public sealed record RunPlan
     /// <summary>Optimizer steps.</summary>
     public required long Steps { get; init; }
 
-    /// <summary>Tokens the run will see, padding left out; where rows differ in length, by their average.</summary>
+    /// <summary>Tokens that the run sees, without padding; where rows differ in length, by their average.</summary>
     public required long Tokens { get; init; }
 
     /// <summary>Tokens in the training data.</summary>
@@ -53,56 +53,50 @@ public sealed record RunPlan
     /// <summary>Floating-point operations of a token, forward and backward.</summary>
     public required double TrainingFlopsPerToken { get; init; }
 
-    /// <summary>Bytes that decoding remembers of each token.</summary>
+    /// <summary>Bytes of cache per token when decoding.</summary>
     public required long CacheBytesPerToken { get; init; }
 
-    /// <summary>Bytes that decoding remembers of each sequence however long it is: the states of recurrences.</summary>
+    /// <summary>Bytes of recurrent state per sequence when decoding, whatever its length.</summary>
     public required long RecurrentStateBytes { get; init; }
 
-    /// <summary>What another attention would cost, and the rule that speaks for one.</summary>
+    /// <summary>What other attention variants would cost, and the rule that speaks for one.</summary>
     public required PlanAdvice Advice { get; init; }
 
     /// <summary>Bytes of weights, gradients and the optimizer's moments.</summary>
     public required long StateBytes { get; init; }
 
-    /// <summary>Bytes of activations at the height of a micro-batch, measured on the CPU with a block of each kind and scaled; null where
-    /// the system does not count what tensors take, as glibc does.</summary>
+    /// <summary>Peak bytes of activations of a micro-batch, measured on the CPU with a block of each kind and scaled; null where the system
+    /// does not count what tensors take, as glibc does.</summary>
     public required long? ActivationBytes { get; init; }
 
-    /// <summary>The longest row that was measured, where whole rows of a large model would have taken too long and figures follow from
-    /// shorter ones; else null.</summary>
+    /// <summary>The longest row measured, where whole rows would have taken too long and figures are extrapolated; else null.</summary>
     public required int? MeasuredLength { get; init; }
 
-    /// <summary>Whether the run is for a GPU, whose kernels keep other things than those of the CPU that were measured.</summary>
+    /// <summary>Whether the run is for a GPU, whose kernels keep other tensors than those measured on the CPU.</summary>
     public required bool ForGpu { get; init; }
 
-    /// <summary>Bytes of the copy that checkpoints are written from while training goes on; 0 where training waits for them.</summary>
+    /// <summary>Bytes of the copy that checkpoints are written from in the background; 0 where training waits for them.</summary>
     public required long CheckpointCopyBytes { get; init; }
 
-    /// <summary>Bytes of all tensors of a run at their height, to which the program and its libraries come; null like
-    /// <see cref="ActivationBytes"/>. Less than the sum of its parts, for gradients come as activations go.
-    /// <see cref="CheckpointCopyBytes"/> is in it; it counts in a run only where a checkpoint is still being written when the next step is
-    /// at its height.</summary>
+    /// <summary>Peak bytes of all tensors, without the program and its libraries; null like <see cref="ActivationBytes"/>. Less than the
+    /// sum of its parts, since gradients come as activations go. <see cref="CheckpointCopyBytes"/> is included, though it counts only where
+    /// a checkpoint is still being written at the next step's peak.</summary>
     public required long? PeakBytes { get; init; }
 
-    /// <summary>Bytes of a decoding cache that is full.</summary>
+    /// <summary>Bytes of a full decoding cache.</summary>
     public required long CacheBytesAtContext { get; init; }
 
     /// <summary>How often the run sees its data.</summary>
     public double Epochs => (double)Tokens / TrainingTokens;
 
-    /// <summary>Tokens seen for each learned number; about 20 is compute-optimal (Hoffmann et al. 2022, arXiv 2203.15556).</summary>
+    /// <summary>Tokens seen per learned number; about 20 is compute-optimal (Hoffmann et al. 2022, arXiv 2203.15556).</summary>
     public double TokensPerParameter => (double)Tokens / Parameters;
 
-    /// <summary>Floating-point operations of the whole run, evaluation left out.</summary>
+    /// <summary>Floating-point operations of the whole run without evaluation.</summary>
     public double TotalFlops => TrainingFlopsPerToken * Tokens;
 
-    /// <summary>Plans a run.</summary>
-    /// <param name="recipe">The recipe.</param>
-    /// <param name="datasetsDirectory">Where prepared data is kept; the data is prepared when it is missing, since the
-    /// vocabulary and the number of tokens come from it.</param>
-    /// <param name="progress">Told when data is prepared.</param>
-    /// <returns>The plan.</returns>
+    /// <summary>Plans a run; prepares its data in <paramref name="datasetsDirectory"/> first, since vocabulary and number of tokens come
+    /// from it.</summary>
     /// <exception cref="Configuration.UserException">The data cannot be prepared.</exception>
     public static RunPlan Of(Recipe recipe, string datasetsDirectory, IProgress<string>? progress = null)
     {

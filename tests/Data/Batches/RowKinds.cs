@@ -30,10 +30,10 @@ internal static class RowKinds
         "crops" => new CropRows(shard, columns),
         "skipping" => new SkippingRows(shard, Math.Max(2, columns), 5 * columns),
         "documents" => new PackedRows(shard, columns),
-        "masked" => new MaskedRows(shard, columns, new TokenMasker(Tokenizer, new MaskingOptions()), TextFrame.Empty),
+        "masked" => new MaskedRows(shard, columns, new TokenMasker(Tokenizer, new MaskingOptions()), SpecialTokenTemplate.Empty),
         "whole words masked" =>
         new MaskedRows(shard, columns, new TokenMasker(Tokenizer, new MaskingOptions { WholeWord = true }),
-        new TextFrame(columns > 2 ? [0] : [], [])),
+        new SpecialTokenTemplate(columns > 2 ? [0] : [], [])),
         "pairs" => new SequenceToSequenceRows(shard, columns, SequenceTokens.Of(Tokenizer)),
         "prompts" => new PromptRows(shard, 2 * columns + 200, EndOfText.Of(Tokenizer)),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such rows"),

@@ -113,11 +113,8 @@ public sealed class FileCorpusTests : IDisposable
         var path = folder.Write("a.jsonl", "{\"text\":\"a\\\"b\\n漢\"}\n{}\n{\"text\":\"\"}\n");
         using var output = new MemoryStream();
         var (writer, figures) = (new DocumentWriter(output), new CorpusStatistics());
-        foreach (var piece in Open(path).Read())
-        {
+        foreach (var piece in figures.Count(Open(path).Read()))
             writer.Add(piece);
-            figures.Add(piece);
-        }
         writer.Finish();
         Assert.Equal("\"a\\\"b\\n漢\"\nnull\n\"\"\n", System.Text.Encoding.UTF8.GetString(output.ToArray()));
         Assert.Equal((2, 1, 5, 7), (figures.Documents, figures.Nulls, figures.Characters, figures.Bytes));

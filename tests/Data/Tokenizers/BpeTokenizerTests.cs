@@ -70,10 +70,10 @@ public sealed class BpeTokenizerTests : IDisposable
             int[] a = tokenizer.Encode("fox"), b = tokenizer.Encode("dog");
             Assert.Equal([2, .. a, 1], tokenizer.EncodeWithSpecialTokens("fox"));
             Assert.Equal([2, .. a, 1, .. b, 1], tokenizer.EncodeWithSpecialTokens("fox", "dog"));
-            Assert.Equal([2], tokenizer.Frame.Before);
-            Assert.Equal([1], tokenizer.Frame.After);
+            Assert.Equal([2], tokenizer.Template.Before);
+            Assert.Equal([1], tokenizer.Template.After);
         }
-        Assert.Equal(0, Learn(new BpeTokenizerOptions { VocabularySize = 300, SpecialTokens = ["[SEP]"] }).Frame.Length);
+        Assert.Equal(0, Learn(new BpeTokenizerOptions { VocabularySize = 300, SpecialTokens = ["[SEP]"] }).Template.Length);
     }
 
     [Fact]

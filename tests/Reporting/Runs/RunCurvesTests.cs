@@ -22,7 +22,7 @@ public sealed class RunCurvesTests
         losses[77_777] = -3;
         var curves = RunCurves.Of(Steps(losses.Length, step => losses[step]));
 
-        Assert.InRange(curves.Step.Count, 1000, RunCurves.MostBuckets);
+        Assert.InRange(curves.Step.Count, 1000, RunCurves.MaxBuckets);
         Assert.Equal(51, curves.RecordsPerBucket);
         Assert.Equal(40, curves.Loss.Highest!.Max());
         Assert.Equal(-3, curves.Loss.Lowest!.Min());

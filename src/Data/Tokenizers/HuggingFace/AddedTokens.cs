@@ -4,8 +4,7 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>The added tokens, numbered as in Hugging Face's library.</summary>
-/// <remarks>A token that the model knows keeps its id; others follow the model's. The file's own <c>id</c> does not count.</remarks>
+/// <summary>As in Hugging Face's library, tokens that the model has keep their ids, others follow; file <c>id</c>s are ignored.</summary>
 internal sealed class AddedVocabulary
 {
     private readonly Dictionary<string, int> ids = new(StringComparer.Ordinal);
@@ -24,17 +23,15 @@ internal sealed class AddedVocabulary
         Normalized = AddedTokenMatcher.Of(tokens.Values.Where(token => token.Normalized));
     }
 
-    /// <summary>Matches tokens in the original text; null without any.</summary>
     public AddedTokenMatcher? Plain { get; }
 
-    /// <summary>Matches tokens in normalized text; null without any.</summary>
     public AddedTokenMatcher? Normalized { get; }
 
     public IReadOnlyDictionary<int, AddedToken> Tokens => tokens;
 
     public int Largest => tokens.Count == 0 ? -1 : tokens.Keys.Last();
 
-    /// <summary>The id of an added token, or −1.</summary>
+    /// <summary>−1 for none.</summary>
     public int Id(string content) => ids.TryGetValue(content, out var id) ? id : -1;
 
     private int Number(string content, Model model)
@@ -47,15 +44,8 @@ internal sealed class AddedVocabulary
     }
 }
 
-/// <summary>A token matched in the text before anything else.</summary>
-/// <param name="Id">Its id.</param>
-/// <param name="Content">Its text.</param>
-/// <param name="Special">Whether it controls the model.</param>
-/// <param name="SingleWord">Whether it must not touch other words.</param>
-/// <param name="StripLeft">Whether it absorbs white space on the left.</param>
-/// <param name="StripRight">Whether it absorbs white space on the right.</param>
-/// <param name="Normalized">Whether it is matched in normalized text, normalized itself.</param>
-/// <param name="Sought">What is matched and passed to decoders: the content, normalized if so wanted.</param>
+/// <summary><c>SingleWord</c> tokens must not touch other words; <c>StripLeft</c> and <c>StripRight</c> absorb white space. <c>Sought</c>
+/// is what is matched and passed to decoders: the content, normalized for <c>Normalized</c> ones.</summary>
 internal sealed record AddedToken(
     int Id, string Content, bool Special, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, string Sought)
 {
@@ -83,14 +73,12 @@ internal sealed class AddedTokenMatcher
             .ToDictionary(group => group.Key, group => group.OrderByDescending(token => token.Sought.Length).ToArray());
     }
 
-    /// <summary>Null when there is nothing to find.</summary>
     public static AddedTokenMatcher? Of(IEnumerable<AddedToken> tokens) =>
         tokens.Where(token => token.Sought.Length > 0).ToArray() is { Length: > 0 } sought ? new AddedTokenMatcher(sought) : null;
 
     /// <summary>Whether the text may contain a token at all.</summary>
     public bool IsIn(ReadOnlySpan<char> text) => text.IndexOfAny(patterns) >= 0;
 
-    /// <summary>Splits a text into tokens and the text between.</summary>
     public List<AddedTokenMatch> Split(ReadOnlySpan<char> text)
     {
         var parts = new List<AddedTokenMatch>();
@@ -132,5 +120,4 @@ internal sealed class AddedTokenMatcher
         Rune.DecodeLastFromUtf16(text, out var character, out _) == OperationStatus.Done && Word.Contains(character.Value);
 }
 
-/// <summary>A range of a text: an added token, or text between tokens (null).</summary>
 internal readonly record struct AddedTokenMatch(int Start, int End, AddedToken? Token);

@@ -49,10 +49,8 @@ internal sealed class BpeModel : Model
     /// <summary>Whether unknown characters become byte tokens, &lt;0x00&gt; to &lt;0xFF&gt;.</summary>
     public bool ByteFallback { get; }
 
-    /// <summary>Whether a piece that is itself a token is not split.</summary>
     public bool IgnoreMerges { get; }
 
-    /// <summary>The ids of the byte symbols; −1 if missing.</summary>
     public int[] ByteIds { get; }
 
     public override int Id(ReadOnlySpan<char> token) => vocabulary.Id(token);
@@ -88,7 +86,6 @@ internal sealed class BpeModel : Model
     }
 }
 
-/// <summary>Byte-level BPE directly on bytes, without their symbols.</summary>
 internal sealed class ByteBpeEncoder(BpeModel model, BpeMerger merger) : ModelEncoder
 {
     private byte[] bytes = new byte[1024];
@@ -124,7 +121,6 @@ internal sealed class ByteBpeEncoder(BpeModel model, BpeMerger merger) : ModelEn
     }
 }
 
-/// <summary>BPE over characters, with all ways of handling unknown ones.</summary>
 internal sealed class CharacterBpeEncoder(BpeModel model, BpeMerger merger) : ModelEncoder
 {
     private readonly ByteTokens? byteTokens = model.ByteFallback ? new ByteTokens(token => model.Id(token)) : null;
@@ -153,8 +149,7 @@ internal sealed class CharacterBpeEncoder(BpeModel model, BpeMerger merger) : Mo
         Output.Advance(merger.Merge(ids));
     }
 
-    /// <summary>Appends one character's symbol. An unknown one waits until a known one follows, so that neighbours can fuse; byte tokens do
-    /// not end the wait, as in Hugging Face's library.</summary>
+    /// <summary>An unknown character waits until a known one follows, so that unknown ones fuse; byte tokens do not end the wait.</summary>
     private void Append(ReadOnlySpan<char> piece, int start, int length, ref bool pendingUnknown)
     {
         var id = Symbol(piece, start, length, out var symbol);
@@ -234,7 +229,6 @@ internal sealed class BpeMerger(MergeTable table)
         return count;
     }
 
-    /// <summary>The same with a queue over a linked list, for very long pieces.</summary>
     private int MergeLong(Span<int> symbols)
     {
         var count = symbols.Length;
@@ -280,7 +274,6 @@ internal sealed class BpeMerger(MergeTable table)
 /// <summary>The rank and result of each mergeable pair: open addressing on pairs of ids.</summary>
 internal sealed class MergeTable
 {
-    /// <summary>The rank of unmergeable pairs.</summary>
     public const int None = int.MaxValue;
 
     private readonly Entry[] entries;
@@ -301,7 +294,6 @@ internal sealed class MergeTable
         }
     }
 
-    /// <summary>A pair's rank, lowest first, or <see cref="None"/>, and the token it merges into.</summary>
     public int Rank(int left, int right, out int merged)
     {
         var key = Key(left, right);

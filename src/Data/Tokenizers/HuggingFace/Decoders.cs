@@ -94,7 +94,6 @@ internal static class DecoderReader
     }
 }
 
-/// <summary>Rewrites each token on its own; the flag says whether it is the first.</summary>
 internal sealed class TokenStage(Func<string, bool, string> rewrite) : DecoderStage
 {
     private bool started;
@@ -147,8 +146,7 @@ internal sealed class ByteLevelStage : DecoderStage
     }
 }
 
-/// <summary>ByteFallback: runs of tokens such as &lt;0x0A&gt; are UTF-8; an invalid run becomes one U+FFFD per byte.</summary>
-/// <remarks>Runs are held back until they end, when their validity is known.</remarks>
+/// <summary>ByteFallback: runs of tokens such as &lt;0x0A&gt; are UTF-8, or one U+FFFD per byte if invalid; held until they end.</summary>
 internal sealed class ByteFallbackStage : DecoderStage
 {
     private static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
@@ -172,7 +170,6 @@ internal sealed class ByteFallbackStage : DecoderStage
         base.Flush();
     }
 
-    /// <summary>The byte of a token such as &lt;0x0A&gt;.</summary>
     public static byte? Byte(string token)
     {
         if (token is not ['<', '0', 'x', var high, var low, '>'])
@@ -225,7 +222,6 @@ internal sealed class SuffixStage(string suffix) : DecoderStage
     }
 }
 
-/// <summary>Strip: removes up to a number of characters from the start of each token.</summary>
 internal sealed class StripStage(char content, int most) : DecoderStage
 {
     private int left;
@@ -249,7 +245,6 @@ internal sealed class StripStage(char content, int most) : DecoderStage
     }
 }
 
-/// <summary>Joins all tokens into one.</summary>
 internal sealed class FuseStage : DecoderStage
 {
     private bool started;
@@ -283,7 +278,6 @@ internal sealed class GatherStage : DecoderStage
     }
 }
 
-/// <summary>The last stage: collects the text.</summary>
 internal sealed class CollectStage : DecoderStage
 {
     private readonly StringBuilder text = new();
@@ -292,7 +286,6 @@ internal sealed class CollectStage : DecoderStage
 
     public override void Flush() { }
 
-    /// <summary>The text since the last call.</summary>
     public string Take()
     {
         var result = text.ToString();

@@ -9,11 +9,9 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>A tokenizer read from Hugging Face's <c>tokenizer.json</c>, with exactly the results of their <c>tokenizers</c>
-/// library.</summary>
-/// <remarks>Text passes through added tokens, normalizer, pre-tokenizer and model; special tokens are added only on request
-/// (<see cref="EncodeWithSpecialTokens"/>). Truncation and padding are kept in the file but not applied. The vocabulary size is the largest
-/// id + 1; unassigned ids decode to nothing.</remarks>
+/// <summary>A Hugging Face <c>tokenizer.json</c>, with exactly the results of their <c>tokenizers</c> library. Special tokens are added
+/// only on request (<see cref="EncodeWithSpecialTokens"/>); truncation and padding are not applied. The vocabulary size is the largest id +
+/// 1; unassigned ids decode to nothing.</summary>
 public sealed class HuggingFaceTokenizer : Tokenizer
 {
     private readonly JsonObject content;
@@ -29,8 +27,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         SpecialTokens = pipeline.Added.Tokens.Where(entry => entry.Value.Special).Select(entry => entry.Key).ToHashSet();
     }
 
-    /// <summary>Builds the tokenizer from a file's content, which is copied; <paramref name="name"/> identifies it in errors.</summary>
-    /// <exception cref="UserException">The content is damaged, or has a component that is not supported, which is named.</exception>
+    /// <summary>Copies a file's content; <paramref name="name"/> is for errors. Throws where it is damaged or not supported.</summary>
     public static HuggingFaceTokenizer Parse(JsonObject content, string name)
     {
         try
@@ -54,7 +51,7 @@ public sealed class HuggingFaceTokenizer : Tokenizer
     public override IReadOnlySet<int> SpecialTokens { get; }
 
     /// <inheritdoc/>
-    public override TextFrame Frame => pipeline.PostProcessor.Frame;
+    public override SpecialTokenTemplate Template => pipeline.PostProcessor.Template;
 
     /// <inheritdoc/>
     public override int? TokenId(string token) =>
@@ -97,7 +94,6 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         pipeline.PostProcessor.Apply(Encode(text), second is null ? null : Encode(second));
 
     /// <summary>The bytes of one token between others, such as with the space that a decoder puts before a word.</summary>
-    /// <inheritdoc/>
     public override ReadOnlySpan<byte> TokenBytes(int id)
     {
         if ((uint)id >= (uint)bytes.Length)
@@ -163,7 +159,6 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         return pipeline.FallbackByte(token) is { } value ? [value] : Encoding.UTF8.GetBytes(Between(token));
     }
 
-    /// <summary>What a token adds between two others.</summary>
     private string Between(string token)
     {
         const string Other = "a";

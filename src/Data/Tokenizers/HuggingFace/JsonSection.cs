@@ -9,7 +9,6 @@ namespace Trainer.Data.Tokenizers.HuggingFace;
 /// <summary>An object of a <c>tokenizer.json</c> with its location, for errors.</summary>
 internal sealed class JsonSection(string file, string at, JsonObject content)
 {
-    /// <summary>The location in the file, such as <c>pre_tokenizer.pretokenizers.0</c>.</summary>
     public string At => at;
 
     public JsonObject Content => content;
@@ -25,7 +24,6 @@ internal sealed class JsonSection(string file, string at, JsonObject content)
         _ => throw Wrong(key, "a string is needed"),
     };
 
-    /// <summary>A string of exactly one character.</summary>
     public string Character(string key, string? fallback)
     {
         var text = OptionalText(key) ?? fallback ?? throw Wrong(key, "a string is needed");
@@ -48,7 +46,6 @@ internal sealed class JsonSection(string file, string at, JsonObject content)
         _ => throw Wrong(key, $"a number from {least} on is needed"),
     };
 
-    /// <summary>An enumeration name, ignoring case.</summary>
     public T Choice<T>(string key, T fallback) where T : struct, Enum
     {
         var text = OptionalText(key);

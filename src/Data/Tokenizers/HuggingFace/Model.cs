@@ -3,12 +3,10 @@ using System.Text.Json.Nodes;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>A vocabulary and the algorithm that splits pieces into its tokens.</summary>
 internal abstract class Model
 {
     public abstract string Name { get; }
 
-    /// <summary>Tokens by id; null for unassigned ids.</summary>
     public abstract IReadOnlyList<string?> Tokens { get; }
 
     public abstract int Id(ReadOnlySpan<char> token);
@@ -19,8 +17,6 @@ internal abstract class Model
     /// <summary>Whether bytes can be encoded directly: every byte symbol is a token, and nothing is added around symbols.</summary>
     public virtual bool ReadsBytes => false;
 
-    /// <summary>Starts an encoder that, with <paramref name="readsBytes"/> and if <see cref="ReadsBytes"/> allows, encodes the text's
-    /// bytes.</summary>
     public abstract ModelEncoder CreateEncoder(bool readsBytes);
 }
 
@@ -70,17 +66,14 @@ internal abstract class ModelEncoder : PieceSink
         cache.Add(piece, hash, Output.Written[start..]);
     }
 
-    /// <summary>Appends the tokens of a piece to <see cref="Output"/>.</summary>
     protected abstract void Tokenize(ReadOnlySpan<char> piece);
 
-    /// <summary>The error for a piece that the vocabulary cannot express.</summary>
     protected EncodingException Unknown(ReadOnlySpan<char> piece, string unknownToken) => new(
         $"\"{(piece.Length > 40 ? string.Concat(piece[..40], "…") : piece)}\" is not in the vocabulary, which has no token for unknown "
         + $"words{unknownToken} either; "
         + "remove or replace it, or use another tokenizer", Position);
 }
 
-/// <summary>Maps between tokens and ids.</summary>
 internal sealed class Vocabulary
 {
     /// <summary>Far above any real vocabulary; larger ids mean a damaged file and would blow up the table.</summary>
@@ -132,7 +125,6 @@ internal sealed class Vocabulary
     }
 }
 
-/// <summary>The tokens &lt;0x00&gt; to &lt;0xFF&gt; for single bytes of unknown characters.</summary>
 internal sealed class ByteTokens
 {
     private readonly int[] ids;

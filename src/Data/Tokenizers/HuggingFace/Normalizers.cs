@@ -6,7 +6,6 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>Rewrites text before it is split.</summary>
 internal abstract class Normalizer
 {
     public abstract string Apply(string text);
@@ -72,7 +71,6 @@ internal static class NormalizerReader
     }
 }
 
-/// <summary>A normalizer defined by a function.</summary>
 internal sealed class FunctionNormalizer(Func<string, string> apply) : Normalizer
 {
     public override string Apply(string text) => apply(text);
@@ -86,10 +84,8 @@ internal sealed class FunctionNormalizer(Func<string, string> apply) : Normalize
     });
 }
 
-/// <summary>Replaces every match of a pattern.</summary>
 internal sealed class ReplaceNormalizer(RegularExpression expression, string content) : Normalizer
 {
-    /// <summary>The fastest normalizer for a pattern.</summary>
     public static Normalizer Of(TextPattern pattern, string content) => pattern.Plain is { Length: > 0 } plain
         ? new FunctionNormalizer(text => text.Replace(plain, content, StringComparison.Ordinal))
         : new ReplaceNormalizer(pattern.Compile(), content);
@@ -160,8 +156,7 @@ internal sealed class PrecompiledNormalizer : Normalizer
 
     private PrecompiledNormalizer(DoubleArrayTrie trie, byte[] replacements) => (this.trie, this.replacements) = (trie, replacements);
 
-    /// <summary>Reads <c>precompiled_charsmap</c>: base64 of the trie's size in bytes, the trie, and zero-terminated
-    /// replacements.</summary>
+    /// <summary><c>precompiled_charsmap</c> is base64 of the trie's size in bytes, the trie, and zero-terminated replacements.</summary>
     public static Normalizer Of(JsonSection section)
     {
         if (!section.Has("precompiled_charsmap") || section.Text("precompiled_charsmap").Length == 0)
@@ -222,11 +217,9 @@ internal sealed class PrecompiledNormalizer : Normalizer
     }
 }
 
-/// <summary>The double-array trie (darts-clone) of SentencePiece's character map.</summary>
 internal sealed class DoubleArrayTrie(uint[] units)
 {
-    /// <summary>The value of the shortest key that is a prefix, or −1.</summary>
-    /// <remarks>SentencePiece takes the longest; Hugging Face's library, followed here, the first found.</remarks>
+    /// <summary>The value of the shortest key that is a prefix, or −1, as in Hugging Face's library (SentencePiece: the longest).</summary>
     public int ShortestPrefix(ReadOnlySpan<byte> key)
     {
         var node = Offset(units[0]);

@@ -2,13 +2,11 @@ using System.Text.Json.Nodes;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>Adds special tokens around one sequence or two.</summary>
 internal abstract class PostProcessor
 {
     public virtual bool Adds => true;
 
-    /// <summary>The tokens around a single sequence.</summary>
-    public virtual TextFrame Frame => TextFrame.Empty;
+    public virtual SpecialTokenTemplate Template => SpecialTokenTemplate.Empty;
 
     public abstract int[] Apply(int[] first, int[]? second);
 }
@@ -82,10 +80,9 @@ internal sealed class PlainProcessor : PostProcessor
     public override int[] Apply(int[] first, int[]? second) => [.. first, .. second ?? []];
 }
 
-/// <summary>Special tokens and sequences in a template's order.</summary>
 internal sealed class TemplateProcessor(IReadOnlyList<TemplateItem> single, IReadOnlyList<TemplateItem> pair) : PostProcessor
 {
-    public override TextFrame Frame =>
+    public override SpecialTokenTemplate Template =>
         new(Tokens(single.TakeWhile(item => item.Sequence < 0)), Tokens(single.Reverse().TakeWhile(item => item.Sequence < 0).Reverse()));
 
     public override int[] Apply(int[] first, int[]? second)

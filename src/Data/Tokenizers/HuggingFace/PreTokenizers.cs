@@ -6,16 +6,12 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>Splits text into the pieces that the model tokenizes, possibly rewriting it.</summary>
 internal abstract class PreTokenizer
 {
-    /// <summary>Emits the non-empty pieces of a text in order.</summary>
     public abstract void Split(ReadOnlySpan<char> text, bool atStart, PieceSink next);
 
-    /// <summary>Chains the pre-tokenizer before a sink.</summary>
     public PieceSink Before(PieceSink next) => new Stage(this, next);
 
-    /// <summary>The pre-tokenizers of a sequence, in order.</summary>
     public virtual IEnumerable<PreTokenizer> Parts => [this];
 
     private sealed class Stage(PreTokenizer splitter, PieceSink next) : PieceSink
@@ -24,11 +20,9 @@ internal abstract class PreTokenizer
     }
 }
 
-/// <summary>Takes the pieces of a text one by one.</summary>
 internal abstract class PieceSink
 {
-    /// <summary>Takes a non-empty piece, valid only during the call. <paramref name="atStart"/> tells whether it begins where the whole
-    /// text begins.</summary>
+    /// <summary>Takes a non-empty piece, valid only during the call; <paramref name="atStart"/> where it begins the whole text.</summary>
     public abstract void Accept(ReadOnlySpan<char> piece, bool atStart);
 }
 
@@ -107,7 +101,6 @@ internal sealed class ByteLevelSplit(bool addPrefixSpace, bool useExpression) : 
     public override void Split(ReadOnlySpan<char> text, bool atStart, PieceSink next) =>
         WithoutSymbols.Split(text, atStart, new Symbols(next));
 
-    /// <summary>The text's UTF-8 bytes as symbols.</summary>
     public static string ToSymbols(ReadOnlySpan<char> text)
     {
         var bytes = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
@@ -154,7 +147,6 @@ internal sealed class MetaspaceSplit(string replacement, PrependScheme scheme, b
         ? new CharacterSplit(codePoint => codePoint == char.ConvertToUtf32(replacement, 0), SplitBehavior.MergedWithNext)
         : null;
 
-    /// <summary>Whether it matters which piece begins the text.</summary>
     public bool DependsOnStart => scheme == PrependScheme.First;
 
     public override void Split(ReadOnlySpan<char> text, bool atStart, PieceSink next)
@@ -170,7 +162,6 @@ internal sealed class MetaspaceSplit(string replacement, PrependScheme scheme, b
     }
 }
 
-/// <summary>Where Metaspace prepends its character.</summary>
 internal enum PrependScheme
 {
     Always, // before every part of the text
@@ -178,7 +169,6 @@ internal enum PrependScheme
     Never,  // nowhere
 }
 
-/// <summary>Reads the scheme in its current and its older form.</summary>
 internal static class PrependSchemeReader
 {
     public static PrependScheme Read(JsonSection section)
@@ -193,7 +183,6 @@ internal static class PrependSchemeReader
     }
 }
 
-/// <summary>Splits by a well-known expression, all of whose matches are pieces.</summary>
 internal sealed class ScannerSplit(Scanner scanner) : PreTokenizer
 {
     public override void Split(ReadOnlySpan<char> text, bool atStart, PieceSink next)
@@ -228,7 +217,6 @@ internal sealed class ExpressionSplit(RegularExpression expression, SplitBehavio
     }
 }
 
-/// <summary>Splits at single characters of a kind.</summary>
 internal sealed class CharacterSplit(Func<int, bool> isDelimiter, SplitBehavior behavior) : PreTokenizer
 {
     public override void Split(ReadOnlySpan<char> text, bool atStart, PieceSink next)
@@ -290,7 +278,6 @@ internal sealed class FixedLengthSplit(int length) : PreTokenizer
     }
 }
 
-/// <summary>What happens to delimiters.</summary>
 internal enum SplitBehavior
 {
     Removed,            // dropped
@@ -300,10 +287,8 @@ internal enum SplitBehavior
     Contiguous,         // adjacent ones form one piece
 }
 
-/// <summary>A delimiter, or the text between two.</summary>
 internal readonly record struct Segment(int Start, int End, bool IsDelimiter);
 
-/// <summary>Joins segments into pieces.</summary>
 internal static class Segments
 {
     public static void Emit(List<Segment> segments, SplitBehavior behavior, ReadOnlySpan<char> text, bool atStart, PieceSink next)

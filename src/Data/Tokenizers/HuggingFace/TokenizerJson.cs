@@ -27,7 +27,6 @@ internal static class TokenizerJson
         ["use_regex"] = false,
     };
 
-    /// <summary>Words split by an expression, as bytes.</summary>
     public static JsonObject ByteLevelWords(string expression)
     {
         var bytes = ByteLevel();
@@ -52,7 +51,6 @@ internal static class TokenizerJson
         ["invert"] = false,
     };
 
-    /// <summary>Joins tokens with nothing between them.</summary>
     public static JsonObject Fuse() => new() { ["type"] = "Fuse" };
 
     public static JsonObject Bpe(JsonObject vocabulary, JsonArray merges) => new()
@@ -69,7 +67,7 @@ internal static class TokenizerJson
         ["merges"] = merges,
     };
 
-    /// <summary>A whole-word model. The vocabulary lacks the unknown token, so unknown words are errors there as here.</summary>
+    /// <summary>The vocabulary lacks the unknown token, so unknown words are errors there as here.</summary>
     public static JsonObject WordLevel(JsonObject vocabulary, string unknown) => new()
     {
         ["type"] = "WordLevel",
@@ -79,10 +77,9 @@ internal static class TokenizerJson
 
     private const string Class = "[CLS]", Separator = "[SEP]";
 
-    /// <summary>The section <c>added_tokens</c> for tokens with ids 0, 1, 2 …</summary>
+    /// <summary>For tokens with ids 0, 1, 2 …</summary>
     public static JsonArray AddedTokens(IEnumerable<string> tokens) => AddedTokens(tokens.Select((token, id) => (token, id)));
 
-    /// <summary>The section <c>added_tokens</c>.</summary>
     public static JsonArray AddedTokens(IEnumerable<(string Token, int Id)> tokens) =>
         new([.. tokens.Select(entry => (JsonNode)new JsonObject
     {
@@ -95,7 +92,7 @@ internal static class TokenizerJson
         ["special"] = true,
     })]);
 
-    /// <summary>The section <c>post_processor</c>: BERT's template, [CLS] A [SEP] B [SEP], or null if a token is missing.</summary>
+    /// <summary>BERT's template, [CLS] A [SEP] B [SEP], or null if a token is missing.</summary>
     public static JsonObject? BertTemplate(IReadOnlyList<string> tokens) =>
         !tokens.Contains(Class) || !tokens.Contains(Separator) ? null : new JsonObject
     {

@@ -2,7 +2,6 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>The components of a <c>tokenizer.json</c>.</summary>
 internal sealed class TokenizerPipeline
 {
     private readonly PreTokenizer[] splitters;
@@ -33,10 +32,8 @@ internal sealed class TokenizerPipeline
 
     public AddedVocabulary Added { get; }
 
-    /// <summary>All tokens by id, as passed to decoders; null for unassigned ids.</summary>
     public IReadOnlyList<string?> Tokens { get; }
 
-    /// <summary>Whether it matters which piece begins the text.</summary>
     public bool DependsOnStart { get; }
 
     /// <summary>Whether the model reads bytes, so that any bytes can be encoded.</summary>
@@ -56,7 +53,6 @@ internal sealed class TokenizerPipeline
 
     public DecoderStage CreateDecoder(CollectStage end) => DecoderReader.Create(decoders, end);
 
-    /// <summary>The byte of a token such as &lt;0x0A&gt; in this tokenizer.</summary>
     public byte? FallbackByte(string token) =>
         decoders.Any(decoder => decoder?.Text("type") == "ByteFallback") ? ByteFallbackStage.Byte(token) : null;
 
@@ -64,12 +60,11 @@ internal sealed class TokenizerPipeline
         Added.Tokens.TryGetValue(id, out var added) ? added.Sought : id < Model.Tokens.Count ? Model.Tokens[id] : null;
 }
 
-/// <summary>Encodes texts; not thread-safe.</summary>
+/// <summary>Not thread-safe.</summary>
 internal sealed class PipelineEncoder(TokenizerPipeline pipeline, ModelEncoder encoder, PieceSink chain)
 {
     public IdBuffer Output => encoder.Output;
 
-    /// <summary>Appends the tokens of a text to <see cref="Output"/>.</summary>
     public void Encode(ReadOnlySpan<char> text)
     {
         encoder.Position = 0;
@@ -90,10 +85,8 @@ internal sealed class PipelineEncoder(TokenizerPipeline pipeline, ModelEncoder e
         }
     }
 
-    /// <summary>Appends the tokens of invalid UTF-8.</summary>
     public void EncodeBytes(ReadOnlySpan<byte> bytes) => ((ByteBpeEncoder)encoder).Tokenize(bytes);
 
-    /// <summary>Encodes text without tokens that match before normalization.</summary>
     private void EncodePlain(ReadOnlySpan<char> text, bool atStart)
     {
         if (pipeline.Normalizer is { } normalizer)

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>Unigram: the segmentation of highest score (Kudo 2018).</summary>
+/// <summary>The segmentation of highest score (Kudo 2018).</summary>
 internal sealed class UnigramModel : Model
 {
     private readonly Vocabulary vocabulary;
@@ -49,7 +49,6 @@ internal sealed class UnigramModel : Model
     public override ModelEncoder CreateEncoder(bool readsBytes) => new UnigramEncoder(this);
 }
 
-/// <summary>Finds the best segmentation with Viterbi's algorithm.</summary>
 internal sealed class UnigramEncoder(UnigramModel model) : ModelEncoder
 {
     /// <summary>How much worse than the worst token an unknown character scores.</summary>
@@ -154,8 +153,7 @@ internal sealed class PieceTrie
         }
     }
 
-    /// <summary>Follows a unit from a node (0 is the root) if any token continues so; <paramref name="id"/> is the token that ends there,
-    /// or −1.</summary>
+    /// <summary>Follows a unit from a node (0 is the root), if any token does; <paramref name="id"/> is the token there or −1.</summary>
     public bool Step(ref int node, char unit, out int id)
     {
         if (!children.TryGetValue((node, unit), out node))

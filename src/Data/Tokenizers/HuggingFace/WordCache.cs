@@ -10,14 +10,13 @@ internal sealed class WordCache
     /// <summary>Longer pieces seldom repeat.</summary>
     public const int LongestPiece = 64;
 
-    private const int MostSlots = 1 << 17, MostKeyUnits = 1 << 20, MostIds = 1 << 20;
+    private const int MaxSlots = 1 << 17, MaxKeyUnits = 1 << 20, MaxIds = 1 << 20;
 
     private Entry[] entries = new Entry[1 << 8];
     private char[] keys = new char[1 << 10];
     private int[] ids = new int[1 << 10];
     private int count, usedKeys, usedIds;
 
-    /// <summary>Appends the tokens of a cached piece, if it is one.</summary>
     public bool TryAppend(ReadOnlySpan<char> piece, uint hash, IdBuffer output)
     {
         var mask = (uint)entries.Length - 1;
@@ -36,12 +35,11 @@ internal sealed class WordCache
         }
     }
 
-    /// <summary>Adds a piece that is not cached.</summary>
     public void Add(ReadOnlySpan<char> piece, uint hash, ReadOnlySpan<int> tokens)
     {
         if (tokens.Length > ushort.MaxValue)
             return;
-        if (count == MostSlots / 2 || usedKeys + piece.Length > MostKeyUnits || usedIds + tokens.Length > MostIds)
+        if (count == MaxSlots / 2 || usedKeys + piece.Length > MaxKeyUnits || usedIds + tokens.Length > MaxIds)
             Clear();
         Grow(piece.Length, tokens.Length);
         Place(new Entry(hash, usedKeys, (ushort)piece.Length, (ushort)tokens.Length, usedIds));
@@ -52,7 +50,7 @@ internal sealed class WordCache
         count++;
     }
 
-    /// <summary>A fast hash: eight bytes at a time, multiplied and folded.</summary>
+    /// <summary>Eight bytes at a time, multiplied and folded.</summary>
     public static uint Hash(ReadOnlySpan<char> piece)
     {
         const ulong Multiplier = 0x9E37_79B9_7F4A_7C15;
@@ -139,7 +137,6 @@ internal sealed class IdBuffer
 
     public void Clear() => Count = 0;
 
-    /// <summary>Writes all ids and empties the buffer.</summary>
     public void MoveTo(IBufferWriter<int> output)
     {
         if (Count > 0)

@@ -1,6 +1,5 @@
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>WordLevel: every piece is a token, or unknown.</summary>
 internal sealed class WordLevelModel(Vocabulary vocabulary, string unknownToken) : Model
 {
     public static WordLevelModel Of(JsonSection section) => new(Vocabulary.Of(section), section.OptionalText("unk_token") ?? "<unk>");

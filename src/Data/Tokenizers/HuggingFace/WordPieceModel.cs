@@ -3,8 +3,7 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers.HuggingFace;
 
-/// <summary>WordPiece: repeatedly the longest token that begins the rest of the word; if none fits, the whole word is unknown (Wu
-/// 2016).</summary>
+/// <summary>Repeatedly the longest token that begins the rest of the word; if none fits, the whole word is unknown (Wu 2016).</summary>
 internal sealed class WordPieceModel(Vocabulary vocabulary, string unknownToken, string prefix, int longestWord) : Model
 {
     public static WordPieceModel Of(JsonSection section) => new(

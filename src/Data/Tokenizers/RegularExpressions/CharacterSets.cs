@@ -47,7 +47,6 @@ internal static class CharacterSets
 
     public static CodePointSet Not(CodePointSet set) => new(codePoint => !set.Contains(codePoint));
 
-    /// <summary>A general category by its short or long name, or null.</summary>
     public static CodePointSet? Property(string name)
     {
         var plain = name.Replace("_", "").Replace(" ", "").Replace("-", "");
@@ -70,11 +69,9 @@ internal static class CaseFolding
     /// <summary>Letters that fold to several characters, which would require looking at their neighbours.</summary>
     private static readonly string[] Ligatures = ["ss", "st", "ff", "fi", "fl"];
 
-    /// <summary>All characters that differ at most by case.</summary>
     public static int[] Of(int codePoint) =>
         Rune.IsValid(codePoint) && Variants.Value.TryGetValue(Fold(codePoint), out var variants) ? variants : [codePoint];
 
-    /// <summary>The set with all case variants.</summary>
     public static CodePointSet Ignoring(Func<int, bool> contains) =>
         new(codePoint => contains(codePoint) || Array.Exists(Of(codePoint), variant => contains(variant)));
 

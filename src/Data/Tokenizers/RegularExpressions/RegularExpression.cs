@@ -5,13 +5,11 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers.RegularExpressions;
 
-/// <summary>A regular expression in Oniguruma's Ruby syntax that matches whole Unicode characters.</summary>
-/// <remarks>.NET's own expressions match UTF-16 units and define <c>\w</c>, <c>\h</c> and <c>$</c> differently, so results would differ
-/// from Hugging Face's beyond the Basic Multilingual Plane and at line ends. Backtracking is limited as in Oniguruma.</remarks>
+/// <summary>Oniguruma's Ruby syntax and backtracking limit, on whole Unicode characters. .NET's expressions match UTF-16 units and define
+/// <c>\w</c>, <c>\h</c> and <c>$</c> differently, so results would differ from Hugging Face's.</summary>
 internal sealed class RegularExpression
 {
-    /// <summary>Oniguruma's retry limit for one match.</summary>
-    private const int MostSteps = 10_000_000;
+    private const int MaxSteps = 10_000_000;
 
     private readonly Instruction[] program;
 
@@ -23,7 +21,6 @@ internal sealed class RegularExpression
 
     public string Pattern { get; }
 
-    /// <summary>Finds the first match at or after <paramref name="from"/>.</summary>
     public bool Find(ReadOnlySpan<char> text, int from, out int start, out int end)
     {
         var matcher = new Matcher(text, Pattern);
@@ -54,8 +51,8 @@ internal sealed class RegularExpression
             var (counter, position) = (0, start);
             while (true)
             {
-                if (++Steps > MostSteps)
-                    throw new UserException($"the regular expression {pattern} of the tokenizer needs more than {MostSteps:N0} steps on a "
+                if (++Steps > MaxSteps)
+                    throw new UserException($"the regular expression {pattern} of the tokenizer needs more than {MaxSteps:N0} steps on a "
                         + $"text of {text.Length:N0} characters; split the text into shorter ones");
                 var instruction = program[counter];
                 if (instruction.Operation == Operation.Match)
@@ -206,7 +203,6 @@ internal sealed class RegularExpression
             return true;
         }
 
-        /// <summary>The start of the previous character; −1 before the first.</summary>
         public static int Previous(ReadOnlySpan<char> text, int position) =>
             position >= 2 && char.IsLowSurrogate(text[position - 1]) && char.IsHighSurrogate(text[position - 2])
                 ? position - 2
@@ -229,8 +225,7 @@ internal sealed class RegularExpression
     }
 }
 
-/// <summary>All matches from left to right, as Oniguruma's Rust binding yields them.</summary>
-/// <remarks>An empty match right after another match does not count.</remarks>
+/// <summary>All matches from left to right, as Oniguruma's Rust binding yields them: not an empty one right after another match.</summary>
 internal ref struct Matches(RegularExpression expression, ReadOnlySpan<char> text)
 {
     private readonly ReadOnlySpan<char> text = text;
@@ -258,5 +253,4 @@ internal ref struct Matches(RegularExpression expression, ReadOnlySpan<char> tex
     }
 }
 
-/// <summary>A regular expression that is malformed or unsupported.</summary>
 internal sealed class RegularExpressionException(string message) : Exception(message);

@@ -5,7 +5,7 @@ namespace Trainer.Data.Tokenizers.RegularExpressions;
 internal sealed class RegularExpressionCompiler
 {
     /// <summary>Enough for any tokenizer's expression; limits counted repetitions.</summary>
-    private const int MostInstructions = 50_000;
+    private const int MaxInstructions = 50_000;
 
     private readonly List<Instruction> program = [];
     private readonly Counter emitted;
@@ -122,7 +122,7 @@ internal sealed class RegularExpressionCompiler
 
     private Instruction Add(Instruction instruction)
     {
-        if (++emitted.Value > MostInstructions)
+        if (++emitted.Value > MaxInstructions)
             throw new RegularExpressionException("its repetitions multiply to too large an expression");
         program.Add(instruction);
         return instruction;
@@ -136,25 +136,20 @@ internal sealed class RegularExpressionCompiler
 
 internal abstract record Node
 {
-    /// <summary>One character of a set.</summary>
     public sealed record One(CodePointSet Set) : Node;
 
-    /// <summary>One after the other; may be empty.</summary>
     public sealed record Sequence(IReadOnlyList<Node> Parts) : Node;
 
-    /// <summary>The first alternative that leads to a match.</summary>
     public sealed record Alternation(IReadOnlyList<Node> Choices) : Node;
 
-    /// <summary>Repetition; a maximum of −1 is unlimited.</summary>
+    /// <summary>A maximum of −1 is unlimited.</summary>
     public sealed record Repeat(Node Body, int Minimum, int Maximum, RepeatMode Mode) : Node;
 
-    /// <summary>Lookahead or lookbehind.</summary>
     public sealed record Look(Node Body, bool Behind, bool Negative) : Node;
 
     /// <summary>A group without backtracking.</summary>
     public sealed record Atomic(Node Body) : Node;
 
-    /// <summary>A condition on the position.</summary>
     public sealed record Assertion(Anchor Anchor) : Node;
 
     /// <summary>The fewest characters it matches.</summary>
@@ -188,7 +183,6 @@ internal enum RepeatMode
     Possessive, // as many as possible; gives nothing back
 }
 
-/// <summary>Anchors of Oniguruma's Ruby syntax.</summary>
 internal enum Anchor
 {
     TextStart,      // \A: start of text
@@ -200,14 +194,9 @@ internal enum Anchor
     NoWordBoundary, // \B: no word boundary
 }
 
-/// <summary>One instruction.</summary>
-/// <param name="Operation">What to do.</param>
-/// <param name="Set">The characters of One and Run.</param>
-/// <param name="First">The first branch; Run: the minimum; Assert: the anchor.</param>
-/// <param name="Second">The branch taken on failure; Run: the maximum (−1 = none).</param>
-/// <param name="Program">The bodies of lookarounds and atomic groups.</param>
-/// <param name="Flag">Run: possessive; lookarounds: negative.</param>
-/// <param name="Lengths">LookBehind: the number of characters of each body.</param>
+/// <summary><c>Set</c>: the characters of One and Run. <c>First</c>: the first branch; Run's minimum; Assert's anchor. <c>Second</c>: the
+/// branch taken on failure; Run's maximum (−1 = none). <c>Program</c>: the bodies of lookarounds and atomic groups. <c>Flag</c>: possessive
+/// Run; negative lookarounds. <c>Lengths</c>: the number of characters of each LookBehind body.</summary>
 internal sealed record Instruction(
     Operation Operation, CodePointSet? Set = null, int First = 0, int Second = 0,
     Instruction[][]? Program = null, bool Flag = false, int[]? Lengths = null)

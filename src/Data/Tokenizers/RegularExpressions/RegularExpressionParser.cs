@@ -3,9 +3,8 @@ using Trainer.Data.Tokenizers.Unicode;
 
 namespace Trainer.Data.Tokenizers.RegularExpressions;
 
-/// <summary>Parses the regular expressions of <c>tokenizer.json</c>: Oniguruma's Ruby syntax.</summary>
-/// <remarks>There <c>^</c> and <c>$</c> match at lines, <c>\h</c> is a hexadecimal digit, <c>(?m)</c> lets the dot match line feeds, and
-/// <c>{n,m}+</c> repeats a repetition. Anything not understood is an error.</remarks>
+/// <summary>Parses Oniguruma's Ruby syntax: <c>^</c> and <c>$</c> match at lines, <c>\h</c> is a hexadecimal digit, <c>(?m)</c> lets the
+/// dot match line feeds, and <c>{n,m}+</c> repeats a repetition. Anything not understood is an error.</summary>
 internal sealed class RegularExpressionParser
 {
     private const int DeepestGroup = 100, LargestCount = 1000;
@@ -231,8 +230,7 @@ internal sealed class RegularExpressionParser
         return new Node.Assertion(anchor.Value);
     }
 
-    /// <summary>The set of an escape such as <c>\s</c> or <c>\p{L}</c>, after the backslash; null, consuming nothing, for other
-    /// escapes.</summary>
+    /// <summary>The set of an escape such as <c>\s</c> or <c>\p{L}</c>, after the backslash; null for others, consuming nothing.</summary>
     internal CodePointSet? SetEscape()
     {
         switch (Current)
@@ -269,7 +267,6 @@ internal sealed class RegularExpressionParser
         return negative ? CharacterSets.Not(set) : set;
     }
 
-    /// <summary>The character of an escape, after the backslash.</summary>
     internal int CharacterEscape()
     {
         if (AtEnd)

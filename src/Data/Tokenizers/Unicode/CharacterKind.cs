@@ -23,8 +23,7 @@ internal static class CharacterKind
     public static bool IsNumeric(int codePoint) =>
         IsNumber(codePoint) || codePoint is (>= 0x11DE0 and <= 0x11DE9) or (>= 0x16FF4 and <= 0x16FF6);
 
-    /// <summary>Oniguruma's <c>\w</c>: alphabetic, marks, decimal digits, connectors, and the superscripts and fractions of
-    /// Latin-1.</summary>
+    /// <summary>Oniguruma's <c>\w</c>: alphabetic, marks, decimal digits, connectors, and superscripts and fractions of Latin-1.</summary>
     public static bool IsWord(int codePoint) => IsRustWord(codePoint) && codePoint is not (0x200C or 0x200D)
         || codePoint is 0xB2 or 0xB3 or 0xB9 or (>= 0xBC and <= 0xBE);
 
@@ -79,7 +78,6 @@ internal sealed class CodePointSet
     public bool Contains(int codePoint) =>
         codePoint < 0x10000 ? (bits[codePoint >> 6] & (1UL << (codePoint & 63))) != 0 : contains(codePoint);
 
-    /// <summary>The set of sorted, disjoint ranges.</summary>
     public static CodePointSet Of(IEnumerable<(int First, int Last)> ranges)
     {
         (int First, int Last)[] sorted = [.. ranges];

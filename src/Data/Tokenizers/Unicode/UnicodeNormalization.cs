@@ -4,7 +4,6 @@ using System.Text;
 
 namespace Trainer.Data.Tokenizers.Unicode;
 
-/// <summary>Unicode normalization (UAX #15) with <see cref="UnicodeTables"/>.</summary>
 internal static class UnicodeNormalization
 {
     private const int SyllableBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TrailBase = 0x11A7;
@@ -47,7 +46,6 @@ internal static class UnicodeNormalization
             output.Add(codePoint);
     }
 
-    /// <summary>Sorts each run of combining marks by class, stably.</summary>
     private static void Reorder(Span<int> codePoints)
     {
         for (var start = 0; start < codePoints.Length; start++)
@@ -95,9 +93,8 @@ internal static class UnicodeNormalization
     }
 }
 
-/// <summary>The Unicode data of Hugging Face's tokenizers, loaded once from the resource <c>Unicode.txt</c>.</summary>
-/// <remarks>The runtime's normalization does nothing under invariant globalization, and its categories belong to a newer Unicode than these
-/// tokenizers were trained with.</remarks>
+/// <summary>The Unicode data of Hugging Face's tokenizers. The runtime's normalization does nothing under invariant globalization, and its
+/// categories belong to a newer Unicode than these tokenizers were trained with.</summary>
 internal sealed class UnicodeTables
 {
     private static readonly Lazy<UnicodeTables> Loaded = new(Load);
@@ -116,14 +113,11 @@ internal sealed class UnicodeTables
 
     public CodePointSet CombiningMarks => sets["combining"];
 
-    /// <summary>The canonical combining class; 0 for most characters.</summary>
     public int Class(int codePoint) => codePoint < 0x300 ? 0 : classes.GetValueOrDefault(codePoint);
 
-    /// <summary>A character's one-step decomposition, or null.</summary>
     public int[]? Decomposition(int codePoint, bool compatible) =>
         canonical.TryGetValue(codePoint, out var parts) || (compatible && compatibility.TryGetValue(codePoint, out parts)) ? parts : null;
 
-    /// <summary>The composition of a pair, or −1.</summary>
     public int Composition(int first, int second) => compositions.TryGetValue((first, second), out var composed) ? composed : -1;
 
     private static UnicodeTables Load()

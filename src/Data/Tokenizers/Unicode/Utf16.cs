@@ -3,17 +3,14 @@ using System.Text.Unicode;
 
 namespace Trainer.Data.Tokenizers.Unicode;
 
-/// <summary>Validates and decodes UTF-16.</summary>
 internal static class Utf16
 {
-    /// <summary>Rejects lone surrogates.</summary>
     public static void Check(ReadOnlySpan<char> text)
     {
         if (FirstLoneSurrogate(text) is var position and >= 0)
             throw EncodingException.LoneSurrogate(text[position], position);
     }
 
-    /// <summary>Decodes UTF-8.</summary>
     public static ReadOnlySpan<char> Decode(ReadOnlySpan<byte> utf8)
     {
         var text = new char[utf8.Length];
@@ -22,7 +19,6 @@ internal static class Utf16
         return text.AsSpan(0, written);
     }
 
-    /// <summary>The index of the first lone surrogate, or −1.</summary>
     public static int FirstLoneSurrogate(ReadOnlySpan<char> text)
     {
         for (var position = 0; ; position += 2)
@@ -48,7 +44,6 @@ internal static class CodePoints
         return count;
     }
 
-    /// <summary>The UTF-16 units that the first <paramref name="count"/> code points take.</summary>
     public static int Units(ReadOnlySpan<char> text, long count)
     {
         if (count >= text.Length)

@@ -2,7 +2,7 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Tests;
 
-public sealed class WholeFileTests : IDisposable
+public sealed class AtomicFileTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
@@ -11,8 +11,8 @@ public sealed class WholeFileTests : IDisposable
     [Fact]
     public void A_folder_replaces_the_earlier_one_whole()
     {
-        WholeFile.WriteFolder(folder["data"], temporary => File.WriteAllText(Path.Combine(temporary, "a"), "1"));
-        WholeFile.WriteFolder(folder["data"], temporary => File.WriteAllText(Path.Combine(temporary, "b"), "2"));
+        AtomicFile.WriteFolder(folder["data"], temporary => File.WriteAllText(Path.Combine(temporary, "a"), "1"));
+        AtomicFile.WriteFolder(folder["data"], temporary => File.WriteAllText(Path.Combine(temporary, "b"), "2"));
         Assert.Equal(["b"], Directory.GetFiles(folder["data"]).Select(Path.GetFileName));
         Assert.Equal([folder["data"]], Directory.GetFileSystemEntries(folder.Path));
     }
@@ -20,13 +20,13 @@ public sealed class WholeFileTests : IDisposable
     [Fact]
     public void When_writing_fails_the_earlier_content_stays_and_nothing_else()
     {
-        WholeFile.WriteFolder(folder["data"], temporary => File.WriteAllText(Path.Combine(temporary, "a"), "1"));
+        AtomicFile.WriteFolder(folder["data"], temporary => File.WriteAllText(Path.Combine(temporary, "a"), "1"));
         folder.Write("file", "1");
-        var full = Assert.Throws<UserException>(() => WholeFile.WriteFolder(folder["data"],
+        var full = Assert.Throws<UserException>(() => AtomicFile.WriteFolder(folder["data"],
             _ => throw new IOException("No space left on device.")));
         Assert.Equal($"{folder["data"]} cannot be written: No space left on device; free space on the disk or choose another place",
             full.Message);
-        Assert.Throws<UserException>(() => WholeFile.Write(folder["file"], _ => throw new IOException("No space left on device.")));
+        Assert.Throws<UserException>(() => AtomicFile.Write(folder["file"], _ => throw new IOException("No space left on device.")));
         Assert.Equal("1", File.ReadAllText(Path.Combine(folder["data"], "a")));
         Assert.Equal("1", File.ReadAllText(folder["file"]));
         Assert.Equal([folder["data"], folder["file"]], Directory.GetFileSystemEntries(folder.Path).Order());
@@ -40,7 +40,7 @@ public sealed class WholeFileTests : IDisposable
         Directory.SetLastWriteTimeUtc(folder["data.1.tmp"], DateTime.UtcNow.AddHours(-2));
         Directory.SetLastWriteTimeUtc(folder["data.2.old"], DateTime.UtcNow.AddHours(-2));
         Directory.SetLastWriteTimeUtc(folder["data.txt"], DateTime.UtcNow.AddHours(-2));
-        WholeFile.WriteFolder(folder["data"], _ => { });
+        AtomicFile.WriteFolder(folder["data"], _ => { });
         Assert.Equal(["data", "data.3.tmp", "data.txt"], Directory.GetDirectories(folder.Path).Select(Path.GetFileName).Order());
     }
 
@@ -49,11 +49,11 @@ public sealed class WholeFileTests : IDisposable
     {
         Directory.CreateDirectory(folder["data.killed.tmp"]);
         File.WriteAllText(Path.Combine(folder["data.killed.tmp"], ".owner"), "");
-        WholeFile.WriteFolder(folder["data"], running =>
+        AtomicFile.WriteFolder(folder["data"], running =>
         {
             Assert.False(Directory.Exists(folder["data.killed.tmp"]));
             Directory.SetLastWriteTimeUtc(running, DateTime.UtcNow.AddDays(-1));
-            WholeFile.WriteFolder(folder["data"], _ => { });
+            AtomicFile.WriteFolder(folder["data"], _ => { });
             Assert.True(Directory.Exists(running));
         });
         Assert.Equal([folder["data"]], Directory.GetFileSystemEntries(folder.Path));

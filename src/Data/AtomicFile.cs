@@ -2,9 +2,9 @@ using Trainer.Configuration;
 
 namespace Trainer.Data;
 
-/// <summary>Writes files and folders atomically: they appear whole or not at all.</summary>
-/// <remarks>Write errors (disk full, no permission) become a <see cref="UserException"/>, and what was there before stays.</remarks>
-internal static class WholeFile
+/// <summary>Writes files and folders atomically: they appear whole or not at all. Write errors (disk full, no permission) become a
+/// <see cref="UserException"/>, and what was there before stays.</summary>
+internal static class AtomicFile
 {
     private static readonly TimeSpan Abandoned = TimeSpan.FromHours(1);
 
@@ -23,7 +23,6 @@ internal static class WholeFile
         }, cleanUp: () => File.Delete(temporary));
     }
 
-    /// <summary>Fills a temporary folder beside the target, then swaps it in.</summary>
     public static void WriteFolder(string path, Action<string> fill)
     {
         var temporary = $"{path}.{Guid.NewGuid():N}.tmp";

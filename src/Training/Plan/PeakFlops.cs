@@ -5,17 +5,15 @@ using static TorchSharp.torch;
 
 namespace Trainer.Training.Plan;
 
-/// <summary>The peak arithmetic of a device, measured: the reference of model FLOP utilisation.</summary>
-/// <remarks>The fastest square matrix product in the run's number format within 0.1 seconds: what libtorch reaches on this machine with all
-/// its threads, not a vendor's figure.</remarks>
-internal static class PeakArithmetic
+/// <summary>The measured peak of a device, to which MFU refers: FLOP/s of the fastest square matrix product in the run's number format
+/// within 0.1 seconds, with all threads.</summary>
+internal static class PeakFlops
 {
     private const double Seconds = 0.1;
 
     // A GPU is done with one product before the host has asked for its result.
     private const int AtOnce = 8;
 
-    /// <summary>Floating point operations per second of a large matrix product.</summary>
     public static double Measure(Device device, ScalarType type)
     {
         using IDisposable inference = inference_mode();
