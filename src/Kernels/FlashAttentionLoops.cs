@@ -122,12 +122,7 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         {
             int keys = (int)Math.Min(Keys, call.Keys - at);
             if (!mask.MoveToKeys(at, keys)) continue;
-            float* factors = null;
-            if (call.Dropout.Drops)
-            {
-                factors = tile.Factors;
-                call.Dropout.FillColumns(call.Dropout.List(batch, call.Heads, head), (uint)query, rows, (uint)(at / Keys), factors, Rows);
-            }
+            float* factors = FactorsOf(call, batch, head, query, rows, at, tile);
             Scores(mask, padded, width, key + at * width, tile.Query, tile.Weights);
             bool rescales = Softmax(mask, padded, tile.Weights, factors, max, sum, rescale);
             if (any && rescales) TileLoops<T>.Scale(rows, width, rescale, tile.Sums);
@@ -165,12 +160,7 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         {
             int keys = (int)Math.Min(Keys, call.Keys - at);
             if (!mask.MoveToKeys(at, keys)) continue;
-            float* factors = null;
-            if (call.Dropout.Drops)
-            {
-                factors = tile.Factors;
-                call.Dropout.FillColumns(call.Dropout.List(batch, call.Heads, head), (uint)query, rows, (uint)(at / Keys), factors, Rows);
-            }
+            float* factors = FactorsOf(call, batch, head, query, rows, at, tile);
             Scores(mask, padded, width, key + at * width, tile.Query, tile.Weights);
             Scores(mask, padded, width, value + at * width, tile.OutGradient, tile.Slopes);
             Differentiate(mask, padded, tile.Weights, tile.Slopes, factors, log, delta);
@@ -180,6 +170,14 @@ internal static unsafe class FlashLoops<T> where T : unmanaged, ILanes<T>
         }
         RotaryLoops<T>.Rotate(call, batch, query, rows, tile.Sums, backwards: true);
         call.QueryGradient.Store<T>(batch, head, query, rows, width, tile.Sums, call.Scale);
+    }
+
+    // What dropout multiplies the weights of a tile with; null for no dropout.
+    private static float* FactorsOf(in FlashCall call, long batch, long head, long query, int rows, long at, in Tile tile)
+    {
+        if (!call.Dropout.Drops) return null;
+        call.Dropout.FillColumns(call.Dropout.List(batch, call.Heads, head), (uint)query, rows, (uint)(at / Keys), tile.Factors, Rows);
+        return tile.Factors;
     }
 
     // Contiguous keys and values, keys rotated.
