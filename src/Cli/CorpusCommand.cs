@@ -15,8 +15,8 @@ internal static class CorpusCommand
         var paths = new Argument<string[]>("path") { Description = "Files, folders or globs.", Arity = ArgumentArity.ZeroOrMore };
         var format = new Option<SourceFormat?>("--format")
         {
-            Description = "text, jsonl, parquet, dotnet-docs, dotnet-translations or synthetic; when absent, the extension of the " +
-                "files says.",
+            Description = "text, jsonl, parquet, dotnet-docs, dotnet-translations or synthetic; " +
+                "when absent, the extension of the files says.",
             HelpName = "format",
             CustomParser = result =>
             {

@@ -19,13 +19,14 @@ internal static class EvaluationSection
             Row("prefix", $"the first {report.Prefix} tokens of {(report.DocumentsApart ? "every document" : "the text")} are read " +
                 "together and not scored");
         Row("beginning", report.BeginningToken is { } token
-            ? $"token {token} before " +
-              $"{(report.BeginningInEveryWindow ? "every window" : report.DocumentsApart ? "every document" : "the text")}"
+            ? $"token {token} before "
+                + (report.BeginningInEveryWindow ? "every window" : report.DocumentsApart ? "every document" : "the text")
             : $"none: the first token of {(report.DocumentsApart ? "every document" : "the text")} is not scored");
         Console.WriteLine("loss by tokens seen before");
         foreach (var part in report.ByPosition)
-            Row(part.From == part.To ? $"{part.From}" : $"{part.From} to {part.To}", $"{Figure(part.Loss)} over " +
-                $"{HumanFormat.Counted(part.Tokens, "token")}");
+            Row(
+                part.From == part.To ? $"{part.From}" : $"{part.From} to {part.To}",
+                $"{Figure(part.Loss)} over {HumanFormat.Counted(part.Tokens, "token")}");
     }
 
     /// <summary>A model that fills in or translates, on rows of its own kind.</summary>

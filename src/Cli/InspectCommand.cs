@@ -28,8 +28,8 @@ internal static class InspectCommand
 
     private static void Print(CheckpointContents contents)
     {
-        Console.WriteLine($"{contents.Directory}: {contents.Name}, {HumanFormat.Parameters(contents.Parameters)} parameters, every " +
-            "file verified");
+        Console.WriteLine($"{contents.Directory}: {contents.Name}, {HumanFormat.Parameters(contents.Parameters)} " +
+            "parameters, every file verified");
         if (contents.Training is { } state)
         {
             Row("step", $"{HumanFormat.Number(state.Step)}, {HumanFormat.Compact(state.Tokens)} tokens, epoch {state.Epoch}, window " +

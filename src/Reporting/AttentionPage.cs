@@ -35,8 +35,8 @@ public static class AttentionPage
             throw new UserException($"{map.Model}: none of its layers attends, so there is no map to draw");
         var weights = map.Stacks.Sum(stack => stack.Layers.Sum(layer => layer.Weights.LongLength));
         if (weights > MaxWeights)
-            throw new UserException($"{map.Model}: the map has {weights:N0} weights, but a page holds at most {MaxWeights:N0}; give " +
-                "a shorter text");
+            throw new UserException($"{map.Model}: the map has {weights:N0} weights, but a page holds at most {MaxWeights:N0}; " +
+                "give a shorter text");
     }
 }
 

@@ -67,8 +67,8 @@ public sealed record TrainingOptions : IValidated
         if (MicroBatchSize is { } micro && micro > 0 && BatchSize % micro != 0)
             yield return new("microBatchSize", $"microBatchSize ({micro}) must divide batchSize ({BatchSize}); try {Nearest(micro)}");
         if (Precision == Precision.Tf32 && Device == DeviceChoice.Cpu)
-            yield return new("precision", "tf32 is a format of NVIDIA GPUs, and training.device is cpu; set precision to float32 or " +
-                "bfloat16");
+            yield return new("precision", "tf32 is a format of NVIDIA GPUs, and training.device " +
+                "is cpu; set precision to float32 or bfloat16");
     }
 
     private int Nearest(int micro)

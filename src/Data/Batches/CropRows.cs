@@ -122,10 +122,9 @@ internal static class ContextCheck
         ArgumentOutOfRangeException.ThrowIfLessThan(contextLength, 1);
         if (range.Length < (long)contextLength + after)
             throw new UserException(
-                $"{range.Name} has {range.Length} tokens, but model.contextLength ({contextLength}) needs at "
-                + $"least {(long)contextLength + after}; "
-                + (range.Length > after
-                ? $"set model.contextLength to {range.Length - after} or less, or give more text"
-                : "give more text"));
+                $"{range.Name} has {range.Length} tokens, but model.contextLength ({contextLength}) needs at least "
+                + $"{(long)contextLength + after}; "
+                + (range.Length > after ? $"set model.contextLength to {range.Length - after} or less, or " : "")
+                + "give more text");
     }
 }

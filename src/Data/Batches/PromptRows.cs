@@ -50,8 +50,8 @@ internal sealed class PromptRows(TokenShard shard, int contextLength, int? endTo
                 + $"write; set it to {source} or more, or leave such pairs out"
         : PrefixLength > 1 && source + target + Ends <= PrefixLength
             ? $"it has {source + target + Ends:N0} tokens, all within the {PrefixLength:N0} that attention pattern 'prefix' reads "
-                + $"together, so that none is left to predict; set prefixLength to less than {source + target + Ends}, or leave such pairs "
-                + "out"
+                + "together, so that none is left to predict; set prefixLength to less than "
+                + $"{source + target + Ends}, or leave such pairs out"
         : null;
 
     protected override bool HasTargets(long source, long target) => target + Ends > 0 && source + target + Ends > 1;

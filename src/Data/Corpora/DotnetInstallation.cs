@@ -15,8 +15,8 @@ internal static class DotnetInstallation
         string[] candidates = [.. Candidates().OfType<string>().Distinct()];
         return Array.Find(candidates, holds)
             ?? throw new UserException(
-                $"{need}, and it is not in {string.Join(", ", candidates)}; install the .NET SDK ({hint}), or set DOTNET_ROOT to the "
-                + "folder of one");
+                $"{need}, and it is not in {string.Join(", ", candidates)}; install the .NET SDK ({hint}), "
+                + "or set DOTNET_ROOT to the folder of one");
     }
 
     private static IEnumerable<string?> Candidates()

@@ -71,8 +71,8 @@ internal sealed record SourceFiles(string Name, FileFormat Format, IReadOnlyList
         string[] files = [.. fitting];
         if (files.Length == 0)
             throw new UserException(
-                $"{at}the folder \"{path}\" ({whole}) has no {(format is null ? "files of a known format" : $"{format.Name} files")} with "
-                + "content "
+                $"{at}the folder \"{path}\" ({whole}) has no {(format is null ? "files of a known format" : $"{format.Name} files")} "
+                + "with content "
                 + $"({string.Join(", ", (format is null ? FileFormat.All : [format]).SelectMany(known => known.Extensions))}) among "
                 + $"its {all.Count}; "
                 + "name a glob such as \"" + Path.Combine(path, "**/*.md") + "\", or set format to \"text\" to read every file as text");

@@ -28,8 +28,8 @@ public static class TokenizerTraining
             throughput.Report(size.Bytes);
         }
         if (size.Characters == 0)
-            throw new UserException($"data.train has no text: {string.Join(", ", corpora.SelectMany(corpus => corpus.Files))}; name a file "
-                + "with text");
+            throw new UserException($"data.train has no text: {string.Join(", ", corpora.SelectMany(corpus => corpus.Files))}; "
+                + "name a file with text");
         return (trainer.Build(), size);
     }
 

@@ -34,8 +34,8 @@ public sealed record SequenceTokens(int Begin, int End)
         var end = EndOfText.Of(tokenizer) ?? throw new UserException(
             $"data.objective is \"sequence-to-sequence\", but the tokenizer ({tokenizer.Type}) has no token that ends a text "
             + $"({string.Join(", ", EndOfText.Names)}); "
-            + "add \"<s>\" and \"</s>\" to tokenizer.specialTokens of type \"bpe\", or use type \"file\" with a tokenizer.json that has "
-            + "them");
+            + "add \"<s>\" and \"</s>\" to tokenizer.specialTokens of type \"bpe\", or use type \"file\" "
+            + "with a tokenizer.json that has them");
         return new SequenceTokens(First(tokenizer, [.. Begins, "<pad>", "[PAD]"]) ?? end, end);
     }
 

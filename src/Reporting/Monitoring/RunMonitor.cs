@@ -70,8 +70,8 @@ public static class RunMonitor
             all.Message($"metrics.jsonl: {HumanFormat.Counted(removed.Overlapping, "record")} from step " +
                 $"{HumanFormat.Number(run.FirstStep)} on removed; they are recorded again");
         if (removed.Damaged > 0)
-            all.Message($"metrics.jsonl: {HumanFormat.Counted(removed.Damaged, "damaged line")} removed, as an interrupted write " +
-                "leaves behind");
+            all.Message($"metrics.jsonl: {HumanFormat.Counted(removed.Damaged, "damaged line")} " +
+                "removed, as an interrupted write leaves behind");
         return all;
     }
 }

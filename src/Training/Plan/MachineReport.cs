@@ -86,8 +86,8 @@ public sealed record MachineReport
     private static IEnumerable<string> Advise(double float32, double bfloat16)
     {
         if (Environment.GetEnvironmentVariable(KernelVariable) is { Length: > 0 } kernel)
-            yield return $"{KernelVariable}={kernel} keeps OpenBLAS from the kernels made for this processor; unset it unless there " +
-                "is a reason.";
+            yield return $"{KernelVariable}={kernel} keeps OpenBLAS from the kernels made for this " +
+                "processor; unset it unless there is a reason.";
         if (get_num_threads() < Environment.ProcessorCount)
             yield return $"libtorch uses {get_num_threads()} of {Environment.ProcessorCount} cores " +
                 $"(OMP_NUM_THREADS={Environment.GetEnvironmentVariable("OMP_NUM_THREADS")}).";

@@ -105,8 +105,8 @@ internal sealed class Vocabulary
         {
             var id = value is JsonValue number && number.TryGetValue<int>(out var parsed) && parsed is >= 0 and <= LargestId
                 ? parsed
-                : throw model.Damaged($"vocab gives the token \"{token}\" the id {value?.ToJsonString() ?? "null"}, not a number from 0 "
-                    + $"to {LargestId}");
+                : throw model.Damaged($"vocab gives the token \"{token}\" the id {value?.ToJsonString() ?? "null"}, "
+                    + $"not a number from 0 to {LargestId}");
             ids[model.Whole("vocab", token)] = id;
             largest = Math.Max(largest, id);
         }

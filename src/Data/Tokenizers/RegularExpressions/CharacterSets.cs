@@ -80,12 +80,12 @@ internal static class CaseFolding
     {
         foreach (var ligature in Ligatures)
             if (literal.Contains(ligature, StringComparison.OrdinalIgnoreCase))
-                throw new RegularExpressionException($"ignoring the case of \"{ligature}\", which is also one character in Unicode, is not "
-                    + "supported");
+                throw new RegularExpressionException($"ignoring the case of \"{ligature}\", which is also "
+                    + "one character in Unicode, is not supported");
         if (literal.EnumerateRunes().Any(character => character.Value is 0xDF or 0x130 or 0x149 or 0x1F0 or 0x390 or 0x3B0 or 0x587
             or (>= 0x1E96 and <= 0x1E9E) or (>= 0x1F50 and <= 0x1FFC) or (>= 0xFB00 and <= 0xFB17)))
-            throw new RegularExpressionException($"ignoring the case of \"{literal}\", which Unicode folds to several characters, is not "
-                + "supported");
+            throw new RegularExpressionException($"ignoring the case of \"{literal}\", which Unicode "
+                + "folds to several characters, is not supported");
     }
 
     /// <summary>The runtime knows all single-character foldings but that of the long s.</summary>
