@@ -29,7 +29,8 @@ public sealed class MixedPrecisionLinearTests
         TensorAssert.CloseToScale(wants, haves, 2e-6);
     }
 
-    public static MatrixTheoryData<long[], bool, ScalarType> Roundings => new(Shapes, [false, true], [ScalarType.Float32, ScalarType.BFloat16]);
+    public static MatrixTheoryData<long[], bool, ScalarType> Roundings =>
+        new(Shapes, [false, true], [ScalarType.Float32, ScalarType.BFloat16]);
 
     [Theory]
     [MemberData(nameof(Roundings))]
