@@ -2,6 +2,7 @@ using Trainer.Configuration;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.Positions;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Tests;
@@ -35,8 +36,8 @@ public sealed class ContextExtensionTests
     {
         ScalingOptions Scaling(string method) => ((RotaryOptions)new ContextExtension(method, 4).Apply(Model).Position).Scaling!;
         double[] Angular(string method, int length) => RotaryFrequencies.Of(8, 10000, Scaling(method), 256, length).Angular;
-        Assert.Equal(Angular("ntk", 256), Angular("dynamic-ntk", 256), (a, b) => Math.Abs(a - b) < 1e-12);
-        Assert.Equal(RotaryFrequencies.Of(8, 10000, null, 64, 64).Angular, Angular("dynamic-ntk", 64), (a, b) => Math.Abs(a - b) < 1e-12);
+        TensorAssert.Equal(Angular("ntk", 256), Angular("dynamic-ntk", 256), 1e-12);
+        TensorAssert.Equal(RotaryFrequencies.Of(8, 10000, null, 64, 64).Angular, Angular("dynamic-ntk", 64), 1e-12);
     }
 
     [Fact]
@@ -57,7 +58,7 @@ public sealed class ContextExtensionTests
     [InlineData(double.NaN, "factor (NaN) is the new context length over the old one; use 1 or more")]
     [InlineData(1.01, "factor (1.01) × contextLength (64) is 64.64, no whole number of positions; use 1.015625")]
     [InlineData(1e9, "factor (1000000000) × contextLength (64) is 64000000000, more than 16777216; use 262144 or less")]
-    public void Factors_that_do_not_go(double factor, string message) =>
+    public void Factors_that_do_not_go_are_refused(double factor, string message) =>
         Assert.Equal([new Problem("factor", message)], new ContextExtension("linear", factor).Problems(Model, "method", "factor"));
 
     public static TheoryData<string, string> Others => new()
@@ -77,7 +78,7 @@ public sealed class ContextExtensionTests
 
     [Theory]
     [MemberData(nameof(Others))]
-    public void Positions_that_cannot_be_scaled(string position, string message)
+    public void Positions_that_cannot_be_scaled_are_refused(string position, string message)
     {
         PositionOptions options = position switch
         {

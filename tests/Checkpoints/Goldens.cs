@@ -49,11 +49,4 @@ internal static class Goldens
         model.eval();
         return model;
     }
-
-    /// <summary>The largest difference of two tensors of one shape.</summary>
-    public static double Difference(Tensor expected, Tensor actual)
-    {
-        Assert.Equal(expected.shape, actual.shape);
-        return expected.sub(actual).abs().max().item<float>();
-    }
 }

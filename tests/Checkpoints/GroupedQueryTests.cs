@@ -8,6 +8,7 @@ using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
 using Trainer.Models.Mixers;
 using Trainer.Models.Positions;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Tests;
@@ -26,7 +27,7 @@ public sealed class GroupedQueryModelTests
             Attention = new MultiHeadOptions
             {
                 Heads = 8, HeadDim = 6, QueryKeyNorm = true, Scale = 0.25, SoftCap = 50, ScalableSoftmax = true, Bias = true,
-                    OutputBias = false, Pattern = new CausalOptions(),
+                OutputBias = false, Pattern = new CausalOptions(),
             },
         };
         GroupedQueryOptions converted = Assert.IsType<GroupedQueryOptions>(GroupedQueryModel.Apply(model, 2).Attention);
@@ -34,7 +35,7 @@ public sealed class GroupedQueryModelTests
             new GroupedQueryOptions
             {
                 Heads = 8, KeyValueHeads = 2, HeadDim = 6, QueryKeyNorm = true, Scale = 0.25, SoftCap = 50, ScalableSoftmax = true,
-                    Bias = true, OutputBias = false, Pattern = new CausalOptions(),
+                Bias = true, OutputBias = false, Pattern = new CausalOptions(),
             },
             converted);
         Assert.IsType<MultiQueryOptions>(GroupedQueryModel.Apply(model, 1).Attention);
@@ -67,7 +68,7 @@ public sealed class GroupedQueryModelTests
     [InlineData(0, "keyValueHeads (0) is a number of heads; use 1 or more")]
     [InlineData(3, "model.attention has 8 key-value heads, which 3 does not divide into equal groups; use 1, 2, 4 or 8")]
     [InlineData(16, "model.attention has 8 key-value heads, and 16 are more: heads can be pooled, not added; use 1, 2, 4 or 8")]
-    public void Numbers_that_do_not_go(int heads, string message) =>
+    public void Numbers_that_do_not_go_are_refused(int heads, string message) =>
         Assert.Equal([new Problem("--key-value-heads", message)], GroupedQueryModel.Problems(Decoder, heads, "--key-value-heads"));
 
     [Fact]
@@ -123,7 +124,7 @@ public sealed class PooledWeightsTests : IDisposable
         ["biases, norms of heads, interleaved"] = groups => Decoder(8, groups) with
         {
             Bias = true, Attention = new GroupedQueryOptions { Heads = 8, KeyValueHeads = groups, QueryKeyNorm = true },
-                Position = new RotaryOptions { Layout = RotaryLayout.Interleaved },
+            Position = new RotaryOptions { Layout = RotaryLayout.Interleaved },
         },
         ["wide heads in one layer"] = groups => Decoder(8, groups) with
         {
@@ -157,7 +158,7 @@ public sealed class PooledWeightsTests : IDisposable
         using LanguageModel pooled = few.Build(Vocabulary);
         Load(pooled, new PooledWeights(weights, many, groups, pool, seed: 1));
 
-        Assert.Equal(Logits(model).data<float>().ToArray(), Logits(pooled).data<float>().ToArray(), (a, b) => Math.Abs(a - b) < 2e-6);
+        TensorAssert.Close(Logits(model), Logits(pooled), 2e-6);
     }
 
     [Fact]
@@ -169,13 +170,11 @@ public sealed class PooledWeightsTests : IDisposable
         KeyValueRows layout = new(Queries: 2, Heads: 4, Pooled: 2, HeadDim: 2);
         Tensor matrix = tensor(rows).to_type(ScalarType.Float32);
 
-        Assert.Equal([-1, -2, 5, 6, 25, 26, 105, 106, 125, 126], layout.Pool(matrix, HeadPool.Mean, 1).data<float>().ToArray());
-        Assert.Equal([-1, -2, 0, 1, 20, 21, 100, 101, 120, 121], layout.Pool(matrix, HeadPool.First, 1).data<float>().ToArray());
-        Assert.Equal(
-            [-1, -2, 0, 0, 0, 0, 0, 0, 0, 0], layout.Pool(matrix, HeadPool.Random, 1).data<float>().ToArray()); // a bias begins at zero
-        Assert.Equal(
-            [5, 6, 25, 26, 105, 106, 125, 126],
-            (layout with { Queries = 0 }).Pool(matrix.narrow(0, 2, 16), HeadPool.Mean, 1).data<float>().ToArray());
+        TensorAssert.Equal([-1, -2, 5, 6, 25, 26, 105, 106, 125, 126], layout.Pool(matrix, HeadPool.Mean, 1), 0);
+        TensorAssert.Equal([-1, -2, 0, 1, 20, 21, 100, 101, 120, 121], layout.Pool(matrix, HeadPool.First, 1), 0);
+        TensorAssert.Equal([-1, -2, 0, 0, 0, 0, 0, 0, 0, 0], layout.Pool(matrix, HeadPool.Random, 1), 0); // a bias begins at zero
+        TensorAssert.Equal(
+            [5, 6, 25, 26, 105, 106, 125, 126], (layout with { Queries = 0 }).Pool(matrix.narrow(0, 2, 16), HeadPool.Mean, 1), 0);
     }
 
     [Fact]
@@ -186,7 +185,7 @@ public sealed class PooledWeightsTests : IDisposable
         Tensor once = new KeyValueRows(32, 8, 1, 4).Pool(matrix, HeadPool.Mean, 1);
         Tensor twice = new KeyValueRows(32, 2, 1, 4).Pool(new KeyValueRows(32, 8, 2, 4).Pool(matrix, HeadPool.Mean, 1), HeadPool.Mean, 1);
         Assert.Equal(40, once.size(0));
-        Assert.InRange(once.sub(twice).abs().max().item<float>(), 0, 1e-6);
+        TensorAssert.Close(once, twice, 1e-6);
     }
 
     [Fact]

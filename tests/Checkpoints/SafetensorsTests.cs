@@ -13,8 +13,7 @@ public sealed class SafetensorsTests : IDisposable
     private static readonly ScalarType[] Types =
     [
         ScalarType.Float32, ScalarType.BFloat16, ScalarType.Float16, ScalarType.Float64, ScalarType.Int64, ScalarType.Int32,
-            ScalarType.Int16, ScalarType.Int8,
-        ScalarType.Byte, ScalarType.Bool,
+        ScalarType.Int16, ScalarType.Int8, ScalarType.Byte, ScalarType.Bool,
     ];
 
     [Fact]

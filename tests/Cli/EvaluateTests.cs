@@ -3,15 +3,14 @@ using System.Text.Json;
 namespace Trainer.Cli.Tests;
 
 /// <summary><c>evaluate</c> as a user runs it.</summary>
-public sealed class EvaluateTests(TrainedRun trained) : IClassFixture<TrainedRun>
+public sealed class EvaluateTests(TrainedRun trained, TrainedModel model) : IClassFixture<TrainedRun>
 {
     private readonly Workspace workspace = trained.Workspace;
 
     [Fact]
     public void Every_figure_comes_with_window_stride_tokens_and_tokenizer()
     {
-        var outcome = workspace.Run("evaluate", "run", "--json", "figures.json");
-        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        var outcome = workspace.Succeeds("evaluate", "run", "--json", "figures.json");
         using var json = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("figures.json")));
         var figures = json.RootElement;
 
@@ -29,7 +28,7 @@ public sealed class EvaluateTests(TrainedRun trained) : IClassFixture<TrainedRun
     }
 
     [Fact]
-    public void A_text_of_ones_own_at_any_window_and_stride()
+    public void A_text_of_ones_own_is_scored_once_at_any_window_and_stride()
     {
         File.WriteAllText(workspace.PathOf("own.txt"), Workspace.Words(40));
         var length = Workspace.Words(40).Length;
@@ -44,8 +43,7 @@ public sealed class EvaluateTests(TrainedRun trained) : IClassFixture<TrainedRun
         static long Tokens(JsonElement figures) => figures.GetProperty("tokens").GetInt64();
         JsonElement Figures(params string[] more)
         {
-            var outcome = workspace.Run(["evaluate", "run", "--data", "own.txt", "--json", "own.json", .. more]);
-            Assert.True(outcome.ExitCode == 0, outcome.Error);
+            workspace.Succeeds(["evaluate", "run", "--data", "own.txt", "--json", "own.json", .. more]);
             return JsonDocument.Parse(File.ReadAllText(workspace.PathOf("own.json"))).RootElement;
         }
     }
@@ -54,8 +52,8 @@ public sealed class EvaluateTests(TrainedRun trained) : IClassFixture<TrainedRun
     public void Evaluate_and_score_agree()
     {
         File.WriteAllText(workspace.PathOf("short.txt"), "the model reads a token");
-        Assert.Equal(0, workspace.Run("evaluate", "run", "--data", "short.txt", "--json", "evaluated.json").ExitCode);
-        Assert.Equal(0, workspace.Run("score", "run", "--text", "the model reads a token", "--json", "scored.json").ExitCode);
+        workspace.Succeeds("evaluate", "run", "--data", "short.txt", "--json", "evaluated.json");
+        workspace.Succeeds("score", "run", "--text", "the model reads a token", "--json", "scored.json");
         using var evaluated = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("evaluated.json")));
         using var scored = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("scored.json")));
 
@@ -78,7 +76,7 @@ public sealed class EvaluateTests(TrainedRun trained) : IClassFixture<TrainedRun
     [InlineData(1, "is empty", "--data", "empty.txt")]
     [InlineData(1, "there is nothing to score: the text has 1 tokens, and the first of them is not predicted from anything; give a " +
         "longer text or a token before it (--bos)", "--data", "one.txt")]
-    public void What_cannot_be_evaluated(int exitCode, string message, params string[] arguments)
+    public void What_cannot_be_evaluated_is_refused_with_the_reason(int exitCode, string message, params string[] arguments)
     {
         File.WriteAllText(workspace.PathOf("empty.txt"), "");
         File.WriteAllText(workspace.PathOf("one.txt"), "t");
@@ -86,24 +84,23 @@ public sealed class EvaluateTests(TrainedRun trained) : IClassFixture<TrainedRun
     }
 
     [Fact]
-    public void A_checkpoint_that_is_not_there() =>
+    public void A_checkpoint_that_is_not_there_is_named() =>
         BadInputTests.Fails(workspace.Run("evaluate", "nowhere"), 1, "nowhere: there is no such checkpoint or run directory");
 
     [Fact]
-    public void A_window_longer_than_the_positions_that_were_learned()
+    public void A_window_longer_than_the_positions_that_were_learned_is_refused()
     {
-        Assert.Equal(0, workspace.Run(
-            "train", "small.json", "--run", "learned", "--set", "training.steps=1", "model.position.type=learned").ExitCode);
+        workspace.Succeeds(
+            "train", "small.json", "--run", "learned", "--set", "training.steps=1", "model.position.type=learned");
         BadInputTests.Fails(workspace.Run("evaluate", "learned", "--window", "33"), 1,
             "33 positions are more than the 32 this model has learned; use at most contextLength (32).");
-        Assert.Equal(0, workspace.Run("evaluate", "learned", "--window", "32").ExitCode);
+        workspace.Succeeds("evaluate", "learned", "--window", "32");
     }
 
     [Fact]
-    public void A_recipe_whose_text_has_changed_since()
+    public void A_recipe_whose_text_has_changed_since_is_refused()
     {
-        using var own = new Workspace();
-        Assert.Equal(0, own.Run("train", "small.json", "--run", "run", "--set", "training.steps=1").ExitCode);
+        using var own = model.Copy();
         File.WriteAllText(own.PathOf("text.txt"), "Other letters! " + Workspace.Words(100));
         BadInputTests.Fails(own.Run("evaluate", "run"), 1, "the texts of its recipe have changed since it was trained");
     }

@@ -22,7 +22,7 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
         Assert.Equal(own, Continues("plain", "the prompt begins with <1>; --bos none leaves it out", "--bos", "<1>"));
         Assert.Equal(own, Continues("plain", "the prompt begins with <1>; --bos none leaves it out", "--bos", "1"));
         // Beams begin in the same way; one is greedy.
-        Assert.Equal(own, Run("generate", "framed", "--prompt", "<5> <6>", "--tokens", "12", "--beams", "1").Output);
+        Assert.Equal(own, workspace.Succeeds("generate", "framed", "--prompt", "<5> <6>", "--tokens", "12", "--beams", "1").Output);
         BadInputTests.Fails(workspace.Run("generate", "plain", "--prompt", "<5>", "--bos", "<s>"), 2,
             "--bos: \"<s>\" is no token of this tokenizer (");
     }
@@ -30,20 +30,25 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
     [Theory]
     [InlineData("bfloat16")]
     [InlineData("int8")]
-    public void Matrices_of_fewer_bits(string precision)
+    public void Matrices_of_fewer_bits_write_as_much_and_float32_ones_the_same(string precision)
     {
-        string exact = Run("generate", "run", "--prompt", "the ", "--tokens", "40", "--seed", "3").Output;
-        string rounded = Run("generate", "run", "--prompt", "the ", "--tokens", "40", "--seed", "3", "--precision", precision).Output;
+        string exact = Text(), rounded = Text("--precision", precision);
         Assert.StartsWith("the ", rounded);
         Assert.Equal(exact.Length, rounded.Length);
-        Assert.Equal(exact, Run("generate", "run", "--prompt", "the ", "--tokens", "40", "--seed", "3", "--precision", "float32").Output);
+        Assert.Equal(exact, Text("--precision", "float32"));
+
+        string Text(params string[] more) =>
+            workspace.Succeeds(["generate", "run", "--prompt", "the ", "--tokens", "40", "--seed", "3", .. more]).Output;
+    }
+
+    [Fact]
+    public void A_precision_that_no_matrix_has_is_refused() =>
         BadInputTests.Fails(workspace.Run("generate", "run", "--prompt", "the ", "--precision", "tf32"), 2,
             "Cannot parse argument 'tf32' for option '--precision'");
-    }
 
     private string Continues(string checkpoint, string told, params string[] bos)
     {
-        var outcome = Run(["generate", checkpoint, "--prompt", "<5> <6>", "--tokens", "12", "--greedy", .. bos]);
+        var outcome = workspace.Succeeds(["generate", checkpoint, "--prompt", "<5> <6>", "--tokens", "12", "--greedy", .. bos]);
         Assert.Equal(told, outcome.Error.Trim());
         return outcome.Output;
     }
@@ -58,19 +63,15 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
         JsonObject vocabulary = [.. Enumerable.Range(0, 40).Select(id => KeyValuePair.Create($"<{id}>", (JsonNode?)id))];
         JsonObject tokenizer = new()
         {
-            ["version"] = "1.0", ["added_tokens"] = new JsonArray(), ["normalizer"] = null,
-                ["pre_tokenizer"] = new JsonObject { ["type"] = "WhitespaceSplit" },
-            ["post_processor"] = JsonNode.Parse(processor), ["decoder"] = null,
+            ["version"] = "1.0",
+            ["added_tokens"] = new JsonArray(),
+            ["normalizer"] = null,
+            ["pre_tokenizer"] = new JsonObject { ["type"] = "WhitespaceSplit" },
+            ["post_processor"] = JsonNode.Parse(processor),
+            ["decoder"] = null,
             ["model"] = new JsonObject { ["type"] = "WordLevel", ["vocab"] = vocabulary, ["unk_token"] = "<0>" },
         };
         File.WriteAllText(workspace.PathOf($"{name}-theirs/tokenizer.json"), tokenizer.ToJsonString());
-        Run("import", $"{name}-theirs", "--output", name);
-    }
-
-    private Outcome Run(params string[] arguments)
-    {
-        var outcome = workspace.Run(arguments);
-        Assert.True(outcome.ExitCode == 0, outcome.Error);
-        return outcome;
+        workspace.Succeeds("import", $"{name}-theirs", "--output", name);
     }
 }

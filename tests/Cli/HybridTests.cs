@@ -8,8 +8,8 @@ public sealed class HybridTests
     private static readonly string[] Model =
     [
         "model.layers=4", "model.layerPattern.0.repeat=3", "model.layerPattern.0.mixer.type=mamba2",
-            "model.layerPattern.0.mixer.headDim=16",
-        "model.layerPattern.0.mixer.stateDim=8", "model.layerPattern.0.mixer.chunk=24", "model.layerPattern.1.repeat=1",
+        "model.layerPattern.0.mixer.headDim=16", "model.layerPattern.0.mixer.stateDim=8", "model.layerPattern.0.mixer.chunk=24",
+        "model.layerPattern.1.repeat=1",
     ];
 
     [Fact]
@@ -37,8 +37,8 @@ public sealed class HybridTests
         Assert.Equal(3 * (64 * 8 + 3 * 80) * 4, plan.GetProperty("recurrentStateBytes").GetInt64());
         // One layer of two key-value heads of width 8.
         Assert.Equal(2 * 2 * 8 * 4, plan.GetProperty("cacheBytesPerToken").GetInt64());
-        Assert.Contains(plan.GetProperty("components").EnumerateArray(), component =>
-            component.GetProperty("name").GetString() == "stateSpace");
+        Assert.Contains(
+            plan.GetProperty("components").EnumerateArray(), component => component.GetProperty("name").GetString() == "stateSpace");
         Assert.Contains("recurrent state", workspace.Run(["plan", "small.json", "--set", .. Model]).Output, StringComparison.Ordinal);
     }
 
@@ -46,8 +46,8 @@ public sealed class HybridTests
     public void Packed_documents_train()
     {
         using var workspace = new Workspace();
-        File.WriteAllLines(workspace.PathOf("text.jsonl"), Enumerable.Range(10, 60)
-            .Select(words => JsonSerializer.Serialize(new { text = Workspace.Words(words) })));
+        var lines = Enumerable.Range(10, 60).Select(words => JsonSerializer.Serialize(new { text = Workspace.Words(words) }));
+        File.WriteAllLines(workspace.PathOf("text.jsonl"), lines);
         Succeeds(workspace.Run(
             ["train", "small.json", "--run", "run", "--set", "data.packing=documents", "data.train.0.path=text.jsonl",
                 "data.train.0.format=jsonl", "training.steps=3", .. Model]));

@@ -11,14 +11,14 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
     public void A_checkpoint_comes_in_and_goes_out_in_shards()
     {
         Fixture("llama", "theirs");
-        Assert.Contains("ours: llama, ", Succeeds("import", "theirs", "--output", "ours").Output, StringComparison.Ordinal);
+        Assert.Contains("ours: llama, ", workspace.Succeeds("import", "theirs", "--output", "ours").Output, StringComparison.Ordinal);
         Assert.Contains("back: written as llama, f32",
-            Succeeds("export", "ours", "--format", "huggingface", "--output", "back", "--max-shard-size", "20KB").Output,
+            workspace.Succeeds("export", "ours", "--format", "huggingface", "--output", "back", "--max-shard-size", "20KB").Output,
             StringComparison.Ordinal);
         Assert.True(File.Exists(workspace.PathOf("back/model-00001-of-00004.safetensors")),
             string.Join(' ', Directory.EnumerateFiles(workspace.PathOf("back"))));
         Assert.True(File.Exists(workspace.PathOf("back/model.safetensors.index.json")));
-        Succeeds("import", "back", "--output", "again");
+        workspace.Succeeds("import", "back", "--output", "again");
         Assert.Equal(File.ReadAllBytes(workspace.PathOf("ours/model.safetensors")),
             File.ReadAllBytes(workspace.PathOf("again/model.safetensors")));
     }
@@ -27,9 +27,9 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
     public void DeepSeek_comes_in_is_evaluated_and_goes_out()
     {
         Fixture("deepseek-v3", "deepseek");
-        Succeeds("import", "deepseek", "--output", "latent");
-        Assert.Contains("<8>", Succeeds("score", "latent", "--tokens", "5,6,7,8").Output, StringComparison.Ordinal);
-        Succeeds("export", "latent", "--format", "huggingface", "--output", "deepseek-back");
+        workspace.Succeeds("import", "deepseek", "--output", "latent");
+        Assert.Contains("<8>", workspace.Succeeds("score", "latent", "--tokens", "5,6,7,8").Output, StringComparison.Ordinal);
+        workspace.Succeeds("export", "latent", "--format", "huggingface", "--output", "deepseek-back");
         Fails(1, "GGUF is written for llama, mistral, mixtral, qwen2, qwen3, gpt2, and this model is of the family deepseek_v3; use " +
             "--format huggingface", "export", "latent", "--format", "gguf", "--output", "x.gguf");
     }
@@ -43,7 +43,7 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
     [InlineData("num_key_value_heads", "3",
         "config.json: no such model can be built:\n  model.attention.keyValueHeads: heads (4) must be a multiple of keyValueHeads (3)")]
     [InlineData("rope_parameters", """{"rope_type":"linear","factor":0.5}""", "model.position.scaling.factor: factor (0.5) is the target length over the original length; use 1 or more")]
-    public void What_cannot_be_imported(string key, string value, string message)
+    public void What_cannot_be_imported_is_refused_with_the_reason(string key, string value, string message)
     {
         string source = Fixture("llama", $"bad-{Guid.NewGuid():N}"), config = workspace.PathOf($"{source}/config.json");
         JsonNode content = JsonNode.Parse(File.ReadAllText(config))!;
@@ -54,11 +54,11 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
     }
 
     [Fact]
-    public void A_truncated_shard_a_missing_one_and_no_checkpoint_at_all()
+    public void A_truncated_shard_a_missing_one_and_no_checkpoint_at_all_are_named()
     {
         Fixture("llama", "whole");
-        Succeeds("import", "whole", "--output", "whole-ours");
-        Succeeds("export", "whole-ours", "--format", "huggingface", "--output", "broken", "--max-shard-size", "20KB");
+        workspace.Succeeds("import", "whole", "--output", "whole-ours");
+        workspace.Succeeds("export", "whole-ours", "--format", "huggingface", "--output", "broken", "--max-shard-size", "20KB");
         string shard = workspace.PathOf("broken/model-00002-of-00004.safetensors");
         File.WriteAllBytes(shard, File.ReadAllBytes(shard)[..^10]);
         Fails(1, "model-00002-of-00004.safetensors: it cannot be read", "import", "broken", "--output", "x");
@@ -78,7 +78,7 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
     [InlineData("--max-shard-size splits safetensors, and a GGUF is one file", "gguf", "--max-shard-size", "5GB")]
     [InlineData("--type is q8_0, which Hugging Face checkpoints do not have", "huggingface", "--type", "q8_0")]
     [InlineData("'onnx' not recognized", "onnx")]
-    public void What_no_export_can_be(string message, string format, params string[] arguments) =>
+    public void What_no_export_can_be_is_refused(string message, string format, params string[] arguments) =>
         Fails(2, message, ["export", "run", "--output", "refused", "--format", format, .. arguments]);
 
     [Fact]
@@ -87,7 +87,7 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
         Fails(1, "nowhere: there is no such checkpoint or run directory", "export", "nowhere", "--format", "huggingface", "--output", "x");
         Fails(1, "run: something is there already; remove it or choose another --output", "export", "run", "--format", "huggingface",
             "--output", "run");
-        Succeeds("convert", "run", "--output", "damaged", "--key-value-heads", "1");
+        workspace.Succeeds("convert", "run", "--output", "damaged", "--key-value-heads", "1");
         string weights = workspace.PathOf("damaged/model.safetensors");
         File.WriteAllBytes(weights, File.ReadAllBytes(weights)[..^10]);
         Fails(1, "model.safetensors: it has", "export", "damaged", "--format", "huggingface", "--output", "x");
@@ -96,9 +96,9 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
     }
 
     [Fact]
-    public void A_model_that_no_family_has()
+    public void Of_a_model_that_no_family_has_the_nearest_is_named()
     {
-        Succeeds("train", "small.json", "--run", "sandwich", "--set", "training.steps=1", "model.norm.placement=sandwich");
+        workspace.Succeeds("train", "small.json", "--run", "sandwich", "--set", "training.steps=1", "model.norm.placement=sandwich");
         Fails(1, "nearest is llama, but for:\n  model.norm.placement is \"sandwich\"; the family has \"pre\"", "export", "sandwich",
             "--format", "huggingface", "--output", "x");
     }
@@ -109,13 +109,6 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
         foreach (string file in (string[])["config.json", "model.safetensors"])
             File.Copy(Path.Combine(Command.Repository, "tests/Checkpoints/Fixtures", name, file), workspace.PathOf($"{folder}/{file}"));
         return folder;
-    }
-
-    private Outcome Succeeds(params string[] arguments)
-    {
-        var outcome = workspace.Run(arguments);
-        Assert.True(outcome.ExitCode == 0, $"exit code {outcome.ExitCode}: {outcome.Error}");
-        return outcome;
     }
 
     private void Fails(int exitCode, string part, params string[] arguments) =>

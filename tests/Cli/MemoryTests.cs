@@ -22,16 +22,13 @@ public sealed partial class MemoryTests
         string[] all =
         [
             "--set", "model.dropout=0", "model.dim=128", "model.contextLength=128", "training.batchSize=32", "training.steps=10",
-                "schedule.warmupSteps=0",
-            "evaluation.every=0", "evaluation.batches=1", "checkpoint.background=false", "monitoring.tensorBoard=false",
-                "monitoring.samples=[]", .. settings,
+            "schedule.warmupSteps=0", "evaluation.every=0", "evaluation.batches=1", "checkpoint.background=false",
+            "monitoring.tensorBoard=false", "monitoring.samples=[]", .. settings,
         ];
         File.WriteAllText(workspace.PathOf("text.txt"), Workspace.Words(8000));
-        var plan = workspace.Run(["plan", "small.json", "--json", .. all]);
-        Assert.True(plan.ExitCode == 0, plan.Error);
+        var plan = workspace.Succeeds(["plan", "small.json", "--json", .. all]);
         var planned = JsonDocument.Parse(plan.Output).RootElement.GetProperty("peakBytes").GetInt64();
-        var run = workspace.Run(["train", "small.json", "--run", "run", .. all]);
-        Assert.True(run.ExitCode == 0, run.Error);
+        var run = workspace.Succeeds(["train", "small.json", "--run", "run", .. all]);
 
         var line = Line().Match(File.ReadAllText(workspace.PathOf("run/log.txt")));
         Assert.True(line.Success, run.Error);

@@ -4,17 +4,16 @@ using System.Text.RegularExpressions;
 namespace Trainer.Cli.Tests;
 
 /// <summary>The verbs that write pages, over a run that train made.</summary>
-public sealed partial class ReportPagesTests
+public sealed partial class ReportPagesTests(TrainedModel trained)
 {
     [Fact]
     public void Report_shows_what_training_recorded()
     {
         using var workspace = new Workspace();
         string[] train = ["train", "small.json", "--set", "training.steps=20"];
-        Assert.Equal(0, workspace.Run([.. train, "optimizer.learningRate=1e-3", "--run", "runs/first"]).ExitCode);
-        Assert.Equal(0, workspace.Run([.. train, "optimizer.learningRate=2e-3", "--run", "runs/second"]).ExitCode);
-        var outcome = workspace.Run("report", "runs/first", "runs/second");
-        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        workspace.Succeeds([.. train, "optimizer.learningRate=1e-3", "--run", "runs/first"]);
+        workspace.Succeeds([.. train, "optimizer.learningRate=2e-3", "--run", "runs/second"]);
+        var outcome = workspace.Succeeds("report", "runs/first", "runs/second");
         Assert.StartsWith("report.html: 2 runs, ", outcome.Output, StringComparison.Ordinal);
         Assert.Empty(outcome.Error);
 
@@ -52,10 +51,8 @@ public sealed partial class ReportPagesTests
     [Fact]
     public void Attention_draws_every_layer_and_head_of_a_text()
     {
-        using var workspace = new Workspace();
-        Assert.Equal(0, workspace.Run("train", "small.json", "--run", "run", "--set", "training.steps=10").ExitCode);
-        var outcome = workspace.Run("attention", "run", "--text", "the model", "--output", "map.html", "--json", "run/attention.json");
-        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        using var workspace = trained.Copy();
+        var outcome = workspace.Succeeds("attention", "run", "--text", "the model", "--output", "map.html", "--json", "run/attention.json");
         Assert.StartsWith("map.html: decoder: 2 layers, 9 tokens", outcome.Output, StringComparison.Ordinal);
 
         var stack = Data(workspace.PathOf("map.html")).GetProperty("stacks")[0];
@@ -69,7 +66,7 @@ public sealed partial class ReportPagesTests
         }
 
         // In a run directory the map is a part of the run's report.
-        Assert.Equal(0, workspace.Run("report", "run", "--output", "report.html").ExitCode);
+        workspace.Succeeds("report", "run", "--output", "report.html");
         var shown = Data(workspace.PathOf("report.html")).GetProperty("runs")[0].GetProperty("attention")[0].GetProperty("content");
         Assert.True(JsonElement.DeepEquals(stack, shown.GetProperty("stacks")[0]));
 

@@ -3,14 +3,13 @@ using System.Text.Json;
 namespace Trainer.Cli.Tests;
 
 /// <summary>The verbs that only tell.</summary>
-public sealed class ReportTests
+public sealed class ReportTests(TrainedModel trained)
 {
     [Fact]
     public void Plan_counts_the_parameters_that_a_checkpoint_holds()
     {
-        using var workspace = new Workspace();
+        using var workspace = trained.Copy();
         var plan = Json(workspace.Run("plan", "small.json", "--json"));
-        Assert.Equal(0, workspace.Run("train", "small.json", "--run", "run", "--set", "training.steps=10").ExitCode);
         var contents = Json(workspace.Run("inspect", "run", "--json"));
 
         Assert.Equal(contents.GetProperty("parameters").GetInt64(), plan.GetProperty("parameters").GetInt64());
@@ -22,8 +21,7 @@ public sealed class ReportTests
     [Fact]
     public void The_same_seed_generates_the_same_text()
     {
-        using var workspace = new Workspace();
-        Assert.Equal(0, workspace.Run("train", "small.json", "--run", "run", "--set", "training.steps=10").ExitCode);
+        using var workspace = trained.Copy();
         string Text(params string[] more) => workspace.Run(["generate", "run", "--prompt", "the ", "--tokens", "60", .. more]).Output;
 
         Assert.Equal(Text("--seed", "3"), Text("--seed", "3"));

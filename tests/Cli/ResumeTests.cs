@@ -29,8 +29,7 @@ public sealed class ResumeTests
         using var workspace = new Workspace { Threads = threads };
         KilledEqualsWhole(
             workspace, "--set", "model.dropout=0", "model.feedForward.type=experts", "model.feedForward.experts=4",
-                "model.feedForward.shared=1",
-            "model.feedForward.hiddenDim=32", $"model.feedForward.balance.type={balance}");
+            "model.feedForward.shared=1", "model.feedForward.hiddenDim=32", $"model.feedForward.balance.type={balance}");
     }
 
     [Fact]
@@ -40,15 +39,14 @@ public sealed class ResumeTests
         var parquet = Path.Combine(Command.Repository, "tests", "Data", "Parquet", "Fixtures", "rust-zstd-v2-delta_byte_array.parquet");
         KilledEqualsWhole(
             workspace, "--set", $"data.train.0.path={parquet}", "data.train.0.column=text", "data.validationFraction=0.5",
-                "data.loaderThreads=2",
-            "tokenizer.type=byte", "training.batchSize=8", "checkpoint.keep=10");
+            "data.loaderThreads=2", "tokenizer.type=byte", "training.batchSize=8", "checkpoint.keep=10");
         using var state = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("killed/checkpoints/step-00000020/state.json")));
         Assert.Equal(1, state.RootElement.GetProperty("position").GetProperty("epoch").GetInt64());
     }
 
     private static void KilledEqualsWhole(Workspace workspace, params string[] settings)
     {
-        Assert.Equal(0, workspace.Run(["train", "small.json", "--run", "whole", .. settings]).ExitCode);
+        workspace.Succeeds(["train", "small.json", "--run", "whole", .. settings]);
 
         using (var process = workspace.Start(["train", "small.json", "--run", "killed", .. settings]))
         {
@@ -57,8 +55,7 @@ public sealed class ResumeTests
             process.WaitForExit();
         }
 
-        var resumed = workspace.Run(["train", "small.json", "--run", "killed", "--resume", .. settings]);
-        Assert.True(resumed.ExitCode == 0, resumed.Error);
+        workspace.Succeeds(["train", "small.json", "--run", "killed", "--resume", .. settings]);
 
         Assert.Equal(40, workspace.Losses("whole").Count);
         Assert.Equal(workspace.Losses("whole"), workspace.Losses("killed"));

@@ -11,8 +11,7 @@ public sealed class ScoreTests(TrainedRun trained) : IClassFixture<TrainedRun>
     [Fact]
     public void Each_token_has_its_score_and_the_logits_say_the_same()
     {
-        var outcome = workspace.Run("score", "run", "--tokens", "3,1,4,1,5", "--json", "scores.json", "--logits", "logits.safetensors");
-        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        workspace.Succeeds("score", "run", "--tokens", "3,1,4,1,5", "--json", "scores.json", "--logits", "logits.safetensors");
         using var json = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("scores.json")));
 
         int[] tokens = [.. json.RootElement.GetProperty("tokens").EnumerateArray().Select(token => token.GetInt32())];
@@ -42,8 +41,7 @@ public sealed class ScoreTests(TrainedRun trained) : IClassFixture<TrainedRun>
 
         JsonElement Scores(params string[] what)
         {
-            var outcome = workspace.Run(["score", "run", "--json", "alike.json", .. what]);
-            Assert.True(outcome.ExitCode == 0, outcome.Error);
+            workspace.Succeeds(["score", "run", "--json", "alike.json", .. what]);
             return JsonDocument.Parse(File.ReadAllText(workspace.PathOf("alike.json"))).RootElement;
         }
     }
@@ -52,21 +50,21 @@ public sealed class ScoreTests(TrainedRun trained) : IClassFixture<TrainedRun>
     public void A_table_has_a_row_for_each_token_of_each_document()
     {
         File.WriteAllText(workspace.PathOf("documents.jsonl"), "{\"text\":\"the read\"}\n{\"text\":null}\n{\"text\":\"the\"}\n");
-        var outcome = workspace.Run("score", "run", "--data", "documents.jsonl", "--output", "scores.parquet");
-        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        var outcome = workspace.Succeeds("score", "run", "--data", "documents.jsonl", "--output", "scores.parquet");
         Assert.StartsWith("scores.parquet: 2 documents, 11 tokens, 9 scored: ", outcome.Output, StringComparison.Ordinal);
         using var file = new ParquetSharp.ParquetFileReader(workspace.PathOf("scores.parquet"));
         using var group = file.RowGroup(0);
-        Assert.Equal(["document", "position", "token", "text", "negativeLogLikelihood"], Enumerable.Range(0, 5)
-            .Select(column => file.FileMetaData.Schema.Column(column).Name));
+        Assert.Equal(
+            ["document", "position", "token", "text", "negativeLogLikelihood"],
+            Enumerable.Range(0, 5).Select(column => file.FileMetaData.Schema.Column(column).Name));
         Assert.Equal([1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3], Column<long?>(0));
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2], Column<long?>(1));
         Assert.Equal("the readthe", string.Concat(Column<string>(3)));
 
-        Assert.Equal(0, workspace.Run("score", "run", "--text", "the read", "--json", "read.json").ExitCode);
+        workspace.Succeeds("score", "run", "--text", "the read", "--json", "read.json");
         using var json = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("read.json")));
-        Assert.Equal(json.RootElement.GetProperty("tokens").EnumerateArray().Select(token => (long?)token.GetInt64()), Column<long?>(2)
-            .Take(8));
+        Assert.Equal(
+            json.RootElement.GetProperty("tokens").EnumerateArray().Select(token => (long?)token.GetInt64()), Column<long?>(2).Take(8));
         Assert.Equal(
             json.RootElement.GetProperty("negativeLogLikelihood").EnumerateArray().Select(
                 loss => loss.ValueKind == JsonValueKind.Null ? (double?)null : loss.GetDouble()),
@@ -111,7 +109,7 @@ public sealed class ScoreTests(TrainedRun trained) : IClassFixture<TrainedRun>
     [InlineData(1, "nowhere.txt", "--data", "nowhere.txt")]
     [InlineData(1, "a source is for encoder-decoders", "--text", "the", "--source-tokens", "1")]
     [InlineData(2, "--source and --source-tokens say the same thing", "--text", "the", "--source-tokens", "1", "--source", "the")]
-    public void What_cannot_be_scored(int exitCode, string message, params string[] arguments) =>
+    public void What_cannot_be_scored_is_refused_with_the_reason(int exitCode, string message, params string[] arguments) =>
         BadInputTests.Fails(workspace.Run(["score", "run", .. arguments]), exitCode, message);
 
     private (float[] Values, int Vocabulary) Logits(string file, int tokens)

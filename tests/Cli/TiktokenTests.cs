@@ -17,32 +17,26 @@ public sealed class TiktokenTests
               "tokenizer": { "type": "tiktoken", "encoding": "gpt2" }
             }
             """);
-        Succeeds("train", "gpt2.json", "--run", "run", "--set", "training.steps=2", "data.validationFraction=0.4");
+        workspace.Succeeds("train", "gpt2.json", "--run", "run", "--set", "training.steps=2", "data.validationFraction=0.4");
         const string Tokenizer = "run/checkpoints/step-00000002/tokenizer.json";
         Assert.Equal("[31373,995,50256,12520,248,234]\n",
             workspace.Answer("\"hello world<|endoftext|> 🚌\"\n", "tokenizer", "encode", Tokenizer).Output);
         Assert.Equal("\"hello world\"\n", workspace.Answer("[31373,995]\n", "tokenizer", "decode", Tokenizer).Output);
-        Assert.StartsWith("the model", Succeeds("generate", "run", "--prompt", "the model", "--tokens", "3").Output,
+        Assert.StartsWith("the model", workspace.Succeeds("generate", "run", "--prompt", "the model", "--tokens", "3").Output,
             StringComparison.Ordinal);
 
-        Succeeds("export", "run", "--format", "gguf", "--output", "gpt2.gguf");
+        workspace.Succeeds("export", "run", "--format", "gguf", "--output", "gpt2.gguf");
         var gguf = File.ReadAllText(workspace.PathOf("gpt2.gguf"), System.Text.Encoding.Latin1);
-        Assert.All(["tokenizer.ggml.pre", "gpt-2", "tokenizer.ggml.merges", "<|endoftext|>"], part =>
-            Assert.Contains(part, gguf, StringComparison.Ordinal));
+        Assert.All(
+            ["tokenizer.ggml.pre", "gpt-2", "tokenizer.ggml.merges", "<|endoftext|>"],
+            part => Assert.Contains(part, gguf, StringComparison.Ordinal));
 
-        Assert.Contains("written as gpt2", Succeeds("export", "run", "--format", "huggingface", "--output", "theirs").Output,
+        Assert.Contains("written as gpt2", workspace.Succeeds("export", "run", "--format", "huggingface", "--output", "theirs").Output,
             StringComparison.Ordinal);
         Assert.Equal(File.ReadAllBytes(workspace.PathOf(Tokenizer)), File.ReadAllBytes(workspace.PathOf("theirs/tokenizer.json")));
         File.Delete(workspace.PathOf("theirs/tokenizer.json"));
         Assert.Contains("tokenizer.json: it is missing, so GPT-2's own tokenizer is taken, which has the 50257 tokens of the model",
-            Succeeds("import", "theirs", "--output", "back").Error, StringComparison.Ordinal);
+            workspace.Succeeds("import", "theirs", "--output", "back").Error, StringComparison.Ordinal);
         Assert.Equal(File.ReadAllBytes(workspace.PathOf(Tokenizer)), File.ReadAllBytes(workspace.PathOf("back/tokenizer.json")));
-
-        Outcome Succeeds(params string[] arguments)
-        {
-            var outcome = workspace.Run(arguments);
-            Assert.True(outcome.ExitCode == 0, $"{arguments[0]}: exit code {outcome.ExitCode}: {outcome.Error}");
-            return outcome;
-        }
     }
 }

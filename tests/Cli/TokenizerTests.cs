@@ -9,8 +9,7 @@ public sealed class TokenizerTests
     public void What_was_learned_encodes_and_decodes()
     {
         using var workspace = new Workspace();
-        var trained = workspace.Run("tokenizer", "train", "small.json", "--set", "tokenizer={\"type\":\"word\"}");
-        Assert.True(trained.ExitCode == 0, trained.Error);
+        var trained = workspace.Succeeds("tokenizer", "train", "small.json", "--set", "tokenizer={\"type\":\"word\"}");
         Assert.Equal("datasets/tokenizers/small/tokenizer.json: word, 9 tokens\n", trained.Output);
 
         var ids = workspace.Answer("\"the token\"\n\"\"\n\"a gap\"\n", "tokenizer", "encode", "datasets/tokenizers/small/tokenizer.json");
@@ -25,9 +24,8 @@ public sealed class TokenizerTests
     public void Byte_pairs_bring_any_text_back()
     {
         using var workspace = new Workspace();
-        var trained = workspace.Run(
+        var trained = workspace.Succeeds(
             "tokenizer", "train", "small.json", "--output", "bpe.json", "--set", "tokenizer={\"type\":\"bpe\",\"vocabularySize\":280}");
-        Assert.True(trained.ExitCode == 0, trained.Error);
         Assert.EndsWith(", 280 tokens\n", trained.Output, StringComparison.Ordinal);
         const string Text = "\"the token value\\n\\u0000 é 😀\"\n";
         var ids = workspace.Answer(Text, "tokenizer", "encode", "bpe.json").Output;
@@ -41,7 +39,7 @@ public sealed class TokenizerTests
     public void A_line_that_is_no_string_fails_with_its_number_after_the_lines_before_it()
     {
         using var workspace = new Workspace();
-        Assert.Equal(0, workspace.Run("tokenizer", "train", "small.json", "--output", "kept/here.json").ExitCode);
+        workspace.Succeeds("tokenizer", "train", "small.json", "--output", "kept/here.json");
         var outcome = workspace.Answer("\"a\"\n[1]\n", "tokenizer", "encode", "kept/here.json");
         Assert.Equal((1, 1), (outcome.ExitCode, outcome.Output.Count(character => character == '\n')));
         Assert.Equal("line 2 is [1], not a JSON string such as \"some text\"\n", outcome.Error);
@@ -63,8 +61,7 @@ public sealed class TokenizerTests
     public void Plan_and_doctor_show_the_data()
     {
         using var workspace = new Workspace();
-        var plan = workspace.Run("plan", "small.json");
-        Assert.True(plan.ExitCode == 0, plan.Error);
+        var plan = workspace.Succeeds("plan", "small.json");
         Assert.Contains("  tokenizer                    character, ", plan.Output, StringComparison.Ordinal);
         Assert.Contains(" 1.00 bytes a token\n", plan.Output, StringComparison.Ordinal);
         Assert.Contains("  example                      \"", plan.Output, StringComparison.Ordinal);

@@ -60,8 +60,8 @@ public sealed class VariantTests
     {
         using var workspace = new Workspace();
         File.WriteAllLines(workspace.PathOf("source.txt"), Workspace.Words(300).Chunk(40).Select(chars => new string(chars)));
-        File.WriteAllLines(workspace.PathOf("target.txt"), Workspace.Words(300).Chunk(40)
-            .Select(chars => new string([.. chars.Reverse()])));
+        File.WriteAllLines(
+            workspace.PathOf("target.txt"), Workspace.Words(300).Chunk(40).Select(chars => new string([.. chars.Reverse()])));
         var data = architecture == "encoder"
             ? """ "data": { "train": [ { "path": "text.txt" } ], "validationFraction": 0.2, "objective": "masked" } """
             : """ "data": { "train": [ { "path": "source.txt", "targetPath": "target.txt" } ], "validationFraction": 0.3, "objective": "sequence-to-sequence" } """;

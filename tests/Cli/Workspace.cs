@@ -35,6 +35,17 @@ internal sealed class Workspace : IDisposable
         File.WriteAllText(PathOf("small.json"), Recipe);
     }
 
+    /// <summary>A copy of another one with all that is in it.</summary>
+    public Workspace(Workspace other)
+    {
+        foreach (var file in Directory.EnumerateFiles(other.Folder, "*", SearchOption.AllDirectories))
+        {
+            var copy = PathOf(Path.GetRelativePath(other.Folder, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
+        }
+    }
+
     /// <summary>Threads that libtorch may use.</summary>
     public int Threads { get; init; } = 1;
 
@@ -45,6 +56,14 @@ internal sealed class Workspace : IDisposable
     /// <summary>Runs the program to its end.</summary>
     public Outcome Run(params string[] arguments) =>
         Command.Run("dotnet", [Program, .. arguments], new() { ["OMP_NUM_THREADS"] = $"{Threads}" }, Folder);
+
+    /// <summary>Runs the program to its end, which has to be a good one.</summary>
+    public Outcome Succeeds(params string[] arguments)
+    {
+        var outcome = Run(arguments);
+        Assert.True(outcome.ExitCode == 0, $"{arguments[0]}: exit code {outcome.ExitCode}: {outcome.Error}");
+        return outcome;
+    }
 
     /// <summary>Runs the program to its end with this on its standard input.</summary>
     public Outcome Answer(string input, params string[] arguments) =>

@@ -72,10 +72,10 @@ public sealed class ConfigurationJsonTests
             from heads in Gen.Choose(1, 64)
             from position in Gen.Elements<SamplePosition>(
                 new SampleNoPosition(), new SampleRotary(), new SampleRotary { Theta = 1.1, Scaling = new() { Factor = 1e-9 } },
-                    new SampleLearned { Scaling = 3 })
+                new SampleLearned { Scaling = 3 })
             from model in Gen.Elements<SampleModel>(
                 new SampleEncoder { Layers = 2 },
-                    new SampleDecoder { Attention = new() { Heads = heads, KeyValueHeads = heads }, Position = position })
+                new SampleDecoder { Attention = new() { Heads = heads, KeyValueHeads = heads }, Position = position })
             from paths in Gen.ListOf(Gen.Elements("x", "y"))
             from validate in Gen.Elements(true, false)
             select new SampleRecipe

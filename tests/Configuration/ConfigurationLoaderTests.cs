@@ -141,7 +141,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     {
         var weights = ConfigurationLoader.Load<SampleRecipe>(
             workspace.PathOf("base.json"), ["data.weights.fr=3"],
-                new Dictionary<string, string> { ["TRAINER__DATA__WEIGHTS__EN"] = "5" }).Value.Data.Weights;
+            new Dictionary<string, string> { ["TRAINER__DATA__WEIGHTS__EN"] = "5" }).Value.Data.Weights;
 
         Assert.Equal([("En", 5.0), ("de", 2.0), ("fr", 3.0)], weights.Select(pair => (pair.Key, pair.Value))
             .OrderBy(pair => pair.Value == 5 ? 0 : pair.Value));

@@ -162,7 +162,7 @@ public sealed class ConfigurationSchemaTests
     }
 
     [Fact]
-    public void Allowed_values_and_computed_properties()
+    public void Allowed_values_are_listed_and_computed_properties_left_out()
     {
         var properties = ConfigurationSchema.Create<Root>()["properties"]!.AsObject();
 

@@ -17,7 +17,7 @@ public sealed class CorpusBleuTests
 
     // The example of sacrebleu's README, and the figures of its own tests.
     [Fact]
-    public void The_example_of_sacrebleu()
+    public void The_example_of_sacrebleu_has_its_score()
     {
         BleuScore score = CorpusBleu.Score(Hypotheses, References);
 
@@ -33,11 +33,11 @@ public sealed class CorpusBleuTests
     [InlineData(BleuTokenization.Mteval13a, BleuSmoothing.Exponential, 8.493)]
     [InlineData(BleuTokenization.Mteval13a, BleuSmoothing.None, 0)]
     [InlineData(BleuTokenization.None, BleuSmoothing.Exponential, 7.347)]
-    public void A_sentence_of_sacrebleus_tests(BleuTokenization tokenization, BleuSmoothing smoothing, double expected)
+    public void A_sentence_of_sacrebleus_tests_has_its_score(BleuTokenization tokenization, BleuSmoothing smoothing, double expected)
     {
         BleuScore score = CorpusBleu.Score(
             ["Producția de zahăr primă va fi exprimată în ceea ce privește zahărul alb;"],
-                ["producţia de zahăr brut se exprimă în zahăr alb;"],
+            ["producţia de zahăr brut se exprimă în zahăr alb;"],
             new BleuOptions { Tokenization = tokenization, Smoothing = smoothing, EffectiveOrder = true });
         Assert.Equal(expected, score.Score, 1e-3);
     }
@@ -66,10 +66,10 @@ public sealed class CorpusBleuTests
     [InlineData("pages 5-6 of state-of-the-art", "pages 5 - 6 of state-of-the-art")]
     [InlineData("don't &quot;quote&quot; &amp;c", "don't \" quote \" & c")]
     [InlineData("a/b <skipped>[c]", "a / b [ c ]")]
-    public void The_rules_of_13a(string text, string words) => Assert.Equal(words, string.Join(' ', Mteval13a.Tokenize(text)));
+    public void Words_are_split_by_the_rules_of_13a(string text, string words) => Assert.Equal(words, string.Join(' ', Mteval13a.Tokenize(text)));
 
     [Fact]
-    public void Extremes()
+    public void A_reference_scores_100_and_what_shares_nothing_with_it_0()
     {
         Assert.Equal(100, CorpusBleu.Score(Hypotheses, Hypotheses).Score, 1e-9);
         Assert.Equal(0, CorpusBleu.Score(["", "", ""], References).Score);
@@ -90,7 +90,7 @@ public sealed class CorpusBleuTests
     }
 
     [Fact]
-    public void Numbers_of_sentences_that_differ()
+    public void Numbers_of_sentences_that_differ_are_refused()
     {
         var error = Assert.Throws<ArgumentException>(() => CorpusBleu.Score(Hypotheses, ["one"]));
         Assert.StartsWith("a reference has 1 sentences, but there are 3 hypotheses", error.Message, StringComparison.Ordinal);

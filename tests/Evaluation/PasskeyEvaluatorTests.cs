@@ -34,35 +34,31 @@ public sealed class PasskeyEvaluatorTests
     }
 
     [Fact]
-    public void A_length_without_room()
+    public void A_length_without_room_is_refused()
     {
         var error = Assert.Throws<UserException>(() => PasskeyPrompt.Write(ByteTokenizer.Instance, Short, 16, 0, "123"));
         Assert.Equal("a passkey prompt of 16 tokens is too short: without any filler it has 17; ask for longer ones", error.Message);
     }
 
+    public static MatrixTheoryData<int, int> PrefixesAndLengths => new([1, 8], [1, 2, 4]);
+
     [Theory]
-    [InlineData(1)]
-    [InlineData(8)]
-    public void A_passkey_is_found_exactly_when_greedy_decoding_writes_it(int prefix)
+    [MemberData(nameof(PrefixesAndLengths))]
+    public void A_passkey_is_found_exactly_when_greedy_decoding_writes_it(int prefix, int length)
     {
         using LanguageModel model = TinyModel.Build(dropout: 0, prefix);
         PasskeyEvaluator probe = new(model, ByteTokenizer.Instance);
         TextGenerator generator = new(model, ByteTokenizer.Instance, TorchSharp.torch.CPU);
         int[][] texts = [.. Enumerable.Range(0, 5).Select(i => Enumerable.Range(0, 8).Select(j => (i * 61 + j * j * 29) % 256).ToArray())];
-        foreach (int length in (int[])[1, 2, 4])
+        GenerationOptions greedy = new() { Tokens = length, Sampling = new() { Greedy = true } };
+        PasskeyPrompt[] right = [.. texts.Select(text => new PasskeyPrompt(text, [.. generator.Generate(text, greedy)]))];
+        model.eval();
+        Assert.Equal(5, probe.Found(right));
+        for (int wrong = 0; wrong < length; wrong++)
         {
-            PasskeyPrompt[] right =
-                [.. texts.Select(text =>
-                new PasskeyPrompt(text, [.. generator.Generate(text, new() { Tokens = length, Sampling = new() { Greedy = true } })]))];
-            model.eval();
-            Assert.Equal(5, probe.Found(right));
-            for (int wrong = 0; wrong < length; wrong++)
-            {
-                PasskeyPrompt[] mixed =
-                    [.. right.Select((prompt, i) =>
-                    i == 2 ? prompt with { Answer = [.. prompt.Answer.Select((id, at) => at == wrong ? id ^ 1 : id)] } : prompt)];
-                Assert.Equal(4, probe.Found(mixed));
-            }
+            PasskeyPrompt[] mixed = [.. right];
+            mixed[2] = right[2] with { Answer = [.. right[2].Answer.Select((id, at) => at == wrong ? id ^ 1 : id)] };
+            Assert.Equal(4, probe.Found(mixed));
         }
     }
 

@@ -15,8 +15,8 @@ public sealed class PerplexityEvaluatorTests
         foreach (int length in (int[])[2, 3, 11, 12, 13, 25, 40])
             foreach (var (window, stride) in ((int, int)[])[(1, 1), (4, 1), (4, 3), (4, 4), (7, 5), (12, 6), (12, 12), (100, 37)])
                 cuts.Add(length, window, stride, false, false);
-        foreach (var (length, window, stride) in (
-            (int, int, int)[])[(1, 4, 4), (2, 4, 2), (13, 4, 1), (25, 12, 5), (24, 12, 12), (9, 100, 100)])
+        foreach (var (length, window, stride) in
+            ((int, int, int)[])[(1, 4, 4), (2, 4, 2), (13, 4, 1), (25, 12, 5), (24, 12, 12), (9, 100, 100)])
         {
             cuts.Add(length, window, stride, true, false);
             cuts.Add(length, window, stride, true, true);
@@ -117,22 +117,23 @@ public sealed class PerplexityEvaluatorTests
             report.ByPosition.Select(bin => (bin.From, bin.To)));
     }
 
-    [Fact]
-    public void Documents_are_scored_one_by_one_and_their_first_tokens_only_after_a_beginning()
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void Documents_are_scored_one_by_one_and_their_first_tokens_only_after_a_beginning(bool beginning, bool everyWindow)
     {
         using LanguageModel model = Model();
         IReadOnlyList<int>[] documents = [Tokens(30, 1), Tokens(1, 2), Tokens(12, 3), Tokens(13, 4), Tokens(5, 5)];
-        foreach (BeginningOfSequence? beginning in (BeginningOfSequence?[])[null, new(1), new(1, EveryWindow: true)])
-        {
-            PerplexityOptions options = new() { Window = 12, Stride = 7, Documents = true, Beginning = beginning };
+        PerplexityOptions options =
+            new() { Window = 12, Stride = 7, Documents = true, Beginning = beginning ? new(1, everyWindow) : null };
 
-            PerplexityReport report = Evaluator(model).Evaluate(TokenText.Of(documents), options);
+        PerplexityReport report = Evaluator(model).Evaluate(TokenText.Of(documents), options);
 
-            double expected = documents.SelectMany(document => NaiveEvaluation.Score(model, document, options)).Sum(score => score.Loss);
-            Assert.Equal(expected, report.NegativeLogLikelihood, 0.02);
-            Assert.Equal(beginning is null ? 61 - 5 : 61, report.Tokens);
-            Assert.Equal((5, true), (report.Documents, report.DocumentsApart));
-        }
+        double expected = documents.SelectMany(document => NaiveEvaluation.Score(model, document, options)).Sum(score => score.Loss);
+        Assert.Equal(expected, report.NegativeLogLikelihood, 0.02);
+        Assert.Equal(beginning ? 61 : 61 - 5, report.Tokens);
+        Assert.Equal((5, true), (report.Documents, report.DocumentsApart));
     }
 
     // The published mistakes: a mean of the windows' means; tokens at the joints left out; tokens scored twice where windows overlap; and
@@ -144,8 +145,8 @@ public sealed class PerplexityEvaluatorTests
         int[] tokens = Tokens(28, seed: 6);
         PerplexityOptions disjoint = PerplexityOptions.Disjoint(12), sliding = new() { Window = 12, Stride = 4 };
 
-        PerplexityReport apart = Evaluator(model).Evaluate(TokenText.Of(tokens), disjoint), overlapping = Evaluator(model)
-            .Evaluate(TokenText.Of(tokens), sliding);
+        PerplexityReport apart = Evaluator(model).Evaluate(TokenText.Of(tokens), disjoint);
+        PerplexityReport overlapping = Evaluator(model).Evaluate(TokenText.Of(tokens), sliding);
 
         var scores = NaiveEvaluation.Score(model, tokens, disjoint);
         double meanOfMeans = scores.Chunk(12).Average(window => window.Average(score => score.Loss)); // windows of 12, 12 and 3
@@ -206,7 +207,7 @@ public sealed class PerplexityEvaluatorTests
         "windows that do not overlap")]
     [InlineData(4, 0, "stride: stride (0) must be 1 or more")]
     [InlineData(0, 1, "window: window (0) must be 1 or more")]
-    public void An_option_out_of_range(int window, int stride, string message)
+    public void An_option_out_of_range_is_refused_by_its_name(int window, int stride, string message)
     {
         using LanguageModel model = Model();
         var error = Assert.Throws<ConfigurationException>(
@@ -215,7 +216,7 @@ public sealed class PerplexityEvaluatorTests
     }
 
     [Fact]
-    public void Texts_that_cannot_be_scored()
+    public void Texts_that_cannot_be_scored_are_refused()
     {
         using LanguageModel model = Model();
         void Fails(string message, int[] tokens, BeginningOfSequence? beginning = null)

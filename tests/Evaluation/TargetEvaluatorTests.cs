@@ -44,7 +44,7 @@ public sealed class TargetEvaluatorTests
     }
 
     [Fact]
-    public void No_targets()
+    public void Without_targets_there_is_nothing_to_score()
     {
         using LanguageModel model = TinyModel.Build();
         var error = Assert.Throws<UserException>(

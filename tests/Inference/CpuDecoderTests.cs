@@ -63,7 +63,7 @@ public sealed class CpuDecoderTests
         ["neox"] = Gpt with
         {
             ParallelResidual = true, TieEmbeddings = false, Position = new RotaryOptions { Fraction = 0.25 },
-                FeedForward = new GeluOptions(),
+            FeedForward = new GeluOptions(),
         },
         ["bloom"] = Gpt with { EmbeddingNorm = true, Position = new AlibiOptions() },
         ["mistral"] = Llama with { Attention = Grouped with { Pattern = Window } },
@@ -135,11 +135,11 @@ public sealed class CpuDecoderTests
 
     [Theory]
     [MemberData(nameof(RotaryKinds))]
-    public void Rotary_positions(string kind) => Agree(Llama with { Position = Rotaries[kind] }, prompt: 3);
+    public void Its_logits_are_the_model_s_with_rotary_positions(string kind) => Agree(Llama with { Position = Rotaries[kind] }, prompt: 3);
 
     [Theory]
     [MemberData(nameof(FeedForwardKinds))]
-    public void Feed_forward_layers(string kind) =>
+    public void Its_logits_are_the_model_s_with_every_feed_forward_layer(string kind) =>
         Agree(Llama with { Bias = true, FeedForward = FeedForwards.Single(options => options.GetType().Name == kind) }, prompt: 3);
 
     [Theory]
@@ -150,7 +150,7 @@ public sealed class CpuDecoderTests
     [InlineData("post-norm", ScalarType.BFloat16, 4e-3)]
     [InlineData("llama", ScalarType.BFloat16, 4e-3)]
     [InlineData("llama tied", ScalarType.BFloat16, 4e-3)]
-    public void In_fewer_bits(string name, ScalarType type, double tolerance)
+    public void In_fewer_bits_its_logits_are_the_model_s(string name, ScalarType type, double tolerance)
     {
         using LanguageModel full = Build(Taken[name]), model = Taken[name].BuildForInference(Vocabulary, type);
         using (DisposeScope scope = NewDisposeScope())
@@ -264,29 +264,28 @@ public sealed class CpuDecoderTests
         using LanguageModel model = Build(Llama), other = Build(OfTheModel(Llama));
         Hypothesis[] found = [.. Search(model)], expected = [.. Search(other)];
         Assert.Equal(expected.Select(hypothesis => hypothesis.Tokens), found.Select(hypothesis => hypothesis.Tokens));
-        Assert.All(expected.Zip(found), pair => Assert.Equal(pair.First.Score, pair.Second.Score, 1e-4));
+        TensorAssert.Equal([.. expected.Select(hypothesis => hypothesis.Score)], [.. found.Select(hypothesis => hypothesis.Score)], 1e-4);
 
         IReadOnlyList<Hypothesis> Search(LanguageModel model) =>
             new BeamSearch(model, CPU, new() { Beams = beams, Tokens = 12 }).Search([1, 2, 3], null, end: 7)[0];
     }
 
-    [Fact]
-    public void Each_generation_reads_the_weights_as_training_has_left_them()
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    public void Each_generation_reads_the_weights_as_training_has_left_them(ScalarType type)
     {
-        foreach (ScalarType type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
-        {
-            using LanguageModel model = Llama.Build(Vocabulary, type), other = Llama.Build(Vocabulary, type);
-            Randomize(model);
-            Randomize(other);
-            TextGenerator generator = new(model, ByteTokenizer.Instance, CPU);
-            int[] before = [.. generator.Generate([1, 2, 3], new())];
-            foreach (LanguageModel one in (LanguageModel[])[model, other])
-                using (no_grad())
-                    foreach (var parameter in one.parameters()) parameter.mul_(-1.1);
-            int[] after = [.. generator.Generate([1, 2, 3], new())];
-            Assert.NotEqual(before, after);
-            Assert.Equal(new TextGenerator(other, ByteTokenizer.Instance, CPU).Generate([1, 2, 3], new()), after);
-        }
+        using LanguageModel model = Llama.Build(Vocabulary, type), other = Llama.Build(Vocabulary, type);
+        Randomize(model);
+        Randomize(other);
+        TextGenerator generator = new(model, ByteTokenizer.Instance, CPU);
+        int[] before = [.. generator.Generate([1, 2, 3], new())];
+        foreach (LanguageModel one in (LanguageModel[])[model, other])
+            using (no_grad())
+                foreach (var parameter in one.parameters()) parameter.mul_(-1.1);
+        int[] after = [.. generator.Generate([1, 2, 3], new())];
+        Assert.NotEqual(before, after);
+        Assert.Equal(new TextGenerator(other, ByteTokenizer.Instance, CPU).Generate([1, 2, 3], new()), after);
     }
 
     [Theory]
@@ -357,16 +356,8 @@ public sealed class CpuDecoderTests
     }
 
     // Each logit, in units of the largest.
-    private static void Close(float[] expected, ReadOnlySpan<float> actual, double tolerance, string what)
-    {
-        Assert.Equal(expected.Length, actual.Length);
-        double scale = Math.Max(1, expected.Max(MathF.Abs));
-        for (int i = 0; i < expected.Length; i++)
-        {
-            bool close = Math.Abs(expected[i] - actual[i]) <= tolerance * scale;
-            Assert.True(close, $"{what}: logit {i} is {actual[i]}, not {expected[i]}, and the largest {scale}");
-        }
-    }
+    private static void Close(float[] expected, ReadOnlySpan<float> actual, double tolerance, string what) =>
+        TensorAssert.Equal(expected, actual.ToArray(), tolerance * Math.Max(1, expected.Max(MathF.Abs)), what);
 
     // With a kernel by name the model decodes itself.
     private static DecoderOptions OfTheModel(DecoderOptions options) =>

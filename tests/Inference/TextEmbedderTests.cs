@@ -2,6 +2,7 @@ using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Attention;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Inference.Tests;
@@ -22,7 +23,7 @@ public class TextEmbedderTests
         {
             float[] alone = embedder.Embed([texts[i]])[0];
             Assert.Equal(1, alone.Sum(x => x * x), 1e-4);
-            Assert.All(alone.Zip(together[i]), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+            TensorAssert.Equal(alone, together[i], 1e-4, texts[i]);
         }
         Assert.NotEqual(together[0], together[3]);
     }

@@ -12,9 +12,7 @@ public sealed class ActivationCheckpointTests
     public void Gradients_are_those_without_bit_for_bit_through_dropout_kernels_and_a_tensor_from_outside()
     {
         using var scope = NewDisposeScope();
-        Tensor[] plain = Gradients(recompute: false), again = Gradients(recompute: true);
-        Assert.Equal(plain.Length, again.Length);
-        for (var i = 0; i < plain.Length; i++) TensorAssert.SameBits(plain[i], again[i]);
+        TensorAssert.SameBits(Gradients(recompute: false), Gradients(recompute: true));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 // Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D head dimension.
 using TorchSharp;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels.Tests;
@@ -43,11 +44,11 @@ public class BlockSparseAttentionTests
         if (documents) hidden = hidden.logical_or(ofDocuments.Queries.unsqueeze(2).ne(ofDocuments.Keys.unsqueeze(1)).unsqueeze(1));
         Tensor expected = Plain(query, key, value, hidden, softCap, bias ? added : null);
 
-        Assert.InRange(expected.sub(actual).abs().max().item<float>(), 0, 2e-6);
+        TensorAssert.Close(expected, actual, 2e-6);
         Tensor weight = randn(expected.shape);
         Tensor[] inputs = learned ? [query, key, value, table] : [query, key, value];
         IList<Tensor?> want = autograd.grad([expected.mul(weight).sum()], inputs), have = autograd.grad([actual.mul(weight).sum()], inputs);
-        for (int i = 0; i < inputs.Length; i++) Assert.InRange(want[i]!.sub(have[i]!).abs().max().item<float>(), 0, 2e-5);
+        TensorAssert.Close(want, have, 2e-5);
     }
 
     [Theory]
@@ -67,16 +68,20 @@ public class BlockSparseAttentionTests
             new(arange(Long).view(2, Long / 2), arange(Longer, Longer + 8).view(2, 4), null, Joins: true),
         ];
         (Tensor, Tensor)? ofDocuments = documents
-            ? (arange(Long).div(30).floor().to(ScalarType.Int64).unsqueeze(0).repeat(2, 1), arange(Longer + 8).div(60).floor()
-            .to(ScalarType.Int64).unsqueeze(0).repeat(2, 1)) : null;
+            ? (arange(Long).div(30).floor().to(ScalarType.Int64).unsqueeze(0).repeat(2, 1),
+                arange(Longer + 8).div(60).floor().to(ScalarType.Int64).unsqueeze(0).repeat(2, 1))
+            : null;
         Tensor query = randn(2, 4, Long, 16), key = randn(2, 2, Longer + 8, 16), value = randn(2, 2, Longer + 8, 32), table = randn(4, 40);
         Tensor[] Run(ScalarType type)
         {
-            Tensor[] inputs = [.. new[] { query, key, value }.Select(input => input.to(type).clone().requires_grad_()), table.clone()
-                .requires_grad_(learned)];
+            Tensor[] inputs =
+            [
+                .. new[] { query, key, value }.Select(input => input.to(type).clone().requires_grad_()),
+                table.clone().requires_grad_(learned),
+            ];
             Tensor result = BlockSparseAttention.Attend(
-                inputs[0], inputs[1], inputs[2], tiles, 0.3, softCap, ofDocuments, bias
-                    ? new(inputs[3], -10, arange(Long), arange(Longer + 8)) : null);
+                inputs[0], inputs[1], inputs[2], tiles, 0.3, softCap, ofDocuments,
+                bias ? new(inputs[3], -10, arange(Long), arange(Longer + 8)) : null);
             Tensor weights = linspace(-1, 1, result.numel()).cos().view(result.shape).to(type);
             return [result, .. autograd.grad([result], learned ? inputs : inputs[..3], [weights])];
         }
@@ -86,15 +91,14 @@ public class BlockSparseAttentionTests
             BlockSparseAttention.MostLanes = lanes;
             try
             {
-                foreach ((Tensor want, Tensor have) in expected.Zip(Run(ScalarType.Float32)))
-                    KernelAssert.Close(want, have, 5e-6, $"{lanes} lanes");
+                TensorAssert.CloseToScale(expected, Run(ScalarType.Float32), 5e-6, what: $"with {lanes} lanes");
             }
             finally
             {
                 BlockSparseAttention.MostLanes = Lanes.Widest;
             }
         }
-        foreach ((Tensor want, Tensor have) in expected.Zip(Run(ScalarType.BFloat16))) KernelAssert.Close(want, have, 0.03, "bfloat16");
+        TensorAssert.CloseToScale(expected, Run(ScalarType.BFloat16), 0.03);
     }
 
     [Fact]
@@ -110,7 +114,7 @@ public class BlockSparseAttentionTests
             [
                 BlockSparseAttention.Attend(
                     inputs[0], inputs[1], inputs[2], Tiles(mask), 0.4, 1.5, (Documents(Queries), Documents(Keys)),
-                        new(inputs[3], -3, arange(Queries), arange(Keys))).MoveToOuterDisposeScope(),
+                    new(inputs[3], -3, arange(Queries), arange(Keys))).MoveToOuterDisposeScope(),
             ];
         }
         KernelAssert.IsDeterministic(shapes, Attend);
@@ -126,7 +130,7 @@ public class BlockSparseAttentionTests
         Assert.False(BlockSparseAttention.IsSupported(query, key, key));
         Tensor padded = BlockSparseAttention.Attend(
             nn.functional.pad(query, (0, 1)), nn.functional.pad(key, (0, 1)), nn.functional.pad(key, (0, 1)), Tiles(FirstMask()), 1);
-        KernelAssert.Close(padded.narrow(3, 0, 3), BlockSparseAttention.Attend(query, key, key, Tiles(FirstMask()), 1), 1e-6);
+        TensorAssert.CloseToScale(padded.narrow(3, 0, 3), BlockSparseAttention.Attend(query, key, key, Tiles(FirstMask()), 1), 1e-6);
     }
 
     [Fact]
@@ -134,9 +138,9 @@ public class BlockSparseAttentionTests
     {
         using DisposeScope scope = NewDisposeScope();
         AttentionTiles tiles = new(arange(4).view(1, 4), arange(2, 6).view(1, 4), null, Joins: false);
-        Assert.Contains("row 4 of 4",
-            Assert.Throws<TorchException>(
-            () => BlockSparseAttention.Attend(randn(1, 1, 4, 8), randn(1, 1, 4, 8), randn(1, 1, 4, 8), [tiles], 1)).Message);
+        var failure = Assert.Throws<TorchException>(
+            () => BlockSparseAttention.Attend(randn(1, 1, 4, 8), randn(1, 1, 4, 8), randn(1, 1, 4, 8), [tiles], 1));
+        Assert.Contains("row 4 of 4", failure.Message);
     }
 
     [Fact]
@@ -151,7 +155,7 @@ public class BlockSparseAttentionTests
         Tensor twice = BlockSparseAttention.Attend(
             query.to_type(ScalarType.Float64), key.to_type(ScalarType.Float64), value.to_type(ScalarType.Float64), Tiles(FirstMask()), 0.4);
         Assert.Equal(ScalarType.Float64, twice.dtype);
-        Assert.InRange(single.to_type(ScalarType.Float64).sub(twice).abs().max().item<double>(), 0, 1e-6);
+        TensorAssert.Close(twice, single, 1e-6);
     }
 
     [Fact]
@@ -163,9 +167,9 @@ public class BlockSparseAttentionTests
         mask.narrow(0, 1, 1).fill_(float.NegativeInfinity);
         AttentionTiles tiles = new(tensor((long[])[0, 1]).view(1, 2), tensor((long[])[0, 1, 2]).view(1, 3), mask, Joins: false);
         Tensor result = BlockSparseAttention.Attend(query, key, key, [tiles], 1);
-        Assert.Equal(0, result.narrow(2, 1, 2).abs().max().item<float>());
+        TensorAssert.Zero(result.narrow(2, 1, 2));
         result.sum().backward();
-        Assert.Equal(0, query.grad!.narrow(2, 1, 2).abs().max().item<float>());
+        TensorAssert.Zero(query.grad!.narrow(2, 1, 2));
         Assert.True(key.grad!.isfinite().all().item<bool>());
     }
 
@@ -176,11 +180,11 @@ public class BlockSparseAttentionTests
         manual_seed(8);
         Tensor query = randn([Batch, Heads, Queries, Width], requires_grad: true),
             key = randn([Batch, Groups, Keys, Width], requires_grad: true);
-        Tensor[] Gradients() =>
-            [.. autograd.grad([BlockSparseAttention.Attend(query, key, key, Tiles(FirstMask()), 1).sum()], [query, key]).Select(
-            gradient => gradient!)];
-        Tensor[] once = Gradients(), again = Gradients();
-        Assert.True(once[0].Equals(again[0]) && once[1].Equals(again[1]));
+        IList<Tensor> once = Gradients(), again = Gradients();
+        TensorAssert.Same(once, again);
+
+        IList<Tensor> Gradients() =>
+            autograd.grad([BlockSparseAttention.Attend(query, key, key, Tiles(FirstMask()), 1).sum()], [query, key]);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels.Tests;
@@ -20,7 +21,7 @@ public sealed unsafe class CachedAttentionTests
     {
         using DisposeScope scope = NewDisposeScope();
         Inputs inputs = new(heads, count, width);
-        KernelAssert.Close(inputs.Expected(cap: null, biased: false), inputs.Run(lanes), 1e-5);
+        TensorAssert.CloseToScale(inputs.Expected(cap: null, biased: false), inputs.Run(lanes), 1e-5);
     }
 
     [Theory]
@@ -29,9 +30,9 @@ public sealed unsafe class CachedAttentionTests
     {
         using DisposeScope scope = NewDisposeScope();
         Inputs inputs = new(heads, count, width);
-        KernelAssert.Close(inputs.Expected(cap: 2, biased: false), inputs.Run(lanes, cap: 2), 1e-5);
-        KernelAssert.Close(inputs.Expected(cap: null, biased: true), inputs.Run(lanes, biased: true), 1e-5);
-        KernelAssert.Close(inputs.Expected(cap: 2, biased: true), inputs.Run(lanes, cap: 2, biased: true), 1e-5);
+        TensorAssert.CloseToScale(inputs.Expected(cap: 2, biased: false), inputs.Run(lanes, cap: 2), 1e-5);
+        TensorAssert.CloseToScale(inputs.Expected(cap: null, biased: true), inputs.Run(lanes, biased: true), 1e-5);
+        TensorAssert.CloseToScale(inputs.Expected(cap: 2, biased: true), inputs.Run(lanes, cap: 2, biased: true), 1e-5);
     }
 
     [Fact]
@@ -40,7 +41,7 @@ public sealed unsafe class CachedAttentionTests
         using DisposeScope scope = NewDisposeScope();
         Inputs inputs = new(2, 40, 16);
         inputs.Queries.mul_(1000);
-        KernelAssert.Close(inputs.Expected(cap: null, biased: false), inputs.Run(Lanes.Widest), 1e-4);
+        TensorAssert.CloseToScale(inputs.Expected(cap: null, biased: false), inputs.Run(Lanes.Widest), 1e-4);
     }
 
     [Fact]
@@ -50,7 +51,7 @@ public sealed unsafe class CachedAttentionTests
         manual_seed(1);
         Tensor x = randn(20_011).mul(100), expected = x.to(ScalarType.Float64).div(30).tanh().mul(30);
         CachedAttention.Bound((float*)x.DataPointer, x.numel(), 30);
-        KernelAssert.Close(expected, x, 1e-6);
+        TensorAssert.CloseToScale(expected, x, 1e-6);
     }
 
     private sealed class Inputs

@@ -1,5 +1,6 @@
 // Shapes: B sequences, H heads, T rows, W numbers of a row.
 using TorchSharp;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels.Tests;
@@ -35,8 +36,8 @@ public sealed unsafe class CounterDropoutTests
             [.. values.detach().reshape(-1).data<float>().ToArray().Zip(factors, (value, factor) => value * factor)];
         Assert.Equal(Times(x), y.reshape(-1).data<float>().ToArray());
         Assert.Equal(Times(weight), gradient.reshape(-1).data<float>().ToArray());
-        Assert.True(CounterDropout.Apply(x.to(ScalarType.BFloat16), dropout).eq(0).Equals(y.eq(0)));
-        Assert.True(CounterDropout.Apply(x.to(ScalarType.Float64), dropout).eq(0).Equals(y.eq(0)));
+        TensorAssert.Same(y.eq(0), CounterDropout.Apply(x.to(ScalarType.BFloat16), dropout).eq(0));
+        TensorAssert.Same(y.eq(0), CounterDropout.Apply(x.to(ScalarType.Float64), dropout).eq(0));
     }
 
     [Theory]
@@ -61,7 +62,7 @@ public sealed unsafe class CounterDropoutTests
         DropoutKey key = new(99);
         Tensor x = ones(4, 6, 70), whole = CounterDropout.Apply(x, key.At(3, 0.5));
         Tensor part = CounterDropout.Apply(x.narrow(0, 1, 2), (key with { First = 1 }).At(3, 0.5));
-        Assert.True(whole.narrow(0, 1, 2).Equals(part));
+        TensorAssert.Same(whole.narrow(0, 1, 2), part);
         Assert.False(whole.narrow(0, 0, 2).Equals(part));
         Assert.False(whole.Equals(CounterDropout.Apply(x, key.At(4, 0.5))));
         Assert.False(whole.Equals(CounterDropout.Apply(x, key.Sibling.At(3, 0.5))));
@@ -86,7 +87,7 @@ public sealed unsafe class CounterDropoutTests
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor x = randn(2, 3, 4);
-        Assert.True(x.Equals(CounterDropout.Apply(x, default)));
+        TensorAssert.Same(x, CounterDropout.Apply(x, default));
         Assert.Contains("a probability of dropout is in [0, 1), and 1 is not",
             Assert.Throws<TorchException>(() => CounterDropout.Apply(x, new(1, 0, 0, 0))).Message);
         Assert.Throws<TorchException>(() => CounterDropout.Apply(randn(3), new(0.1, 0, 0, 0)));

@@ -24,7 +24,7 @@ public sealed class GradientsTests
     }
 
     [Fact]
-    public void Other_norms_on_request()
+    public void Other_norms_are_taken_on_request()
     {
         using var scope = NewDisposeScope();
         Assert.Equal(7, Gradients.ClipNorm([tensor([3f]), tensor([-4f])], 0, order: 1).ToSingle());

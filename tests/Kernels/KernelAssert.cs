@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels.Tests;
@@ -15,18 +16,8 @@ internal static class KernelAssert
         Tensor[] values = Values(shapes);
         (Tensor[] actual, Tensor[] gradients) = Run(kernel, values);
         (Tensor[] expected, Tensor[] expectedGradients) = Run(composed, [.. values.Select(value => value.to(ScalarType.Float64))]);
-        for (int i = 0; i < actual.Length; i++) Close(expected[i], actual[i], tolerance, $"result {i}");
-        for (int i = 0; i < gradients.Length; i++) Close(expectedGradients[i], gradients[i], tolerance, $"gradient {i}");
-    }
-
-    /// <summary>The largest difference, in units of the largest expected magnitude or 1.</summary>
-    public static void Close(Tensor expected, Tensor actual, double tolerance, string what = "result")
-    {
-        Assert.Equal(expected.shape, actual.shape);
-        using Tensor want = expected.detach().to(ScalarType.Float64), have = actual.detach().to(ScalarType.Float64);
-        if (want.numel() == 0) return;
-        double scale = Math.Max(1, want.abs().max().item<double>()), apart = want.sub(have).abs().max().item<double>() / scale;
-        Assert.True(apart <= tolerance, $"{what} is {apart} from what is expected, in units of {scale}");
+        TensorAssert.CloseToScale(expected, actual, tolerance, what: "results");
+        TensorAssert.CloseToScale(expectedGradients, gradients, tolerance, what: "gradients");
     }
 
     /// <summary>Results and gradients are the same bits with one thread and with three, and a second time.</summary>
@@ -48,8 +39,7 @@ internal static class KernelAssert
             {
                 set_num_threads(before);
             }
-            Tensor[] again = [.. results, .. gradients];
-            for (int i = 0; i < once.Length; i++) Assert.True(once[i].Equals(again[i]), $"tensor {i} differs with {threads} threads");
+            TensorAssert.Same(once, [.. results, .. gradients], $"with {threads} threads");
         }
     }
 
@@ -81,7 +71,7 @@ internal static class KernelAssert
         long before = Tensor.TotalCount;
         results = kernel(values);
         Assert.Equal(before + results.Length, Tensor.TotalCount);
-        foreach ((Tensor one, Tensor other) in recorded.Zip(results)) Assert.True(one.detach().Equals(other));
+        TensorAssert.Same(recorded, results);
         Assert.All(results, result => Assert.False(result.requires_grad));
     }
 

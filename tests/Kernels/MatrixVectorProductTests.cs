@@ -27,11 +27,10 @@ public sealed unsafe class MatrixVectorProductTests
         Tensor x = randn(batch, inputs), weight = Typed(randn(outputs, inputs), type), bias = randn(outputs),
             before = randn(batch, outputs);
         if (type == ScalarType.BFloat16) MatrixVectorProduct.Round((float*)x.DataPointer, (float*)x.DataPointer, x.numel());
-        Tensor exact = (type == ScalarType.Int8 ? BlockQuantization.Unpack(weight) : weight).to(ScalarType.Float64);
-        Tensor expected = nn.functional.linear(x.to(ScalarType.Float64), exact);
-        KernelAssert.Close(expected, Multiply(weight, x, outputs), 1e-6);
-        KernelAssert.Close(expected.add(bias), Multiply(weight, x, outputs, bias), 1e-6);
-        KernelAssert.Close(expected.add(before), Multiply(weight, x, outputs, adds: before), 1e-6);
+        Tensor expected = nn.functional.linear(x.to(ScalarType.Float64), Exact(weight));
+        TensorAssert.CloseToScale(expected, Multiply(weight, x, outputs), 1e-6);
+        TensorAssert.CloseToScale(expected.add(bias), Multiply(weight, x, outputs, bias), 1e-6);
+        TensorAssert.CloseToScale(expected.add(before), Multiply(weight, x, outputs, adds: before), 1e-6);
     }
 
     [Theory]
@@ -97,61 +96,61 @@ public sealed unsafe class MatrixVectorProductTests
         Tensor x = randn(5, 40), weight = randn(23, 40), whole = Multiply(weight, x, 23), some = zeros(5, 23);
         MatrixVectorProduct.Multiply(Of(weight, 23, 40), (float*)x.DataPointer, (float*)some.DataPointer, 5, adds: false, 6, 17);
         TensorAssert.SameBits(whole.narrow(1, 6, 11).contiguous(), some.narrow(1, 6, 11).contiguous());
-        Assert.Equal(0, some.narrow(1, 0, 6).abs().sum().item<float>() + some.narrow(1, 17, 6).abs().sum().item<float>());
+        TensorAssert.Zero(some.narrow(1, 0, 6));
+        TensorAssert.Zero(some.narrow(1, 17, 6));
+    }
+
+    /// <summary>Every width of vector with every type; blocks are of 32 numbers, and fit no single lane.</summary>
+    public static TheoryData<int, int, ScalarType> Widths()
+    {
+        TheoryData<int, int, ScalarType> data = [];
+        foreach ((int lanes, int inputs) in ((int, int)[])[(16, 50), (8, 50), (4, 50), (1, 50), (16, 96), (8, 96), (4, 96)])
+        foreach (ScalarType type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16, ScalarType.Int8])
+            if (type != ScalarType.Int8 || inputs % 32 == 0) data.Add(lanes, inputs, type);
+        return data;
     }
 
     [Theory]
-    [InlineData(16, 50)]
-    [InlineData(8, 50)]
-    [InlineData(4, 50)]
-    [InlineData(1, 50)]
-    [InlineData(16, 96)]
-    [InlineData(8, 96)]
-    [InlineData(4, 96)]
-    public void Every_width_of_vector_gives_the_product(int lanes, int inputs)
+    [MemberData(nameof(Widths))]
+    public void Every_width_of_vector_gives_the_product(int lanes, int inputs, ScalarType type)
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(5);
-        Tensor x = randn(5, inputs);
-        foreach (ScalarType type in inputs % 32 == 0
-            ? (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16, ScalarType.Int8] : [ScalarType.Float32, ScalarType.BFloat16])
-        {
-            Tensor weight = Typed(randn(6, inputs), type), y = zeros(5, 6);
-            VectorMatrix matrix = Of(weight, 6, inputs);
-            switch (lanes)
-            {
-                case 16: MatrixVectorProduct.Run<Lanes16>(matrix, (float*)x.DataPointer, (float*)y.DataPointer, 5); break;
-                case 8: MatrixVectorProduct.Run<Lanes8>(matrix, (float*)x.DataPointer, (float*)y.DataPointer, 5); break;
-                case 4: MatrixVectorProduct.Run<Lanes4>(matrix, (float*)x.DataPointer, (float*)y.DataPointer, 5); break;
-                default: MatrixVectorProduct.Run<Lanes1>(matrix, (float*)x.DataPointer, (float*)y.DataPointer, 5); break;
-            }
-            Tensor exact = (type == ScalarType.Int8 ? BlockQuantization.Unpack(weight) : weight).to(ScalarType.Float64);
-            KernelAssert.Close(nn.functional.linear(x.to(ScalarType.Float64), exact), y, 1e-6, $"{type}");
-        }
+        Tensor x = randn(5, inputs), weight = Typed(randn(6, inputs), type), y = zeros(5, 6);
+        Run(lanes, Of(weight, 6, inputs), x, y);
+        TensorAssert.CloseToScale(nn.functional.linear(x.to(ScalarType.Float64), Exact(weight)), y, 1e-6);
     }
 
+    public static MatrixTheoryData<int, (ScalarType, int)> OfOneVector =>
+        new([16, 8, 4], [(ScalarType.Float32, 135), (ScalarType.BFloat16, 135), (ScalarType.Int8, 160)]);
+
     [Theory]
-    [InlineData(ScalarType.Float32, 135)]
-    [InlineData(ScalarType.BFloat16, 135)]
-    [InlineData(ScalarType.Int8, 160)]
-    public void One_vector_too_in_every_width(ScalarType type, int inputs)
+    [MemberData(nameof(OfOneVector))]
+    public void One_vector_alone_gives_the_product_in_every_width(int lanes, (ScalarType Type, int Inputs) weights)
     {
         using DisposeScope scope = NewDisposeScope();
         manual_seed(7);
-        Tensor x = randn(1, inputs), weight = Typed(randn(10, inputs), type), bias = randn(10);
-        Tensor exact = (type == ScalarType.Int8 ? BlockQuantization.Unpack(weight) : weight).to(ScalarType.Float64);
-        Tensor expected = nn.functional.linear(x.to(ScalarType.Float64), exact, bias.to(ScalarType.Float64));
-        Check<Lanes16>();
-        Check<Lanes8>();
-        Check<Lanes4>();
+        Tensor x = randn(1, weights.Inputs), weight = Typed(randn(10, weights.Inputs), weights.Type), bias = randn(10), y = zeros(1, 10);
+        Run(lanes, Of(weight, 10, weights.Inputs, bias), x, y);
+        TensorAssert.CloseToScale(
+            nn.functional.linear(x.to(ScalarType.Float64), Exact(weight), bias.to(ScalarType.Float64)), y, 1e-6);
+    }
 
-        void Check<T>() where T : unmanaged, ILanes<T>
+    private static void Run(int lanes, VectorMatrix matrix, Tensor x, Tensor y)
+    {
+        float* from = (float*)x.DataPointer, to = (float*)y.DataPointer;
+        switch (lanes)
         {
-            Tensor y = zeros(1, 10);
-            MatrixVectorProduct.Run<T>(Of(weight, 10, inputs, bias), (float*)x.DataPointer, (float*)y.DataPointer, 1);
-            KernelAssert.Close(expected, y, 1e-6, $"{T.Count} lanes");
+            case 16: MatrixVectorProduct.Run<Lanes16>(matrix, from, to, x.size(0)); break;
+            case 8: MatrixVectorProduct.Run<Lanes8>(matrix, from, to, x.size(0)); break;
+            case 4: MatrixVectorProduct.Run<Lanes4>(matrix, from, to, x.size(0)); break;
+            default: MatrixVectorProduct.Run<Lanes1>(matrix, from, to, x.size(0)); break;
         }
     }
+
+    // What the numbers of a weight stand for.
+    private static Tensor Exact(Tensor weight) =>
+        (weight.dtype == ScalarType.Int8 ? BlockQuantization.Unpack(weight) : weight).to(ScalarType.Float64);
 
     private static Tensor Typed(Tensor numbers, ScalarType type) =>
         type == ScalarType.Float32 ? numbers : ComputeWeight.Round(numbers, type);

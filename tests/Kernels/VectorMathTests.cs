@@ -8,7 +8,7 @@ public sealed unsafe class VectorMathTests
     public static TheoryData<string, double, double, double> Functions => new()
     {
         { "exp", -87, 88, 1.5 }, { "exp", -1, 1, 1 }, { "sigmoid", -80, 20, 3 }, { "tanh", -10, 10, 2 }, { "tanh", -0.7, 0.7, 2 },
-            { "normal", -3, 8, 4 },
+        { "normal", -3, 8, 4 },
     };
 
     [Theory]

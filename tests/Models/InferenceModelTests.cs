@@ -3,6 +3,7 @@ using Trainer.Configuration;
 using Trainer.Kernels;
 using Trainer.Models.Attention;
 using Trainer.Models.FeedForward.Experts;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests;
@@ -57,11 +58,8 @@ public sealed class InferenceModelTests
             foreach ((string name, Tensor value) in full.state_dict()) lean.state_dict()[name].copy_(value);
         ModelInput input = new(Models.Tokens(2, 8)) { Source = kind == "encoder-decoder" ? new ModelInput(Models.Tokens(2, 5)) : null };
 
-        Assert.True(full.forward(input).Equals(lean.forward(input)));
-        if (full.Generates)
-        {
-            Assert.True(OneByOne(full, input).Equals(OneByOne(lean, input)));
-        }
+        TensorAssert.Same(full.forward(input), lean.forward(input));
+        if (full.Generates) TensorAssert.Same(OneByOne(full, input), OneByOne(lean, input));
         Assert.Contains(lean.named_parameters(), entry => entry.parameter.dtype == ScalarType.BFloat16 && !entry.parameter.requires_grad);
         Assert.All(
             lean.named_parameters().Where(entry => entry.parameter.dim() < 2 || entry.name.StartsWith("embedding")),
@@ -88,8 +86,8 @@ public sealed class InferenceModelTests
         }
         ModelInput input = new(Models.Tokens(2, 8)) { Source = kind == "encoder-decoder" ? new ModelInput(Models.Tokens(2, 5)) : null };
 
-        Assert.InRange(Models.LargestDifference(full.forward(input), lean.forward(input)), 0, 1e-4);
-        if (full.Generates) Assert.InRange(Models.LargestDifference(OneByOne(full, input), OneByOne(lean, input)), 0, 1e-4);
+        TensorAssert.Close(full.forward(input), lean.forward(input), 1e-4);
+        if (full.Generates) TensorAssert.Close(OneByOne(full, input), OneByOne(lean, input), 1e-4);
         Assert.Contains(lean.named_parameters(), entry => entry.parameter.dtype == ScalarType.Int8 && !entry.parameter.requires_grad);
         Assert.Equal(ScalarType.Int8, lean.state_dict()["embedding.weight"].dtype);
     }
@@ -100,16 +98,6 @@ public sealed class InferenceModelTests
         string message = Assert.Throws<UserException>(() => Models.Llama.BuildForInference(Models.Vocabulary, ScalarType.Int8)).Message;
         Assert.Contains("int8 holds matrices in blocks of 32 numbers, and this model has one with rows of 16; use bfloat16", message);
         Assert.Throws<ArgumentException>(() => Models.Llama.Build(Models.Vocabulary, ScalarType.Int8));
-    }
-
-    // The same weights each time.
-    private static LanguageModel Rounded(ModelOptions options)
-    {
-        manual_seed(4);
-        using LanguageModel full = options.Build(Models.Vocabulary, ScalarType.BFloat16);
-        LanguageModel lean = options.BuildForInference(Models.Vocabulary, ScalarType.BFloat16);
-        foreach ((string name, Tensor value) in full.state_dict()) lean.state_dict()[name].copy_(value);
-        return lean;
     }
 
     private static Tensor OneByOne(LanguageModel model, ModelInput input, int first = 3)

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Models.Mixers;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests;
@@ -73,7 +74,7 @@ public class InitializeTests
         manual_seed(10);
         randn(Vocabulary, Wide.Dim);
         Tensor expected = randn(Vocabulary, Wide.Dim).mul(0.02);
-        Assert.InRange(Models.LargestDifference(expected, model.state_dict()["embedding.weight"]), 0, 1e-7);
+        TensorAssert.Close(expected, model.state_dict()["embedding.weight"], 1e-7);
     }
 
     [Fact]
@@ -83,7 +84,7 @@ public class InitializeTests
         using LanguageModel first = Models.Gpt.Build(Models.Vocabulary);
         manual_seed(9);
         using LanguageModel second = Models.Gpt.Build(Models.Vocabulary);
-        foreach (var ((_, a), (_, b)) in first.named_parameters().Zip(second.named_parameters())) Assert.True(a.Equals(b));
+        foreach (var ((_, a), (_, b)) in first.named_parameters().Zip(second.named_parameters())) TensorAssert.Same(a, b);
     }
 
     [Fact]
@@ -94,6 +95,6 @@ public class InitializeTests
         Tensor before = get_rng_state();
         using Generator generator = new(10);
         Initialize.Apply(model, generator);
-        Assert.True(before.Equals(get_rng_state()));
+        TensorAssert.Same(before, get_rng_state());
     }
 }

@@ -166,9 +166,5 @@ public class ModelValidationTests
         Assert.Equal(3, Assert.Throws<ConfigurationException>(() => options.Build(Models.Vocabulary)).Problems.Count);
     }
 
-    private static void Expect(ModelOptions options, string expected)
-    {
-        Problem problem = Assert.Single(ModelValidation.All(options));
-        Assert.Equal(expected, $"{problem.Path}: {problem.Message}");
-    }
+    private static void Expect(ModelOptions options, string expected) => Assert.Equal([expected], Models.Problems(options));
 }

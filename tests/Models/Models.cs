@@ -1,9 +1,11 @@
+using TorchSharp;
 using Trainer.Models.Attention;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.FeedForward;
 using Trainer.Models.FeedForward.Experts;
 using Trainer.Models.Mixers;
 using Trainer.Models.Positions;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests;
@@ -129,12 +131,23 @@ internal static class Models
     }
 
     /// <summary>The kernels that can be demanded under a position: flash adds no bias to scores.</summary>
-    public static AttentionKernel[] Kernels(string position) =>
+    private static AttentionKernel[] Kernels(string position) =>
         Positions[position].AddsBias ? [AttentionKernel.Reference] : [AttentionKernel.Reference, AttentionKernel.Flash];
 
     /// <summary>Every projection with every position under which flash can be demanded.</summary>
     public static TheoryData<string, string> FlashVariants() =>
         new(Variants().Where(row => Kernels(row.Data.Item2).Contains(AttentionKernel.Flash)).Select(row => row.Data));
+
+    /// <summary>Every projection with every position under every kernel that can be demanded.</summary>
+    public static TheoryData<string, string, AttentionKernel> KernelVariants()
+    {
+        TheoryData<string, string, AttentionKernel> data = [];
+        foreach (string projection in Projections.Keys)
+        foreach (string position in Positions.Keys)
+        foreach (AttentionKernel kernel in Kernels(position))
+            data.Add(projection, position, kernel);
+        return data;
+    }
 
     public static DecoderOptions Variant(string projection, string position, AttentionKernel kernel = AttentionKernel.Auto) =>
         Llama with { Attention = Projections[projection] with { Kernel = kernel }, Position = Positions[position] };
@@ -145,10 +158,7 @@ internal static class Models
         LanguageModel model = options.Build(Vocabulary, computeType);
         manual_seed(seed);
         using var gradients = no_grad();
-        foreach (var (_, parameter) in model.named_parameters())
-        {
-            if (parameter.dim() > 1) parameter.normal_(0, 0.3);
-        }
+        foreach (var parameter in model.parameters().Where(parameter => parameter.dim() > 1)) parameter.normal_(0, 0.3);
         return model;
     }
 
@@ -161,18 +171,53 @@ internal static class Models
     /// <summary>A pass whose first token stands at a position.</summary>
     public static AttentionContext At(int offset) => new() { Offset = offset, PositionLimit = offset + 1 };
 
-    public static double LargestDifference(Tensor a, Tensor b) => a.sub(b).abs().max().item<float>();
+    /// <summary>The tokens, with some of them changed to others.</summary>
+    public static Tensor Changed(Tensor tokens, int from, int count = 1)
+    {
+        Tensor changed = tokens.clone(), part = changed.narrow(1, from, count);
+        part.copy_(part.add(1).remainder(Vocabulary));
+        return changed;
+    }
+
+    /// <summary>Of two models of the same weights, the gradients of a loss are the same but for a part of each one's largest.</summary>
+    public static void HaveCloseGradients(
+        LanguageModel expected, LanguageModel actual, ModelInput input, Tensor targets, double tolerance = 1e-4)
+    {
+        expected.LossSum(input, targets).backward();
+        actual.LossSum(input, targets).backward();
+        foreach (var (want, have) in expected.named_parameters().Zip(actual.named_parameters()))
+        {
+            Assert.Equal(want.name, have.name);
+            TensorAssert.CloseToScale(
+                want.parameter.grad!, have.parameter.grad!, tolerance, what: $"the gradient of {want.name}");
+        }
+    }
+
+    /// <summary>What is wrong with a model, each with its place.</summary>
+    public static string[] Problems(ModelOptions options) =>
+        [.. ModelValidation.All(options).Select(problem => $"{problem.Path}: {problem.Message}")];
 }
 
 /// <summary>Decoding in steps.</summary>
 internal static class Decoding
 {
     /// <summary>Logits of all tokens, given to the model some at a time.</summary>
-    public static Tensor Run(LanguageModel model, Tensor tokens, int[] steps)
+    public static Tensor Run(LanguageModel model, Tensor tokens, int[] steps, ModelInput? source = null)
     {
-        using DecodingState state = model.NewDecodingState((int)tokens.shape[0], (int)tokens.shape[1]);
+        using DecodingState state = model.NewDecodingState((int)tokens.shape[0], (int)tokens.shape[1], source);
         List<Tensor> logits = [];
         foreach (int step in steps) logits.Add(model.forward(tokens.narrow(1, state.Length, step), state));
         return cat([.. logits], 1);
+    }
+
+    /// <summary>Steps of a training pass, a prompt and a token after it, over two rows of eight tokens.</summary>
+    public static void TrainAndDecode(LanguageModel model)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        model.LossSum(Models.Tokens(2, 8), Models.Tokens(2, 8)).backward();
+        using DecodingState state = model.NewDecodingState(2, 8);
+        model.forward(Models.Tokens(2, 3), state);
+        model.NextLogits(Models.Tokens(2, 1), state);
+        state.Reorder([0]);
     }
 }

@@ -2,6 +2,7 @@ using TorchSharp;
 using Trainer.Models.Attention;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests;
@@ -12,19 +13,16 @@ public class PackedDocumentsTests
     private static readonly long[] Ids = [0, 0, 0, 1, 1, 1, 1, 2], Places = [0, 1, 2, 0, 1, 2, 3, 0];
 
     [Theory]
-    [MemberData(nameof(Models.Variants), MemberType = typeof(Models))]
-    public void Changing_one_document_leaves_the_logits_of_the_others_bit_equal(string projection, string position)
+    [MemberData(nameof(Models.KernelVariants), MemberType = typeof(Models))]
+    public void Changing_one_document_leaves_the_logits_of_the_others_as_they_are(
+        string projection, string position, AttentionKernel kernel)
     {
-        foreach (AttentionKernel kernel in Models.Kernels(position))
-        {
-            using DisposeScope scope = NewDisposeScope();
-            using LanguageModel model = Models.Build(Models.Variant(projection, position, kernel));
-            Tensor tokens = Models.Tokens(2, 8), changed = tokens.clone();
-            changed.narrow(1, 0, 3).copy_(tokens.narrow(1, 0, 3).add(1).remainder(Models.Vocabulary));
-            Tensor before = model.forward(Packed(tokens)), after = model.forward(Packed(changed));
-            Assert.True(before.narrow(1, 3, 5).Equals(after.narrow(1, 3, 5)), $"{kernel}");
-            Assert.False(before.narrow(1, 0, 3).Equals(after.narrow(1, 0, 3)));
-        }
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(Models.Variant(projection, position, kernel));
+        Tensor tokens = Models.Tokens(2, 8), changed = Models.Changed(tokens, 0, 3);
+        Tensor before = model.forward(Packed(tokens)), after = model.forward(Packed(changed));
+        TensorAssert.Same(before.narrow(1, 3, 5), after.narrow(1, 3, 5));
+        Assert.False(before.narrow(1, 0, 3).Equals(after.narrow(1, 0, 3)));
     }
 
     [Theory]
@@ -35,19 +33,12 @@ public class PackedDocumentsTests
         using LanguageModel model = Models.Build(Models.Variant(projection, position));
         Tensor tokens = Models.Tokens(2, 8);
         Tensor packed = model.forward(Packed(tokens)).narrow(1, 3, 4), alone = model.forward(tokens.narrow(1, 3, 4));
-        Assert.InRange(Models.LargestDifference(alone, packed), 0, 2e-5);
+        TensorAssert.Close(alone, packed, 2e-5);
     }
 
     /// <summary>Documents in one piece and in two, under patterns and projections that the kernel for documents takes as they are or
     /// split.</summary>
-    public static TheoryData<string, bool> Long()
-    {
-        TheoryData<string, bool> data = [];
-        foreach (string kind in (string[])["causal", "window", "normed", "encoder"])
-        foreach (bool pieces in (bool[])[false, true])
-            data.Add(kind, pieces);
-        return data;
-    }
+    public static MatrixTheoryData<string, bool> Long() => new(["causal", "window", "normed", "encoder"], [false, true]);
 
     // Wide and long enough for every kernel.
     [Theory]
@@ -55,27 +46,25 @@ public class PackedDocumentsTests
     public void Whatever_kernel_computes_them_documents_have_the_same_loss_and_gradients_and_drop_the_same(string kind, bool pieces)
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel reference =
-            Models.Build(Wide(kind, AttentionKernel.Reference)), model = Models.Build(Wide(kind, AttentionKernel.Auto));
+        using LanguageModel reference = Models.Build(Wide(kind, AttentionKernel.Reference));
+        using LanguageModel model = Models.Build(Wide(kind, AttentionKernel.Auto));
         Tensor tokens = Models.Tokens(2, 150), targets = Models.Tokens(2, 150, seed: 5);
         long[] ids = [.. Enumerable.Range(0, 150).Select(
             place => place < 40 ? 7L : place < 41 ? 2L : place < 105 ? 3L : pieces ? 7L : -1L)];
         ModelInput input = new(tokens) { Documents = stack([tensor(ids), zeros(150, dtype: ScalarType.Int64)]), Dropping = new(11, 0) };
-        Tensor expectedLogits = reference.forward(input);
-        Assert.InRange(Models.LargestDifference(expectedLogits, model.forward(input)) / expectedLogits.abs().max().item<float>(), 0, 1e-5);
-        reference.LossSum(input, targets).backward();
-        model.LossSum(input, targets).backward();
-        foreach (var (expected, actual) in reference.named_parameters().Zip(model.named_parameters()))
-        {
-            double size = expected.parameter.grad!.abs().max().item<float>();
-            Assert.InRange(Models.LargestDifference(expected.parameter.grad!, actual.parameter.grad!), 0, 1e-4 * Math.Max(1, size));
-        }
+        TensorAssert.CloseToScale(reference.forward(input), model.forward(input), 1e-5, floor: 0);
+        Models.HaveCloseGradients(reference, model, input, targets);
 
         static ModelOptions Wide(string kind, AttentionKernel kernel)
         {
-            GroupedQueryOptions attention =
-                new() { Heads = 2, KeyValueHeads = 1, Kernel = kernel, QueryKeyNorm = kind == "normed", Pattern = kind == "window"
-                ? new SlidingOptions { Window = 20 } : null };
+            GroupedQueryOptions attention = new()
+            {
+                Heads = 2,
+                KeyValueHeads = 1,
+                Kernel = kernel,
+                QueryKeyNorm = kind == "normed",
+                Pattern = kind == "window" ? new SlidingOptions { Window = 20 } : null,
+            };
             return kind == "encoder"
                 ? new EncoderOptions { Dim = 64, Layers = 2, ContextLength = 150, Dropout = 0.2, Attention = attention }
                 : new DecoderOptions { Dim = 64, Layers = 2, ContextLength = 150, Dropout = 0.2, Attention = attention };
@@ -93,16 +82,17 @@ public class PackedDocumentsTests
         Assert.Null(whole.Spans(3));
 
         // Of keys alone, what is not padding: for as many queries as there are.
-        using DocumentIds padded = new(null, Constants.Own(() => tensor(new long[] { 0, 0, 0, -1 }).unsqueeze(0))), gaps = new(
-            null, Constants.Own(() => tensor(new long[] { 0, -1, 0, -1 }).unsqueeze(0)));
+        using DocumentIds padded = new(null, Row([0, 0, 0, -1])), gaps = new(null, Row([0, -1, 0, -1]));
         Assert.Equal([0, 3, 0, 3], padded.Spans(2)!.data<int>().ToArray());
         Assert.Null(gaps.Spans(2));
 
         static DocumentIds Ids(long[] ids)
         {
-            Tensor row = Constants.Own(() => tensor(ids).unsqueeze(0));
+            Tensor row = Row(ids);
             return new(row, row);
         }
+
+        static Tensor Row(long[] ids) => Constants.Own(() => tensor(ids).unsqueeze(0));
     }
 
     [Fact]
@@ -110,8 +100,7 @@ public class PackedDocumentsTests
     {
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Models.Build(Models.Llama);
-        Tensor tokens = Models.Tokens(1, 8), changed = tokens.clone();
-        changed.narrow(1, 0, 1).copy_(tokens.narrow(1, 0, 1).add(1).remainder(Models.Vocabulary));
+        Tensor tokens = Models.Tokens(1, 8), changed = Models.Changed(tokens, 0);
         ModelInput Input(Tensor of) => Packed(of) with { Documents = null };
         Assert.False(model.forward(Input(tokens)).narrow(1, 3, 5).Equals(model.forward(Input(changed)).narrow(1, 3, 5)));
     }
@@ -127,8 +116,8 @@ public class PackedDocumentsTests
         targets.narrow(1, 0, 3).fill_(-100);
         model.LossSum(Packed(tokens), targets).backward();
         Tensor embedding = model.named_parameters().Single(entry => entry.name == "embedding.weight").parameter.grad!;
-        Assert.Equal(0, embedding.select(0, 1).abs().max().item<float>());
-        Assert.NotEqual(0, embedding.abs().max().item<float>());
+        TensorAssert.Zero(embedding.select(0, 1));
+        TensorAssert.Apart(zeros_like(embedding), embedding, 0);
     }
 
     private static ModelInput Packed(Tensor tokens) => new(tokens)

@@ -5,6 +5,7 @@ using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.Positions;
+using Trainer.Tests;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -22,13 +23,16 @@ public class PrefixDecoderTests
         using LanguageModel model = Models.Build(With());
         Tensor tokens = Models.Tokens(2, Length + 1), input = tokens.narrow(1, 0, Length), targets = tokens.narrow(1, 1, Length);
         // The place P − 1 predicts the first token behind the prefix.
+        Tensor logits = model.forward(input).narrow(1, Prefix - 1, Length - Prefix + 1);
         Tensor expected = functional.cross_entropy(
-            model.forward(input).narrow(1, Prefix - 1, Length - Prefix + 1)
-                .reshape(-1, Models.Vocabulary), targets.narrow(1, Prefix - 1, Length - Prefix + 1).reshape(-1), reduction: Reduction.Sum);
+            logits.reshape(-1, Models.Vocabulary), targets.narrow(1, Prefix - 1, Length - Prefix + 1).reshape(-1),
+            reduction: Reduction.Sum);
         Assert.Equal(expected.ToSingle(), model.LossSum(input, targets).ToSingle(), 1e-4f);
         for (int place = 0; place < Length; place++)
-            Assert.Equal(
-                place >= Prefix - 1, model.LossSum(input, targets).ToSingle() != model.LossSum(input, Changed(targets, place)).ToSingle());
+        {
+            float changed = model.LossSum(input, Models.Changed(targets, place)).ToSingle();
+            Assert.Equal(place >= Prefix - 1, model.LossSum(input, targets).ToSingle() != changed);
+        }
         Assert.Equal(0, model.LossSum(input.narrow(1, 0, 3), targets.narrow(1, 0, 3)).ToSingle());
     }
 
@@ -42,11 +46,11 @@ public class PrefixDecoderTests
         Tensor tokens = Models.Tokens(1, Length), logits = model.forward(tokens);
         for (int changed = 0; changed < Length; changed++)
         {
-            Tensor others = model.forward(Changed(tokens, changed));
+            Tensor others = model.forward(Models.Changed(tokens, changed));
             for (int place = 0; place < Length; place++)
             {
                 bool sees = changed <= place || (changed < Prefix && place < Prefix);
-                Assert.Equal(sees, Models.LargestDifference(logits.select(1, place), others.select(1, place)) > 0);
+                Assert.Equal(sees, !logits.select(1, place).Equals(others.select(1, place)));
             }
         }
     }
@@ -68,22 +72,15 @@ public class PrefixDecoderTests
         using LanguageModel model = Models.Build(options with { Layers = 3 });
         Tensor tokens = Models.Tokens(1, Length), logits = model.forward(tokens);
         for (int place = 6; place + 1 < Length; place++)
-            Assert.Equal(
-                0,
-                Models.LargestDifference(
-                    logits.narrow(1, 0, place + 1), model.forward(Changed(tokens, place + 1)).narrow(1, 0, place + 1)));
+            TensorAssert.Same(
+                logits.narrow(1, 0, place + 1), model.forward(Models.Changed(tokens, place + 1)).narrow(1, 0, place + 1));
 
         static LayerGroupOptions Group(PatternOptions pattern) =>
             new() { Attention = new MultiHeadOptions { Heads = 4, Pattern = pattern } };
     }
 
-    public static TheoryData<string, AttentionCache> Caches()
-    {
-        TheoryData<string, AttentionCache> data = [];
-        foreach (string projection in Models.Projections.Keys)
-        foreach (AttentionCache cache in (AttentionCache[])[AttentionCache.Contiguous, AttentionCache.Paged]) data.Add(projection, cache);
-        return data;
-    }
+    public static MatrixTheoryData<string, AttentionCache> Caches() =>
+        new(Models.Projections.Keys, [AttentionCache.Contiguous, AttentionCache.Paged]);
 
     [Theory]
     [MemberData(nameof(Caches))]
@@ -94,7 +91,7 @@ public class PrefixDecoderTests
         model.eval();
         Tensor tokens = Models.Tokens(2, Length), expected = model.forward(tokens);
         foreach (int[] steps in (int[][])[[Prefix, 1, 1, 1, 1, 1, 1, 1], [Prefix + 2, 3, 2], [Length]])
-            Assert.InRange(Models.LargestDifference(expected, Decoding.Run(model, tokens, steps)), 0, 5e-5);
+            TensorAssert.Close(expected, Decoding.Run(model, tokens, steps), 5e-5, $"in steps of {string.Join(", ", steps)} the result");
     }
 
     [Fact]
@@ -125,7 +122,7 @@ public class PrefixDecoderTests
             (Tensor its, Dictionary<string, Tensor> own) = Differentiated(kernel);
             Assert.Equal(1, its.ToSingle() / loss.ToSingle(), 1e-5f);
             foreach (var (name, gradient) in gradients)
-                Assert.InRange(Models.LargestDifference(gradient, own[name]), 0, 1e-4 * Math.Max(1, gradient.abs().max().ToSingle()));
+                TensorAssert.CloseToScale(gradient, own[name], 1e-4, what: $"the gradient of {name} by {kernel}");
         }
 
         (Tensor, Dictionary<string, Tensor>) Differentiated(AttentionKernel kernel)
@@ -146,34 +143,25 @@ public class PrefixDecoderTests
         "attention.kernel: linear sums over all earlier positions and cannot leave some out as pattern 'prefix' does; use pattern " +
         "'causal' ('full' in an encoder), or kernel 'block-sparse'")]
     public void Kernels_that_cannot_are_refused(AttentionKernel kernel, string message) =>
-        Assert.Equal([message], Messages(With(new MultiHeadOptions { Heads = 4, Kernel = kernel })));
+        Assert.Equal([message], Models.Problems(With(new MultiHeadOptions { Heads = 4, Kernel = kernel })));
 
     [Fact]
     public void A_prefix_leaves_something_to_predict_and_is_a_decoders_alone()
     {
-        Assert.Empty(Messages(With() with { ContextLength = Prefix }));
+        Assert.Empty(Models.Problems(With() with { ContextLength = Prefix }));
         Assert.Equal(
             ["attention.pattern: prefixLength (5) is more than contextLength (4), so that no token is left to predict; use at most 4"],
-            Messages(With() with { ContextLength = 4 }));
+            Models.Problems(With() with { ContextLength = 4 }));
         Assert.Equal(
             ["attention.pattern: type 'prefix' lets the decoder see the token it has to predict; use 'causal' (the encoder's is " +
                 "encoderPattern)"],
-            Messages(Models.EncoderDecoder with { Attention = With().Attention }));
+            Models.Problems(Models.EncoderDecoder with { Attention = With().Attention }));
     }
 
     private static DecoderOptions With(AttentionOptions? attention = null) => Models.Llama with
     {
-        ContextLength = 16, Position = new RotaryOptions(),
-            Attention = (attention ?? new MultiHeadOptions { Heads = 4 }) with { Pattern = new PrefixOptions { PrefixLength = Prefix } },
+        ContextLength = 16,
+        Position = new RotaryOptions(),
+        Attention = (attention ?? new MultiHeadOptions { Heads = 4 }) with { Pattern = new PrefixOptions { PrefixLength = Prefix } },
     };
-
-    private static string[] Messages(ModelOptions options) =>
-        [.. ModelValidation.All(options).Select(problem => $"{problem.Path}: {problem.Message}")];
-
-    private static Tensor Changed(Tensor tokens, int place)
-    {
-        Tensor changed = tokens.clone();
-        changed.narrow(1, place, 1).copy_(tokens.narrow(1, place, 1).add(1).remainder(Models.Vocabulary));
-        return changed;
-    }
 }

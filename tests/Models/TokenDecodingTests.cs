@@ -1,9 +1,10 @@
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Models.Attention;
 using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
-using Trainer.Models.FeedForward;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests;
@@ -15,66 +16,60 @@ public sealed class TokenDecodingTests
 
     [Theory]
     [MemberData(nameof(Models.Variants), MemberType = typeof(Models))]
-    public void Projections_and_positions(string projection, string position) =>
+    public void It_agrees_for_every_projection_and_position(string projection, string position) =>
         Agree(Models.Variant(projection, position));
 
-    [Fact]
-    public void Feed_forward_layers()
-    {
-        foreach ((_, FeedForwardOptions options) in Models.FeedForwards)
-            Agree(Models.Llama with { FeedForward = options });
-    }
+    public static TheoryData<string> FeedForwards => [.. Models.FeedForwards.Keys];
 
     [Theory]
-    [InlineData(NormPlacement.Pre)]
-    [InlineData(NormPlacement.Post)]
-    [InlineData(NormPlacement.Sandwich)]
-    public void Placements_of_norms(NormPlacement placement)
-    {
-        Agree(Models.Gpt with { Norm = new LayerNormOptions { Placement = placement } });
-        Agree(Models.Llama with { Norm = new RmsNormOptions { Placement = placement } });
-    }
+    [MemberData(nameof(FeedForwards))]
+    public void It_agrees_for_every_feed_forward_layer(string kind) => Agree(Models.Llama with { FeedForward = Models.FeedForwards[kind] });
 
-    [Fact]
-    public void What_else_a_model_may_have()
-    {
-        Agree(Models.Gpt with { Bias = true });
-        Agree(Models.Llama with { ParallelResidual = true });
-        Agree(Models.Llama with { EmbeddingNorm = true, ScaleEmbeddings = true });
-        Agree(Models.Llama with { LogitScale = 0.7, LogitSoftCap = 1.5, HeadBias = true });
-    }
+    public static MatrixTheoryData<string, NormPlacement> Placements => new(["layer", "rms"], Enum.GetValues<NormPlacement>());
 
-    [Fact]
-    public void Kernels_and_caches_that_are_demanded_are_kept()
+    [Theory]
+    [MemberData(nameof(Placements))]
+    public void It_agrees_wherever_norms_stand(string norm, NormPlacement placement) => Agree(norm == "layer"
+        ? Models.Gpt with { Norm = new LayerNormOptions { Placement = placement } }
+        : Models.Llama with { Norm = new RmsNormOptions { Placement = placement } });
+
+    private static readonly DecoderOptions Sliding =
+        With(attention => attention with { Pattern = new SlidingOptions { Window = 3 } }) with { ContextLength = 64 };
+
+    private static readonly Dictionary<string, DecoderOptions> Kinds = new()
     {
-        foreach (AttentionKernel kernel in (AttentionKernel[])[AttentionKernel.Reference, AttentionKernel.Flash])
-            Agree(Models.Variant("grouped-query", "rotary", kernel));
-        Agree(Models.Llama with { Attention = Models.Llama.Attention with { Cache = AttentionCache.Paged } });
-        Agree(Models.Llama with { Attention = Models.Llama.Attention with { SoftCap = 2 } });
-        Agree(Models.Llama with { Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3, Sinks = 1 } } });
-        Agree(Models.Hybrid);
-    }
+        ["biases"] = Models.Gpt with { Bias = true },
+        ["parallel residual"] = Models.Llama with { ParallelResidual = true },
+        ["norm and scale of embeddings"] = Models.Llama with { EmbeddingNorm = true, ScaleEmbeddings = true },
+        ["scale, soft cap and bias of logits"] = Models.Llama with { LogitScale = 0.7, LogitSoftCap = 1.5, HeadBias = true },
+        ["reference kernel"] = Models.Variant("grouped-query", "rotary", AttentionKernel.Reference),
+        ["flash kernel"] = Models.Variant("grouped-query", "rotary", AttentionKernel.Flash),
+        ["paged cache"] = With(attention => attention with { Cache = AttentionCache.Paged }),
+        ["soft cap of scores"] = With(attention => attention with { SoftCap = 2 }),
+        ["window with a sink"] = With(attention => attention with { Pattern = new SlidingOptions { Window = 3, Sinks = 1 } }),
+        ["hybrid"] = Models.Hybrid,
+        ["window"] = Sliding,
+        ["window in every second layer"] =
+            Sliding with { LayerPattern = [new(), new() { Attention = Sliding.Attention with { Pattern = null } }] },
+    };
+
+    public static TheoryData<string> Names => [.. Kinds.Keys];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void It_agrees_for_what_else_a_model_may_have(string kind) => Agree(Kinds[kind]);
 
     // A cache of all positions at first, then one that rolls: 3 + 16 rows of 60 positions.
     [Theory]
-    [InlineData(8)]
-    [InlineData(60)]
-    public void Windows(int length)
-    {
-        DecoderOptions sliding =
-            Models.Llama with { ContextLength = 64,
-            Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } };
-        Agree(sliding, length: length);
-        Agree(sliding with { LayerPattern = [new(), new() { Attention = sliding.Attention with { Pattern = null } }] }, length: length);
-    }
+    [InlineData("window")]
+    [InlineData("window in every second layer")]
+    public void It_agrees_over_many_windows(string kind) => Agree(Kinds[kind], length: 60);
 
     [Fact]
     public void A_rolling_cache_goes_on_after_several_tokens_at_once()
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel model = Models.Build(
-            Models.Llama with { ContextLength = 64,
-            Attention = Models.Llama.Attention with { Pattern = new SlidingOptions { Window = 3 } } });
+        using LanguageModel model = Models.Build(Sliding);
         model.eval();
         Tensor tokens = Models.Tokens(2, 60), expected = model.forward(tokens);
         using DecodingState state = model.NewDecodingState(2, 60);
@@ -83,23 +78,23 @@ public sealed class TokenDecodingTests
         {
             Tensor logits = model.NextLogits(tokens.narrow(1, place, count), state);
             place += count;
-            Assert.InRange(Models.LargestDifference(expected.select(1, place - 1), logits), 0, Tolerance);
+            TensorAssert.Close(expected.select(1, place - 1), logits, Tolerance, $"after {place} tokens the result");
         }
         Assert.Equal(60, place);
     }
 
     [Fact]
-    public void Many_sequences_are_a_product_of_matrices() => Agree(Models.Llama, batch: 9);
+    public void It_agrees_for_many_sequences_which_are_a_product_of_matrices() => Agree(Models.Llama, batch: 9);
 
     [Fact]
-    public void In_bfloat16_to_its_rounding()
+    public void In_bfloat16_it_agrees_to_the_rounding()
     {
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Models.Build(Models.Llama, computeType: ScalarType.BFloat16);
         model.eval();
         Tensor tokens = Models.Tokens(2, 8);
         Tensor expected = model.forward(tokens);
-        Assert.InRange(Models.LargestDifference(expected, OneByOne(model, tokens)), 0, 0.02 * expected.abs().max().item<float>());
+        TensorAssert.CloseToScale(expected, OneByOne(model, tokens), 0.02, floor: 0);
     }
 
     [Fact]
@@ -116,7 +111,7 @@ public sealed class TokenDecodingTests
         model.NextLogits(next.narrow(1, 0, 1), state);
         Tensor actual = model.NextLogits(next.narrow(1, 1, 1), state);
         Tensor whole = cat([tokens.index_select(0, tensor(new long[] { 1, 1, 0 })), next], 1);
-        Assert.InRange(Models.LargestDifference(model.forward(whole).select(1, 5), actual), 0, Tolerance);
+        TensorAssert.Close(model.forward(whole).select(1, 5), actual, Tolerance);
     }
 
     [Fact]
@@ -135,7 +130,7 @@ public sealed class TokenDecodingTests
         using (no_grad())
             foreach (var (_, parameter) in model.named_parameters()) parameter.mul_(1.5);
         Tensor expected = model.forward(tokens.narrow(1, 2, 1), other).select(1, 0);
-        Assert.InRange(Models.LargestDifference(expected, model.NextLogits(tokens.narrow(1, 2, 1), state)), 0, Tolerance * 10);
+        TensorAssert.Close(expected, model.NextLogits(tokens.narrow(1, 2, 1), state), Tolerance * 10);
     }
 
     [Fact]
@@ -152,13 +147,16 @@ public sealed class TokenDecodingTests
         Assert.Equal(2, state.Length);
     }
 
+    private static DecoderOptions With(Func<AttentionOptions, AttentionOptions> change) =>
+        Models.Llama with { Attention = change(Models.Llama.Attention) };
+
     private static void Agree(DecoderOptions options, int batch = 2, int length = 8)
     {
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Models.Build(options);
         model.eval();
         Tensor tokens = Models.Tokens(batch, length);
-        Assert.InRange(Models.LargestDifference(model.forward(tokens), OneByOne(model, tokens)), 0, Tolerance);
+        TensorAssert.Close(model.forward(tokens), OneByOne(model, tokens), Tolerance);
     }
 
     // A prompt of three tokens at once, then the others one by one: the logits from the third on, before them the prompt's own.

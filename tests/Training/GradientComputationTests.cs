@@ -1,29 +1,18 @@
 using TorchSharp;
 using Trainer.Data.Batches;
-using Trainer.Data.Preparation;
 using Trainer.Evaluation;
 using Trainer.Kernels;
 using Trainer.Models;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests;
 
 public sealed class GradientComputationTests : IDisposable
 {
-    private readonly TinyRun tiny = new();
-    private readonly PreparedData data;
+    private readonly TinyRun tiny = new(dropout: 0);
 
-    public GradientComputationTests()
-    {
-        tiny.Recipe = tiny.Recipe with { Model = (DecoderOptions)tiny.Recipe.Model with { Dropout = 0 } };
-        data = tiny.Prepare();
-    }
-
-    public void Dispose()
-    {
-        data.Dispose();
-        tiny.Dispose();
-    }
+    public void Dispose() => tiny.Dispose();
 
     [Theory]
     [InlineData(1)]
@@ -31,19 +20,19 @@ public sealed class GradientComputationTests : IDisposable
     [InlineData(3)]
     public void Targets_weigh_the_same_however_full_their_micro_batch_is(int threads)
     {
-        using TrainState training = tiny.NewState(data);
+        using TrainState training = tiny.NewState();
         Batch full = Crops().Next(4), sparse = WithTargets(Crops().Next(4), keep: 3);
         using WorkerThreads? workers = threads > 1 ? new(threads) : null;
         GradientComputation gradients = GradientComputation.Create(training.Model, CPU, workers);
         using DisposeScope scope = NewDisposeScope();
 
         double together = gradients.Compute(new StepBatch([Concatenate(full, sparse)])).Loss.ToDouble();
-        float[] gradient = Gradient(training.Model);
+        float[] gradient = TinyRun.Gradient(training.Model);
         double apart = gradients.Compute(new StepBatch([full, sparse])).Loss.ToDouble();
 
         Assert.Equal(4 * TinyRun.Context + 3, new StepBatch([full, sparse]).TargetTokens);
         Assert.Equal(together, apart, 1e-5);
-        Assert.All(gradient.Zip(Gradient(training.Model)), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
+        TensorAssert.Equal(gradient, TinyRun.Gradient(training.Model), 1e-5);
     }
 
     [Theory]
@@ -54,7 +43,7 @@ public sealed class GradientComputationTests : IDisposable
     public void Threads_give_the_gradients_of_one_and_the_same_bits_every_time(int threads, int rows, double dropout)
     {
         tiny.Recipe = tiny.Recipe with { Model = (DecoderOptions)tiny.Recipe.Model with { Dropout = dropout } };
-        using TrainState training = tiny.NewState(data);
+        using TrainState training = tiny.NewState();
         StepBatch batch = new([Crops().Next(rows), Crops().Next(rows)]);
         using DisposeScope scope = NewDisposeScope();
         using WorkerThreads workers = new(threads);
@@ -67,23 +56,22 @@ public sealed class GradientComputationTests : IDisposable
             return gradients.Compute(batch);
         }
         (Tensor loss, Tensor norm) = Compute(one);
-        float[] gradient = Gradient(training.Model);
+        float[] gradient = TinyRun.Gradient(training.Model);
         (Tensor shared, Tensor sharedNorm) = Compute(several);
-        float[] first = Gradient(training.Model);
-        GC.Collect(); // tensors that other tests have left
-        GC.WaitForPendingFinalizers();
-        long live = torch.Tensor.TotalCount;
+        float[] first = TinyRun.Gradient(training.Model);
+        Finalizers.Run();
+        long live = LiveTensors.Count();
         for (int again = 0; again < 20; again++)
         {
             using DisposeScope inner = NewDisposeScope();
             Assert.Equal(shared.ToDouble(), Compute(several).Loss.ToDouble());
-            Assert.Equal(first, Gradient(training.Model));
+            Assert.Equal(first, TinyRun.Gradient(training.Model));
         }
 
         Assert.Equal(loss.ToDouble(), shared.ToDouble(), 1e-5);
         Assert.Equal(norm.ToDouble(), sharedNorm.ToDouble(), 1e-5);
-        Assert.All(gradient.Zip(first), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
-        Assert.Equal(live, torch.Tensor.TotalCount);
+        TensorAssert.Equal(gradient, first, 1e-5);
+        Assert.Equal(live, LiveTensors.Count());
     }
 
     [Theory]
@@ -105,7 +93,7 @@ public sealed class GradientComputationTests : IDisposable
     [InlineData(2)]
     public void Label_smoothing_spreads_a_share_of_each_target_in_training_and_not_in_validation(int threads)
     {
-        using LanguageModel model = tiny.Recipe.Model.Build(data.Tokenizer.VocabularySize);
+        using LanguageModel model = tiny.Recipe.Model.Build(tiny.Data.Tokenizer.VocabularySize);
         Batch batch = Crops().Next(4);
         using WorkerThreads? workers = threads > 1 ? new(threads) : null;
         GradientComputation gradients = GradientComputation.Create(model, CPU, workers, labelSmoothing: 0.2);
@@ -118,7 +106,7 @@ public sealed class GradientComputationTests : IDisposable
         Assert.Equal(plain, LossEvaluator.Evaluate(model, [batch], CPU).MeanLoss, 1e-5);
     }
 
-    private BatchStream Crops() => BatchStream.Create(data, tiny.Recipe.Data, TinyRun.Context, 1);
+    private BatchStream Crops() => BatchStream.Create(tiny.Data, tiny.Recipe.Data, TinyRun.Context, 1);
 
     private static Batch WithTargets(Batch batch, int keep)
     {
@@ -128,6 +116,4 @@ public sealed class GradientComputationTests : IDisposable
 
     private static Batch Concatenate(Batch a, Batch b) =>
         new([.. a.Inputs, .. b.Inputs], [.. a.Targets, .. b.Targets], a.Rows + b.Rows, a.Columns);
-
-    private static float[] Gradient(LanguageModel model) => [.. model.parameters().SelectMany(p => p.grad!.data<float>().ToArray())];
 }

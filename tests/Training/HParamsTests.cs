@@ -12,7 +12,7 @@ public sealed class HParamsTests : IDisposable
 
     /// <summary>The bytes are what TensorBoard's own plugin_data_pb2, compiled by protoc for Python, makes of the same contents.</summary>
     [Fact]
-    public void MessagesAreThoseOfThePlugin()
+    public void Messages_are_those_of_the_plugin()
     {
         var time = ManualTime.Start();
         time.Advance(0.25);
@@ -46,7 +46,7 @@ public sealed class HParamsTests : IDisposable
     [InlineData("""{ "data": { "train": [{ "path": "a", "weight": 2 }, { "path": "b" }] } }""", "data.train.0.path=a", "data.train.0.weight=2", "data.train.1.path=b")]
     [InlineData("""{ "training": { "deterministic": true, "flag": false, "empty": [], "none": null } }""", "training.deterministic=True", "training.flag=False", "training.empty=[]")]
     [InlineData("""{ "name": "x", "monitoring": { "logEvery": 1 }, "checkpoint": { "keep": 2 }, "evaluation": { "every": 5, "measures": [{ "type": "y" }] } }""", "evaluation.every=5")]
-    public void SettingsAreNamedAsOnTheCommandLine(string json, params string[] expected)
+    public void Settings_are_named_as_on_the_command_line(string json, params string[] expected)
     {
         using (var writer = new TensorBoardWriter(directory.Path))
             writer.SessionStart(json, 0);
@@ -56,7 +56,7 @@ public sealed class HParamsTests : IDisposable
     }
 
     [Fact]
-    public void RunShowsItsRecipeAndItsBestAndLastLoss()
+    public void Run_shows_its_recipe_and_its_best_and_last_loss()
     {
         using var tiny = WithTensorBoard();
 
@@ -75,7 +75,7 @@ public sealed class HParamsTests : IDisposable
 
     /// <summary>TensorBoard keeps the first end that it reads: an end before that of the last step would stay for good.</summary>
     [Fact]
-    public void RunHasAnEndOnlyOnceAllStepsAreDone()
+    public void Run_has_an_end_only_once_all_steps_are_done()
     {
         using var tiny = WithTensorBoard();
         using StopSignal stop = new();

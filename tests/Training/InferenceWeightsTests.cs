@@ -32,7 +32,7 @@ public sealed class InferenceWeightsTests : IDisposable
         using LanguageModel read = options.BuildForInference(Vocabulary, type);
         ModelWeights.Load(read, path);
         Tensor tokens = randint(0, Vocabulary, [2, 16], ScalarType.Int64);
-        Assert.True(saved.forward(tokens).Equals(read.forward(tokens)));
+        TensorAssert.Same(saved.forward(tokens), read.forward(tokens));
     }
 
     [Fact]
@@ -46,8 +46,8 @@ public sealed class InferenceWeightsTests : IDisposable
         ModelWeights.Load(read, path);
         var weights = saved.state_dict();
         foreach ((string name, Tensor value) in read.state_dict())
-            Assert.True(value.Equals(value.dtype == ScalarType.Int8 ? BlockQuantization.Pack(weights[name].detach()) : weights[name]),
-                name);
+            TensorAssert.Same(
+                value.dtype == ScalarType.Int8 ? BlockQuantization.Pack(weights[name].detach()) : weights[name], value, name);
         Assert.Equal(ScalarType.Int8, read.state_dict()["head.weight"].dtype);
     }
 

@@ -4,6 +4,7 @@ using Trainer.Data.Preparation;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.Positions;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests;
@@ -87,7 +88,7 @@ public sealed class InitialWeightsTests : IDisposable
         using LanguageModel model = InitialWeights.Build(recipe, data.Tokenizer, CPU, _ => { });
         using LanguageModel source = Checkpoint.Open(tiny.RunPath("base")).LoadModel(CPU);
         foreach ((string name, Tensor value) in source.state_dict())
-            Assert.Equal(value.data<float>().ToArray(), model.state_dict()[name].data<float>().ToArray());
+            TensorAssert.Same(value, model.state_dict()[name], name);
         tiny.Train("longer");
         Assert.Equal(64, Checkpoint.Open(tiny.RunPath("longer")).Model.ContextLength);
     }
@@ -139,11 +140,18 @@ public sealed class InitialWeightsTests : IDisposable
     [InlineData("none", 64, "data.positionSkipping: needs rotary positions")]
     public void Only_rotary_positions_skip_and_only_below_the_context(string position, int contextLength, string message)
     {
-        PositionOptions options =
-            position switch { "learned" =>
-            new LearnedOptions(), "alibi" => new AlibiOptions(), "none" => new NoPositionOptions(), _ => new RotaryOptions() };
-        tiny.Recipe = original with { Model = Model with { ContextLength = contextLength, Position = options },
-            Data = original.Data with { PositionSkipping = new() { Window = 16 } } };
+        PositionOptions options = position switch
+        {
+            "learned" => new LearnedOptions(),
+            "alibi" => new AlibiOptions(),
+            "none" => new NoPositionOptions(),
+            _ => new RotaryOptions(),
+        };
+        tiny.Recipe = original with
+        {
+            Model = Model with { ContextLength = contextLength, Position = options },
+            Data = original.Data with { PositionSkipping = new() { Window = 16 } },
+        };
         Assert.Contains(message, tiny.ConfigurationError());
     }
 

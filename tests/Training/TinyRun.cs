@@ -20,8 +20,9 @@ internal sealed class TinyRun : IDisposable
     public const int Context = 16;
 
     private readonly TemporaryDirectory directory = new();
+    private PreparedData? data;
 
-    public TinyRun(int characters = 2000)
+    public TinyRun(int characters = 2000, double dropout = 0.1)
     {
         TextPath = Path.Combine(directory.Path, "text.txt");
         File.WriteAllText(TextPath, Text(characters));
@@ -34,7 +35,7 @@ internal sealed class TinyRun : IDisposable
                 Dim = 16,
                 Layers = 2,
                 ContextLength = Context,
-                Dropout = 0.1,
+                Dropout = dropout,
                 Attention = new MultiHeadOptions { Heads = 2 },
             },
             Tokenizer = new ByteTokenizerOptions(),
@@ -54,6 +55,9 @@ internal sealed class TinyRun : IDisposable
 
     public Recipe Recipe { get; set; }
 
+    /// <summary>What the recipe trains on, prepared once.</summary>
+    public PreparedData Data => data ??= Prepare();
+
     public List<string> Progress { get; } = [];
 
     public string RunPath(string name = "run") => Path.Combine(Root, name);
@@ -71,13 +75,22 @@ internal sealed class TinyRun : IDisposable
 
     public PreparedData Prepare() => DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, Path.Combine(Root, "datasets"));
 
+    public TrainState NewState() => NewState(Data);
+
     public TrainState NewState(PreparedData data) =>
         new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU);
 
     public string ConfigurationError() => Assert.Throws<ConfigurationException>(
         () => ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(Recipe), "test")).Message;
 
-    public void Dispose() => directory.Dispose();
+    public void Dispose()
+    {
+        data?.Dispose();
+        directory.Dispose();
+    }
+
+    /// <summary>The gradients of a model, one parameter after the other.</summary>
+    public static float[] Gradient(LanguageModel model) => [.. model.parameters().SelectMany(p => p.grad!.data<float>().ToArray())];
 
     /// <summary>Words from a small vocabulary in an irregular order: something to learn, and no two windows the same.</summary>
     private static string Text(int characters)

@@ -1,28 +1,16 @@
 using TorchSharp;
 using Trainer.Checkpoints;
-using Trainer.Data.Preparation;
-using Trainer.Models;
 using Trainer.Models.Devices;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests;
 
 public sealed class TrainStateTests : IDisposable
 {
-    private readonly TinyRun tiny = new();
-    private readonly PreparedData data;
+    private readonly TinyRun tiny = new(dropout: 0);
 
-    public TrainStateTests()
-    {
-        tiny.Recipe = tiny.Recipe with { Model = (DecoderOptions)tiny.Recipe.Model with { Dropout = 0 } };
-        data = tiny.Prepare();
-    }
-
-    public void Dispose()
-    {
-        data.Dispose();
-        tiny.Dispose();
-    }
+    public void Dispose() => tiny.Dispose();
 
     [Theory]
     [InlineData(1)]
@@ -34,14 +22,14 @@ public sealed class TrainStateTests : IDisposable
         Assert.Equal(whole.loss, parts.loss, 1e-5);
         Assert.Equal(whole.norm, parts.norm, 1e-4);
         // Adam divides by the gradient's own size: the rounding of an element near zero shows, so compare loosely.
-        Assert.All(whole.weights.Zip(parts.weights), pair => Assert.Equal(pair.First, pair.Second, 1e-3));
+        TensorAssert.Equal(whole.weights, parts.weights, 1e-3);
     }
 
     [Fact]
     public void Gradients_are_clipped_to_the_limit_and_measured_before()
     {
         tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { GradientClip = 0.01 } };
-        using TrainState training = tiny.NewState(data);
+        using TrainState training = tiny.NewState();
 
         training.TakeStep(0);
 
@@ -54,7 +42,7 @@ public sealed class TrainStateTests : IDisposable
     [Fact]
     public void A_step_that_is_not_finite_changes_nothing_and_is_counted()
     {
-        using TrainState training = tiny.NewState(data);
+        using TrainState training = tiny.NewState();
         training.TakeStep(1e-3);
         TorchSharp.Modules.Parameter norm = training.Model.parameters().First(p => p.dim() == 1);
         using Tensor sound = norm.detach().clone();
@@ -79,7 +67,7 @@ public sealed class TrainStateTests : IDisposable
     [Fact]
     public void Captured_state_survives_JSON_exactly()
     {
-        using TrainState training = tiny.NewState(data);
+        using TrainState training = tiny.NewState();
         training.Best = (0.1 + 0.2, 3);
         training.TakeStep(1e-3);
         CheckpointState state = training.Capture();
@@ -95,7 +83,7 @@ public sealed class TrainStateTests : IDisposable
     public void Live_tensors_stay_flat_over_many_steps()
     {
         tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { BatchSize = 2, MicroBatchSize = 1 } };
-        using TrainState training = tiny.NewState(data);
+        using TrainState training = tiny.NewState();
         for (int i = 0; i < 3; i++) training.TakeStep(1e-3);
         long live = torch.Tensor.TotalCount;
 
@@ -111,7 +99,7 @@ public sealed class TrainStateTests : IDisposable
     public void Bfloat16_learns_on_float32_weights()
     {
         tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Precision = Precision.BFloat16 } };
-        using TrainState training = tiny.NewState(data);
+        using TrainState training = tiny.NewState();
         training.TakeStep(3e-3);
         double first = training.Read().Loss;
         for (int i = 0; i < 30; i++) training.TakeStep(3e-3);
@@ -125,7 +113,7 @@ public sealed class TrainStateTests : IDisposable
     private (double Loss, double Norm, float[] Weights) ThreeSteps(int microBatch)
     {
         tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { MicroBatchSize = microBatch } };
-        using TrainState training = tiny.NewState(data);
+        using TrainState training = tiny.NewState();
         for (int i = 0; i < 3; i++) training.TakeStep(1e-3);
         StepFigures.Reading reading = training.Read();
         return (reading.Loss, reading.GradientNorm, [.. training.Model.parameters().SelectMany(p => p.data<float>().ToArray())]);

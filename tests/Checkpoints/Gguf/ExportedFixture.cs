@@ -17,7 +17,7 @@ internal static class ExportedFixture
     /// <param name="change">Changes its settings.</param>
     public static GgufReader Of(
         TemporaryFolder folder, string fixture, GgufType type = GgufType.F32, Tokenizer? tokenizer = null, bool except48 = false,
-            Func<ModelOptions, ModelOptions>? change = null)
+        Func<ModelOptions, ModelOptions>? change = null)
     {
         string native = folder.PathOf("ours.safetensors"), path = folder.PathOf("model.gguf");
         using HuggingFaceImport source = Goldens.Open(fixture);

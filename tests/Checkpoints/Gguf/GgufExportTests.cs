@@ -10,6 +10,7 @@ using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Tests.Gguf;
@@ -37,24 +38,31 @@ public sealed class GgufExportTests : IDisposable
                     entry => FormattableString.Invariant($"{entry.Key["llama.".Length..]} {entry.Value}"))));
     }
 
-    [Fact]
-    public void Queries_and_keys_of_llama_lie_in_neighbouring_pairs_head_by_head()
+    // Row 2i of a head is dimension i, row 2i + 1 is dimension i + D/2, as llama.cpp's own converter has them.
+    [Theory]
+    [InlineData("q", 4)]
+    [InlineData("k", 2)]
+    public void Queries_and_keys_of_llama_lie_in_neighbouring_pairs_head_by_head(string name, int heads)
     {
         using DisposeScope scope = NewDisposeScope();
         GgufReader file = Export("llama");
         using WeightFiles source = WeightFiles.OpenDirectory(Goldens.PathOf("llama"));
-        // Row 2i of a head is dimension i, row 2i + 1 is dimension i + D/2, as llama.cpp's own converter has them.
-        foreach (var (name, original, heads) in new[] { ("blk.1.attn_q.weight", "model.layers.1.self_attn.q_proj.weight", 4),
-            ("blk.1.attn_k.weight", "model.layers.1.self_attn.k_proj.weight", 2) })
+        float[] expected = source.Read($"model.layers.1.self_attn.{name}_proj.weight").data<float>().ToArray();
+        float[] actual = file.Tensors[$"blk.1.attn_{name}.weight"].Numbers;
+        for (int head = 0; head < heads; head++)
+        for (int row = 0; row < 8; row++)
         {
-            float[] expected = source.Read(original).data<float>().ToArray(), actual = file.Tensors[name].Numbers;
-            for (int head = 0; head < heads; head++)
-            for (int row = 0; row < 8; row++)
-            {
-                int from = head * 8 + row / 2 + row % 2 * 4;
-                Assert.Equal(expected[(from * 32)..(from * 32 + 32)], actual[((head * 8 + row) * 32)..((head * 8 + row) * 32 + 32)]);
-            }
+            int from = head * 8 + row / 2 + row % 2 * 4;
+            Assert.Equal(expected[(from * 32)..(from * 32 + 32)], actual[((head * 8 + row) * 32)..((head * 8 + row) * 32 + 32)]);
         }
+    }
+
+    [Fact]
+    public void Values_and_matrices_of_llama_lie_as_they_did()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        GgufReader file = Export("llama");
+        using WeightFiles source = WeightFiles.OpenDirectory(Goldens.PathOf("llama"));
         Same(source.Read("model.layers.1.self_attn.v_proj.weight"), file.Tensors["blk.1.attn_v.weight"]);
         Same(source.Read("model.layers.0.mlp.up_proj.weight"), file.Tensors["blk.0.ffn_up.weight"]);
         Same(source.Read("lm_head.weight"), file.Tensors["output.weight"]);
@@ -84,9 +92,7 @@ public sealed class GgufExportTests : IDisposable
         Assert.Equal(0u, file.Tensors["blk.0.attn_norm.weight"].Type);
         Assert.Equal(0u, file.Tensors["blk.0.attn_q.bias"].Type);
         float[] expected = exact.Tensors["blk.0.attn_q.weight"].Numbers, actual = file.Tensors["blk.0.attn_q.weight"].Numbers;
-        double largest = expected.Max(Math.Abs);
-        for (int i = 0; i < expected.Length; i++)
-            Assert.InRange(actual[i] - expected[i], -tolerance * largest - 1e-12, tolerance * largest + 1e-12);
+        TensorAssert.Equal(expected, actual, tolerance * expected.Max(Math.Abs) + 1e-12);
     }
 
     [Fact]
@@ -173,13 +179,11 @@ public sealed class GgufExportTests : IDisposable
     public void What_llama_cpp_would_compute_otherwise_is_refused()
     {
         Assert.Equal("model.feedForward.type is 'relu', and llama.cpp computes 'gelu-tanh' in its gpt2 models; use --format huggingface",
-            Assert.Throws<UserException>(
-                () => Export("gpt2", change: model =>
-                model with { FeedForward = new ReluOptions { HiddenDim = model.FeedForward.HiddenDim } })).Message);
+            Assert.Throws<UserException>(() => Export(
+                "gpt2", change: model => model with { FeedForward = new ReluOptions { HiddenDim = model.FeedForward.HiddenDim } })).Message);
         Assert.Equal("model.attention.outputBias is true, and llama.cpp has none in its qwen3 models; use --format huggingface",
-            Assert.Throws<UserException>(
-                () => Export("qwen3", change: model =>
-                model with { Attention = model.Attention with { Bias = true, OutputBias = true } })).Message);
+            Assert.Throws<UserException>(() => Export(
+                "qwen3", change: model => model with { Attention = model.Attention with { Bias = true, OutputBias = true } })).Message);
     }
 
     [Fact]

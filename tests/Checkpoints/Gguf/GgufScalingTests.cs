@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Checkpoints.Gguf;
 using Trainer.Checkpoints.Weights;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Tests.Gguf;
@@ -41,9 +42,7 @@ public sealed class GgufScalingTests : IDisposable
         // The first pair turns 16 / 2π = 2.5465 times within the original length, between 1 and 4: (2.5465 − 1) / 3 of it stays, and the
         // rest is divided by 8.
         double kept = (16 / (2 * Math.PI) - 1) / 3;
-        Assert.Equal(
-            [1 / (kept + (1 - kept) / 8), 8, 8, 8], divisors.Numbers.Select(number => (double)number),
-            (expected, actual) => Math.Abs(expected - actual) < 1e-5);
+        TensorAssert.Equal([(float)(1 / (kept + (1 - kept) / 8)), 8, 8, 8], divisors.Numbers, 1e-5);
     }
 
     [Fact]
@@ -62,9 +61,8 @@ public sealed class GgufScalingTests : IDisposable
             using Tensor third = source.Read($"model.layers.1.block_sparse_moe.experts.2.{original}.weight");
             Assert.Equal([4, .. third.shape], experts.Shape);
             int length = (int)third.numel();
-            Assert.Equal(
-                third.data<float>().ToArray(), experts.Numbers[(2 * length)..(3 * length)],
-                (expected, actual) => Math.Abs(expected - actual) <= 1e-3 * Math.Abs(expected) + 1e-7);
+            using Tensor exported = tensor(experts.Numbers[(2 * length)..(3 * length)], third.shape);
+            TensorAssert.AllClose(third, exported, relative: 1e-3, absolute: 1e-7, name);
         }
     }
 }

@@ -3,6 +3,7 @@ using TorchSharp;
 using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.HuggingFace.Families;
 using Trainer.Checkpoints.Weights;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Tests.HuggingFace;
@@ -26,7 +27,7 @@ public sealed class RoundTripTests : IDisposable
         using WeightFiles before = WeightFiles.OpenDirectory(Goldens.PathOf(name)), after = WeightFiles.OpenDirectory(output);
         Assert.Equal(before.Names.Order(), after.Names.Order());
         foreach (string tensor in before.Names.Where(tensor => !Goldens.IsFolded(tensor)))
-            Assert.True(before.Read(tensor).Equals(after.Read(tensor)), tensor);
+            TensorAssert.Same(before.Read(tensor), after.Read(tensor), tensor);
     }
 
     [Theory]
@@ -58,7 +59,7 @@ public sealed class RoundTripTests : IDisposable
         Tensor embedding = model.Weights.Single(weight => weight.Name == "embedding.weight").Read();
         Assert.Equal(type, rounded.Info("model.embed_tokens.weight").Type);
         Assert.Equal(ScalarType.Float32, embedding.dtype);
-        Assert.True(exact.Read("model.embed_tokens.weight").to_type(type).to_type(ScalarType.Float32).Equals(embedding));
+        TensorAssert.Same(exact.Read("model.embed_tokens.weight").to_type(type).to_type(ScalarType.Float32), embedding);
     }
 
     [Fact]
@@ -69,7 +70,7 @@ public sealed class RoundTripTests : IDisposable
         Shard(sharded);
         using HuggingFaceImport one = Goldens.Open("llama"), many = HuggingFaceImport.Open(sharded, _ => { });
         foreach (var (expected, actual) in one.Weights.Zip(many.Weights))
-            Assert.True(expected.Read().Equals(actual.Read()), expected.Name);
+            TensorAssert.Same(expected.Read(), actual.Read(), expected.Name);
     }
 
     [Theory]
@@ -82,7 +83,7 @@ public sealed class RoundTripTests : IDisposable
         string output = folder.PathOf("out");
         ImportAndExport("llama", output, ScalarType.Float32, size);
         using WeightFiles before = WeightFiles.OpenDirectory(Goldens.PathOf("llama")), after = WeightFiles.OpenDirectory(output);
-        foreach (string tensor in before.Names) Assert.True(before.Read(tensor).Equals(after.Read(tensor)), tensor);
+        foreach (string tensor in before.Names) TensorAssert.Same(before.Read(tensor), after.Read(tensor), tensor);
 
         JsonNode index = JsonNode.Parse(File.ReadAllText(Path.Combine(output, WeightFiles.Index)))!;
         Assert.Equal(before.Names.Sum(name => before.Info(name).Length), (long)index["metadata"]!["total_size"]!);
@@ -115,7 +116,7 @@ public sealed class RoundTripTests : IDisposable
     [InlineData("-1GB")]
     [InlineData("0KB")]
     [InlineData("99999999999TB")]
-    public void What_is_no_size(string text) => Assert.False(ShardSize.TryParse(text, out _));
+    public void What_is_no_size_is_refused(string text) => Assert.False(ShardSize.TryParse(text, out _));
 
     /// <summary>Splits a checkpoint into two files and their index.</summary>
     internal static void Shard(string directory)

@@ -9,7 +9,7 @@ public class ContinuousIntegrationTests
         "Failed!  - Failed:     1, Passed:     2, Skipped:     4, Total:     7, Duration: 6 s - B.Tests.dll (net10.0)";
 
     [Fact]
-    public void TheReadmeNamesTheCommandThatIsRun()
+    public void The_readme_names_the_command_that_is_run()
     {
         var lines = File.ReadAllLines(Path.Combine(Command.Repository, "README.md"));
         var marker = Array.IndexOf(lines, "<!-- ci:test -->");
@@ -18,28 +18,29 @@ public class ContinuousIntegrationTests
     }
 
     [Fact]
-    public void AllTestProjectsAreAddedUp() => AssertEnds(0, "106 passed, 0 failed", $"echo '{Passed}'\necho '{Passed}'");
+    public void All_test_projects_are_added_up() => AssertEnds(0, "106 passed, 0 failed", $"echo '{Passed}'\necho '{Passed}'");
 
     [Fact]
-    public void FailuresAndSkippedTestsAreCounted() =>
+    public void Failures_and_skipped_tests_are_counted() =>
         AssertEnds(1, "55 passed, 1 failed, 4 skipped", $"echo '{Passed}'\necho '{Failed}'\nexit 1");
 
     [Fact]
-    public void AFailureIsAFailureEvenWhereTheCommandSucceeds() => AssertEnds(1, "2 passed, 1 failed, 4 skipped", $"echo '{Failed}'");
+    public void A_failure_is_a_failure_even_where_the_command_succeeds() =>
+        AssertEnds(1, "2 passed, 1 failed, 4 skipped", $"echo '{Failed}'");
 
     [Fact]
-    public void ACrashBesidePassingTestsFails() =>
+    public void A_crash_beside_passing_tests_fails() =>
         AssertEnds(3, "53 passed, 0 failed", $"echo '{Passed}'\nexit 3",
             ".ci/run: no test failed, but the command did (exit code 3); see above\n");
 
     [Fact]
-    public void AFailingSetupEndsTheRun() => AssertEnds(2, "0 passed, 0 failed", $"(exit 2) && echo '{Passed}'");
+    public void A_failing_setup_ends_the_run() => AssertEnds(2, "0 passed, 0 failed", $"(exit 2) && echo '{Passed}'");
 
     [Fact]
-    public void NothingRunIsNoSuccess() => AssertEnds(1, "0 passed, 0 failed", "true", ".ci/run: no test ran\n");
+    public void Nothing_run_is_no_success() => AssertEnds(1, "0 passed, 0 failed", "true", ".ci/run: no test ran\n");
 
     [Fact]
-    public void AReadmeWithoutTheBlockIsAnError()
+    public void A_readme_without_the_block_is_an_error()
     {
         var outcome = Run("# Trainer\n\n```sh\ntrue\n```\n");
 

@@ -61,27 +61,28 @@ public sealed class DotnetDocsTests : IDisposable
             file => Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(folder[$"sdk/{file.Path}"]))), file.Sha256));
     }
 
-    [Fact]
-    public void It_is_built_once_and_again_for_another_sdk_or_when_damaged()
+    [Theory]
+    [InlineData("another sdk", "Newer")]
+    [InlineData("a longer text", "First")]
+    [InlineData("a damaged record", "First")]
+    [InlineData("no text", "First")]
+    public void It_is_built_once_and_again_for_another_sdk_or_when_damaged(string damage, string type)
     {
         Pack("1.0.0", "a.xml", "<member name=\"T:A\"><summary>First type.</summary></member>");
         Open();
         Assert.Equal(2, lines.Count);
         Open();
         Assert.Equal(2, lines.Count);
-        foreach (var damage in new Action[]
+        lines.Clear();
+        switch (damage)
         {
-            () => Pack("1.0.1", "a.xml", "<member name=\"T:A\"><summary>Newer type.</summary></member>"),
-            () => File.AppendAllText(folder["docs/text.txt"], "x"),
-            () => File.WriteAllText(folder["docs/sources.json"], "{"),
-            () => File.Delete(folder["docs/text.txt"]),
-        })
-        {
-            lines.Clear();
-            damage();
-            Assert.Equal("A\nNewer type.\n\n", File.ReadAllText(Open().Files[0]));
-            Assert.Equal(2, lines.Count);
+            case "another sdk": Pack("1.0.1", "a.xml", "<member name=\"T:A\"><summary>Newer type.</summary></member>"); break;
+            case "a longer text": File.AppendAllText(folder["docs/text.txt"], "x"); break;
+            case "a damaged record": File.WriteAllText(folder["docs/sources.json"], "{"); break;
+            default: File.Delete(folder["docs/text.txt"]); break;
         }
+        Assert.Equal($"A\n{type} type.\n\n", File.ReadAllText(Open().Files[0]));
+        Assert.Equal(2, lines.Count);
     }
 
     [Fact]

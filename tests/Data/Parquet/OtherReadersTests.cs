@@ -26,7 +26,7 @@ public sealed class OtherReadersTests : IDisposable
         object?[][] odd =
         [
             ["a", 1L, 0.5], [null, null, null], ["", long.MaxValue, double.PositiveInfinity],
-                ["漢字 😀\n\"\0", long.MinValue, double.MaxValue], ["\uFEFFend", 0L, -0.0],
+            ["漢字 😀\n\"\0", long.MinValue, double.MaxValue], ["\uFEFFend", 0L, -0.0],
         ];
         object?[][] rows = [.. odd, .. Enumerable.Range(0, 150_000).Select(Row)];
         ParquetTable.Write(folder["a.parquet"], Columns, rows);

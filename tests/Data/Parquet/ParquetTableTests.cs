@@ -19,7 +19,7 @@ public sealed class ParquetTableTests : IDisposable
         object?[][] rows =
         [
             ["a", 1L, 0.5], [null, null, null], ["", long.MaxValue, double.PositiveInfinity], ["漢字 😀\n\"", long.MinValue, double.NaN],
-                ["end", 0L, -0.0],
+            ["end", 0L, -0.0],
         ];
         Assert.Equal(5, ParquetTable.Write(folder["a.parquet"], Columns, rows));
         using var file = new ParquetFileReader(folder["a.parquet"]);

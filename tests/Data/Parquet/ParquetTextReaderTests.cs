@@ -24,7 +24,7 @@ public sealed class ParquetTextReaderTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Golden))]
-    public void What_pyarrow_wrote(string name) =>
+    public void What_pyarrow_wrote_is_read(string name) =>
         Assert.Equal([.. ParquetFixtures.Expected(Path.ChangeExtension(name, ".expected.json"))],
             ParquetFixtures.Read(ParquetFixtures.PathOf(name), "text"));
 

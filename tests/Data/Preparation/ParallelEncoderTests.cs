@@ -35,8 +35,12 @@ public sealed class ParallelEncoderTests : IDisposable
                 .Take(validation.Length == 0 ? 0 : int.MaxValue), Starts(validation).Distinct());
         }).Holds(cases: 200);
 
-    [Fact]
-    public void The_first_error_in_the_text_is_the_one_reported()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(8)]
+    [InlineData(64)]
+    public void The_first_error_in_the_text_is_the_one_reported(int threads)
     {
         static IEnumerable<TextPiece> Pieces()
         {
@@ -44,11 +48,9 @@ public sealed class ParallelEncoderTests : IDisposable
                 yield return new TextPiece($"ab{(line is 7 or 11 ? "x" : "")}a\n".AsMemory(), true, "a.txt", line);
             throw new UserException("the end is damaged");
         }
-        foreach (var threads in new[] { 1, 2, 8, 64 })
-            Assert.StartsWith(
-                "a.txt, line 7, column 3: the character 'x'",
-                Assert.Throws<UserException>(() => Encode(Pieces(), threads, 8, long.MaxValue,
-                    CharacterTokenizerTests.Learn("ab\n"))).Message);
+        var error = Assert.Throws<UserException>(
+            () => Encode(Pieces(), threads, 8, long.MaxValue, CharacterTokenizerTests.Learn("ab\n")));
+        Assert.StartsWith("a.txt, line 7, column 3: the character 'x'", error.Message);
     }
 
     [Fact]

@@ -38,16 +38,15 @@ public sealed class AttentionReaderTests
         AttentionReader reader = new(model, ByteTokenizer.Instance);
         var (whole, start) = (reader.Read("", "the cat").Stacks[0].Layers[1].Weights, reader.Read("", "the ").Stacks[0].Layers[1].Weights);
         for (var query = 0; query < 4; query++)
-            for (var key = 0; key < 4; key++)
-                Assert.Equal(start[query * 4 + key], whole[query * 7 + key], 1e-5);
+            TensorAssert.Equal(start[(query * 4)..(query * 4 + 4)], whole[(query * 7)..(query * 7 + 4)], 1e-5, $"query {query}");
     }
 
     [Fact]
     public void An_encoder_decoder_has_three_stacks_over_the_rows_it_was_trained_on()
     {
-        using LanguageModel model =
-            new EncoderDecoderOptions { Dim = 16, Layers = 3, EncoderLayers = 2, ContextLength = 12,
-            Attention = new MultiHeadOptions { Heads = 2 } }.Build(6);
+        EncoderDecoderOptions options =
+            new() { Dim = 16, Layers = 3, EncoderLayers = 2, ContextLength = 12, Attention = new MultiHeadOptions { Heads = 2 } };
+        using LanguageModel model = options.Build(6);
         AttentionReader reader = new(model, Words);
         var stacks = reader.Read("", "le chat", "the cat the").Stacks.ToDictionary(stack => stack.Name);
 

@@ -93,7 +93,7 @@ public sealed class SequenceScorerTests
     }
 
     [Fact]
-    public void A_source_too_many_or_too_few_and_ids_that_are_none()
+    public void A_source_too_many_or_too_few_and_ids_that_are_none_are_refused()
     {
         using LanguageModel decoder = Ready(TinyModel.Build()), translator = Ready(TinyModel.BuildEncoderDecoder(Words.VocabularySize));
         Fails(decoder, [1], [2],

@@ -15,7 +15,7 @@ public class ModelAlternativesTests
         var alternatives = ModelAlternatives.Of(Model, 100).ToDictionary(alternative => alternative.Name, alternative => alternative.Cost);
         Assert.Equal(
             ["as given", "multi-head", "grouped-query, 2 key-value heads", "multi-query", "latent", "window of 8 in 3 of 4 layers"],
-                alternatives.Keys);
+            alternatives.Keys);
         long full = alternatives["as given"].CacheBytesPerToken();
         Assert.Equal(full, alternatives["multi-head"].CacheBytesPerToken());
         Assert.Equal(full / 4, alternatives["grouped-query, 2 key-value heads"].CacheBytesPerToken());

@@ -12,43 +12,56 @@ public class ModelCostTests
     {
         foreach (bool bias in (bool[])[false, true])
         foreach (bool tied in (bool[])[false, true])
-        foreach (FeedForwardOptions feedForward in (
-            FeedForwardOptions[])[.. Models.FeedForwards.Values, new SwiGluOptions { HiddenDim = 24 }])
+        foreach (FeedForwardOptions feedForward in
+            (FeedForwardOptions[])[.. Models.FeedForwards.Values, new SwiGluOptions { HiddenDim = 24 }])
         foreach (var norm in new[] { Models.Gpt.Norm, Models.Llama.Norm })
         {
-            DecoderOptions options = Models.Variant(
-                projection, position) with { Bias = bias, TieEmbeddings = tied, FeedForward = feedForward, Norm = norm };
+            DecoderOptions options = Models.Variant(projection, position) with
+            {
+                Bias = bias,
+                TieEmbeddings = tied,
+                FeedForward = feedForward,
+                Norm = norm,
+            };
             using LanguageModel model = options.Build(Models.Vocabulary);
             ModelCost cost = ModelCost.Of(options, Models.Vocabulary);
-            Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), cost.Parameters);
+            string kind = $"bias {bias}, tied {tied}, feed-forward {feedForward}, norm {norm}";
+            long parameters = model.parameters().Sum(parameter => parameter.numel());
+            Assert.True(parameters == cost.Parameters, $"{kind}: the model has {parameters} parameters, not {cost.Parameters}");
             Assert.All(cost.Components, component => Assert.Equal(Built(model, component.Name), component.Parameters));
         }
     }
 
-    [Fact]
-    public void Every_architecture_has_the_parameters_that_its_options_say()
+    private static readonly Dictionary<string, ModelOptions> Architectures = new()
     {
-        AttentionOptions attention =
-            new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, HeadDim = 6, QueryKeyNorm = true, Bias = true };
-        foreach (NormPlacement placement in Enum.GetValues<NormPlacement>())
-        foreach (bool bias in (bool[])[false, true])
-        foreach (ModelOptions options in (ModelOptions[])
-        [
-            Models.Gpt with { HeadBias = true },
-            Models.Encoder with { HeadTransform = true, EmbeddingNorm = true },
-            Models.EncoderDecoder with { Attention = new MultiQueryOptions { Heads = 4 },
-                EncoderAttention = new MultiHeadOptions { Heads = 4, Bias = true } },
-            Models.EncoderDecoder with { EncoderLayers = 3, Position = new LearnedOptions(), EmbeddingNorm = true },
-        ])
+        ["decoder"] = Models.Gpt with { HeadBias = true },
+        ["encoder"] = Models.Encoder with { HeadTransform = true, EmbeddingNorm = true },
+        ["encoder-decoder of two kinds of attention"] = Models.EncoderDecoder with
         {
-            ModelOptions variant = options with
-            {
-                Bias = bias, Attention = attention, Norm = new LayerNormOptions { Placement = placement }, FeedForward = new GeluOptions(),
-                LayerPattern = [new() { FeedForward = new SwiGluOptions() }, new()],
-            };
-            using LanguageModel model = variant.Build(Models.Vocabulary);
-            Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), ModelCost.Of(variant, Models.Vocabulary).Parameters);
-        }
+            Attention = new MultiQueryOptions { Heads = 4 },
+            EncoderAttention = new MultiHeadOptions { Heads = 4, Bias = true },
+        },
+        ["encoder-decoder of two depths"] =
+            Models.EncoderDecoder with { EncoderLayers = 3, Position = new LearnedOptions(), EmbeddingNorm = true },
+    };
+
+    public static MatrixTheoryData<string, NormPlacement, bool> ArchitecturesInDetail() =>
+        new(Architectures.Keys, Enum.GetValues<NormPlacement>(), [false, true]);
+
+    [Theory]
+    [MemberData(nameof(ArchitecturesInDetail))]
+    public void Every_architecture_has_the_parameters_that_its_options_say(string architecture, NormPlacement placement, bool bias)
+    {
+        ModelOptions options = Architectures[architecture] with
+        {
+            Bias = bias,
+            Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, HeadDim = 6, QueryKeyNorm = true, Bias = true },
+            Norm = new LayerNormOptions { Placement = placement },
+            FeedForward = new GeluOptions(),
+            LayerPattern = [new() { FeedForward = new SwiGluOptions() }, new()],
+        };
+        using LanguageModel model = options.Build(Models.Vocabulary);
+        Assert.Equal(model.parameters().Sum(parameter => parameter.numel()), ModelCost.Of(options, Models.Vocabulary).Parameters);
     }
 
     [Fact]

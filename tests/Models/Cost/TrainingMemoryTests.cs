@@ -14,7 +14,7 @@ public class TrainingMemoryTests
     private const long Stream = sizeof(float) * (long)Rows * Length * 128;
 
     [Fact]
-    public void Layers_add_up()
+    public void Each_layer_adds_as_much()
     {
         long Activations(int layers) => Measure(Model with { Layers = layers }).Activations;
         long two = Activations(2), four = Activations(4), eight = Activations(8);
@@ -83,7 +83,7 @@ public class TrainingMemoryTests
 
     private static TrainingMemory Measure(
         ModelOptions model, int rows = Rows, int length = Length, int? source = null, int vocabulary = Vocabulary,
-            TrainingShape? shape = null)
+        TrainingShape? shape = null)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor Ids(int columns) => randint(0, vocabulary, [rows, columns], dtype: ScalarType.Int64);

@@ -16,8 +16,7 @@ public class AlibiTests
         for (int heads = 1; heads <= 24; heads++)
         {
             using Tensor expected = fixture.Read($"slopes.{heads}");
-            Assert.All(
-                expected.data<double>().ToArray().Zip(AlibiPositions.Slopes(heads)), pair => Assert.Equal(pair.First, pair.Second, 1e-14));
+            TensorAssert.Equal(expected.data<double>().ToArray(), AlibiPositions.Slopes(heads), 1e-14, $"of {heads} heads the slope");
         }
         Assert.Equal([1 / 2.0, 1 / 4.0, 1 / 8.0, 1 / 16.0, 1 / 32.0, 1 / 64.0, 1 / 128.0, 1 / 256.0], AlibiPositions.Slopes(8));
     }
@@ -43,7 +42,7 @@ public class AlibiTests
         Tensor all = Bias(alibi, new(1000, 1), new(0, 1001));
         // Keys 0 and 1, then 990 … 1000.
         Tensor kept = cat([all.narrow(3, 0, 2), all.narrow(3, 990, 11)], 3);
-        Assert.True(kept.Equals(Bias(alibi, new(1000, 1), new(990, 13, Sinks: 2))));
+        TensorAssert.Same(kept, Bias(alibi, new(1000, 1), new(990, 13, Sinks: 2)));
     }
 
     [Fact]
@@ -58,7 +57,7 @@ public class AlibiTests
         Assert.Equal(before, torch.Tensor.TotalCount);
         for (int i = 0; i < 50; i++) Bias(alibi, new(i, 1), new(0, i + 1)).Dispose();
         Assert.InRange(torch.Tensor.TotalCount - before, 0, 4);
-        Assert.True(first.Equals(Bias(alibi, new(0, 8), new(0, 8))));
+        TensorAssert.Same(first, Bias(alibi, new(0, 8), new(0, 8)));
     }
 
     private static Tensor Bias(AlibiPositions alibi, PositionSpan queries, PositionSpan keys)

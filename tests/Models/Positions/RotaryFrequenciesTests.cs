@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Checkpoints;
 using Trainer.Models.Positions;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Positions;
@@ -44,8 +45,8 @@ public class RotaryFrequenciesTests
     {
         using DisposeScope scope = NewDisposeScope();
         using SafetensorsFile fixture = SafetensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "scaling.safetensors"));
-        double[] expected = fixture.Read($"{name}.frequencies").data<double>().ToArray(), factors = fixture.Read($"{name}.factors")
-            .data<double>().ToArray();
+        double[] expected = TensorAssert.Values(fixture.Read($"{name}.frequencies"));
+        double[] factors = TensorAssert.Values(fixture.Read($"{name}.factors"));
         RotaryFrequencies actual = RotaryFrequencies.Of(turned, theta, scaling, contextLength, length);
         Assert.Equal(expected.Length, actual.Angular.Length);
         Assert.All(expected.Zip(actual.Angular), pair => Assert.InRange(pair.Second / pair.First, 1 - 1e-12, 1 + 1e-12));
@@ -65,7 +66,7 @@ public class RotaryFrequenciesTests
         Assert.All(all, scaling =>
         {
             RotaryFrequencies scaled = RotaryFrequencies.Of(32, 1e4, scaling, 512, 512);
-            Assert.All(plain.Zip(scaled.Angular), pair => Assert.Equal(pair.First, pair.Second, 1e-15));
+            TensorAssert.Equal(plain, scaled.Angular, 1e-15, $"{scaling}");
             Assert.Equal(1, scaled.AttentionFactor);
         });
     }

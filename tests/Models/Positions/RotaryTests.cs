@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Models.Positions;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Positions;
@@ -13,25 +14,25 @@ public class RotaryTests
         from fraction in (double[])[1, 0.5]
         select (layout, fraction));
 
-    [Fact]
-    public void Rotation_at_position_one_has_the_angles_of_the_book()
+    [Theory]
+    [InlineData(RotaryLayout.HalfSplit)]
+    [InlineData(RotaryLayout.Interleaved)]
+    public void Rotation_at_position_one_has_the_angles_of_the_book(RotaryLayout layout)
     {
         using DisposeScope scope = NewDisposeScope();
         // The unit vectors of the first half: each turns towards its partner in the second half.
         double[] cosines = [.5403, .9989, 1.0000], sines = [.8415, .0464, .0022];
-        foreach (RotaryLayout layout in Enum.GetValues<RotaryLayout>())
+        using RotaryPositions rotary = new(new() { Layout = layout }, 6, 4);
+        for (int i = 0; i < 3; i++)
         {
-            using RotaryPositions rotary = new(new() { Layout = layout }, 6, 4);
-            for (int i = 0; i < 3; i++)
-            {
-                (int first, int second) = layout == RotaryLayout.HalfSplit ? (i, i + 3) : (2 * i, 2 * i + 1);
-                float[] unit = new float[6];
-                unit[first] = 1;
-                float[] turned = rotary.Rotate(tensor(unit).view(1, 1, 1, 6), Models.At(1)).reshape(-1).data<float>().ToArray();
-                Assert.Equal(cosines[i], turned[first], 5e-5);
-                Assert.Equal(sines[i], turned[second], 5e-5);
-                Assert.Equal(2, turned.Count(value => value != 0));
-            }
+            (int first, int second) = layout == RotaryLayout.HalfSplit ? (i, i + 3) : (2 * i, 2 * i + 1);
+            float[] unit = new float[6];
+            unit[first] = 1;
+            double[] expected = new double[6];
+            (expected[first], expected[second]) = (cosines[i], sines[i]);
+            Tensor turned = rotary.Rotate(tensor(unit).view(1, 1, 1, 6), Models.At(1));
+            TensorAssert.Equal(expected, turned, 5e-5);
+            Assert.Equal(2, turned.count_nonzero().item<long>());
         }
     }
 
@@ -42,7 +43,7 @@ public class RotaryTests
         using DisposeScope scope = NewDisposeScope();
         using RotaryPositions rotary = new(new() { Layout = layout, Fraction = fraction }, 8, 4);
         Tensor heads = randn(1, 1, 2, 8);
-        Assert.True(heads.Equals(rotary.Rotate(heads, Models.At(0))));
+        TensorAssert.Same(heads, rotary.Rotate(heads, Models.At(0)));
     }
 
     [Theory]
@@ -64,14 +65,14 @@ public class RotaryTests
     public void Layouts_differ_by_the_order_of_dimensions_alone(double fraction)
     {
         using DisposeScope scope = NewDisposeScope();
-        using RotaryPositions interleaved =
-            new(Interleaved with { Fraction = fraction }, 8, 4), half = new(new() { Fraction = fraction }, 8, 4);
+        using RotaryPositions interleaved = new(Interleaved with { Fraction = fraction }, 8, 4);
+        using RotaryPositions half = new(new() { Fraction = fraction }, 8, 4);
         int turned = (int)(8 * fraction);
         // Dimension i of a half-split head is dimension order[i] of the interleaved one.
         long[] order = [.. Enumerable.Range(0, 8).Select(i => (long)(i >= turned ? i : i < turned / 2 ? 2 * i : 2 * (i - turned / 2) + 1))];
         Tensor heads = randn(2, 5, 3, 8), permuted = heads.index_select(3, tensor(order));
         Tensor expected = interleaved.Rotate(heads, Models.At(7)).index_select(3, tensor(order));
-        Assert.InRange(Models.LargestDifference(expected, half.Rotate(permuted, Models.At(7))), 0, 1e-6);
+        TensorAssert.Close(expected, half.Rotate(permuted, Models.At(7)), 1e-6);
         Assert.False(expected.Equals(half.Rotate(heads, Models.At(7))));
     }
 
@@ -84,7 +85,7 @@ public class RotaryTests
         int turned = (int)(8 * fraction);
         Tensor heads = randn(2, 3, 2, 8);
         Tensor result = rotary.Rotate(heads, Models.At(1));
-        Assert.True(heads.narrow(3, turned, 8 - turned).Equals(result.narrow(3, turned, 8 - turned)));
+        TensorAssert.Same(heads.narrow(3, turned, 8 - turned), result.narrow(3, turned, 8 - turned));
         Assert.False(heads.narrow(3, 0, turned).Equals(result.narrow(3, 0, turned)));
     }
 
@@ -95,7 +96,7 @@ public class RotaryTests
         using RotaryPositions rotary = new(new(), 8, 2), large = new(new(), 8, 64);
         Tensor heads = randn(1, 40, 1, 8);
         rotary.Rotate(heads.narrow(1, 0, 2), Models.At(0));
-        Assert.True(large.Rotate(heads, Models.At(3)).Equals(rotary.Rotate(heads, Models.At(3))));
+        TensorAssert.Same(large.Rotate(heads, Models.At(3)), rotary.Rotate(heads, Models.At(3)));
     }
 
     [Theory]
@@ -107,8 +108,8 @@ public class RotaryTests
         using RotaryPositions rotary = new(Interleaved, 4, 8);
         Tensor rows = randn(1, length, 1, 7); // a latent of three numbers before each head
         Tensor heads = rows.narrow(3, 3, 4);
-        Assert.True(
-            rotary.Rotate(heads.add(0).reshape(-1).clone().view(heads.shape), Models.At(2)).Equals(rotary.Rotate(heads, Models.At(2))));
+        TensorAssert.Same(
+            rotary.Rotate(heads.add(0).reshape(-1).clone().view(heads.shape), Models.At(2)), rotary.Rotate(heads, Models.At(2)));
     }
 
     [Theory]
@@ -126,7 +127,7 @@ public class RotaryTests
         {
             Tensor token = heads.narrow(0, row, 1).narrow(1, column, 1);
             Tensor expected = rotary.Rotate(token, Models.At((int)positions[row][column]));
-            Assert.InRange(Models.LargestDifference(expected, actual.narrow(0, row, 1).narrow(1, column, 1)), 0, 1e-6);
+            TensorAssert.Close(expected, actual.narrow(0, row, 1).narrow(1, column, 1), 1e-6);
         }
     }
 
@@ -153,7 +154,7 @@ public class RotaryTests
         using DisposeScope scope = NewDisposeScope();
         using RotaryPositions plain = new(new(), 8, 16), scaled = new(new() { Scaling = new LinearScaling { Factor = 4 } }, 8, 64);
         Tensor heads = randn(1, 1, 2, 8);
-        Assert.InRange(Models.LargestDifference(plain.Rotate(heads, Models.At(15)), scaled.Rotate(heads, Models.At(60))), 0, 1e-6);
+        TensorAssert.Close(plain.Rotate(heads, Models.At(15)), scaled.Rotate(heads, Models.At(60)), 1e-6);
     }
 
     [Fact]
@@ -167,7 +168,7 @@ public class RotaryTests
         {
             RotaryPositions expected = maxLength == 32 ? doubled : plain;
             using AttentionContext context = new() { Offset = 7, PositionLimit = 8, MaxLength = maxLength };
-            Assert.True(expected.Rotate(heads, context).Equals(dynamic.Rotate(heads, context)));
+            TensorAssert.Same(expected.Rotate(heads, context), dynamic.Rotate(heads, context));
         }
     }
 }

@@ -2,6 +2,7 @@ using TorchSharp;
 using Trainer.Checkpoints;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.Positions;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Positions;
@@ -16,7 +17,7 @@ public class T5BiasTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Buckets_equal(int buckets, int maxDistance, bool causal)
+    public void Buckets_are_those_of_Hugging_Face(int buckets, int maxDistance, bool causal)
     {
         using DisposeScope scope = NewDisposeScope();
         using SafetensorsFile fixture = Open();
@@ -30,7 +31,7 @@ public class T5BiasTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Biases_equal_whole_and_row_by_row(int buckets, int maxDistance, bool causal)
+    public void Biases_are_those_of_Hugging_Face_whole_and_row_by_row(int buckets, int maxDistance, bool causal)
     {
         using DisposeScope scope = NewDisposeScope();
         using SafetensorsFile fixture = Open();
@@ -38,11 +39,11 @@ public class T5BiasTests
         using T5Positions positions = new(new() { Buckets = buckets, MaxDistance = maxDistance }, 3, causal);
         using (no_grad()) positions.Weight.copy_(fixture.Read($"weight.{name}"));
         Tensor expected = fixture.Read($"bias.{name}");
-        Assert.True(expected.Equals(Bias(positions, new(0, 12), new(0, 12))));
+        TensorAssert.Same(expected, Bias(positions, new(0, 12), new(0, 12)));
         for (int row = 0; row < 12; row++)
-            Assert.True(expected.narrow(2, row, 1).narrow(3, 0, row + 1).Equals(Bias(positions, new(row, 1), new(0, row + 1))));
+            TensorAssert.Same(expected.narrow(2, row, 1).narrow(3, 0, row + 1), Bias(positions, new(row, 1), new(0, row + 1)));
         Tensor rolled = cat([expected.narrow(2, 11, 1).narrow(3, 0, 2), expected.narrow(2, 11, 1).narrow(3, 7, 5)], 3);
-        Assert.True(rolled.Equals(Bias(positions, new(11, 1), new(7, 7, Sinks: 2))));
+        TensorAssert.Same(rolled, Bias(positions, new(11, 1), new(7, 7, Sinks: 2)));
     }
 
     [Fact]

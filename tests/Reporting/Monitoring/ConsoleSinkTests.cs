@@ -14,7 +14,7 @@ public class ConsoleSinkTests
     [InlineData(false, "TERM=xterm NO_COLOR=1", false)]
     [InlineData(false, "TERM=dumb", false)]
     [InlineData(false, "", false)]
-    public void LiveOnlyOnATerminalThatWantsIt(bool redirected, string environment, bool live)
+    public void The_display_is_live_only_on_a_terminal_that_wants_it(bool redirected, string environment, bool live)
     {
         var variables = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')).ToDictionary(
             pair => pair[0], pair => pair[1]);
@@ -23,7 +23,7 @@ public class ConsoleSinkTests
     }
 
     [Fact]
-    public void PlainLinesAreAlignedAndHoldNoEscapes()
+    public void Plain_lines_are_aligned_and_hold_no_escapes()
     {
         var time = ManualTime.Start();
         var writer = new StringWriter { NewLine = "\n" };
@@ -52,7 +52,7 @@ public class ConsoleSinkTests
     }
 
     [Fact]
-    public void DisplayKeepsItsColumnsAndFitsTheTerminal()
+    public void Display_keeps_its_columns_and_fits_the_terminal()
     {
         var run = new RunProgress(2000);
         var early = new ProgressState(
@@ -80,7 +80,7 @@ public class ConsoleSinkTests
     }
 
     [Fact]
-    public void StoppedDisplaySaysSo()
+    public void Stopped_display_says_so()
     {
         var state = new ProgressState(
             new RunProgress(2000), Records.Step(500), null, TimeSpan.FromSeconds(92), TimeSpan.Zero, null, Stopped: true);
@@ -90,7 +90,7 @@ public class ConsoleSinkTests
     }
 
     [Fact]
-    public void LiveDisplayStaysBelowMessagesAndNeverHidesTheCursor()
+    public void Live_display_stays_below_messages_and_never_hides_the_cursor()
     {
         var writer = new StringWriter();
         using (var sink = new LiveConsoleSink(Terminal(writer), new RunProgress(2000), ManualTime.Start()))
@@ -110,7 +110,7 @@ public class ConsoleSinkTests
     }
 
     [Fact]
-    public void LiveRegionErasesTheRowsThatANarrowerTerminalMadeOfItsLines()
+    public void Live_region_erases_the_rows_that_a_narrower_terminal_made_of_its_lines()
     {
         var writer = new StringWriter();
         var terminal = Terminal(writer);

@@ -5,7 +5,7 @@ namespace Trainer.Reporting.Tests.Monitoring;
 public class HistogramSummaryTests
 {
     [Fact]
-    public void EveryFiniteValueIsCountedOnceInItsBucket()
+    public void Every_finite_value_is_counted_once_in_its_bucket()
     {
         var random = new Random(1);
         var values = Enumerable.Range(0, 1000).Select(_ => (float)(random.NextDouble() * 8 - 3)).ToArray();
@@ -22,7 +22,7 @@ public class HistogramSummaryTests
     }
 
     [Fact]
-    public void EqualValuesMakeOneBucketAroundThem()
+    public void Equal_values_make_one_bucket_around_them()
     {
         var histogram = HistogramSummary.FromValues([2, 2, 2]);
 
@@ -31,7 +31,7 @@ public class HistogramSummaryTests
     }
 
     [Fact]
-    public void NonFiniteValuesAreCountedApart()
+    public void Non_finite_values_are_counted_apart()
     {
         var histogram = HistogramSummary.FromValues([1, float.NaN, float.NegativeInfinity, 3], buckets: 2);
 
@@ -41,7 +41,7 @@ public class HistogramSummaryTests
     }
 
     [Fact]
-    public void ExtremeValuesDoNotOverflow()
+    public void Extreme_values_do_not_overflow()
     {
         var histogram = HistogramSummary.FromValues([float.MinValue, 0, float.MaxValue], buckets: 3);
 
@@ -53,6 +53,6 @@ public class HistogramSummaryTests
     [InlineData(new double[] { 0, 2, 1 }, new double[] { 1, 2 }, "edges 1 and 2 are 2 and 1")]
     [InlineData(new double[] { 0, double.NaN }, new double[] { 1 }, "edges 0 and 1 are 0 and NaN")]
     [InlineData(new double[] { 0, 1 }, new double[] { -1 }, "count 0 is -1")]
-    public void BucketsThatMakeNoHistogramAreRefused(double[] edges, double[] counts, string message) =>
+    public void Buckets_that_make_no_histogram_are_refused(double[] edges, double[] counts, string message) =>
         Assert.Contains(message, Assert.Throws<ArgumentException>(() => HistogramSummary.FromBuckets(edges, counts)).Message);
 }

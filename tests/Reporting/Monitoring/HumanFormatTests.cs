@@ -20,7 +20,7 @@ public class HumanFormatTests
     [InlineData(5e15, "5000T")]
     [InlineData(-13_240, "-13.2k")]
     [InlineData(double.NaN, "NaN")]
-    public void Compact(double value, string expected) => Assert.Equal(expected, HumanFormat.Compact(value));
+    public void A_compact_number_has_three_digits(double value, string expected) => Assert.Equal(expected, HumanFormat.Compact(value));
 
     [Theory]
     [InlineData(6_528, "6,528")]
@@ -30,7 +30,8 @@ public class HumanFormatTests
     [InlineData(124_439_808, "124 M")]
     [InlineData(999_600_000, "1.00 B")]
     [InlineData(7_241_732_096, "7.24 B")]
-    public void Parameters(long count, string expected) => Assert.Equal(expected, HumanFormat.Parameters(count));
+    public void Parameters_are_counted_in_millions_and_billions(long count, string expected) =>
+        Assert.Equal(expected, HumanFormat.Parameters(count));
 
     [Theory]
     [InlineData(0, "0 B")]
@@ -39,7 +40,7 @@ public class HumanFormatTests
     [InlineData(1_048_000, "1023 KiB")]
     [InlineData(1_048_575, "1.00 MiB")]
     [InlineData(1_610_612_736, "1.50 GiB")]
-    public void Bytes(long bytes, string expected) => Assert.Equal(expected, HumanFormat.Bytes(bytes));
+    public void Bytes_are_counted_in_powers_of_1024(long bytes, string expected) => Assert.Equal(expected, HumanFormat.Bytes(bytes));
 
     [Theory]
     [InlineData(0.0004, "0.40 ms")]
@@ -52,7 +53,8 @@ public class HumanFormatTests
     [InlineData(7390, "2:03:10")]
     [InlineData(86399.9, "1 d 00:00")]
     [InlineData(274_200, "3 d 04:10")]
-    public void Duration(double seconds, string expected) => Assert.Equal(expected, HumanFormat.Duration(TimeSpan.FromSeconds(seconds)));
+    public void A_duration_is_as_exact_as_it_is_short(double seconds, string expected) =>
+        Assert.Equal(expected, HumanFormat.Duration(TimeSpan.FromSeconds(seconds)));
 
     [Theory]
     [InlineData(45, "45 s")]
@@ -64,10 +66,11 @@ public class HumanFormatTests
     [InlineData(7500, "2 h 05 min")]
     [InlineData(86_390, "1 d 0 h")]
     [InlineData(273_600, "3 d 4 h")]
-    public void Estimate(double seconds, string expected) => Assert.Equal(expected, HumanFormat.Estimate(TimeSpan.FromSeconds(seconds)));
+    public void An_estimate_is_rounded_to_what_it_can_claim(double seconds, string expected) =>
+        Assert.Equal(expected, HumanFormat.Estimate(TimeSpan.FromSeconds(seconds)));
 
     [Fact]
-    public void SmallFormats()
+    public void Counts_rates_losses_and_shares_have_their_forms()
     {
         Assert.Equal("1,240", HumanFormat.Number(1240));
         Assert.Equal("1 record", HumanFormat.Counted(1, "record"));

@@ -7,7 +7,7 @@ namespace Trainer.Reporting.Tests.Monitoring;
 public class JsonLinesSinkTests
 {
     [Fact]
-    public void LinesHaveTheNamesAndOrderOfTheContract()
+    public void Lines_have_the_names_and_order_of_the_contract()
     {
         using var directory = new TemporaryDirectory();
         var path = directory.File("metrics.jsonl");
@@ -27,7 +27,7 @@ public class JsonLinesSinkTests
     }
 
     [Fact]
-    public void NumbersComeBackToTheLastBit()
+    public void Numbers_come_back_to_the_last_bit()
     {
         using var directory = new TemporaryDirectory();
         var path = directory.File("metrics.jsonl");
@@ -45,7 +45,7 @@ public class JsonLinesSinkTests
     [InlineData(double.NaN, "\"NaN\"")]
     [InlineData(double.PositiveInfinity, "\"Infinity\"")]
     [InlineData(double.NegativeInfinity, "\"-Infinity\"")]
-    public void NonFiniteNumbersAreNamedSoThatTheLineStaysJson(double loss, string written)
+    public void Non_finite_numbers_are_named_so_that_the_line_stays_JSON(double loss, string written)
     {
         using var directory = new TemporaryDirectory();
         var path = directory.File("metrics.jsonl");
@@ -56,7 +56,7 @@ public class JsonLinesSinkTests
     }
 
     [Fact]
-    public void LinesAreOnTheFileBeforeTheSinkIsClosed()
+    public void Lines_are_on_the_file_before_the_sink_is_closed()
     {
         using var directory = new TemporaryDirectory();
         using var sink = new JsonLinesSink(directory.File("metrics.jsonl"));

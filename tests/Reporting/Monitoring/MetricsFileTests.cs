@@ -14,7 +14,7 @@ public class MetricsFileTests
         """;
 
     [Fact]
-    public void StepsThatWillBeRecordedAgainAndAHalfWrittenLineGo()
+    public void Steps_that_will_be_recorded_again_and_a_half_written_line_go()
     {
         using var directory = new TemporaryDirectory();
         var path = directory.File("metrics.jsonl");
@@ -27,7 +27,7 @@ public class MetricsFileTests
     }
 
     [Fact]
-    public void NewRunBeginsWithAnEmptyFile()
+    public void New_run_begins_with_an_empty_file()
     {
         using var directory = new TemporaryDirectory();
         var path = directory.File("metrics.jsonl");
@@ -39,7 +39,7 @@ public class MetricsFileTests
     }
 
     [Fact]
-    public void NoFileIsNoProblem()
+    public void No_file_is_no_problem()
     {
         using var directory = new TemporaryDirectory();
 
@@ -52,7 +52,7 @@ public class MetricsFileTests
     [InlineData("{\"loss\":1}")]
     [InlineData("{\"step\":\"ten\"}")]
     [InlineData("\0\0\0\0")]
-    public void WhatIsNoRecordIsCountedAsDamaged(string line)
+    public void What_is_no_record_is_counted_as_damaged(string line)
     {
         using var directory = new TemporaryDirectory();
         var path = directory.File("metrics.jsonl");

@@ -7,7 +7,7 @@ public class RecordFramingTests
 {
     // Check value of the CRC catalogue, and the vectors of RFC 3720 appendix B.4.
     [Fact]
-    public void ChecksumIsCastagnolis()
+    public void Checksum_is_Castagnolis()
     {
         Assert.Equal(0xe3069283u, RecordFraming.Crc32C("123456789"u8));
         Assert.Equal(0x8a9136aau, RecordFraming.Crc32C(new byte[32]));
@@ -17,7 +17,7 @@ public class RecordFramingTests
     }
 
     [Fact]
-    public void RecordOf24BytesBeginsAsEveryEventFileOfTensorFlowDoes()
+    public void Record_of_24_bytes_begins_as_every_event_file_of_TensorFlow_does()
     {
         // The version event "brain.Event:2" is 24 bytes long, so event files written by TensorFlow and PyTorch start like this.
         var record = RecordFraming.Frame(new byte[24]);
@@ -26,7 +26,7 @@ public class RecordFramingTests
     }
 
     [Fact]
-    public void RecordIsLengthChecksumDataChecksum()
+    public void Record_is_length_checksum_data_checksum()
     {
         var record = RecordFraming.Frame(Encoding.ASCII.GetBytes("123456789"));
 

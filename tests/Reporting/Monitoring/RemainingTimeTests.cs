@@ -5,10 +5,10 @@ namespace Trainer.Reporting.Tests.Monitoring;
 public class RemainingTimeTests
 {
     [Fact]
-    public void NothingIsClaimedBeforeTheFirstStep() => Assert.Null(new RemainingTime(100).At(TimeSpan.Zero));
+    public void Nothing_is_claimed_before_the_first_step() => Assert.Null(new RemainingTime(100).At(TimeSpan.Zero));
 
     [Fact]
-    public void FirstEstimateIsTheStepsOwnTimeAndItCountsDown()
+    public void First_estimate_is_the_steps_own_time_and_it_counts_down()
     {
         var remaining = new RemainingTime(100);
         remaining.Observe(10, TimeSpan.FromSeconds(5), stepSeconds: 2);
@@ -19,7 +19,7 @@ public class RemainingTimeTests
     }
 
     [Fact]
-    public void EvenStepsGiveTheExactTime()
+    public void Even_steps_give_the_exact_time()
     {
         var remaining = new RemainingTime(1000);
         for (var step = 10; step <= 500; step += 10)
@@ -29,7 +29,7 @@ public class RemainingTimeTests
     }
 
     [Fact]
-    public void LongEvaluationsDoNotMakeTheEndJump()
+    public void Long_evaluations_do_not_make_the_end_jump()
     {
         // 0.1 s a step and 10 s for an evaluation after every 250 steps: 5000 steps take 700 s.
         var remaining = new RemainingTime(5000);
@@ -48,7 +48,7 @@ public class RemainingTimeTests
     }
 
     [Fact]
-    public void NonsenseStepTimesClaimNothing()
+    public void Nonsense_step_times_claim_nothing()
     {
         var remaining = new RemainingTime(100);
         remaining.Observe(1, TimeSpan.Zero, double.NaN);

@@ -7,7 +7,7 @@ namespace Trainer.Reporting.Tests.Monitoring;
 public class RunMonitorTests
 {
     [Fact]
-    public void ResumedRunRecordsEachStepOnceEverywhere()
+    public void Resumed_run_records_each_step_once_everywhere()
     {
         using var directory = new TemporaryDirectory();
         Report(directory.Path, new RunProgress(60), from: 10, to: 50);
@@ -28,7 +28,7 @@ public class RunMonitorTests
     }
 
     [Fact]
-    public void TensorBoardShowsCurvesTextsAndHistograms()
+    public void TensorBoard_shows_curves_texts_and_histograms()
     {
         using var directory = new TemporaryDirectory();
         using (var monitor = Open(new MonitoringOptions(), new RunProgress(60), directory.Path))
@@ -46,13 +46,13 @@ public class RunMonitorTests
             ["configuration", "_hparams_/session_start_info", "loss/train", "optimizer/learningRate", "optimizer/gradientNorm",
                 "optimizer/skippedSteps", "speed/tokensPerSecond", "speed/stepSeconds",
                 "speed/modelFlopUtilisation", "loss/validation", "loss/bestValidation", "perplexity/validation", "samples/1", "samples/2",
-                    "weights/embedding", "nonFinite/weights/embedding"],
+                "weights/embedding", "nonFinite/weights/embedding"],
             points.Select(point => point.Tag));
         Assert.Equal("    ROMEO: hark\n    ```", points[12].Value.Tensor.StringVal[0].ToStringUtf8());
     }
 
     [Fact]
-    public void TensorBoardCanBeLeftOut()
+    public void TensorBoard_can_be_left_out()
     {
         using var directory = new TemporaryDirectory();
         Open(new MonitoringOptions { TensorBoard = false }, new RunProgress(60), directory.Path).Dispose();
@@ -61,7 +61,7 @@ public class RunMonitorTests
     }
 
     [Fact]
-    public void SamplesOfAStepShareAFileThatAResumedRunWritesAnew()
+    public void Samples_of_a_step_share_a_file_that_a_resumed_run_writes_anew()
     {
         using var directory = new TemporaryDirectory();
         for (var run = 0; run < 2; run++)
@@ -78,7 +78,7 @@ public class RunMonitorTests
     }
 
     [Fact]
-    public void LogGoesOnAfterAHalfWrittenLine()
+    public void Log_goes_on_after_a_half_written_line()
     {
         using var directory = new TemporaryDirectory();
         var path = directory.File("log.txt");
@@ -101,7 +101,7 @@ public class RunMonitorTests
     }
 
     [Fact]
-    public void FileThatCannotBeOpenedIsNamed()
+    public void File_that_cannot_be_opened_is_named()
     {
         using var directory = new TemporaryDirectory();
         Directory.CreateDirectory(directory.File("log.txt"));
@@ -112,7 +112,7 @@ public class RunMonitorTests
     }
 
     [Fact]
-    public void FullDiskIsAUserErrorWithARemedy()
+    public void Full_disk_is_a_user_error_with_a_remedy()
     {
         if (!File.Exists("/dev/full"))
             Assert.Skip("needs /dev/full");
@@ -125,7 +125,7 @@ public class RunMonitorTests
     }
 
     [Fact]
-    public void OptionsWithoutEffectAreRefused()
+    public void Options_without_effect_are_refused()
     {
         Assert.Empty(new MonitoringOptions { HistogramEvery = 5, Samples = ["a"] }.Validate());
         Assert.Equal(

@@ -8,7 +8,7 @@ namespace Trainer.Reporting.Tests.Monitoring;
 public class TensorBoardWriterTests
 {
     [Fact]
-    public void FileBeginsWithItsVersionAndIsNamedForTensorBoard()
+    public void File_begins_with_its_version_and_is_named_for_TensorBoard()
     {
         using var directory = new TemporaryDirectory();
         using var writer = new TensorBoardWriter(directory.Path, firstStep: 501, ManualTime.Start());
@@ -24,7 +24,7 @@ public class TensorBoardWriterTests
     }
 
     [Fact]
-    public void EventsAreReadableAtOnceWithoutFlush()
+    public void Events_are_readable_at_once_without_flush()
     {
         using var directory = new TemporaryDirectory();
         using var writer = new TensorBoardWriter(directory.Path);
@@ -36,7 +36,7 @@ public class TensorBoardWriterTests
     }
 
     [Fact]
-    public void NonFiniteScalarsAreKept()
+    public void Non_finite_scalars_are_kept()
     {
         using var directory = new TemporaryDirectory();
         using var writer = new TensorBoardWriter(directory.Path);
@@ -47,7 +47,7 @@ public class TensorBoardWriterTests
     }
 
     [Fact]
-    public void TextIsAStringTensorOfTheTextPlugin()
+    public void Text_is_a_string_tensor_of_the_text_plugin()
     {
         using var directory = new TemporaryDirectory();
         using var writer = new TensorBoardWriter(directory.Path);
@@ -62,7 +62,7 @@ public class TensorBoardWriterTests
     }
 
     [Fact]
-    public void HistogramIsATensorOfLeftRightAndCount()
+    public void Histogram_is_a_tensor_of_left_right_and_count()
     {
         using var directory = new TemporaryDirectory();
         using var writer = new TensorBoardWriter(directory.Path);
@@ -79,7 +79,7 @@ public class TensorBoardWriterTests
     }
 
     [Fact]
-    public void ResumedRunHidesWhatItWritesAgainEvenWithinTheSameSecond()
+    public void Resumed_run_hides_what_it_writes_again_even_within_the_same_second()
     {
         using var directory = new TemporaryDirectory();
         var time = ManualTime.Start();

@@ -25,7 +25,7 @@ public sealed class MetricsReaderTests : IDisposable
     {
         var metrics = Read(
             RunFolder.Step(10), RunFolder.Evaluation(10, 2),
-                RunFolder.Measure(10, "perplexity",
+            RunFolder.Measure(10, "perplexity",
                 "\"loss/window8-stride4\":2.5,\"lossByPosition/window8-stride4/4\":3,\"lossByPosition/window8-stride4/8\":2"),
             RunFolder.Step(20), RunFolder.Measure(20, "perplexity", "\"loss/window8-stride4\":\"NaN\""),
                 RunFolder.Measure(20, "bleu", "\"bleu\":7"));

@@ -73,7 +73,7 @@ public sealed class EvaluatorScheduleTests : IDisposable
     }
 
     [Fact]
-    public void The_figures_are_those_of_the_meter_that_evaluate_runs_on_the_checkpoint()
+    public void The_figures_are_those_of_the_evaluator_that_evaluate_runs_on_the_checkpoint()
     {
         Measure(All);
         RecordingSink sink = new();

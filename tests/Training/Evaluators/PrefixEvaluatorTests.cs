@@ -23,7 +23,7 @@ public sealed class PrefixEvaluatorTests : IDisposable
     private static readonly ScheduledPasskeyOptions Passkeys = new()
     {
         Lengths = [20, 30], Trials = 3, Digits = 1, Depths = [0, 1], Introduction = "", Filler = ["mat "], Needle = "key {0} ",
-            Question = "key ",
+        Question = "key ",
     };
 
     private readonly TinyRun tiny = new();

@@ -66,7 +66,7 @@ public class FamilyTests
         string message = Assert.Throws<UserException>(() => FamilyRegistry.Of(Model with
         {
             Norm = new RmsNormOptions { Placement = NormPlacement.Sandwich }, LogitSoftCap = 30,
-                Position = new RotaryOptions { Layout = RotaryLayout.Interleaved },
+            Position = new RotaryOptions { Layout = RotaryLayout.Interleaved },
         })).Message;
         Assert.StartsWith("no family of Hugging Face's has this model (llama, mistral, ", message);
         Assert.Contains("\n  model.norm.placement is \"sandwich\"; the family has \"pre\"", message);

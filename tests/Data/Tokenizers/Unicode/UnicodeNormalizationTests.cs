@@ -16,7 +16,7 @@ public sealed class UnicodeNormalizationTests
     [InlineData("\u0958", "\u0915\u093C", "\u0915\u093C", "\u0915\u093C", "\u0915\u093C")]
     [InlineData("\U0001D15E", "\U0001D157\U0001D165", "\U0001D157\U0001D165", "\U0001D157\U0001D165", "\U0001D157\U0001D165")]
     [InlineData("\u1100\u1161\u11A7", "\uAC00\u11A7", "\u1100\u1161\u11A7", "\uAC00\u11A7", "\u1100\u1161\u11A7")]
-    public void Forms_are_unicodes(string text, string nfc, string nfd, string nfkc, string nfkd)
+    public void Forms_are_those_of_Unicode(string text, string nfc, string nfd, string nfkc, string nfkd)
     {
         Assert.Equal(nfc, UnicodeNormalization.Normalize(text, compatible: false, composed: true));
         Assert.Equal(nfd, UnicodeNormalization.Normalize(text, compatible: false, composed: false));

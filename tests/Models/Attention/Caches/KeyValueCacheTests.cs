@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Patterns;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Attention.Caches;
@@ -57,8 +58,8 @@ public class KeyValueCacheTests
         Assert.Equal(5, cache.BlocksInUse);
         for (int sequence = 0; sequence < 3; sequence++)
         {
-            Assert.True(before.select(0, sequence).narrow(1, 0, 40).Equals(before.select(0, 0).narrow(1, 0, 40)));
-            Assert.True(before.select(0, sequence).narrow(1, 40, 1).Equals(next.select(0, sequence)));
+            TensorAssert.Same(before.select(0, 0).narrow(1, 0, 40), before.select(0, sequence).narrow(1, 0, 40));
+            TensorAssert.Same(next.select(0, sequence), before.select(0, sequence).narrow(1, 40, 1));
         }
 
         // The others end: their own blocks are free again, the shared ones stay.
@@ -66,7 +67,7 @@ public class KeyValueCacheTests
         Assert.Equal(3, cache.BlocksInUse);
         (Tensor after, _, PositionSpan span) = cache.Append(zeros(1, 2, 30, 3), zeros(1, 1, 30, 5));
         Assert.Equal(new(0, 71), span);
-        Assert.True(after.narrow(2, 0, 41).Equals(before.narrow(0, 2, 1)));
+        TensorAssert.Same(before.narrow(0, 2, 1), after.narrow(2, 0, 41));
         // The two freed blocks have been taken again before the pool grew.
         Assert.Equal(5, cache.BlocksInUse);
     }

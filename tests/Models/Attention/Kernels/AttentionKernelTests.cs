@@ -4,6 +4,7 @@ using Trainer.Kernels;
 using Trainer.Models.Attention;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Attention.Kernels;
@@ -40,11 +41,8 @@ public class AttentionKernelTests
         Assert.Null(flash.WhyUnsupported(call));
 
         Tensor expected = new ReferenceKernel().Attend(call), actual = flash.Attend(call);
-        Assert.InRange(Models.LargestDifference(expected, actual), 0, 1e-5);
-        var expectedGradients = autograd.grad([expected.mul(weight).sum()], inputs);
-        var actualGradients = autograd.grad([actual.mul(weight).sum()], inputs);
-        for (int i = 0; i < inputs.Length; i++)
-            Assert.InRange(Models.LargestDifference(expectedGradients[i]!, actualGradients[i]!), 0, 2e-5);
+        TensorAssert.Close(expected, actual, 1e-5);
+        TensorAssert.Close(autograd.grad([expected], inputs, [weight]), autograd.grad([actual], inputs, [weight]), 2e-5);
     }
 
     [Fact]
@@ -60,12 +58,9 @@ public class AttentionKernelTests
         {
             double[] weights = [.. Enumerable.Range(0, row + 1).Select(
                 column => Math.Exp(0.5 * Dot(Row(query, head, row), Row(key, 0, column))))];
-            double[] actual = Row(result, head, row);
-            for (int d = 0; d < 8; d++)
-            {
-                double expected = weights.Select((weight, column) => weight / weights.Sum() * Row(value, 0, column)[d]).Sum();
-                Assert.Equal(expected, actual[d], 1e-5);
-            }
+            double[] expected = [.. Enumerable.Range(0, 8).Select(
+                d => weights.Select((weight, column) => weight / weights.Sum() * Row(value, 0, column)[d]).Sum())];
+            TensorAssert.Equal(expected, Row(result, head, row), 1e-5, $"row {row} of head {head}");
         }
     }
 
@@ -81,7 +76,7 @@ public class AttentionKernelTests
         bias.narrow(3, 1, 1).fill_(1000);
         AttentionCall call = new(query, key, value, new FullPattern(), new(0, 3), new(0, 3), 1, masks) { Bias = new((_, _) => bias) };
         Tensor expected = value.narrow(2, 1, 1).expand(1, 2, 3, 8);
-        Assert.InRange(Models.LargestDifference(expected, new ReferenceKernel().Attend(call)), 0, 1e-6);
+        TensorAssert.Close(expected, new ReferenceKernel().Attend(call), 1e-6);
         Assert.Equal(
             "flash cannot add these positions' bias to the scores; set kernel to 'auto' or 'reference', or position to 'rotary'",
             new FlashKernel().WhyUnsupported(call));
@@ -145,9 +140,9 @@ public class AttentionKernelTests
     [Fact]
     public void Dropout_keeps_flash_where_the_band_kernel_runs()
     {
-        using LanguageModel model = (
-            Models.Llama with { Dim = 32, Attention = new MultiHeadOptions { Heads = 2 }, ContextLength = 64, Dropout = 0.1 }).Build(
-            Models.Vocabulary);
+        DecoderOptions options =
+            Models.Llama with { Dim = 32, Attention = new MultiHeadOptions { Heads = 2 }, ContextLength = 64, Dropout = 0.1 };
+        using LanguageModel model = options.Build(Models.Vocabulary);
         Assert.SkipUnless(Trainer.Kernels.FlashAttention.IsSupported(16, ScalarType.Float32), "this processor has no AVX-512");
         Assert.Equal(new("flash", AttentionBackend.Simd), (model.Kernels()[0].Kernel, model.Kernels()[0].Backend!.Value));
     }
@@ -167,15 +162,7 @@ public class AttentionKernelTests
         using LanguageModel reference = Models.Build(Models.Variant(projection, position, AttentionKernel.Reference));
         using LanguageModel flash = Models.Build(Models.Variant(projection, position, AttentionKernel.Flash));
         Tensor tokens = Models.Tokens(2, 8), targets = Models.Tokens(2, 8, seed: 5);
-        Assert.InRange(Models.LargestDifference(reference.forward(tokens), flash.forward(tokens)), 0, 2e-5);
-
-        reference.LossSum(tokens, targets).backward();
-        flash.LossSum(tokens, targets).backward();
-        foreach (var (expected, actual) in reference.named_parameters().Zip(flash.named_parameters()))
-        {
-            Assert.Equal(expected.name, actual.name);
-            double size = expected.parameter.grad!.abs().max().item<float>();
-            Assert.InRange(Models.LargestDifference(expected.parameter.grad!, actual.parameter.grad!), 0, 1e-4 * Math.Max(1, size));
-        }
+        TensorAssert.Close(reference.forward(tokens), flash.forward(tokens), 2e-5);
+        Models.HaveCloseGradients(reference, flash, tokens, targets);
     }
 }

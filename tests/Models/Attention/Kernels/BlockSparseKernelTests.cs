@@ -2,6 +2,7 @@ using TorchSharp;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.Tests.Attention.Patterns;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Attention.Kernels;
@@ -10,53 +11,59 @@ public class BlockSparseKernelTests
 {
     private const int Batch = 2;
 
-    public static TheoryData<string> Names() => PatternCases.Names();
-
-    [Theory]
-    [MemberData(nameof(Names))]
-    public void It_equals_the_reference_forward_and_in_gradients(string name)
+    /// <summary>Query heads, key-value heads, queries, keys.</summary>
+    public static TheoryData<string, int, int, int, int> Sizes()
     {
-        foreach ((int heads, int groups, int queries, int keys) in (
-            (int, int, int, int)[])[(4, 4, 150, 150), (4, 2, 150, 150), (4, 1, 31, 200), (2, 2, 1, 90)])
-        {
-            using DisposeScope scope = NewDisposeScope();
-            using MaskStore masks = new();
-            Expect(Call(name, masks, heads, groups, new(keys - queries, queries), new(0, keys)));
-        }
+        TheoryData<string, int, int, int, int> data = [];
+        foreach (string name in PatternCases.All.Keys)
+        foreach ((int heads, int groups, int queries, int keys) in
+            ((int, int, int, int)[])[(4, 4, 150, 150), (4, 2, 150, 150), (4, 1, 31, 200), (2, 2, 1, 90)])
+            data.Add(name, heads, groups, queries, keys);
+        return data;
     }
 
     [Theory]
-    [MemberData(nameof(Names))]
-    public void It_takes_a_bias_that_is_learned_or_not_bounded_scores_and_documents(string name)
-    {
-        foreach (bool learned in (bool[])[false, true])
-        foreach (double? softCap in (double?[])[null, 2])
-        foreach (bool apart in (bool[])[false, true])
-        {
-            using DisposeScope scope = NewDisposeScope();
-            using MaskStore masks = new();
-            Tensor slopes = randn([4], requires_grad: learned);
-            Tensor ids = arange(150).div(47).floor().to_type(ScalarType.Int64).unsqueeze(0).repeat(Batch, 1);
-            ids.narrow(1, 140, 10).fill_(-1);
-            using DocumentIds documents = new(ids, ids);
-            AttentionCall call = Call(name, masks, 4, 2, new(0, 150), new(0, 150)) with
-            {
-                SoftCap = softCap,
-                Bias = Distances(slopes),
-                Documents = apart ? documents : null,
-            };
-            Expect(call, learned ? [slopes] : []);
-        }
-    }
-
-    [Fact]
-    public void It_reads_a_cache_whose_sinks_stand_before_the_window()
+    [MemberData(nameof(Sizes))]
+    public void It_equals_the_reference_forward_and_in_gradients(string name, int heads, int groups, int queries, int keys)
     {
         using DisposeScope scope = NewDisposeScope();
         using MaskStore masks = new();
-        foreach (int queries in (int[])[1, 9])
-            Expect(Call("sliding with sinks", masks, 4, 2, new(60, queries),
-                new(55, 3 + 5 + queries, Sinks: 3)) with { Bias = Distances(randn(4)) });
+        Expect(Call(name, masks, heads, groups, new(keys - queries, queries), new(0, keys)));
+    }
+
+    public static MatrixTheoryData<string, bool, double?, bool> Rules() =>
+        new(PatternCases.All.Keys, [false, true], [null, 2], [false, true]);
+
+    [Theory]
+    [MemberData(nameof(Rules))]
+    public void It_takes_a_bias_that_is_learned_or_not_bounded_scores_and_documents(
+        string name, bool learned, double? softCap, bool apart)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using MaskStore masks = new();
+        manual_seed(2);
+        Tensor slopes = randn([4], requires_grad: learned);
+        Tensor ids = arange(150).div(47).floor().to_type(ScalarType.Int64).unsqueeze(0).repeat(Batch, 1);
+        ids.narrow(1, 140, 10).fill_(-1);
+        using DocumentIds documents = new(ids, ids);
+        AttentionCall call = Call(name, masks, 4, 2, new(0, 150), new(0, 150)) with
+        {
+            SoftCap = softCap,
+            Bias = Distances(slopes),
+            Documents = apart ? documents : null,
+        };
+        Expect(call, learned ? [slopes] : []);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(9)]
+    public void It_reads_a_cache_whose_sinks_stand_before_the_window(int queries)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using MaskStore masks = new();
+        AttentionCall call = Call("sliding with sinks", masks, 4, 2, new(60, queries), new(55, 3 + 5 + queries, Sinks: 3));
+        Expect(call with { Bias = Distances(randn(4)) });
     }
 
     [Fact]
@@ -100,15 +107,9 @@ public class BlockSparseKernelTests
         Assert.Null(kernel.WhyUnsupported(call));
         Tensor[] inputs = [call.Query, call.Key, call.Value, .. learned];
         Tensor expected = new ReferenceKernel().Attend(call), actual = kernel.Attend(call);
-        Assert.InRange(Models.LargestDifference(expected, actual), 0, 5e-6);
+        TensorAssert.Close(expected, actual, 5e-6);
         Tensor weight = randn(expected.shape);
-        var expectedGradients = autograd.grad([expected.mul(weight).sum()], inputs);
-        var actualGradients = autograd.grad([actual.mul(weight).sum()], inputs);
-        for (int i = 0; i < inputs.Length; i++)
-        {
-            double size = Math.Max(1, expectedGradients[i]!.abs().max().item<float>());
-            Assert.InRange(Models.LargestDifference(expectedGradients[i]!, actualGradients[i]!), 0, 2e-5 * size);
-        }
+        TensorAssert.CloseToScale(autograd.grad([expected], inputs, [weight]), autograd.grad([actual], inputs, [weight]), 2e-5);
     }
 
     private static Tensor Leaf(int heads, int positions) => randn(Batch, heads, positions, 8, requires_grad: true);

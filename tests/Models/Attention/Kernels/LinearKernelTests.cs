@@ -4,6 +4,7 @@ using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.Positions;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Attention.Kernels;
@@ -11,28 +12,26 @@ namespace Trainer.Models.Tests.Attention.Kernels;
 public class LinearKernelTests
 {
     [Theory]
-    [InlineData(1, 2)]
-    [InlineData(63, 2)]
-    [InlineData(64, 4)]
-    [InlineData(65, 1)]
-    [InlineData(200, 2)]
-    public void Chunks_equal_the_quadratic_definition_forward_and_in_gradients(int length, int groups)
+    [InlineData(1, 2, true)]
+    [InlineData(1, 2, false)]
+    [InlineData(63, 2, true)]
+    [InlineData(63, 2, false)]
+    [InlineData(64, 4, true)]
+    [InlineData(64, 4, false)]
+    [InlineData(65, 1, true)]
+    [InlineData(65, 1, false)]
+    [InlineData(200, 2, true)]
+    [InlineData(200, 2, false)]
+    public void Chunks_equal_the_quadratic_definition_forward_and_in_gradients(int length, int groups, bool causal)
     {
-        foreach (bool causal in (bool[])[true, false])
-        {
-            using DisposeScope scope = NewDisposeScope();
-            using MaskStore masks = new();
-            AttentionCall call = Call(masks, causal ? new CausalPattern() : new FullPattern(), 4, groups, length);
-            Tensor[] inputs = [call.Query, call.Key, call.Value];
-            Tensor expected = new LinearKernel().Weights(call)
-                .matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)), actual = new LinearKernel().Attend(call);
-            Assert.InRange(Models.LargestDifference(expected, actual), 0, 1e-5);
-            Tensor weight = randn(expected.shape);
-            var expectedGradients = autograd.grad([expected.mul(weight).sum()], inputs);
-            var actualGradients = autograd.grad([actual.mul(weight).sum()], inputs);
-            for (int i = 0; i < inputs.Length; i++)
-                Assert.InRange(Models.LargestDifference(expectedGradients[i]!, actualGradients[i]!), 0, 5e-5);
-        }
+        using DisposeScope scope = NewDisposeScope();
+        using MaskStore masks = new();
+        AttentionCall call = Call(masks, causal ? new CausalPattern() : new FullPattern(), 4, groups, length);
+        Tensor[] inputs = [call.Query, call.Key, call.Value];
+        Tensor expected = new LinearKernel().Weights(call).matmul(KeyValueHeads.Repeat(call.Value, call.Sharing));
+        Tensor actual = new LinearKernel().Attend(call), weight = randn(expected.shape);
+        TensorAssert.Close(expected, actual, 1e-5);
+        TensorAssert.Close(autograd.grad([expected], inputs, [weight]), autograd.grad([actual], inputs, [weight]), 5e-5);
     }
 
     [Fact]
@@ -47,8 +46,8 @@ public class LinearKernelTests
         {
             double[] products = [.. Enumerable.Range(0, row + 1).Select(
                 column => Row(call.Query, row).Zip(Row(call.Key, column), (q, k) => Phi(q) * Phi(k)).Sum())];
-            for (int column = 0; column < 5; column++)
-                Assert.Equal(column <= row ? products[column] / products.Sum() : 0, weights[0, 0, row, column].item<float>(), 1e-5);
+            double[] expected = [.. products.Select(product => product / products.Sum()), .. new double[4 - row]];
+            TensorAssert.Equal(expected, weights[0, 0, row], 1e-5, $"row {row}");
         }
 
         static double Phi(double x) => x > 0 ? x + 1 : Math.Exp(x);
@@ -75,7 +74,7 @@ public class LinearKernelTests
                 Assert.Equal(2 * 2 * 8 * 9 * 4, state.Bytes);
                 done += step;
             }
-            Assert.InRange(Models.LargestDifference(expected, cat([.. parts], 2)), 0, 1e-5);
+            TensorAssert.Close(expected, cat([.. parts], 2), 1e-5, $"in steps of {string.Join(", ", steps)} the result");
         }
     }
 
@@ -86,7 +85,7 @@ public class LinearKernelTests
         using LanguageModel model = Models.Build(Linear());
         model.eval();
         Tensor tokens = Models.Tokens(2, 70);
-        Assert.InRange(Models.LargestDifference(model.forward(tokens), Decoding.Run(model, tokens, [65, 1, 1, 3])), 0, 2e-5);
+        TensorAssert.Close(model.forward(tokens), Decoding.Run(model, tokens, [65, 1, 1, 3]), 2e-5);
         Assert.Equal("linear", model.Kernels()[0].Kernel);
     }
 
@@ -98,9 +97,7 @@ public class LinearKernelTests
         {
             Dim = 16, Layers = 1, ContextLength = 32, Attention = new MultiHeadOptions { Heads = 4, Kernel = AttentionKernel.Linear },
         });
-        Tensor tokens = Models.Tokens(1, 20);
-        Tensor changed = tokens.clone();
-        changed.narrow(1, 19, 1).copy_(tokens.narrow(1, 19, 1).add(1).remainder(Models.Vocabulary));
+        Tensor tokens = Models.Tokens(1, 20), changed = Models.Changed(tokens, 19);
         Assert.False(model.forward(tokens).narrow(1, 0, 1).Equals(model.forward(changed).narrow(1, 0, 1)));
     }
 
@@ -116,17 +113,19 @@ public class LinearKernelTests
                 "attention.cache: kernel 'linear' remembers one sum and no tokens, so there is nothing for cache 'paged' to keep; " +
                 "leave cache out, or use kernel 'auto'",
             ],
-            Messages(
-                options with { Attention = attention with { Pattern = new SlidingOptions { Window = 4 }, Cache = AttentionCache.Paged } }));
+            Models.Problems(options with
+            {
+                Attention = attention with { Pattern = new SlidingOptions { Window = 4 }, Cache = AttentionCache.Paged },
+            }));
         Assert.Equal(
             ["attention.kernel: linear has no scores to bound (softCap); leave softCap out, or use kernel 'reference'"],
-            Messages(options with { Attention = attention with { SoftCap = 30 } }));
+            Models.Problems(options with { Attention = attention with { SoftCap = 30 } }));
         Assert.Equal(
             ["attention.kernel: linear has no softmax to sharpen (scalableSoftmax); leave that out, or use kernel 'auto'"],
-            Messages(options with { Attention = attention with { ScalableSoftmax = true } }));
+            Models.Problems(options with { Attention = attention with { ScalableSoftmax = true } }));
         Assert.Equal(
             ["attention.kernel: linear has no scores to scale (scale); leave scale out, or use kernel 'auto'"],
-            Messages(options with { Attention = attention with { Scale = 1 } }));
+            Models.Problems(options with { Attention = attention with { Scale = 1 } }));
     }
 
     [Fact]
@@ -137,23 +136,23 @@ public class LinearKernelTests
         Assert.Equal(
             ["position.scaling: multiplies all scores by 1.2965 (mscaleAllDim), and kernel 'linear' has none; leave mscaleAllDim out, " +
                 "or use kernel 'auto'"],
-            Messages(options with { Position = new RotaryOptions { Scaling = yarn with { MscaleAllDim = 1 } } }));
-        Assert.Empty(Messages(options with { Position = new RotaryOptions { Scaling = yarn } })); // on queries and keys, which it has
+            Models.Problems(options with { Position = new RotaryOptions { Scaling = yarn with { MscaleAllDim = 1 } } }));
+        Assert.Empty(Models.Problems(options with { Position = new RotaryOptions { Scaling = yarn } })); // on queries and keys, which it has
         Assert.Equal(
             ["layerPattern.1.position.scaling: multiplies all scores by 1.2965 (mscaleAllDim), and kernel 'linear' has none; leave " +
                 "mscaleAllDim out, or use kernel 'auto'"],
-            Messages(options with { LayerPattern =
+            Models.Problems(options with { LayerPattern =
                 [new(), new() { Position = new RotaryOptions { Scaling = yarn with { MscaleAllDim = 1 } } }] }));
         Assert.Equal(
             ["attention.kernel: linear has no scores to add the bias of positions 'alibi' to; use kernel 'auto', or position 'rotary' " +
                 "or 'none'"],
-            Messages(options with { Position = new AlibiOptions() }));
+            Models.Problems(options with { Position = new AlibiOptions() }));
         Assert.Equal(
             ["attention.kernel: linear has no weights to drop (model.dropout 0.1); set dropout to 0, or kernel to 'auto'"],
-            Messages(options with { Dropout = 0.1 }));
+            Models.Problems(options with { Dropout = 0.1 }));
         Assert.Equal(
             ["attention.kernel: linear has no softmax to sharpen (temperature); leave that out, or use kernel 'auto'"],
-            Messages(options with { Attention = options.Attention with { Temperature = new() } }));
+            Models.Problems(options with { Attention = options.Attention with { Temperature = new() } }));
     }
 
     [Fact]
@@ -179,8 +178,9 @@ public class LinearKernelTests
 
     private static DecoderOptions Linear() => Models.Llama with
     {
-        ContextLength = 80, Position = new RotaryOptions(),
-            Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, Kernel = AttentionKernel.Linear },
+        ContextLength = 80,
+        Position = new RotaryOptions(),
+        Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, Kernel = AttentionKernel.Linear },
     };
 
     private static AttentionCall Call(MaskStore masks, AttentionPattern pattern, int heads, int groups, int length)
@@ -189,7 +189,4 @@ public class LinearKernelTests
         Tensor Leaf(int count) => randn(2, count, length, 8, requires_grad: true);
         return new(Leaf(heads), Leaf(groups), Leaf(groups), pattern, new(0, length), new(0, length), 1, masks);
     }
-
-    private static string[] Messages(ModelOptions options) =>
-        [.. ModelValidation.All(options).Select(problem => $"{problem.Path}: {problem.Message}")];
 }

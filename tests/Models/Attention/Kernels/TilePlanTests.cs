@@ -11,21 +11,24 @@ public class TilePlanTests
 {
     public static TheoryData<string> Names() => PatternCases.Names();
 
+    /// <summary>Pattern, first query, queries.</summary>
+    public static TheoryData<string, int, int> Spans() => new(
+        from name in PatternCases.All.Keys
+        from span in ((int, int)[])[(0, 400), (301, 70), (30, 1)]
+        select (name, span.Item1, span.Item2));
+
     [Theory]
-    [MemberData(nameof(Names))]
-    public void Each_visible_pair_stands_in_one_tile_and_no_other_pair_in_any(string name)
+    [MemberData(nameof(Spans))]
+    public void Each_visible_pair_stands_in_one_tile_and_no_other_pair_in_any(string name, int first, int count)
     {
+        using DisposeScope scope = NewDisposeScope();
         AttentionPattern pattern = PatternCases.All[name].Options.Build();
-        foreach ((PositionSpan queries, PositionSpan keys) in (
-            (PositionSpan, PositionSpan)[])[(new(0, 400), new(0, 400)), (new(301, 70), new(0, 371)), (new(30, 1), new(0, 31))])
-        {
-            using DisposeScope scope = NewDisposeScope();
-            using TilePlan plan = TilePlan.Create(pattern, queries, keys, CPU);
-            int[] covered = new int[queries.Count * keys.Count];
-            foreach (AttentionTiles group in plan.Groups) Cover(group, covered, keys.Count);
-            bool[] mask = pattern.Mask(queries, keys, CPU).reshape(-1).data<bool>().ToArray();
-            Assert.Equal(mask.Select(seen => seen ? 1 : 0), covered);
-        }
+        PositionSpan queries = new(first, count), keys = new(0, first + count);
+        using TilePlan plan = TilePlan.Create(pattern, queries, keys, CPU);
+        int[] covered = new int[queries.Count * keys.Count];
+        foreach (AttentionTiles group in plan.Groups) Cover(group, covered, keys.Count);
+        bool[] mask = pattern.Mask(queries, keys, CPU).reshape(-1).data<bool>().ToArray();
+        Assert.Equal(mask.Select(seen => seen ? 1 : 0), covered);
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Models.Attention.Patterns;
+using Trainer.Tests;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Attention.Patterns;
@@ -17,13 +18,16 @@ public class PatternPropertyTests
         using DisposeScope scope = NewDisposeScope();
         var (options, sees) = PatternCases.All[name];
         AttentionPattern pattern = options.Build();
-        foreach ((PositionSpan queries, PositionSpan keys) in (
-            (PositionSpan, PositionSpan)[])[(new(0, Length), new(0, Length)), (new(41, 5), new(0, 46)), (new(30, 1), new(17, 14))])
+        foreach ((PositionSpan queries, PositionSpan keys) in
+            ((PositionSpan, PositionSpan)[])[(new(0, Length), new(0, Length)), (new(41, 5), new(0, 46)), (new(30, 1), new(17, 14))])
         {
             bool[] mask = pattern.Mask(queries, keys, CPU).reshape(-1).data<bool>().ToArray();
             for (int i = 0; i < queries.Count; i++)
             for (int j = 0; j < keys.Count; j++)
-                Assert.True(mask[i * keys.Count + j] == sees(queries.Start + i, keys.Start + j), $"{queries.Start + i} → {keys.Start + j}");
+            {
+                (int query, int key) = (queries.Start + i, keys.Start + j);
+                Assert.True(mask[i * keys.Count + j] == sees(query, key), $"{query} → {key}");
+            }
         }
     }
 
@@ -48,7 +52,7 @@ public class PatternPropertyTests
         AttentionPattern pattern = PatternCases.All[name].Options.Build();
         PositionSpan all = new(0, Length);
         Tensor sum = pattern.Parts.Select(part => part.Mask(all, all, CPU).to_type(ScalarType.Int32)).Aggregate((a, b) => a.add(b));
-        Assert.True(sum.Equals(pattern.Mask(all, all, CPU).to_type(ScalarType.Int32)));
+        TensorAssert.Same(pattern.Mask(all, all, CPU).to_type(ScalarType.Int32), sum);
     }
 
     [Theory]
@@ -57,8 +61,8 @@ public class PatternPropertyTests
     {
         using DisposeScope scope = NewDisposeScope();
         foreach (AttentionPattern part in PatternCases.All[name].Options.Build().Parts)
-        foreach (PositionRun queries in (
-            PositionRun[])[new(0, 4, part.QueryStep), new(13, 6, part.QueryStep), new(20, 1, part.QueryStep), new(0, 10, part.QueryStep)])
+        foreach (PositionRun queries in
+            (PositionRun[])[new(0, 4, part.QueryStep), new(13, 6, part.QueryStep), new(20, 1, part.QueryStep), new(0, 10, part.QueryStep)])
         {
             PositionSpan keys = new(0, Length);
             int[] listed = [.. part.KeysOf(queries, Length).SelectMany(keys.Clip).SelectMany(Each)];
