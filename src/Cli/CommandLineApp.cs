@@ -50,6 +50,7 @@ internal static class CommandLineApp
         ScoreCommand.Create(),
         GenerateCommand.Create(),
         EmbedCommand.Create(),
+        ServeCommand.Create(),
         ConvertCommand.Create(),
         ImportCommand.Create(),
         ExportCommand.Create(),

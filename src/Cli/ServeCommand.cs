@@ -1,0 +1,62 @@
+using System.CommandLine;
+using Trainer.Checkpoints;
+using Trainer.Models.Devices;
+using Trainer.Serving;
+
+namespace Trainer.Cli;
+
+/// <summary><c>serve</c>: answers over HTTP with a trained model.</summary>
+internal static class ServeCommand
+{
+    private static readonly ServerOptions Defaults = new();
+    private static readonly Argument<string> Source = new("checkpoint")
+    {
+        Description = "A checkpoint or run directory (its best, else its newest).",
+    };
+    private static readonly Option<int> Port = new("--port")
+    {
+        Description = "The port to listen on; 0 for a free one.",
+        DefaultValueFactory = _ => Defaults.Port,
+    };
+    private static readonly Option<string> Host = new("--host")
+    {
+        Description = "The address to listen on; 0.0.0.0 for everyone.",
+        DefaultValueFactory = _ => Defaults.Host,
+    };
+    private static readonly Option<string?> ApiKey = new("--api-key") { Description = "What clients must send as a bearer token." };
+    private static readonly Option<int> Parallel = new("--parallel")
+    {
+        Description = "How many texts are generated side by side.",
+        DefaultValueFactory = _ => Defaults.Engine.Parallel,
+    };
+    private static readonly Option<DeviceChoice> OnDevice = DeviceArgument.Create();
+    private static readonly Option<InferencePrecision> Number = PrecisionArgument.Create("may choose another token where two are " +
+        "about as likely");
+
+    internal static Command Create()
+    {
+        var command = new Command("serve", "Answers over HTTP as OpenAI's API does.")
+        {
+            Source, Port, Host, ApiKey, Parallel, OnDevice, Number,
+        };
+        command.SetAction((parsed, _) => Serve(parsed));
+        return command;
+    }
+
+    private static async Task<int> Serve(ParseResult parsed)
+    {
+        var options = Defaults with
+        {
+            Port = parsed.GetValue(Port),
+            Host = parsed.GetRequiredValue(Host),
+            ApiKey = parsed.GetValue(ApiKey),
+            Engine = Defaults.Engine with { Parallel = parsed.GetValue(Parallel) },
+        };
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
+        var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
+        await using var server = await ModelServer.StartAsync(checkpoint, device, parsed.GetValue(Number), options);
+        Console.WriteLine($"serving {server.ModelId} at {server.Address.ToString().TrimEnd('/')}; Ctrl-C ends it");
+        await server.WaitForShutdownAsync();
+        return ExitCode.Done;
+    }
+}

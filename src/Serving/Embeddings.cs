@@ -1,0 +1,80 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http;
+using Trainer.Configuration;
+using Trainer.Inference;
+
+namespace Trainer.Serving;
+
+/// <summary><c>POST /v1/embeddings</c></summary>
+internal sealed class Embeddings(ServedModel model) : IDisposable
+{
+    private readonly SemaphoreSlim turn = new(1);
+
+    public async Task<IResult> Answer(HttpContext context)
+    {
+        EmbeddingRequest request = await Json.ReadAsync<EmbeddingRequest>(context.Request, context.RequestAborted);
+        model.Require(request.Model);
+        if (model.Engine is not null)
+            throw ApiException.BadRequest("the model is no encoder; POST /v1/completions continues a text", "model");
+        if (request.EncodingFormat is not (null or "float" or "base64"))
+            throw ApiException.BadRequest($"encoding_format ({request.EncodingFormat}) must be float or base64", "encoding_format");
+        if (request.Dimensions is { } wanted && wanted != model.Model.Options.Dim)
+            throw ApiException.BadRequest(
+                $"dimensions ({wanted}) must be left out, or {model.Model.Options.Dim}: the model's vectors have so many", "dimensions");
+        IReadOnlyList<string> texts = request.Input?.Texts ?? throw ApiException.BadRequest(
+            request.Input is null ? "input is missing; send a text to embed" : "input must be a text or a list of texts", "input");
+
+        await turn.WaitAsync(context.RequestAborted);
+        try
+        {
+            IReadOnlyList<float[]> vectors = await Task.Run(() =>
+                new TextEmbedder(model.Model, model.Tokenizer, model.Device, Pooling.Mean, normalize: true).Embed(texts));
+            int tokens = texts.Sum(text => model.Tokenizer.Encode(text).Length);
+            return TypedResults.Json(
+                new EmbeddingResponse(
+                    "list", [.. vectors.Select((vector, index) => new Embedding("embedding", index, Written(vector, request)))], model.Id,
+                    new(tokens, 0, tokens)),
+                Json.Options);
+        }
+        catch (UserException error)
+        {
+            throw ApiException.BadRequest(error.Message, "input");
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    public void Dispose() => turn.Dispose();
+
+    private static object Written(float[] vector, EmbeddingRequest request) =>
+        request.EncodingFormat == "base64" ? Convert.ToBase64String(MemoryMarshal.AsBytes<float>(vector)) : vector;
+}
+
+/// <summary>A request for embeddings.</summary>
+internal sealed record EmbeddingRequest
+{
+    [Description("The model's id, as /v1/models lists it.")]
+    public string? Model { get; init; }
+
+    [Description("A text, or several.")]
+    public Prompts? Input { get; init; }
+
+    [Description("float, by default, or base64: the bytes of float32 numbers.")]
+    public string? EncodingFormat { get; init; }
+
+    [Description("Only the model's own.")]
+    public int? Dimensions { get; init; }
+
+    [Description("Who asks; it is not used.")]
+    public string? User { get; init; }
+}
+
+/// <summary>The answer to a request for embeddings.</summary>
+internal sealed record EmbeddingResponse(string Object, IReadOnlyList<Embedding> Data, string Model, Usage Usage);
+
+/// <summary>The vector of one text: numbers, or base64.</summary>
+internal sealed record Embedding(string Object, int Index, [property: JsonPropertyName("embedding")] object Vector);

@@ -1,0 +1,98 @@
+using Trainer.Checkpoints;
+using Trainer.Data.Tokenizers;
+using Trainer.Inference.Serving;
+using Trainer.Models;
+using Trainer.Models.Devices;
+using static TorchSharp.torch;
+
+namespace Trainer.Serving;
+
+/// <summary>A checkpoint that is served.</summary>
+internal sealed class ServedModel : IDisposable
+{
+    private readonly IReadOnlyList<int> beginning;
+    private readonly HashSet<int> ends;
+
+    public ServedModel(Checkpoint checkpoint, Device device, InferencePrecision precision, EngineOptions engine)
+    {
+        (Id, Tokenizer) = (checkpoint.Configuration.Name, checkpoint.Tokenizer);
+        Created = new DateTimeOffset(Directory.GetCreationTimeUtc(checkpoint.Directory)).ToUnixTimeSeconds();
+        Model = checkpoint.LoadModel(device, precision);
+        Device = device;
+        beginning = Model.Options is EncoderDecoderOptions ? [SequenceTokens.Of(Tokenizer).Begin] : Tokenizer.Frame.Before;
+        int? end = Model.Options is EncoderDecoderOptions
+            ? SequenceTokens.Of(Tokenizer).End
+            : EndOfText.Of(Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
+        ends = end is { } id ? [id] : [];
+        if (Model.Generates) Engine = new(Model, Tokenizer.VocabularySize, device, engine);
+    }
+
+    /// <summary>The name of its recipe.</summary>
+    public string Id { get; }
+
+    /// <summary>When it was written, in seconds since 1970.</summary>
+    public long Created { get; }
+
+    public LanguageModel Model { get; }
+
+    public Tokenizer Tokenizer { get; }
+
+    public Device Device { get; }
+
+    /// <summary>What generates; null for an encoder.</summary>
+    public GenerationEngine? Engine { get; }
+
+    /// <exception cref="ApiException">It is another model that is asked for.</exception>
+    public void Require(string? model)
+    {
+        if (model is not null && model != Id)
+            throw new ApiException(404, $"there is no model '{model}' here; this server has '{Id}'", "model", "model_not_found");
+    }
+
+    /// <summary>The engine's request for a prompt, without settings.</summary>
+    /// <param name="prompts">The prompts of a request.</param>
+    /// <param name="index">Which of them.</param>
+    /// <exception cref="ApiException">It cannot be encoded, is empty, or exceeds the context.</exception>
+    public GenerationRequest Request(Prompts prompts, int index)
+    {
+        string path = prompts.Count == 1 ? "prompt" : $"prompt[{index}]";
+        int[] ids = prompts.Ids is { } given ? Checked(given[index], path) : Encode(prompts.Texts![index], path);
+        bool answers = Model.Options is EncoderDecoderOptions;
+        int[] read = answers ? [.. ids, .. ends] : prompts.Ids is null ? [.. beginning, .. ids] : ids;
+        if (ids.Length == 0) throw ApiException.BadRequest($"{path} is empty: there is nothing to continue", path);
+        if (read.Length < Model.PrefixLength)
+            throw ApiException.BadRequest(
+                $"{path} has {read.Length} tokens, and the model reads a prefix of {Model.PrefixLength} together; send at least as many",
+                path);
+        if (read.Length > Model.ContextLength)
+            throw ApiException.BadRequest(
+                $"{path} has {read.Length} tokens, and the model's context holds {Model.ContextLength}; shorten it by at least " +
+                $"{read.Length - Model.ContextLength}", path, "context_length_exceeded");
+        return new() { Prompt = answers ? beginning : read, Source = answers ? read : null, StopTokens = ends };
+    }
+
+    public void Dispose()
+    {
+        Engine?.Dispose();
+        Model.Dispose();
+    }
+
+    private int[] Encode(string text, string path)
+    {
+        try
+        {
+            return Tokenizer.Encode(text);
+        }
+        catch (EncodingException error)
+        {
+            throw ApiException.BadRequest(error.Message, path);
+        }
+    }
+
+    private int[] Checked(int[] ids, string path)
+    {
+        int wrong = Array.FindIndex(ids, id => id < 0 || id >= Tokenizer.VocabularySize);
+        return wrong < 0 ? ids : throw ApiException.BadRequest(
+            $"{path}[{wrong}] ({ids[wrong]}) must be a token id, 0 to {Tokenizer.VocabularySize - 1}", $"{path}[{wrong}]");
+    }
+}
