@@ -1,9 +1,11 @@
 // OpenAI's requests and answers (https://platform.openai.com/docs/api-reference), as far as they are served.
 using System.ComponentModel;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
 using Trainer.Inference;
+using Trainer.Inference.Serving;
 
 namespace Trainer.Serving;
 
@@ -49,20 +51,26 @@ internal abstract record SamplingRequest
     [Description("Who asks; it is not used.")]
     public string? User { get; init; }
 
-    /// <summary>The sampling options of one of the texts, each of which has a seed of its own; checked.</summary>
+    /// <summary>Puts these settings on the request of one of the texts, each of which has a seed of its own.</summary>
     /// <exception cref="ApiException">A value is out of its range.</exception>
-    public SamplingOptions Sampling(long seed, int choice)
+    public GenerationRequest ApplyTo(GenerationRequest request, long seed, int index)
     {
-        SamplingOptions options = new()
+        SamplingOptions sampling = new()
         {
-            Temperature = Temperature ?? 1, TopP = TopP, TopK = TopK, Seed = unchecked(seed + choice),
+            Temperature = Temperature ?? 1, TopP = TopP, TopK = TopK, Seed = unchecked(seed + index),
         };
-        foreach (Problem problem in options.Validate())
+        foreach (Problem problem in sampling.Validate())
         {
             string name = JsonNamingPolicy.SnakeCaseLower.ConvertName(problem.Path);
             throw ApiException.BadRequest(problem.Message.Replace(problem.Path, name), name);
         }
-        return options;
+        return request with
+        {
+            Sampling = sampling,
+            FrequencyPenalty = FrequencyPenalty ?? 0,
+            PresencePenalty = PresencePenalty ?? 0,
+            LogitBias = LogitBias?.ToDictionary(entry => int.Parse(entry.Key, CultureInfo.InvariantCulture), entry => entry.Value) ?? [],
+        };
     }
 
     /// <summary>Checks what is the same for all texts.</summary>

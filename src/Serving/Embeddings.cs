@@ -17,7 +17,7 @@ internal sealed class Embeddings(ServedModel model) : IDisposable
         EmbeddingRequest request = await Json.ReadAsync<EmbeddingRequest>(context.Request, context.RequestAborted);
         model.Require(request.Model);
         if (model.Engine is not null)
-            throw ApiException.BadRequest("the model is no encoder; POST /v1/completions continues a text", "model");
+            throw ApiException.BadRequest("the model is no encoder, and embeds nothing; POST /v1/completions continues a text", "model");
         if (request.EncodingFormat is not (null or "float" or "base64"))
             throw ApiException.BadRequest($"encoding_format ({request.EncodingFormat}) must be float or base64", "encoding_format");
         if (request.Dimensions is { } wanted && wanted != model.Model.Options.Dim)

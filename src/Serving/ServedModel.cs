@@ -1,3 +1,4 @@
+using System.Text;
 using Trainer.Checkpoints;
 using Trainer.Data.Tokenizers;
 using Trainer.Inference.Serving;
@@ -48,6 +49,16 @@ internal sealed class ServedModel : IDisposable
         if (model is not null && model != Id)
             throw new ApiException(404, $"there is no model '{model}' here; this server has '{Id}'", "model", "model_not_found");
     }
+
+    /// <exception cref="ApiException">It is an encoder.</exception>
+    public void RequireGeneration()
+    {
+        if (Engine is null)
+            throw ApiException.BadRequest("the model is an encoder, which continues no text; POST /v1/embeddings embeds one", "model");
+    }
+
+    /// <summary>A token as text.</summary>
+    public string Name(int id) => Encoding.UTF8.GetString(Tokenizer.TokenBytes(id));
 
     /// <summary>The engine's request for a prompt, without settings.</summary>
     /// <param name="prompts">The prompts of a request.</param>

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Trainer.Configuration;
 
 namespace Trainer.Inference.Serving;
@@ -24,10 +25,10 @@ public sealed record GenerationRequest
     public double PresencePenalty { get; init; }
 
     /// <summary>Added to the logits of tokens, by id.</summary>
-    public IReadOnlyDictionary<int, double> LogitBias { get; init; } = new Dictionary<int, double>();
+    public IReadOnlyDictionary<int, double> LogitBias { get; init; } = FrozenDictionary<int, double>.Empty;
 
     /// <summary>Tokens that end the text, and are not part of it.</summary>
-    public IReadOnlySet<int> StopTokens { get; init; } = new HashSet<int>();
+    public IReadOnlySet<int> StopTokens { get; init; } = FrozenSet<int>.Empty;
 
     /// <summary>How many of the most likely tokens to report for each token; null for no log-probabilities at all.</summary>
     public int? TopLogProbabilities { get; init; }
