@@ -113,6 +113,9 @@ public sealed class ModelServer : IAsyncDisposable
     private static void MapEndpoints(WebApplication app, ServedModel model, ServerOptions options, CollectorRegistry registry)
     {
         ModelEntry entry = new(model.Id, "model", model.Created, "trainer");
+        app.MapGet("/", () => TypedResults.Stream(
+            typeof(ModelServer).Assembly.GetManifestResourceStream("page.html")!, "text/html; charset=utf-8")).ExcludeFromDescription();
+        app.MapGet("/info", () => model.Info).WithSummary("What the page at / shows of the model.");
         app.MapOpenApi("/openapi.json");
         app.MapMetrics("/metrics", registry);
         app.MapGet("/health", () => TypedResults.Ok(new Health("ok"))).WithSummary("Whether the server answers.");

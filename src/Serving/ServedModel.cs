@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text;
+using System.Text.Unicode;
 using Trainer.Checkpoints;
 using Trainer.Data.Tokenizers;
 using Trainer.Inference.Serving;
@@ -7,6 +9,12 @@ using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Serving;
+
+/// <summary>What the page shows of a model.</summary>
+/// <param name="Model">Its id.</param>
+/// <param name="Kind"><c>completion</c>, <c>chat</c> or <c>embedding</c>.</param>
+/// <param name="Description">Its architecture and size, to be read.</param>
+internal sealed record ModelInfo(string Model, string Kind, string Description);
 
 /// <summary>A checkpoint that is served.</summary>
 internal sealed class ServedModel : IDisposable
@@ -36,9 +44,22 @@ internal sealed class ServedModel : IDisposable
 
     public LanguageModel Model { get; }
 
+    /// <summary>What the page shows.</summary>
+    public ModelInfo Info => new(
+        Id, Engine is null ? "embedding" : "completion",
+        FormattableString.Invariant($"{Architecture}, {Model.parameters().Sum(weight => weight.numel()):N0} parameters, ") +
+        $"{Model.ContextLength} tokens of context");
+
     public Tokenizer Tokenizer { get; }
 
     public Device Device { get; }
+
+    private string Architecture => Model.Options switch
+    {
+        EncoderOptions => "encoder",
+        EncoderDecoderOptions => "encoder-decoder",
+        _ => "decoder",
+    };
 
     /// <summary>What generates; null for an encoder.</summary>
     public GenerationEngine? Engine { get; }
@@ -57,8 +78,15 @@ internal sealed class ServedModel : IDisposable
             throw ApiException.BadRequest("the model is an encoder, which continues no text; POST /v1/embeddings embeds one", "model");
     }
 
-    /// <summary>A token as text.</summary>
-    public string Name(int id) => Encoding.UTF8.GetString(Tokenizer.TokenBytes(id));
+    /// <summary>A token as text; one that is part of a character as OpenAI writes it, <c>bytes:\xE4</c>.</summary>
+    public string Name(int id)
+    {
+        ReadOnlySpan<byte> bytes = Tokenizer.TokenBytes(id);
+        if (Utf8.IsValid(bytes)) return Encoding.UTF8.GetString(bytes);
+        StringBuilder name = new("bytes:");
+        foreach (byte one in bytes) name.Append(CultureInfo.InvariantCulture, $"\\x{one:X2}");
+        return name.ToString();
+    }
 
     /// <summary>The engine's request for a prompt, without settings.</summary>
     /// <param name="prompts">The prompts of a request.</param>
