@@ -23,7 +23,8 @@ public class PageTests
 
         await browser.Evaluate<bool>("(document.querySelectorAll('#text .token')[2].focus(), true)");
         await Press(browser, "Enter");
-        await browser.Until("document.querySelectorAll('#probabilities tr').length >= 6");
+        await browser.Until("document.querySelectorAll('#probabilities tr').length === 6");
+        Assert.Equal(1, await browser.Evaluate<int>("document.querySelectorAll('#probabilities [style*=bold]').length"));
         Assert.Equal(1, await browser.Evaluate<int>("document.querySelectorAll('.token[aria-pressed=true]').length"));
         AssertQuiet(browser, server);
     }
