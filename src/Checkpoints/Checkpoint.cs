@@ -43,6 +43,20 @@ public sealed class Checkpoint
             Tokenizer.Load(Path.Combine(directory, CheckpointFiles.Tokenizer)), manifest);
     }
 
+    /// <summary>Writes a model that was built or trained in code; complete, or not at all.</summary>
+    /// <exception cref="UserException">The directory is not empty, or cannot be written.</exception>
+    public static Checkpoint Write(string directory, CheckpointConfiguration configuration, Tokenizer tokenizer, LanguageModel model)
+    {
+        CheckpointDirectory.Write(directory,
+        [
+            new(CheckpointFiles.Model, path => ModelWeights.Save(model, path)),
+            new(CheckpointFiles.Configuration, path => File.WriteAllText(
+                path, ConfigurationJson.Format((JsonObject)ConfigurationJson.ToNode(configuration)) + "\n")),
+            new(CheckpointFiles.Tokenizer, tokenizer.Save),
+        ]);
+        return Open(directory);
+    }
+
     /// <summary>Loads a model in evaluation mode, with its matrices in <paramref name="precision"/>.</summary>
     /// <exception cref="UserException">The weights do not fit, or the model or device does not support the precision.</exception>
     public LanguageModel LoadModel(Device device, InferencePrecision precision = InferencePrecision.Float32)

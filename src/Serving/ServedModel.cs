@@ -28,7 +28,7 @@ internal sealed class ServedModel : IDisposable
         Created = new DateTimeOffset(Directory.GetCreationTimeUtc(checkpoint.Directory)).ToUnixTimeSeconds();
         Model = checkpoint.LoadModel(device, precision);
         Device = device;
-        beginning = Model.Options is EncoderDecoderOptions ? [SequenceTokens.Of(Tokenizer).Begin] : Tokenizer.Frame.Before;
+        beginning = Model.Options is EncoderDecoderOptions ? [SequenceTokens.Of(Tokenizer).Begin] : Tokenizer.Template.Before;
         int? end = Model.Options is EncoderDecoderOptions
             ? SequenceTokens.Of(Tokenizer).End
             : EndOfText.Of(Tokenizer, checkpoint.Configuration.Data.EndOfDocument);

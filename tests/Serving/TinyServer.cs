@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
-using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
 using Trainer.Inference;
 using Trainer.Models;
@@ -86,19 +85,10 @@ internal sealed class TinyServer : IAsyncDisposable
         using LanguageModel model = options.Build(256);
         using (no_grad())
             foreach (var parameter in model.parameters().Where(p => p.dim() >= 2)) parameter.mul_(20);
-        JsonObject configuration = new()
+        CheckpointConfiguration configuration = new()
         {
-            ["name"] = "tiny",
-            ["model"] = ConfigurationJson.ToNode(options),
-            ["tokenizer"] = new JsonObject { ["type"] = "byte" },
-            ["data"] = new JsonObject { ["train"] = new JsonArray(new JsonObject { ["path"] = "none.txt" }) },
+            Name = "tiny", Model = options, Tokenizer = new ByteTokenizerOptions(), Data = new() { Train = [new() { Path = "none.txt" }] },
         };
-        CheckpointDirectory.Write(path,
-        [
-            new(CheckpointFiles.Model, file => ModelWeights.Save(model, file)),
-            new(CheckpointFiles.Configuration, file => File.WriteAllText(file, ConfigurationJson.Format(configuration))),
-            new(CheckpointFiles.Tokenizer, ByteTokenizer.Instance.Save),
-        ]);
-        return Checkpoint.Open(path);
+        return Checkpoint.Write(path, configuration, ByteTokenizer.Instance, model);
     }
 }

@@ -21,7 +21,7 @@ internal interface IBatchDecoder : IDisposable
     void Keep(IReadOnlyList<int> kept);
 
     static IBatchDecoder Create(LanguageModel model, Device device, int capacity) => CpuDecoder.Supports(model)
-        ? new CpuBatchDecoder(model, Math.Min(capacity, CpuDecoder.MostSequences))
+        ? new CpuBatchDecoder(model, Math.Min(capacity, CpuDecoder.MaxSequences))
         : new SeparateDecoders(model, device, capacity);
 }
 

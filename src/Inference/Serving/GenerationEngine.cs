@@ -11,7 +11,7 @@ namespace Trainer.Inference.Serving;
 public sealed record EngineOptions
 {
     /// <summary>Texts that are generated side by side at most.</summary>
-    public int Parallel { get; init; } = CpuDecoder.MostSequences;
+    public int Parallel { get; init; } = CpuDecoder.MaxSequences;
 
     /// <summary>Requests that wait for one of them to end at most; more are refused.</summary>
     public int QueueLength { get; init; } = 256;
