@@ -130,6 +130,31 @@ public class StateNamesTests
         """);
 
     [Fact]
+    public void Differential() => Expect(Models.Variant("differential-grouped", "rotary") with { Layers = 1, Bias = true },
+        """
+        embedding.weight 13x16
+        blocks.0.mixerNorm.weight 16
+        blocks.0.mixer.projection.lambdaQuery1 4
+        blocks.0.mixer.projection.lambdaKey1 4
+        blocks.0.mixer.projection.lambdaQuery2 4
+        blocks.0.mixer.projection.lambdaKey2 4
+        blocks.0.mixer.projection.heads.qkv.weight 64x16
+        blocks.0.mixer.projection.heads.qkv.bias 64
+        blocks.0.mixer.projection.heads.queryNorm.weight 4
+        blocks.0.mixer.projection.heads.keyNorm.weight 4
+        blocks.0.mixer.projection.norm.weight 8
+        blocks.0.mixer.output.weight 16x32
+        blocks.0.mixer.output.bias 16
+        blocks.0.feedForwardNorm.weight 16
+        blocks.0.feedForward.gateUp.weight 128x16
+        blocks.0.feedForward.gateUp.bias 128
+        blocks.0.feedForward.down.weight 16x64
+        blocks.0.feedForward.down.bias 16
+        norm.weight 16
+        head.weight 13x16
+        """);
+
+    [Fact]
     public void Mamba2() => Expect(Models.Llama with { Layers = 1, Mixer = Models.Mamba2 },
         """
         embedding.weight 13x16

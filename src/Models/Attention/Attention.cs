@@ -23,6 +23,7 @@ namespace Trainer.Models.Attention;
 [JsonDerivedType(typeof(MultiQueryOptions), "multi-query")]
 [JsonDerivedType(typeof(GroupedQueryOptions), "grouped-query")]
 [JsonDerivedType(typeof(LatentOptions), "latent")]
+[JsonDerivedType(typeof(DifferentialOptions), "differential")]
 public abstract record AttentionOptions : IValidated
 {
     /// <summary>Number of query heads, H.</summary>
