@@ -181,10 +181,12 @@ internal static class Divisors
 {
     private const int Suggestions = 4;
 
-    /// <summary>The divisors of <paramref name="number"/> nearest to <paramref name="wanted"/>, in order: "1, 2, 3 or 6".</summary>
-    public static string Near(int number, int wanted)
+    /// <summary>The divisors of <paramref name="number"/> nearest to <paramref name="wanted"/>, in order: "1, 2, 3 or 6"; of those only
+    /// multiples of <paramref name="multipleOf"/>, which divides <paramref name="number"/>.</summary>
+    public static string Near(int number, int wanted, int multipleOf = 1)
     {
-        int[] near = [.. Of(number).OrderBy(divisor => Math.Abs(divisor - wanted)).Take(Suggestions).Order()];
+        IEnumerable<int> all = Of(number).Where(divisor => divisor % multipleOf == 0);
+        int[] near = [.. all.OrderBy(divisor => Math.Abs(divisor - wanted)).Take(Suggestions).Order()];
         return near.Length == 1 ? $"{near[0]}" : $"{string.Join(", ", near[..^1])} or {near[^1]}";
     }
 

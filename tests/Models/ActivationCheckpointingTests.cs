@@ -21,6 +21,7 @@ public class ActivationCheckpointingTests
         ["sandwich"] = Models.Llama with { Norm = new RmsNormOptions { Placement = NormPlacement.Sandwich } },
         ["hybrid"] = Models.Hybrid,
         ["latent"] = Models.Latent,
+        ["differential"] = Models.Variant("differential", "rotary"),
         ["t5 bias"] = Models.Variant("grouped-query", "t5"),
         ["alibi"] = Models.Variant("scalable", "alibi"),
         ["experts"] = Models.Llama with { FeedForward = Experts },

@@ -18,6 +18,7 @@ public sealed class InferenceModelTests
         ["llama"] = Models.Llama,
         ["latent"] = Models.Variant("latent", "rotary"),
         ["wide latent"] = Models.Variant("latent-wide-values", "rotary"),
+        ["differential"] = Models.Variant("differential", "rotary"),
         ["t5 positions"] = Models.Variant("multi-head", "t5"),
         ["hybrid"] = Models.Hybrid,
         ["experts"] = Models.Llama with { FeedForward = Models.FeedForwards["experts"] },

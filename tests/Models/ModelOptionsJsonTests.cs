@@ -53,6 +53,15 @@ public class ModelOptionsJsonTests
     }
 
     [Fact]
+    public void Every_name_of_differential_attention_binds() => Assert.Equal<AttentionOptions>(
+        new DifferentialOptions { Heads = 6, HeadDim = 32, KeyValueHeads = 2, LambdaInit = 0.5, NormEpsilon = 1e-6 },
+        JsonSerializer.Deserialize<AttentionOptions>(
+            """
+            { "type": "differential", "heads": 6, "headDim": 32, "keyValueHeads": 2, "lambdaInit": 0.5, "normEpsilon": 1e-6 }
+            """,
+            Json));
+
+    [Fact]
     public void Every_name_of_latent_attention_and_of_a_hybrid_binds()
     {
         const string text = """

@@ -64,6 +64,8 @@ internal static class Models
         // Few queries at a time are absorbed, more are computed as in training; with the wider values all are absorbed.
         ["latent"] = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8 },
         ["latent-wide-values"] = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8, QueryRank = 6, ValueDim = 12 },
+        ["differential"] = new DifferentialOptions { Heads = 4 },
+        ["differential-grouped"] = new DifferentialOptions { Heads = 8, KeyValueHeads = 4, HeadDim = 4, QueryKeyNorm = true },
         ["normed"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true },
         ["scalable"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, ScalableSoftmax = true,
             Temperature = new() { Floor = 3, Scale = 0.5 } },
@@ -155,6 +157,7 @@ internal static class Models
     /// <summary>A model whose weights are large enough for attention to be far from uniform.</summary>
     public static LanguageModel Build(ModelOptions options, long seed = 1, ScalarType computeType = ScalarType.Float32)
     {
+        manual_seed(seed); // vectors that are drawn, such as those of λ, keep their deviation
         LanguageModel model = options.Build(Vocabulary, computeType);
         manual_seed(seed);
         using var gradients = no_grad();

@@ -28,6 +28,7 @@ public class StateNamesTests
             FeedForward = new GeluOptions(),
         },
         ["latent"] = Models.Latent with { Layers = 1, Bias = true, Norm = new LayerNormOptions() },
+        ["differential"] = Models.Variant("differential-grouped", "rotary") with { Layers = 1, Bias = true },
         ["mamba2"] = Models.Llama with { Layers = 1, Mixer = Models.Mamba2 },
     };
 

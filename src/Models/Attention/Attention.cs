@@ -20,6 +20,7 @@ namespace Trainer.Models.Attention;
 [JsonDerivedType(typeof(MultiQueryOptions), "multi-query")]
 [JsonDerivedType(typeof(GroupedQueryOptions), "grouped-query")]
 [JsonDerivedType(typeof(LatentOptions), "latent")]
+[JsonDerivedType(typeof(DifferentialOptions), "differential")]
 public abstract record AttentionOptions : IValidated
 {
     /// <summary>Number of query heads, H.</summary>
@@ -146,7 +147,7 @@ internal sealed class AttentionLayer : Mixer
         if (cache is not null) (key, value, keys) = cache.Append(key, value);
 
         Tensor heads = projection.Attend(
-            query, key, value, cached: cache is not null, (q, k, v) => Attend(q, k, v, queries, keys, context)); // (B, H, T, D)
+            query, key, value, context, (q, k, v) => Attend(q, k, v, queries, keys, context)); // (B, H, T, D)
         return output.forward(heads.transpose(1, 2).reshape(x.size(0), x.size(1), projection.OutputWidth)); // (B, T, H·D) → (B, T, C)
     }
 
@@ -232,8 +233,10 @@ internal abstract class Projection(string name) : nn.Module(name)
     /// <summary>Queries of new tokens (B, H, T, D), and key and value in <see cref="CacheLayout"/>'s shapes, normed and rotated.</summary>
     public abstract (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context);
 
-    /// <summary>Runs a kernel, (B, H, T, D), (B, G, S, D), (B, G, S, D) → (B, H, T, D), after expanding shorter cached forms.</summary>
-    public virtual Tensor Attend(Tensor query, Tensor key, Tensor value, bool cached, Func<Tensor, Tensor, Tensor, Tensor> kernel) =>
+    /// <summary>Runs a kernel, (B, H, T, D), (B, G, S, D), (B, G, S, D) → (B, H, T, D), after expanding shorter cached forms; cached
+    /// keys, those with a <see cref="MixerContext.State"/>, may have a cheaper form.</summary>
+    public virtual Tensor Attend(
+        Tensor query, Tensor key, Tensor value, MixerContext context, Func<Tensor, Tensor, Tensor, Tensor> kernel) =>
         kernel(query, key, value);
 
     /// <summary>Whether <see cref="ProjectFused"/> gives all that <see cref="Project"/> does but the rotation.</summary>

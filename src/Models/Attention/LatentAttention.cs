@@ -195,9 +195,10 @@ internal sealed class LatentProjection : Projection
     }
 
     // As in training for a long prompt, over the cached vectors themselves for a token at a time.
-    public override Tensor Attend(Tensor query, Tensor key, Tensor value, bool cached, Func<Tensor, Tensor, Tensor, Tensor> kernel)
+    public override Tensor Attend(
+        Tensor query, Tensor key, Tensor value, MixerContext context, Func<Tensor, Tensor, Tensor, Tensor> kernel)
     {
-        if (cached && shape.PaysToAbsorb(query.size(2)))
+        if (context.State is not null && shape.PaysToAbsorb(query.size(2)))
         {
             Tensor vectors = kernel(Absorbed(query), key, key).narrow(-1, 0, shape.Rank); // (B, H, T, r)
             // (B, H, T, r)·(H, r, V) → (B, H, T, V)

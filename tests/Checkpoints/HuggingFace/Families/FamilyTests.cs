@@ -45,6 +45,11 @@ public class FamilyTests
     }
 
     [Fact]
+    public void Differential_attention_is_in_no_family() => Assert.EndsWith(
+        "but for:\n  model.attention.type is \"differential\"; the family has \"grouped-query\"",
+        Complaint(Model with { Attention = new DifferentialOptions { Heads = 4 } }));
+
+    [Fact]
     public void Layers_of_a_recurrence_are_named_and_so_is_attention_that_is_another_function()
     {
         LayerGroupOptions recurrent = new() { Mixer = new Mamba2Options { HeadDim = 8 } };

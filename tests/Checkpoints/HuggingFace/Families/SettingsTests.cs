@@ -29,6 +29,7 @@ public class SettingsTests
         ("attention", """{"type":"multi-head","heads":4}"""),
         ("attention", """{"type":"multi-query","heads":4}"""),
         ("attention", """{"type":"latent","heads":4}"""),
+        ("attention", """{"type":"differential","heads":4}"""),
         ("attention.pattern", """{"type":"full"}"""),
         ("attention.pattern", """{"type":"sliding","window":8}"""),
         ("attention.pattern", """{"type":"sliding","window":8,"sinks":2}"""),
