@@ -57,6 +57,7 @@ public sealed class LossEvaluatorTests
     {
         using LanguageModel model = TinyModel.Build();
         LossEvaluator.Evaluate(model, [Full], CPU);
+        Finalizers.Run();
         long live = torch.Tensor.TotalCount;
         for (int i = 0; i < 20; i++) LossEvaluator.Evaluate(model, [Full, Sparse], CPU);
 

@@ -196,6 +196,7 @@ public sealed class PerplexityEvaluatorTests
         using LanguageModel model = Model();
         PerplexityReport Measure() => Evaluator(model).Evaluate(TokenText.Of(Tokens(200, 1)), new() { Window = 12, Stride = 5 });
         Measure();
+        Finalizers.Run();
         long live = Tensor.TotalCount;
         for (int i = 0; i < 5; i++) Measure();
 

@@ -167,8 +167,7 @@ public sealed class TextGeneratorTests : IDisposable
     {
         model.train();
         _ = string.Concat(generator.Stream("a", new() { Tokens = 3 }));
-        GC.Collect(); // what other tests left behind does not go while this one counts
-        GC.WaitForPendingFinalizers();
+        Finalizers.Run();
         long live = torch.Tensor.TotalCount;
 
         for (int i = 0; i < 10; i++) _ = generator.Generate([1, 2], Greedy(30)).Take(20).Count();

@@ -59,6 +59,7 @@ public sealed class ComputeWeightTests
         AssertRounded(weight, rounded.Of(weight));
         weight.mul_(2);
         AssertRounded(weight, rounded.Of(weight));
+        Finalizers.Run();
         long before = Tensor.TotalCount;
         using (NewDisposeScope()) rounded.Of(weight);
         Assert.Equal(before, Tensor.TotalCount);

@@ -48,6 +48,7 @@ internal static class KernelAssert
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor[] values = Values(shapes);
+        Finalizers.Run();
         List<long> live = [];
         for (int i = 0; i < 6; i++)
         {
@@ -68,6 +69,7 @@ internal static class KernelAssert
         using DisposeScope scope = NewDisposeScope();
         Tensor[] values = Values(shapes);
         Tensor[] recorded = kernel([.. values.Select(value => value.clone().requires_grad_())]), results;
+        Finalizers.Run();
         long before = Tensor.TotalCount;
         results = kernel(values);
         Assert.Equal(before + results.Length, Tensor.TotalCount);

@@ -86,6 +86,7 @@ public sealed class TensorAssertTests
     public void Comparing_leaves_no_tensor_behind()
     {
         using Tensor a = ones(3, 4), b = ones([3, 4], requires_grad: true);
+        Finalizers.Run();
         long before = Tensor.TotalCount;
         TensorAssert.Close(a, b, 0);
         TensorAssert.CloseToScale(a, b, 0);

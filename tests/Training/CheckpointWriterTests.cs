@@ -1,6 +1,7 @@
 using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Preparation;
+using Trainer.Tests;
 
 namespace Trainer.Training.Tests;
 
@@ -54,8 +55,7 @@ public sealed class CheckpointWriterTests : IDisposable
 
     private static long LiveTensors()
     {
-        GC.Collect(); // what other tests have left
-        GC.WaitForPendingFinalizers();
+        Finalizers.Run();
         return TorchSharp.torch.Tensor.TotalCount;
     }
 

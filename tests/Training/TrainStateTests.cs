@@ -85,6 +85,7 @@ public sealed class TrainStateTests : IDisposable
         tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { BatchSize = 2, MicroBatchSize = 1 } };
         using TrainState training = tiny.NewState();
         for (int i = 0; i < 3; i++) training.TakeStep(1e-3);
+        Finalizers.Run();
         long live = torch.Tensor.TotalCount;
 
         for (int i = 0; i < 320; i++)

@@ -4,8 +4,9 @@ using Trainer.Configuration;
 using Trainer.Data.Preparation;
 using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Scheduled;
-using Trainer.Models;
 using Trainer.Models.Devices;
+using Trainer.Models;
+using Trainer.Tests;
 using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
 
@@ -223,6 +224,7 @@ public sealed class TrainingSessionTests : IDisposable
         using LanguageModel model = tiny.Recipe.Model.Build(tiny.Prepare().Tokenizer.VocabularySize);
         int parameters = model.parameters().Count();
         tiny.Train("warm");
+        Finalizers.Run();
         long live = Tensor.TotalCount;
         tiny.Train("again");
 
