@@ -31,9 +31,7 @@ internal static class GgufTokenizer
         if (sentencePiece) metadata.Add($"{Prefix}scores", vocabulary.Scores).Add($"{Prefix}add_space_prefix", AddsSpace(json));
         else metadata.Add($"{Prefix}merges", vocabulary.Merges);
         DescribeSpecials(source, vocabulary, metadata);
-        if (source.Companions.TryGetValue(CompanionFiles.TokenizerConfig, out JsonObject? config)
-            && config["chat_template"] is JsonValue template && template.TryGetValue(out string? text))
-            metadata.Add("tokenizer.chat_template", text);
+        if (ChatTemplateFile.Of(source.Companions) is { } chat) metadata.Add("tokenizer.chat_template", chat.Template);
     }
 
     private static void DescribeSpecials(ExportSource source, GgufVocabulary vocabulary, GgufMetadata metadata)

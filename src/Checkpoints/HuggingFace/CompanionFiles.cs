@@ -14,7 +14,10 @@ internal static class CompanionFiles
     /// <summary>Names of special tokens, the chat template, and the class of the tokenizer.</summary>
     public const string TokenizerConfig = "tokenizer_config.json";
 
-    private static readonly string[] Carried = [Generation, TokenizerConfig, "special_tokens_map.json", "chat_template.json"];
+    /// <summary>Names of special tokens, again.</summary>
+    public const string SpecialTokens = "special_tokens_map.json";
+
+    private static readonly string[] Carried = [Generation, TokenizerConfig, SpecialTokens, ChatTemplateFile.FileName];
 
     internal static readonly string[] SpecialIds = ["bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"];
 
@@ -24,7 +27,8 @@ internal static class CompanionFiles
         Carried.Where(name => File.Exists(Path.Combine(directory, name)))
             .ToDictionary(name => name, name => Read(Path.Combine(directory, name)));
 
-    /// <summary>A directory's companions; special ids that only <c>config.json</c> has go where transformers puts them.</summary>
+    /// <summary>A directory's companions; special ids that only <c>config.json</c> has go where transformers puts them, and the chat
+    /// template, from wherever it is, to a file of its own.</summary>
     internal static IReadOnlyDictionary<string, JsonObject> Of(string directory, HuggingFaceConfig config)
     {
         Dictionary<string, JsonObject> files = new(In(directory));
@@ -32,6 +36,8 @@ internal static class CompanionFiles
         foreach (string key in SpecialIds)
             if (generation[key] is null && config.Raw(key) is { } id) generation[key] = id.DeepClone();
         files[Generation] = generation;
+        if (ChatTemplateFile.In(directory, files) is { } chat) files[ChatTemplateFile.FileName] = chat.ToJson();
+        else files.Remove(ChatTemplateFile.FileName);
         return files;
     }
 

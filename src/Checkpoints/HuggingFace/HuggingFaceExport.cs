@@ -32,15 +32,21 @@ internal static class HuggingFaceExport
             WriteShards(into, weights, (shardSize ?? ShardSize.Default).Bytes);
             PythonJson.Save(into, HuggingFaceConfig.FileName, Configuration(family, source.Model, vocabulary, generation, type));
             source.Tokenizer.Save(Path.Combine(into, TokenizerFiles.FileName));
-            foreach ((string name, JsonObject companion) in source.Companions) PythonJson.Save(into, name, companion);
-            if (!source.Companions.ContainsKey(CompanionFiles.TokenizerConfig))
-            {
-                JsonObject config = CompanionFiles.TokenizerConfigOf(generation, source.Tokenizer, source.Model.ContextLength);
-                PythonJson.Save(into, CompanionFiles.TokenizerConfig, config);
-            }
+            foreach ((string name, JsonObject companion) in source.Companions)
+                if (name != ChatTemplateFile.FileName) PythonJson.Save(into, name, companion);
+            PythonJson.Save(into, CompanionFiles.TokenizerConfig, TokenizerConfig(source, generation));
             PythonJson.Save(into, CompanionFiles.Generation, generation);
         });
         return family.ModelType;
+    }
+
+    private static JsonObject TokenizerConfig(ExportSource source, JsonObject generation)
+    {
+        JsonObject config = source.Companions.TryGetValue(CompanionFiles.TokenizerConfig, out JsonObject? kept)
+            ? (JsonObject)kept.DeepClone()
+            : CompanionFiles.TokenizerConfigOf(generation, source.Tokenizer, source.Model.ContextLength);
+        ChatTemplateFile.Of(source.Companions)?.AddTo(config);
+        return config;
     }
 
     private static JsonObject Configuration(Family family, ModelOptions model, int vocabulary, JsonObject generation, ScalarType type)
