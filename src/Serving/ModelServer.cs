@@ -129,6 +129,10 @@ public sealed class ModelServer : IAsyncDisposable
             .WithSummary("Continues texts.")
             .Accepts<CompletionRequest>("application/json").Produces<CompletionResponse>()
             .ProducesError(StatusCodes.Status400BadRequest, StatusCodes.Status404NotFound, StatusCodes.Status429TooManyRequests);
+        app.MapPost("/v1/chat/completions", (Delegate)new Chats(model, options).Answer)
+            .WithSummary("Says the next message of a conversation.")
+            .Accepts<ChatRequest>("application/json").Produces<ChatResponse>()
+            .ProducesError(StatusCodes.Status400BadRequest, StatusCodes.Status404NotFound, StatusCodes.Status429TooManyRequests);
         Embeddings embeddings = new(model);
         app.Lifetime.ApplicationStopped.Register(embeddings.Dispose);
         app.MapPost("/v1/embeddings", (Delegate)embeddings.Answer)

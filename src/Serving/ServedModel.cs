@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json.Nodes;
 using System.Text.Unicode;
 using Trainer.Checkpoints;
 using Trainer.Data.Tokenizers;
+using Trainer.Inference.Chat;
 using Trainer.Inference.Serving;
 using Trainer.Models;
 using Trainer.Models.Devices;
@@ -20,7 +22,7 @@ internal sealed record ModelInfo(string Model, string Kind, string Description);
 internal sealed class ServedModel : IDisposable
 {
     private readonly IReadOnlyList<int> beginning;
-    private readonly HashSet<int> ends;
+    private readonly HashSet<int> ends, chatEnds;
 
     public ServedModel(Checkpoint checkpoint, Device device, InferencePrecision precision, EngineOptions engine)
     {
@@ -33,6 +35,8 @@ internal sealed class ServedModel : IDisposable
             ? SequenceTokens.Of(Tokenizer).End
             : EndOfText.Of(Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
         ends = end is { } id ? [id] : [];
+        Chat = ChatTemplate.Load(checkpoint.Directory);
+        chatEnds = [.. ends, .. ChatEnds(checkpoint.Directory)];
         if (Model.Generates) Engine = new(Model, Tokenizer.VocabularySize, device, engine);
     }
 
@@ -46,7 +50,7 @@ internal sealed class ServedModel : IDisposable
 
     /// <summary>What the page shows.</summary>
     public ModelInfo Info => new(
-        Id, Engine is null ? "embedding" : "completion",
+        Id, Engine is null ? "embedding" : Chat is null ? "completion" : "chat",
         FormattableString.Invariant($"{Architecture}, {Model.parameters().Sum(weight => weight.numel()):N0} parameters, ") +
         $"{Model.ContextLength} tokens of context");
 
@@ -70,6 +74,9 @@ internal sealed class ServedModel : IDisposable
         if (model is not null && model != Id)
             throw new ApiException(404, $"there is no model '{model}' here; this server has '{Id}'", "model", "model_not_found");
     }
+
+    /// <summary>How messages become a prompt; null for a model that was not made for chats.</summary>
+    public ChatTemplate? Chat { get; }
 
     /// <exception cref="ApiException">It is an encoder.</exception>
     public void RequireGeneration()
@@ -110,6 +117,19 @@ internal sealed class ServedModel : IDisposable
         return new() { Prompt = answers ? beginning : read, Source = answers ? read : null, StopTokens = ends };
     }
 
+    /// <summary>The engine's request for a rendered conversation, without settings: the template has written what begins it.</summary>
+    /// <exception cref="ApiException">It exceeds the context.</exception>
+    public GenerationRequest ChatRequest(string conversation)
+    {
+        int[] ids = Encode(conversation, "messages");
+        if (ids.Length == 0) throw ApiException.BadRequest("the messages are empty", "messages");
+        return ids.Length <= Model.ContextLength
+            ? new() { Prompt = ids, StopTokens = chatEnds }
+            : throw ApiException.BadRequest(
+                $"messages have {ids.Length} tokens, and the model's context holds {Model.ContextLength}; shorten them by at least " +
+                $"{ids.Length - Model.ContextLength}", "messages", "context_length_exceeded");
+    }
+
     public void Dispose()
     {
         Engine?.Dispose();
@@ -126,6 +146,17 @@ internal sealed class ServedModel : IDisposable
         {
             throw ApiException.BadRequest(error.Message, path);
         }
+    }
+
+    // What ends a message: the template's token, and all that generation_config.json names.
+    private IEnumerable<int> ChatEnds(string directory)
+    {
+        if (Chat?.EosToken is { } token && Tokenizer.TokenId(token) is { } end) yield return end;
+        string path = Path.Combine(directory, "generation_config.json");
+        if (!File.Exists(path)) yield break;
+        JsonNode? ids = JsonNode.Parse(File.ReadAllText(path))?["eos_token_id"];
+        foreach (JsonNode? one in ids as JsonArray ?? (ids is null ? [] : [ids.DeepClone()]))
+            if (one is JsonValue value && value.TryGetValue(out int id)) yield return id;
     }
 
     private int[] Checked(int[] ids, string path)

@@ -46,6 +46,27 @@ public class PageTests
     }
 
     [Fact]
+    public async Task A_model_with_a_template_is_talked_to()
+    {
+        await using TinyServer server = TinyServer.Start(
+            chatTemplate: "{% for message in messages %}{{ message.content }}|{% endfor %}{% if add_generation_prompt %}:{% endif %}");
+        await using Browser browser = await Browser.Start();
+        await Open(browser, server);
+        await browser.Evaluate<bool>("(($('temperature').value = 0), ($('tokens').value = 12), true)");
+        foreach (string message in (string[])["to be", "or"])
+        {
+            int said = await browser.Evaluate<int>("document.querySelectorAll('.message.assistant').length");
+            await browser.Evaluate<bool>($"(($('prompt').value = '{message}'), $('go').click(), true)");
+            await browser.Until($"document.querySelectorAll('.message.assistant').length === {said + 1} && !$('go').disabled");
+        }
+        string[] answers = await browser.Evaluate<string[]>(
+            "[...document.querySelectorAll('.message.assistant')].map(one => [...one.querySelectorAll('.token')].map(t => t.textContent).join(''))");
+        string first = server.Greedy("to be|:", 12);
+        Assert.Equal([first, server.Greedy($"to be|{first}|or|:", 12)], answers);
+        AssertQuiet(browser, server);
+    }
+
+    [Fact]
     public async Task An_encoder_compares_two_texts()
     {
         await using TinyServer server = TinyServer.Start(TinyServer.Encoder);

@@ -17,9 +17,12 @@ internal sealed class TinyServer : IAsyncDisposable
     private readonly Checkpoint checkpoint;
     private readonly ModelServer server;
 
-    private TinyServer(ModelOptions options, ServerOptions? settings)
+    private TinyServer(ModelOptions options, ServerOptions? settings, string? chatTemplate)
     {
         checkpoint = Write(options, directory.File("checkpoint"));
+        if (chatTemplate is not null)
+            File.WriteAllText(
+                Path.Combine(checkpoint.Directory, "chat_template.json"), new JsonObject { ["template"] = chatTemplate }.ToJsonString());
         server = ModelServer.StartAsync(checkpoint, CPU, options: (settings ?? new()) with { Port = 0 }).GetAwaiter().GetResult();
         Client = new() { BaseAddress = server.Address };
     }
@@ -42,7 +45,8 @@ internal sealed class TinyServer : IAsyncDisposable
         Dim = 32, Layers = 2, ContextLength = Context, Attention = new MultiHeadOptions { Heads = 2 },
     };
 
-    public static TinyServer Start(ModelOptions? options = null, ServerOptions? settings = null) => new(options ?? Decoder, settings);
+    public static TinyServer Start(ModelOptions? options = null, ServerOptions? settings = null, string? chatTemplate = null) =>
+        new(options ?? Decoder, settings, chatTemplate);
 
     /// <summary>What <c>generate --greedy</c> says.</summary>
     public string Greedy(string prompt, int tokens)
