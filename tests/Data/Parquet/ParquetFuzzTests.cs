@@ -6,6 +6,7 @@ namespace Trainer.Data.Tests.Parquet;
 
 /// <summary>Damaged files give an error or other text, and never a crash, a hang or a large allocation.</summary>
 /// <remarks>TRAINER_FUZZ sets the number of inputs; without it a few thousand are tried.</remarks>
+[Collection(nameof(Alone))]
 public sealed class ParquetFuzzTests : IDisposable
 {
     private const long MostBytes = 64 << 20;
@@ -45,14 +46,14 @@ public sealed class ParquetFuzzTests : IDisposable
             {
                 Assert.Fail($"seed {seed}: {e}");
             }
-            var time = Environment.CpuUsage.TotalTime - start;   // of the processor, other tests included: the machine may be busy or pause
+            var time = Environment.CpuUsage.TotalTime - start; // of the processor: the machine may be busy or pause
             Assert.True(time < MostTime, $"seed {seed} took {time}");
             Assert.True(GC.GetAllocatedBytesForCurrentThread() - allocated < MostBytes,
                 $"seed {seed} allocated {GC.GetAllocatedBytesForCurrentThread() - allocated} bytes");
         }
         Assert.InRange(refused, inputs / 4, inputs);   // most damage is noticed; a changed letter cannot be
         process.Refresh();
-        Assert.InRange(process.PeakWorkingSet64 - peak, 0, 1L << 30);   // other tests included
+        Assert.InRange(process.PeakWorkingSet64 - peak, 0, 1L << 30);
         TestContext.Current.TestOutputHelper?.WriteLine(
             $"{inputs} inputs, {refused} refused, {(process.PeakWorkingSet64 - peak) >> 20} MiB more at the height");
     }
