@@ -119,7 +119,7 @@ public sealed class TrainingSessionTests : IDisposable
             OnStep = metrics =>
             {
                 if (metrics.Step != 3) return;
-                Process.Start("kill", ["-TERM", $"{Environment.ProcessId}"]).WaitForExit();
+                Process.Start("sh", ["-c", $"kill -TERM {Environment.ProcessId}"]).WaitForExit();
                 Assert.True(SpinWait.SpinUntil(() => stop.Requested, TimeSpan.FromSeconds(20)));
             },
         };
