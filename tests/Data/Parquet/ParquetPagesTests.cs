@@ -5,7 +5,6 @@ using Trainer.Data.Corpora;
 namespace Trainer.Data.Tests.Parquet;
 
 /// <summary>Pages that the other writers do not write: checksums, old framings, and what lies about its size.</summary>
-[Collection(nameof(Alone))]
 public sealed class ParquetPagesTests : IDisposable
 {
     private const int Snappy = 1, Gzip = 2, Lzo = 3, Brotli = 4, Lz4 = 5, Zstd = 6, Lz4Raw = 7;
