@@ -50,7 +50,9 @@ internal static class CommandLineApp
         ScoreCommand.Create(),
         GenerateCommand.Create(),
         EmbedCommand.Create(),
+#if SERVES
         ServeCommand.Create(),
+#endif
         ConvertCommand.Create(),
         ImportCommand.Create(),
         ExportCommand.Create(),
