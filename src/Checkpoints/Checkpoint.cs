@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using TorchSharp;
+using Trainer.Checkpoints.HuggingFace;
 using Trainer.Configuration;
 using Trainer.Data;
 using Trainer.Data.Tokenizers;
@@ -73,6 +74,17 @@ public sealed class Checkpoint
         {
             model.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>The tokens that end a text by an imported checkpoint's <c>generation_config.json</c>; none for others.</summary>
+    public IReadOnlyList<int> EndTokens
+    {
+        get
+        {
+            if (!CompanionFiles.In(Directory).TryGetValue(CompanionFiles.Generation, out JsonObject? generation)) return [];
+            IEnumerable<JsonNode?> ids = generation["eos_token_id"] is JsonArray several ? several : [generation["eos_token_id"]];
+            return [.. from id in ids.OfType<JsonValue>() where id.TryGetValue(out int _) select id.GetValue<int>()];
         }
     }
 

@@ -139,9 +139,6 @@ internal sealed record ChatInput
     [Description("A text, or a list of { type: text, text }.")]
     public JsonElement Content { get; init; }
 
-    [Description("Who speaks; it is not used.")]
-    public string? Name { get; init; }
-
     /// <exception cref="ApiException">It has no role, or its content is no text.</exception>
     public ChatMessage ToTemplate(int index)
     {

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json.Nodes;
 using System.Text.Unicode;
 using Trainer.Checkpoints;
 using Trainer.Data.Tokenizers;
@@ -35,8 +34,10 @@ internal sealed class ServedModel : IDisposable
             ? SequenceTokens.Of(Tokenizer).End
             : EndOfText.Of(Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
         ends = end is { } id ? [id] : [];
-        Chat = ChatTemplate.Load(checkpoint.Directory);
-        chatEnds = [.. ends, .. ChatEnds(checkpoint.Directory)];
+        // A template writes what a decoder continues; an encoder-decoder answers a text.
+        Chat = Model.Options is DecoderOptions ? ChatTemplate.Load(checkpoint.Directory) : null;
+        chatEnds = [.. ends, .. checkpoint.EndTokens];
+        if (Chat?.EosToken is { } token && Tokenizer.TokenId(token) is { } endOfMessage) chatEnds.Add(endOfMessage);
         if (Model.Generates) Engine = new(Model, Tokenizer.VocabularySize, device, engine);
     }
 
@@ -106,14 +107,7 @@ internal sealed class ServedModel : IDisposable
         bool answers = Model.Options is EncoderDecoderOptions;
         int[] read = answers ? [.. ids, .. ends] : prompts.Ids is null ? [.. beginning, .. ids] : ids;
         if (ids.Length == 0) throw ApiException.BadRequest($"{path} is empty: there is nothing to continue", path);
-        if (read.Length < Model.PrefixLength)
-            throw ApiException.BadRequest(
-                $"{path} has {read.Length} tokens, and the model reads a prefix of {Model.PrefixLength} together; send at least as many",
-                path);
-        if (read.Length > Model.ContextLength)
-            throw ApiException.BadRequest(
-                $"{path} has {read.Length} tokens, and the model's context holds {Model.ContextLength}; shorten it by at least " +
-                $"{read.Length - Model.ContextLength}", path, "context_length_exceeded");
+        Fitting(read, path);
         return new() { Prompt = answers ? beginning : read, Source = answers ? read : null, StopTokens = ends };
     }
 
@@ -123,11 +117,7 @@ internal sealed class ServedModel : IDisposable
     {
         int[] ids = Encode(conversation, "messages");
         if (ids.Length == 0) throw ApiException.BadRequest("the messages are empty", "messages");
-        return ids.Length <= Model.ContextLength
-            ? new() { Prompt = ids, StopTokens = chatEnds }
-            : throw ApiException.BadRequest(
-                $"messages have {ids.Length} tokens, and the model's context holds {Model.ContextLength}; shorten them by at least " +
-                $"{ids.Length - Model.ContextLength}", "messages", "context_length_exceeded");
+        return new() { Prompt = Fitting(ids, "messages"), StopTokens = chatEnds };
     }
 
     public void Dispose()
@@ -148,15 +138,15 @@ internal sealed class ServedModel : IDisposable
         }
     }
 
-    // What ends a message: the template's token, and all that generation_config.json names.
-    private IEnumerable<int> ChatEnds(string directory)
+    private int[] Fitting(int[] read, string path)
     {
-        if (Chat?.EosToken is { } token && Tokenizer.TokenId(token) is { } end) yield return end;
-        string path = Path.Combine(directory, "generation_config.json");
-        if (!File.Exists(path)) yield break;
-        JsonNode? ids = JsonNode.Parse(File.ReadAllText(path))?["eos_token_id"];
-        foreach (JsonNode? one in ids as JsonArray ?? (ids is null ? [] : [ids.DeepClone()]))
-            if (one is JsonValue value && value.TryGetValue(out int id)) yield return id;
+        if (read.Length < Model.PrefixLength)
+            throw ApiException.BadRequest(
+                $"{path} has {read.Length} tokens, and the model reads a prefix of {Model.PrefixLength} together; send at least as many",
+                path);
+        return read.Length <= Model.ContextLength ? read : throw ApiException.BadRequest(
+            $"{path} has {read.Length} tokens, and the model's context holds {Model.ContextLength}; shorten it by at least " +
+            $"{read.Length - Model.ContextLength}", path, "context_length_exceeded");
     }
 
     private int[] Checked(int[] ids, string path)

@@ -63,7 +63,7 @@ public class ChatsTests
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "top_logprobs": 2}""", "top_logprobs")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "n": 65}""", "n")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "max_completion_tokens": 0}""", "max_completion_tokens")]
-    [InlineData("""{"messages": [{"role": "user", "content": "a", "tool": 1}]}""", "messages[0].tool")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a", "name": "x"}]}""", "messages[0].name")]
     public async Task What_is_wrong_is_an_error_with_its_path(string body, string parameter)
     {
         await using TinyServer server = TinyServer.Start(chatTemplate: Template);

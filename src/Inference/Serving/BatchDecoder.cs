@@ -1,4 +1,5 @@
 // Shapes: B sequences, V vocabulary.
+using Trainer.Configuration;
 using Trainer.Models;
 using static TorchSharp.torch;
 
@@ -20,9 +21,15 @@ internal interface IBatchDecoder : IDisposable
     /// <param name="kept">Indices of those that stay, ascending.</param>
     void Keep(IReadOnlyList<int> kept);
 
-    static IBatchDecoder Create(LanguageModel model, Device device, int capacity) => CpuDecoder.Supports(model)
-        ? new CpuBatchDecoder(model, Math.Min(capacity, CpuDecoder.MaxSequences))
-        : new SeparateDecoders(model, device, capacity);
+    /// <exception cref="ConfigurationException">The decoder for CPUs does not take so many.</exception>
+    static IBatchDecoder Create(LanguageModel model, Device device, int capacity)
+    {
+        if (!CpuDecoder.Supports(model)) return new SeparateDecoders(model, device, capacity);
+        return capacity <= CpuDecoder.MaxSequences
+            ? new CpuBatchDecoder(model, capacity)
+            : throw new ConfigurationException([new("", $"--parallel ({capacity}) must be 1 to {CpuDecoder.MaxSequences}: so many texts " +
+                "the decoder for CPUs takes side by side; further requests wait")]);
+    }
 }
 
 /// <summary>Decodes in one batch on a CPU: a token of each sequence costs little more than one, because each weight is read once for

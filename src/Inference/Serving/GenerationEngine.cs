@@ -63,6 +63,7 @@ public sealed class GenerationEngine : IDisposable
     /// <param name="vocabulary">How many of the model's tokens the tokenizer knows.</param>
     /// <param name="device">The model's device.</param>
     /// <param name="options">By default, 8 texts at a time and 256 waiting.</param>
+    /// <exception cref="ConfigurationException">The model's decoder does not take so many texts at a time.</exception>
     public GenerationEngine(LanguageModel model, int vocabulary, Device device, EngineOptions? options = null)
     {
         (this.model, this.device, this.options) = (model, device, options ?? new());
@@ -113,7 +114,7 @@ public sealed class GenerationEngine : IDisposable
     /// <summary>Ends all requests and the engine's thread; the model stays.</summary>
     public void Dispose()
     {
-        stopping = true;
+        lock (gate) stopping = true; // nothing is queued from now on
         work.Release();
         thread.Join();
         meter.Dispose();
