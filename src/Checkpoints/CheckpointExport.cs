@@ -30,7 +30,7 @@ public static class CheckpointExport
         return GgufExport.Write(Source(opened, weights), output, type);
     }
 
-    private static ExportSource Source(Checkpoint checkpoint, WeightFiles weights) =>
+    internal static ExportSource Source(Checkpoint checkpoint, WeightFiles weights) =>
         new(checkpoint.Configuration.Name, checkpoint.Model, checkpoint.Tokenizer, weights, CompanionFiles.In(checkpoint.Directory));
 }
 

@@ -14,15 +14,20 @@ internal static class GgufExport
     /// <summary>Writes a file, complete or absent, one tensor at a time; returns llama.cpp's name of the architecture.</summary>
     public static string Write(ExportSource source, string path, GgufType type)
     {
+        (GgufLayout layout, GgufMetadata metadata, WeightMap map) = Describe(source, type);
+        GgufTensor[] tensors = [.. map.Export(source.Weights, ScalarType.Float32).Select(tensor => Stored(tensor, layout, type))];
+        WriteFile(path, stream => GgufFile.Write(stream, metadata, tensors));
+        return layout.Architecture;
+    }
+
+    /// <summary>How llama.cpp has the model: its settings as they are written, and its tensors beside those here.</summary>
+    public static (GgufLayout Layout, GgufMetadata Metadata, WeightMap Map) Describe(ExportSource source, GgufType type)
+    {
         Family family = FamilyRegistry.Of(source.Model);
         source = source with { Model = CanonicalModel.Resolved(source.Model) };
         GgufLayout layout = GgufLayout.Of(family.ModelType);
         if (layout.WhyUnsupported(source.Model) is { } reason) throw new UserException(reason);
-        GgufMetadata metadata = Describe(source, layout, type);
-        GgufTensor[] tensors = [.. new WeightMap([.. layout.Weights(source.Model, source.VocabularySize)])
-            .Export(source.Weights, ScalarType.Float32).Select(tensor => Stored(tensor, layout, type))];
-        WriteFile(path, stream => GgufFile.Write(stream, metadata, tensors));
-        return layout.Architecture;
+        return (layout, Describe(source, layout, type), new WeightMap([.. layout.Weights(source.Model, source.VocabularySize)]));
     }
 
     private static GgufMetadata Describe(ExportSource source, GgufLayout layout, GgufType type)

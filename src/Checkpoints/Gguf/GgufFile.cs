@@ -22,7 +22,7 @@ internal static class GgufFile
     // Few enough that a converted copy of them takes little memory beside the tensor.
     private const int NumbersAtATime = 1 << 20;
 
-    private const uint Magic = 0x46554747, Version = 3;
+    public const uint Magic = 0x46554747, Version = 3;
 
     public static void Write(Stream stream, GgufMetadata metadata, IReadOnlyList<GgufTensor> tensors)
     {
