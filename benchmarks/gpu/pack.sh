@@ -13,7 +13,7 @@ pack() { # the repository, the archive or folder to make
   # Built apart from the usual output, which is not self-contained, and kept to make the next pack sooner.
   dotnet publish "$root/Trainer.csproj" -c Release -r linux-x64 --self-contained true -v q --nologo -o "$folder" \
     -p:ArtifactsPath="$root/artifacts/pack" -p:OmitLibTorch=true -p:PublishSingleFile=true -p:EnableCompressionInSingleFile=true \
-    -p:DebugType=none -p:PublishDocumentationFiles=false -p:Serves=false >&2 || stop 'the program was not published; see above'
+    -p:DebugType=none -p:PublishDocumentationFiles=false -p:TrainingOnly=true >&2 || stop 'the program was not published; see above'
   mkdir -p "$folder/benchmarks/gpu" "$folder/configs"
   cp "$root"/benchmarks/{gpu.sh,nanogpt_peer.py} "$folder/benchmarks"
   cp "$root"/benchmarks/gpu/*.sh "$folder/benchmarks/gpu"

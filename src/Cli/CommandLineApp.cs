@@ -50,7 +50,7 @@ internal static class CommandLineApp
         ScoreCommand.Create(),
         GenerateCommand.Create(),
         EmbedCommand.Create(),
-#if SERVES
+#if !TRAINING_ONLY
         ServeCommand.Create(),
 #endif
         ConvertCommand.Create(),

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Cli;
 
-internal static class ExportCommand
+internal static partial class ExportCommand
 {
     private const string HuggingFace = "huggingface", Gguf = "gguf";
 
@@ -27,7 +27,7 @@ internal static class ExportCommand
     };
     private static readonly Option<string> Type = new("--type")
     {
-        Description = "How matrices are stored; q8_0 in a GGUF only.",
+        Description = "How matrices are stored; those with q in a GGUF only.",
         DefaultValueFactory = _ => "f32",
     };
 
@@ -50,11 +50,13 @@ internal static class ExportCommand
     internal static Command Create()
     {
         Format.AcceptOnlyFromAmong(HuggingFace, Gguf);
-        Type.AcceptOnlyFromAmong([.. GgufTypes.Keys]);
+        List<string> types = [.. GgufTypes.Keys];
         var command = new Command("export", "Writes a checkpoint in the format of the programs that serve models.")
         {
             Source, Format, Output, Type, ShardLimit,
         };
+        AddLlamaCpp(command, types);
+        Type.AcceptOnlyFromAmong([.. types]);
         command.Validators.Add(result =>
         {
             if (result.GetValue(Format) == HuggingFace && result.GetValue(Type) is { } type && !TensorTypes.ContainsKey(type))
@@ -72,12 +74,28 @@ internal static class ExportCommand
 
     private static int Export(ParseResult parsed)
     {
+        var exitCode = ExitCode.Done;
+        var written = false;
+        BeforeWriting(parsed, ref written);
+        if (!written) Write(parsed);
+        AfterWriting(parsed, ref exitCode);
+        return exitCode;
+    }
+
+    private static void Write(ParseResult parsed)
+    {
         var (source, output, type) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
         var limit = parsed.GetValue(ShardLimit) is { } size && ShardSize.TryParse(size, out var shardSize) ? shardSize : ShardSize.Default;
         var family = parsed.GetRequiredValue(Format) == Gguf
             ? CheckpointExport.Gguf(source, output, GgufTypes[type])
             : CheckpointExport.HuggingFace(source, output, TensorTypes[type], limit);
         Console.WriteLine($"{output}: written as {family}, {type}");
-        return ExitCode.Done;
     }
+
+    // What llama.cpp is needed for; a program without it (TrainingOnly) has none of this.
+    static partial void AddLlamaCpp(Command command, List<string> types);
+
+    static partial void BeforeWriting(ParseResult parsed, ref bool written);
+
+    static partial void AfterWriting(ParseResult parsed, ref int exitCode);
 }
