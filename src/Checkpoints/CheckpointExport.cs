@@ -31,12 +31,21 @@ public static class CheckpointExport
     }
 
     internal static ExportSource Source(Checkpoint checkpoint, WeightFiles weights) =>
-        new(checkpoint.Configuration.Name, checkpoint.Model, checkpoint.Tokenizer, weights, CompanionFiles.In(checkpoint.Directory));
+        new(checkpoint.Configuration.Name, checkpoint.Model, checkpoint.Tokenizer, weights, CompanionFiles.In(checkpoint.Directory))
+        {
+            Origin = checkpoint.Manifest.Files.ContainsKey(CheckpointFiles.State)
+                ? new(CheckpointConfiguration.ReadJson(Path.Combine(checkpoint.Directory, CheckpointFiles.Configuration)),
+                    checkpoint.LoadState())
+                : null,
+        };
 }
 
 /// <summary>A model to export: its open weights under the names here, and the files imported with it.</summary>
 internal sealed record ExportSource(
     string Name, ModelOptions Model, Tokenizer Tokenizer, IWeightSource Weights, IReadOnlyDictionary<string, JsonObject> Companions)
 {
+    /// <summary>How it was trained; null for an imported or converted model.</summary>
+    public TrainingOrigin? Origin { get; init; }
+
     public int VocabularySize => Model.EmbeddingRows(Tokenizer.VocabularySize);
 }

@@ -36,6 +36,7 @@ internal static class HuggingFaceExport
                 if (name != ChatTemplateFile.FileName) PythonJson.Save(into, name, companion);
             PythonJson.Save(into, CompanionFiles.TokenizerConfig, TokenizerConfig(source, generation));
             PythonJson.Save(into, CompanionFiles.Generation, generation);
+            File.WriteAllText(Path.Combine(into, ModelCard.FileName), ModelCard.Of(source, family));
         });
         return family.ModelType;
     }
