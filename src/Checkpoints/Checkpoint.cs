@@ -83,7 +83,9 @@ public sealed class Checkpoint
         get
         {
             if (!CompanionFiles.In(Directory).TryGetValue(CompanionFiles.Generation, out JsonObject? generation)) return [];
-            IEnumerable<JsonNode?> ids = generation["eos_token_id"] is JsonArray several ? several : [generation["eos_token_id"]];
+            IEnumerable<JsonNode?> ids = generation["eos_token_id"] is JsonArray several
+                ? several
+                : Enumerable.Repeat(generation["eos_token_id"], 1); // a list of its own would take the node from its parent
             return [.. from id in ids.OfType<JsonValue>() where id.TryGetValue(out int _) select id.GetValue<int>()];
         }
     }
