@@ -1,6 +1,8 @@
+using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Inference;
@@ -27,11 +29,29 @@ public sealed record GenerationOptions : IValidated
 /// that ended documents in training, if there is one. When the context is full, its last half is recomputed behind <see cref="Beginning"/>,
 /// so a continuation can go on for ever. Deterministic given the seed; not thread-safe.</remarks>
 public sealed class TextGenerator(
-    LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null)
+    LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null) : IDisposable
 {
+    private bool ownsModel;
+
+    /// <summary>Opens a checkpoint's directory or a run's best, else newest, to generate as the command <c>generate</c> does.</summary>
+    /// <exception cref="UserException">There is none, it is damaged, or it does not fit the device.</exception>
+    public static TextGenerator Open(
+        string path, DeviceChoice device = DeviceChoice.Auto, InferencePrecision precision = InferencePrecision.Float32)
+    {
+        Checkpoint checkpoint = Checkpoint.Open(path);
+        Device chosen = DeviceSelection.Choose(device);
+        int? end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
+        return new(checkpoint.LoadModel(chosen, precision), checkpoint.Tokenizer, chosen, end) { ownsModel = true };
+    }
+
     /// <summary>Ids before every prompt, by default the tokenizer's own (<see cref="Tokenizer.Template"/>), as in transformers and
     /// llama.cpp; none for an encoder-decoder, whose decoder has its own start token.</summary>
     public IReadOnlyList<int> Beginning { get; } = model.Options is EncoderDecoderOptions ? [] : beginning ?? tokenizer.Template.Before;
+
+    /// <summary>Generates text, without the prompt.</summary>
+    /// <exception cref="UserException">The prompt is empty, contains what the tokenizer does not know, or exceeds the context.</exception>
+    /// <exception cref="ConfigurationException">An option is out of range.</exception>
+    public string Generate(string prompt, GenerationOptions? options = null) => string.Concat(Stream(prompt, options));
 
     /// <summary>Generates text in pieces of whole characters, without the prompt, each as soon as it is known.</summary>
     /// <exception cref="UserException">The prompt is empty, contains what the tokenizer does not know, or exceeds the context.</exception>
@@ -55,13 +75,19 @@ public sealed class TextGenerator(
     /// <summary>The ids of a prompt behind <see cref="Beginning"/>; throws as <see cref="Stream"/> does.</summary>
     public int[] Encode(string prompt)
     {
-        if (!model.Generates)
-            throw new UserException(
-                "an encoder reads whole texts and cannot continue one; "
-                + "train a model of architecture 'decoder' or 'encoder-decoder' to generate");
+        if (!model.Generates) throw WritesNothing();
         int[] ids = [.. Beginning, .. tokenizer.Encode(prompt)];
         CheckLength(ids);
         return ReadsSource ? [.. ids, SequenceTokens.Of(tokenizer).End] : ids;
+    }
+
+    internal static UserException WritesNothing() => new(
+        "an encoder reads whole texts and cannot continue one; train a model of architecture 'decoder' or 'encoder-decoder' to generate");
+
+    /// <summary>Frees the model that <see cref="Open"/> loaded; one that was given stays.</summary>
+    public void Dispose()
+    {
+        if (ownsModel) model.Dispose();
     }
 
     private bool ReadsSource => model.Options is EncoderDecoderOptions;
@@ -110,20 +136,9 @@ public sealed class TextGenerator(
         if (decoder.Flush() is { Length: > 0 } rest) yield return rest;
     }
 
-    private void CheckLength(IReadOnlyCollection<int> ids)
-    {
-        if (ids.Count == 0)
-            throw new UserException("the prompt is empty: there is nothing to continue; give at least one character");
-        if (ids.Count < model.PrefixLength)
-            throw new UserException(
-                $"the prompt has {ids.Count} tokens, but the model reads a prefix of {model.PrefixLength} together before it writes "
-                + $"(attention pattern 'prefix'); give at least {model.PrefixLength} tokens");
-        int room = model.ContextLength - (ReadsSource ? 1 : 0); // an encoder reads the end of the text too
-        if (ids.Count > room)
-            throw new UserException(
-                $"the prompt has {ids.Count} tokens, but the model's context holds {room}; " +
-                $"shorten the prompt by at least {ids.Count - room} tokens, or train with a larger model.contextLength");
-    }
+    // An encoder reads the end of the text too.
+    private void CheckLength(IReadOnlyCollection<int> ids) =>
+        PromptException.ThrowIfUnfit(model, ids.Count, model.ContextLength - (ReadsSource ? 1 : 0));
 }
 
 /// <summary>Decodes a text that may outgrow the context; recomputing it keeps its first <paramref name="keep"/> tokens.</summary>

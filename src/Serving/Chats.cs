@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http;
-using Trainer.Configuration;
 using Trainer.Inference.Chat;
 using Trainer.Inference.Serving;
 
@@ -25,33 +24,22 @@ internal sealed class Chats(ServedModel model, ServerOptions options)
     {
         model.Require(request.Model);
         model.RequireGeneration();
-        ChatTemplate template = model.Chat ?? throw ApiException.BadRequest(
-            "the model has no chat template, so it was not made for chats; POST /v1/completions continues a text", "model");
+        if (model.Chat is null)
+            throw ApiException.BadRequest(
+                "the model has no chat template, so it was not made for chats; POST /v1/completions continues a text", "model");
         request.CheckAll(model.Tokenizer.VocabularySize);
         int count = request.N ?? 1;
         if (count > options.MaxChoices)
             throw ApiException.BadRequest($"n ({count}) must be 1 to {options.MaxChoices} on this server", "n");
-        GenerationRequest prompt = model.ChatRequest(Rendered(template, request));
+        if (request.Messages is not { Count: > 0 } messages)
+            throw ApiException.BadRequest("messages is missing or empty; send at least one", "messages");
+        GenerationRequest prompt = model.ChatRequest([.. messages.Select((message, index) => message.ToTemplate(index))]);
         long seed = request.Seed ?? Random.Shared.NextInt64();
         return [.. Enumerable.Range(0, count).Select(index => request.ApplyTo(prompt, seed, index) with
         {
             MaxTokens = request.MaxCompletionTokens ?? request.MaxTokens ?? int.MaxValue,
             TopLogProbabilities = request.Logprobs == true ? request.TopLogprobs ?? 0 : null,
         })];
-    }
-
-    private static string Rendered(ChatTemplate template, ChatRequest request)
-    {
-        if (request.Messages is not { Count: > 0 } messages)
-            throw ApiException.BadRequest("messages is missing or empty; send at least one", "messages");
-        try
-        {
-            return template.Render([.. messages.Select((message, index) => message.ToTemplate(index))], addGenerationPrompt: true);
-        }
-        catch (UserException error)
-        {
-            throw ApiException.BadRequest($"the model's chat template refuses the messages: {error.Message}", "messages");
-        }
     }
 
     private sealed class Format(ServedModel model, bool tellsLogprobs) : ITextFormat

@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.Unicode;
 using Trainer.Checkpoints;
+using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
+using Trainer.Inference;
 using Trainer.Inference.Chat;
 using Trainer.Inference.Serving;
 using Trainer.Models;
@@ -18,36 +20,17 @@ namespace Trainer.Serving;
 internal sealed record ModelInfo(string Model, string Kind, string Description);
 
 /// <summary>A checkpoint that is served.</summary>
-internal sealed class ServedModel : IDisposable
+internal sealed class ServedModel(Checkpoint checkpoint, Device device, InferencePrecision precision, EngineOptions engine) : IDisposable
 {
-    private readonly IReadOnlyList<int> beginning;
-    private readonly HashSet<int> ends, chatEnds;
-
-    public ServedModel(Checkpoint checkpoint, Device device, InferencePrecision precision, EngineOptions engine)
-    {
-        (Id, Tokenizer) = (checkpoint.Configuration.Name, checkpoint.Tokenizer);
-        Created = new DateTimeOffset(Directory.GetCreationTimeUtc(checkpoint.Directory)).ToUnixTimeSeconds();
-        Model = checkpoint.LoadModel(device, precision);
-        Device = device;
-        beginning = Model.Options is EncoderDecoderOptions ? [SequenceTokens.Of(Tokenizer).Begin] : Tokenizer.Template.Before;
-        int? end = Model.Options is EncoderDecoderOptions
-            ? SequenceTokens.Of(Tokenizer).End
-            : EndOfText.Of(Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
-        ends = end is { } id ? [id] : [];
-        // A template writes what a decoder continues; an encoder-decoder answers a text.
-        Chat = Model.Options is DecoderOptions ? ChatTemplate.Load(checkpoint.Directory) : null;
-        chatEnds = [.. ends, .. checkpoint.EndTokens];
-        if (Chat?.EosToken is { } token && Tokenizer.TokenId(token) is { } endOfMessage) chatEnds.Add(endOfMessage);
-        if (Model.Generates) Engine = new(Model, Tokenizer.VocabularySize, device, engine);
-    }
+    private readonly LoadedModel loaded = new(checkpoint, device, precision, engine);
 
     /// <summary>The name of its recipe.</summary>
-    public string Id { get; }
+    public string Id => loaded.Name;
 
     /// <summary>When it was written, in seconds since 1970.</summary>
-    public long Created { get; }
+    public long Created { get; } = new DateTimeOffset(Directory.GetCreationTimeUtc(checkpoint.Directory)).ToUnixTimeSeconds();
 
-    public LanguageModel Model { get; }
+    public LanguageModel Model => loaded.Model;
 
     /// <summary>What the page shows.</summary>
     public ModelInfo Info => new(
@@ -55,9 +38,9 @@ internal sealed class ServedModel : IDisposable
         FormattableString.Invariant($"{Architecture}, {Model.parameters().Sum(weight => weight.numel()):N0} parameters, ") +
         $"{Model.ContextLength} tokens of context");
 
-    public Tokenizer Tokenizer { get; }
+    public Tokenizer Tokenizer => loaded.Tokenizer;
 
-    public Device Device { get; }
+    public Device Device => loaded.Device;
 
     private string Architecture => Model.Options switch
     {
@@ -67,7 +50,7 @@ internal sealed class ServedModel : IDisposable
     };
 
     /// <summary>What generates; null for an encoder.</summary>
-    public GenerationEngine? Engine { get; }
+    public GenerationEngine? Engine => loaded.Engine;
 
     /// <exception cref="ApiException">It is another model that is asked for.</exception>
     public void Require(string? model)
@@ -77,7 +60,7 @@ internal sealed class ServedModel : IDisposable
     }
 
     /// <summary>How messages become a prompt; null for a model that was not made for chats.</summary>
-    public ChatTemplate? Chat { get; }
+    public ChatTemplate? Chat => loaded.ChatTemplate;
 
     /// <exception cref="ApiException">It is an encoder.</exception>
     public void RequireGeneration()
@@ -103,50 +86,55 @@ internal sealed class ServedModel : IDisposable
     public GenerationRequest Request(Prompts prompts, int index)
     {
         string path = prompts.Count == 1 ? "prompt" : $"prompt[{index}]";
-        int[] ids = prompts.Ids is { } given ? Checked(given[index], path) : Encode(prompts.Texts![index], path);
-        bool answers = Model.Options is EncoderDecoderOptions;
-        int[] read = answers ? [.. ids, .. ends] : prompts.Ids is null ? [.. beginning, .. ids] : ids;
-        if (ids.Length == 0) throw ApiException.BadRequest($"{path} is empty: there is nothing to continue", path);
-        Fitting(read, path);
-        return new() { Prompt = answers ? beginning : read, Source = answers ? read : null, StopTokens = ends };
+        return Named(path, $"{path} is empty: there is nothing to continue", () => prompts.Ids is { } ids
+            ? loaded.Request(Checked(ids[index], path))
+            : loaded.Request(prompts.Texts![index]));
     }
 
-    /// <summary>The engine's request for a rendered conversation, without settings: the template has written what begins it.</summary>
-    /// <exception cref="ApiException">It exceeds the context.</exception>
-    public GenerationRequest ChatRequest(string conversation)
+    /// <summary>The engine's request for the next message of a conversation, without settings.</summary>
+    /// <exception cref="ApiException">The template refuses the messages, or they exceed the context.</exception>
+    public GenerationRequest ChatRequest(IReadOnlyList<ChatMessage> messages)
     {
-        int[] ids = Encode(conversation, "messages");
-        if (ids.Length == 0) throw ApiException.BadRequest("the messages are empty", "messages");
-        return new() { Prompt = Fitting(ids, "messages"), StopTokens = chatEnds };
+        const string path = "messages";
+        try
+        {
+            return Named(path, "the messages are empty", () => loaded.ChatRequest(messages));
+        }
+        catch (UserException error)
+        {
+            throw ApiException.BadRequest($"the model's chat template refuses the messages: {error.Message}", path);
+        }
     }
 
-    public void Dispose()
-    {
-        Engine?.Dispose();
-        Model.Dispose();
-    }
+    /// <summary>Puts a request into the queue.</summary>
+    /// <exception cref="EngineBusyException">The queue is full.</exception>
+    public GeneratedText Generate(GenerationRequest request, IReadOnlyList<string> stops) => loaded.Generate(request, stops);
 
-    private int[] Encode(string text, string path)
+    public void Dispose() => loaded.Dispose();
+
+    private static GenerationRequest Named(string path, string empty, Func<GenerationRequest> request)
     {
         try
         {
-            return Tokenizer.Encode(text);
+            return request();
         }
         catch (EncodingException error)
         {
             throw ApiException.BadRequest(error.Message, path);
         }
-    }
-
-    private int[] Fitting(int[] read, string path)
-    {
-        if (read.Length < Model.PrefixLength)
-            throw ApiException.BadRequest(
-                $"{path} has {read.Length} tokens, and the model reads a prefix of {Model.PrefixLength} together; send at least as many",
-                path);
-        return read.Length <= Model.ContextLength ? read : throw ApiException.BadRequest(
-            $"{path} has {read.Length} tokens, and the model's context holds {Model.ContextLength}; shorten it by at least " +
-            $"{read.Length - Model.ContextLength}", path, "context_length_exceeded");
+        catch (PromptException error)
+        {
+            throw error.Fault switch
+            {
+                PromptFault.Empty => ApiException.BadRequest(empty, path),
+                PromptFault.ShorterThanPrefix => ApiException.BadRequest(
+                    $"{path} has {error.Tokens} tokens, and the model reads a prefix of {error.Limit} together; send at least as many",
+                    path),
+                _ => ApiException.BadRequest(
+                    $"{path} has {error.Tokens} tokens, and the model's context holds {error.Limit}; shorten it by at least " +
+                    $"{error.Tokens - error.Limit}", path, "context_length_exceeded"),
+            };
+        }
     }
 
     private int[] Checked(int[] ids, string path)

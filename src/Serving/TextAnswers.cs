@@ -3,24 +3,14 @@ using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Http;
 using Trainer.Configuration;
-using Trainer.Data.Tokenizers;
 using Trainer.Inference.Serving;
 
 namespace Trainer.Serving;
 
-/// <summary>One text that is being generated.</summary>
-internal sealed class TextTask(
-    int index, GenerationRequest request, GenerationStream tokens, StreamingDecoder decoder, IReadOnlyList<string> stops, string? echo)
-    : IDisposable
+/// <summary>One of a request's texts.</summary>
+internal sealed class TextTask(int index, GeneratedText text, string? echo) : IDisposable
 {
-    private readonly TextAssembler text = new(decoder, stops);
-
-    public int Index => index;
-
-    public GenerationRequest Request => request;
-
-    /// <summary>Tokens generated so far.</summary>
-    public int Generated { get; private set; }
+    public GeneratedText Text => text;
 
     /// <summary>The pieces of the text: one a token, and the last says why it ends.</summary>
     public async IAsyncEnumerable<TextPart> Parts([EnumeratorCancellation] CancellationToken cancellation)
@@ -31,20 +21,14 @@ internal sealed class TextTask(
             yield return new(index, echo, null, 0, null);
             length = echo.Length;
         }
-        await foreach (GeneratedToken token in tokens.WithCancellation(cancellation))
+        await foreach (TextPiece piece in text.WithCancellation(cancellation))
         {
-            string piece = token.Id < 0 ? "" : text.Push(token.Id);
-            if (token.Id >= 0) Generated++;
-            bool stops = text.HasStopped;
-            if (token.Finish is not null && !stops) piece += text.Flush();
-            yield return new(index, piece, token.Id < 0 ? null : token, length, stops ? FinishReason.Stop : token.Finish);
-            length += piece.Length;
-            if (stops) break;
+            yield return new(index, piece.Text, piece.Token, length, piece.Finish);
+            length += piece.Text.Length;
         }
-        Dispose();
     }
 
-    public void Dispose() => tokens.Dispose();
+    public void Dispose() => text.Dispose();
 }
 
 /// <summary>A piece of a text.</summary>
@@ -86,8 +70,7 @@ internal sealed class TextAnswers(ServedModel model, ServerOptions options)
             foreach (GenerationRequest request in requests)
             {
                 string? prompt = echo ? model.Tokenizer.Decode([.. request.Source ?? request.Prompt]) : null;
-                tasks.Add(new(
-                    tasks.Count, request, model.Engine!.Generate(request), model.Tokenizer.CreateDecoder(), stops, prompt));
+                tasks.Add(new(tasks.Count, model.Generate(request, stops), prompt));
             }
             return tasks;
         }
@@ -168,8 +151,8 @@ internal sealed class TextAnswers(ServedModel model, ServerOptions options)
 
     private static Usage UsageOf(List<TextTask> tasks)
     {
-        int prompt = tasks.Sum(task => (task.Request.Source ?? task.Request.Prompt).Count);
-        int generated = tasks.Sum(task => task.Generated);
+        int prompt = tasks.Sum(task => task.Text.PromptTokens);
+        int generated = tasks.Sum(task => task.Text.Tokens);
         return new(prompt, generated, prompt + generated);
     }
 }

@@ -3,6 +3,7 @@ using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Attention;
+using Trainer.Models.Devices;
 using Trainer.Tests;
 using static TorchSharp.torch;
 
@@ -70,7 +71,7 @@ public sealed class TextGeneratorTests : IDisposable
         Assert.Equal(
             "the prompt has 3 tokens, but the model reads a prefix of 8 together before it writes (attention pattern 'prefix'); give at " +
                 "least 8 tokens",
-            Assert.Throws<UserException>(() => own.Encode("Hi!")).Message);
+            Assert.Throws<PromptException>(() => own.Encode("Hi!")).Message);
     }
 
     [Fact]
@@ -81,7 +82,7 @@ public sealed class TextGeneratorTests : IDisposable
         Assert.Equal([4, 5], Of(Framed, beginning: []).Encode("a cat"));
         Assert.Equal([2, 4, 5], Of(Framed, beginning: [2]).Encode("a cat"));
         Assert.Equal([1], Of(Framed).Encode("")); // the model may begin by itself
-        Assert.Throws<UserException>(() => Of(Plain).Encode(""));
+        Assert.Throws<PromptException>(() => Of(Plain).Encode(""));
         int[] free = [.. Of(Framed).Generate([1, 4, 5], Greedy(5))];
         Assert.Equal(Framed.Decode(free), string.Concat(Of(Framed).Stream("a cat", Greedy(5))));
         Assert.Equal(Framed.Decode([.. Of(Framed).Generate([4, 5], Greedy(5))]), string.Concat(Of(Plain).Stream("a cat", Greedy(5))));
@@ -94,7 +95,7 @@ public sealed class TextGeneratorTests : IDisposable
         Assert.Equal(
             "the prompt has 13 tokens, but the model's context holds 12; shorten the prompt by at least 1 tokens, or train with a " +
                 "larger model.contextLength",
-            Assert.Throws<UserException>(() => Of(Framed).Encode(string.Join(' ', Enumerable.Repeat("cat", 12)))).Message);
+            Assert.Throws<PromptException>(() => Of(Framed).Encode(string.Join(' ', Enumerable.Repeat("cat", 12)))).Message);
         List<int> text = [1, 4, 5];
         int left = 0;
         for (int step = 0; step < 3 * TinyModel.Context; step++)
@@ -141,7 +142,7 @@ public sealed class TextGeneratorTests : IDisposable
     [Fact]
     public void A_prompt_longer_than_the_context_is_refused_with_both_numbers()
     {
-        var error = Assert.Throws<UserException>(() => generator.Stream("fifteen letters"));
+        var error = Assert.Throws<PromptException>(() => generator.Stream("fifteen letters"));
 
         Assert.Equal(
             "the prompt has 15 tokens, but the model's context holds 12; shorten the prompt by at least 3 tokens, or train with a " +
@@ -152,7 +153,7 @@ public sealed class TextGeneratorTests : IDisposable
     [Fact]
     public void An_empty_prompt_is_refused() => Assert.Equal(
         "the prompt is empty: there is nothing to continue; give at least one character",
-        Assert.Throws<UserException>(() => generator.Stream("")).Message);
+        Assert.Throws<PromptException>(() => generator.Stream("")).Message);
 
     [Fact]
     public void Options_are_checked_before_anything_is_generated()
@@ -208,6 +209,19 @@ public sealed class TextGeneratorTests : IDisposable
         int end = free[7];
         string text = string.Concat(new TextGenerator(model, ByteTokenizer.Instance, CPU, end).Stream("A", options));
         Assert.Equal(ByteTokenizer.Instance.Decode([.. free.TakeWhile(id => id != end)]), text);
+    }
+
+    [Fact]
+    public void An_opened_checkpoint_generates_and_frees_its_model()
+    {
+        using TemporaryDirectory directory = new();
+        string path = TinyCheckpoint.Write(TinyCheckpoint.Decoder, directory.File("checkpoint")).Directory;
+        TextGenerator opened = TextGenerator.Open(path, DeviceChoice.Cpu);
+        Assert.Equal(string.Concat(opened.Stream("to be", Greedy(20))), opened.Generate("to be", Greedy(20)));
+        Finalizers.Run();
+        long live = torch.Tensor.TotalCount;
+        opened.Dispose();
+        Assert.True(torch.Tensor.TotalCount < live);
     }
 
     [Fact]

@@ -96,8 +96,7 @@ public sealed class GenerationEngine : IDisposable
     /// <exception cref="ConfigurationException">A sampling option is out of its range.</exception>
     public GenerationStream Generate(GenerationRequest request)
     {
-        if (request.Prompt.Count == 0 || request.Prompt.Count > model.ContextLength)
-            throw new UserException($"the prompt has {request.Prompt.Count} tokens; the model's context holds {model.ContextLength}");
+        PromptException.ThrowIfUnfit(model, request.Prompt.Count, model.ContextLength);
         Sequence sequence = new(request);
         lock (gate)
         {

@@ -1,6 +1,6 @@
 using Trainer.Data.Tokenizers;
 
-namespace Trainer.Serving;
+namespace Trainer.Inference.Serving;
 
 /// <summary>Makes text of tokens, up to the first of the texts that end it.</summary>
 /// <param name="decoder">Of the tokens.</param>

@@ -1,6 +1,7 @@
 using Trainer.Data.Tokenizers;
+using Trainer.Inference.Serving;
 
-namespace Trainer.Serving.Tests;
+namespace Trainer.Inference.Tests;
 
 public class TextAssemblerTests
 {

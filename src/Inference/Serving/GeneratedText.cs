@@ -1,0 +1,54 @@
+using Trainer.Data.Tokenizers;
+
+namespace Trainer.Inference.Serving;
+
+/// <summary>A piece of a text.</summary>
+/// <param name="Text">May be empty: a character that is not whole, or what may be the beginning of a stop.</param>
+/// <param name="Token">The token behind it; null for the end of a text whose last token was not drawn.</param>
+/// <param name="Finish">Why the text ends with it; null where it goes on.</param>
+public readonly record struct TextPiece(string Text, GeneratedToken? Token, FinishReason? Finish);
+
+/// <summary>A text that is being generated, in pieces of whole characters, up to the first of the texts that end it: one piece a token,
+/// and the last says why it ends. To be read once.</summary>
+/// <remarks>Not thread-safe. Reading to the end or disposing of it ends the work on it.</remarks>
+public sealed class GeneratedText : IAsyncEnumerable<TextPiece>, IDisposable
+{
+    private readonly GenerationStream tokens;
+    private readonly TextAssembler text;
+
+    internal GeneratedText(GenerationRequest request, GenerationStream tokens, StreamingDecoder decoder, IReadOnlyList<string> stops)
+    {
+        (this.tokens, text) = (tokens, new(decoder, stops));
+        PromptTokens = (request.Source ?? request.Prompt).Count;
+    }
+
+    /// <summary>Tokens of what it answers or continues.</summary>
+    public int PromptTokens { get; }
+
+    /// <summary>Tokens generated so far, without that which ended it.</summary>
+    public int Tokens { get; private set; }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerator<TextPiece> GetAsyncEnumerator(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await foreach (GeneratedToken token in tokens.WithCancellation(cancellationToken))
+            {
+                string piece = token.Id < 0 ? "" : text.Push(token.Id);
+                if (token.Id >= 0) Tokens++;
+                bool stops = text.HasStopped;
+                if (token.Finish is not null && !stops) piece += text.Flush();
+                yield return new(piece, token.Id < 0 ? null : token, stops ? FinishReason.Stop : token.Finish);
+                if (stops) break;
+            }
+        }
+        finally
+        {
+            Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => tokens.Dispose();
+}
