@@ -1,27 +1,57 @@
 // Shapes: B texts, T tokens of the longest, C model dimension.
 using TorchSharp;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
 /// <summary>Embeds texts as vectors by pooling the hidden states of their tokens, from an encoder or a decoder. With
 /// <paramref name="normalize"/> vectors have length 1, so that their dot product is the cosine similarity.</summary>
+/// <remarks>Not thread-safe; <see cref="TrainerEmbeddingGenerator"/> is.</remarks>
 public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Device device, Pooling pooling, bool normalize = false)
+    : IDisposable
 {
     private const int TextsAtOnce = 32;
 
+    private bool ownsModel;
+
+    /// <summary>Opens a checkpoint's directory or a run's best, else newest.</summary>
+    /// <exception cref="UserException">There is none, it is damaged, or it does not fit the device.</exception>
+    public static TextEmbedder Open(
+        string path, Pooling pooling = Pooling.Mean, bool normalize = false, DeviceChoice device = DeviceChoice.Auto) =>
+        Open(Checkpoint.Open(path), pooling, normalize, device);
+
+    internal static TextEmbedder Open(Checkpoint checkpoint, Pooling pooling, bool normalize, DeviceChoice device)
+    {
+        Device chosen = DeviceSelection.Choose(device);
+        return new(checkpoint.LoadModel(chosen), checkpoint.Tokenizer, chosen, pooling, normalize) { ownsModel = true };
+    }
+
+    /// <summary>How many numbers a vector has: C.</summary>
+    public int Dimensions => model.Options.Dim;
+
     /// <summary>A vector of C numbers for each text, in order; texts of similar length share a batch.</summary>
     /// <exception cref="UserException">A text is empty or too long, or the model is an encoder-decoder.</exception>
-    public IReadOnlyList<float[]> Embed(IReadOnlyList<string> texts)
+    public IReadOnlyList<float[]> Embed(IReadOnlyList<string> texts) => Embed(texts, out _);
+
+    /// <summary>Frees the model that <see cref="Open(string, Pooling, bool, DeviceChoice)"/> loaded; one that was given stays.</summary>
+    public void Dispose()
+    {
+        if (ownsModel) model.Dispose();
+    }
+
+    internal IReadOnlyList<float[]> Embed(IReadOnlyList<string> texts, out int tokens)
     {
         if (model.Options is EncoderDecoderOptions)
             throw new UserException(
                 "an encoder-decoder has no one vector for a text; embed with a model of architecture 'encoder' or 'decoder'");
         int[][] rows = [.. texts.Select(Encode)];
+        tokens = rows.Sum(row => row.Length);
         var vectors = new float[texts.Count][];
         bool training = model.training;
         model.eval();

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Runtime.InteropServices;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.AI;
 using Trainer.Configuration;
 using Trainer.Inference;
 
@@ -10,7 +11,8 @@ namespace Trainer.Serving;
 /// <summary><c>POST /v1/embeddings</c></summary>
 internal sealed class Embeddings(ServedModel model) : IDisposable
 {
-    private readonly SemaphoreSlim turn = new(1);
+    private readonly TrainerEmbeddingGenerator generator = new(
+        new TextEmbedder(model.Model, model.Tokenizer, model.Device, Pooling.Mean, normalize: true), model.Id);
 
     public async Task<IResult> Answer(HttpContext context)
     {
@@ -26,15 +28,13 @@ internal sealed class Embeddings(ServedModel model) : IDisposable
         IReadOnlyList<string> texts = request.Input?.Texts ?? throw ApiException.BadRequest(
             request.Input is null ? "input is missing; send a text to embed" : "input must be a text or a list of texts", "input");
 
-        await turn.WaitAsync(context.RequestAborted);
         try
         {
-            IReadOnlyList<float[]> vectors = await Task.Run(() =>
-                new TextEmbedder(model.Model, model.Tokenizer, model.Device, Pooling.Mean, normalize: true).Embed(texts));
-            int tokens = texts.Sum(text => model.Tokenizer.Encode(text).Length);
+            GeneratedEmbeddings<Embedding<float>> vectors = await generator.GenerateAsync(texts, null, context.RequestAborted);
+            int tokens = (int)vectors.Usage!.InputTokenCount!;
             return TypedResults.Json(
                 new EmbeddingResponse(
-                    "list", [.. vectors.Select((vector, index) => new Embedding("embedding", index, Written(vector, request)))], model.Id,
+                    "list", [.. vectors.Select((one, index) => new Embedding("embedding", index, Written(one.Vector, request)))], model.Id,
                     new(tokens, 0, tokens)),
                 Json.Options);
         }
@@ -42,16 +42,12 @@ internal sealed class Embeddings(ServedModel model) : IDisposable
         {
             throw ApiException.BadRequest(error.Message, "input");
         }
-        finally
-        {
-            turn.Release();
-        }
     }
 
-    public void Dispose() => turn.Dispose();
+    public void Dispose() => generator.Dispose();
 
-    private static object Written(float[] vector, EmbeddingRequest request) =>
-        request.EncodingFormat == "base64" ? Convert.ToBase64String(MemoryMarshal.AsBytes<float>(vector)) : vector;
+    private static object Written(ReadOnlyMemory<float> vector, EmbeddingRequest request) =>
+        request.EncodingFormat == "base64" ? Convert.ToBase64String(MemoryMarshal.AsBytes(vector.Span)) : vector.ToArray();
 }
 
 /// <summary>A request for embeddings.</summary>
