@@ -50,7 +50,9 @@ public sealed class ModelServer : IAsyncDisposable
         {
             Registry = registry,
             MetricFactory = Metrics.WithCustomRegistry(registry),
-            InstrumentFilterPredicate = instrument => instrument.Meter.Name == GenerationEngine.MeterName,
+            // Another server of the process has another engine, and counts for itself.
+            InstrumentFilterPredicate = instrument => instrument.Meter.Name == GenerationEngine.MeterName
+                && ReferenceEquals(instrument.Meter.Scope, model.Engine),
         });
         ModelServer server = new(Build(model, options, registry), model, metrics);
         try

@@ -117,6 +117,16 @@ public class ModelServerTests
         Assert.Equal(3, error.Problems.Count);
     }
 
+    [Fact]
+    public async Task Each_server_of_a_process_counts_its_own_tokens()
+    {
+        await using TinyServer busy = TinyServer.Start(), idle = TinyServer.Start();
+        await busy.Post("/v1/completions", """{"prompt": "a", "max_tokens": 7}""");
+        await idle.Post("/v1/completions", """{"prompt": "a", "max_tokens": 2}""");
+
+        Assert.Equal((7, 2), (await busy.Metric("trainer_generated_tokens"), await idle.Metric("trainer_generated_tokens")));
+    }
+
     private static double Length(ReadOnlySpan<float> vector)
     {
         double sum = 0;

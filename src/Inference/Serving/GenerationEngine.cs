@@ -39,7 +39,7 @@ public sealed class GenerationStream : IAsyncEnumerable<GeneratedToken>, IDispos
 /// prompt at most is read.</remarks>
 public sealed class GenerationEngine : IDisposable
 {
-    /// <summary>The name of the <see cref="Meter"/> whose instruments count requests and tokens.</summary>
+    /// <summary>The name of the <see cref="Meter"/> whose instruments count requests and tokens; its scope is the engine.</summary>
     public const string MeterName = "trainer";
 
     private readonly LanguageModel model;
@@ -51,7 +51,7 @@ public sealed class GenerationEngine : IDisposable
     private readonly SemaphoreSlim work = new(0);
     private readonly Queue<Sequence> waiting = [];
     private readonly List<Sequence> running = []; // in the order of the decoder's sequences
-    private readonly Meter meter = new(MeterName);
+    private readonly Meter meter;
     private readonly Counter<long> promptTokens, generatedTokens;
     private readonly Histogram<double> timeToFirstToken;
     private IBatchDecoder decoder;
@@ -70,6 +70,7 @@ public sealed class GenerationEngine : IDisposable
         this.vocabulary = Math.Min(vocabulary, model.VocabularySize);
         model.eval();
         decoder = IBatchDecoder.Create(model, device, this.options.Parallel);
+        meter = new(new MeterOptions(MeterName) { Scope = this });
         promptTokens = meter.CreateCounter<long>("prompt_tokens", "tokens", "Tokens of prompts that were read.");
         generatedTokens = meter.CreateCounter<long>("generated_tokens", "tokens", "Tokens that were generated.");
         timeToFirstToken = meter.CreateHistogram<double>(
