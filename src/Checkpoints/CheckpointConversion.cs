@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
 using Trainer.Models;
@@ -28,7 +27,7 @@ public static class CheckpointConversion
             new(CheckpointFiles.Model, path => Safetensors.Write(path, Pending(converted))),
             new(CheckpointFiles.Configuration, path => File.WriteAllText(path, ConfigurationJson.Format(recipe) + "\n")),
             new(CheckpointFiles.Tokenizer, checkpoint.Tokenizer.Save),
-            .. Companions(checkpoint.Directory),
+            .. CheckpointFiles.Companions(checkpoint.Directory),
         ]);
         return new(
             from, to, ModelCost.Of(from, checkpoint.Tokenizer.VocabularySize), ModelCost.Of(to, checkpoint.Tokenizer.VocabularySize));
@@ -49,9 +48,6 @@ public static class CheckpointConversion
     private static IReadOnlyList<PendingTensor> Pending(IWeightSource weights) =>
         [.. weights.Names.Select(name =>
             new PendingTensor(name, weights.Info(name).Type, weights.Info(name).Shape, () => weights.Read(name)))];
-
-    private static IEnumerable<PendingFile> Companions(string directory) =>
-        CompanionFiles.In(directory).Keys.Select(name => new PendingFile(name, path => File.Copy(Path.Combine(directory, name), path)));
 }
 
 /// <summary>The model and its cost before and after a conversion.</summary>

@@ -1,3 +1,4 @@
+using Trainer.Checkpoints.HuggingFace;
 using Trainer.Configuration;
 using Trainer.Data;
 
@@ -221,6 +222,19 @@ public static class CheckpointFiles
 
     /// <summary>The directory of a run's checkpoints.</summary>
     public const string Folder = "checkpoints";
+
+    /// <summary>The chat template, the special tokens and the defaults of generation beside an imported model, to go with another
+    /// checkpoint of the same tokenizer; read at once.</summary>
+    /// <exception cref="UserException">There is no checkpoint at the path, or a file cannot be read.</exception>
+    public static IReadOnlyList<PendingFile> Companions(string path)
+    {
+        string directory = CheckpointLocator.Find(path);
+        return [.. CompanionFiles.In(directory).Keys.Select(name =>
+        {
+            byte[] content = File.ReadAllBytes(Path.Combine(directory, name));
+            return new PendingFile(name, target => File.WriteAllBytes(target, content));
+        })];
+    }
 
     /// <summary><c>step-</c> and at least eight digits.</summary>
     internal static string DirectoryName(long step) => $"step-{step:00000000}";

@@ -34,8 +34,10 @@ public sealed record CheckpointOptions
 }
 
 /// <summary>Writes the run's checkpoints, one at a time: in the background from a copy, or at once where the copy would be large or
-/// training is over. <paramref name="log"/> gets a line for each, on the calling thread. Not thread-safe.</summary>
-internal sealed class CheckpointWriter(CheckpointStore store, Recipe recipe, Tokenizer tokenizer, Action<string> log) : IDisposable
+/// training is over. <paramref name="companions"/> go into each; <paramref name="log"/> gets a line for each, on the calling thread. Not
+/// thread-safe.</summary>
+internal sealed class CheckpointWriter(
+    CheckpointStore store, Recipe recipe, Tokenizer tokenizer, IReadOnlyList<PendingFile> companions, Action<string> log) : IDisposable
 {
     private Task<string>? writing;
 
@@ -95,6 +97,7 @@ internal sealed class CheckpointWriter(CheckpointStore store, Recipe recipe, Tok
         new(CheckpointFiles.State, state.Save),
         new(CheckpointFiles.Configuration, path => File.WriteAllText(path, ConfigurationJson.Serialize(recipe) + "\n")),
         new(CheckpointFiles.Tokenizer, tokenizer.Save),
+        .. companions,
     ];
 }
 

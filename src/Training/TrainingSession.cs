@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
@@ -110,7 +111,10 @@ public sealed class TrainingSession
         SampleWriter samples = new(state, data.Tokenizer, Recipe);
         ValidationSet validation = Validation(data);
         using IMetricsSink sink = openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step));
-        using CheckpointWriter checkpoints = new(run.Checkpoints, Recipe, data.Tokenizer, sink.Message);
+        // The tokenizer is the same, so the chat template of a model that was imported still fits.
+        string? source = from?.Directory ?? Recipe.Initialize?.From;
+        IReadOnlyList<PendingFile> companions = source is null ? [] : CheckpointFiles.Companions(source);
+        using CheckpointWriter checkpoints = new(run.Checkpoints, Recipe, data.Tokenizer, companions, sink.Message);
         checkpoints.RestoreBest(state);
         string json = ConfigurationJson.Serialize(Recipe);
         run.SaveConfiguration(json);

@@ -23,7 +23,7 @@ public sealed class CheckpointTests : IDisposable
         using TrainState training = tiny.NewState(data);
         training.TakeStep(1e-3);
         string directory = new CheckpointStore(Path.Combine(tiny.RunPath(), "checkpoints")).DirectoryOf(1);
-        using CheckpointWriter writer = new(tiny.Store(), tiny.Recipe, data.Tokenizer, _ => { });
+        using CheckpointWriter writer = new(tiny.Store(), tiny.Recipe, data.Tokenizer, [], _ => { });
         writer.Save(training, isBest: false);
         writer.Finish();
 

@@ -109,5 +109,5 @@ public sealed class CheckpointWriterTests : IDisposable
 
     private CheckpointWriter Writer(string name, bool background, int keep = 100) =>
         new(tiny.Store(name), tiny.Recipe with { Checkpoint = new CheckpointOptions { Background = background, Keep = keep } },
-            data.Tokenizer, told.Add);
+            data.Tokenizer, [], told.Add);
 }

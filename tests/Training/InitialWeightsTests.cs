@@ -74,6 +74,27 @@ public sealed class InitialWeightsTests : IDisposable
         Assert.Contains("model.attention has 1 key-value head, and 2 are more", message);
     }
 
+    [Fact]
+    public void A_chat_template_and_end_tokens_stay_with_a_model_that_is_trained_on_and_resumed()
+    {
+        string source = Checkpoint.Open(tiny.RunPath("base")).Directory;
+        File.WriteAllText(Path.Combine(source, "chat_template.json"), """{ "template": "{{ messages[0].content }}" }""");
+        File.WriteAllText(Path.Combine(source, "generation_config.json"), """{ "eos_token_id": 10 }""");
+        tiny.Recipe = original with
+        {
+            Initialize = new() { From = tiny.RunPath("base") }, Training = original.Training with { Steps = 2 },
+            Checkpoint = new() { Every = 1, Keep = 1 },
+        };
+        tiny.Train("tuned");
+        tiny.Recipe = tiny.Recipe with { Training = original.Training with { Steps = 4 } };
+        tiny.Train("tuned", resume: true);
+
+        string tuned = tiny.Store("tuned").DirectoryOf(4);
+        Assert.Equal([10], Checkpoint.Open(tuned).EndTokens);
+        Assert.Equal(
+            File.ReadAllText(Path.Combine(source, "chat_template.json")), File.ReadAllText(Path.Combine(tuned, "chat_template.json")));
+    }
+
     public static TheoryData<string> Scalings => [.. ContextExtension.Methods, "none"];
 
     // Scaling changes no weight: the recipe alone makes the context longer.

@@ -93,7 +93,7 @@ public sealed class TrainingSessionTests : IDisposable
         using (no_grad()) training.Model.parameters().First().fill_(float.NaN);
         RecordingSink sink = new();
         using StopSignal stop = new();
-        using CheckpointWriter checkpoints = new(tiny.Store(), tiny.Recipe, data.Tokenizer, message => Assert.Fail(message));
+        using CheckpointWriter checkpoints = new(tiny.Store(), tiny.Recipe, data.Tokenizer, [], message => Assert.Fail(message));
         EvaluatorSchedule evaluators = new([], TrainingSession.Subject(training, data, tiny.Recipe), sink);
         SampleWriter samples = new(training, data.Tokenizer, tiny.Recipe);
         TrainingLoop loop = new(
