@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Trainer.Checkpoints;
 using Trainer.Models.Devices;
 using Trainer.Serving;
 
@@ -52,9 +51,8 @@ internal static class ServeCommand
             ApiKey = parsed.GetValue(ApiKey),
             Engine = Defaults.Engine with { Parallel = parsed.GetValue(Parallel) },
         };
-        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
-        var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
-        await using var server = await ModelServer.StartAsync(checkpoint, device, parsed.GetValue(Number), options);
+        await using var server = await ModelServer.StartAsync(
+            parsed.GetRequiredValue(Source), parsed.GetValue(OnDevice), parsed.GetValue(Number), options);
         Console.WriteLine($"serving {server.ModelId} at {server.Address.ToString().TrimEnd('/')}; Ctrl-C ends it");
         await server.WaitForShutdownAsync();
         return ExitCode.Done;

@@ -35,6 +35,14 @@ public sealed class ModelServer : IAsyncDisposable
     /// <summary>The model's id.</summary>
     public string ModelId => model.Id;
 
+    /// <summary>Opens a checkpoint's directory or a run's best, else newest, and begins to listen.</summary>
+    /// <exception cref="UserException">There is none, it cannot be loaded, or the port is taken.</exception>
+    /// <exception cref="ConfigurationException">An option is out of its range.</exception>
+    public static Task<ModelServer> StartAsync(
+        string path, DeviceChoice device = DeviceChoice.Auto, InferencePrecision precision = InferencePrecision.Float32,
+        ServerOptions? options = null) =>
+        StartAsync(Checkpoint.Open(path), DeviceSelection.Choose(device), precision, options);
+
     /// <summary>Loads the model and begins to listen.</summary>
     /// <exception cref="UserException">The model cannot be loaded, or the port is taken.</exception>
     /// <exception cref="ConfigurationException">An option is out of its range.</exception>

@@ -57,6 +57,23 @@ public sealed class TrainingSession
         TrainingRequest request, Func<RunProgress, IMetricsSink> openSink, IProgress<string> progress, StopSignal stop) =>
         new TrainingSession(request, openSink, progress, stop).Run();
 
+    /// <summary>Trains with a recipe that was made in code, and prints nothing. A run that was cancelled is saved, and can be resumed.</summary>
+    /// <param name="request">What to train, and where; its recipe is checked as a file's is.</param>
+    /// <param name="sink">Gets figures and messages besides the files of the run, and is disposed of at its end; null for the files
+    /// alone.</param>
+    /// <param name="cancellation">Ends the run after its step, with a checkpoint.</param>
+    /// <exception cref="ConfigurationException">The recipe has mistakes; all are named.</exception>
+    /// <exception cref="UserException">Anything else the user has to fix: data, device, checkpoints, a full disk, divergence.</exception>
+    public static TrainingResult Run(TrainingRequest request, IMetricsSink? sink = null, CancellationToken cancellation = default)
+    {
+        Recipe recipe = ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(request.Recipe), "recipe");
+        using StopSignal stop = new();
+        using CancellationTokenRegistration registration = cancellation.Register(stop.Request);
+        return Run(
+            request with { Recipe = recipe }, run => RunMonitor.Open(recipe.Monitoring, run, request.RunDirectory, sink),
+            new Messages(sink), stop);
+    }
+
     private Recipe Recipe => request.Recipe;
 
     private TrainingResult Run()
@@ -149,6 +166,11 @@ public sealed class TrainingSession
             $"{request.RunDirectory}: all {Recipe.Training.Steps} steps are done (its checkpoint is of step {state.Step}); raise " +
             "training.steps to go on");
         return Result(TrainingOutcome.Completed, state);
+    }
+
+    private sealed class Messages(IMetricsSink? sink) : IProgress<string>
+    {
+        public void Report(string value) => sink?.Message(value);
     }
 
     private static TrainingResult Result(TrainingOutcome outcome, TrainState state) => new(

@@ -19,6 +19,28 @@ public sealed class TrainingSessionTests : IDisposable
     public void Dispose() => tiny.Dispose();
 
     [Fact]
+    public void A_recipe_made_in_code_is_trained_without_a_word_or_refused_with_all_its_mistakes()
+    {
+        RecordingSink sink = new();
+        TrainingRequest request = new(tiny.Recipe, tiny.RunPath(), DatasetsDirectory: Path.Combine(tiny.Root, "datasets"));
+
+        Assert.Equal(tiny.Recipe.Training.Steps, TrainingSession.Run(request, sink).Step);
+        Assert.Equal(tiny.Recipe.Training.Steps, sink.Steps.Count);
+        Recipe wrong = tiny.Recipe with { Training = tiny.Recipe.Training with { Steps = -1, BatchSize = 0 } };
+        Assert.Equal(2, Assert.Throws<ConfigurationException>(() => TrainingSession.Run(request with { Recipe = wrong })).Problems.Count);
+    }
+
+    [Fact]
+    public void A_cancelled_run_is_saved_and_goes_on_when_it_is_resumed()
+    {
+        TrainingRequest request = new(tiny.Recipe, tiny.RunPath(), DatasetsDirectory: Path.Combine(tiny.Root, "datasets"));
+        TrainingResult cancelled = TrainingSession.Run(request, cancellation: new CancellationToken(canceled: true));
+        Assert.Equal(TrainingOutcome.Interrupted, cancelled.Outcome);
+        TrainingResult resumed = TrainingSession.Run(request with { Resume = true });
+        Assert.Equal((TrainingOutcome.Completed, tiny.Recipe.Training.Steps), (resumed.Outcome, resumed.Step));
+    }
+
+    [Fact]
     public void A_run_learns_evaluates_and_leaves_what_the_contract_names()
     {
         tiny.Recipe = tiny.Recipe with

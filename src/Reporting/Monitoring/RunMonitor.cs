@@ -53,7 +53,7 @@ public static class RunMonitor
 {
     /// <summary>Opens the sinks of a run, and removes from its files the records that a resumed run writes again.</summary>
     /// <exception cref="Configuration.UserException">A file cannot be opened.</exception>
-    public static IMetricsSink Open(MonitoringOptions options, RunProgress run, string directory, IMetricsSink console)
+    public static IMetricsSink Open(MonitoringOptions options, RunProgress run, string directory, IMetricsSink? console)
     {
         var metrics = Path.Combine(directory, "metrics.jsonl");
         var removed = MetricsFile.Rewind(metrics, run.FirstStep);
@@ -61,7 +61,7 @@ public static class RunMonitor
         if (options.TensorBoard)
             sinks.Add(new TensorBoardSink(directory, run.FirstStep));
         sinks.Add(new SampleFilesSink(Path.Combine(directory, "samples")));
-        sinks.Add(console);
+        if (console is not null) sinks.Add(console);
 
         var all = new MetricsSinks(sinks);
         if (run.ResumedFrom is { } step)
