@@ -20,24 +20,24 @@ public sealed partial class DocumentationTests
             target => Assert.True(Path.Exists(Path.Combine(folder, target)), $"{page} links to {target}, which is not there"));
     }
 
-    [Fact]
-    public void Excerpts_in_CONTRIBUTING_stand_in_the_files_named_before_them()
+    [Theory]
+    [InlineData("CONTRIBUTING.md")]
+    [InlineData("docs/library.md")]
+    public void Excerpts_stand_in_the_files_named_before_them(string page)
     {
         var (file, block, excerpts) = ("", (List<string>?)null, 0);
-        foreach (var line in File.ReadAllLines(PathOf("CONTRIBUTING.md")))
+        foreach (var line in File.ReadAllLines(PathOf(page)))
         {
             if (block is null && line.Trim() == "```csharp") block = [];
             else if (block is not null && line.Trim() == "```")
             {
-                // An excerpt is set in by the three columns of the list that it stands in.
-                var excerpt = string.Join('\n', block.Select(text => text.Length > 3 ? text[3..] : ""));
-                Assert.Contains(excerpt, File.ReadAllText(PathOf(file)), StringComparison.Ordinal);
+                Assert.Contains(Unindented(block), Unindented(File.ReadAllLines(PathOf(file))), StringComparison.Ordinal);
                 (block, excerpts) = (null, excerpts + 1);
             }
             else if (block is not null) block.Add(line);
             else if (SourceFile().Matches(line) is [.., var last]) file = last.Groups[1].Value;
         }
-        Assert.True(excerpts > 5, "the guide has lost its excerpts");
+        Assert.True(excerpts > 5, "the page has lost its excerpts");
     }
 
     [Fact]
@@ -53,11 +53,13 @@ public sealed partial class DocumentationTests
             "evaluation.batches=1");
     }
 
+    private static string Unindented(IEnumerable<string> lines) => string.Join('\n', lines.Select(line => line.TrimStart()));
+
     private static string PathOf(string name) => Path.Combine(Command.Repository, name);
 
     [GeneratedRegex(@"\]\((?!https?:)([^)\s]+)\)")]
     private static partial Regex Link();
 
-    [GeneratedRegex(@"`((?:src|tests|benchmarks)/[\w./]+\.cs)`")]
+    [GeneratedRegex(@"`((?:src|tests|benchmarks|docs)/[\w./]+\.cs)`")]
     private static partial Regex SourceFile();
 }
