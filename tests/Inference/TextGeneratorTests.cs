@@ -169,11 +169,11 @@ public sealed class TextGeneratorTests : IDisposable
         model.train();
         _ = string.Concat(generator.Stream("a", new() { Tokens = 3 }));
         Finalizers.Run();
-        long live = torch.Tensor.TotalCount;
+        long live = LiveTensors.Count();
 
         for (int i = 0; i < 10; i++) _ = generator.Generate([1, 2], Greedy(30)).Take(20).Count();
 
-        Assert.Equal(live, torch.Tensor.TotalCount);
+        Assert.Equal(live, LiveTensors.Count());
         Assert.True(model.training);
         using DisposeScope scope = NewDisposeScope();
         Tensor one = ones([1, 4], dtype: ScalarType.Int64);

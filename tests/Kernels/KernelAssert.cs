@@ -58,7 +58,7 @@ internal static class KernelAssert
                 using IDisposable unrecorded = no_grad();
                 kernel(values);
             }
-            live.Add(Tensor.TotalCount);
+            live.Add(LiveTensors.Count());
         }
         Assert.All(live.Skip(2), count => Assert.Equal(live[2], count));
     }
@@ -70,9 +70,9 @@ internal static class KernelAssert
         Tensor[] values = Values(shapes);
         Tensor[] recorded = kernel([.. values.Select(value => value.clone().requires_grad_())]), results;
         Finalizers.Run();
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Count();
         results = kernel(values);
-        Assert.Equal(before + results.Length, Tensor.TotalCount);
+        Assert.Equal(before + results.Length, LiveTensors.Count());
         TensorAssert.Same(recorded, results);
         Assert.All(results, result => Assert.False(result.requires_grad));
     }

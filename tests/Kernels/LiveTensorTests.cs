@@ -37,7 +37,7 @@ public sealed class LiveTensorTests
                 losses[step] = loss.item<float>();
             }
 
-            live[step] = Tensor.TotalCount;
+            live[step] = LiveTensors.Count();
         }
 
         Assert.All(live, count => Assert.Equal(live[0], count));

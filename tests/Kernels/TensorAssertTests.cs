@@ -87,7 +87,7 @@ public sealed class TensorAssertTests
     {
         using Tensor a = ones(3, 4), b = ones([3, 4], requires_grad: true);
         Finalizers.Run();
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Count();
         TensorAssert.Close(a, b, 0);
         TensorAssert.CloseToScale(a, b, 0);
         TensorAssert.AllClose(a, b);
@@ -96,7 +96,7 @@ public sealed class TensorAssertTests
         TensorAssert.SameBits(a, b);
         TensorAssert.Equal([.. Enumerable.Repeat(1.0, 12)], b);
         Failure(() => TensorAssert.Zero(a));
-        Assert.Equal(before, Tensor.TotalCount);
+        Assert.Equal(before, LiveTensors.Count());
     }
 
     private static string Failure(Action comparison) => Failure<FailException>(comparison);

@@ -32,7 +32,8 @@ public sealed class CheckpointWriterTests : IDisposable
     public void One_is_written_at_a_time_and_all_are_told_of_in_order()
     {
         using TrainState training = tiny.NewState(data);
-        long before = LiveTensors();
+        Finalizers.Run();
+        long before = LiveTensors.Count();
         using (CheckpointWriter writer = Writer("run", background: true, keep: 1))
         {
             for (int step = 0; step < 4; step++)
@@ -50,13 +51,7 @@ public sealed class CheckpointWriterTests : IDisposable
         Assert.Equal((2L, 4L), (store.Best, store.Last));
         GC.KeepAlive(training);
         int parameters = training.Model.parameters().Count();
-        Assert.InRange(LiveTensors() - before, 0, 2 * parameters); // gradients, but none of the copies: three of each for every checkpoint
-    }
-
-    private static long LiveTensors()
-    {
-        Finalizers.Run();
-        return TorchSharp.torch.Tensor.TotalCount;
+        Assert.InRange(LiveTensors.Count() - before, 0, 2 * parameters); // gradients, but none of the copies: three of each for every checkpoint
     }
 
     [Fact]

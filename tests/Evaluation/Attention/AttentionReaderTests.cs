@@ -73,9 +73,10 @@ public sealed class AttentionReaderTests
         using LanguageModel model = TinyModel.Build();
         AttentionReader reader = new(model, ByteTokenizer.Instance);
         reader.Read("", "the cat");
-        long before = TorchSharp.torch.Tensor.TotalCount;
+        Finalizers.Run();
+        long before = LiveTensors.Count();
         reader.Read("", "the cat");
-        Assert.Equal(before, TorchSharp.torch.Tensor.TotalCount);
+        Assert.Equal(before, LiveTensors.Count());
     }
 
     [Theory]

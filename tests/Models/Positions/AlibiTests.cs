@@ -52,11 +52,11 @@ public class AlibiTests
         using AlibiPositions alibi = new(4);
         Tensor first = Bias(alibi, new(0, 8), new(0, 8));
         Finalizers.Run();
-        long before = torch.Tensor.TotalCount;
+        long before = LiveTensors.Count();
         Bias(alibi, new(0, 8), new(0, 8)).Dispose();
-        Assert.Equal(before, torch.Tensor.TotalCount);
+        Assert.Equal(before, LiveTensors.Count());
         for (int i = 0; i < 50; i++) Bias(alibi, new(i, 1), new(0, i + 1)).Dispose();
-        Assert.InRange(torch.Tensor.TotalCount - before, 0, 4);
+        Assert.InRange(LiveTensors.Count() - before, 0, 4);
         TensorAssert.Same(first, Bias(alibi, new(0, 8), new(0, 8)));
     }
 
