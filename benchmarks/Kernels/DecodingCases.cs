@@ -30,6 +30,8 @@ internal static unsafe class DecodingCases
         Tensor queries = randn(1, size.Heads, 1, size.HeadDim);
         Tensor keys = randn(1, size.Heads, size.Length, size.HeadDim), values = randn(1, size.Heads, size.Length, size.HeadDim);
         Tensor result = empty(1, size.Heads, 1, size.HeadDim);
+        SlotRun* run = (SlotRun*)System.Runtime.InteropServices.NativeMemory.Alloc((nuint)sizeof(SlotRun)); // as long as the process
+        *run = new(0, size.Length);
         return Pair.Of(
             () => ParallelFor.Run(size.Heads, 1, (begin, end) =>
             {
@@ -39,7 +41,7 @@ internal static unsafe class DecodingCases
                         new CachedAttention
                         {
                             Queries = (float*)queries.DataPointer + i * size.HeadDim, Keys = (float*)keys.DataPointer + i * head,
-                            Values = (float*)values.DataPointer + i * head,
+                            Values = (float*)values.DataPointer + i * head, Runs = run, RunCount = 1,
                             Result = (float*)result.DataPointer + i * size.HeadDim, Count = size.Length, Width = size.HeadDim,
                         },
                         0, 1);

@@ -1,6 +1,7 @@
 // Shapes: B sequences, R rows (a token of each sequence, or some of a prompt), C model dimension, H query heads, G key-value heads, D head
-// dimension, F hidden dimension, S positions that a layer has room for, V vocabulary.
+// dimension, F hidden dimension, S positions that a position sees, V vocabulary.
 using TorchSharp;
+using Trainer.Inference.Paging;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Attention;
@@ -16,15 +17,16 @@ namespace Trainer.Inference;
 
 /// <summary>Decodes on a CPU with a model's weights, not its modules: a token costs little more than reading each weight once.</summary>
 /// <remarks>Takes decoders of the common kind (<see cref="Supports(LanguageModel)"/>) by their options and the names of their weights. The
-/// model itself reads long prompts, and its cache is copied. Weights are shared with the model, except float32 ones that are multiplied in
-/// bfloat16. Results are the same bits for any number of threads, and for a sequence whatever others are decoded beside it.</remarks>
+/// model itself reads long prompts, piece by piece, and its cache is copied. Weights are shared with the model, except float32 ones that
+/// are multiplied in bfloat16. Results are the same bits for any number of threads, and for a sequence whatever others are decoded beside
+/// it or had the same beginning.</remarks>
 internal sealed unsafe class CpuDecoder : IDecoder
 {
     /// <summary>More sequences are worth matrix products.</summary>
     public const int MaxSequences = 8;
 
-    // Longer prompts are worth the model's matrix products.
-    private const int ShortPrompt = 32;
+    // More tokens of a prompt are worth the model's matrix products.
+    private const int ShortPiece = 32;
 
     // Bytes of keys and values that are worth a second thread.
     private const long Grain = 64 * 1024;
@@ -32,7 +34,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private readonly ThreadTeam team = new();
     private readonly LanguageModel model;
     private readonly ModelOptions options;
-    private readonly int capacity;
+    private readonly int sequences, capacity;
     private readonly bool parallel;
     private readonly Dictionary<string, Tensor> weights;
     private readonly List<Tensor> owned = []; // what the pointers point into
@@ -43,25 +45,35 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private readonly float* positions; // (positions, C); null where they are not learned
     private readonly Norm? embeddingNorm, lastNorm;
     private readonly float* x, normed, fed, branch, rounded, packed, heads, hidden, gated, distances, logits; // R rows each
-    private readonly (int Place, int Position)[] rows = new (int, int)[MaxSequences];
-    private readonly int[] lengths; // positions of the sequence at each place
-    private int[] places = []; // of each sequence, among the keys and values
+    private readonly PagedKeyValues memory;
+    private readonly PrefixCache? prefixes;
+    private readonly PagedRows rows;
+    private readonly List<PagedSequence> present = []; // in order
+    private PromptReading? reading;
 
-    /// <summary>Reads a supported model, in evaluation mode, for B sequences of <paramref name="capacity"/> positions at most.</summary>
-    public CpuDecoder(LanguageModel model, int sequences, int capacity)
+    /// <summary>Reads a supported model, in evaluation mode.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="sequences">The most sequences, B.</param>
+    /// <param name="capacity">The most positions of a sequence.</param>
+    /// <param name="sharesPrefixes">Whether prompts are remembered for others that begin in the same way.</param>
+    /// <param name="positions">Positions to remember in all; by default what full sequences take.</param>
+    public CpuDecoder(LanguageModel model, int sequences, int capacity, bool sharesPrefixes = false, int? positions = null)
     {
         if (sequences is < 1 or > MaxSequences || !Supports(model))
             throw new ArgumentException($"This model, or {sequences} sequences side by side, are not for this decoder.");
-        (this.model, options, this.capacity, lengths) = (model, model.Options, capacity, new int[sequences]);
+        (this.model, options, this.sequences, this.capacity) = (model, model.Options, sequences, capacity);
         weights = model.named_parameters().ToDictionary(entry => entry.name, entry => (Tensor)entry.parameter);
         parallel = options.ParallelResidual && options.Norm.Placement == NormPlacement.Pre;
         embedding = Matrix("embedding.weight", multiplied: false);
         head = Matrix(options.TieEmbeddings ? "embedding.weight" : "head.weight") with { Bias = (nint)Vector("head.bias") };
         sinusoids = options.Position is SinusoidalOptions ? new FrequencyBasis(options.Dim, 10000).Frequencies() : [];
-        positions = Vector("position.weight");
+        this.positions = Vector("position.weight");
         embeddingNorm = NormOf("embeddingNorm", options.EmbeddingNorm);
         lastNorm = NormOf("norm", options.Norm.EndsStream);
-        layers = [.. options.Stacks[0].Layers.Select((layer, index) => Read($"blocks.{index}", layer))];
+        memory = new([.. options.Stacks[0].Layers.Select(Shape)], sequences, capacity, MaxSequences, positions);
+        rows = new(memory, MaxSequences, capacity);
+        if (sharesPrefixes) prefixes = new(memory, PromptReading.Piece);
+        layers = [.. options.Stacks[0].Layers.Select((layer, index) => Read($"blocks.{index}", layer, memory.Layer(index)))];
 
         largest = layers.SelectMany(layer => (VectorMatrix[])[layer.QueryKeyValue, layer.Up]).Append(head).MaxBy(
             matrix => matrix.Outputs * matrix.Inputs);
@@ -75,7 +87,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         hidden = Rows(layers.Max(layer => layer.Up.Outputs));
         gated = Rows(layers.Max(layer => layer.Down.Inputs));
         rounded = Rows(layers.Max(layer => Math.Max(layer.Output.Inputs, layer.Down.Inputs)) + options.Dim);
-        distances = Rows(layers.Max(layer => layer.Slots));
+        distances = Rows(capacity);
         logits = Rows(model.VocabularySize);
     }
 
@@ -93,50 +105,118 @@ internal sealed unsafe class CpuDecoder : IDecoder
 
     public ReadOnlySpan<float> Begin(IReadOnlyList<int> prompt)
     {
-        places = [];
+        Reorder([]);
         return Add(prompt);
     }
 
-    /// <summary>Adds a sequence beside the present ones; returns its logits (V), valid until the next call.</summary>
+    /// <summary>Adds a sequence behind the present ones; returns its logits (V), valid until the next call.</summary>
     public ReadOnlySpan<float> Add(IReadOnlyList<int> prompt)
     {
-        if (prompt.Count == 0 || prompt.Count > capacity)
-            throw new ArgumentException($"A prompt has 1 to {capacity} tokens, not {prompt.Count}.", nameof(prompt));
-        int place = Free().First();
-        if (prompt.Count > Math.Min(ShortPrompt, layers.Min(layer => layer.Slots))) TakeOver(prompt, place);
-        else Read(prompt, place);
-        lengths[place] = prompt.Count;
-        places = [.. places, place];
+        if (!TryAdd(prompt, [])) throw new InvalidOperationException("There is no room for another sequence.");
+        ReadOnlySpan<float> next;
+        while ((next = Read()).IsEmpty) { }
+        return next;
+    }
+
+    /// <summary>Begins to read a sequence that is added behind the present ones; false where there is no room for it now.</summary>
+    /// <param name="prompt">Token ids, at least one.</param>
+    /// <param name="continuation">Those that were generated after the prompt before.</param>
+    public bool TryAdd(IReadOnlyList<int> prompt, IReadOnlyList<int> continuation)
+    {
+        int length = prompt.Count + continuation.Count;
+        if (prompt.Count == 0 || length > capacity)
+            throw new ArgumentException($"A prompt has 1 to {capacity} tokens, not {length}.", nameof(prompt));
+        if (reading is not null || present.Count == sequences) return false;
+        PagedSequence sequence = prefixes?.Find(prompt) ?? memory.NewSequence();
+        reading = new(model, memory, capacity, prompt, continuation, sequence);
+        if (Reserve(() => memory.TryReserve(sequence, length))) return true;
+        StopReading();
+        return false;
+    }
+
+    /// <summary>Tokens of the prompt being read that were known already; 0 where none is read.</summary>
+    public int SharedTokens => reading?.Shared ?? 0;
+
+    /// <summary>Reads a piece of the prompt; returns the logits (V) of the sequence, valid until the next call, or nothing where there is
+    /// more to read. A failure ends the reading.</summary>
+    public ReadOnlySpan<float> Read()
+    {
+        PagedSequence sequence = reading!.Sequence;
+        try
+        {
+            IReadOnlyList<int> tokens = reading.NextTokens();
+            if (reading.IsInPrompt && tokens.Count > ShortPiece)
+            {
+                reading.PrepareModel();
+                Require(sequence, sequence.Length + tokens.Count, from: sequence.Length + tokens.Count);
+                reading.ReadByModel(tokens, new(logits, model.VocabularySize));
+            }
+            else
+            {
+                ReadRows(sequence, tokens);
+            }
+            if (reading.EndsPiece) prefixes?.Add(reading.Prompt, sequence);
+        }
+        catch
+        {
+            StopReading();
+            throw;
+        }
+        if (!reading.IsDone) return [];
+        present.Add(sequence);
+        reading.Dispose();
+        reading = null;
         return new(logits, model.VocabularySize);
     }
 
+    /// <summary>Gives up the sequence being read.</summary>
+    public void StopReading()
+    {
+        if (reading is null) return;
+        memory.Release(reading.Sequence);
+        reading.Dispose();
+        reading = null;
+    }
+
+    /// <summary>Makes room for another token of each sequence; false where there is none now.</summary>
+    public bool TryReserveNext() =>
+        present.TrueForAll(sequence => Reserve(() => memory.TryReserve(sequence, sequence.Length + 1, sequence.Length)));
+
     public ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens)
     {
-        int count = places.Length;
+        int count = present.Count;
         if (tokens.Length != count)
             throw new ArgumentException($"There are {count} sequences, and tokens for {tokens.Length}.", nameof(tokens));
-        for (int row = 0; row < count; row++) Embed(row, tokens[row], places[row], lengths[places[row]]);
+        for (int row = 0; row < count; row++) Embed(row, tokens[row], present[row].Length);
+        for (int row = 0; row < count; row++)
+        {
+            Require(present[row], present[row].Length + 1, present[row].Length);
+            rows.Locate(row, present[row], present[row].Length);
+        }
         Share(count, () =>
         {
             Forward(count);
             Predict(x, count);
         });
-        foreach (int place in places) lengths[place]++;
+        foreach (PagedSequence sequence in present) sequence.Length++;
         return Scaled(count);
     }
 
     // A few tokens at a time are rows of one pass: each sees those before it, whose keys and values are stored by then.
-    private void Read(IReadOnlyList<int> prompt, int place)
+    private void ReadRows(PagedSequence sequence, IEnumerable<int> tokens)
     {
-        for (int begin = 0; begin < prompt.Count; begin += MaxSequences)
+        foreach (int[] some in tokens.Chunk(MaxSequences))
         {
-            int first = begin, count = Math.Min(MaxSequences, prompt.Count - begin);
-            for (int row = 0; row < count; row++) Embed(row, prompt[first + row], place, first + row);
+            int count = some.Length, first = sequence.Length;
+            for (int row = 0; row < count; row++) Embed(row, some[row], first + row);
+            Require(sequence, first + count, first);
+            for (int row = 0; row < count; row++) rows.Locate(row, sequence, first + row);
             Share(count, () =>
             {
                 Forward(count);
-                if (first + count == prompt.Count) Predict(x + (count - 1) * options.Dim, 1);
+                Predict(x + (count - 1) * options.Dim, 1);
             });
+            sequence.Length += count;
         }
         Scaled(1);
     }
@@ -144,7 +224,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
     // One thread is done with a small model before others could begin.
     private void Share(int count, Action work)
     {
-        int last = rows.Take(count).Max(row => row.Position);
+        int last = rows.Last(count);
         bool attends = layers.Any(layer => count * layer.Groups * layer.HeadBytes(last) > Grain);
         team.Run(work, alone: !attends && !MatrixVectorProduct.IsWorthATeam(largest, count));
     }
@@ -153,7 +233,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private void Forward(int count)
     {
         foreach (CpuRotary rotary in rotaries)
-            for (int row = 0; row < count; row++) rotary.Compute(rows[row].Position, row);
+            for (int row = 0; row < count; row++) rotary.Compute(rows.Position(row), row);
         if (embeddingNorm is not null) Normalize(embeddingNorm, x, x, count);
 
         foreach (Layer layer in layers)
@@ -186,27 +266,27 @@ internal sealed unsafe class CpuDecoder : IDecoder
 
     public void Reorder(IReadOnlyList<int> sequences)
     {
-        int[] wanted = [.. sequences.Select(sequence => places[sequence])];
-        places = [.. wanted.Distinct()];
-        Queue<int> free = new(Free());
-        HashSet<int> taken = [];
-        // The first sequence that continues another takes over its cache, the others get copies.
-        places = [.. wanted.Select(place => taken.Add(place) ? place : Copy(place, free.Dequeue()))];
+        PagedSequence[] next = [.. sequences.Select(sequence => memory.Fork(present[sequence]))];
+        present.ForEach(memory.Release);
+        present.Clear();
+        present.AddRange(next);
     }
 
     public void Dispose()
     {
+        reading?.Dispose();
+        rows.Dispose();
+        memory.Dispose();
         foreach (Tensor tensor in owned) tensor.Dispose();
         owned.Clear();
     }
 
     // Writes a token's embedding into a row of x, with its position where that is added here.
-    private void Embed(int row, int token, int place, int position)
+    private void Embed(int row, int token, int position)
     {
         if (token < 0 || token >= model.VocabularySize)
             throw new ArgumentOutOfRangeException(nameof(token), token, $"token ids are 0 to {model.VocabularySize - 1}");
         if (position >= capacity) throw new InvalidOperationException($"All {capacity} positions are taken.");
-        rows[row] = (place, position);
         int dim = options.Dim;
         float* to = x + row * dim;
         byte* from = (byte*)embedding.Weight + token * embedding.RowBytes;
@@ -224,11 +304,25 @@ internal sealed unsafe class CpuDecoder : IDecoder
         }
     }
 
+    private void Require(PagedSequence sequence, int length, int from)
+    {
+        if (!Reserve(() => memory.TryReserve(sequence, length, from)))
+            throw new InvalidOperationException("There is no room for another position.");
+    }
+
+    // Prompts that were kept for others make room.
+    private bool Reserve(Func<bool> reserve)
+    {
+        while (!reserve())
+            if (prefixes is null || !prefixes.Forget()) return false;
+        return true;
+    }
+
     // Norms and rotates query and key of a sequence's new position, scales the query as scores are scaled, and stores key and value.
     private void StoreKeyValue(Layer layer, int row)
     {
-        (int place, int position) = rows[row];
-        int width = layer.HeadDim, visible = layer.Visible(position);
+        int position = rows.Position(row), visible = layer.Visible(position), slot = rows.Slot(layer.Memory.Kind, row);
+        int width = layer.HeadDim;
         float* query = packed + row * layer.QueryKeyValue.Outputs, key = query + layer.Heads * width, value = key + layer.Groups * width;
         Normalize(layer.QueryNorm, query, query, layer.Heads);
         Normalize(layer.KeyNorm, key, key, layer.Groups);
@@ -241,32 +335,33 @@ internal sealed unsafe class CpuDecoder : IDecoder
             float factor = (float)(layer.ScalableSoftmax is null ? scale : scale * layer.ScalableSoftmax[part] * Math.Log(visible));
             for (int i = 0; i < width; i++) query[part * width + i] *= factor;
         }
-        for (int group = 0; group < layer.Groups; group++) layer.Store(place, group, position, key + group * width, value + group * width);
+        for (int group = 0; group < layer.Groups; group++) layer.Memory.Store(slot, group, key + group * width, value + group * width);
         if (layer.Slopes is not null)
-            for (int slot = 0; slot < visible; slot++) distances[row * layer.Slots + slot] = position - layer.PositionIn(slot, position);
+            for (int i = 0; i < visible; i++) distances[row * capacity + i] = position - layer.Seen(i, position);
     }
 
     // One thread computes a key head of a sequence, with the queries that share it.
     private void Attend(Layer layer, int count)
     {
         int sharing = layer.Heads / layer.Groups, width = layer.HeadDim;
-        int last = rows.Take(count).Max(row => row.Position);
+        int last = rows.Last(count);
         team.For((long)count * layer.Groups, Math.Max(1, Grain / layer.HeadBytes(last)), (begin, end) =>
         {
             for (long part = begin; part < end; part++)
             {
                 int row = (int)(part / layer.Groups), group = (int)(part % layer.Groups);
-                (int place, int position) = rows[row];
                 CachedAttention attention = new()
                 {
                     Queries = packed + row * layer.QueryKeyValue.Outputs + group * sharing * width,
-                    Keys = layer.Keys + layer.Offset(place, group),
-                    Values = layer.Values + layer.Offset(place, group),
+                    Keys = layer.Memory.Keys(group),
+                    Values = layer.Memory.Values(group),
+                    Runs = rows.Runs(layer.Memory.Kind, row, out int count),
+                    RunCount = count,
                     Result = heads + (row * layer.Heads + group * sharing) * width,
-                    Count = layer.Visible(position),
+                    Count = layer.Visible(rows.Position(row)),
                     Width = width,
                     SoftCap = layer.SoftCap,
-                    Distances = layer.Slopes is null ? null : distances + row * layer.Slots,
+                    Distances = layer.Slopes is null ? null : distances + row * capacity,
                     Slopes = layer.Slopes + group * sharing,
                 };
                 Lanes.Run(attention, 0, sharing);
@@ -323,55 +418,20 @@ internal sealed unsafe class CpuDecoder : IDecoder
         }
     }
 
-    // The model reads a prompt, and its keys and values are copied.
-    private void TakeOver(IReadOnlyList<int> prompt, int place)
+    private LayerShape Shape(LayerOptions layer)
     {
-        using IDisposable inference = inference_mode();
-        using DisposeScope scope = NewDisposeScope();
-        using DecodingState state = model.NewDecodingState(1, prompt.Count);
-        Tensor next = model.NextLogits(tensor([.. prompt.Select(id => (long)id)], [1, prompt.Count]), state).contiguous(); // (1, V)
-        for (int layer = 0; layer < layers.Length; layer++) TakeOver(layers[layer], place, (KeyValueCache)state.Layer(layer).Mixer);
-        next.Span<float>().CopyTo(new(logits, model.VocabularySize));
+        var attention = (HeadProjectionOptions)layer.Attention;
+        // A window as long as the context forgets nothing.
+        KeyWindow? window = attention.ResolvedPattern.KeyWindow is { } seen && seen.Window < capacity ? seen : null;
+        return new(attention.Groups, attention.HeadWidth(options.Dim), window);
     }
 
-    // In the order of positions: in a window, later ones take the slots of those out of sight.
-    private static void TakeOver(Layer layer, int place, KeyValueCache cache)
-    {
-        (Tensor keys, Tensor values, PositionSpan span) = cache.Contents; // (1, G, S, D), whose rows follow one another
-        for (int group = 0; group < layer.Groups; group++)
-        {
-            float* key = (float*)keys.DataPointer + group * keys.stride(1), value = (float*)values.DataPointer + group * values.stride(1);
-            for (int i = 0; i < span.Count; i++, key += layer.HeadDim, value += layer.HeadDim)
-                layer.Store(place, group, i < span.Sinks ? i : span.Start + i - span.Sinks, key, value);
-        }
-    }
-
-    private int Copy(int from, int to)
-    {
-        foreach (Layer layer in layers)
-        {
-            int numbers = Math.Min(lengths[from], layer.Slots) * layer.HeadDim;
-            for (int group = 0; group < layer.Groups; group++)
-            {
-                long source = layer.Offset(from, group), target = layer.Offset(to, group);
-                new Span<float>(layer.Keys + source, numbers).CopyTo(new(layer.Keys + target, numbers));
-                new Span<float>(layer.Values + source, numbers).CopyTo(new(layer.Values + target, numbers));
-            }
-        }
-        lengths[to] = lengths[from];
-        return to;
-    }
-
-    private IEnumerable<int> Free() => Enumerable.Range(0, lengths.Length).Except(places);
-
-    private Layer Read(string block, LayerOptions layer)
+    private Layer Read(string block, LayerOptions layer, PagedLayer remembered)
     {
         var attention = (HeadProjectionOptions)layer.Attention;
         ActivationKind activation = ((DenseOptions)layer.FeedForward).Kind;
         NormPlacement placement = options.Norm.Placement;
-        KeyWindow? horizon = attention.ResolvedPattern.KeyWindow;
         int width = attention.HeadWidth(options.Dim);
-        int slots = (int)Math.Min(capacity, horizon is { } seen ? (long)seen.Window + seen.Sinks : capacity);
         return new()
         {
             AttentionNorm = NormOf($"{block}.mixerNorm", placement != NormPlacement.Post),
@@ -399,10 +459,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
                 ? Pointer(() => tensor(AlibiPositions.Slopes(attention.Heads)).to(ScalarType.Float32))
                 : null,
             Rotary = layer.Position is RotaryOptions rotary ? RotaryOf(rotary, width) : null,
-            Slots = slots,
-            Sinks = horizon?.Sinks ?? 0,
-            Keys = Remembered((long)attention.Groups * slots * width),
-            Values = Remembered((long)attention.Groups * slots * width),
+            Window = Shape(layer).Window,
+            Memory = remembered,
         };
     }
 
@@ -438,8 +496,6 @@ internal sealed unsafe class CpuDecoder : IDecoder
     // Uninitialized rows: pages are allocated only when written.
     private float* Rows(long numbers) => Pointer(() => empty(MaxSequences * numbers, dtype: ScalarType.Float32));
 
-    private float* Remembered(long numbers) => Pointer(() => empty(lengths.Length * numbers, dtype: ScalarType.Float32));
-
     private float* Pointer(Func<Tensor> make)
     {
         Tensor tensor = Constants.Own(make);
@@ -456,32 +512,23 @@ internal sealed unsafe class CpuDecoder : IDecoder
         public required VectorMatrix QueryKeyValue, Output, Up, Down;
         public required ActivationKind Activation;
         public required bool RoundsHidden; // what the activation reads, as the model's kernel does
-        public required int Heads, Groups, HeadDim, Slots, Sinks;
+        public required int Heads, Groups, HeadDim;
         public required double Scale;
         public required float SoftCap;
         public required float* ScalableSoftmax, Slopes; // (H), or null
         public required TemperatureOptions? Temperature;
         public required CpuRotary? Rotary;
-        public required float* Keys, Values; // (B, G, S, D)
+        public required KeyWindow? Window;
+        public required PagedLayer Memory;
 
-        // All filled slots: the first positions keep theirs, later ones take turns.
-        public int Visible(int position) => Math.Min(position + 1, Slots);
+        // How many positions a position sees: sinks, then the last ones.
+        public int Visible(int position) =>
+            Window is { } seen ? (int)Math.Min(position + 1L, (long)seen.Window + seen.Sinks) : position + 1;
+
+        // The position seen at a place.
+        public int Seen(int i, int position) => i < (Window?.Sinks ?? 0) ? i : position + 1 - Visible(position) + i;
 
         // Bytes of keys and values that a query sees.
         public long HeadBytes(int position) => 2L * sizeof(float) * HeadDim * Visible(position);
-
-        // The position in a slot, given the last one.
-        public int PositionIn(int slot, int last) => slot < Sinks || last < Slots ? slot : last - (last - slot) % (Slots - Sinks);
-
-        // Where the keys, and the values, of a head begin.
-        public long Offset(int place, int group) => ((long)place * Groups + group) * Slots * HeadDim;
-
-        public void Store(int place, int group, int position, float* key, float* value)
-        {
-            int slot = position < Slots ? position : Sinks + (position - Sinks) % (Slots - Sinks);
-            long to = Offset(place, group) + (long)slot * HeadDim;
-            new ReadOnlySpan<float>(key, HeadDim).CopyTo(new(Keys + to, HeadDim));
-            new ReadOnlySpan<float>(value, HeadDim).CopyTo(new(Values + to, HeadDim));
-        }
     }
 }

@@ -1,18 +1,27 @@
-// Shapes: n query heads that share a key-value head, S remembered positions, D head dimension.
+// Shapes: n query heads that share a key-value head, S visible positions, D head dimension.
 using System.Runtime.CompilerServices;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
 
+/// <summary>Slots of a cache that follow one another in memory, as the positions in them do.</summary>
+/// <param name="First">The first slot.</param>
+/// <param name="Count">How many.</param>
+public readonly record struct SlotRun(long First, long Count);
+
 /// <summary>Attention of one position to a cache, softmax(QKᵀ)V, for query heads that share a key-value head, on the calling
 /// thread.</summary>
+/// <remarks>The visible positions lie in runs of slots, which may be blocks anywhere in the cache; where they are cut makes no difference
+/// to a bit.</remarks>
 internal unsafe struct CachedAttention : ILoop
 {
     // Fewest elements worth a thread.
     private const long BoundGrain = 8192;
 
     public required float* Queries; // (n, D), already scaled
-    public required float* Keys, Values; // (S, D)
+    public required float* Keys, Values; // (slots, D)
+    public required SlotRun* Runs; // of the visible positions, in their order
+    public required int RunCount;
     public required float* Result; // (n, D)
     public required long Count; // S, at least 1
     public required long Width;
@@ -26,8 +35,7 @@ internal unsafe struct CachedAttention : ILoop
         long whole = Count - Count % T.Count;
         using Scratch scratch = new((end - begin) * Count, 1);
         float* weights = scratch.Take((end - begin) * Count);
-        VectorMatrix keys = new((nint)Keys, ScalarType.Float32, Count, Width, Bias: 0);
-        MatrixVectorProduct.Run<T>(keys, Queries + begin * Width, weights, end - begin);
+        Score<T>(begin, end, weights);
         for (long head = begin; head < end; head++, weights += Count)
         {
             if (SoftCap > 0) Bound<T>(weights, Count, SoftCap);
@@ -38,8 +46,20 @@ internal unsafe struct CachedAttention : ILoop
             }
             float largest = MathF.Max(Largest<T>(weights, 0, whole), Largest<Lanes1>(weights, whole, Count));
             float total = Exponentials<T>(weights, largest, 0, whole) + Exponentials<Lanes1>(weights, largest, whole, Count);
-            long done = Blend<T>(weights, 1 / total, Values, Count, Width, Result + head * Width, 0);
-            Blend<Lanes1>(weights, 1 / total, Values, Count, Width, Result + head * Width, done);
+            long done = Blend<T>(weights, 1 / total, Values, Runs, RunCount, Width, Result + head * Width, 0);
+            Blend<Lanes1>(weights, 1 / total, Values, Runs, RunCount, Width, Result + head * Width, done);
+        }
+    }
+
+    // QKᵀ, (n, S).
+    private readonly void Score<T>(long begin, long end, float* scores) where T : unmanaged, ILanes<T>
+    {
+        long done = 0;
+        foreach (SlotRun run in new ReadOnlySpan<SlotRun>(Runs, RunCount))
+        {
+            VectorMatrix keys = new((nint)(Keys + run.First * Width), ScalarType.Float32, run.Count, Width, Bias: 0);
+            MatrixVectorProduct.Run<T>(keys, Queries + begin * Width, scores + done, end - begin, Count);
+            done += run.Count;
         }
     }
 
@@ -79,21 +99,27 @@ internal unsafe struct CachedAttention : ILoop
 
     // Weighted sums of the values' columns from the given one on, as far as whole vectors go; returns the next column.
     [MethodImpl(Lanes.Loop)]
-    private static long Blend<T>(float* weights, float factor, float* values, long count, long width, float* result, long column)
+    private static long Blend<T>(
+        float* weights, float factor, float* values, SlotRun* runs, int runCount, long width, float* result, long column)
         where T : unmanaged, ILanes<T>
     {
         T scale = T.Broadcast(factor);
+        SlotRun* end = runs + runCount;
         for (; column <= width - 4 * T.Count; column += 4 * T.Count)
         {
             T a = T.Broadcast(0), b = a, c = a, d = a;
-            float* value = values + column;
-            for (long i = 0; i < count; i++, value += width)
+            float* next = weights;
+            for (SlotRun* run = runs; run < end; run++)
             {
-                T weight = T.Broadcast(weights[i]);
-                a = T.MultiplyAdd(weight, T.Load(value), a);
-                b = T.MultiplyAdd(weight, T.Load(value + T.Count), b);
-                c = T.MultiplyAdd(weight, T.Load(value + 2 * T.Count), c);
-                d = T.MultiplyAdd(weight, T.Load(value + 3 * T.Count), d);
+                float* value = values + run->First * width + column;
+                for (float* last = next + run->Count; next < last; next++, value += width)
+                {
+                    T weight = T.Broadcast(*next);
+                    a = T.MultiplyAdd(weight, T.Load(value), a);
+                    b = T.MultiplyAdd(weight, T.Load(value + T.Count), b);
+                    c = T.MultiplyAdd(weight, T.Load(value + 2 * T.Count), c);
+                    d = T.MultiplyAdd(weight, T.Load(value + 3 * T.Count), d);
+                }
             }
             T.Store(a * scale, result + column);
             T.Store(b * scale, result + column + T.Count);
@@ -102,15 +128,25 @@ internal unsafe struct CachedAttention : ILoop
         }
         for (; column <= width - T.Count; column += T.Count)
         {
+            // Two sums hide the latency of additions: of every other position, wherever runs begin.
             T even = T.Broadcast(0), odd = even;
-            float* value = values + column;
             long i = 0;
-            for (; i < count - 1; i += 2, value += 2 * width)
+            for (SlotRun* run = runs; run < end; run++)
             {
-                even = T.MultiplyAdd(T.Broadcast(weights[i]), T.Load(value), even);
-                odd = T.MultiplyAdd(T.Broadcast(weights[i + 1]), T.Load(value + width), odd);
+                float* value = values + run->First * width + column;
+                long last = i + run->Count;
+                if (i % 2 != 0)
+                {
+                    odd = T.MultiplyAdd(T.Broadcast(weights[i++]), T.Load(value), odd);
+                    value += width;
+                }
+                for (; i < last - 1; i += 2, value += 2 * width)
+                {
+                    even = T.MultiplyAdd(T.Broadcast(weights[i]), T.Load(value), even);
+                    odd = T.MultiplyAdd(T.Broadcast(weights[i + 1]), T.Load(value + width), odd);
+                }
+                if (i < last) even = T.MultiplyAdd(T.Broadcast(weights[i++]), T.Load(value), even);
             }
-            if (i < count) even = T.MultiplyAdd(T.Broadcast(weights[i]), T.Load(value), even);
             T.Store((even + odd) * scale, result + column);
         }
         return column;

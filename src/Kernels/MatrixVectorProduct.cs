@@ -54,9 +54,11 @@ internal static unsafe class MatrixVectorProduct
         Lanes.Run(new Rows(matrix with { Outputs = end }, x, y, batch, adds) { Stride = matrix.Outputs, First = begin }, 0,
             (end - begin + RowsAtOnce - 1) / RowsAtOnce);
 
-    /// <summary>The whole product in vectors of one width, on the calling thread.</summary>
-    internal static void Run<T>(VectorMatrix matrix, float* x, float* y, long batch) where T : unmanaged, ILanes<T> =>
-        new Rows(matrix, x, y, batch, adds: false).Run<T>(0, (matrix.Outputs + RowsAtOnce - 1) / RowsAtOnce);
+    /// <summary>The whole product in vectors of one width, on the calling thread; rows of y lie <paramref name="stride"/> apart, N by
+    /// default.</summary>
+    internal static void Run<T>(VectorMatrix matrix, float* x, float* y, long batch, long? stride = null) where T : unmanaged, ILanes<T> =>
+        new Rows(matrix, x, y, batch, adds: false) { Stride = stride ?? matrix.Outputs }
+            .Run<T>(0, (matrix.Outputs + RowsAtOnce - 1) / RowsAtOnce);
 
     /// <summary>Rounds to bfloat16 but stores float32; <paramref name="to"/> may be <paramref name="x"/>.</summary>
     public static void Round(float* x, float* to, long count)

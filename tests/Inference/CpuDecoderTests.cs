@@ -36,7 +36,7 @@ public sealed class CpuDecoderTests
     // Long enough a prompt leaves a cache that has rolled: 5 + 16 rows.
     private static readonly PatternOptions Window = new SlidingOptions { Window = 5 }, Sinks = new SlidingOptions { Window = 5, Sinks = 3 };
 
-    private static readonly Dictionary<string, DecoderOptions> Taken = new()
+    internal static readonly Dictionary<string, DecoderOptions> Taken = new()
     {
         ["gpt"] = Gpt,
         ["gpt without biases"] = Gpt with { Bias = false },
@@ -348,7 +348,7 @@ public sealed class CpuDecoderTests
             Close(expected.Next([text[place]]).ToArray(), decoder.Next([text[place]]), tolerance, $"token {place}");
     }
 
-    private static List<float[]> Whole(LanguageModel model, int[] text)
+    internal static List<float[]> Whole(LanguageModel model, int[] text)
     {
         using DisposeScope scope = NewDisposeScope();
         using IDisposable quiet = no_grad();
@@ -357,14 +357,14 @@ public sealed class CpuDecoderTests
     }
 
     // Each logit, in units of the largest.
-    private static void Close(float[] expected, ReadOnlySpan<float> actual, double tolerance, string what) =>
+    internal static void Close(float[] expected, ReadOnlySpan<float> actual, double tolerance, string what) =>
         TensorAssert.Equal(expected, actual.ToArray(), tolerance * Math.Max(1, expected.Max(MathF.Abs)), what);
 
     // With a kernel by name the model decodes itself.
     private static DecoderOptions OfTheModel(DecoderOptions options) =>
         options with { Attention = options.Attention with { Kernel = AttentionKernel.Reference } };
 
-    private static LanguageModel Build(ModelOptions options, int vocabulary = Vocabulary)
+    internal static LanguageModel Build(ModelOptions options, int vocabulary = Vocabulary)
     {
         LanguageModel model = options.Build(vocabulary);
         Randomize(model);

@@ -44,6 +44,18 @@ public sealed unsafe class CachedAttentionTests
         TensorAssert.CloseToScale(inputs.Expected(cap: null, biased: false), inputs.Run(Lanes.Widest), 1e-4);
     }
 
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Positions_in_any_slots_give_the_same_bits(int lanes, int heads, int count, int width)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Inputs inputs = new(heads, count, width);
+        Tensor expected = inputs.Run(lanes, biased: true);
+        Random random = new(count);
+        for (int round = 0; round < 5; round++)
+            TensorAssert.SameBits(expected, inputs.Scattered(random).Run(lanes, biased: true));
+    }
+
     [Fact]
     public void Numbers_are_bounded_in_place()
     {
@@ -56,12 +68,15 @@ public sealed unsafe class CachedAttentionTests
 
     private sealed class Inputs
     {
-        private readonly Tensor keys, values, distances, slopes;
+        private readonly Tensor distances, slopes;
+        private Tensor keys, values;
+        private SlotRun[] runs;
 
         public Inputs(int heads, int count, int width)
         {
             manual_seed(heads + count);
             (Queries, keys, values) = (randn(heads, width), randn(count, width), randn(count, width));
+            runs = [new(0, count)];
             (distances, slopes) = (arange(count, dtype: ScalarType.Float32).flip(0).contiguous(), rand(heads));
         }
 
@@ -75,7 +90,34 @@ public sealed unsafe class CachedAttentionTests
             return scores.softmax(-1).matmul(values.to(ScalarType.Float64));
         }
 
+        /// <summary>The same positions, cut into runs of 1 to 7 that lie in another order, with gaps that must not be read.</summary>
+        public Inputs Scattered(Random random)
+        {
+            long count = distances.size(0), width = keys.size(1);
+            List<(long First, long Count)> parts = [];
+            for (long first = 0, size; first < count; first += size) parts.Add((first, size = Math.Min(random.Next(1, 8), count - first)));
+            Inputs scattered = (Inputs)MemberwiseClone();
+            Tensor room = full([3 * count, width], float.NaN);
+            (scattered.keys, scattered.values, scattered.runs) = (room, room.clone(), new SlotRun[parts.Count]);
+            long slot = 0;
+            foreach (int part in Enumerable.Range(0, parts.Count).OrderBy(_ => random.Next()).ToArray())
+            {
+                (long first, long size) = parts[part];
+                slot += random.Next(2);
+                scattered.keys.narrow(0, slot, size).copy_(keys.narrow(0, first, size));
+                scattered.values.narrow(0, slot, size).copy_(values.narrow(0, first, size));
+                scattered.runs[part] = new(slot, size);
+                slot += size;
+            }
+            return scattered;
+        }
+
         public Tensor Run(int lanes, float cap = 0, bool biased = false)
+        {
+            fixed (SlotRun* first = runs) return Run(first, lanes, cap, biased);
+        }
+
+        private Tensor Run(SlotRun* first, int lanes, float cap, bool biased)
         {
             Tensor result = empty(Queries.shape);
             CachedAttention attention = new()
@@ -84,7 +126,9 @@ public sealed unsafe class CachedAttentionTests
                 Keys = (float*)keys.DataPointer,
                 Values = (float*)values.DataPointer,
                 Result = (float*)result.DataPointer,
-                Count = keys.size(0),
+                Runs = first,
+                RunCount = runs.Length,
+                Count = distances.size(0),
                 Width = keys.size(1),
                 SoftCap = cap,
                 Distances = biased ? (float*)distances.DataPointer : null,
