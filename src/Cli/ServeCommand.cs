@@ -28,6 +28,11 @@ internal static class ServeCommand
         Description = "How many texts are generated side by side.",
         DefaultValueFactory = _ => Defaults.Engine.Parallel,
     };
+    private static readonly Option<int?> CacheTokens = new("--cache-tokens")
+    {
+        Description = "Tokens whose keys and values are kept, those of running texts first; by default a context for each text.",
+        HelpName = "count",
+    };
     private static readonly Option<DeviceChoice> OnDevice = DeviceArgument.Create();
     private static readonly Option<InferencePrecision> Number = PrecisionArgument.Create("may choose another token where two are " +
         "about as likely");
@@ -36,7 +41,7 @@ internal static class ServeCommand
     {
         var command = new Command("serve", "Answers over HTTP as OpenAI's API does.")
         {
-            Source, Port, Host, ApiKey, Parallel, OnDevice, Number,
+            Source, Port, Host, ApiKey, Parallel, CacheTokens, OnDevice, Number,
         };
         command.SetAction((parsed, _) => Serve(parsed));
         return command;
@@ -49,7 +54,7 @@ internal static class ServeCommand
             Port = parsed.GetValue(Port),
             Host = parsed.GetRequiredValue(Host),
             ApiKey = parsed.GetValue(ApiKey),
-            Engine = Defaults.Engine with { Parallel = parsed.GetValue(Parallel) },
+            Engine = Defaults.Engine with { Parallel = parsed.GetValue(Parallel), CacheTokens = parsed.GetValue(CacheTokens) },
         };
         await using var server = await ModelServer.StartAsync(
             parsed.GetRequiredValue(Source), parsed.GetValue(OnDevice), parsed.GetValue(Number), options);

@@ -28,6 +28,9 @@ internal sealed unsafe class CpuDecoder : IDecoder
     // More tokens of a prompt are worth the model's matrix products.
     private const int ShortPiece = 32;
 
+    // Blocks for each present sequence that must be left when another is added, or that one would soon have to go again.
+    private const int Headroom = 2;
+
     // Bytes of keys and values that are worth a second thread.
     private const long Grain = 64 * 1024;
 
@@ -129,10 +132,13 @@ internal sealed unsafe class CpuDecoder : IDecoder
         if (reading is not null || present.Count == sequences) return false;
         PagedSequence sequence = prefixes?.Find(prompt) ?? memory.NewSequence();
         reading = new(model, memory, capacity, prompt, continuation, sequence);
-        if (Reserve(() => memory.TryReserve(sequence, length))) return true;
+        if (Reserve(() => memory.TryReserve(sequence, length) && memory.FreeBlocks >= Headroom * present.Count)) return true;
         StopReading();
         return false;
     }
+
+    /// <summary>The part of the memory for keys and values that is taken.</summary>
+    public double MemoryUse => memory.Use;
 
     /// <summary>Tokens of the prompt being read that were known already; 0 where none is read.</summary>
     public int SharedTokens => reading?.Shared ?? 0;

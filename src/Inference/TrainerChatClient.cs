@@ -192,5 +192,6 @@ public sealed class TrainerChatClient : IChatClient
         InputTokenCount = text.PromptTokens,
         OutputTokenCount = text.Tokens,
         TotalTokenCount = text.PromptTokens + text.Tokens,
+        CachedInputTokenCount = text.SharedTokens,
     };
 }

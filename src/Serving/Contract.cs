@@ -166,7 +166,14 @@ internal sealed record CompletionLogprobs(
     IReadOnlyList<int> TextOffset);
 
 /// <summary>What a request cost.</summary>
-internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTokens);
+internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTokens)
+{
+    /// <summary>Of a generated text.</summary>
+    public PromptTokensDetails? PromptTokensDetails { get; init; }
+}
+
+/// <summary>Tokens of the prompt that earlier prompts began with, too, and that needed no reading.</summary>
+internal sealed record PromptTokensDetails(int CachedTokens);
 
 /// <summary>The models that are served.</summary>
 internal sealed record ModelList(string Object, IReadOnlyList<ModelEntry> Data);

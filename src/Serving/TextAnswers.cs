@@ -153,6 +153,9 @@ internal sealed class TextAnswers(ServedModel model, ServerOptions options)
     {
         int prompt = tasks.Sum(task => task.Text.PromptTokens);
         int generated = tasks.Sum(task => task.Text.Tokens);
-        return new(prompt, generated, prompt + generated);
+        return new(prompt, generated, prompt + generated)
+        {
+            PromptTokensDetails = new(tasks.Sum(task => task.Text.SharedTokens)),
+        };
     }
 }

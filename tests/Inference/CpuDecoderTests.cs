@@ -102,7 +102,7 @@ public sealed class CpuDecoderTests
         new GluOptions(), new ReGluOptions(), new GeGluOptions(), new GeGluTanhOptions(), new SwiGluOptions(),
     ];
 
-    private static readonly ExpertsOptions Experts = new() { Experts = 4, HiddenDim = 12 };
+    internal static readonly ExpertsOptions Experts = new() { Experts = 4, HiddenDim = 12 };
 
     private static readonly Dictionary<string, ModelOptions> Others = new()
     {

@@ -28,8 +28,10 @@ internal sealed unsafe class PagedKeyValues : IDisposable
     {
         foreach (KeyWindow? window in shapes.Select(shape => shape.Window).Distinct())
         {
-            int each = BlockAllocator.Most(window, capacity, rows), most = checked(sequences * each);
-            int blocks = window is null && positions is { } wanted ? Math.Clamp(BlockAllocator.Count(wanted), each, most) : most;
+            int each = BlockAllocator.Most(window, capacity, rows);
+            int blocks = window is null && positions is { } wanted
+                ? Math.Max(BlockAllocator.Count(wanted), each)
+                : checked(sequences * each);
             windows.Add(window);
             allocators.Add(new(blocks, window));
         }
@@ -46,6 +48,12 @@ internal sealed unsafe class PagedKeyValues : IDisposable
 
     /// <summary>Whether some layers see a window only.</summary>
     public bool Forgets => windows.Exists(window => window is not null);
+
+    /// <summary>Free blocks of the layers that forget nothing.</summary>
+    public int FreeBlocks => windows.IndexOf(null) is >= 0 and var kind ? allocators[kind].Free : int.MaxValue;
+
+    /// <summary>The part of the blocks that is taken, where it is largest.</summary>
+    public double Use => allocators.Max(allocator => 1 - (double)allocator.Free / allocator.Blocks);
 
     public BlockAllocator Allocator(int kind) => allocators[kind];
 

@@ -11,8 +11,27 @@ internal interface IBatchDecoder : IDisposable
     /// <summary>The most sequences at a time.</summary>
     int Capacity { get; }
 
-    /// <summary>Adds a sequence behind the present ones. Logits (V) of its next token, valid until the next call.</summary>
-    ReadOnlySpan<float> Add(IReadOnlyList<int> prompt, IReadOnlyList<int>? source);
+    /// <summary>How much of the memory for keys and values is taken, 0 to 1; what is kept of earlier prompts counts, too.</summary>
+    double MemoryUse { get; }
+
+    /// <summary>Tokens of the prompt being read that were known already.</summary>
+    int SharedTokens { get; }
+
+    /// <summary>Begins to read a sequence that is added behind the present ones; false where there is no room for it now. There is always
+    /// room for one sequence.</summary>
+    /// <param name="prompt">Token ids, at least one.</param>
+    /// <param name="continuation">Those that were generated after the prompt before it was interrupted.</param>
+    /// <param name="source">What an encoder-decoder reads.</param>
+    bool TryAdd(IReadOnlyList<int> prompt, IReadOnlyList<int> continuation, IReadOnlyList<int>? source);
+
+    /// <summary>Reads a piece of it. Logits (V) of its next token, valid until the next call; nothing where there is more to read.</summary>
+    ReadOnlySpan<float> Read();
+
+    /// <summary>Gives up the sequence being read, if any.</summary>
+    void StopReading();
+
+    /// <summary>Makes room for another token of each sequence; false where there is none now.</summary>
+    bool TryReserveNext();
 
     /// <summary>Adds a token to each sequence. Logits (B, V), valid until the next call.</summary>
     ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens);
@@ -22,25 +41,44 @@ internal interface IBatchDecoder : IDisposable
     void Keep(IReadOnlyList<int> kept);
 
     /// <exception cref="ConfigurationException">The decoder for CPUs does not take so many.</exception>
-    static IBatchDecoder Create(LanguageModel model, Device device, int capacity)
+    static IBatchDecoder Create(LanguageModel model, Device device, EngineOptions options)
     {
-        if (!CpuDecoder.Supports(model)) return new SeparateDecoders(model, device, capacity);
+        int capacity = options.Parallel;
+        if (options.CacheTokens < model.ContextLength)
+            throw new ConfigurationException([new("", $"--cache-tokens ({options.CacheTokens}) must be at least the model's context " +
+                $"({model.ContextLength}), which one text may fill")]);
+        if (!CpuDecoder.Supports(model))
+            return options.CacheTokens is null
+                ? new SeparateDecoders(model, device, capacity)
+                : throw new ConfigurationException([new("", "--cache-tokens is for models that the decoder for CPUs takes; this one's " +
+                    "texts each have a cache of their own: leave it out")]);
         return capacity <= CpuDecoder.MaxSequences
-            ? new CpuBatchDecoder(model, capacity)
+            ? new CpuBatchDecoder(model, capacity, options.CacheTokens)
             : throw new ConfigurationException([new("", $"--parallel ({capacity}) must be 1 to {CpuDecoder.MaxSequences}: so many texts " +
                 "the decoder for CPUs takes side by side; further requests wait")]);
     }
 }
 
-/// <summary>Decodes in one batch on a CPU: a token of each sequence costs little more than one, because each weight is read once for
-/// all.</summary>
-internal sealed class CpuBatchDecoder(LanguageModel model, int capacity) : IBatchDecoder
+/// <summary>Decodes in one batch on a CPU: a token of each sequence costs little more than one, because each weight is read once for all;
+/// prompts that begin alike share what was read.</summary>
+internal sealed class CpuBatchDecoder(LanguageModel model, int capacity, int? cacheTokens) : IBatchDecoder
 {
-    private readonly CpuDecoder decoder = new(model, capacity, model.ContextLength);
+    private readonly CpuDecoder decoder = new(model, capacity, model.ContextLength, sharesPrefixes: true, cacheTokens);
 
     public int Capacity => capacity;
 
-    public ReadOnlySpan<float> Add(IReadOnlyList<int> prompt, IReadOnlyList<int>? source) => decoder.Add(prompt);
+    public double MemoryUse => decoder.MemoryUse;
+
+    public int SharedTokens => decoder.SharedTokens;
+
+    public bool TryAdd(IReadOnlyList<int> prompt, IReadOnlyList<int> continuation, IReadOnlyList<int>? source) =>
+        decoder.TryAdd(prompt, continuation);
+
+    public ReadOnlySpan<float> Read() => decoder.Read();
+
+    public void StopReading() => decoder.StopReading();
+
+    public bool TryReserveNext() => decoder.TryReserveNext();
 
     public ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens) => decoder.Next(tokens);
 
@@ -54,11 +92,25 @@ internal sealed class SeparateDecoders(LanguageModel model, Device device, int c
 {
     private List<IDecoder> decoders = [];
     private float[] logits = [];
+    private (IReadOnlyList<int> Prompt, IReadOnlyList<int>? Source)? reading;
 
     public int Capacity => capacity;
 
-    public ReadOnlySpan<float> Add(IReadOnlyList<int> prompt, IReadOnlyList<int>? source)
+    public double MemoryUse => (double)decoders.Count / capacity;
+
+    public int SharedTokens => 0;
+
+    public bool TryAdd(IReadOnlyList<int> prompt, IReadOnlyList<int> continuation, IReadOnlyList<int>? source)
     {
+        if (continuation.Count > 0) throw new ArgumentException("No sequence is interrupted here.", nameof(continuation));
+        if (decoders.Count == capacity) return false;
+        reading = (prompt, source);
+        return true;
+    }
+
+    public ReadOnlySpan<float> Read()
+    {
+        (IReadOnlyList<int> prompt, IReadOnlyList<int>? source) = reading!.Value;
         Tensor? read = source is null
             ? null
             : tensor([.. source.Select(id => (long)id)], [1, source.Count], dtype: ScalarType.Int64).to(device);
@@ -76,9 +128,14 @@ internal sealed class SeparateDecoders(LanguageModel model, Device device, int c
         }
         finally
         {
+            reading = null;
             read?.Dispose();
         }
     }
+
+    public void StopReading() => reading = null;
+
+    public bool TryReserveNext() => true;
 
     public ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens)
     {

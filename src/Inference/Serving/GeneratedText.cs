@@ -25,6 +25,9 @@ public sealed class GeneratedText : IAsyncEnumerable<TextPiece>, IDisposable
     /// <summary>Tokens of what it answers or continues.</summary>
     public int PromptTokens { get; }
 
+    /// <summary>Those of them that an earlier prompt began with, too, so that they needed no reading; known with the first token.</summary>
+    public int SharedTokens => tokens.SharedTokens;
+
     /// <summary>Tokens generated so far, without that which ended it.</summary>
     public int Tokens { get; private set; }
 

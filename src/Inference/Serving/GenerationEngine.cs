@@ -15,6 +15,10 @@ public sealed record EngineOptions
 
     /// <summary>Requests that wait for one of them to end at most; more are refused.</summary>
     public int QueueLength { get; init; } = 256;
+
+    /// <summary>Tokens whose keys and values the decoder for CPUs keeps, those of running texts first; never fewer than a context. Null for
+    /// a context of each text.</summary>
+    public int? CacheTokens { get; init; }
 }
 
 /// <summary>The tokens of a request, as they are made; the last has a <see cref="GeneratedToken.Finish"/>. To be read once.</summary>
@@ -23,7 +27,14 @@ public sealed class GenerationStream : IAsyncEnumerable<GeneratedToken>, IDispos
     private readonly ChannelReader<GeneratedToken> tokens;
     private readonly Action abandon;
 
-    internal GenerationStream(ChannelReader<GeneratedToken> tokens, Action abandon) => (this.tokens, this.abandon) = (tokens, abandon);
+    private readonly Func<int> sharedTokens;
+
+    internal GenerationStream(ChannelReader<GeneratedToken> tokens, Func<int> sharedTokens, Action abandon) =>
+        (this.tokens, this.sharedTokens, this.abandon) = (tokens, sharedTokens, abandon);
+
+    /// <summary>Tokens of the prompt that needed no reading, as an earlier prompt had the same beginning; known with the first
+    /// token.</summary>
+    public int SharedTokens => sharedTokens();
 
     /// <inheritdoc/>
     public IAsyncEnumerator<GeneratedToken> GetAsyncEnumerator(CancellationToken cancellationToken = default) =>
@@ -35,8 +46,9 @@ public sealed class GenerationStream : IAsyncEnumerable<GeneratedToken>, IDispos
 
 /// <summary>Generates texts for many callers at once by continuous batching (Yu et al., "Orca", OSDI 2022): requests join and leave the
 /// running batch between tokens.</summary>
-/// <remarks>Thread-safe. A text does not depend on what else runs. One thread of its own decodes; between two tokens of the others one
-/// prompt at most is read.</remarks>
+/// <remarks>Thread-safe. A text does not depend on what else runs. One thread of its own decodes; between two tokens of the others a piece
+/// of one prompt at most is read. Where memory for keys and values runs out, requests wait, and the one that began last is interrupted: it
+/// goes on later, with the same tokens.</remarks>
 public sealed class GenerationEngine : IDisposable
 {
     /// <summary>The name of the <see cref="Meter"/> whose instruments count requests and tokens; its scope is the engine.</summary>
@@ -49,12 +61,13 @@ public sealed class GenerationEngine : IDisposable
     private readonly Thread thread;
     private readonly Lock gate = new();
     private readonly SemaphoreSlim work = new(0);
-    private readonly Queue<Sequence> waiting = [];
+    private readonly LinkedList<Sequence> waiting = [];
     private readonly List<Sequence> running = []; // in the order of the decoder's sequences
     private readonly Meter meter;
-    private readonly Counter<long> promptTokens, generatedTokens;
+    private readonly Counter<long> promptTokens, sharedTokens, generatedTokens, interruptions;
     private readonly Histogram<double> timeToFirstToken;
     private IBatchDecoder decoder;
+    private Sequence? reading; // whose prompt is not read to its end
     private volatile bool stopping;
 
     /// <summary>Starts the engine.</summary>
@@ -69,14 +82,19 @@ public sealed class GenerationEngine : IDisposable
         (this.model, this.device, this.options) = (model, device, options ?? new());
         this.vocabulary = Math.Min(vocabulary, model.VocabularySize);
         model.eval();
-        decoder = IBatchDecoder.Create(model, device, this.options.Parallel);
+        decoder = IBatchDecoder.Create(model, device, this.options);
         meter = new(new MeterOptions(MeterName) { Scope = this });
-        promptTokens = meter.CreateCounter<long>("prompt_tokens", "tokens", "Tokens of prompts that were read.");
+        promptTokens = meter.CreateCounter<long>("prompt_tokens", "tokens", "Tokens of prompts.");
+        sharedTokens = meter.CreateCounter<long>(
+            "shared_prompt_tokens", "tokens", "Tokens of prompts that needed no reading, as an earlier prompt had the same beginning.");
         generatedTokens = meter.CreateCounter<long>("generated_tokens", "tokens", "Tokens that were generated.");
+        interruptions = meter.CreateCounter<long>("interruptions", "requests", "Requests that had to wait for memory after they began.");
         timeToFirstToken = meter.CreateHistogram<double>(
             "time_to_first_token_seconds", "s", "Time from a request to its first token, in the queue included.");
         meter.CreateObservableGauge("requests_running", () => Running, "requests", "Requests that are being generated.");
         meter.CreateObservableGauge("requests_waiting", () => Waiting, "requests", "Requests in the queue.");
+        meter.CreateObservableGauge(
+            "key_value_memory_use", () => decoder.MemoryUse, "1", "The part of the memory for keys and values that is taken.");
         thread = new Thread(Run) { IsBackground = true, Name = "generation" };
         thread.Start();
     }
@@ -105,10 +123,10 @@ public sealed class GenerationEngine : IDisposable
             // Those that have a place free are not waiting for anybody.
             if (waiting.Count >= options.QueueLength + Math.Max(0, decoder.Capacity - Running))
                 throw new EngineBusyException($"{waiting.Count} requests are waiting; try again later");
-            waiting.Enqueue(sequence);
+            waiting.AddLast(sequence);
         }
         work.Release();
-        return new(sequence.Tokens.Reader, () => sequence.IsAbandoned = true);
+        return new(sequence.Tokens.Reader, () => sequence.SharedTokens, () => Abandon(sequence));
     }
 
     /// <summary>Ends all requests and the engine's thread; the model stays.</summary>
@@ -125,38 +143,70 @@ public sealed class GenerationEngine : IDisposable
     {
         while (!stopping)
         {
-            if (running.Count == 0) work.Wait(); // one release a request; further ones end at once
+            if (running.Count == 0 && reading is null && Waiting == 0) work.Wait(); // one release a request; further ones end at once
             if (stopping) break;
-            if (Next() is { } sequence) Begin(sequence);
+            if (reading is null) StartReading();
+            if (reading is not null) ReadPiece();
             Step();
         }
-        foreach (Sequence sequence in running.Concat(waiting)) sequence.Fail(new OperationCanceledException("the engine was stopped"));
+        foreach (Sequence sequence in running.Concat(waiting).Append(reading).OfType<Sequence>())
+            sequence.Fail(new OperationCanceledException("the engine was stopped"));
         decoder.Dispose();
     }
 
-    private Sequence? Next()
+    // Nobody waits for it any more.
+    private void Abandon(Sequence sequence)
+    {
+        sequence.IsAbandoned = true;
+        lock (gate) waiting.Remove(sequence);
+    }
+
+    // The first in the queue, if there is room for it.
+    private void StartReading()
     {
         lock (gate)
         {
-            while (running.Count < decoder.Capacity && waiting.TryDequeue(out Sequence? sequence))
-                if (!sequence.IsAbandoned) return sequence;
-            return null;
+            if (running.Count == decoder.Capacity || waiting.First is not { Value: var sequence }) return;
+            try
+            {
+                if (!decoder.TryAdd(sequence.Request.Prompt, sequence.Continuation, sequence.Request.Source)) return;
+                reading = sequence;
+                if (!sequence.HasBegun) sequence.SharedTokens = decoder.SharedTokens;
+            }
+            catch (Exception error)
+            {
+                sequence.Fail(error);
+            }
+            waiting.RemoveFirst();
         }
     }
 
-    // The prompt is read, and the first token drawn.
-    private void Begin(Sequence sequence)
+    // After the last piece of a prompt, the first token is drawn.
+    private void ReadPiece()
     {
+        Sequence sequence = reading!;
         try
         {
-            ReadOnlySpan<float> logits = decoder.Add(sequence.Request.Prompt, sequence.Request.Source);
+            if (sequence.IsAbandoned)
+            {
+                decoder.StopReading();
+                reading = null;
+                return;
+            }
+            ReadOnlySpan<float> logits = decoder.Read();
+            if (logits.IsEmpty) return;
+            reading = null;
             running.Add(sequence);
+            if (sequence.HasBegun) return; // the next token was drawn before the interruption
             promptTokens.Add(sequence.Request.Prompt.Count);
+            sharedTokens.Add(sequence.SharedTokens);
             Draw(sequence, logits);
             timeToFirstToken.Record(Stopwatch.GetElapsedTime(sequence.Arrival).TotalSeconds);
         }
         catch (Exception error)
         {
+            decoder.StopReading();
+            reading = null;
             sequence.Fail(error);
         }
     }
@@ -167,6 +217,7 @@ public sealed class GenerationEngine : IDisposable
         if (running.Count == 0) return;
         try
         {
+            while (!decoder.TryReserveNext()) Interrupt();
             ReadOnlySpan<float> logits = decoder.Next([.. running.Select(sequence => sequence.Last)]); // (B, V)
             for (int i = 0; i < running.Count; i++) Draw(running[i], logits.Slice(i * model.VocabularySize, model.VocabularySize));
         }
@@ -175,10 +226,33 @@ public sealed class GenerationEngine : IDisposable
             // What the decoder holds is not known any more.
             foreach (Sequence sequence in running) sequence.Fail(error);
             running.Clear();
+            Requeue();
             decoder.Dispose();
-            decoder = IBatchDecoder.Create(model, device, options.Parallel);
+            decoder = IBatchDecoder.Create(model, device, options);
         }
         Clear();
+    }
+
+    // Frees the memory of the request that began last; a single one always has enough.
+    private void Interrupt()
+    {
+        if (Requeue()) return;
+        if (running.Count == 1) throw new InvalidOperationException("There is no memory for a single text.");
+        Sequence last = running[^1];
+        running.RemoveAt(running.Count - 1);
+        decoder.Keep([.. Enumerable.Range(0, running.Count)]);
+        lock (gate) waiting.AddFirst(last);
+        interruptions.Add(1);
+    }
+
+    // What is being read goes back to the queue; false where nothing is.
+    private bool Requeue()
+    {
+        if (reading is null) return false;
+        decoder.StopReading();
+        lock (gate) waiting.AddFirst(reading);
+        reading = null;
+        return true;
     }
 
     private void Draw(Sequence sequence, ReadOnlySpan<float> logits)
@@ -215,8 +289,8 @@ public sealed class GenerationEngine : IDisposable
     {
         private readonly TokenSampler sampler = new(request.Sampling);
         private readonly Dictionary<int, int> counts = [];
+        private readonly List<int> generated = [];
         private float[] adjusted = [];
-        private int generated;
 
         public GenerationRequest Request => request;
 
@@ -225,7 +299,15 @@ public sealed class GenerationEngine : IDisposable
 
         public long Arrival { get; } = Stopwatch.GetTimestamp();
 
-        public int Last { get; private set; }
+        /// <summary>Whether its first token was drawn.</summary>
+        public bool HasBegun => generated.Count > 0;
+
+        /// <summary>What was generated and read: all but the last token.</summary>
+        public IReadOnlyList<int> Continuation => HasBegun ? generated[..^1] : [];
+
+        public int SharedTokens { get; set; }
+
+        public int Last => generated[^1];
 
         public bool HasEnded { get; private set; }
 
@@ -234,8 +316,7 @@ public sealed class GenerationEngine : IDisposable
 
         public void Draw(ReadOnlySpan<float> logits, int context)
         {
-            Last = sampler.Sample(Adjusted(logits));
-            generated++;
+            generated.Add(sampler.Sample(Adjusted(logits)));
             if (request.StopTokens.Contains(Last))
             {
                 End(new(-1, double.NaN, [], FinishReason.Stop));
@@ -244,7 +325,7 @@ public sealed class GenerationEngine : IDisposable
             counts[Last] = counts.GetValueOrDefault(Last) + 1;
             (double probability, IReadOnlyList<(int, double)> top) = LogProbabilities(logits);
             // The last token of a full context is generated, but nothing follows it.
-            bool full = generated >= request.MaxTokens || request.Prompt.Count + generated > context;
+            bool full = generated.Count >= request.MaxTokens || request.Prompt.Count + generated.Count > context;
             GeneratedToken token = new(Last, probability, top, full ? FinishReason.Length : null);
             if (full) End(token);
             else Tokens.Writer.TryWrite(token);
