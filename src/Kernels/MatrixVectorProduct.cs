@@ -107,7 +107,7 @@ internal static unsafe class MatrixVectorProduct
         private void Run<T, TRow>(long begin, long end) where T : unmanaged, ILanes<T> where TRow : IRow
         {
             long inputs = matrix.Inputs, bytes = matrix.RowBytes, whole = First + end * RowsAtOnce <= matrix.Outputs ? end : end - 1;
-            float* sums = stackalloc float[4], vectors = x;
+            float* sums = stackalloc float[8], vectors = x;
             using Scratch scratch = new(TRow.Arranges ? batch * inputs : 0, 1);
             if (TRow.Arranges)
             {
@@ -121,16 +121,21 @@ internal static unsafe class MatrixVectorProduct
                 TRow.FourRows<T>((byte*)matrix.Weight + row * bytes, bytes, whole - begin, vectors, inputs, y + row, bias, adds);
                 begin = whole;
             }
-            for (long row = First + begin * RowsAtOnce; row < Math.Min(First + end * RowsAtOnce, matrix.Outputs); row++)
+            long last = Math.Min(First + end * RowsAtOnce, matrix.Outputs);
+            for (long row = First + begin * RowsAtOnce, count; row < last; row += count)
             {
                 byte* weight = (byte*)matrix.Weight + row * bytes;
+                count = Math.Min(2, last - row);
                 long vector = 0;
                 for (; batch - vector >= 4; vector += 4)
                 {
-                    TRow.FourVectors<T>(weight, vectors + vector * inputs, inputs).Store(sums);
-                    for (long v = 0; v < 4; v++) Give(sums[v], row, vector + v);
+                    // A single row is its own second one.
+                    TRow.TwoRows<T>(weight, weight + (count - 1) * bytes, vectors + vector * inputs, inputs, sums);
+                    for (long v = 0; v < 4 * count; v++) Give(sums[v], row + v / 4, vector + v % 4);
                 }
-                for (; vector < batch; vector++) Give(TRow.One<T>(weight, vectors + vector * inputs, inputs), row, vector);
+                for (long one = 0; one < count; one++)
+                    for (long v = vector; v < batch; v++)
+                        Give(TRow.One<T>(weight + one * bytes, vectors + v * inputs, inputs), row + one, v);
             }
         }
 
@@ -163,7 +168,8 @@ internal static unsafe class MatrixVectorProduct
 
         static abstract float One<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>;
 
-        static abstract Vector128<float> FourVectors<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>;
+        // Two rows by four vectors: (2, 4).
+        static abstract void TwoRows<T>(byte* row, byte* second, float* x, long inputs, float* sums) where T : unmanaged, ILanes<T>;
 
         // Groups of four rows by one vector, written to y.
         static abstract void FourRows<T>(byte* rows, long bytes, long groups, float* x, long inputs, float* y, float* bias, bool adds)
@@ -256,37 +262,70 @@ internal static unsafe class MatrixVectorProduct
         }
 
         [MethodImpl(Lanes.Loop)]
-        public static Vector128<float> FourVectors<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>
+        public static void TwoRows<T>(byte* row, byte* second, float* x, long inputs, float* sums) where T : unmanaged, ILanes<T>
         {
             float* a = x, b = a + inputs, c = b + inputs, d = c + inputs;
             T a0 = T.Broadcast(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+            T e0 = a0, e1 = a0, f0 = a0, f1 = a0, g0 = a0, g1 = a0, h0 = a0, h1 = a0;
+            int step = 2 * T.Count * TStored.Bytes;
+            byte* fetched = second + (second - row) + (second - row); // the next two rows, in memory order
             long i = 0;
-            for (; i <= inputs - 2 * T.Count; i += 2 * T.Count)
+            for (; i <= inputs - 2 * T.Count; i += 2 * T.Count, fetched += 2 * step)
             {
-                T w0 = TStored.First<T>(row, i), w1 = TStored.Second<T>(row, i);
-                a0 = T.MultiplyAdd(w0, T.Load(a + i), a0);
-                a1 = T.MultiplyAdd(w1, T.Load(a + i + T.Count), a1);
-                b0 = T.MultiplyAdd(w0, T.Load(b + i), b0);
-                b1 = T.MultiplyAdd(w1, T.Load(b + i + T.Count), b1);
-                c0 = T.MultiplyAdd(w0, T.Load(c + i), c0);
-                c1 = T.MultiplyAdd(w1, T.Load(c + i + T.Count), c1);
-                d0 = T.MultiplyAdd(w0, T.Load(d + i), d0);
-                d1 = T.MultiplyAdd(w1, T.Load(d + i + T.Count), d1);
+                Fetch(fetched, step);
+                Fetch(fetched + step, step);
+                T v0 = TStored.First<T>(row, i), v1 = TStored.Second<T>(row, i);
+                T w0 = TStored.First<T>(second, i), w1 = TStored.Second<T>(second, i);
+                T x0 = T.Load(a + i), x1 = T.Load(a + i + T.Count);
+                a0 = T.MultiplyAdd(v0, x0, a0);
+                a1 = T.MultiplyAdd(v1, x1, a1);
+                e0 = T.MultiplyAdd(w0, x0, e0);
+                e1 = T.MultiplyAdd(w1, x1, e1);
+                x0 = T.Load(b + i);
+                x1 = T.Load(b + i + T.Count);
+                b0 = T.MultiplyAdd(v0, x0, b0);
+                b1 = T.MultiplyAdd(v1, x1, b1);
+                f0 = T.MultiplyAdd(w0, x0, f0);
+                f1 = T.MultiplyAdd(w1, x1, f1);
+                x0 = T.Load(c + i);
+                x1 = T.Load(c + i + T.Count);
+                c0 = T.MultiplyAdd(v0, x0, c0);
+                c1 = T.MultiplyAdd(v1, x1, c1);
+                g0 = T.MultiplyAdd(w0, x0, g0);
+                g1 = T.MultiplyAdd(w1, x1, g1);
+                x0 = T.Load(d + i);
+                x1 = T.Load(d + i + T.Count);
+                d0 = T.MultiplyAdd(v0, x0, d0);
+                d1 = T.MultiplyAdd(v1, x1, d1);
+                h0 = T.MultiplyAdd(w0, x0, h0);
+                h1 = T.MultiplyAdd(w1, x1, h1);
             }
             for (; i <= inputs - T.Count; i += T.Count)
             {
-                T w0 = TStored.Load<T>(row, i);
-                a0 = T.MultiplyAdd(w0, T.Load(a + i), a0);
-                b0 = T.MultiplyAdd(w0, T.Load(b + i), b0);
-                c0 = T.MultiplyAdd(w0, T.Load(c + i), c0);
-                d0 = T.MultiplyAdd(w0, T.Load(d + i), d0);
+                T v = TStored.Load<T>(row, i), w = TStored.Load<T>(second, i);
+                a0 = T.MultiplyAdd(v, T.Load(a + i), a0);
+                b0 = T.MultiplyAdd(v, T.Load(b + i), b0);
+                c0 = T.MultiplyAdd(v, T.Load(c + i), c0);
+                d0 = T.MultiplyAdd(v, T.Load(d + i), d0);
+                e0 = T.MultiplyAdd(w, T.Load(a + i), e0);
+                f0 = T.MultiplyAdd(w, T.Load(b + i), f0);
+                g0 = T.MultiplyAdd(w, T.Load(c + i), g0);
+                h0 = T.MultiplyAdd(w, T.Load(d + i), h0);
             }
-            Vector128<float> sums = T.Sums(a0 + a1, b0 + b1, c0 + c1, d0 + d1);
+            Vector128<float> first = T.Sums(a0 + a1, b0 + b1, c0 + c1, d0 + d1), other = T.Sums(e0 + e1, f0 + f1, g0 + g1, h0 + h1);
             if (i < inputs)
-                sums += Vector128.Create(
-                    Rest(row, a, i, inputs), Rest(row, b, i, inputs), Rest(row, c, i, inputs), Rest(row, d, i, inputs));
-            return sums;
+            {
+                first += Rests(row, x, i, inputs);
+                other += Rests(second, x, i, inputs);
+            }
+            first.Store(sums);
+            other.Store(sums + 4);
         }
+
+        // Of four vectors.
+        private static Vector128<float> Rests(byte* row, float* x, long i, long inputs) => Vector128.Create(
+            Rest(row, x, i, inputs), Rest(row, x + inputs, i, inputs), Rest(row, x + 2 * inputs, i, inputs),
+            Rest(row, x + 3 * inputs, i, inputs));
 
         private static float Rest(byte* row, float* x, long i, long inputs)
         {
@@ -343,29 +382,54 @@ internal static unsafe class MatrixVectorProduct
         }
 
         [MethodImpl(Lanes.Loop)]
-        public static Vector128<float> FourVectors<T>(byte* row, float* x, long inputs) where T : unmanaged, ILanes<T>
+        public static void TwoRows<T>(byte* row, byte* second, float* x, long inputs, float* sums) where T : unmanaged, ILanes<T>
         {
             float* a = x, b = a + inputs, c = b + inputs, d = c + inputs;
-            T sumA = T.Broadcast(0), sumB = sumA, sumC = sumA, sumD = sumA;
-            for (long i = 0; i < inputs; row += Bytes)
+            T sumA = T.Broadcast(0), sumB = sumA, sumC = sumA, sumD = sumA, sumE = sumA, sumF = sumA, sumG = sumA, sumH = sumA;
+            byte* fetched = second + (second - row) + (second - row); // the next two rows, in memory order
+            for (long i = 0; i < inputs; row += Bytes, second += Bytes, fetched += 2 * Bytes)
             {
-                T w = T.LoadInt8((sbyte*)row + 2), scale = T.Broadcast(BlockQuantization.Scale(row));
-                T partA = w * T.Load(a + i), partB = w * T.Load(b + i), partC = w * T.Load(c + i), partD = w * T.Load(d + i);
+                Fetch(fetched, 2 * Bytes);
+                sbyte* numbers = (sbyte*)row + 2, others = (sbyte*)second + 2;
+                T v = T.LoadInt8(numbers), w = T.LoadInt8(others), y = T.Load(a + i);
+                T partA = v * y, partE = w * y;
+                y = T.Load(b + i);
+                T partB = v * y, partF = w * y;
+                y = T.Load(c + i);
+                T partC = v * y, partG = w * y;
+                y = T.Load(d + i);
+                T partD = v * y, partH = w * y;
                 i += T.Count;
-                for (sbyte* numbers = (sbyte*)row + 2 + T.Count; numbers < row + Bytes; numbers += T.Count, i += T.Count)
+                for (int n = T.Count; n < Length; n += T.Count, i += T.Count)
                 {
-                    w = T.LoadInt8(numbers);
-                    partA = T.MultiplyAdd(w, T.Load(a + i), partA);
-                    partB = T.MultiplyAdd(w, T.Load(b + i), partB);
-                    partC = T.MultiplyAdd(w, T.Load(c + i), partC);
-                    partD = T.MultiplyAdd(w, T.Load(d + i), partD);
+                    v = T.LoadInt8(numbers + n);
+                    w = T.LoadInt8(others + n);
+                    y = T.Load(a + i);
+                    partA = T.MultiplyAdd(v, y, partA);
+                    partE = T.MultiplyAdd(w, y, partE);
+                    y = T.Load(b + i);
+                    partB = T.MultiplyAdd(v, y, partB);
+                    partF = T.MultiplyAdd(w, y, partF);
+                    y = T.Load(c + i);
+                    partC = T.MultiplyAdd(v, y, partC);
+                    partG = T.MultiplyAdd(w, y, partG);
+                    y = T.Load(d + i);
+                    partD = T.MultiplyAdd(v, y, partD);
+                    partH = T.MultiplyAdd(w, y, partH);
                 }
+                T scale = T.Broadcast(BlockQuantization.Scale(row));
                 sumA = T.MultiplyAdd(partA, scale, sumA);
                 sumB = T.MultiplyAdd(partB, scale, sumB);
                 sumC = T.MultiplyAdd(partC, scale, sumC);
                 sumD = T.MultiplyAdd(partD, scale, sumD);
+                scale = T.Broadcast(BlockQuantization.Scale(second));
+                sumE = T.MultiplyAdd(partE, scale, sumE);
+                sumF = T.MultiplyAdd(partF, scale, sumF);
+                sumG = T.MultiplyAdd(partG, scale, sumG);
+                sumH = T.MultiplyAdd(partH, scale, sumH);
             }
-            return T.Sums(sumA, sumB, sumC, sumD);
+            T.Sums(sumA, sumB, sumC, sumD).Store(sums);
+            T.Sums(sumE, sumF, sumG, sumH).Store(sums + 4);
         }
 
         // sum + a block's product; written out because the compiler would not unroll a loop.

@@ -34,7 +34,12 @@ internal sealed unsafe class PagedRows : IDisposable
     public int Position(int row) => positions[row];
 
     /// <summary>The last position of the first <paramref name="count"/> rows.</summary>
-    public int Last(int count) => positions.AsSpan(0, count).ToArray().Max();
+    public int Last(int count)
+    {
+        int last = 0;
+        for (int row = 0; row < count; row++) last = Math.Max(last, positions[row]);
+        return last;
+    }
 
     public int Slot(int kind, int row) => slots[kind, row];
 
