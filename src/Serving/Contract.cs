@@ -69,6 +69,8 @@ internal abstract record SamplingRequest
             Sampling = sampling,
             FrequencyPenalty = FrequencyPenalty ?? 0,
             PresencePenalty = PresencePenalty ?? 0,
+            // Nobody sees a whole answer before its end, but its stops must be.
+            StreamInterval = Stream == true ? 1 : Stop is { Count: > 0 } ? 16 : int.MaxValue,
             LogitBias = LogitBias?.ToDictionary(entry => int.Parse(entry.Key, CultureInfo.InvariantCulture), entry => entry.Value) ?? [],
         };
     }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Threading.Channels;
 using Trainer.Configuration;
+using Trainer.Kernels;
 using Trainer.Models;
 using static TorchSharp.torch;
 
@@ -82,7 +83,7 @@ public sealed class GenerationEngine : IDisposable
         (this.model, this.device, this.options) = (model, device, options ?? new());
         this.vocabulary = Math.Min(vocabulary, model.VocabularySize);
         model.eval();
-        decoder = IBatchDecoder.Create(model, device, this.options);
+        decoder = OwnThread.Run(() => IBatchDecoder.Create(model, device, this.options)); // the engine's thread alone calls libtorch
         meter = new(new MeterOptions(MeterName) { Scope = this });
         promptTokens = meter.CreateCounter<long>("prompt_tokens", "tokens", "Tokens of prompts.");
         sharedTokens = meter.CreateCounter<long>(
@@ -290,6 +291,7 @@ public sealed class GenerationEngine : IDisposable
         private readonly TokenSampler sampler = new(request.Sampling);
         private readonly Dictionary<int, int> counts = [];
         private readonly List<int> generated = [];
+        private readonly List<GeneratedToken> held = []; // not handed over yet
         private float[] adjusted = [];
 
         public GenerationRequest Request => request;
@@ -327,21 +329,34 @@ public sealed class GenerationEngine : IDisposable
             // The last token of a full context is generated, but nothing follows it.
             bool full = generated.Count >= request.MaxTokens || request.Prompt.Count + generated.Count > context;
             GeneratedToken token = new(Last, probability, top, full ? FinishReason.Length : null);
-            if (full) End(token);
-            else Tokens.Writer.TryWrite(token);
+            if (full)
+            {
+                End(token);
+                return;
+            }
+            held.Add(token);
+            if (held.Count >= request.StreamInterval) HandOver();
         }
 
         public void Fail(Exception error)
         {
             HasEnded = true;
+            HandOver();
             Tokens.Writer.TryComplete(error);
         }
 
         private void End(GeneratedToken token)
         {
             HasEnded = true;
-            Tokens.Writer.TryWrite(token);
+            held.Add(token);
+            HandOver();
             Tokens.Writer.TryComplete();
+        }
+
+        private void HandOver()
+        {
+            foreach (GeneratedToken token in held) Tokens.Writer.TryWrite(token);
+            held.Clear();
         }
 
         private ReadOnlySpan<float> Adjusted(ReadOnlySpan<float> logits)

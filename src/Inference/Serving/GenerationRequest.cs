@@ -30,6 +30,9 @@ public sealed record GenerationRequest
     /// <summary>Tokens that end the text, and are not part of it.</summary>
     public IReadOnlySet<int> StopTokens { get; init; } = FrozenSet<int>.Empty;
 
+    /// <summary>How many tokens are handed over at a time; waking their reader for each costs as much as a small model's token.</summary>
+    public int StreamInterval { get; init; } = 1;
+
     /// <summary>How many of the most likely tokens to report for each token; null for no log-probabilities at all.</summary>
     public int? TopLogProbabilities { get; init; }
 }

@@ -2,6 +2,7 @@ using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
 using Trainer.Inference.Chat;
+using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Devices;
 using static TorchSharp.torch;
@@ -37,7 +38,7 @@ public sealed class LoadedModel : IDisposable
             : EndOfText.Of(Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
         ends = end is { } id ? [id] : [];
         chatEnds = [.. ends, .. checkpoint.EndTokens];
-        Model = checkpoint.LoadModel(device, precision);
+        Model = OwnThread.Run(() => checkpoint.LoadModel(device, precision));
         try
         {
             if (Model.Generates) Engine = new(Model, Tokenizer.VocabularySize, device, options);

@@ -52,6 +52,17 @@ public sealed class GenerationEngineTests
         Assert.Equal((0, PromptReading.Piece), (first.SharedTokens, second.SharedTokens));
     }
 
+    [Theory]
+    [InlineData(7)]
+    [InlineData(int.MaxValue)]
+    public async Task Tokens_that_are_handed_over_together_are_the_same(int interval)
+    {
+        using LanguageModel model = Build("llama");
+        using GenerationEngine engine = new(model, Vocabulary, CPU);
+        GenerationRequest request = Request([1, 2, 3]);
+        Assert.Equal(await Tokens(engine.Generate(request)), await Tokens(engine.Generate(request with { StreamInterval = interval })));
+    }
+
     [Fact]
     public async Task Who_gives_up_leaves_the_queue_at_once()
     {
