@@ -14,7 +14,8 @@ Option<int> tokens = new("--tokens") { Description = "Tokens to generate for eac
 Option<int> longest = new("--longest") { Description = "Characters of the longest prompt.", DefaultValueFactory = _ => 400 };
 Option<string> system = new("--system") { Description = "What every prompt begins with.", DefaultValueFactory = _ => "" };
 Option<bool> stream = new("--stream") { Description = "Whether answers are streamed." };
-RootCommand root = new("Measures a server of completions.") { server, text, clients, requests, tokens, longest, system, stream };
+Option<FileInfo?> texts = new("--texts") { Description = "Where prompts and what followed are written, a JSON object a line." };
+RootCommand root = new("Measures a server of completions.") { server, text, clients, requests, tokens, longest, system, stream, texts };
 root.SetAction(async (parsed, _) =>
 {
     string all = await File.ReadAllTextAsync(parsed.GetRequiredValue(text).FullName, CancellationToken.None);
@@ -43,11 +44,14 @@ root.SetAction(async (parsed, _) =>
             }
             catch (Exception error)
             {
-                lock (failures) failures.Add(error.Message);
+                lock (failures) failures.Add(error.GetBaseException().Message);
             }
         }
     })));
     double seconds = watch.Elapsed.TotalSeconds;
+    if (parsed.GetValue(texts) is { } file)
+        await File.WriteAllLinesAsync(
+            file.FullName, answers.Select(answer => JsonSerializer.Serialize(new { prompt = answer.Prompt, text = answer.Text })));
     Console.WriteLine(JsonSerializer.Serialize(new
     {
         answers = answers.Count,
@@ -80,27 +84,31 @@ static async Task<Answer> Ask(HttpClient http, string prompt, int tokens, bool s
     using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
     if (!response.IsSuccessStatusCode) throw new HttpRequestException(await response.Content.ReadAsStringAsync());
     double first = double.NaN;
-    string last;
+    string last = "", text = "";
     if (streams)
     {
-        last = "";
         using StreamReader lines = new(await response.Content.ReadAsStreamAsync());
         while (await lines.ReadLineAsync() is { } line)
         {
             if (!line.StartsWith("data: ", StringComparison.Ordinal) || line == "data: [DONE]") continue;
             if (double.IsNaN(first)) first = Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
             last = line[6..];
+            text += TextOf(JsonNode.Parse(last)!);
         }
     }
     else
     {
         last = await response.Content.ReadAsStringAsync();
+        text = TextOf(JsonNode.Parse(last)!);
     }
     JsonNode usage = JsonNode.Parse(last)!["usage"] ?? throw new InvalidDataException($"no usage: {last}");
     return new(
-        (int)usage["prompt_tokens"]!, (int?)usage["prompt_tokens_details"]?["cached_tokens"] ?? 0, (int)usage["completion_tokens"]!, first,
-        Stopwatch.GetElapsedTime(begin).TotalMilliseconds);
+        prompt, text, (int)usage["prompt_tokens"]!, (int?)usage["prompt_tokens_details"]?["cached_tokens"] ?? 0,
+        (int)usage["completion_tokens"]!, first, Stopwatch.GetElapsedTime(begin).TotalMilliseconds);
 }
+
+// The last event of a stream, with the usage, has none.
+static string TextOf(JsonNode answer) => answer["choices"] is JsonArray { Count: > 0 } choices ? (string?)choices[0]!["text"] ?? "" : "";
 
 // In milliseconds.
 static object Percentiles(IEnumerable<double> times)
@@ -110,4 +118,5 @@ static object Percentiles(IEnumerable<double> times)
     return new { p50 = At(0.5), p95 = At(0.95), most = At(1) };
 }
 
-internal sealed record Answer(int PromptTokens, int CachedTokens, int Tokens, double FirstToken, double Whole);
+internal sealed record Answer(
+    string Prompt, string Text, int PromptTokens, int CachedTokens, int Tokens, double FirstToken, double Whole);

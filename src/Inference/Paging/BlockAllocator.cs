@@ -10,16 +10,12 @@ internal sealed class BlockAllocator
     public const int BlockLength = 16; // positions, as in the paper
 
     private readonly int[] users; // of each block, how many tables have it
-    private readonly Stack<int> free;
     private readonly KeyWindow? window;
 
-    public BlockAllocator(int blocks, KeyWindow? window)
-    {
-        (users, this.window) = (new int[blocks], window);
-        free = new(Enumerable.Range(0, blocks).Reverse()); // the first ones first, so that a text alone lies in one piece
-    }
+    public BlockAllocator(int blocks, KeyWindow? window) => (users, this.window, Free) = (new int[blocks], window, blocks);
 
-    public int Free => free.Count;
+    /// <summary>Blocks that nobody has.</summary>
+    public int Free { get; private set; }
 
     public int Blocks => users.Length;
 
@@ -44,16 +40,16 @@ internal sealed class BlockAllocator
         bool shared = length > table.Length && written < table.Blocks.Count && IsShared(table.Blocks[written]);
         int needed = shared ? 1 : 0;
         for (int index = table.Blocks.Count; index < Count(length); index++) needed += IsKept(index) ? 1 : 0;
-        if (needed > free.Count) return false;
+        if (needed > Free) return false;
 
         if (shared)
         {
-            int own = Take();
+            int own = Take(after: table.Blocks[written]);
             copy(table.Blocks[written], own);
             Drop(table, written);
             table.Blocks[written] = own;
         }
-        while (table.Blocks.Count < Count(length)) table.Blocks.Add(IsKept(table.Blocks.Count) ? Take() : BlockTable.Freed);
+        while (table.Blocks.Count < Count(length)) table.Blocks.Add(IsKept(table.Blocks.Count) ? Take(table.Last) : BlockTable.Freed);
         table.Length = Math.Max(table.Length, length);
         return true;
 
@@ -111,14 +107,34 @@ internal sealed class BlockAllocator
         int block = table.Blocks[index];
         if (block < 0) return;
         table.Blocks[index] = BlockTable.Freed;
-        if (--users[block] == 0) free.Push(block);
+        if (--users[block] == 0) Free++;
     }
 
-    private int Take()
+    // The next one in memory if it is free, as long runs are read faster; else from where the sequence has most room to grow, but another
+    // one, which ends before, has room too.
+    private int Take(int after)
     {
-        int block = free.Pop();
+        int block = after + 1;
+        if (after < 0 || block == users.Length || users[block] > 0)
+        {
+            (int first, int count) = LongestStretch();
+            block = first == 0 ? 0 : first + count / 2;
+        }
         users[block] = 1;
+        Free--;
         return block;
+    }
+
+    // Of free blocks.
+    private (int First, int Count) LongestStretch()
+    {
+        (int First, int Count) longest = default;
+        for (int first = 0, end; first < users.Length; first = end + 1)
+        {
+            for (end = first; end < users.Length && users[end] == 0; end++) { }
+            if (end - first > longest.Count) longest = (first, end - first);
+        }
+        return longest;
     }
 }
 
@@ -131,6 +147,9 @@ internal sealed class BlockTable
 
     /// <summary>Positions that there is room for.</summary>
     public int Length { get; set; }
+
+    /// <summary>The last block; <see cref="Freed"/> where there is none.</summary>
+    public int Last => Blocks.Count > 0 ? Blocks[^1] : Freed;
 
     public bool Has(int position) => Blocks[position / BlockAllocator.BlockLength] >= 0;
 
