@@ -63,7 +63,17 @@ internal sealed class TinyServer : IAsyncDisposable
         return ((int)answer.StatusCode, JsonNode.Parse(await answer.Content.ReadAsStringAsync())!);
     }
 
-    public Task<int> Running() => Metric("trainer_requests_running");
+    /// <summary>Requests that are still being generated after a while: a text has its last token before the engine lets it go.</summary>
+    public async Task<int> RunningAtTheEnd()
+    {
+        DateTime end = DateTime.UtcNow.AddSeconds(20);
+        while (true)
+        {
+            int running = await Metric("trainer_requests_running");
+            if (running == 0 || DateTime.UtcNow > end) return running;
+            await Task.Delay(20);
+        }
+    }
 
     public async Task<int> Metric(string name)
     {

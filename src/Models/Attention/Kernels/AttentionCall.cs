@@ -40,15 +40,30 @@ internal readonly record struct AttentionCall(
     /// <summary>Bounds of contiguous documents (<see cref="DocumentIds.Spans"/>); null without documents, or for few queries.</summary>
     public Tensor? Spans => Queries.Count >= FewestRows ? Documents?.Spans(Queries.Count) : null;
 
-    /// <summary>Whether <see cref="FlashAttention"/> computes it: a whole sequence under a band, contiguous documents, no bias.</summary>
+    /// <summary>Whether <see cref="FlashAttention"/> computes it: a sequence or a piece of it under a band, contiguous documents, no
+    /// bias.</summary>
     public bool IsSimdSupported =>
         Queries.Count >= FewestRows && (Documents is null || Spans is not null) && Bias is null && SoftCap is null
-        && Pattern.Band is not null && (Pattern.Shape == PatternShape.Full || (Queries == Keys && Queries.Sinks == 0))
-        && FlashAttention.IsSupported(Query, Key, Value);
+        && Band is not null && FlashAttention.IsSupported(Query, Key, Value);
+
+    // Which keys a query sees, by their indices; null where no band says it.
+    private PatternBand? Band
+    {
+        get
+        {
+            if (Pattern.Band is not { } band || Pattern.Shape == PatternShape.Full) return Pattern.Band;
+            if (Queries.Sinks > 0 || Keys.Sinks > 0 || Queries.End != Keys.End) return null;
+            int cached = Queries.Start - Keys.Start; // keys before those of the first query
+            if (cached == 0) return band;
+            return band.Before > cached && Documents is null && Dropout.Probability == 0
+                ? new(band.Before - cached, band.After + cached)
+                : null;
+        }
+    }
 
     public Tensor AttendSimd()
     {
-        PatternBand band = Pattern.Band!.Value;
+        PatternBand band = Band!.Value;
         return FlashAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Spans);
     }
 

@@ -24,6 +24,8 @@ public class AttentionKernelTests
         { 4, 1, 3, 9, true },
         { 4, 2, 3, 9, false },
         { 4, 2, 1, 1, true },
+        { 4, 2, 20, 50, true },
+        { 4, 4, 40, 41, true },
     };
 
     [Theory]
@@ -43,6 +45,26 @@ public class AttentionKernelTests
         Tensor expected = new ReferenceKernel().Attend(call), actual = flash.Attend(call);
         TensorAssert.Close(expected, actual, 1e-5);
         TensorAssert.Close(autograd.grad([expected], inputs, [weight]), autograd.grad([actual], inputs, [weight]), 2e-5);
+    }
+
+    [Theory]
+    [InlineData(null, true)]
+    [InlineData(51, true)]
+    [InlineData(31, true)]
+    [InlineData(30, false)] // the last queries do not see the first cached keys, and the first ones' band would begin behind them
+    [InlineData(5, false)]
+    public void A_piece_of_a_sequence_after_cached_keys_is_computed_as_the_whole(int? window, bool simd)
+    {
+        const int Cached = 30, Start = 12, Rows = 20;
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(5);
+        Tensor query = randn(2, 4, Rows, 16), key = randn(2, 2, Cached + Rows, 16), value = randn(2, 2, Cached + Rows, 16);
+        using MaskStore masks = new();
+        PatternOptions pattern = window is { } size ? new SlidingOptions { Window = size } : new CausalOptions();
+        AttentionCall call = new(
+            query, key, value, pattern.Build(), new(Start + Cached, Rows), new(Start, Cached + Rows), 0.37, masks);
+        Assert.Equal(simd, call.IsSimdSupported);
+        TensorAssert.Close(new ReferenceKernel().Attend(call), new FlashKernel().Attend(call), 1e-5);
     }
 
     [Fact]
