@@ -53,7 +53,7 @@ public sealed class ParquetFuzzTests : IDisposable
         }
         Assert.InRange(refused, inputs / 4, inputs);   // most damage is noticed; a changed letter cannot be
         process.Refresh();
-        Assert.InRange(process.PeakWorkingSet64 - peak, 0, 1L << 30);
+        Assert.InRange(process.PeakWorkingSet64 - peak, -(1 << 20), 1L << 30); // Linux counts pages roughly
         TestContext.Current.TestOutputHelper?.WriteLine(
             $"{inputs} inputs, {refused} refused, {(process.PeakWorkingSet64 - peak) >> 20} MiB more at the height");
     }

@@ -7,6 +7,9 @@ namespace Trainer.Data.Tests.Parquet;
 /// <summary>Pages that the other writers do not write: checksums, old framings, and what lies about its size.</summary>
 public sealed class ParquetPagesTests : IDisposable
 {
+    // Linux counts the pages of a process in each of its threads, and the peak may seem to shrink.
+    private const int Roughly = 1 << 20;
+
     private const int Snappy = 1, Gzip = 2, Lzo = 3, Brotli = 4, Lz4 = 5, Zstd = 6, Lz4Raw = 7;
     private static readonly byte[] Hello = ParquetPages.Plain("hello", "world");
     private readonly TemporaryFolder folder = new();
@@ -84,7 +87,7 @@ public sealed class ParquetPagesTests : IDisposable
         Assert.Contains("Page was smaller (18) than expected (2147483647)",
             Fails(ParquetPages.File(2, 0, false, ParquetPages.Page(Hello, 2, stored: int.MaxValue))));
         process.Refresh();
-        Assert.InRange(process.PeakWorkingSet64 - before, 0, 500 << 20);
+        Assert.InRange(process.PeakWorkingSet64 - before, -Roughly, 500 << 20);
     }
 
     [Theory]
@@ -161,7 +164,7 @@ public sealed class ParquetPagesTests : IDisposable
             $"{folder["a.parquet"]} is damaged, column \"text\", at row 1 or after it: row group 0: page 1 at byte {4 + large.Length} " +
                 $"says that it has {told} bytes, ", message);
         process.Refresh();
-        Assert.InRange(process.PeakWorkingSet64 - before, 0, 500 << 20);
+        Assert.InRange(process.PeakWorkingSet64 - before, -Roughly, 500 << 20);
     }
 
     [Fact]
