@@ -41,12 +41,12 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private readonly bool parallel;
     private readonly Dictionary<string, Tensor> weights;
     private readonly List<Tensor> owned = []; // what the pointers point into
-    private readonly Layer[] layers;
+    private readonly CpuLayer[] layers;
     private readonly List<CpuRotary> rotaries = []; // distinct ones of all layers
     private readonly VectorMatrix embedding, head, largest;
     private readonly double[] sinusoids;
     private readonly float* positions; // (positions, C); null where they are not learned
-    private readonly Norm? embeddingNorm, lastNorm;
+    private readonly CpuNorm? embeddingNorm, lastNorm;
     private readonly float* x, normed, fed, branch, rounded, packed, heads, hidden, gated, distances, logits; // R rows each
     private readonly PagedKeyValues memory;
     private readonly PrefixCache? prefixes;
@@ -242,7 +242,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
             for (int row = 0; row < count; row++) rotary.Compute(rows.Position(row), row);
         if (embeddingNorm is not null) Normalize(embeddingNorm, x, x, count);
 
-        foreach (Layer layer in layers)
+        foreach (CpuLayer layer in layers)
         {
             Multiply(layer.QueryKeyValue, Normalize(layer.AttentionNorm, x, normed, count), packed, count); // (R, C) → (R, (H + 2G)·D)
             for (int row = 0; row < count; row++) StoreKeyValue(layer, row);
@@ -253,7 +253,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
             if (!parallel) read = Normalize(layer.FeedForwardNorm, x, fed, count);
             Multiply(layer.Up, read, hidden, count); // (R, C) → (R, F) or (R, 2F)
             if (layer.RoundsHidden) MatrixVectorProduct.Round(hidden, hidden, count * layer.Up.Outputs);
-            Activate(layer.Activation, hidden, gated, count, layer.Down.Inputs); // → (R, F)
+            layer.Activate(hidden, gated, count, layer.Down.Inputs); // → (R, F)
             Join(layer.Down, gated, layer.FeedForwardOutputNorm, layer.FeedForwardStreamNorm, count);
         }
     }
@@ -325,7 +325,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
     }
 
     // Norms and rotates query and key of a sequence's new position, scales the query as scores are scaled, and stores key and value.
-    private void StoreKeyValue(Layer layer, int row)
+    private void StoreKeyValue(CpuLayer layer, int row)
     {
         int position = rows.Position(row), visible = layer.Visible(position), slot = rows.Slot(layer.Memory.Kind, row);
         int width = layer.HeadDim;
@@ -347,7 +347,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
     }
 
     // One thread computes a key head of a sequence, with the queries that share it.
-    private void Attend(Layer layer, int count)
+    private void Attend(CpuLayer layer, int count)
     {
         int sharing = layer.Heads / layer.Groups, width = layer.HeadDim;
         int last = rows.Last(count);
@@ -376,7 +376,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
     }
 
     // x += norm(W·input), then the norm of x where the layer has one.
-    private void Join(VectorMatrix matrix, float* input, Norm? branchNorm, Norm? streamNorm, int count)
+    private void Join(VectorMatrix matrix, float* input, CpuNorm? branchNorm, CpuNorm? streamNorm, int count)
     {
         Multiply(matrix, input, branchNorm is null ? x : branch, count, adds: branchNorm is null);
         if (branchNorm is not null)
@@ -398,30 +398,12 @@ internal sealed unsafe class CpuDecoder : IDecoder
     }
 
     // The normalized rows, or the rows themselves where there is no norm.
-    private float* Normalize(Norm? norm, float* rows, float* to, int count)
+    private float* Normalize(CpuNorm? norm, float* rows, float* to, int count)
     {
         if (norm is null) return rows;
         bool centred = options.Norm is LayerNormOptions;
         Normalization.Apply(rows, to, count, norm.Width, (float*)norm.Weight, (float*)norm.Bias, options.Norm.Epsilon, centred);
         return to;
-    }
-
-    private static void Activate(ActivationKind kind, float* from, float* to, int count, long width)
-    {
-        switch (kind)
-        {
-            case ActivationKind.Relu: Activations.Apply<ReluFunction>(from, to, count * width); break;
-            case ActivationKind.Gelu: Activations.Apply<GeluFunction>(from, to, count * width); break;
-            case ActivationKind.GeluTanh: Activations.Apply<GeluTanhFunction>(from, to, count * width); break;
-            case ActivationKind.Silu: Activations.Apply<SiluFunction>(from, to, count * width); break;
-            case ActivationKind.SquaredRelu: Activations.Apply<SquaredReluFunction>(from, to, count * width); break;
-            case ActivationKind.Glu: Activations.ApplyGated<SigmoidFunction>(from, to, count, width); break;
-            case ActivationKind.ReGlu: Activations.ApplyGated<ReluFunction>(from, to, count, width); break;
-            case ActivationKind.GeGlu: Activations.ApplyGated<GeluFunction>(from, to, count, width); break;
-            case ActivationKind.GeGluTanh: Activations.ApplyGated<GeluTanhFunction>(from, to, count, width); break;
-            case ActivationKind.SwiGlu: Activations.ApplyGated<SiluFunction>(from, to, count, width); break;
-            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown activation");
-        }
     }
 
     private LayerShape Shape(LayerOptions layer)
@@ -432,7 +414,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         return new(attention.Groups, attention.HeadWidth(options.Dim), window);
     }
 
-    private Layer Read(string block, LayerOptions layer, PagedLayer remembered)
+    private CpuLayer Read(string block, LayerOptions layer, PagedLayer remembered)
     {
         var attention = (HeadProjectionOptions)layer.Attention;
         ActivationKind activation = ((DenseOptions)layer.FeedForward).Kind;
@@ -492,7 +474,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         return new((nint)numbers, type, weight.size(0), inputs, Bias: 0);
     }
 
-    private Norm? NormOf(string name, bool exists) =>
+    private CpuNorm? NormOf(string name, bool exists) =>
         exists ? new((nint)Vector($"{name}.weight"), (nint)Vector($"{name}.bias"), weights[$"{name}.weight"].size(0)) : null;
 
     // Null where the model has no such weight.
@@ -507,34 +489,5 @@ internal sealed unsafe class CpuDecoder : IDecoder
         Tensor tensor = Constants.Own(make);
         owned.Add(tensor);
         return (float*)tensor.DataPointer;
-    }
-
-    private sealed record Norm(nint Weight, nint Bias, long Width);
-
-    private sealed class Layer
-    {
-        public required Norm? AttentionNorm, AttentionOutputNorm, AttentionStreamNorm, QueryNorm, KeyNorm;
-        public required Norm? FeedForwardNorm, FeedForwardOutputNorm, FeedForwardStreamNorm;
-        public required VectorMatrix QueryKeyValue, Output, Up, Down;
-        public required ActivationKind Activation;
-        public required bool RoundsHidden; // what the activation reads, as the model's kernel does
-        public required int Heads, Groups, HeadDim;
-        public required double Scale;
-        public required float SoftCap;
-        public required float* ScalableSoftmax, Slopes; // (H), or null
-        public required TemperatureOptions? Temperature;
-        public required CpuRotary? Rotary;
-        public required KeyWindow? Window;
-        public required PagedLayer Memory;
-
-        // How many positions a position sees: sinks, then the last ones.
-        public int Visible(int position) =>
-            Window is { } seen ? (int)Math.Min(position + 1L, (long)seen.Window + seen.Sinks) : position + 1;
-
-        // The position seen at a place.
-        public int Seen(int i, int position) => i < (Window?.Sinks ?? 0) ? i : position + 1 - Visible(position) + i;
-
-        // Bytes of keys and values that a query sees.
-        public long HeadBytes(int position) => 2L * sizeof(float) * HeadDim * Visible(position);
     }
 }
