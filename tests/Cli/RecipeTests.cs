@@ -6,7 +6,7 @@ using Trainer.Training;
 namespace Trainer.Cli.Tests;
 
 /// <summary>Every file in configs/ through the real command line, a few steps each.</summary>
-public sealed class RecipeTests
+public sealed class RecipeTests(RecipeTests.Datasets datasets) : IClassFixture<RecipeTests.Datasets>
 {
     public static TheoryData<string> Recipes =>
         [.. Directory.EnumerateFiles(Path.Combine(Command.Repository, "configs"), "*.json")
@@ -26,6 +26,7 @@ public sealed class RecipeTests
     public void A_recipe_trains_resumes_and_generates(string recipe)
     {
         using var workspace = new Workspace();
+        Directory.CreateSymbolicLink(workspace.PathOf("datasets"), datasets.Folder);
         File.WriteAllText(workspace.PathOf("text.txt"), Workspace.Words(4000).Replace(" and ", "\n", StringComparison.Ordinal));
         var config = Path.Combine(Command.Repository, "configs", recipe);
         var resolved = Resolve(config);
@@ -64,4 +65,12 @@ public sealed class RecipeTests
         JsonNode.Parse(ConfigurationJson.Serialize(ConfigurationLoader.Load<Recipe>(config, []).Value))!;
 
     private static void Succeeds(Outcome outcome) => Assert.True(outcome.ExitCode == 0, $"exit code {outcome.ExitCode}: {outcome.Error}");
+
+    /// <summary>Prepared data of all recipes: many read the same texts, which take seconds to collect.</summary>
+    public sealed class Datasets : IDisposable
+    {
+        public string Folder { get; } = Directory.CreateTempSubdirectory("trainer-datasets-").FullName;
+
+        public void Dispose() => Directory.Delete(Folder, recursive: true);
+    }
 }
