@@ -66,16 +66,16 @@ internal sealed class FlashKernel : IAttentionKernel
             call.Query, key, value, mask, call.Dropout.Probability, call.IsSquareCausal, call.Scale, grouped);
     }
 
-    // Where every query sees every key, the query heads that share a key head can stand as further queries of that head,
+    // Where every query sees the same keys, the query heads that share a key head can stand as further queries of that head,
     // which makes decoding one token at a time free of copies of the cache.
-    private static bool FoldsSharing(in AttentionCall call) => call.Sharing > 1 && call.SeesEverything;
+    private static bool FoldsSharing(in AttentionCall call) => call.Sharing > 1 && (call.SeesEverything || call.Queries.Count == 1);
 
     private static Tensor AttendFolded(in AttentionCall call)
     {
         long[] shape = call.Query.shape;
         Tensor query = call.Query.reshape(shape[0], call.Key.shape[1], call.Sharing * shape[2], shape[3]); // (B, G, H/G·T, D)
         Tensor result = ScaledDotProductAttention.Attend(
-            query, call.Key, call.Value, dropout: call.Dropout.Probability, scale: call.Scale, backend: Required(call));
+            query, call.Key, call.Value, MaskOf(call), call.Dropout.Probability, scale: call.Scale, backend: Required(call));
         return result.reshape(shape[0], shape[1], shape[2], shape[3]); // (B, H, T, D)
     }
 

@@ -18,14 +18,13 @@ internal sealed class ReferenceKernel : IAttentionKernel
     {
         Tensor weights = Weights(call).to_type(call.Value.dtype); // (B, H, T, S)
         if (call.Dropout.Probability > 0) weights = CounterDropout.Apply(weights, call.Dropout);
-        return weights.matmul(KeyValueHeads.Repeat(call.Value, call.Sharing)); // (B, H, T, D)
+        return KeyValueHeads.Product(weights, call.Value); // (B, H, T, D)
     }
 
     public static Tensor Weights(in AttentionCall call) // (B, H, T, S), float32
     {
-        Tensor key = KeyValueHeads.Repeat(call.Key, call.Sharing); // (B, H, S, D)
         // The scale goes on the queries, the smallest tensor.
-        Tensor scores = call.Query.mul(call.Scale).matmul(key.transpose(2, 3)); // (B, H, T, S)
+        Tensor scores = KeyValueHeads.Product(call.Query.mul(call.Scale), call.Key.transpose(2, 3)); // (B, H, T, S)
         if (call.SoftCap is { } cap) scores = scores.div(cap).tanh().mul(cap);
         if (call.Bias is { } bias) scores = scores.add(bias.Over(call.Queries, call.Keys));
         if (!call.SeesEverything) scores = scores.masked_fill(call.Mask().logical_not(), float.NegativeInfinity);
@@ -35,6 +34,15 @@ internal sealed class ReferenceKernel : IAttentionKernel
 
 internal static class KeyValueHeads
 {
+    /// <summary>(B, H, T, X)·(B, G, X, Y) → (B, H, T, Y), consecutive query heads sharing a key-value head, which is not copied.</summary>
+    public static Tensor Product(Tensor heads, Tensor shared)
+    {
+        long[] shape = heads.shape;
+        if (shape[1] == shared.size(1)) return heads.matmul(shared);
+        Tensor rows = heads.reshape(shape[0], shared.size(1), shape[1] / shared.size(1) * shape[2], shape[3]); // (B, G, H/G·T, X)
+        return rows.matmul(shared).view(shape[0], shape[1], shape[2], shared.size(3));
+    }
+
     /// <summary>(B, G, S, D) → (B, H, S, D) for consecutive query heads to share (repeat_interleave). A view if G is 1 or H.</summary>
     public static Tensor Repeat(Tensor heads, int sharing)
     {
