@@ -54,8 +54,13 @@ internal sealed class AttentionContext : IDisposable
         dropping = input.Dropping,
     };
 
-    public static AttentionContext After(DecodingState state, Tensor tokens) =>
-        new() { Offset = state.Length, PositionLimit = state.Length + (int)tokens.size(1), MaxLength = state.Capacity };
+    public static AttentionContext After(DecodingState state, Tensor tokens) => new()
+    {
+        Offset = state.Length,
+        Positions = Hold(state.Positions),
+        PositionLimit = state.Length + (int)tokens.size(1),
+        MaxLength = state.Capacity,
+    };
 
     /// <summary>A tensor that layers share, made by the first that asks; gradients flow through it from all of them.</summary>
     public Tensor Shared(object key, Func<Tensor> make)

@@ -178,7 +178,7 @@ internal sealed class BlockStack : nn.Module
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         RequirePositions(capacity);
-        return new(batch, capacity, blocks.Select(block => block.NewState(batch, capacity, device, memory)));
+        return new(batch, capacity, device, blocks.Select(block => block.NewState(batch, capacity, device, memory)));
     }
 
     /// <summary>The kernels of the layers in order; a layer with cross-attention has two entries.</summary>

@@ -143,11 +143,16 @@ internal sealed class AttentionLayer : Mixer
         (query, key, value) = (Cast(query), Cast(key), Cast(value));
         PositionSpan queries = new(context.Offset, (int)x.size(1)), keys = cross ? new(0, (int)key.size(2)) : queries;
 
-        var cache = context.State as KeyValueCache;
-        if (cache is not null) (key, value, keys) = cache.Append(key, value);
+        RowPositions? rows = null;
+        if (context.State is KeyValueCache cache) (key, value, keys) = cache.Append(key, value);
+        else if (context.State is BatchCache batch)
+        {
+            (key, value, rows) = batch.Append(key, value, context.Attention);
+            keys = new(0, (int)key.size(2));
+        }
 
         Tensor heads = projection.Attend(
-            query, key, value, context, (q, k, v) => Attend(q, k, v, queries, keys, context)); // (B, H, T, D)
+            query, key, value, context, (q, k, v) => Attend(q, k, v, queries, keys, rows, context)); // (B, H, T, D)
         return output.forward(heads.transpose(1, 2).reshape(x.size(0), x.size(1), projection.OutputWidth)); // (B, T, H·D) → (B, T, C)
     }
 
@@ -189,15 +194,17 @@ internal sealed class AttentionLayer : Mixer
         base.Dispose(disposing);
     }
 
-    private Tensor Attend(Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, MixerContext context)
+    private Tensor Attend(
+        Tensor query, Tensor key, Tensor value, PositionSpan queries, PositionSpan keys, RowPositions? rows, MixerContext context)
     {
         AttentionCall call = new(query, key, value, pattern, queries, keys, Scale(context), stack.Masks)
         {
             Dropout = Dropout(context),
             SoftCap = options.SoftCap,
             Bias = !cross && context.Position.AddsBias
-                ? new((from, to) => context.Position.Bias(query, context.Attention, from, to)!)
+                ? new((from, to) => context.Position.Bias(query, context.Attention, from, to, rows)!)
                 : null,
+            Rows = rows,
             Documents = Documents(context),
             Sums = context.State as LinearState,
         };

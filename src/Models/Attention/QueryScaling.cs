@@ -48,10 +48,10 @@ internal sealed class ScalableSoftmax : nn.Module
         base.Dispose(disposing);
     }
 
-    // ln n: (T, 1), or (B, 1, T, 1) with documents.
+    // ln n: (T, 1), or (B, 1, T, 1) with documents or rows.
     private Tensor Logarithms(AttentionCall call, AttentionContext context)
     {
-        if (call.Documents is not null)
+        if (call.Documents is not null || call.Rows is not null)
             return context.Shared(
                 (pattern, call.Queries, call.Keys), () => call.Mask().sum(-1, keepdim: true).to_type(ScalarType.Float32).log());
         return pattern.Shape == PatternShape.Causal

@@ -242,6 +242,8 @@ internal sealed class Mamba2State : LayerState
         States = Constants.Own(() => zeros(batch, shape.Heads, shape.HeadDim, shape.StateDim, device: device));
     }
 
+    private Mamba2State(Tensor tail, Tensor states) => (Tail, States) = (tail, states);
+
     /// <summary>The last channels, which the convolution still reads: (B, K − 1, E), float32.</summary>
     public Tensor Tail { get; private set; }
 
@@ -259,6 +261,12 @@ internal sealed class Mamba2State : LayerState
     {
         Tail = Chosen(Tail, rows);
         States = Chosen(States, rows);
+    }
+
+    public override LayerState AppendTo(LayerState? batch)
+    {
+        var rows = (Mamba2State?)batch;
+        return new Mamba2State(Joined(rows?.Tail, Tail), Joined(rows?.States, States));
     }
 
     public override void Dispose()

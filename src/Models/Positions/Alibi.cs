@@ -1,6 +1,7 @@
 // Shapes: T query positions, S key positions, H heads.
 using System.Numerics;
 using Trainer.Models.Attention;
+using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -29,8 +30,11 @@ internal sealed class AlibiPositions : PositionEncoding
 
     public override bool AddsBias => true;
 
-    public override Tensor? Bias(Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys) =>
-        context.SkippingPositions is { } positions
+    public override Tensor? Bias(
+        Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys, RowPositions? rows = null) =>
+        rows is not null
+            ? context.Shared((this, rows.Window), () => Table(slopes, rows.Queries, rows.Keys)) // (B, H, 1, S)
+        : context.SkippingPositions is { } positions
             // (B, T, 1), (B, 1, T) → (B, H, T, T)
             ? context.Shared(this, () => Table(slopes, positions.unsqueeze(2), positions.unsqueeze(1)))
             : tables.Get(queries, keys, query.device);

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Trainer.Configuration;
 using Trainer.Kernels;
 using Trainer.Models.Attention;
+using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -59,9 +60,11 @@ internal abstract class PositionEncoding(string name) : nn.Module(name)
     /// <summary>The angles of <see cref="Rotate"/>, for kernels that rotate themselves; null if nothing is rotated.</summary>
     public virtual RotaryAngles? Angles(AttentionContext context, int count, Device device) => null;
 
-    /// <summary>The bias on scaled scores, (1, H, T, S), or (B, H, T, S) if positions skip; null for none.</summary>
-    /// <remarks>Columns stand for positions, even in packed documents, but for <see cref="AttentionContext.SkippingPositions"/>.</remarks>
-    public virtual Tensor? Bias(Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys) => null;
+    /// <summary>The bias on scaled scores, (1, H, T, S), or (B, H, T, S) if positions skip or with rows; null for none.</summary>
+    /// <remarks>Columns stand for positions, even in packed documents, but for <see cref="AttentionContext.SkippingPositions"/> and
+    /// rows.</remarks>
+    public virtual Tensor? Bias(
+        Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys, RowPositions? rows = null) => null;
 }
 
 /// <summary>No positions: a causal decoder infers order from what each token sees (Kazemnejad et al. 2023, arXiv 2305.19466).</summary>

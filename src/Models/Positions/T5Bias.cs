@@ -5,6 +5,7 @@ using TorchSharp.Modules;
 using Trainer.Configuration;
 using Trainer.Kernels;
 using Trainer.Models.Attention;
+using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -75,10 +76,13 @@ internal sealed class T5Positions : PositionEncoding
     public Parameter Weight => weight; // (K, H)
 
     // Layers that see the same keys share the bias: one lookup, and one gradient.
-    public override Tensor? Bias(Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys) =>
-        context.Shared((this, queries, keys), () =>
+    public override Tensor? Bias(
+        Tensor query, AttentionContext context, PositionSpan queries, PositionSpan keys, RowPositions? rows = null) =>
+        context.Shared((this, queries, keys, rows?.Window), () =>
         {
-            Tensor buckets = context.SkippingPositions is { } positions
+            Tensor buckets = rows is not null
+                ? Buckets(options, causal, rows.Queries, rows.Keys) // (B, 1, S)
+                : context.SkippingPositions is { } positions
                 ? Buckets(options, causal, positions.unsqueeze(2), positions.unsqueeze(1)) // (B, T, T)
                 : tables.Get(queries, keys, query.device).unsqueeze(0); // (1, T, S)
             return Functional.Embedding(buckets, weight).permute(0, 3, 1, 2).contiguous(); // (1|B, T, S, H) → (1|B, H, T, S)

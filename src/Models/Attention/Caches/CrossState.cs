@@ -31,12 +31,34 @@ internal sealed class CrossState : LayerState
         documents.Dispose();
     }
 
+    /// <summary>Sources of different lengths are padded to the longest.</summary>
+    public override LayerState AppendTo(LayerState? batch)
+    {
+        if (batch is not CrossState rows) return new CrossState(Key, Value, Documents?.Keys);
+        long length = Math.Max(rows.Key.size(2), Key.size(2));
+        CrossState joined = new(
+            cat([Padded(rows.Key, length), Padded(Key, length)], 0), cat([Padded(rows.Value, length), Padded(Value, length)], 0),
+            cat([rows.Padding(length), Padding(length)], 0));
+        rows.Dispose();
+        return joined;
+    }
+
     public override void Dispose()
     {
         Key.Dispose();
         Value.Dispose();
         Documents?.Dispose();
     }
+
+    // (B, length), 0 for positions of the source and −1 for padding.
+    private Tensor Padding(long length)
+    {
+        Tensor ids = Documents?.Keys ?? zeros([Key.size(0), Key.size(2)], ScalarType.Int64, Key.device);
+        return cat([ids, full([ids.size(0), length - ids.size(1)], -1, ScalarType.Int64, ids.device)], 1);
+    }
+
+    private static Tensor Padded(Tensor heads, long length) => // (B, G, S, D) → (B, G, length, D)
+        cat([heads, zeros([heads.size(0), heads.size(1), length - heads.size(2), heads.size(3)], heads.dtype, heads.device)], 2);
 
     private static Tensor Replaced(Tensor old, Tensor rows)
     {

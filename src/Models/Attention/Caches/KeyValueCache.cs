@@ -15,6 +15,17 @@ internal abstract class KeyValueCache : LayerState
 
     /// <summary>Adds new tokens, (B, G, T, D); returns all they may see, themselves last: views, valid until the next call.</summary>
     public abstract (Tensor Key, Tensor Value, PositionSpan Positions) Append(Tensor key, Tensor value);
+
+    /// <summary>What is kept of a sequence; null for every token.</summary>
+    protected virtual KeyWindow? Kept => null;
+
+    public override LayerState AppendTo(LayerState? batch)
+    {
+        (Tensor key, Tensor value, PositionSpan positions) = Contents;
+        BatchCache cache = (BatchCache?)batch ?? new BatchCache(key, value, Kept);
+        cache.Join(key, value, positions);
+        return cache;
+    }
 }
 
 /// <summary>The cache of keys and values. A new one is one file, a member here and a line in <see cref="CacheSelection"/>.</summary>

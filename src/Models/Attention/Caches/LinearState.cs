@@ -26,6 +26,8 @@ internal sealed class LinearState : LayerState
         if (sum is { } old) Replace(Constants.Own(() => old.index_select(0, rows.to(old.device))));
     }
 
+    public override LayerState AppendTo(LayerState? batch) => new LinearState { sum = Joined(((LinearState?)batch)?.sum, sum!) };
+
     public override void Dispose() => sum?.Dispose();
 
     private void Replace(Tensor next)

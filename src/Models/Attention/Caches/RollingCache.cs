@@ -53,8 +53,10 @@ internal sealed class RollingCache : KeyValueCache
         values.Dispose();
     }
 
+    protected override KeyWindow? Kept => window;
+
     // Earlier tokens that the next one sees, besides the sinks.
-    private int Kept => window.Window - 1;
+    private int KeptRows => window.Window - 1;
 
     private int SinkRows => Math.Min(window.Sinks, length);
 
@@ -85,22 +87,22 @@ internal sealed class RollingCache : KeyValueCache
         PositionSpan span = Span;
         Keep(allKeys, keys);
         Keep(allValues, values);
-        rows = SinkRows + Kept;
+        rows = SinkRows + KeptRows;
         return (allKeys, allValues, span);
     }
 
     private void Forget()
     {
-        if (rows - SinkRows <= Kept) return;
+        if (rows - SinkRows <= KeptRows) return;
         Keep(keys.narrow(2, 0, rows).clone(), keys);
         Keep(values.narrow(2, 0, rows).clone(), values);
-        rows = SinkRows + Kept;
+        rows = SinkRows + KeptRows;
     }
 
     private void Keep(Tensor all, Tensor buffer)
     {
         buffer.narrow(2, 0, SinkRows).copy_(all.narrow(2, 0, SinkRows));
-        buffer.narrow(2, SinkRows, Kept).copy_(all.narrow(2, all.size(2) - Kept, Kept));
+        buffer.narrow(2, SinkRows, KeptRows).copy_(all.narrow(2, all.size(2) - KeptRows, KeptRows));
     }
 
     private static void Replace(ref Tensor old, Tensor next)

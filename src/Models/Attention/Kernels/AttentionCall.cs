@@ -26,6 +26,9 @@ internal readonly record struct AttentionCall(
 
     public LinearState? Sums { get; init; }
 
+    /// <summary>In a batch of sequences of different lengths, where each stands: one query, keys padded to the longest.</summary>
+    public RowPositions? Rows { get; init; }
+
     public int Sharing => (int)(Query.size(1) / Key.size(1));
 
     /// <summary>Whether a kernel's preparations cost little beside its work.</summary>
@@ -35,7 +38,8 @@ internal readonly record struct AttentionCall(
     public bool IsSquareCausal => Documents is null && Pattern.Shape == PatternShape.Causal && Queries == Keys && Queries.Count > 1;
 
     public bool SeesEverything =>
-        Documents is null && (Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries.Count == 1));
+        Documents is null && Rows is null
+        && (Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries.Count == 1));
 
     /// <summary>Bounds of contiguous documents (<see cref="DocumentIds.Spans"/>); null without documents, or for few queries.</summary>
     public Tensor? Spans => Queries.Count >= FewestRows ? Documents?.Spans(Queries.Count) : null;
@@ -67,8 +71,9 @@ internal readonly record struct AttentionCall(
         return FlashAttention.Attend(Query, Key, Value, Scale, band.Before, band.After, Dropout, Spans);
     }
 
-    public Tensor Mask() // bool, true where visible: (T, S), or (B, 1, T, S) with documents
+    public Tensor Mask() // bool, true where visible: (T, S), or (B, 1, T, S) with documents or rows
     {
+        if (Rows is not null) return Rows.Mask(Pattern);
         if (Documents is not null && Pattern.Shape == PatternShape.Full) return Documents.Together; // (B, 1, T|1, S)
         Tensor visible = Masks.Get(Pattern, Queries, Keys, Query.device);
         return Documents is null ? visible : Documents.Within(visible);

@@ -13,6 +13,8 @@ namespace Trainer.Models.Attention.Kernels;
 /// processor supports it, tiles in libtorch's flash kernel (<see cref="BlockSparseAttention"/>).</remarks>
 internal sealed class BlockSparseKernel : IAttentionKernel
 {
+    private readonly ReferenceKernel reference = new();
+
     public string Name => "block-sparse";
 
     public string? WhyUnsupported(AttentionOptions options, int headDim) => null;
@@ -25,7 +27,10 @@ internal sealed class BlockSparseKernel : IAttentionKernel
     // For a few queries one product is faster than gathering tiles.
     public bool IsPreferred(in AttentionCall call) => call.IsLong;
 
-    public Tensor Attend(in AttentionCall call) => call.IsSimdSupported ? call.AttendSimd() : BlockSparseAttention.Attend(
+    // Queries of a batch, one of each sequence, have no tiles in common.
+    public Tensor Attend(in AttentionCall call) => call.IsSimdSupported ? call.AttendSimd()
+        : call.Rows is not null ? reference.Attend(call)
+        : BlockSparseAttention.Attend(
         call.Query, call.Key, call.Value, call.Plan().Groups, call.Scale, call.SoftCap ?? 0, DocumentsOf(call),
         call.Bias?.ByDistance(call.Queries, call.Keys, call.Query.device));
 
