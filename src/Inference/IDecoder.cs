@@ -45,8 +45,19 @@ internal sealed class ModelDecoder(LanguageModel model, Device device, int capac
     private ReadOnlySpan<float> Add(scoped ReadOnlySpan<int> tokens)
     {
         using IDisposable inference = inference_mode();
+        return state!.Add(tokens, model, device, ref logits);
+    }
+}
+
+internal static class DecodingSteps
+{
+    /// <summary>Adds tokens (B, T), row by row, to a state; returns the last ones' logits (B, V), which are copied to a buffer that grows as
+    /// needed.</summary>
+    public static ReadOnlySpan<float> Add(
+        this DecodingState state, scoped ReadOnlySpan<int> tokens, LanguageModel model, Device device, ref float[] logits)
+    {
         using DisposeScope scope = NewDisposeScope();
-        Tensor input = tensor(tokens.ToArray(), [state!.Batch, tokens.Length / state.Batch]).to(ScalarType.Int64).to(device); // (B, T)
+        Tensor input = tensor(tokens.ToArray(), [state.Batch, tokens.Length / state.Batch]).to(ScalarType.Int64).to(device); // (B, T)
         Tensor next = model.NextLogits(input, state).to(ScalarType.Float32).cpu().contiguous(); // (B, V)
         if (logits.Length < next.numel()) logits = new float[next.numel()];
         next.data<float>().CopyTo(logits);

@@ -104,7 +104,7 @@ public sealed class CpuDecoderTests
 
     internal static readonly ExpertsOptions Experts = new() { Experts = 4, HiddenDim = 12 };
 
-    private static readonly Dictionary<string, ModelOptions> Others = new()
+    internal static readonly Dictionary<string, ModelOptions> Others = new()
     {
         ["experts"] = Llama with { FeedForward = Experts },
         ["experts in one layer"] = Llama with { LayerPattern = [new(), new() { FeedForward = Experts }] },
@@ -112,6 +112,8 @@ public sealed class CpuDecoderTests
         ["differential attention"] = Llama with { Attention = new DifferentialOptions { Heads = 4 } },
         ["state space"] = Llama with { LayerPattern =
             [new() { Mixer = new Mamba2Options { StateDim = 3, HeadDim = 4, Chunk = 3 } }, new()] },
+        ["latent attention in a window"] =
+            Llama with { Attention = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8, Pattern = Sinks } },
         ["t5 bias"] = Llama with { Position = new T5BiasOptions() },
         ["dynamic ntk"] = Llama with { Position = new RotaryOptions { Scaling = new DynamicNtkScaling { OriginalLength = 20 } } },
         ["prefix"] = Llama with { Attention = new MultiHeadOptions { Heads = 4, Pattern = new PrefixOptions { PrefixLength = 3 } } },

@@ -39,8 +39,6 @@ internal sealed class TinyServer : IAsyncDisposable
     public static TinyServer Start(ModelOptions? options = null, ServerOptions? settings = null, string? chatTemplate = null) =>
         new(options ?? Decoder, settings, chatTemplate);
 
-    public LanguageModel LoadModel() => checkpoint.LoadModel(CPU);
-
     /// <summary>What <c>generate --greedy</c> says.</summary>
     public string Greedy(string prompt, int tokens)
     {

@@ -1,6 +1,9 @@
 // Shapes: B sequences, V vocabulary.
+using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Inference.Paging;
 using Trainer.Models;
+using Trainer.Models.Attention.Caches;
 using static TorchSharp.torch;
 
 namespace Trainer.Inference.Serving;
@@ -47,11 +50,7 @@ internal interface IBatchDecoder : IDisposable
         if (options.CacheTokens < model.ContextLength)
             throw new ConfigurationException([new("", $"--cache-tokens ({options.CacheTokens}) must be at least the model's context " +
                 $"({model.ContextLength}), which one text may fill")]);
-        if (!CpuDecoder.Supports(model))
-            return options.CacheTokens is null
-                ? new SeparateDecoders(model, device, capacity)
-                : throw new ConfigurationException([new("", "--cache-tokens is for models that the decoder for CPUs takes; this one's " +
-                    "texts each have a cache of their own: leave it out")]);
+        if (!CpuDecoder.Supports(model)) return new ModelBatchDecoder(model, device, capacity, options.CacheTokens);
         return capacity <= CpuDecoder.MaxSequences
             ? new CpuBatchDecoder(model, capacity, options.CacheTokens)
             : throw new ConfigurationException([new("", $"--parallel ({capacity}) must be 1 to {CpuDecoder.MaxSequences}: so many texts " +
@@ -87,74 +86,85 @@ internal sealed class CpuBatchDecoder(LanguageModel model, int capacity, int? ca
     public void Dispose() => decoder.Dispose();
 }
 
-/// <summary>Decodes each sequence for itself, a token of one after a token of another: every architecture on every device.</summary>
-internal sealed class SeparateDecoders(LanguageModel model, Device device, int capacity) : IBatchDecoder
+/// <summary>Decodes in one batch through the model: every architecture on every device. A token of all sequences is one pass; prompts are
+/// read in passes of their own, a piece at a time.</summary>
+internal sealed class ModelBatchDecoder(LanguageModel model, Device device, int capacity, int? cacheTokens) : IBatchDecoder
 {
-    private List<IDecoder> decoders = [];
+    // A GPU reads long pieces in hardly more time than short ones.
+    private readonly int piece = Math.Max(model.PrefixLength, device.type == DeviceType.CPU ? PromptReading.Piece : 512);
+    private readonly DecodingState batch = DecodingState.NewBatch(model.ContextLength, device);
+    private readonly int most = cacheTokens ?? checked(capacity * model.ContextLength);
+    private Reading? reading;
     private float[] logits = [];
-    private (IReadOnlyList<int> Prompt, IReadOnlyList<int>? Source)? reading;
 
     public int Capacity => capacity;
 
-    public double MemoryUse => (double)decoders.Count / capacity;
+    public double MemoryUse => (double)Tokens(batch.Batch, batch.Length) / most;
 
     public int SharedTokens => 0;
 
     public bool TryAdd(IReadOnlyList<int> prompt, IReadOnlyList<int> continuation, IReadOnlyList<int>? source)
     {
-        if (continuation.Count > 0) throw new ArgumentException("No sequence is interrupted here.", nameof(continuation));
-        if (decoders.Count == capacity) return false;
-        reading = (prompt, source);
+        int[] tokens = [.. prompt, .. continuation];
+        if (reading is not null || batch.Batch == capacity || !Fits(batch.Batch + 1, tokens.Length + 1)) return false;
+        reading = new(tokens, source);
         return true;
     }
 
     public ReadOnlySpan<float> Read()
     {
-        (IReadOnlyList<int> prompt, IReadOnlyList<int>? source) = reading!.Value;
-        Tensor? read = source is null
-            ? null
-            : tensor([.. source.Select(id => (long)id)], [1, source.Count], dtype: ScalarType.Int64).to(device);
-        IDecoder decoder = new ModelDecoder(model, device, model.ContextLength, read is null ? null : new ModelInput(read));
-        try
-        {
-            ReadOnlySpan<float> next = decoder.Begin(prompt);
-            decoders.Add(decoder);
-            return next;
-        }
-        catch
-        {
-            decoder.Dispose();
-            throw;
-        }
-        finally
-        {
-            reading = null;
-            read?.Dispose();
-        }
+        Reading one = reading!;
+        using IDisposable inference = inference_mode();
+        using DisposeScope scope = NewDisposeScope();
+        one.State ??= model.NewDecodingState(1, model.ContextLength, Source(one.Source));
+        int[] tokens = [.. one.Tokens.Skip(one.State.Length).Take(piece)];
+        ReadOnlySpan<float> next = one.State.Add(tokens, model, device, ref logits);
+        if (one.State.Length < one.Tokens.Length) return [];
+        batch.Append(one.State);
+        StopReading();
+        return next;
     }
 
-    public void StopReading() => reading = null;
+    public void StopReading()
+    {
+        reading?.State?.Dispose();
+        reading = null;
+    }
 
-    public bool TryReserveNext() => true;
+    public bool TryReserveNext() => reading is null
+        ? Fits(batch.Batch, batch.Length + 1)
+        : Fits(batch.Batch + 1, Math.Max(batch.Length, reading.Tokens.Length) + 1);
 
     public ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens)
     {
-        int vocabulary = model.VocabularySize;
-        if (logits.Length < tokens.Length * vocabulary) logits = new float[tokens.Length * vocabulary];
-        for (int i = 0; i < tokens.Length; i++) decoders[i].Next([tokens[i]]).CopyTo(logits.AsSpan(i * vocabulary));
-        return logits.AsSpan(0, tokens.Length * vocabulary);
+        using IDisposable inference = inference_mode();
+        return batch.Add(tokens, model, device, ref logits);
     }
 
-    public void Keep(IReadOnlyList<int> kept)
-    {
-        List<IDecoder> staying = [.. kept.Select(index => decoders[index])];
-        foreach (IDecoder decoder in decoders.Except(staying)) decoder.Dispose();
-        decoders = staying;
-    }
+    public void Keep(IReadOnlyList<int> kept) => batch.Reorder(kept);
 
     public void Dispose()
     {
-        foreach (IDecoder decoder in decoders) decoder.Dispose();
-        decoders = [];
+        StopReading();
+        batch.Dispose();
+    }
+
+    // One sequence fits always.
+    private bool Fits(int sequences, int length) => Tokens(sequences, Math.Max(batch.Length, length)) <= most;
+
+    // Sequences are padded to the longest.
+    private long Tokens(int sequences, int length) =>
+        (long)sequences * Math.Min(BatchCache.SlotsFor(length), model.ContextLength);
+
+    private ModelInput? Source(IReadOnlyList<int>? ids) =>
+        ids is null ? null : new(tensor([.. ids.Select(id => (long)id)], [1, ids.Count], dtype: ScalarType.Int64).to(device));
+
+    private sealed class Reading(int[] tokens, IReadOnlyList<int>? source)
+    {
+        public int[] Tokens => tokens;
+
+        public IReadOnlyList<int>? Source => source;
+
+        public DecodingState? State { get; set; }
     }
 }

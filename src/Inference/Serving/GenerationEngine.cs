@@ -17,8 +17,8 @@ public sealed record EngineOptions
     /// <summary>Requests that wait for one of them to end at most; more are refused.</summary>
     public int QueueLength { get; init; } = 256;
 
-    /// <summary>Tokens whose keys and values the decoder for CPUs keeps, those of running texts first; never fewer than a context. Null for
-    /// a context of each text.</summary>
+    /// <summary>Tokens whose keys and values are kept, those of running texts first; never fewer than a context. Null for a context of each
+    /// text.</summary>
     public int? CacheTokens { get; init; }
 }
 
@@ -47,9 +47,10 @@ public sealed class GenerationStream : IAsyncEnumerable<GeneratedToken>, IDispos
 
 /// <summary>Generates texts for many callers at once by continuous batching (Yu et al., "Orca", OSDI 2022): requests join and leave the
 /// running batch between tokens.</summary>
-/// <remarks>Thread-safe. A text does not depend on what else runs. One thread of its own decodes; between two tokens of the others a piece
-/// of one prompt at most is read. Where memory for keys and values runs out, requests wait, and the one that began last is interrupted: it
-/// goes on later, with the same tokens.</remarks>
+/// <remarks>Thread-safe. A text does not depend on what else runs; with models that the decoder for CPUs does not take, its probabilities
+/// may differ by their rounding. One thread of its own decodes; between two tokens of the others a piece of one prompt at most is read.
+/// Where memory for keys and values runs out, requests wait, and the one that began last is interrupted: it goes on later, with the same
+/// tokens.</remarks>
 public sealed class GenerationEngine : IDisposable
 {
     /// <summary>The name of the <see cref="Meter"/> whose instruments count requests and tokens; its scope is the engine.</summary>
