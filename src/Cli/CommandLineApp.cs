@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
 using Trainer.Configuration;
+using Trainer.Distributed;
 using Trainer.Kernels;
 
 namespace Trainer.Cli;
@@ -17,7 +18,7 @@ internal static class CommandLineApp
         {
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }
-        catch (ConfigurationException error)
+        catch (UserException error) when (error is ConfigurationException or LaunchException)
         {
             return Fail(error.Message, ExitCode.Wrong);
         }

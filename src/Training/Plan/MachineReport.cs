@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Trainer.Distributed;
 using Trainer.Kernels;
 using Trainer.Reporting.Monitoring;
 using static TorchSharp.torch;
@@ -38,6 +39,7 @@ public sealed record MachineReport
                 new("bfloat16 products", $"{bfloat16 / 1e9:0} GFLOP/s"),
                 new("CPU attention", $"{Backend(CPU, ScalarType.Float32)} for causal float32"),
                 .. Gpus(),
+                .. ProcessGroup.Libraries(),
             ],
             Advice = [.. Advise(float32, bfloat16)],
         };
