@@ -42,6 +42,9 @@ internal sealed class AttentionContext : IDisposable
 
     public IAttentionObserver? Observer { get; init; }
 
+    /// <summary>As <see cref="ModelInput.Differentiated"/>.</summary>
+    public Action<nn.Module>? Differentiated { get; init; }
+
     public static AttentionContext Over(
         ModelInput input, AuxiliaryLosses? auxiliary = null, IAttentionObserver? observer = null, EncoderMemory? memory = null) => new()
     {
@@ -52,6 +55,7 @@ internal sealed class AttentionContext : IDisposable
         PositionLimit = input.PositionLimit ?? (int)input.Tokens.size(1),
         Documents = Hold(input.Documents) is { } ids ? new DocumentIds(ids, ids) : null,
         dropping = input.Dropping,
+        Differentiated = input.Differentiated,
     };
 
     public static AttentionContext After(DecodingState state, Tensor tokens) => new()

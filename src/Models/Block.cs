@@ -144,6 +144,8 @@ internal sealed class BlockStack : nn.Module
 
     public bool ActivationCheckpointing { get; set; }
 
+    public IReadOnlyList<Block> Blocks => [.. blocks];
+
     /// <summary>(B, T, C) → (B, T, C), float32; whole sequences without a state.</summary>
     public Tensor Run(Tensor embedded, AttentionContext attention, DecodingState? state = null)
     {
@@ -164,6 +166,7 @@ internal sealed class BlockStack : nn.Module
 
     public Tensor RunBlock(int layer, Tensor x, AttentionContext attention, DecodingState? state = null) // (B, T, C) → (B, T, C)
     {
+        if (attention.Differentiated is { } tell) x = BackwardSignal.At(x, () => tell(blocks[layer]));
         BlockState? cached = state?.Layer(layer);
         MixerContext context = new(attention, layer, layerPositions[layer], cached?.Mixer);
         return ActivationCheckpointing && state is null && is_grad_enabled()

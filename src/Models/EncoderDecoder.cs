@@ -103,7 +103,8 @@ internal sealed class EncoderDecoder : DecodingModel
     protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
     {
         RequireSource(input.Source);
-        EncoderMemory memory = Encode(input.Source! with { Dropping = input.Dropping?.Sibling }, auxiliary, observe); // the pass owns it
+        ModelInput source = input.Source! with { Dropping = input.Dropping?.Sibling, Differentiated = input.Differentiated };
+        EncoderMemory memory = Encode(source, auxiliary, observe); // the pass owns it
         using AttentionContext context = AttentionContext.Over(input, auxiliary, observe?.Invoke(StackOptions.Decoder), memory);
         return decoder.Run(Embed(input.Tokens), context);
     }

@@ -41,6 +41,9 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <summary>Whether the model continues texts; an encoder does not.</summary>
     public abstract bool Generates { get; }
 
+    /// <summary>The blocks of all stacks, in the order they run.</summary>
+    public abstract IReadOnlyList<nn.Module> Blocks { get; }
+
     /// <summary>Whether the backward pass runs blocks again from their inputs: same bits, far less memory, a third more time.</summary>
     public abstract bool ActivationCheckpointing { get; set; }
 
@@ -78,10 +81,11 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <exception cref="UserException">More positions than the model has learned, or a model that does not generate.</exception>
     public abstract DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null);
 
-    /// <summary>Ends a step for what changes without gradients; the float32 scalar <paramref name="skip"/> is 1 for no change.</summary>
-    public void EndStep(Tensor skip)
+    /// <summary>Ends a step for what changes without gradients; the float32 scalar <paramref name="skip"/> is 1 for no change.
+    /// <paramref name="sum"/> adds what other processes counted; null for one process.</summary>
+    public void EndStep(Tensor skip, Action<long[]>? sum = null)
     {
-        foreach (IStepHook hook in modules().OfType<IStepHook>()) hook.EndStep(skip);
+        foreach (IStepHook hook in modules().OfType<IStepHook>()) hook.EndStep(skip, sum);
     }
 
     /// <summary>Tokens of each expert in the step that <see cref="EndStep"/> ended last, an entry for each layer of experts.</summary>
@@ -130,5 +134,5 @@ public sealed record ExpertReport(string Layer, IReadOnlyList<long> Tokens)
 internal interface IStepHook
 {
     /// <summary>Ends a step; <paramref name="skip"/> is a float32 scalar on the device, 1 if nothing may change.</summary>
-    void EndStep(Tensor skip);
+    void EndStep(Tensor skip, Action<long[]>? sum = null);
 }

@@ -22,6 +22,10 @@ public sealed record ModelInput(Tensor Tokens)
     /// <summary>The dropout key; null to draw one for this input.</summary>
     public DropoutKey? Dropping { get; init; }
 
+    /// <summary>Called in the backward pass with each block whose weights have their whole gradients; see
+    /// <see cref="BackwardSignal"/>.</summary>
+    public Action<nn.Module>? Differentiated { get; init; }
+
     /// <summary>Tokens alone.</summary>
     public static implicit operator ModelInput(Tensor tokens) => new(tokens);
 }

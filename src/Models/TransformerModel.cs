@@ -22,6 +22,8 @@ internal abstract class TransformerModel : LanguageModel
 
     public override Device Device => embedding.Weight.device;
 
+    public override IReadOnlyList<nn.Module> Blocks => [.. Stacks.SelectMany(stack => stack.Blocks)];
+
     public override bool ActivationCheckpointing
     {
         get => Stacks.All(stack => stack.ActivationCheckpointing);

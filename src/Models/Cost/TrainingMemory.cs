@@ -10,7 +10,7 @@ public sealed record TrainingState(long Weights, long Moments, long Gradients)
     {
         long weights = sizeof(float) * cost.Parameters;
         int copies = (shape.GradientsStay ? shape.Threads : 0) + (shape.Accumulates ? shape.Threads : 0);
-        return new(weights, 2 * weights, copies * weights);
+        return new(weights, 2 * weights / shape.OptimizerShares, copies * weights);
     }
 }
 

@@ -8,6 +8,9 @@ public sealed record TrainingShape
     /// <summary>Threads that share a micro-batch, each with gradients of its own.</summary>
     public int Threads { get; init; } = 1;
 
+    /// <summary>Processes that share out the optimizer's state.</summary>
+    public int OptimizerShares { get; init; } = 1;
+
     /// <summary>Whether a step sums the gradients of several micro-batches.</summary>
     public bool Accumulates { get; init; }
 

@@ -58,11 +58,14 @@ public enum DeviceChoice
 /// <summary>Selects the device and its arithmetic.</summary>
 public static partial class DeviceSelection
 {
-    /// <summary>Selects a device; a GPU becomes this thread's current one.</summary>
+    /// <summary>Selects a device; a GPU becomes this thread's current one. Of several processes on one machine each gets the GPU of its
+    /// number, unless it sees only one.</summary>
     /// <exception cref="UserException">The GPU is not there; the message says why and what to do.</exception>
-    public static Device Choose(DeviceChoice choice)
+    public static Device Choose(DeviceChoice choice, int localRank = 0, int localSize = 1)
     {
-        if (Index(choice, choice == DeviceChoice.Cpu ? 0 : cuda.device_count(), LibTorch.HasCuda) is not { } index) return CPU;
+        int devices = choice == DeviceChoice.Cpu ? 0 : cuda.device_count();
+        if (Index(choice, devices, LibTorch.HasCuda) is not { } index) return CPU;
+        if (localSize > 1 && devices > 1) index = IndexOf(choice, devices, localRank, localSize);
         CudaDevice.MakeCurrent(index);
         return new Device(DeviceType.CUDA, index);
     }
@@ -76,6 +79,16 @@ public static partial class DeviceSelection
             $"device '{NameOf(choice)}' is asked for, " +
             $"but libtorch sees {devices} GPU{(devices > 1 ? $"s, cuda:0 to cuda:{devices - 1}" : ", cuda:0")}; " +
             "use one of these, and look whether CUDA_VISIBLE_DEVICES hides others");
+    }
+
+    internal static int IndexOf(DeviceChoice choice, int devices, int localRank, int localSize)
+    {
+        if (choice >= DeviceChoice.Cuda0)
+            throw new UserException(
+                $"device '{NameOf(choice)}' is one GPU, and {localSize} processes are on this machine; use cuda, which gives each its own");
+        return localRank < devices ? localRank : throw new UserException(
+            $"{localSize} processes are on this machine, and libtorch sees {devices} GPUs; start as many processes as GPUs, and look " +
+            "whether CUDA_VISIBLE_DEVICES hides others");
     }
 
     /// <summary>Sets whether only deterministic kernels run.</summary>

@@ -42,7 +42,7 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepHook
         return shared is null ? result : result.add(shared.Run(x, context));
     }
 
-    public void EndStep(Tensor skip) => router.Balance(counter.EndStep(), skip);
+    public void EndStep(Tensor skip, Action<long[]>? sum = null) => router.Balance(counter.EndStep(sum), skip);
 
     private void Report(AuxiliaryLosses auxiliary, Routing routing, long[] counts, long rows, Tensor? documents)
     {
@@ -74,9 +74,11 @@ internal sealed class ExpertLoad(int experts)
             for (int expert = 0; expert < counting.Length; expert++) counting[expert] += tokens[expert];
     }
 
-    public IReadOnlyList<long> EndStep()
+    public IReadOnlyList<long> EndStep(Action<long[]>? sum)
     {
-        lock (gate) (LastStep, counting) = (counting, new long[experts]);
-        return LastStep;
+        long[] counted;
+        lock (gate) (counted, counting) = (counting, new long[experts]);
+        sum?.Invoke(counted);
+        return LastStep = counted;
     }
 }
