@@ -42,6 +42,30 @@ public static class TensorFile
         Load(file, targets, owner);
     }
 
+    /// <summary>Copies parts of a file's tensors; others may be in it.</summary>
+    /// <exception cref="UserException">A name is missing, or a shape differs.</exception>
+    public static void LoadParts(string path, IReadOnlyList<TensorPart> parts, string owner)
+    {
+        using WeightFiles opened = WeightFiles.OpenFile(path);
+        IWeightSource file = opened;
+        using IDisposable quiet = no_grad();
+        HashSet<string> names = [.. file.Names];
+        string[] differences = [.. parts.SelectMany(part => Difference(part))];
+        if (differences.Length > 0) throw Mismatch(path, owner, differences);
+        foreach (TensorPart part in parts)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            part.Value.view(-1).copy_(file.Read(part.Name, part.From, [part.Value.numel()]));
+        }
+
+        IEnumerable<string> Difference(TensorPart part)
+        {
+            if (!names.Contains(part.Name)) yield return $"{part.Name} {Shape(part.Shape)} is missing from the file";
+            else if (!file.Info(part.Name).Shape.SequenceEqual(part.Shape))
+                yield return $"{part.Name} is {Shape(file.Info(part.Name).Shape)} in the file, {Shape(part.Shape)} here";
+        }
+    }
+
     internal static void Load(IWeightSource source, IReadOnlyList<(string Name, Tensor Value)> targets, string owner)
     {
         using IDisposable quiet = no_grad();
@@ -102,3 +126,6 @@ public static class TensorFile
 
     private static string Shape(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 }
+
+/// <summary>Consecutive numbers of a named tensor in a file, from <c>From</c> on in row-major order, and where they go.</summary>
+public sealed record TensorPart(string Name, IReadOnlyList<long> Shape, long From, Tensor Value);

@@ -14,30 +14,36 @@ internal static class CommandLineApp
     {
         var parsed = Root().Parse(args);
         if (parsed.Errors.Count > 0) return Refuse(parsed);
+        var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+        return Guard(() => parsed.Invoke(invocation), Console.Error.WriteLine);
+    }
+
+    /// <summary>Does work and turns what a user can mend into a message and an <see cref="ExitCode"/>.</summary>
+    internal static int Guard(Func<int> work, Action<string> say)
+    {
         try
         {
-            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+            return work();
         }
-        catch (UserException error) when (error is ConfigurationException or LaunchException)
+        catch (Exception error) when (error is ConfigurationException or LaunchException)
         {
-            return Fail(error.Message, ExitCode.Wrong);
+            say(error.Message);
+            return ExitCode.Wrong;
         }
-        catch (UserException error)
+        catch (Exception error) when (error is UserException or IOException or UnauthorizedAccessException)
         {
-            return Fail(error.Message, ExitCode.Failed);
+            say(error.Message);
+            return ExitCode.Failed;
         }
         catch (Exception error) when (MissingLibrary(error) is { } missing)
         {
-            return Fail($"libtorch could not be loaded: {MissingLibraryLine(missing.Message)} Build the program again: dotnet build.",
-                ExitCode.Failed);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            return Fail(error.Message, ExitCode.Failed);
+            say($"libtorch could not be loaded: {MissingLibraryLine(missing.Message)} Build the program again: dotnet build.");
+            return ExitCode.Failed;
         }
         catch (ExternalException error)
         {
-            return Fail($"libtorch: {error.Summary}", ExitCode.Failed);
+            say($"libtorch: {error.Summary}");
+            return ExitCode.Failed;
         }
     }
 
@@ -73,12 +79,6 @@ internal static class CommandLineApp
             verbs.Insert(0, verb.Command.Name + " ");
         Console.Error.WriteLine($"See: dotnet run -- {string.Concat(verbs)}--help");
         return ExitCode.Wrong;
-    }
-
-    private static int Fail(string message, int code)
-    {
-        Console.Error.WriteLine(message);
-        return code;
     }
 
     // .NET lists every place it looked in; the line to read names the library that another one needs.

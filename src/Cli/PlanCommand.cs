@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
@@ -14,15 +15,51 @@ internal static class PlanCommand
     {
         var recipe = new RecipeArguments();
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
-        var command = new Command("plan", "Prints parameters, FLOPs, memory and cache of a recipe, without training.") { json };
+        var ranks = new Option<int>("--ranks")
+        {
+            Description = "Plan for so many processes: memory of each, and what they exchange.",
+            HelpName = "N",
+            DefaultValueFactory = _ => 1,
+        };
+        var stepTime = new Option<double?>("--step-time")
+        {
+            Description = "Milliseconds of a step that one process takes with its rows, as train prints them: estimates the speed of " +
+                "2 to 1,024 processes.",
+            HelpName = "ms",
+        };
+        var bandwidth = new Option<double>("--bandwidth")
+        {
+            Description = "Gigabits a second between two machines.",
+            HelpName = "Gb/s",
+            DefaultValueFactory = _ => 10,
+        };
+        var latency = new Option<double>("--latency")
+        {
+            Description = "Microseconds until a message arrives.",
+            HelpName = "µs",
+            DefaultValueFactory = _ => 30,
+        };
+        foreach (var option in (Option[])[ranks, stepTime, bandwidth, latency]) RequirePositive(option);
+        var command = new Command("plan", "Prints parameters, FLOPs, memory and cache of a recipe, without training.")
+        {
+            json, ranks, stepTime, bandwidth, latency,
+        };
         recipe.AddTo(command);
-        command.SetAction(parsed => Plan(recipe.Load(parsed).Value, parsed.GetValue(json)));
+        command.SetAction(parsed => Plan(
+            recipe.Load(parsed).Value, parsed.GetValue(json), parsed.GetValue(ranks), parsed.GetValue(stepTime) / 1000,
+            new Link(parsed.GetValue(bandwidth) * 1e9 / 8, parsed.GetValue(latency) * 1e-6)));
         return command;
     }
 
-    private static int Plan(Recipe recipe, bool json)
+    private static void RequirePositive(Option option) => option.Validators.Add(result =>
     {
-        var plan = RunPlan.Of(recipe, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
+        if (result.Tokens is [var token] && double.TryParse(token.Value, CultureInfo.InvariantCulture, out var number) && !(number > 0))
+            result.AddError($"{option.Name} is {token.Value}; it must be more than 0");
+    });
+
+    private static int Plan(Recipe recipe, bool json, int ranks, double? stepSeconds, Link link)
+    {
+        var plan = RunPlan.Of(recipe, TrainingRequest.DefaultDatasetsDirectory, new StandardError(), ranks, stepSeconds, link);
         if (json) Console.WriteLine(JsonSerializer.Serialize(plan, Json));
         else Print(recipe, plan);
         return ExitCode.Done;
@@ -50,7 +87,24 @@ internal static class PlanCommand
             $"{HumanFormat.Compact(plan.TrainingTokens)}");
         Row("  tokens per parameter", $"{plan.TokensPerParameter:0.0}");
         Row("  FLOPs", HumanFormat.Compact(plan.TotalFlops));
+        if (plan.Processes is { } processes) Print(processes);
         Print(plan.Advice);
+    }
+
+    private static void Print(RanksPlan plan)
+    {
+        Console.WriteLine($"{HumanFormat.Number(plan.Ranks)} processes");
+        Row("  memory", $"as above, in each{(plan.ShardOptimizer ? ", with its share of the moments" : "")}");
+        Row("  sequences of a micro-batch", $"{HumanFormat.Number(plan.RowsPerRank)} in each");
+        Row("  gradients", $"{HumanFormat.Bytes(plan.GradientBytes)}, of which {HumanFormat.Bytes(plan.LastBucketBytes)} travel when the " +
+            "backward pass is over");
+        Row("  traffic of a step", $"{HumanFormat.Bytes(plan.TrafficBytes)} sent, and as much received, by each");
+        if (plan.Scaling.Count == 0) return;
+        Console.WriteLine($"  {"processes",9} {"step",10} {"waiting",10} {"efficiency",11}");
+        foreach (var row in plan.Scaling)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {HumanFormat.Number(row.Ranks),9} " +
+                $"{row.StepSeconds * 1000,7:G4} ms {row.WaitingSeconds * 1000,7:G3} ms {row.Efficiency,10:P0}"));
+        foreach (var assumption in plan.Assumptions) Console.WriteLine($"  assuming {assumption}");
     }
 
     private static void PrintMeasured(RunPlan plan)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Trainer.Distributed;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
 
@@ -13,21 +14,40 @@ internal static class TrainCommand
         var run = new Option<string?>("--run") { Description = "The run's directory; runs/<name> if not given.", HelpName = "directory" };
         var command = new Command("train", "Trains a model; prepares its data first when that is missing.") { resume, run };
         recipe.AddTo(command);
-        command.SetAction(parsed => Train(recipe.Load(parsed).Value, parsed.GetValue(run), parsed.GetValue(resume)));
+        command.SetAction(parsed => TrainTogether(group =>
+            Train(recipe.Load(parsed).Value, parsed.GetValue(run), parsed.GetValue(resume), group)));
         return command;
     }
 
-    private static int Train(Recipe recipe, string? directory, bool resume)
+    /// <summary>Trains with the other processes that mpirun or srun started, if there are any; all end where one fails.</summary>
+    private static int TrainTogether(Func<IProcessGroup, int> train)
+    {
+        using var group = ProcessGroup.Join();
+        if (group.Size == 1) return train(group);
+        var code = CommandLineApp.Guard(() => train(group), message =>
+        {
+            // What all ranks fail at, the first has told by then, and has ended them.
+            if (group.Rank > 0) Thread.Sleep(1000);
+            Console.Error.WriteLine(group.Rank > 0 ? $"rank {group.Rank}: {message}" : message);
+        });
+        if (code is ExitCode.Failed or ExitCode.Wrong) group.Abort(code);
+        return code;
+    }
+
+    private static int Train(Recipe recipe, string? directory, bool resume, IProcessGroup group)
     {
         directory ??= Path.Combine("runs", recipe.Name);
         var progress = new StandardError();
-        using var stop = StopSignal.Listen(progress.Report);
+        using var stop = StopSignal.Listen(message =>
+        {
+            if (group.Rank == 0) progress.Report(message);
+        });
         var result = TrainingSession.Run(
-            new TrainingRequest(recipe, directory, resume),
+            new TrainingRequest(recipe, directory, resume) { Processes = group },
             run => RunMonitor.Open(recipe.Monitoring, run, directory, ConsoleSink.Create(run)),
             progress,
             stop);
-        Console.WriteLine(Summary(result, directory));
+        if (group.Rank == 0) Console.WriteLine(Summary(result, directory));
         return result.Outcome == TrainingOutcome.Interrupted ? ExitCode.Interrupted : ExitCode.Done;
     }
 

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Data.Batches;
+using Trainer.Distributed;
 using Trainer.Inference;
 using Trainer.Models;
 using static TorchSharp.torch;
@@ -9,23 +10,29 @@ namespace Trainer.Evaluation;
 /// <summary>Computes a model's loss on batches, without dropout and without gradients.</summary>
 public static class LossEvaluator
 {
-    /// <summary>Scores every target of every batch once; the model is left in the mode it was in.</summary>
-    public static LossReport Evaluate(LanguageModel model, IEnumerable<Batch> batches, Device device)
+    /// <summary>Scores every target of every batch once; the model is left in the mode it was in. Of several processes with the same model
+    /// each computes its share of the batches, and all get the whole.</summary>
+    public static LossReport Evaluate(
+        LanguageModel model, IReadOnlyList<Batch> batches, Device device, IProcessGroup? processes = null)
     {
+        processes ??= new SingleProcess();
         bool training = model.training;
         model.eval();
         try
         {
             using IDisposable inference = inference_mode();
             using DisposeScope scope = NewDisposeScope();
-            Tensor sum = zeros([], dtype: ScalarType.Float64, device: device);
+            Tensor sums = zeros(batches.Count, dtype: ScalarType.Float64, device: device);
             long tokens = 0;
-            foreach (Batch batch in batches)
+            for (int index = processes.Rank; index < batches.Count; index += processes.Size)
             {
-                Add(sum, model, batch, device);
+                Batch batch = batches[index];
+                Add(sums, index, model, batch, device);
                 tokens += batch.TargetTokens;
             }
-            return new LossReport(sum.ToDouble(), tokens);
+            processes.Sum(sums); // with zeros: exact
+            // In the order of batches, whoever computed them.
+            return new LossReport(sums.cpu().data<double>().Sum(), processes.Sum(tokens));
         }
         finally
         {
@@ -33,11 +40,11 @@ public static class LossEvaluator
         }
     }
 
-    private static void Add(Tensor sum, LanguageModel model, Batch batch, Device device)
+    private static void Add(Tensor sums, int index, LanguageModel model, Batch batch, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
         (ModelInput input, Tensor targets) = batch.ToTensors(device);
-        sum.add_(model.LossSum(input, targets).to(ScalarType.Float64));
+        sums.select(0, index).copy_(model.LossSum(input, targets));
     }
 }
 

@@ -41,15 +41,15 @@ internal sealed class CheckpointWriter(
 {
     private Task<string>? writing;
 
-    /// <summary>Saves a checkpoint and removes those that need not be kept; throws where it, or the last one, cannot be written.</summary>
-    public void Save(TrainState training, bool isBest)
+    /// <summary>Saves a checkpoint of these tensors, which it disposes of, and removes those that need not be kept; throws where it, or the
+    /// last one, cannot be written.</summary>
+    public void Save(TrainState training, CheckpointTensors tensors, bool isBest)
     {
         Finish();
         CheckpointState state = training.Capture();
-        CheckpointTensors tensors = CheckpointTensors.Of(training.Model, training.Optimizer);
         if (state.Step >= recipe.Training.Steps || !recipe.Checkpoint.InBackground(tensors.Bytes))
         {
-            log(Write(tensors, state, isBest));
+            using (tensors) log(Write(tensors, state, isBest));
             return;
         }
         CheckpointTensors copy = tensors.Copy();
@@ -101,14 +101,15 @@ internal sealed class CheckpointWriter(
     ];
 }
 
-/// <summary>The tensors of a checkpoint: those in training, or a copy of them.</summary>
+/// <summary>The tensors of a checkpoint: those in training, or tensors of its own.</summary>
 internal sealed class CheckpointTensors : IDisposable
 {
-    private readonly bool copied;
+    private readonly bool ownsModel, ownsOptimizer;
 
-    private CheckpointTensors(IReadOnlyList<(string Name, Tensor Value)> model, IReadOnlyList<(string Name, Tensor Value)> optimizer,
-        bool copied) =>
-        (Model, Optimizer, this.copied) = (model, optimizer, copied);
+    private CheckpointTensors(
+        IReadOnlyList<(string Name, Tensor Value)> model, bool ownsModel,
+        IReadOnlyList<(string Name, Tensor Value)> optimizer, bool ownsOptimizer) =>
+        (Model, this.ownsModel, Optimizer, this.ownsOptimizer) = (model, ownsModel, optimizer, ownsOptimizer);
 
     public IReadOnlyList<(string Name, Tensor Value)> Model { get; }
 
@@ -118,19 +119,25 @@ internal sealed class CheckpointTensors : IDisposable
 
     /// <summary>The tensors themselves, to be read before the next step.</summary>
     public static CheckpointTensors Of(LanguageModel model, Optimizer optimizer) =>
-        new([.. ModelWeights.Of(model)], [.. optimizer.State], copied: false);
+        new([.. ModelWeights.Of(model)], ownsModel: false, [.. optimizer.State], ownsOptimizer: false);
 
+    /// <summary>The weights themselves, and a state that was collected from several ranks, which becomes this object's.</summary>
+    public static CheckpointTensors Of(LanguageModel model, IReadOnlyList<(string Name, Tensor Value)> collected) =>
+        new([.. ModelWeights.Of(model)], ownsModel: false, collected, ownsOptimizer: true);
+
+    /// <summary>Tensors of its own, those that this object owned among them.</summary>
     public CheckpointTensors Copy()
     {
         using var quiet = no_grad();
-        return new([.. Model.Select(Copy)], [.. Optimizer.Select(Copy)], copied: true);
+        return new(
+            ownsModel ? Model : [.. Model.Select(Copy)], ownsModel: true,
+            ownsOptimizer ? Optimizer : [.. Optimizer.Select(Copy)], ownsOptimizer: true);
     }
 
-    /// <summary>Frees a copy; the tensors in training belong to others.</summary>
+    /// <summary>Frees its own tensors; those in training belong to others.</summary>
     public void Dispose()
     {
-        if (!copied) return;
-        foreach ((_, Tensor value) in Model.Concat(Optimizer)) value.Dispose();
+        foreach ((_, Tensor value) in (ownsModel ? Model : []).Concat(ownsOptimizer ? Optimizer : [])) value.Dispose();
     }
 
     private static (string Name, Tensor Value) Copy((string Name, Tensor Value) entry)

@@ -4,6 +4,7 @@ using Trainer.Data.Batches;
 using Trainer.Inference;
 using Trainer.Kernels;
 using Trainer.Models;
+using Trainer.Training.Distribution;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -23,8 +24,9 @@ internal sealed record StepBatch(IReadOnlyList<Batch> MicroBatches)
 }
 
 /// <summary>Computes the gradients of one optimizer step, accumulated over its micro-batches as if they were one batch: each summed loss is
-/// divided by the targets of the whole step. Averaging per micro-batch would weigh targets by how full theirs happens to be.</summary>
-internal abstract class GradientComputation(LanguageModel model, double labelSmoothing)
+/// divided by the targets of the whole step. Averaging per micro-batch would weigh targets by how full theirs happens to be. Of several
+/// processes each computes its rows of every micro-batch, and gradients are added up in the order of ranks and their threads.</summary>
+internal abstract class GradientComputation(LanguageModel model, GradientExchange? exchange, double labelSmoothing)
 {
     // Bytes of the gradients of one thread, and of all but the first. Small models gain from threads of their own, for which an operation
     // is little work; from 10 M parameters on, shared operations are as fast, and at 124 M they were faster by a tenth and more, and saved
@@ -33,32 +35,44 @@ internal abstract class GradientComputation(LanguageModel model, double labelSmo
 
     protected LanguageModel Model { get; } = model;
 
-    public abstract string Description { get; }
+    /// <summary>Adds up the ranks' gradients; null in a run of one process.</summary>
+    protected GradientExchange? Exchange { get; } = exchange;
+
+    protected (int Rank, int Count) Ranks { get; } = exchange is null ? (0, 1) : (exchange.Group.Rank, exchange.Group.Size);
+
+    /// <summary>Such as <c>each micro-batch in 2 parts, each on a thread of its own</c>.</summary>
+    public string Description => Exchange is null ? Sharing : $"{Sharing}; {Exchange.Description}";
+
+    protected abstract string Sharing { get; }
 
     /// <summary>Replaces the model's gradients with those of a step's mean loss; returns that loss, in nats per target token, and the norm
     /// of all gradients: detached float32 scalars on the device.</summary>
     public abstract (Tensor Loss, Tensor Norm) Compute(StepBatch batch);
 
-    public static GradientComputation Create(LanguageModel model, Device device, WorkerThreads? threads, double labelSmoothing = 0) =>
-        threads is null ? new SequentialGradients(model, device, labelSmoothing) : new ThreadedGradients(model, threads, labelSmoothing);
+    public static GradientComputation Create(
+        LanguageModel model, Device device, WorkerThreads? threads, double labelSmoothing = 0, GradientExchange? exchange = null) =>
+        threads is null
+            ? new SequentialGradients(model, device, exchange, labelSmoothing)
+            : new ThreadedGradients(model, threads, exchange, labelSmoothing);
 
     /// <summary>How many threads get rows of their own; 1 where a micro-batch is computed as a whole: on a GPU, with fewer rows than cores,
     /// or where the threads' gradients would take much memory. <paramref name="parameters"/> counts numbers that have a gradient.</summary>
-    public static int Threads(DeviceType device, TrainingOptions options, long parameters, int? available = null)
+    public static int Threads(DeviceType device, TrainingOptions options, long parameters, int? available = null, int ranks = 1)
     {
         int threads = available ?? get_num_threads();
         long gradients = parameters * sizeof(float);
-        bool shares = device == DeviceType.CPU && options.MicroBatch >= threads
+        bool shares = device == DeviceType.CPU && options.MicroBatch / ranks >= threads
             && gradients <= MaxGradients && (threads - 1) * gradients <= MaxFurtherGradients;
         return shares ? threads : 1;
     }
 
     /// <summary>The share of some rows in the step's mean loss: as reported (detached), and with what layers add to it.</summary>
-    protected (Tensor Loss, Tensor Objective) Forward(Batch batch, DropoutKey? dropout, long stepTokens, Device device)
+    protected (Tensor Loss, Tensor Objective) Forward(
+        Batch batch, DropoutKey? dropout, long stepTokens, Device device, Action<nn.Module>? differentiated = null)
     {
         (ModelInput input, Tensor targets) = batch.ToTensors(device);
         DropoutKey? rows = dropout is { } key ? key with { First = batch.FirstRow } : null;
-        LossTerms terms = Model.Losses(input with { Dropping = rows }, targets, labelSmoothing);
+        LossTerms terms = Model.Losses(input with { Dropping = rows, Differentiated = differentiated }, targets, labelSmoothing);
         return (terms.CrossEntropy.detach().div(stepTokens), terms.Objective.div(stepTokens));
     }
 
@@ -67,28 +81,37 @@ internal abstract class GradientComputation(LanguageModel model, double labelSmo
         [.. batch.MicroBatches.Select(_ => Model.Options.Dropout > 0 ? DropoutKey.Draw() : (DropoutKey?)null)];
 }
 
-internal sealed class SequentialGradients(LanguageModel model, Device device, double labelSmoothing)
-    : GradientComputation(model, labelSmoothing)
+internal sealed class SequentialGradients(LanguageModel model, Device device, GradientExchange? exchange, double labelSmoothing)
+    : GradientComputation(model, exchange, labelSmoothing)
 {
     private readonly Parameter[] parameters = [.. model.parameters()];
 
-    public override string Description =>
+    protected override string Sharing =>
         device.type == DeviceType.CPU ? $"every operation on {get_num_threads()} threads" : $"on {device}";
 
     public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch)
     {
         Model.zero_grad();
+        Exchange?.Begin();
         Tensor loss = zeros([], dtype: ScalarType.Float32, device: device);
-        foreach ((Batch microBatch, DropoutKey? dropout) in batch.MicroBatches.Zip(DrawDropoutKeys(batch)))
-            AddGradients(microBatch, dropout, batch.TargetTokens, loss);
-        return (loss, Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], maxNorm: 0));
+        DropoutKey?[] dropout = DrawDropoutKeys(batch);
+        for (int i = 0; i < dropout.Length; i++)
+        {
+            // Gradients are whole, and can be sent, in the backward pass of the last one.
+            Action<nn.Module>? differentiated = Exchange is not null && i == dropout.Length - 1 ? Exchange.Differentiated : null;
+            AddGradients(batch.MicroBatches[i].Part(Ranks.Rank, Ranks.Count), dropout[i], batch.TargetTokens, loss, differentiated);
+        }
+        Exchange?.Finish(loss);
+        return (loss, Exchange?.Shards?.Norm() ?? Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], maxNorm: 0));
     }
 
-    private void AddGradients(Batch microBatch, DropoutKey? dropout, long stepTokens, Tensor loss)
+    private void AddGradients(Batch rows, DropoutKey? dropout, long stepTokens, Tensor loss, Action<nn.Module>? differentiated)
     {
         // One scope per micro-batch: the garbage collector does not see the memory of its graph.
         using DisposeScope scope = NewDisposeScope();
-        (Tensor share, Tensor objective) = Forward(microBatch, dropout, stepTokens, device);
+        // GPUs draw from a generator, which is in the same state on all ranks, while their rows differ.
+        if (device.type == DeviceType.CUDA && Ranks.Count > 1 && dropout is { } key) cuda.manual_seed(key.Seed + Ranks.Rank);
+        (Tensor share, Tensor objective) = Forward(rows, dropout, stepTokens, device, differentiated);
         Differentiation.Backward(objective);
         CpuMemory.Sample();
         loss.add_(share);
@@ -96,12 +119,12 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, do
 }
 
 /// <summary>Each micro-batch in equal parts on threads of their own. Gradients are summed in a fixed order.</summary>
-internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threads, double labelSmoothing)
-    : GradientComputation(model, labelSmoothing)
+internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threads, GradientExchange? exchange, double labelSmoothing)
+    : GradientComputation(model, exchange, labelSmoothing)
 {
     private readonly Parameter[] parameters = [.. model.parameters().Where(parameter => parameter.requires_grad)];
 
-    public override string Description => $"each micro-batch in {threads.Count} parts, each on a thread of its own";
+    protected override string Sharing => $"each micro-batch in {threads.Count} parts, each on a thread of its own";
 
     public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch)
     {
@@ -111,11 +134,23 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
         var computed = new Share?[threads.Count];
         threads.Run(thread => computed[thread] = Differentiate(batch, dropout, thread));
         Share[] shares = [.. computed.OfType<Share>()];
-        var norms = new Tensor[threads.Count];
-        threads.Run(thread => norms[thread] = AddUp(shares, thread));
         // Tensors that threads hand over belong to no scope.
         Tensor loss = stack([.. shares.Select(share => scope.Include(share.Loss))]).sum();
-        Tensor norm = stack([.. norms.Select(scope.Include)]).norm();
+        var norms = new Tensor?[parameters.Length];
+        threads.Run(thread =>
+        {
+            AddUp(shares, thread);
+            if (Exchange is null) Measure(norms, thread);
+        });
+        if (Exchange is not null)
+        {
+            Exchange.Begin();
+            Exchange.Finish(loss);
+            if (Exchange.Shards is { } shards) return (loss.MoveToOuterDisposeScope(), shards.Norm().MoveToOuterDisposeScope());
+            threads.Run(thread => Measure(norms, thread));
+        }
+        Tensor[] all = [.. norms.OfType<Tensor>().Select(scope.Include)];
+        Tensor norm = all.Length == 0 ? zeros([]) : linalg.vector_norm(stack(all));
         return (loss.MoveToOuterDisposeScope(), norm.MoveToOuterDisposeScope());
     }
 
@@ -125,7 +160,7 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
         using DisposeScope scope = NewDisposeScope();
         Share? sum = null;
         foreach ((Batch microBatch, DropoutKey? key) in batch.MicroBatches.Zip(dropout))
-            if (microBatch.Part(thread, threads.Count) is { Rows: > 0 } rows)
+            if (microBatch.Part(Ranks.Rank * threads.Count + thread, Ranks.Count * threads.Count) is { Rows: > 0 } rows)
                 sum = Add(sum, Differentiate(rows, key, batch.TargetTokens));
         return sum?.Detach();
     }
@@ -152,22 +187,25 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
         return sum;
     }
 
-    /// <summary>Sums every n-th gradient over all threads, gives the sums to the parameters, and returns their norm.</summary>
-    private Tensor AddUp(Share[] shares, int thread)
+    /// <summary>Sums every n-th gradient over all threads and gives the sums to the parameters.</summary>
+    private void AddUp(Share[] shares, int thread)
     {
         using DisposeScope scope = NewDisposeScope();
-        var sums = new List<Tensor>();
         for (int index = thread; index < parameters.Length; index += threads.Count)
         {
             if (shares[0].Gradients[index] is not { } sum) continue;
             scope.Include(sum);
             foreach (Share share in shares.AsSpan(1)) sum.add_(scope.Include(share.Gradients[index]!));
             parameters[index].grad = sum;
-            sums.Add(sum);
         }
+    }
 
-        Tensor norm = sums.Count == 0 ? zeros([]) : Gradients.ClipNorm(sums, maxNorm: 0);
-        return norm.DetachFromDisposeScope();
+    /// <summary>Computes the norm of every n-th gradient. Their common norm does not depend on how many threads there are.</summary>
+    private void Measure(Tensor?[] norms, int thread)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        for (int index = thread; index < parameters.Length; index += threads.Count)
+            if (parameters[index].grad is { } gradient) norms[index] = linalg.vector_norm(gradient).DetachFromDisposeScope();
     }
 
     /// <summary>What one thread computed; a gradient is null where its parameter was not used.</summary>

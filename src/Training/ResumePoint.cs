@@ -18,8 +18,11 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
         string directory = store.DirectoryOf(step);
         foreach (string change in ResumeValidation.Check(Recipe.Load(Path.Combine(directory, CheckpointFiles.Configuration)), recipe))
             log($"changed since the checkpoint: {change}");
-        return new ResumePoint(directory, CheckpointState.Load(directory));
+        return At(directory);
     }
+
+    /// <summary>A checkpoint that the first of several processes has found and verified.</summary>
+    public static ResumePoint At(string directory) => new(directory, CheckpointState.Load(directory));
 
     /// <summary>Refuses a checkpoint in place of a run directory, and says how training can begin from it.</summary>
     public static void RequireRun(string directory)

@@ -24,6 +24,7 @@ internal static class RunDescription
         foreach (var kernel in model.Kernels().GroupBy(report => (report.Kernel, report.Backend)))
             yield return $"attention: {kernel.Key.Kernel}{(kernel.Key.Backend is { } backend ? $" ({backend})" : "")} in " +
                 $"{kernel.Count()} layers";
+        if (state.Processes.Size > 1) yield return $"processes: {state.Processes.Description}";
         yield return $"computing: {state.Sharing}";
         foreach (string group in state.Optimizer.Description) yield return group;
         yield return $"data: {data.Train.Length:N0} training tokens, {data.Validation.Length:N0} validation tokens of which " +

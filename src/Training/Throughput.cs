@@ -10,6 +10,10 @@ internal sealed class Throughput
     private readonly Stopwatch clock = new();
     private long steps;
     private long tokens;
+    private TimeSpan laps;
+
+    /// <summary>All of it, so far.</summary>
+    public TimeSpan Total => laps + clock.Elapsed;
 
     public void Resume() => clock.Start();
 
@@ -26,6 +30,7 @@ internal sealed class Throughput
 
     public void StartAt(long stepsNow, long tokensNow)
     {
+        laps += clock.Elapsed;
         (steps, tokens) = (stepsNow, tokensNow);
         if (clock.IsRunning) clock.Restart();
         else clock.Reset();
@@ -37,9 +42,9 @@ internal sealed class FlopUtilisation(double flopsPerToken, double peak)
 {
     private double peak = peak;
 
-    public static FlopUtilisation Of(TrainState state, int rowLength) => new(
+    public static FlopUtilisation Of(TrainState state, int rowLength, int ranks) => new(
         ModelCost.Of(state.Model.Options, state.Model.VocabularySize).TrainingFlopsPerToken(rowLength),
-        PeakFlops.Measure(state.Device, state.Model.ComputeType));
+        ranks * PeakFlops.Measure(state.Device, state.Model.ComputeType));
 
     public double At(double tokensPerSecond)
     {

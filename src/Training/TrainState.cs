@@ -2,8 +2,10 @@ using TorchSharp;
 using Trainer.Checkpoints;
 using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
+using Trainer.Distributed;
 using Trainer.Kernels;
 using Trainer.Models;
+using Trainer.Training.Distribution;
 using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
 
@@ -13,25 +15,31 @@ namespace Trainer.Training;
 internal sealed class TrainState : IDisposable
 {
     private readonly TrainingOptions options;
+    private readonly IProcessGroup group;
     private readonly BatchLoader loader;
     private readonly WorkerThreads? threads;
+    private readonly GradientExchange? exchange;
     private readonly GradientComputation gradients;
     private readonly StepFigures figures;
     private readonly string dataFingerprint;
 
     /// <summary>Takes over a model, on the device with its first weights; the data stays the caller's.</summary>
-    public TrainState(LanguageModel model, Recipe recipe, PreparedData data, Device device)
+    public TrainState(LanguageModel model, Recipe recipe, PreparedData data, Device device, IProcessGroup? processes = null)
     {
         (Model, Device, options, dataFingerprint) = (model, device, recipe.Training, data.Fingerprint);
+        group = processes ?? new SingleProcess();
         // First: data that does not fit the model must be found before anything is made that would have to be disposed.
         loader = new BatchLoader(
             BatchStream.Create(data, recipe.Data, model.ContextLength, recipe.Seed, model.PrefixLength), options.MicroBatch,
             recipe.Data.LoaderThreads);
         model.ActivationCheckpointing = options.ActivationCheckpointing;
-        int count = GradientComputation.Threads(device.type, options, model.parameters().Where(p => p.requires_grad).Sum(p => p.numel()));
+        long parameters = model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
+        int count = GradientComputation.Threads(device.type, options, parameters, ranks: group.Size);
         threads = count > 1 ? new WorkerThreads(count) : null;
-        gradients = GradientComputation.Create(model, device, threads, options.LabelSmoothing);
-        Optimizer = recipe.Optimizer.Build([.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads);
+        exchange = group.Size > 1 ? new(group, model, options.ShardOptimizer) : null;
+        gradients = GradientComputation.Create(model, device, threads, options.LabelSmoothing, exchange);
+        Optimizer = recipe.Optimizer.Build(
+            exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads);
         figures = new StepFigures(device);
     }
 
@@ -40,6 +48,8 @@ internal sealed class TrainState : IDisposable
     public Device Device { get; }
 
     public Optimizer Optimizer { get; }
+
+    public IProcessGroup Processes => group;
 
     public string Sharing => gradients.Description;
 
@@ -59,13 +69,30 @@ internal sealed class TrainState : IDisposable
         (Tensor loss, Tensor norm) = gradients.Compute(batch);
         Tensor skip = figures.Record(loss, norm);
         Optimizer.ClipAndStep(norm, options.GradientClip, learningRate, skip);
-        Model.EndStep(skip);
+        exchange?.Shards?.Spread();
+        Model.EndStep(skip, group.Size > 1 ? AddCounts : null);
         Step++;
         Tokens += batch.TargetTokens;
     }
 
+    private void AddCounts(long[] counts)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor sums = tensor(counts).to(Device);
+        group.Sum(sums);
+        sums.cpu().data<long>().CopyTo(counts);
+    }
+
     /// <summary>The figures of the last step; waits for the device.</summary>
     public StepFigures.Reading Read() => figures.Read();
+
+    /// <summary>What a checkpoint is made of; all ranks call it, and what they share out is collected by the first.</summary>
+    public CheckpointTensors Tensors() => exchange?.Shards is { } shards
+        ? CheckpointTensors.Of(Model, shards.Collect(Optimizer))
+        : CheckpointTensors.Of(Model, Optimizer);
+
+    /// <summary>The time for which this rank waited for the sums of others; zero for a single process.</summary>
+    public TimeSpan Waited => exchange?.Waited ?? TimeSpan.Zero;
 
     /// <summary>Where training stands, apart from weights and optimizer.</summary>
     public CheckpointState Capture()
@@ -88,7 +115,9 @@ internal sealed class TrainState : IDisposable
     public void Restore(string directory, CheckpointState state)
     {
         ModelWeights.Load(Model, Path.Combine(directory, CheckpointFiles.Model));
-        Optimizer.Load(Path.Combine(directory, CheckpointFiles.Optimizer));
+        string optimizer = Path.Combine(directory, CheckpointFiles.Optimizer);
+        if (exchange?.Shards is { } shards) shards.Load(optimizer, Optimizer);
+        else Optimizer.Load(optimizer);
         (Step, Tokens) = (state.Step, state.Tokens);
         loader.Position = state.Position;
         Best = state.BestLoss is { } loss && state.BestStep is { } step ? (loss, step) : null;
@@ -102,6 +131,7 @@ internal sealed class TrainState : IDisposable
         threads?.Dispose();
         figures.Dispose();
         Optimizer.Dispose();
+        exchange?.Shards?.Dispose();
         Model.Dispose();
     }
 }

@@ -8,25 +8,31 @@ using Trainer.Evaluation.Scheduled;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Reporting.Monitoring;
+using Trainer.Training.Distribution;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
 internal sealed class TrainingLoop(
     Recipe recipe, TrainState state, IReadOnlyList<Batch> validation, EvaluatorSchedule evaluators, SampleWriter samples,
-    CheckpointWriter checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop)
+    CheckpointWriter? checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop, Ranks ranks)
 {
     private readonly Throughput throughput = new();
     // A state with steps behind it was restored from the checkpoint of its last one.
     private long? saved = state.Step > 0 ? state.Step : null;
+    private bool stopping;
+
+    /// <summary>The time of training steps alone.</summary>
+    public TimeSpan Trained => throughput.Total;
 
     /// <summary>Runs to the end, or until asked to stop, and saves the last step; throws where training diverges or saving fails.</summary>
     public TrainingOutcome Run()
     {
         throughput.StartAt(state.Step, state.Tokens);
-        while (state.Step < recipe.Training.Steps && !stop.Requested) TakeStep();
+        stopping = ranks.Any(stop.Requested)();
+        while (state.Step < recipe.Training.Steps && !stopping) TakeStep();
         if (saved != state.Step) Save(isBest: false);
-        checkpoints.Finish();
+        checkpoints?.Finish();
         return state.Step < recipe.Training.Steps ? TrainingOutcome.Interrupted : TrainingOutcome.Completed;
     }
 
@@ -34,10 +40,11 @@ internal sealed class TrainingLoop(
     {
         throughput.Resume();
         double learningRate = recipe.Schedule.LearningRate(state.Step, recipe.Training.Steps, recipe.Optimizer.LearningRate);
+        Func<bool> stops = ranks.Any(stop.Requested); // answered while the step is computed
         state.TakeStep(learningRate);
         Report(learningRate);
         throughput.Pause();
-        checkpoints.ReportFinished();
+        checkpoints?.ReportFinished();
 
         bool evaluating = IsDue(recipe.Evaluation.Every) || IsLast;
         bool isBest = evaluating && Evaluate();
@@ -46,6 +53,7 @@ internal sealed class TrainingLoop(
         if (IsDue(recipe.Monitoring.HistogramEvery)) ReportHistograms();
         // Last, so that a run resumed from here lacks nothing that was due at this step.
         if (isBest || IsDue(recipe.Checkpoint.Every) || IsLast) Save(isBest);
+        stopping = stops() || (ranks.Group.Size == 1 && stop.Requested);
     }
 
     private bool IsLast => state.Step == recipe.Training.Steps;
@@ -101,7 +109,8 @@ internal sealed class TrainingLoop(
     private bool Evaluate()
     {
         long start = Stopwatch.GetTimestamp();
-        LossReport report = LossEvaluator.Evaluate(state.Model, validation, state.Device);
+        ranks.RequireSameWeights(state.Model, state.Step);
+        LossReport report = LossEvaluator.Evaluate(state.Model, validation, state.Device, ranks.Group);
         bool isBest = report.MeanLoss < (state.Best?.Loss ?? double.PositiveInfinity);
         if (isBest) state.Best = (report.MeanLoss, state.Step);
         sink.Evaluation(new EvaluationMetrics
@@ -132,7 +141,10 @@ internal sealed class TrainingLoop(
     private void Save(bool isBest)
     {
         sink.Flush();
-        checkpoints.Save(state, isBest);
+        ranks.RequireSameWeights(state.Model, state.Step);
+        CheckpointTensors tensors = state.Tensors();
+        if (checkpoints is null) tensors.Dispose();
+        else checkpoints.Save(state, tensors, isBest);
         saved = state.Step;
     }
 }

@@ -59,6 +59,17 @@ public sealed record TrainingOptions : IValidated
     [Range(0, int.MaxValue)]
     public int NonFiniteLimit { get; init; } = 20;
 
+    /// <summary>Whether each of several processes keeps only its share of the optimizer's state (ZeRO-1, Rajbhandari et al. 2020, arXiv
+    /// 1910.02054).</summary>
+    [Description("Whether each of several processes keeps only its share of the optimizer's state, and updates its share of the " +
+        "weights: less memory, the same result but for rounding.")]
+    public bool ShardOptimizer { get; init; }
+
+    /// <summary>Seconds that a process waits for the others of its run.</summary>
+    [Description("Seconds that a process waits for the others of its run (mpirun, srun) before it takes them for lost and all end.")]
+    [Range(1, 1_000_000)]
+    public int CollectiveTimeout { get; init; } = 600;
+
     internal int MicroBatch => MicroBatchSize ?? BatchSize;
 
     /// <inheritdoc/>
@@ -69,6 +80,19 @@ public sealed record TrainingOptions : IValidated
         if (Precision == Precision.Tf32 && Device == DeviceChoice.Cpu)
             yield return new("precision", "tf32 is a format of NVIDIA GPUs, and training.device " +
                 "is cpu; set precision to float32 or bfloat16");
+    }
+
+    /// <summary>Why so many processes cannot share out a batch.</summary>
+    internal IEnumerable<Problem> ValidateFor(int ranks)
+    {
+        if (MicroBatch % ranks == 0) yield break;
+        int below = MicroBatch / ranks * ranks, above = below + ranks;
+        string nearest = below == 0 ? $"{above}" : $"{below} or {above}";
+        yield return MicroBatchSize is null
+            ? new("training.batchSize", $"{BatchSize} sequences cannot be shared out evenly among {ranks} processes; the nearest sizes " +
+                $"are {nearest}")
+            : new("training.microBatchSize", $"it counts the sequences of all processes together, and {MicroBatchSize} cannot be shared " +
+                $"out evenly among {ranks}; the nearest sizes are {nearest}, of which batchSize ({BatchSize}) has to be a multiple");
     }
 
     private int Nearest(int micro)

@@ -3,11 +3,13 @@ using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
+using Trainer.Distributed;
 using Trainer.Evaluation.Scheduled;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Devices;
 using Trainer.Reporting.Monitoring;
+using Trainer.Training.Distribution;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -19,6 +21,10 @@ public sealed record TrainingRequest(
 {
     /// <summary>Relative to the working directory.</summary>
     public const string DefaultDatasetsDirectory = "datasets";
+
+    /// <summary>The processes that train together; null for this one alone. Each calls <see cref="TrainingSession"/> with the same
+    /// request, and the first writes the run's files.</summary>
+    public IProcessGroup? Processes { get; init; }
 }
 
 /// <summary>How a run ended.</summary>
@@ -41,12 +47,14 @@ public sealed class TrainingSession
     private readonly TrainingRequest request;
     private readonly Func<RunProgress, IMetricsSink> openSink;
     private readonly IProgress<string> progress;
+    private Ranks ranks;
     private readonly StopSignal stop;
 
     private TrainingSession(
         TrainingRequest request, Func<RunProgress, IMetricsSink> openSink, IProgress<string> progress, StopSignal stop)
     {
         this.request = request with { Recipe = request.Recipe.Resolve() };
+        ranks = new(request.Processes ?? new SingleProcess(), progress);
         (this.openSink, this.progress, this.stop) = (openSink, progress, stop);
     }
 
@@ -78,7 +86,12 @@ public sealed class TrainingSession
 
     private TrainingResult Run()
     {
-        Device device = DeviceSelection.Choose(Recipe.Training.Device);
+        Problem[] problems = [.. Recipe.Training.ValidateFor(Group.Size), .. HistogramProblems()];
+        if (problems.Length > 0) throw new ConfigurationException(problems);
+        Group.Timeout = TimeSpan.FromSeconds(Recipe.Training.CollectiveTimeout);
+        ProcessorShare.Take(Group);
+        Device device = DeviceSelection.Choose(Recipe.Training.Device, Group.LocalRank, Group.LocalSize);
+        if (device.type == TorchSharp.DeviceType.CUDA && Group.Size > 1) ranks = new(NcclProcessGroup.Create(Group), progress);
         DeviceSelection.SetDeterministic(Recipe.Training.Deterministic, device);
         DeviceSelection.SetPrecision(Recipe.Training.Precision, device);
         try
@@ -91,27 +104,57 @@ public sealed class TrainingSession
         }
     }
 
+    private IProcessGroup Group => ranks.Group;
+
+    private IEnumerable<Problem> HistogramProblems()
+    {
+        if (Group.Size > 1 && Recipe.Training.ShardOptimizer && Recipe.Monitoring.HistogramEvery > 0)
+            yield return new("monitoring.histogramEvery", "no process has all gradients while training.shardOptimizer is on; set " +
+                "histogramEvery to 0, or shardOptimizer to false");
+    }
+
     private TrainingResult Run(Device device)
     {
         if (request.Resume) ResumePoint.RequireRun(request.RunDirectory);
-        using RunDirectory run = RunDirectory.Open(request.RunDirectory, request.Resume);
-        ResumePoint? from = request.Resume ? ResumePoint.Find(run.Checkpoints, Recipe, progress.Report) : null;
-
-        using PreparedData data = DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory, progress);
+        using RunDirectory? run = ranks.IsFirst ? RunDirectory.Open(request.RunDirectory, request.Resume) : null;
+        ResumePoint? from = request.Resume ? FindCheckpoint(run) : null;
+        using PreparedData data = Prepare();
         from?.RequireData(data.Fingerprint);
         MemoryUse memory = new(device);
         using TrainState state = Start(data, device, from);
         return state.Step >= Recipe.Training.Steps ? AlreadyDone(state) : Train(run, data, state, memory, from);
     }
 
+    private ResumePoint? FindCheckpoint(RunDirectory? run)
+    {
+        ResumePoint? found = null;
+        string? directory = ranks.FromFirst(() => (found = ResumePoint.Find(run!.Checkpoints, Recipe, ranks.Report))?.Directory);
+        return found ?? (directory is null ? null : ResumePoint.At(directory));
+    }
+
+    /// <summary>The first rank prepares; others, which see the same files, read what is there then.</summary>
+    private PreparedData Prepare()
+    {
+        PreparedData? prepared = null;
+        PreparedData Open() => DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory, ranks);
+        string fingerprint = ranks.FromFirst(() => (prepared = Open()).Fingerprint)!;
+        prepared ??= Open();
+        if (prepared.Fingerprint == fingerprint) return prepared;
+        string own = prepared.Fingerprint;
+        prepared.Dispose();
+        throw new UserException(
+            $"rank {Group.Rank} on {Environment.MachineName} reads other training data than the first rank (fingerprint {own}, there " +
+            $"{fingerprint}): all machines have to see the same files, such as on a shared file system");
+    }
+
     private TrainState Start(PreparedData data, Device device, ResumePoint? from)
     {
         Recipe recipe = from is null ? Recipe : Recipe with { Initialize = null };
-        LanguageModel model = InitialWeights.Build(recipe, data.Tokenizer, device, progress.Report);
+        LanguageModel model = InitialWeights.Build(recipe, data.Tokenizer, device, ranks.Report);
         IDisposable owner = model;
         try
         {
-            TrainState state = new(model, Recipe, data, device);
+            TrainState state = new(model, Recipe, data, device, Group);
             owner = state;
             if (from is not null) state.Restore(from.Directory, from.State);
             return state;
@@ -123,29 +166,36 @@ public sealed class TrainingSession
         }
     }
 
-    private TrainingResult Train(RunDirectory run, PreparedData data, TrainState state, MemoryUse memory, ResumePoint? from)
+    private TrainingResult Train(RunDirectory? run, PreparedData data, TrainState state, MemoryUse memory, ResumePoint? from)
     {
         SampleWriter samples = new(state, data.Tokenizer, Recipe);
         ValidationSet validation = Validation(data);
-        using IMetricsSink sink = openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step));
-        // The tokenizer is the same, so the chat template of a model that was imported still fits.
-        string? source = from?.Directory ?? Recipe.Initialize?.From;
-        IReadOnlyList<PendingFile> companions = source is null ? [] : CheckpointFiles.Companions(source);
-        using CheckpointWriter checkpoints = new(run.Checkpoints, Recipe, data.Tokenizer, companions, sink.Message);
-        checkpoints.RestoreBest(state);
+        using IMetricsSink sink = ranks.IsFirst ? openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step)) : new Silence();
+        using CheckpointWriter? checkpoints = run is null ? null : Checkpoints(run, data, sink, from);
+        checkpoints?.RestoreBest(state);
         string json = ConfigurationJson.Serialize(Recipe);
-        run.SaveConfiguration(json);
+        run?.SaveConfiguration(json);
         sink.Configuration(json);
+        ranks.TellOthers();
         foreach (string line in RunDescription.Of(state, data, validation, Recipe, from)) sink.Message(line);
 
         EvaluatorSchedule evaluators = new(Recipe.Evaluation.Measures, Subject(state, data, Recipe), sink);
-        FlopUtilisation utilisation = FlopUtilisation.Of(state, Recipe.Data.RowLength(Recipe.Model.ContextLength));
-        TrainingLoop loop = new(Recipe, state, validation, evaluators, samples, checkpoints, utilisation, sink, stop);
+        FlopUtilisation utilisation = FlopUtilisation.Of(state, Recipe.Data.RowLength(Recipe.Model.ContextLength), Group.Size);
+        TrainingLoop loop = new(Recipe, state, validation, evaluators, samples, checkpoints, utilisation, sink, stop, ranks);
         DeviceMemory.ResetPeak(state.Device); // what came before is no part of training
         TrainingOutcome outcome = loop.Run();
         if (outcome == TrainingOutcome.Completed) sink.Completed(state.Step);
         sink.Message(memory.Describe());
+        if (Group.Size > 1) sink.Message(ranks.DescribeWaits(state.Waited, loop.Trained));
         return Result(outcome, state);
+    }
+
+    private CheckpointWriter Checkpoints(RunDirectory run, PreparedData data, IMetricsSink sink, ResumePoint? from)
+    {
+        // The tokenizer is the same, so the chat template of a model that was imported still fits.
+        string? source = from?.Directory ?? Recipe.Initialize?.From;
+        IReadOnlyList<PendingFile> companions = source is null ? [] : CheckpointFiles.Companions(source);
+        return new(run.Checkpoints, Recipe, data.Tokenizer, companions, sink.Message);
     }
 
     private ValidationSet Validation(PreparedData data)
@@ -162,7 +212,7 @@ public sealed class TrainingSession
 
     private TrainingResult AlreadyDone(TrainState state)
     {
-        progress.Report(
+        ranks.Report(
             $"{request.RunDirectory}: all {Recipe.Training.Steps} steps are done (its checkpoint is of step {state.Step}); raise " +
             "training.steps to go on");
         return Result(TrainingOutcome.Completed, state);
@@ -171,6 +221,13 @@ public sealed class TrainingSession
     private sealed class Messages(IMetricsSink? sink) : IProgress<string>
     {
         public void Report(string value) => sink?.Message(value);
+    }
+
+    private sealed class Silence : IMetricsSink
+    {
+        public void Dispose()
+        {
+        }
     }
 
     private static TrainingResult Result(TrainingOutcome outcome, TrainState state) => new(

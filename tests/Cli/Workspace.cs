@@ -7,7 +7,7 @@ namespace Trainer.Cli.Tests;
 /// <summary>A folder of its own in which the program runs as a user would run it, with a small text and a small recipe.</summary>
 internal sealed class Workspace : IDisposable
 {
-    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "Trainer.dll");
+    internal static readonly string Program = Path.Combine(AppContext.BaseDirectory, "Trainer.dll");
 
     /// <summary>A recipe that trains in a second or two: an epoch of its text is 14 windows.</summary>
     private const string Recipe = """

@@ -24,7 +24,7 @@ public sealed class CheckpointTests : IDisposable
         training.TakeStep(1e-3);
         string directory = new CheckpointStore(Path.Combine(tiny.RunPath(), "checkpoints")).DirectoryOf(1);
         using CheckpointWriter writer = new(tiny.Store(), tiny.Recipe, data.Tokenizer, [], _ => { });
-        writer.Save(training, isBest: false);
+        writer.Save(training, training.Tensors(), isBest: false);
         writer.Finish();
 
         Checkpoint checkpoint = Checkpoint.Open(directory);

@@ -39,7 +39,7 @@ public sealed class CheckpointWriterTests : IDisposable
             for (int step = 0; step < 4; step++)
             {
                 training.TakeStep(1e-3);
-                writer.Save(training, isBest: step == 1);
+                writer.Save(training, training.Tensors(), isBest: step == 1);
             }
             writer.Finish();
         }
@@ -64,7 +64,7 @@ public sealed class CheckpointWriterTests : IDisposable
         File.WriteAllText(checkpoints, "in the way");
         using CheckpointWriter writer = Writer("run", background: true);
 
-        writer.Save(training, isBest: false);
+        writer.Save(training, training.Tensors(), isBest: false);
         UserException failure = Assert.Throws<UserException>((Action)(() =>
         {
             for (int again = 0; again < 1000; again++)
@@ -77,7 +77,7 @@ public sealed class CheckpointWriterTests : IDisposable
         Assert.Empty(told);
 
         File.Delete(checkpoints);
-        writer.Save(training, isBest: false);
+        writer.Save(training, training.Tensors(), isBest: false);
         writer.Finish();
         Assert.Single(told);
     }
@@ -96,7 +96,7 @@ public sealed class CheckpointWriterTests : IDisposable
         using TrainState training = tiny.NewState(data);
         training.TakeStep(1e-3);
         using CheckpointWriter writer = Writer(name, background);
-        writer.Save(training, isBest: false);
+        writer.Save(training, training.Tensors(), isBest: false);
         for (int step = 0; step < 3; step++) training.TakeStep(1e-3);
         writer.Finish();
         return Directory.GetFiles(tiny.Store(name).DirectoryOf(1)).ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes);

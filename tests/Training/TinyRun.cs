@@ -4,6 +4,7 @@ using Trainer.Configuration;
 using Trainer.Data;
 using Trainer.Data.Preparation;
 using Trainer.Data.Tokenizers;
+using Trainer.Distributed;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.Devices;
@@ -77,8 +78,8 @@ internal sealed class TinyRun : IDisposable
 
     public TrainState NewState() => NewState(Data);
 
-    public TrainState NewState(PreparedData data) =>
-        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU);
+    public TrainState NewState(PreparedData data, IProcessGroup? processes = null) =>
+        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU, processes);
 
     public string ConfigurationError() => Assert.Throws<ConfigurationException>(
         () => ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(Recipe), "test")).Message;

@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
 using Trainer.Inference;
@@ -86,6 +87,9 @@ public sealed record RunPlan
     /// <summary>Bytes of a full decoding cache.</summary>
     public required long CacheBytesAtContext { get; init; }
 
+    /// <summary>What several processes exchange; null for one.</summary>
+    public RanksPlan? Processes { get; init; }
+
     /// <summary>How often the run sees its data.</summary>
     public double Epochs => (double)Tokens / TrainingTokens;
 
@@ -97,19 +101,26 @@ public sealed record RunPlan
 
     /// <summary>Plans a run; prepares its data in <paramref name="datasetsDirectory"/> first, since vocabulary and number of tokens come
     /// from it.</summary>
+    /// <remarks>Figures of memory are those of one process, which has its share of the rows and, if it is the only one on its machine, all
+    /// processors.</remarks>
     /// <exception cref="Configuration.UserException">The data cannot be prepared.</exception>
-    public static RunPlan Of(Recipe recipe, string datasetsDirectory, IProgress<string>? progress = null)
+    /// <exception cref="ConfigurationException">The batch cannot be shared out among so many processes.</exception>
+    public static RunPlan Of(
+        Recipe recipe, string datasetsDirectory, IProgress<string>? progress = null, int ranks = 1, double? stepSeconds = null,
+        Link? link = null)
     {
         recipe = recipe.Resolve();
+        Problem[] problems = [.. recipe.Training.ValidateFor(ranks)];
+        if (problems.Length > 0) throw new ConfigurationException(problems);
         using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, datasetsDirectory, progress);
         var cost = ModelCost.Of(recipe.Model, data.Tokenizer.VocabularySize);
         var context = recipe.Model.ContextLength;
         var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
-        var (shape, onGpu) = Shape(recipe, cost.Parameters);
+        var (shape, onGpu) = Shape(recipe, cost.Parameters, ranks);
         var state = TrainingState.Of(cost, shape);
-        var memory = CpuMemory.CountsTensors ? Measure(recipe, data, shape) : null;
-        var copy = state.Weights + state.Moments;
+        var memory = CpuMemory.CountsTensors ? Measure(recipe, data, shape, ranks) : null;
+        var copy = state.Weights + state.Moments * shape.OptimizerShares; // the first process collects it
         if (!SavesOnTheWay(recipe) || !recipe.Checkpoint.InBackground(copy)) copy = 0;
         return new RunPlan
         {
@@ -137,6 +148,9 @@ public sealed record RunPlan
             ForGpu = onGpu,
             CheckpointCopyBytes = copy,
             PeakBytes = memory?.Peak + copy,
+            Processes = ranks == 1 ? null : RanksPlan.Of(
+                recipe, cost.Parameters, cost.Components.Where(part => part.Name is not ("embedding" or "position" or "head")).Sum(
+                    part => part.Parameters), ranks, stepSeconds, link ?? new(10e9 / 8, 30e-6)),
         };
     }
 
@@ -144,14 +158,15 @@ public sealed record RunPlan
     private static bool SavesOnTheWay(Recipe recipe) =>
         ((long[])[recipe.Checkpoint.Every, recipe.Evaluation.Every]).Any(every => every > 0 && every < recipe.Training.Steps);
 
-    private static (TrainingShape Shape, bool OnGpu) Shape(Recipe recipe, long parameters)
+    private static (TrainingShape Shape, bool OnGpu) Shape(Recipe recipe, long parameters, int ranks)
     {
         var training = recipe.Training;
         // A GPU that is asked for but not here is planned for all the same.
         var onGpu = training.Device >= DeviceChoice.Cuda || (training.Device == DeviceChoice.Auto && cuda.is_available());
         return (new()
         {
-            Threads = GradientComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training, parameters),
+            Threads = GradientComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training, parameters, ranks: ranks),
+            OptimizerShares = training.ShardOptimizer ? ranks : 1,
             Accumulates = training.BatchSize > training.MicroBatch,
             ActivationCheckpointing = training.ActivationCheckpointing,
             ComputeType = training.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,
@@ -159,14 +174,14 @@ public sealed record RunPlan
         }, onGpu);
     }
 
-    private static TrainingMemory Measure(Recipe recipe, PreparedData data, TrainingShape shape)
+    private static TrainingMemory Measure(Recipe recipe, PreparedData data, TrainingShape shape, int ranks)
     {
         var training = recipe.Training;
         DeviceSelection.SetDeterministic(training.Deterministic, CPU);
         var longest = BatchStream.Longest(
             data, recipe.Data, recipe.Model.ContextLength, recipe.Seed, training.MicroBatch, Math.Min(BatchesLookedAt, training.Steps));
         using var scope = NewDisposeScope();
-        var (input, targets) = longest.Part(shape.Threads - 1, shape.Threads).ToTensors(CPU); // the last has the rows that are over
+        var (input, targets) = longest.Part(ranks * shape.Threads - 1, ranks * shape.Threads).ToTensors(CPU); // the last has the rows that are over
         return TrainingMemory.Measure(recipe.Model, data.Tokenizer.VocabularySize, shape, input, targets);
     }
 }

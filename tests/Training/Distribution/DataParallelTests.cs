@@ -1,0 +1,322 @@
+using TorchSharp;
+using Trainer.Checkpoints;
+using Trainer.Configuration;
+using Trainer.Distributed;
+using Trainer.Kernels;
+using Trainer.Models;
+using Trainer.Models.FeedForward.Experts;
+using Trainer.Tests;
+using Trainer.Training.Distribution;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Tests.Distribution;
+
+public sealed class DataParallelTests : IDisposable
+{
+    private const double Rate = 1e-2;
+
+    private readonly TinyRun tiny = new(dropout: 0);
+
+    public void Dispose() => tiny.Dispose();
+
+    [Theory]
+    [InlineData(2, false)]
+    [InlineData(4, false)]
+    [InlineData(2, true)]
+    [InlineData(3, true, 24, 12)]
+    [InlineData(4, true)]
+    public void Ranks_take_the_steps_of_one_process(int ranks, bool shards, int batch = 16, int micro = 8)
+    {
+        Use(training => training with { BatchSize = batch, MicroBatchSize = micro, ShardOptimizer = shards });
+        (double[] losses, float[] weights) one = Train(5, null);
+
+        (double[] Losses, float[] Weights)[] all = OnRanks(ranks, state => Train(5, state));
+
+        foreach ((double[] losses, float[] weights) in all)
+        {
+            TensorAssert.Equal([.. one.losses.Select(loss => (float)loss)], [.. losses.Select(loss => (float)loss)], 1e-5);
+            TensorAssert.Equal(one.weights, weights, 1e-4);
+            Assert.Equal(all[0].Losses, losses);
+            Assert.Equal(all[0].Weights, weights);
+        }
+    }
+
+    [Fact]
+    public void Two_ranks_are_two_threads_of_one_process_bit_for_bit()
+    {
+        float[] threads, ranks;
+        double norm;
+        using (WorkerThreads workers = new(2))
+        using (TrainState state = tiny.NewState())
+        {
+            using DisposeScope scope = NewDisposeScope();
+            norm = GradientComputation.Create(state.Model, CPU, workers).Compute(Batch(state)).Norm.ToDouble();
+            threads = TinyRun.Gradient(state.Model);
+        }
+
+        (float[] Gradient, double Norm)[] both = OnRanks(2, (state, group) =>
+        {
+            using DisposeScope scope = NewDisposeScope();
+            GradientExchange exchange = new(group, state.Model, bucketBytes: 1);
+            double own = GradientComputation.Create(state.Model, CPU, null, exchange: exchange).Compute(Batch(state)).Norm.ToDouble();
+            return (TinyRun.Gradient(state.Model), own);
+        });
+
+        ranks = both[0].Gradient;
+        Assert.Equal(threads, ranks);
+        Assert.Equal(threads, both[1].Gradient);
+        Assert.Equal(norm, both[0].Norm);
+    }
+
+    [Fact]
+    public void Threads_of_ranks_are_threads_of_one_process()
+    {
+        float[] one;
+        using (TrainState state = tiny.NewState())
+        {
+            using DisposeScope scope = NewDisposeScope();
+            GradientComputation.Create(state.Model, CPU, null).Compute(Batch(state));
+            one = TinyRun.Gradient(state.Model);
+        }
+
+        float[][] all = OnRanks(2, (state, group) =>
+        {
+            using DisposeScope scope = NewDisposeScope();
+            using WorkerThreads workers = new(2);
+            GradientComputation.Create(state.Model, CPU, workers, exchange: new(group, state.Model)).Compute(Batch(state));
+            return TinyRun.Gradient(state.Model);
+        });
+
+        TensorAssert.Equal(one, all[0], 1e-5);
+        Assert.Equal(all[0], all[1]);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Blocks_are_sent_while_the_backward_pass_goes_on(bool checkpointing)
+    {
+        Use(training => training with { ActivationCheckpointing = checkpointing });
+        List<string> order = [];
+        OnRanks(1, (state, group) =>
+        {
+            using DisposeScope scope = NewDisposeScope();
+            state.Model.ActivationCheckpointing = checkpointing;
+            nn.Module[] blocks = [.. state.Model.Blocks];
+            torch.Tensor tokens = tensor(new long[] { 1, 2, 3, 4 }, [1, 4]);
+            ModelInput input = new(tokens)
+            {
+                Differentiated = block =>
+                {
+                    // Every weight of the block has its gradient by now, and those before it have none.
+                    int index = Array.IndexOf(blocks, block);
+                    Assert.All(block.parameters(), parameter => Assert.NotNull(parameter.grad));
+                    Assert.All(blocks[..index].SelectMany(earlier => earlier.parameters()), parameter => Assert.Null(parameter.grad));
+                    order.Add($"{index}");
+                },
+            };
+            Differentiation.Backward(state.Model.LossSum(input, tokens));
+            return 0;
+        });
+
+        Assert.Equal(["1", "0"], order);
+    }
+
+    [Fact]
+    public void Weights_that_are_not_trained_are_not_sent_and_those_without_a_gradient_stay_as_they_are()
+    {
+        bool[] kept = OnRanks(2, (state, group) =>
+        {
+            using DisposeScope scope = NewDisposeScope();
+            TorchSharp.Modules.Parameter[] parameters = [.. state.Model.parameters()];
+            parameters[^1].requires_grad = false;
+            GradientExchange exchange = new(group, state.Model);
+            exchange.Begin();
+            parameters[0].grad = ones_like(parameters[0]).mul(group.Rank + 1);
+            torch.Tensor loss = tensor(1f + group.Rank);
+            exchange.Finish(loss);
+            Assert.Equal(3, loss.ToSingle());
+            Assert.Equal(3, parameters[0].grad!.max().ToSingle());
+            return parameters[1..].All(parameter => parameter.grad is null);
+        });
+
+        Assert.All(kept, Assert.True);
+    }
+
+    [Theory]
+    [InlineData(1, 2)]
+    [InlineData(2, 3)]
+    [InlineData(4, 1)]
+    [InlineData(3, 4)]
+    public void A_shared_out_optimizer_is_saved_whole_and_goes_on_with_another_number_of_ranks(int before, int after)
+    {
+        Use(training => training with { BatchSize = 24, MicroBatchSize = 12, ShardOptimizer = true });
+        (double[] losses, float[] weights) straight = Train(6, null);
+        CheckpointStore store = tiny.Store();
+
+        OnRanks(before, state =>
+        {
+            Train(3, state);
+            using CheckpointTensors tensors = state.Tensors();
+            if (state.Processes.Rank > 0) return 0;
+            CheckpointState position = state.Capture();
+            store.Save(3, [
+                new(CheckpointFiles.Model, path => TensorFile.Save(path, tensors.Model)),
+                new(CheckpointFiles.Optimizer, path => TensorFile.Save(path, tensors.Optimizer)),
+                new(CheckpointFiles.State, position.Save)]);
+            return 0;
+        });
+        (double[] Losses, float[] Weights)[] resumed = OnRanks(after, state =>
+        {
+            state.Restore(store.DirectoryOf(3), CheckpointState.Load(store.DirectoryOf(3)));
+            return Train(3, state);
+        });
+
+        Assert.All(resumed, rank => TensorAssert.Equal(straight.weights, rank.Weights, 1e-4));
+        Assert.Equal(straight.losses[^1], resumed[0].Losses[^1], 1e-5);
+    }
+
+    [Fact]
+    public void The_state_of_all_ranks_is_the_state_of_one_and_each_keeps_its_share()
+    {
+        Use(training => training with { ShardOptimizer = true });
+        Dictionary<string, float[]> one;
+        using (TrainState state = tiny.NewState())
+        {
+            Train(2, state);
+            one = Values(state.Optimizer.State);
+        }
+
+        (Dictionary<string, float[]> Collected, long Own)[] all = OnRanks(4, state =>
+        {
+            Train(2, state);
+            using CheckpointTensors tensors = state.Tensors();
+            return (Values(tensors.Optimizer), state.Optimizer.State.Sum(entry => entry.Value.numel()));
+        });
+
+        Assert.Equal(one.Keys.Order(), all[0].Collected.Keys.Order());
+        Assert.All(one, entry => TensorAssert.Equal(entry.Value, all[0].Collected[entry.Key], 1e-5));
+        Assert.All(all[1..], rank => Assert.Empty(rank.Collected));
+        long whole = one.Values.Sum(values => (long)values.Length);
+        Assert.All(all, rank => Assert.InRange(rank.Own, 0.2 * whole, 0.3 * whole));
+    }
+
+    [Fact]
+    public void Counts_of_experts_are_those_of_all_ranks()
+    {
+        tiny.Recipe = tiny.Recipe with
+        {
+            Model = (DecoderOptions)tiny.Recipe.Model with
+            {
+                FeedForward = new ExpertsOptions { Experts = 4, Active = 2, HiddenDim = 8, Balance = new BiasBalanceOptions() },
+            },
+        };
+        long[] Counts(TrainState state)
+        {
+            state.TakeStep(Rate);
+            return [.. state.Model.Experts().SelectMany(layer => layer.Tokens)];
+        }
+        long[] one;
+        using (TrainState state = tiny.NewState()) one = Counts(state);
+
+        Assert.All(OnRanks(2, Counts), counts => Assert.Equal(one, counts));
+    }
+
+    [Fact]
+    public void A_rank_with_other_weights_is_named()
+    {
+        AggregateException error = Assert.Throws<AggregateException>(() => OnRanks(3, state =>
+        {
+            Ranks ranks = new(state.Processes, new Progress<string>());
+            ranks.RequireSameWeights(state.Model, 1);
+            if (state.Processes.Rank == 2)
+                using (no_grad()) state.Model.parameters().Last().view(-1).select(0, 0).add_(1e-6);
+            ranks.RequireSameWeights(state.Model, 2);
+            return 0;
+        }));
+
+        UserException[] told = [.. error.InnerExceptions.OfType<UserException>()]; // others may have found that one has left already
+        Assert.NotEmpty(told);
+        Assert.All(told, inner => Assert.StartsWith(
+            $"training stopped at step 2: rank 2 ({Environment.MachineName}) computed other weights than the other 2 of 3 ranks",
+            inner.Message, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void What_any_rank_asks_for_all_do_and_what_only_others_report_is_told_once_with_the_rank()
+    {
+        List<string> told = [];
+        bool[] answers = OnRanks(3, state =>
+        {
+            Ranks ranks = new(state.Processes, new Lines(told));
+            Assert.False(ranks.Any(false)());
+            ranks.Report("common");
+            if (ranks.Group.Rank > 0) ranks.Report("own");
+            ranks.TellOthers();
+            Assert.Equal("found", ranks.FromFirst(() => "found"));
+            Assert.Null(ranks.FromFirst(() => null));
+            return ranks.Any(ranks.Group.Rank == 1)();
+        });
+
+        Assert.All(answers, Assert.True);
+        Assert.Equal(["common", "rank 1: own"], told);
+    }
+
+    [Theory]
+    [InlineData(12, null, 8, "training.batchSize: 12 sequences cannot be shared out evenly among 8 processes; the nearest sizes are 8 or 16")]
+    [InlineData(2, null, 4, "training.batchSize: 2 sequences cannot be shared out evenly among 4 processes; the nearest sizes are 4")]
+    [InlineData(24, 6, 4, "training.microBatchSize: it counts the sequences of all processes together, and 6 cannot be shared out evenly " +
+        "among 4; the nearest sizes are 4 or 8, of which batchSize (24) has to be a multiple")]
+    public void A_batch_that_does_not_divide_is_refused_with_the_nearest_sizes(int batch, int? micro, int ranks, string message)
+    {
+        TrainingOptions options = tiny.Recipe.Training with { BatchSize = batch, MicroBatchSize = micro };
+        Problem problem = Assert.Single(options.ValidateFor(ranks));
+        Assert.Equal(message, $"{problem.Path}: {problem.Message}");
+        Assert.Empty(options.ValidateFor(2));
+    }
+
+    private void Use(Func<TrainingOptions, TrainingOptions> change) =>
+        tiny.Recipe = tiny.Recipe with { Training = change(tiny.Recipe.Training) };
+
+    private T[] OnRanks<T>(int ranks, Func<TrainState, T> work) => OnRanks(ranks, (state, _) => work(state));
+
+    private T[] OnRanks<T>(int ranks, Func<TrainState, IProcessGroup, T> work)
+    {
+        _ = tiny.Data;
+        Lock building = new(); // seeds belong to the whole process
+        return ThreadRanks.Run(ranks, group =>
+        {
+            TrainState state;
+            lock (building) state = tiny.NewState(tiny.Data, group);
+            using (state) return work(state, group);
+        });
+    }
+
+    private (double[] Losses, float[] Weights) Train(int steps, TrainState? state)
+    {
+        using TrainState? own = state is null ? tiny.NewState() : null;
+        state ??= own!;
+        var losses = new double[steps];
+        for (int step = 0; step < steps; step++)
+        {
+            state.TakeStep(Rate);
+            losses[step] = state.Read().Loss;
+        }
+        return (losses, [.. state.Model.parameters().SelectMany(parameter => parameter.data<float>().ToArray())]);
+    }
+
+    private StepBatch Batch(TrainState state)
+    {
+        using Trainer.Data.Batches.BatchLoader loader = new(Trainer.Data.Batches.BatchStream.Create(
+            tiny.Data, tiny.Recipe.Data, state.Model.ContextLength, tiny.Recipe.Seed, state.Model.PrefixLength), 8);
+        return StepBatch.Next(loader, tiny.Recipe.Training);
+    }
+
+    private static Dictionary<string, float[]> Values(IEnumerable<(string Name, torch.Tensor Value)> state) =>
+        state.ToDictionary(entry => entry.Name, entry => entry.Value.contiguous().data<float>().ToArray());
+
+    private sealed class Lines(List<string> told) : IProgress<string>
+    {
+        public void Report(string value) => told.Add(value);
+    }
+}
