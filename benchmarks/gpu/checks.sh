@@ -84,6 +84,7 @@ run_checks() {
   check_generation
   check_flat_memory
   check_out_of_memory
+  check_processes
 }
 
 # Lines of the text, and what they are answered with: themselves, turned around.
@@ -232,4 +233,35 @@ check_out_of_memory() {
   else
     checked "$name" failed "exit code $code: $(reason "$log")"
   fi
+}
+
+# Two processes, of a GPU each, against one: the same steps but for the order of sums. With the optimizer shared out as well.
+check_processes() {
+  local kind shares settings name log steps command
+  for shares in false true; do
+    name="two processes against one$([[ $shares == false ]] || echo ', the optimizer shared out')"
+    log=$logs/processes-$shares.txt
+    due "$name" || continue
+    if ! command -v mpirun >/dev/null; then
+      checked "$name" skipped 'no mpirun is here'
+      continue
+    fi
+    if [[ $DEVICE != cpu ]] && ! grep -q '^cuda:1 ' "$logs/doctor.txt"; then
+      checked "$name" skipped 'one GPU is here'
+      continue
+    fi
+    settings=("${tiny[@]}" training.microBatchSize=2 "training.shardOptimizer=$shares")
+    rm -rf "$work/one" "$work/two"
+    train_command "$work/two" "${settings[@]}"
+    kind=$DEVICE
+    [[ $kind == cpu ]] || kind=cuda # each its own
+    if train "$work/one" "${settings[@]}" >"$log" 2>&1 &&
+      OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -n 2 "${command[@]}" "training.device=$kind" >>"$log" 2>&1; then
+      steps=$(gap <(losses "$work/one") <(losses "$work/two"))
+      judge "$name" "largest difference $steps in $(losses "$work/two" | wc -l) losses; $(grep -o 'processes: .*' "$log" | head -n 1)" \
+        "$steps >= 0 && $steps <= $tolerance"
+    else
+      checked "$name" failed "$(reason "$log")"
+    fi
+  done
 }
