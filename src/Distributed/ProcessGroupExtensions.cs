@@ -40,6 +40,14 @@ public static class ProcessGroupExtensions
             return value.item<double>();
         }
 
+        /// <summary>The sums of numbers over all ranks.</summary>
+        public long[] Sum(long[] numbers)
+        {
+            using var values = tensor(numbers);
+            group.Sum(values);
+            return values.Span<long>().ToArray();
+        }
+
         /// <summary>The root's bytes; others may pass null.</summary>
         public byte[] Broadcast(byte[]? bytes, int root = 0)
         {

@@ -4,6 +4,7 @@ using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Tokenizers;
+using Trainer.Distributed;
 using Trainer.Inference;
 using Trainer.Kernels;
 using Trainer.Models;
@@ -58,9 +59,12 @@ public sealed record PerplexityOptions : IValidated
     }
 }
 
-/// <summary>Computes a decoder's perplexity on a text, each token scored once; the model is left in the mode it was in.</summary>
-public sealed class PerplexityEvaluator(LanguageModel model, Tokenizer tokenizer)
+/// <summary>Computes a decoder's perplexity on a text, each token scored once; the model is left in the mode it was in. Of several
+/// processes with the same model and text each computes its share, and all get the whole.</summary>
+public sealed class PerplexityEvaluator(LanguageModel model, Tokenizer tokenizer, IProcessGroup? processes = null)
 {
+    private readonly IProcessGroup group = processes ?? new SingleProcess();
+
     /// <summary>A CPU gains nothing from more, which would leave its caches.</summary>
     private int TokensAtOnce => OnCpu ? 1 << 12 : 1 << 14;
 
@@ -100,24 +104,28 @@ public sealed class PerplexityEvaluator(LanguageModel model, Tokenizer tokenizer
         long[] counts = new long[width];
         TokenWidths widths = new(tokenizer);
         (long bytes, long windows) = (0, 0);
-        foreach (WindowBatch batch in WindowBatch.All(text, options, RowsAtOnce(width)))
+        foreach ((int index, WindowBatch batch) in WindowBatch.All(text, options, RowsAtOnce(width)).Index())
         {
+            if (index % group.Size != group.Rank) continue;
             Add(batch, sums, correct);
             Count(batch, counts);
             bytes += widths.Of(batch.Rows);
             windows += batch.Rows.Rows;
         }
+        group.Sum(sums);
+        group.Sum(correct);
+        counts = group.Sum(counts);
         double[] losses = sums.cpu().data<double>().ToArray();
         return new PerplexityReport
         {
             NegativeLogLikelihood = LogitsException.RequireFinite(losses.Sum()),
             Tokens = counts.Sum(),
             Correct = correct.ToInt64(),
-            Bytes = bytes,
+            Bytes = group.Sum(bytes),
             Window = options.Window,
             Stride = options.Stride,
             Prefix = options.Prefix,
-            Windows = windows,
+            Windows = group.Sum(windows),
             DocumentsApart = options.Documents,
             Documents = text.Documents,
             BeginningToken = options.Beginning?.Token,

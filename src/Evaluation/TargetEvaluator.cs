@@ -3,6 +3,7 @@ using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Tokenizers;
+using Trainer.Distributed;
 using Trainer.Inference;
 using Trainer.Models;
 using static TorchSharp.torch;
@@ -10,9 +11,12 @@ using static TorchSharp.torch.nn;
 
 namespace Trainer.Evaluation;
 
-/// <summary>Computes loss and accuracy on all targets of batches: next tokens, a masked model's hidden tokens, translations.</summary>
-public sealed class TargetEvaluator(LanguageModel model, Tokenizer tokenizer)
+/// <summary>Computes loss and accuracy on all targets of batches: next tokens, a masked model's hidden tokens, translations. Of several
+/// processes with the same model and batches each computes its share, and all get the whole.</summary>
+public sealed class TargetEvaluator(LanguageModel model, Tokenizer tokenizer, IProcessGroup? processes = null)
 {
+    private readonly IProcessGroup group = processes ?? new SingleProcess();
+
     /// <summary>Evaluates all batches; accuracy is also of the <paramref name="top"/> most likely tokens.</summary>
     /// <exception cref="UserException">There are no targets, or the model's logits are not finite.</exception>
     public TargetReport Evaluate(IEnumerable<Batch> batches, int top = 5)
@@ -38,11 +42,14 @@ public sealed class TargetEvaluator(LanguageModel model, Tokenizer tokenizer)
         Tensor sums = zeros([3], dtype: ScalarType.Float64, device: model.Device); // loss, hits, hits of the first k
         TokenWidths widths = new(tokenizer);
         (long tokens, long bytes, long rows) = (0, 0, 0);
-        foreach (Batch batch in batches)
+        foreach ((int index, Batch batch) in batches.Index())
         {
+            if (index % group.Size != group.Rank) continue;
             Add(sums, batch, top);
             (tokens, bytes, rows) = (tokens + batch.TargetTokens, bytes + widths.Of(batch), rows + batch.Rows);
         }
+        group.Sum(sums);
+        (tokens, bytes, rows) = (group.Sum(tokens), group.Sum(bytes), group.Sum(rows));
         if (tokens == 0) throw new UserException("there is nothing to score: the data has no token to predict");
         double[] totals = sums.cpu().data<double>().ToArray();
         return new()

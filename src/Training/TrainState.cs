@@ -75,13 +75,7 @@ internal sealed class TrainState : IDisposable
         Tokens += batch.TargetTokens;
     }
 
-    private void AddCounts(long[] counts)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor sums = tensor(counts).to(Device);
-        group.Sum(sums);
-        sums.cpu().data<long>().CopyTo(counts);
-    }
+    private void AddCounts(long[] counts) => group.Sum(counts).CopyTo(counts, 0);
 
     /// <summary>The figures of the last step; waits for the device.</summary>
     public StepFigures.Reading Read() => figures.Read();

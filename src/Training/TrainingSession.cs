@@ -208,7 +208,10 @@ public sealed class TrainingSession
     }
 
     internal static EvaluationSubject Subject(TrainState state, PreparedData data, Recipe recipe) =>
-        new(state.Model, data, recipe.Data, recipe.Training.BatchSize, recipe.Training.MicroBatch, recipe.Seed, state.Device);
+        new(state.Model, data, recipe.Data, recipe.Training.BatchSize, recipe.Training.MicroBatch, recipe.Seed, state.Device)
+        {
+            Processes = state.Processes,
+        };
 
     private TrainingResult AlreadyDone(TrainState state)
     {

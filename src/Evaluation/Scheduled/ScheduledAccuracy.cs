@@ -31,7 +31,7 @@ public sealed record ScheduledAccuracyOptions : ScheduledEvaluatorOptions
 
 internal sealed class ScheduledAccuracy(ScheduledAccuracyOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
-    private readonly TargetEvaluator evaluator = new(subject.Model, subject.Tokenizer);
+    private readonly TargetEvaluator evaluator = new(subject.Model, subject.Tokenizer, subject.Processes);
     private readonly ValidationSet rows = subject.Rows(options.Batches);
 
     public override EvaluatorResult Evaluate()

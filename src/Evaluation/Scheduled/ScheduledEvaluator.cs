@@ -7,6 +7,7 @@ using Trainer.Data;
 using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
 using Trainer.Data.Tokenizers;
+using Trainer.Distributed;
 using Trainer.Models;
 using Trainer.Models.Positions;
 using Trainer.Reporting.Monitoring;
@@ -69,6 +70,9 @@ internal sealed record EvaluatorResult(IReadOnlyList<EvaluatorFigure> Figures, I
 public sealed record EvaluationSubject(LanguageModel Model, PreparedData Data, DataOptions Settings, int BatchSize, int MicroBatch,
     long Seed, Device Device)
 {
+    /// <summary>The processes that train the model together, and share out what they can; null for one.</summary>
+    public IProcessGroup? Processes { get; init; }
+
     internal Tokenizer Tokenizer => Data.Tokenizer;
 
     /// <summary>Rows of the validation data as <c>evaluate</c> makes them: so many batches, spread evenly; null for all.</summary>

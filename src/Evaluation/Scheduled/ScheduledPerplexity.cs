@@ -76,7 +76,7 @@ public sealed record ScheduledPerplexityOptions : ScheduledEvaluatorOptions
 
 internal sealed class ScheduledPerplexity(ScheduledPerplexityOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
-    private readonly PerplexityEvaluator evaluator = new(subject.Model, subject.Tokenizer);
+    private readonly PerplexityEvaluator evaluator = new(subject.Model, subject.Tokenizer, subject.Processes);
 
     public override IEnumerable<Problem> Problems()
     {

@@ -1,7 +1,10 @@
 using TorchSharp;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
 using Trainer.Distributed;
+using Trainer.Evaluation;
+using Trainer.Evaluation.Scheduled;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.FeedForward.Experts;
@@ -223,6 +226,27 @@ public sealed class DataParallelTests : IDisposable
     }
 
     [Fact]
+    public void Loss_perplexity_and_accuracy_are_shared_out_and_the_same()
+    {
+        (double, string) Measure(TrainState state)
+        {
+            ValidationSet rows = ValidationSet.Create(
+                tiny.Data, tiny.Recipe.Data, state.Model.ContextLength, 4, 3, state.Model.PrefixLength);
+            LossReport loss = LossEvaluator.Evaluate(state.Model, rows, CPU, state.Processes);
+            RecordingSink sink = new();
+            EvaluatorSchedule measures = new(
+                [new ScheduledPerplexityOptions { Stride = 3, Positions = 4 }, new ScheduledAccuracyOptions { Batches = 3 }],
+                TrainingSession.Subject(state, tiny.Data, tiny.Recipe), sink);
+            measures.RunDue(1, evaluating: true, last: true);
+            Assert.Equal(2, sink.Measures.Count);
+            return (loss.NegativeLogLikelihood, string.Join('\n', sink.Measures.SelectMany(measure => measure.Lines)));
+        }
+        using TrainState one = tiny.NewState();
+
+        Assert.All(OnRanks(3, Measure), all => Assert.Equal(Measure(one), all));
+    }
+
+    [Fact]
     public void A_rank_with_other_weights_is_named()
     {
         AggregateException error = Assert.Throws<AggregateException>(() => OnRanks(3, state =>
@@ -307,7 +331,7 @@ public sealed class DataParallelTests : IDisposable
 
     private StepBatch Batch(TrainState state)
     {
-        using Trainer.Data.Batches.BatchLoader loader = new(Trainer.Data.Batches.BatchStream.Create(
+        using BatchLoader loader = new(BatchStream.Create(
             tiny.Data, tiny.Recipe.Data, state.Model.ContextLength, tiny.Recipe.Seed, state.Model.PrefixLength), 8);
         return StepBatch.Next(loader, tiny.Recipe.Training);
     }
