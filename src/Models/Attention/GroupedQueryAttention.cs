@@ -89,7 +89,7 @@ public sealed record GroupedQueryOptions : HeadProjectionOptions
 
 /// <summary>Grouped-query attention (Ainslie et al. 2023); multi-head (G = H) and multi-query (G = 1) are its ends.</summary>
 /// <remarks><c>qkv.weight</c> has the rows [H·D query | G·D key | G·D value]. Query head h reads key-value head ⌊h·G/H⌋.</remarks>
-internal sealed class GroupedQueryProjection : Projection
+internal sealed class GroupedQueryProjection : Projection, IFusesMatrices
 {
     private readonly MixedLinear qkv;
     private readonly nn.Module<Tensor, Tensor>? queryNorm;
@@ -111,6 +111,12 @@ internal sealed class GroupedQueryProjection : Projection
     public override int OutputWidth => heads * headDim;
 
     public override int KeyHeads => groups;
+
+    public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices =>
+    [
+        ($"{nameof(qkv)}.weight",
+            [new((long)heads * headDim, heads), new((long)groups * headDim, groups), new((long)groups * headDim, groups)]),
+    ];
 
     public override (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context)
     {
@@ -145,7 +151,7 @@ internal sealed class GroupedQueryProjection : Projection
 }
 
 /// <summary>Cross-attention; the rows of <c>keyValue.weight</c> are [G·D key | G·D value], heads in order.</summary>
-internal sealed class CrossProjection : Projection
+internal sealed class CrossProjection : Projection, IFusesMatrices
 {
     private readonly MixedLinear query;
     private readonly MixedLinear keyValue;
@@ -169,6 +175,12 @@ internal sealed class CrossProjection : Projection
     public override int OutputWidth => heads * headDim;
 
     public override int KeyHeads => groups;
+
+    public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices =>
+    [
+        ($"{nameof(query)}.weight", [new((long)heads * headDim, heads)]),
+        ($"{nameof(keyValue)}.weight", [new((long)groups * headDim, groups), new((long)groups * headDim, groups)]),
+    ];
 
     public override (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context)
     {

@@ -150,7 +150,7 @@ internal readonly record struct LatentShape(int Heads, int HeadDim, int RotaryDi
 /// <para>The rows are DeepSeek's: <c>query</c> (q_proj) or <c>queryUp</c> (q_b_proj) [N | P] for each head, <c>keyValueDown</c>
 /// (kv_a_proj_with_mqa) [r | P], <c>keyValueUp</c> (kv_b_proj) [N key | V value] for each head. As there, matrices after a norm and
 /// <c>query</c> have no bias, and the norms are RMS norms whatever the model's are.</para></remarks>
-internal sealed class LatentProjection : Projection
+internal sealed class LatentProjection : Projection, IFusesMatrices
 {
     private readonly MixedLinear? query;
     private readonly MixedLinear? queryDown;
@@ -187,6 +187,14 @@ internal sealed class LatentProjection : Projection
     public override int OutputWidth => shape.OutputWidth;
 
     public override int KeyHeads => shape.Heads;
+
+    /// <summary>A head of <c>keyValueUp</c> is its keys and values together.</summary>
+    public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices =>
+    [
+        ($"{(query is null ? nameof(queryUp) : nameof(query))}.weight", [new(shape.QueryRows, shape.Heads)]),
+        ($"{nameof(keyValueDown)}.weight", [new(shape.Rank), new(shape.RotaryDim)]),
+        ($"{nameof(keyValueUp)}.weight", [new(shape.ExpandedRows, shape.Heads)]),
+    ];
 
     public override (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context)
     {

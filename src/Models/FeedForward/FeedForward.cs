@@ -227,7 +227,7 @@ internal sealed class PlainFeedForward : FeedForwardModule
 }
 
 /// <summary>down(f(gate(x)) ⊙ up(x)) (Shazeer 2020, arXiv 2002.05202); gate and up are one matrix with the rows [F gate | F up].</summary>
-internal sealed class GatedFeedForward : FeedForwardModule
+internal sealed class GatedFeedForward : FeedForwardModule, IFusesMatrices
 {
     private readonly MixedLinear gateUp;
     private readonly MixedLinear down;
@@ -241,6 +241,9 @@ internal sealed class GatedFeedForward : FeedForwardModule
         down = stack.ResidualLinear(width, stack.Dim, bias);
         RegisterComponents();
     }
+
+    public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices =>
+        [($"{nameof(gateUp)}.weight", [new(down.Inputs), new(down.Inputs)])];
 
     // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
     public override Tensor Run(Tensor x, AttentionContext context) => activation.Between(gateUp, down, x);

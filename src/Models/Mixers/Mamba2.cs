@@ -105,7 +105,7 @@ internal readonly record struct Mamba2Shape(int Width, int HeadDim, int StateDim
 /// <summary>The Mamba-2 block (Dao and Gu 2024, arXiv 2405.21060, §7); the recurrence is float32 whatever the compute type.</summary>
 /// <remarks>The rows of <c>input.weight</c> are the reference implementation's: [W gate | W heads | G·N state input | G·N state output | H
 /// steps]. Its names for the other weights: <c>logDecay</c> A_log, <c>stepBias</c> dt_bias, <c>skip</c> D.</remarks>
-internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
+internal sealed class Mamba2 : Mixer, IDrawsOwnWeights, IFusesMatrices
 {
     private const double NormEpsilon = 1e-5, SmallestStep = 1e-3, LargestStep = 0.1, SlowestDecay = 1, FastestDecay = 16;
 
@@ -142,6 +142,12 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights
             Tensor steps = weight.uniform_(Math.Log(SmallestStep), Math.Log(LargestStep), generator).to_type(ScalarType.Float64).exp();
             weight.copy_(steps.exp().sub(1).log()); // softplus of it is the step
         }),
+    ];
+
+    public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices =>
+    [
+        ($"{nameof(input)}.weight",
+            [new(shape.Width), new(shape.Width), new(shape.GroupWidth), new(shape.GroupWidth), new(shape.Heads)]),
     ];
 
     public override Tensor Mix(Tensor x, MixerContext context)

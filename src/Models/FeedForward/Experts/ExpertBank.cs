@@ -7,7 +7,7 @@ namespace Trainer.Models.FeedForward.Experts;
 
 /// <summary>All experts' matrices: <c>gateUp</c> (E, 2F, C), or <c>up</c> (E, F, C) without a gate; <c>down</c> (E, C, F).</summary>
 /// <remarks>Biases are flat: their rank tells initialisation and weight decay that they are no matrices.</remarks>
-internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights
+internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IFusesMatrices
 {
     private const string Down = "down", DownBias = "downBias";
     private readonly string up, upBias;
@@ -34,6 +34,10 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights
     }
 
     public string? JoiningWeight => Down;
+
+    public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices => activation.Gated
+        ? [(up, [new(DownWeight.size(-1)), new(DownWeight.size(-1))])]
+        : [];
 
     // Not fields: a move to another device makes new parameters, and TorchSharp only replaces fields that have a parameter's own name.
     private Parameter UpWeight => get_parameter(up)!;
