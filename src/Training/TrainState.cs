@@ -39,7 +39,8 @@ internal sealed class TrainState : IDisposable
         exchange = group.Size > 1 ? new(group, model, options.ShardOptimizer) : null;
         gradients = GradientComputation.Create(model, device, threads, options.LabelSmoothing, exchange);
         Optimizer = recipe.Optimizer.Build(
-            exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads);
+            exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads,
+            model.HiddenMatrices());
         figures = new StepFigures(device);
     }
 
@@ -79,6 +80,13 @@ internal sealed class TrainState : IDisposable
 
     /// <summary>The figures of the last step; waits for the device.</summary>
     public StepFigures.Reading Read() => figures.Read();
+
+    /// <summary>As <see cref="Optimizer.UseAverages"/>, on all ranks.</summary>
+    public IDisposable? UseAverages()
+    {
+        IDisposable? averages = Optimizer.UseAverages();
+        return averages is not null && exchange?.Shards is { } shards ? new SpreadAverages(averages, shards) : averages;
+    }
 
     /// <summary>What a checkpoint is made of; all ranks call it, and what they share out is collected by the first.</summary>
     public CheckpointTensors Tensors() => exchange?.Shards is { } shards
@@ -127,6 +135,25 @@ internal sealed class TrainState : IDisposable
         Optimizer.Dispose();
         exchange?.Shards?.Dispose();
         Model.Dispose();
+    }
+}
+
+/// <summary>Averages that each rank has for its share of the weights.</summary>
+internal sealed class SpreadAverages : IDisposable
+{
+    private readonly IDisposable averages;
+    private readonly WeightShards shards;
+
+    public SpreadAverages(IDisposable averages, WeightShards shards)
+    {
+        (this.averages, this.shards) = (averages, shards);
+        shards.Spread();
+    }
+
+    public void Dispose()
+    {
+        averages.Dispose();
+        shards.Spread();
     }
 }
 

@@ -47,9 +47,7 @@ internal sealed class TrainingLoop(
         checkpoints?.ReportFinished();
 
         bool evaluating = IsDue(recipe.Evaluation.Every) || IsLast;
-        bool isBest = evaluating && Evaluate();
-        evaluators.RunDue(state.Step, evaluating, IsLast);
-        if (evaluating) samples.Write(state.Step, sink);
+        bool isBest = (evaluating || evaluators.AreDue(state.Step, evaluating, IsLast)) && Evaluate(evaluating);
         if (IsDue(recipe.Monitoring.HistogramEvery)) ReportHistograms();
         // Last, so that a run resumed from here lacks nothing that was due at this step.
         if (isBest || IsDue(recipe.Checkpoint.Every) || IsLast) Save(isBest);
@@ -105,8 +103,17 @@ internal sealed class TrainingLoop(
             "checkpoint with --resume");
     }
 
-    /// <summary>True where the validation loss is the best so far.</summary>
-    private bool Evaluate()
+    /// <summary>Runs what is due with the weights that a checkpoint would hold; true where the validation loss is the best so far.</summary>
+    private bool Evaluate(bool evaluating)
+    {
+        using IDisposable? averages = state.UseAverages();
+        bool isBest = evaluating && EvaluateLoss();
+        evaluators.RunDue(state.Step, evaluating, IsLast);
+        if (evaluating) samples.Write(state.Step, sink);
+        return isBest;
+    }
+
+    private bool EvaluateLoss()
     {
         long start = Stopwatch.GetTimestamp();
         ranks.RequireSameWeights(state.Model, state.Step);
@@ -142,6 +149,7 @@ internal sealed class TrainingLoop(
     {
         sink.Flush();
         ranks.RequireSameWeights(state.Model, state.Step);
+        using IDisposable? averages = state.UseAverages();
         CheckpointTensors tensors = state.Tensors();
         if (checkpoints is null) tensors.Dispose();
         else checkpoints.Save(state, tensors, isBest);

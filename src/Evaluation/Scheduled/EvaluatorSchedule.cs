@@ -27,8 +27,15 @@ public sealed class EvaluatorSchedule
     public void RunDue(long step, bool evaluating, bool last)
     {
         foreach ((ScheduledEvaluatorOptions options, ScheduledEvaluator evaluator) in evaluators)
-            if (last || (options.Every is { } every ? every > 0 && step % every == 0 : evaluating)) Run(options.Title, evaluator, step);
+            if (IsDue(options, step, evaluating, last)) Run(options.Title, evaluator, step);
     }
+
+    /// <summary>Whether <see cref="RunDue"/> would run any.</summary>
+    public bool AreDue(long step, bool evaluating, bool last) =>
+        evaluators.Any(entry => IsDue(entry.Options, step, evaluating, last));
+
+    private static bool IsDue(ScheduledEvaluatorOptions options, long step, bool evaluating, bool last) =>
+        last || (options.Every is { } every ? every > 0 && step % every == 0 : evaluating);
 
     private void Run(string name, ScheduledEvaluator evaluator, long step)
     {

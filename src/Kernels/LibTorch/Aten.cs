@@ -90,6 +90,19 @@ internal static unsafe class Aten
         if (!Invoke("aten::_fused_adamw_"u8, "\0"u8, null, 0, arguments)) throw Failure("aten::_fused_adamw_", arguments, null);
     }
 
+    public static void _fused_sgd_(
+        IReadOnlyList<Tensor> self, IReadOnlyList<Tensor> grads, IReadOnlyList<Tensor> momentum_buffer_list, double weight_decay,
+        double momentum, double lr, double dampening, bool nesterov, bool maximize, bool is_first_step, Tensor? grad_scale = null,
+        Tensor? found_inf = null)
+    {
+        ReadOnlySpan<Argument> arguments =
+            [
+                Many(self), Many(grads), Many(momentum_buffer_list), weight_decay, momentum, lr, dampening, nesterov, maximize,
+                is_first_step, Optional(grad_scale), Optional(found_inf),
+            ];
+        if (!Invoke("aten::_fused_sgd_"u8, "\0"u8, null, 0, arguments)) throw Failure("aten::_fused_sgd_", arguments, null);
+    }
+
     public static void _foreach_mul_(IReadOnlyList<Tensor> self, Tensor other)
     {
         ReadOnlySpan<Argument> arguments = [Many(self), other];

@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>Bytes of float32 master weights, AdamW's two moments, and gradients at the end of a backward pass.</summary>
+/// <summary>Bytes of float32 master weights, the optimizer's moments, and gradients at the end of a backward pass.</summary>
 public sealed record TrainingState(long Weights, long Moments, long Gradients)
 {
     /// <summary>The state of a model, gradients per thread as the step needs them.</summary>
@@ -10,7 +10,7 @@ public sealed record TrainingState(long Weights, long Moments, long Gradients)
     {
         long weights = sizeof(float) * cost.Parameters;
         int copies = (shape.GradientsStay ? shape.Threads : 0) + (shape.Accumulates ? shape.Threads : 0);
-        return new(weights, 2 * weights / shape.OptimizerShares, copies * weights);
+        return new(weights, (long)(shape.MomentsPerParameter * weights) / shape.OptimizerShares, copies * weights);
     }
 }
 

@@ -23,6 +23,9 @@ public sealed record TrainingShape
     /// <summary>The type matrix products are computed in: float32 or bfloat16.</summary>
     public ScalarType ComputeType { get; init; } = ScalarType.Float32;
 
+    /// <summary>Numbers that the optimizer keeps for each parameter, such as AdamW's two moments.</summary>
+    public double MomentsPerParameter { get; init; } = 2;
+
     /// <summary>The share of each target's probability that is spread over all tokens.</summary>
     public double LabelSmoothing { get; init; }
 }

@@ -4,6 +4,7 @@ using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
 using Trainer.Kernels;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Optimizers;
@@ -26,18 +27,11 @@ public sealed record AdamWOptions : OptimizerOptions, IValidated
     public double Epsilon { get; init; } = 1e-8;
 
     /// <inheritdoc/>
-    public override Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null) =>
-        new AdamW(this, parameters, threads);
+    public override Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
+        IReadOnlyList<HiddenMatrix>? matrices = null) => new AdamW(this, parameters, threads);
 
     /// <inheritdoc/>
-    public IEnumerable<Problem> Validate()
-    {
-        if (Betas.Count != 2)
-            yield return new("betas", $"has {Betas.Count} {(Betas.Count == 1 ? "value" : "values")}; two are needed, such as [0.9, 0.95]");
-        for (int i = 0; i < Betas.Count; i++)
-            if (!(Betas[i] >= 0 && Betas[i] < 1))
-                yield return new($"betas.{i}", $"is {Betas[i]}; it must be at least 0 and below 1");
-    }
+    public IEnumerable<Problem> Validate() => DecayRates.Check(Betas, example: "[0.9, 0.95]");
 }
 
 /// <summary>Fused AdamW on float32 master weights: one kernel for all tensors of a group. State names are PyTorch's.</summary>
@@ -59,7 +53,7 @@ internal sealed class AdamW : Optimizer
 
     public override IEnumerable<(string Name, Tensor Value)> State => decayed.Concat(plain).SelectMany(state => state.Tensors);
 
-    protected override void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip)
+    protected internal override void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip)
     {
         Update(decayed.Where(state => share.Contains(state.Parameter)), learningRate, options.WeightDecay, skip);
         Update(plain.Where(state => share.Contains(state.Parameter)), learningRate, weightDecay: 0, skip);
@@ -90,11 +84,8 @@ internal sealed class AdamW : Optimizer
         public static ParameterState Of((string Name, Parameter Value) parameter) => new(
             parameter.Name,
             parameter.Value,
-            Zeros(parameter.Value.shape, parameter.Value.device),
-            Zeros(parameter.Value.shape, parameter.Value.device),
-            Zeros([], parameter.Value.device));
-
-        private static Tensor Zeros(long[] shape, Device device) =>
-            zeros(shape, dtype: ScalarType.Float32, device: device).DetachFromDisposeScope();
+            NewState(parameter.Value.shape, parameter.Value.device),
+            NewState(parameter.Value.shape, parameter.Value.device),
+            NewState([], parameter.Value.device));
     }
 }

@@ -4,7 +4,9 @@ using System.Text.Json.Serialization;
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Checkpoints;
+using Trainer.Configuration;
 using Trainer.Kernels;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Optimizers;
@@ -12,6 +14,11 @@ namespace Trainer.Training.Optimizers;
 /// <summary>How gradients change the weights. A new optimizer is a derived record in its own file, and one line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(AdamWOptions), "adamw")]
+[JsonDerivedType(typeof(ScheduleFreeOptions), "schedule-free-adamw")]
+[JsonDerivedType(typeof(MuonOptions), "muon")]
+[JsonDerivedType(typeof(LionOptions), "lion")]
+[JsonDerivedType(typeof(AdafactorOptions), "adafactor")]
+[JsonDerivedType(typeof(SgdOptions), "sgd")]
 public abstract record OptimizerOptions
 {
     /// <summary>The learning rate at the peak of the schedule.</summary>
@@ -19,9 +26,20 @@ public abstract record OptimizerOptions
     [Range(double.Epsilon, double.MaxValue)]
     public double LearningRate { get; init; } = 1e-3;
 
+    /// <summary>Whether a step needs parameters in their own shapes. Others also update flat pieces of them, (n, 1), one by one.</summary>
+    [JsonIgnore]
+    public virtual bool NeedsWholeMatrices => false;
+
+    /// <summary>Numbers of state for each parameter, roughly, as <c>plan</c> counts them.</summary>
+    internal virtual double MomentsPerParameter => 2;
+
     /// <summary>Builds the optimizer with fresh state for all trainable parameters, each once; every operation uses the whole device where
     /// <paramref name="threads"/> is null. The caller disposes it.</summary>
-    public abstract Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null);
+    /// <param name="parameters">Names and values; moments start at zero, averages of weights at the values.</param>
+    /// <param name="threads">Threads to share the parameters among.</param>
+    /// <param name="matrices">Which of them are matrices of blocks (<see cref="LanguageModel.HiddenMatrices"/>); Muon needs it.</param>
+    public abstract Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
+        IReadOnlyList<HiddenMatrix>? matrices = null);
 }
 
 /// <summary>Updates parameters from their gradients, and owns the state this takes.</summary>
@@ -44,10 +62,14 @@ public abstract class Optimizer : IDisposable
 
     internal ParameterGroups Groups { get; }
 
+    /// <summary>What <see cref="Dispose"/> frees.</summary>
+    private protected virtual IEnumerable<Tensor> Owned => State.Select(state => state.Value);
+
     /// <summary>The parameter groups for the log, a line each.</summary>
     public abstract IReadOnlyList<string> Description { get; }
 
-    /// <summary>The state by name, as it goes into <c>optimizer.safetensors</c>; owned by the optimizer.</summary>
+    /// <summary>The state by name, as it goes into <c>optimizer.safetensors</c>. It is loaded after the model's weights, which it may
+    /// name too.</summary>
     public abstract IEnumerable<(string Name, Tensor Value)> State { get; }
 
     /// <summary>Updates all parameters that have a gradient; nothing where <paramref name="skip"/>, a float32 scalar there, is 1.</summary>
@@ -61,8 +83,33 @@ public abstract class Optimizer : IDisposable
         Update(share, learningRate, skip);
     });
 
-    /// <summary>Updates the parameters of one share that have a gradient. Shares may be updated on several threads at once.</summary>
-    protected abstract void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip);
+    /// <summary>Puts the weights to evaluate and to keep, where they are not those in training, into the parameters, until the result is
+    /// disposed of; then training goes on with the bits from before. No step may be taken between. null where nothing differs.</summary>
+    internal virtual IDisposable? UseAverages() => null;
+
+    /// <summary>Updates the parameters of one share that have a gradient, without a record. Shares may be updated on several threads at
+    /// once.</summary>
+    protected internal abstract void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip);
+
+    /// <summary>Runs an update in place that changes none of <paramref name="written"/> where <paramref name="skip"/> is 1. The CPU does not
+    /// run it then. A GPU, whose scalars nobody waits for, does, and puts the old values back.</summary>
+    internal static void Unless(Tensor skip, IReadOnlyList<Tensor> written, Action update, bool? waits = null)
+    {
+        if (waits ?? skip.device_type == DeviceType.CPU)
+        {
+            if (skip.item<float>() != 1) update();
+            return;
+        }
+        using DisposeScope scope = NewDisposeScope();
+        Tensor skips = skip.eq(1);
+        Tensor[] before = [.. written.Select(tensor => tensor.detach().clone())];
+        update();
+        foreach ((Tensor tensor, Tensor old) in written.Zip(before)) tensor.copy_(where(skips, old, tensor.detach()));
+    }
+
+    /// <summary>State that no dispose scope owns.</summary>
+    private protected static Tensor NewState(long[] shape, Device device, ScalarType type = ScalarType.Float32) =>
+        zeros(shape, dtype: type, device: device).DetachFromDisposeScope();
 
     internal void Save(string path) => TensorFile.Save(path, State);
 
@@ -72,7 +119,7 @@ public abstract class Optimizer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach ((_, Tensor value) in State) value.Dispose();
+        foreach (Tensor value in Owned) value.Dispose();
         GC.SuppressFinalize(this);
     }
 
@@ -84,6 +131,7 @@ public abstract class Optimizer : IDisposable
         void Scoped(int share)
         {
             using DisposeScope scope = NewDisposeScope();
+            using IDisposable unrecorded = no_grad();
             work(shares[share]);
         }
     }
@@ -119,10 +167,23 @@ public sealed class ParameterGroups
     internal IReadOnlyList<string> Describe(double weightDecay) =>
         [$"weight decay {weightDecay}: {Count(Decayed)}", $"no weight decay: {Count(Plain)}"];
 
-    private static string Count(IReadOnlyList<(string Name, Parameter Value)> group) =>
+    internal static string Count(IReadOnlyList<(string Name, Parameter Value)> group) =>
         $"{group.Count} tensors, {group.Sum(p => p.Value.numel()):N0} parameters";
 
     private static IEnumerable<string> Repeated<T>(IEnumerable<(string Name, Parameter Value)> parameters,
         Func<(string Name, Parameter Value), T> key) =>
         parameters.GroupBy(key).Where(group => group.Count() > 1).SelectMany(group => group.Select(p => p.Name));
+}
+
+/// <summary>Checks the decay rates of two running means.</summary>
+internal static class DecayRates
+{
+    public static IEnumerable<Problem> Check(IReadOnlyList<double> betas, string example)
+    {
+        if (betas.Count != 2)
+            yield return new("betas", $"has {betas.Count} {(betas.Count == 1 ? "value" : "values")}; two are needed, such as {example}");
+        for (int i = 0; i < betas.Count; i++)
+            if (!(betas[i] >= 0 && betas[i] < 1))
+                yield return new($"betas.{i}", $"is {betas[i]}; it must be at least 0 and below 1");
+    }
 }
