@@ -86,7 +86,7 @@ public sealed class TrainingSession
 
     private TrainingResult Run()
     {
-        Problem[] problems = [.. Recipe.Training.ValidateFor(Group.Size), .. HistogramProblems()];
+        Problem[] problems = [.. Recipe.Training.ValidateFor(Group.Size), .. ShardingProblems()];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         Group.Timeout = TimeSpan.FromSeconds(Recipe.Training.CollectiveTimeout);
         ProcessorShare.Take(Group);
@@ -106,9 +106,13 @@ public sealed class TrainingSession
 
     private IProcessGroup Group => ranks.Group;
 
-    private IEnumerable<Problem> HistogramProblems()
+    private IEnumerable<Problem> ShardingProblems()
     {
-        if (Group.Size > 1 && Recipe.Training.ShardOptimizer && Recipe.Monitoring.HistogramEvery > 0)
+        if (Group.Size == 1 || !Recipe.Training.ShardOptimizer) yield break;
+        if (Recipe.Optimizer.NeedsWholeMatrices)
+            yield return new("training.shardOptimizer", "this optimizer computes with whole matrices, and shares cut through them; set " +
+                "shardOptimizer to false, or use another optimizer.type");
+        if (Recipe.Monitoring.HistogramEvery > 0)
             yield return new("monitoring.histogramEvery", "no process has all gradients while training.shardOptimizer is on; set " +
                 "histogramEvery to 0, or shardOptimizer to false");
     }

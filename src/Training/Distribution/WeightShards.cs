@@ -102,12 +102,13 @@ internal sealed class WeightShards : IDisposable
         return all;
     }
 
-    /// <summary>Loads this rank's share of what <see cref="Collect"/> gave, whatever the number of ranks was.</summary>
+    /// <summary>Loads this rank's share of what <see cref="Collect"/> gave, whatever the number of ranks was; all call it.</summary>
     public void Load(string path, Optimizer optimizer)
     {
         Dictionary<string, Tensor> state = optimizer.State.ToDictionary(entry => entry.Name, entry => entry.Value);
         TensorFile.LoadParts(path, [.. shards.SelectMany(shard => KindsOf(shard, state).Select(kind => PartOf(shard, kind, state)))],
             "the optimizer");
+        Spread(); // the state may name the weights, too
     }
 
     public void Dispose()
@@ -115,17 +116,19 @@ internal sealed class WeightShards : IDisposable
         foreach (Shard shard in shards) shard.Part.Dispose();
     }
 
-    // A number for each number of the weight, or one for all of it.
+    // A number for each number of the weight, or one for all of it, with its type.
     private const char Elementwise = '=', Scalar = '.';
 
     private static IEnumerable<string> KindsOf(Shard shard, Dictionary<string, Tensor> state) =>
         state.Where(entry => entry.Key.StartsWith(shard.Weight.Name + ".", StringComparison.Ordinal)
                 && entry.Key.LastIndexOf('.') == shard.Weight.Name.Length)
-            .Select(entry => (entry.Value.dim() == 0 ? Scalar : Elementwise) + entry.Key[(shard.Weight.Name.Length + 1)..]);
+            .Select(entry => entry.Key[(shard.Weight.Name.Length + 1)..] is var kind && entry.Value.dim() == 0
+                ? $"{Scalar}{kind}{Scalar}{entry.Value.dtype}"
+                : Elementwise + kind);
 
     private static TensorPart PartOf(Shard shard, string kind, Dictionary<string, Tensor> state)
     {
-        string name = $"{shard.Weight.Name}.{kind[1..]}";
+        string name = $"{shard.Weight.Name}.{kind[1..].Split(Scalar)[0]}";
         return kind[0] == Scalar
             ? new(name, [], 0, state[name])
             : new(name, shard.Weight.Parameter.shape, shard.From, state[name]);
@@ -156,16 +159,19 @@ internal sealed class WeightShards : IDisposable
     private IEnumerable<(string, Tensor)> CollectScalars(GradientBucket bucket, string kind, Dictionary<string, Tensor> state)
     {
         using DisposeScope scope = NewDisposeScope();
+        string[] parts = kind.Split(Scalar);
+        (string name, ScalarType type) = (parts[0], Enum.Parse<ScalarType>(parts[1]));
         // From the rank that has the weight's first number.
-        var values = new float[bucket.Weights.Count];
+        var values = new double[bucket.Weights.Count];
         foreach (Shard shard in shards.Where(shard => shard.Bucket == bucket && shard.From == 0))
             values[bucket.Weights.Index().First(entry => entry.Item == shard.Weight).Index] =
-                state[$"{shard.Weight.Name}.{kind}"].item<float>();
+                state[$"{shard.Weight.Name}.{name}"].to(ScalarType.Float64).item<double>();
         Tensor sum = tensor(values).to(bucket.Weights[0].Parameter.device);
         group.Sum(sum);
         if (group.Rank > 0) return [];
-        values = sum.cpu().data<float>().ToArray();
-        return [.. bucket.Weights.Select((weight, index) => ($"{weight.Name}.{kind}", tensor(values[index]).DetachFromDisposeScope()))];
+        values = sum.cpu().data<double>().ToArray();
+        return [.. bucket.Weights.Select(
+            (weight, index) => ($"{weight.Name}.{name}", tensor(values[index]).to(type).DetachFromDisposeScope()))];
     }
 
     private long Piece(GradientBucket bucket) => (bucket.Numbers + group.Size - 1) / group.Size;

@@ -10,6 +10,7 @@ using Trainer.Models;
 using Trainer.Models.FeedForward.Experts;
 using Trainer.Tests;
 using Trainer.Training.Distribution;
+using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Distribution;
@@ -151,15 +152,30 @@ public sealed class DataParallelTests : IDisposable
     [InlineData(2, 3)]
     [InlineData(4, 1)]
     [InlineData(3, 4)]
-    public void A_shared_out_optimizer_is_saved_whole_and_goes_on_with_another_number_of_ranks(int before, int after)
+    [InlineData(2, 3, "schedule-free-adamw")]
+    [InlineData(3, 2, "lion")]
+    [InlineData(2, 4, "sgd")]
+    public void A_shared_out_optimizer_is_saved_whole_and_goes_on_with_another_number_of_ranks(
+        int before, int after, string optimizer = "adamw")
     {
         Use(training => training with { BatchSize = 24, MicroBatchSize = 12, ShardOptimizer = true });
+        tiny.Recipe = tiny.Recipe with
+        {
+            Optimizer = optimizer switch
+            {
+                "schedule-free-adamw" => new ScheduleFreeOptions(),
+                "lion" => new LionOptions(),
+                "sgd" => new SgdOptions(),
+                _ => tiny.Recipe.Optimizer,
+            },
+        };
         (double[] losses, float[] weights) straight = Train(6, null);
         CheckpointStore store = tiny.Store();
 
         OnRanks(before, state =>
         {
             Train(3, state);
+            using IDisposable? averages = state.UseAverages();
             using CheckpointTensors tensors = state.Tensors();
             if (state.Processes.Rank > 0) return 0;
             CheckpointState position = state.Capture();
@@ -177,6 +193,22 @@ public sealed class DataParallelTests : IDisposable
 
         Assert.All(resumed, rank => TensorAssert.Equal(straight.weights, rank.Weights, 1e-4));
         Assert.Equal(straight.losses[^1], resumed[0].Losses[^1], 1e-5);
+    }
+
+    [Theory]
+    [InlineData("muon")]
+    [InlineData("adafactor")]
+    public void What_needs_whole_matrices_is_not_cut_through(string optimizer)
+    {
+        Use(training => training with { ShardOptimizer = true });
+        tiny.Recipe = tiny.Recipe with { Optimizer = optimizer == "muon" ? new MuonOptions() : new AdafactorOptions() };
+
+        AggregateException error = Assert.Throws<AggregateException>(() => ThreadRanks.Run(2, group => TrainingSession.Run(
+            new TrainingRequest(tiny.Recipe, tiny.RunPath()) { Processes = group })));
+
+        Assert.All(error.InnerExceptions, inner => Assert.Contains(
+            "training.shardOptimizer: this optimizer computes with whole matrices", inner.Message, StringComparison.Ordinal));
+        Assert.False(Directory.Exists(tiny.RunPath()));
     }
 
     [Fact]
