@@ -35,8 +35,8 @@ public sealed record MuonOptions : OptimizerOptions, IValidated
     public double WeightDecay { get; init; } = 0.1;
 
     /// <summary>How the learning rate of a matrix follows from its shape.</summary>
-    [Description("How the learning rate of a matrix follows from its shape: moonlight, so that updates are as large as AdamW's and " +
-        "learning rates that suit it do here, or original, for learning rates about 0.02.")]
+    [Description("How the learning rate of a matrix follows from its shape: moonlight, so that updates are as large as AdamW's in a " +
+        "large model, or original, for learning rates about 0.02.")]
     public MuonScale Scale { get; init; } = MuonScale.Moonlight;
 
     /// <summary>Whether each head of queries, keys and values is a matrix of its own.</summary>
