@@ -1,5 +1,4 @@
 using Trainer.Models.Attention;
-using Trainer.Models.FeedForward;
 using Trainer.Models.FeedForward.Experts;
 
 namespace Trainer.Models.Tests;
