@@ -27,8 +27,8 @@ internal static unsafe class MatrixVectorProduct
     // Rows taken at once: enough sums to hide the latency of additions, few enough streams for the prefetcher.
     private const int RowsAtOnce = 4;
 
-    // In bytes: a cache line; the most that rows prefetched together may take; how far ahead longer rows are prefetched.
-    private const int Line = 64, MostFetched = 16384, AheadInRow = 1024;
+    // In bytes: a cache line; the most that rows prefetched together may take; how far ahead they are at least, and longer rows are.
+    private const int Line = 64, MostFetched = 16384, LeastAhead = 4096, AheadInRow = 1024;
 
     // Bytes of weights worth a second thread: they take as long to read as a thread to call.
     private const long Grain = 768 * 1024;
@@ -108,7 +108,7 @@ internal static unsafe class MatrixVectorProduct
         {
             long inputs = matrix.Inputs, bytes = matrix.RowBytes, whole = First + end * RowsAtOnce <= matrix.Outputs ? end : end - 1;
             float* sums = stackalloc float[8], vectors = x;
-            using Scratch scratch = new(TRow.Arranges ? batch * inputs : 0, 1);
+            using Scratch scratch = TRow.Arranges ? new(batch * inputs, 1) : default;
             if (TRow.Arranges)
             {
                 vectors = scratch.Take(batch * inputs);
@@ -213,10 +213,10 @@ internal static unsafe class MatrixVectorProduct
         public static void FourRows<T>(byte* rows, long bytes, long groups, float* x, long inputs, float* y, float* bias, bool adds)
             where T : unmanaged, ILanes<T>
         {
-            // Short rows: prefetch the next group, in memory order. Long ones: each row a little ahead of itself.
+            // Short rows: prefetch a later group, in memory order. Long ones: each row a little ahead of itself.
             int step = 2 * T.Count * TStored.Bytes;
             bool brief = RowsAtOnce * bytes <= MostFetched;
-            long ahead = brief ? RowsAtOnce * bytes : AheadInRow;
+            long ahead = brief ? Math.Max(LeastAhead, RowsAtOnce * bytes) : AheadInRow;
             long between = brief ? step : bytes, advance = brief ? RowsAtOnce * step : step;
             for (byte* end = rows + groups * RowsAtOnce * bytes; rows < end; rows += RowsAtOnce * bytes, y += RowsAtOnce)
             {

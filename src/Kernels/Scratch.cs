@@ -13,7 +13,7 @@ internal unsafe ref struct Scratch
 
     [ThreadStatic] private static Memory? kept;
 
-    private readonly Memory memory;
+    private readonly Memory? memory; // null by default: no arrays
     private float* next;
 
     /// <summary>Room for so many float32 numbers in at most so many arrays.</summary>
@@ -41,6 +41,7 @@ internal unsafe ref struct Scratch
 
     public readonly void Dispose()
     {
+        if (memory is null) return;
         if (memory.Bytes > MostKept || kept is not null) memory.Free();
         else kept = memory;
     }
