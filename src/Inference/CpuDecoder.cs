@@ -16,9 +16,10 @@ using static TorchSharp.torch;
 namespace Trainer.Inference;
 
 /// <summary>Decodes on a CPU with a model's weights, not its modules: a token costs little more than reading each weight once.</summary>
-/// <remarks>Takes decoders of the common kind (<see cref="Supports(LanguageModel)"/>) by their options and the names of their weights. The
-/// model itself reads long prompts, piece by piece, and its cache is copied. Weights are shared with the model, except float32 ones that
-/// are multiplied in bfloat16. Results are the same bits for any number of threads, and for a sequence whatever others are decoded beside
+/// <remarks>Takes decoders of the common kind (<see cref="Supports(LanguageModel)"/>) by their options and the names of their weights.
+/// Matrices in float32 are packed (<see cref="PanelProduct"/>) unless they are large; with other ones, and with windows, the model itself
+/// reads long prompts, piece by piece, and its cache is copied. Other weights are shared with the model, except float32 ones that are
+/// multiplied in bfloat16. Results are the same bits for any number of threads, and for a sequence whatever others are decoded beside
 /// it or had the same beginning.</remarks>
 internal sealed unsafe class CpuDecoder : IDecoder
 {
@@ -27,6 +28,12 @@ internal sealed unsafe class CpuDecoder : IDecoder
 
     // More tokens of a prompt are worth the model's matrix products.
     private const int ShortPiece = 32;
+
+    // Bytes of float32 matrices that are worth a packed copy: what larger ones gain does not pay for the memory.
+    private const long MostPacked = 256 << 20;
+
+    // Rows of norms and of keys, and numbers of activations, that are worth a second thread.
+    private const int RowGrain = 16, ActivationGrain = 4096;
 
     // Blocks for each present sequence that must be left when another is added, or that one would soon have to go again.
     private const int Headroom = 2;
@@ -38,7 +45,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private readonly LanguageModel model;
     private readonly ModelOptions options;
     private readonly int sequences, capacity;
-    private readonly bool parallel;
+    private readonly bool parallel, packs, readsPieces;
+    private readonly int mostRows;
     private readonly Dictionary<string, Tensor> weights;
     private readonly List<Tensor> owned = []; // what the pointers point into
     private readonly CpuLayer[] layers;
@@ -48,6 +56,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private readonly float* positions; // (positions, C); null where they are not learned
     private readonly CpuNorm? embeddingNorm, lastNorm;
     private readonly float* x, normed, fed, branch, rounded, packed, heads, hidden, gated, distances, logits; // R rows each
+    private readonly float* keyPanels, valuePanels; // of a layer, for each key head; null where the model reads pieces
+    private readonly long keyNumbers, valueNumbers; // of a key head
     private readonly PagedKeyValues memory;
     private readonly PrefixCache? prefixes;
     private readonly PagedRows rows;
@@ -67,6 +77,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
         (this.model, options, this.sequences, this.capacity) = (model, model.Options, sequences, capacity);
         weights = model.named_parameters().ToDictionary(entry => entry.name, entry => (Tensor)entry.parameter);
         parallel = options.ParallelResidual && options.Norm.Placement == NormPlacement.Pre;
+        packs = model.ComputeType == ScalarType.Float32 && weights.Values.All(weight => weight.dtype == ScalarType.Float32)
+            && weights.Values.Sum(weight => weight.numel() * sizeof(float)) <= MostPacked;
         embedding = Matrix("embedding.weight", multiplied: false);
         head = Matrix(options.TieEmbeddings ? "embedding.weight" : "head.weight") with { Bias = (nint)Vector("head.bias") };
         sinusoids = options.Position is SinusoidalOptions ? new FrequencyBasis(options.Dim, 10000).Frequencies() : [];
@@ -74,7 +86,9 @@ internal sealed unsafe class CpuDecoder : IDecoder
         embeddingNorm = NormOf("embeddingNorm", options.EmbeddingNorm);
         lastNorm = NormOf("norm", options.Norm.EndsStream);
         memory = new([.. options.Stacks[0].Layers.Select(Shape)], sequences, capacity, MaxSequences, positions);
-        rows = new(memory, MaxSequences, capacity);
+        readsPieces = packs && !memory.Forgets;
+        mostRows = readsPieces ? PromptReading.Piece : MaxSequences;
+        rows = new(memory, mostRows, capacity);
         if (sharesPrefixes) prefixes = new(memory, PromptReading.Piece);
         layers = [.. options.Stacks[0].Layers.Select((layer, index) => Read($"blocks.{index}", layer, memory.Layer(index)))];
 
@@ -92,6 +106,11 @@ internal sealed unsafe class CpuDecoder : IDecoder
         rounded = Rows(layers.Max(layer => Math.Max(layer.Output.Inputs, layer.Down.Inputs)) + options.Dim);
         distances = Rows(capacity);
         logits = Rows(model.VocabularySize);
+        if (!readsPieces) return;
+        keyNumbers = layers.Max(layer => PieceAttention.KeyNumbers(capacity, layer.HeadDim));
+        valueNumbers = layers.Max(layer => PieceAttention.ValueNumbers(capacity, layer.HeadDim));
+        keyPanels = Numbers(layers.Max(layer => layer.Groups) * keyNumbers);
+        valuePanels = Numbers(layers.Max(layer => layer.Groups) * valueNumbers);
     }
 
     public static bool Supports(LanguageModel model) =>
@@ -151,15 +170,19 @@ internal sealed unsafe class CpuDecoder : IDecoder
         try
         {
             IReadOnlyList<int> tokens = reading.NextTokens();
-            if (reading.IsInPrompt && tokens.Count > ShortPiece)
+            if (!reading.IsInPrompt || tokens.Count <= (readsPieces ? MaxSequences : ShortPiece))
+            {
+                ReadRows(sequence, tokens);
+            }
+            else if (readsPieces)
+            {
+                ReadPiece(sequence, tokens);
+            }
+            else
             {
                 reading.PrepareModel();
                 Require(sequence, sequence.Length + tokens.Count, from: sequence.Length + tokens.Count);
                 reading.ReadByModel(tokens, new(logits, model.VocabularySize));
-            }
-            else
-            {
-                ReadRows(sequence, tokens);
             }
             if (reading.EndsPiece) prefixes?.Add(reading.Prompt, sequence);
         }
@@ -201,11 +224,29 @@ internal sealed unsafe class CpuDecoder : IDecoder
         }
         Share(count, () =>
         {
-            Forward(count);
+            Forward(count, Attend);
             Predict(x, count);
         });
         foreach (PagedSequence sequence in present) sequence.Length++;
         return Scaled(count);
+    }
+
+    // All tokens are rows of one pass.
+    private void ReadPiece(PagedSequence sequence, IReadOnlyList<int> tokens)
+    {
+        int count = tokens.Count, first = sequence.Length;
+        for (int row = 0; row < count; row++) Embed(row, tokens[row], first + row);
+        Require(sequence, first + count, first + count);
+        for (int row = 0; row < count; row++) rows.Locate(row, sequence, first + row);
+        team.Run(
+            () =>
+            {
+                Forward(count, AttendPiece);
+                if (first + count == reading!.Prompt.Count) Predict(x + (long)(count - 1) * options.Dim, 1);
+            },
+            alone: false);
+        sequence.Length += count;
+        Scaled(1);
     }
 
     // A few tokens at a time are rows of one pass: each sees those before it, whose keys and values are stored by then.
@@ -219,7 +260,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
             for (int row = 0; row < count; row++) rows.Locate(row, sequence, first + row);
             Share(count, () =>
             {
-                Forward(count);
+                Forward(count, Attend);
                 Predict(x + (count - 1) * options.Dim, 1);
             });
             sequence.Length += count;
@@ -236,27 +277,35 @@ internal sealed unsafe class CpuDecoder : IDecoder
     }
 
     // All layers: x (R, C), in place.
-    private void Forward(int count)
+    private void Forward(int count, Action<CpuLayer, int> attend)
     {
-        foreach (CpuRotary rotary in rotaries)
-            for (int row = 0; row < count; row++) rotary.Compute(rows.Position(row), row);
+        ForRows(count, row =>
+        {
+            foreach (CpuRotary rotary in rotaries) rotary.Compute(rows.Position(row), row);
+        });
         if (embeddingNorm is not null) Normalize(embeddingNorm, x, x, count);
 
         foreach (CpuLayer layer in layers)
         {
             Multiply(layer.QueryKeyValue, Normalize(layer.AttentionNorm, x, normed, count), packed, count); // (R, C) → (R, (H + 2G)·D)
-            for (int row = 0; row < count; row++) StoreKeyValue(layer, row);
-            Attend(layer, count); // → (R, H·D)
+            ForRows(count, row => StoreKeyValue(layer, row));
+            attend(layer, count); // → (R, H·D)
             float* read = parallel ? Normalize(layer.FeedForwardNorm, x, fed, count) : x;
             Join(layer.Output, heads, layer.AttentionOutputNorm, layer.AttentionStreamNorm, count);
 
             if (!parallel) read = Normalize(layer.FeedForwardNorm, x, fed, count);
             Multiply(layer.Up, read, hidden, count); // (R, C) → (R, F) or (R, 2F)
             if (layer.RoundsHidden) MatrixVectorProduct.Round(hidden, hidden, count * layer.Up.Outputs);
-            layer.Activate(hidden, gated, count, layer.Down.Inputs); // → (R, F)
+            team.For(count, Math.Max(1, ActivationGrain / layer.Down.Inputs), (begin, end) => layer.Activate(
+                hidden + begin * layer.Up.Outputs, gated + begin * layer.Down.Inputs, (int)(end - begin), layer.Down.Inputs)); // → (R, F)
             Join(layer.Down, gated, layer.FeedForwardOutputNorm, layer.FeedForwardStreamNorm, count);
         }
     }
+
+    private void ForRows(int count, Action<int> body) => team.For(count, RowGrain, (begin, end) =>
+    {
+        for (int row = (int)begin; row < end; row++) body(row);
+    });
 
     private void Predict(float* stream, int count) =>
         Multiply(head, Normalize(lastNorm, stream, normed, count), logits, count); // (R, C) → (R, V)
@@ -330,8 +379,8 @@ internal sealed unsafe class CpuDecoder : IDecoder
         int position = rows.Position(row), visible = layer.Visible(position), slot = rows.Slot(layer.Memory.Kind, row);
         int width = layer.HeadDim;
         float* query = packed + row * layer.QueryKeyValue.Outputs, key = query + layer.Heads * width, value = key + layer.Groups * width;
-        Normalize(layer.QueryNorm, query, query, layer.Heads);
-        Normalize(layer.KeyNorm, key, key, layer.Groups);
+        if (layer.QueryNorm is { } queryNorm) Apply(queryNorm, query, query, layer.Heads);
+        if (layer.KeyNorm is { } keyNorm) Apply(keyNorm, key, key, layer.Groups);
         if (layer.Rotary is { } rotary)
             for (int part = 0; part < layer.Heads + layer.Groups; part++) rotary.Rotate(query + part * width, row);
         double scale = layer.Scale;
@@ -343,7 +392,7 @@ internal sealed unsafe class CpuDecoder : IDecoder
         }
         for (int group = 0; group < layer.Groups; group++) layer.Memory.Store(slot, group, key + group * width, value + group * width);
         if (layer.Slopes is not null)
-            for (int i = 0; i < visible; i++) distances[row * capacity + i] = position - layer.Seen(i, position);
+            for (int i = 0; i < visible; i++) distances[(long)row * capacity + i] = position - layer.Seen(i, position);
     }
 
     // One thread computes a key head of a sequence, with the queries that share it.
@@ -375,6 +424,47 @@ internal sealed unsafe class CpuDecoder : IDecoder
         });
     }
 
+    // Rows are positions of one sequence that follow one another. One thread computes some of them for a query head.
+    private void AttendPiece(CpuLayer layer, int count)
+    {
+        int last = rows.Position(count - 1), first = last + 1 - count, width = layer.HeadDim, sharing = layer.Heads / layer.Groups;
+        team.For(layer.Groups, 1, (begin, end) =>
+        {
+            for (int group = (int)begin; group < end; group++)
+            {
+                SlotRun* runs = rows.Runs(layer.Memory.Kind, count - 1, out int runCount);
+                PieceAttention.Pack(
+                    layer.Memory.Keys(group), layer.Memory.Values(group), new(runs, runCount), last + 1, width,
+                    keyPanels + group * keyNumbers, valuePanels + group * valueNumbers);
+            }
+        });
+        int parts = (count + PieceAttention.RowsAtOnce - 1) / PieceAttention.RowsAtOnce;
+        team.For((long)layer.Heads * parts, 1, (begin, end) =>
+        {
+            for (long unit = begin; unit < end; unit++)
+            {
+                int head = (int)(unit / parts), row = (int)(unit % parts) * PieceAttention.RowsAtOnce;
+                PieceAttention attention = new()
+                {
+                    Queries = packed + head * width,
+                    QueryStride = layer.QueryKeyValue.Outputs,
+                    Keys = keyPanels + head / sharing * keyNumbers,
+                    Values = valuePanels + head / sharing * valueNumbers,
+                    Result = heads + head * width,
+                    ResultStride = layer.Output.Inputs,
+                    First = first,
+                    Count = last + 1,
+                    Width = width,
+                    SoftCap = layer.SoftCap,
+                    Distances = layer.Slopes is null ? null : distances,
+                    DistanceStride = capacity,
+                    Slope = layer.Slopes is null ? 0 : layer.Slopes[head],
+                };
+                Lanes.Run(attention, row, Math.Min(row + PieceAttention.RowsAtOnce, count));
+            }
+        });
+    }
+
     // x += norm(W·input), then the norm of x where the layer has one.
     private void Join(VectorMatrix matrix, float* input, CpuNorm? branchNorm, CpuNorm? streamNorm, int count)
     {
@@ -389,6 +479,11 @@ internal sealed unsafe class CpuDecoder : IDecoder
 
     private void Multiply(VectorMatrix matrix, float* input, float* to, int count, bool adds = false)
     {
+        if (matrix.Panels != 0)
+        {
+            PanelProduct.Multiply(new(matrix.Panels, matrix.Outputs, matrix.Inputs, matrix.Bias), input, to, count, adds, team);
+            return;
+        }
         if (matrix.Type == ScalarType.BFloat16)
         {
             MatrixVectorProduct.Round(input, rounded, count * matrix.Inputs);
@@ -401,10 +496,12 @@ internal sealed unsafe class CpuDecoder : IDecoder
     private float* Normalize(CpuNorm? norm, float* rows, float* to, int count)
     {
         if (norm is null) return rows;
-        bool centred = options.Norm is LayerNormOptions;
-        Normalization.Apply(rows, to, count, norm.Width, (float*)norm.Weight, (float*)norm.Bias, options.Norm.Epsilon, centred);
+        team.For(count, RowGrain, (begin, end) => Apply(norm, rows + begin * norm.Width, to + begin * norm.Width, end - begin));
         return to;
     }
+
+    private void Apply(CpuNorm norm, float* rows, float* to, long count) => Normalization.Apply(
+        rows, to, count, norm.Width, (float*)norm.Weight, (float*)norm.Bias, options.Norm.Epsilon, options.Norm is LayerNormOptions);
 
     private LayerShape Shape(LayerOptions layer)
     {
@@ -471,7 +568,11 @@ internal sealed unsafe class CpuDecoder : IDecoder
         long width = weight.size(1);
         long inputs = type == ScalarType.Int8 ? width / BlockQuantization.BlockBytes * BlockQuantization.BlockLength : width;
         float* numbers = Pointer(() => rounds ? ComputeWeight.Round(weight, type) : weight.detach().contiguous());
-        return new((nint)numbers, type, weight.size(0), inputs, Bias: 0);
+        VectorMatrix matrix = new((nint)numbers, type, weight.size(0), inputs, Bias: 0);
+        if (!multiplied || !packs) return matrix;
+        float* panels = Numbers(PanelProduct.Numbers(matrix.Outputs, inputs));
+        PanelProduct.Pack(numbers, matrix.Outputs, inputs, panels);
+        return matrix with { Panels = (nint)panels };
     }
 
     private CpuNorm? NormOf(string name, bool exists) =>
@@ -482,7 +583,9 @@ internal sealed unsafe class CpuDecoder : IDecoder
         weights.TryGetValue(name, out Tensor? weight) ? Pointer(() => weight.detach().contiguous()) : null;
 
     // Uninitialized rows: pages are allocated only when written.
-    private float* Rows(long numbers) => Pointer(() => empty(MaxSequences * numbers, dtype: ScalarType.Float32));
+    private float* Rows(long numbers) => Numbers(mostRows * numbers);
+
+    private float* Numbers(long count) => Pointer(() => empty(count, dtype: ScalarType.Float32));
 
     private float* Pointer(Func<Tensor> make)
     {

@@ -32,23 +32,29 @@ internal unsafe struct CachedAttention : ILoop
     /// <summary>Computes the query heads [begin, end).</summary>
     public readonly void Run<T>(long begin, long end) where T : unmanaged, ILanes<T>
     {
-        long whole = Count - Count % T.Count;
         using Scratch scratch = new((end - begin) * Count, 1);
         float* weights = scratch.Take((end - begin) * Count);
         Score<T>(begin, end, weights);
         for (long head = begin; head < end; head++, weights += Count)
         {
-            if (SoftCap > 0) Bound<T>(weights, Count, SoftCap);
-            if (Distances is not null)
-            {
-                Subtract<T>(weights, Distances, Slopes[head], 0, whole);
-                Subtract<Lanes1>(weights, Distances, Slopes[head], whole, Count);
-            }
-            float largest = MathF.Max(Largest<T>(weights, 0, whole), Largest<Lanes1>(weights, whole, Count));
-            float total = Exponentials<T>(weights, largest, 0, whole) + Exponentials<Lanes1>(weights, largest, whole, Count);
+            float total = Weigh<T>(weights, Count, SoftCap, Distances, Distances is null ? 0 : Slopes[head]);
             long done = Blend<T>(weights, 1 / total, Values, Runs, RunCount, Width, Result + head * Width, 0);
             Blend<Lanes1>(weights, 1 / total, Values, Runs, RunCount, Width, Result + head * Width, done);
         }
+    }
+
+    /// <summary>Scores (S) become weights that are to be divided by their sum, which is returned.</summary>
+    public static float Weigh<T>(float* scores, long count, float softCap, float* distances, float slope) where T : unmanaged, ILanes<T>
+    {
+        long whole = count - count % T.Count;
+        if (softCap > 0) Bound<T>(scores, count, softCap);
+        if (distances is not null)
+        {
+            Subtract<T>(scores, distances, slope, 0, whole);
+            Subtract<Lanes1>(scores, distances, slope, whole, count);
+        }
+        float largest = MathF.Max(Largest<T>(scores, 0, whole), Largest<Lanes1>(scores, whole, count));
+        return Exponentials<T>(scores, largest, 0, whole) + Exponentials<Lanes1>(scores, largest, whole, count);
     }
 
     // QKᵀ, (n, S).

@@ -10,6 +10,9 @@ namespace Trainer.Kernels;
 /// bfloat16, or int8 for blocks of 8 bits (<see cref="BlockQuantization"/>); the bias may be null.</summary>
 internal readonly unsafe record struct VectorMatrix(nint Weight, ScalarType Type, long Outputs, long Inputs, nint Bias)
 {
+    /// <summary>The same weight packed for a <see cref="PanelProduct"/>; null where it is not.</summary>
+    public nint Panels { get; init; }
+
     public long RowBytes => Type switch
     {
         ScalarType.Float32 => Inputs * 4,
