@@ -23,7 +23,8 @@ public sealed record TrainingRequest(
     public const string DefaultDatasetsDirectory = "datasets";
 
     /// <summary>The processes that train together; null for this one alone. Each calls <see cref="TrainingSession"/> with the same
-    /// request, and the first writes the run's files.</summary>
+    /// request, and the first writes the run's files. One that fails has to call <see cref="IProcessGroup.Abort"/>: the others wait for
+    /// it.</summary>
     public IProcessGroup? Processes { get; init; }
 }
 
