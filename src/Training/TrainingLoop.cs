@@ -29,7 +29,7 @@ internal sealed class TrainingLoop(
     public TrainingOutcome Run()
     {
         throughput.StartAt(state.Step, state.Tokens);
-        stopping = ranks.Any(stop.Requested)();
+        stopping = ranks.Any(() => stop.Requested)();
         while (state.Step < recipe.Training.Steps && !stopping) TakeStep();
         if (saved != state.Step) Save(isBest: false);
         checkpoints?.Finish();
@@ -40,7 +40,7 @@ internal sealed class TrainingLoop(
     {
         throughput.Resume();
         double learningRate = recipe.Schedule.LearningRate(state.Step, recipe.Training.Steps, recipe.Optimizer.LearningRate);
-        Func<bool> stops = ranks.Any(stop.Requested); // answered while the step is computed
+        Func<bool> stops = ranks.Any(() => stop.Requested); // answered while the step is computed
         state.TakeStep(learningRate);
         Report(learningRate);
         throughput.Pause();
@@ -51,7 +51,7 @@ internal sealed class TrainingLoop(
         if (IsDue(recipe.Monitoring.HistogramEvery)) ReportHistograms();
         // Last, so that a run resumed from here lacks nothing that was due at this step.
         if (isBest || IsDue(recipe.Checkpoint.Every) || IsLast) Save(isBest);
-        stopping = stops() || (ranks.Group.Size == 1 && stop.Requested);
+        stopping = stops();
     }
 
     private bool IsLast => state.Step == recipe.Training.Steps;

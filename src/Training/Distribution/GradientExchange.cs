@@ -75,7 +75,7 @@ internal sealed class GradientExchange
     public void Differentiated(nn.Module block)
     {
         bucketOf[block].Waiting--;
-        while (buckets[begun] is { Blocks: > 0, Waiting: 0 }) Send(buckets[begun++]);
+        while (begun < buckets.Length && buckets[begun] is { Blocks: > 0, Waiting: 0 }) Send(buckets[begun++]);
     }
 
     /// <summary>Sends what is left and waits: gradients, and the loss in place, are the sums over all ranks.</summary>

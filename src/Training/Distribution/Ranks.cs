@@ -55,11 +55,12 @@ internal sealed class Ranks(IProcessGroup group, IProgress<string> terminal) : I
         return found.Length == 0 ? null : found;
     }
 
-    /// <summary>Whether something is so on any rank; the answer, the same on all, is asked for later.</summary>
-    public Func<bool> Any(bool here)
+    /// <summary>Whether something is so on any rank by now; the answer, the same on all, is waited for when it is asked for. A single
+    /// process looks then.</summary>
+    public Func<bool> Any(Func<bool> here)
     {
-        if (group.Size == 1) return () => here;
-        Tensor count = tensor(here ? 1L : 0L).DetachFromDisposeScope();
+        if (group.Size == 1) return here;
+        Tensor count = tensor(here() ? 1L : 0L).DetachFromDisposeScope();
         PendingCollective pending = group.BeginSum(count);
         return () =>
         {

@@ -305,13 +305,13 @@ public sealed class DataParallelTests : IDisposable
         bool[] answers = OnRanks(3, state =>
         {
             Ranks ranks = new(state.Processes, new Lines(told));
-            Assert.False(ranks.Any(false)());
+            Assert.False(ranks.Any(() => false)());
             ranks.Report("common");
             if (ranks.Group.Rank > 0) ranks.Report("own");
             ranks.TellOthers();
             Assert.Equal("found", ranks.FromFirst(() => "found"));
             Assert.Null(ranks.FromFirst(() => null));
-            return ranks.Any(ranks.Group.Rank == 1)();
+            return ranks.Any(() => ranks.Group.Rank == 1)();
         });
 
         Assert.All(answers, Assert.True);
