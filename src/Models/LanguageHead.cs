@@ -84,7 +84,7 @@ internal sealed class HeadTransform : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor hidden) => norm.call(Activations.Gelu(dense.forward(hidden))); // (…, C)
 }
 
-internal sealed class TokenEmbedding : nn.Module, IMasterWeights
+internal sealed class TokenEmbedding : nn.Module, IMasterWeights, IEmbeds
 {
     private readonly ModelOptions options;
     private readonly Parameter weight;

@@ -88,8 +88,8 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
         foreach (IStepHook hook in modules().OfType<IStepHook>()) hook.EndStep(skip, sum);
     }
 
-    /// <summary>The matrices of all blocks, without embeddings and head, by the names of <c>named_parameters</c>.</summary>
-    public IReadOnlyList<HiddenMatrix> HiddenMatrices() => [.. Models.HiddenMatrices.Of(this)];
+    /// <summary>What each parameter does, and which are matrices of blocks.</summary>
+    public ParameterLayout ParameterLayout() => Models.ParameterLayout.Of(this);
 
     /// <summary>Tokens of each expert in the step that <see cref="EndStep"/> ended last, an entry for each layer of experts.</summary>
     public IReadOnlyList<ExpertReport> Experts() =>

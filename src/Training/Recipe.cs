@@ -70,6 +70,11 @@ public sealed record Recipe : IValidated
             yield return problem with { Path = $"schedule.{problem.Path}" };
         foreach (Problem problem in ObjectiveValidation.Check(Model, Data)) yield return problem;
         foreach (Problem problem in EvaluatorValidation.Check(Evaluation.Measures, Model, Data)) yield return problem;
+        if (Optimizer.Groups?.Head is not null && Model is { TieEmbeddings: true } and not EncoderOptions { HeadTransform: true })
+            yield return new("optimizer.groups.head", "the head is the token embedding, as model.tieEmbeddings is true; set " +
+                "optimizer.groups.embeddings, or tieEmbeddings to false");
+        if (Optimizer is ScheduleFreeOptions { Average: not null })
+            yield return new("optimizer.average", "schedule-free-adamw averages the weights itself; leave average out, or use adamw");
         if (Initialize?.Convert is { KeyValueHeads: var heads })
             foreach (Problem problem in GroupedQueryModel.Problems(Model, heads, "initialize.convert.keyValueHeads")) yield return problem;
     }

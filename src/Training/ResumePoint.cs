@@ -56,7 +56,11 @@ internal static class ResumeValidation
     public static IReadOnlyList<string> Check(Recipe saved, Recipe now)
     {
         Change[] changes = [.. Changes(Leaves(saved), Leaves(now))];
-        Change[] forbidden = [.. changes.Where(change => Fixed.Any(change.IsWithin) && !Free.Any(change.IsWithin) && !change.IsFileMoved)];
+        Change[] forbidden =
+        [
+            .. changes.Where(change => change.BeginsOrEnds("optimizer.average")
+                || (Fixed.Any(change.IsWithin) && !Free.Any(change.IsWithin) && !change.IsFileMoved)),
+        ];
         if (forbidden.Length > 0)
             throw new UserException(
                 "the run cannot go on with another configuration than its checkpoint's:\n" +
@@ -96,6 +100,9 @@ internal static class ResumeValidation
     private sealed record Change(string Path, string Before, string After)
     {
         public bool IsWithin(string section) => Path == section || Path.StartsWith(section + ".", StringComparison.Ordinal);
+
+        /// <summary>Whether a section came or went, which had or would have state.</summary>
+        public bool BeginsOrEnds(string section) => IsWithin(section) && (Before is "absent" or "null" || After is "absent" or "null");
 
         public bool IsFileMoved =>
             IsWithin("data")

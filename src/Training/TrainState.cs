@@ -40,7 +40,7 @@ internal sealed class TrainState : IDisposable
         gradients = GradientComputation.Create(model, device, threads, options.LabelSmoothing, exchange);
         Optimizer = recipe.Optimizer.Build(
             exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads,
-            model.HiddenMatrices());
+            model.ParameterLayout());
         figures = new StepFigures(device);
     }
 

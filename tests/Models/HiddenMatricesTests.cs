@@ -26,7 +26,7 @@ public sealed class HiddenMatricesTests
         using LanguageModel model = Architectures[name].Build(Models.Vocabulary);
         Dictionary<string, long[]> shapes = model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter.shape);
 
-        IReadOnlyList<HiddenMatrix> hidden = model.HiddenMatrices();
+        IReadOnlyList<HiddenMatrix> hidden = model.ParameterLayout().Matrices;
 
         Assert.Equal(
             shapes.Where(entry => entry.Key.Contains("blocks.") && entry.Value is [.., > 1, > 1]).Select(entry => entry.Key).Order(),
@@ -54,7 +54,7 @@ public sealed class HiddenMatricesTests
     {
         using LanguageModel model = Architectures[name].Build(Models.Vocabulary);
 
-        IReadOnlyList<MatrixRows> found = model.HiddenMatrices().Single(entry => entry.Name == matrix).Parts;
+        IReadOnlyList<MatrixRows> found = model.ParameterLayout().Matrices.Single(entry => entry.Name == matrix).Parts;
 
         Assert.Equal(parts, string.Join(" ", found.Select(part => $"{part.Rows}/{part.Heads}")));
     }

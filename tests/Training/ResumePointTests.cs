@@ -148,6 +148,21 @@ public sealed class ResumePointTests : IDisposable
     }
 
     [Fact]
+    public void An_average_of_the_weights_can_neither_begin_nor_end_but_its_decay_can_change()
+    {
+        tiny.Train("plain");
+        Recipe plain = tiny.Recipe;
+        tiny.Recipe = plain with { Optimizer = plain.Optimizer with { Average = new() } };
+        tiny.Train("averaged");
+
+        Assert.Contains("optimizer.average", Assert.Throws<UserException>(() => tiny.Train("plain", resume: true)).Message);
+        tiny.Recipe = plain;
+        Assert.Contains("optimizer.average", Assert.Throws<UserException>(() => tiny.Train("averaged", resume: true)).Message);
+        tiny.Recipe = plain with { Optimizer = plain.Optimizer with { Average = new() { Decay = 0.5 } } };
+        Assert.Equal(TrainingOutcome.Completed, tiny.Train("averaged", resume: true).Outcome);
+    }
+
+    [Fact]
     public void Sources_mixed_by_weight_go_on_exactly_and_threads_that_read_ahead_change_nothing()
     {
         string other = Path.Combine(tiny.Root, "other.txt");

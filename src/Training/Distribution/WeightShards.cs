@@ -105,6 +105,7 @@ internal sealed class WeightShards : IDisposable
     /// <summary>Loads this rank's share of what <see cref="Collect"/> gave, whatever the number of ranks was; all call it.</summary>
     public void Load(string path, Optimizer optimizer)
     {
+        optimizer.BeginLoad();
         Dictionary<string, Tensor> state = optimizer.State.ToDictionary(entry => entry.Name, entry => entry.Value);
         TensorFile.LoadParts(path, [.. shards.SelectMany(shard => KindsOf(shard, state).Select(kind => PartOf(shard, kind, state)))],
             "the optimizer");

@@ -42,31 +42,31 @@ public sealed record AdafactorOptions : OptimizerOptions
     public double WeightDecay { get; init; }
 
     // Rows and columns of matrices, which are few.
-    internal override double MomentsPerParameter => 0;
+    private protected override double MomentsPerParameter => 0;
 
-    /// <inheritdoc/>
-    public override Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
-        IReadOnlyList<HiddenMatrix>? matrices = null) => new Adafactor(this, parameters, threads);
+    private protected override Optimizer Create(
+        IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>
+        new Adafactor(this, parameters, threads, layout);
 }
 
 /// <summary>Factored second moments. State names are PyTorch's.</summary>
 internal sealed class Adafactor : Optimizer
 {
     private readonly AdafactorOptions options;
+    private readonly IReadOnlyList<ParameterGroup> groups;
     private readonly ParameterState[] states;
 
-    public Adafactor(AdafactorOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null)
+    public Adafactor(
+        AdafactorOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
+        ParameterLayout? layout = null)
         : base(parameters, threads)
     {
         this.options = options;
-        states =
-        [
-            .. Groups.Decayed.Select(parameter => ParameterState.Of(parameter, options.WeightDecay)),
-            .. Groups.Plain.Select(parameter => ParameterState.Of(parameter, weightDecay: 0)),
-        ];
+        groups = ParameterGroups.Of(parameters, options, options.WeightDecay, layout);
+        states = [.. groups.SelectMany(group => group.Parameters.Select(parameter => ParameterState.Of(parameter, group)))];
     }
 
-    public override IReadOnlyList<string> Description => Groups.Describe(options.WeightDecay);
+    public override IReadOnlyList<string> Description => groups.Describe();
 
     public override IEnumerable<(string Name, Tensor Value)> State => states.SelectMany(state => state.Tensors);
 
@@ -74,7 +74,8 @@ internal sealed class Adafactor : Optimizer
     {
         foreach (ParameterState state in states)
             if (share.Contains(state.Parameter) && state.Parameter.grad is { } gradient)
-                Unless(skip, [state.Parameter, .. state.Tensors.Select(tensor => tensor.Value)], () => Move(state, gradient, learningRate));
+                Unless(skip, [state.Parameter, .. state.Tensors.Select(tensor => tensor.Value)],
+                    () => Move(state, gradient, learningRate * state.Group.Rate));
     }
 
     // Scalars that depend on the data stay on the device.
@@ -83,7 +84,7 @@ internal sealed class Adafactor : Optimizer
         using var scope = NewDisposeScope();
         Tensor step = state.Step.add_(1).to(ScalarType.Float64);
         Tensor rate = step.rsqrt().clamp_max(learningRate).mul_(RootMeanSquare(state.Parameter).clamp_min(options.MinimumScale));
-        if (state.WeightDecay != 0) state.Parameter.mul_(1 - learningRate * state.WeightDecay);
+        if (state.Group.WeightDecay != 0) state.Parameter.mul_(1 - learningRate * state.Group.WeightDecay);
 
         Tensor update = MeanSquare(state, gradient, step.pow(options.DecayPower).to(ScalarType.Float32));
         update.clamp_min_(AdafactorOptions.SmallestSquare * AdafactorOptions.SmallestSquare).rsqrt_().mul_(gradient);
@@ -105,7 +106,7 @@ internal sealed class Adafactor : Optimizer
     private static Tensor RootMeanSquare(Tensor values) => values.detach().square().mean().to(ScalarType.Float64).sqrt_();
 
     private sealed record ParameterState(
-        string Name, Parameter Parameter, Tensor? Rows, Tensor? Columns, Tensor? Variance, Tensor Step, double WeightDecay)
+        string Name, Parameter Parameter, Tensor? Rows, Tensor? Columns, Tensor? Variance, Tensor Step, ParameterGroup Group)
     {
         public IEnumerable<(string Name, Tensor Value)> Tensors
         {
@@ -118,7 +119,7 @@ internal sealed class Adafactor : Optimizer
             }
         }
 
-        public static ParameterState Of((string Name, Parameter Value) parameter, double weightDecay)
+        public static ParameterState Of((string Name, Parameter Value) parameter, ParameterGroup group)
         {
             (long[] shape, Device device) = (parameter.Value.shape, parameter.Value.device);
             bool factored = shape.Length >= 2;
@@ -129,7 +130,7 @@ internal sealed class Adafactor : Optimizer
                 factored ? NewState([.. shape[..^2], 1, shape[^1]], device) : null,
                 factored ? null : NewState(shape, device),
                 NewState([], device),
-                weightDecay);
+                group);
         }
     }
 }

@@ -26,9 +26,9 @@ public sealed record AdamWOptions : OptimizerOptions, IValidated
     [Range(0.0, 1.0)]
     public double Epsilon { get; init; } = 1e-8;
 
-    /// <inheritdoc/>
-    public override Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
-        IReadOnlyList<HiddenMatrix>? matrices = null) => new AdamW(this, parameters, threads);
+    private protected override Optimizer Create(
+        IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>
+        new AdamW(this, parameters, threads, layout);
 
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate() => DecayRates.Check(Betas, example: "[0.9, 0.95]");
@@ -38,25 +38,29 @@ public sealed record AdamWOptions : OptimizerOptions, IValidated
 internal sealed class AdamW : Optimizer
 {
     private readonly AdamWOptions options;
-    private readonly ParameterState[] decayed;
-    private readonly ParameterState[] plain;
+    private readonly IReadOnlyList<ParameterGroup> groups;
+    private readonly ILookup<ParameterGroup, ParameterState> states;
 
-    public AdamW(AdamWOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null)
+    public AdamW(
+        AdamWOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
+        ParameterLayout? layout = null)
         : base(parameters, threads)
     {
         this.options = options;
-        decayed = [.. Groups.Decayed.Select(ParameterState.Of)];
-        plain = [.. Groups.Plain.Select(ParameterState.Of)];
+        groups = ParameterGroups.Of(parameters, options, options.WeightDecay, layout);
+        states = groups.SelectMany(group => group.Parameters.Select(parameter => (Group: group, State: ParameterState.Of(parameter))))
+            .ToLookup(entry => entry.Group, entry => entry.State);
     }
 
-    public override IReadOnlyList<string> Description => Groups.Describe(options.WeightDecay);
+    public override IReadOnlyList<string> Description => groups.Describe();
 
-    public override IEnumerable<(string Name, Tensor Value)> State => decayed.Concat(plain).SelectMany(state => state.Tensors);
+    public override IEnumerable<(string Name, Tensor Value)> State =>
+        groups.SelectMany(group => states[group]).SelectMany(state => state.Tensors);
 
     protected internal override void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip)
     {
-        Update(decayed.Where(state => share.Contains(state.Parameter)), learningRate, options.WeightDecay, skip);
-        Update(plain.Where(state => share.Contains(state.Parameter)), learningRate, weightDecay: 0, skip);
+        foreach (ParameterGroup group in groups)
+            Update(states[group].Where(state => share.Contains(state.Parameter)), learningRate * group.Rate, group.WeightDecay, skip);
     }
 
     private void Update(IEnumerable<ParameterState> states, double learningRate, double weightDecay, Tensor skip)

@@ -24,11 +24,11 @@ public sealed record LionOptions : OptimizerOptions, IValidated
     [Range(0.0, double.MaxValue)]
     public double WeightDecay { get; init; } = 0.3;
 
-    internal override double MomentsPerParameter => 1;
+    private protected override double MomentsPerParameter => 1;
 
-    /// <inheritdoc/>
-    public override Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
-        IReadOnlyList<HiddenMatrix>? matrices = null) => new Lion(this, parameters, threads);
+    private protected override Optimizer Create(
+        IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>
+        new Lion(this, parameters, threads, layout);
 
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate() => DecayRates.Check(Betas, example: "[0.9, 0.99]");
@@ -38,20 +38,20 @@ public sealed record LionOptions : OptimizerOptions, IValidated
 internal sealed class Lion : Optimizer
 {
     private readonly LionOptions options;
+    private readonly IReadOnlyList<ParameterGroup> groups;
     private readonly ParameterState[] states;
 
-    public Lion(LionOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null)
+    public Lion(
+        LionOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
+        ParameterLayout? layout = null)
         : base(parameters, threads)
     {
         this.options = options;
-        states =
-        [
-            .. Groups.Decayed.Select(parameter => NewParameterState(parameter, options.WeightDecay)),
-            .. Groups.Plain.Select(parameter => NewParameterState(parameter, weightDecay: 0)),
-        ];
+        groups = ParameterGroups.Of(parameters, options, options.WeightDecay, layout);
+        states = [.. groups.SelectMany(group => group.Parameters.Select(parameter => NewParameterState(parameter, group)))];
     }
 
-    public override IReadOnlyList<string> Description => Groups.Describe(options.WeightDecay);
+    public override IReadOnlyList<string> Description => groups.Describe();
 
     public override IEnumerable<(string Name, Tensor Value)> State => states.Select(state => ($"{state.Name}.exp_avg", state.Average));
 
@@ -59,19 +59,19 @@ internal sealed class Lion : Optimizer
     {
         foreach (ParameterState state in states)
             if (share.Contains(state.Parameter) && state.Parameter.grad is { } gradient)
-                Unless(skip, [state.Parameter, state.Average], () => Move(state, gradient, learningRate));
+                Unless(skip, [state.Parameter, state.Average], () => Move(state, gradient, learningRate * state.Group.Rate));
     }
 
     private void Move(ParameterState state, Tensor gradient, double learningRate)
     {
         using var scope = NewDisposeScope();
-        if (state.WeightDecay != 0) state.Parameter.mul_(1 - learningRate * state.WeightDecay);
+        if (state.Group.WeightDecay != 0) state.Parameter.mul_(1 - learningRate * state.Group.WeightDecay);
         state.Parameter.add_(state.Average.lerp(gradient, 1 - options.Betas[0]).sign_(), alpha: -learningRate);
         state.Average.lerp_(gradient, 1 - options.Betas[1]);
     }
 
-    private static ParameterState NewParameterState((string Name, Parameter Value) parameter, double weightDecay) =>
-        new(parameter.Name, parameter.Value, NewState(parameter.Value.shape, parameter.Value.device), weightDecay);
+    private static ParameterState NewParameterState((string Name, Parameter Value) parameter, ParameterGroup group) =>
+        new(parameter.Name, parameter.Value, NewState(parameter.Value.shape, parameter.Value.device), group);
 
-    private sealed record ParameterState(string Name, Parameter Parameter, Tensor Average, double WeightDecay);
+    private sealed record ParameterState(string Name, Parameter Parameter, Tensor Average, ParameterGroup Group);
 }

@@ -58,20 +58,27 @@ public sealed record MuonOptions : OptimizerOptions, IValidated
     public AdamWOptions? Adamw { get; init; }
 
     // One for a matrix, two for the rest, which in most models is the smaller part.
-    internal override double MomentsPerParameter => 1;
+    private protected override double MomentsPerParameter => 1;
 
-    internal AdamWOptions Rest => Adamw ?? new() { LearningRate = LearningRate, WeightDecay = WeightDecay };
+    internal AdamWOptions Rest => (Adamw ?? new() { LearningRate = LearningRate, WeightDecay = WeightDecay }) with
+    {
+        Groups = Groups is null ? null : Groups with { Matrices = null },
+    };
 
-    /// <inheritdoc/>
-    public override Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
-        IReadOnlyList<HiddenMatrix>? matrices = null) => new Muon(this, parameters, matrices ?? throw new ArgumentNullException(
-            nameof(matrices), "Muon has to know which parameters are matrices of blocks."), threads);
+    private protected override Optimizer Create(
+        IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>
+        new Muon(this, parameters, layout ?? throw new ArgumentNullException(
+            nameof(layout), "Muon has to know which parameters are matrices of blocks."), threads);
 
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
     {
         if (Precision == Precision.Tf32)
             yield return new("precision", "is tf32, which training.precision alone sets; use bfloat16 or float32");
+        if (Adamw?.Groups is not null)
+            yield return new("adamw.groups", "belongs to the whole optimizer; move it up to optimizer.groups");
+        if (Adamw?.Average is not null)
+            yield return new("adamw.average", "belongs to the whole optimizer; move it up to optimizer.average");
         if (Nesterov && Momentum == 0)
             yield return new("nesterov", "is true, but momentum is 0, so that there is nothing to look ahead by; set it to false");
     }
@@ -97,23 +104,29 @@ internal sealed class Muon : Optimizer
     private readonly MatrixState[] states;
     private readonly AdamW rest;
     private readonly double restRate;
+    private readonly double rate;
+    private readonly double weightDecay;
 
-    public Muon(MuonOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, IReadOnlyList<HiddenMatrix> matrices,
+    public Muon(
+        MuonOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, ParameterLayout layout,
         WorkerThreads? threads = null)
         : base(parameters, threads)
     {
         this.options = options;
         restRate = options.Rest.LearningRate / options.LearningRate;
-        Dictionary<string, HiddenMatrix> hidden = matrices.ToDictionary(matrix => matrix.Name);
-        if (options.PerHead && !matrices.Any(matrix => matrix.Parts.Any(part => part.Heads > 1)))
+        Dictionary<string, HiddenMatrix> hidden = layout.Matrices.ToDictionary(matrix => matrix.Name);
+        if (options.PerHead && !layout.Matrices.Any(matrix => matrix.Parts.Any(part => part.Heads > 1)))
             throw new UserException("optimizer.perHead is true, but no matrix of this model has several heads; set it to false");
         states = [.. parameters.Where(p => hidden.ContainsKey(p.Name)).Select(p => NewMatrixState(p, hidden[p.Name]))];
-        rest = new AdamW(options.Rest, [.. parameters.Where(p => !hidden.ContainsKey(p.Name))]);
+        rest = new AdamW(options.Rest, [.. parameters.Where(p => !hidden.ContainsKey(p.Name))], layout: layout);
+        rate = (options.Groups?.Matrices?.LearningRate ?? options.LearningRate) / options.LearningRate;
+        weightDecay = options.Groups?.Matrices?.WeightDecay ?? options.WeightDecay;
     }
 
     public override IReadOnlyList<string> Description =>
     [
-        $"muon, weight decay {options.WeightDecay}: {ParameterGroups.Count([.. states.Select(state => (state.Name, state.Parameter))])} " +
+        $"muon, {(rate == 1 ? "" : $"learning rate {rate * options.LearningRate}, ")}weight decay {weightDecay}: " +
+            $"{ParameterGroups.Count([.. states.Select(state => (state.Name, state.Parameter))])} " +
             $"in {states.Sum(state => state.Matrices):N0} matrices",
         .. rest.Description.Select(line => $"adamw, {line}"),
     ];
@@ -125,7 +138,7 @@ internal sealed class Muon : Optimizer
     {
         foreach (MatrixState state in states)
             if (share.Contains(state.Parameter) && state.Parameter.grad is { } gradient)
-                Unless(skip, [state.Parameter, state.Momentum], () => Move(state, gradient, learningRate));
+                Unless(skip, [state.Parameter, state.Momentum], () => Move(state, gradient, learningRate * rate));
         rest.Update(share, learningRate * restRate, skip);
     }
 
@@ -134,7 +147,7 @@ internal sealed class Muon : Optimizer
         using DisposeScope scope = NewDisposeScope();
         state.Momentum.lerp_(gradient, 1 - options.Momentum);
         Tensor direction = options.Nesterov ? gradient.lerp(state.Momentum, options.Momentum) : state.Momentum;
-        if (options.WeightDecay != 0) state.Parameter.mul_(1 - learningRate * options.WeightDecay);
+        if (weightDecay != 0) state.Parameter.mul_(1 - learningRate * weightDecay);
 
         long row = 0;
         foreach ((long rows, long count) in state.Parts)

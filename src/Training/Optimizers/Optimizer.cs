@@ -26,20 +26,38 @@ public abstract record OptimizerOptions
     [Range(double.Epsilon, double.MaxValue)]
     public double LearningRate { get; init; } = 1e-3;
 
+    /// <summary>What differs for some parameters; null for nothing.</summary>
+    [Description("Learning rates and weight decay that differ for embeddings, matrices, head or vectors.")]
+    public ParameterGroupsOptions? Groups { get; init; }
+
+    /// <summary>Averages the weights over steps; null for no average.</summary>
+    [Description("An exponential moving average of the weights, which is what is evaluated, sampled and kept in checkpoints.")]
+    public AverageOptions? Average { get; init; }
+
     /// <summary>Whether a step needs parameters in their own shapes. Others also update flat pieces of them, (n, 1), one by one.</summary>
     [JsonIgnore]
     public virtual bool NeedsWholeMatrices => false;
 
-    /// <summary>Numbers of state for each parameter, roughly, as <c>plan</c> counts them.</summary>
-    internal virtual double MomentsPerParameter => 2;
+    /// <summary>Float32 numbers of state for each parameter, roughly, as <c>plan</c> counts them.</summary>
+    private protected virtual double MomentsPerParameter => 2;
+
+    /// <summary>As <see cref="MomentsPerParameter"/>, with an average.</summary>
+    internal double StatePerParameter => MomentsPerParameter + (Average is null ? 0 : 1);
 
     /// <summary>Builds the optimizer with fresh state for all trainable parameters, each once; every operation uses the whole device where
     /// <paramref name="threads"/> is null. The caller disposes it.</summary>
     /// <param name="parameters">Names and values; moments start at zero, averages of weights at the values.</param>
     /// <param name="threads">Threads to share the parameters among.</param>
-    /// <param name="matrices">Which of them are matrices of blocks (<see cref="LanguageModel.HiddenMatrices"/>); Muon needs it.</param>
-    public abstract Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
-        IReadOnlyList<HiddenMatrix>? matrices = null);
+    /// <param name="layout">What they are in the model; Muon needs it, and <see cref="Groups"/> for embeddings and head.</param>
+    public Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
+        ParameterLayout? layout = null)
+    {
+        Optimizer optimizer = Create(parameters, threads, layout);
+        return Average is null ? optimizer : new ExponentialAverage(Average, optimizer, parameters, threads);
+    }
+
+    private protected abstract Optimizer Create(
+        IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout);
 }
 
 /// <summary>Updates parameters from their gradients, and owns the state this takes.</summary>
@@ -48,10 +66,9 @@ public abstract class Optimizer : IDisposable
     private readonly WorkerThreads? threads;
     private readonly HashSet<Parameter>[] shares;
 
-    /// <summary>Divides all trainable parameters into groups, and among threads if there are any.</summary>
+    /// <summary>Divides all trainable parameters among threads if there are any.</summary>
     protected Optimizer(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads)
     {
-        Groups = ParameterGroups.Of(parameters);
         this.threads = threads;
         int count = threads?.Count ?? 1;
         // By position: layers repeat, so every thread gets about as much of each size. By reference: tensors of equal numbers are equal.
@@ -60,10 +77,8 @@ public abstract class Optimizer : IDisposable
                 .Select(p => p.Value).ToHashSet<Parameter>(ReferenceEqualityComparer.Instance))];
     }
 
-    internal ParameterGroups Groups { get; }
-
     /// <summary>What <see cref="Dispose"/> frees.</summary>
-    private protected virtual IEnumerable<Tensor> Owned => State.Select(state => state.Value);
+    internal virtual IEnumerable<Tensor> Owned => State.Select(state => state.Value);
 
     /// <summary>The parameter groups for the log, a line each.</summary>
     public abstract IReadOnlyList<string> Description { get; }
@@ -114,7 +129,16 @@ public abstract class Optimizer : IDisposable
     internal void Save(string path) => TensorFile.Save(path, State);
 
     /// <summary>Loads what <see cref="Save"/> saved for the same parameters; the error lists names and shapes that differ.</summary>
-    internal void Load(string path) => TensorFile.Load(path, [.. State], "the optimizer");
+    internal void Load(string path)
+    {
+        BeginLoad();
+        TensorFile.Load(path, [.. State], "the optimizer");
+    }
+
+    /// <summary>Called when the parameters hold a checkpoint's model, before the state is loaded.</summary>
+    internal virtual void BeginLoad()
+    {
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -135,44 +159,6 @@ public abstract class Optimizer : IDisposable
             work(shares[share]);
         }
     }
-}
-
-/// <summary>Parameters of rank 2 or more (projections, embeddings) decay; norms and biases, whose scale has a meaning, do not.</summary>
-public sealed class ParameterGroups
-{
-    private ParameterGroups(IReadOnlyList<(string Name, Parameter Value)> decayed, IReadOnlyList<(string Name, Parameter Value)> plain) =>
-        (Decayed, Plain) = (decayed, plain);
-
-    internal IReadOnlyList<(string Name, Parameter Value)> Decayed { get; }
-
-    internal IReadOnlyList<(string Name, Parameter Value)> Plain { get; }
-
-    /// <summary>Sorts parameters into groups that hold each of them once; one that occurs twice would be updated twice a step.</summary>
-    internal static ParameterGroups Of(IReadOnlyList<(string Name, Parameter Value)> parameters)
-    {
-        string[] twice = [.. Repeated(parameters, p => p.Name), .. Repeated(parameters, p => p.Value.Handle)];
-        if (twice.Length > 0)
-            throw new ArgumentException($"every parameter must be listed once; twice are {string.Join(", ", twice.Distinct())}",
-                nameof(parameters));
-
-        ParameterGroups groups = new(
-            [.. parameters.Where(p => p.Value.dim() >= 2)],
-            [.. parameters.Where(p => p.Value.dim() < 2)]);
-        return groups.Decayed.Count + groups.Plain.Count == parameters.Count
-            ? groups
-            : throw new InvalidOperationException("a parameter belongs to no group");
-    }
-
-    /// <summary>A line for each group, such as <c>weight decay 0.1: 26 tensors, 802,944 parameters</c>.</summary>
-    internal IReadOnlyList<string> Describe(double weightDecay) =>
-        [$"weight decay {weightDecay}: {Count(Decayed)}", $"no weight decay: {Count(Plain)}"];
-
-    internal static string Count(IReadOnlyList<(string Name, Parameter Value)> group) =>
-        $"{group.Count} tensors, {group.Sum(p => p.Value.numel()):N0} parameters";
-
-    private static IEnumerable<string> Repeated<T>(IEnumerable<(string Name, Parameter Value)> parameters,
-        Func<(string Name, Parameter Value), T> key) =>
-        parameters.GroupBy(key).Where(group => group.Count() > 1).SelectMany(group => group.Select(p => p.Name));
 }
 
 /// <summary>Checks the decay rates of two running means.</summary>

@@ -38,9 +38,9 @@ public sealed record ScheduleFreeOptions : OptimizerOptions, IValidated
     [Range(0.0, 100.0)]
     public double AveragePower { get; init; }
 
-    /// <inheritdoc/>
-    public override Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
-        IReadOnlyList<HiddenMatrix>? matrices = null) => new ScheduleFree(this, parameters, threads);
+    private protected override Optimizer Create(
+        IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>
+        new ScheduleFree(this, parameters, threads, layout);
 
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
@@ -56,48 +56,45 @@ public sealed record ScheduleFreeOptions : OptimizerOptions, IValidated
 internal sealed class ScheduleFree : Optimizer
 {
     private readonly ScheduleFreeOptions options;
+    private readonly IReadOnlyList<ParameterGroup> groups;
     private readonly ParameterState[] states;
-    private bool averaged;
+    private SetAside? trained;
 
-    public ScheduleFree(ScheduleFreeOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters,
-        WorkerThreads? threads = null)
+    public ScheduleFree(
+        ScheduleFreeOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
+        ParameterLayout? layout = null)
         : base(parameters, threads)
     {
         this.options = options;
-        states =
-        [
-            .. Groups.Decayed.Select(parameter => ParameterState.Of(parameter, options.WeightDecay)),
-            .. Groups.Plain.Select(parameter => ParameterState.Of(parameter, weightDecay: 0)),
-        ];
+        groups = ParameterGroups.Of(parameters, options, options.WeightDecay, layout);
+        states = [.. groups.SelectMany(group => group.Parameters.Select(parameter => ParameterState.Of(parameter, group)))];
     }
 
-    public override IReadOnlyList<string> Description => Groups.Describe(options.WeightDecay);
+    public override IReadOnlyList<string> Description => groups.Describe();
 
     public override IEnumerable<(string Name, Tensor Value)> State =>
-        states.SelectMany(state => state.Tensors.Prepend(($"{state.Name}.y", state.Trained ?? state.Parameter)));
+        states.SelectMany((state, index) => state.Tensors.Prepend(($"{state.Name}.y", trained?[index] ?? state.Parameter)));
 
-    private protected override IEnumerable<Tensor> Owned => states.SelectMany(state => state.Tensors).Select(tensor => tensor.Value);
+    internal override IEnumerable<Tensor> Owned => states.SelectMany(state => state.Tensors).Select(tensor => tensor.Value);
 
     internal override IDisposable? UseAverages()
     {
-        if (averaged) return null;
+        if (trained is not null) return null;
         using DisposeScope scope = NewDisposeScope();
         using IDisposable unrecorded = no_grad();
-        averaged = true;
-        foreach (ParameterState state in states)
-        {
-            state.Trained = state.Parameter.detach().clone().DetachFromDisposeScope();
-            state.Parameter.lerp_(state.Iterate, 1 - 1 / options.Betas[0]); // y = (1 − β₁)·z + β₁·x
-        }
-        return new Averages(this);
+        trained = new SetAside([.. states.Select(state => state.Parameter)], () => trained = null);
+        // y = (1 − β₁)·z + β₁·x
+        foreach (ParameterState state in states) state.Parameter.lerp_(state.Iterate, 1 - 1 / options.Betas[0]);
+        return trained;
     }
 
     protected internal override void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip)
     {
-        if (averaged) throw new InvalidOperationException("the parameters hold averages, with which no step is taken");
+        if (trained is not null) throw new InvalidOperationException("the parameters hold averages, with which no step is taken");
         foreach (ParameterState state in states)
             if (share.Contains(state.Parameter) && state.Parameter.grad is { } gradient)
-                Unless(skip, [state.Parameter, .. state.Tensors.Select(tensor => tensor.Value)], () => Move(state, gradient, learningRate));
+                Unless(skip, [state.Parameter, .. state.Tensors.Select(tensor => tensor.Value)],
+                    () => Move(state, gradient, learningRate * state.Group.Rate));
     }
 
     private void Move(ParameterState state, Tensor gradient, double learningRate)
@@ -112,7 +109,7 @@ internal sealed class ScheduleFree : Optimizer
 
         state.AverageSquare.mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
         Tensor update = gradient.div(state.AverageSquare.div(correction.to(ScalarType.Float32)).sqrt_().add_(options.Epsilon));
-        if (state.WeightDecay != 0) update.add_(state.Parameter, alpha: state.WeightDecay);
+        if (state.Group.WeightDecay != 0) update.add_(state.Parameter, alpha: state.Group.WeightDecay);
 
         Tensor inTraining = share.mul(-beta1).add_(beta1 - 1).mul_(learningRate); // α·(β₁·(1 − c) − 1)
         state.Parameter.lerp_(state.Iterate, share.to(ScalarType.Float32));
@@ -120,38 +117,17 @@ internal sealed class ScheduleFree : Optimizer
         state.Iterate.add_(update, alpha: -learningRate);
     }
 
-    private void UseTrained()
-    {
-        using DisposeScope scope = NewDisposeScope();
-        using IDisposable unrecorded = no_grad();
-        foreach (ParameterState state in states)
-        {
-            state.Parameter.copy_(state.Trained!);
-            state.Trained!.Dispose();
-            state.Trained = null;
-        }
-        averaged = false;
-    }
-
-    private sealed class Averages(ScheduleFree optimizer) : IDisposable
-    {
-        public void Dispose() => optimizer.UseTrained();
-    }
-
     private sealed record ParameterState(
         string Name, Parameter Parameter, Tensor Iterate, Tensor AverageSquare, Tensor Step, Tensor HighestRate, Tensor WeightSum,
-        double WeightDecay)
+        ParameterGroup Group)
     {
-        /// <summary>y, while the parameter holds x.</summary>
-        public Tensor? Trained { get; set; }
-
         public IEnumerable<(string Name, Tensor Value)> Tensors =>
         [
             ($"{Name}.z", Iterate), ($"{Name}.exp_avg_sq", AverageSquare), ($"{Name}.step", Step), ($"{Name}.lr_max", HighestRate),
             ($"{Name}.weight_sum", WeightSum),
         ];
 
-        public static ParameterState Of((string Name, Parameter Value) parameter, double weightDecay)
+        public static ParameterState Of((string Name, Parameter Value) parameter, ParameterGroup group)
         {
             Device device = parameter.Value.device;
             return new(
@@ -162,7 +138,7 @@ internal sealed class ScheduleFree : Optimizer
                 NewState([], device),
                 NewState([], device, ScalarType.Float64),
                 NewState([], device, ScalarType.Float64),
-                weightDecay);
+                group);
         }
     }
 }

@@ -26,11 +26,11 @@ public sealed record SgdOptions : OptimizerOptions, IValidated
     [Range(0.0, double.MaxValue)]
     public double WeightDecay { get; init; }
 
-    internal override double MomentsPerParameter => Momentum == 0 ? 0 : 1;
+    private protected override double MomentsPerParameter => Momentum == 0 ? 0 : 1;
 
-    /// <inheritdoc/>
-    public override Optimizer Build(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
-        IReadOnlyList<HiddenMatrix>? matrices = null) => new Sgd(this, parameters, threads);
+    private protected override Optimizer Create(
+        IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>
+        new Sgd(this, parameters, threads, layout);
 
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
@@ -44,28 +44,32 @@ public sealed record SgdOptions : OptimizerOptions, IValidated
 internal sealed class Sgd : Optimizer
 {
     private readonly SgdOptions options;
-    private readonly ParameterState[] decayed;
-    private readonly ParameterState[] plain;
+    private readonly IReadOnlyList<ParameterGroup> groups;
+    private readonly ILookup<ParameterGroup, ParameterState> states;
 
-    public Sgd(SgdOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null)
+    public Sgd(
+        SgdOptions options, IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads = null,
+        ParameterLayout? layout = null)
         : base(parameters, threads)
     {
         this.options = options;
-        decayed = [.. Groups.Decayed.Select(NewParameterState)];
-        plain = [.. Groups.Plain.Select(NewParameterState)];
+        groups = ParameterGroups.Of(parameters, options, options.WeightDecay, layout);
+        states = groups.SelectMany(group => group.Parameters.Select(parameter => (Group: group, State: NewParameterState(parameter))))
+            .ToLookup(entry => entry.Group, entry => entry.State);
     }
 
-    public override IReadOnlyList<string> Description => Groups.Describe(options.WeightDecay);
+    public override IReadOnlyList<string> Description => groups.Describe();
 
     public override IEnumerable<(string Name, Tensor Value)> State =>
-        from state in decayed.Concat(plain)
+        from parameters in groups
+        from state in states[parameters]
         where state.Momentum is not null
         select ($"{state.Name}.momentum_buffer", state.Momentum);
 
     protected internal override void Update(IReadOnlySet<Parameter> share, double learningRate, Tensor skip)
     {
-        Update(decayed.Where(state => share.Contains(state.Parameter)), learningRate, options.WeightDecay, skip);
-        Update(plain.Where(state => share.Contains(state.Parameter)), learningRate, weightDecay: 0, skip);
+        foreach (ParameterGroup group in groups)
+            Update(states[group].Where(state => share.Contains(state.Parameter)), learningRate * group.Rate, group.WeightDecay, skip);
     }
 
     private void Update(IEnumerable<ParameterState> states, double learningRate, double weightDecay, Tensor skip)

@@ -171,7 +171,7 @@ public sealed record RunPlan
             ActivationCheckpointing = training.ActivationCheckpointing,
             ComputeType = training.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,
             LabelSmoothing = training.LabelSmoothing,
-            MomentsPerParameter = recipe.Optimizer.MomentsPerParameter,
+            MomentsPerParameter = recipe.Optimizer.StatePerParameter,
         }, onGpu);
     }
 

@@ -136,32 +136,6 @@ public sealed class AdamWTests
             """, error.Message);
     }
 
-    [Fact]
-    public void Groups_hold_every_parameter_once_by_rank()
-    {
-        using DisposeScope scope = NewDisposeScope();
-        (string, Parameter)[] parameters =
-            [("embedding", Parameter([8, 4], 0f)), ("norm", Parameter([4], 0f)), ("head", Parameter([4, 8], 0f))];
-
-        ParameterGroups groups = ParameterGroups.Of(parameters);
-
-        Assert.Equal(["embedding", "head"], groups.Decayed.Select(p => p.Name));
-        Assert.Equal(["norm"], groups.Plain.Select(p => p.Name));
-        Assert.Equal(["weight decay 0.1: 2 tensors, 64 parameters", "no weight decay: 1 tensors, 4 parameters"], groups.Describe(0.1));
-    }
-
-    [Fact]
-    public void A_parameter_listed_twice_is_refused()
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Parameter shared = Parameter([2, 2], 0f);
-
-        var error = Assert.Throws<ArgumentException>(
-            () => ParameterGroups.Of([("embedding", shared), ("head", shared), ("norm", Parameter([2], 0f))]));
-
-        Assert.StartsWith("every parameter must be listed once; twice are embedding, head", error.Message);
-    }
-
     private static Parameter Parameter(long[] shape, float value) => new(full(shape, value));
 
     private static Tensor Number(float value) => tensor(value);

@@ -58,7 +58,7 @@ public sealed class MuonTests
         using DisposeScope scope = NewDisposeScope();
         Parameter matrix = new(ones(8, 2));
         Tensor gradient = randn(8, 2);
-        using Muon optimizer = new(Options with { Scale = scale }, [("w", matrix)], [new("w", [new(8)])]);
+        using Muon optimizer = new(Options with { Scale = scale }, [("w", matrix)], Optimizers.LayoutOf(["w"], new HiddenMatrix("w", [new(8)])));
         matrix.grad = gradient;
 
         optimizer.Step(0.1, tensor(0f));
@@ -85,7 +85,7 @@ public sealed class MuonTests
         (string, Parameter)[] parameters = [("qkv", new(randn(16, 8))), ("gateUp", new(randn(12, 8))), ("head", new(randn(9, 8)))];
         HiddenMatrix[] hidden = [new("qkv", [new(8, 8), new(4, 4), new(4, 2)]), new("gateUp", [new(6), new(6)])];
 
-        using Muon optimizer = new(Options with { PerHead = perHead }, parameters, hidden);
+        using Muon optimizer = new(Options with { PerHead = perHead }, parameters, Optimizers.LayoutOf(["qkv", "gateUp", "head"], hidden));
 
         Assert.Equal(
             [
@@ -114,7 +114,7 @@ public sealed class MuonTests
         Tensor After(Tensor gradient)
         {
             Parameter matrix = new(start.clone());
-            using Muon optimizer = new(Options, [("w", matrix)], [new("w", [new(4), new(8)])]);
+            using Muon optimizer = new(Options, [("w", matrix)], Optimizers.LayoutOf(["w"], new HiddenMatrix("w", [new(4), new(8)])));
             matrix.grad = gradient;
             optimizer.Step(0.1, tensor(0f));
             return matrix.detach();
@@ -127,7 +127,8 @@ public sealed class MuonTests
         using DisposeScope scope = NewDisposeScope();
         Parameter ours = new(ones(4, 3)), alone = new(ones(4, 3));
         AdamWOptions adamw = new() { LearningRate = 0.004, WeightDecay = 0.2 };
-        using Muon optimizer = new(Options with { LearningRate = 0.02, Adamw = adamw }, [("embedding", ours)], []);
+        using Muon optimizer = new(
+            Options with { LearningRate = 0.02, Adamw = adamw }, [("embedding", ours)], Optimizers.LayoutOf(["embedding"]));
         using Optimizer reference = adamw.Build([("embedding", alone)]);
         (ours.grad, alone.grad) = (full([4, 3], 0.3f), full([4, 3], 0.3f));
 
@@ -142,7 +143,9 @@ public sealed class MuonTests
     {
         using DisposeScope scope = NewDisposeScope();
         var error = Assert.Throws<UserException>(
-            () => new Muon(Options with { PerHead = true }, [("w", new Parameter(ones(4, 3)))], [new("w", [new(4)])]));
+            () => new Muon(
+                Options with { PerHead = true }, [("w", new Parameter(ones(4, 3)))],
+                Optimizers.LayoutOf(["w"], new HiddenMatrix("w", [new(4)]))));
         Assert.Equal("optimizer.perHead is true, but no matrix of this model has several heads; set it to false", error.Message);
     }
 

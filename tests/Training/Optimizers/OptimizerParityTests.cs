@@ -44,7 +44,7 @@ public sealed class OptimizerParityTests
             Path.Combine(AppContext.BaseDirectory, "Optimizers", "Fixtures", "optimizers.safetensors"));
         (string Name, Parameter Value)[] parameters =
             [.. Optimizers.Parameters().Select(p => (p.Name, new Parameter(fixture.Read($"weight.{p.Name}"))))];
-        using Optimizer optimizer = Cases[name].Build(parameters, matrices: Optimizers.Matrices);
+        using Optimizer optimizer = Cases[name].Build(parameters, layout: Optimizers.Layout);
 
         for (int step = 0; step < 10; step++)
         {

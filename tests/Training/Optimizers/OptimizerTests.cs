@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
@@ -238,10 +239,9 @@ public sealed class OptimizerTests
     {
         using TinyRun tiny = new();
         string json = ConfigurationJson.Serialize(tiny.Recipe);
-        int from = json.IndexOf("\"optimizer\": {"), to = json.IndexOf('}', from);
 
         var error = Assert.Throws<ConfigurationException>(
-            () => ConfigurationJson.Deserialize<Recipe>($"{json[..from]}\"optimizer\": {optimizer}{json[(to + 1)..]}", "test"));
+            () => ConfigurationJson.Deserialize<Recipe>(WithOptimizer(json, optimizer), "test"));
 
         Assert.Contains(message, error.Message);
     }
@@ -257,8 +257,15 @@ public sealed class OptimizerTests
         Assert.Equal(json, ConfigurationJson.Serialize(ConfigurationJson.Deserialize<Recipe>(json, "test")));
     }
 
+    internal static string WithOptimizer(string recipe, string optimizer)
+    {
+        JsonNode json = JsonNode.Parse(recipe)!;
+        json["optimizer"] = JsonNode.Parse(optimizer);
+        return json.ToJsonString();
+    }
+
     private static Optimizer Build(string name, (string Name, Parameter Value)[] parameters, WorkerThreads? threads = null) =>
-        Optimizers.All[name].Build(parameters, threads, Optimizers.Matrices);
+        Optimizers.All[name].Build(parameters, threads, Optimizers.Layout);
 
     private static byte[] Bytes(TinyRun tiny, string run, string file) =>
         File.ReadAllBytes(Path.Combine(tiny.Store(run).DirectoryOf(12), file));

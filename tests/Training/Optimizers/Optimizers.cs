@@ -10,12 +10,22 @@ namespace Trainer.Training.Tests.Optimizers;
 /// <summary>Every optimizer, and parameters for them.</summary>
 internal static class Optimizers
 {
+    private static ParameterGroupsOptions Groups => new()
+    {
+        Embeddings = new() { LearningRate = 0.002, WeightDecay = 0 },
+        Matrices = new() { LearningRate = 0.0005 },
+        Vectors = new() { WeightDecay = 0.1 },
+    };
+
     public static IReadOnlyDictionary<string, OptimizerOptions> All { get; } = new Dictionary<string, OptimizerOptions>
     {
         ["adamw"] = new AdamWOptions(),
+        ["adamw-average"] = new AdamWOptions { Average = new() { Decay = 0.9 } },
+        ["adamw-groups"] = new AdamWOptions { Groups = Groups },
         ["schedule-free-adamw"] = new ScheduleFreeOptions(),
         ["muon"] = new MuonOptions(),
         ["muon-per-head"] = new MuonOptions { PerHead = true, Precision = Precision.Float32, Scale = MuonScale.Original },
+        ["muon-average-groups"] = new MuonOptions { Average = new(), Groups = Groups },
         ["lion"] = new LionOptions(),
         ["adafactor"] = new AdafactorOptions(),
         ["sgd"] = new SgdOptions { WeightDecay = 0.1 },
@@ -24,8 +34,29 @@ internal static class Optimizers
     };
 
     /// <summary>Those of a block, with two heads, and of what is outside.</summary>
-    public static IReadOnlyList<HiddenMatrix> Matrices { get; } =
-        [new("tall", [new(4, 2), new(8, 4)]), new("wide", [new(6)]), new("experts", [new(4), new(4)])];
+    public static ParameterLayout Layout { get; } = new(
+        new Dictionary<string, ParameterRole>
+        {
+            ["tall"] = ParameterRole.Matrix,
+            ["wide"] = ParameterRole.Matrix,
+            ["experts"] = ParameterRole.Matrix,
+            ["embedding"] = ParameterRole.Embedding,
+            ["vector"] = ParameterRole.Vector,
+            ["w"] = ParameterRole.Matrix,
+            ["w.0"] = ParameterRole.Matrix,
+            ["w.1"] = ParameterRole.Matrix,
+        },
+        [new("tall", [new(4, 2), new(8, 4)]), new("wide", [new(6)]), new("experts", [new(4), new(4)])]);
+
+    /// <summary>A layout of matrices alone; other parameters are what their name says.</summary>
+    public static ParameterLayout LayoutOf(string[] parameters, params HiddenMatrix[] matrices) => new(
+        parameters.ToDictionary(name => name, name => name switch
+        {
+            "embedding" => ParameterRole.Embedding,
+            "head" => ParameterRole.Head,
+            _ => ParameterRole.Matrix,
+        }),
+        matrices);
 
     public static (string Name, Parameter Value)[] Parameters(int seed = 3)
     {
