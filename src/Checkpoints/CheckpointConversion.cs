@@ -18,10 +18,12 @@ public static class CheckpointConversion
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
         ModelOptions to = Checked(request.Apply(from), output);
         JsonObject recipe = RecipeOf(checkpoint, to, output);
+        using CheckpointAverage? average = request.Average is { } count ? CheckpointAverage.Open(checkpoint, count) : null;
         using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(checkpoint.Directory, CheckpointFiles.Model));
+        IWeightSource source = average ?? (IWeightSource)weights;
         IWeightSource converted = request.KeyValueHeads is { } heads
-            ? new PooledWeights(weights, from, heads, request.Pool, request.Seed)
-            : weights;
+            ? new PooledWeights(source, from, heads, request.Pool, request.Seed)
+            : source;
         CheckpointDirectory.Write(output,
         [
             new(CheckpointFiles.Model, path => Safetensors.Write(path, Pending(converted))),
@@ -30,7 +32,10 @@ public static class CheckpointConversion
             .. CheckpointFiles.Companions(checkpoint.Directory),
         ]);
         return new(
-            from, to, ModelCost.Of(from, checkpoint.Tokenizer.VocabularySize), ModelCost.Of(to, checkpoint.Tokenizer.VocabularySize));
+            from, to, ModelCost.Of(from, checkpoint.Tokenizer.VocabularySize), ModelCost.Of(to, checkpoint.Tokenizer.VocabularySize))
+        {
+            Averaged = average?.Directories ?? [],
+        };
     }
 
     /// <summary>Reads the model back, so that it is validated like a recipe's.</summary>
@@ -51,11 +56,18 @@ public static class CheckpointConversion
 }
 
 /// <summary>The model and its cost before and after a conversion.</summary>
-public sealed record ConversionReport(ModelOptions From, ModelOptions To, ModelCost CostBefore, ModelCost CostAfter);
+public sealed record ConversionReport(ModelOptions From, ModelOptions To, ModelCost CostBefore, ModelCost CostAfter)
+{
+    /// <summary>The checkpoints whose mean was taken, oldest first; none where there was no mean.</summary>
+    public IReadOnlyList<string> Averaged { get; init; } = [];
+}
 
-/// <summary>A conversion to fewer key-value heads, a longer context, or both.</summary>
+/// <summary>A conversion to the mean of several checkpoints, fewer key-value heads, a longer context, or several of these.</summary>
 public sealed record ConversionRequest
 {
+    /// <summary>How many checkpoints of the run to average, this one and those before it; null for this one alone.</summary>
+    public int? Average { get; init; }
+
     /// <summary>Key-value heads of each layer; null to keep them.</summary>
     public int? KeyValueHeads { get; init; }
 

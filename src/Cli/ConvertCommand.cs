@@ -17,6 +17,11 @@ internal static class ConvertCommand
         HelpName = "directory",
         Required = true,
     };
+    private static readonly Option<int?> Average = new("--average")
+    {
+        Description = "Takes the mean of this checkpoint and those before it in its run, so many in all.",
+        HelpName = "N",
+    };
     private static readonly Option<int?> Heads = new("--key-value-heads")
     {
         Description = "Key-value heads of each layer, which divide those there are: grouped-query attention, or multi-query with 1.",
@@ -46,15 +51,16 @@ internal static class ConvertCommand
     internal static Command Create()
     {
         Scaling.AcceptOnlyFromAmong([.. ContextExtension.Methods]);
-        var command = new Command("convert", "Makes a checkpoint with fewer key-value heads, or for a longer context.")
+        var command = new Command("convert", "Makes a checkpoint with fewer key-value heads, for a longer context, or of the mean of several.")
         {
-            Source, Output, Heads, Pool, Seed, Scaling, Factor,
+            Source, Output, Average, Heads, Pool, Seed, Scaling, Factor,
         };
         command.Validators.Add(result =>
         {
             bool Given(Option option) => result.GetResult(option) is { Implicit: false };
-            if (!Given(Heads) && !Given(Scaling) && !Given(Factor))
-                result.AddError("Nothing to convert: give --key-value-heads, or --rope-scaling and --factor.");
+            if (!Given(Heads) && !Given(Scaling) && !Given(Factor) && !Given(Average))
+                result.AddError("Nothing to convert: give --key-value-heads, --rope-scaling and --factor, or --average.");
+            if (result.GetValue(Average) < 2) result.AddError("--average takes 2 checkpoints or more.");
             if (Given(Scaling) != Given(Factor))
                 result.AddError("--rope-scaling and --factor belong together: how the context is made longer, and how much.");
             if (Given(Pool) && !Given(Heads)) result.AddError("--pool needs --key-value-heads: how many heads are there to be?");
@@ -70,6 +76,7 @@ internal static class ConvertCommand
         var output = parsed.GetRequiredValue(Output);
         var request = new ConversionRequest
         {
+            Average = parsed.GetValue(Average),
             KeyValueHeads = parsed.GetValue(Heads),
             Pool = parsed.GetValue(Pool),
             Seed = parsed.GetValue(Seed),
@@ -78,6 +85,8 @@ internal static class ConvertCommand
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var report = CheckpointConversion.Run(checkpoint, output, request);
         Console.WriteLine($"{output}: made from {checkpoint.Directory}");
+        if (report.Averaged.Count > 0)
+            Console.WriteLine($"  the mean of {string.Join(", ", report.Averaged.Select(Path.GetFileName))}");
         if (request.KeyValueHeads is { } heads)
             Console.WriteLine($"  key-value heads {heads} ({parsed.GetValue(Pool).ToString().ToLowerInvariant()}), cache " +
                 $"{HumanFormat.Bytes(report.CostBefore.CacheBytesPerToken())} → " +

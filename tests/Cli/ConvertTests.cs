@@ -81,7 +81,8 @@ public sealed class ConvertTests(TrainedRun trained) : IClassFixture<TrainedRun>
     }
 
     [Theory]
-    [InlineData("Nothing to convert: give --key-value-heads, or --rope-scaling and --factor.")]
+    [InlineData("Nothing to convert: give --key-value-heads, --rope-scaling and --factor, or --average.")]
+    [InlineData("--average takes 2 checkpoints or more", "--average", "1")]
     [InlineData("--rope-scaling and --factor belong together", "--rope-scaling", "yarn")]
     [InlineData("--rope-scaling and --factor belong together", "--factor", "2")]
     [InlineData("--pool needs --key-value-heads", "--pool", "mean", "--rope-scaling", "yarn", "--factor", "2")]
