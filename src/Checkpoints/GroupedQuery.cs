@@ -71,6 +71,8 @@ public static class GroupedQueryModel
         not HeadProjectionOptions =>
             $"{path} is of type '{attention.Type}', which has no heads of keys and values to pool; "
             + "only multi-head and grouped-query attention have",
+        HeadProjectionOptions { ValueEmbedding: true } =>
+            $"{path} adds a table of tokens to its values (valueEmbedding), whose columns belong to heads and cannot be pooled with them",
         HeadProjectionOptions { Groups: var groups } when wanted > groups =>
             $"{path} has {groups} key-value {(groups == 1 ? "head" : "heads")}, and {wanted} are more: heads can be pooled, not added; "
             + $"use {Divisors.Near(groups, wanted)}",

@@ -119,7 +119,7 @@ internal sealed unsafe partial class CpuDecoder : IDecoder
 
     // Kernels and caches that a configuration names are the model's business.
     private static bool Supports(LayerOptions layer) =>
-        layer is { Mixer: AttentionMixerOptions, Attention: HeadProjectionOptions, FeedForward: DenseOptions }
+        layer is { Mixer: AttentionMixerOptions, Attention: HeadProjectionOptions { ValueEmbedding: false }, FeedForward: DenseOptions }
         && layer.Attention is { Kernel: AttentionKernel.Auto, Cache: AttentionCache.Auto }
         && layer.Attention.ResolvedPattern is CausalOptions or SlidingOptions { Causal: true }
         && layer.Position is NoPositionOptions or LearnedOptions or SinusoidalOptions or AlibiOptions

@@ -14,6 +14,9 @@ internal sealed class AttentionContext : IDisposable
     private readonly bool records = is_grad_enabled();
     private int leases = 1;
 
+    /// <summary>(B, T), int64; null for hidden states of no tokens.</summary>
+    public Tensor? Tokens { get; init; }
+
     public int Offset { get; init; }
 
     /// <summary>(B, T); null for consecutive positions from <see cref="Offset"/>.</summary>
@@ -48,6 +51,7 @@ internal sealed class AttentionContext : IDisposable
     public static AttentionContext Over(
         ModelInput input, AuxiliaryLosses? auxiliary = null, IAttentionObserver? observer = null, EncoderMemory? memory = null) => new()
     {
+        Tokens = Hold(input.Tokens),
         Auxiliary = auxiliary,
         Observer = observer,
         Memory = memory,
@@ -60,6 +64,7 @@ internal sealed class AttentionContext : IDisposable
 
     public static AttentionContext After(DecodingState state, Tensor tokens) => new()
     {
+        Tokens = Hold(tokens),
         Offset = state.Length,
         Positions = Hold(state.Positions),
         PositionLimit = state.Length + (int)tokens.size(1),
@@ -94,6 +99,7 @@ internal sealed class AttentionContext : IDisposable
     public void Dispose()
     {
         if (Interlocked.Decrement(ref leases) > 0) return;
+        Tokens?.Dispose();
         Positions?.Dispose();
         Documents?.Dispose();
         Memory?.Dispose();

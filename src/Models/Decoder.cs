@@ -35,7 +35,7 @@ internal sealed class Decoder : DecodingModel
     public Decoder(DecoderOptions options, int vocabularySize, ScalarType computeType)
         : base(nameof(Decoder), options, vocabularySize, computeType)
     {
-        stack = new(options.Stacks[0], new(options, computeType, causal: true));
+        stack = new(options.Stacks[0], new(options, vocabularySize, computeType, causal: true));
         RegisterChildren(stack);
         AddHead();
     }

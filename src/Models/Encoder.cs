@@ -35,7 +35,7 @@ internal sealed class Encoder : TransformerModel
     public Encoder(EncoderOptions options, int vocabularySize, ScalarType computeType)
         : base(nameof(Encoder), options, vocabularySize, computeType)
     {
-        stack = new(options.Stacks[0], new(options, computeType, causal: false));
+        stack = new(options.Stacks[0], new(options, vocabularySize, computeType, causal: false));
         RegisterChildren(stack);
         AddHead();
     }

@@ -78,8 +78,8 @@ internal sealed class EncoderDecoder : DecodingModel
     public EncoderDecoder(EncoderDecoderOptions options, int vocabularySize, ScalarType computeType)
         : base(nameof(EncoderDecoder), options, vocabularySize, computeType)
     {
-        encoder = new(options.Stacks[0], new(options, computeType, causal: false));
-        decoder = new(options.Stacks[1], new(options, computeType, causal: true));
+        encoder = new(options.Stacks[0], new(options, vocabularySize, computeType, causal: false));
+        decoder = new(options.Stacks[1], new(options, vocabularySize, computeType, causal: true));
         RegisterComponents();
         AddHead();
     }

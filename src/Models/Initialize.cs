@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace Trainer.Models;
 
 /// <summary>Initialises weights as GPT-2 (Radford et al. 2019, §2.3).</summary>
-/// <remarks>Matrices are normal with deviation 0.02, those that write to the residual stream smaller by √(2·layers). Vectors keep their
-/// module's values: ones for norms, zeros for biases. Exceptions implement <see cref="IDrawsOwnWeights"/>.</remarks>
+/// <remarks>Matrices are normal with deviation 0.02, those that write to the residual stream smaller by √(2·layers), or zero
+/// (<see cref="ModelOptions.ResidualInit"/>). Vectors keep their module's values: ones for norms, zeros for biases. Exceptions implement
+/// <see cref="IDrawsOwnWeights"/>.</remarks>
 internal static class Initialize
 {
     private const double Deviation = 0.02;
@@ -23,6 +24,7 @@ internal static class Initialize
             using DisposeScope scope = NewDisposeScope();
             if (own.TryGetValue(name, out Action<Tensor, Generator?>? draw)) draw(parameter, generator);
             else if (parameter.dim() >= 2) parameter.normal_(0, joining.Contains(name) ? residual : Deviation, generator);
+            if (joining.Contains(name) && model.Options.ResidualInit == ResidualInitialization.Zero) parameter.zero_();
         }
     }
 

@@ -73,6 +73,11 @@ public abstract record ModelOptions : IValidated
     [Description("The norm of each branch, and where it stands.")]
     public NormOptions Norm { get; init; } = new RmsNormOptions();
 
+    /// <summary>How the matrices that write to the residual stream are initialised.</summary>
+    [Description("How matrices that write to the residual stream begin: scaled = drawn, smaller by √(2·layers) (GPT-2); zero = at 0, so " +
+        "that every block begins as the identity.")]
+    public ResidualInitialization ResidualInit { get; init; } = ResidualInitialization.Scaled;
+
     /// <summary>Whether attention and feed-forward layer read the same stream and are added to it together (GPT-NeoX).</summary>
     [Description("Whether attention and feed-forward layer read the same stream and are added to it together (GPT-NeoX).")]
     public bool ParallelResidual { get; init; }
@@ -209,6 +214,19 @@ public abstract record ModelOptions : IValidated
 
     internal AttentionOptions Resolved(AttentionOptions attention) =>
         attention.Pattern is not null ? attention : attention with { Pattern = IsCausal ? new CausalOptions() : new FullOptions() };
+}
+
+/// <summary>The first values of matrices that write to the residual stream.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<ResidualInitialization>))]
+public enum ResidualInitialization
+{
+    /// <summary>Drawn, with a deviation smaller by √(2·layers) than other matrices' (Radford et al. 2019, §2.3).</summary>
+    [JsonStringEnumMemberName("scaled")]
+    Scaled,
+
+    /// <summary>Zero, so that every block begins as the identity (Zhang et al. 2019, Fixup, arXiv 1901.09321; modded-nanogpt).</summary>
+    [JsonStringEnumMemberName("zero")]
+    Zero,
 }
 
 /// <summary>Consecutive layers that differ from the model's others; only the differences are given.</summary>

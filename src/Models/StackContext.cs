@@ -10,12 +10,14 @@ namespace Trainer.Models;
 internal delegate nn.Module<Tensor, Tensor> NormBuilder(int width);
 
 /// <summary>What the layers of one stack share, while it is built and while it runs.</summary>
-internal sealed class StackContext(ModelOptions options, ScalarType computeType, bool causal) : IDisposable
+internal sealed class StackContext(ModelOptions options, int vocabularySize, ScalarType computeType, bool causal) : IDisposable
 {
     private readonly Dictionary<PatternOptions, AttentionPattern> patterns = [];
     private readonly Dictionary<(PositionOptions, int Heads, int Width), PositionEncoding> positions = [];
 
     public ModelOptions Options => options;
+
+    public int VocabularySize => vocabularySize;
 
     public bool Causal => causal;
 

@@ -109,6 +109,7 @@ public sealed class CpuDecoderTests
         ["experts"] = Llama with { FeedForward = Experts },
         ["experts in one layer"] = Llama with { LayerPattern = [new(), new() { FeedForward = Experts }] },
         ["latent attention"] = Llama with { Attention = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8 } },
+        ["value embeddings"] = Llama with { Attention = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, ValueEmbedding = true } },
         ["differential attention"] = Llama with { Attention = new DifferentialOptions { Heads = 4 } },
         ["state space"] = Llama with { LayerPattern =
             [new() { Mixer = new Mamba2Options { StateDim = 3, HeadDim = 4, Chunk = 3 } }, new()] },

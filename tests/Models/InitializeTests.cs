@@ -38,6 +38,25 @@ public class InitializeTests
     }
 
     [Fact]
+    public void Every_block_begins_as_the_identity_where_residual_matrices_begin_at_zero()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(8);
+        using LanguageModel scaled = Wide.Build(Vocabulary);
+        manual_seed(8);
+        using LanguageModel zero = (Wide with { ResidualInit = ResidualInitialization.Zero }).Build(Vocabulary);
+        foreach (((string name, var before), (_, var after)) in scaled.named_parameters().Zip(zero.named_parameters()))
+        {
+            bool joins = name.EndsWith("output.weight") || name.EndsWith("down.weight");
+            TensorAssert.SameBits(joins ? zeros_like(before) : before.detach(), after.detach());
+        }
+        Tensor tokens = randint(0, Vocabulary, [2, 32], ScalarType.Int64);
+        Tensor table = zero.named_parameters().First(entry => entry.name == "embedding.weight").parameter;
+        Tensor rows = table.index_select(0, tokens.view(-1)).view(2, 32, -1);
+        TensorAssert.Close(rows.div(rows.square().mean([-1], keepdim: true).add(Wide.Norm.Epsilon).sqrt()), zero.Hidden(tokens), 1e-4);
+    }
+
+    [Fact]
     public void A_state_space_starts_with_the_decays_and_steps_of_its_reference()
     {
         using DisposeScope scope = NewDisposeScope();

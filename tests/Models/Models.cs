@@ -66,6 +66,7 @@ internal static class Models
         ["latent-wide-values"] = new LatentOptions { Heads = 4, RopeDim = 4, KeyValueRank = 8, QueryRank = 6, ValueDim = 12 },
         ["differential"] = new DifferentialOptions { Heads = 4 },
         ["differential-grouped"] = new DifferentialOptions { Heads = 8, KeyValueHeads = 4, HeadDim = 4, QueryKeyNorm = true },
+        ["value-embedding"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, ValueEmbedding = true },
         ["normed"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, QueryKeyNorm = true },
         ["scalable"] = new GroupedQueryOptions { Heads = 4, KeyValueHeads = 2, ScalableSoftmax = true,
             Temperature = new() { Floor = 3, Scale = 0.5 } },

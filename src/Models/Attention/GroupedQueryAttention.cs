@@ -17,6 +17,11 @@ public abstract record HeadProjectionOptions : AttentionOptions
     [Range(1, 65536)]
     public int? HeadDim { get; init; }
 
+    /// <summary>Whether a table of tokens is added to the values of self-attention (<see cref="Attention.ValueEmbedding"/>).</summary>
+    [Description("Whether a table of tokens, learned for the layer, is added to the values in attention of a sequence to itself " +
+        "(modded-nanogpt).")]
+    public bool ValueEmbedding { get; init; }
+
     internal abstract int Groups { get; } // G
 
     internal override int HeadWidth(int dim) => HeadDim ?? dim / Heads;
@@ -26,16 +31,19 @@ public abstract record HeadProjectionOptions : AttentionOptions
         : [new("heads", $"heads ({Heads}) must divide dim ({dim}); try {Divisors.Near(dim, Heads)}, or set headDim")];
 
     internal override Projection BuildProjection(StackContext stack, NormBuilder? headNorm) =>
-        new GroupedQueryProjection(stack, Heads, Groups, HeadWidth(stack.Dim), Bias, headNorm);
+        new GroupedQueryProjection(stack, Heads, Groups, HeadWidth(stack.Dim), Bias, headNorm, ValueEmbedding);
 
     internal override CrossProjection BuildCrossProjection(StackContext stack, NormBuilder? headNorm) =>
         new(stack, Heads, Groups, HeadWidth(stack.Dim), Bias, headNorm);
 
     internal override CacheLayout CacheLayout(int dim) => new(Groups, HeadWidth(dim), Groups, HeadWidth(dim));
 
-    internal override PartCost CrossCost(ModelOptions model) => Cost(model);
+    internal override PartCost Cost(ModelOptions model) => ValueEmbedding
+        ? CrossCost(model)
+            + new PartCost(Attention.ValueEmbedding.Parameters(model.VocabularySize!.Value, (long)Groups * HeadWidth(model.Dim)), 0)
+        : CrossCost(model);
 
-    internal override PartCost Cost(ModelOptions model)
+    internal override PartCost CrossCost(ModelOptions model)
     {
         int headDim = HeadWidth(model.Dim);
         long rows = (Heads + 2L * Groups) * headDim;
@@ -94,17 +102,20 @@ internal sealed class GroupedQueryProjection : Projection, IFusesMatrices
     private readonly MixedLinear qkv;
     private readonly nn.Module<Tensor, Tensor>? queryNorm;
     private readonly nn.Module<Tensor, Tensor>? keyNorm;
+    private readonly ValueEmbedding? valueEmbedding;
     private readonly int heads;
     private readonly int groups;
     private readonly int headDim;
 
-    public GroupedQueryProjection(StackContext stack, int heads, int groups, int headDim, bool? bias, NormBuilder? headNorm)
+    public GroupedQueryProjection(
+        StackContext stack, int heads, int groups, int headDim, bool? bias, NormBuilder? headNorm, bool embedsValues = false)
         : base(nameof(GroupedQueryProjection))
     {
         (this.heads, this.groups, this.headDim) = (heads, groups, headDim);
         qkv = stack.Linear(stack.Dim, (heads + 2 * groups) * headDim, bias);
         queryNorm = headNorm?.Invoke(headDim);
         keyNorm = headNorm?.Invoke(headDim);
+        valueEmbedding = embedsValues ? new(stack.VocabularySize, groups * headDim, stack.Dim) : null;
         RegisterComponents();
     }
 
@@ -123,10 +134,11 @@ internal sealed class GroupedQueryProjection : Projection, IFusesMatrices
         // Project: one split, not three slices, as the backward pass of a split writes the gradient once.
         Tensor all = Heads(qkv.forward(x)); // (B, T, H + 2·G, D)
         Tensor[] parts = queryNorm is null ? Rotated(all, context) : NormedAndRotated(all, context); // (B, T, H|G|G, D)
-        return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2)); // (B, H|G|G, T, D)
+        Tensor value = valueEmbedding is null ? parts[2] : valueEmbedding.AddTo(parts[2], context.Attention.Tokens!); // (B, T, G, D)
+        return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), value.transpose(1, 2)); // (B, H|G|G, T, D)
     }
 
-    public override bool CanFuse => queryNorm is null;
+    public override bool CanFuse => queryNorm is null && valueEmbedding is null;
 
     public override Tensor ProjectFused(Tensor x, bool rounded) => Heads(rounded && qkv.Rounds(x) ? qkv.ForwardRounded(x) : qkv.forward(x));
 

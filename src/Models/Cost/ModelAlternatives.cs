@@ -73,6 +73,8 @@ public static class ModelAlternatives
         };
         if (given is HeadProjectionOptions { HeadDim: { } width } && attention is HeadProjectionOptions heads)
             attention = heads with { HeadDim = width };
+        if (given is HeadProjectionOptions { ValueEmbedding: true } && attention is HeadProjectionOptions embedding)
+            attention = embedding with { ValueEmbedding = true };
         return model with { Attention = attention, LayerPattern = null };
     }
 }

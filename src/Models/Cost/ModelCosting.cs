@@ -8,6 +8,7 @@ internal static class ModelCosting
     public static ModelCost Of(ModelOptions model, int vocabularySize)
     {
         vocabularySize = model.EmbeddingRows(vocabularySize);
+        model = model with { VocabularySize = vocabularySize };
         LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
         long table = (long)vocabularySize * model.Dim;
         PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model)))

@@ -32,7 +32,7 @@ internal sealed class ProbedPart : IDisposable
     public ProbedPart(PartKind kind, ModelOptions model, StackOptions stack, int vocabularySize, TrainingShape shape)
     {
         (this.kind, this.model, this.shape) = (kind, model, shape);
-        context = new(model, shape.ComputeType, stack.IsCausal);
+        context = new(model, vocabularySize, shape.ComputeType, stack.IsCausal);
         this.stack = new(stack, context) { ActivationCheckpointing = shape.ActivationCheckpointing };
         embedding = kind is PartKind.Embeddings or PartKind.Head ? new(vocabularySize, model, shape.ComputeType) : null;
         head = kind == PartKind.Head ? new(model, vocabularySize, shape.ComputeType) : null;

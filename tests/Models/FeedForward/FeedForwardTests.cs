@@ -19,8 +19,8 @@ public class FeedForwardTests
         using SafetensorsFile fixture = SafetensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "activations.safetensors"));
         Tensor x = fixture.Read("input").requires_grad_();
         using var stack = new StackContext(
-            Models.Gpt with { Dim = (int)x.shape[^1], Attention = Models.Gpt.Attention with { Heads = 1 } }, ScalarType.Float32,
-            causal: true);
+            Models.Gpt with { Dim = (int)x.shape[^1], Attention = Models.Gpt.Attention with { Heads = 1 } }, vocabularySize: 1,
+            ScalarType.Float32, causal: true);
         FeedForwardOptions options = Models.FeedForwards[kind] with { Bias = true, HiddenDim = 10 };
         using FeedForwardModule layer = options.Build(stack);
         foreach (var (name, parameter) in layer.named_parameters())

@@ -13,7 +13,7 @@ namespace Trainer.Checkpoints.HuggingFace.Families;
 /// <summary>One spelling for each model: what it computes, without the settings that only affect training or speed.</summary>
 internal static class CanonicalModel
 {
-    private static readonly string[] IgnoredSettings = ["dropout", "cache", "vocabularySize", "routerZLoss"];
+    private static readonly string[] IgnoredSettings = ["dropout", "cache", "vocabularySize", "routerZLoss", "residualInit"];
 
     // Settings that layers may override: compared layer by layer.
     private static readonly string[] LayerSettings = ["mixer", "attention", "position", "feedForward", "layerPattern"];

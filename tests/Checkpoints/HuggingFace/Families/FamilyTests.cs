@@ -45,6 +45,18 @@ public class FamilyTests
     }
 
     [Fact]
+    public void Value_embeddings_are_in_no_family_and_how_a_model_began_does_not_matter()
+    {
+        Assert.EndsWith(
+            "but for:\n  model.attention.valueEmbedding is true; the family has false",
+            Complaint(Model with
+            {
+                ResidualInit = ResidualInitialization.Zero,
+                Attention = (MultiHeadOptions)Model.Attention with { ValueEmbedding = true },
+            }));
+    }
+
+    [Fact]
     public void Differential_attention_is_in_no_family() => Assert.EndsWith(
         "but for:\n  model.attention.type is \"differential\"; the family has \"grouped-query\"",
         Complaint(Model with { Attention = new DifferentialOptions { Heads = 4 } }));

@@ -12,7 +12,7 @@ internal static class ExpertLayers
     public static ExpertsFeedForward Build(ExpertsOptions options, int dim = Dim, ScalarType type = ScalarType.Float32)
     {
         using var stack = new StackContext(
-            Models.Gpt with { Dim = dim, Attention = Models.Gpt.Attention with { Heads = 1 } }, type, causal: true);
+            Models.Gpt with { Dim = dim, Attention = Models.Gpt.Attention with { Heads = 1 } }, vocabularySize: 1, type, causal: true);
         var layer = (ExpertsFeedForward)options.Build(stack);
         manual_seed(11);
         using var gradients = no_grad();
