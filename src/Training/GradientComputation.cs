@@ -14,11 +14,13 @@ internal sealed record StepBatch(IReadOnlyList<Batch> MicroBatches)
     /// <summary>Targets of all micro-batches: what the step's loss is divided by.</summary>
     public long TargetTokens { get; } = MicroBatches.Sum(batch => (long)batch.TargetTokens);
 
-    /// <summary>Takes the next micro-batches. None is taken ahead, so the loader's position is what a checkpoint saves.</summary>
-    public static StepBatch Next(BatchLoader loader, TrainingOptions options)
+    /// <summary>Takes the micro-batches of a step, from 0. None is taken ahead, so the loader's position is what a checkpoint saves.</summary>
+    public static StepBatch Next(BatchLoader loader, TrainingOptions options, long step = 0)
     {
-        var batches = new Batch[options.BatchSize / options.MicroBatch];
-        for (int i = 0; i < batches.Length; i++) batches[i] = loader.Next();
+        TrainingStage stage = TrainingStages.At(options, step);
+        var batches = new Batch[stage.BatchSize / options.MicroBatch];
+        for (int i = 0; i < batches.Length; i++)
+            batches[i] = stage.SequenceLength is { } length ? loader.Next().Cut(length) : loader.Next();
         return new StepBatch(batches);
     }
 }

@@ -69,6 +69,7 @@ public sealed record Recipe : IValidated
         foreach (Problem problem in Schedule.ValidateFor(Training.Steps, Optimizer.LearningRate))
             yield return problem with { Path = $"schedule.{problem.Path}" };
         foreach (Problem problem in ObjectiveValidation.Check(Model, Data)) yield return problem;
+        foreach (Problem problem in TrainingStages.Check(Training, Model, Data)) yield return problem;
         foreach (Problem problem in EvaluatorValidation.Check(Evaluation.Measures, Model, Data)) yield return problem;
         if (Optimizer.Groups?.Head is not null && Model is { TieEmbeddings: true } and not EncoderOptions { HeadTransform: true })
             yield return new("optimizer.groups.head", "the head is the token embedding, as model.tieEmbeddings is true; set " +

@@ -29,6 +29,8 @@ internal static class RunDescription
         foreach (string group in state.Optimizer.Description) yield return group;
         yield return $"data: {data.Train.Length:N0} training tokens, {data.Validation.Length:N0} validation tokens of which " +
             $"{validation.TargetTokens:N0} are scored";
+        if (recipe.Training.Stages is { Count: > 0 })
+            yield return $"stages: {string.Join(", then ", TrainingStages.Of(recipe.Training))}";
         if (schedule.WarmupSteps > steps)
             yield return $"schedule: the warm-up of {schedule.WarmupSteps:N0} steps is longer than the run of {steps:N0}, so the " +
                 "learning rate never reaches its peak";

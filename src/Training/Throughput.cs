@@ -38,17 +38,21 @@ internal sealed class Throughput
 }
 
 /// <summary>Model FLOP utilisation (Chowdhery et al. 2022, arXiv 2204.02311): arithmetic relative to the device's peak.</summary>
-internal sealed class FlopUtilisation(double flopsPerToken, double peak)
+internal sealed class FlopUtilisation(Func<int, double> flopsPerToken, double peak)
 {
     private double peak = peak;
 
-    public static FlopUtilisation Of(TrainState state, int rowLength, int ranks) => new(
-        ModelCost.Of(state.Model.Options, state.Model.VocabularySize).TrainingFlopsPerToken(rowLength),
-        ranks * PeakFlops.Measure(state.Device, state.Model.ComputeType));
-
-    public double At(double tokensPerSecond)
+    public static FlopUtilisation Of(TrainState state, int ranks)
     {
-        double speed = flopsPerToken * tokensPerSecond;
+        ModelCost cost = ModelCost.Of(state.Model.Options, state.Model.VocabularySize);
+        return new(
+            length => cost.TrainingFlopsPerToken(length), ranks * PeakFlops.Measure(state.Device, state.Model.ComputeType));
+    }
+
+    /// <summary>The utilisation in training on rows of <paramref name="length"/> tokens.</summary>
+    public double At(double tokensPerSecond, int length)
+    {
+        double speed = flopsPerToken(length) * tokensPerSecond;
         // Faster than the measured peak: other programs used the machine when it was measured.
         peak = Math.Max(peak, speed);
         return speed / peak;

@@ -66,7 +66,7 @@ internal sealed class TrainState : IDisposable
     public void TakeStep(double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
-        StepBatch batch = StepBatch.Next(loader, options);
+        StepBatch batch = StepBatch.Next(loader, options, Step);
         (Tensor loss, Tensor norm) = gradients.Compute(batch);
         Tensor skip = figures.Record(loss, norm);
         Optimizer.ClipAndStep(norm, options.GradientClip, learningRate, skip);

@@ -54,6 +54,10 @@ internal sealed class TrainingLoop(
         stopping = stops();
     }
 
+    // Of the last step.
+    private int RowLength => TrainingStages.At(recipe.Training, state.Step - 1).SequenceLength
+        ?? recipe.Data.RowLength(recipe.Model.ContextLength);
+
     private bool IsLast => state.Step == recipe.Training.Steps;
 
     private bool IsDue(long every) => every > 0 && state.Step % every == 0;
@@ -85,7 +89,7 @@ internal sealed class TrainingLoop(
             GradientNorm = reading.GradientNorm,
             TokensPerSecond = tokensPerSecond,
             StepSeconds = stepSeconds,
-            ModelFlopUtilisation = utilisation.At(tokensPerSecond),
+            ModelFlopUtilisation = utilisation.At(tokensPerSecond, RowLength),
             PeakMemoryBytes = DeviceMemory.Peak(state.Device),
             SkippedSteps = reading.Skipped,
         };

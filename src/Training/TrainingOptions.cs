@@ -70,6 +70,10 @@ public sealed record TrainingOptions : IValidated
     [Range(1, 1_000_000)]
     public int CollectiveTimeout { get; init; } = 600;
 
+    /// <summary>Early parts of the run with other batches, in order; null for none.</summary>
+    [Description("Early parts of the run with smaller batches or shorter sequences, in order; the rest is as set above.")]
+    public IReadOnlyList<TrainingStageOptions>? Stages { get; init; }
+
     internal int MicroBatch => MicroBatchSize ?? BatchSize;
 
     /// <inheritdoc/>
@@ -77,6 +81,7 @@ public sealed record TrainingOptions : IValidated
     {
         if (MicroBatchSize is { } micro && micro > 0 && BatchSize % micro != 0)
             yield return new("microBatchSize", $"microBatchSize ({micro}) must divide batchSize ({BatchSize}); try {Nearest(micro)}");
+        foreach (Problem problem in TrainingStages.Check(this)) yield return problem;
         if (Precision == Precision.Tf32 && Device == DeviceChoice.Cpu)
             yield return new("precision", "tf32 is a format of NVIDIA GPUs, and training.device " +
                 "is cpu; set precision to float32 or bfloat16");

@@ -185,7 +185,7 @@ public sealed class TrainingSession
         foreach (string line in RunDescription.Of(state, data, validation, Recipe, from)) sink.Message(line);
 
         EvaluatorSchedule evaluators = new(Recipe.Evaluation.Measures, Subject(state, data, Recipe), sink);
-        FlopUtilisation utilisation = FlopUtilisation.Of(state, Recipe.Data.RowLength(Recipe.Model.ContextLength), Group.Size);
+        FlopUtilisation utilisation = FlopUtilisation.Of(state, Group.Size);
         TrainingLoop loop = new(Recipe, state, validation, evaluators, samples, checkpoints, utilisation, sink, stop, ranks);
         DeviceMemory.ResetPeak(state.Device); // what came before is no part of training
         TrainingOutcome outcome = loop.Run();

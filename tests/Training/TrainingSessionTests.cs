@@ -120,7 +120,7 @@ public sealed class TrainingSessionTests : IDisposable
         EvaluatorSchedule evaluators = new([], TrainingSession.Subject(training, data, tiny.Recipe), sink);
         SampleWriter samples = new(training, data.Tokenizer, tiny.Recipe);
         TrainingLoop loop = new(
-            tiny.Recipe, training, [], evaluators, samples, checkpoints, new FlopUtilisation(flopsPerToken: 1, peak: 1), sink, stop,
+            tiny.Recipe, training, [], evaluators, samples, checkpoints, new FlopUtilisation(_ => 1, peak: 1), sink, stop,
             new Ranks(training.Processes, new Progress<string>()));
 
         var error = Assert.Throws<UserException>(() => loop.Run());

@@ -37,6 +37,15 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
             Source = Source, FirstRow = FirstRow };
     }
 
+    /// <summary>Cuts every row into rows of <paramref name="columns"/>, a divisor of its length. For rows of tokens alone.</summary>
+    public Batch Cut(int columns)
+    {
+        if (columns < 1 || Columns % columns != 0 || Documents is not null || Positions is not null || Source is not null)
+            throw new ArgumentException($"rows of {Columns}, or such with documents or positions, cannot be cut into rows of {columns}",
+                nameof(columns));
+        return new Batch(Inputs, Targets, Rows * (Columns / columns), columns) { FirstRow = FirstRow * (Columns / columns) };
+    }
+
     /// <summary>Part <paramref name="index"/> of <paramref name="count"/>, split by rows as evenly as possible; may be empty.</summary>
     public Batch Part(int index, int count)
     {

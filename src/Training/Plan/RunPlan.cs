@@ -97,7 +97,7 @@ public sealed record RunPlan
     public double TokensPerParameter => (double)Tokens / Parameters;
 
     /// <summary>Floating-point operations of the whole run without evaluation.</summary>
-    public double TotalFlops => TrainingFlopsPerToken * Tokens;
+    public required double TotalFlops { get; init; }
 
     /// <summary>Plans a run; prepares its data in <paramref name="datasetsDirectory"/> first, since vocabulary and number of tokens come
     /// from it.</summary>
@@ -117,6 +117,7 @@ public sealed record RunPlan
         var context = recipe.Model.ContextLength;
         var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
+        var tokensPerRow = BatchStream.TokensPerRow(data, recipe.Data, context, recipe.Seed);
         var (shape, onGpu) = Shape(recipe, cost.Parameters, ranks);
         var state = TrainingState.Of(cost, shape);
         var memory = CpuMemory.CountsTensors ? Measure(recipe, data, shape, ranks) : null;
@@ -133,8 +134,9 @@ public sealed record RunPlan
             RowLength = row,
             MicroBatchSize = microBatch,
             Steps = recipe.Training.Steps,
-            Tokens = (long)(recipe.Training.Steps * recipe.Training.BatchSize * BatchStream.TokensPerRow(
-                data, recipe.Data, context, recipe.Seed)),
+            Tokens = (long)(TrainingStages.Sequences(recipe.Training) * tokensPerRow),
+            TotalFlops = TrainingStages.Of(recipe.Training).Sum(stage => (stage.To - stage.From) * stage.BatchSize * tokensPerRow
+                * cost.TrainingFlopsPerToken(stage.SequenceLength ?? row)),
             TrainingTokens = data.Train.Length,
             ForwardFlopsPerToken = cost.ForwardFlopsPerToken(row),
             TrainingFlopsPerToken = cost.TrainingFlopsPerToken(row),
