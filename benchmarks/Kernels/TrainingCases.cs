@@ -30,6 +30,7 @@ internal static class TrainingCases
         ("cross entropy of a linear layer", CrossEntropyOf),
         ("dropout by counter", Dropout),
         ("AdamW", AdamW),
+        ("AdamW, moments of 8 bits", AdamW8Bit),
     ];
 
     private static Pair Flash(ModelSize size, long before)
@@ -147,6 +148,16 @@ internal static class TrainingCases
         Tensor x = size.Stream(size.Dim);
         CounterDropout dropout = new DropoutKey(1).At(0, Dropped);
         return Pair.Of([x], () => CounterDropout.Apply(x, dropout), () => nn.functional.dropout(x, Dropped, training: true));
+    }
+
+    private static Pair AdamW8Bit(ModelSize size)
+    {
+        const double Rate = 1e-3, Beta1 = 0.9, Beta2 = 0.95, Decay = 0.1, Tiny = 1e-8;
+        Tensor weight = randn(3 * size.Dim, size.Dim), gradient = randn(weight.shape);
+        BlockwiseMoments moments = BlockwiseMoments.Zero(weight);
+        return Pair.Of(
+            () => BlockwiseAdamW.Step(weight, gradient, moments, Rate, Beta1, Beta2, Decay, Tiny),
+            () => BlockwiseAdamW.Composed(weight, gradient, moments, Rate, Beta1, Beta2, Decay, Tiny));
     }
 
     // A block's matrices.

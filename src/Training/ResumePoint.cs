@@ -48,7 +48,7 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
 /// may change before a run is resumed. Files may move (<see cref="ResumePoint.RequireData"/>).</summary>
 internal static class ResumeValidation
 {
-    private static readonly string[] Fixed = ["seed", "model", "tokenizer", "data", "optimizer.type"];
+    private static readonly string[] Fixed = ["seed", "model", "tokenizer", "data", "optimizer.type", "optimizer.momentPrecision"];
 
     private static readonly string[] Free = ["data.loaderThreads"];
 

@@ -111,7 +111,7 @@ public sealed class TrainingSession
     {
         if (Group.Size == 1 || !Recipe.Training.ShardOptimizer) yield break;
         if (Recipe.Optimizer.NeedsWholeMatrices)
-            yield return new("training.shardOptimizer", "this optimizer computes with whole matrices, and shares cut through them; set " +
+            yield return new("training.shardOptimizer", "this optimizer computes with whole parameters, and shares cut through them; set " +
                 "shardOptimizer to false, or use another optimizer.type");
         if (Recipe.Monitoring.HistogramEvery > 0)
             yield return new("monitoring.histogramEvery", "no process has all gradients while training.shardOptimizer is on; set " +

@@ -42,7 +42,7 @@ public sealed record AdafactorOptions : OptimizerOptions
     public double WeightDecay { get; init; }
 
     // Rows and columns of matrices, which are few.
-    private protected override double MomentsPerParameter => 0;
+    private protected override double Moments(ParameterCounts parameters) => 0;
 
     private protected override Optimizer Create(
         IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
@@ -28,10 +29,40 @@ public sealed record AdamWOptions : OptimizerOptions, IValidated
 
     private protected override Optimizer Create(
         IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>
-        new AdamW(this, parameters, threads, layout);
+        MomentPrecision == MomentPrecision.Int8
+            ? new AdamW8Bit(this, parameters, threads, layout)
+            : new AdamW(this, parameters, threads, layout);
+
+    /// <summary>How the moments of matrices and head are kept.</summary>
+    [Description("How the moments of matrices and head are kept: int8 takes a quarter of the memory (8 bits, in blocks of 256 numbers); " +
+        "small tensors and embeddings have float32 all the same.")]
+    public MomentPrecision MomentPrecision { get; init; } = MomentPrecision.Float32;
+
+    // A share of a parameter would cut through blocks.
+    /// <inheritdoc/>
+    public override bool NeedsWholeMatrices => MomentPrecision == MomentPrecision.Int8;
+
+    private protected override double Moments(ParameterCounts parameters)
+    {
+        double perNumber = MomentPrecision == MomentPrecision.Int8 ? AdamW8Bit.MomentsPerNumber : 2;
+        return 2.0 * parameters.Embeddings + perNumber * (parameters.Matrices + parameters.Head);
+    }
 
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate() => DecayRates.Check(Betas, example: "[0.9, 0.95]");
+}
+
+/// <summary>How an optimizer keeps its moments.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<MomentPrecision>))]
+public enum MomentPrecision
+{
+    /// <summary>4 bytes a number.</summary>
+    [JsonStringEnumMemberName("float32")]
+    Float32,
+
+    /// <summary>1 byte a number, and a scale for 256 of them.</summary>
+    [JsonStringEnumMemberName("int8")]
+    Int8,
 }
 
 /// <summary>Fused AdamW on float32 master weights: one kernel for all tensors of a group. State names are PyTorch's.</summary>

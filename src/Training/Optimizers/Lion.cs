@@ -24,7 +24,7 @@ public sealed record LionOptions : OptimizerOptions, IValidated
     [Range(0.0, double.MaxValue)]
     public double WeightDecay { get; init; } = 0.3;
 
-    private protected override double MomentsPerParameter => 1;
+    private protected override double Moments(ParameterCounts parameters) => parameters.All;
 
     private protected override Optimizer Create(
         IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>

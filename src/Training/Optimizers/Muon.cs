@@ -58,7 +58,8 @@ public sealed record MuonOptions : OptimizerOptions, IValidated
     public AdamWOptions? Adamw { get; init; }
 
     // One for a matrix, two for the rest, which in most models is the smaller part.
-    private protected override double MomentsPerParameter => 1;
+    private protected override double Moments(ParameterCounts parameters) =>
+        parameters.Matrices + Rest.StateNumbers(parameters with { Matrices = 0 });
 
     internal AdamWOptions Rest => (Adamw ?? new() { LearningRate = LearningRate, WeightDecay = WeightDecay }) with
     {
@@ -102,7 +103,7 @@ internal sealed class Muon : Optimizer
 {
     private readonly MuonOptions options;
     private readonly MatrixState[] states;
-    private readonly AdamW rest;
+    private readonly Optimizer rest;
     private readonly double restRate;
     private readonly double rate;
     private readonly double weightDecay;
@@ -118,7 +119,7 @@ internal sealed class Muon : Optimizer
         if (options.PerHead && !layout.Matrices.Any(matrix => matrix.Parts.Any(part => part.Heads > 1)))
             throw new UserException("optimizer.perHead is true, but no matrix of this model has several heads; set it to false");
         states = [.. parameters.Where(p => hidden.ContainsKey(p.Name)).Select(p => NewMatrixState(p, hidden[p.Name]))];
-        rest = new AdamW(options.Rest, [.. parameters.Where(p => !hidden.ContainsKey(p.Name))], layout: layout);
+        rest = options.Rest.Build([.. parameters.Where(p => !hidden.ContainsKey(p.Name))], layout: layout);
         rate = (options.Groups?.Matrices?.LearningRate ?? options.LearningRate) / options.LearningRate;
         weightDecay = options.Groups?.Matrices?.WeightDecay ?? options.WeightDecay;
     }

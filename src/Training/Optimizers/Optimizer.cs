@@ -38,11 +38,10 @@ public abstract record OptimizerOptions
     [JsonIgnore]
     public virtual bool NeedsWholeMatrices => false;
 
-    /// <summary>Float32 numbers of state for each parameter, roughly, as <c>plan</c> counts them.</summary>
-    private protected virtual double MomentsPerParameter => 2;
+    /// <summary>Bytes of state, as float32 numbers, of so many parameters; roughly, as <c>plan</c> counts them.</summary>
+    internal double StateNumbers(ParameterCounts parameters) => Moments(parameters) + (Average is null ? 0 : parameters.All);
 
-    /// <summary>As <see cref="MomentsPerParameter"/>, with an average.</summary>
-    internal double StatePerParameter => MomentsPerParameter + (Average is null ? 0 : 1);
+    private protected virtual double Moments(ParameterCounts parameters) => 2.0 * parameters.All;
 
     /// <summary>Builds the optimizer with fresh state for all trainable parameters, each once; every operation uses the whole device where
     /// <paramref name="threads"/> is null. The caller disposes it.</summary>
@@ -159,6 +158,12 @@ public abstract class Optimizer : IDisposable
             work(shares[share]);
         }
     }
+}
+
+/// <summary>Numbers of a model in its embeddings, in its head if that is none of them, and in its blocks.</summary>
+internal readonly record struct ParameterCounts(long Embeddings, long Matrices, long Head)
+{
+    public long All => Embeddings + Matrices + Head;
 }
 
 /// <summary>Checks the decay rates of two running means.</summary>

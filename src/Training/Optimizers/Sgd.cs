@@ -26,7 +26,7 @@ public sealed record SgdOptions : OptimizerOptions, IValidated
     [Range(0.0, double.MaxValue)]
     public double WeightDecay { get; init; }
 
-    private protected override double MomentsPerParameter => Momentum == 0 ? 0 : 1;
+    private protected override double Moments(ParameterCounts parameters) => Momentum == 0 ? 0 : parameters.All;
 
     private protected override Optimizer Create(
         IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads, ParameterLayout? layout) =>

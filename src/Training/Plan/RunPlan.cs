@@ -6,6 +6,7 @@ using Trainer.Inference;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Devices;
+using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Plan;
@@ -118,7 +119,7 @@ public sealed record RunPlan
         var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
         var tokensPerRow = BatchStream.TokensPerRow(data, recipe.Data, context, recipe.Seed);
-        var (shape, onGpu) = Shape(recipe, cost.Parameters, ranks);
+        var (shape, onGpu) = Shape(recipe, Counts(cost), ranks);
         var state = TrainingState.Of(cost, shape);
         var memory = CpuMemory.CountsTensors ? Measure(recipe, data, shape, ranks) : null;
         var copy = state.Weights + state.Moments * shape.OptimizerShares; // the first process collects it
@@ -156,24 +157,31 @@ public sealed record RunPlan
         };
     }
 
+    private static ParameterCounts Counts(ModelCost cost)
+    {
+        long Of(string name) => cost.Components.Where(part => part.Name == name).Sum(part => part.Parameters);
+        (long embeddings, long head) = (Of("embedding") + Of("position"), Of("head"));
+        return new(embeddings, cost.Parameters - embeddings - head, head);
+    }
+
     // Whether a checkpoint is written, or may be the best so far, before the last step.
     private static bool SavesOnTheWay(Recipe recipe) =>
         ((long[])[recipe.Checkpoint.Every, recipe.Evaluation.Every]).Any(every => every > 0 && every < recipe.Training.Steps);
 
-    private static (TrainingShape Shape, bool OnGpu) Shape(Recipe recipe, long parameters, int ranks)
+    private static (TrainingShape Shape, bool OnGpu) Shape(Recipe recipe, ParameterCounts parameters, int ranks)
     {
         var training = recipe.Training;
         // A GPU that is asked for but not here is planned for all the same.
         var onGpu = training.Device >= DeviceChoice.Cuda || (training.Device == DeviceChoice.Auto && cuda.is_available());
         return (new()
         {
-            Threads = GradientComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training, parameters, ranks: ranks),
+            Threads = GradientComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training, parameters.All, ranks: ranks),
             OptimizerShares = training.ShardOptimizer ? ranks : 1,
             Accumulates = training.BatchSize > training.MicroBatch,
             ActivationCheckpointing = training.ActivationCheckpointing,
             ComputeType = training.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,
             LabelSmoothing = training.LabelSmoothing,
-            MomentsPerParameter = recipe.Optimizer.StatePerParameter,
+            MomentsPerParameter = recipe.Optimizer.StateNumbers(parameters) / parameters.All,
         }, onGpu);
     }
 

@@ -207,7 +207,7 @@ public sealed class DataParallelTests : IDisposable
             new TrainingRequest(tiny.Recipe, tiny.RunPath()) { Processes = group })));
 
         Assert.All(error.InnerExceptions, inner => Assert.Contains(
-            "training.shardOptimizer: this optimizer computes with whole matrices", inner.Message, StringComparison.Ordinal));
+            "training.shardOptimizer: this optimizer computes with whole parameters", inner.Message, StringComparison.Ordinal));
         Assert.False(Directory.Exists(tiny.RunPath()));
     }
 
