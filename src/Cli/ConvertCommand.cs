@@ -51,7 +51,8 @@ internal static class ConvertCommand
     internal static Command Create()
     {
         Scaling.AcceptOnlyFromAmong([.. ContextExtension.Methods]);
-        var command = new Command("convert", "Makes a checkpoint with fewer key-value heads, for a longer context, or of the mean of several.")
+        var command = new Command(
+            "convert", "Makes a checkpoint with fewer key-value heads, for a longer context, or of the mean of several.")
         {
             Source, Output, Average, Heads, Pool, Seed, Scaling, Factor,
         };
