@@ -11,9 +11,13 @@ using Trainer.Training;
 
 namespace Trainer.Cli;
 
-internal sealed class RecipeArguments
+internal sealed class RecipeArguments(bool optional = false)
 {
-    private readonly Argument<string> file = new("config") { Description = "The recipe, a JSON file such as configs/dotnet-docs.json." };
+    private readonly Argument<string> file = new("config")
+    {
+        Description = "The recipe, a JSON file such as configs/dotnet-docs.json.",
+        Arity = optional ? ArgumentArity.ZeroOrOne : ArgumentArity.ExactlyOne,
+    };
 
     private readonly Option<string[]> settings = new("--set")
     {
@@ -28,6 +32,8 @@ internal sealed class RecipeArguments
         command.Add(file);
         command.Add(settings);
     }
+
+    internal bool IsGiven(CommandResult result) => result.GetValue(file) is not null || result.GetValue(settings) is { Length: > 0 };
 
     /// <summary>Throws with everything that is wrong with the recipe.</summary>
     internal LoadedConfiguration<Recipe> Load(ParseResult parsed) =>

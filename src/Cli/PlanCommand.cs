@@ -13,7 +13,8 @@ internal static class PlanCommand
 
     internal static Command Create()
     {
-        var recipe = new RecipeArguments();
+        var recipe = new RecipeArguments(optional: true);
+        var goal = new GoalArguments();
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
         var ranks = new Option<int>("--ranks")
         {
@@ -40,12 +41,21 @@ internal static class PlanCommand
             DefaultValueFactory = _ => 30,
         };
         foreach (var option in (Option[])[ranks, stepTime, bandwidth, latency]) RequirePositive(option);
-        var command = new Command("plan", "Prints parameters, FLOPs, memory and cache of a recipe, without training.")
+        var command = new Command(
+            "plan", "Prints parameters, FLOPs, memory and cache of a recipe, without training; or writes a recipe for a text and a time.")
         {
             json, ranks, stepTime, bandwidth, latency,
         };
         recipe.AddTo(command);
-        command.SetAction(parsed => Plan(
+        goal.AddTo(command);
+        command.Validators.Add(result =>
+        {
+            bool given = recipe.IsGiven(result), sought = goal.IsGiven(result);
+            if (given && sought)
+                result.AddError("A recipe is planned as it is: leave config and --set out, or --data, --time and --depth.");
+            if (!given && !sought) result.AddError("Give a recipe to plan, or --data and --time (or --depth) to write one.");
+        });
+        command.SetAction(parsed => goal.IsGiven(parsed.CommandResult) ? goal.Find(parsed) : Plan(
             recipe.Load(parsed).Value, parsed.GetValue(json), parsed.GetValue(ranks), parsed.GetValue(stepTime) / 1000,
             new Link(parsed.GetValue(bandwidth) * 1e9 / 8, parsed.GetValue(latency) * 1e-6)));
         return command;

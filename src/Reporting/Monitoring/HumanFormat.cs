@@ -61,7 +61,7 @@ public static class HumanFormat
     }
 
     /// <summary>A rough time: <c>45 s</c>, <c>3 min 20 s</c>, <c>24 min</c>, <c>2 h 05 min</c>, <c>3 d 4 h</c>.</summary>
-    internal static string Estimate(TimeSpan time)
+    public static string Estimate(TimeSpan time)
     {
         var seconds = (long)Math.Round(time.TotalSeconds);
         if (seconds < 60)

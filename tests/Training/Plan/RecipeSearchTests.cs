@@ -1,0 +1,94 @@
+using System.Text.Json.Nodes;
+using Trainer.Configuration;
+using Trainer.Training.Optimizers;
+using Trainer.Training.Plan;
+
+namespace Trainer.Training.Tests.Plan;
+
+public sealed class RecipeSearchTests : IDisposable
+{
+    private readonly TinyRun tiny = new(characters: 30_000);
+
+    private string Datasets => Path.Combine(tiny.Root, "datasets");
+
+    [Fact]
+    public void A_recipe_for_a_time_trains_in_about_that_time_and_does_not_read_a_text_for_ever()
+    {
+        RecipePlan plan = Find(new() { Data = tiny.TextPath, Time = TimeSpan.FromSeconds(6), Measuring = TimeSpan.FromSeconds(0.6) });
+
+        Recipe recipe = ConfigurationJson.Deserialize<Recipe>(plan.Text, "planned");
+        Assert.Equal("text", recipe.Name);
+        Assert.InRange(plan.Epochs, 1, 40);
+        Assert.Equal(plan.Steps, recipe.Training.Steps);
+        Assert.Equal(plan.Tokens, plan.Steps * recipe.Training.BatchSize * recipe.Model.ContextLength);
+        Assert.InRange(plan.Seconds, 0.5, 6.5);
+        Assert.Contains(plan.Reasons, reason => reason.Contains("tokens a parameter", StringComparison.Ordinal));
+        tiny.Recipe = recipe with { Training = recipe.Training with { Steps = 3 } };
+        Assert.Equal(TrainingOutcome.Completed, tiny.Train().Outcome);
+    }
+
+    [Fact]
+    public void A_depth_decides_everything_else()
+    {
+        RecipePlan plan = Find(new() { Data = tiny.TextPath, Depth = 2, Measuring = TimeSpan.FromSeconds(0.5) });
+
+        Recipe recipe = ConfigurationJson.Deserialize<Recipe>(plan.Text, "planned");
+        Assert.Equal((2, 128), (recipe.Model.Layers, recipe.Model.Dim));
+        Assert.IsType<MuonOptions>(recipe.Optimizer);
+        Assert.True(plan.Seconds > 0);
+    }
+
+    [Fact]
+    public void Little_memory_makes_smaller_micro_batches_and_too_little_is_said()
+    {
+        RecipeGoal goal = new() { Data = tiny.TextPath, Depth = 1, Measuring = TimeSpan.FromSeconds(0.3) };
+        long whole = Find(goal).PeakBytes!.Value;
+
+        RecipePlan plan = Find(goal with { Memory = whole * 2 / 3 });
+
+        Assert.InRange(plan.PeakBytes!.Value, 1, whole * 2 / 3);
+        Assert.True((int)plan.Json["training"]!["microBatchSize"]! < (int)plan.Json["training"]!["batchSize"]!);
+        var error = Assert.Throws<UserException>(() => Find(goal with { Memory = 1 << 20 }));
+        Assert.Contains("takes more than 1 MiB even with one sequence at a time; give more --memory, or a smaller --depth", error.Message);
+    }
+
+    [Fact]
+    public void Neither_or_both_of_time_and_depth_and_depths_out_of_range_are_refused()
+    {
+        Assert.Contains("give --time", Refused(new() { Data = "x" }));
+        Assert.Contains("give --time", Refused(new() { Data = "x", Depth = 2, Time = TimeSpan.FromSeconds(1) }));
+        Assert.Contains("--depth: is 33; a model has 1 to 32 layers here", Refused(new() { Data = "x", Depth = 33 }));
+    }
+
+    [Fact]
+    public void A_file_that_is_there_is_not_overwritten()
+    {
+        string path = Path.Combine(tiny.Root, "recipe.json");
+        RecipePlan plan = new(new JsonObject { ["name"] = "x" }, 1, 1, 1, 1, 1, null, []);
+        plan.Save(path);
+
+        Assert.Contains("there is such a file already", Assert.Throws<UserException>(() => plan.Save(path)).Message);
+    }
+
+    [Fact]
+    public void Every_depth_is_a_whole_recipe_that_grows()
+    {
+        RecipeTemplate[] templates = [.. Enumerable.Range(1, RecipeTemplate.MostDepth).Select(depth => new RecipeTemplate
+        {
+            Depth = depth, Name = "x", Source = new() { ["path"] = "x.txt" }, Tokens = 1e6 * Math.Pow(depth, 3), Epochs = depth,
+        })];
+
+        long[] parameters = [.. templates.Select(template => template.Cost(256).Parameters)];
+
+        Assert.Equal(parameters.Order(), parameters);
+        Assert.All(templates, template => Assert.Equal(template.Depth, template.Build().Model.Layers));
+        Assert.All(templates, template => Assert.InRange(template.StepTokens, 2048, 1 << 19));
+        Assert.Equal([0, 0.1, 0.2], [templates[3].Dropout, templates[4].Dropout, templates[10].Dropout]);
+    }
+
+    public void Dispose() => tiny.Dispose();
+
+    private RecipePlan Find(RecipeGoal goal) => RecipeSearch.Find(goal, Datasets, new Progress<string>());
+
+    private string Refused(RecipeGoal goal) => Assert.Throws<ConfigurationException>(() => Find(goal)).Message;
+}
