@@ -3,12 +3,49 @@ using System.Text.Json.Nodes;
 using Trainer.Configuration;
 using Trainer.Training;
 
+[assembly: AssemblyFixture(typeof(Trainer.Cli.Tests.RecipeDatasets))]
+
 namespace Trainer.Cli.Tests;
 
-/// <summary>Every file in configs/ through the real command line, a few steps each.</summary>
-public sealed class RecipeTests(RecipeTests.Datasets datasets) : IClassFixture<RecipeTests.Datasets>
+/// <summary>Every second file in configs/, beside <see cref="OtherRecipeTests"/>: tests of one class run one after the other.</summary>
+public sealed class RecipeTests(RecipeDatasets datasets) : RecipeRuns(datasets)
 {
-    public static TheoryData<string> Recipes =>
+    public static TheoryData<string> Recipes => Half(0);
+
+    [Theory]
+    [MemberData(nameof(Recipes))]
+    public void A_recipe_trains_resumes_and_generates(string recipe) => TrainResumeAndGenerate(recipe);
+
+    [Fact]
+    public void Editors_find_the_schema_that_the_build_wrote()
+    {
+        var folder = Path.Combine(Command.Repository, "configs");
+        var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip };
+        foreach (var recipe in All)
+        {
+            using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, recipe)), options);
+            var schema = document.RootElement.GetProperty("$schema").GetString()!;
+            Assert.True(
+                File.Exists(Path.Combine(folder, schema)), $"{recipe}: {schema} is not in configs/; the build of Trainer.csproj writes it.");
+        }
+    }
+}
+
+/// <summary>The other files in configs/.</summary>
+public sealed class OtherRecipeTests(RecipeDatasets datasets) : RecipeRuns(datasets)
+{
+    public static TheoryData<string> Recipes => Half(1);
+
+    [Theory]
+    [MemberData(nameof(Recipes))]
+    public void A_recipe_trains_resumes_and_generates(string recipe) => TrainResumeAndGenerate(recipe);
+}
+
+/// <summary>Recipes through the real command line, a few steps each.</summary>
+public abstract class RecipeRuns(RecipeDatasets datasets)
+{
+    /// <summary>Recipes in the order of their names.</summary>
+    internal static IReadOnlyList<string> All { get; } =
         [.. Directory.EnumerateFiles(Path.Combine(Command.Repository, "configs"), "*.json")
             .Where(path => !path.EndsWith(".schema.json", StringComparison.Ordinal)).Select(path => Path.GetFileName(path)!).Order()];
 
@@ -21,9 +58,11 @@ public sealed class RecipeTests(RecipeTests.Datasets datasets) : IClassFixture<R
         ["needle.json"] = "The pass key is 1234. What is the pass key? ",
     };
 
-    [Theory]
-    [MemberData(nameof(Recipes))]
-    public void A_recipe_trains_resumes_and_generates(string recipe)
+    /// <summary>Every second recipe.</summary>
+    protected static TheoryData<string> Half(int which) => [.. All.Where((_, index) => index % 2 == which)];
+
+    /// <summary>Runs one.</summary>
+    protected void TrainResumeAndGenerate(string recipe)
     {
         using var workspace = new Workspace();
         Directory.CreateSymbolicLink(workspace.PathOf("datasets"), datasets.Folder);
@@ -50,27 +89,18 @@ public sealed class RecipeTests(RecipeTests.Datasets datasets) : IClassFixture<R
             Assert.StartsWith(prompt, generated.Output, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [MemberData(nameof(Recipes))]
-    public void Editors_find_the_schema_that_the_build_wrote(string recipe)
-    {
-        var folder = Path.Combine(Command.Repository, "configs");
-        var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip };
-        using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, recipe)), options);
-        var schema = document.RootElement.GetProperty("$schema").GetString()!;
-        Assert.True(File.Exists(Path.Combine(folder, schema)), $"{schema} is not in configs/; the build of Trainer.csproj writes it.");
-    }
-
     private static JsonNode Resolve(string config) =>
         JsonNode.Parse(ConfigurationJson.Serialize(ConfigurationLoader.Load<Recipe>(config, []).Value))!;
 
     private static void Succeeds(Outcome outcome) => Assert.True(outcome.ExitCode == 0, $"exit code {outcome.ExitCode}: {outcome.Error}");
+}
 
-    /// <summary>Prepared data of all recipes: many read the same texts, which take seconds to collect.</summary>
-    public sealed class Datasets : IDisposable
-    {
-        public string Folder { get; } = Directory.CreateTempSubdirectory("trainer-datasets-").FullName;
+/// <summary>Prepared data of all recipes: many read the same texts, which take seconds to collect.</summary>
+public sealed class RecipeDatasets : IDisposable
+{
+    /// <summary>Where it is.</summary>
+    public string Folder { get; } = Directory.CreateTempSubdirectory("trainer-datasets-").FullName;
 
-        public void Dispose() => Directory.Delete(Folder, recursive: true);
-    }
+    /// <inheritdoc/>
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
 }
