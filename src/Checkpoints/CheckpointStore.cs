@@ -86,8 +86,7 @@ public sealed class CheckpointStore
         {
             try
             {
-                CheckpointManifest.Verify(DirectoryOf(step), CheckpointFiles.Model, CheckpointFiles.Optimizer,
-                    CheckpointFiles.State, CheckpointFiles.Configuration, CheckpointFiles.Tokenizer);
+                RequireWhole(step);
                 return step;
             }
             catch (UserException damage)
@@ -100,6 +99,11 @@ public sealed class CheckpointStore
             : throw new UserException(
                 $"{root}: none of the {steps.Count} checkpoints is whole (see above); start again with --run and another directory.");
     }
+
+    /// <summary>Checks all that training goes on from against the manifest of a step's checkpoint.</summary>
+    /// <exception cref="UserException">A file is missing or damaged; it is named.</exception>
+    public void RequireWhole(long step) => CheckpointManifest.Verify(DirectoryOf(step), CheckpointFiles.Model,
+        CheckpointFiles.Optimizer, CheckpointFiles.State, CheckpointFiles.Configuration, CheckpointFiles.Tokenizer);
 
     /// <summary>Renames before deleting, so that a run killed in between leaves no damaged checkpoint.</summary>
     private void Remove(string directory)

@@ -12,10 +12,15 @@ internal static class TrainCommand
         var recipe = new RecipeArguments();
         var resume = new Option<bool>("--resume") { Description = "Go on from the newest whole checkpoint of the run." };
         var run = new Option<string?>("--run") { Description = "The run's directory; runs/<name> if not given.", HelpName = "directory" };
-        var command = new Command("train", "Trains a model; prepares its data first when that is missing.") { resume, run };
+        var until = new Option<long?>("--until")
+        {
+            Description = "End after this step with a checkpoint; the schedule stays that of training.steps, and --resume goes on.",
+            HelpName = "step",
+        };
+        var command = new Command("train", "Trains a model; prepares its data first when that is missing.") { resume, run, until };
         recipe.AddTo(command);
         command.SetAction(parsed => TrainTogether(group =>
-            Train(recipe.Load(parsed).Value, parsed.GetValue(run), parsed.GetValue(resume), group)));
+            Train(recipe.Load(parsed).Value, parsed.GetValue(run), parsed.GetValue(resume), parsed.GetValue(until), group)));
         return command;
     }
 
@@ -34,7 +39,7 @@ internal static class TrainCommand
         return code;
     }
 
-    private static int Train(Recipe recipe, string? directory, bool resume, IProcessGroup group)
+    private static int Train(Recipe recipe, string? directory, bool resume, long? until, IProcessGroup group)
     {
         directory ??= Path.Combine("runs", recipe.Name);
         var progress = new StandardError();
@@ -43,7 +48,7 @@ internal static class TrainCommand
             if (group.Rank == 0) progress.Report(message);
         });
         var result = TrainingSession.Run(
-            new TrainingRequest(recipe, directory, resume) { Processes = group },
+            new TrainingRequest(recipe, directory, resume) { Processes = group, Until = until },
             run => RunMonitor.Open(recipe.Monitoring, run, directory, ConsoleSink.Create(run)),
             progress,
             stop);
@@ -55,8 +60,12 @@ internal static class TrainCommand
     {
         var best = result.BestLoss is { } loss ? $"best validation loss {HumanFormat.Loss(loss)} at step " +
             $"{HumanFormat.Number(result.BestStep!.Value)}" : "not validated";
-        return result.Outcome == TrainingOutcome.Interrupted
-            ? $"{directory}: interrupted after step {HumanFormat.Number(result.Step)}, saved; go on with --resume"
-            : $"{directory}: {HumanFormat.Number(result.Step)} steps, {HumanFormat.Compact(result.Tokens)} tokens, {best}";
+        return result.Outcome switch
+        {
+            TrainingOutcome.Interrupted => $"{directory}: interrupted after step {HumanFormat.Number(result.Step)}, saved; go on with " +
+                "--resume",
+            TrainingOutcome.Paused => $"{directory}: paused after step {HumanFormat.Number(result.Step)}, saved, {best}; go on with --resume",
+            _ => $"{directory}: {HumanFormat.Number(result.Step)} steps, {HumanFormat.Compact(result.Tokens)} tokens, {best}",
+        };
     }
 }

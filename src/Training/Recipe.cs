@@ -84,6 +84,9 @@ public sealed record Recipe : IValidated
     /// <exception cref="ConfigurationException">It is not one; everything that is wrong is listed.</exception>
     public static Recipe Load(string path) => ConfigurationJson.Deserialize<Recipe>(File.ReadAllText(path), path);
 
+    /// <summary>The learning rate of the step that follows so many.</summary>
+    internal double LearningRateAfter(long steps) => Schedule.LearningRate(steps, Training.Steps, Optimizer.LearningRate);
+
     /// <summary>The recipe with the model that is trained, which <c>initialize.convert</c> may change; idempotent.</summary>
     internal Recipe Resolve() =>
         Initialize?.Convert is { KeyValueHeads: var heads } ? this with { Model = GroupedQueryModel.Apply(Model, heads) } : this;

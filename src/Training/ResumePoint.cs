@@ -15,14 +15,16 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
             log("no checkpoint yet: the run begins at its first step");
             return null;
         }
-        string directory = store.DirectoryOf(step);
-        foreach (string change in ResumeValidation.Check(Recipe.Load(Path.Combine(directory, CheckpointFiles.Configuration)), recipe))
-            log($"changed since the checkpoint: {change}");
-        return At(directory);
+        ResumePoint found = At(store.DirectoryOf(step));
+        foreach (string change in ResumeValidation.Check(RecipeOf(found.Directory), recipe)) log($"changed since the checkpoint: {change}");
+        return found;
     }
 
     /// <summary>A checkpoint that the first of several processes has found and verified.</summary>
     public static ResumePoint At(string directory) => new(directory, CheckpointState.Load(directory));
+
+    /// <summary>The recipe that a checkpoint was trained with.</summary>
+    public static Recipe RecipeOf(string directory) => Recipe.Load(Path.Combine(directory, CheckpointFiles.Configuration));
 
     /// <summary>Refuses a checkpoint in place of a run directory, and says how training can begin from it.</summary>
     public static void RequireRun(string directory)

@@ -44,6 +44,26 @@ internal sealed class TrainState : IDisposable
         figures = new StepFigures(device);
     }
 
+    /// <summary>The state with which a run begins: its first weights, or what <paramref name="from"/> holds.</summary>
+    public static TrainState Start(
+        Recipe recipe, PreparedData data, Device device, ResumePoint? from, IProcessGroup processes, Action<string> log)
+    {
+        LanguageModel model = InitialWeights.Build(from is null ? recipe : recipe with { Initialize = null }, data.Tokenizer, device, log);
+        IDisposable owner = model;
+        try
+        {
+            TrainState state = new(model, recipe, data, device, processes);
+            owner = state;
+            if (from is not null) state.Restore(from.Directory, from.State);
+            return state;
+        }
+        catch
+        {
+            owner.Dispose();
+            throw;
+        }
+    }
+
     public LanguageModel Model { get; }
 
     public Device Device { get; }

@@ -15,7 +15,7 @@ namespace Trainer.Training;
 
 internal sealed class TrainingLoop(
     Recipe recipe, TrainState state, IReadOnlyList<Batch> validation, EvaluatorSchedule evaluators, SampleWriter samples,
-    CheckpointWriter? checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop, Ranks ranks)
+    CheckpointWriter? checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop, Ranks ranks, long lastStep)
 {
     private readonly Throughput throughput = new();
     // A state with steps behind it was restored from the checkpoint of its last one.
@@ -25,21 +25,23 @@ internal sealed class TrainingLoop(
     /// <summary>The time of training steps alone.</summary>
     public TimeSpan Trained => throughput.Total;
 
-    /// <summary>Runs to the end, or until asked to stop, and saves the last step; throws where training diverges or saving fails.</summary>
+    /// <summary>Runs to <c>lastStep</c>, or until asked to stop, and saves the last step; throws where training diverges or saving fails.</summary>
     public TrainingOutcome Run()
     {
         throughput.StartAt(state.Step, state.Tokens);
         stopping = ranks.Any(() => stop.Requested)();
-        while (state.Step < recipe.Training.Steps && !stopping) TakeStep();
+        while (state.Step < lastStep && !stopping) TakeStep();
         if (saved != state.Step) Save(isBest: false);
         checkpoints?.Finish();
-        return state.Step < recipe.Training.Steps ? TrainingOutcome.Interrupted : TrainingOutcome.Completed;
+        return state.Step == recipe.Training.Steps ? TrainingOutcome.Completed
+            : state.Step == lastStep ? TrainingOutcome.Paused
+            : TrainingOutcome.Interrupted;
     }
 
     private void TakeStep()
     {
         throughput.Resume();
-        double learningRate = recipe.Schedule.LearningRate(state.Step, recipe.Training.Steps, recipe.Optimizer.LearningRate);
+        double learningRate = recipe.LearningRateAfter(state.Step);
         Func<bool> stops = ranks.Any(() => stop.Requested); // answered while the step is computed
         state.TakeStep(learningRate);
         Report(learningRate);

@@ -6,7 +6,6 @@ using Trainer.Data.Preparation;
 using Trainer.Distributed;
 using Trainer.Evaluation.Scheduled;
 using Trainer.Kernels;
-using Trainer.Models;
 using Trainer.Models.Devices;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training.Distribution;
@@ -26,6 +25,10 @@ public sealed record TrainingRequest(
     /// request, and the first writes the run's files. One that fails has to call <see cref="IProcessGroup.Abort"/>: the others wait for
     /// it.</summary>
     public IProcessGroup? Processes { get; init; }
+
+    /// <summary>The step after which to end, with a checkpoint; null for <c>training.steps</c>, which the schedule keeps to in any case: a
+    /// run that ends here and is resumed is the run that did not.</summary>
+    public long? Until { get; init; }
 }
 
 /// <summary>How a run ended.</summary>
@@ -36,6 +39,9 @@ public enum TrainingOutcome
 
     /// <summary>Asked to stop, with a checkpoint saved.</summary>
     Interrupted,
+
+    /// <summary>The steps up to <see cref="TrainingRequest.Until"/> are done, with a checkpoint saved.</summary>
+    Paused,
 }
 
 /// <summary>Where a run stands when it ends: optimizer steps done, target tokens trained on, the lowest validation loss in nats per token
@@ -87,7 +93,7 @@ public sealed class TrainingSession
 
     private TrainingResult Run()
     {
-        Problem[] problems = [.. Recipe.Training.ValidateFor(Group.Size), .. ShardingProblems()];
+        Problem[] problems = [.. Recipe.Training.ValidateFor(Group.Size), .. ShardingProblems(), .. UntilProblems()];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         Group.Timeout = TimeSpan.FromSeconds(Recipe.Training.CollectiveTimeout);
         ProcessorShare.Take(Group);
@@ -107,6 +113,9 @@ public sealed class TrainingSession
 
     private IProcessGroup Group => ranks.Group;
 
+    /// <summary>The step after which this session ends, which may be before the run does.</summary>
+    private long LastStep => request.Until ?? Recipe.Training.Steps;
+
     private IEnumerable<Problem> ShardingProblems()
     {
         if (Group.Size == 1 || !Recipe.Training.ShardOptimizer) yield break;
@@ -118,6 +127,13 @@ public sealed class TrainingSession
                 "histogramEvery to 0, or shardOptimizer to false");
     }
 
+    private IEnumerable<Problem> UntilProblems()
+    {
+        if (request.Until is { } until && (until < 1 || until > Recipe.Training.Steps))
+            yield return new("until", $"a run of {Recipe.Training.Steps} steps cannot end after step {until}; give a step from 1 to " +
+                "training.steps");
+    }
+
     private TrainingResult Run(Device device)
     {
         if (request.Resume) ResumePoint.RequireRun(request.RunDirectory);
@@ -126,8 +142,8 @@ public sealed class TrainingSession
         using PreparedData data = Prepare();
         from?.RequireData(data.Fingerprint);
         MemoryUse memory = new(device);
-        using TrainState state = Start(data, device, from);
-        return state.Step >= Recipe.Training.Steps ? AlreadyDone(state) : Train(run, data, state, memory, from);
+        using TrainState state = TrainState.Start(Recipe, data, device, from, Group, ranks.Report);
+        return state.Step >= LastStep ? AlreadyDone(state) : Train(run, data, state, memory, from);
     }
 
     private ResumePoint? FindCheckpoint(RunDirectory? run)
@@ -152,25 +168,6 @@ public sealed class TrainingSession
             $"{fingerprint}): all machines have to see the same files, such as on a shared file system");
     }
 
-    private TrainState Start(PreparedData data, Device device, ResumePoint? from)
-    {
-        Recipe recipe = from is null ? Recipe : Recipe with { Initialize = null };
-        LanguageModel model = InitialWeights.Build(recipe, data.Tokenizer, device, ranks.Report);
-        IDisposable owner = model;
-        try
-        {
-            TrainState state = new(model, Recipe, data, device, Group);
-            owner = state;
-            if (from is not null) state.Restore(from.Directory, from.State);
-            return state;
-        }
-        catch
-        {
-            owner.Dispose();
-            throw;
-        }
-    }
-
     private TrainingResult Train(RunDirectory? run, PreparedData data, TrainState state, MemoryUse memory, ResumePoint? from)
     {
         SampleWriter samples = new(state, data.Tokenizer, Recipe);
@@ -186,7 +183,7 @@ public sealed class TrainingSession
 
         EvaluatorSchedule evaluators = new(Recipe.Evaluation.Measures, Subject(state, data, Recipe), sink);
         FlopUtilisation utilisation = FlopUtilisation.Of(state, Group.Size);
-        TrainingLoop loop = new(Recipe, state, validation, evaluators, samples, checkpoints, utilisation, sink, stop, ranks);
+        TrainingLoop loop = new(Recipe, state, validation, evaluators, samples, checkpoints, utilisation, sink, stop, ranks, LastStep);
         DeviceMemory.ResetPeak(state.Device); // what came before is no part of training
         TrainingOutcome outcome = loop.Run();
         if (outcome == TrainingOutcome.Completed) sink.Completed(state.Step);
@@ -220,10 +217,12 @@ public sealed class TrainingSession
 
     private TrainingResult AlreadyDone(TrainState state)
     {
-        ranks.Report(
-            $"{request.RunDirectory}: all {Recipe.Training.Steps} steps are done (its checkpoint is of step {state.Step}); raise " +
-            "training.steps to go on");
-        return Result(TrainingOutcome.Completed, state);
+        bool completed = state.Step >= Recipe.Training.Steps;
+        ranks.Report(completed
+            ? $"{request.RunDirectory}: all {Recipe.Training.Steps} steps are done (its checkpoint is of step {state.Step}); raise " +
+              "training.steps to go on"
+            : $"{request.RunDirectory}: it was to end after step {LastStep}, and its checkpoint is of step {state.Step} already");
+        return Result(completed ? TrainingOutcome.Completed : TrainingOutcome.Paused, state);
     }
 
     private sealed class Messages(IMetricsSink? sink) : IProgress<string>

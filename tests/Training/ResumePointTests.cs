@@ -65,6 +65,23 @@ public sealed class ResumePointTests : IDisposable
     }
 
     [Fact]
+    public void A_run_that_ends_early_on_request_keeps_its_schedule_and_goes_on_exactly()
+    {
+        tiny.Train("whole");
+
+        TrainingResult paused = tiny.Train("paused", until: 7);
+        Assert.Equal((TrainingOutcome.Paused, 7L, 7L), (paused.Outcome, paused.Step, tiny.Store("paused").Last));
+        Assert.Equal(TrainingOutcome.Paused, tiny.Train("paused", resume: true, until: 6).Outcome);
+        Assert.EndsWith("it was to end after step 6, and its checkpoint is of step 7 already", tiny.Progress[^1]);
+
+        Assert.Equal(TrainingOutcome.Completed, tiny.Train("paused", resume: true, until: 12).Outcome);
+        Assert.Equal(Curve("whole"), Curve("paused"));
+        Assert.Equal(Bytes("whole", 12, "model.safetensors"), Bytes("paused", 12, "model.safetensors"));
+        Assert.Contains("a run of 12 steps cannot end after step 13",
+            Assert.Throws<ConfigurationException>(() => tiny.Train("long", until: 13)).Message);
+    }
+
+    [Fact]
     public void A_run_can_be_lengthened()
     {
         tiny.Recipe = tiny.Recipe with { Schedule = new CosineSchedule { WarmupSteps = 2, DecaySteps = 12 } };

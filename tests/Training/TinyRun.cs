@@ -65,11 +65,11 @@ internal sealed class TinyRun : IDisposable
 
     public CheckpointStore Store(string name = "run") => new(Path.Combine(RunPath(name), "checkpoints"));
 
-    public TrainingResult Train(string name = "run", bool resume = false, IMetricsSink? sink = null, StopSignal? stop = null)
+    public TrainingResult Train(string name = "run", bool resume = false, IMetricsSink? sink = null, StopSignal? stop = null, long? until = null)
     {
         using StopSignal never = new();
         return TrainingSession.Run(
-            new TrainingRequest(Recipe, RunPath(name), resume, Path.Combine(Root, "datasets")),
+            new TrainingRequest(Recipe, RunPath(name), resume, Path.Combine(Root, "datasets")) { Until = until },
             run => RunMonitor.Open(Recipe.Monitoring, run, RunPath(name), sink ?? new RecordingSink()),
             new Lines(Progress.Add), stop ?? never);
     }

@@ -121,7 +121,7 @@ public sealed class TrainingSessionTests : IDisposable
         SampleWriter samples = new(training, data.Tokenizer, tiny.Recipe);
         TrainingLoop loop = new(
             tiny.Recipe, training, [], evaluators, samples, checkpoints, new FlopUtilisation(_ => 1, peak: 1), sink, stop,
-            new Ranks(training.Processes, new Progress<string>()));
+            new Ranks(training.Processes, new Progress<string>()), tiny.Recipe.Training.Steps);
 
         var error = Assert.Throws<UserException>(() => loop.Run());
 
