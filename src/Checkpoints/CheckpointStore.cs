@@ -105,6 +105,11 @@ public sealed class CheckpointStore
     public void RequireWhole(long step) => CheckpointManifest.Verify(DirectoryOf(step), CheckpointFiles.Model,
         CheckpointFiles.Optimizer, CheckpointFiles.State, CheckpointFiles.Configuration, CheckpointFiles.Tokenizer);
 
+    /// <summary>The files of a step's checkpoint, to be saved elsewhere as they are.</summary>
+    public IReadOnlyList<PendingFile> FilesOf(long step) =>
+        [.. Directory.EnumerateFiles(DirectoryOf(step)).Where(path => Path.GetFileName(path) != CheckpointFiles.Manifest)
+            .Select(path => new PendingFile(Path.GetFileName(path), target => File.Copy(path, target)))];
+
     /// <summary>Renames before deleting, so that a run killed in between leaves no damaged checkpoint.</summary>
     private void Remove(string directory)
     {

@@ -19,13 +19,8 @@ internal sealed class RecipeArguments(bool optional = false)
         Arity = optional ? ArgumentArity.ZeroOrOne : ArgumentArity.ExactlyOne,
     };
 
-    private readonly Option<string[]> settings = new("--set")
-    {
-        Description = "A setting laid over the recipe, such as training.steps=100; may be repeated.",
-        HelpName = "path=value",
-        Arity = ArgumentArity.OneOrMore,
-        AllowMultipleArgumentsPerToken = true,
-    };
+    private readonly Option<string[]> settings =
+        SettingsOption.Create("A setting laid over the recipe, such as training.steps=100; may be repeated.");
 
     internal void AddTo(Command command)
     {
@@ -38,6 +33,18 @@ internal sealed class RecipeArguments(bool optional = false)
     /// <summary>Throws with everything that is wrong with the recipe.</summary>
     internal LoadedConfiguration<Recipe> Load(ParseResult parsed) =>
         ConfigurationLoader.Load<Recipe>(parsed.GetRequiredValue(file), parsed.GetValue(settings) ?? []);
+}
+
+/// <summary>The option <c>--set</c>.</summary>
+internal static class SettingsOption
+{
+    internal static Option<string[]> Create(string description) => new("--set")
+    {
+        Description = description,
+        HelpName = "path=value",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = true,
+    };
 }
 
 /// <summary>The option <c>--device</c> of verbs without a recipe; its values are those of training.device.</summary>

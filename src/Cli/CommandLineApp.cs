@@ -50,6 +50,8 @@ internal static class CommandLineApp
     private static RootCommand Root() => new("Trains small transformers from one JSON file.")
     {
         TrainCommand.Create(),
+        BranchCommand.Create(),
+        VerifyCommand.Create(),
         PrepareCommand.Create(),
         CorpusCommand.Create(),
         TokenizerCommand.Create(),

@@ -56,7 +56,7 @@ internal static class TrainCommand
         return result.Outcome == TrainingOutcome.Interrupted ? ExitCode.Interrupted : ExitCode.Done;
     }
 
-    private static string Summary(TrainingResult result, string directory)
+    internal static string Summary(TrainingResult result, string directory)
     {
         var best = result.BestLoss is { } loss ? $"best validation loss {HumanFormat.Loss(loss)} at step " +
             $"{HumanFormat.Number(result.BestStep!.Value)}" : "not validated";
@@ -64,7 +64,8 @@ internal static class TrainCommand
         {
             TrainingOutcome.Interrupted => $"{directory}: interrupted after step {HumanFormat.Number(result.Step)}, saved; go on with " +
                 "--resume",
-            TrainingOutcome.Paused => $"{directory}: paused after step {HumanFormat.Number(result.Step)}, saved, {best}; go on with --resume",
+            TrainingOutcome.Paused => $"{directory}: paused after step {HumanFormat.Number(result.Step)}, saved, {best}; go on with " +
+                "--resume",
             _ => $"{directory}: {HumanFormat.Number(result.Step)} steps, {HumanFormat.Compact(result.Tokens)} tokens, {best}",
         };
     }

@@ -54,6 +54,10 @@ internal static class ResumeValidation
 
     private static readonly string[] Free = ["data.loaderThreads"];
 
+    /// <summary>What differs between two recipes within some sections, a line each.</summary>
+    public static IReadOnlyList<string> Differences(Recipe earlier, Recipe later, params string[] sections) =>
+        [.. Changes(Leaves(earlier), Leaves(later)).Where(change => sections.Any(change.IsWithin)).Select(change => change.ToString())];
+
     /// <summary>The changes that are allowed, a line each; throws where others were made, and names each with both values.</summary>
     public static IReadOnlyList<string> Check(Recipe saved, Recipe now)
     {

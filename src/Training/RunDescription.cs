@@ -17,15 +17,13 @@ internal static class RunDescription
         long all = model.parameters().Sum(p => p.numel()), active = ModelCost.Of(model.Options, model.VocabularySize).ActiveParameters;
         yield return $"model: {all:N0} parameters{(active < all ? $" of which a token uses {active:N0}" : "")}, " +
             $"{model.VocabularySize:N0} tokens in the vocabulary, {state.Device}, {model.ComputeType}";
-        yield return $"engine: libtorch {LibTorchLoader.Version} in {LibTorchLoader.Folder}, {LibTorch.CpuCapability}, " +
-            $"{torch.get_num_threads()} of {Environment.ProcessorCount} processors";
+        yield return Engine;
         if (state.Device.type == DeviceType.CUDA)
             foreach (string line in Gpu(CudaDevice.Of(state.Device.index), recipe.Training)) yield return line;
         foreach (var kernel in model.Kernels().GroupBy(report => (report.Kernel, report.Backend)))
             yield return $"attention: {kernel.Key.Kernel}{(kernel.Key.Backend is { } backend ? $" ({backend})" : "")} in " +
                 $"{kernel.Count()} layers";
-        if (state.Processes.Size > 1) yield return $"processes: {state.Processes.Description}";
-        yield return $"computing: {state.Sharing}";
+        foreach (string line in Sharing(state)) yield return line;
         foreach (string group in state.Optimizer.Description) yield return group;
         yield return $"data: {data.Train.Length:N0} training tokens, {data.Validation.Length:N0} validation tokens of which " +
             $"{validation.TargetTokens:N0} are scored";
@@ -36,6 +34,17 @@ internal static class RunDescription
                 "learning rate never reaches its peak";
         if (from is not null)
             yield return $"restored {from.Directory}: {from.State.Position} of the training data";
+    }
+
+    /// <summary>The libraries, processor and threads that steps are computed with, which their bits depend on.</summary>
+    public static string Engine => $"engine: libtorch {LibTorchLoader.Version} in {LibTorchLoader.Folder}, {LibTorch.CpuCapability}, " +
+        $"{torch.get_num_threads()} of {Environment.ProcessorCount} processors";
+
+    /// <summary>How the work of a step is shared out, which its bits depend on too.</summary>
+    public static IEnumerable<string> Sharing(TrainState state)
+    {
+        if (state.Processes.Size > 1) yield return $"processes: {state.Processes.Description}";
+        yield return $"computing: {state.Sharing}";
     }
 
     internal static IEnumerable<string> Gpu(CudaDevice gpu, TrainingOptions options)

@@ -73,10 +73,15 @@ internal sealed class JsonLinesSink(string path) : IMetricsSink
     }
 }
 
-internal static class MetricsFile
+/// <summary>The file metrics.jsonl of a run.</summary>
+public static class MetricsFile
 {
+    /// <summary>Its name in the run's directory.</summary>
+    public const string Name = "metrics.jsonl";
+
     /// <summary>Removes the records of <paramref name="firstStep"/> and later, and damaged lines, which a killed process may leave; returns
     /// how many of each. The file is replaced atomically.</summary>
+    /// <exception cref="UserException">It cannot be rewritten.</exception>
     public static (int Overlapping, int Damaged) Rewind(string path, long firstStep)
     {
         if (!File.Exists(path))

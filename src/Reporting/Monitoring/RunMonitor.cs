@@ -55,7 +55,7 @@ public static class RunMonitor
     /// <exception cref="Configuration.UserException">A file cannot be opened.</exception>
     public static IMetricsSink Open(MonitoringOptions options, RunProgress run, string directory, IMetricsSink? console)
     {
-        var metrics = Path.Combine(directory, "metrics.jsonl");
+        var metrics = Path.Combine(directory, MetricsFile.Name);
         var removed = MetricsFile.Rewind(metrics, run.FirstStep);
         var sinks = new List<IMetricsSink> { new LogSink(Path.Combine(directory, "log.txt"), run.TotalSteps), new JsonLinesSink(metrics) };
         if (options.TensorBoard)

@@ -1,27 +1,39 @@
 using System.Text.Json;
 using Trainer.Configuration;
+using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Reporting.Runs;
 
 /// <summary>A training step in metrics.jsonl; seconds count steps and evaluations since the run began. Missing figures are null.</summary>
-internal sealed record StepRecord(
+public sealed record StepRecord(
     long Step, long Tokens, double? Seconds, double? Loss, double? LearningRate, double? GradientNorm, double? TokensPerSecond);
 
 /// <summary>An evaluation in metrics.jsonl; its loss is in nats per token.</summary>
-internal sealed record EvaluationRecord(long Step, double? Seconds, double Loss);
+public sealed record EvaluationRecord(long Step, double? Seconds, double Loss);
 
 /// <summary>The figures of a scheduled evaluator in metrics.jsonl, by their keys; null where one was not finite.</summary>
-internal sealed record EvaluatorRecord(long Step, double? Seconds, string Name, IReadOnlyList<(string Key, double? Value)> Figures);
+public sealed record EvaluatorRecord(long Step, double? Seconds, string Name, IReadOnlyList<(string Key, double? Value)> Figures);
 
-internal sealed record RunMetrics(IReadOnlyList<StepRecord> Steps, IReadOnlyList<EvaluationRecord> Evaluations, long SkippedSteps)
+/// <summary>The records of a run's metrics.jsonl by their kinds, each in the order of steps, and the steps that were skipped because they
+/// were not finite.</summary>
+public sealed record RunMetrics(IReadOnlyList<StepRecord> Steps, IReadOnlyList<EvaluationRecord> Evaluations, long SkippedSteps)
 {
+    /// <summary>What scheduled evaluators found.</summary>
     public IReadOnlyList<EvaluatorRecord> Measures { get; init; } = [];
 
-    public static RunMetrics None { get; } = new([], [], 0);
+    internal static RunMetrics None { get; } = new([], [], 0);
 
+    /// <summary>Whether neither a step nor an evaluation is recorded.</summary>
     public bool IsEmpty => Steps.Count == 0 && Evaluations.Count == 0;
 
+    /// <summary>The evaluation with the lowest validation loss; null where none is finite.</summary>
     public EvaluationRecord? Best => Evaluations.Where(record => double.IsFinite(record.Loss)).MinBy(record => record.Loss);
+
+    /// <summary>Reads a run directory's metrics.jsonl, of an active run too; damaged lines are reported and left out, and where there is no
+    /// file there are no records.</summary>
+    /// <exception cref="UserException">The file cannot be read.</exception>
+    public static RunMetrics Read(string directory, Action<string> warn) =>
+        new MetricsReader(Path.Combine(directory, MetricsFile.Name), warn).Read();
 
     /// <summary>Tokens trained on at a step: as recorded, interpolated between two records; null where no step is recorded.</summary>
     public double? TokensAt(long step)

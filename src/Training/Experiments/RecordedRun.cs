@@ -32,6 +32,10 @@ internal sealed class RecordedRun
         return new RecordedRun(directory, Recipe.Load(configuration).Resolve());
     }
 
+    /// <summary>The command that goes on with a run by the recipe it saved.</summary>
+    public static string ResumeCommand(string directory) =>
+        $"train {Path.Combine(directory, CheckpointFiles.Configuration)} --run {directory} --resume";
+
     /// <summary>The whole checkpoint of a step; throws, and lists those that are there, where the run keeps none.</summary>
     public ResumePoint CheckpointAt(long step)
     {
@@ -41,8 +45,8 @@ internal sealed class RecordedRun
         return ResumePoint.At(Checkpoints.DirectoryOf(step));
     }
 
-    /// <summary>The newest checkpoint of a step or of one before it, which has to be whole; null for the run's beginning, which follows from
-    /// its recipe.</summary>
+    /// <summary>The newest checkpoint of a step or of one before it, which has to be whole; null for the run's beginning, which follows
+    /// from its recipe.</summary>
     public ResumePoint? CheckpointAtOrBefore(long step) =>
         Checkpoints.Steps.Where(kept => kept <= step).Cast<long?>().LastOrDefault() is { } found ? CheckpointAt(found) : null;
 
