@@ -52,6 +52,7 @@ internal static class CommandLineApp
         TrainCommand.Create(),
         BranchCommand.Create(),
         VerifyCommand.Create(),
+        SweepCommand.Create(),
         PrepareCommand.Create(),
         CorpusCommand.Create(),
         TokenizerCommand.Create(),

@@ -1,6 +1,8 @@
 using System.CommandLine;
+using Trainer.Configuration;
 using Trainer.Reporting;
 using Trainer.Reporting.Monitoring;
+using Trainer.Reporting.Sweeps;
 
 namespace Trainer.Cli;
 
@@ -10,7 +12,7 @@ internal static class ReportCommand
     {
         var runs = new Argument<string[]>("run")
         {
-            Description = "Run directories, such as runs/dotnet-docs; several are shown on common axes.",
+            Description = "Run directories, such as runs/dotnet-docs; several are shown on common axes. Or the directory of a sweep.",
             Arity = ArgumentArity.OneOrMore,
         };
         var output = new Option<string>("--output")
@@ -32,8 +34,21 @@ internal static class ReportCommand
 
     private static int Write(string[] runs, string output, string? tables)
     {
-        var count = RunReport.Write(runs, output, new StandardError(), tables);
+        var count = Array.Exists(runs, SweepRecord.IsIn)
+            ? WriteSweep(runs, output, tables)
+            : RunReport.Write(runs, output, new StandardError(), tables);
         Console.WriteLine($"{output}: {HumanFormat.Counted(count, "run")}, {HumanFormat.Bytes(new FileInfo(output).Length)}");
         return ExitCode.Done;
+    }
+
+    private static int WriteSweep(string[] runs, string output, string? tables)
+    {
+        if (runs is not [var sweep])
+            throw new ConfigurationException([new Problem("run", $"a sweep has a page of its own, and there are {runs.Length} " +
+                "directories; give the sweep's alone, or the runs inside of it")], "command line");
+        if (tables is not null)
+            throw new ConfigurationException([new Problem("--tables", "a sweep's page has no tables of single runs; give its runs, " +
+                $"such as {Path.Combine(sweep, "*")}")], "command line");
+        return SweepReport.Write(sweep, output, new StandardError());
     }
 }

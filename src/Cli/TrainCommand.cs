@@ -17,10 +17,25 @@ internal static class TrainCommand
             Description = "End after this step with a checkpoint; the schedule stays that of training.steps, and --resume goes on.",
             HelpName = "step",
         };
-        var command = new Command("train", "Trains a model; prepares its data first when that is missing.") { resume, run, until };
+        var attached = new Option<bool>("--attached")
+        {
+            Description = "Also stop, with a checkpoint, when standard input ends: for a program that starts this one and may be killed.",
+        };
+        var command = new Command("train", "Trains a model; prepares its data first when that is missing.")
+        {
+            resume, run, until, attached,
+        };
         recipe.AddTo(command);
         command.SetAction(parsed => TrainTogether(group =>
-            Train(recipe.Load(parsed).Value, parsed.GetValue(run), parsed.GetValue(resume), parsed.GetValue(until), group)));
+        {
+            var loaded = recipe.Load(parsed).Value;
+            var request = new TrainingRequest(
+                loaded, parsed.GetValue(run) ?? Path.Combine("runs", loaded.Name), parsed.GetValue(resume))
+            {
+                Processes = group, Until = parsed.GetValue(until),
+            };
+            return Train(request, group, parsed.GetValue(attached));
+        }));
         return command;
     }
 
@@ -39,17 +54,18 @@ internal static class TrainCommand
         return code;
     }
 
-    private static int Train(Recipe recipe, string? directory, bool resume, long? until, IProcessGroup group)
+    private static int Train(TrainingRequest request, IProcessGroup group, bool attached)
     {
-        directory ??= Path.Combine("runs", recipe.Name);
+        var directory = request.RunDirectory;
         var progress = new StandardError();
         using var stop = StopSignal.Listen(message =>
         {
             if (group.Rank == 0) progress.Report(message);
         });
+        if (attached && group.Rank == 0) stop.FollowInput(Console.OpenStandardInput());
         var result = TrainingSession.Run(
-            new TrainingRequest(recipe, directory, resume) { Processes = group, Until = until },
-            run => RunMonitor.Open(recipe.Monitoring, run, directory, ConsoleSink.Create(run)),
+            request,
+            run => RunMonitor.Open(request.Recipe.Monitoring, run, directory, ConsoleSink.Create(run)),
             progress,
             stop);
         if (group.Rank == 0) Console.WriteLine(Summary(result, directory));

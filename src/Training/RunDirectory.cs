@@ -23,7 +23,8 @@ internal sealed class RunDirectory : IDisposable
     /// where it has checkpoints without <paramref name="resume"/>, or where it cannot be written to.</summary>
     public static RunDirectory Open(string path, bool resume)
     {
-        RunDirectory run = new(path, Lock(path));
+        RunDirectory run = new(path, DirectoryLock.Take(path, "another process is training in this run directory; wait for it to end, or " +
+            "use --run and another directory"));
         try
         {
             run.Checkpoints.RemoveTemporaryFiles();
@@ -43,23 +44,4 @@ internal sealed class RunDirectory : IDisposable
     public void SaveConfiguration(string json) => DurableFile.Replace(Path.Combine(Root, CheckpointFiles.Configuration), json + "\n");
 
     public void Dispose() => runLock.Dispose();
-
-    private static FileStream Lock(string path)
-    {
-        string file = Path.Combine(path, ".lock");
-        try
-        {
-            Directory.CreateDirectory(path);
-            return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException) when (File.Exists(file))
-        {
-            throw new UserException($"{path}: another process is training in this run directory; wait for it to end, or use --run and " +
-                "another directory");
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new UserException($"{path}: the run directory cannot be used: {error.Message}", error);
-        }
-    }
 }

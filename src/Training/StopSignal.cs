@@ -13,6 +13,7 @@ public sealed class StopSignal : IDisposable
     private readonly List<PosixSignalRegistration> registrations = [];
     private readonly Action<string>? announce;
     private readonly Lock receiving = new();
+    private readonly CancellationTokenSource source = new();
     private long received;
     private volatile bool requested;
 
@@ -33,7 +34,24 @@ public sealed class StopSignal : IDisposable
 
     internal bool Requested => requested;
 
-    internal void Request() => requested = true;
+    /// <summary>Is cancelled with the request.</summary>
+    internal CancellationToken Token => source.Token;
+
+    internal void Request()
+    {
+        requested = true;
+        source.Cancel();
+    }
+
+    /// <summary>Takes the end of a stream for a request: of a pipe it is the end of the process that holds it open, however it
+    /// ended.</summary>
+    public void FollowInput(Stream input) => new Thread(() =>
+    {
+        while (input.ReadByte() >= 0)
+        {
+        }
+        Request();
+    }) { IsBackground = true, Name = "input" }.Start();
 
     /// <inheritdoc/>
     public void Dispose() => registrations.ForEach(registration => registration.Dispose());
@@ -51,6 +69,7 @@ public sealed class StopSignal : IDisposable
             received = Stopwatch.GetTimestamp();
             requested = true;
         }
+        source.Cancel();
         announce?.Invoke($"{context.Signal} received: finishing this step and saving a checkpoint; once more ends at once without saving");
     }
 }
