@@ -37,6 +37,9 @@ public sealed record CheckpointState
     /// <summary>Consecutive skipped steps up to now.</summary>
     public long SkippedInARow { get; init; }
 
+    /// <summary>What the next step is compared with; null where nothing looks for spikes.</summary>
+    public SpikeWindow? Spikes { get; init; }
+
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     /// <summary>Writes <c>state.json</c>.</summary>
@@ -64,6 +67,10 @@ public sealed record CheckpointState
         }
     }
 }
+
+/// <summary>Losses and gradient norms of the last steps that were not skipped, the oldest first, and the spikes skipped, in all and in a row
+/// up to now.</summary>
+public sealed record SpikeWindow(IReadOnlyList<double> Losses, IReadOnlyList<double> GradientNorms, long Skipped, long SkippedInARow);
 
 /// <summary>The states of the random number generators for dropout; Cuda is null if the run uses no GPU.</summary>
 public sealed record RandomStates(byte[] Cpu, byte[]? Cuda)

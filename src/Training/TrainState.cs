@@ -7,6 +7,7 @@ using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Training.Distribution;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Spikes;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -21,6 +22,7 @@ internal sealed class TrainState : IDisposable
     private readonly GradientExchange? exchange;
     private readonly GradientComputation gradients;
     private readonly StepFigures figures;
+    private readonly SpikeDetector? spikes;
     private readonly string dataFingerprint;
 
     /// <summary>Takes over a model, on the device with its first weights; the data stays the caller's.</summary>
@@ -42,6 +44,7 @@ internal sealed class TrainState : IDisposable
             exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads,
             model.ParameterLayout());
         figures = new StepFigures(device);
+        spikes = options.Spikes is { } settings ? new(settings) : null;
     }
 
     /// <summary>The state with which a run begins: its first weights, or what <paramref name="from"/> holds.</summary>
@@ -82,13 +85,22 @@ internal sealed class TrainState : IDisposable
 
     public StreamPosition Position => loader.Position;
 
-    /// <summary>Takes one optimizer step. One whose loss or gradients are not finite counts, but changes nothing.</summary>
+    /// <summary>Why the last step was a spike; null where it was none.</summary>
+    public Spike? Spike { get; private set; }
+
+    /// <summary>Spikes so far, and in a row up to now; null where nothing looks for them.</summary>
+    public (long Count, long InARow)? SkippedSpikes => spikes?.Skipped;
+
+    /// <summary>Takes one optimizer step. One whose loss or gradients are not finite, or a spike, counts, but changes nothing.</summary>
     public void TakeStep(double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
         StepBatch batch = StepBatch.Next(loader, options, Step);
         (Tensor loss, Tensor norm) = gradients.Compute(batch);
         Tensor skip = figures.Record(loss, norm);
+        // Waits for a GPU: only what is known at once can be looked at again with the same weights.
+        if (spikes is not null && Read() is var reading) Spike = spikes.Judge(reading.Loss, reading.GradientNorm);
+        if (Spike is not null) skip = ones_like(skip);
         Optimizer.ClipAndStep(norm, options.GradientClip, learningRate, skip);
         exchange?.Shards?.Spread();
         Model.EndStep(skip, group.Size > 1 ? AddCounts : null);
@@ -131,6 +143,7 @@ internal sealed class TrainState : IDisposable
             BestStep = Best?.Step,
             SkippedSteps = reading.Skipped,
             SkippedInARow = reading.InARow,
+            Spikes = spikes?.Capture(),
         };
     }
 
@@ -144,6 +157,7 @@ internal sealed class TrainState : IDisposable
         loader.Position = state.Position;
         Best = state.BestLoss is { } loss && state.BestStep is { } step ? (loss, step) : null;
         figures.Restore(state.SkippedSteps, state.SkippedInARow);
+        spikes?.Restore(state.Spikes);
         state.Random.Restore(Device);
     }
 

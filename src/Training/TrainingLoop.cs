@@ -67,8 +67,9 @@ internal sealed class TrainingLoop(
     private void Report(double learningRate)
     {
         bool due = IsDue(recipe.Monitoring.LogEvery) || IsLast || state.Step == 1;
+        if (state.Spike is { } spike) sink.Message($"step {state.Step} is skipped: {spike}");
         // On the CPU the figures are there for the asking; on a GPU asking would stall it.
-        if (!due && state.Device.type != DeviceType.CPU) return;
+        if (!due && state.Device.type != DeviceType.CPU && recipe.Training.Spikes is null) return;
 
         StepFigures.Reading reading = state.Read();
         if (due)
@@ -94,11 +95,17 @@ internal sealed class TrainingLoop(
             ModelFlopUtilisation = utilisation.At(tokensPerSecond, RowLength),
             PeakMemoryBytes = DeviceMemory.Peak(state.Device),
             SkippedSteps = reading.Skipped,
+            SpikeSteps = state.SkippedSpikes?.Count,
         };
     }
 
     private void StopIfDiverged(StepFigures.Reading reading)
     {
+        if (recipe.Training.Spikes is { Limit: > 0 and var most } && state.SkippedSpikes is { InARow: var spikes } && spikes >= most)
+            throw new UserException(
+                $"training stopped at step {state.Step}: the last {spikes} steps were spikes ({state.Spike}), so that none was taken. " +
+                "Either the data changed for good: raise training.spikes.deviations, or set training.spikes to null; or training " +
+                $"diverged: lower optimizer.learningRate ({recipe.Optimizer.LearningRate}). Go on from the last checkpoint with --resume");
         int limit = recipe.Training.NonFiniteLimit;
         if (limit == 0 || reading.InARow < limit) return;
         throw new UserException(

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
 using Trainer.Models.Devices;
+using Trainer.Training.Spikes;
 
 namespace Trainer.Training;
 
@@ -58,6 +59,11 @@ public sealed record TrainingOptions : IValidated
         "any case. 0: never stop.")]
     [Range(0, int.MaxValue)]
     public int NonFiniteLimit { get; init; } = 20;
+
+    /// <summary>Whether steps far above those before them are skipped, and how far; null: none is.</summary>
+    [Description("Skips steps whose loss or gradient norm lies far above those of the steps before. null: none is skipped. A GPU is " +
+        "waited for at every step.")]
+    public SpikeOptions? Spikes { get; init; }
 
     /// <summary>Whether each of several processes keeps only its share of the optimizer's state (ZeRO-1, Rajbhandari et al. 2020, arXiv
     /// 1910.02054).</summary>

@@ -26,6 +26,8 @@ internal sealed class JsonLinesSink(string path) : IMetricsSink
         if (metrics.PeakMemoryBytes is { } memory)
             json.WriteNumber("peakMemoryBytes", memory);
         json.WriteNumber("skippedSteps", metrics.SkippedSteps);
+        if (metrics.SpikeSteps is { } spikes)
+            json.WriteNumber("spikeSteps", spikes);
     });
 
     public void Evaluation(EvaluationMetrics metrics) => Line(json =>

@@ -181,6 +181,8 @@ internal static class ProgressView
             double.IsFinite(step?.Loss ?? 0) ? "bold" : "bold red");
         if (step is { SkippedSteps: > 0 })
             yield return new("skipped", HumanFormat.Number(step.SkippedSteps), 7, "bold red");
+        if (step is { SpikeSteps: > 0 and var spikes })
+            yield return new("spikes", HumanFormat.Number(spikes), 6, "bold red");
         yield return new("validation", evaluation is null ? "-" : HumanFormat.Loss(evaluation.ValidationLoss), 10);
         var best = evaluation is null ? "-" : $"{HumanFormat.Loss(evaluation.BestLoss)} at {HumanFormat.Number(evaluation.BestStep)}";
         yield return new("best", best, 10 + HumanFormat.Number(state.Run.TotalSteps).Length, "green");

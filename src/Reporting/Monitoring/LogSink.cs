@@ -48,6 +48,8 @@ internal sealed class MetricLines(long totalSteps)
             line += $"  {HumanFormat.Bytes(memory)}";
         if (metrics.SkippedSteps > 0)
             line += $"  {HumanFormat.Number(metrics.SkippedSteps)} skipped";
+        if (metrics.SpikeSteps is > 0 and var spikes)
+            line += $"  {HumanFormat.Number(spikes)} {(spikes == 1 ? "spike" : "spikes")}";
         if (left is { } time)
             line += $"  {HumanFormat.Estimate(time)} left";
         return line;

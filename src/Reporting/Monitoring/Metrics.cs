@@ -34,6 +34,9 @@ public sealed record StepMetrics
 
     /// <summary>Steps skipped since the run began because the loss or the gradients were not finite.</summary>
     public long SkippedSteps { get; init; }
+
+    /// <summary>Steps skipped because they were spikes (<c>training.spikes</c>); null where nothing looks for them.</summary>
+    public long? SpikeSteps { get; init; }
 }
 
 /// <summary>The metrics of an evaluation on the validation set.</summary>

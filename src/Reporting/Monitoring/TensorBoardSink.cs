@@ -14,6 +14,8 @@ internal sealed class TensorBoardSink(string directory, long firstStep) : IMetri
         _writer.Scalar("optimizer/learningRate", metrics.LearningRate, step);
         _writer.Scalar("optimizer/gradientNorm", metrics.GradientNorm, step);
         _writer.Scalar("optimizer/skippedSteps", metrics.SkippedSteps, step);
+        if (metrics.SpikeSteps is { } spikes)
+            _writer.Scalar("optimizer/spikeSteps", spikes, step);
         _writer.Scalar("speed/tokensPerSecond", metrics.TokensPerSecond, step);
         _writer.Scalar("speed/stepSeconds", metrics.StepSeconds, step);
         if (metrics.ModelFlopUtilisation is { } utilisation)
