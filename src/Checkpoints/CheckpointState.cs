@@ -68,9 +68,8 @@ public sealed record CheckpointState
     }
 }
 
-/// <summary>Losses and gradient norms of the last steps that were not skipped, the oldest first, and the spikes skipped, in all and in a row
-/// up to now.</summary>
-public sealed record SpikeWindow(IReadOnlyList<double> Losses, IReadOnlyList<double> GradientNorms, long Skipped, long SkippedInARow);
+/// <summary>Losses and gradient norms of the last steps, the oldest first, and the spikes skipped since the run began.</summary>
+public sealed record SpikeWindow(IReadOnlyList<double> Losses, IReadOnlyList<double> GradientNorms, long Skipped);
 
 /// <summary>The states of the random number generators for dropout; Cuda is null if the run uses no GPU.</summary>
 public sealed record RandomStates(byte[] Cpu, byte[]? Cuda)

@@ -48,10 +48,19 @@ internal sealed class AttentionContext : IDisposable
     /// <summary>As <see cref="ModelInput.Differentiated"/>.</summary>
     public Action<nn.Module>? Differentiated { get; init; }
 
+    /// <summary>As <see cref="ModelInput.Observer"/>, and the prefix that <see cref="LayerPart.Stack"/> has.</summary>
+    public (ILayerObserver? Observer, string Stack) Layers { get; init; } = (null, "");
+
+    /// <summary>As <see cref="ModelInput.Repeats"/>.</summary>
+    public bool Repeats { get; init; }
+
     public static AttentionContext Over(
-        ModelInput input, AuxiliaryLosses? auxiliary = null, IAttentionObserver? observer = null, EncoderMemory? memory = null) => new()
+        ModelInput input, AuxiliaryLosses? auxiliary = null, IAttentionObserver? observer = null, EncoderMemory? memory = null,
+        string stack = "") => new()
     {
         Tokens = Hold(input.Tokens),
+        Layers = (input.Observer, stack),
+        Repeats = input.Repeats,
         Auxiliary = auxiliary,
         Observer = observer,
         Memory = memory,
@@ -83,6 +92,10 @@ internal sealed class AttentionContext : IDisposable
     /// <summary>Tensors other than a block's input and weights that gradients flow to.</summary>
     public IEnumerable<Tensor> Differentiable =>
         shared.Values.Concat(Memory is null ? [] : [Memory.Hidden]).Where(tensor => tensor.requires_grad);
+
+    /// <summary>Shows a part's output to who wants to see it.</summary>
+    public Tensor Show(Tensor output, LayerKind kind, string name, int? layer = null) =>
+        Layers.Observer is { } observer ? observer.Observe(new(Layers.Stack, layer, name, kind), output) : output;
 
     public Tensor Drop(Tensor x, double probability, int layer, DropoutPlace place) => // (B, T, W) or (B, H, T, W)
         CounterDropout.Apply(x, Dropout(probability, layer, place));

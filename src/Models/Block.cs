@@ -85,32 +85,56 @@ internal sealed class Block : nn.Module
     private Tensor RunPre(Tensor x, MixerContext context, LayerState? crossState)
     {
         // (B, T, C) each
-        Tensor branch = Drop(Normed(mixer.Mix(mixerNorm.call(x), context), mixerOutputNorm), context, DropoutPlace.Mixer), normed;
+        Tensor branch = Mixed(Show(mixerNorm.call(x), context, LayerKind.Norm, nameof(mixerNorm)), context, mixerOutputNorm), normed;
         if (cross is not null)
         {
-            (x, normed) = crossNorm!.Add(x, branch);
-            branch = Drop(Normed(cross.Mix(normed, context with { State = crossState }), crossOutputNorm), context, DropoutPlace.Cross);
+            (x, normed) = Added(crossNorm!, x, branch, context, nameof(crossNorm));
+            branch = Crossed(normed, context, crossState, crossOutputNorm);
         }
-        (x, normed) = feedForwardNorm.Add(x, branch);
-        return x.add(Drop(Normed(feedForward.Run(normed, context.Attention), feedForwardOutputNorm), context, DropoutPlace.FeedForward));
+        (x, normed) = Added(feedForwardNorm, x, branch, context, nameof(feedForwardNorm));
+        return Left(x.add(Fed(normed, context, feedForwardOutputNorm)), context);
     }
 
     // norm(x + branch(x)) (Vaswani et al. 2017, BERT, BART). No norm follows the last block.
     private Tensor RunPost(Tensor x, MixerContext context, LayerState? crossState)
     {
-        x = mixerNorm.Add(x, Drop(mixer.Mix(x, context), context, DropoutPlace.Mixer)).Norm; // (B, T, C)
-        if (cross is not null)
-            x = crossNorm!.Add(x, Drop(cross.Mix(x, context with { State = crossState }), context, DropoutPlace.Cross)).Norm;
-        return feedForwardNorm.Add(x, Drop(feedForward.Run(x, context.Attention), context, DropoutPlace.FeedForward)).Norm;
+        x = Added(mixerNorm, x, Mixed(x, context, null), context, nameof(mixerNorm)).Norm; // (B, T, C)
+        if (cross is not null) x = Added(crossNorm!, x, Crossed(x, context, crossState, null), context, nameof(crossNorm)).Norm;
+        return Left(Added(feedForwardNorm, x, Fed(x, context, null), context, nameof(feedForwardNorm)).Norm, context);
     }
 
     // x + mixer(norm(x)) + feedForward(norm(x)): both branches read the same stream, each through a norm of its own (GPT-NeoX).
     private Tensor RunParallel(Tensor x, MixerContext context)
     {
-        Tensor mixed = Drop(mixer.Mix(mixerNorm.call(x), context), context, DropoutPlace.Mixer); // (B, T, C)
-        Tensor fed = Drop(feedForward.Run(feedForwardNorm.call(x), context.Attention), context, DropoutPlace.FeedForward); // (B, T, C)
-        return x.add(mixed).add(fed);
+        // (B, T, C) each
+        Tensor mixed = Mixed(Show(mixerNorm.call(x), context, LayerKind.Norm, nameof(mixerNorm)), context, null);
+        Tensor fed = Fed(Show(feedForwardNorm.call(x), context, LayerKind.Norm, nameof(feedForwardNorm)), context, null);
+        return Left(x.add(mixed).add(fed), context);
     }
+
+    // Each branch with the norm and the dropout behind it, shown to who wants to see it. (B, T, C) → (B, T, C)
+    private Tensor Mixed(Tensor x, MixerContext context, Norm? outputNorm) => Show(
+        Drop(Normed(mixer.Mix(x, context), outputNorm), context, DropoutPlace.Mixer),
+        context, mixer is AttentionLayer ? LayerKind.Attention : LayerKind.StateSpace, nameof(mixer));
+
+    private Tensor Crossed(Tensor x, MixerContext context, LayerState? crossState, Norm? outputNorm) => Show(
+        Drop(Normed(cross!.Mix(x, context with { State = crossState }), outputNorm), context, DropoutPlace.Cross),
+        context, LayerKind.Attention, nameof(cross));
+
+    private Tensor Fed(Tensor x, MixerContext context, Norm? outputNorm) => Show(
+        Drop(Normed(feedForward.Run(x, context.Attention), outputNorm), context, DropoutPlace.FeedForward),
+        context, LayerKind.FeedForward, nameof(feedForward));
+
+    private static (Tensor Sum, Tensor Norm) Added(Norm norm, Tensor x, Tensor branch, MixerContext context, string name)
+    {
+        (Tensor sum, Tensor normed) = norm.Add(x, branch);
+        return (sum, Show(normed, context, LayerKind.Norm, name));
+    }
+
+    private static Tensor Left(Tensor x, MixerContext context) => Show(x, context, LayerKind.Residual, "");
+
+    private static Tensor Show(Tensor x, MixerContext context, LayerKind kind, string name) =>
+        context.Attention.Show(x, kind, name, context.Layer);
 
     private static Tensor Normed(Tensor branch, Norm? norm) => norm is null ? branch : norm.call(branch);
 
@@ -151,7 +175,7 @@ internal sealed class BlockStack : nn.Module
     {
         Tensor x = Begin(embedded, attention); // (B, T, C)
         for (int layer = 0; layer < blocks.Count; layer++) x = RunBlock(layer, x, attention, state);
-        return End(x);
+        return norm is null ? x : attention.Show(End(x), LayerKind.Norm, nameof(norm));
     }
 
     /// <summary>From embeddings to what the first block reads, (B, T, C) → (B, T, C): positions, a norm, dropout.</summary>
@@ -161,7 +185,8 @@ internal sealed class BlockStack : nn.Module
         Tensor x = position.Embed(embedded, attention); // (B, T, C)
         if (embeddingNorm is not null) x = embeddingNorm.call(x);
         // The blocks' mode, as train() does not reach a stack whose modules are registered with the model.
-        return stack.Dropout > 0 && blocks.training ? attention.Drop(x, stack.Dropout, layer: 0, DropoutPlace.Embedding) : x;
+        if (stack.Dropout > 0 && blocks.training) x = attention.Drop(x, stack.Dropout, layer: 0, DropoutPlace.Embedding);
+        return attention.Show(x, LayerKind.Embedding, "embedding");
     }
 
     public Tensor RunBlock(int layer, Tensor x, AttentionContext attention, DecodingState? state = null) // (B, T, C) → (B, T, C)

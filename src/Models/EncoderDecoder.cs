@@ -103,15 +103,22 @@ internal sealed class EncoderDecoder : DecodingModel
     protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
     {
         RequireSource(input.Source);
-        ModelInput source = input.Source! with { Dropping = input.Dropping?.Sibling, Differentiated = input.Differentiated };
+        ModelInput source = input.Source! with
+        {
+            Dropping = input.Dropping?.Sibling,
+            Differentiated = input.Differentiated,
+            Observer = input.Observer,
+            Repeats = input.Repeats,
+        };
         EncoderMemory memory = Encode(source, auxiliary, observe); // the pass owns it
-        using AttentionContext context = AttentionContext.Over(input, auxiliary, observe?.Invoke(StackOptions.Decoder), memory);
+        using AttentionContext context = AttentionContext.Over(input, auxiliary, observe?.Invoke(StackOptions.Decoder), memory,
+            stack: "decoder.");
         return decoder.Run(Embed(input.Tokens), context);
     }
 
     private EncoderMemory Encode(ModelInput source, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
     {
-        using AttentionContext context = AttentionContext.Over(source, auxiliary, observe?.Invoke(StackOptions.Encoder));
+        using AttentionContext context = AttentionContext.Over(source, auxiliary, observe?.Invoke(StackOptions.Encoder), stack: "encoder.");
         Tensor hidden = encoder.Run(Embed(source.Tokens), context); // (B, S, C)
         return EncoderMemory.Of(hidden, source.Documents);
     }

@@ -26,6 +26,12 @@ public sealed record ModelInput(Tensor Tokens)
     /// <see cref="BackwardSignal"/>.</summary>
     public Action<nn.Module>? Differentiated { get; init; }
 
+    /// <summary>Sees what every part computes when losses are computed; null for nobody, which costs nothing.</summary>
+    public ILayerObserver? Observer { get; init; }
+
+    /// <summary>Whether the same rows were run in this step before: what a step counts has been counted.</summary>
+    public bool Repeats { get; init; }
+
     /// <summary>Tokens alone.</summary>
     public static implicit operator ModelInput(Tensor tokens) => new(tokens);
 }

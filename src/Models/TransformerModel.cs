@@ -64,6 +64,7 @@ internal abstract class TransformerModel : LanguageModel
         using AuxiliaryLosses? auxiliary = training ? new() : null;
         targets = MaskPrefix(targets);
         Tensor loss = head!.LossSum(Run(input, auxiliary), embedding.Weight, targets.reshape(-1), labelSmoothing);
+        if (input.Observer is { } observer) loss = observer.Observe(new("", null, nameof(head), LayerKind.Head), loss);
         Tensor? extra = auxiliary?.Sum()?.mul(targets.ne(-100).sum());
         return new(loss.MoveToOuterDisposeScope(), extra?.MoveToOuterDisposeScope());
     }

@@ -49,7 +49,13 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
 
     /// <summary>Replaces the model's gradients with those of a step's mean loss; returns that loss, in nats per target token, and the norm
     /// of all gradients: detached float32 scalars on the device.</summary>
-    public abstract (Tensor Loss, Tensor Norm) Compute(StepBatch batch);
+    public (Tensor Loss, Tensor Norm) Compute(StepBatch batch) => Compute(batch, DrawDropoutKeys(batch));
+
+    /// <summary>As <see cref="Compute(StepBatch)"/>, with what <see cref="DrawDropoutKeys"/> drew.</summary>
+    public abstract (Tensor Loss, Tensor Norm) Compute(StepBatch batch, IReadOnlyList<DropoutKey?> dropout);
+
+    /// <summary>This rank's rows of a micro-batch.</summary>
+    public Batch Own(Batch microBatch) => microBatch.Part(Ranks.Rank, Ranks.Count);
 
     public static GradientComputation Create(
         LanguageModel model, Device device, WorkerThreads? threads, double labelSmoothing = 0, GradientExchange? exchange = null) =>
@@ -69,17 +75,23 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
     }
 
     /// <summary>The share of some rows in the step's mean loss: as reported (detached), and with what layers add to it.</summary>
-    protected (Tensor Loss, Tensor Objective) Forward(
-        Batch batch, DropoutKey? dropout, long stepTokens, Device device, Action<nn.Module>? differentiated = null)
+    public (Tensor Loss, Tensor Objective) Forward(
+        Batch batch, DropoutKey? dropout, long stepTokens, Device device, Action<nn.Module>? differentiated = null,
+        ILayerObserver? observer = null, bool repeats = false)
     {
         (ModelInput input, Tensor targets) = batch.ToTensors(device);
         DropoutKey? rows = dropout is { } key ? key with { First = batch.FirstRow } : null;
-        LossTerms terms = Model.Losses(input with { Dropping = rows, Differentiated = differentiated }, targets, labelSmoothing);
+        // GPUs draw from a generator, which is in the same state on all ranks, while their rows differ.
+        if (device.type == DeviceType.CUDA && Ranks.Count > 1 && rows is { Seed: var seed }) cuda.manual_seed(seed + Ranks.Rank);
+        LossTerms terms = Model.Losses(
+            input with { Dropping = rows, Differentiated = differentiated, Observer = observer, Repeats = repeats }, targets,
+            labelSmoothing);
         return (terms.CrossEntropy.detach().div(stepTokens), terms.Objective.div(stepTokens));
     }
 
-    /// <summary>A dropout key for each micro-batch, however its rows are shared out; null where nothing is dropped.</summary>
-    protected DropoutKey?[] DrawDropoutKeys(StepBatch batch) =>
+    /// <summary>A dropout key for each micro-batch, however its rows are shared out; null where nothing is dropped. Drawn in order, before
+    /// threads run side by side.</summary>
+    public IReadOnlyList<DropoutKey?> DrawDropoutKeys(StepBatch batch) =>
         [.. batch.MicroBatches.Select(_ => Model.Options.Dropout > 0 ? DropoutKey.Draw() : (DropoutKey?)null)];
 }
 
@@ -91,17 +103,16 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, Gr
     protected override string Sharing =>
         device.type == DeviceType.CPU ? $"every operation on {get_num_threads()} threads" : $"on {device}";
 
-    public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch)
+    public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch, IReadOnlyList<DropoutKey?> dropout)
     {
         Model.zero_grad();
         Exchange?.Begin();
         Tensor loss = zeros([], dtype: ScalarType.Float32, device: device);
-        DropoutKey?[] dropout = DrawDropoutKeys(batch);
-        for (int i = 0; i < dropout.Length; i++)
+        for (int i = 0; i < dropout.Count; i++)
         {
             // Gradients are whole, and can be sent, in the backward pass of the last one.
-            Action<nn.Module>? differentiated = Exchange is not null && i == dropout.Length - 1 ? Exchange.Differentiated : null;
-            AddGradients(batch.MicroBatches[i].Part(Ranks.Rank, Ranks.Count), dropout[i], batch.TargetTokens, loss, differentiated);
+            Action<nn.Module>? differentiated = Exchange is not null && i == dropout.Count - 1 ? Exchange.Differentiated : null;
+            AddGradients(Own(batch.MicroBatches[i]), dropout[i], batch.TargetTokens, loss, differentiated);
         }
         Exchange?.Finish(loss);
         return (loss, Exchange?.Shards?.Norm() ?? Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], maxNorm: 0));
@@ -111,8 +122,6 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, Gr
     {
         // One scope per micro-batch: the garbage collector does not see the memory of its graph.
         using DisposeScope scope = NewDisposeScope();
-        // GPUs draw from a generator, which is in the same state on all ranks, while their rows differ.
-        if (device.type == DeviceType.CUDA && Ranks.Count > 1 && dropout is { } key) cuda.manual_seed(key.Seed + Ranks.Rank);
         (Tensor share, Tensor objective) = Forward(rows, dropout, stepTokens, device, differentiated);
         Differentiation.Backward(objective);
         CpuMemory.Sample();
@@ -128,11 +137,10 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
 
     protected override string Sharing => $"each micro-batch in {threads.Count} parts, each on a thread of its own";
 
-    public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch)
+    public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch, IReadOnlyList<DropoutKey?> dropout)
     {
         using DisposeScope scope = NewDisposeScope();
         Model.zero_grad();
-        DropoutKey?[] dropout = DrawDropoutKeys(batch); // in order, before threads run side by side
         var computed = new Share?[threads.Count];
         threads.Run(thread => computed[thread] = Differentiate(batch, dropout, thread));
         Share[] shares = [.. computed.OfType<Share>()];
@@ -157,7 +165,7 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
     }
 
     /// <summary>Loss and gradients of one thread's rows; null where there are fewer rows than threads.</summary>
-    private Share? Differentiate(StepBatch batch, DropoutKey?[] dropout, int thread)
+    private Share? Differentiate(StepBatch batch, IReadOnlyList<DropoutKey?> dropout, int thread)
     {
         using DisposeScope scope = NewDisposeScope();
         Share? sum = null;

@@ -19,6 +19,9 @@ internal sealed class RunDirectory : IDisposable
 
     public CheckpointStore Checkpoints { get; }
 
+    /// <summary>The folder of what skipped steps left, which may not be there.</summary>
+    public string SkippedSteps => Path.Combine(Root, "spikes");
+
     /// <summary>Creates and locks the directory, and removes what a killed run left half-written. Throws where another process holds it,
     /// where it has checkpoints without <paramref name="resume"/>, or where it cannot be written to.</summary>
     public static RunDirectory Open(string path, bool resume)

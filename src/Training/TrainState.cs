@@ -23,6 +23,8 @@ internal sealed class TrainState : IDisposable
     private readonly GradientComputation gradients;
     private readonly StepFigures figures;
     private readonly SpikeDetector? spikes;
+    private readonly StepMeter meter;
+    private StepInput? last;
     private readonly string dataFingerprint;
 
     /// <summary>Takes over a model, on the device with its first weights; the data stays the caller's.</summary>
@@ -45,6 +47,7 @@ internal sealed class TrainState : IDisposable
             model.ParameterLayout());
         figures = new StepFigures(device);
         spikes = options.Spikes is { } settings ? new(settings) : null;
+        meter = new(gradients, model, device, data.Train, options.LabelSmoothing);
     }
 
     /// <summary>The state with which a run begins: its first weights, or what <paramref name="from"/> holds.</summary>
@@ -88,15 +91,15 @@ internal sealed class TrainState : IDisposable
     /// <summary>Why the last step was a spike; null where it was none.</summary>
     public Spike? Spike { get; private set; }
 
-    /// <summary>Spikes so far, and in a row up to now; null where nothing looks for them.</summary>
-    public (long Count, long InARow)? SkippedSpikes => spikes?.Skipped;
+    /// <summary>Spikes so far; null where nothing looks for them.</summary>
+    public long? SkippedSpikes => spikes?.Skipped;
 
     /// <summary>Takes one optimizer step. One whose loss or gradients are not finite, or a spike, counts, but changes nothing.</summary>
     public void TakeStep(double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
-        StepBatch batch = StepBatch.Next(loader, options, Step);
-        (Tensor loss, Tensor norm) = gradients.Compute(batch);
+        last = NextInput();
+        (Tensor loss, Tensor norm) = gradients.Compute(last.Batch, last.Dropout);
         Tensor skip = figures.Record(loss, norm);
         // Waits for a GPU: only what is known at once can be looked at again with the same weights.
         if (spikes is not null && Read() is var reading) Spike = spikes.Judge(reading.Loss, reading.GradientNorm);
@@ -105,7 +108,31 @@ internal sealed class TrainState : IDisposable
         exchange?.Shards?.Spread();
         Model.EndStep(skip, group.Size > 1 ? AddCounts : null);
         Step++;
-        Tokens += batch.TargetTokens;
+        Tokens += last.Batch.TargetTokens;
+    }
+
+    /// <summary>Whether the host knows of a skipped step before the next one, and can look at it again.</summary>
+    public bool KnowsSkips => spikes is not null || Device.type == DeviceType.CPU;
+
+    /// <summary>Runs the last step again, which was skipped, so that the weights are those from before, and measures. On all ranks.</summary>
+    public StepMeasurement MeasureLastStep() => Measure(last ?? throw new InvalidOperationException("No step was taken."));
+
+    private StepMeasurement Measure(StepInput input)
+    {
+        RandomStates? now = input.Random is null ? null : RandomStates.Capture(Device);
+        input.Random?.Restore(Device);
+        StepMeasurement measured = meter.Measure(input.Batch, input.Dropout).Gather(group);
+        now?.Restore(Device);
+        return measured;
+    }
+
+    private StepInput NextInput()
+    {
+        StepBatch batch = StepBatch.Next(loader, options, Step);
+        IReadOnlyList<DropoutKey?> dropout = gradients.DrawDropoutKeys(batch);
+        // A GPU draws what it drops from its generator.
+        bool draws = spikes is not null && Model.Options.Dropout > 0 && Device.type == DeviceType.CUDA;
+        return new(batch, dropout, draws ? RandomStates.Capture(Device) : null);
     }
 
     private void AddCounts(long[] counts) => group.Sum(counts).CopyTo(counts, 0);
@@ -171,6 +198,9 @@ internal sealed class TrainState : IDisposable
         Model.Dispose();
     }
 }
+
+/// <summary>What a step is computed from, besides the weights.</summary>
+internal sealed record StepInput(StepBatch Batch, IReadOnlyList<DropoutKey?> Dropout, RandomStates? Random);
 
 /// <summary>Averages that each rank has for its share of the weights.</summary>
 internal sealed class SpreadAverages : IDisposable

@@ -9,13 +9,15 @@ using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training.Distribution;
+using Trainer.Training.Spikes;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
 
 internal sealed class TrainingLoop(
     Recipe recipe, TrainState state, IReadOnlyList<Batch> validation, EvaluatorSchedule evaluators, SampleWriter samples,
-    CheckpointWriter? checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop, Ranks ranks, long lastStep)
+    CheckpointWriter? checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop, Ranks ranks, long lastStep,
+    SkipRecorder? recorder = null)
 {
     private readonly Throughput throughput = new();
     // A state with steps behind it was restored from the checkpoint of its last one.
@@ -69,7 +71,7 @@ internal sealed class TrainingLoop(
         bool due = IsDue(recipe.Monitoring.LogEvery) || IsLast || state.Step == 1;
         if (state.Spike is { } spike) sink.Message($"step {state.Step} is skipped: {spike}");
         // On the CPU the figures are there for the asking; on a GPU asking would stall it.
-        if (!due && state.Device.type != DeviceType.CPU && recipe.Training.Spikes is null) return;
+        if (!due && !state.KnowsSkips) return;
 
         StepFigures.Reading reading = state.Read();
         if (due)
@@ -77,6 +79,7 @@ internal sealed class TrainingLoop(
             sink.Step(Metrics(reading, learningRate));
             foreach (ExpertReport layer in state.Model.Experts()) sink.Experts(layer, state.Step);
         }
+        if (state.KnowsSkips && (state.Spike is not null || reading.InARow > 0)) recorder?.Record(reading, state.Spike);
         StopIfDiverged(reading);
     }
 
@@ -95,17 +98,12 @@ internal sealed class TrainingLoop(
             ModelFlopUtilisation = utilisation.At(tokensPerSecond, RowLength),
             PeakMemoryBytes = DeviceMemory.Peak(state.Device),
             SkippedSteps = reading.Skipped,
-            SpikeSteps = state.SkippedSpikes?.Count,
+            SpikeSteps = state.SkippedSpikes,
         };
     }
 
     private void StopIfDiverged(StepFigures.Reading reading)
     {
-        if (recipe.Training.Spikes is { Limit: > 0 and var most } && state.SkippedSpikes is { InARow: var spikes } && spikes >= most)
-            throw new UserException(
-                $"training stopped at step {state.Step}: the last {spikes} steps were spikes ({state.Spike}), so that none was taken. " +
-                "Either the data changed for good: raise training.spikes.deviations, or set training.spikes to null; or training " +
-                $"diverged: lower optimizer.learningRate ({recipe.Optimizer.LearningRate}). Go on from the last checkpoint with --resume");
         int limit = recipe.Training.NonFiniteLimit;
         if (limit == 0 || reading.InARow < limit) return;
         throw new UserException(

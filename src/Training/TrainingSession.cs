@@ -9,6 +9,7 @@ using Trainer.Kernels;
 using Trainer.Models.Devices;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training.Distribution;
+using Trainer.Training.Spikes;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -182,8 +183,11 @@ public sealed class TrainingSession
         foreach (string line in RunDescription.Of(state, data, validation, Recipe, from)) sink.Message(line);
 
         EvaluatorSchedule evaluators = new(Recipe.Evaluation.Measures, Subject(state, data, Recipe), sink);
+        SkipRecorder recorder = new(
+            state, new DocumentLocator(data, Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory), run?.SkippedSteps, sink.Message);
         FlopUtilisation utilisation = FlopUtilisation.Of(state, Group.Size);
-        TrainingLoop loop = new(Recipe, state, validation, evaluators, samples, checkpoints, utilisation, sink, stop, ranks, LastStep);
+        TrainingLoop loop = new(Recipe, state, validation, evaluators, samples, checkpoints, utilisation, sink, stop, ranks, LastStep,
+            recorder);
         DeviceMemory.ResetPeak(state.Device); // what came before is no part of training
         TrainingOutcome outcome = loop.Run();
         if (outcome == TrainingOutcome.Completed) sink.Completed(state.Step);

@@ -1,3 +1,5 @@
+using Trainer.Data.Shards;
+
 namespace Trainer.Data.Batches;
 
 /// <summary>Token ids and targets, (Rows × Columns), row-major; <see cref="Ignored"/> where nothing is predicted.</summary>
@@ -21,8 +23,13 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The index of the first row in the batch that this one is a part of.</summary>
     public int FirstRow { get; init; }
 
+    internal Func<int, IReadOnlyList<TokenSpan>>? Origin { get; init; }
+
     /// <summary>Number of scored positions.</summary>
     public int TargetTokens { get; } = Targets.Length - Targets.AsSpan().Count(Ignored);
+
+    /// <summary>Where a row's tokens lie in the training data; empty where the batch is of other data.</summary>
+    public IReadOnlyList<TokenSpan> SpansOf(int row) => Origin?.Invoke(FirstRow + row) ?? [];
 
     /// <summary>Drops targets among the first <paramref name="length"/> tokens; 1 changes nothing, since the first is none.</summary>
     internal Batch WithoutPrefixTargets(int length)
@@ -34,7 +41,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         for (var row = 0; row < Rows; row++)
             targets.AsSpan(row * Columns, Math.Min(length - 1, Columns)).Fill(Ignored);
         return new Batch(Inputs, targets, Rows, Columns) { Documents = Documents, Positions = Positions, PositionLimit = PositionLimit,
-            Source = Source, FirstRow = FirstRow };
+            Source = Source, FirstRow = FirstRow, Origin = Origin };
     }
 
     /// <summary>Cuts every row into rows of <paramref name="columns"/>, a divisor of its length. For rows of tokens alone.</summary>
@@ -43,7 +50,14 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         if (columns < 1 || Columns % columns != 0 || Documents is not null || Positions is not null || Source is not null)
             throw new ArgumentException($"rows of {Columns}, or such with documents or positions, cannot be cut into rows of {columns}",
                 nameof(columns));
-        return new Batch(Inputs, Targets, Rows * (Columns / columns), columns) { FirstRow = FirstRow * (Columns / columns) };
+        var parts = Columns / columns;
+        return new Batch(Inputs, Targets, Rows * parts, columns)
+        {
+            FirstRow = FirstRow * parts,
+            Origin = Origin is { } whole
+                ? row => [.. whole(row / parts).Select(span => span.Within(row % parts * columns, columns)).OfType<TokenSpan>()]
+                : null,
+        };
     }
 
     /// <summary>Part <paramref name="index"/> of <paramref name="count"/>, split by rows as evenly as possible; may be empty.</summary>
@@ -58,6 +72,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
             PositionLimit = PositionLimit,
             Source = Source?.Part(first, end),
             FirstRow = FirstRow + first,
+            Origin = Origin,
         };
     }
 }

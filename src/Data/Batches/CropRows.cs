@@ -12,6 +12,8 @@ internal sealed class CropRows(TokenShard shard, int contextLength) : RowSource<
 
     public override long Tokens(Crop row) => contextLength;
 
+    public override IReadOnlyList<TokenSpan> Spans(Crop row) => [new(row.Start + 1, contextLength, 0)];
+
     public override Batch Collate(ReadOnlySpan<Crop> rows)
     {
         var inputs = new long[rows.Length * contextLength];    // (B, T)

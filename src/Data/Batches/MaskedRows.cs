@@ -41,6 +41,8 @@ internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMaske
 
     public override long Tokens(Crop row) => contextLength;
 
+    public override IReadOnlyList<TokenSpan> Spans(Crop row) => [new(row.Start, Window, template.Before.Count)];
+
     public override Batch Collate(ReadOnlySpan<Crop> rows)
     {
         var inputs = new long[rows.Length * contextLength];    // (B, T)

@@ -20,6 +20,18 @@ internal sealed class PackedRows(TokenShard shard, int contextLength) : RowSourc
 
     public override long Tokens(DocumentPart[] row) => row.Sum(part => (long)part.Length);
 
+    public override IReadOnlyList<TokenSpan> Spans(DocumentPart[] row)
+    {
+        var spans = new List<TokenSpan>(row.Length);
+        var at = 0;
+        foreach (var part in row)
+        {
+            spans.Add(new(part.Start + 1, part.EndsDocument ? part.Length - 1 : part.Length, at));
+            at += part.Length;
+        }
+        return [.. spans.Where(span => span.Length > 0)];
+    }
+
     public override Batch Collate(ReadOnlySpan<DocumentPart[]> rows)
     {
         var size = rows.Length * contextLength;

@@ -20,6 +20,15 @@ internal sealed class PromptRows(TokenShard shard, int contextLength, int? endTo
 
     public override long Tokens(TextPair row) => Columns(row);
 
+    public override IReadOnlyList<TokenSpan> Spans(TextPair row)
+    {
+        // The first token of all is none's target.
+        var (source, target) = row;
+        return source.Length > 0
+            ? [new(source.Start, source.Length, null), new(target.Start, target.Length, source.Length - 1)]
+            : [new(target.Start + 1, Math.Max(0, target.Length - 1), 0)];
+    }
+
     public override Batch Collate(ReadOnlySpan<TextPair> rows)
     {
         var columns = 1;

@@ -45,6 +45,9 @@ internal abstract class RowSource<T> : RowSource
 
     public abstract long Tokens(T row);
 
+    /// <summary>The tokens of a row in the shard. Thread-safe.</summary>
+    public abstract IReadOnlyList<TokenSpan> Spans(T row);
+
     /// <summary>Reads the tokens and targets of rows. Thread-safe.</summary>
     public abstract Batch Collate(ReadOnlySpan<T> rows);
 
@@ -103,7 +106,7 @@ internal abstract class RowSource<T> : RowSource
             var taken = new T[rows];
             for (var row = 0; row < rows; row++)
                 taken[row] = stream.Next();
-            return () => source.Read(taken);
+            return () => source.Read(taken) with { Origin = row => source.Spans(taken[row]) };
         }
     }
 }

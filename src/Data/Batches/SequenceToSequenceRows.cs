@@ -15,6 +15,9 @@ internal sealed class SequenceToSequenceRows(TokenShard shard, int contextLength
 
     public override long Tokens(TextPair row) => Filled(row.Source) + Filled(row.Target);
 
+    public override IReadOnlyList<TokenSpan> Spans(TextPair row) =>
+        [new(row.Source.Start, row.Source.Length, null), new(row.Target.Start, row.Target.Length, 0)];
+
     public override Batch Collate(ReadOnlySpan<TextPair> rows)
     {
         var (columns, sourceColumns) = (0, 0);

@@ -24,6 +24,8 @@ internal sealed class SkippingRows(TokenShard shard, int window, int target) : R
 
     public override long Tokens(Crop row) => window;
 
+    public override IReadOnlyList<TokenSpan> Spans(Crop row) => crops.Spans(row);
+
     public override IReadOnlyList<Crop> ValidationRows(TokenRange range, long count) => crops.ValidationRows(range, count);
 
     public override Batch Collate(ReadOnlySpan<Crop> rows)

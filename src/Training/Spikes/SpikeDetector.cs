@@ -3,34 +3,27 @@ using Trainer.Checkpoints;
 
 namespace Trainer.Training.Spikes;
 
-/// <summary>Tells spikes from other steps by the last steps that were none. All ranks judge the same figures, and alike.</summary>
+/// <summary>Tells spikes from other steps by the steps before them. All ranks judge the same figures, and alike.</summary>
+/// <remarks>A spike is remembered as the least that would have been one. So one does not hide the next, and a level that stays is followed:
+/// weights that are not updated have the same gradients at the next step, and nothing but the window can change.</remarks>
 internal sealed class SpikeDetector(SpikeOptions options)
 {
     private readonly List<double> losses = [], norms = [];
 
-    /// <summary>Spikes so far, and the last ones without a step between that was taken.</summary>
-    public (long Count, long InARow) Skipped { get; private set; }
+    /// <summary>Spikes so far.</summary>
+    public long Skipped { get; private set; }
 
-    /// <summary>Steps that mean and deviation are computed of, and how many are needed before anything is a spike.</summary>
-    private int Needed => (options.Window + 1) / 2;
-
-    /// <summary>Judges a step, and remembers it where it is no spike. One that is not finite is skipped in any case, and is none.</summary>
+    /// <summary>Judges a step, and remembers it. One that is not finite is skipped in any case, and is no spike.</summary>
     public Spike? Judge(double loss, double gradientNorm)
     {
         if (!double.IsFinite(loss) || !double.IsFinite(gradientNorm)) return null;
-        if ((Above("loss", loss, losses) ?? Above("gradient norm", gradientNorm, norms)) is { } spike)
-        {
-            Skipped = (Skipped.Count + 1, Skipped.InARow + 1);
-            return spike;
-        }
-        Skipped = Skipped with { InARow = 0 };
-        Remember(losses, loss);
-        Remember(norms, gradientNorm);
-        return null;
+        Spike? inLoss = Judge("loss", loss, losses), inNorm = Judge("gradient norm", gradientNorm, norms), spike = inLoss ?? inNorm;
+        if (spike is not null) Skipped++;
+        return spike;
     }
 
     /// <summary>What a checkpoint holds of it.</summary>
-    public SpikeWindow Capture() => new([.. losses], [.. norms], Skipped.Count, Skipped.InARow);
+    public SpikeWindow Capture() => new([.. losses], [.. norms], Skipped);
 
     /// <summary>Goes on from a checkpoint; from an old one, or one of a run that did not look for spikes, with an empty window.</summary>
     public void Restore(SpikeWindow? saved)
@@ -39,21 +32,26 @@ internal sealed class SpikeDetector(SpikeOptions options)
         norms.Clear();
         losses.AddRange(saved?.Losses.TakeLast(options.Window) ?? []);
         norms.AddRange(saved?.GradientNorms.TakeLast(options.Window) ?? []);
-        Skipped = (saved?.Skipped ?? 0, saved?.SkippedInARow ?? 0);
+        Skipped = saved?.Skipped ?? 0;
     }
 
-    private Spike? Above(string figure, double value, List<double> before)
+    private Spike? Judge(string figure, double value, List<double> before)
     {
-        if (before.Count < Needed) return null;
-        double mean = before.Average();
-        double deviation = Math.Sqrt(before.Sum(each => (each - mean) * (each - mean)) / (before.Count - 1));
-        return value > mean + options.Deviations * deviation ? new(figure, value, mean, deviation, before.Count) : null;
-    }
-
-    private void Remember(List<double> values, double value)
-    {
-        if (values.Count == options.Window) values.RemoveAt(0);
-        values.Add(value);
+        Spike? spike = null;
+        if (before.Count >= (options.Window + 1) / 2)
+        {
+            double mean = before.Average();
+            double deviation = Math.Sqrt(before.Sum(each => (each - mean) * (each - mean)) / (before.Count - 1));
+            double bound = mean + options.Deviations * deviation;
+            if (value > bound && deviation > 0)
+            {
+                spike = new(figure, value, mean, deviation, before.Count);
+                value = bound;
+            }
+        }
+        if (before.Count == options.Window) before.RemoveAt(0);
+        before.Add(value);
+        return spike;
     }
 }
 

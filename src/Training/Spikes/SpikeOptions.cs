@@ -13,14 +13,8 @@ public sealed record SpikeOptions
     [Range(0.0, 1e6, MinimumIsExclusive = true)]
     public double Deviations { get; init; } = 6;
 
-    /// <summary>Steps that mean and deviation are computed of; skipped ones are not among them.</summary>
-    [Description("How many of the last steps that were not skipped mean and deviation are computed of; nothing is skipped before there " +
-        "are half as many.")]
+    /// <summary>Steps that mean and deviation are computed of; a spike is among them as the least that would have been one.</summary>
+    [Description("How many of the last steps mean and deviation are computed of; nothing is skipped before there are half as many.")]
     [Range(4, 1 << 20)]
     public int Window { get; init; } = 128;
-
-    /// <summary>Spikes in a row before the run stops; 0: never stop.</summary>
-    [Description("How many spikes in a row end the run, as the loss will not come down by itself; 0: never.")]
-    [Range(0, int.MaxValue)]
-    public int Limit { get; init; } = 20;
 }

@@ -1,6 +1,5 @@
 using TorchSharp.Modules;
 using Trainer.Checkpoints;
-using Trainer.Configuration;
 using Trainer.Training.Spikes;
 using Trainer.Training.Tests.Distribution;
 using static TorchSharp.torch;
@@ -30,13 +29,13 @@ public sealed class SkippedSpikesTests : IDisposable
 
         Assert.Equal(before, State(state, except: norm));
         Assert.NotNull(state.Spike);
-        Assert.Equal((1, 1), state.SkippedSpikes);
+        Assert.Equal(1, state.SkippedSpikes);
         Assert.Equal((0, 7L), (state.Read().Skipped, state.Step));
 
         using (no_grad()) norm.copy_(sound);
         state.TakeStep(1e-3);
         Assert.Null(state.Spike);
-        Assert.Equal((1, 0), state.SkippedSpikes);
+        Assert.Equal(1, state.SkippedSpikes);
         Assert.NotEqual(before, State(state, except: norm));
     }
 
@@ -75,32 +74,26 @@ public sealed class SkippedSpikesTests : IDisposable
     }
 
     [Fact]
-    public void Spikes_in_a_row_end_the_run_with_advice()
-    {
-        Use(new SpikeOptions { Deviations = 1e-6, Window = 4, Limit = 2 });
-        Slow(1e-9);
-        string error = Assert.Throws<UserException>(() => tiny.Train()).Message;
-        Assert.Contains("the last 2 steps were spikes", error);
-        Assert.Contains("training.spikes.deviations", error);
-    }
-
-    [Fact]
     public void Ranks_skip_the_same_steps()
     {
         Use(new SpikeOptions { Deviations = 1, Window = 4 });
         tiny.Recipe = tiny.Recipe with { Model = tiny.Recipe.Model with { Dropout = 0 } };
         _ = tiny.Data;
+        Lock building = new(); // seeds belong to the whole process
         long[][] ranks = ThreadRanks.Run(2, group =>
         {
-            using var data = tiny.Prepare();
-            using TrainState state = tiny.NewState(data, group);
-            List<long> skipped = [];
-            for (int i = 0; i < 12; i++)
+            TrainState state;
+            lock (building) state = tiny.NewState(tiny.Data, group);
+            using (state)
             {
-                state.TakeStep(1e-5);
-                if (state.Spike is not null) skipped.Add(state.Step);
+                List<long> skipped = [];
+                for (int i = 0; i < 12; i++)
+                {
+                    state.TakeStep(1e-5);
+                    if (state.Spike is not null) skipped.Add(state.Step);
+                }
+                return skipped.ToArray();
             }
-            return skipped.ToArray();
         });
         Assert.NotEmpty(ranks[0]);
         Assert.Equal(ranks[0], ranks[1]);

@@ -40,21 +40,30 @@ public sealed class SpikeDetectorTests
     }
 
     [Fact]
-    public void Only_steps_that_were_taken_are_compared_with_and_only_the_last_of_them()
+    public void A_spike_does_not_hide_the_next_one()
     {
-        for (int i = 0; i < 100; i++) detector.Judge(1 + i % 2, 1 + i % 2);
-        for (int i = 1; i <= 5; i++)
-        {
-            Assert.NotNull(detector.Judge(50, 1));
-            Assert.Equal((i, i), detector.Skipped);
-        }
-        detector.Judge(double.NaN, 1);
-        Assert.Equal((5, 5), detector.Skipped);
-        Assert.Null(detector.Judge(1.5, 1.5));
-        Assert.Equal((5, 0), detector.Skipped);
+        for (int i = 0; i < 100; i++) detector.Judge(1 + i % 2, 1);
+        Assert.NotNull(detector.Judge(1e9, 1));
+        Assert.Null(detector.Judge(double.NaN, 1));
+        Assert.NotNull(detector.Judge(8, 1));
+        Assert.Equal(2, detector.Skipped);
         SpikeWindow window = detector.Capture();
-        Assert.Equal([2, 1, 2, 1, 2, 1, 2, 1.5], window.Losses);
-        Assert.Equal(window.Losses, window.GradientNorms);
+        Assert.Equal((8, 8), (window.Losses.Count, window.GradientNorms.Count));
+        Assert.Equal([1.0, 2, 1, 2, 1, 2], window.Losses.Take(6));
+        Assert.Equal(1.5 + 3 * Math.Sqrt(2 / 7.0), window.Losses[6], 1e-12);
+    }
+
+    [Theory]
+    [InlineData(6, 128, 2, 12)]
+    [InlineData(6, 128, 100, 60)]
+    [InlineData(3, 16, 1e6, 90)]
+    public void A_level_that_stays_is_followed_however_far_it_is(double deviations, int window, double level, int most)
+    {
+        SpikeDetector watching = new(new() { Deviations = deviations, Window = window });
+        for (int i = 0; i < 2 * window; i++) watching.Judge(1 + 0.1 * (i % 2), 1);
+        int skipped = 0;
+        while (watching.Judge(level, 1) is not null) skipped++;
+        Assert.InRange(skipped, 1, most);
     }
 
     [Fact]

@@ -37,18 +37,18 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepHook
         Tensor rows = Rows.Gather(tokens, order.Order, order.Places, options.Active); // (N·K, C), by expert
         Tensor results = Rows.Gather(experts.Run(rows, order.Counts), order.Places, order.Order); // (N·K, C), by token
         Tensor sum = results.view(-1, options.Active, tokens.shape[1]).mul(routing.Weights.unsqueeze(-1)).sum(1); // (N, K, C) → (N, C)
-        if (context.Auxiliary is { } auxiliary) Report(auxiliary, routing, order.Counts, x.shape[0], context.Documents?.Queries);
+        if (context.Auxiliary is { } auxiliary) Report(auxiliary, routing, order.Counts, x.shape[0], context);
         Tensor result = sum.view(x.shape);
         return shared is null ? result : result.add(shared.Run(x, context));
     }
 
     public void EndStep(Tensor skip, Action<long[]>? sum = null) => router.Balance(counter.EndStep(sum), skip);
 
-    private void Report(AuxiliaryLosses auxiliary, Routing routing, long[] counts, long rows, Tensor? documents)
+    private void Report(AuxiliaryLosses auxiliary, Routing routing, long[] counts, long rows, AttentionContext context)
     {
         // Padding is computed like any token, but does not count as load.
-        Tensor? counted = documents?.reshape(-1).ge(0).to_type(ScalarType.Float32); // (N)
-        if (!ActivationCheckpoint.Recomputing) counter.Add(counted is null ? counts : Counts(routing.Chosen, counted));
+        Tensor? counted = context.Documents?.Queries?.reshape(-1).ge(0).to_type(ScalarType.Float32); // (N)
+        if (!ActivationCheckpoint.Recomputing && !context.Repeats) counter.Add(counted is null ? counts : Counts(routing.Chosen, counted));
         if (RouterLosses.Of(options, routing, rows, counted) is { } loss) auxiliary.Add(loss);
     }
 

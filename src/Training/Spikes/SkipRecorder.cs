@@ -1,0 +1,81 @@
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Data.Preparation;
+using Trainer.Data.Shards;
+using Trainer.Reporting.Monitoring;
+
+namespace Trainer.Training.Spikes;
+
+/// <summary>Writes down what a skipped step was: its rows and documents, and what each layer made of them. A skipped step changed no weight,
+/// so that it can be run once more, with measuring, and costs nothing before.</summary>
+/// <param name="state">Runs the step again; on all ranks.</param>
+/// <param name="documents">Finds where tokens come from.</param>
+/// <param name="folder">Gets a file for each step; null on all ranks but the first.</param>
+/// <param name="log">Gets a line for each.</param>
+internal sealed class SkipRecorder(TrainState state, DocumentLocator documents, string? folder, Action<string> log)
+{
+    /// <summary>Records that are kept, the newest.</summary>
+    public const int Kept = 100;
+
+    /// <summary>Records the last step, which was skipped.</summary>
+    public void Record(StepFigures.Reading reading, Spike? spike)
+    {
+        StepMeasurement measured = state.MeasureLastStep();
+        if (folder is null) return;
+        StepRecord record = Describe(state.Step, reading, spike, spike is null ? "not finite" : "spike", measured, documents);
+        string path = Path.Combine(folder, $"step-{state.Step:D8}.json");
+        Directory.CreateDirectory(folder);
+        DurableFile.Replace(path, record.ToJson() + "\n");
+        foreach (string old in Directory.GetFiles(folder, "step-*.json").Order(StringComparer.Ordinal).SkipLast(Kept)) File.Delete(old);
+        log($"step {state.Step}: {string.Join("; ", Findings(record))}; see {path}");
+    }
+
+    /// <summary>Names the documents of a measured step.</summary>
+    public static StepRecord Describe(
+        long step, StepFigures.Reading reading, Spike? spike, string? skipped, StepMeasurement measured, DocumentLocator documents)
+    {
+        DocumentSpan[] spans = [.. measured.Rows.SelectMany(row => row.Documents).Select(document => document.Span)];
+        Queue<TokenPlace?> places;
+        string? unlocated = null;
+        try
+        {
+            places = new(documents.Locate(spans));
+        }
+        catch (UserException error)
+        {
+            (places, unlocated) = (new(spans.Select(_ => (TokenPlace?)null)), error.Message);
+        }
+
+        RowRecord[] rows = [.. measured.Rows.Select(row => new RowRecord(
+            row.Row, row.Loss, row.Targets,
+            [.. row.Documents.Select(document => new DocumentRecord(
+                document.Span.Document, document.Span.Tokens.Length, document.Loss, places.Dequeue()))]))];
+        return new()
+        {
+            Step = step,
+            Skipped = skipped,
+            Loss = reading.Loss,
+            GradientNorm = reading.GradientNorm,
+            Spike = SpikeRecord.Of(spike),
+            OutOfRange = OutOfRange.Find(measured),
+            Rows = [.. rows.OrderByDescending(row => StepRecord.Badness(row.Loss))],
+            Layers = [.. measured.Layers.Select(LayerRecord.Of)],
+            Unlocated = unlocated,
+        };
+    }
+
+    /// <summary>What a person wants to know first.</summary>
+    public static IEnumerable<string> Findings(StepRecord record)
+    {
+        RowRecord row = record.Rows[0];
+        yield return $"row {row.Row} has the highest loss ({Loss(row.Loss)})" + (record.Worst is { } worst
+            ? $", {worst.Place?.ToString() ?? $"document {worst.Document}"} in it ({Loss(worst.Loss)})"
+            : "");
+        if (record.OutOfRange is { } place)
+            yield return $"numbers first leave their range in {place.Layer} ({place.Pass}), " +
+                (place.Rows == record.Rows.Count ? "in every row" : $"in row {place.Row}") + $": {place.Why}";
+        if (record.Unlocated is { } reason) yield return $"documents are not named: {reason}";
+    }
+
+    private static string Loss(double? loss) => loss is { } value ? HumanFormat.Loss(value) : "no targets";
+}
