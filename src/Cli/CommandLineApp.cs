@@ -69,6 +69,7 @@ internal static class CommandLineApp
         PlanCommand.Create(),
         ReportCommand.Create(),
         AttentionCommand.Create(),
+        ReplayCommand.Create(),
         InspectCommand.Create(),
         DoctorCommand.Create(),
         SchemaCommand.Create(),

@@ -98,7 +98,7 @@ internal sealed class TrainState : IDisposable
     public void TakeStep(double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
-        last = NextInput();
+        last = NextInput(measured: spikes is not null);
         (Tensor loss, Tensor norm) = gradients.Compute(last.Batch, last.Dropout);
         Tensor skip = figures.Record(loss, norm);
         // Waits for a GPU: only what is known at once can be looked at again with the same weights.
@@ -117,6 +117,17 @@ internal sealed class TrainState : IDisposable
     /// <summary>Runs the last step again, which was skipped, so that the weights are those from before, and measures. On all ranks.</summary>
     public StepMeasurement MeasureLastStep() => Measure(last ?? throw new InvalidOperationException("No step was taken."));
 
+    /// <summary>Computes the next step and measures it, but does not take it: no step can follow.</summary>
+    public (StepFigures.Reading Reading, Spike? Spike, StepMeasurement Measured) ExamineNextStep()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        StepInput input = NextInput(measured: true);
+        (Tensor loss, Tensor norm) = gradients.Compute(input.Batch, input.Dropout);
+        figures.Record(loss, norm);
+        StepFigures.Reading reading = Read();
+        return (reading, spikes?.Judge(reading.Loss, reading.GradientNorm), Measure(input));
+    }
+
     private StepMeasurement Measure(StepInput input)
     {
         RandomStates? now = input.Random is null ? null : RandomStates.Capture(Device);
@@ -126,12 +137,12 @@ internal sealed class TrainState : IDisposable
         return measured;
     }
 
-    private StepInput NextInput()
+    private StepInput NextInput(bool measured)
     {
         StepBatch batch = StepBatch.Next(loader, options, Step);
         IReadOnlyList<DropoutKey?> dropout = gradients.DrawDropoutKeys(batch);
         // A GPU draws what it drops from its generator.
-        bool draws = spikes is not null && Model.Options.Dropout > 0 && Device.type == DeviceType.CUDA;
+        bool draws = measured && Model.Options.Dropout > 0 && Device.type == DeviceType.CUDA;
         return new(batch, dropout, draws ? RandomStates.Capture(Device) : null);
     }
 

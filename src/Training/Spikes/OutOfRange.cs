@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Trainer.Training.Spikes;
 
 /// <summary>The first place of a step where numbers leave their range.</summary>
@@ -43,7 +41,7 @@ internal sealed record OutOfRange(string Layer, string Pass, int Row, int Rows, 
         (int worst, LayerFigures figures) = rows.Index().MaxBy(row => (row.Item.NonFinite, row.Item.Largest));
         return (worst, count, figures.NonFinite > 0
             ? $"{figures.NonFinite:N0} numbers are not finite"
-            : $"the largest number, {Figure(figures.Largest)}, is too large to be squared");
+            : $"the largest number, {Figures.Of(figures.Largest)}, is too large to be squared");
     }
 
     private static (int Row, int Count, string Why)? Large(IReadOnlyList<LayerFigures> rows)
@@ -55,14 +53,12 @@ internal sealed record OutOfRange(string Layer, string Pass, int Row, int Rows, 
         return count == 0 || median == 0
             ? null
             : (rows.Index().MaxBy(row => row.Item.Norm).Index, count,
-                $"a norm of {Figure(sorted[^1])}, {Figure(sorted[^1] / median)} times the median of the other rows, {Figure(median)}");
+                $"a norm of {Figures.Of(sorted[^1])}, {Figures.Of(sorted[^1] / median)} times the median of the other rows, {Figures.Of(median)}");
     }
 
     private static OutOfRange? Head(StepMeasurement step)
     {
         RowMeasurement[] rows = [.. step.Rows.Where(row => row.Loss is { } loss && !double.IsFinite(loss))];
-        return rows.Length == 0 ? null : new("head", "forward", rows[0].Row, rows.Length, $"a loss of {Figure(rows[0].Loss!.Value)}");
+        return rows.Length == 0 ? null : new("head", "forward", rows[0].Row, rows.Length, $"a loss of {Figures.Of(rows[0].Loss!.Value)}");
     }
-
-    private static string Figure(double value) => value.ToString("G3", CultureInfo.InvariantCulture);
 }

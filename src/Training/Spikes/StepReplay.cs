@@ -1,0 +1,81 @@
+using Trainer.Configuration;
+using Trainer.Data.Preparation;
+using Trainer.Training.Experiments;
+
+namespace Trainer.Training.Spikes;
+
+/// <summary>Which step to look at: one of a run, whose directory is only read. Prepared data is in <c>DatasetsDirectory</c>.</summary>
+public sealed record StepReplayRequest(
+    string Run, long Step, string DatasetsDirectory = TrainingRequest.DefaultDatasetsDirectory);
+
+/// <summary>Runs one step of a run again, with measuring: the newest checkpoint before it is restored, the steps between are taken as they
+/// were, and the step is computed, but not taken.</summary>
+public static class StepReplay
+{
+    /// <summary>Looks at a step; messages go to <paramref name="progress"/>.</summary>
+    /// <exception cref="UserException">There is no such run or step, or its data changed.</exception>
+    public static StepReport Run(StepReplayRequest request, IProgress<string> progress)
+    {
+        RecordedRun run = RecordedRun.Open(request.Run);
+        Recipe recipe = run.RecipeAfter(request.Step - 1);
+        if (request.Step < 1 || request.Step > recipe.Training.Steps)
+            throw new UserException($"{request.Run}: there is no step {request.Step}; its run has steps 1 to {recipe.Training.Steps}");
+        ResumePoint? from = run.CheckpointAtOrBefore(request.Step - 1);
+        progress.Report(from is null
+            ? $"from the run's beginning, for no checkpoint before step {request.Step} is kept"
+            : $"from {from.Directory}");
+        using Replay replay = Replay.Begin(recipe, from, request.DatasetsDirectory, progress);
+        replay.AdvanceTo(request.Step - 1);
+        (StepFigures.Reading reading, Spike? spike, StepMeasurement measured) = replay.State.ExamineNextStep();
+        DocumentLocator documents = new(replay.Data, recipe.Data, recipe.Tokenizer, request.DatasetsDirectory);
+        string? skipped = spike is not null ? "spike" : reading.InARow > 0 ? "not finite" : null;
+        return new(SkipRecorder.Describe(request.Step, reading, spike, skipped, measured, documents));
+    }
+}
+
+/// <summary>A step looked at closely.</summary>
+public sealed class StepReport
+{
+    private const int RowsShown = 8;
+
+    private readonly StepRecord record;
+
+    internal StepReport(StepRecord record) => this.record = record;
+
+    /// <summary>All of it, as the files of skipped steps have it.</summary>
+    public string Json => record.ToJson();
+
+    /// <summary>The table of layers, and the worst rows with their documents, for people.</summary>
+    public IEnumerable<string> Lines =>
+    [
+        $"step {record.Step}: loss {Figures.Of(record.Loss)}, gradient norm {Figures.Of(record.GradientNorm)}" +
+            (record.Skipped is null ? "" : $"; it was skipped: {record.Skipped}"),
+        .. SkipRecorder.Findings(record).Select(finding => $"  {finding}"),
+        "",
+        $"{"",-NameWidth}{"activations",33}{"gradients",35}",
+        $"{"layer",-NameWidth}{"norm",11}{"largest",11}{"not finite",11}  {"norm",11}{"largest",11}{"not finite",11}",
+        .. record.Layers.Select(layer => $"{layer.Name,-NameWidth}{Row(layer.Activations)}  {Row(layer.Gradients)}"),
+        "",
+        $"{"row",5}{"loss",10}  documents",
+        .. record.Rows.Take(RowsShown).SelectMany(Rows),
+        .. record.Rows.Skip(RowsShown).Take(1).Select(_ => $"and {record.Rows.Count - RowsShown} rows with lower losses (--json has them)"),
+    ];
+
+    private const int NameWidth = 30;
+
+    private static string Row(LayerFigures figures) =>
+        $"{Figures.Of(figures.Norm),11}{Figures.Of(figures.Largest),11}{figures.NonFinite,11:N0}";
+
+    private static IEnumerable<string> Rows(RowRecord row)
+    {
+        string first = $"{row.Row,5}{(row.Loss is { } loss ? Figures.Of(loss) : "-"),10}  ", next = new(' ', first.Length);
+        if (row.Documents.Count == 0) yield return first;
+        foreach ((int index, DocumentRecord document) in row.Documents.OrderByDescending(d => StepRecord.Badness(d.Loss)).Index())
+        {
+            string place = document.Place?.ToString() ?? $"document {document.Document}";
+            string scored = document.Loss is { } own ? $"loss {Figures.Of(own)}" : "read only";
+            string text = document.Place is { Text: var begins } ? $": {Figures.Printable(begins)}" : "";
+            yield return $"{(index == 0 ? first : next)}{place} ({document.Tokens} tokens, {scored}){text}";
+        }
+    }
+}
