@@ -2,6 +2,7 @@ using System.CommandLine;
 using Trainer.Distributed;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
+using Trainer.Training.Profiling;
 
 namespace Trainer.Cli;
 
@@ -17,13 +18,19 @@ internal static class TrainCommand
             Description = "End after this step with a checkpoint; the schedule stays that of training.steps, and --resume goes on.",
             HelpName = "step",
         };
+        var profile = new Option<string?>("--profile")
+        {
+            Description = "Time what these steps spend their time on, such as 20:30: a table, profile/step-20-30.json and a trace for " +
+                "Perfetto.",
+            HelpName = "first:last",
+        };
         var attached = new Option<bool>("--attached")
         {
             Description = "Also stop, with a checkpoint, when standard input ends: for a program that starts this one and may be killed.",
         };
         var command = new Command("train", "Trains a model; prepares its data first when that is missing.")
         {
-            resume, run, until, attached,
+            resume, run, until, profile, attached,
         };
         recipe.AddTo(command);
         command.SetAction(parsed => TrainTogether(group =>
@@ -32,7 +39,9 @@ internal static class TrainCommand
             var request = new TrainingRequest(
                 loaded, parsed.GetValue(run) ?? Path.Combine("runs", loaded.Name), parsed.GetValue(resume))
             {
-                Processes = group, Until = parsed.GetValue(until),
+                Processes = group,
+                Until = parsed.GetValue(until),
+                Profile = parsed.GetValue(profile) is { } range ? ProfileRange.Parse(range) : null,
             };
             return Train(request, group, parsed.GetValue(attached));
         }));

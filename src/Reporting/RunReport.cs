@@ -25,7 +25,7 @@ public static class RunReport
         var content = ReportContent.Of(runs, names, warnings);
         HtmlPage.Write(output,
             HtmlPage.Create("Training report", content, "chart.js", "tables.js", "attention-head.js", "attention.js", "curves.js",
-                "measures.js", "report.js"));
+                "measures.js", "steptime.js", "report.js"));
         if (tables is not null)
             RunTables.Write(tables, runs, names);
         return runs.Length;
@@ -115,6 +115,8 @@ internal sealed record RunContent
 
     public required IReadOnlyList<FigureFile> Attention { get; init; }
 
+    public required IReadOnlyList<FigureFile> StepTimes { get; init; }
+
     public required IReadOnlyList<FigureFile> Evaluations { get; init; }
 
     public required IReadOnlyList<FigureFile> Studies { get; init; }
@@ -131,6 +133,7 @@ internal sealed record RunContent
         Measures = EvaluatorCurves.Curves(run.Metrics),
         Profiles = EvaluatorCurves.Profiles(run.Metrics),
         Attention = run.Attention,
+        StepTimes = run.StepTimes,
         Evaluations = run.Evaluations,
         Studies = run.Studies,
     };

@@ -5,6 +5,7 @@ using Trainer.Inference;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Training.Distribution;
+using Trainer.Training.Profiling;
 using static TorchSharp.torch;
 
 namespace Trainer.Training;
@@ -41,6 +42,9 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
     protected GradientExchange? Exchange { get; } = exchange;
 
     protected (int Rank, int Count) Ranks { get; } = exchange is null ? (0, 1) : (exchange.Group.Rank, exchange.Group.Size);
+
+    /// <summary>Times the next step; null for none.</summary>
+    public StepProfiler? Profiler { get; set; }
 
     /// <summary>Such as <c>each micro-batch in 2 parts, each on a thread of its own</c>.</summary>
     public string Description => Exchange is null ? Sharing : $"{Sharing}; {Exchange.Description}";
@@ -80,6 +84,7 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
         ILayerObserver? observer = null, bool repeats = false)
     {
         (ModelInput input, Tensor targets) = batch.ToTensors(device);
+        if (observer is PassTimer timer) timer.Begun(ProfilePart.Data);
         DropoutKey? rows = dropout is { } key ? key with { First = batch.FirstRow } : null;
         // GPUs draw from a generator, which is in the same state on all ranks, while their rows differ.
         if (device.type == DeviceType.CUDA && Ranks.Count > 1 && rows is { Seed: var seed }) cuda.manual_seed(seed + Ranks.Rank);
@@ -105,7 +110,7 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, Gr
 
     public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch, IReadOnlyList<DropoutKey?> dropout)
     {
-        Model.zero_grad();
+        using (Profiler?.Main.Measure(ProfilePart.GradientSums)) Model.zero_grad();
         Exchange?.Begin();
         Tensor loss = zeros([], dtype: ScalarType.Float32, device: device);
         for (int i = 0; i < dropout.Count; i++)
@@ -114,7 +119,8 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, Gr
             Action<nn.Module>? differentiated = Exchange is not null && i == dropout.Count - 1 ? Exchange.Differentiated : null;
             AddGradients(Own(batch.MicroBatches[i]), dropout[i], batch.TargetTokens, loss, differentiated);
         }
-        Exchange?.Finish(loss);
+        using (Exchange is null ? null : Profiler?.Main.Measure(ProfilePart.Exchange)) Exchange?.Finish(loss);
+        using IDisposable? time = Profiler?.Main.Measure(ProfilePart.GradientSums);
         return (loss, Exchange?.Shards?.Norm() ?? Gradients.ClipNorm([.. parameters.Select(p => p.grad).OfType<Tensor>()], maxNorm: 0));
     }
 
@@ -122,8 +128,10 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, Gr
     {
         // One scope per micro-batch: the garbage collector does not see the memory of its graph.
         using DisposeScope scope = NewDisposeScope();
-        (Tensor share, Tensor objective) = Forward(rows, dropout, stepTokens, device, differentiated);
+        PassTimer? timer = Profiler?.Main.BeginPass();
+        (Tensor share, Tensor objective) = Forward(rows, dropout, stepTokens, device, differentiated, timer);
         Differentiation.Backward(objective);
+        timer?.Finish();
         CpuMemory.Sample();
         loss.add_(share);
     }
@@ -140,22 +148,24 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
     public override (Tensor Loss, Tensor Norm) Compute(StepBatch batch, IReadOnlyList<DropoutKey?> dropout)
     {
         using DisposeScope scope = NewDisposeScope();
-        Model.zero_grad();
+        using (Profiler?.Main.Measure(ProfilePart.GradientSums)) Model.zero_grad();
         var computed = new Share?[threads.Count];
-        threads.Run(thread => computed[thread] = Differentiate(batch, dropout, thread));
+        using (Profiler?.Main.Measure(ProfilePart.Threads))
+            threads.Run(thread => computed[thread] = Differentiate(batch, dropout, thread));
         Share[] shares = [.. computed.OfType<Share>()];
         // Tensors that threads hand over belong to no scope.
         Tensor loss = stack([.. shares.Select(share => scope.Include(share.Loss))]).sum();
         var norms = new Tensor?[parameters.Length];
-        threads.Run(thread =>
-        {
-            AddUp(shares, thread);
-            if (Exchange is null) Measure(norms, thread);
-        });
+        using (Profiler?.Main.Measure(ProfilePart.GradientSums))
+            threads.Run(thread =>
+            {
+                AddUp(shares, thread);
+                if (Exchange is null) Measure(norms, thread);
+            });
         if (Exchange is not null)
         {
             Exchange.Begin();
-            Exchange.Finish(loss);
+            using (Profiler?.Main.Measure(ProfilePart.Exchange)) Exchange.Finish(loss);
             if (Exchange.Shards is { } shards) return (loss.MoveToOuterDisposeScope(), shards.Norm().MoveToOuterDisposeScope());
             threads.Run(thread => Measure(norms, thread));
         }
@@ -171,15 +181,20 @@ internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threa
         Share? sum = null;
         foreach ((Batch microBatch, DropoutKey? key) in batch.MicroBatches.Zip(dropout))
             if (microBatch.Part(Ranks.Rank * threads.Count + thread, Ranks.Count * threads.Count) is { Rows: > 0 } rows)
-                sum = Add(sum, Differentiate(rows, key, batch.TargetTokens));
+            {
+                Share share = Differentiate(rows, key, batch.TargetTokens, thread);
+                using (Profiler?.Workers[thread].Measure(ProfilePart.GradientSums)) sum = Add(sum, share);
+            }
         return sum?.Detach();
     }
 
-    private Share Differentiate(Batch rows, DropoutKey? dropout, long stepTokens)
+    private Share Differentiate(Batch rows, DropoutKey? dropout, long stepTokens, int thread)
     {
         using DisposeScope scope = NewDisposeScope();
-        (Tensor loss, Tensor objective) = Forward(rows, dropout, stepTokens, CPU);
+        PassTimer? timer = Profiler?.Workers[thread].BeginPass();
+        (Tensor loss, Tensor objective) = Forward(rows, dropout, stepTokens, CPU, observer: timer);
         Share share = new(loss, Differentiation.Grad([objective], parameters));
+        timer?.Finish();
         CpuMemory.Sample();
         return share.MoveToOuterScope();
     }

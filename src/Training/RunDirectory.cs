@@ -22,6 +22,9 @@ internal sealed class RunDirectory : IDisposable
     /// <summary>The folder of what skipped steps left, which may not be there.</summary>
     public string SkippedSteps => Path.Combine(Root, "spikes");
 
+    /// <summary>The folder of what profiles of steps left, which may not be there.</summary>
+    public string Profile => Path.Combine(Root, "profile");
+
     /// <summary>Creates and locks the directory, and removes what a killed run left half-written. Throws where another process holds it,
     /// where it has checkpoints without <paramref name="resume"/>, or where it cannot be written to.</summary>
     public static RunDirectory Open(string path, bool resume)

@@ -7,6 +7,7 @@ using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Training.Distribution;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Profiling;
 using Trainer.Training.Spikes;
 using static TorchSharp.torch;
 
@@ -98,8 +99,9 @@ internal sealed class TrainState : IDisposable
     public void TakeStep(double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
-        last = NextInput(measured: spikes is not null);
+        using (Profiler?.Main.Measure(ProfilePart.Data)) last = NextInput(measured: spikes is not null);
         (Tensor loss, Tensor norm) = gradients.Compute(last.Batch, last.Dropout);
+        using IDisposable? time = Profiler?.Main.Measure(ProfilePart.Optimizer);
         Tensor skip = figures.Record(loss, norm);
         // Waits for a GPU: only what is known at once can be looked at again with the same weights.
         if (spikes is not null && Read() is var reading) Spike = spikes.Judge(reading.Loss, reading.GradientNorm);
@@ -110,6 +112,16 @@ internal sealed class TrainState : IDisposable
         Step++;
         Tokens += last.Batch.TargetTokens;
     }
+
+    /// <summary>Times the next step; null for none.</summary>
+    public StepProfiler? Profiler
+    {
+        get => gradients.Profiler;
+        set => gradients.Profiler = value;
+    }
+
+    /// <summary>A profiler of a range of steps, for <see cref="Profiler"/>.</summary>
+    public StepProfiler NewProfiler(ProfileRange range) => new(range, Device, threads?.Count ?? 0);
 
     /// <summary>Whether the host knows of a skipped step before the next one, and can look at it again.</summary>
     public bool KnowsSkips => spikes is not null || Device.type == DeviceType.CPU;

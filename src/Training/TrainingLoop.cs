@@ -9,6 +9,7 @@ using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training.Distribution;
+using Trainer.Training.Profiling;
 using Trainer.Training.Spikes;
 using static TorchSharp.torch;
 
@@ -17,7 +18,7 @@ namespace Trainer.Training;
 internal sealed class TrainingLoop(
     Recipe recipe, TrainState state, IReadOnlyList<Batch> validation, EvaluatorSchedule evaluators, SampleWriter samples,
     CheckpointWriter? checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop, Ranks ranks, long lastStep,
-    SkipRecorder? recorder = null)
+    SkipRecorder? recorder = null, ProfileWriter? profile = null)
 {
     private readonly Throughput throughput = new();
     // A state with steps behind it was restored from the checkpoint of its last one.
@@ -34,6 +35,7 @@ internal sealed class TrainingLoop(
         stopping = ranks.Any(() => stop.Requested)();
         while (state.Step < lastStep && !stopping) TakeStep();
         if (saved != state.Step) Save(isBest: false);
+        profile?.Finish();
         checkpoints?.Finish();
         return state.Step == recipe.Training.Steps ? TrainingOutcome.Completed
             : state.Step == lastStep ? TrainingOutcome.Paused
@@ -43,6 +45,7 @@ internal sealed class TrainingLoop(
     private void TakeStep()
     {
         throughput.Resume();
+        StepProfiler? profiler = state.Profiler = profile?.Begin(state.Step + 1);
         double learningRate = recipe.LearningRateAfter(state.Step);
         Func<bool> stops = ranks.Any(() => stop.Requested); // answered while the step is computed
         state.TakeStep(learningRate);
@@ -56,6 +59,7 @@ internal sealed class TrainingLoop(
         // Last, so that a run resumed from here lacks nothing that was due at this step.
         if (isBest || IsDue(recipe.Checkpoint.Every) || IsLast) Save(isBest);
         stopping = stops();
+        if (profiler is not null) profile!.End(state.Step);
     }
 
     // Of the last step.
@@ -68,6 +72,7 @@ internal sealed class TrainingLoop(
 
     private void Report(double learningRate)
     {
+        using IDisposable? time = state.Profiler?.Main.Measure(ProfilePart.Logging);
         bool due = IsDue(recipe.Monitoring.LogEvery) || IsLast || state.Step == 1;
         if (state.Spike is { } spike) sink.Message($"step {state.Step} is skipped: {spike}");
         // On the CPU the figures are there for the asking; on a GPU asking would stall it.
@@ -117,6 +122,7 @@ internal sealed class TrainingLoop(
     /// <summary>Runs what is due with the weights that a checkpoint would hold; true where the validation loss is the best so far.</summary>
     private bool Evaluate(bool evaluating)
     {
+        using IDisposable? time = state.Profiler?.Main.Measure(ProfilePart.Evaluation);
         using IDisposable? averages = state.UseAverages();
         bool isBest = evaluating && EvaluateLoss();
         evaluators.RunDue(state.Step, evaluating, IsLast);
@@ -145,6 +151,7 @@ internal sealed class TrainingLoop(
     /// <summary>Histograms of every weight and its gradient, clipped, of the last step.</summary>
     private void ReportHistograms()
     {
+        using IDisposable? time = state.Profiler?.Main.Measure(ProfilePart.Logging);
         foreach ((string name, Parameter parameter) in state.Model.named_parameters())
         {
             using DisposeScope scope = NewDisposeScope();
@@ -158,6 +165,7 @@ internal sealed class TrainingLoop(
 
     private void Save(bool isBest)
     {
+        using IDisposable? time = state.Profiler?.Main.Measure(ProfilePart.Checkpoint);
         sink.Flush();
         ranks.RequireSameWeights(state.Model, state.Step);
         using IDisposable? averages = state.UseAverages();

@@ -9,6 +9,7 @@ using Trainer.Kernels;
 using Trainer.Models.Devices;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training.Distribution;
+using Trainer.Training.Profiling;
 using Trainer.Training.Spikes;
 using static TorchSharp.torch;
 
@@ -30,6 +31,9 @@ public sealed record TrainingRequest(
     /// <summary>The step after which to end, with a checkpoint; null for <c>training.steps</c>, which the schedule keeps to in any case: a
     /// run that ends here and is resumed is the run that did not.</summary>
     public long? Until { get; init; }
+
+    /// <summary>The steps to time; null for none. A breakdown and a trace are written to the run's folder <c>profile</c>.</summary>
+    public ProfileRange? Profile { get; init; }
 }
 
 /// <summary>How a run ended.</summary>
@@ -171,6 +175,8 @@ public sealed class TrainingSession
 
     private TrainingResult Train(RunDirectory? run, PreparedData data, TrainState state, MemoryUse memory, ResumePoint? from)
     {
+        Problem[] problems = [.. request.Profile?.ValidateFor(state.Step, LastStep) ?? []];
+        if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
         SampleWriter samples = new(state, data.Tokenizer, Recipe);
         ValidationSet validation = Validation(data);
         using IMetricsSink sink = ranks.IsFirst ? openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step)) : new Silence();
@@ -185,9 +191,12 @@ public sealed class TrainingSession
         EvaluatorSchedule evaluators = new(Recipe.Evaluation.Measures, Subject(state, data, Recipe), sink);
         SkipRecorder recorder = new(
             state, new DocumentLocator(data, Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory), run?.SkippedSteps, sink.Message);
+        ProfileWriter? profile = run is null || request.Profile is not { } range
+            ? null
+            : new(state.NewProfiler(range), run.Profile, sink.Message);
         FlopUtilisation utilisation = FlopUtilisation.Of(state, Group.Size);
         TrainingLoop loop = new(Recipe, state, validation, evaluators, samples, checkpoints, utilisation, sink, stop, ranks, LastStep,
-            recorder);
+            recorder, profile);
         DeviceMemory.ResetPeak(state.Device); // what came before is no part of training
         TrainingOutcome outcome = loop.Run();
         if (outcome == TrainingOutcome.Completed) sink.Completed(state.Step);

@@ -34,6 +34,25 @@ public sealed partial class RunReportTests : IDisposable
     }
 
     [Fact]
+    public void Profiles_of_steps_are_on_the_page_and_other_files_beside_them_are_not()
+    {
+        var profile = Directory.CreateDirectory(Path.Combine(folder.Run("a"), "profile")).FullName;
+        File.WriteAllText(Path.Combine(profile, "step-20-30.json"), """
+            {"firstStep":20,"lastStep":30,"threads":2,"secondsPerStep":0.5,"unaccountedSeconds":0.01,
+             "parts":[{"name":"forward attention","seconds":0.3,"share":0.6},{"name":"optimizer","seconds":0.19,"share":0.38}]}
+            """);
+        File.WriteAllText(Path.Combine(profile, "step-1-2.json"), """{"parts":"many"}""");
+        File.WriteAllText(Path.Combine(profile, "trace.json"), "{}");
+
+        var run = Data(Write(Path.Combine(folder.Root, "a"))).GetProperty("runs")[0];
+
+        var shown = Assert.Single(run.GetProperty("stepTimes").EnumerateArray());
+        Assert.Equal("step-20-30", shown.GetProperty("name").GetString());
+        Assert.Equal(0.19, shown.GetProperty("content").GetProperty("parts")[1].GetProperty("seconds").GetDouble());
+        Assert.Contains("step-1-2.json is no profile of steps and is left out", Assert.Single(warnings), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_page_needs_nothing_but_itself()
     {
         var html = Write(folder.Run("a"));

@@ -143,6 +143,7 @@ document.getElementById("main").replaceChildren(...[
   figures("studies").length ? element("div", {}, figures("studies").map(studySection)) : null,
   figures("evaluations").length ? evaluationSection(figures("evaluations")) : null,
   runs.some(run => run.samples.length) ? sampleSection() : null,
+  figures("stepTimes").length ? stepTimeSection(figures("stepTimes")) : null,
   figures("attention").length ? attentionSection(figures("attention")) : null,
   data.settings.length ? settingSections() : null,
 ].filter(part => part !== null));

@@ -34,14 +34,27 @@ internal sealed class RunReader(string directory, Action<string> warn)
             Evaluations = evaluations,
             Studies = studies,
             Attention = attention,
+            StepTimes = [.. Figures("step-*.json", "profile").Where(IsProfile)],
             Parameters = Parameters(),
         };
     }
 
     private string PathOf(string name) => Path.Combine(directory, name);
 
-    private IReadOnlyList<FigureFile> Figures(string pattern) =>
-        [.. Directory.EnumerateFiles(directory, pattern)
+    /// <summary>Whether a file has the figures of <c>train --profile</c>, which the page draws.</summary>
+    private bool IsProfile(FigureFile file)
+    {
+        if (file.Content["parts"] is JsonArray parts && parts.All(part => IsNumber(part?["seconds"]) && IsNumber(part?["share"]))
+            && IsNumber(file.Content["secondsPerStep"]) && IsNumber(file.Content["unaccountedSeconds"]))
+            return true;
+        warn($"{PathOf("profile")}: {file.Name}.json is no profile of steps and is left out");
+        return false;
+
+        static bool IsNumber(JsonNode? node) => node?.GetValueKind() == JsonValueKind.Number;
+    }
+
+    private IReadOnlyList<FigureFile> Figures(string pattern, string folder = "") => !Directory.Exists(PathOf(folder)) ? [] :
+        [.. Directory.EnumerateFiles(PathOf(folder), pattern)
             .OrderBy(Path.GetFileNameWithoutExtension, StringComparer.Ordinal) // study before study-position
             .Select(path => Object(path) is { } content
                 ? new FigureFile(Path.GetFileNameWithoutExtension(path), content)
@@ -116,6 +129,9 @@ internal sealed record RunRecord
     public required IReadOnlyList<FigureFile> Studies { get; init; }
 
     public required IReadOnlyList<FigureFile> Attention { get; init; }
+
+    /// <summary>Where the time of steps went (<c>profile/step-*.json</c>).</summary>
+    public required IReadOnlyList<FigureFile> StepTimes { get; init; }
 
     /// <summary>From the best or newest checkpoint; null where there is none.</summary>
     public required long? Parameters { get; init; }
