@@ -113,7 +113,8 @@ public sealed class GenerationEngineTests
         long live = LiveTensors.Count();
         await Compare();
         int tables = name == "t5 bias" ? 4 : 0; // of some steps, which are kept
-        Assert.InRange(LiveTensors.Count() - live, -tables, tables);
+        // Fewer are no leak: what tests before this one left may be freed meanwhile.
+        Assert.InRange(LiveTensors.Count() - live, long.MinValue, tables);
 
         async Task Compare()
         {
