@@ -225,25 +225,6 @@ internal sealed class TrainState : IDisposable
 /// <summary>What a step is computed from, besides the weights.</summary>
 internal sealed record StepInput(StepBatch Batch, IReadOnlyList<DropoutKey?> Dropout, RandomStates? Random);
 
-/// <summary>Averages that each rank has for its share of the weights.</summary>
-internal sealed class SpreadAverages : IDisposable
-{
-    private readonly IDisposable averages;
-    private readonly WeightShards shards;
-
-    public SpreadAverages(IDisposable averages, WeightShards shards)
-    {
-        (this.averages, this.shards) = (averages, shards);
-        shards.Spread();
-    }
-
-    public void Dispose()
-    {
-        averages.Dispose();
-        shards.Spread();
-    }
-}
-
 /// <summary>Loss, norm and skipped steps, on the device until they are read: no step waits for the host.</summary>
 internal sealed class StepFigures(Device device) : IDisposable
 {
