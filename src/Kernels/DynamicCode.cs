@@ -9,8 +9,8 @@ internal sealed class DynamicCode
 {
     private const int Exponents = 7;
 
-    // Smaller ones are 0; the tables below go by the upper 16 bits.
-    private static readonly float Smallest = BitConverter.Int32BitsToSingle(1 << 16);
+    // Subnormal ones are 0, whether or not the processor takes them for it.
+    private const float Smallest = 1.17549435e-38f;
 
     private readonly bool signed;
 

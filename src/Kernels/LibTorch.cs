@@ -17,9 +17,6 @@ public static class LibTorch
     public static string CpuCapability => TorchContext.CpuCapability()
         ?? (Avx512F.IsSupported ? "AVX512" : Avx2.IsSupported ? "AVX2" : AdvSimd.IsSupported ? "NEON" : "DEFAULT");
 
-    /// <summary>Flushes subnormal numbers to zero on this thread; false if it cannot.</summary>
-    internal static bool SetFlushDenormal(bool enabled) => TorchContext.SetFlushDenormal(enabled);
-
     /// <summary>float32 products and convolutions on a GPU: <c>highest</c>, or <c>high</c> or <c>medium</c> for TF32.</summary>
     /// <exception cref="ArgumentException">Another value.</exception>
     public static void SetFloat32MatmulPrecision(string precision)

@@ -59,6 +59,7 @@ public sealed class BlockwiseAdamWTests
     public void Every_number_gets_the_nearest_code(bool signed)
     {
         using DisposeScope scope = NewDisposeScope();
+        manual_seed(5);
         DynamicCode code = signed ? DynamicCode.Signed : DynamicCode.Unsigned;
         Assert.Equal(256, code.Values.Distinct().Count());
         Assert.Equal((signed ? -0.99296875f : 0, 1f), (code.Values[0], code.Values[^1]));

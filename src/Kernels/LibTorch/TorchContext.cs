@@ -52,14 +52,6 @@ internal static unsafe class TorchContext
     public static void SetDeterministicFillUninitializedMemory(bool enabled) =>
         Set("_ZN2at7Context39setDeterministicFillUninitializedMemoryEb", enabled);
 
-    /// <summary>Flushes subnormal numbers to zero on this thread; false if it cannot.</summary>
-    public static bool SetFlushDenormal(bool enabled)
-    {
-        nint export = TorchLibrary.OptionalExport("_ZN2at7Context16setFlushDenormalEb");
-        return Context != 0 && export != 0
-            && ((delegate* unmanaged[Cdecl]<nint, byte, byte>)export)(Context, enabled ? (byte)1 : (byte)0) != 0;
-    }
-
     /// <summary>The attention kernels that libtorch may choose from, process-wide; all if it cannot be set.</summary>
     public static AttentionBackends EnabledAttention
     {
