@@ -117,6 +117,7 @@ internal static unsafe class BlockProduct
         parts = (rows + share - 1) / share;
         ParallelFor.RunGuided(count * parts, Math.Max(1, (1L << 18) / (share * Width * depth)), (begin, end) =>
         {
+            SignalStack.Ensure();
             T* from = (T*)start;
             byte* room = (byte*)(panels ??= new()).Room(sizeof(T) * (Width + 8) * (long)depth + sizeof(float) * Height * Width);
             Block<T> block = new()

@@ -59,6 +59,7 @@ public sealed class WorkerThreads : IDisposable
     private void Serve(int index)
     {
         TorchContext.LimitThisThread(1);
+        SignalStack.Ensure();
         while (true)
         {
             starts[index].Wait();

@@ -320,7 +320,8 @@ public sealed class FlashAttentionTests
             randn(2, 2, 20, width).to(type).requires_grad_()];
         Assert.False(FlashAttention.IsSupported(inputs[0], inputs[1], inputs[2]));
         Assert.False(FlashAttention.IsSupported(width, type));
-        double most = type == ScalarType.Float64 ? 1e-14 : type == ScalarType.Float32 ? 1e-6 : 2e-3;
+        // libtorch's own sums over 264 float32: by MKL on an Intel processor the gradient is 1.002e-6 away.
+        double most = type == ScalarType.Float64 ? 1e-14 : type == ScalarType.Float32 ? width > 256 ? 2e-6 : 1e-6 : 2e-3;
         Compare(inputs, x => FlashAttention.Attend(x[0], x[1], x[2], Scale, 7), x => Plain(x[0], x[1], x[2], 7, 0), most, most);
         Tensor packed = randn(2, 30, 8, width).to(type).requires_grad_();
         Compare(

@@ -55,4 +55,26 @@ public sealed class WorkerThreadsTests
         Assert.Throws<NullReferenceException>(() => workers.Run(_ => nothing!.GetHashCode()));
         Assert.Throws<NullReferenceException>(() => nothing!.GetHashCode());
     }
+
+    // With AMX tiles in use the registers that the system saves are 8 KiB longer.
+    [Fact]
+    public void A_null_reference_is_an_exception_after_products_too()
+    {
+        using WorkerThreads workers = new(2);
+        string? nothing = null;
+        for (int round = 0; round < 3; round++)
+        {
+            workers.Run(_ => Multiply());
+            Assert.Throws<NullReferenceException>(() => workers.Run(_ => nothing!.GetHashCode()));
+            Multiply();
+            Assert.Throws<NullReferenceException>(() => nothing!.GetHashCode());
+        }
+
+        static void Multiply()
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Tensor left = ones([128, 128], ScalarType.BFloat16);
+            using Tensor product = MatrixProduct.Multiply(left, left);
+        }
+    }
 }

@@ -116,6 +116,7 @@ public static class LibTorchLoader
         Version = VersionOf();
         var library = LoadTorchSharp(Path.Combine(own, "libLibTorchSharp.so"));
         CLibrary.ExitWithoutDestructors();
+        SignalStack.Ensure();
         return library;
     }
 
