@@ -14,6 +14,18 @@ internal static class Command
     public static Outcome Run(
         string file, string[] arguments, Dictionary<string, string?>? environment = null, string? folder = null, string input = "")
     {
+        using var process = Process.Start(Start(file, arguments, environment, folder))!;
+        var error = process.StandardError.ReadToEndAsync();
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return new Outcome(process.ExitCode, output, error.Result);
+    }
+
+    /// <summary>How to start a command whose streams are ours.</summary>
+    public static ProcessStartInfo Start(string file, string[] arguments, Dictionary<string, string?>? environment, string? folder)
+    {
         var start = new ProcessStartInfo(file, arguments)
         {
             WorkingDirectory = folder ?? Repository,
@@ -26,14 +38,7 @@ internal static class Command
             start.Environment.Remove(name);
         foreach (var (name, value) in environment ?? [])
             start.Environment[name] = value;
-
-        using var process = Process.Start(start)!;
-        var error = process.StandardError.ReadToEndAsync();
-        process.StandardInput.Write(input);
-        process.StandardInput.Close();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return new Outcome(process.ExitCode, output, error.Result);
+        return start;
     }
 
     private static string FindRepository()

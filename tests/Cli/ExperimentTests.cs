@@ -59,7 +59,7 @@ public sealed class ExperimentTests(TrainedModel trained)
             sweep.WaitForExit();
         }
 
-        var results = JsonDocument.Parse(workspace.Succeeds(command).Output).RootElement.GetProperty("rows");
+        var results = JsonDocument.Parse(workspace.RunAlone(command).Output).RootElement.GetProperty("rows");
 
         Assert.All(results.EnumerateArray(), row => Assert.True(row.GetProperty("isComplete").GetBoolean()));
         Assert.Contains(runs, run => File.ReadAllText(workspace.PathOf($"{run}/log.txt"))

@@ -26,9 +26,9 @@ public sealed partial class MemoryTests
             "monitoring.tensorBoard=false", "monitoring.samples=[]", .. settings,
         ];
         File.WriteAllText(workspace.PathOf("text.txt"), Workspace.Words(8000));
-        var plan = workspace.Succeeds(["plan", "small.json", "--json", .. all]);
+        var plan = workspace.RunAlone(["plan", "small.json", "--json", .. all]);
         var planned = JsonDocument.Parse(plan.Output).RootElement.GetProperty("peakBytes").GetInt64();
-        var run = workspace.Succeeds(["train", "small.json", "--run", "run", .. all]);
+        var run = workspace.RunAlone(["train", "small.json", "--run", "run", .. all]); // nothing was computed there before
 
         var line = Line().Match(File.ReadAllText(workspace.PathOf("run/log.txt")));
         Assert.True(line.Success, run.Error);

@@ -75,7 +75,7 @@ public abstract class RecipeRuns(RecipeDatasets datasets)
         string[] settings = ["--run", "run", "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2",
             "evaluation.every=2", "checkpoint.every=2", .. data, .. tokenizer];
 
-        Succeeds(workspace.Run(["train", config, .. settings, "training.steps=2"]));
+        Succeeds(workspace.RunAlone(["train", config, .. settings, "training.steps=2"]));
         Succeeds(workspace.Run(["train", config, "--resume", .. settings, "training.steps=4"]));
         Assert.Equal("step-00000004", File.ReadAllText(workspace.PathOf("run/checkpoints/last")).Trim());
 

@@ -53,8 +53,12 @@ internal sealed class Workspace : IDisposable
 
     public string PathOf(string name) => Path.Combine(Folder, name);
 
-    /// <summary>Runs the program to its end.</summary>
+    /// <summary>Runs a command of the program to its end, in a process that has run others before.</summary>
     public Outcome Run(params string[] arguments) =>
+        CommandHost.IsSupported ? CommandHost.Run(Threads, Folder, arguments) : RunAlone(arguments);
+
+    /// <summary>Runs a command to its end in a process of its own, as a user does.</summary>
+    public Outcome RunAlone(params string[] arguments) =>
         Command.Run("dotnet", [Program, .. arguments], new() { ["OMP_NUM_THREADS"] = $"{Threads}" }, Folder);
 
     /// <summary>Runs the program to its end, which has to be a good one.</summary>
