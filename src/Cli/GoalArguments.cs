@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Text.Json;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
 using Trainer.Training.Plan;
@@ -10,6 +11,8 @@ namespace Trainer.Cli;
 /// <summary>The options of <c>plan</c> that ask for a recipe instead of planning one.</summary>
 internal sealed class GoalArguments
 {
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
     private readonly Option<string?> data = new("--data")
     {
         Description = "A text to write a recipe for: a file, a folder, a glob, or dotnet-docs. Machine and text are measured for a minute.",
@@ -52,7 +55,7 @@ internal sealed class GoalArguments
     internal bool IsGiven(CommandResult result) =>
         ((Option[])[data, time, depth, memory, output]).Any(option => result.GetResult(option) is { Implicit: false });
 
-    internal int Find(ParseResult parsed)
+    internal int Find(ParseResult parsed, bool json)
     {
         var goal = new RecipeGoal
         {
@@ -63,17 +66,13 @@ internal sealed class GoalArguments
         };
         if (parsed.GetValue(output) is { } taken) RecipePlan.RequireFree(taken);
         var plan = RecipeSearch.Find(goal, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
-        if (parsed.GetValue(output) is { } path)
-        {
-            plan.Save(path);
-            Print(plan, Console.Out);
-            Console.WriteLine($"{path}: train it with  dotnet run -- train {path}");
-        }
-        else
-        {
-            Print(plan, Console.Error);
-            Console.Write(plan.Text);
-        }
+        string? path = parsed.GetValue(output);
+        if (path is not null) plan.Save(path);
+        Print(plan, path is null || json ? Console.Error : Console.Out);
+        if (path is not null)
+            (json ? Console.Error : Console.Out).WriteLine($"{path}: train it with  dotnet run -- train {path}");
+        if (json) Console.WriteLine(JsonSerializer.Serialize(plan, Json));
+        else if (path is null) Console.Write(plan.Text);
         return ExitCode.Done;
     }
 

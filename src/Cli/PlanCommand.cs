@@ -53,12 +53,12 @@ internal static class PlanCommand
             bool given = recipe.IsGiven(result), sought = goal.IsGiven(result);
             if (given && sought)
                 result.AddError("A recipe is planned as it is: leave config and --set out, or --data, --time and --depth.");
-            if (sought && Array.Find([json, ranks, stepTime, bandwidth, latency], (Option option) => result.GetResult(option) is
+            if (sought && Array.Find([ranks, stepTime, bandwidth, latency], (Option option) => result.GetResult(option) is
                 { Implicit: false }) is { } other)
                 result.AddError($"{other.Name} is for a recipe that is there: leave it out, or plan the recipe once it is written.");
             if (!given && !sought) result.AddError("Give a recipe to plan, or --data and --time (or --depth) to write one.");
         });
-        command.SetAction(parsed => goal.IsGiven(parsed.CommandResult) ? goal.Find(parsed) : Plan(
+        command.SetAction(parsed => goal.IsGiven(parsed.CommandResult) ? goal.Find(parsed, parsed.GetValue(json)) : Plan(
             recipe.Load(parsed).Value, parsed.GetValue(json), parsed.GetValue(ranks), parsed.GetValue(stepTime) / 1000,
             new Link(parsed.GetValue(bandwidth) * 1e9 / 8, parsed.GetValue(latency) * 1e-6)));
         return command;

@@ -22,7 +22,7 @@ public sealed class PlanRecipeTests
     [InlineData("Give a recipe to plan, or --data and --time")]
     [InlineData("--data is missing: which text is the recipe for?", "--time", "10m")]
     [InlineData("--time '10' is not allowed; give a number with a unit (s, m, h, d), such as 10m", "--data", "my.txt", "--time", "10")]
-    [InlineData("--json is for a recipe that is there", "--data", "my.txt", "--time", "10m", "--json")]
+    [InlineData("--ranks is for a recipe that is there", "--data", "my.txt", "--time", "10m", "--ranks", "2")]
     [InlineData("A recipe is planned as it is", "small.json", "--data", "my.txt")]
     public void What_makes_no_sense_is_refused(string message, params string[] arguments)
     {

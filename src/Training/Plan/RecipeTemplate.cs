@@ -46,11 +46,15 @@ internal sealed record RecipeTemplate
 
     public int Context => Depth <= 6 ? 256 : Depth <= 12 ? 512 : 1024;
 
+    /// <summary>Sequences of a step that were measured; null for those that follow from the tokens.</summary>
+    public int? MeasuredBatch { get; init; }
+
     /// <summary>Sequences of a step: as many as make a run of about 2,500 steps.</summary>
     public int Batch
     {
         get
         {
+            if (MeasuredBatch is { } measured) return measured;
             double tokens = Math.Clamp(Tokens / Steps, LeastStepTokens, MostStepTokens);
             return Math.Max(1, (int)Math.Pow(2, Math.Round(Math.Log2(tokens / Context))));
         }
@@ -59,6 +63,11 @@ internal sealed record RecipeTemplate
     public int StepTokens => Batch * Context;
 
     public long StepCount => Math.Max(1, (long)(Tokens / StepTokens));
+
+    /// <summary>Tokens of an evaluation.</summary>
+    public long EvaluationTokens => (long)EvaluationBatches * StepTokens;
+
+    private int EvaluationBatches => Math.Max(1, 128 / Batch);
 
     // What is read again and again is soon learned by heart.
     public double Dropout => Epochs > 10 ? 0.2 : Epochs > 4 ? 0.1 : 0;
@@ -100,7 +109,7 @@ internal sealed record RecipeTemplate
             {
                 ["type"] = "cosine", ["warmupSteps"] = Math.Max(1, count / 20), ["minimumLearningRate"] = Rounded(MatrixRate * scale / 20),
             },
-            ["evaluation"] = new JsonObject { ["every"] = Math.Max(1, count / 10), ["batches"] = Math.Max(1, 128 / Batch) },
+            ["evaluation"] = new JsonObject { ["every"] = Math.Max(1, count / 10), ["batches"] = EvaluationBatches },
             ["checkpoint"] = new JsonObject { ["every"] = Math.Max(1, count / 10), ["keep"] = 2 },
             ["monitoring"] = new JsonObject { ["logEvery"] = 10 },
         };

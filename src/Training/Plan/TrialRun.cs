@@ -1,26 +1,37 @@
 using System.Diagnostics;
+using Trainer.Kernels;
 using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Training.Plan;
 
-/// <summary>What a short run measured.</summary>
-internal sealed record Trial(double StepSeconds, double EvaluationSeconds);
+/// <summary>What a short run came to.</summary>
+/// <param name="StepSeconds">Of a step: the mean of the second half, when all code is compiled.</param>
+/// <param name="EvaluationSeconds">Of the evaluation after the last step.</param>
+/// <param name="PeakBytes">The most that all tensors of this process took.</param>
+internal sealed record Trial(double StepSeconds, double EvaluationSeconds, long? PeakBytes);
 
 /// <summary>Runs in a folder of their own, which is removed.</summary>
 internal static class TrialRun
 {
-    private const int EvaluatedStep = 10;
+    /// <summary>Seconds of a step, from training until <paramref name="limit"/> has passed.</summary>
+    public static double StepSeconds(Recipe recipe, string datasetsDirectory, TimeSpan limit) =>
+        Watched(recipe with { Evaluation = recipe.Evaluation with { Every = 0 } }, datasetsDirectory, limit).StepSeconds;
 
-    /// <summary>Trains until its steps are done or <paramref name="limit"/> has passed, and evaluates every few steps; the time of a step
-    /// is the mean of the second half, when all code is compiled.</summary>
-    public static Trial Run(Recipe recipe, string datasetsDirectory, TimeSpan limit)
+    /// <summary>Trains all steps of a recipe, and evaluates it at the end.</summary>
+    public static Trial Run(Recipe recipe, string datasetsDirectory)
+    {
+        long steps = recipe.Training.Steps;
+        Watch watch = Watched(recipe with { Evaluation = recipe.Evaluation with { Every = steps } }, datasetsDirectory, limit: null);
+        return new(watch.StepSeconds, watch.EvaluationSeconds, watch.PeakBytes ?? CpuMemory.Current().PeakAllocated);
+    }
+
+    private static Watch Watched(Recipe recipe, string datasetsDirectory, TimeSpan? limit)
     {
         string directory = Directory.CreateTempSubdirectory("trainer-trial-").FullName;
         try
         {
             recipe = recipe with
             {
-                Evaluation = recipe.Evaluation with { Every = EvaluatedStep },
                 Checkpoint = recipe.Checkpoint with { Every = 0 },
                 Monitoring = recipe.Monitoring with { LogEvery = 1, TensorBoard = false },
             };
@@ -29,7 +40,7 @@ internal static class TrialRun
             TrainingSession.Run(
                 new TrainingRequest(recipe, Path.Combine(directory, "run"), DatasetsDirectory: datasetsDirectory), _ => watch,
                 new Progress<string>(), stop);
-            return new(watch.StepSeconds, watch.EvaluationSeconds);
+            return watch;
         }
         finally
         {
@@ -37,7 +48,7 @@ internal static class TrialRun
         }
     }
 
-    private sealed class Watch(StopSignal stop, TimeSpan limit) : IMetricsSink
+    private sealed class Watch(StopSignal stop, TimeSpan? limit) : IMetricsSink
     {
         private readonly List<double> seconds = [];
         private long start;
@@ -46,10 +57,14 @@ internal static class TrialRun
 
         public double EvaluationSeconds { get; private set; }
 
+        /// <summary>Of a GPU.</summary>
+        public long? PeakBytes { get; private set; }
+
         public void Step(StepMetrics metrics)
         {
             if (start == 0) start = Stopwatch.GetTimestamp();
             seconds.Add(metrics.StepSeconds);
+            PeakBytes = metrics.PeakMemoryBytes;
             if (Stopwatch.GetElapsedTime(start) > limit) stop.Request();
         }
 

@@ -39,26 +39,18 @@ public sealed class RecipeSearchTests : IDisposable
     }
 
     [Fact]
-    public void Little_memory_makes_smaller_micro_batches_and_too_little_is_said()
-    {
-        RecipeGoal goal = new() { Data = tiny.TextPath, Depth = 1, Measuring = TimeSpan.FromSeconds(0.3) };
-        long whole = Find(goal).PeakBytes!.Value;
-
-        RecipePlan plan = Find(goal with { Memory = whole * 2 / 3 });
-
-        Assert.InRange(plan.PeakBytes!.Value, 1, whole * 2 / 3);
-        Assert.True((int)plan.Json["training"]!["microBatchSize"]! < (int)plan.Json["training"]!["batchSize"]!);
-        var error = Assert.Throws<UserException>(() => Find(goal with { Memory = 1 << 20 }));
-        Assert.Contains("takes more than 1 MiB even with one sequence at a time; give more --memory, or a smaller --depth", error.Message);
-    }
-
-    [Fact]
     public void Neither_or_both_of_time_and_depth_and_depths_out_of_range_are_refused()
     {
         Assert.Contains("give --time", Refused(new() { Data = "x" }));
         Assert.Contains("give --time", Refused(new() { Data = "x", Depth = 2, Time = TimeSpan.FromSeconds(1) }));
         Assert.Contains("--depth: is 33; a model has 1 to 32 layers here", Refused(new() { Data = "x", Depth = 33 }));
     }
+
+    [Fact]
+    public void A_text_that_is_missing_is_named_as_it_was_given() =>
+        Assert.StartsWith(
+            "--data: there is no file \"gone.txt\"",
+            Assert.Throws<UserException>(() => Find(new() { Data = "gone.txt", Depth = 1 })).Message);
 
     [Fact]
     public void A_file_that_is_there_is_not_overwritten()
