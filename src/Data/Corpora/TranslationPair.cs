@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
 using System.Resources;
@@ -125,16 +126,32 @@ internal static class AssemblyStrings
         {
             using var reader = new ResourceReader(new MemoryStream(content));
             for (var entries = reader.GetEnumerator(); entries.MoveNext();)
-            {
-                var key = (string)entries.Key;
-                reader.GetResourceData(key, out var type, out var data);
-                if (type == "ResourceTypeCode.String")
-                    strings[(name, key)] = new BinaryReader(new MemoryStream(data)).ReadString();
-            }
+                if (Text(reader, entries) is { } text)
+                    strings[(name, (string)entries.Key)] = text;
         }
         catch (NotSupportedException)
         {
             // Resource sets with objects, such as icons, need another reader and hold no messages.
         }
+    }
+
+    /// <summary>Null for what is no text.</summary>
+    private static string? Text(ResourceReader reader, IDictionaryEnumerator entries)
+    {
+        try
+        {
+            return entries.Value as string;
+        }
+        catch (Exception) when (!IsText(reader, (string)entries.Key))
+        {
+            return null; // an object that cannot be made here
+        }
+    }
+
+    // Only where it must be known: the reader sorts the places of all resources at each call.
+    private static bool IsText(ResourceReader reader, string key)
+    {
+        reader.GetResourceData(key, out var type, out _);
+        return type == "ResourceTypeCode.String";
     }
 }
