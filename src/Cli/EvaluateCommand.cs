@@ -85,6 +85,7 @@ internal static class EvaluateCommand
         {
             Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams, Json, Device, Number,
         };
+        TaskSection.AddTo(command, [Data, Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams]);
         command.Validators.Add(result =>
         {
             if (result.GetValue(EveryWindow) && result.GetValue(Beginning) is null)
@@ -102,7 +103,8 @@ internal static class EvaluateCommand
     {
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
-        var json = checkpoint.Model is not DecoderOptions || checkpoint.Configuration.Data.IsPaired ? Rows(parsed, checkpoint, device)
+        var json = TaskSection.IsGiven(parsed.CommandResult) ? TaskSection.Run(parsed, checkpoint, () => Load(parsed, checkpoint, device))
+            : checkpoint.Model is not DecoderOptions || checkpoint.Configuration.Data.IsPaired ? Rows(parsed, checkpoint, device)
             : parsed.GetValue(Passkey) is { } lengths ? Passkeys(parsed, TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)
             : Windows(parsed, checkpoint, device);
         if (parsed.GetValue(Json) is not { } file) return ExitCode.Done;

@@ -49,6 +49,29 @@ public sealed class EvaluateTests(TrainedRun trained, TrainedModel model) : ICla
     }
 
     [Fact]
+    public void A_task_is_asked_and_its_figures_have_errors()
+    {
+        File.WriteAllLines(workspace.PathOf("words.jsonl"), Enumerable.Range(0, 8).Select(
+            i => $$"""{"text": "the model reads a", "choices": ["token", "nekot"], "answer": {{i % 2}}}"""));
+        File.WriteAllText(workspace.PathOf("words.json"), """
+            { "task": "words", "output_type": "multiple_choice", "data": "words.jsonl",
+              "doc_to_text": "text", "doc_to_choice": "choices", "doc_to_target": "answer" }
+            """);
+
+        var outcome = workspace.Succeeds("evaluate", "run", "--task", "words.json", "--shots", "0", "--json", "task.json");
+
+        var task = JsonDocument.Parse(File.ReadAllText(workspace.PathOf("task.json"))).RootElement.GetProperty("tasks")[0];
+        var accuracy = task.GetProperty("figures")[0];
+        Assert.Equal((8, 0.5), (task.GetProperty("questions").GetInt32(), accuracy.GetProperty("value").GetDouble()));
+        Assert.Equal(Math.Sqrt(0.25 / 7), accuracy.GetProperty("standardError").GetDouble(), 1e-12);
+        Assert.Matches(@"words +0 +8  accuracy +0\.5000 +0\.1890", outcome.Output);
+        BadInputTests.Fails(workspace.Run("evaluate", "run", "--task", "gone.json"), 1, "gone.json: the task cannot be read");
+        BadInputTests.Fails(workspace.Run("evaluate", "run", "--shots", "1"), 2, "--shots is for tasks: give --task, or leave it out.");
+        BadInputTests.Fails(
+            workspace.Run("evaluate", "run", "--task", "words.json", "--window", "8"), 2, "leave out --window, or --task");
+    }
+
+    [Fact]
     public void Evaluate_and_score_agree()
     {
         File.WriteAllText(workspace.PathOf("short.txt"), "the model reads a token");

@@ -1,0 +1,28 @@
+namespace Trainer.Evaluation.Tasks;
+
+/// <summary>What a model reached in a task.</summary>
+/// <param name="Task">The task's name.</param>
+/// <param name="Shots">Examples before each question.</param>
+/// <param name="Questions">How many were asked.</param>
+/// <param name="Figures">What was measured.</param>
+public sealed record TaskReport(string Task, int Shots, int Questions, IReadOnlyList<TaskFigure> Figures);
+
+/// <summary>A mean over questions and its standard error, s/√n with s of n − 1 degrees of freedom; that of one question is 0.</summary>
+/// <param name="Name">Such as <c>accuracy</c>.</param>
+/// <param name="Value">The mean.</param>
+/// <param name="StandardError">Of the mean.</param>
+public sealed record TaskFigure(string Name, double Value, double StandardError)
+{
+    internal static TaskFigure Mean(string name, IReadOnlyCollection<double> values)
+    {
+        double mean = values.Average(), squares = values.Sum(value => (value - mean) * (value - mean));
+        return new(name, mean, values.Count < 2 ? 0 : Math.Sqrt(squares / (values.Count - 1) / values.Count));
+    }
+
+    /// <summary>exp of minus a mean; its error is that mean's times the figure (the first order).</summary>
+    internal static TaskFigure Perplexity(IReadOnlyCollection<double> logLikelihoods)
+    {
+        TaskFigure mean = Mean("", logLikelihoods);
+        return new("perplexity", Math.Exp(-mean.Value), Math.Exp(-mean.Value) * mean.StandardError);
+    }
+}
