@@ -2,11 +2,14 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using TorchSharp;
+using Trainer.Checkpoints.Adapters;
 using Trainer.Checkpoints.HuggingFace;
+using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
 using Trainer.Data;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
+using Trainer.Models.Adapters;
 using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
@@ -30,6 +33,9 @@ public sealed class Checkpoint
     /// <summary>The tokenizer it was trained with.</summary>
     public Tokenizer Tokenizer { get; }
 
+    /// <summary>What its weights are an adapter for; null where they are a model's.</summary>
+    public AdapterBase? Base => Configuration.Adapter is null ? null : AdapterBase.Load(Directory);
+
     internal CheckpointManifest Manifest { get; }
 
     /// <summary>Opens and verifies a checkpoint's directory, a run's best or else newest, or its file <c>best</c> or <c>last</c>.</summary>
@@ -44,19 +50,27 @@ public sealed class Checkpoint
             Tokenizer.Load(Path.Combine(directory, CheckpointFiles.Tokenizer)), manifest);
     }
 
-    /// <summary>Writes a model that was built or trained in code; complete, or not at all.</summary>
+    /// <summary>Writes a model that was built or trained in code, whole, without adapters; complete, or not at all.</summary>
     /// <exception cref="UserException">The directory is not empty, or cannot be written.</exception>
     public static Checkpoint Write(string directory, CheckpointConfiguration configuration, Tokenizer tokenizer, LanguageModel model)
     {
+        if (model.Adapter is not null)
+            throw new ArgumentException("The model has adapters, which are not written without a base.", nameof(model));
         CheckpointDirectory.Write(directory,
         [
             new(CheckpointFiles.Model, path => ModelWeights.Save(model, path)),
             new(CheckpointFiles.Configuration, path => File.WriteAllText(
-                path, ConfigurationJson.Format((JsonObject)ConfigurationJson.ToNode(configuration)) + "\n")),
+                path, ConfigurationJson.Format((JsonObject)ConfigurationJson.ToNode(configuration with { Adapter = null })) + "\n")),
             new(CheckpointFiles.Tokenizer, tokenizer.Save),
         ]);
         return Open(directory);
     }
+
+    /// <summary>Opens all weights of its model, one tensor at a time; those of an adapter are merged into its base's.</summary>
+    /// <exception cref="UserException">A file cannot be read, or the adapter's base is gone or another.</exception>
+    public IOpenWeights OpenWeights() => Configuration.Adapter is { } adapter
+        ? MergedWeights.Open(this, adapter)
+        : WeightFiles.OpenFile(Path.Combine(Directory, CheckpointFiles.Model));
 
     /// <summary>Loads a model in evaluation mode, with its matrices in <paramref name="precision"/>.</summary>
     /// <exception cref="UserException">The weights do not fit, or the model or device does not support the precision.</exception>
@@ -67,7 +81,8 @@ public sealed class Checkpoint
         LanguageModel model = Model.BuildForInference(Tokenizer.VocabularySize, precision.ToComputeType()).to(device);
         try
         {
-            ModelWeights.Load(model, Path.Combine(Directory, CheckpointFiles.Model));
+            using IOpenWeights weights = OpenWeights();
+            ModelWeights.Load(model, weights);
             return model;
         }
         catch
@@ -112,10 +127,13 @@ public sealed record CheckpointConfiguration
     /// <summary>The training and validation data.</summary>
     public required DataOptions Data { get; init; }
 
+    /// <summary>The adapter that the weights are; null where they are the model's own.</summary>
+    public AdapterOptions? Adapter { get; init; }
+
     [JsonIgnore]
     internal int RowsAtOnce { get; private init; } = 1;
 
-    private static readonly string[] Sections = ["name", "model", "tokenizer", "data"];
+    private static readonly string[] Sections = ["name", "model", "tokenizer", "data", "adapter"];
 
     /// <summary>Reads the file as saved, without overrides from the environment.</summary>
     internal static CheckpointConfiguration Read(string path)

@@ -8,9 +8,9 @@ namespace Trainer.Checkpoints;
 /// <summary>The mean of the last checkpoints of a run (Vaswani et al. 2017, §6.1), one tensor at a time, summed in float64.</summary>
 public sealed class CheckpointAverage : IWeightSource, IDisposable
 {
-    private readonly WeightFiles[] sources;
+    private readonly IOpenWeights[] sources;
 
-    private CheckpointAverage(IReadOnlyList<string> directories, WeightFiles[] sources) =>
+    private CheckpointAverage(IReadOnlyList<string> directories, IOpenWeights[] sources) =>
         (Directories, this.sources) = (directories, sources);
 
     /// <summary>The checkpoints, oldest first.</summary>
@@ -38,19 +38,15 @@ public sealed class CheckpointAverage : IWeightSource, IDisposable
                 $"be averaged ({string.Join(", ", steps)}): give --average {steps.Length}, a later checkpoint, or let runs keep more " +
                 "(checkpoint.keep)");
         string[] directories = [.. steps[^count..].Select(store.DirectoryOf)];
-        List<WeightFiles> sources = [];
+        List<IOpenWeights> sources = [];
         try
         {
-            foreach (string directory in directories)
-            {
-                CheckpointManifest.Verify(directory, CheckpointFiles.Model);
-                sources.Add(WeightFiles.OpenFile(Path.Combine(directory, CheckpointFiles.Model)));
-            }
+            foreach (string directory in directories) sources.Add(Checkpoint.Open(directory).OpenWeights());
             return new(directories, [.. sources]);
         }
         catch
         {
-            foreach (WeightFiles source in sources) source.Dispose();
+            foreach (IOpenWeights source in sources) source.Dispose();
             throw;
         }
     }
@@ -65,7 +61,7 @@ public sealed class CheckpointAverage : IWeightSource, IDisposable
         Tensor sum = sources[0].Read(name);
         ScalarType type = sum.dtype;
         sum = sum.to(ScalarType.Float64);
-        foreach (WeightFiles source in sources.AsSpan(1))
+        foreach (IOpenWeights source in sources.AsSpan(1))
         {
             using DisposeScope step = NewDisposeScope();
             sum.add_(source.Read(name));
@@ -76,6 +72,6 @@ public sealed class CheckpointAverage : IWeightSource, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (WeightFiles source in sources) source.Dispose();
+        foreach (IOpenWeights source in sources) source.Dispose();
     }
 }

@@ -1,3 +1,4 @@
+using Trainer.Checkpoints.Adapters;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints;
@@ -19,6 +20,9 @@ public sealed record CheckpointContents
 
     /// <summary>Number of tokens.</summary>
     public required int VocabularySize { get; init; }
+
+    /// <summary>What the tensors are an adapter for; null where they are a model.</summary>
+    public required AdapterBase? Base { get; init; }
 
     /// <summary>Number of parameters.</summary>
     public long Parameters => Tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent));
@@ -49,6 +53,7 @@ public sealed record CheckpointContents
             Directory = checkpoint.Directory,
             Name = checkpoint.Configuration.Name,
             Training = Position(checkpoint),
+            Base = checkpoint.Base,
             Tokenizer = checkpoint.Tokenizer.Type,
             VocabularySize = checkpoint.Tokenizer.VocabularySize,
             Files = [.. checkpoint.Manifest.Files.Select(file => new FileEntry(file.Key, file.Value.Size, file.Value.Sha256))],

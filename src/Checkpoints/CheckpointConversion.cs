@@ -14,12 +14,12 @@ public static class CheckpointConversion
     public static ConversionReport Run(Checkpoint checkpoint, string output, ConversionRequest request)
     {
         ModelOptions from = checkpoint.Model;
-        Problem[] problems = [.. request.Problems(from)];
+        Problem[] problems = [.. request.Problems(from), .. MergeProblems(checkpoint, request)];
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
         ModelOptions to = Checked(request.Apply(from), output);
         JsonObject recipe = RecipeOf(checkpoint, to, output);
         using CheckpointAverage? average = request.Average is { } count ? CheckpointAverage.Open(checkpoint, count) : null;
-        using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(checkpoint.Directory, CheckpointFiles.Model));
+        using IOpenWeights weights = checkpoint.OpenWeights();
         IWeightSource source = average ?? (IWeightSource)weights;
         IWeightSource converted = request.KeyValueHeads is { } heads
             ? new PooledWeights(source, from, heads, request.Pool, request.Seed)
@@ -38,6 +38,12 @@ public static class CheckpointConversion
         };
     }
 
+    private static IEnumerable<Problem> MergeProblems(Checkpoint checkpoint, ConversionRequest request)
+    {
+        if (request.MergeAdapter && checkpoint.Configuration.Adapter is null)
+            yield return new("--merge-adapter", $"{checkpoint.Directory} holds a whole model and no adapter; there is nothing to merge");
+    }
+
     /// <summary>Reads the model back, so that it is validated like a recipe's.</summary>
     private static ModelOptions Checked(ModelOptions model, string output) =>
         ConfigurationJson.Deserialize<ModelOptions>(ConfigurationJson.Serialize(model), $"{output}: the converted model");
@@ -47,6 +53,7 @@ public static class CheckpointConversion
         JsonObject recipe = CheckpointConfiguration.ReadJson(Path.Combine(checkpoint.Directory, CheckpointFiles.Configuration));
         recipe["model"] = ConfigurationJson.ToNode(model);
         recipe["initialize"] = new JsonObject { ["from"] = output };
+        recipe.Remove("adapter"); // it is in the weights
         return recipe;
     }
 
@@ -76,6 +83,9 @@ public sealed record ConversionRequest
 
     /// <summary>Seed of random heads.</summary>
     public long Seed { get; init; } = 1337;
+
+    /// <summary>Whether the checkpoint has to have an adapter, which every conversion merges into the weights.</summary>
+    public bool MergeAdapter { get; init; }
 
     /// <summary>The context extension; null for none.</summary>
     public ContextExtension? Extension { get; init; }

@@ -17,7 +17,7 @@ public static class CheckpointExport
     public static string HuggingFace(string checkpoint, string output, ScalarType type, ShardSize shardSize)
     {
         Checkpoint opened = Checkpoint.Open(checkpoint);
-        using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(opened.Directory, CheckpointFiles.Model));
+        using IOpenWeights weights = opened.OpenWeights();
         return HuggingFaceExport.Write(Source(opened, weights), output, type, shardSize);
     }
 
@@ -26,11 +26,11 @@ public static class CheckpointExport
     public static string Gguf(string checkpoint, string output, GgufType type)
     {
         Checkpoint opened = Checkpoint.Open(checkpoint);
-        using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(opened.Directory, CheckpointFiles.Model));
+        using IOpenWeights weights = opened.OpenWeights();
         return GgufExport.Write(Source(opened, weights), output, type);
     }
 
-    internal static ExportSource Source(Checkpoint checkpoint, WeightFiles weights) =>
+    internal static ExportSource Source(Checkpoint checkpoint, IWeightSource weights) =>
         new(checkpoint.Configuration.Name, checkpoint.Model, checkpoint.Tokenizer, weights, CompanionFiles.In(checkpoint.Directory))
         {
             Origin = checkpoint.Manifest.Files.ContainsKey(CheckpointFiles.State)

@@ -229,6 +229,9 @@ public static class CheckpointFiles
     /// <summary>Size and SHA-256 of every other file.</summary>
     public const string Manifest = "manifest.json";
 
+    /// <summary>What an adapter goes on, in a checkpoint whose <see cref="Model"/> holds an adapter alone.</summary>
+    public const string Adapter = "adapter.json";
+
     /// <summary>The directory of a run's checkpoints.</summary>
     public const string Folder = "checkpoints";
 

@@ -20,9 +20,9 @@ public static class ModelWeights
     /// <summary>Streams weights into the model one tensor at a time, converting if needed.</summary>
     public static void Load(LanguageModel model, IWeightSource source) => TensorFile.Load(source, [.. Of(model)], "the model");
 
-    /// <summary>All parameters and persistent buffers, each once, by name.</summary>
+    /// <summary>All parameters and persistent buffers, each once, by name; of a model with adapters those that are trained.</summary>
     public static IEnumerable<(string Name, Tensor Value)> Of(LanguageModel model) =>
-        model.state_dict().Select(entry => (entry.Key, entry.Value));
+        model.state_dict().Where(entry => model.Adapter is null || entry.Value.requires_grad).Select(entry => (entry.Key, entry.Value));
 }
 
 /// <summary>Saves and loads named tensors strictly: all names and shapes must match.</summary>

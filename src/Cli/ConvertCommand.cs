@@ -42,6 +42,10 @@ internal static class ConvertCommand
         Description = "How rotary positions are scaled for a longer context.",
         HelpName = string.Join('|', ContextExtension.Methods),
     };
+    private static readonly Option<bool> MergeAdapter = new("--merge-adapter")
+    {
+        Description = "Writes the whole model of a checkpoint that holds an adapter, which is merged into its base.",
+    };
     private static readonly Option<double?> Factor = new("--factor")
     {
         Description = "The new context length over the old one.",
@@ -52,15 +56,17 @@ internal static class ConvertCommand
     {
         Scaling.AcceptOnlyFromAmong([.. ContextExtension.Methods]);
         var command = new Command(
-            "convert", "Makes a checkpoint with fewer key-value heads, for a longer context, or of the mean of several.")
+            "convert",
+            "Makes a checkpoint with fewer key-value heads, for a longer context, of the mean of several, or of a model and its adapter.")
         {
-            Source, Output, Average, Heads, Pool, Seed, Scaling, Factor,
+            Source, Output, Average, Heads, Pool, Seed, Scaling, Factor, MergeAdapter,
         };
         command.Validators.Add(result =>
         {
             bool Given(Option option) => result.GetResult(option) is { Implicit: false };
-            if (!Given(Heads) && !Given(Scaling) && !Given(Factor) && !Given(Average))
-                result.AddError("Nothing to convert: give --key-value-heads, --rope-scaling and --factor, or --average.");
+            if (!Given(Heads) && !Given(Scaling) && !Given(Factor) && !Given(Average) && !result.GetValue(MergeAdapter))
+                result.AddError(
+                    "Nothing to convert: give --key-value-heads, --rope-scaling and --factor, --average, or --merge-adapter.");
             if (result.GetValue(Average) < 2) result.AddError("--average takes 2 checkpoints or more.");
             if (Given(Scaling) != Given(Factor))
                 result.AddError("--rope-scaling and --factor belong together: how the context is made longer, and how much.");
@@ -81,11 +87,13 @@ internal static class ConvertCommand
             KeyValueHeads = parsed.GetValue(Heads),
             Pool = parsed.GetValue(Pool),
             Seed = parsed.GetValue(Seed),
+            MergeAdapter = parsed.GetValue(MergeAdapter),
             Extension = parsed.GetValue(Scaling) is { } method ? new(method, parsed.GetValue(Factor) ?? 1) : null,
         };
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var report = CheckpointConversion.Run(checkpoint, output, request);
         Console.WriteLine($"{output}: made from {checkpoint.Directory}");
+        if (checkpoint.Base is { } original) Console.WriteLine($"  its adapter merged into {original.Base}");
         if (report.Averaged.Count > 0)
             Console.WriteLine($"  the mean of {string.Join(", ", report.Averaged.Select(Path.GetFileName))}");
         if (request.KeyValueHeads is { } heads)

@@ -38,6 +38,7 @@ internal static class InspectCommand
                 Row("best validation loss", $"{HumanFormat.Loss(loss)} at step {HumanFormat.Number(state.BestStep!.Value)}");
         }
 
+        if (contents.Base is { } original) Row("adapter on", $"{original.Base}, SHA-256 {original.Sha256}");
         Row("tokenizer", $"{contents.Tokenizer}, {HumanFormat.Number(contents.VocabularySize)} tokens");
         Console.WriteLine("files");
         foreach (var file in contents.Files) Console.WriteLine($"  {file.Name,-24} {HumanFormat.Bytes(file.Bytes),10}  {file.Sha256}");

@@ -3,6 +3,7 @@ using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
 using Trainer.Kernels;
+using Trainer.Models.Adapters;
 using Trainer.Models.Attention;
 using Trainer.Models.FeedForward;
 using Trainer.Models.Mixers;
@@ -238,12 +239,14 @@ internal sealed class BlockStack : nn.Module
             return auxiliary is null ? [result] : [result, .. auxiliary.TakeFrom(before)];
         }
 
-        bool draws = stack.Dropout > 0 && blocks.training && x.device_type != DeviceType.CPU;
+        bool draws = (stack.Dropout > 0 || Drops(block)) && blocks.training && x.device_type != DeviceType.CPU;
         IReadOnlyList<Tensor> results = ActivationCheckpoint.Run(
             Segment, x, () => [.. block.parameters(), .. attention.Differentiable], attention.Dispose, draws ? x.device : null);
         foreach (Tensor loss in results.Skip(1)) auxiliary!.Add(loss);
         return results[0];
     }
+
+    private static bool Drops(Block block) => block.modules().OfType<LowRankUpdate>().Any(update => update.Drops);
 
     private void RequirePositions(long positions)
     {

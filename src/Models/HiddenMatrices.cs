@@ -4,7 +4,11 @@ using static TorchSharp.torch;
 namespace Trainer.Models;
 
 /// <summary>Rows of a fused matrix that are a matrix of their own, and the heads of attention that they are made of, 1 for none.</summary>
-public readonly record struct MatrixRows(long Rows, int Heads = 1);
+public readonly record struct MatrixRows(long Rows, int Heads = 1)
+{
+    /// <summary>Its name, in place of the fused one's; null where it is nothing by itself.</summary>
+    public string? Name { get; init; }
+}
 
 /// <summary>A parameter of a block with matrices in its last two dimensions: (rows, columns), or (experts, rows, columns).</summary>
 /// <remarks>Fused projections are several matrices, one below the other: <c>Parts</c> has them from the top.</remarks>

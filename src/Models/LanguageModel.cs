@@ -1,6 +1,7 @@
 // Shapes: B batch, T query positions, S key positions, H heads, C model dimension, V vocabulary.
 using Trainer.Configuration;
 using Trainer.Kernels;
+using Trainer.Models.Adapters;
 using Trainer.Models.FeedForward.Experts;
 using static TorchSharp.torch;
 
@@ -34,6 +35,12 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
 
     /// <summary>Length of the prefix, which the model reads as a whole and does not predict; 1 in a causal model.</summary>
     public int PrefixLength { get; }
+
+    /// <summary>What is trained in place of the model's own weights; null where those are.</summary>
+    public AdapterOptions? Adapter { get; private set; }
+
+    /// <summary>Whether training drops anything.</summary>
+    public bool Drops => Options.Dropout > 0 || Adapter is LoraOptions { Dropout: > 0 };
 
     /// <summary>Where the weights are.</summary>
     public abstract Device Device { get; }
@@ -81,10 +88,21 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <exception cref="UserException">More positions than the model has learned, or a model that does not generate.</exception>
     public abstract DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null);
 
+    /// <summary>Adds adapters, drawn from libtorch's generator, by which the model computes what it did; only they and what the options
+    /// name are trained from then on. Once, when the weights are there and on their device.</summary>
+    /// <exception cref="ConfigurationException">A name of the options is not the model's, or a rank is more than a matrix's.</exception>
+    public void Attach(AdapterOptions adapter)
+    {
+        if (Adapter is not null) throw new InvalidOperationException("The model has adapters already.");
+        Adaptation.Apply(this, adapter);
+        Adapter = adapter;
+    }
+
     /// <summary>Ends a step for what changes without gradients; the float32 scalar <paramref name="skip"/> is 1 for no change.
-    /// <paramref name="sum"/> adds what other processes counted; null for one process.</summary>
+    /// <paramref name="sum"/> adds what other processes counted; null for one process. With adapters nothing changes.</summary>
     public void EndStep(Tensor skip, Action<long[]>? sum = null)
     {
+        if (Adapter is not null) skip = ones_like(skip);
         foreach (IStepHook hook in modules().OfType<IStepHook>()) hook.EndStep(skip, sum);
     }
 

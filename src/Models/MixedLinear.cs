@@ -2,6 +2,7 @@ using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
 using Trainer.Kernels;
+using Trainer.Models.Adapters;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -16,6 +17,7 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
     private readonly ComputeWeight computeWeight;
     private readonly ScalarType computeType;
     private readonly bool keepsWeight;
+    private LinearAdapter? adapter;
 
     public MixedLinear(int inputs, int outputs, bool bias, ScalarType computeType, bool joinsResidual = false, bool keepsWeight = false)
         : base(nameof(MixedLinear))
@@ -40,19 +42,35 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
         else InferenceWeight.Replace(weight, computeType);
     }
 
-    /// <summary>The master weight, float32 (outputs, inputs), until <see cref="DropMasterWeights"/>.</summary>
+    /// <summary>The weight itself, (outputs, inputs): float32 until <see cref="DropMasterWeights"/>, and without the adapter.</summary>
     public Parameter Weight => weight;
 
+    /// <summary>What inputs are multiplied with, the adapter merged into it; without gradients where there is one.</summary>
+    public Tensor EffectiveWeight => adapter?.Merge(weight) ?? weight;
+
     public Parameter? Bias => bias;
+
+    public bool IsAdapted => adapter is not null;
+
+    /// <summary>Adds an adapter, whose names in checkpoints follow the layer's own.</summary>
+    public void Attach(LinearAdapter beside)
+    {
+        adapter = beside;
+        register_module(nameof(adapter), beside);
+    }
 
     public bool Rounds(Tensor input) => Rounds(input, computeType);
 
     public LinearWeight Operands => new(weight, Multiplied(weight, computeWeight), bias);
 
     /// <summary>x·Wᵀ + b, written in bfloat16, where <see cref="Rounds(Tensor)"/>.</summary>
-    public Tensor ForwardRounded(Tensor input) => MixedPrecisionLinear.ApplyRounded(input, weight, Operands.Rounded, bias, rounds: true);
+    public Tensor ForwardRounded(Tensor input, AttentionContext context) => Adapted(
+        MixedPrecisionLinear.ApplyRounded(input, weight, Operands.Rounded, bias, rounds: true), input, context);
 
-    public override Tensor forward(Tensor input) => Apply(input, Operands, computeType);
+    public override Tensor forward(Tensor input) => Forward(input, context: null);
+
+    /// <summary>x·Wᵀ + b, and what an adapter adds, whose dropout is that of the pass.</summary>
+    public Tensor Forward(Tensor input, AttentionContext? context) => Adapted(Apply(input, Operands, computeType), input, context);
 
     /// <summary>x·Wᵀ + b for any weight, such as a tied head's: (…, inputs) → (…, outputs), float32, on a GPU the compute type.</summary>
     public static Tensor Apply(Tensor input, LinearWeight weight, ScalarType computeType)
@@ -66,6 +84,9 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
 
     /// <summary>The compute copy of a weight on the CPU; on a GPU, which casts it for every call, the weight itself.</summary>
     public static Tensor Multiplied(Tensor weight, ComputeWeight copy) => weight.device_type == DeviceType.CPU ? copy.Of(weight) : weight;
+
+    private Tensor Adapted(Tensor result, Tensor input, AttentionContext? context) =>
+        adapter?.Apply(result, input, new(weight, weight, bias), computeType, context) ?? result;
 
     private static bool Rounds(Tensor input, ScalarType computeType) =>
         computeType == ScalarType.BFloat16 && input.device_type == DeviceType.CPU;

@@ -97,7 +97,7 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
     /// <summary>A dropout key for each micro-batch, however its rows are shared out; null where nothing is dropped. Drawn in order, before
     /// threads run side by side.</summary>
     public IReadOnlyList<DropoutKey?> DrawDropoutKeys(StepBatch batch) =>
-        [.. batch.MicroBatches.Select(_ => Model.Options.Dropout > 0 ? DropoutKey.Draw() : (DropoutKey?)null)];
+        [.. batch.MicroBatches.Select(_ => Model.Drops ? DropoutKey.Draw() : (DropoutKey?)null)];
 }
 
 internal sealed class SequentialGradients(LanguageModel model, Device device, GradientExchange? exchange, double labelSmoothing)

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TorchSharp;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Adapters;
 using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
@@ -41,14 +42,31 @@ public sealed record ConvertOptions
 
 internal static class InitialWeights
 {
-    public static LanguageModel Build(Recipe recipe, Tokenizer tokenizer, Device device, Action<string> log)
+    /// <summary>The model with its first weights and its adapters.</summary>
+    public static LanguageModel Build(Recipe recipe, Tokenizer tokenizer, Device device, Action<string> log) =>
+        Build(recipe, tokenizer, device, from: null, log).Model;
+
+    /// <summary>The model to restore a checkpoint into, or to begin with, and what its adapters go on.</summary>
+    public static (LanguageModel Model, AdapterBase? Base) Build(
+        Recipe recipe, Tokenizer tokenizer, Device device, ResumePoint? from, Action<string> log)
     {
         manual_seed(recipe.Seed);
         LanguageModel model = recipe.Model.Build(tokenizer.VocabularySize, recipe.Training.Precision.ToComputeType()).to(device);
         try
         {
-            if (recipe.Initialize is { } initialize) Copy(initialize, recipe, model, tokenizer, log);
-            return model;
+            if (recipe.Adapter is not { } adapter)
+            {
+                if (from is null && recipe.Initialize is { } initialize)
+                    Copy(Checkpoint.Open(initialize.From), recipe, model, tokenizer, log);
+                return (model, null);
+            }
+            // A checkpoint has the adapters alone.
+            Checkpoint source = from is null
+                ? Checkpoint.Open(recipe.Initialize!.From)
+                : AdapterBase.Load(from.Directory).Open(from.Directory);
+            Copy(source, recipe, model, tokenizer, log);
+            model.Attach(adapter);
+            return (model, AdapterBase.Of(source));
         }
         catch
         {
@@ -57,9 +75,8 @@ internal static class InitialWeights
         }
     }
 
-    private static void Copy(InitializeOptions initialize, Recipe recipe, LanguageModel model, Tokenizer tokenizer, Action<string> log)
+    private static void Copy(Checkpoint source, Recipe recipe, LanguageModel model, Tokenizer tokenizer, Action<string> log)
     {
-        Checkpoint source = Checkpoint.Open(initialize.From);
         if (source.Tokenizer.ToJson().ToJsonString() != tokenizer.ToJson().ToJsonString())
             throw new UserException(
                 $"initialize.from: {source.Directory} was trained with another tokenizer ({source.Tokenizer.Type}, " +
@@ -67,8 +84,8 @@ internal static class InitialWeights
                 $"here {tokenizer.Type}, {tokenizer.VocabularySize} tokens), so its weights mean other tokens; use the same tokenizer " +
                 "and training text");
         RequirePositions(source, recipe.Model);
-        using WeightFiles weights = WeightFiles.OpenFile(Path.Combine(source.Directory, CheckpointFiles.Model));
-        ModelWeights.Load(model, Converted(weights, source, initialize.Convert, recipe.Seed, log));
+        using IOpenWeights weights = source.OpenWeights();
+        ModelWeights.Load(model, Converted(weights, source, recipe.Initialize?.Convert, recipe.Seed, log));
         log($"first weights from {source.Directory}");
     }
 
@@ -83,7 +100,7 @@ internal static class InitialWeights
                 $"stretched: set contextLength to {from.ContextLength}, or begin with a model of rotary positions");
     }
 
-    private static IWeightSource Converted(WeightFiles weights, Checkpoint source, ConvertOptions? convert, long seed, Action<string> log)
+    private static IWeightSource Converted(IWeightSource weights, Checkpoint source, ConvertOptions? convert, long seed, Action<string> log)
     {
         if (convert is null) return weights;
         Problem[] problems = [.. GroupedQueryModel.Problems(source.Model, convert.KeyValueHeads, "initialize.convert.keyValueHeads")

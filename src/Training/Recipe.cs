@@ -6,6 +6,7 @@ using Trainer.Data;
 using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Scheduled;
 using Trainer.Models;
+using Trainer.Models.Adapters;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training.Optimizers;
 
@@ -62,6 +63,10 @@ public sealed record Recipe : IValidated
     [Description("Where the first weights come from; null: drawn from the seed.")]
     public InitializeOptions? Initialize { get; init; }
 
+    /// <summary>What is trained in place of the first weights; <c>null</c>: these themselves.</summary>
+    [Description("Small matrices that are trained in place of the first weights, which stay as they are; null: all weights are trained.")]
+    public AdapterOptions? Adapter { get; init; }
+
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
     {
@@ -76,8 +81,23 @@ public sealed record Recipe : IValidated
                 "optimizer.groups.embeddings, or tieEmbeddings to false");
         if (Optimizer is ScheduleFreeOptions { Average: not null })
             yield return new("optimizer.average", "schedule-free-adamw averages the weights itself; leave average out, or use adamw");
+        foreach (Problem problem in AdapterProblems()) yield return problem;
         if (Initialize?.Convert is { KeyValueHeads: var heads })
             foreach (Problem problem in GroupedQueryModel.Problems(Model, heads, "initialize.convert.keyValueHeads")) yield return problem;
+    }
+
+    private IEnumerable<Problem> AdapterProblems()
+    {
+        if (Adapter is null) yield break;
+        if (Initialize is null)
+            yield return new("adapter", "adapts weights that were trained before, and initialize says of none; set initialize.from to a " +
+                "checkpoint, or leave adapter out");
+        if (Initialize is { Convert: not null })
+            yield return new("adapter", "goes on weights as a checkpoint has them, and initialize.convert changes them; write a " +
+                "converted checkpoint by convert --key-value-heads first, and name that in initialize.from");
+        if (Optimizer is MuonOptions)
+            yield return new("optimizer.type", "muon makes the update of a whole matrix orthogonal, and adapter trains two factors of an " +
+                "update instead; use adamw");
     }
 
     /// <summary>Reads the <c>config.json</c> of a run or checkpoint, without environment variables.</summary>

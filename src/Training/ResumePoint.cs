@@ -50,9 +50,10 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
 /// may change before a run is resumed. Files may move (<see cref="ResumePoint.RequireData"/>).</summary>
 internal static class ResumeValidation
 {
-    private static readonly string[] Fixed = ["seed", "model", "tokenizer", "data", "optimizer.type", "optimizer.momentPrecision"];
+    private static readonly string[] Fixed =
+        ["seed", "model", "tokenizer", "data", "adapter", "optimizer.type", "optimizer.momentPrecision"];
 
-    private static readonly string[] Free = ["data.loaderThreads"];
+    private static readonly string[] Free = ["data.loaderThreads", "adapter.dropout"];
 
     /// <summary>What differs between two recipes within some sections, a line each.</summary>
     public static IReadOnlyList<string> Differences(Recipe earlier, Recipe later, params string[] sections) =>

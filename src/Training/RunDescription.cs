@@ -14,9 +14,12 @@ internal static class RunDescription
     {
         LanguageModel model = state.Model;
         (ScheduleOptions schedule, long steps) = (recipe.Schedule, recipe.Training.Steps);
-        long all = model.parameters().Sum(p => p.numel()), active = ModelCost.Of(model.Options, model.VocabularySize).ActiveParameters;
+        long all = model.parameters().Sum(p => p.numel()), trained = model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
+        long active = all - ModelCost.Of(model.Options, model.VocabularySize).IdleParameters;
         yield return $"model: {all:N0} parameters{(active < all ? $" of which a token uses {active:N0}" : "")}, " +
             $"{model.VocabularySize:N0} tokens in the vocabulary, {state.Device}, {model.ComputeType}";
+        if (state.Base is { } original)
+            yield return $"adapter: {trained:N0} of the parameters are trained, on {original.Base} (SHA-256 {original.Sha256[..12]}…)";
         yield return Engine;
         if (state.Device.type == DeviceType.CUDA)
             foreach (string line in Gpu(CudaDevice.Of(state.Device.index), recipe.Training)) yield return line;

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Adapters;
 using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
 using Trainer.Distributed;
@@ -55,11 +56,11 @@ internal sealed class TrainState : IDisposable
     public static TrainState Start(
         Recipe recipe, PreparedData data, Device device, ResumePoint? from, IProcessGroup processes, Action<string> log)
     {
-        LanguageModel model = InitialWeights.Build(from is null ? recipe : recipe with { Initialize = null }, data.Tokenizer, device, log);
+        (LanguageModel model, AdapterBase? original) = InitialWeights.Build(recipe, data.Tokenizer, device, from, log);
         IDisposable owner = model;
         try
         {
-            TrainState state = new(model, recipe, data, device, processes);
+            TrainState state = new(model, recipe, data, device, processes) { Base = original };
             owner = state;
             if (from is not null) state.Restore(from.Directory, from.State);
             return state;
@@ -72,6 +73,9 @@ internal sealed class TrainState : IDisposable
     }
 
     public LanguageModel Model { get; }
+
+    /// <summary>What the model's adapters go on; null where it has none.</summary>
+    public AdapterBase? Base { get; private init; }
 
     public Device Device { get; }
 
@@ -154,7 +158,7 @@ internal sealed class TrainState : IDisposable
         StepBatch batch = StepBatch.Next(loader, options, Step);
         IReadOnlyList<DropoutKey?> dropout = gradients.DrawDropoutKeys(batch);
         // A GPU draws what it drops from its generator.
-        bool draws = measured && Model.Options.Dropout > 0 && Device.type == DeviceType.CUDA;
+        bool draws = measured && Model.Drops && Device.type == DeviceType.CUDA;
         return new(batch, dropout, draws ? RandomStates.Capture(Device) : null);
     }
 

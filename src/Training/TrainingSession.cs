@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Adapters;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
@@ -180,7 +181,7 @@ public sealed class TrainingSession
         SampleWriter samples = new(state, data.Tokenizer, Recipe);
         ValidationSet validation = Validation(data);
         using IMetricsSink sink = ranks.IsFirst ? openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step)) : new Silence();
-        using CheckpointWriter? checkpoints = run is null ? null : Checkpoints(run, data, sink, from);
+        using CheckpointWriter? checkpoints = run is null ? null : Checkpoints(run, data, sink, from, state.Base);
         checkpoints?.RestoreBest(state);
         string json = ConfigurationJson.Serialize(Recipe);
         run?.SaveConfiguration(json);
@@ -205,11 +206,12 @@ public sealed class TrainingSession
         return Result(outcome, state);
     }
 
-    private CheckpointWriter Checkpoints(RunDirectory run, PreparedData data, IMetricsSink sink, ResumePoint? from)
+    private CheckpointWriter Checkpoints(RunDirectory run, PreparedData data, IMetricsSink sink, ResumePoint? from, AdapterBase? original)
     {
         // The tokenizer is the same, so the chat template of a model that was imported still fits.
         string? source = from?.Directory ?? Recipe.Initialize?.From;
         IReadOnlyList<PendingFile> companions = source is null ? [] : CheckpointFiles.Companions(source);
+        if (original is not null) companions = [.. companions, original.ToFile()];
         return new(run.Checkpoints, Recipe, data.Tokenizer, companions, sink.Message);
     }
 

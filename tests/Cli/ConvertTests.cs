@@ -81,7 +81,7 @@ public sealed class ConvertTests(TrainedRun trained) : IClassFixture<TrainedRun>
     }
 
     [Theory]
-    [InlineData("Nothing to convert: give --key-value-heads, --rope-scaling and --factor, or --average.")]
+    [InlineData("Nothing to convert: give --key-value-heads, --rope-scaling and --factor, --average, or --merge-adapter.")]
     [InlineData("--average takes 2 checkpoints or more", "--average", "1")]
     [InlineData("--rope-scaling and --factor belong together", "--rope-scaling", "yarn")]
     [InlineData("--rope-scaling and --factor belong together", "--factor", "2")]

@@ -18,12 +18,12 @@ public sealed class GgufComparison : IDisposable
 
     private readonly Checkpoint checkpoint;
     private readonly GgufWeights file;
-    private readonly WeightFiles own;
+    private readonly IOpenWeights own;
     private readonly GgufMetadata metadata;
     private readonly WeightMap map;
     private readonly Dictionary<string, PendingTensor> expected;
 
-    private GgufComparison(Checkpoint checkpoint, GgufWeights file, WeightFiles own)
+    private GgufComparison(Checkpoint checkpoint, GgufWeights file, IOpenWeights own)
     {
         (this.checkpoint, this.file, this.own) = (checkpoint, file, own);
         ExportSource source = CheckpointExport.Source(checkpoint, own);
@@ -49,7 +49,7 @@ public sealed class GgufComparison : IDisposable
     public static GgufComparison Open(Checkpoint checkpoint, string path)
     {
         GgufWeights file = GgufWeights.Open(path);
-        WeightFiles own = WeightFiles.OpenFile(Path.Combine(checkpoint.Directory, CheckpointFiles.Model));
+        IOpenWeights own = checkpoint.OpenWeights();
         try
         {
             return new(checkpoint, file, own);

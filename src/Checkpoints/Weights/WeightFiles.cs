@@ -32,8 +32,11 @@ public interface IWeightSource
     }
 }
 
+/// <summary>Named tensors that are open until disposed.</summary>
+public interface IOpenWeights : IWeightSource, IDisposable;
+
 /// <summary>Safetensors files: one, or the shards that an index lists (<c>model.safetensors.index.json</c>).</summary>
-public sealed class WeightFiles : IWeightSource, IDisposable
+public sealed class WeightFiles : IOpenWeights
 {
     /// <summary>The file of a model that is not sharded.</summary>
     public const string Single = "model.safetensors";

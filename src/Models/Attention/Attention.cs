@@ -136,7 +136,8 @@ internal sealed class AttentionLayer : Mixer
     public override Tensor Mix(Tensor x, MixerContext context)
     {
         // One kernel from projection to output matrix, with the same result.
-        if (fusedFlash.IsSupported(x, context)) return output.forward(fusedFlash.Attend(x, context, Scale(context), Dropout(context)));
+        if (fusedFlash.IsSupported(x, context))
+            return output.Forward(fusedFlash.Attend(x, context, Scale(context), Dropout(context)), context.Attention);
 
         // Project, norm and rotate: (B, H|G|G, T|S|S, D).
         (Tensor query, Tensor key, Tensor value) = projection.Project(x, context);
@@ -153,7 +154,8 @@ internal sealed class AttentionLayer : Mixer
 
         Tensor heads = projection.Attend(
             query, key, value, context, (q, k, v) => Attend(q, k, v, queries, keys, rows, context)); // (B, H, T, D)
-        return output.forward(heads.transpose(1, 2).reshape(x.size(0), x.size(1), projection.OutputWidth)); // (B, T, H·D) → (B, T, C)
+        Tensor rowsOfHeads = heads.transpose(1, 2).reshape(x.size(0), x.size(1), projection.OutputWidth); // (B, T, H·D)
+        return output.Forward(rowsOfHeads, context.Attention); // (B, T, H·D) → (B, T, C)
     }
 
     public override LayerState NewState(int batch, int capacity, Device device)
@@ -250,5 +252,5 @@ internal abstract class Projection(string name) : nn.Module(name)
     public virtual bool CanFuse => false;
 
     /// <summary>[queries | keys | values], unrotated, (B, T, C) → (B, T, H + 2·G, D); <paramref name="rounded"/> allows bfloat16.</summary>
-    public virtual Tensor ProjectFused(Tensor x, bool rounded) => throw new NotSupportedException();
+    public virtual Tensor ProjectFused(Tensor x, bool rounded, AttentionContext context) => throw new NotSupportedException();
 }

@@ -126,13 +126,17 @@ internal sealed class GroupedQueryProjection : Projection, IFusesMatrices
     public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices =>
     [
         ($"{nameof(qkv)}.weight",
-            [new((long)heads * headDim, heads), new((long)groups * headDim, groups), new((long)groups * headDim, groups)]),
+            [
+                new((long)heads * headDim, heads) { Name = "query" },
+                new((long)groups * headDim, groups) { Name = "key" },
+                new((long)groups * headDim, groups) { Name = "value" },
+            ]),
     ];
 
     public override (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context)
     {
         // Project: one split, not three slices, as the backward pass of a split writes the gradient once.
-        Tensor all = Heads(qkv.forward(x)); // (B, T, H + 2·G, D)
+        Tensor all = Heads(qkv.Forward(x, context.Attention)); // (B, T, H + 2·G, D)
         Tensor[] parts = queryNorm is null ? Rotated(all, context) : NormedAndRotated(all, context); // (B, T, H|G|G, D)
         Tensor value = valueEmbedding is null ? parts[2] : valueEmbedding.AddTo(parts[2], context.Attention.Tokens!); // (B, T, G, D)
         return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), value.transpose(1, 2)); // (B, H|G|G, T, D)
@@ -140,7 +144,8 @@ internal sealed class GroupedQueryProjection : Projection, IFusesMatrices
 
     public override bool CanFuse => queryNorm is null && valueEmbedding is null;
 
-    public override Tensor ProjectFused(Tensor x, bool rounded) => Heads(rounded && qkv.Rounds(x) ? qkv.ForwardRounded(x) : qkv.forward(x));
+    public override Tensor ProjectFused(Tensor x, bool rounded, AttentionContext context) =>
+        Heads(rounded && qkv.Rounds(x) ? qkv.ForwardRounded(x, context) : qkv.Forward(x, context));
 
     private Tensor Heads(Tensor rows) => rows.view(rows.shape[0], rows.shape[1], heads + 2 * groups, headDim);
 
@@ -191,20 +196,24 @@ internal sealed class CrossProjection : Projection, IFusesMatrices
     public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices =>
     [
         ($"{nameof(query)}.weight", [new((long)heads * headDim, heads)]),
-        ($"{nameof(keyValue)}.weight", [new((long)groups * headDim, groups), new((long)groups * headDim, groups)]),
+        ($"{nameof(keyValue)}.weight",
+            [new((long)groups * headDim, groups) { Name = "key" }, new((long)groups * headDim, groups) { Name = "value" }]),
     ];
 
     public override (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, MixerContext context)
     {
         // (B, G, S, D)
-        (Tensor key, Tensor value) = context.State is CrossState made ? (made.Key, made.Value) : KeyValue(context.Attention.Memory!.Hidden);
-        Tensor all = query.forward(x).view(x.size(0), x.size(1), heads, headDim); // (B, T, C) → (B, T, H, D)
+        (Tensor key, Tensor value) = context.State is CrossState made
+            ? (made.Key, made.Value)
+            : KeyValue(context.Attention.Memory!.Hidden, context.Attention);
+        Tensor all = query.Forward(x, context.Attention).view(x.size(0), x.size(1), heads, headDim); // (B, T, C) → (B, T, H, D)
         return (Normed(all, queryNorm).transpose(1, 2), key, value);
     }
 
-    public (Tensor Key, Tensor Value) KeyValue(Tensor memory) // (B, S, C) → (B, G, S, D) each
+    public (Tensor Key, Tensor Value) KeyValue(Tensor memory, AttentionContext? context = null) // (B, S, C) → (B, G, S, D) each
     {
-        Tensor[] parts = keyValue.forward(memory).view(memory.size(0), memory.size(1), 2 * groups, headDim).split([groups, groups], 2);
+        Tensor all = keyValue.Forward(memory, context).view(memory.size(0), memory.size(1), 2 * groups, headDim); // (B, S, 2·G, D)
+        Tensor[] parts = all.split([groups, groups], 2);
         return (Normed(parts[0], keyNorm).transpose(1, 2), parts[1].transpose(1, 2));
     }
 

@@ -212,13 +212,16 @@ internal sealed class LatentProjection : Projection, IFusesMatrices
             // (B, H, T, r)·(H, r, V) → (B, H, T, V)
             return vectors.matmul(Up(vectors.dtype).narrow(1, shape.HeadDim, shape.ValueDim).transpose(1, 2));
         }
-        (query, key, value) = Expanded(query, key);
+        (query, key, value) = Expanded(query, key, context.Attention);
         return kernel(query, key, value).narrow(-1, 0, shape.ValueDim); // (B, H, T, W) → (B, H, T, V)
     }
 
     private Tensor Queries(Tensor x, MixerContext context)
     {
-        Tensor rows = query is not null ? query.forward(x) : queryUp!.forward(queryNorm!.call(queryDown!.forward(x)));
+        AttentionContext pass = context.Attention;
+        Tensor rows = query is not null
+            ? query.Forward(x, pass)
+            : queryUp!.Forward(queryNorm!.call(queryDown!.Forward(x, pass)), pass);
         Tensor heads = rows.view(x.size(0), x.size(1), shape.Heads, shape.KeyDim); // (B, T, H, N+P)
         if (!context.Position.RotatesHeads) return heads;
         Tensor[] parts = heads.split([shape.HeadDim, shape.RotaryDim], -1);
@@ -227,17 +230,17 @@ internal sealed class LatentProjection : Projection, IFusesMatrices
 
     private Tensor Latent(Tensor x, MixerContext context)
     {
-        Tensor[] parts = keyValueDown.forward(x).split([shape.Rank, shape.RotaryDim], -1); // (B, T, r), (B, T, P)
+        Tensor[] parts = keyValueDown.Forward(x, context.Attention).split([shape.Rank, shape.RotaryDim], -1); // (B, T, r), (B, T, P)
         Tensor key = context.Position.Rotate(parts[1].unsqueeze(2), context.Attention).squeeze(2); // one head: (B, T, 1, P) → (B, T, P)
         Tensor vector = keyValueNorm.call(parts[0]); // float32 whatever the model computes in
         return cat([vector, key.to_type(vector.dtype)], -1); // (B, T, r+P)
     }
 
-    private (Tensor Query, Tensor Key, Tensor Value) Expanded(Tensor query, Tensor cached)
+    private (Tensor Query, Tensor Key, Tensor Value) Expanded(Tensor query, Tensor cached, AttentionContext context)
     {
         long batch = cached.size(0), length = cached.size(2);
         Tensor latent = cached.squeeze(1); // (B, S, r+P)
-        Tensor all = keyValueUp.forward(latent.narrow(-1, 0, shape.Rank)).to_type(query.dtype); // (B, S, H·(N+V))
+        Tensor all = keyValueUp.Forward(latent.narrow(-1, 0, shape.Rank), context).to_type(query.dtype); // (B, S, H·(N+V))
         Tensor[] parts = all.view(batch, length, shape.Heads, shape.HeadDim + shape.ValueDim).split([shape.HeadDim, shape.ValueDim], -1);
         Tensor shared = latent.narrow(-1, shape.Rank, shape.RotaryDim).unsqueeze(2).expand(-1, -1, shape.Heads, -1); // (B, S, H, P)
         Tensor key = cat([parts[0], shared], -1); // (B, S, H, N+P)
@@ -262,5 +265,6 @@ internal sealed class LatentProjection : Projection, IFusesMatrices
     }
 
     // W_UK and W_UV of each head: (H, N+V, r).
-    private Tensor Up(ScalarType type) => keyValueUp.Weight.view(shape.Heads, shape.HeadDim + shape.ValueDim, shape.Rank).to_type(type);
+    private Tensor Up(ScalarType type) =>
+        keyValueUp.EffectiveWeight.view(shape.Heads, shape.HeadDim + shape.ValueDim, shape.Rank).to_type(type);
 }

@@ -187,10 +187,13 @@ internal sealed record Activation(bool Gated, Func<Tensor, Tensor> Apply)
     public int DefaultWidth(int dim) => Gated ? (int)((8L * dim + 3 * Multiple - 1) / (3 * Multiple) * Multiple) : 4 * dim;
 
     /// <summary>second(f(first(x))): (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C).</summary>
-    public Tensor Between(MixedLinear first, MixedLinear second, Tensor x) =>
-        Fused is { } function && first.Rounds(x) && second.Rounds(x) && x.numel() > 0
+    public Tensor Between(MixedLinear first, MixedLinear second, Tensor x, AttentionContext context)
+    {
+        bool adapted = first.IsAdapted || second.IsAdapted; // the kernel reads weights alone
+        return !adapted && Fused is { } function && first.Rounds(x) && second.Rounds(x) && x.numel() > 0
             ? FusedFeedForward.Apply(x, first.Operands, second.Operands, function)
-            : second.forward(Apply(first.forward(x))); // (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C)
+            : second.Forward(Apply(first.Forward(x, context)), context); // (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C)
+    }
 
     private static Activation Gate(Func<Tensor, Tensor> function) => new(Gated: true, gateUp =>
     {
@@ -223,7 +226,8 @@ internal sealed class PlainFeedForward : FeedForwardModule
         RegisterComponents();
     }
 
-    public override Tensor Run(Tensor x, AttentionContext context) => activation.Between(up, down, x); // (B, T, C) → (B, T, F) → (B, T, C)
+    public override Tensor Run(Tensor x, AttentionContext context) => 
+        activation.Between(up, down, x, context); // (B, T, C) → (B, T, F) → (B, T, C)
 }
 
 /// <summary>down(f(gate(x)) ⊙ up(x)) (Shazeer 2020, arXiv 2002.05202); gate and up are one matrix with the rows [F gate | F up].</summary>
@@ -243,8 +247,8 @@ internal sealed class GatedFeedForward : FeedForwardModule, IFusesMatrices
     }
 
     public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices =>
-        [($"{nameof(gateUp)}.weight", [new(down.Inputs), new(down.Inputs)])];
+        [($"{nameof(gateUp)}.weight", [new(down.Inputs) { Name = "gate" }, new(down.Inputs) { Name = "up" }])];
 
     // (B, T, C) → (B, T, 2F) → (B, T, F) → (B, T, C)
-    public override Tensor Run(Tensor x, AttentionContext context) => activation.Between(gateUp, down, x);
+    public override Tensor Run(Tensor x, AttentionContext context) => activation.Between(gateUp, down, x, context);
 }

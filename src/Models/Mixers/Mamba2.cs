@@ -155,7 +155,8 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights, IFusesMatrices
         Tensor? runs = DocumentIds.Runs(context.Attention.Documents);
         var state = (Mamba2State?)context.State;
         // (B, T, W), (B, T, E), (B, T, H)
-        Tensor[] rows = input.forward(x).to_type(ScalarType.Float32).split([shape.Width, shape.Channels, shape.Heads], -1);
+        Tensor all = input.Forward(x, context.Attention).to_type(ScalarType.Float32);
+        Tensor[] rows = all.split([shape.Width, shape.Channels, shape.Heads], -1);
         (Tensor convolved, Tensor tail) = convolution.Run(rows[1], state?.Tail, runs);
         // (B, T, W), (B, T, G·N), (B, T, G·N)
         Tensor[] channels = convolved.silu().split([shape.Width, shape.GroupWidth, shape.GroupWidth], -1);
@@ -174,7 +175,7 @@ internal sealed class Mamba2 : Mixer, IDrawsOwnWeights, IFusesMatrices
             : StateSpace.Chunked(inputs, state?.States, chunk); // (B, T, H, P), (B, H, P, N)
         state?.Update(tail, states);
         Tensor sum = result.add(heads.mul(skip.unsqueeze(-1))).flatten(2); // (B, T, W)
-        return output.forward(Normed(sum.mul(rows[0].silu()))); // (B, T, C)
+        return output.Forward(Normed(sum.mul(rows[0].silu())), context.Attention); // (B, T, W) → (B, T, C)
     }
 
     public override LayerState NewState(int batch, int capacity, Device device) => new Mamba2State(shape, batch, device);

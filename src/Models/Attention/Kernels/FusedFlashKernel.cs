@@ -20,7 +20,8 @@ internal sealed class FusedFlashKernel(AttentionOptions options, AttentionPatter
         int length = (int)x.size(1);
         PatternBand band = pattern.Band!.Value;
         RotaryAngles? angles = context.Position.Angles(context.Attention, length, x.device);
-        Tensor fused = projection.ProjectFused(x, rounded: FlashAttention.IsSupported(headDim, ScalarType.BFloat16)); // (B, T, H + 2·G, D)
+        bool rounded = FlashAttention.IsSupported(headDim, ScalarType.BFloat16);
+        Tensor fused = projection.ProjectFused(x, rounded, context.Attention); // (B, T, H + 2·G, D)
         Tensor? documents = context.Attention.Documents?.Spans(length);
         // (B, T, H, D)
         Tensor heads = FlashAttention.AttendPacked(fused, projection.KeyHeads, scale, band.Before, band.After, angles, dropout, documents);

@@ -1,0 +1,153 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using Trainer.Kernels;
+using Trainer.Models.Adapters;
+using Trainer.Tests;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Tests.Adapters;
+
+/// <summary>Adapters beside layers against their weights merged, in every kind of layer.</summary>
+public sealed class AdapterTests
+{
+    private static readonly LoraOptions Everywhere = new() { Rank = 2, Targets = ["*"] };
+
+    private static readonly Dictionary<string, ModelOptions> Kinds = new()
+    {
+        ["hybrid"] = Models.Hybrid with { Bias = true },
+        ["encoder"] = Models.Encoder with { Bias = true },
+        ["encoder-decoder"] = Models.EncoderDecoder,
+    };
+
+    public static TheoryData<string, bool> Names()
+    {
+        TheoryData<string, bool> names = [];
+        foreach (string name in Models.Projections.Keys.Concat(Kinds.Keys))
+            foreach (bool decomposed in (bool[])[false, true]) names.Add(name, decomposed);
+        return names;
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void An_adapted_model_computes_what_merged_weights_do(string name, bool decomposed)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable quiet = no_grad();
+        ModelOptions options = Options(name);
+        using LanguageModel adapted = Adapted(options, Everywhere with { WeightDecomposed = decomposed });
+        using LanguageModel merged = Merged(options, adapted);
+        ModelInput input = Input(options);
+
+        TensorAssert.Close(merged.call(input), adapted.call(input), 2e-5, name);
+        if (!adapted.Generates || options is EncoderDecoderOptions) return;
+        using DecodingState state = adapted.NewDecodingState(2, 8);
+        Tensor[] steps = [.. Enumerable.Range(0, 8).Select(step => adapted.forward(input.Tokens.narrow(1, step, 1), state))];
+        TensorAssert.Close(merged.call(input), cat(steps, 1), 4e-5, $"{name}, decoded");
+    }
+
+    [Theory]
+    [InlineData("grouped-query")]
+    [InlineData("latent")]
+    [InlineData("hybrid")]
+    [InlineData("encoder-decoder")]
+    public void Its_gradients_are_those_of_the_merged_weight(string name)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        ModelOptions options = Options(name);
+        using LanguageModel adapted = Adapted(options, Everywhere), merged = Merged(options, adapted);
+        ModelInput input = Input(options);
+        Tensor targets = input.Tokens.roll(1, 1);
+        adapted.LossSum(input, targets).backward();
+        merged.LossSum(input, targets).backward();
+
+        Dictionary<string, Parameter> whole = merged.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        Dictionary<string, Parameter> parts = adapted.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        foreach (AdapterTarget target in AdapterTargets.Of(adapted))
+        {
+            Tensor gradient = whole[$"{target.Layer}.weight"].grad!.narrow(0, target.First, target.Rows);
+            (Parameter a, Parameter b) = (parts[$"{target.Update}.loraA"], parts[$"{target.Update}.loraB"]);
+            TensorAssert.Close(b.detach().t().matmul(gradient).mul(Everywhere.Scale), a.grad!, 1e-4, $"{target.Name}.loraA");
+            TensorAssert.Close(gradient.matmul(a.detach().t()).mul(Everywhere.Scale), b.grad!, 1e-4, $"{target.Name}.loraB");
+        }
+        foreach ((string parameter, Parameter value) in parts) Assert.Equal(parameter.Contains(".adapter."), value.grad is not null);
+    }
+
+    [Fact]
+    public void Targets_are_the_matrices_of_fused_layers()
+    {
+        using LanguageModel model = Models.Llama.Build(Models.Vocabulary);
+        Assert.Equal(
+            [
+                "mixer.output 0 16", "mixer.projection.query 0 16", "mixer.projection.key 16 8", "mixer.projection.value 24 8",
+                "feedForward.gate 0 64", "feedForward.up 64 64", "feedForward.down 0 16",
+            ],
+            AdapterTargets.Of(model).Where(target => target.Name.StartsWith("blocks.1."))
+                .Select(target => $"{target.Name["blocks.1.".Length..]} {target.First} {target.Rows}"));
+        Assert.Equal(8, AdapterTargets.Chosen(model, new LoraOptions()).Count); // attention, by default
+        Assert.Equal(3, AdapterTargets.Chosen(model, new LoraOptions { Targets = ["blocks.0.*.qkv"] }).Count);
+        Assert.Equal(2, AdapterTargets.Chosen(model, new LoraOptions { Targets = ["projection.value"] }).Count);
+    }
+
+    [Fact]
+    public void Dropped_inputs_follow_from_the_key_of_the_pass()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Adapted(Models.Llama, Everywhere with { Dropout = 0.5 });
+        Tensor tokens = Input(Models.Llama).Tokens;
+        Tensor Run(long seed) => model.forward(new ModelInput(tokens) { Dropping = new DropoutKey(seed) });
+        model.train();
+
+        TensorAssert.Same(Run(1), Run(1), "logits");
+        Assert.True(Run(1).sub(Run(2)).abs().max().item<float>() > 1e-4);
+        model.eval();
+        TensorAssert.Same(Run(1), Run(2), "logits");
+    }
+
+    [Fact]
+    public void A_model_of_experts_adapts_its_attention_and_names_them_as_out_of_reach()
+    {
+        using LanguageModel model = (Models.Llama with { FeedForward = Models.FeedForwards["experts"] }).Build(Models.Vocabulary);
+        Assert.Contains("\"experts\" is blocks.0.feedForward.experts, which is no linear layer of a block", Assert.Throws<Configuration
+            .ConfigurationException>(() => model.Attach(Everywhere with { Targets = ["query", "experts"] })).Message);
+        Assert.All(model.parameters(), parameter => Assert.True(parameter.requires_grad));
+        model.Attach(Everywhere with { Targets = ["query"] });
+        Assert.Throws<InvalidOperationException>(() => model.Attach(Everywhere));
+    }
+
+    private static ModelOptions Options(string name) =>
+        Kinds.GetValueOrDefault(name) ?? Models.Llama with { Attention = Models.Projections[name], Dim = 32 };
+
+    private static ModelInput Input(ModelOptions options)
+    {
+        manual_seed(3);
+        Tensor tokens = randint(0, Models.Vocabulary, [2, 8], ScalarType.Int64);
+        return options is EncoderDecoderOptions ? new(tokens) { Source = tokens.flip(1) } : new(tokens);
+    }
+
+    private static LanguageModel Adapted(ModelOptions options, LoraOptions adapter)
+    {
+        manual_seed(1);
+        LanguageModel model = options.Build(Models.Vocabulary);
+        using IDisposable quiet = no_grad();
+        foreach (Parameter matrix in model.parameters().Where(parameter => parameter.dim() == 2)) matrix.mul_(8);
+        model.Attach(adapter);
+        foreach ((string name, Parameter value) in model.named_parameters())
+            if (name.EndsWith("loraB")) value.normal_(0, 0.1);
+            else if (name.EndsWith("magnitude")) value.mul_(1.25);
+        return model;
+    }
+
+    private static LanguageModel Merged(ModelOptions options, LanguageModel adapted)
+    {
+        LanguageModel model = options.Build(Models.Vocabulary);
+        using IDisposable quiet = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<string, Tensor> weights = adapted.state_dict();
+        foreach ((string name, Tensor value) in model.state_dict()) value.copy_(weights[name]);
+        Dictionary<string, MixedLinear> layers = AdapterTargets.Of(adapted).DistinctBy(target => target.Layer)
+            .ToDictionary(target => target.Layer, target => target.Linear);
+        foreach (AdapterTarget target in AdapterTargets.Of(model).DistinctBy(target => target.Layer))
+            target.Linear.Weight.copy_(layers[target.Layer].EffectiveWeight);
+        return model;
+    }
+}
