@@ -83,6 +83,9 @@ internal static class PlanCommand
         Console.WriteLine($"{recipe.Name}: {HumanFormat.Parameters(plan.Parameters)} parameters");
         foreach (var component in plan.Components.Where(component => component.Parameters > 0))
             Row($"  {component.Name}", HumanFormat.Number(component.Parameters));
+        if (plan.TrainedParameters < plan.Parameters)
+            Row("  trained", $"{HumanFormat.Number(plan.TrainedParameters)}, and " +
+                $"{HumanFormat.Number(plan.Parameters - plan.TrainedParameters)} stay as they are");
         if (plan.ActiveParameters < plan.Parameters) Row("  used by a token", HumanFormat.Number(plan.ActiveParameters));
         DataSection.Print(plan.Data);
         Console.WriteLine("per token");

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Trainer.Models;
+using Trainer.Models.Adapters;
 using Trainer.Training.Plan;
 
 namespace Trainer.Training;
@@ -45,8 +46,14 @@ internal sealed class FlopUtilisation(Func<int, double> flopsPerToken, double pe
     public static FlopUtilisation Of(TrainState state, int ranks)
     {
         ModelCost cost = ModelCost.Of(state.Model.Options, state.Model.VocabularySize);
+        AdapterCost? adapter = state.Model.Adapter is { } options
+            ? AdapterCost.Of(state.Model.Options, state.Model.VocabularySize, options)
+            : null;
         return new(
-            length => cost.TrainingFlopsPerToken(length), ranks * PeakFlops.Measure(state.Device, state.Model.ComputeType));
+            length => adapter is null
+                ? cost.TrainingFlopsPerToken(length)
+                : cost.TrainingFlopsPerToken(length, adapter, state.Model.Options.TieEmbeddings),
+            ranks * PeakFlops.Measure(state.Device, state.Model.ComputeType));
     }
 
     /// <summary>The utilisation in training on rows of <paramref name="length"/> tokens.</summary>

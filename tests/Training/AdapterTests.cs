@@ -10,6 +10,7 @@ using Trainer.Models.FeedForward;
 using Trainer.Models.Positions;
 using Trainer.Tests;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Plan;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests;
@@ -101,6 +102,26 @@ public sealed class AdapterTests : IDisposable
 
         // Two layers, A (4, 16) and B (16, 4), two moments each.
         Assert.Equal(2 * 2 * (64 + 64), training.Optimizer.State.Where(state => state.Value.numel() > 1).Sum(state => state.Value.numel()));
+    }
+
+    [Fact]
+    public void A_plan_counts_what_is_trained()
+    {
+        Recipe whole = tiny.Recipe with { Adapter = null };
+        RunPlan full = RunPlan.Of(whole, Path.Combine(tiny.Root, "datasets"));
+        tiny.Recipe = tiny.Recipe with { Adapter = Lora with { WeightDecomposed = true, Train = ["norm"] } };
+        RunPlan plan = RunPlan.Of(tiny.Recipe, Path.Combine(tiny.Root, "datasets"));
+        using TrainState training = tiny.NewState();
+        long all = training.Model.parameters().Sum(p => p.numel());
+        long trained = training.Model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
+
+        Assert.Equal((all, trained), (plan.Parameters, plan.TrainedParameters));
+        Assert.Equal(plan.Parameters, plan.Components.Sum(part => part.Parameters));
+        // Two threads, or one, have gradients of their own, which add up over micro-batches; two moments.
+        long copies = (full.StateBytes / 4 - 3 * full.Parameters) / full.Parameters;
+        Assert.Equal(4 * (all + (2 + copies) * trained), plan.StateBytes);
+        Assert.Equal(4 * 3 * trained, plan.CheckpointCopyBytes);
+        Assert.InRange(plan.TrainingFlopsPerToken, 0.6 * full.TrainingFlopsPerToken, full.TrainingFlopsPerToken);
     }
 
     [Theory]

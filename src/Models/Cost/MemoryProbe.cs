@@ -81,7 +81,9 @@ internal sealed class MemoryProbe : IDisposable
             ? Scaled(kind, stack, vocabularySize).Memory
             : PartMemory.Line((most / 2, Scaled(kind, stack, most / 2).Memory), (most, Scaled(kind, stack, most).Memory), vocabularySize);
         // The gradient of a table tied to the head exists by then.
-        return new(memory, kind == PartKind.Head || !model.TieEmbeddings ? (long)vocabularySize * model.Dim : 0);
+        bool trained = shape.Adapter?.Trains(
+            kind == PartKind.Head && !model.TieEmbeddings ? ParameterRole.Head : ParameterRole.Embedding) ?? true;
+        return new(memory, trained && (kind == PartKind.Head || !model.TieEmbeddings) ? (long)vocabularySize * model.Dim : 0);
     }
 
     private MeasuredPart Scaled(PartKind kind, StackOptions stack, int tokens)
@@ -93,11 +95,11 @@ internal sealed class MemoryProbe : IDisposable
         {
             PartMemory row = work <= MostWork ? At(part, 1, length, tokens) : LongRow(part, tokens);
             shared += Math.Max(0, row.Shared);
-            return new(rows * row, part.Weights);
+            return new(rows * row, part.TrainedWeights);
         }
         (double, PartMemory) few = (most / 2, At(part, most / 2, length, tokens)), more = (most, At(part, most, length, tokens));
         shared += Math.Max(0, PartMemory.Line(few, more, rows * shape.Threads).Shared);
-        return new(PartMemory.Line(few, more, rows), part.Weights);
+        return new(PartMemory.Line(few, more, rows), part.TrainedWeights);
     }
 
     private double EnoughRows => Math.Max(EnoughBytes / (sizeof(float) * (double)model.Dim * length), (double)EnoughTokens / length);

@@ -1,3 +1,4 @@
+using Trainer.Models.Adapters;
 using Trainer.Models.Attention.Patterns;
 
 namespace Trainer.Models;
@@ -45,6 +46,11 @@ public sealed record ModelCost
 
     /// <summary>Operations of one token, forward and backward: three times the forward ones.</summary>
     public double TrainingFlopsPerToken(int length) => 3 * ForwardFlopsPerToken(length);
+
+    /// <summary>As <see cref="TrainingFlopsPerToken(int)"/> where adapters are trained: the gradients of weights that stay are not
+    /// computed, 2 operations of 6, and those of what flows through them are.</summary>
+    public double TrainingFlopsPerToken(int length, AdapterCost adapter, bool tied) => TrainingFlopsPerToken(length)
+        - 2.0 * (MatrixParameters - adapter.TrainedMatrices(tied)) + 6.0 * adapter.Added;
 
     /// <summary>Bytes a decoding cache grows by with each token: 4 a number in float32, and always on the CPU; 2 in bfloat16.</summary>
     public long CacheBytesPerToken(int bytesPerNumber = Float32Bytes) => CacheNumbersPerToken * bytesPerNumber;

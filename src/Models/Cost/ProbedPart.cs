@@ -2,6 +2,7 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Kernels;
+using Trainer.Models.Adapters;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -39,14 +40,18 @@ internal sealed class ProbedPart : IDisposable
         modules = [.. new nn.Module?[] { this.stack, embedding, head }.OfType<nn.Module>()];
         using var gradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        foreach (Parameter weight in modules.SelectMany(module => module.parameters()))
-        {
+        foreach (Parameter weight in Parameters)
             if (weight.dim() >= 2) weight.normal_(0, Deviation);
+        if (shape.Adapter is { } adapter) Adapt(adapter.Options);
+        foreach (Parameter weight in Parameters.Where(weight => weight.requires_grad))
             weight.grad = zeros_like(weight); // the backward pass adds to it and keeps nothing
-        }
     }
 
-    public long Weights => modules.SelectMany(module => module.parameters()).Sum(weight => weight.numel());
+    public long Weights => Parameters.Sum(weight => weight.numel());
+
+    public long TrainedWeights => Parameters.Where(weight => weight.requires_grad).Sum(weight => weight.numel());
+
+    private IEnumerable<Parameter> Parameters => modules.SelectMany(module => module.parameters());
 
     public PartMemory Measure(ModelInput input, Tensor targets)
     {
@@ -68,7 +73,7 @@ internal sealed class ProbedPart : IDisposable
             kept = CpuMemory.Current().Allocated - start; // with the result, which the next part keeps
             made.Dispose();
             CpuMemory.ResetPeak();
-            Differentiation.Backward(objective);
+            if (objective.requires_grad) Differentiation.Backward(objective);
             backward = CpuMemory.Current().PeakAllocated - start;
             objective.Dispose();
             auxiliary.Dispose();
@@ -86,6 +91,30 @@ internal sealed class ProbedPart : IDisposable
             module.zero_grad(); // frees gradients now, not at a collection
             module.Dispose();
         }
+    }
+
+    // The block stands for all of its kind, wherever they are in the model.
+    private void Adapt(AdapterOptions options)
+    {
+        foreach (Parameter weight in Parameters) weight.requires_grad = false;
+        (string name, nn.Module module)[] named =
+            [.. stack.named_modules(), .. embedding is null ? [] : Own("embedding", embedding), .. head is null ? [] : Own("head", head)];
+        Adaptation.Attach(AdapterTargets.Of(stack).Where(target => AdapterTargets.IsChosen(target, options, Places)), options);
+        foreach ((string name, nn.Module module) in named)
+            if ((options.Train ?? []).Any(pattern => Places(name).Any(place => AdapterTargets.Matches(pattern, place))))
+                foreach (Parameter weight in module.parameters()) weight.requires_grad = true;
+
+        static (string, nn.Module)[] Own(string name, nn.Module module) => [(name, module)];
+    }
+
+    private IEnumerable<string> Places(string name)
+    {
+        const string First = "blocks.0.";
+        string[] prefixes = model.Stacks.Count > 1 ? [.. model.Stacks.Select(each => $"{each.Role}.")] : [""];
+        return name.StartsWith(First, StringComparison.Ordinal)
+            ? prefixes.SelectMany(prefix => Enumerable.Range(0, model.Layers).Select(
+                layer => $"{prefix}blocks.{layer}.{name[First.Length..]}"))
+            : [name];
     }
 
     // The part's result, and a scalar of it to differentiate; other tensors are freed, as in the model's own forward pass.

@@ -8,10 +8,13 @@ public sealed record TrainingState(long Weights, long Moments, long Gradients)
     /// <summary>The state of a model, gradients per thread as the step needs them.</summary>
     public static TrainingState Of(ModelCost cost, TrainingShape shape)
     {
-        long weights = sizeof(float) * cost.Parameters;
+        long weights = sizeof(float) * (cost.Parameters + (shape.Adapter?.Added ?? 0)), trained = TrainedBytes(cost, shape);
         int copies = (shape.GradientsStay ? shape.Threads : 0) + (shape.Accumulates ? shape.Threads : 0);
-        return new(weights, (long)(shape.MomentsPerParameter * weights) / shape.OptimizerShares, copies * weights);
+        return new(weights, (long)(shape.MomentsPerParameter * trained) / shape.OptimizerShares, copies * trained);
     }
+
+    internal static long TrainedBytes(ModelCost cost, TrainingShape shape) =>
+        sizeof(float) * (shape.Adapter?.Trained ?? cost.Parameters);
 }
 
 /// <summary>Peak bytes of activations, beside the <see cref="TrainingState"/>, and of a whole step, scaled from measured parts.</summary>
@@ -30,7 +33,7 @@ public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLe
     internal static TrainingMemory Of(ModelCost cost, TrainingShape shape, MeasuredModel measured)
     {
         TrainingState state = TrainingState.Of(cost, shape);
-        long sums = shape.Accumulates ? shape.Threads * state.Weights : 0;
+        long sums = shape.Accumulates ? shape.Threads * TrainingState.TrainedBytes(cost, shape) : 0;
         // One copy for all threads, kept from step to step.
         long rounded = shape.ComputeType == ScalarType.BFloat16 ? BFloat16Bytes * cost.MatrixParameters : 0;
         (double forward, double backward) = Heights(measured.Parts, shape.GradientsStay);

@@ -1,3 +1,4 @@
+using Trainer.Models.Adapters;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -25,6 +26,9 @@ public sealed record TrainingShape
 
     /// <summary>Numbers that the optimizer keeps for each parameter, such as AdamW's two moments.</summary>
     public double MomentsPerParameter { get; init; } = 2;
+
+    /// <summary>The adapters that are trained in place of the model's own weights; null where those are.</summary>
+    public AdapterCost? Adapter { get; init; }
 
     /// <summary>The share of each target's probability that is spread over all tokens.</summary>
     public double LabelSmoothing { get; init; }

@@ -5,6 +5,7 @@ using Trainer.Data.Preparation;
 using Trainer.Inference;
 using Trainer.Kernels;
 using Trainer.Models;
+using Trainer.Models.Adapters;
 using Trainer.Models.Devices;
 using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
@@ -18,6 +19,9 @@ public sealed record RunPlan
 
     /// <summary>Learned numbers.</summary>
     public required long Parameters { get; init; }
+
+    /// <summary>Those that are trained: all but the weights that adapters go on.</summary>
+    public required long TrainedParameters { get; init; }
 
     /// <summary>Those that a token uses: all but the experts it is not routed to.</summary>
     public required long ActiveParameters { get; init; }
@@ -115,20 +119,27 @@ public sealed record RunPlan
         if (problems.Length > 0) throw new ConfigurationException(problems);
         using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, datasetsDirectory, progress);
         var cost = ModelCost.Of(recipe.Model, data.Tokenizer.VocabularySize);
+        var adapter = recipe.Adapter is { } options ? AdapterCost.Of(recipe.Model, data.Tokenizer.VocabularySize, options) : null;
+        double TrainingFlops(int length) => adapter is null
+            ? cost.TrainingFlopsPerToken(length)
+            : cost.TrainingFlopsPerToken(length, adapter, recipe.Model.TieEmbeddings);
+        var trained = adapter is null ? Counts(cost) : Counts(adapter);
         var context = recipe.Model.ContextLength;
         var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
         var tokensPerRow = BatchStream.TokensPerRow(data, recipe.Data, context, recipe.Seed);
-        var (shape, onGpu) = Shape(recipe, Counts(cost), ranks);
+        var (shape, onGpu) = Shape(recipe, adapter, trained, ranks);
         var state = TrainingState.Of(cost, shape);
         var memory = CpuMemory.CountsTensors ? Measure(recipe, data, shape, ranks) : null;
-        var copy = state.Weights + state.Moments * shape.OptimizerShares; // the first process collects it
+        // The first process collects it; beside adapters the weights are not written.
+        var copy = (adapter is null ? state.Weights : sizeof(float) * adapter.Trained) + state.Moments * shape.OptimizerShares;
         if (!SavesOnTheWay(recipe) || !recipe.Checkpoint.InBackground(copy)) copy = 0;
         return new RunPlan
         {
-            Parameters = cost.Parameters,
-            ActiveParameters = cost.ActiveParameters,
-            Components = cost.Components,
+            Parameters = cost.Parameters + (adapter?.Added ?? 0),
+            TrainedParameters = adapter?.Trained ?? cost.Parameters,
+            ActiveParameters = cost.ActiveParameters + (adapter?.Added ?? 0),
+            Components = adapter is null ? cost.Components : [.. cost.Components, new("adapter", adapter.Added)],
             Data = DataReport.Of(data, recipe.Data),
             VocabularySize = data.Tokenizer.VocabularySize,
             ContextLength = context,
@@ -137,10 +148,10 @@ public sealed record RunPlan
             Steps = recipe.Training.Steps,
             Tokens = (long)(TrainingStages.Sequences(recipe.Training) * tokensPerRow),
             TotalFlops = TrainingStages.Of(recipe.Training).Sum(stage => (stage.To - stage.From) * stage.BatchSize * tokensPerRow
-                * cost.TrainingFlopsPerToken(stage.SequenceLength ?? row)),
+                * TrainingFlops(stage.SequenceLength ?? row)),
             TrainingTokens = data.Train.Length,
-            ForwardFlopsPerToken = cost.ForwardFlopsPerToken(row),
-            TrainingFlopsPerToken = cost.TrainingFlopsPerToken(row),
+            ForwardFlopsPerToken = cost.ForwardFlopsPerToken(row) + 2.0 * (adapter?.Added ?? 0),
+            TrainingFlopsPerToken = TrainingFlops(row),
             CacheBytesPerToken = cost.CacheBytesPerToken(),
             CacheBytesAtContext = cost.CacheBytes(context),
             RecurrentStateBytes = cost.RecurrentStateBytes,
@@ -152,8 +163,7 @@ public sealed record RunPlan
             CheckpointCopyBytes = copy,
             PeakBytes = memory?.Peak + copy,
             Processes = ranks == 1 ? null : RanksPlan.Of(
-                recipe, cost.Parameters, cost.Components.Where(part => part.Name is not ("embedding" or "position" or "head")).Sum(
-                    part => part.Parameters), ranks, stepSeconds, link ?? new(10e9 / 8, 30e-6)),
+                recipe, trained.All, trained.Matrices, ranks, stepSeconds, link ?? new(10e9 / 8, 30e-6)),
         };
     }
 
@@ -164,11 +174,18 @@ public sealed record RunPlan
         return new(embeddings, cost.Parameters - embeddings - head, head);
     }
 
+    private static ParameterCounts Counts(AdapterCost adapter)
+    {
+        long Of(ParameterRole role) => adapter.TrainedByRole.GetValueOrDefault(role);
+        return new(Of(ParameterRole.Embedding), Of(ParameterRole.Matrix) + Of(ParameterRole.Vector), Of(ParameterRole.Head));
+    }
+
     // Whether a checkpoint is written, or may be the best so far, before the last step.
     private static bool SavesOnTheWay(Recipe recipe) =>
         ((long[])[recipe.Checkpoint.Every, recipe.Evaluation.Every]).Any(every => every > 0 && every < recipe.Training.Steps);
 
-    private static (TrainingShape Shape, bool OnGpu) Shape(Recipe recipe, ParameterCounts parameters, int ranks)
+    private static (TrainingShape Shape, bool OnGpu) Shape(
+        Recipe recipe, AdapterCost? adapter, ParameterCounts parameters, int ranks)
     {
         var training = recipe.Training;
         // A GPU that is asked for but not here is planned for all the same.
@@ -181,6 +198,7 @@ public sealed record RunPlan
             ActivationCheckpointing = training.ActivationCheckpointing,
             ComputeType = training.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,
             LabelSmoothing = training.LabelSmoothing,
+            Adapter = adapter,
             MomentsPerParameter = recipe.Optimizer.StateNumbers(parameters) / parameters.All,
         }, onGpu);
     }

@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Models.Adapters;
 using Trainer.Models.Attention.Kernels;
 using static TorchSharp.torch;
 
@@ -77,6 +78,21 @@ public class TrainingMemoryTests
         Assert.Equal(new(weights, 2 * weights, weights), State(1, true));
         Assert.Equal(new(weights, 2 * weights, 2 * weights), State(2, false));
         Assert.Equal(new(weights, 2 * weights, 4 * weights), State(2, true));
+    }
+
+    [Fact]
+    public void Weights_that_stay_have_no_gradients_and_no_moments()
+    {
+        DecoderOptions model = Model with { Dim = 256 };
+        AdapterCost adapter = AdapterCost.Of(model, Vocabulary, new LoraOptions { Rank = 4, Targets = ["query"] });
+        // A (4, 256) and B (256, 4) in two layers.
+        Assert.Equal((4 * 512 * 2, 4 * 512 * 2), (adapter.Added, adapter.Trained));
+        long weights = sizeof(float) * ModelCost.Of(model, Vocabulary).Parameters, trained = sizeof(float) * adapter.Trained;
+        TrainingShape shape = new() { Adapter = adapter };
+        Assert.Equal(new(weights + trained, 2 * trained, trained), TrainingState.Of(ModelCost.Of(model, Vocabulary), shape));
+        TrainingMemory full = Measure(model, rows: 2), adapted = Measure(model, rows: 2, shape: shape);
+        // Moments are gone for certain; gradients come as activations go.
+        Assert.InRange(full.Peak - adapted.Peak, 1.8 * weights, 3.2 * weights);
     }
 
     private static void Near(long expected, long actual) => Assert.InRange((double)actual / expected, 0.9, 1.1);

@@ -1,0 +1,47 @@
+using TorchSharp.Modules;
+
+namespace Trainer.Models.Adapters;
+
+/// <summary>What adapters add to a model, and what is left to train of it.</summary>
+public sealed record AdapterCost
+{
+    /// <summary>The adapters.</summary>
+    public required AdapterOptions Options { get; init; }
+
+    /// <summary>Numbers of all adapters.</summary>
+    public required long Added { get; init; }
+
+    /// <summary>Numbers that are trained, the adapters' among them, by what they do.</summary>
+    public required IReadOnlyDictionary<ParameterRole, long> TrainedByRole { get; init; }
+
+    /// <summary>Numbers that are trained, the adapters' among them.</summary>
+    public long Trained => TrainedByRole.Values.Sum();
+
+    /// <summary>The cost of adapters on a valid model with this many token ids.</summary>
+    /// <exception cref="Configuration.ConfigurationException">A name of the options is not the model's, or a rank is more than a
+    /// matrix's.</exception>
+    public static AdapterCost Of(ModelOptions model, int vocabularySize, AdapterOptions options)
+    {
+        using LanguageModel built = model.BuildForInference(vocabularySize); // its weights take no memory before they are written
+        long own = Numbers(built.parameters());
+        built.Attach(options);
+        IReadOnlyDictionary<string, ParameterRole> roles = built.ParameterLayout().Roles;
+        return new()
+        {
+            Options = options,
+            Added = Numbers(built.parameters()) - own,
+            TrainedByRole = built.named_parameters().Where(entry => entry.parameter.requires_grad)
+                .GroupBy(entry => roles[entry.name], entry => entry.parameter).ToDictionary(role => role.Key, Numbers),
+        };
+    }
+
+    /// <summary>Whether anything of this kind is trained.</summary>
+    internal bool Trains(ParameterRole role) => TrainedByRole.ContainsKey(role);
+
+    /// <summary>Matrices that are trained in full and multiply every token.</summary>
+    internal long TrainedMatrices(bool tied) => TrainedByRole.GetValueOrDefault(ParameterRole.Head)
+        + (tied ? TrainedByRole.GetValueOrDefault(ParameterRole.Embedding) : 0)
+        + Math.Max(0, TrainedByRole.GetValueOrDefault(ParameterRole.Matrix) - Added);
+
+    private static long Numbers(IEnumerable<Parameter> parameters) => parameters.Sum(parameter => parameter.numel());
+}
