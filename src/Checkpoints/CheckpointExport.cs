@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Trainer.Checkpoints.Adapters;
 using Trainer.Checkpoints.Gguf;
 using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.Weights;
@@ -20,6 +21,11 @@ public static class CheckpointExport
         using IOpenWeights weights = opened.OpenWeights();
         return HuggingFaceExport.Write(Source(opened, weights), output, type, shardSize);
     }
+
+    /// <summary>Writes a checkpoint's adapter as PEFT does, in float32, float16 or bfloat16, and returns the family of its base.</summary>
+    /// <exception cref="UserException">There is no such checkpoint, it has no adapter, or no family has the model or a matrix.</exception>
+    public static string Peft(string checkpoint, string output, ScalarType type) =>
+        PeftExport.Write(Checkpoint.Open(checkpoint), output, type);
 
     /// <summary>Writes a GGUF file for llama.cpp, and returns llama.cpp's name of the architecture.</summary>
     /// <exception cref="UserException">There is no such checkpoint, llama.cpp lacks the model or tokenizer, or writing fails.</exception>

@@ -8,7 +8,7 @@ namespace Trainer.Cli;
 
 internal static partial class ExportCommand
 {
-    private const string HuggingFace = "huggingface", Gguf = "gguf";
+    private const string HuggingFace = "huggingface", Gguf = "gguf", Peft = "peft";
 
     private static readonly Argument<string> Source = new("checkpoint")
     {
@@ -16,7 +16,7 @@ internal static partial class ExportCommand
     };
     private static readonly Option<string> Format = new("--format")
     {
-        Description = "huggingface: a directory for transformers and vLLM; gguf: a file for llama.cpp.",
+        Description = "huggingface: a directory for transformers and vLLM; gguf: a file for llama.cpp; peft: the adapter alone, for PEFT.",
         Required = true,
     };
     private static readonly Option<string> Output = new("--output")
@@ -49,7 +49,7 @@ internal static partial class ExportCommand
 
     internal static Command Create()
     {
-        Format.AcceptOnlyFromAmong(HuggingFace, Gguf);
+        Format.AcceptOnlyFromAmong(HuggingFace, Gguf, Peft);
         List<string> types = [.. GgufTypes.Keys];
         var command = new Command("export", "Writes a checkpoint in the format of the programs that serve models.")
         {
@@ -59,12 +59,14 @@ internal static partial class ExportCommand
         Type.AcceptOnlyFromAmong([.. types]);
         command.Validators.Add(result =>
         {
-            if (result.GetValue(Format) == HuggingFace && result.GetValue(Type) is { } type && !TensorTypes.ContainsKey(type))
+            if (result.GetValue(Format) is HuggingFace or Peft && result.GetValue(Type) is { } type && !TensorTypes.ContainsKey(type))
                 result.AddError($"--type is {type}, which Hugging Face checkpoints do not have; use " +
                     $"{string.Join(", ", TensorTypes.Keys)}, or --format gguf.");
             if (result.GetValue(ShardLimit) is not { } size) return;
             if (!ShardSize.TryParse(size, out _))
                 result.AddError($"--max-shard-size is '{size}'; use a number and KB, MB, GB or TB, such as 500MB or 5GB.");
+            if (result.GetValue(Format) == Peft)
+                result.AddError("--max-shard-size splits large models, and an adapter is one file: leave it out.");
             if (result.GetValue(Format) == Gguf)
                 result.AddError("--max-shard-size splits safetensors, and a GGUF is one file: leave it out, or use --format huggingface.");
         });
@@ -86,9 +88,12 @@ internal static partial class ExportCommand
     {
         var (source, output, type) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
         var limit = parsed.GetValue(ShardLimit) is { } size && ShardSize.TryParse(size, out var shardSize) ? shardSize : ShardSize.Default;
-        var family = parsed.GetRequiredValue(Format) == Gguf
-            ? CheckpointExport.Gguf(source, output, GgufTypes[type])
-            : CheckpointExport.HuggingFace(source, output, TensorTypes[type], limit);
+        var family = parsed.GetRequiredValue(Format) switch
+        {
+            Gguf => CheckpointExport.Gguf(source, output, GgufTypes[type]),
+            Peft => $"an adapter of {CheckpointExport.Peft(source, output, TensorTypes[type])}",
+            _ => CheckpointExport.HuggingFace(source, output, TensorTypes[type], limit),
+        };
         Console.WriteLine($"{output}: written as {family}, {type}");
     }
 

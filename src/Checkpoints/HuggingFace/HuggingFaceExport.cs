@@ -104,7 +104,7 @@ internal static class HuggingFaceExport
         return shards;
     }
 
-    private static void WriteDirectory(string directory, Action<string> fill)
+    internal static void WriteDirectory(string directory, Action<string> fill)
     {
         directory = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
         if (File.Exists(directory) || (Directory.Exists(directory) && Directory.EnumerateFileSystemEntries(directory).Any()))

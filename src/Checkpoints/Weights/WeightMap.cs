@@ -19,6 +19,13 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
 
     public IEnumerable<NamedShape> External => rules.SelectMany(rule => rule.External);
 
+    /// <summary>The rule of a tensor here; null where there is none.</summary>
+    public WeightRule? RuleOf(string native) => rules.FirstOrDefault(rule => rule.Native.Any(shape => shape.Name == native));
+
+    /// <summary>The rule of a tensor there; null where there is none.</summary>
+    public WeightRule? RuleOfExternal(string external) => rules.FirstOrDefault(
+        rule => rule.Native.Count > 0 && rule.External.Any(shape => shape.Name == external));
+
     /// <summary>The model's tensors in float32, each read from <paramref name="external"/>, which stays open, when it is written.</summary>
     public IReadOnlyList<PendingTensor> Import(IWeightSource external)
     {

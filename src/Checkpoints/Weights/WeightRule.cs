@@ -16,8 +16,14 @@ internal sealed record WeightRule(
     /// the external shape. Null if <see cref="ToExternal"/> gets whole tensors.</summary>
     public IReadOnlyList<long>? SliceStarts { get; init; }
 
+    /// <summary>Whether every external matrix is rows of the native one that follow each other, in their order.</summary>
+    public bool KeepsRows { get; private init; }
+
+    /// <summary>Whether rows here are columns there.</summary>
+    public bool Transposes { get; private init; }
+
     public static WeightRule Copy(string native, string external, params long[] shape) =>
-        new([new(native, shape)], [new(external, shape)], Same, Same);
+        new([new(native, shape)], [new(external, shape)], Same, Same) { KeepsRows = true };
 
     /// <summary>An external tensor of zeros that has no counterpart here.</summary>
     public static WeightRule Zeros(string external, params long[] shape) => new(
@@ -31,7 +37,10 @@ internal sealed record WeightRule(
 
     /// <summary>Here (R, C), there (C, R): GPT-2's Conv1D multiplies x·W where a linear layer multiplies x·Wᵀ.</summary>
     public static WeightRule Transposed(string native, string external, long rows, long columns) =>
-        new([new(native, rows, columns)], [new(external, columns, rows)], Transpose, Transpose);
+        new([new(native, rows, columns)], [new(external, columns, rows)], Transpose, Transpose)
+        {
+            KeepsRows = true, Transposes = true,
+        };
 
     /// <summary>One tensor here is several there, concatenated by rows; <paramref name="tail"/> is (C) for matrices, else empty.</summary>
     public static WeightRule Rows(string native, long[] tail, params (string Name, long Rows)[] parts)
@@ -45,7 +54,7 @@ internal sealed record WeightRule(
             (sources, _) => cat([.. sources], 0),
             Same)
         {
-            SliceStarts = starts,
+            SliceStarts = starts, KeepsRows = true,
         };
     }
 
