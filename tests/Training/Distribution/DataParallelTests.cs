@@ -7,6 +7,7 @@ using Trainer.Evaluation;
 using Trainer.Evaluation.Scheduled;
 using Trainer.Kernels;
 using Trainer.Models;
+using Trainer.Models.Adapters;
 using Trainer.Models.FeedForward.Experts;
 using Trainer.Tests;
 using Trainer.Training.Distribution;
@@ -43,6 +44,23 @@ public sealed class DataParallelTests : IDisposable
             Assert.Equal(all[0].Losses, losses);
             Assert.Equal(all[0].Weights, weights);
         }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Ranks_train_the_adapters_of_one_process(bool shards)
+    {
+        Use(training => training with { Steps = 1 });
+        tiny.Train("base");
+        Use(training => training with { ShardOptimizer = shards });
+        tiny.Recipe = tiny.Recipe with
+        {
+            Initialize = new() { From = tiny.RunPath("base") }, Adapter = new LoraOptions { Rank = 2, Targets = ["query", "down"] },
+        };
+        (double[] losses, float[] weights) one = Train(3, null);
+
+        foreach ((_, float[] weights) in OnRanks(2, state => Train(3, state))) TensorAssert.Equal(one.weights, weights, 1e-4);
     }
 
     [Fact]
