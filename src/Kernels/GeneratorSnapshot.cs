@@ -3,7 +3,7 @@ using TorchSharp;
 namespace Trainer.Kernels;
 
 /// <summary>The state of a device's default generator, so that what was drawn since can be drawn again.</summary>
-internal sealed class GeneratorSnapshot : IDisposable
+public sealed class GeneratorSnapshot : IDisposable
 {
     private readonly torch.Device device;
     private readonly torch.Tensor state;
@@ -15,6 +15,7 @@ internal sealed class GeneratorSnapshot : IDisposable
         state = generator.get_state().DetachFromDisposeScope();
     }
 
+    /// <summary>Takes the present state.</summary>
     public static GeneratorSnapshot Capture(torch.Device device) => new(device);
 
     /// <summary>Goes back to this state until the result is disposed.</summary>
@@ -25,6 +26,7 @@ internal sealed class GeneratorSnapshot : IDisposable
         return new Excursion(present);
     }
 
+    /// <inheritdoc/>
     public void Dispose() => state.Dispose();
 
     private void Restore()

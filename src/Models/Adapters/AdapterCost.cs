@@ -1,4 +1,6 @@
 using TorchSharp.Modules;
+using Trainer.Kernels;
+using static TorchSharp.torch;
 
 namespace Trainer.Models.Adapters;
 
@@ -22,6 +24,9 @@ public sealed record AdapterCost
     /// matrix's.</exception>
     public static AdapterCost Of(ModelOptions model, int vocabularySize, AdapterOptions options)
     {
+        // The adapters that are counted are drawn; nobody else's numbers may depend on that.
+        using GeneratorSnapshot random = GeneratorSnapshot.Capture(CPU);
+        using IDisposable drawn = random.Return();
         using LanguageModel built = model.BuildForInference(vocabularySize); // its weights take no memory before they are written
         long own = Numbers(built.parameters());
         built.Attach(options);
