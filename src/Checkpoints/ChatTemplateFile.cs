@@ -2,6 +2,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints.HuggingFace;
 using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Data.Chat;
 
 namespace Trainer.Checkpoints;
 
@@ -22,6 +24,21 @@ public sealed record ChatTemplateFile(string Template, string? BosToken, string?
     /// <exception cref="UserException">A file cannot be read.</exception>
     public static ChatTemplateFile? In(string directory) => In(directory, CompanionFiles.In(directory));
 
+    /// <summary>The template of a checkpoint, or of a Hugging Face directory, ready to render; null if it has none.</summary>
+    /// <exception cref="UserException">It cannot be read, is not valid, or needs what is not supported.</exception>
+    public static ChatTemplate? Load(string directory)
+    {
+        if (In(directory) is not { } file) return null;
+        try
+        {
+            return new(file.Template, file.BosToken, file.EosToken);
+        }
+        catch (UserException error)
+        {
+            throw new UserException($"{directory}: {error.Message}", error);
+        }
+    }
+
     internal static ChatTemplateFile? In(string directory, IReadOnlyDictionary<string, JsonObject> companions)
     {
         string jinja = Path.Combine(directory, JinjaFileName);
@@ -34,6 +51,19 @@ public sealed record ChatTemplateFile(string Template, string? BosToken, string?
         JsonObject? file = companions.GetValueOrDefault(FileName);
         if (Text(file?["template"]) is { } template) return new(template, Text(file!["bosToken"]), Text(file["eosToken"]));
         return WithTokens(Default(companions.GetValueOrDefault(CompanionFiles.TokenizerConfig)) ?? Default(file), companions);
+    }
+
+    /// <summary>The file with the template that a recipe's conversations are learned with, among those that go with each of its checkpoints.
+    /// </summary>
+    public static IReadOnlyList<PendingFile> Among(IReadOnlyList<PendingFile> companions, DataOptions data)
+    {
+        if (ConversationTemplate.Of(data) is not { } template) return companions;
+        ChatTemplateFile file = new(template.Source, template.BosToken, template.EosToken);
+        return
+        [
+            .. companions.Where(companion => companion.Name != FileName),
+            new PendingFile(FileName, path => File.WriteAllText(path, ConfigurationJson.Format(file.ToJson()) + "\n")),
+        ];
     }
 
     /// <summary>The content of the file.</summary>

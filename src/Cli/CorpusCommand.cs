@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Data.Chat;
 using Trainer.Data.Corpora;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
@@ -10,12 +11,14 @@ namespace Trainer.Cli;
 
 internal static class CorpusCommand
 {
+    private const long Shown = 3;
+
     internal static Command Create()
     {
         var paths = new Argument<string[]>("path") { Description = "Files, folders or globs.", Arity = ArgumentArity.ZeroOrMore };
         var format = new Option<SourceFormat?>("--format")
         {
-            Description = "text, jsonl, parquet, dotnet-docs, dotnet-translations or synthetic; " +
+            Description = "text, jsonl, parquet, chat, dotnet-docs, dotnet-docs-chat, dotnet-translations or synthetic; " +
                 "when absent, the extension of the files says.",
             HelpName = "format",
             CustomParser = result =>
@@ -26,8 +29,8 @@ internal static class CorpusCommand
                 }
                 catch (JsonException)
                 {
-                    result.AddError($"--format is \"{result.Tokens[0].Value}\"; allowed: text, jsonl, parquet, dotnet-docs, " +
-                        "dotnet-translations, synthetic.");
+                    result.AddError($"--format is \"{result.Tokens[0].Value}\"; allowed: text, jsonl, parquet, chat, dotnet-docs, " +
+                        "dotnet-docs-chat, dotnet-translations, synthetic.");
                     return null;
                 }
             },
@@ -46,6 +49,12 @@ internal static class CorpusCommand
         var seed = new Option<long?>("--seed") { Description = "What the examples of synthetic are drawn from." };
         var limit = new Option<long?>("--limit") { Description = "Read so many documents at most." };
         var json = new Option<bool>("--json") { Description = "Print the documents, one a line as a JSON string (null for nulls)." };
+        var template = new Option<string?>("--template")
+        {
+            Description = "Show conversations (--format chat), 3 if --limit does not say how many, as this template writes them, what is " +
+                "learned in colour or between [[ and ]]: chatml, llama3, mistral, gemma, zephyr, or a tokenizer_config.json.",
+            HelpName = "template",
+        };
         var output = new Option<string?>("--output")
         {
             Description = "Write the documents to this file, as the column or field text: .parquet, .jsonl, .jsonl.gz or .jsonl.zst.",
@@ -53,7 +62,7 @@ internal static class CorpusCommand
         };
         var command = new Command("corpus", "Reads texts and prints how many files, documents, characters and bytes there are.")
         {
-            paths, format, column, language, task, examples, seed, limit, json, output,
+            paths, format, column, language, task, examples, seed, limit, json, template, output,
         };
         command.Validators.Add(result =>
         {
@@ -62,6 +71,8 @@ internal static class CorpusCommand
             if (result.GetValue(output) is { } file && !DocumentFile.IsKnown(file))
                 result.AddError($"--output is \"{file}\", which does not say how to write; allowed are names that end in " +
                     $"{string.Join(", ", DocumentFile.Extensions)}.");
+            if (result.GetValue(template) is not null && result.GetValue(output) is not null)
+                result.AddError("--template shows conversations, and --output writes texts; leave out one of them.");
         });
         command.SetAction(parsed =>
         {
@@ -71,7 +82,9 @@ internal static class CorpusCommand
                 Task = parsed.GetValue(task) is { } named ? Task(named) : null,
                 Examples = parsed.GetValue(examples), Seed = parsed.GetValue(seed),
             });
-            return Read(sources, parsed.GetValue(limit) ?? long.MaxValue, parsed.GetValue(json), parsed.GetValue(output));
+            return parsed.GetValue(template) is { } chosen
+                ? Show(sources, chosen, parsed.GetValue(limit) ?? Shown, parsed.GetValue(json))
+                : Read(sources, parsed.GetValue(limit) ?? long.MaxValue, parsed.GetValue(json), parsed.GetValue(output));
         });
         return command;
     }
@@ -86,10 +99,29 @@ internal static class CorpusCommand
     private static SyntheticTaskOptions Task(string task) => ConfigurationJson.Deserialize<SyntheticTaskOptions>(
         task.TrimStart().StartsWith('{') ? task : JsonSerializer.Serialize(new { type = task }), "--task");
 
+    private static int Show(IReadOnlyList<SourceOptions> sources, string template, long limit, bool json)
+    {
+        var options = new ConversationOptions { Template = template };
+        Problem[] problems = [.. options.Validate().Select(problem => problem with { Path = "--template" })];
+        if (problems.Length > 0)
+            throw new ConfigurationException(problems, "command line");
+        var corpora = Open(sources);
+        if (corpora.FirstOrDefault(corpus => corpus is not ConversationCorpus) is { } text)
+            throw new ConfigurationException([new("--template", $"shows conversations, and {text.Name} is read as text; add --format chat, "
+                + "or leave --template out")], "command line");
+        var listing = new ConversationListing(ConversationTemplate.Open(options), json);
+        foreach (var conversation in corpora.Cast<ConversationCorpus>().SelectMany(corpus => corpus.Conversations())
+            .Take((int)Math.Min(limit, int.MaxValue)))
+            listing.Show(conversation);
+        return ExitCode.Done;
+    }
+
+    private static Corpus[] Open(IReadOnlyList<SourceOptions> sources) =>
+        [.. sources.Select(source => Corpus.Open(source, "", TrainingRequest.DefaultDatasetsDirectory, new StandardError()))];
+
     private static int Read(IReadOnlyList<SourceOptions> sources, long limit, bool json, string? output)
     {
-        var corpora = sources.Select(source => Corpus.Open(source, "", TrainingRequest.DefaultDatasetsDirectory, new StandardError()))
-            .ToArray();
+        var corpora = Open(sources);
         using var writer = json ? new DocumentWriter(Console.OpenStandardOutput()) : null;
         var figures = new CorpusStatistics();
         try

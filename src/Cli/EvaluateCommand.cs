@@ -104,7 +104,7 @@ internal static class EvaluateCommand
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         var json = TaskSection.IsGiven(parsed.CommandResult) ? TaskSection.Run(parsed, checkpoint, () => Load(parsed, checkpoint, device))
-            : checkpoint.Model is not DecoderOptions || checkpoint.Configuration.Data.IsPaired ? Rows(parsed, checkpoint, device)
+            : ScoresRows(checkpoint) ? Rows(parsed, checkpoint, device)
             : parsed.GetValue(Passkey) is { } lengths ? Passkeys(parsed, TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)
             : Windows(parsed, checkpoint, device);
         if (parsed.GetValue(Json) is not { } file) return ExitCode.Done;
@@ -114,6 +114,9 @@ internal static class EvaluateCommand
         JsonFile.Write(file, json);
         return ExitCode.Done;
     }
+
+    private static bool ScoresRows(Checkpoint checkpoint) =>
+        checkpoint.Model is not DecoderOptions || checkpoint.Configuration.Data is { IsPaired: true } or { HasConversations: true };
 
     private static JsonObject Windows(ParseResult parsed, Checkpoint checkpoint, torch.Device device)
     {

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data.Chat;
 using Trainer.Data.Tokenizers;
 using Trainer.Inference;
 using Trainer.Models;
@@ -61,6 +62,12 @@ internal static class GenerateCommand
             "checkpoint's tokenizer.json says, as with transformers and llama.cpp.",
         HelpName = "token",
     };
+    private static readonly Option<bool> Chat = new("--chat")
+    {
+        Description = "The prompt is what a user says: the checkpoint's chat template makes a conversation of it, and only the answer " +
+            "is printed.",
+    };
+    private static readonly Option<string?> SystemTurn = new("--system") { Description = "With --chat: what the system says before." };
     private static readonly Option<DeviceChoice> OnDevice = DeviceArgument.Create();
     private static readonly Option<InferencePrecision> Number = PrecisionArgument.Create("may choose another token where two are " +
         "about as likely");
@@ -69,7 +76,8 @@ internal static class GenerateCommand
     {
         var command = new Command("generate", "Continues a text; streams it to standard output.")
         {
-            Source, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Beams, LengthPenalty, Beginning, OnDevice, Number,
+            Source, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Beams, LengthPenalty, Beginning, Chat,
+            SystemTurn, OnDevice, Number,
         };
         command.SetAction(Generate);
         return command;
@@ -86,6 +94,8 @@ internal static class GenerateCommand
         var prompt = parsed.GetRequiredValue(Prompt);
         var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
         var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer));
+        if (parsed.GetValue(Chat))
+            return Answer(generator.Answer(Messages(parsed), Template(checkpoint), options));
         var pieces = parsed.GetValue(Beams) is { } beams
             ? Search(model, checkpoint.Tokenizer, device, end, generator, prompt,
                 Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })
@@ -96,6 +106,23 @@ internal static class GenerateCommand
         foreach (var piece in pieces) Console.Write(piece);
         Console.WriteLine();
         return ExitCode.Done;
+    }
+
+    private static int Answer(IEnumerable<string> pieces)
+    {
+        foreach (var piece in pieces) Console.Write(piece);
+        Console.WriteLine();
+        return ExitCode.Done;
+    }
+
+    private static ChatTemplate Template(Checkpoint checkpoint) => ChatTemplateFile.Load(checkpoint.Directory) ?? throw new UserException(
+        $"{checkpoint.Directory} has no chat template, so it was not made for chats; leave out --chat to continue a text, or train on " +
+        "conversations (data.train of format \"chat\")");
+
+    private static ChatMessage[] Messages(ParseResult parsed)
+    {
+        ChatMessage[] first = parsed.GetValue(SystemTurn) is { } system ? [new("system", system)] : [];
+        return [.. first, new("user", parsed.GetRequiredValue(Prompt))];
     }
 
     private static IEnumerable<string> Search(LanguageModel model, Tokenizer tokenizer, Device device, int? end, TextGenerator generator,
@@ -142,6 +169,12 @@ internal static class GenerateCommand
         if (parsed.GetValue(Beams) is not null && given.Length > 0)
             throw new ConfigurationException([new("", $"--beams searches the most likely text, {string.Join(" and ", given)} would " +
                 "draw one; give one of the two (--beams 1 is greedy)")]);
+        Option[] others = [Beams, LengthPenalty, Beginning];
+        if (parsed.GetValue(Chat) && others.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } other)
+            throw new ConfigurationException([new(other.Name, "does not go with --chat, whose template begins the prompt and whose " +
+                "answers are drawn; leave one of them out")], "command line");
+        if (!parsed.GetValue(Chat) && parsed.GetValue(SystemTurn) is not null)
+            throw new ConfigurationException([new("--system", "is for --chat; add it, or leave --system out")], "command line");
     }
 
     private static void Require(IValidated options)

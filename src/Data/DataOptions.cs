@@ -29,11 +29,21 @@ public sealed record DataOptions : IValidated
         + "= one text from another.")]
     public DataObjective Objective { get; init; } = DataObjective.Causal;
 
-    /// <summary>How the causal objective cuts documents into rows.</summary>
+    /// <summary>How the causal objective cuts documents into rows; conversations are whole documents.</summary>
     [Description("How rows are cut out of documents (objective causal): crops = windows anywhere in the text, across documents; documents "
         + "= whole documents, several to a row, none of which sees another; pairs = a text to read and behind it the text to write, of "
-        + "which only the latter is learned.")]
-    public DataPacking Packing { get; init; } = DataPacking.Crops;
+        + "which only the latter is learned. Conversations (format chat) are documents.")]
+    public DataPacking Packing
+    {
+        get => packing ?? (HasConversations ? DataPacking.Documents : DataPacking.Crops);
+        init => packing = value;
+    }
+
+    private readonly DataPacking? packing;
+
+    /// <summary>How conversations are learned; null for the defaults, and where there are none.</summary>
+    [Description("How conversations are learned (sources of format chat).")]
+    public ConversationOptions? Chat { get; init; }
 
     /// <summary>The token that ends each document; <see cref="EndOfText.None"/> for none, null for the tokenizer's own, if any.</summary>
     [Description("The token that is put behind each document, so that a model learns where texts end; none = no token. When absent, the "
@@ -61,10 +71,15 @@ public sealed record DataOptions : IValidated
     /// <summary>Whether texts come in pairs: one to read, one to write.</summary>
     public bool IsPaired => Objective == DataObjective.SequenceToSequence || Packing == DataPacking.Pairs;
 
+    /// <summary>Whether the sources are conversations.</summary>
+    public bool HasConversations => Train is { Count: > 0 } && Train[0].IsConversations;
+
+    internal ConversationOptions Conversations => Chat ?? new();
+
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate() =>
     [
-        .. ListProblems(), .. WeightProblems(), .. SettingProblems(), .. SyntheticProblems(),
+        .. ListProblems(), .. WeightProblems(), .. SettingProblems(), .. SyntheticProblems(), .. ConversationProblems(),
         .. PairProblems("train", Train), .. PairProblems("validation", Validation),
     ];
 
@@ -116,6 +131,30 @@ public sealed record DataOptions : IValidated
         for (var i = 0; i < Validation?.Count; i++)
             if (Validation[i] is { Format: SourceFormat.Synthetic, Split: not SourceSplit.Validation })
                 yield return new Problem($"validation.{i}.split", "must be \"validation\", so that no prompt is also trained on");
+    }
+
+    private IEnumerable<Problem> ConversationProblems()
+    {
+        if (!HasConversations)
+        {
+            if (Chat is not null)
+                yield return new Problem("chat", "is set, but data.train has no conversations; remove it, or set the format of the sources "
+                    + "to \"chat\"");
+        }
+        else if (Objective != DataObjective.Causal)
+            yield return new Problem("objective", $"is \"{Name(Objective)}\", but conversations (data.train.0) are learned token after "
+                + "token; set it to \"causal\"");
+        else if (Packing != DataPacking.Documents)
+            yield return new Problem("packing", $"is \"{Name(Packing)}\", but conversations (data.train.0) are whole documents; remove it, "
+                + "or set it to \"documents\"");
+        if (HasConversations && EndOfDocument is not null)
+            yield return new Problem("endOfDocument", $"is \"{EndOfDocument}\", but the template of data.chat ends turns; remove it");
+        foreach (var (list, index, source) in (Train ?? []).Select((source, index) => ("train", index, source))
+            .Concat((Validation ?? []).Select((source, index) => ("validation", index, source))))
+            if (source.IsConversations != HasConversations)
+                yield return new Problem($"{list}.{index}.format",
+                    $"must be {(HasConversations ? "\"chat\" or \"dotnet-docs-chat\"" : "one of texts")}, for data.train.0 has "
+                    + $"{(HasConversations ? "conversations" : "a text")}; give all sources in one form");
     }
 
     private IEnumerable<Problem> PairProblems(string list, IReadOnlyList<SourceOptions>? sources)

@@ -19,9 +19,9 @@ public sealed record SourceOptions : IValidated
     public string? Path { get; init; }
 
     /// <summary>The format; when absent, it follows from the file names.</summary>
-    [Description("In what form the text comes: text, jsonl and parquet are files (text and jsonl also as .gz and .zst); dotnet-docs and "
-        + "dotnet-translations are taken from the installed .NET SDK; synthetic makes examples of a task. When absent, the extension of "
-        + "the files says.")]
+    [Description("In what form the text comes: text, jsonl and parquet are files (text and jsonl also as .gz and .zst); chat is "
+        + "conversations in JSON lines (see data.chat); dotnet-docs, dotnet-docs-chat (questions on it) and dotnet-translations are taken "
+        + "from the installed .NET SDK; synthetic makes examples of a task. When absent, the extension of the files says.")]
     public SourceFormat? Format { get; init; }
 
     /// <summary>The JSON field or Parquet column with the text, nested as <c>a.b</c>; by default <c>text</c> or <c>target</c>.</summary>
@@ -72,7 +72,8 @@ public sealed record SourceOptions : IValidated
     {
         if (Weight is { } weight && !(weight > 0 && double.IsFinite(weight)))
             yield return new Problem("weight", $"is {weight}, but must be above 0; leave the source out to read nothing of it");
-        var brings = Format is SourceFormat.DotnetDocs or SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
+        var brings = Format is SourceFormat.DotnetDocs or SourceFormat.DotnetDocsChat or SourceFormat.DotnetTranslations
+            or SourceFormat.Synthetic;
         var translations = Format == SourceFormat.DotnetTranslations;
         if (!brings && string.IsNullOrWhiteSpace(Path))
             yield return new Problem("path", "is missing; name a file, a folder or a glob, or set format to \"dotnet-docs\" for the "
@@ -131,14 +132,18 @@ public sealed record SourceOptions : IValidated
     internal bool IsPaired =>
         TargetColumn is not null || TargetPath is not null || Format is SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
 
-    private bool HasNoColumns => Format is SourceFormat.Text or SourceFormat.DotnetDocs or SourceFormat.Synthetic;
+    internal bool IsConversations => Format is SourceFormat.Chat or SourceFormat.DotnetDocsChat;
+
+    private bool HasNoColumns => IsConversations || Format is SourceFormat.Text or SourceFormat.DotnetDocs or SourceFormat.Synthetic;
 
     private string Name => Format switch
     {
         SourceFormat.DotnetDocs => "dotnet-docs",
+        SourceFormat.DotnetDocsChat => "dotnet-docs-chat",
         SourceFormat.DotnetTranslations => "dotnet-translations",
         SourceFormat.Synthetic => "synthetic",
         SourceFormat.Text => "text",
+        SourceFormat.Chat => "chat",
         _ => "of its files",
     };
 }
@@ -159,9 +164,17 @@ public enum SourceFormat
     [JsonStringEnumMemberName("parquet")]
     Parquet,
 
+    /// <summary>JSON lines with a conversation in each record; may be compressed (.gz, .zst).</summary>
+    [JsonStringEnumMemberName("chat")]
+    Chat,
+
     /// <summary>The API documentation installed with the .NET SDK; has no path.</summary>
     [JsonStringEnumMemberName("dotnet-docs")]
     DotnetDocs,
+
+    /// <summary>Questions on that documentation, and answers from it; has no path.</summary>
+    [JsonStringEnumMemberName("dotnet-docs-chat")]
+    DotnetDocsChat,
 
     /// <summary>The .NET SDK's messages in English and one of 13 other languages; has no path.</summary>
     [JsonStringEnumMemberName("dotnet-translations")]

@@ -39,6 +39,11 @@ public sealed class CheckpointData : IDisposable
     public static CheckpointData Text(Checkpoint checkpoint, string path, string datasetsDirectory, IProgress<string>? progress = null)
     {
         DataOptions own = checkpoint.Configuration.Data;
+        if (own.HasConversations)
+        {
+            TokenShard conversations = TextEncoding.EncodeConversations(path, own, checkpoint.Tokenizer, progress);
+            return new(path, conversations, conversations);
+        }
         SourceOptions source = !own.IsPaired ? new() { Path = path }
             : new() { Path = path, Column = own.Train[0].Column,
                 TargetColumn = own.Train[0].TargetColumn }; // pairs in the fields that it was trained on

@@ -1,5 +1,6 @@
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data.Chat;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Devices;
@@ -27,9 +28,11 @@ public sealed record GenerationOptions : IValidated
 /// <summary>Generates text token by token: a decoder continues a prompt, an encoder-decoder answers it.</summary>
 /// <remarks>An answer ends with the tokenizer's end token or at the context length, a continuation with <paramref name="end"/>, the token
 /// that ended documents in training, if there is one. When the context is full, its last half is recomputed behind <see cref="Beginning"/>,
-/// so a continuation can go on for ever. Deterministic given the seed; not thread-safe.</remarks>
+/// so a continuation can go on for ever. With <paramref name="chat"/>, every prompt is what a user says, and is answered. Deterministic
+/// given the seed; not thread-safe.</remarks>
 public sealed class TextGenerator(
-    LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null) : IDisposable
+    LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null,
+    ChatTemplate? chat = null) : IDisposable
 {
     private bool ownsModel;
 
@@ -58,11 +61,39 @@ public sealed class TextGenerator(
     /// <exception cref="ConfigurationException">An option is out of range.</exception>
     public IEnumerable<string> Stream(string prompt, GenerationOptions? options = null)
     {
+        if (chat is not null) return Answer([new("user", prompt)], chat, options);
         options ??= new GenerationOptions();
         Problem[] problems = [.. options.Validate()];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         int[] ids = Encode(prompt);
-        return Decode(ReadsSource ? Answer(ids, options) : Continue([.. ids], options, keep: Beginning.Count).TakeWhile(id => id != end));
+        return Decode(ReadsSource
+            ? Translate(ids, options)
+            : Continue([.. ids], options, keep: Beginning.Count).TakeWhile(id => id != end));
+    }
+
+    /// <summary>Answers a conversation in pieces of whole characters, up to the template's end of a turn or the context's.</summary>
+    /// <exception cref="ChatMessagesException">The template refuses the messages.</exception>
+    /// <exception cref="UserException">The model is no decoder, or the messages cannot be encoded or exceed the context.</exception>
+    /// <exception cref="ConfigurationException">An option is out of range.</exception>
+    public IEnumerable<string> Answer(IReadOnlyList<ChatMessage> messages, ChatTemplate template, GenerationOptions? options = null)
+    {
+        options ??= new GenerationOptions();
+        Problem[] problems = [.. options.Validate()];
+        if (problems.Length > 0) throw new ConfigurationException(problems);
+        int[] ids = EncodeChat(messages, template);
+        int? turnEnd = template.EosToken is { } token ? tokenizer.TokenId(token) : null;
+        GenerationOptions within = options with { Tokens = Math.Min(options.Tokens, model.ContextLength - ids.Length + 1) };
+        return Decode(Continue([.. ids], within).TakeWhile(id => id != end && id != turnEnd));
+    }
+
+    /// <summary>The ids of a conversation that is to be answered; throws as <see cref="Answer"/> does.</summary>
+    internal int[] EncodeChat(IReadOnlyList<ChatMessage> messages, ChatTemplate template)
+    {
+        if (model.Options is not DecoderOptions)
+            throw new UserException("the model is no decoder, and only decoders continue a conversation");
+        int[] ids = ConversationEncoder.EncodePrompt(template, tokenizer, messages);
+        CheckLength(ids);
+        return ids;
     }
 
     /// <summary>Continues a prompt of token ids, at least one and at most a context, one id at a time.</summary>
@@ -75,6 +106,7 @@ public sealed class TextGenerator(
     /// <summary>The ids of a prompt behind <see cref="Beginning"/>; throws as <see cref="Stream"/> does.</summary>
     public int[] Encode(string prompt)
     {
+        if (chat is not null) return EncodeChat([new("user", prompt)], chat);
         if (!model.Generates) throw WritesNothing();
         int[] ids = [.. Beginning, .. tokenizer.Encode(prompt)];
         CheckLength(ids);
@@ -92,7 +124,7 @@ public sealed class TextGenerator(
 
     private bool ReadsSource => model.Options is EncoderDecoderOptions;
 
-    private IEnumerable<int> Answer(int[] source, GenerationOptions options)
+    private IEnumerable<int> Translate(int[] source, GenerationOptions options)
     {
         using Tensor tokens = tensor(Array.ConvertAll(source, id => (long)id), [1, source.Length], dtype: ScalarType.Int64);
         using Tensor moved = tokens.to(device);

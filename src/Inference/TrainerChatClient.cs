@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
 using Trainer.Configuration;
-using Trainer.Inference.Chat;
+using Trainer.Data.Chat;
 using Trainer.Inference.Serving;
 using Trainer.Models.Devices;
 using ChatMessage = Microsoft.Extensions.AI.ChatMessage;
@@ -126,7 +126,7 @@ public sealed class TrainerChatClient : IChatClient
     private GenerationRequest Request(IReadOnlyList<ChatMessage> messages, ChatOptions options)
     {
         if (messages.Count == 0) throw new UserException("there are no messages to answer; give at least one");
-        List<Chat.ChatMessage> conversation = [.. messages.Select(Of)];
+        List<Data.Chat.ChatMessage> conversation = [.. messages.Select(Of)];
         if (!string.IsNullOrEmpty(options.Instructions)) conversation.Insert(0, new("system", options.Instructions));
         return model.ChatRequest(conversation, template) with
         {
@@ -137,7 +137,7 @@ public sealed class TrainerChatClient : IChatClient
         };
     }
 
-    private static Chat.ChatMessage Of(ChatMessage message, int index)
+    private static Data.Chat.ChatMessage Of(ChatMessage message, int index)
     {
         if (message.Contents.FirstOrDefault(content => content is not TextContent) is { } other)
             throw new UserException($"message {index} has a {other.GetType().Name}, and the model reads text alone; leave it out");

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http;
-using Trainer.Inference.Chat;
+using Trainer.Data.Chat;
 using Trainer.Inference.Serving;
 
 namespace Trainer.Serving;

@@ -5,7 +5,7 @@ using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
 using Trainer.Inference;
-using Trainer.Inference.Chat;
+using Trainer.Data.Chat;
 using Trainer.Inference.Serving;
 using Trainer.Models;
 using Trainer.Models.Devices;

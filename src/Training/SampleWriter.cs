@@ -1,4 +1,5 @@
 using Trainer.Configuration;
+using Trainer.Data.Chat;
 using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Scheduled;
 using Trainer.Inference;
@@ -6,7 +7,8 @@ using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Training;
 
-/// <summary>Has the model continue the prompts of <c>monitoring.samples</c> during training.</summary>
+/// <summary>Has the model continue the prompts of <c>monitoring.samples</c> during training, or answer them, where it learns conversations.
+/// </summary>
 internal sealed class SampleWriter
 {
     /// <summary>A little sharper than the model's own distribution: unlikely tokens early on derail a short text.</summary>
@@ -20,7 +22,8 @@ internal sealed class SampleWriter
 
     public SampleWriter(TrainState state, Tokenizer tokenizer, Recipe recipe)
     {
-        generator = new TextGenerator(state.Model, tokenizer, state.Device, EndOfText.Of(tokenizer, recipe.Data.EndOfDocument));
+        generator = new TextGenerator(state.Model, tokenizer, state.Device, EndOfText.Of(tokenizer, recipe.Data.EndOfDocument),
+            chat: ConversationTemplate.Of(recipe.Data)?.Template);
         options = new GenerationOptions { Tokens = Tokens, Sampling = Sampling with { Seed = recipe.Seed } };
         prompts = recipe.Monitoring.Samples;
         Problem[] problems = [.. Prompts.Check(generator, prompts, "monitoring.samples")];

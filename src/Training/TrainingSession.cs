@@ -208,9 +208,10 @@ public sealed class TrainingSession
 
     private CheckpointWriter Checkpoints(RunDirectory run, PreparedData data, IMetricsSink sink, ResumePoint? from, AdapterBase? original)
     {
-        // The tokenizer is the same, so the chat template of a model that was imported still fits.
+        // The tokenizer is the same, so the chat template of a model that was imported still fits, unless conversations have another.
         string? source = from?.Directory ?? Recipe.Initialize?.From;
         IReadOnlyList<PendingFile> companions = source is null ? [] : CheckpointFiles.Companions(source);
+        companions = ChatTemplateFile.Among(companions, Recipe.Data);
         if (original is not null) companions = [.. companions, original.ToFile()];
         return new(run.Checkpoints, Recipe, data.Tokenizer, companions, sink.Message);
     }

@@ -36,9 +36,7 @@ internal static class GgufTokenizer
 
     private static void DescribeSpecials(ExportSource source, GgufVocabulary vocabulary, GgufMetadata metadata)
     {
-        JsonObject generation = source.Companions.TryGetValue(CompanionFiles.Generation, out JsonObject? kept)
-            ? kept
-            : CompanionFiles.GenerationOf(source.Tokenizer);
+        JsonObject generation = CompanionFiles.GenerationOf(source.Companions, source.Tokenizer);
         int[] around = source.Tokenizer.EncodeWithSpecialTokens("");
         int? begin = Id(generation["bos_token_id"]) ?? (around.Length > 0 ? around[0] : null);
         int? end = Id(generation["eos_token_id"]) ?? vocabulary.NeverUsed;

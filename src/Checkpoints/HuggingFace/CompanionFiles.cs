@@ -41,6 +41,22 @@ internal static class CompanionFiles
         return files;
     }
 
+    /// <summary>The defaults of generation of an exported model; what ends a turn by its chat template ends a text, too.</summary>
+    internal static JsonObject GenerationOf(IReadOnlyDictionary<string, JsonObject> companions, Tokenizer tokenizer)
+    {
+        JsonObject json = companions.TryGetValue(Generation, out JsonObject? kept) ? (JsonObject)kept.DeepClone() : GenerationOf(tokenizer);
+        if (ChatTemplateFile.Of(companions)?.EosToken is not { } token || tokenizer.TokenId(token) is not { } end) return json;
+        int[] known = json["eos_token_id"] switch
+        {
+            JsonArray several => [.. several.Select(id => id!.GetValue<int>())],
+            JsonValue one => [one.GetValue<int>()],
+            _ => [],
+        };
+        if (known.Length == 0) json["eos_token_id"] = end;
+        else if (!known.Contains(end)) json["eos_token_id"] = new JsonArray([end, .. known.Select(id => (JsonNode)id)]);
+        return json;
+    }
+
     /// <summary>The ids of special tokens, found by their usual names, for a model that was not imported.</summary>
     internal static JsonObject GenerationOf(Tokenizer tokenizer)
     {

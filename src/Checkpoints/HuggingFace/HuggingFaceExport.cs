@@ -24,9 +24,7 @@ internal static class HuggingFaceExport
         int vocabulary = source.VocabularySize;
         WeightMap map = family.Weights(CanonicalModel.Resolved(source.Model), vocabulary);
         IReadOnlyList<PendingTensor> weights = map.Export(source.Weights, type);
-        JsonObject generation = source.Companions.TryGetValue(CompanionFiles.Generation, out JsonObject? kept)
-            ? (JsonObject)kept.DeepClone()
-            : CompanionFiles.GenerationOf(source.Tokenizer);
+        JsonObject generation = CompanionFiles.GenerationOf(source.Companions, source.Tokenizer);
         WriteDirectory(directory, into =>
         {
             WriteShards(into, weights, (shardSize ?? ShardSize.Default).Bytes);

@@ -3,8 +3,10 @@ using Trainer.Data.Shards;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Rows packed with whole documents; no target crosses a document boundary.</summary>
-internal sealed class PackedRows(TokenShard shard, int contextLength) : RowSource<DocumentPart[]>
+/// <summary>Rows packed with whole documents; no target crosses a document boundary. Tokens that are not learned are no targets;
+/// <paramref name="truncation"/> is for conversations, of which parts without a target are left out.</summary>
+internal sealed class PackedRows(TokenShard shard, int contextLength, ConversationTruncation? truncation = null)
+    : RowSource<DocumentPart[]>
 {
     public const long Padding = -1;
 
@@ -15,7 +17,20 @@ internal sealed class PackedRows(TokenShard shard, int contextLength) : RowSourc
         if (!documents.Any(length => length > 1))
             throw new UserException($"{range.Name} has no document with two tokens or more, so none has a next token to learn; give more "
                 + "text, or set data.packing to \"crops\"");
-        return new PackedStream(range, documents, contextLength, seed);
+        if (truncation is { } way && !HasTargets(documents, way))
+            throw new UserException($"{range.Name} has no conversation with a learned token within model.contextLength ({contextLength}), "
+                + $"where data.chat.truncation is \"{way.ToString().ToLowerInvariant()}\"; set contextLength to more, or truncation to "
+                + "\"split\"");
+        return new PackedStream(range, documents, contextLength, seed, truncation is { } cut ? new(shard, contextLength, cut) : null);
+    }
+
+    private bool HasTargets(DocumentTable documents, ConversationTruncation way)
+    {
+        var cut = new ConversationCut(shard, contextLength, way);
+        for (var document = 0L; document < documents.Count; document++)
+            if (documents[document] is var (start, length) && cut.Parts(start, length).Any())
+                return true;
+        return false;
     }
 
     public override long Tokens(DocumentPart[] row) => row.Sum(part => (long)part.Length);
@@ -38,17 +53,56 @@ internal sealed class PackedRows(TokenShard shard, int contextLength) : RowSourc
         var (inputs, targets, ids, positions) = (new long[size], new long[size], new long[size], new long[size]);   // each (B, T)
         Array.Fill(targets, Batch.Ignored);
         Array.Fill(ids, Padding);
+        var learned = shard.MarksLearned ? new bool[contextLength] : [];
         for (var row = 0; row < rows.Length; row++)
             for (int number = 0, at = row * contextLength; number < rows[row].Length; at += rows[row][number++].Length)
             {
                 var part = rows[row][number];
                 shard.Read(part.Start, inputs.AsSpan(at, part.Length));
-                shard.Read(part.Start + 1, targets.AsSpan(at, part.EndsDocument ? part.Length - 1 : part.Length));
+                var predicted = targets.AsSpan(at, part.EndsDocument ? part.Length - 1 : part.Length);
+                shard.Read(part.Start + 1, predicted);
+                if (shard.MarksLearned)
+                    Ignore(predicted, part.Start + 1, learned);
                 ids.AsSpan(at, part.Length).Fill(number);
                 for (var i = 0; i < part.Length; i++)
                     positions[at + i] = i;
             }
         return new Batch(inputs, targets, rows.Length, contextLength) { Documents = ids, Positions = positions };
+    }
+
+    private void Ignore(Span<long> targets, long start, Span<bool> learned)
+    {
+        shard.ReadLearned(start, learned[..targets.Length]);
+        for (var i = 0; i < targets.Length; i++)
+            if (!learned[i])
+                targets[i] = Batch.Ignored;
+    }
+}
+
+/// <summary>Fits conversations into rows; parts without a token to learn are left out.</summary>
+internal sealed class ConversationCut(TokenShard shard, int columns, ConversationTruncation way)
+{
+    public IEnumerable<DocumentPart> Parts(long start, long length) => All(start, length).Where(part =>
+        shard.AnyLearned(part.Start + 1, part.EndsDocument ? part.Length - 1 : part.Length));
+
+    /// <summary>A part that ends at a row's end still predicts the token behind it.</summary>
+    private IEnumerable<DocumentPart> All(long start, long length)
+    {
+        if (length <= columns)
+            return [new DocumentPart(start, (int)length, EndsDocument: true)];
+        return way switch
+        {
+            ConversationTruncation.Drop => [],
+            ConversationTruncation.Right => [new DocumentPart(start, columns, EndsDocument: false)],
+            ConversationTruncation.Left => [new DocumentPart(start + length - columns, columns, EndsDocument: true)],
+            _ => Split(start, start + length),
+        };
+    }
+
+    private IEnumerable<DocumentPart> Split(long start, long end)
+    {
+        for (; start < end; start += columns)
+            yield return new DocumentPart(start, (int)Math.Min(columns, end - start), start + columns >= end);
     }
 }
 
@@ -56,7 +110,7 @@ internal readonly record struct DocumentPart(long Start, int Length, bool EndsDo
 
 /// <summary>Packs documents into rows, cutting long ones at different places each epoch. Within a block the longest part goes first, into
 /// the fullest row with room for it (best-fit decreasing), which wastes very little (Ding et al. 2024, arXiv 2404.10830).</summary>
-internal sealed class PackedStream(TokenRange range, DocumentTable documents, int columns, long seed)
+internal sealed class PackedStream(TokenRange range, DocumentTable documents, int columns, long seed, ConversationCut? conversations = null)
     : BlockStream<DocumentPart[]>(range.Name, documents.Count, seed)
 {
     protected override DocumentPart[][] Plan(ReadOnlySpan<long> items, UInt128 before, ulong epochKey, ulong blockKey)
@@ -70,6 +124,11 @@ internal sealed class PackedStream(TokenRange range, DocumentTable documents, in
     private void Cut(long document, ulong epochKey, List<DocumentPart> parts)
     {
         var (start, length) = documents[document];
+        if (conversations is not null)
+        {
+            parts.AddRange(conversations.Parts(start, length));
+            return;
+        }
         var end = start + length;
         // The first part has a random length, so that cuts fall elsewhere each epoch.
         var part = length <= columns ? length : 1 + (long)(KeyedPermutation.Mix(epochKey + 5 + (ulong)document) % (ulong)columns);

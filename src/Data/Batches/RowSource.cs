@@ -19,7 +19,8 @@ internal abstract class RowSource
     private static RowSource Select(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength) =>
         options.Objective switch
     {
-        DataObjective.Causal when options.Packing == DataPacking.Documents => new PackedRows(shard, contextLength),
+        DataObjective.Causal when options.Packing == DataPacking.Documents =>
+            new PackedRows(shard, contextLength, options.HasConversations ? options.Conversations.Truncation : null),
         DataObjective.Causal when options.Packing == DataPacking.Pairs =>
             new PromptRows(shard, contextLength, EndOfText.Of(tokenizer, options.EndOfDocument)),
         DataObjective.Causal when options.PositionSkipping is { Window: var window } => new SkippingRows(shard, window, contextLength),

@@ -76,7 +76,7 @@ public static class DataPreparation
 
 internal sealed record PreparationPlan(
     IReadOnlyList<Corpus> Train, IReadOnlyList<Corpus>? Validation, double ValidationFraction, TokenizerOptions Tokenizer,
-    string? EndOfDocument)
+    string? EndOfDocument, ConversationPlan? Conversations = null)
 {
     /// <summary>Incremented when the same configuration and files would give other tokens.</summary>
     private const int Version = 4;
@@ -89,14 +89,18 @@ internal sealed record PreparationPlan(
             OpenAll(data.Train, "data.train"),
             data.Validation is null ? null : OpenAll(data.Validation, "data.validation"),
             data.ValidationFraction,
-            tokenizer,
-            data.IsPaired ? EndOfText.None : data.EndOfDocument);   // for pairs, rows add the end tokens
+            ConversationPlan.Tokenizer(data, tokenizer),
+            // For pairs, rows add the end tokens; for conversations, the template does.
+            data.IsPaired || data.HasConversations ? EndOfText.None : data.EndOfDocument,
+            ConversationPlan.Of(data));
     }
 
     public IReadOnlyList<string> Files => [.. Train.Concat(Validation ?? []).SelectMany(corpus => corpus.Files), .. Tokenizer.Files];
 
     /// <summary>The configuration as one line of JSON, without file contents. Each identity has its own folder.</summary>
-    public string Identity => JsonSerializer.Serialize(new
+    public string Identity => TextIdentity + (Conversations is null ? "" : $" {Conversations.Identity}");
+
+    private string TextIdentity => JsonSerializer.Serialize(new
     {
         version = Version,
         train = Train.Select(corpus => new { corpus.Reading, corpus.Files }),
@@ -121,7 +125,7 @@ internal sealed record PreparationPlan(
             .Prepend(string.Join(' ', (Validation ?? []).Select(corpus => $"{corpus.Files.Count} {corpus.Reading}")))
             .Prepend(Validation is null ? $"fraction {ValidationFraction:R}" : "separate")
             .Prepend(JsonSerializer.Serialize(Tokenizer))
-            .Prepend($"end {EndOfDocument}")
+            .Prepend($"end {EndOfDocument}{Conversations?.Identity}")
             .Prepend(tokenizerHash)
             .Prepend($"version {Version}")));
 
@@ -146,8 +150,9 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         var fingerprint = plan.Fingerprint(stamps, tokenizerHash);
         progress?.Report($"encoding {text.Characters:N0} characters into {tokenizer.VocabularySize:N0} kinds of tokens");
         var end = EndOfText.Of(tokenizer, plan.EndOfDocument);
-        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer.VocabularySize, end);
-        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer.VocabularySize, end);
+        var marks = plan.Conversations is not null;
+        using var train = new SplitWriter(PreparedFolder.Train(folder), tokenizer.VocabularySize, end, marks);
+        using var validation = new SplitWriter(PreparedFolder.Validation(folder), tokenizer.VocabularySize, end, marks);
         var sources = Encode(plan.Train, tokenizer, train, kept, validation,
             new ThroughputProgress(progress, "encoding data.train", text.Bytes));
         Encode(plan.Validation ?? [], tokenizer, validation, long.MaxValue, validation,
@@ -179,12 +184,17 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         SplitWriter rest, ThroughputProgress throughput)
     {
         var ranges = new List<TokenRange>();
+        var encoder = plan.Conversations?.Encoder(tokenizer);
         foreach (var corpus in corpora)
         {
             var before = first.Statistics;
-            new ParallelEncoder(tokenizer, threads) { KeepsPairs = corpus.IsPaired }.Encode(
-                corpus.Read(), first, Math.Max(0, firstCharacters - before.Characters), rest,
-                () => throughput.Report(first.Statistics.Bytes + (rest == first ? 0 : rest.Statistics.Bytes)));
+            var kept = Math.Max(0, firstCharacters - before.Characters);
+            void Wrote() => throughput.Report(first.Statistics.Bytes + (rest == first ? 0 : rest.Statistics.Bytes));
+            if (encoder is not null)
+                new ConversationPreparation(encoder, threads).Encode(
+                    ((ConversationCorpus)corpus).Conversations(), first, kept, rest, Wrote);
+            else
+                new ParallelEncoder(tokenizer, threads) { KeepsPairs = corpus.IsPaired }.Encode(corpus.Read(), first, kept, rest, Wrote);
             ranges.Add(new TokenRange(corpus.Name, before.Tokens, first.Statistics.Tokens - before.Tokens));
         }
         return ranges;

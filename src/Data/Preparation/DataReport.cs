@@ -1,4 +1,6 @@
 using System.Text;
+using Trainer.Configuration;
+using Trainer.Data.Chat;
 using Trainer.Data.Shards;
 using Trainer.Data.Tokenizers;
 
@@ -49,6 +51,10 @@ public sealed record SpecialTokenUse(string Use, string Token, int Id)
             var (begin, end) = SequenceTokens.Of(tokenizer);
             return [Use("begins what is written", begin), Use("ends what is read and written", end)];
         }
+        if (options.HasConversations)
+            return [.. ConversationTemplate.Open(options.Conversations).SpecialTokens.Select(token => Use(
+                "of the chat template", tokenizer.TokenId(token) ?? throw new UserException(
+                    $"the chat template's token {token} is none of the tokenizer's ({tokenizer.Type}); prepare the data again")))];
         var ends = EndOfText.Of(tokenizer, options.EndOfDocument) is { } id
             ? Use(options.IsPaired ? "ends what is written" : "ends documents", id)
             : null;

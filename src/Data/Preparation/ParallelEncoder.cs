@@ -1,3 +1,4 @@
+using Trainer.Data.Chat;
 using Trainer.Data.Corpora;
 using Trainer.Data.Shards;
 using Trainer.Data.Tokenizers;
@@ -68,9 +69,9 @@ internal sealed class ParallelEncoder(Tokenizer tokenizer, int threads = 0, int 
     private TextChunk Rent() => spare.TryPop(out var chunk) ? chunk : new TextChunk(chunkCapacity);
 }
 
-internal sealed class SplitWriter(string path, int vocabularySize, int? endToken = null) : IDisposable
+internal sealed class SplitWriter(string path, int vocabularySize, int? endToken = null, bool marksLearned = false) : IDisposable
 {
-    private readonly ShardWriter shard = new(path, vocabularySize);
+    private readonly ShardWriter shard = new(path, vocabularySize, marksLearned);
     private long characters;
     private long bytes;
 
@@ -82,6 +83,15 @@ internal sealed class SplitWriter(string path, int vocabularySize, int? endToken
         if (startsDocument || shard.Documents == 0)
             shard.StartDocument();
         shard.Append(ids);
+        characters += addedCharacters;
+        bytes += addedBytes;
+    }
+
+    /// <summary>Appends a whole conversation, which has characters and bytes of text.</summary>
+    public void Append(ConversationTokens conversation, int addedCharacters, int addedBytes)
+    {
+        shard.StartDocument();
+        shard.Append(conversation.Ids, conversation.Learned);
         characters += addedCharacters;
         bytes += addedBytes;
     }

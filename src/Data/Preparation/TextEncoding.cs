@@ -14,18 +14,33 @@ public static class TextEncoding
         bool inPairs = false)
     {
         var corpus = Corpus.Open(source, "", directory, progress, inPairs);
+        return Written(corpus.Name, tokenizer, marksLearned: false, progress, (writer, wrote) =>
+            new ParallelEncoder(tokenizer) { KeepsPairs = corpus.IsPaired }.Encode(corpus.Read(), writer, long.MaxValue, writer, wrote));
+    }
+
+    /// <summary>Encodes conversations as <paramref name="data"/> says, likewise.</summary>
+    public static TokenShard EncodeConversations(string path, DataOptions data, Tokenizer tokenizer, IProgress<string>? progress = null)
+    {
+        var corpus = ConversationFiles.Open(new SourceOptions { Path = path, Format = SourceFormat.Chat }, "");
+        var encoder = ConversationPlan.Of(data)!.Encoder(tokenizer);
+        return Written(corpus.Name, tokenizer, marksLearned: true, progress, (writer, wrote) =>
+            new ConversationPreparation(encoder).Encode(corpus.Conversations(), writer, long.MaxValue, writer, wrote));
+    }
+
+    private static TokenShard Written(string name, Tokenizer tokenizer, bool marksLearned, IProgress<string>? progress,
+        Action<SplitWriter, Action> encode)
+    {
         var folder = Directory.CreateTempSubdirectory("trainer-tokens-").FullName;
         try
         {
             var path = Path.Combine(folder, "tokens.bin");
-            using (var writer = new SplitWriter(path, tokenizer.VocabularySize))
+            using (var writer = new SplitWriter(path, tokenizer.VocabularySize, marksLearned: marksLearned))
             {
-                var throughput = new ThroughputProgress(progress, $"encoding {corpus.Name}");
-                new ParallelEncoder(tokenizer) { KeepsPairs = corpus.IsPaired }.Encode(corpus.Read(), writer, long.MaxValue, writer,
-                    () => throughput.Report(writer.Statistics.Bytes));
+                var throughput = new ThroughputProgress(progress, $"encoding {name}");
+                encode(writer, () => throughput.Report(writer.Statistics.Bytes));
                 writer.Finish(new string('0', 64)); // read only once, so it needs no fingerprint
             }
-            return TokenShard.Open(path, corpus.Name);
+            return TokenShard.Open(path, name);
         }
         finally
         {

@@ -12,7 +12,7 @@ public static class TokenizerTraining
     /// <summary>Trains the tokenizer that <see cref="DataPreparation"/> would, on the training texts with their held-out part.</summary>
     public static Tokenizer Train(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress = null) =>
         Learn([.. data.Train.Select((source, index) => Corpus.Open(source, $"data.train.{index}", directory, progress, data.IsPaired))],
-            tokenizer, progress).Tokenizer;
+            ConversationPlan.Tokenizer(data, tokenizer), progress).Tokenizer;
 
     internal static (Tokenizer Tokenizer, TextSize Size) Learn(IReadOnlyList<Corpus> corpora, TokenizerOptions tokenizer,
         IProgress<string>? progress)

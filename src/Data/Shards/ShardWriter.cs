@@ -11,18 +11,21 @@ internal sealed class ShardWriter : IDisposable
     private readonly int bytesPerToken;
     private readonly byte[] block = new byte[ShardHeader.BytesPerBlock];
     private readonly FileStream documents;   // document starts, in a temporary file: there may be hundreds of millions
+    private readonly FileStream? learned;   // a bit per token, in a temporary file
     private readonly List<uint> sums = [];
     private int filled;
+    private int bits;   // of the token's byte so far
 
-    /// <summary>Creates the file, unreadable until <see cref="Finish"/>. Up to 65,536 ids take 2 bytes per token, more take 4.</summary>
-    public ShardWriter(string path, int vocabularySize)
+    /// <summary>Creates the file, unreadable until <see cref="Finish"/>. Up to 65,536 ids take 2 bytes per token, more take 4; with
+    /// <paramref name="marksLearned"/>, one bit more.</summary>
+    public ShardWriter(string path, int vocabularySize, bool marksLearned = false)
     {
         this.vocabularySize = vocabularySize;
         bytesPerToken = vocabularySize <= 1 << 16 ? sizeof(ushort) : sizeof(int);
         stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
         stream.Write(new byte[ShardHeader.Size]);
-        documents = new FileStream(path + ".documents", FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16,
-            FileOptions.DeleteOnClose);
+        documents = Temporary(path + ".documents");
+        learned = marksLearned ? Temporary(path + ".learned") : null;
     }
 
     public long Tokens { get; private set; }
@@ -37,7 +40,8 @@ internal sealed class ShardWriter : IDisposable
         Documents++;
     }
 
-    public void Append(ReadOnlySpan<int> ids)
+    /// <summary>Appends tokens, of which <paramref name="marks"/> says which are learned; all, where it is empty.</summary>
+    public void Append(ReadOnlySpan<int> ids, ReadOnlySpan<bool> marks = default)
     {
         foreach (var id in ids)
         {
@@ -51,6 +55,9 @@ internal sealed class ShardWriter : IDisposable
             if (filled == block.Length)
                 WriteBlock();
         }
+        if (learned is not null)
+            for (var i = 0; i < ids.Length; i++)
+                Mark(Tokens + i, marks.IsEmpty || marks[i]);
         Tokens += ids.Length;
     }
 
@@ -62,15 +69,18 @@ internal sealed class ShardWriter : IDisposable
         var tables = new Crc32(Crc32ParameterSet.Crc32C);
         WriteDocuments(tables);
         WriteSums(tables);
+        if (learned is not null)
+            WriteLearned(learned, tables);
         stream.Position = 0;
-        stream.Write(new ShardHeader(bytesPerToken, Tokens, Documents, vocabularySize, fingerprint, tables.GetCurrentHashAsUInt32())
-            .ToBytes());
+        stream.Write(new ShardHeader(bytesPerToken, Tokens, Documents, vocabularySize, fingerprint, tables.GetCurrentHashAsUInt32(),
+            learned is not null).ToBytes());
         stream.Flush(flushToDisk: true);
     }
 
     public void Dispose()
     {
         documents.Dispose();
+        learned?.Dispose();
         stream.Dispose();
     }
 
@@ -82,11 +92,32 @@ internal sealed class ShardWriter : IDisposable
         filled = 0;
     }
 
-    /// <summary>Appends the document table; the token block, no longer needed, serves as buffer.</summary>
-    private void WriteDocuments(Crc32 sum)
+    private static FileStream Temporary(string path) => new(
+        path, FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+
+    private void Mark(long token, bool isLearned)
     {
-        documents.Position = 0;
-        while (documents.ReadAtLeast(block, block.Length, throwOnEndOfStream: false) is > 0 and var read)
+        bits |= isLearned ? 1 << (int)(token % 8) : 0;
+        if (token % 8 < 7)
+            return;
+        learned!.WriteByte((byte)bits);
+        bits = 0;
+    }
+
+    private void WriteDocuments(Crc32 sum) => Copy(documents, sum);
+
+    private void WriteLearned(FileStream marks, Crc32 sum)
+    {
+        if (Tokens % 8 > 0)
+            marks.WriteByte((byte)bits);
+        Copy(marks, sum);
+    }
+
+    /// <summary>Appends a table from its temporary file; the token block, no longer needed, serves as buffer.</summary>
+    private void Copy(FileStream table, Crc32 sum)
+    {
+        table.Position = 0;
+        while (table.ReadAtLeast(block, block.Length, throwOnEndOfStream: false) is > 0 and var read)
         {
             stream.Write(block, 0, read);
             sum.Append(block.AsSpan(0, read));

@@ -42,6 +42,9 @@ public sealed class TokenShard : IDisposable
     /// <summary>SHA-256, in hexadecimal, of all that the tokens depend on: tokenizer, sources and split.</summary>
     public string Fingerprint => header.Fingerprint;
 
+    /// <summary>Whether it says which tokens are learned; else all are.</summary>
+    public bool MarksLearned => header.MarksLearned;
+
     internal TokenRange All => new(Name, 0, Length);
 
     /// <summary>Opens a shard, with a name such as <c>data.train</c> for messages; throws where it is missing or damaged.</summary>
@@ -84,6 +87,33 @@ public sealed class TokenShard : IDisposable
                     to[i] = from[i];
             });
     }
+
+    /// <summary>Which of consecutive tokens are learned; all, where nothing is marked.</summary>
+    public void ReadLearned(long start, Span<bool> destination)
+    {
+        if (start < 0 || start > Length - destination.Length)
+            throw new ArgumentOutOfRangeException(nameof(start), start,
+                $"{destination.Length} tokens from there go past the {Length} of {Name}");
+        if (!MarksLearned)
+            destination.Fill(true);
+        else
+            for (var i = 0; i < destination.Length; i++)
+                destination[i] = IsLearned(start + i);
+    }
+
+    /// <summary>Whether any of consecutive tokens is learned.</summary>
+    internal bool AnyLearned(long start, long count)
+    {
+        if (!MarksLearned)
+            return count > 0;
+        for (var end = start + count; start < end; start++)
+            if (IsLearned(start))
+                return true;
+        return false;
+    }
+
+    private bool IsLearned(long token) =>
+        (memory.Read<byte>((ulong)(header.LearnedOffset + token / 8)) >> (int)(token % 8) & 1) == 1;
 
     /// <summary>The index of a document's first token.</summary>
     public long DocumentStart(long document)
@@ -173,13 +203,16 @@ public sealed class TokenShard : IDisposable
 ///  16  8  tokens
 /// </code>
 /// After it: the tokens, padded to 8 bytes; one u64 per document, the index of its first token; one u32 per block
-/// of tokens, its CRC-32C.
+/// of tokens, its CRC-32C; in version 2, one bit per token, from the lowest, whether it is learned. The CRC-32C of the tables
+/// covers all behind the tokens.
 /// </remarks>
-internal sealed record ShardHeader(int BytesPerToken, long Tokens, long Documents, int VocabularySize, string Fingerprint, uint TableSum)
+internal sealed record ShardHeader(
+    int BytesPerToken, long Tokens, long Documents, int VocabularySize, string Fingerprint, uint TableSum, bool MarksLearned)
 {
     public const int Size = 128;
     public const int BytesPerBlock = 1 << 20;
     private const int Version = 1;
+    private const int MarkedVersion = 2;
     private const int Summed = 76;
     private static ReadOnlySpan<byte> Magic => "TRNSHARD"u8;
 
@@ -189,13 +222,15 @@ internal sealed record ShardHeader(int BytesPerToken, long Tokens, long Document
 
     public long Blocks => (Tokens * BytesPerToken + BytesPerBlock - 1) / BytesPerBlock;
 
-    public long FileLength => SumsOffset + Blocks * sizeof(uint);
+    public long LearnedOffset => SumsOffset + Blocks * sizeof(uint);
+
+    public long FileLength => LearnedOffset + (MarksLearned ? (Tokens + 7) / 8 : 0);
 
     public byte[] ToBytes()
     {
         var bytes = new byte[Size];
         Magic.CopyTo(bytes);
-        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(8), Version);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(8), MarksLearned ? MarkedVersion : Version);
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), BytesPerToken);
         BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(16), Tokens);
         BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(24), Documents);
@@ -215,8 +250,9 @@ internal sealed record ShardHeader(int BytesPerToken, long Tokens, long Document
             throw new InvalidDataException($"it has {fileLength} bytes, fewer than the {Size} of a header");
         if (!bytes.StartsWith(Magic))
             throw new InvalidDataException("it is no token shard (it does not begin with TRNSHARD)");
-        if (BinaryPrimitives.ReadInt32LittleEndian(bytes[8..]) is var version && version != Version)
-            throw new InvalidDataException($"its format version is {version}; this program reads version {Version}");
+        var version = BinaryPrimitives.ReadInt32LittleEndian(bytes[8..]);
+        if (version is not (Version or MarkedVersion))
+            throw new InvalidDataException($"its format version is {version}; this program reads versions {Version} and {MarkedVersion}");
         if (Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, bytes[..Summed]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[Summed..]))
             throw new InvalidDataException("its header does not match its checksum");
         var header = new ShardHeader(
@@ -225,7 +261,8 @@ internal sealed record ShardHeader(int BytesPerToken, long Tokens, long Document
             Documents: BinaryPrimitives.ReadInt64LittleEndian(bytes[24..]),
             VocabularySize: BinaryPrimitives.ReadInt32LittleEndian(bytes[32..]),
             Fingerprint: Convert.ToHexStringLower(bytes.Slice(40, 32)),
-            TableSum: BinaryPrimitives.ReadUInt32LittleEndian(bytes[72..]));
+            TableSum: BinaryPrimitives.ReadUInt32LittleEndian(bytes[72..]),
+            MarksLearned: version == MarkedVersion);
         if (header.FileLength != fileLength)
             throw new InvalidDataException($"it has {fileLength} bytes, but its {header.Tokens} tokens and {header.Documents} documents "
                 + $"take {header.FileLength}");

@@ -50,6 +50,13 @@ public sealed record BpeTokenizerOptions : TokenizerOptions, IValidated
 
     /// <inheritdoc/>
     public override TokenizerTrainer CreateTrainer() => new BpeTrainer(this);
+
+    internal override TokenizerOptions WithSpecialTokens(IReadOnlyList<string> tokens)
+    {
+        var all = this with { SpecialTokens = [.. SpecialTokens.Union(tokens)] };
+        Problem[] problems = [.. all.Validate().Select(problem => problem with { Path = $"tokenizer.{problem.Path}" })];
+        return problems.Length == 0 ? all : throw new ConfigurationException(problems);
+    }
 }
 
 /// <summary>How text is split into words before merging.</summary>

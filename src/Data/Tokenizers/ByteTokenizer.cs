@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.ComponentModel;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Trainer.Data.Tokenizers.HuggingFace;
 
 namespace Trainer.Data.Tokenizers;
@@ -9,8 +10,15 @@ namespace Trainer.Data.Tokenizers;
 [Description("Every byte of UTF-8 is a token: 256 tokens, any text.")]
 public sealed record ByteTokenizerOptions : TokenizerOptions
 {
+    /// <summary>Tokens of the chat template, numbered from 256; the recipe does not set them.</summary>
+    [JsonIgnore]
+    internal IReadOnlyList<string> SpecialTokens { get; init; } = [];
+
     /// <inheritdoc/>
-    public override TokenizerTrainer CreateTrainer() => new PretrainedTrainer(ByteTokenizer.Instance);
+    public override TokenizerTrainer CreateTrainer() => new PretrainedTrainer(
+        SpecialTokens.Count == 0 ? ByteTokenizer.Instance : ByteTokenizer.With(SpecialTokens));
+
+    internal override TokenizerOptions WithSpecialTokens(IReadOnlyList<string> tokens) => this with { SpecialTokens = tokens };
 }
 
 /// <summary>Token ids are UTF-8 bytes; any bytes round-trip.</summary>
@@ -22,6 +30,14 @@ public sealed class ByteTokenizer : Tokenizer
 
     /// <summary>The only instance.</summary>
     public static ByteTokenizer Instance { get; } = new();
+
+    /// <summary>Bytes, and behind them special tokens: a tokenizer of Hugging Face's kind, which learned no merges.</summary>
+    internal static Tokenizer With(IReadOnlyList<string> specialTokens)
+    {
+        var document = Instance.ToJson();
+        document["added_tokens"] = TokenizerJson.AddedTokens(specialTokens.Select((token, index) => (token, 256 + index)));
+        return HuggingFaceTokenizer.Parse(document, "the byte tokenizer");
+    }
 
     /// <inheritdoc/>
     public override string Type => "byte";

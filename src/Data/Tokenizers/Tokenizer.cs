@@ -37,6 +37,18 @@ public abstract class Tokenizer
     public virtual int[] EncodeWithSpecialTokens(string text, string? second = null) =>
         [.. Encode(text), .. second is null ? [] : Encode(second)];
 
+    /// <summary>The names of <see cref="SpecialTokens"/>.</summary>
+    internal virtual IReadOnlyList<string> SpecialTokenNames => [];
+
+    /// <summary>Divides a text into special tokens and what is between them, except for tokens at <paramref name="plain"/>, which are only
+    /// text.</summary>
+    internal virtual IReadOnlyList<(int Start, int End, int? Id)> SplitSpecial(string text, IReadOnlySet<int> plain) =>
+        text.Length == 0 ? [] : [(0, text.Length, null)];
+
+    /// <summary>Appends the tokens of a text whose special tokens are only text; without <paramref name="atStart"/>, of one that follows
+    /// another.</summary>
+    internal virtual void EncodeOrdinary(ReadOnlySpan<char> text, bool atStart, IBufferWriter<int> ids) => Encode(text, ids);
+
     /// <summary>The content of <c>tokenizer.json</c>, which <see cref="Load"/> reads back.</summary>
     public abstract JsonObject ToJson();
 

@@ -20,6 +20,9 @@ public abstract record TokenizerOptions
 
     /// <summary>Starts training: the trainer is shown all training text once, then builds the tokenizer.</summary>
     public abstract TokenizerTrainer CreateTrainer();
+
+    /// <summary>The same with further special tokens, where the tokenizer is made here; unchanged where it is read or has none.</summary>
+    internal virtual TokenizerOptions WithSpecialTokens(IReadOnlyList<string> tokens) => this;
 }
 
 /// <summary>Trains a tokenizer.</summary>

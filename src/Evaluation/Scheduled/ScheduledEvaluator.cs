@@ -106,6 +106,9 @@ public static class EvaluatorValidation
         if (model is not DecoderOptions)
             yield return new("type", $"'{kind}' is for decoders, which predict each token from those before it; this model sees what " +
                 "it would have to predict, or reads another text beside it: use 'accuracy'");
+        else if (data.HasConversations)
+            yield return new("type", $"'{kind}' measures texts in one piece, and of conversations (data.train.0) only what is learned is " +
+                "scored; use 'accuracy'");
         else if (data.IsPaired)
             yield return new("type", $"'{kind}' measures texts in one piece, and data.packing 'pairs' scores only what answers; " +
                 "use 'accuracy'");

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Data.Chat;
 using Trainer.Data.Tokenizers;
 using Trainer.Inference;
 using Trainer.Models;
@@ -48,7 +49,7 @@ public sealed record ScheduledSamplesOptions : ScheduledEvaluatorOptions
 internal sealed class ScheduledSamples(ScheduledSamplesOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
     private readonly TextGenerator generator = new(subject.Model, subject.Tokenizer, subject.Device,
-        EndOfText.Of(subject.Tokenizer, subject.Settings.EndOfDocument));
+        EndOfText.Of(subject.Tokenizer, subject.Settings.EndOfDocument), chat: ConversationTemplate.Of(subject.Settings)?.Template);
     private readonly GenerationOptions generation = new()
     {
         Tokens = options.Tokens,

@@ -1,7 +1,7 @@
 using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
-using Trainer.Inference.Chat;
+using Trainer.Data.Chat;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Devices;
@@ -30,7 +30,7 @@ public sealed class LoadedModel : IDisposable
     {
         (Name, Tokenizer, Device) = (checkpoint.Configuration.Name, checkpoint.Tokenizer, device);
         // A template writes what a decoder continues; an encoder-decoder answers a text.
-        ChatTemplate = checkpoint.Model is DecoderOptions ? ChatTemplate.Load(checkpoint.Directory) : null;
+        ChatTemplate = checkpoint.Model is DecoderOptions ? ChatTemplateFile.Load(checkpoint.Directory) : null;
         bool answers = checkpoint.Model is EncoderDecoderOptions;
         beginning = answers ? [SequenceTokens.Of(Tokenizer).Begin] : Tokenizer.Template.Before;
         int? end = answers
@@ -106,7 +106,7 @@ public sealed class LoadedModel : IDisposable
     public GenerationRequest ChatRequest(IReadOnlyList<ChatMessage> messages, ChatTemplate? template = null)
     {
         template = RequireTemplate(template);
-        int[] ids = Tokenizer.Encode(template.Render(messages, addGenerationPrompt: true));
+        int[] ids = ConversationEncoder.EncodePrompt(template, Tokenizer, messages);
         PromptException.ThrowIfUnfit(Model, ids.Length, Model.ContextLength);
         HashSet<int> stops = chatEnds;
         if (template.EosToken is { } token && Tokenizer.TokenId(token) is { } endOfMessage) stops = [.. stops, endOfMessage];

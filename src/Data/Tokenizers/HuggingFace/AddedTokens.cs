@@ -21,11 +21,21 @@ internal sealed class AddedVocabulary
         }
         Plain = AddedTokenMatcher.Of(tokens.Values.Where(token => !token.Normalized));
         Normalized = AddedTokenMatcher.Of(tokens.Values.Where(token => token.Normalized));
+        Special = AddedTokenMatcher.Of(tokens.Values.Where(token => token.Special).Select(token => token with { Sought = token.Content }));
+        PlainOrdinary = AddedTokenMatcher.Of(tokens.Values.Where(token => !token.Normalized && !token.Special));
+        NormalizedOrdinary = AddedTokenMatcher.Of(tokens.Values.Where(token => token.Normalized && !token.Special));
     }
 
     public AddedTokenMatcher? Plain { get; }
 
     public AddedTokenMatcher? Normalized { get; }
+
+    /// <summary>Special tokens alone, in text that is not normalized.</summary>
+    public AddedTokenMatcher? Special { get; }
+
+    public AddedTokenMatcher? PlainOrdinary { get; }
+
+    public AddedTokenMatcher? NormalizedOrdinary { get; }
 
     public IReadOnlyDictionary<int, AddedToken> Tokens => tokens;
 
@@ -79,13 +89,19 @@ internal sealed class AddedTokenMatcher
     /// <summary>Whether the text may contain a token at all.</summary>
     public bool IsIn(ReadOnlySpan<char> text) => text.IndexOfAny(patterns) >= 0;
 
-    public List<AddedTokenMatch> Split(ReadOnlySpan<char> text)
+    /// <summary>Divides a text; a token that begins at one of <paramref name="except"/> is none.</summary>
+    public List<AddedTokenMatch> Split(ReadOnlySpan<char> text, IReadOnlySet<int>? except = null)
     {
         var parts = new List<AddedTokenMatch>();
         var (written, from) = (0, 0);
         while (text[from..].IndexOfAny(patterns) is var next and >= 0)
         {
             var start = from + next;
+            if (except?.Contains(start) == true)
+            {
+                from = start + 1;
+                continue;
+            }
             var token = Longest(text[start..]);
             from = start + token.Sought.Length;
             if (token.SingleWord && (EndsWithWord(text[..start]) || BeginsWithWord(text[from..])))

@@ -67,6 +67,23 @@ public sealed class HuggingFaceTokenizer : Tokenizer
         Return(encoder, ids);
     }
 
+    internal override IReadOnlyList<string> SpecialTokenNames =>
+        [.. pipeline.Added.Tokens.Values.Where(token => token.Special).Select(token => token.Content)];
+
+    internal override IReadOnlyList<(int Start, int End, int? Id)> SplitSpecial(string text, IReadOnlySet<int> plain) =>
+        pipeline.Added.Special is { } matcher && matcher.IsIn(text)
+            ? [.. matcher.Split(text, plain).Select(part => (part.Start, part.End, part.Token?.Id))]
+            : base.SplitSpecial(text, plain);
+
+    internal override void EncodeOrdinary(ReadOnlySpan<char> text, bool atStart, IBufferWriter<int> ids)
+    {
+        if (Utf16.FirstLoneSurrogate(text) is var lone and >= 0)
+            throw EncodingException.LoneSurrogate(text[lone], lone);
+        var encoder = Rent();
+        encoder.EncodeOrdinary(text, atStart);
+        Return(encoder, ids);
+    }
+
     /// <inheritdoc/>
     public override void Encode(ReadOnlySpan<byte> utf8, IBufferWriter<int> ids)
     {

@@ -65,21 +65,27 @@ internal sealed class PipelineEncoder(TokenizerPipeline pipeline, ModelEncoder e
 {
     public IdBuffer Output => encoder.Output;
 
-    public void Encode(ReadOnlySpan<char> text)
+    public void Encode(ReadOnlySpan<char> text) => Encode(text, atStart: true, pipeline.Added.Plain, pipeline.Added.Normalized);
+
+    /// <summary>Encodes a text, or one that follows another, in which special tokens are only text.</summary>
+    public void EncodeOrdinary(ReadOnlySpan<char> text, bool atStart) =>
+        Encode(text, atStart, pipeline.Added.PlainOrdinary, pipeline.Added.NormalizedOrdinary);
+
+    private void Encode(ReadOnlySpan<char> text, bool atStart, AddedTokenMatcher? plain, AddedTokenMatcher? normalized)
     {
         encoder.Position = 0;
         if (text.IsEmpty)
             return;
-        if (pipeline.Added.Plain is not { } matcher || !matcher.IsIn(text))
+        if (plain is null || !plain.IsIn(text))
         {
-            EncodePlain(text, atStart: true);
+            EncodePlain(text, atStart, normalized);
             return;
         }
-        foreach (var (start, end, token) in matcher.Split(text))
+        foreach (var (start, end, token) in plain.Split(text))
         {
             encoder.Position = start;
             if (token is null)
-                EncodePlain(text[start..end], atStart: start == 0);
+                EncodePlain(text[start..end], atStart && start == 0, normalized);
             else
                 Output.Add(token.Id);
         }
@@ -87,16 +93,17 @@ internal sealed class PipelineEncoder(TokenizerPipeline pipeline, ModelEncoder e
 
     public void EncodeBytes(ReadOnlySpan<byte> bytes) => ((ByteBpeEncoder)encoder).Tokenize(bytes);
 
-    private void EncodePlain(ReadOnlySpan<char> text, bool atStart)
+    private void EncodePlain(ReadOnlySpan<char> text, bool atStart, AddedTokenMatcher? added)
     {
         if (pipeline.Normalizer is { } normalizer)
         {
             var original = text.ToString();
             var normalized = normalizer.Apply(original);
-            EncodeNormalized(normalized, atStart && (!pipeline.DependsOnStart || KeepsStart(normalizer, original)));
+            EncodeNormalized(normalized, atStart && (!pipeline.DependsOnStart || KeepsStart(normalizer, original)),
+                added);
         }
         else
-            EncodeNormalized(text, atStart);
+            EncodeNormalized(text, atStart, added);
     }
 
     /// <summary>Whether the first character survives normalization; if not, what remains does not begin the text.</summary>
@@ -106,11 +113,11 @@ internal sealed class PipelineEncoder(TokenizerPipeline pipeline, ModelEncoder e
         return normalizer.Apply(original[..CodePoints.Units(original, 1)] + Other) != normalizer.Apply(Other);
     }
 
-    private void EncodeNormalized(ReadOnlySpan<char> text, bool atStart)
+    private void EncodeNormalized(ReadOnlySpan<char> text, bool atStart, AddedTokenMatcher? matcher)
     {
         if (text.IsEmpty)
             return;
-        if (pipeline.Added.Normalized is not { } matcher || !matcher.IsIn(text))
+        if (matcher is null || !matcher.IsIn(text))
         {
             chain.Accept(text, atStart);
             return;

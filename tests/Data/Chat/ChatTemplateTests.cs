@@ -1,16 +1,16 @@
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
-using Trainer.Inference.Chat;
+using Trainer.Data.Chat;
 using Trainer.Tests;
 
-namespace Trainer.Inference.Tests.Chat;
+namespace Trainer.Data.Tests.Chat;
 
 /// <summary>Templates as models have them: Fixtures/conversations.json is written by Jinja, through fixtures.py.</summary>
 public sealed class ChatTemplateTests
 {
     private const int Mutants = 60;
 
-    private static readonly string Fixtures = Repository.PathOf("tests", "Inference", "Chat", "Fixtures");
+    private static readonly string Fixtures = Repository.PathOf("tests", "Data", "Chat", "Fixtures");
 
     private static readonly JsonArray Conversations =
         (JsonArray)JsonNode.Parse(File.ReadAllText(Path.Combine(Fixtures, "conversations.json")))!;

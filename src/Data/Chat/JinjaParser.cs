@@ -1,4 +1,4 @@
-namespace Trainer.Inference.Chat;
+namespace Trainer.Data.Chat;
 
 /// <summary>Parses the tokens of a template, with Jinja's grammar and precedence.</summary>
 internal sealed class JinjaParser(List<Token> tokens) : TokenReader(tokens)

@@ -1,6 +1,6 @@
 """Writes what Jinja itself makes of the templates here, for ChatTemplateTests and JinjaTemplateTests.
 
-    python3 tests/Inference/Chat/fixtures.py
+    python3 tests/Data/Chat/fixtures.py
 
 It needs jinja2 (3.1) alone; the environment is that of transformers (utils/chat_template_utils.py).
 """

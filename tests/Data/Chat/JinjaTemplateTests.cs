@@ -1,16 +1,16 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
-using Trainer.Inference.Chat;
+using Trainer.Data.Chat;
 using Trainer.Tests;
 
-namespace Trainer.Inference.Tests.Chat;
+namespace Trainer.Data.Tests.Chat;
 
 /// <summary>The engine against Jinja: Fixtures/expressions.json is written by fixtures.py.</summary>
 public sealed class JinjaTemplateTests
 {
     private static readonly JsonObject Fixture = (JsonObject)JsonNode.Parse(
-        File.ReadAllText(Repository.PathOf("tests", "Inference", "Chat", "Fixtures", "expressions.json")))!;
+        File.ReadAllText(Repository.PathOf("tests", "Data", "Chat", "Fixtures", "expressions.json")))!;
 
     public static TheoryData<string, string?> Cases { get; } = [.. Fixture["cases"]!.AsArray().Select(
         one => ((string)one!["template"]!, (string?)one["text"]))];

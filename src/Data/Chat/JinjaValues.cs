@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
 
-namespace Trainer.Inference.Chat;
+namespace Trainer.Data.Chat;
 
 // Values of templates are null (none), bool, long, double, string, JinjaList, JinjaDict, and those below.
 

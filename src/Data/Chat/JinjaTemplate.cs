@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using Trainer.Configuration;
 
-namespace Trainer.Inference.Chat;
+namespace Trainer.Data.Chat;
 
 /// <summary>A template of the part of Jinja that chat templates are written in, rendered as transformers does: in a sandbox, with
 /// trim_blocks and lstrip_blocks.</summary>
@@ -25,6 +25,9 @@ internal sealed class JinjaTemplate
 
     private readonly IReadOnlyList<Statement> statements;
 
+    /// <summary>Whether there is a generation tag anywhere.</summary>
+    public bool HasGeneration { get; }
+
     /// <summary>Parses a template.</summary>
     /// <exception cref="UserException">It is not valid, or needs what is not supported; the message names the line.</exception>
     public JinjaTemplate(string template)
@@ -32,15 +35,17 @@ internal sealed class JinjaTemplate
         if (template.Length > MaxOutput)
             throw new UserException($"the chat template has {template.Length} characters, more than the {MaxOutput} that are allowed");
         statements = JinjaParser.Parse(template);
+        HasGeneration = Contains(statements);
     }
 
     /// <summary>Renders the template.</summary>
     /// <param name="variables">Null, bool, long, double, string, <see cref="JinjaList"/>, <see cref="JinjaDict"/> or
     /// <see cref="JinjaFunction"/> by name.</param>
+    /// <param name="marks">What is written before and behind the content of generation tags; null for nothing.</param>
     /// <exception cref="UserException">It fails, or exceeds a limit; the message names the line.</exception>
-    public string Render(IReadOnlyDictionary<string, object?> variables)
+    public string Render(IReadOnlyDictionary<string, object?> variables, (char Begin, char End)? marks = null)
     {
-        JinjaRenderer renderer = new(variables);
+        JinjaRenderer renderer = new(variables, marks);
         try
         {
             return renderer.Render(statements);
@@ -59,6 +64,16 @@ internal sealed class JinjaTemplate
         }
     }
 
+    private static bool Contains(IEnumerable<Statement> statements) => statements.Any(statement => statement switch
+    {
+        Generation => true,
+        If choice => Contains(choice.Then) || Contains(choice.Else),
+        For loop => Contains(loop.Body) || Contains(loop.Else),
+        Macro macro => Contains(macro.Body),
+        SetBlock block => Contains(block.Body),
+        _ => false,
+    });
+
     internal static UserException Error(int line, string message) => new($"chat template, line {line}: {message}");
 }
 
@@ -73,12 +88,14 @@ internal sealed class JinjaRenderer
     private readonly JinjaBudget budget = new();
     private readonly Python python;
     private readonly JinjaFunctions functions;
+    private readonly (char Begin, char End)? marks;
     private Scope scope;
     private StringBuilder output = new();
     private int depth;
 
-    public JinjaRenderer(IReadOnlyDictionary<string, object?> variables)
+    public JinjaRenderer(IReadOnlyDictionary<string, object?> variables, (char Begin, char End)? marks)
     {
+        this.marks = marks;
         python = new(budget);
         functions = new(budget, python);
         Scope globals = new(null);
@@ -155,7 +172,8 @@ internal sealed class JinjaRenderer
                 scope.Values[macro.Name] = new BoundMacro(macro, scope);
                 return Flow.Next;
             default:
-                Write(Captured(new(scope), ((Generation)statement).Body));
+                string said = Captured(new(scope), ((Generation)statement).Body);
+                Write(marks is var (begin, end) ? $"{begin}{said}{end}" : said);
                 return Flow.Next;
         }
     }

@@ -1,14 +1,17 @@
 using System.Globalization;
 using System.Text;
-using Trainer.Checkpoints;
 using Trainer.Configuration;
 
-namespace Trainer.Inference.Chat;
+namespace Trainer.Data.Chat;
 
 /// <summary>What one side of a conversation says.</summary>
 /// <param name="Role">Who: <c>system</c>, <c>user</c> or <c>assistant</c>, and what else a template knows.</param>
 /// <param name="Content">The text.</param>
-public sealed record ChatMessage(string Role, string Content);
+public sealed record ChatMessage(string Role, string Content)
+{
+    /// <summary>Whether an assistant's turn is learned in training; OpenAI's <c>weight</c> of 0 says no.</summary>
+    public bool IsLearned { get; init; } = true;
+}
 
 /// <summary>A template refuses messages by its raise_exception: the roles do not alternate, for instance.</summary>
 public sealed class ChatMessagesException(string message) : UserException(message);
@@ -16,7 +19,7 @@ public sealed class ChatMessagesException(string message) : UserException(messag
 /// <summary>Writes a conversation as the text that a model was trained on, by the Jinja template of a Hugging Face checkpoint. Threads can
 /// share it.</summary>
 /// <remarks>The text contains the special tokens, the beginning of text as well, if the template writes it: encode it without adding
-/// any. Content is not escaped, so a message can contain special tokens too, as in transformers.</remarks>
+/// any. <see cref="ConversationEncoder.EncodePrompt"/> does so, and takes special tokens within a message for text.</remarks>
 public sealed class ChatTemplate
 {
     private readonly JinjaTemplate template;
@@ -32,8 +35,11 @@ public sealed class ChatTemplate
     {
         this.template = new(template);
         this.clock = clock ?? TimeProvider.System;
-        (BosToken, EosToken) = (bosToken, eosToken);
+        (Source, BosToken, EosToken) = (template, bosToken, eosToken);
     }
+
+    /// <summary>The template in Jinja.</summary>
+    public string Source { get; }
 
     /// <summary>The token at the beginning of text.</summary>
     public string? BosToken { get; }
@@ -41,27 +47,22 @@ public sealed class ChatTemplate
     /// <summary>The token at the end of text, which usually ends what an assistant says.</summary>
     public string? EosToken { get; }
 
-    /// <summary>The template of a checkpoint, or of a Hugging Face directory; null if it has none.</summary>
-    /// <exception cref="UserException">It cannot be read, is not valid, or needs what is not supported.</exception>
-    public static ChatTemplate? Load(string checkpointDirectory)
-    {
-        if (ChatTemplateFile.In(checkpointDirectory) is not { } file) return null;
-        try
-        {
-            return new(file.Template, file.BosToken, file.EosToken);
-        }
-        catch (UserException error)
-        {
-            throw new UserException($"{checkpointDirectory}: {error.Message}", error);
-        }
-    }
-
     /// <summary>The text of a conversation.</summary>
     /// <param name="messages">What was said.</param>
     /// <param name="addGenerationPrompt">Whether it ends with what begins the assistant's answer.</param>
     /// <exception cref="ChatMessagesException">The template refuses the messages.</exception>
     /// <exception cref="UserException">The template fails, or exceeds a limit; the message names the line.</exception>
-    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
+    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt) =>
+        template.Render(Variables(messages, addGenerationPrompt));
+
+    /// <summary>The text of a conversation with a sign before and behind what stands in <c>{% generation %}</c>.</summary>
+    internal string RenderMarked(IReadOnlyList<ChatMessage> messages, char begin, char end) =>
+        template.Render(Variables(messages, addGenerationPrompt: false), (begin, end));
+
+    /// <summary>Whether the template says by <c>{% generation %}</c> what an assistant writes.</summary>
+    internal bool HasGeneration => template.HasGeneration;
+
+    private Dictionary<string, object?> Variables(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
     {
         Dictionary<string, object?> variables = new()
         {
@@ -79,7 +80,7 @@ public sealed class ChatTemplate
         // As in transformers, what a tokenizer does not have is undefined rather than none.
         if (BosToken is not null) variables["bos_token"] = BosToken;
         if (EosToken is not null) variables["eos_token"] = EosToken;
-        return template.Render(variables);
+        return variables;
     }
 
     /// <summary>Python's strftime.</summary>

@@ -1,4 +1,4 @@
-namespace Trainer.Inference.Chat;
+namespace Trainer.Data.Chat;
 
 /// <summary>A part of a template that is evaluated to a value, and its line.</summary>
 internal abstract record Expression(int Line);

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 
-namespace Trainer.Inference.Chat;
+namespace Trainer.Data.Chat;
 
 /// <summary>The methods of strings.</summary>
 internal sealed class JinjaText(JinjaBudget budget, Python python)

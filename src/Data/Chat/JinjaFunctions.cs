@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Trainer.Inference.Chat;
+namespace Trainer.Data.Chat;
 
 /// <summary>Attributes, filters, tests and methods.</summary>
 internal sealed class JinjaFunctions(JinjaBudget budget, Python python)

@@ -1,0 +1,88 @@
+using System.Text.Json;
+using Trainer.Configuration;
+using Trainer.Data.Chat;
+
+namespace Trainer.Data.Corpora;
+
+/// <summary>Conversations; read as texts, they are what is said in them.</summary>
+public abstract class ConversationCorpus : Corpus
+{
+    /// <summary>Reads the conversations; throws where a record is none.</summary>
+    public abstract IEnumerable<Conversation> Conversations();
+
+    /// <inheritdoc/>
+    public sealed override IEnumerable<TextPiece> Read() => Conversations().Select(conversation => conversation.Piece);
+}
+
+/// <summary>Files of JSON lines or Parquet with a conversation in each record.</summary>
+internal sealed class ConversationFiles : ConversationCorpus
+{
+    private readonly SourceFiles files;
+
+    private ConversationFiles(SourceFiles files, double weight)
+    {
+        this.files = files;
+        Weight = weight;
+    }
+
+    public override string Name => files.Name;
+
+    public override IReadOnlyList<string> Files => files.Files;
+
+    public override string Reading => $"conversations in {files.Format.Name}";
+
+    public override IEnumerable<Conversation> Conversations() => files.Files.SelectMany(ConversationLines.Read);
+
+    /// <summary>Finds the files, to be read later. <paramref name="at"/> is the path in the recipe; empty on the command line.</summary>
+    public static ConversationFiles Open(SourceOptions source, string at)
+    {
+        var place = at.Length == 0 ? "" : $"{at}.path: ";
+        var files = SourceFiles.Find(source.Path!, null, place);
+        return files.Format.Format == SourceFormat.JsonLines ? new ConversationFiles(files, source.Weight ?? 1)
+            : throw new UserException($"{place}\"{source.Path}\" is read as {files.Format.Name}, and format \"chat\" has conversations in "
+                + "JSON lines (.jsonl); name such a file");
+    }
+}
+
+/// <summary>JSON lines with a conversation each; blank lines are skipped.</summary>
+internal static class ConversationLines
+{
+    private const string Unit = "line";
+
+    private static readonly JsonDocumentOptions Options = new() { MaxDepth = 512 };
+
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
+
+    public static IEnumerable<Conversation> Read(string path)
+    {
+        using var stream = SourceStream.Open(path);
+        var lines = new LineBuffer(stream, path);
+        while (lines.Next())
+        {
+            var line = lines.Line;
+            if (lines.Number == 1 && line.Span.StartsWith(ByteOrderMark))
+                line = line[ByteOrderMark.Length..];
+            if (!line.Span.Trim(" \t\r"u8).IsEmpty)
+                yield return Read(path, lines.Number, line);
+        }
+    }
+
+    private static Conversation Read(string path, long number, ReadOnlyMemory<byte> line)
+    {
+        var place = new Conversation([], path, Unit, number);
+        try
+        {
+            using var record = JsonDocument.Parse(line, Options);
+            return place with { Messages = ConversationShapes.Read(record.RootElement) };
+        }
+        catch (ConversationException e)
+        {
+            throw place.Refused(e.Message, e);
+        }
+        catch (JsonException e)
+        {
+            throw place.Refused($"is not valid JSON: {e.Message.Split(" LineNumber:")[0].TrimEnd('.')}; each line must be one whole JSON "
+                + "object", e);
+        }
+    }
+}
