@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Trainer.Configuration;
 using Trainer.Data.Chat;
+using Trainer.Data.Parquet;
 
 namespace Trainer.Data.Corpora;
 
@@ -31,16 +32,17 @@ internal sealed class ConversationFiles : ConversationCorpus
 
     public override string Reading => $"conversations in {files.Format.Name}";
 
-    public override IEnumerable<Conversation> Conversations() => files.Files.SelectMany(ConversationLines.Read);
+    public override IEnumerable<Conversation> Conversations() => files.Files.SelectMany(file =>
+        files.Format.Format == SourceFormat.Parquet ? ParquetConversations.Read(file) : ConversationLines.Read(file));
 
     /// <summary>Finds the files, to be read later. <paramref name="at"/> is the path in the recipe; empty on the command line.</summary>
     public static ConversationFiles Open(SourceOptions source, string at)
     {
         var place = at.Length == 0 ? "" : $"{at}.path: ";
         var files = SourceFiles.Find(source.Path!, null, place);
-        return files.Format.Format == SourceFormat.JsonLines ? new ConversationFiles(files, source.Weight ?? 1)
+        return files.Format.Format is SourceFormat.JsonLines or SourceFormat.Parquet ? new ConversationFiles(files, source.Weight ?? 1)
             : throw new UserException($"{place}\"{source.Path}\" is read as {files.Format.Name}, and format \"chat\" has conversations in "
-                + "JSON lines (.jsonl); name such a file");
+                + "JSON lines (.jsonl) or Parquet (.parquet); name such a file");
     }
 }
 

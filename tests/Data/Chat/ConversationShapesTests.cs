@@ -1,5 +1,8 @@
+using ParquetSharp;
+using ParquetSharp.Schema;
 using Trainer.Configuration;
 using Trainer.Data.Corpora;
+using Trainer.Data.Parquet;
 
 namespace Trainer.Data.Tests.Chat;
 
@@ -65,9 +68,56 @@ public sealed class ConversationShapesTests : IDisposable
         folder.Write("talks.txt", "text");
         var source = new SourceOptions { Path = folder["talks.txt"], Format = SourceFormat.Chat };
         Assert.Equal($"data.train.0.path: \"{folder["talks.txt"]}\" is read as text, and format \"chat\" has conversations in JSON lines "
-            + "(.jsonl); name such a file",
+            + "(.jsonl) or Parquet (.parquet); name such a file",
             Assert.Throws<UserException>(() => ConversationFiles.Open(source, "data.train.0")).Message);
     }
+
+    [Fact]
+    public void Parquet_holds_lists_of_turns_texts_of_JSON_or_columns()
+    {
+        string[]?[] roles = [["user", "assistant"], ["system", "user", "assistant"]], said = [["q", "a"], ["s", "r", "b"]];
+        Node List(string key, string first, string second) => new GroupNode(key, Repetition.Optional,
+            [new GroupNode("list", Repetition.Repeated, [new GroupNode("element", Repetition.Optional,
+                [new PrimitiveNode(first, Repetition.Optional, LogicalType.String(), PhysicalType.ByteArray),
+                    new PrimitiveNode(second, Repetition.Optional, LogicalType.String(), PhysicalType.ByteArray)])])], LogicalType.List());
+        WriteParquet(new GroupNode("schema", Repetition.Required, [List("messages", "role", "content")]), roles, said);
+        Assert.Equal(["user:q|assistant:a", "system:s|user:r|assistant:b"], ReadParquet());
+        string?[] instructions = ["i", "j"], inputs = ["n", null], outputs = ["o", "p"];
+        WriteParquet(null, instructions, inputs, outputs);
+        Assert.Equal(["user:i\n\nn|assistant:o", "user:j|assistant:p"], ReadParquet());
+        WriteParquet(null, instructions, inputs, new string?[] { "o", "" });
+        Assert.Equal($"{folder["talks.parquet"]}, row 2: turn 2 (of assistant) is empty; remove the conversation, or give the turn a text",
+            Assert.Throws<UserException>(() => ReadParquet()).Message);
+        ParquetTable.Write(folder["talks.parquet"], [new("messages", ParquetKind.Text)],
+            [["[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}]"]]);
+        Assert.Equal(["user:q|assistant:a"], ReadParquet());
+        ParquetTable.Write(folder["talks.parquet"], [new("text", ParquetKind.Text)], [["q"]]);
+        Assert.EndsWith("or instruction and output, and has text", Assert.Throws<UserException>(() => ReadParquet()).Message,
+            StringComparison.Ordinal);
+        folder.Write("talks.parquet", "PAR1 but damaged PAR1");
+        Assert.StartsWith($"{folder["talks.parquet"]} cannot be read as Parquet: ",
+            Assert.Throws<UserException>(() => ReadParquet()).Message, StringComparison.Ordinal);
+    }
+
+    private void WriteParquet(GroupNode? schema, params object[] columns)
+    {
+        using var properties = WriterProperties.GetDefaultWriterProperties();
+        using var writer = schema is not null ? new ParquetFileWriter(folder["talks.parquet"], schema, properties)
+            : new ParquetFileWriter(folder["talks.parquet"],
+                [new Column<string>("instruction"), new Column<string>("input"), new Column<string>("output")]);
+        using var group = writer.AppendRowGroup();
+        foreach (var column in columns)
+            if (column is string[]?[] lists)
+                group.NextColumn().LogicalWriter<Nested<string>?[]>().WriteBatch([.. lists.Select(
+                    texts => texts!.Select(text => (Nested<string>?)new Nested<string>(text)).ToArray())]);
+            else
+                group.NextColumn().LogicalWriter<string?>().WriteBatch((string?[])column);
+        writer.Close();
+    }
+
+    private IReadOnlyList<string> ReadParquet() => [.. ConversationFiles.Open(
+        new SourceOptions { Path = folder["talks.parquet"], Format = SourceFormat.Chat }, "").Conversations()
+        .Select(talk => string.Join('|', talk.Messages.Select(message => $"{message.Role}:{message.Content}")))];
 
     private IReadOnlyList<Data.Chat.Conversation> Read(string lines)
     {
