@@ -20,8 +20,9 @@ public sealed record SourceOptions : IValidated
 
     /// <summary>The format; when absent, it follows from the file names.</summary>
     [Description("In what form the text comes: text, jsonl and parquet are files (text and jsonl also as .gz and .zst); chat is "
-        + "conversations in JSON lines (see data.chat); dotnet-docs, dotnet-docs-chat (questions on it) and dotnet-translations are taken "
-        + "from the installed .NET SDK; synthetic makes examples of a task. When absent, the extension of the files says.")]
+        + "conversations in JSON lines or Parquet (see data.chat); dotnet-docs, dotnet-docs-chat (questions on it) and "
+        + "dotnet-translations are taken from the installed "
+        + ".NET SDK; synthetic makes examples of a task. When absent, the extension of the files says.")]
     public SourceFormat? Format { get; init; }
 
     /// <summary>The JSON field or Parquet column with the text, nested as <c>a.b</c>; by default <c>text</c> or <c>target</c>.</summary>

@@ -67,8 +67,8 @@ public sealed class CorpusCommandTests : IDisposable
     [InlineData(1, "there is no file \"nowhere\"", "nowhere")]
     [InlineData(1, "data/b.jsonl has no field \"txt\" in any of its 2 records; its first record has body, text; name one in column",
         "data/b.jsonl", "--column", "txt")]
-    [InlineData(2, "--format is \"xml\"; allowed: text, jsonl, parquet, dotnet-docs, dotnet-translations, synthetic.", "data", "--format",
-        "xml")]
+    [InlineData(2, "--format is \"xml\"; allowed: text, jsonl, parquet, chat, dotnet-docs, dotnet-docs-chat, dotnet-translations, synthetic.",
+        "data", "--format", "xml")]
     [InlineData(2, "--output is \"out.csv\", which does not say how to write; allowed are names that end in .parquet, .jsonl, " +
         ".jsonl.gz, .jsonl.zst.", "data", "--output", "out.csv")]
     [InlineData(1, "none/out.parquet cannot be written", "data", "--output", "none/out.parquet")]
