@@ -36,6 +36,9 @@ public sealed class Checkpoint
     /// <summary>What its weights are an adapter for; null where they are a model's.</summary>
     public AdapterBase? Base => Configuration.Adapter is null ? null : AdapterBase.Load(Directory);
 
+    /// <summary>The hash of its <c>model.safetensors</c>, in lower case.</summary>
+    public string WeightsSha256 => Manifest.Files[CheckpointFiles.Model].Sha256;
+
     internal CheckpointManifest Manifest { get; }
 
     /// <summary>Opens and verifies a checkpoint's directory, a run's best or else newest, or its file <c>best</c> or <c>last</c>.</summary>

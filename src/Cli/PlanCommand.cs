@@ -97,6 +97,8 @@ internal static class PlanCommand
             Row("  recurrent state", $"{HumanFormat.Bytes(plan.RecurrentStateBytes)} for a sequence of any length");
         Console.WriteLine("memory of training");
         Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
+        if (plan.Teacher is { } teacher)
+            Row("  teacher", $"{HumanFormat.Bytes(teacher.WeightBytes)} for {HumanFormat.Parameters(teacher.Parameters)} parameters");
         PrintMeasured(plan);
         Console.WriteLine("run");
         Row("  tokens", $"{HumanFormat.Compact(plan.Tokens)} in {HumanFormat.Number(plan.Steps)} steps, {plan.Epochs:0.00} epochs of " +

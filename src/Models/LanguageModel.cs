@@ -1,4 +1,5 @@
 // Shapes: B batch, T query positions, S key positions, H heads, C model dimension, V vocabulary.
+using TorchSharp.Modules;
 using Trainer.Configuration;
 using Trainer.Kernels;
 using Trainer.Models.Adapters;
@@ -67,6 +68,9 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     /// <summary>The head's logits of hidden states, (…, C) → (…, V), float32, for callers that cannot hold those of all tokens.</summary>
     public abstract Tensor LogitsOf(Tensor hidden);
 
+    /// <summary>The parameters that <see cref="LogitsOf"/> reads.</summary>
+    public abstract IReadOnlyList<Parameter> HeadParameters { get; }
+
     /// <summary>Attention weights of every layer, in the order they run, without gradients; in the current dispose scope.</summary>
     public abstract IReadOnlyList<AttentionWeights> AttentionMaps(ModelInput input);
 
@@ -81,8 +85,10 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     public Tensor LossSum(ModelInput input, Tensor targets, double labelSmoothing = 0) =>
         Losses(input, targets, labelSmoothing).CrossEntropy;
 
-    /// <summary>As <see cref="LossSum"/>, and in training the layers' auxiliary losses.</summary>
-    public abstract LossTerms Losses(ModelInput input, Tensor targets, double labelSmoothing = 0);
+    /// <summary>As <see cref="LossSum"/>, in training with the layers' auxiliary losses, and with <paramref name="further"/>: a scalar of
+    /// the hidden states before the head, (B·T, C), and the targets that count, (B·T).</summary>
+    public abstract LossTerms Losses(
+        ModelInput input, Tensor targets, double labelSmoothing = 0, Func<Tensor, Tensor, Tensor>? further = null);
 
     /// <summary>An empty state with room for <paramref name="capacity"/> positions; an encoder-decoder also takes its source.</summary>
     /// <exception cref="UserException">More positions than the model has learned, or a model that does not generate.</exception>
@@ -122,6 +128,9 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
 /// <summary>The reported loss and the layers' auxiliary losses, summed over targets in nats: float32 scalars on the device.</summary>
 public readonly record struct LossTerms(Tensor CrossEntropy, Tensor? Auxiliary)
 {
+    /// <summary>The further loss that was asked for, which is no part of the objective yet; null for none.</summary>
+    public Tensor? Further { get; init; }
+
     /// <summary>What is minimised.</summary>
     public Tensor Objective => Auxiliary is null ? CrossEntropy : CrossEntropy.add(Auxiliary);
 }

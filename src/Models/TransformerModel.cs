@@ -1,5 +1,6 @@
 // Shapes: B batch, T positions, C model dimension, V vocabulary.
 using TorchSharp;
+using TorchSharp.Modules;
 using Trainer.Configuration;
 using static TorchSharp.torch;
 
@@ -58,15 +59,21 @@ internal abstract class TransformerModel : LanguageModel
         return Logits(hidden).MoveToOuterDisposeScope();
     }
 
-    public override LossTerms Losses(ModelInput input, Tensor targets, double labelSmoothing = 0)
+    public override IReadOnlyList<Parameter> HeadParameters =>
+        [.. head!.parameters(), .. Options.TieEmbeddings ? [embedding.Weight] : Array.Empty<Parameter>()];
+
+    public override LossTerms Losses(
+        ModelInput input, Tensor targets, double labelSmoothing = 0, Func<Tensor, Tensor, Tensor>? further = null)
     {
         using DisposeScope scope = NewDisposeScope();
         using AuxiliaryLosses? auxiliary = training ? new() : null;
-        targets = MaskPrefix(targets);
-        Tensor loss = head!.LossSum(Run(input, auxiliary), embedding.Weight, targets.reshape(-1), labelSmoothing);
+        targets = MaskPrefix(targets).reshape(-1);
+        Tensor hidden = Run(input, auxiliary); // (B, T, C)
+        Tensor loss = head!.LossSum(hidden, embedding.Weight, targets, labelSmoothing);
         if (input.Observer is { } observer) loss = observer.Observe(new("", null, nameof(head), LayerKind.Head), loss);
         Tensor? extra = auxiliary?.Sum()?.mul(targets.ne(-100).sum());
-        return new(loss.MoveToOuterDisposeScope(), extra?.MoveToOuterDisposeScope());
+        Tensor? other = further?.Invoke(hidden.reshape(-1, Options.Dim), targets);
+        return new(loss.MoveToOuterDisposeScope(), extra?.MoveToOuterDisposeScope()) { Further = other?.MoveToOuterDisposeScope() };
     }
 
     public override IReadOnlyList<KernelReport> Kernels(int? length = null) =>

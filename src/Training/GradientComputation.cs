@@ -29,7 +29,8 @@ internal sealed record StepBatch(IReadOnlyList<Batch> MicroBatches)
 /// <summary>Computes the gradients of one optimizer step, accumulated over its micro-batches as if they were one batch: each summed loss is
 /// divided by the targets of the whole step. Averaging per micro-batch would weigh targets by how full theirs happens to be. Of several
 /// processes each computes its rows of every micro-batch, and gradients are added up in the order of ranks and their threads.</summary>
-internal abstract class GradientComputation(LanguageModel model, GradientExchange? exchange, double labelSmoothing)
+internal abstract class GradientComputation(
+    LanguageModel model, GradientExchange? exchange, double labelSmoothing, Distillation? distillation)
 {
     // Bytes of the gradients of one thread, and of all but the first. Small models gain from threads of their own, for which an operation
     // is little work; from 10 M parameters on, shared operations are as fast, and at 124 M they were faster by a tenth and more, and saved
@@ -62,10 +63,11 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
     public Batch Own(Batch microBatch) => microBatch.Part(Ranks.Rank, Ranks.Count);
 
     public static GradientComputation Create(
-        LanguageModel model, Device device, WorkerThreads? threads, double labelSmoothing = 0, GradientExchange? exchange = null) =>
+        LanguageModel model, Device device, WorkerThreads? threads, double labelSmoothing = 0, GradientExchange? exchange = null,
+        Distillation? distillation = null) =>
         threads is null
-            ? new SequentialGradients(model, device, exchange, labelSmoothing)
-            : new ThreadedGradients(model, threads, exchange, labelSmoothing);
+            ? new SequentialGradients(model, device, exchange, labelSmoothing, distillation)
+            : new ThreadedGradients(model, threads, exchange, labelSmoothing, distillation);
 
     /// <summary>How many threads get rows of their own; 1 where a micro-batch is computed as a whole: on a GPU, with fewer rows than cores,
     /// or where the threads' gradients would take much memory. <paramref name="parameters"/> counts numbers that have a gradient.</summary>
@@ -88,9 +90,8 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
         DropoutKey? rows = dropout is { } key ? key with { First = batch.FirstRow } : null;
         // GPUs draw from a generator, which is in the same state on all ranks, while their rows differ.
         if (device.type == DeviceType.CUDA && Ranks.Count > 1 && rows is { Seed: var seed }) cuda.manual_seed(seed + Ranks.Rank);
-        LossTerms terms = Model.Losses(
-            input with { Dropping = rows, Differentiated = differentiated, Observer = observer, Repeats = repeats }, targets,
-            labelSmoothing);
+        input = input with { Dropping = rows, Differentiated = differentiated, Observer = observer, Repeats = repeats };
+        LossTerms terms = distillation?.Losses(Model, input, targets, labelSmoothing) ?? Model.Losses(input, targets, labelSmoothing);
         return (terms.CrossEntropy.detach().div(stepTokens), terms.Objective.div(stepTokens));
     }
 
@@ -100,8 +101,9 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
         [.. batch.MicroBatches.Select(_ => Model.Drops ? DropoutKey.Draw() : (DropoutKey?)null)];
 }
 
-internal sealed class SequentialGradients(LanguageModel model, Device device, GradientExchange? exchange, double labelSmoothing)
-    : GradientComputation(model, exchange, labelSmoothing)
+internal sealed class SequentialGradients(
+    LanguageModel model, Device device, GradientExchange? exchange, double labelSmoothing, Distillation? distillation)
+    : GradientComputation(model, exchange, labelSmoothing, distillation)
 {
     private readonly Parameter[] parameters = [.. model.parameters()];
 
@@ -138,8 +140,9 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, Gr
 }
 
 /// <summary>Each micro-batch in equal parts on threads of their own. Gradients are summed in a fixed order.</summary>
-internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threads, GradientExchange? exchange, double labelSmoothing)
-    : GradientComputation(model, exchange, labelSmoothing)
+internal sealed class ThreadedGradients(
+    LanguageModel model, WorkerThreads threads, GradientExchange? exchange, double labelSmoothing, Distillation? distillation)
+    : GradientComputation(model, exchange, labelSmoothing, distillation)
 {
     private readonly Parameter[] parameters = [.. model.parameters().Where(parameter => parameter.requires_grad)];
 

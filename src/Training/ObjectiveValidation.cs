@@ -33,8 +33,11 @@ internal static class ObjectiveValidation
                 $"prefix of {prefix} tokens that attention pattern 'prefix' reads together; use 'crops' or 'pairs', or pattern 'causal'");
     }
 
+    /// <summary>The architecture's name in recipes.</summary>
+    public static string Architecture(ModelOptions model) => Table.Single(row => row.Trains(model)).Architecture;
+
     /// <summary>Why a token may not attend to its whole row; null where it may.</summary>
-    private static string? SharesRows(DataOptions data) =>
+    public static string? SharesRows(DataOptions data) =>
         data.Objective == DataObjective.SequenceToSequence ? "sources are padded to one length, which must not be seen"
         : data.Packing == DataPacking.Documents ? "data.packing 'documents' puts several documents in a row, none of which may see another"
         : null;

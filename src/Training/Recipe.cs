@@ -67,6 +67,10 @@ public sealed record Recipe : IValidated
     [Description("Small matrices that are trained in place of the first weights, which stay as they are; null: all weights are trained.")]
     public AdapterOptions? Adapter { get; init; }
 
+    /// <summary>The model to learn from besides the text; <c>null</c>: none.</summary>
+    [Description("A trained model whose probabilities are learned besides the text; null: the text alone.")]
+    public DistillationOptions? Distillation { get; init; }
+
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
     {

@@ -20,6 +20,7 @@ internal static class RunDescription
             $"{model.VocabularySize:N0} tokens in the vocabulary, {state.Device}, {model.ComputeType}";
         if (state.Base is { } original)
             yield return $"adapter: {trained:N0} of the parameters are trained, on {original.Base} (SHA-256 {original.Sha256[..12]}…)";
+        if (state.Teacher is { } teacher) yield return teacher.Description;
         yield return Engine;
         if (state.Device.type == DeviceType.CUDA)
             foreach (string line in Gpu(CudaDevice.Of(state.Device.index), recipe.Training)) yield return line;

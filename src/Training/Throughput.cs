@@ -50,9 +50,9 @@ internal sealed class FlopUtilisation(Func<int, double> flopsPerToken, double pe
             ? AdapterCost.Of(state.Model.Options, state.Model.VocabularySize, options)
             : null;
         return new(
-            length => adapter is null
+            length => (state.Teacher?.FlopsPerToken(length) ?? 0) + (adapter is null
                 ? cost.TrainingFlopsPerToken(length)
-                : cost.TrainingFlopsPerToken(length, adapter, state.Model.Options.TieEmbeddings),
+                : cost.TrainingFlopsPerToken(length, adapter, state.Model.Options.TieEmbeddings)),
             ranks * PeakFlops.Measure(state.Device, state.Model.ComputeType));
     }
 

@@ -29,9 +29,14 @@ internal sealed class TrainState : IDisposable
     private StepInput? last;
     private readonly string dataFingerprint;
 
-    /// <summary>Takes over a model, on the device with its first weights; the data stays the caller's.</summary>
-    public TrainState(LanguageModel model, Recipe recipe, PreparedData data, Device device, IProcessGroup? processes = null)
+    /// <summary>Takes over a model, on the device with its first weights, and the teacher of a recipe that has one; the data stays the
+    /// caller's.</summary>
+    public TrainState(
+        LanguageModel model, Recipe recipe, PreparedData data, Device device, IProcessGroup? processes = null, Teacher? teacher = null)
     {
+        if (teacher is null != recipe.Distillation is null)
+            throw new ArgumentException("A recipe with distillation needs its teacher, and no other has one.", nameof(teacher));
+        Teacher = teacher;
         (Model, Device, options, dataFingerprint) = (model, device, recipe.Training, data.Fingerprint);
         group = processes ?? new SingleProcess();
         // First: data that does not fit the model must be found before anything is made that would have to be disposed.
@@ -43,7 +48,7 @@ internal sealed class TrainState : IDisposable
         int count = GradientComputation.Threads(device.type, options, parameters, ranks: group.Size);
         threads = count > 1 ? new WorkerThreads(count) : null;
         exchange = group.Size > 1 ? new(group, model, options.ShardOptimizer) : null;
-        gradients = GradientComputation.Create(model, device, threads, options.LabelSmoothing, exchange);
+        gradients = GradientComputation.Create(model, device, threads, options.LabelSmoothing, exchange, teacher?.Objective);
         Optimizer = recipe.Optimizer.Build(
             exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads,
             model.ParameterLayout());
@@ -56,18 +61,21 @@ internal sealed class TrainState : IDisposable
     public static TrainState Start(
         Recipe recipe, PreparedData data, Device device, ResumePoint? from, IProcessGroup processes, Action<string> log)
     {
-        (LanguageModel model, AdapterBase? original) = InitialWeights.Build(recipe, data.Tokenizer, device, from, log);
-        IDisposable owner = model;
+        Teacher? teacher = Teacher.Open(recipe, data.Tokenizer, device, from);
+        IDisposable? owner = null;
         try
         {
-            TrainState state = new(model, recipe, data, device, processes) { Base = original };
+            (LanguageModel model, AdapterBase? original) = InitialWeights.Build(recipe, data.Tokenizer, device, from, log);
+            owner = model;
+            TrainState state = new(model, recipe, data, device, processes, teacher) { Base = original };
             owner = state;
             if (from is not null) state.Restore(from.Directory, from.State);
             return state;
         }
         catch
         {
-            owner.Dispose();
+            owner?.Dispose();
+            teacher?.Dispose();
             throw;
         }
     }
@@ -76,6 +84,9 @@ internal sealed class TrainState : IDisposable
 
     /// <summary>What the model's adapters go on; null where it has none.</summary>
     public AdapterBase? Base { get; private init; }
+
+    /// <summary>What the model learns from besides the text; null for nothing.</summary>
+    public Teacher? Teacher { get; }
 
     public Device Device { get; }
 
@@ -223,6 +234,7 @@ internal sealed class TrainState : IDisposable
         Optimizer.Dispose();
         exchange?.Shards?.Dispose();
         Model.Dispose();
+        Teacher?.Dispose();
     }
 }
 

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
-using Trainer.Checkpoints.Adapters;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
@@ -181,7 +180,7 @@ public sealed class TrainingSession
         SampleWriter samples = new(state, data.Tokenizer, Recipe);
         ValidationSet validation = Validation(data);
         using IMetricsSink sink = ranks.IsFirst ? openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step)) : new Silence();
-        using CheckpointWriter? checkpoints = run is null ? null : Checkpoints(run, data, sink, from, state.Base);
+        using CheckpointWriter? checkpoints = run is null ? null : Checkpoints(run, data, sink, from, state);
         checkpoints?.RestoreBest(state);
         string json = ConfigurationJson.Serialize(Recipe);
         run?.SaveConfiguration(json);
@@ -206,13 +205,14 @@ public sealed class TrainingSession
         return Result(outcome, state);
     }
 
-    private CheckpointWriter Checkpoints(RunDirectory run, PreparedData data, IMetricsSink sink, ResumePoint? from, AdapterBase? original)
+    private CheckpointWriter Checkpoints(RunDirectory run, PreparedData data, IMetricsSink sink, ResumePoint? from, TrainState state)
     {
         // The tokenizer is the same, so the chat template of a model that was imported still fits, unless conversations have another.
         string? source = from?.Directory ?? Recipe.Initialize?.From;
         IReadOnlyList<PendingFile> companions = source is null ? [] : CheckpointFiles.Companions(source);
         companions = ChatTemplateFile.Among(companions, Recipe.Data);
-        if (original is not null) companions = [.. companions, original.ToFile()];
+        if (state.Base is { } original) companions = [.. companions, original.ToFile()];
+        if (state.Teacher is { } teacher) companions = [.. companions, teacher.ToFile()];
         return new(run.Checkpoints, Recipe, data.Tokenizer, companions, sink.Message);
     }
 

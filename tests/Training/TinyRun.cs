@@ -79,7 +79,7 @@ internal sealed class TinyRun : IDisposable
     public TrainState NewState() => NewState(Data);
 
     public TrainState NewState(PreparedData data, IProcessGroup? processes = null) =>
-        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU, processes);
+        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU, processes, Teacher.Open(Recipe, data.Tokenizer, CPU));
 
     public string ConfigurationError() => Assert.Throws<ConfigurationException>(
         () => ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(Recipe), "test")).Message;

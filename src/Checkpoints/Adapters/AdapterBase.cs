@@ -12,7 +12,7 @@ public sealed record AdapterBase(string Base, string Sha256)
 
     /// <summary>Describes a checkpoint as a base.</summary>
     public static AdapterBase Of(Checkpoint checkpoint) =>
-        new(checkpoint.Directory, checkpoint.Manifest.Files[CheckpointFiles.Model].Sha256);
+        new(checkpoint.Directory, checkpoint.WeightsSha256);
 
     /// <summary>The file to write beside the adapter's weights.</summary>
     public PendingFile ToFile() => new(CheckpointFiles.Adapter, path =>

@@ -92,6 +92,9 @@ public sealed record RunPlan
     /// <summary>Bytes of a full decoding cache.</summary>
     public required long CacheBytesAtContext { get; init; }
 
+    /// <summary>What a teacher adds, which the peak includes; null without one.</summary>
+    public TeacherCost? Teacher { get; init; }
+
     /// <summary>What several processes exchange; null for one.</summary>
     public RanksPlan? Processes { get; init; }
 
@@ -120,15 +123,17 @@ public sealed record RunPlan
         using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, datasetsDirectory, progress);
         var cost = ModelCost.Of(recipe.Model, data.Tokenizer.VocabularySize);
         var adapter = recipe.Adapter is { } options ? AdapterCost.Of(recipe.Model, data.Tokenizer.VocabularySize, options) : null;
-        double TrainingFlops(int length) => adapter is null
-            ? cost.TrainingFlopsPerToken(length)
-            : cost.TrainingFlopsPerToken(length, adapter, recipe.Model.TieEmbeddings);
         var trained = adapter is null ? Counts(cost) : Counts(adapter);
         var context = recipe.Model.ContextLength;
         var row = recipe.Data.RowLength(context);
         var microBatch = recipe.Training.MicroBatch;
         var tokensPerRow = BatchStream.TokensPerRow(data, recipe.Data, context, recipe.Seed);
         var (shape, onGpu) = Shape(recipe, adapter, trained, ranks);
+        var rows = (microBatch + ranks * shape.Threads - 1) / (ranks * shape.Threads);
+        var teacher = TeacherCost.Of(recipe, data.Tokenizer, shape, (long)rows * row, row);
+        double TrainingFlops(int length) => (teacher?.FlopsPerToken ?? 0) + (adapter is null
+            ? cost.TrainingFlopsPerToken(length)
+            : cost.TrainingFlopsPerToken(length, adapter, recipe.Model.TieEmbeddings));
         var state = TrainingState.Of(cost, shape);
         var memory = CpuMemory.CountsTensors ? Measure(recipe, data, shape, ranks) : null;
         // The first process collects it; beside adapters the weights are not written.
@@ -157,15 +162,21 @@ public sealed record RunPlan
             RecurrentStateBytes = cost.RecurrentStateBytes,
             Advice = PlanAdvice.Of(recipe.Model, data.Tokenizer.VocabularySize),
             StateBytes = state.Weights + state.Moments + state.Gradients,
-            ActivationBytes = memory?.Activations,
+            ActivationBytes = memory?.Activations + (teacher?.HeldBytes ?? 0),
             MeasuredLength = memory?.MeasuredLength,
             ForGpu = onGpu,
             CheckpointCopyBytes = copy,
-            PeakBytes = memory?.Peak + copy,
+            PeakBytes = Peak(memory, state, teacher) + copy,
+            Teacher = teacher,
             Processes = ranks == 1 ? null : RanksPlan.Of(
                 recipe, trained.All, trained.Matrices, ranks, stepSeconds, link ?? new(10e9 / 8, 30e-6)),
         };
     }
+
+    private static long? Peak(TrainingMemory? memory, TrainingState state, TeacherCost? teacher) => teacher is null || memory is null
+        ? memory?.Peak
+        : teacher.WeightBytes
+            + Math.Max(memory.Peak + teacher.HeldBytes, state.Weights + state.Moments + state.Gradients + teacher.PassBytes);
 
     private static ParameterCounts Counts(ModelCost cost)
     {

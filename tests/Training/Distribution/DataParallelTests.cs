@@ -64,6 +64,17 @@ public sealed class DataParallelTests : IDisposable
     }
 
     [Fact]
+    public void Ranks_learn_from_a_teacher_as_one_process_does()
+    {
+        Use(training => training with { Steps = 1 });
+        tiny.Train("teacher");
+        tiny.Recipe = tiny.Recipe with { Seed = 8, Distillation = new() { Teacher = tiny.RunPath("teacher"), Temperature = 2 } };
+        (double[] losses, float[] weights) one = Train(3, null);
+
+        foreach ((_, float[] weights) in OnRanks(2, state => Train(3, state))) TensorAssert.Equal(one.weights, weights, 1e-4);
+    }
+
+    [Fact]
     public void Two_ranks_are_two_threads_of_one_process_bit_for_bit()
     {
         float[] threads, ranks;
