@@ -207,12 +207,17 @@ public static class Cases
     private static void Waiting(IProcessGroup group)
     {
         using var tensor = ones(10);
-        group.Sum(tensor);
-        if (group.Rank == group.Size - 1) Thread.Sleep(400);
-        var before = Environment.CpuUsage.TotalTime;
-        group.Sum(tensor);
-        var used = (Environment.CpuUsage.TotalTime - before).TotalMilliseconds;
-        Expect(used < 150, $"{used:0} ms of 400 on a processor");
+        // The least of three: .NET compiles in the background, and the time is the whole process'.
+        var least = double.MaxValue;
+        for (var round = 0; round < 3; round++)
+        {
+            group.Sum(tensor);
+            if (group.Rank == group.Size - 1) Thread.Sleep(200);
+            var before = Environment.CpuUsage.TotalTime;
+            group.Sum(tensor);
+            least = Math.Min(least, (Environment.CpuUsage.TotalTime - before).TotalMilliseconds);
+        }
+        Expect(least < 75, $"{least:0} ms of 200 on a processor");
     }
 
     // Libraries below MPI take over the signal by which .NET finds them.
