@@ -95,19 +95,29 @@ public sealed class TaskEvaluatorTests : IDisposable
     [Fact]
     public void A_written_answer_ends_before_a_stop_and_is_compared_as_SQuAD_does()
     {
-        TextGenerator generator = new(model, ByteTokenizer.Instance, CPU);
-        string whole = generator.Generate("q", new() { Tokens = 6, Sampling = new() { Greedy = true } });
+        using LanguageModel talkative = TinyModel.Build(dropout: 0);
+        TextGenerator generator = new(talkative, ByteTokenizer.Instance, CPU);
+        GenerationOptions greedy = new() { Tokens = 6, Sampling = new() { Greedy = true } };
+        // A prompt whose continuation has words before its last character.
+        (string prompt, string whole) = Enumerable.Range(0, 26 * 26).Select(i => $"{(char)('a' + i / 26)}{(char)('a' + i % 26)}")
+            .Select(text => (text, generator.Generate(text, greedy)))
+            .First(pair => AnswerText.Normalized(Before(pair.Item2)).Length > 0 && AnswerText.Normalized(pair.Item2[^1..]).Length > 0);
         TaskDefinition task = new()
         {
             Task = "write", OutputType = TaskKind.GenerateUntil, DocToText = "{{q}}", DocToTarget = "{{a}}",
             GenerationKwargs = new() { MaxGenToks = 6, Until = [whole[^1..]] },
-            Data = Write("write.jsonl", $$"""{"q": "q", "a": {{JsonSerializer.Serialize(whole[..whole.IndexOf(whole[^1])])}}}"""),
+            Data = Write("write.jsonl", $$"""{"q": "{{prompt}}", "a": {{JsonSerializer.Serialize(Before(whole))}}}"""),
         };
+        double[] Figures(TaskDefinition asked) =>
+            [.. new TaskEvaluator(talkative, ByteTokenizer.Instance).Evaluate(asked, new()).Figures.Select(figure => figure.Value)];
 
-        Assert.Equal([1, 1], Evaluate(task, new()).Figures.Select(figure => figure.Value));
+        Assert.Equal([1, 1], Figures(task));
+        Assert.Equal(0, Figures(task with { GenerationKwargs = new() { MaxGenToks = 6, Until = [] } })[0]);
         Assert.Equal("cat sat on mat", AnswerText.Normalized(" The cat, sat on\na mat!"));
         Assert.Equal(2.0 * 2 / (3 + 2), AnswerText.F1("the red red cat", "a red cat"), 1e-12);
         Assert.Equal((1, 0, 0), (AnswerText.F1("", "the"), AnswerText.F1("x", ""), AnswerText.F1("x", "y")));
+
+        static string Before(string text) => text[..text.IndexOf(text[^1])];
     }
 
     [Fact]
