@@ -131,6 +131,9 @@ public readonly record struct LossTerms(Tensor CrossEntropy, Tensor? Auxiliary)
     /// <summary>The further loss that was asked for, which is no part of the objective yet; null for none.</summary>
     public Tensor? Further { get; init; }
 
+    /// <summary>Sums that are reported with the loss, (K), such as how many rewards are right; null for none.</summary>
+    public Tensor? Figures { get; init; }
+
     /// <summary>What is minimised.</summary>
     public Tensor Objective => Auxiliary is null ? CrossEntropy : CrossEntropy.add(Auxiliary);
 }

@@ -187,7 +187,7 @@ internal sealed record RunSummary
         {
             BestLoss = best?.Loss,
             BestStep = best?.Step,
-            Perplexity = best is not null && double.IsFinite(Math.Exp(best.Loss)) ? Math.Exp(best.Loss) : null,
+            Perplexity = best is { IsLikelihood: true } && double.IsFinite(Math.Exp(best.Loss)) ? Math.Exp(best.Loss) : null,
             LastLoss = steps is [.., { Loss: { } loss }] && double.IsFinite(loss) ? loss : null,
             Steps = last < 0 ? null : last,
             PlannedSteps = run.Configuration?["training"] is JsonObject training && training["steps"] is JsonValue planned

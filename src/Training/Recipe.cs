@@ -8,6 +8,7 @@ using Trainer.Evaluation.Scheduled;
 using Trainer.Models;
 using Trainer.Models.Adapters;
 using Trainer.Reporting.Monitoring;
+using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;

@@ -7,6 +7,7 @@ using Trainer.Distributed;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Training.Distribution;
+using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Profiling;
 using Trainer.Training.Spikes;
@@ -48,11 +49,12 @@ internal sealed class TrainState : IDisposable
         int count = GradientComputation.Threads(device.type, options, parameters, ranks: group.Size);
         threads = count > 1 ? new WorkerThreads(count) : null;
         exchange = group.Size > 1 ? new(group, model, options.ShardOptimizer) : null;
-        gradients = GradientComputation.Create(model, device, threads, options.LabelSmoothing, exchange, teacher?.Objective);
+        Loss = teacher?.Loss ?? (LossFunction)new TokenCrossEntropy(options.LabelSmoothing);
+        gradients = GradientComputation.Create(model, device, threads, Loss, exchange);
         Optimizer = recipe.Optimizer.Build(
             exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads,
             model.ParameterLayout());
-        figures = new StepFigures(device);
+        figures = new StepFigures(device, Loss.FigureNames.Count);
         spikes = options.Spikes is { } settings ? new(settings) : null;
         meter = new(gradients, model, device, data.Train, options.LabelSmoothing);
     }
@@ -90,6 +92,9 @@ internal sealed class TrainState : IDisposable
 
     public Device Device { get; }
 
+    /// <summary>What is minimised.</summary>
+    public LossFunction Loss { get; }
+
     public Optimizer Optimizer { get; }
 
     public IProcessGroup Processes => group;
@@ -115,13 +120,13 @@ internal sealed class TrainState : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         using (Profiler?.Main.Measure(ProfilePart.Data)) last = NextInput(measured: spikes is not null);
-        (Tensor loss, Tensor norm) = gradients.Compute(last.Batch, last.Dropout);
+        StepLoss computed = gradients.Compute(last.Batch, last.Dropout);
         using IDisposable? time = Profiler?.Main.Measure(ProfilePart.Optimizer);
-        Tensor skip = figures.Record(loss, norm);
+        Tensor skip = figures.Record(computed);
         // Waits for a GPU: only what is known at once can be looked at again with the same weights.
         if (spikes is not null && Read() is var reading) Spike = spikes.Judge(reading.Loss, reading.GradientNorm);
         if (Spike is not null) skip = ones_like(skip);
-        Optimizer.ClipAndStep(norm, options.GradientClip, learningRate, skip);
+        Optimizer.ClipAndStep(computed.Norm, options.GradientClip, learningRate, skip);
         exchange?.Shards?.Spread();
         Model.EndStep(skip, group.Size > 1 ? AddCounts : null);
         Step++;
@@ -149,8 +154,7 @@ internal sealed class TrainState : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         StepInput input = NextInput(measured: true);
-        (Tensor loss, Tensor norm) = gradients.Compute(input.Batch, input.Dropout);
-        figures.Record(loss, norm);
+        figures.Record(gradients.Compute(input.Batch, input.Dropout));
         StepFigures.Reading reading = Read();
         return (reading, spikes?.Judge(reading.Loss, reading.GradientNorm), Measure(input));
     }
@@ -233,6 +237,7 @@ internal sealed class TrainState : IDisposable
         figures.Dispose();
         Optimizer.Dispose();
         exchange?.Shards?.Dispose();
+        Loss.Dispose();
         Model.Dispose();
         Teacher?.Dispose();
     }
@@ -242,20 +247,22 @@ internal sealed class TrainState : IDisposable
 internal sealed record StepInput(StepBatch Batch, IReadOnlyList<DropoutKey?> Dropout, RandomStates? Random);
 
 /// <summary>Loss, norm and skipped steps, on the device until they are read: no step waits for the host.</summary>
-internal sealed class StepFigures(Device device) : IDisposable
+internal sealed class StepFigures(Device device, int further = 0) : IDisposable
 {
-    // loss, gradient norm, steps skipped in all, steps skipped in a row
-    private readonly Tensor figures = zeros([4], dtype: ScalarType.Float64, device: device).DetachFromDisposeScope();
+    // loss, gradient norm, steps skipped in all, steps skipped in a row, and what the loss reports besides
+    private readonly Tensor figures = zeros([4 + further], dtype: ScalarType.Float64, device: device).DetachFromDisposeScope();
 
-    /// <summary>From scalars on the device; returns a float32 scalar, 1 where either is not finite and the update is skipped.</summary>
-    public Tensor Record(Tensor loss, Tensor gradientNorm)
+    /// <summary>Takes what is on the device; returns a float32 scalar, 1 where loss or norm is not finite and the update is skipped.</summary>
+    public Tensor Record(StepLoss step)
     {
         using IDisposable quiet = no_grad();
-        // Both are 0 or more, or NaN: their sum is finite only where both are.
+        (Tensor loss, Tensor gradientNorm, Tensor others) = step;
+        // A norm is 0 or more, or NaN, and no loss is minus infinity: their sum is finite only where both are.
         Tensor bad = (loss + gradientNorm).isfinite().logical_not().to(ScalarType.Float64);
         Tensor skipped = figures.select(0, 2) + bad;
         Tensor inARow = (figures.select(0, 3) + bad) * bad;
-        figures.copy_(stack([loss.to(ScalarType.Float64), gradientNorm.to(ScalarType.Float64), skipped, inARow]));
+        Tensor known = stack([loss.to(ScalarType.Float64), gradientNorm.to(ScalarType.Float64), skipped, inARow]);
+        figures.copy_(further == 0 ? known : cat([known, others.to(ScalarType.Float64)]));
         return bad.to(ScalarType.Float32);
     }
 
@@ -263,17 +270,18 @@ internal sealed class StepFigures(Device device) : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         double[] values = figures.cpu().data<double>().ToArray();
-        return new Reading(values[0], values[1], (long)values[2], (long)values[3]);
+        return new Reading(values[0], values[1], (long)values[2], (long)values[3], values[4..]);
     }
 
     public void Restore(long skipped, long inARow)
     {
         using DisposeScope scope = NewDisposeScope();
-        figures.copy_(tensor(new double[] { 0, 0, skipped, inARow }));
+        figures.zero_().narrow(0, 2, 2).copy_(tensor(new double[] { skipped, inARow }));
     }
 
     public void Dispose() => figures.Dispose();
 
-    /// <summary>The last step's loss (NaN where it went wrong), norm before clipping, skipped steps in all and in a row.</summary>
-    public sealed record Reading(double Loss, double GradientNorm, long Skipped, long InARow);
+    /// <summary>The last step's loss (NaN where it went wrong), norm before clipping, skipped steps in all and in a row, and the further
+    /// figures of its loss.</summary>
+    public sealed record Reading(double Loss, double GradientNorm, long Skipped, long InARow, IReadOnlyList<double> Further);
 }

@@ -9,6 +9,7 @@ using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training.Distribution;
+using Trainer.Training.Losses;
 using Trainer.Training.Profiling;
 using Trainer.Training.Spikes;
 using static TorchSharp.torch;
@@ -82,6 +83,7 @@ internal sealed class TrainingLoop(
         if (due)
         {
             sink.Step(Metrics(reading, learningRate));
+            ReportFigures("training", reading.Further);
             foreach (ExpertReport layer in state.Model.Experts()) sink.Experts(layer, state.Step);
         }
         if (state.KnowsSkips && (state.Spike is not null || reading.InARow > 0)) recorder?.Record(reading, state.Spike);
@@ -134,18 +136,30 @@ internal sealed class TrainingLoop(
     {
         long start = Stopwatch.GetTimestamp();
         ranks.RequireSameWeights(state.Model, state.Step);
-        LossReport report = LossEvaluator.Evaluate(state.Model, validation, state.Device, ranks.Group);
-        bool isBest = report.MeanLoss < (state.Best?.Loss ?? double.PositiveInfinity);
-        if (isBest) state.Best = (report.MeanLoss, state.Step);
+        LossMeans means = state.Loss.IsLikelihood
+            ? new(LossEvaluator.Evaluate(state.Model, validation, state.Device, ranks.Group).MeanLoss, [])
+            : LossMeans.Of(state.Loss, state.Model, validation, state.Device, ranks.Group);
+        bool isBest = means.Loss < (state.Best?.Loss ?? double.PositiveInfinity);
+        if (isBest) state.Best = (means.Loss, state.Step);
         sink.Evaluation(new EvaluationMetrics
         {
             Step = state.Step,
-            ValidationLoss = report.MeanLoss,
-            BestLoss = state.Best?.Loss ?? report.MeanLoss,
+            ValidationLoss = means.Loss,
+            IsLikelihood = state.Loss.IsLikelihood,
+            BestLoss = state.Best?.Loss ?? means.Loss,
             BestStep = state.Best?.Step ?? 0,
             Seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
         });
+        ReportFigures("validation", means.Figures);
         return isBest;
+    }
+
+    private void ReportFigures(string name, IReadOnlyList<double> values)
+    {
+        if (values.Count == 0) return;
+        EvaluatorFigure[] figures = [.. state.Loss.FigureNames.Zip(values, (figure, value) => new EvaluatorFigure(figure, value))];
+        string line = string.Join("  ", figures.Select(figure => FormattableString.Invariant($"{figure.Name} {figure.Value:F3}")));
+        sink.Evaluated(new EvaluatorMetrics { Step = state.Step, Name = name, Figures = figures, Lines = [line], Seconds = 0 });
     }
 
     /// <summary>Histograms of every weight and its gradient, clipped, of the last step.</summary>

@@ -11,6 +11,7 @@ using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.Positions;
 using Trainer.Tests;
+using Trainer.Training.Losses;
 using Trainer.Training.Plan;
 using static TorchSharp.torch;
 
@@ -59,7 +60,7 @@ public sealed class DistillationTests : IDisposable
         Tensor logits = s.to(ScalarType.Float32).requires_grad_();
         DistillationOptions options = Options with { Divergence = direction, Temperature = temperature };
 
-        Tensor divergence = Distillation.Divergence(logits, t.to(ScalarType.Float32), options);
+        Tensor divergence = DistillationLoss.Divergence(logits, t.to(ScalarType.Float32), options);
         Tensor gradient = Differentiation.Grad([divergence], [logits])[0]!;
 
         Tensor p = s.div(temperature).exp(), q = t.div(temperature).exp();
@@ -84,7 +85,7 @@ public sealed class DistillationTests : IDisposable
         Batch batch = WithTargets(Crops().Next(4), keep: 37);
         using DisposeScope scope = NewDisposeScope();
         GradientComputation gradients = GradientComputation.Create(
-            training.Model, CPU, null, smoothing, distillation: training.Teacher!.Objective);
+            training.Model, CPU, null, new DistillationLoss(teacher, tiny.Recipe.Distillation!, smoothing));
 
         double loss = gradients.Compute(new StepBatch([batch])).Loss.ToDouble();
         float[] gradient = TinyRun.Gradient(training.Model);
@@ -94,7 +95,7 @@ public sealed class DistillationTests : IDisposable
         Tensor logits = training.Model.forward(input).flatten(0, 1), places = targets.reshape(-1).ne(-100).nonzero().reshape(-1);
         Tensor entropy = nn.functional.cross_entropy(logits, targets.reshape(-1), ignore_index: -100, label_smoothing: smoothing);
         Tensor taught = teacher.forward(input).detach().flatten(0, 1).index_select(0, places);
-        Tensor divergence = Distillation.Divergence(logits.index_select(0, places), taught, Options).div(37);
+        Tensor divergence = DistillationLoss.Divergence(logits.index_select(0, places), taught, Options).div(37);
         Tensor expected = entropy.mul(1 - weight).add(divergence.mul(4 * weight));
         training.Model.zero_grad();
         Differentiation.Backward(expected);
@@ -116,7 +117,7 @@ public sealed class DistillationTests : IDisposable
         using TrainState training = tiny.NewState();
         using DisposeScope scope = NewDisposeScope();
 
-        (Tensor loss, Tensor norm) = Gradients(training).Compute(new StepBatch([Crops().Next(4)]));
+        (Tensor loss, Tensor norm, _) = Gradients(training).Compute(new StepBatch([Crops().Next(4)]));
 
         Assert.Equal(0, loss.ToDouble(), 1e-6);
         Assert.Equal(0, norm.ToDouble(), 1e-5);
@@ -185,7 +186,7 @@ public sealed class DistillationTests : IDisposable
         {
             using DisposeScope scope = NewDisposeScope();
             using IDisposable quiet = no_grad();
-            Tensor sum = Distillation.Divergence(training.Model.forward(input), teacher.forward(input), Options);
+            Tensor sum = DistillationLoss.Divergence(training.Model.forward(input), teacher.forward(input), Options);
             return sum.ToDouble() / (8 * TinyRun.Context);
         }
         double before = Distance();
@@ -322,7 +323,7 @@ public sealed class DistillationTests : IDisposable
     private void DropNothing() => tiny.Recipe = tiny.Recipe with { Model = (DecoderOptions)tiny.Recipe.Model with { Dropout = 0 } };
 
     private static GradientComputation Gradients(TrainState training, WorkerThreads? threads = null) =>
-        GradientComputation.Create(training.Model, CPU, threads, distillation: training.Teacher!.Objective);
+        GradientComputation.Create(training.Model, CPU, threads, training.Loss);
 
     private string In(string run, string file) => Path.Combine(tiny.Store(run).DirectoryOf(6), file);
 

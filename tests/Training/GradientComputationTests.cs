@@ -4,6 +4,7 @@ using Trainer.Evaluation;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Tests;
+using Trainer.Training.Losses;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests;
@@ -50,14 +51,14 @@ public sealed class GradientComputationTests : IDisposable
         GradientComputation one = GradientComputation.Create(training.Model, CPU, null),
             several = GradientComputation.Create(training.Model, CPU, workers);
 
-        (Tensor Loss, Tensor Norm) Compute(GradientComputation gradients)
+        StepLoss Compute(GradientComputation gradients)
         {
             manual_seed(6); // which numbers are dropped
             return gradients.Compute(batch);
         }
-        (Tensor loss, Tensor norm) = Compute(one);
+        (Tensor loss, Tensor norm, _) = Compute(one);
         float[] gradient = TinyRun.Gradient(training.Model);
-        (Tensor shared, Tensor sharedNorm) = Compute(several);
+        (Tensor shared, Tensor sharedNorm, _) = Compute(several);
         float[] first = TinyRun.Gradient(training.Model);
         Finalizers.Run();
         long live = LiveTensors.Count();
@@ -96,7 +97,7 @@ public sealed class GradientComputationTests : IDisposable
         using LanguageModel model = tiny.Recipe.Model.Build(tiny.Data.Tokenizer.VocabularySize);
         Batch batch = Crops().Next(4);
         using WorkerThreads? workers = threads > 1 ? new(threads) : null;
-        GradientComputation gradients = GradientComputation.Create(model, CPU, workers, labelSmoothing: 0.2);
+        GradientComputation gradients = GradientComputation.Create(model, CPU, workers, new TokenCrossEntropy(labelSmoothing: 0.2));
         using DisposeScope scope = NewDisposeScope();
         Tensor logProbabilities = nn.functional.log_softmax(model.forward(tensor(batch.Inputs, [4, TinyRun.Context])), -1);
         double plain = -logProbabilities.gather(-1, tensor(batch.Targets, [4, TinyRun.Context, 1])).mean().ToDouble();

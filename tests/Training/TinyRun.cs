@@ -10,6 +10,7 @@ using Trainer.Models.Attention;
 using Trainer.Models.Devices;
 using Trainer.Reporting.Monitoring;
 using Trainer.Tests;
+using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
 

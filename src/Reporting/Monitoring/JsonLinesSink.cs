@@ -34,7 +34,8 @@ internal sealed class JsonLinesSink(string path) : IMetricsSink
     {
         json.WriteNumber("step", metrics.Step);
         Number(json, "validationLoss", metrics.ValidationLoss);
-        Number(json, "perplexity", metrics.Perplexity);
+        if (metrics.Perplexity is { } perplexity)
+            Number(json, "perplexity", perplexity);
         Number(json, "evaluationSeconds", metrics.Seconds);
     });
 

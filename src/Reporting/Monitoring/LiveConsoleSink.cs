@@ -46,8 +46,9 @@ internal sealed class LiveConsoleSink : IMetricsSink
             _evaluation = metrics;
         var step = HumanFormat.Number(metrics.Step).PadLeft(HumanFormat.Number(_run.TotalSteps).Length);
         var style = metrics.IsBest ? "green" : "default";
+        var perplexity = metrics.Perplexity is { } value ? $"  [grey]perplexity[/] {HumanFormat.Compact(value),5}" : "";
         Draw($" [grey]step[/] {step}  [grey]validation loss[/] [{style}]{HumanFormat.Loss(metrics.ValidationLoss)}[/]" +
-            $"  [grey]perplexity[/] {HumanFormat.Compact(metrics.Perplexity),5}  [{style}]{Markup.Escape(MetricLines.Best(metrics))}[/]");
+            $"{perplexity}  [{style}]{Markup.Escape(MetricLines.Best(metrics))}[/]");
     }
 
     public void Evaluated(EvaluatorMetrics metrics)

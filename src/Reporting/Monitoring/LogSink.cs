@@ -56,8 +56,8 @@ internal sealed class MetricLines(long totalSteps)
     }
 
     public string Evaluation(EvaluationMetrics metrics) =>
-        $"{Steps(metrics.Step)}  validation loss {HumanFormat.Loss(metrics.ValidationLoss)}  perplexity " +
-        $"{HumanFormat.Compact(metrics.Perplexity)}  {Best(metrics)}";
+        $"{Steps(metrics.Step)}  validation loss {HumanFormat.Loss(metrics.ValidationLoss)}  " +
+        $"{(metrics.Perplexity is { } perplexity ? $"perplexity {HumanFormat.Compact(perplexity)}  " : "")}{Best(metrics)}";
 
     public IEnumerable<string> Evaluated(EvaluatorMetrics metrics) =>
         metrics.Lines.Select(line => $"{Steps(metrics.Step)}  {metrics.Name}: {line}");

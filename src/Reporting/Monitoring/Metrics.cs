@@ -45,11 +45,14 @@ public sealed record EvaluationMetrics
     /// <summary>Optimizer steps done.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Mean negative log-likelihood, in nats per token.</summary>
+    /// <summary>Mean negative log-likelihood, in nats per token, or what else the run minimises.</summary>
     public required double ValidationLoss { get; init; }
 
-    /// <summary>exp(<see cref="ValidationLoss"/>).</summary>
-    public double Perplexity => Math.Exp(ValidationLoss);
+    /// <summary>Whether the loss is a negative log-likelihood.</summary>
+    public bool IsLikelihood { get; init; } = true;
+
+    /// <summary>exp(<see cref="ValidationLoss"/>); null where that is no likelihood.</summary>
+    public double? Perplexity => IsLikelihood ? Math.Exp(ValidationLoss) : null;
 
     /// <summary>The lowest validation loss so far, this one included.</summary>
     public required double BestLoss { get; init; }

@@ -28,7 +28,8 @@ internal sealed class TensorBoardSink(string directory, long firstStep) : IMetri
     {
         _writer.Scalar("loss/validation", metrics.ValidationLoss, metrics.Step);
         _writer.Scalar("loss/bestValidation", metrics.BestLoss, metrics.Step);
-        _writer.Scalar("perplexity/validation", metrics.Perplexity, metrics.Step);
+        if (metrics.Perplexity is { } perplexity)
+            _writer.Scalar("perplexity/validation", perplexity, metrics.Step);
     }
 
     public void Evaluated(EvaluatorMetrics metrics)

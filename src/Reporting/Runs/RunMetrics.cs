@@ -8,8 +8,8 @@ namespace Trainer.Reporting.Runs;
 public sealed record StepRecord(
     long Step, long Tokens, double? Seconds, double? Loss, double? LearningRate, double? GradientNorm, double? TokensPerSecond);
 
-/// <summary>An evaluation in metrics.jsonl; its loss is in nats per token.</summary>
-public sealed record EvaluationRecord(long Step, double? Seconds, double Loss);
+/// <summary>An evaluation in metrics.jsonl; its loss is in nats per token where it is a likelihood, which has a perplexity.</summary>
+public sealed record EvaluationRecord(long Step, double? Seconds, double Loss, bool IsLikelihood = true);
 
 /// <summary>The figures of a scheduled evaluator in metrics.jsonl, by their keys; null where one was not finite.</summary>
 public sealed record EvaluatorRecord(long Step, double? Seconds, string Name, IReadOnlyList<(string Key, double? Value)> Figures);
@@ -135,7 +135,7 @@ internal sealed class MetricsReader(string path, Action<string> warn)
     private void TakeEvaluation(JsonElement record, long step, double loss)
     {
         while (evaluations is [.., var superseded] && superseded.Step >= step) evaluations.RemoveAt(evaluations.Count - 1);
-        evaluations.Add(new EvaluationRecord(step, Ended(record), loss));
+        evaluations.Add(new EvaluationRecord(step, Ended(record), loss, record.TryGetProperty("perplexity", out _)));
     }
 
     private void TakeEvaluator(JsonElement record, long step, JsonElement figures)

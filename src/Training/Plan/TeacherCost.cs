@@ -3,6 +3,7 @@ using Trainer.Data.Tokenizers;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Devices;
+using Trainer.Training.Losses;
 
 namespace Trainer.Training.Plan;
 

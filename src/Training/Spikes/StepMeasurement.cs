@@ -56,17 +56,17 @@ internal sealed class StepMeter(GradientComputation gradients, LanguageModel mod
         int first = 0;
         foreach ((Batch whole, DropoutKey? key) in batch.MicroBatches.Zip(dropout))
         {
-            if (gradients.Own(whole) is { Rows: > 0 } rows) parts.Add(Measure(rows, key, batch.TargetTokens, first));
+            if (gradients.Own(whole) is { Rows: > 0 } rows) parts.Add(Measure(rows, key, gradients.Count(batch), first));
             first += whole.Rows;
         }
         return StepMeasurement.Join(parts);
     }
 
-    private StepMeasurement Measure(Batch batch, DropoutKey? key, long stepTokens, int first)
+    private StepMeasurement Measure(Batch batch, DropoutKey? key, long count, int first)
     {
         using DisposeScope scope = NewDisposeScope();
         using LayerStatistics statistics = new();
-        (_, Tensor objective) = gradients.Forward(batch, key, stepTokens, device, observer: statistics, repeats: true);
+        (_, Tensor objective) = gradients.Forward(batch, key, count, device, observer: statistics, repeats: true);
         // Of the embedding, which every other gradient lies on the way to.
         Differentiation.Grad([objective], [model.parameters().First(p => p.requires_grad)])[0]?.Dispose();
         return new(

@@ -7,7 +7,7 @@ using Trainer.Models.Devices;
 using Trainer.Models.Positions;
 using static TorchSharp.torch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Losses;
 
 /// <summary>The model that a run learns from, frozen: <c>teacher.json</c> of its checkpoints says which.</summary>
 internal sealed class Teacher : IDisposable
@@ -20,15 +20,15 @@ internal sealed class Teacher : IDisposable
     private readonly Identity identity;
     private readonly LanguageModel model;
 
-    private Teacher(DistillationOptions options, Identity identity, LanguageModel model)
+    private Teacher(DistillationOptions options, Identity identity, LanguageModel model, double labelSmoothing)
     {
         (this.options, this.identity, this.model) = (options, identity, model);
-        Objective = new(model, options);
+        Loss = new(model, options, labelSmoothing);
         foreach (var weight in model.parameters()) weight.requires_grad = false;
     }
 
     /// <summary>The loss of the model that learns.</summary>
-    public Distillation Objective { get; }
+    public DistillationLoss Loss { get; }
 
     /// <summary>A line for the log.</summary>
     public string Description => $"distillation: {model.parameters().Sum(p => p.numel()):N0} parameters of {identity.Teacher} teach " +
@@ -46,7 +46,7 @@ internal sealed class Teacher : IDisposable
         Checkpoint checkpoint = Find(options, recipe, tokenizer);
         Identity identity = new(checkpoint.Directory, checkpoint.WeightsSha256);
         if (from is not null) identity.RequireSameAs(from.Directory);
-        return new(options, identity, checkpoint.LoadModel(device, PrecisionOf(recipe)));
+        return new(options, identity, checkpoint.LoadModel(device, PrecisionOf(recipe)), recipe.Training.LabelSmoothing);
     }
 
     /// <summary>Opens the teacher's checkpoint, without its weights, and checks that it fits.</summary>

@@ -8,7 +8,7 @@ using Trainer.Kernels;
 using Trainer.Models;
 using static TorchSharp.torch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Losses;
 
 /// <summary>Which of two distributions is averaged over.</summary>
 public enum DivergenceDirection
@@ -46,10 +46,10 @@ public sealed record DistillationOptions
 /// <summary>The loss of a student: (1 − weight) · cross entropy + weight · T² · divergence, summed over the same targets.</summary>
 /// <remarks>T² keeps the size of gradients as T changes (Hinton et al. 2015, arXiv 1503.02531, section 2). Several threads may compute losses
 /// at once.</remarks>
-internal sealed class Distillation(LanguageModel teacher, DistillationOptions options)
+internal sealed class DistillationLoss(LanguageModel teacher, DistillationOptions options, double labelSmoothing = 0) : LossFunction
 {
     /// <summary>The student's losses, with the reported one mixed.</summary>
-    public LossTerms Losses(LanguageModel student, ModelInput input, Tensor targets, double labelSmoothing)
+    public override LossTerms Losses(LanguageModel student, Batch batch, ModelInput input, Tensor targets)
     {
         using DisposeScope scope = NewDisposeScope();
         // First, as what it computes on the way is freed before the student keeps anything.

@@ -1,0 +1,40 @@
+using Trainer.Data.Batches;
+using Trainer.Models;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Losses;
+
+/// <summary>What training minimises: a sum over the rows of a step, divided by how many of what it counts they hold. Several threads may
+/// compute losses of rows of equal length at once.</summary>
+internal abstract class LossFunction : IDisposable
+{
+    /// <summary>The names of the figures that are reported with the loss, in the order of <see cref="LossTerms.Figures"/>.</summary>
+    public virtual IReadOnlyList<string> FigureNames => [];
+
+    /// <summary>Whether the loss on validation data is that of its targets, −log p: then <see cref="Trainer.Evaluation.LossEvaluator"/>
+    /// computes it, and it has a perplexity.</summary>
+    public virtual bool IsLikelihood => true;
+
+    /// <summary>What the summed loss of a batch is divided by, over all batches of a step.</summary>
+    public virtual long Count(Batch batch) => batch.TargetTokens;
+
+    /// <summary>Called with all rows of a step before any of its losses is computed, on every rank.</summary>
+    public virtual void Begin(StepBatch step)
+    {
+    }
+
+    /// <summary>The losses of rows, summed; <paramref name="input"/> and <paramref name="targets"/> are those of
+    /// <paramref name="batch"/>, on the model's device. In the current dispose scope.</summary>
+    public abstract LossTerms Losses(LanguageModel model, Batch batch, ModelInput input, Tensor targets);
+
+    public virtual void Dispose()
+    {
+    }
+}
+
+/// <summary>The cross entropy of the targets.</summary>
+internal sealed class TokenCrossEntropy(double labelSmoothing = 0) : LossFunction
+{
+    public override LossTerms Losses(LanguageModel model, Batch batch, ModelInput input, Tensor targets) =>
+        model.Losses(input, targets, labelSmoothing);
+}
