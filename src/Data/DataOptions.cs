@@ -35,7 +35,7 @@ public sealed record DataOptions : IValidated
         + "which only the latter is learned. Conversations (format chat) are documents.")]
     public DataPacking Packing
     {
-        get => packing ?? (HasConversations ? DataPacking.Documents : DataPacking.Crops);
+        get => packing ?? (UsesTemplate ? DataPacking.Documents : DataPacking.Crops);
         init => packing = value;
     }
 
@@ -73,6 +73,12 @@ public sealed record DataOptions : IValidated
 
     /// <summary>Whether the sources are conversations.</summary>
     public bool HasConversations => Train is { Count: > 0 } && Train[0].IsConversations;
+
+    /// <summary>Whether the sources are preferences.</summary>
+    public bool HasPreferences => Train is { Count: > 0 } && Train[0].IsPreferences;
+
+    /// <summary>Whether a chat template writes what is learned.</summary>
+    public bool UsesTemplate => HasConversations || HasPreferences;
 
     internal ConversationOptions Conversations => Chat ?? new();
 
@@ -135,26 +141,32 @@ public sealed record DataOptions : IValidated
 
     private IEnumerable<Problem> ConversationProblems()
     {
-        if (!HasConversations)
+        var kind = HasPreferences ? "preferences" : "conversations";
+        if (!UsesTemplate)
         {
             if (Chat is not null)
                 yield return new Problem("chat", "is set, but data.train has no conversations; remove it, or set the format of the sources "
                     + "to \"chat\"");
         }
         else if (Objective != DataObjective.Causal)
-            yield return new Problem("objective", $"is \"{Name(Objective)}\", but conversations (data.train.0) are learned token after "
-                + "token; set it to \"causal\"");
+            yield return new Problem("objective", $"is \"{Name(Objective)}\", but {kind} (data.train.0) are learned token after token; set "
+                + "it to \"causal\"");
         else if (Packing != DataPacking.Documents)
-            yield return new Problem("packing", $"is \"{Name(Packing)}\", but conversations (data.train.0) are whole documents; remove it, "
-                + "or set it to \"documents\"");
-        if (HasConversations && EndOfDocument is not null)
+            yield return new Problem("packing", $"is \"{Name(Packing)}\", but {kind} (data.train.0) are whole documents; remove it, or set "
+                + "it to \"documents\"");
+        if (UsesTemplate && EndOfDocument is not null)
             yield return new Problem("endOfDocument", $"is \"{EndOfDocument}\", but the template of data.chat ends turns; remove it");
+        if (HasPreferences && Conversations.Learn == LearnedTurns.All)
+            yield return new Problem("chat.learn", "is \"all\", but two answers are compared by their own tokens; remove it");
+        if (HasPreferences && Conversations.Truncation == ConversationTruncation.Split)
+            yield return new Problem("chat.truncation",
+                "is \"split\", but the parts of an answer cannot be compared; use \"right\", \"left\" or \"drop\"");
         foreach (var (list, index, source) in (Train ?? []).Select((source, index) => ("train", index, source))
             .Concat((Validation ?? []).Select((source, index) => ("validation", index, source))))
-            if (source.IsConversations != HasConversations)
-                yield return new Problem($"{list}.{index}.format",
-                    $"must be {(HasConversations ? "\"chat\" or \"dotnet-docs-chat\"" : "one of texts")}, for data.train.0 has "
-                    + $"{(HasConversations ? "conversations" : "a text")}; give all sources in one form");
+            if (source.IsConversations != HasConversations || source.IsPreferences != HasPreferences)
+                yield return new Problem($"{list}.{index}.format", (HasPreferences ? "must be \"preferences\""
+                    : HasConversations ? "must be \"chat\" or \"dotnet-docs-chat\"" : "must be one of texts")
+                    + $", for data.train.0 has {(UsesTemplate ? kind : "a text")}; give all sources in one form");
     }
 
     private IEnumerable<Problem> PairProblems(string list, IReadOnlyList<SourceOptions>? sources)

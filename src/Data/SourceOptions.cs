@@ -20,7 +20,8 @@ public sealed record SourceOptions : IValidated
 
     /// <summary>The format; when absent, it follows from the file names.</summary>
     [Description("In what form the text comes: text, jsonl and parquet are files (text and jsonl also as .gz and .zst); chat is "
-        + "conversations in JSON lines or Parquet (see data.chat); dotnet-docs, dotnet-docs-chat (questions on it) and "
+        + "conversations in JSON lines or Parquet (see data.chat); preferences is answers that were chosen and rejected, in JSON "
+        + "lines (see preference); dotnet-docs, dotnet-docs-chat (questions on it), dotnet-docs-preferences (with two answers) and "
         + "dotnet-translations are taken from the installed "
         + ".NET SDK; synthetic makes examples of a task. When absent, the extension of the files says.")]
     public SourceFormat? Format { get; init; }
@@ -60,8 +61,8 @@ public sealed record SourceOptions : IValidated
     [Description("For synthetic: what the examples ask for.")]
     public SyntheticTaskOptions? Task { get; init; }
 
-    /// <summary>The number of synthetic examples, <see cref="DefaultExamples"/> when absent.</summary>
-    [Description("For synthetic: how many examples to make; 20,000 when absent.")]
+    /// <summary>The number of synthetic examples, <see cref="DefaultExamples"/> when absent, or of dotnet-docs-preferences at most.</summary>
+    [Description("For synthetic: how many examples to make; 20,000 when absent. For dotnet-docs-preferences: how many to take at most.")]
     public long? Examples { get; init; }
 
     /// <summary>The seed of synthetic examples, 1 when absent.</summary>
@@ -73,8 +74,8 @@ public sealed record SourceOptions : IValidated
     {
         if (Weight is { } weight && !(weight > 0 && double.IsFinite(weight)))
             yield return new Problem("weight", $"is {weight}, but must be above 0; leave the source out to read nothing of it");
-        var brings = Format is SourceFormat.DotnetDocs or SourceFormat.DotnetDocsChat or SourceFormat.DotnetTranslations
-            or SourceFormat.Synthetic;
+        var brings = Format is SourceFormat.DotnetDocs or SourceFormat.DotnetDocsChat or SourceFormat.DotnetDocsPreferences
+            or SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
         var translations = Format == SourceFormat.DotnetTranslations;
         if (!brings && string.IsNullOrWhiteSpace(Path))
             yield return new Problem("path", "is missing; name a file, a folder or a glob, or set format to \"dotnet-docs\" for the "
@@ -114,18 +115,19 @@ public sealed record SourceOptions : IValidated
 
     private IEnumerable<Problem> SyntheticProblems()
     {
+        if (Examples < 1)
+            yield return new Problem("examples", $"is {Examples}, but must be 1 or more");
         if (Format == SourceFormat.Synthetic)
         {
             if (Task is null)
                 yield return new Problem("task", "is missing; format synthetic needs one, such as {\"type\": \"copy\", \"length\": 32}");
-            if (Examples < 1)
-                yield return new Problem("examples", $"is {Examples}, but must be 1 or more");
             yield break;
         }
         if (Task is not null)
             yield return new Problem("task", "is set, but only format synthetic has tasks; remove task, or set format to \"synthetic\"");
-        if (Examples is not null)
-            yield return new Problem("examples", $"is {Examples}, but only format synthetic makes examples; remove examples");
+        if (Examples is not null && Format != SourceFormat.DotnetDocsPreferences)
+            yield return new Problem("examples", $"is {Examples}, but only the formats synthetic and dotnet-docs-preferences make examples;"
+                + " remove examples");
         if (Seed is not null)
             yield return new Problem("seed", $"is {Seed}, but only format synthetic draws its text; remove seed");
     }
@@ -133,18 +135,23 @@ public sealed record SourceOptions : IValidated
     internal bool IsPaired =>
         TargetColumn is not null || TargetPath is not null || Format is SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
 
+    internal bool IsPreferences => Format is SourceFormat.Preferences or SourceFormat.DotnetDocsPreferences;
+
     internal bool IsConversations => Format is SourceFormat.Chat or SourceFormat.DotnetDocsChat;
 
-    private bool HasNoColumns => IsConversations || Format is SourceFormat.Text or SourceFormat.DotnetDocs or SourceFormat.Synthetic;
+    private bool HasNoColumns => IsConversations || IsPreferences
+        || Format is SourceFormat.Text or SourceFormat.DotnetDocs or SourceFormat.Synthetic;
 
     private string Name => Format switch
     {
         SourceFormat.DotnetDocs => "dotnet-docs",
         SourceFormat.DotnetDocsChat => "dotnet-docs-chat",
+        SourceFormat.DotnetDocsPreferences => "dotnet-docs-preferences",
         SourceFormat.DotnetTranslations => "dotnet-translations",
         SourceFormat.Synthetic => "synthetic",
         SourceFormat.Text => "text",
         SourceFormat.Chat => "chat",
+        SourceFormat.Preferences => "preferences",
         _ => "of its files",
     };
 }
@@ -169,6 +176,10 @@ public enum SourceFormat
     [JsonStringEnumMemberName("chat")]
     Chat,
 
+    /// <summary>JSON lines with two answers to a prompt in each record, one chosen and one rejected; may be compressed (.gz, .zst).</summary>
+    [JsonStringEnumMemberName("preferences")]
+    Preferences,
+
     /// <summary>The API documentation installed with the .NET SDK; has no path.</summary>
     [JsonStringEnumMemberName("dotnet-docs")]
     DotnetDocs,
@@ -176,6 +187,10 @@ public enum SourceFormat
     /// <summary>Questions on that documentation, and answers from it; has no path.</summary>
     [JsonStringEnumMemberName("dotnet-docs-chat")]
     DotnetDocsChat,
+
+    /// <summary>Such questions with two answers, of which one is of another entry; has no path.</summary>
+    [JsonStringEnumMemberName("dotnet-docs-preferences")]
+    DotnetDocsPreferences,
 
     /// <summary>The .NET SDK's messages in English and one of 13 other languages; has no path.</summary>
     [JsonStringEnumMemberName("dotnet-translations")]

@@ -18,7 +18,7 @@ public sealed class DataOptionsTests
     [InlineData("""{"path":"a.txt","format":"text","targetColumn":"de"}""", "targetColumn: is \"de\", but format text has no such column; name targetPath for two text files, or set format to \"jsonl\" or \"parquet\"")]
     [InlineData("""{"path":"a.txt","targetPath":"b.txt","targetColumn":"de"}""", "targetPath: is \"b.txt\", but only two text files stand side by side; remove it, or remove targetColumn")]
     [InlineData("""{"path":"a.txt","task":{"type":"copy"}}""", "task: is set, but only format synthetic has tasks; remove task, or set format to \"synthetic\"")]
-    [InlineData("""{"path":"a.txt","examples":5}""", "examples: is 5, but only format synthetic makes examples; remove examples")]
+    [InlineData("""{"path":"a.txt","examples":5}""", "examples: is 5, but only the formats synthetic and dotnet-docs-preferences make examples; remove examples")]
     [InlineData("""{"path":"a.txt","seed":5}""", "seed: is 5, but only format synthetic draws its text; remove seed")]
     [InlineData("""{"format":"synthetic"}""", "task: is missing; format synthetic needs one, such as {\"type\": \"copy\", \"length\": 32}")]
     [InlineData("""{"format":"synthetic","task":{"type":"copy"},"examples":0}""", "examples: is 0, but must be 1 or more")]

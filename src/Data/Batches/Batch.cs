@@ -20,6 +20,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The encoder's rows, where <see cref="Inputs"/> are for its decoder.</summary>
     public SourceRows? Source { get; init; }
 
+    /// <summary>The pairs that rows of preferences hold, of which document 0 is chosen and 1 rejected; null for other rows.</summary>
+    public PreferencePairs? Pairs { get; init; }
+
     /// <summary>The index of the first row in the batch that this one is a part of.</summary>
     public int FirstRow { get; init; }
 
@@ -71,6 +74,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
             Positions = Positions?[places],
             PositionLimit = PositionLimit,
             Source = Source?.Part(first, end),
+            Pairs = Pairs?.Part(first, end),
             FirstRow = FirstRow + first,
             Origin = Origin,
         };

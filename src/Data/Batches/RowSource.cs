@@ -19,6 +19,8 @@ internal abstract class RowSource
     private static RowSource Select(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength) =>
         options.Objective switch
     {
+        DataObjective.Causal when options.HasPreferences =>
+            new PreferenceRows(shard, contextLength, options.Conversations.Truncation),
         DataObjective.Causal when options.Packing == DataPacking.Documents =>
             new PackedRows(shard, contextLength, options.HasConversations ? options.Conversations.Truncation : null),
         DataObjective.Causal when options.Packing == DataPacking.Pairs =>

@@ -32,10 +32,9 @@ internal static class ConversationShapes
 
     public static IReadOnlyList<ChatMessage> Read(JsonElement record)
     {
-        if (record.ValueKind != JsonValueKind.Object)
-            throw new ConversationException($"is {Kind(record)}, not an object; each record is one JSON object");
+        RequireObject(record);
         ChatMessage[] messages =
-            record.TryGetProperty("messages", out var messageList) ? [.. Items(messageList, "messages").Select(OfOpenAi)]
+            record.TryGetProperty("messages", out var messageList) ? OfMessages(messageList, "messages")
             : record.TryGetProperty("conversations", out var turns) ? [.. Items(turns, "conversations").Select(OfShareGpt)]
             : record.TryGetProperty("instruction", out _) ? OfAlpaca(record)
             : throw new ConversationException("has no conversation; it needs messages (role, content), conversations (from, value) or "
@@ -43,6 +42,20 @@ internal static class ConversationShapes
         Check(messages);
         return messages;
     }
+
+    public static void RequireObject(JsonElement record)
+    {
+        if (record.ValueKind != JsonValueKind.Object)
+            throw new ConversationException($"is {Kind(record)}, not an object; each record is one JSON object");
+    }
+
+    /// <summary>A list of role and content.</summary>
+    public static ChatMessage[] OfMessages(JsonElement list, string at) => [.. Items(list, at).Select(OfOpenAi)];
+
+    /// <summary>A text, which must be one.</summary>
+    public static string Text(JsonElement text, string at) => text.ValueKind == JsonValueKind.String
+        ? Value(text, at)
+        : throw new ConversationException($"{at} is {Kind(text)}, not a text");
 
     /// <summary>A system turn may come first; users and the assistant alternate, the assistant last. Tools answer an assistant.</summary>
     public static void Check(IReadOnlyList<ChatMessage> messages)
@@ -176,7 +189,7 @@ internal static class ConversationShapes
     private static ConversationException UnknownRole(string at, string role, string known) =>
         new($"{at} is \"{role}\"; known are {known}");
 
-    private static string Keys(JsonElement record)
+    public static string Keys(JsonElement record)
     {
         string[] keys = [.. record.EnumerateObject().Select(property => property.Name).Take(20)];
         return keys.Length == 0 ? "no keys" : string.Join(", ", keys);

@@ -19,7 +19,7 @@ public sealed class ConversationTemplate
 
     /// <summary>The template of a recipe's conversations; null where it has none.</summary>
     /// <exception cref="UserException">As <see cref="Open"/> throws.</exception>
-    public static ConversationTemplate? Of(DataOptions data) => data.HasConversations ? Open(data.Conversations) : null;
+    public static ConversationTemplate? Of(DataOptions data) => data.UsesTemplate ? Open(data.Conversations) : null;
 
     /// <summary>The template in Jinja, as it is kept with a checkpoint.</summary>
     public string Source { get; }

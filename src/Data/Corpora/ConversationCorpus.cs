@@ -11,6 +11,10 @@ public abstract class ConversationCorpus : Corpus
     /// <summary>Reads the conversations; throws where a record is none.</summary>
     public abstract IEnumerable<Conversation> Conversations();
 
+    /// <summary>The same by records, each of which stays whole where data is divided; null for one that a record does not have.</summary>
+    internal virtual IEnumerable<IReadOnlyList<Conversation?>> Records() =>
+        Conversations().Select(conversation => (Conversation?[])[conversation]);
+
     /// <inheritdoc/>
     public sealed override IEnumerable<TextPiece> Read() => Conversations().Select(conversation => conversation.Piece);
 }
@@ -33,7 +37,10 @@ internal sealed class ConversationFiles : ConversationCorpus
     public override string Reading => $"conversations in {files.Format.Name}";
 
     public override IEnumerable<Conversation> Conversations() => files.Files.SelectMany(file =>
-        files.Format.Format == SourceFormat.Parquet ? ParquetConversations.Read(file) : ConversationLines.Read(file));
+        files.Format.Format == SourceFormat.Parquet ? ParquetConversations.Read(file) : ConversationLines.Read(file, Of));
+
+    private static Conversation Of(Conversation place, JsonElement record) =>
+        place with { Messages = ConversationShapes.Read(record) };
 
     /// <summary>Finds the files, to be read later. <paramref name="at"/> is the path in the recipe; empty on the command line.</summary>
     public static ConversationFiles Open(SourceOptions source, string at)
@@ -46,7 +53,7 @@ internal sealed class ConversationFiles : ConversationCorpus
     }
 }
 
-/// <summary>JSON lines with a conversation each; blank lines are skipped.</summary>
+/// <summary>JSON lines with a record each, read by its caller; blank lines are skipped.</summary>
 internal static class ConversationLines
 {
     private const string Unit = "line";
@@ -55,7 +62,7 @@ internal static class ConversationLines
 
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
-    public static IEnumerable<Conversation> Read(string path)
+    public static IEnumerable<T> Read<T>(string path, Func<Conversation, JsonElement, T> read)
     {
         using var stream = SourceStream.Open(path);
         var lines = new LineBuffer(stream, path);
@@ -65,17 +72,16 @@ internal static class ConversationLines
             if (lines.Number == 1 && line.Span.StartsWith(ByteOrderMark))
                 line = line[ByteOrderMark.Length..];
             if (!line.Span.Trim(" \t\r"u8).IsEmpty)
-                yield return Read(path, lines.Number, line);
+                yield return Read(new Conversation([], path, Unit, lines.Number), line, read);
         }
     }
 
-    private static Conversation Read(string path, long number, ReadOnlyMemory<byte> line)
+    private static T Read<T>(Conversation place, ReadOnlyMemory<byte> line, Func<Conversation, JsonElement, T> read)
     {
-        var place = new Conversation([], path, Unit, number);
         try
         {
             using var record = JsonDocument.Parse(line, Options);
-            return place with { Messages = ConversationShapes.Read(record.RootElement) };
+            return read(place, record.RootElement);
         }
         catch (ConversationException e)
         {

@@ -30,9 +30,12 @@ public abstract class Corpus
         bool inPairs = false) => source.Format switch
     {
         SourceFormat.Chat => ConversationFiles.Open(source, at),
+        SourceFormat.Preferences => PreferenceFiles.Open(source, at),
         SourceFormat.Synthetic => SyntheticCorpus.Open(source, inPairs),
         _ when inPairs => PairCorpus.Open(source, at, directory, progress),
         SourceFormat.DotnetDocsChat => DotnetDocsChat.Open(Path.Combine(directory, "dotnet-docs"), progress, source.Weight ?? 1),
+        SourceFormat.DotnetDocsPreferences =>
+            DotnetDocsPreferences.Open(source, Path.Combine(directory, "dotnet-docs"), progress),
         SourceFormat.DotnetDocs => DotnetDocs.Open(Path.Combine(directory, "dotnet-docs"), progress, source.Weight ?? 1),
         SourceFormat.DotnetTranslations => DotnetTranslations.Open(source, Path.Combine(directory, "dotnet-translations"), progress),
         _ => FileCorpus.Open(source, at),

@@ -13,8 +13,8 @@ internal sealed record ConversationPlan(ConversationTemplate Template, LearnedTu
     /// <summary>All that the tokens depend on besides the conversations and the tokenizer.</summary>
     public string Identity => $"{Learn} {Template.Identity}";
 
-    /// <summary>Null for a recipe without conversations.</summary>
-    public static ConversationPlan? Of(DataOptions data) => data.HasConversations
+    /// <summary>Null for a recipe without conversations and preferences.</summary>
+    public static ConversationPlan? Of(DataOptions data) => data.UsesTemplate
         ? new(ConversationTemplate.Open(data.Conversations), data.Conversations.Learn)
         : null;
 
@@ -32,33 +32,41 @@ internal sealed class ConversationPreparation(ConversationEncoder encoder, int t
     /// <summary>Enough for milliseconds of work on each core.</summary>
     private const int AtOnce = 256;
 
-    /// <summary>The first <paramref name="keptCharacters"/> code points, to the end of a conversation, go into one split, the rest into
-    /// another.</summary>
-    public void Encode(IEnumerable<Conversation> conversations, SplitWriter kept, long keptCharacters, SplitWriter heldOut, Action wrote)
+    /// <summary>The first <paramref name="keptCharacters"/> code points, to the end of a record, go into one split, the rest into another.
+    /// A conversation that a record does not have is an empty document.</summary>
+    public void Encode(
+        IEnumerable<IReadOnlyList<Conversation?>> records, SplitWriter kept, long keptCharacters, SplitWriter heldOut, Action wrote)
     {
-        foreach (var part in conversations.Chunk(AtOnce))
+        foreach (var part in records.Chunk(AtOnce))
         {
-            foreach (var (tokens, characters, bytes) in EncodeAll(part))
+            var encoded = new Queue<Encoded>(EncodeAll([.. part.SelectMany(record => record)]));
+            foreach (var record in part)
             {
-                (keptCharacters > 0 ? kept : heldOut).Append(tokens, characters, bytes);
-                keptCharacters -= Math.Min(keptCharacters, characters);
+                var split = keptCharacters > 0 ? kept : heldOut;
+                for (var i = 0; i < record.Count; i++)
+                {
+                    var (tokens, characters, bytes) = encoded.Dequeue();
+                    split.Append(tokens, characters, bytes);
+                    keptCharacters -= Math.Min(keptCharacters, characters);
+                }
             }
             wrote();
         }
     }
 
     /// <summary>Fails with the first that fails.</summary>
-    private IEnumerable<(ConversationTokens Tokens, int Characters, int Bytes)> EncodeAll(Conversation[] part)
+    private Encoded[] EncodeAll(Conversation?[] part)
     {
-        var encoded = new (ConversationTokens, int, int)[part.Length];
+        var encoded = new Encoded[part.Length];
         var failed = new ExceptionDispatchInfo?[part.Length];
         Parallel.For(0, part.Length, new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : Environment.ProcessorCount },
             index =>
             {
                 try
                 {
-                    var text = part[index].Text;
-                    encoded[index] = (encoder.Encode(part[index]), CodePoints.Count(text), Encoding.UTF8.GetByteCount(text));
+                    encoded[index] = part[index] is { Text: var text } conversation
+                        ? new(encoder.Encode(conversation), CodePoints.Count(text), Encoding.UTF8.GetByteCount(text))
+                        : new(new ConversationTokens([], []), 0, 0);
                 }
                 catch (UserException e)
                 {
@@ -68,4 +76,6 @@ internal sealed class ConversationPreparation(ConversationEncoder encoder, int t
         failed.FirstOrDefault(failure => failure is not null)?.Throw();
         return encoded;
     }
+
+    private readonly record struct Encoded(ConversationTokens Tokens, int Characters, int Bytes);
 }

@@ -51,7 +51,7 @@ public sealed record SpecialTokenUse(string Use, string Token, int Id)
             var (begin, end) = SequenceTokens.Of(tokenizer);
             return [Use("begins what is written", begin), Use("ends what is read and written", end)];
         }
-        if (options.HasConversations)
+        if (options.UsesTemplate)
             return [.. ConversationTemplate.Open(options.Conversations).SpecialTokens.Select(token => Use(
                 "of the chat template", tokenizer.TokenId(token) ?? throw new UserException(
                     $"the chat template's token {token} is none of the tokenizer's ({tokenizer.Type}); prepare the data again")))];

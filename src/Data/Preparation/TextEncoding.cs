@@ -18,13 +18,14 @@ public static class TextEncoding
             new ParallelEncoder(tokenizer) { KeepsPairs = corpus.IsPaired }.Encode(corpus.Read(), writer, long.MaxValue, writer, wrote));
     }
 
-    /// <summary>Encodes conversations as <paramref name="data"/> says, likewise.</summary>
+    /// <summary>Encodes conversations or preferences as <paramref name="data"/> says, likewise.</summary>
     public static TokenShard EncodeConversations(string path, DataOptions data, Tokenizer tokenizer, IProgress<string>? progress = null)
     {
-        var corpus = ConversationFiles.Open(new SourceOptions { Path = path, Format = SourceFormat.Chat }, "");
+        var format = data.HasPreferences ? SourceFormat.Preferences : SourceFormat.Chat;
+        var corpus = (ConversationCorpus)Corpus.Open(new SourceOptions { Path = path, Format = format }, "", "");
         var encoder = ConversationPlan.Of(data)!.Encoder(tokenizer);
         return Written(corpus.Name, tokenizer, marksLearned: true, progress, (writer, wrote) =>
-            new ConversationPreparation(encoder).Encode(corpus.Conversations(), writer, long.MaxValue, writer, wrote));
+            new ConversationPreparation(encoder).Encode(corpus.Records(), writer, long.MaxValue, writer, wrote));
     }
 
     private static TokenShard Written(string name, Tokenizer tokenizer, bool marksLearned, IProgress<string>? progress,
