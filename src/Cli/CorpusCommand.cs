@@ -18,7 +18,8 @@ internal static class CorpusCommand
         var paths = new Argument<string[]>("path") { Description = "Files, folders or globs.", Arity = ArgumentArity.ZeroOrMore };
         var format = new Option<SourceFormat?>("--format")
         {
-            Description = "text, jsonl, parquet, chat, dotnet-docs, dotnet-docs-chat, dotnet-translations or synthetic; " +
+            Description = "text, jsonl, parquet, chat, preferences, dotnet-docs, dotnet-docs-chat, dotnet-docs-preferences, " +
+                "dotnet-translations or synthetic; " +
                 "when absent, the extension of the files says.",
             HelpName = "format",
             CustomParser = result =>
@@ -29,8 +30,8 @@ internal static class CorpusCommand
                 }
                 catch (JsonException)
                 {
-                    result.AddError($"--format is \"{result.Tokens[0].Value}\"; allowed: text, jsonl, parquet, chat, dotnet-docs, " +
-                        "dotnet-docs-chat, dotnet-translations, synthetic.");
+                    result.AddError($"--format is \"{result.Tokens[0].Value}\"; allowed: text, jsonl, parquet, chat, preferences, " +
+                        "dotnet-docs, dotnet-docs-chat, dotnet-docs-preferences, dotnet-translations, synthetic.");
                     return null;
                 }
             },
@@ -45,7 +46,10 @@ internal static class CorpusCommand
             Description = "The task of synthetic: its name, such as copy, or its options as JSON: {\"type\": \"copy\", \"length\": 32}.",
             HelpName = "task",
         };
-        var examples = new Option<long?>("--examples") { Description = "How many examples synthetic makes." };
+        var examples = new Option<long?>("--examples")
+        {
+            Description = "How many examples synthetic makes, or dotnet-docs-preferences at most.",
+        };
         var seed = new Option<long?>("--seed") { Description = "What the examples of synthetic are drawn from." };
         var limit = new Option<long?>("--limit") { Description = "Read so many documents at most." };
         var json = new Option<bool>("--json") { Description = "Print the documents, one a line as a JSON string (null for nulls)." };

@@ -7,6 +7,7 @@ using Trainer.Data;
 using Trainer.Data.Batches;
 using Trainer.Data.Tokenizers;
 using Trainer.Evaluation;
+using Trainer.Evaluation.Preferences;
 using Trainer.Inference;
 using Trainer.Models;
 using Trainer.Models.Devices;
@@ -104,6 +105,7 @@ internal static class EvaluateCommand
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         var json = TaskSection.IsGiven(parsed.CommandResult) ? TaskSection.Run(parsed, checkpoint, () => Load(parsed, checkpoint, device))
+            : checkpoint.Configuration.Data.HasPreferences ? Preferences(parsed, checkpoint, device)
             : ScoresRows(checkpoint) ? Rows(parsed, checkpoint, device)
             : parsed.GetValue(Passkey) is { } lengths ? Passkeys(parsed, TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)
             : Windows(parsed, checkpoint, device);
@@ -149,6 +151,20 @@ internal static class EvaluateCommand
         if (checkpoint.Model is EncoderDecoderOptions && parsed.GetValue(Translate) is > 0 and var pairs)
             json["translation"] = Translations(parsed, model, checkpoint.Tokenizer, device, rows, pairs);
         return json;
+    }
+
+    /// <summary>All pairs of answers: which of both is likelier.</summary>
+    private static JsonObject Preferences(ParseResult parsed, Checkpoint checkpoint, torch.Device device)
+    {
+        RequireNoWindows(parsed);
+        using var data = OpenData(parsed, checkpoint);
+        var batches = PreferenceBatches.All(
+            data.Tokens, checkpoint.Configuration.Data, checkpoint.Model.ContextLength, checkpoint.RowsAtOnce);
+        using var model = Load(parsed, checkpoint, device);
+        var report = new PreferenceEvaluator(model).Evaluate(batches);
+        Console.WriteLine($"{checkpoint.Directory} on {data.Name}");
+        EvaluationSection.Print(report);
+        return JsonFile.Object(report, ("data", data.Name));
     }
 
     private static JsonObject Translations(ParseResult parsed, LanguageModel model, Tokenizer tokenizer, torch.Device device,

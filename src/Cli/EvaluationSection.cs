@@ -1,5 +1,6 @@
 using System.Globalization;
 using Trainer.Evaluation;
+using Trainer.Evaluation.Preferences;
 using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
@@ -52,6 +53,14 @@ internal static class EvaluationSection
             Row("  translated", written);
             Row("  known", target);
         }
+    }
+
+    /// <summary>Pairs of answers.</summary>
+    internal static void Print(PreferenceReport report)
+    {
+        Row("chosen is likelier", $"{Figure(report.Accuracy)} ± {Figure(report.StandardError)} of " +
+            $"{HumanFormat.Counted(report.Pairs, "pair")}, {Figure(report.TokenAccuracy)} per token");
+        Row("margin", $"{Figure(report.Margin)} nats between whole answers");
     }
 
     /// <summary>Passkeys found, a line for each length, a column for each depth.</summary>

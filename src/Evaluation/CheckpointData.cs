@@ -39,7 +39,7 @@ public sealed class CheckpointData : IDisposable
     public static CheckpointData Text(Checkpoint checkpoint, string path, string datasetsDirectory, IProgress<string>? progress = null)
     {
         DataOptions own = checkpoint.Configuration.Data;
-        if (own.HasConversations)
+        if (own.UsesTemplate)
         {
             TokenShard conversations = TextEncoding.EncodeConversations(path, own, checkpoint.Tokenizer, progress);
             return new(path, conversations, conversations);

@@ -90,6 +90,10 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
     public abstract LossTerms Losses(
         ModelInput input, Tensor targets, double labelSmoothing = 0, Func<Tensor, Tensor, Tensor>? further = null);
 
+    /// <summary>In training with the layers' auxiliary losses, what <paramref name="loss"/> computes of the hidden states before the head,
+    /// (B·T, C), and the targets that count, (B·T).</summary>
+    public abstract LossTerms Losses(ModelInput input, Tensor targets, Func<Tensor, Tensor, LossTerms> loss);
+
     /// <summary>An empty state with room for <paramref name="capacity"/> positions; an encoder-decoder also takes its source.</summary>
     /// <exception cref="UserException">More positions than the model has learned, or a model that does not generate.</exception>
     public abstract DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null);

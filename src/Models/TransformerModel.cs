@@ -63,17 +63,26 @@ internal abstract class TransformerModel : LanguageModel
         [.. head!.parameters(), .. Options.TieEmbeddings ? [embedding.Weight] : Array.Empty<Parameter>()];
 
     public override LossTerms Losses(
-        ModelInput input, Tensor targets, double labelSmoothing = 0, Func<Tensor, Tensor, Tensor>? further = null)
+        ModelInput input, Tensor targets, double labelSmoothing = 0, Func<Tensor, Tensor, Tensor>? further = null) =>
+        Losses(input, targets, (hidden, aims) => new(head!.LossSum(hidden, embedding.Weight, aims, labelSmoothing), null)
+        {
+            Further = further?.Invoke(hidden, aims),
+        });
+
+    public override LossTerms Losses(ModelInput input, Tensor targets, Func<Tensor, Tensor, LossTerms> loss)
     {
         using DisposeScope scope = NewDisposeScope();
         using AuxiliaryLosses? auxiliary = training ? new() : null;
         targets = MaskPrefix(targets).reshape(-1);
-        Tensor hidden = Run(input, auxiliary); // (B, T, C)
-        Tensor loss = head!.LossSum(hidden, embedding.Weight, targets, labelSmoothing);
-        if (input.Observer is { } observer) loss = observer.Observe(new("", null, nameof(head), LayerKind.Head), loss);
+        LossTerms terms = loss(Run(input, auxiliary).reshape(-1, Options.Dim), targets); // (B, T, C) → (B·T, C)
+        Tensor sum = terms.CrossEntropy;
+        if (input.Observer is { } observer) sum = observer.Observe(new("", null, nameof(head), LayerKind.Head), sum);
         Tensor? extra = auxiliary?.Sum()?.mul(targets.ne(-100).sum());
-        Tensor? other = further?.Invoke(hidden.reshape(-1, Options.Dim), targets);
-        return new(loss.MoveToOuterDisposeScope(), extra?.MoveToOuterDisposeScope()) { Further = other?.MoveToOuterDisposeScope() };
+        return new(sum.MoveToOuterDisposeScope(), extra?.MoveToOuterDisposeScope())
+        {
+            Further = terms.Further?.MoveToOuterDisposeScope(),
+            Figures = terms.Figures?.MoveToOuterDisposeScope(),
+        };
     }
 
     public override IReadOnlyList<KernelReport> Kernels(int? length = null) =>

@@ -64,7 +64,7 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
     /// <summary>As <see cref="Compute(StepBatch)"/>, with what <see cref="DrawDropoutKeys"/> drew.</summary>
     public StepLoss Compute(StepBatch batch, IReadOnlyList<DropoutKey?> dropout)
     {
-        loss.Begin(batch);
+        loss.Begin(Model, batch);
         (Tensor figures, Tensor norm) = Differentiate(batch, dropout);
         return new(figures.select(0, 0), norm, figures.slice(0, 1, figures.size(0), 1));
     }

@@ -10,6 +10,7 @@ using Trainer.Models.Adapters;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Preferences;
 
 namespace Trainer.Training;
 
@@ -72,6 +73,10 @@ public sealed record Recipe : IValidated
     [Description("A trained model whose probabilities are learned besides the text; null: the text alone.")]
     public DistillationOptions? Distillation { get; init; }
 
+    /// <summary>How answers that were chosen and rejected are learned; <c>null</c>: none are.</summary>
+    [Description("How answers that were chosen and rejected are learned from (sources of format preferences); null: there are none.")]
+    public PreferenceOptions? Preference { get; init; }
+
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
     {
@@ -87,6 +92,10 @@ public sealed record Recipe : IValidated
         if (Optimizer is ScheduleFreeOptions { Average: not null })
             yield return new("optimizer.average", "schedule-free-adamw averages the weights itself; leave average out, or use adamw");
         foreach (Problem problem in AdapterProblems()) yield return problem;
+        foreach (Problem problem in Preference?.ValidateFor(this) ?? []) yield return problem;
+        if (Preference is null && Data.HasPreferences)
+            yield return new("preference", "is missing, and data.train has answers that were chosen and rejected; say how they are " +
+                "learned, such as {\"type\": \"dpo\"}");
         if (Initialize?.Convert is { KeyValueHeads: var heads })
             foreach (Problem problem in GroupedQueryModel.Problems(Model, heads, "initialize.convert.keyValueHeads")) yield return problem;
     }

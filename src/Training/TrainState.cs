@@ -9,6 +9,7 @@ using Trainer.Models;
 using Trainer.Training.Distribution;
 using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Preferences;
 using Trainer.Training.Profiling;
 using Trainer.Training.Spikes;
 using static TorchSharp.torch;
@@ -33,11 +34,14 @@ internal sealed class TrainState : IDisposable
     /// <summary>Takes over a model, on the device with its first weights, and the teacher of a recipe that has one; the data stays the
     /// caller's.</summary>
     public TrainState(
-        LanguageModel model, Recipe recipe, PreparedData data, Device device, IProcessGroup? processes = null, Teacher? teacher = null)
+        LanguageModel model, Recipe recipe, PreparedData data, Device device, IProcessGroup? processes = null, Teacher? teacher = null,
+        ReferenceModel? reference = null)
     {
         if (teacher is null != recipe.Distillation is null)
             throw new ArgumentException("A recipe with distillation needs its teacher, and no other has one.", nameof(teacher));
-        Teacher = teacher;
+        if (reference is null && recipe.Preference is { HasReference: true })
+            throw new ArgumentException("A recipe with preferences needs its reference.", nameof(reference));
+        (Teacher, Reference) = (teacher, reference);
         (Model, Device, options, dataFingerprint) = (model, device, recipe.Training, data.Fingerprint);
         group = processes ?? new SingleProcess();
         // First: data that does not fit the model must be found before anything is made that would have to be disposed.
@@ -49,7 +53,7 @@ internal sealed class TrainState : IDisposable
         int count = GradientComputation.Threads(device.type, options, parameters, ranks: group.Size);
         threads = count > 1 ? new WorkerThreads(count) : null;
         exchange = group.Size > 1 ? new(group, model, options.ShardOptimizer) : null;
-        Loss = teacher?.Loss ?? (LossFunction)new TokenCrossEntropy(options.LabelSmoothing);
+        Loss = recipe.Preference?.Build(reference) ?? teacher?.Loss ?? (LossFunction)new TokenCrossEntropy(options.LabelSmoothing);
         gradients = GradientComputation.Create(model, device, threads, Loss, exchange);
         Optimizer = recipe.Optimizer.Build(
             exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads,
@@ -61,15 +65,18 @@ internal sealed class TrainState : IDisposable
 
     /// <summary>The state with which a run begins: its first weights, or what <paramref name="from"/> holds.</summary>
     public static TrainState Start(
-        Recipe recipe, PreparedData data, Device device, ResumePoint? from, IProcessGroup processes, Action<string> log)
+        Recipe recipe, PreparedData data, Device device, ResumePoint? from, Ranks ranks)
     {
         Teacher? teacher = Teacher.Open(recipe, data.Tokenizer, device, from);
+        ReferenceModel? reference = null;
         IDisposable? owner = null;
         try
         {
-            (LanguageModel model, AdapterBase? original) = InitialWeights.Build(recipe, data.Tokenizer, device, from, log);
+            recipe.Preference?.RequirePairs(data);
+            reference = ReferenceModel.Open(recipe, data, device, from, ranks);
+            (LanguageModel model, AdapterBase? original) = InitialWeights.Build(recipe, data.Tokenizer, device, from, ranks.Report);
             owner = model;
-            TrainState state = new(model, recipe, data, device, processes, teacher) { Base = original };
+            TrainState state = new(model, recipe, data, device, ranks.Group, teacher, reference) { Base = original };
             owner = state;
             if (from is not null) state.Restore(from.Directory, from.State);
             return state;
@@ -78,6 +85,7 @@ internal sealed class TrainState : IDisposable
         {
             owner?.Dispose();
             teacher?.Dispose();
+            reference?.Dispose();
             throw;
         }
     }
@@ -89,6 +97,9 @@ internal sealed class TrainState : IDisposable
 
     /// <summary>What the model learns from besides the text; null for nothing.</summary>
     public Teacher? Teacher { get; }
+
+    /// <summary>What preferences are compared with; null for nothing.</summary>
+    public ReferenceModel? Reference { get; }
 
     public Device Device { get; }
 

@@ -147,7 +147,7 @@ public sealed class TrainingSession
         using PreparedData data = Prepare();
         from?.RequireData(data.Fingerprint);
         MemoryUse memory = new(device);
-        using TrainState state = TrainState.Start(Recipe, data, device, from, Group, ranks.Report);
+        using TrainState state = TrainState.Start(Recipe, data, device, from, ranks);
         return state.Step >= LastStep ? AlreadyDone(state) : Train(run, data, state, memory, from);
     }
 
@@ -184,6 +184,7 @@ public sealed class TrainingSession
         checkpoints?.RestoreBest(state);
         string json = ConfigurationJson.Serialize(Recipe);
         run?.SaveConfiguration(json);
+        run?.SaveTokenizer(data.Tokenizer);
         sink.Configuration(json);
         ranks.TellOthers();
         foreach (string line in RunDescription.Of(state, data, validation, Recipe, from)) sink.Message(line);
@@ -213,6 +214,7 @@ public sealed class TrainingSession
         companions = ChatTemplateFile.Among(companions, Recipe.Data);
         if (state.Base is { } original) companions = [.. companions, original.ToFile()];
         if (state.Teacher is { } teacher) companions = [.. companions, teacher.ToFile()];
+        if (state.Reference is { } reference) companions = [.. companions, reference.ToFile()];
         return new(run.Checkpoints, Recipe, data.Tokenizer, companions, sink.Message);
     }
 

@@ -67,7 +67,7 @@ public sealed class CorpusCommandTests : IDisposable
     [InlineData(1, "there is no file \"nowhere\"", "nowhere")]
     [InlineData(1, "data/b.jsonl has no field \"txt\" in any of its 2 records; its first record has body, text; name one in column",
         "data/b.jsonl", "--column", "txt")]
-    [InlineData(2, "--format is \"xml\"; allowed: text, jsonl, parquet, chat, dotnet-docs, dotnet-docs-chat, dotnet-translations, synthetic.",
+    [InlineData(2, "--format is \"xml\"; allowed: text, jsonl, parquet, chat, preferences, dotnet-docs, dotnet-docs-chat, dotnet-docs-preferences, dotnet-translations, synthetic.",
         "data", "--format", "xml")]
     [InlineData(2, "--output is \"out.csv\", which does not say how to write; allowed are names that end in .parquet, .jsonl, " +
         ".jsonl.gz, .jsonl.zst.", "data", "--output", "out.csv")]

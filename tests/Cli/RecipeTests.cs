@@ -69,11 +69,13 @@ public abstract class RecipeRuns(RecipeDatasets datasets)
         File.WriteAllText(workspace.PathOf("text.txt"), Workspace.Words(4000).Replace(" and ", "\n", StringComparison.Ordinal));
         var config = Path.Combine(Command.Repository, "configs", recipe);
         var resolved = Resolve(config);
-        string[] data = resolved["data"]!["train"]![0]!["path"] is null ? [] : ["data.train.0.path=text.txt"];
-        // learned in a second
-        string[] tokenizer = (string)resolved["tokenizer"]!["type"]! == "bpe" ? ["tokenizer.vocabularySize=300"] : [];
-        string[] settings = ["--run", "run", "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2",
-            "evaluation.every=2", "checkpoint.every=2", .. data, .. tokenizer];
+        // Where its model begins with that of another recipe, which is trained first.
+        if ((string?)resolved["initialize"]?["from"] is { } from)
+        {
+            var before = Path.Combine(Command.Repository, "configs", $"{Path.GetFileName(from)}.json");
+            Succeeds(workspace.Run(["train", before, .. Settings(from, Resolve(before)), "training.steps=2"]));
+        }
+        var settings = Settings("run", resolved);
 
         Succeeds(workspace.RunAlone(["train", config, .. settings, "training.steps=2"]));
         Succeeds(workspace.Run(["train", config, "--resume", .. settings, "training.steps=4"]));
@@ -87,6 +89,17 @@ public abstract class RecipeRuns(RecipeDatasets datasets)
         Succeeds(generated);
         if (architecture == "decoder")
             Assert.StartsWith(prompt, generated.Output, StringComparison.Ordinal);
+    }
+
+    private static string[] Settings(string run, JsonNode resolved)
+    {
+        var source = resolved["data"]!["train"]![0]!;
+        string[] data = source["path"] is null ? [] : ["data.train.0.path=text.txt"];
+        string[] examples = (string?)source["format"] == "dotnet-docs-preferences" ? ["data.train.0.examples=20"] : [];
+        // learned in a second
+        string[] tokenizer = (string)resolved["tokenizer"]!["type"]! == "bpe" ? ["tokenizer.vocabularySize=300"] : [];
+        return ["--run", run, "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2", "evaluation.every=2",
+            "checkpoint.every=2", .. data, .. examples, .. tokenizer];
     }
 
     private static JsonNode Resolve(string config) =>

@@ -10,8 +10,10 @@ using Trainer.Models.Attention;
 using Trainer.Models.Devices;
 using Trainer.Reporting.Monitoring;
 using Trainer.Tests;
+using Trainer.Training.Distribution;
 using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Preferences;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests;
@@ -80,7 +82,8 @@ internal sealed class TinyRun : IDisposable
     public TrainState NewState() => NewState(Data);
 
     public TrainState NewState(PreparedData data, IProcessGroup? processes = null) =>
-        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU, processes, Teacher.Open(Recipe, data.Tokenizer, CPU));
+        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU, processes, Teacher.Open(Recipe, data.Tokenizer, CPU),
+            ReferenceModel.Open(Recipe, data, CPU, null, new Ranks(processes ?? new SingleProcess(), new Lines(Progress.Add))));
 
     public string ConfigurationError() => Assert.Throws<ConfigurationException>(
         () => ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(Recipe), "test")).Message;

@@ -57,6 +57,6 @@ internal sealed class ScheduledAccuracy(ScheduledAccuracyOptions options, Evalua
     {
         EncoderOptions => "hidden tokens",
         EncoderDecoderOptions => "target tokens",
-        _ => subject.Settings.IsPaired || subject.Settings.HasConversations ? "answers" : "next tokens",
+        _ => subject.Settings.IsPaired || subject.Settings.UsesTemplate ? "answers" : "next tokens",
     };
 }

@@ -106,7 +106,7 @@ public static class EvaluatorValidation
         if (model is not DecoderOptions)
             yield return new("type", $"'{kind}' is for decoders, which predict each token from those before it; this model sees what " +
                 "it would have to predict, or reads another text beside it: use 'accuracy'");
-        else if (data.HasConversations)
+        else if (data.UsesTemplate)
             yield return new("type", $"'{kind}' measures texts in one piece, and of conversations (data.train.0) only what is learned is " +
                 "scored; use 'accuracy'");
         else if (data.IsPaired)

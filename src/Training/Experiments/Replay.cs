@@ -1,6 +1,7 @@
 using Trainer.Data.Preparation;
 using Trainer.Distributed;
 using Trainer.Models.Devices;
+using Trainer.Training.Distribution;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Experiments;
@@ -29,7 +30,7 @@ internal sealed class Replay : IDisposable
         try
         {
             from?.RequireData(data.Fingerprint);
-            return new Replay(recipe, data, TrainState.Start(recipe, data, device, from, new SingleProcess(), progress.Report));
+            return new Replay(recipe, data, TrainState.Start(recipe, data, device, from, new Ranks(new SingleProcess(), progress)));
         }
         catch
         {

@@ -26,7 +26,7 @@ internal sealed record LossMeans(double Loss, IReadOnlyList<double> Figures)
             long count = 0;
             for (int index = processes.Rank; index < batches.Count; index += processes.Size)
             {
-                loss.Begin(new StepBatch([batches[index]]));
+                loss.Begin(model, new StepBatch([batches[index]]));
                 Add(sums.select(0, index), loss, model, batches[index], device);
                 count += loss.Count(batches[index]);
             }

@@ -19,7 +19,7 @@ internal abstract class LossFunction : IDisposable
     public virtual long Count(Batch batch) => batch.TargetTokens;
 
     /// <summary>Called with all rows of a step before any of its losses is computed, on every rank.</summary>
-    public virtual void Begin(StepBatch step)
+    public virtual void Begin(LanguageModel model, StepBatch step)
     {
     }
 

@@ -25,7 +25,7 @@ public sealed record TeacherCost(long Parameters, long WeightBytes, long HeldByt
         (ModelOptions teacher, int vocabulary) = (checkpoint.Model, tokenizer.VocabularySize);
         ModelCost cost = ModelCost.Of(teacher, vocabulary);
         long weights = sizeof(float) * cost.Parameters;
-        if (Teacher.PrecisionOf(recipe) == InferencePrecision.BFloat16)
+        if (FrozenModel.PrecisionOf(recipe) == InferencePrecision.BFloat16)
             weights -= (sizeof(float) - BFloat16Bytes) * Without(cost, "embedding", "position");
         long logits = CrossEntropy.RowsOfLogits(rowTokens, vocabulary) * vocabulary * CopiesOfLogits;
         long gradient = (long)vocabulary * recipe.Model.Dim; // of the head, until it is added to that of the cross entropy

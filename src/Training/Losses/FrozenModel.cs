@@ -1,0 +1,90 @@
+using System.Text.Json;
+using Trainer.Checkpoints;
+using Trainer.Configuration;
+using Trainer.Data.Tokenizers;
+using Trainer.Models;
+using Trainer.Models.Devices;
+using Trainer.Models.Positions;
+
+namespace Trainer.Training.Losses;
+
+/// <summary>A trained model that a run learns from or is compared with, and that stays as it is: a file of the run's checkpoints says which.
+/// </summary>
+/// <param name="Model">Its checkpoint's directory, as the recipe names it.</param>
+/// <param name="Sha256">The hash of its <c>model.safetensors</c>, in lower case.</param>
+internal sealed record FrozenModel(string Model, string Sha256)
+{
+    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    public static FrozenModel Of(Checkpoint checkpoint) => new(checkpoint.Directory, checkpoint.WeightsSha256);
+
+    /// <summary>Opens the checkpoint that <paramref name="setting"/> of a recipe names, without its weights, and checks that its
+    /// probabilities are of the same tokens and texts.</summary>
+    /// <exception cref="UserException">It is missing, or does not fit.</exception>
+    public static Checkpoint Find(string setting, string place, Recipe recipe, Tokenizer tokenizer)
+    {
+        Checkpoint checkpoint;
+        try
+        {
+            checkpoint = Checkpoint.Open(place);
+        }
+        catch (UserException error)
+        {
+            throw new UserException($"{setting}: {error.Message}", error);
+        }
+        if (checkpoint.Tokenizer.ToJson().ToJsonString() != tokenizer.ToJson().ToJsonString())
+            throw new UserException(
+                $"{setting}: {checkpoint.Directory} was trained with another tokenizer ({checkpoint.Tokenizer.Type}, " +
+                $"{checkpoint.Tokenizer.VocabularySize} tokens; here {tokenizer.Type}, {tokenizer.VocabularySize} tokens), so its " +
+                "probabilities are of other tokens; use the same tokenizer and training text");
+        if (Mismatch(checkpoint.Model, recipe.Model, recipe) is { } mismatch)
+            throw new UserException($"{setting}: {checkpoint.Directory} {mismatch}");
+        return checkpoint;
+    }
+
+    /// <summary>The number format of its matrices: that of the recipe's products.</summary>
+    public static InferencePrecision PrecisionOf(Recipe recipe) =>
+        recipe.Training.Precision == Precision.BFloat16 ? InferencePrecision.BFloat16 : InferencePrecision.Float32;
+
+    /// <summary>The file to write into checkpoints.</summary>
+    public PendingFile ToFile(string name) => new(name, path => File.WriteAllText(path, JsonSerializer.Serialize(this, Format) + "\n"));
+
+    /// <summary>Checks it against the file of a checkpoint that is resumed; a run without one may go on with one.
+    /// <paramref name="what"/> is what the run has done with the other, such as <c>learned from</c>.</summary>
+    /// <exception cref="UserException">The file names other weights, or cannot be read.</exception>
+    public void RequireSameAs(string path, string setting, string what)
+    {
+        if (!File.Exists(path)) return;
+        FrozenModel? before;
+        try
+        {
+            before = JsonSerializer.Deserialize<FrozenModel>(File.ReadAllText(path), Format);
+        }
+        catch (Exception error) when (error is IOException or JsonException)
+        {
+            throw new UserException($"{path}: it cannot be read ({error.Message}); use another checkpoint of the run", error);
+        }
+        if (before?.Sha256 != Sha256)
+            throw new UserException(
+                $"{setting}: the run has {what} {before?.Model ?? "a model"}, whose weights have the SHA-256 {before?.Sha256}, and those " +
+                $"in {Model} have {Sha256}; name the same model, or start another run with --run and a new directory (its weights can " +
+                "come from initialize.from)");
+    }
+
+    private static string? Mismatch(ModelOptions teacher, ModelOptions student, Recipe recipe)
+    {
+        string own = ObjectiveValidation.Architecture(teacher), wanted = ObjectiveValidation.Architecture(student);
+        if (own != wanted)
+            return $"is of architecture '{own}', and model.architecture is '{wanted}', which reads other inputs; use a model of " +
+                $"architecture '{wanted}'";
+        if (teacher.Position is LearnedOptions && teacher.ContextLength < student.ContextLength)
+            return $"has learned {teacher.ContextLength} positions, and model.contextLength is {student.ContextLength}; set " +
+                $"contextLength to {teacher.ContextLength} or less, or use a model of rotary positions";
+        if (teacher.PrefixLength() > student.PrefixLength())
+            return $"reads a prefix of {teacher.PrefixLength()} tokens together, and so sees those that the model has to predict, which " +
+                $"reads {student.PrefixLength()}; use a model of the same attention pattern";
+        if (!teacher.KeepsDocumentsApart() && ObjectiveValidation.SharesRows(recipe.Data) is { } why)
+            return $"has the attention kernel 'linear', which sums over whole rows, and {why}; use a model of another kernel";
+        return null;
+    }
+}

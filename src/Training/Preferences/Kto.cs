@@ -1,0 +1,80 @@
+// Shapes: R rows.
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using TorchSharp;
+using Trainer.Data.Batches;
+using Trainer.Evaluation.Preferences;
+using Trainer.Models;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Preferences;
+
+/// <summary>Kahneman-Tversky optimization (Ethayarajh et al. 2024, arXiv 2402.01306), for which answers need not come in pairs:
+/// 1 − σ(β (h − z)) of a good answer and 1 − σ(β (z − h)) of a bad one, with z the divergence from the reference, estimated on prompts with
+/// the answers of others.</summary>
+[Description("Kahneman-Tversky optimization: good answers are to gain over the reference more than others do, bad ones less; answers " +
+    "may be judged alone.")]
+public sealed record KtoOptions : ReferencedPreferenceOptions
+{
+    /// <summary>The weight of good answers, such as to make up for their being fewer.</summary>
+    [Description("The weight of chosen answers, such as to make up for their being fewer.")]
+    [Range(0.0, 1e3, MinimumIsExclusive = true)]
+    public double ChosenWeight { get; init; } = 1;
+
+    /// <summary>The weight of bad answers.</summary>
+    [Description("The weight of rejected answers.")]
+    [Range(0.0, 1e3, MinimumIsExclusive = true)]
+    public double RejectedWeight { get; init; } = 1;
+
+    internal override string Type => "kto";
+
+    internal override bool TakesSingleAnswers => true;
+
+    internal override bool KeepsReference => true;
+
+    internal override PreferenceLoss Build(ReferenceModel? reference) => new KtoLoss(this, reference!);
+}
+
+internal sealed class KtoLoss(KtoOptions options, ReferenceModel reference) : PreferenceLoss(reference)
+{
+    private static readonly string[] Names = ["accuracy", "margin", "divergence"];
+
+    private double divergence;
+
+    /// <summary>The share of answers on their side of z, how far they are there (times β), and z.</summary>
+    public override IReadOnlyList<string> FigureNames => Names;
+
+    public override long Count(Batch batch) => ExchangedAnswers.Find(batch).Count;
+
+    /// <summary>Estimates z of a step, from its prompts and each the answer of the next one.</summary>
+    public override void Begin(LanguageModel model, StepBatch step)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        bool training = model.training;
+        model.eval();
+        double sum = 0;
+        long count = 0;
+        foreach (Batch batch in ExchangedAnswers.Of(step.MicroBatches, model.ContextLength))
+        {
+            Tensor own = AnswerScores.Of(model, batch, model.Device).LogProbability.select(1, 0);
+            Tensor others = AnswerScores.Of(Reference!.Model!, batch, model.Device).LogProbability.select(1, 0);
+            sum += own.sub(others).sum().ToDouble();
+            count += batch.Rows;
+        }
+        model.train(training);
+        divergence = count == 0 ? 0 : Math.Max(0, sum / count);
+    }
+
+    internal override LossTerms Terms(AnswerScores policy, Tensor? reference)
+    {
+        Tensor there = policy.Tokens.gt(0).to_type(ScalarType.Float32); // (R, 2)
+        Tensor side = tensor(new float[] { 1, -1 }).to(there.device); // chosen, rejected
+        Tensor weight = tensor(new[] { (float)options.ChosenWeight, (float)options.RejectedWeight }).to(there.device);
+        Tensor margin = policy.LogProbability.sub(reference!).sub(divergence).mul(side).mul(options.Beta); // (R, 2)
+        Tensor loss = margin.sigmoid().neg().add(1).mul(weight).mul(there);
+        return new(loss.sum(), null)
+        {
+            Figures = Sums(margin.gt(0).mul(there), margin.mul(there), there.mul(divergence)),
+        };
+    }
+}

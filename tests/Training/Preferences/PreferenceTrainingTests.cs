@@ -1,0 +1,259 @@
+using System.Text.Json;
+using TorchSharp;
+using Trainer.Configuration;
+using Trainer.Data;
+using Trainer.Data.Batches;
+using Trainer.Evaluation.Preferences;
+using Trainer.Inference;
+using Trainer.Kernels;
+using Trainer.Models;
+using Trainer.Tests;
+using Trainer.Training.Preferences;
+using static TorchSharp.torch;
+
+namespace Trainer.Training.Tests.Preferences;
+
+/// <summary>Training on preferences: which probabilities count, and what a run keeps.</summary>
+public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTests.Base>, IDisposable
+{
+    private const int Context = 48;
+
+    private readonly TinyRun tiny = new(dropout: 0);
+
+    public PreferenceTrainingTests(Base trained)
+    {
+        string path = Path.Combine(tiny.Root, "pairs.jsonl");
+        // Answers of different lengths; those that are chosen end in letters of their own.
+        File.WriteAllLines(path, Enumerable.Range(0, 60).Select(number => JsonSerializer.Serialize(new
+        {
+            prompt = $"q{number}",
+            chosen = new string('a', 1 + number % 5),
+            rejected = new string('z', 1 + number % 7),
+        })));
+        tiny.Recipe = trained.Recipe with
+        {
+            Data = new DataOptions { Train = [new SourceOptions { Path = path, Format = SourceFormat.Preferences }] },
+            Initialize = new InitializeOptions { From = trained.Run },
+            Preference = new DpoOptions { Beta = 0.5 },
+        };
+    }
+
+    public void Dispose() => tiny.Dispose();
+
+    /// <summary>A model to begin with, of single bytes, so that all texts have its tokenizer.</summary>
+    public sealed class Base : IDisposable
+    {
+        private readonly TinyRun tiny = new(dropout: 0);
+
+        public Base()
+        {
+            string path = Path.Combine(tiny.Root, "talks.jsonl");
+            File.WriteAllLines(path, Enumerable.Range(0, 40).Select(number => JsonSerializer.Serialize(new
+            {
+                instruction = $"q{number}",
+                output = new string((char)('a' + number % 26), 1 + number % 7),
+            })));
+            Recipe = tiny.Recipe = tiny.Recipe with
+            {
+                Model = (DecoderOptions)tiny.Recipe.Model with { ContextLength = Context },
+                Tokenizer = new Trainer.Data.Tokenizers.ByteTokenizerOptions(),
+                Data = new DataOptions { Train = [new SourceOptions { Path = path, Format = SourceFormat.Chat }] },
+            };
+            tiny.Train("base");
+        }
+
+        public Recipe Recipe { get; }
+
+        public string Run => tiny.RunPath("base");
+
+        public void Dispose() => tiny.Dispose();
+    }
+
+    [Fact]
+    public void Scores_are_the_sums_of_the_answers_tokens_alone()
+    {
+        using TrainState state = tiny.NewState();
+        Batch batch = Rows(4);
+        using DisposeScope scope = NewDisposeScope();
+
+        AnswerScores scores = AnswerScores.Of(state.Model, batch, CPU);
+
+        for (int row = 0; row < batch.Rows; row++)
+            for (int answer = 0; answer < 2; answer++)
+            {
+                (double sum, int count) = Alone(state.Model, batch, row, answer);
+                Assert.Equal(sum, scores.LogProbability[row, answer].ToDouble(), 1e-4);
+                Assert.Equal(count, scores.Tokens[row, answer].ToDouble());
+            }
+    }
+
+    // The answer with its prompt as a text of its own.
+    private static (double Sum, int Count) Alone(LanguageModel model, Batch batch, int row, int answer)
+    {
+        using IDisposable unrecorded = no_grad();
+        int[] places = [.. Enumerable.Range(row * batch.Columns, batch.Columns).Where(place => batch.Documents![place] == answer)];
+        Tensor logits = model.forward(tensor([.. places.Select(place => batch.Inputs[place])], [1, places.Length]));
+        Tensor found = nn.functional.log_softmax(logits, -1)[0]; // (T, V)
+        int[] learned = [.. Enumerable.Range(0, places.Length).Where(index => batch.Targets[places[index]] != Batch.Ignored)];
+        return (learned.Sum(index => found[index, batch.Targets[places[index]]].ToDouble()), learned.Length);
+    }
+
+    [Fact]
+    public void A_model_that_is_its_reference_has_a_loss_of_log_2_and_no_margin()
+    {
+        using TrainState state = tiny.NewState();
+        using DisposeScope scope = NewDisposeScope();
+
+        (Tensor loss, _, Tensor figures) = Gradients(state).Compute(new StepBatch([Rows(4)]));
+
+        Assert.Equal(Math.Log(2), loss.ToDouble(), 1e-6);
+        Assert.Equal(0, figures[1].ToDouble(), 1e-5);
+    }
+
+    [Theory]
+    [InlineData("dpo", 1)]
+    [InlineData("dpo", 2)]
+    [InlineData("ipo", 2)]
+    [InlineData("orpo", 2)]
+    [InlineData("kto", 2)]
+    public void Threads_and_micro_batches_give_the_gradients_of_one_batch(string type, int threads)
+    {
+        Use(type);
+        using TrainState state = tiny.NewState();
+        state.TakeStep(1e-2); // away from the reference
+        using WorkerThreads? workers = threads > 1 ? new(threads) : null;
+        Batch batch = Rows(8);
+        using DisposeScope scope = NewDisposeScope();
+
+        StepLoss whole = Gradients(state).Compute(new StepBatch([batch]));
+        float[] gradient = TinyRun.Gradient(state.Model);
+        StepLoss parts = Gradients(state, workers).Compute(new StepBatch([batch.Part(0, 2), batch.Part(1, 2)]));
+
+        Assert.Equal(whole.Loss.ToDouble(), parts.Loss.ToDouble(), 1e-5);
+        TensorAssert.Equal(whole.Figures.data<float>().ToArray(), parts.Figures.data<float>().ToArray(), 1e-4);
+        TensorAssert.Equal(gradient, TinyRun.Gradient(state.Model), 1e-5);
+        Assert.Contains(gradient, value => Math.Abs(value) > 1e-4);
+    }
+
+    [Theory]
+    [InlineData("dpo")]
+    [InlineData("ipo")]
+    [InlineData("orpo")]
+    [InlineData("kto")]
+    public void What_is_preferred_is_learned(string type)
+    {
+        Use(type);
+        using TrainState state = tiny.NewState();
+        PreferenceReport Measure() => new PreferenceEvaluator(state.Model).Evaluate(
+            PreferenceBatches.All(tiny.Data.Validation, tiny.Recipe.Data, Context, 4));
+        double before = Measure().Margin;
+
+        for (int step = 0; step < 40; step++) state.TakeStep(3e-3);
+
+        PreferenceReport after = Measure();
+        Assert.True(after.Margin > before + 1, $"the margin went from {before} to {after.Margin}");
+        Assert.True(after.Accuracy > 0.9, $"{after}");
+    }
+
+    [Theory]
+    [InlineData("dpo")]
+    [InlineData("kto")]
+    public void A_run_that_is_stopped_and_resumed_is_the_run_that_was_not(string type)
+    {
+        Use(type);
+        tiny.Train("whole");
+        tiny.Train("parts", until: 3);
+        tiny.Train("parts", resume: true);
+
+        foreach (string file in (string[])["model.safetensors", "optimizer.safetensors", "reference.json"])
+            Assert.Equal(File.ReadAllBytes(In("whole", file)), File.ReadAllBytes(In("parts", file)));
+    }
+
+    [Fact]
+    public void The_reference_scores_once()
+    {
+        tiny.Train("first");
+        tiny.Train("second");
+
+        Assert.Single(tiny.Progress, line => line.StartsWith("scoring the answers of 60 pairs", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_run_does_not_go_on_with_another_reference()
+    {
+        tiny.Train("run", until: 3);
+        tiny.Recipe = tiny.Recipe with { Preference = new DpoOptions { Reference = tiny.RunPath("run") } };
+
+        string message = Assert.Throws<UserException>(() => tiny.Train("run", resume: true)).Message;
+
+        Assert.StartsWith("preference.reference: the run has been compared with", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_answer_that_was_judged_alone_needs_kto()
+    {
+        string path = Path.Combine(tiny.Root, "judged.jsonl");
+        File.WriteAllLines(path, Enumerable.Range(0, 40).Select(number => JsonSerializer.Serialize(new
+        {
+            prompt = $"q{number}", completion = number % 2 == 0 ? "aa" : "zz", label = number % 2 == 0,
+        })));
+        tiny.Recipe = tiny.Recipe with { Data = new DataOptions { Train = [new SourceOptions { Path = path, Format = SourceFormat.Preferences }] } };
+
+        string message = Assert.Throws<UserException>(() => tiny.Train("refused")).Message;
+        Use("kto");
+
+        Assert.Contains("record 1: it has one answer with a label, and preference.type 'dpo' compares", message, StringComparison.Ordinal);
+        Assert.Equal(12, tiny.Train("learned").Step);
+    }
+
+    [Fact]
+    public void The_number_of_live_tensors_does_not_grow()
+    {
+        Use("kto");
+        using TrainState state = tiny.NewState();
+        for (int step = 0; step < 3; step++) state.TakeStep(1e-3);
+        Finalizers.Run();
+        long live = LiveTensors.Count();
+
+        for (int step = 0; step < 20; step++) state.TakeStep(1e-3);
+
+        Finalizers.Run();
+        Assert.InRange(LiveTensors.Count(), 0, live);
+    }
+
+    [Fact]
+    public void Recipes_that_contradict_themselves_are_refused()
+    {
+        Recipe good = tiny.Recipe;
+        string ErrorOf(Recipe recipe)
+        {
+            tiny.Recipe = recipe;
+            return tiny.ConfigurationError();
+        }
+
+        Assert.Contains("preference: is missing, and data.train has answers", ErrorOf(good with { Preference = null }), StringComparison.Ordinal);
+        Assert.Contains("preference.reference: is missing", ErrorOf(good with { Initialize = null }), StringComparison.Ordinal);
+        Assert.Contains("initialize: is missing; 'orpo' teaches a trained model",
+            ErrorOf(good with { Initialize = null, Preference = new OrpoOptions() }), StringComparison.Ordinal);
+        Assert.Contains("training.labelSmoothing: is of the cross entropy", ErrorOf(good with
+        {
+            Training = good.Training with { LabelSmoothing = 0.1 },
+        }), StringComparison.Ordinal);
+        Assert.Contains("data.chat.truncation: is \"split\"", ErrorOf(good with
+        {
+            Data = good.Data with { Chat = new ConversationOptions { Truncation = ConversationTruncation.Split } },
+        }), StringComparison.Ordinal);
+    }
+
+    private void Use(string type) => tiny.Recipe = tiny.Recipe with
+    {
+        Preference = ConfigurationJson.Deserialize<PreferenceOptions>($$"""{"type": "{{type}}"}""", "test"),
+    };
+
+    private Batch Rows(int rows) => BatchStream.Create(tiny.Data, tiny.Recipe.Data, Context, 1).Next(rows);
+
+    private static GradientComputation Gradients(TrainState state, WorkerThreads? threads = null) =>
+        GradientComputation.Create(state.Model, CPU, threads, state.Loss);
+
+    private string In(string run, string file) => Path.Combine(tiny.Store(run).DirectoryOf(12), file);
+}
