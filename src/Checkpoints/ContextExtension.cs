@@ -18,7 +18,7 @@ public sealed record ContextExtension(string Method, double Factor)
         [.. typeof(ScalingOptions).GetCustomAttributes<JsonDerivedTypeAttribute>().Select(line => (string)line.TypeDiscriminator!)];
 
     /// <summary>Why a model cannot be extended, with the settings of method and factor as paths.</summary>
-    internal IEnumerable<Problem> Problems(ModelOptions model, string methodPath, string factorPath)
+    public IEnumerable<Problem> Problems(ModelOptions model, string methodPath, string factorPath)
     {
         PositionOptions[] positions =
             [.. model.Stacks.SelectMany(stack => stack.Layers).Select(layer => layer.Position).Append(model.Position).Distinct()];

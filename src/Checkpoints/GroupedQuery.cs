@@ -30,6 +30,11 @@ public static class GroupedQueryModel
         return [.. errors.OfType<string>().Select(message => new Problem(path, message))];
     }
 
+    /// <summary>The numbers of key-value heads, fewer than a valid model has, that it can be pooled to; the most first.</summary>
+    public static IReadOnlyList<int> Choices(ModelOptions model) => model.Attention is not HeadProjectionOptions attention
+        ? []
+        : [.. Enumerable.Range(1, attention.Groups - 1).Reverse().Where(heads => !Problems(model, heads, "").Any())];
+
     internal static bool Has(ModelOptions model, int keyValueHeads) =>
         Named(model).All(each => each.Attention is HeadProjectionOptions heads && heads.Groups == keyValueHeads);
 

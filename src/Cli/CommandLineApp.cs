@@ -64,6 +64,7 @@ internal static class CommandLineApp
         ServeCommand.Create(),
 #endif
         ConvertCommand.Create(),
+        AdaptCommand.Create(),
         ImportCommand.Create(),
         ExportCommand.Create(),
         PlanCommand.Create(),

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Reflection;
 using System.Text.Json;
 using Trainer.Reporting.Monitoring;
 using Trainer.Reporting.Sweeps;
@@ -60,7 +59,7 @@ internal static class SweepCommand
     {
         var progress = new StandardError();
         using var stop = StopSignal.Listen(signal => progress.Report($"{signal}; runs under way do so"));
-        var (directory, isDone) = Sweep.Run(request, Program(), progress, stop);
+        var (directory, isDone) = Sweep.Run(request, ThisProgram.Command, progress, stop);
         var results = SweepResults.Read(directory, progress.Report);
         if (json) Console.WriteLine(JsonSerializer.Serialize(results, JsonSerializerOptions.Web));
         else SweepTable.Print(directory, results);
@@ -72,13 +71,6 @@ internal static class SweepCommand
         if (results.Best is not null) return ExitCode.Done;
         progress.Report($"{directory}: no configuration was trained to its end; the runs' log.txt say why");
         return ExitCode.Failed;
-    }
-
-    /// <summary>What starts this program again: its own file, or dotnet with its assembly.</summary>
-    private static string[] Program()
-    {
-        var file = Environment.ProcessPath!;
-        return Path.GetFileNameWithoutExtension(file) == "dotnet" ? [file, Assembly.GetEntryAssembly()!.Location] : [file];
     }
 }
 
