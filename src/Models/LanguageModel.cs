@@ -108,6 +108,17 @@ public abstract class LanguageModel : nn.Module<ModelInput, Tensor>
         Adapter = adapter;
     }
 
+    /// <summary>Keeps the matrices of blocks that are not trained in the format that their adapters say; once, behind <see cref="Attach"/>.
+    /// </summary>
+    /// <exception cref="UserException">The format does not fit their rows, or the device.</exception>
+    public void Freeze()
+    {
+        if (Adapter is null) return;
+        if (Adapter.BaseWeights == FrozenFormat.Int8 && Device.type != TorchSharp.DeviceType.CPU)
+            throw new UserException($"adapter.baseWeights is int8, whose kernels are for CPUs, and the model is on {Device}; use bfloat16");
+        foreach (nn.Module block in Blocks) Adaptation.Freeze(block, Adapter.BaseWeights);
+    }
+
     /// <summary>Ends a step for what changes without gradients; the float32 scalar <paramref name="skip"/> is 1 for no change.
     /// <paramref name="sum"/> adds what other processes counted; null for one process. With adapters nothing changes.</summary>
     public void EndStep(Tensor skip, Action<long[]>? sum = null)

@@ -42,11 +42,33 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
         else InferenceWeight.Replace(weight, computeType);
     }
 
-    /// <summary>The weight itself, (outputs, inputs): float32 until <see cref="DropMasterWeights"/>, and without the adapter.</summary>
+    /// <summary>The weight itself, (outputs, inputs): float32 until <see cref="DropMasterWeights"/> or <see cref="Freeze"/>, and without the
+    /// adapter.</summary>
     public Parameter Weight => weight;
 
     /// <summary>What inputs are multiplied with, the adapter merged into it; without gradients where there is one.</summary>
-    public Tensor EffectiveWeight => adapter?.Merge(weight) ?? weight;
+    public Tensor EffectiveWeight
+    {
+        get
+        {
+            Tensor own = IsStored ? FrozenLinear.Unpacked(weight, ScalarType.Float32) : weight;
+            return adapter?.Merge(own) ?? own;
+        }
+    }
+
+    /// <summary>Keeps a weight that is not trained in bfloat16 or, on the CPU, in blocks of 8 bits; what is trained, and what others read, stays.
+    /// </summary>
+    /// <exception cref="UserException">Rows do not divide into blocks.</exception>
+    public void Freeze(ScalarType storage)
+    {
+        if (Freezes) InferenceWeight.Replace(weight, storage);
+    }
+
+    /// <summary>Whether <see cref="Freeze"/> rounds the weight.</summary>
+    public bool Freezes => !weight.requires_grad && !keepsWeight;
+
+    // Rounded for training, where the compute type has no use for it as it is.
+    private bool IsStored => weight.dtype != ScalarType.Float32 && weight.dtype != computeType;
 
     public Parameter? Bias => bias;
 
@@ -59,7 +81,7 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
         register_module(nameof(adapter), beside);
     }
 
-    public bool Rounds(Tensor input) => Rounds(input, computeType);
+    public bool Rounds(Tensor input) => !IsStored && Rounds(input, computeType);
 
     public LinearWeight Operands => new(weight, Multiplied(weight, computeWeight), bias);
 
@@ -70,7 +92,8 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
     public override Tensor forward(Tensor input) => Forward(input, context: null);
 
     /// <summary>x·Wᵀ + b, and what an adapter adds, whose dropout is that of the pass.</summary>
-    public Tensor Forward(Tensor input, AttentionContext? context) => Adapted(Apply(input, Operands, computeType), input, context);
+    public Tensor Forward(Tensor input, AttentionContext? context) => Adapted(
+        IsStored ? FrozenLinear.Apply(input, weight, bias, computeType) : Apply(input, Operands, computeType), input, context);
 
     /// <summary>x·Wᵀ + b for any weight, such as a tied head's: (…, inputs) → (…, outputs), float32, on a GPU the compute type.</summary>
     public static Tensor Apply(Tensor input, LinearWeight weight, ScalarType computeType)

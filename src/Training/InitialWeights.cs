@@ -66,6 +66,7 @@ internal static class InitialWeights
                 : AdapterBase.Load(from.Directory).Open(from.Directory);
             Copy(source, recipe, model, tokenizer, log);
             model.Attach(adapter);
+            model.Freeze();
             return (model, AdapterBase.Of(source));
         }
         catch

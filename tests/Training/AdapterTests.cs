@@ -125,13 +125,14 @@ public sealed class AdapterTests : IDisposable
     }
 
     [Theory]
-    [InlineData(false, false)]
-    [InlineData(true, true)]
-    public void A_killed_and_resumed_run_equals_one_that_was_not_bit_for_bit(bool decomposed, bool checkpointing)
+    [InlineData(false, false, FrozenFormat.Float32)]
+    [InlineData(true, true, FrozenFormat.Float32)]
+    [InlineData(false, false, FrozenFormat.BFloat16)]
+    public void A_killed_and_resumed_run_equals_one_that_was_not_bit_for_bit(bool decomposed, bool checkpointing, FrozenFormat format)
     {
         tiny.Recipe = tiny.Recipe with
         {
-            Adapter = Lora with { WeightDecomposed = decomposed, Train = ["embedding"] },
+            Adapter = Lora with { WeightDecomposed = decomposed, Train = ["embedding"], BaseWeights = format },
             Training = tiny.Recipe.Training with { ActivationCheckpointing = checkpointing },
         };
         tiny.Train("whole");

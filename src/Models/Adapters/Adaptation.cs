@@ -35,6 +35,15 @@ internal static class Adaptation
         }
     }
 
+    /// <summary>Keeps the linear layers of a module that are not trained in a number format.</summary>
+    /// <exception cref="UserException">Rows of one do not divide into blocks.</exception>
+    public static void Freeze(nn.Module module, FrozenFormat format)
+    {
+        if (format == FrozenFormat.Float32) return;
+        ScalarType storage = format == FrozenFormat.Int8 ? ScalarType.Int8 : ScalarType.BFloat16;
+        foreach (MixedLinear layer in module.modules().OfType<MixedLinear>()) layer.Freeze(storage);
+    }
+
     private static List<Parameter> TrainedInFull(LanguageModel model, AdapterOptions options, IReadOnlyList<AdapterTarget> targets)
     {
         List<Parameter> found = [];

@@ -16,6 +16,17 @@ public sealed record AdapterCost
     /// <summary>Numbers that are trained, the adapters' among them, by what they do.</summary>
     public required IReadOnlyDictionary<ParameterRole, long> TrainedByRole { get; init; }
 
+    /// <summary>Numbers of matrices of blocks that are not trained, which <see cref="AdapterOptions.BaseWeights"/> is about.</summary>
+    public required long Frozen { get; init; }
+
+    /// <summary>Bytes that these take.</summary>
+    public long FrozenBytes => Options.BaseWeights switch
+    {
+        FrozenFormat.BFloat16 => 2 * Frozen,
+        FrozenFormat.Int8 => BlockQuantization.Bytes(Frozen),
+        _ => sizeof(float) * Frozen,
+    };
+
     /// <summary>Numbers that are trained, the adapters' among them.</summary>
     public long Trained => TrainedByRole.Values.Sum();
 
@@ -35,6 +46,8 @@ public sealed record AdapterCost
         {
             Options = options,
             Added = Numbers(built.parameters()) - own,
+            Frozen = built.Blocks.SelectMany(block => block.modules()).OfType<MixedLinear>().Where(layer => layer.Freezes)
+                .Sum(layer => layer.Weight.numel()),
             TrainedByRole = built.named_parameters().Where(entry => entry.parameter.requires_grad)
                 .GroupBy(entry => roles[entry.name], entry => entry.parameter).ToDictionary(role => role.Key, Numbers),
         };

@@ -20,6 +20,11 @@ public abstract record AdapterOptions : IValidated
     [Description("Modules that are trained in full beside the adapters, named in the same way: embedding, head, norm; by default none.")]
     public IReadOnlyList<string>? Train { get; init; }
 
+    /// <summary>The number format in which matrices of blocks stay that are not trained.</summary>
+    [Description("The number format in which the matrices of blocks stay, which are not trained: bfloat16 takes half of float32's " +
+        "memory, int8 (blocks of 8 bits, on CPUs) about a quarter, for the time to unpack them.")]
+    public FrozenFormat BaseWeights { get; init; }
+
     /// <inheritdoc/>
     public virtual IEnumerable<Problem> Validate()
     {
@@ -28,6 +33,23 @@ public abstract record AdapterOptions : IValidated
                 if (string.IsNullOrWhiteSpace(names[i]))
                     yield return new($"{path}.{i}", "is empty; give a name or a pattern, or leave it out");
     }
+}
+
+/// <summary>A number format of weights that are not trained.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<FrozenFormat>))]
+public enum FrozenFormat
+{
+    /// <summary>As they were trained.</summary>
+    [JsonStringEnumMemberName("float32")]
+    Float32,
+
+    /// <summary>Rounded to bfloat16.</summary>
+    [JsonStringEnumMemberName("bfloat16")]
+    BFloat16,
+
+    /// <summary>Blocks of 32 numbers of 8 bits with a scale, as GGUF's Q8_0.</summary>
+    [JsonStringEnumMemberName("int8")]
+    Int8,
 }
 
 /// <summary>Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685): W + s·B·A in place of W, and only A and B are trained.</summary>
@@ -55,6 +77,15 @@ public sealed record LoraOptions : AdapterOptions
     /// <summary>Whether length and direction of each row are learned apart (DoRA, Liu et al. 2024, arXiv 2402.09353).</summary>
     [Description("Whether the length of each row of a matrix is learned apart from its direction, which the adapter changes (DoRA).")]
     public bool WeightDecomposed { get; init; }
+
+    /// <inheritdoc/>
+    public override IEnumerable<Problem> Validate()
+    {
+        foreach (Problem problem in base.Validate()) yield return problem;
+        if (WeightDecomposed && BaseWeights != FrozenFormat.Float32)
+            yield return new("baseWeights", $"is {(BaseWeights == FrozenFormat.Int8 ? "int8" : "bfloat16")}, and weightDecomposed takes " +
+                "the lengths of the base's rows in every pass; set it to float32, or weightDecomposed to false");
+    }
 
     /// <summary>The factor s on B·A.</summary>
     internal double Scale => Alpha / (RankStabilized ? Math.Sqrt(Rank) : Rank);

@@ -103,6 +103,7 @@ internal sealed class ProbedPart : IDisposable
         foreach ((string name, nn.Module module) in named)
             if ((options.Train ?? []).Any(pattern => Places(name).Any(place => AdapterTargets.Matches(pattern, place))))
                 foreach (Parameter weight in module.parameters()) weight.requires_grad = true;
+        Adaptation.Freeze(stack, options.BaseWeights);
 
         static (string, nn.Module)[] Own(string name, nn.Module module) => [(name, module)];
     }

@@ -1,3 +1,4 @@
+using Trainer.Models.Adapters;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -9,6 +10,7 @@ public sealed record TrainingState(long Weights, long Moments, long Gradients)
     public static TrainingState Of(ModelCost cost, TrainingShape shape)
     {
         long weights = sizeof(float) * (cost.Parameters + (shape.Adapter?.Added ?? 0)), trained = TrainedBytes(cost, shape);
+        if (shape.Adapter is { } adapter) weights -= sizeof(float) * adapter.Frozen - adapter.FrozenBytes;
         int copies = (shape.GradientsStay ? shape.Threads : 0) + (shape.Accumulates ? shape.Threads : 0);
         return new(weights, (long)(shape.MomentsPerParameter * trained) / shape.OptimizerShares, copies * trained);
     }
@@ -35,7 +37,9 @@ public sealed record TrainingMemory(long Activations, long Peak, int? MeasuredLe
         TrainingState state = TrainingState.Of(cost, shape);
         long sums = shape.Accumulates ? shape.Threads * TrainingState.TrainedBytes(cost, shape) : 0;
         // One copy for all threads, kept from step to step.
-        long rounded = shape.ComputeType == ScalarType.BFloat16 ? BFloat16Bytes * cost.MatrixParameters : 0;
+        long copied = cost.MatrixParameters;
+        if (shape.Adapter is { Options.BaseWeights: not FrozenFormat.Float32 } adapter) copied -= adapter.Frozen;
+        long rounded = shape.ComputeType == ScalarType.BFloat16 ? BFloat16Bytes * copied : 0;
         (double forward, double backward) = Heights(measured.Parts, shape.GradientsStay);
         double height = measured.Shared + shape.Threads * Math.Max(forward, backward) + sums;
         return new(
