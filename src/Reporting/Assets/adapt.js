@@ -30,42 +30,46 @@ function draw(place) {
     const value = low + (high - low) * i / 4;
     label(left - 8, y(value) + 4, value.toFixed(3), "end");
   }
-  for (const size of [...new Set(all.map(point => point.cacheBytesPerToken))]) label(x(size), bottom + 18, bytes(size));
+  let last = -Infinity;
+  for (const size of [...new Set(all.map(point => point.cacheBytesPerToken))].sort((a, b) => a - b)) {
+    if (x(size) - last < 60) continue;   // no room for its name
+    label(last = x(size), bottom + 18, bytes(size));
+  }
   label((left + width) / 2, height - 8, "cache for each token of the context");
   line(x(data.budget), top, x(data.budget), bottom, { "stroke-dasharray": "6 4" });
   label(x(data.budget), top - 6, `budget ${bytes(data.budget)}`);
   line(left, y(limit), width - right, y(limit), { "stroke-dasharray": "6 4" });
   label(width - right, y(limit) - 5, `${percent(data.maxLoss)} loss`, "end");
-  const front = measured.filter(point => point.isOnFront).sort((a, b) => a.cacheBytesPerToken - b.cacheBytesPerToken);
+  // Of loss and cache alone: speed has no axis here.
+  const front = measured.filter(point => !measured.some(other => other.loss <= point.loss && other.cacheBytesPerToken <= point.cacheBytesPerToken
+    && (other.loss < point.loss || other.cacheBytesPerToken < point.cacheBytesPerToken))).sort((a, b) => a.cacheBytesPerToken - b.cacheBytesPerToken);
   root.append(svg("polyline", { points: front.map(point => `${x(point.cacheBytesPerToken)},${y(point.loss)}`).join(" "), fill: "none", stroke: lineColor(0), "stroke-width": 1.5 }));
   for (const point of all) {
     const color = point === data.original ? text : point.isChosen ? chosen : point.isOnFront ? lineColor(0) : quiet;
     const dot = svg("circle", { cx: x(point.cacheBytesPerToken), cy: y(point.loss), r: point.isChosen ? 7 : 5, fill: color });
     dot.append(svg("title", {}, `${point.name}: loss ${format.loss(point.loss)}, ${bytes(point.cacheBytesPerToken)} a token, ${format.figures(point.tokensPerSecond, 3)} tokens/s`));
     root.append(dot);
-    if (point === data.original || point.isChosen || point.isOnFront) {
-      const end = x(point.cacheBytesPerToken) > width * 0.7;
-      label(x(point.cacheBytesPerToken) + (end ? -10 : 10), y(point.loss) + 4, point.name, end ? "end" : "start", text);
-    }
+    if (point === data.original) label(x(point.cacheBytesPerToken) - 10, y(point.loss) + 4, point.name, "end", text);
+    else label(x(point.cacheBytesPerToken), y(point.loss) - 9, String(data.points.indexOf(point) + 1), "middle", text);
   }
   place.replaceChildren(root);
 }
 
-function row(point, remark) {
+function row(point, remark, number) {
   const change = point === data.original ? "" : percent(point.change);
-  const cells = point.error ? [point.name, "–", "", "–", "–", point.error]
-    : [point.name, format.loss(point.loss), change, bytes(point.cacheBytesPerToken), format.figures(point.tokensPerSecond, 3), remark];
-  return element("tr", { class: point.isChosen ? "best" : null }, cells.map((cell, i) => element(i === 0 || i === 5 ? "th" : "td", {}, cell)));
+  const cells = point.error ? [number, point.name, "–", "", "–", "–", point.error]
+    : [number, point.name, format.loss(point.loss), change, bytes(point.cacheBytesPerToken), format.figures(point.tokensPerSecond, 3), remark];
+  return element("tr", { class: point.isChosen ? "best" : null }, cells.map((cell, i) => element(i === 1 || i === 6 ? "th" : "td", {}, cell)));
 }
 
 const place = element("div", { class: "wide" });
 document.getElementById("main").append(
   element("header", {}, element("h1", {}, `Variants of ${data.source}`), theme.button()),
-  element("p", {}, `Each begins with its weights and is trained for ${format.whole(data.steps)} steps at a context of ${format.whole(data.context)} tokens. Allowed are ${bytes(data.budget)} of cache a token, and a loss of ${percent(data.maxLoss)} at most.`),
+  element("p", {}, `Each begins with its weights and is trained for ${format.whole(data.steps)} steps at a context of ${format.whole(data.context)} tokens. Allowed are ${bytes(data.budget)} of cache a token, and a loss of ${percent(data.maxLoss)} at most. The line is the front of loss and cache; the table marks that of loss, cache and speed.`),
   element("figure", { class: "wide" }, place),
   element("div", { class: "wide" }, element("table", {},
-    element("thead", {}, element("tr", {}, ["variant", "loss", "change", "cache/token", "tokens/s", ""].map(name => element("th", { scope: "col" }, name)))),
-    element("tbody", {}, row(data.original, "as it is"), data.points.map(point => row(point, point.isChosen ? "taken" : point.isOnFront ? "front" : ""))))));
+    element("thead", {}, element("tr", {}, ["", "variant", "loss", "change", "cache/token", "tokens/s", ""].map(name => element("th", { scope: "col" }, name)))),
+    element("tbody", {}, row(data.original, "", ""), data.points.map((point, i) => row(point, point.isChosen ? "taken" : point.isOnFront ? "front" : "", String(i + 1)))))));
 new ResizeObserver(() => draw(place)).observe(place);
 theme.listeners.push(() => draw(place));
 draw(place);
