@@ -74,11 +74,15 @@ public sealed class DistillationTests : IDisposable
     }
 
     [Theory]
-    [InlineData(DivergenceDirection.Forward, 0.3, 0.1)]
-    [InlineData(DivergenceDirection.Reverse, 1, 0)]
-    public void The_loss_is_mixed_over_the_targets_that_count(DivergenceDirection direction, double weight, double smoothing)
+    [InlineData(DivergenceDirection.Forward, 0.3, 0.1, 0)]
+    [InlineData(DivergenceDirection.Reverse, 1, 0, 0)]
+    [InlineData(DivergenceDirection.Forward, 0.5, 0, 0.7)]
+    public void The_loss_is_mixed_over_the_targets_that_count(
+        DivergenceDirection direction, double weight, double smoothing, double hiddenWeight)
     {
-        Use(Options with { Divergence = direction, Weight = weight });
+        if (hiddenWeight > 0)
+            tiny.Recipe = tiny.Recipe with { Model = (DecoderOptions)tiny.Recipe.Model with { Dim = 16 } }; // the teacher's
+        Use(Options with { Divergence = direction, Weight = weight, HiddenWeight = hiddenWeight });
         DropNothing();
         using TrainState training = tiny.NewState();
         using LanguageModel teacher = Checkpoint.Open(Options.Teacher).LoadModel(CPU);
@@ -97,6 +101,12 @@ public sealed class DistillationTests : IDisposable
         Tensor taught = teacher.forward(input).detach().flatten(0, 1).index_select(0, places);
         Tensor divergence = DistillationLoss.Divergence(logits.index_select(0, places), taught, Options).div(37);
         Tensor expected = entropy.mul(1 - weight).add(divergence.mul(4 * weight));
+        if (hiddenWeight > 0)
+        {
+            Tensor own = training.Model.Hidden(input).flatten(0, 1), others = teacher.Hidden(input).detach().flatten(0, 1); // (N, C)
+            Tensor lengths = own.square().sum(dim: -1).mul(others.square().sum(dim: -1)).sqrt(), cosine = own.mul(others).sum(dim: -1).div(lengths);
+            expected = expected.add(cosine.index_select(0, places).neg().add(1).mean().mul(hiddenWeight));
+        }
         training.Model.zero_grad();
         Differentiation.Backward(expected);
         Assert.Equal(expected.ToDouble(), loss, 1e-5);
@@ -314,6 +324,16 @@ public sealed class DistillationTests : IDisposable
             Model = (EncoderOptions)tiny.Recipe.Model with { Dim = 8 }, Distillation = new() { Teacher = tiny.RunPath("masked-teacher") },
         };
         Assert.Equal(6, tiny.Train("masked").Step);
+    }
+
+    [Fact]
+    public void Hidden_states_of_different_widths_are_not_compared()
+    {
+        Use(Options with { HiddenWeight = 1 });
+        string message = Assert.Throws<UserException>(
+            () => Teacher.Find(tiny.Recipe.Distillation!, tiny.Recipe, tiny.Data.Tokenizer)).Message;
+        Assert.StartsWith("distillation.hiddenWeight: hidden states of ", message, StringComparison.Ordinal);
+        Assert.Contains("have 16 numbers, and model.dim is 12", message, StringComparison.Ordinal);
     }
 
     private string Refusal() => Assert.Throws<UserException>(() => Teacher.Find(Options, tiny.Recipe, tiny.Data.Tokenizer)).Message;

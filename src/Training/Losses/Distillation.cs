@@ -41,9 +41,17 @@ public sealed record DistillationOptions
     [Description("forward: KL(teacher ‖ student), which covers all that the teacher finds likely; reverse: KL(student ‖ teacher), which " +
         "keeps to it.")]
     public DivergenceDirection Divergence { get; init; }
+
+    /// <summary>The weight of the angle between both models' last hidden states, 1 − cos for each target (Sanh et al. 2019, "DistilBERT",
+    /// arXiv 1910.01108), beside the rest; 0 for none.</summary>
+    [Description("The weight, beside the rest of the loss, of 1 - cosine between both models' hidden states before the head, which must " +
+        "be equally wide; 0: they are not compared.")]
+    [Range(0.0, 1e3)]
+    public double HiddenWeight { get; init; }
 }
 
-/// <summary>The loss of a student: (1 − weight) · cross entropy + weight · T² · divergence, summed over the same targets.</summary>
+/// <summary>The loss of a student: (1 − weight) · cross entropy + weight · T² · divergence + hidden weight · (1 − cosine of hidden states),
+/// summed over the same targets.</summary>
 /// <remarks>T² keeps the size of gradients as T changes (Hinton et al. 2015, arXiv 1503.02531, section 2). Several threads may compute losses
 /// at once.</remarks>
 internal sealed class DistillationLoss(LanguageModel teacher, DistillationOptions options, double labelSmoothing = 0) : LossFunction
@@ -55,9 +63,8 @@ internal sealed class DistillationLoss(LanguageModel teacher, DistillationOption
         // First, as what it computes on the way is freed before the student keeps anything.
         Tensor taught = Hidden(input).reshape(-1, teacher.Options.Dim);
         LossTerms terms = student.Losses(
-            input, targets, labelSmoothing, (hidden, aims) => DivergenceSum(student, hidden, taught, aims));
-        double scale = options.Weight * options.Temperature * options.Temperature;
-        Tensor mixed = terms.CrossEntropy.mul(1 - options.Weight).add(terms.Further!.mul(scale));
+            input, targets, labelSmoothing, (hidden, aims) => Taught(student, hidden, taught, aims));
+        Tensor mixed = terms.CrossEntropy.mul(1 - options.Weight).add(terms.Further!);
         return new(mixed.MoveToOuterDisposeScope(), terms.Auxiliary?.MoveToOuterDisposeScope());
     }
 
@@ -76,6 +83,23 @@ internal sealed class DistillationLoss(LanguageModel teacher, DistillationOption
     {
         using IDisposable quiet = no_grad();
         return teacher.Hidden(input with { Dropping = null, Differentiated = null, Observer = null, Repeats = false });
+    }
+
+    private Tensor Taught(LanguageModel student, Tensor hidden, Tensor taught, Tensor targets)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor sum = DivergenceSum(student, hidden, taught, targets).mul(options.Weight * options.Temperature * options.Temperature);
+        if (options.HiddenWeight > 0) sum = sum.add(AngleSum(hidden, taught, targets).mul(options.HiddenWeight));
+        return sum.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>1 − cosine of hidden states (N, C), summed over the targets that count, (N).</summary>
+    public static Tensor AngleSum(Tensor student, Tensor teacher, Tensor targets)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor counts = targets.ne(Batch.Ignored).to_type(ScalarType.Float32); // (N)
+        Tensor angles = nn.functional.cosine_similarity(student.to_type(ScalarType.Float32), teacher.to_type(ScalarType.Float32), dim: -1);
+        return angles.neg().add(1).mul(counts).sum().MoveToOuterDisposeScope();
     }
 
     // Few rows of logits are held at a time: the backward pass computes them again.

@@ -45,8 +45,13 @@ internal sealed class Teacher : IDisposable
     }
 
     /// <summary>Opens the teacher's checkpoint, without its weights, and checks that it fits.</summary>
-    public static Checkpoint Find(DistillationOptions options, Recipe recipe, Tokenizer tokenizer) =>
-        FrozenModel.Find(Setting, options.Teacher, recipe, tokenizer);
+    public static Checkpoint Find(DistillationOptions options, Recipe recipe, Tokenizer tokenizer)
+    {
+        Checkpoint found = FrozenModel.Find(Setting, options.Teacher, recipe, tokenizer);
+        return options.HiddenWeight == 0 || found.Model.Dim == recipe.Model.Dim ? found : throw new UserException(
+            $"distillation.hiddenWeight: hidden states of {found.Directory} have {found.Model.Dim} numbers, and model.dim is " +
+            $"{recipe.Model.Dim}, so their directions cannot be compared; set hiddenWeight to 0, or use a teacher of the same width");
+    }
 
     /// <summary>The file to write into checkpoints.</summary>
     public PendingFile ToFile() => identity.ToFile(FileName);
