@@ -3,20 +3,19 @@ using System.Globalization;
 namespace Trainer.Data.Chat;
 
 /// <summary>Attributes, filters, tests and methods.</summary>
-internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
+internal sealed class JinjaFunctions(JinjaBudget budget, Python python, bool isStrict)
 {
     private readonly JinjaText texts = new(budget, python);
 
-    private static readonly string[] DictMethods = ["items", "keys", "values", "get"];
+    private static readonly string[] DictMethods = ["items", "keys", "values", "get"], ListMethods = ["index", "count"];
 
     // They are refused rather than undefined.
     private static readonly string[] OtherMethods =
     [
-        "append", "casefold", "center", "clear", "copy", "count", "encode", "expandtabs", "extend", "find", "format",
-        "format_map", "fromkeys", "index", "insert", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower",
+        "append", "casefold", "center", "clear", "copy", "encode", "expandtabs", "extend", "format",
+        "format_map", "fromkeys", "insert", "isalnum", "isalpha", "isascii", "isdecimal", "isidentifier", "islower",
         "isnumeric", "isprintable", "isspace", "istitle", "isupper", "ljust", "maketrans", "partition", "pop", "popitem", "remove",
-        "removeprefix", "removesuffix", "reverse", "rfind", "rindex", "rjust", "rpartition", "rsplit", "setdefault", "sort", "splitlines",
-        "swapcase", "translate", "update", "zfill",
+        "reverse", "rjust", "rpartition", "rsplit", "setdefault", "sort", "swapcase", "translate", "update", "zfill",
     ];
 
     /// <summary>value.name: a method, else an item.</summary>
@@ -24,7 +23,7 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
     {
         Undefined undefined => throw undefined.Error,
         _ when name.StartsWith("__", StringComparison.Ordinal) => throw new JinjaException($"the attribute '{name}' is not allowed"),
-        JinjaNamespace space => space.Attributes.TryGetValue(name, out object? found) ? found : new Undefined($"'{name}' of a namespace"),
+        JinjaNamespace space => space.Attributes.TryGetValue(name, out object? found) ? found : Missing($"'{name}' of a namespace"),
         Loop loop => OfLoop(loop, name),
         _ when Method(value, name) is { } method => method,
         JinjaDict dict when dict.TryGetValue(name, out object? item) => item,
@@ -48,7 +47,9 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
     }
 
     private Undefined Missing(object? value, object? name) =>
-        new($"{(name is string text ? $"'{text}'" : python.Repr(name))} of {Python.TypeName(value)}");
+        Missing($"{(name is string text ? $"'{text}'" : python.Repr(name))} of {Python.TypeName(value)}");
+
+    private Undefined Missing(string what) => new(what, isStrict);
 
     private object? At(object value, IReadOnlyList<object?> items, long index)
     {
@@ -58,7 +59,13 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
 
     private static BoundMethod? Method(object? value, string name)
     {
-        string[] known = value switch { string => JinjaText.Methods, JinjaDict => DictMethods, _ => [] };
+        string[] known = value switch
+        {
+            string => JinjaText.Methods,
+            JinjaDict => DictMethods,
+            JinjaList { Kind: ListKind.List or ListKind.Tuple } => ListMethods,
+            _ => [],
+        };
         if (known.Contains(name)) return new(value!, name);
         bool isRefused = value is string or JinjaList || (value is JinjaDict && name is
             "clear" or "copy" or "fromkeys" or "pop" or "popitem" or "setdefault" or "update");
@@ -67,7 +74,7 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
             : null;
     }
 
-    private static object? OfLoop(Loop loop, string name) => name switch
+    private object? OfLoop(Loop loop, string name) => name switch
     {
         "index" => loop.Index + 1L,
         "index0" => (long)loop.Index,
@@ -76,8 +83,8 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
         "first" => loop.Index == 0,
         "last" => loop.Index == loop.Items.Count - 1,
         "length" => (long)loop.Items.Count,
-        "previtem" => loop.Index > 0 ? loop.Items[loop.Index - 1] : new Undefined("loop.previtem"),
-        "nextitem" => loop.Index + 1 < loop.Items.Count ? loop.Items[loop.Index + 1] : new Undefined("loop.nextitem"),
+        "previtem" => loop.Index > 0 ? loop.Items[loop.Index - 1] : Missing("loop.previtem"),
+        "nextitem" => loop.Index + 1 < loop.Items.Count ? loop.Items[loop.Index + 1] : Missing("loop.nextitem"),
         _ => throw new JinjaException($"loop.{name} is not supported"),
     };
 
@@ -122,7 +129,7 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
             "title" => JinjaText.TitleOfWords(Text()),
             "string" or "safe" => Text(),
             "join" => Join(value, arguments),
-            "first" => python.Iterate(value) is [var first, ..] ? first : new Undefined("the first item of an empty sequence"),
+            "first" => python.Iterate(value) is [var first, ..] ? first : Missing("the first item of an empty sequence"),
             "last" => Last(value),
             "list" => new JinjaList(ListKind.List, python.Iterate(value)),
             "map" => Map(value, arguments),
@@ -132,7 +139,12 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
             "reject" => Select(value, arguments, ofAttribute: false, selects: false),
             "items" => Items(value),
             "int" => Int(value, arguments),
+            "float" => Float(value, arguments),
             "replace" => texts.Replace(Text(), arguments),
+            "regex_replace" => texts.RegexReplace(Text(), arguments),
+            "reverse" => value is string text
+                ? string.Concat(python.Characters(text).Reverse())
+                : new JinjaList(ListKind.Generator, Enumerable.Reverse(python.Iterate(value))),
             "dictsort" => DictSort(value, arguments),
             "indent" => texts.Indent(Text(), arguments),
             _ => throw new JinjaException($"the filter '{name}' is not supported"),
@@ -181,11 +193,21 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
         {
             string text => texts.Call(text, method.Name, arguments),
             JinjaDict dict => OfDict(dict, method.Name, arguments),
+            JinjaList target => OfList(target, method.Name, arguments),
             _ => throw new JinjaException($"'{method.Name}' is no method"),
         };
         arguments.End();
         if (result is JinjaList list) budget.Charge(JinjaBudget.Step * list.Count);
         return result is string made ? budget.Charged(made) : result;
+    }
+
+    private object OfList(JinjaList list, string name, CallArguments arguments)
+    {
+        object? item = arguments.Require("value");
+        budget.Charge(JinjaBudget.Step * list.Count);
+        if (name == "count") return (long)list.Count(each => python.AreEqual(each, item));
+        int at = list.FindIndex(each => python.AreEqual(each, item));
+        return at >= 0 ? (long)at : throw new JinjaException($"{python.Repr(item)} is not in {Python.TypeName(list)} {python.Repr(list)}");
     }
 
     private static object? OfDict(JinjaDict dict, string name, CallArguments arguments)
@@ -210,6 +232,7 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
     private static JinjaList Items(object? value) => new(ListKind.Generator, value switch
     {
         JinjaDict dict => Pairs(dict),
+        Undefined { IsStrict: true } undefined => throw undefined.Error,
         Undefined => [],
         _ => throw new JinjaException($"{Python.TypeName(value)} has no items"),
     });
@@ -222,7 +245,7 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
 
     private object? Last(object? value) => value is JinjaList { Kind: ListKind.Generator }
         ? throw new JinjaException("a generator has no last item; make a list of it")
-        : python.Iterate(value) is [.., var last] ? last : new Undefined("the last item of an empty sequence");
+        : python.Iterate(value) is [.., var last] ? last : Missing("the last item of an empty sequence");
 
     private string Join(object? value, CallArguments arguments)
     {
@@ -287,6 +310,15 @@ internal sealed class JinjaFunctions(JinjaBudget budget, Python python)
             : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double read) ? read : null;
         return Python.Number(value) is long exact ? exact
             : number is { } fraction && double.IsFinite(fraction) ? checked((long)fraction) : otherwise;
+    }
+
+    private static object? Float(object? value, CallArguments arguments)
+    {
+        object? otherwise = arguments.Take("default", 0.0);
+        if (value is Undefined undefined) throw undefined.Error;
+        return value is string text
+            ? double.TryParse(text.Trim(), NumberStyles.Float, CultureInfo.InvariantCulture, out double read) ? read : otherwise
+            : Python.Number(value) is { } number ? Python.ToDouble(number) : otherwise;
     }
 
     private JinjaList DictSort(object? value, CallArguments arguments)

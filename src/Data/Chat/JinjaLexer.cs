@@ -9,8 +9,9 @@ internal enum TokenKind { Text, VariableBegin, VariableEnd, BlockBegin, BlockEnd
 /// <summary>A piece of a template. Value is the decoded string, or the number.</summary>
 internal readonly record struct Token(TokenKind Kind, string Text, int Line, object? Value = null);
 
-/// <summary>Splits a template into text and the tokens of its tags, and removes the white space around tags as Jinja does with trim_blocks
-/// and lstrip_blocks: the newline after a block or comment, and the spaces before one that begins its line.</summary>
+/// <summary>Splits a template into text and the tokens of its tags. With <see cref="JinjaSettings.TrimsBlocks"/> it removes the white space
+/// around tags as Jinja does with trim_blocks and lstrip_blocks: the newline after a block or comment, and the spaces before one that
+/// begins its line.</summary>
 internal sealed class JinjaLexer
 {
     // Longer ones first.
@@ -20,22 +21,24 @@ internal sealed class JinjaLexer
     ];
 
     private readonly string source;
+    private readonly bool trimsBlocks;
     private readonly List<Token> tokens = [];
     private int position;
     private int line = 1;
     private bool startsLine = true;
 
-    private JinjaLexer(string template)
+    private JinjaLexer(string template, JinjaSettings settings)
     {
         string text = template.Replace("\r\n", "\n").Replace('\r', '\n');
-        source = text.EndsWith('\n') ? text[..^1] : text; // as Jinja does unless told to keep it
+        source = text.EndsWith('\n') && !settings.KeepsTrailingNewline ? text[..^1] : text;
+        trimsBlocks = settings.TrimsBlocks;
     }
 
     /// <summary>The tokens of a template, an end at last.</summary>
-    /// <exception cref="Configuration.UserException">A tag or string has no end, or a character means nothing.</exception>
-    public static List<Token> Tokenize(string template)
+    /// <exception cref="JinjaSyntaxException">A tag or string has no end, or a character means nothing.</exception>
+    public static List<Token> Tokenize(string template, JinjaSettings settings)
     {
-        JinjaLexer lexer = new(template);
+        JinjaLexer lexer = new(template, settings);
         while (lexer.position < lexer.source.Length) lexer.ReadTextAndTag();
         lexer.Add(TokenKind.End, "the end of the template");
         return lexer.tokens;
@@ -55,7 +58,7 @@ internal sealed class JinjaLexer
         char sign = tag + 2 < source.Length && source[tag + 2] is '-' or '+' ? source[tag + 2] : ' ';
         string text = source[position..tag];
         if (sign == '-') AddText(Trimmed(text), text);
-        else if (sign != '+' && kind != '{') AddText(WithoutIndentation(text), text);
+        else if (trimsBlocks && sign != '+' && kind != '{') AddText(WithoutIndentation(text), text);
         else AddText(text);
         position = tag + (sign == ' ' ? 2 : 3);
         if (kind == '#') SkipComment();
@@ -86,7 +89,7 @@ internal sealed class JinjaLexer
     private void SkipComment()
     {
         int end = source.IndexOf("#}", position, StringComparison.Ordinal);
-        if (end < 0) throw JinjaTemplate.Error(line, "the comment {# has no end; close it with #}");
+        if (end < 0) throw new JinjaSyntaxException(line, "the comment {# has no end; close it with #}");
         char sign = end > position ? source[end - 1] : ' ';
         Advance(end + 2);
         AfterTag(sign);
@@ -104,7 +107,7 @@ internal sealed class JinjaLexer
         int end = position;
         if (sign == '-')
             while (end < source.Length && Python.IsSpace(source[end])) end++;
-        else if (sign != '+' && end < source.Length && source[end] == '\n') end++;
+        else if (trimsBlocks && sign != '+' && end < source.Length && source[end] == '\n') end++;
         startsLine = end > position && source[end - 1] == '\n';
         Advance(end);
     }
@@ -118,7 +121,7 @@ internal sealed class JinjaLexer
         while (true)
         {
             while (position < source.Length && Python.IsSpace(source[position])) Advance(position + 1);
-            if (position >= source.Length) throw JinjaTemplate.Error(begin, $"the tag {open} has no end; close it with {close}");
+            if (position >= source.Length) throw new JinjaSyntaxException(begin, $"the tag {open} has no end; close it with {close}");
             char sign = At(close, position) ? ' ' : source[position] is '-' or '+' && At(close, position + 1) ? source[position] : '\0';
             if (brackets.Count > 0 || sign == '\0' || (isVariable && sign == '+'))
             {
@@ -145,10 +148,10 @@ internal sealed class JinjaLexer
         else
         {
             string symbol = Array.Find(Operators, candidate => At(candidate, position))
-                ?? throw JinjaTemplate.Error(line, $"the character '{next}' means nothing here");
+                ?? throw new JinjaSyntaxException(line, $"the character '{next}' means nothing here");
             if (symbol is "(" or "[" or "{") brackets.Push(symbol switch { "(" => ')', "[" => ']', _ => '}' });
             if (symbol is ")" or "]" or "}" && (!brackets.TryPop(out char expected) || expected != symbol[0]))
-                throw JinjaTemplate.Error(line, $"'{symbol}' closes no bracket");
+                throw new JinjaSyntaxException(line, $"'{symbol}' closes no bracket");
             Add(TokenKind.Operator, symbol);
             position += symbol.Length;
         }
@@ -177,7 +180,7 @@ internal sealed class JinjaLexer
         string text = source[position..end].Replace("_", "");
         if (end < source.Length && (char.IsLetterOrDigit(source[end]) || source[end] == '_')
             || (isWhole && text.Length > 1 && text[0] == '0') || (isWhole && !long.TryParse(text, out _)))
-            throw JinjaTemplate.Error(line, $"the number {source[position..Math.Min(end + 1, source.Length)]} is not supported; "
+            throw new JinjaSyntaxException(line, $"the number {source[position..Math.Min(end + 1, source.Length)]} is not supported; "
                 + "write a decimal one of at most 64 bits");
         CultureInfo invariant = CultureInfo.InvariantCulture;
         Add(TokenKind.Number, text, isWhole ? (object)long.Parse(text, invariant) : double.Parse(text, invariant));
@@ -195,7 +198,7 @@ internal sealed class JinjaLexer
     {
         int end = position + 1;
         while (end < source.Length && source[end] != quote) end += source[end] == '\\' ? 2 : 1;
-        if (end >= source.Length) throw JinjaTemplate.Error(line, $"a string has no end; close it with {quote}");
+        if (end >= source.Length) throw new JinjaSyntaxException(line, $"a string has no end; close it with {quote}");
         string text = source[position..(end + 1)];
         Add(TokenKind.String, text, text.Contains('\\') ? Unescaped(text[1..^1]) : text[1..^1]);
         Advance(end + 1);
@@ -219,7 +222,7 @@ internal sealed class JinjaLexer
                 i += digits;
             }
             else if (escape is 'N' or (>= '0' and <= '7'))
-                throw JinjaTemplate.Error(line, $"the escape \\{escape} is not supported; write \\u and four hexadecimal digits");
+                throw new JinjaSyntaxException(line, $"the escape \\{escape} is not supported; write \\u and four hexadecimal digits");
             else if (escape != '\n') result.Append(Escape(escape));
         }
         return result.ToString();
@@ -237,7 +240,7 @@ internal sealed class JinjaLexer
         hex.Length == digits && int.TryParse(hex, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value)
         && Rune.TryCreate(value, out Rune rune)
             ? rune.ToString()
-            : throw JinjaTemplate.Error(line, $"the escape of '{hex}' is no character; it takes {digits} hexadecimal digits");
+            : throw new JinjaSyntaxException(line, $"the escape of '{hex}' is no character; it takes {digits} hexadecimal digits");
 }
 
 /// <summary>Reads tokens one by one.</summary>
@@ -274,13 +277,13 @@ internal abstract class TokenReader(List<Token> tokens)
 
     protected Token Expect(TokenKind kind, string what) => Current.Kind == kind ? Next() : throw Unexpected(what);
 
-    protected Exception Unexpected(string expected) =>
-        JinjaTemplate.Error(Current.Line, $"found '{Current.Text}' where {expected} is expected");
+    protected JinjaSyntaxException Unexpected(string expected) =>
+        new JinjaSyntaxException(Current.Line, $"found '{Current.Text}' where {expected} is expected");
 
     protected T Nested<T>(Func<T> parse)
     {
         if (++depth > MaxDepth || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
-            throw JinjaTemplate.Error(Current.Line, $"more than {MaxDepth} levels of nesting");
+            throw new JinjaSyntaxException(Current.Line, $"more than {MaxDepth} levels of nesting");
         T result = parse();
         depth--;
         return result;

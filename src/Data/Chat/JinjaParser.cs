@@ -7,9 +7,9 @@ internal sealed class JinjaParser(List<Token> tokens) : TokenReader(tokens)
 
     private int loops;
 
-    /// <exception cref="Configuration.UserException">The template is not valid, or needs what is not supported; the message names the
-    /// line.</exception>
-    public static IReadOnlyList<Statement> Parse(string template) => new JinjaParser(JinjaLexer.Tokenize(template)).ParseStatements([]);
+    /// <exception cref="JinjaSyntaxException">The template is not valid, or needs what is not supported.</exception>
+    public static IReadOnlyList<Statement> Parse(string template, JinjaSettings settings) =>
+        new JinjaParser(JinjaLexer.Tokenize(template, settings)).ParseStatements([]);
 
     // Ends before a tag whose name is one of the ends.
     private List<Statement> ParseStatements(string[] ends)
@@ -61,8 +61,8 @@ internal sealed class JinjaParser(List<Token> tokens) : TokenReader(tokens)
             "macro" => ParseMacro(name.Line),
             "generation" => new Generation(name.Line, ParseToEnd("endgeneration")),
             "break" or "continue" when loops > 0 => new LoopControl(name.Line, name.Text == "break"),
-            "break" or "continue" => throw JinjaTemplate.Error(name.Line, $"{{% {name.Text} %}} is outside of a loop"),
-            _ => throw JinjaTemplate.Error(name.Line, $"the tag {{% {name.Text} %}} is not supported here; "
+            "break" or "continue" => throw new JinjaSyntaxException(name.Line, $"{{% {name.Text} %}} is outside of a loop"),
+            _ => throw new JinjaSyntaxException(name.Line, $"the tag {{% {name.Text} %}} is not supported here; "
                 + "if, for, set, macro, break, continue and generation are"),
         };
         Expect(TokenKind.BlockEnd, "%}");
@@ -100,7 +100,7 @@ internal sealed class JinjaParser(List<Token> tokens) : TokenReader(tokens)
         Expect("in");
         Expression items = ParseTuple(conditionals: false);
         Expression? test = Skip("if") ? ParseExpression() : null;
-        if (IsName("recursive")) throw JinjaTemplate.Error(line, "recursive loops are not supported; use a macro");
+        if (IsName("recursive")) throw new JinjaSyntaxException(line, "recursive loops are not supported; use a macro");
         loops++;
         List<Statement> body = ParseBody("else", "endfor");
         loops--;
@@ -113,7 +113,8 @@ internal sealed class JinjaParser(List<Token> tokens) : TokenReader(tokens)
     {
         Target target = ParseTarget(attributes: true);
         if (Skip("=")) return new Set(line, target, ParseTuple());
-        if (IsOperator("|")) throw JinjaTemplate.Error(line, "filters of a {% set %} block are not supported; filter where it is used");
+        if (IsOperator("|"))
+            throw new JinjaSyntaxException(line, "filters of a {% set %} block are not supported; filter where it is used");
         return new SetBlock(line, target, ParseToEnd("endset"));
     }
 
@@ -139,7 +140,7 @@ internal sealed class JinjaParser(List<Token> tokens) : TokenReader(tokens)
         Token name = Expect(TokenKind.Name, "a name");
         return name.Text is not ("true" or "false" or "none" or "True" or "False" or "None" or "loop")
             ? name.Text
-            : throw JinjaTemplate.Error(name.Line, $"nothing can be assigned to '{name.Text}'");
+            : throw new JinjaSyntaxException(name.Line, $"nothing can be assigned to '{name.Text}'");
     }
 
     private Macro ParseMacro(int line)
@@ -153,7 +154,7 @@ internal sealed class JinjaParser(List<Token> tokens) : TokenReader(tokens)
             string parameter = ParseTargetName();
             parameters.Add((parameter, Skip("=") ? ParseExpression() : null));
             if (parameters is [.., (_, not null), (_, null)])
-                throw JinjaTemplate.Error(line, $"the parameter '{parameter}' has no default, and one before it has");
+                throw new JinjaSyntaxException(line, $"the parameter '{parameter}' has no default, and one before it has");
         }
         return new(line, name, parameters, ParseToEnd("endmacro"));
     }
@@ -366,7 +367,7 @@ internal sealed class JinjaParser(List<Token> tokens) : TokenReader(tokens)
         ParseUntil(")", () =>
         {
             if (IsOperator("*") || IsOperator("**"))
-                throw JinjaTemplate.Error(Current.Line, "arguments with * are not supported; write them one by one");
+                throw new JinjaSyntaxException(Current.Line, "arguments with * are not supported; write them one by one");
             if (Current.Kind == TokenKind.Name && Following is { Kind: TokenKind.Operator, Text: "=" })
             {
                 string name = Next().Text;

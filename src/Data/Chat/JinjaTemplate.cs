@@ -4,16 +4,30 @@ using Trainer.Configuration;
 
 namespace Trainer.Data.Chat;
 
-/// <summary>A template of the part of Jinja that chat templates are written in, rendered as transformers does: in a sandbox, with
-/// trim_blocks and lstrip_blocks.</summary>
+/// <summary>How templates are read and rendered.</summary>
+/// <param name="Name">What errors call the template.</param>
+/// <param name="TrimsBlocks">Jinja's trim_blocks and lstrip_blocks.</param>
+/// <param name="KeepsTrailingNewline">Jinja's keep_trailing_newline.</param>
+/// <param name="IsStrict">Jinja's StrictUndefined: what is undefined is no text and no condition.</param>
+internal sealed record JinjaSettings(string Name, bool TrimsBlocks, bool KeepsTrailingNewline, bool IsStrict)
+{
+    /// <summary>As transformers renders chat templates.</summary>
+    public static JinjaSettings Chat { get; } = new("chat template", TrimsBlocks: true, KeepsTrailingNewline: false, IsStrict: false);
+
+    /// <summary>As lm-evaluation-harness renders the fields of tasks.</summary>
+    public static JinjaSettings Record { get; } = new("template", TrimsBlocks: false, KeepsTrailingNewline: true, IsStrict: true);
+}
+
+/// <summary>A template of the part of Jinja that chat templates and evaluation tasks are written in, rendered in a sandbox.</summary>
 /// <remarks>
 /// <para>Tags: if, for (with if, else, break and continue), set (names, attributes of a namespace(), blocks), macro, generation, comments.
 /// Expressions: all of Jinja but formatting with % and arguments with *. Globals: namespace, range, and what the caller gives.</para>
-/// <para>Filters: capitalize, count, default, dictsort, first, indent, int, items, join, last, length, list, lower, map, reject,
-/// rejectattr, replace, safe, select, selectattr, string, title, tojson, trim, upper. Tests: ==, !=, boolean, defined, equalto, even,
+/// <para>Filters: capitalize, count, default, dictsort, first, float, indent, int, items, join, last, length, list, lower, map,
+/// regex_replace (the harness's: re.sub), reject, rejectattr, replace, reverse, safe, select, selectattr, string, title, tojson, trim,
+/// upper. Tests: ==, !=, boolean, defined, equalto, even,
 /// false, float, in, integer, iterable, mapping, none, number, odd, sequence, string, true, undefined. Methods of strings:
-/// <see cref="JinjaText.Methods"/>; of dicts: get, items, keys, values. Of loop: index, index0, revindex, revindex0, first, last, length,
-/// previtem, nextitem.</para>
+/// <see cref="JinjaText.Methods"/>; of lists: index, count; of dicts: get, items, keys, values. Of loop: index, index0, revindex,
+/// revindex0, first, last, length, previtem, nextitem.</para>
 /// <para>Anything else is refused: tags and syntax at once, the rest when it is reached, since templates have branches for tools that
 /// are never taken here. A rendering is bounded in depth, output and work (<see cref="JinjaBudget.Limit"/>), so that no template hangs
 /// a server. Differences: whole numbers have 64 bits, and letters change case one by one.</para>
@@ -24,31 +38,51 @@ internal sealed class JinjaTemplate
     public const int MaxOutput = 1 << 20;
 
     private readonly IReadOnlyList<Statement> statements;
+    private readonly JinjaSettings settings;
 
     /// <summary>Whether there is a generation tag anywhere.</summary>
     public bool HasGeneration { get; }
 
     /// <summary>Parses a template.</summary>
     /// <exception cref="UserException">It is not valid, or needs what is not supported; the message names the line.</exception>
-    public JinjaTemplate(string template)
+    public JinjaTemplate(string template, JinjaSettings? settings = null)
     {
+        this.settings = settings ?? JinjaSettings.Chat;
         if (template.Length > MaxOutput)
-            throw new UserException($"the chat template has {template.Length} characters, more than the {MaxOutput} that are allowed");
-        statements = JinjaParser.Parse(template);
+            throw new UserException(
+                $"the {this.settings.Name} has {template.Length} characters, more than the {MaxOutput} that are allowed");
+        try
+        {
+            statements = JinjaParser.Parse(template, this.settings);
+        }
+        catch (JinjaSyntaxException error)
+        {
+            throw Error(error.Line, error.Message, error);
+        }
         HasGeneration = Contains(statements);
     }
+
+    /// <summary>Whether the template is <c>{{ an expression }}</c> and nothing else.</summary>
+    public bool IsExpression => statements is [Output];
 
     /// <summary>Renders the template.</summary>
     /// <param name="variables">Null, bool, long, double, string, <see cref="JinjaList"/>, <see cref="JinjaDict"/> or
     /// <see cref="JinjaFunction"/> by name.</param>
     /// <param name="marks">What is written before and behind the content of generation tags; null for nothing.</param>
     /// <exception cref="UserException">It fails, or exceeds a limit; the message names the line.</exception>
-    public string Render(IReadOnlyDictionary<string, object?> variables, (char Begin, char End)? marks = null)
+    public string Render(IReadOnlyDictionary<string, object?> variables, (char Begin, char End)? marks = null) =>
+        Guarded(new JinjaRenderer(variables, marks, settings.IsStrict), renderer => renderer.Render(statements));
+
+    /// <summary>The value of a template that is an expression.</summary>
+    /// <exception cref="UserException">It fails, or exceeds a limit; the message names the line.</exception>
+    public object? Value(IReadOnlyDictionary<string, object?> variables) =>
+        Guarded(new JinjaRenderer(variables, null, settings.IsStrict), renderer => renderer.Value(((Output)statements[0]).Value));
+
+    private T Guarded<T>(JinjaRenderer renderer, Func<JinjaRenderer, T> render)
     {
-        JinjaRenderer renderer = new(variables, marks);
         try
         {
-            return renderer.Render(statements);
+            return render(renderer);
         }
         catch (JinjaException error)
         {
@@ -74,7 +108,8 @@ internal sealed class JinjaTemplate
         _ => false,
     });
 
-    internal static UserException Error(int line, string message) => new($"chat template, line {line}: {message}");
+    private UserException Error(int line, string message, Exception? inner = null) =>
+        new($"{settings.Name}, line {line}: {message}", inner);
 }
 
 /// <summary>One rendering of a template.</summary>
@@ -89,15 +124,16 @@ internal sealed class JinjaRenderer
     private readonly Python python;
     private readonly JinjaFunctions functions;
     private readonly (char Begin, char End)? marks;
+    private readonly bool isStrict;
     private Scope scope;
     private StringBuilder output = new();
     private int depth;
 
-    public JinjaRenderer(IReadOnlyDictionary<string, object?> variables, (char Begin, char End)? marks)
+    public JinjaRenderer(IReadOnlyDictionary<string, object?> variables, (char Begin, char End)? marks, bool isStrict)
     {
-        this.marks = marks;
+        (this.marks, this.isStrict) = (marks, isStrict);
         python = new(budget);
-        functions = new(budget, python);
+        functions = new(budget, python, isStrict);
         Scope globals = new(null);
         globals.Values["namespace"] = new JinjaFunction(Namespace);
         globals.Values["range"] = new JinjaFunction(Range);
@@ -123,6 +159,12 @@ internal sealed class JinjaRenderer
     {
         Execute(statements);
         return output.ToString();
+    }
+
+    public object? Value(Expression expression)
+    {
+        object? value = Evaluate(expression);
+        return value is Undefined { IsStrict: true } undefined ? throw undefined.Error : value;
     }
 
     private Flow Execute(IReadOnlyList<Statement> statements)
@@ -250,7 +292,7 @@ internal sealed class JinjaRenderer
     {
         for (Scope? inner = scope; inner is not null; inner = inner.Outer)
             if (inner.Values.TryGetValue(name, out object? value)) return value;
-        return OtherNames.Contains(name) ? throw new JinjaException($"'{name}' is not supported") : new Undefined($"'{name}'");
+        return OtherNames.Contains(name) ? throw new JinjaException($"'{name}' is not supported") : Missing($"'{name}'");
     }
 
     private object? Evaluate(Expression expression)
@@ -280,7 +322,7 @@ internal sealed class JinjaRenderer
             Concatenation joined => budget.Charged(string.Concat(joined.Parts.Select(part => budget.Charged(python.Str(Evaluate(part)))))),
             Comparison comparison => Holds(comparison),
             Conditional choice => Python.IsTrue(Evaluate(choice.Test)) ? Evaluate(choice.Then)
-                : choice.Else is null ? new Undefined("the value of an if without an else") : Evaluate(choice.Else),
+                : choice.Else is null ? new Undefined("the value of an if without an else", IsStrict: false) : Evaluate(choice.Else),
             Filter filter => functions.Filter(
                 Evaluate(filter.Target), filter.Text, Evaluated($"the filter '{filter.Text}'", filter.Arguments)),
             Test test => functions.Test(Evaluate(test.Target), test.Text, Evaluated($"the test '{test.Text}'", test.Arguments)),
@@ -290,6 +332,8 @@ internal sealed class JinjaRenderer
         depth--;
         return value;
     }
+
+    private Undefined Missing(string what) => new(what, isStrict);
 
     private object? EvaluateIfAny(Expression? expression) => expression is null ? null : Evaluate(expression);
 
@@ -363,7 +407,7 @@ internal sealed class JinjaRenderer
         scope = inner; // defaults see the parameters before them
         foreach ((string name, Expression? otherwise) in bound.Macro.Parameters)
             inner.Values[name] = arguments.HasPositional || arguments.Named.ContainsKey(name) ? arguments.Take(name)
-                : otherwise is null ? new Undefined($"'{name}'") : Evaluate(otherwise);
+                : otherwise is null ? Missing($"'{name}'") : Evaluate(otherwise);
         arguments.End();
         scope = outer;
         return Captured(inner, bound.Macro.Body);

@@ -1,14 +1,24 @@
 using System.Runtime.CompilerServices;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Trainer.Data.Chat;
 
 /// <summary>The methods of strings.</summary>
-internal sealed class JinjaText(JinjaBudget budget, Python python)
+internal sealed partial class JinjaText(JinjaBudget budget, Python python)
 {
+    private static readonly TimeSpan RegexTime = TimeSpan.FromSeconds(1);
+
+    [GeneratedRegex("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")]
+    private static partial Regex LineEnd();
+
+    [GeneratedRegex(@"\\g<(\w+)>|\\(\d+)")]
+    private static partial Regex GroupReference();
+
     public static string[] Methods { get; } =
     [
         "strip", "lstrip", "rstrip", "split", "startswith", "endswith", "upper", "lower", "title", "capitalize", "replace", "join",
+        "index", "rindex", "find", "rfind", "count", "removeprefix", "removesuffix", "splitlines", "isdigit",
     ];
 
     public object Call(string text, string name, CallArguments arguments) => name switch
@@ -24,6 +34,14 @@ internal sealed class JinjaText(JinjaBudget budget, Python python)
         "title" => TitleOfLetters(text),
         "capitalize" => Capitalized(text),
         "replace" => Replace(text, arguments),
+        "index" or "rindex" or "find" or "rfind" => Find(text, name, arguments),
+        "count" => Count(text, Python.ToText(arguments.Require("sub"), "what is counted")),
+        "removeprefix" when Python.ToText(arguments.Require("prefix"), "a prefix") is var prefix =>
+            text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : text,
+        "removesuffix" when Python.ToText(arguments.Require("suffix"), "a suffix") is var suffix =>
+            text.EndsWith(suffix, StringComparison.Ordinal) ? text[..^suffix.Length] : text,
+        "splitlines" => new JinjaList(ListKind.List, Lines(text)),
+        "isdigit" => text.Length > 0 && text.All(char.IsDigit),
         _ => string.Join(text, python.Iterate(arguments.Require("iterable")).Select(item => Python.ToText(item, "an item to join"))),
     };
 
@@ -53,6 +71,49 @@ internal sealed class JinjaText(JinjaBudget budget, Python python)
             result.Append(text, from, at - from).Append(by);
         }
         return budget.Charged(result.Append(text, from, text.Length - from).ToString());
+    }
+
+    /// <summary>The harness's filter: Python's re.sub, with \1 and \g&lt;name&gt; in the replacement.</summary>
+    public string RegexReplace(string text, CallArguments arguments)
+    {
+        string pattern = Python.ToText(arguments.Require("pattern"), "a pattern");
+        string by = Python.ToText(arguments.Require("repl"), "a replacement");
+        int count = arguments.Take("count") is { } given ? Python.ToInt(given, "count") : 0;
+        budget.Charge(text.Length + JinjaBudget.Step);
+        string replacement = GroupReference().Replace(by.Replace("$", "$$"),
+            match => $"${{{match.Groups[1].Value}{match.Groups[2].Value}}}");
+        try
+        {
+            return budget.Charged(new Regex(pattern.Replace("(?P<", "(?<"), RegexOptions.CultureInvariant, RegexTime)
+                .Replace(text, replacement, count <= 0 ? -1 : count));
+        }
+        catch (Exception error) when (error is ArgumentException or RegexMatchTimeoutException)
+        {
+            throw new JinjaException($"the pattern '{pattern}' is not understood, or takes too long: {error.Message}");
+        }
+    }
+
+    // Where a text begins, in code points as in Python.
+    private long Find(string text, string name, CallArguments arguments)
+    {
+        string part = Python.ToText(arguments.Require("sub"), "what is looked for");
+        int at = name[0] == 'r' ? text.LastIndexOf(part, StringComparison.Ordinal) : text.IndexOf(part, StringComparison.Ordinal);
+        if (at < 0 && name.EndsWith("index", StringComparison.Ordinal)) throw new JinjaException($"'{part}' is not in the text");
+        return at < 0 ? -1 : python.Length(text[..at]);
+    }
+
+    private long Count(string text, string part)
+    {
+        budget.Charge(text.Length);
+        if (part.Length == 0) return python.Length(text) + 1;
+        return text.Split(part).Length - 1;
+    }
+
+    private List<object?> Lines(string text)
+    {
+        budget.Charge(text.Length);
+        string[] lines = LineEnd().Split(text);
+        return [.. lines[^1].Length == 0 ? lines[..^1] : lines];
     }
 
     public static string Strip(string text, object? characters, bool start, bool end)

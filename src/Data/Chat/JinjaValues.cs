@@ -9,8 +9,15 @@ namespace Trainer.Data.Chat;
 /// <summary>An error in a value, which becomes a UserException where the line is known.</summary>
 internal sealed class JinjaException(string message) : Exception(message);
 
-/// <summary>What a missing name or attribute gives: empty in output, an error if anything is asked of it.</summary>
-internal sealed record Undefined(string What)
+/// <summary>An error in a template's syntax, which becomes a UserException where the template's name is known.</summary>
+internal sealed class JinjaSyntaxException(int line, string message) : Exception(message)
+{
+    public int Line => line;
+}
+
+/// <summary>What a missing name or attribute gives: empty in output, an error if anything is asked of it; if strict, an error there as
+/// well, and as a condition.</summary>
+internal sealed record Undefined(string What, bool IsStrict)
 {
     public JinjaException Error => new($"{What} is undefined");
 }
@@ -87,7 +94,6 @@ internal sealed class Python(JinjaBudget budget)
     // Searching and comparing texts is that much faster than copying them.
     private const int Fast = 8;
 
-
     public static bool IsSpace(char c) => char.IsWhiteSpace(c) || c is >= '\x1c' and <= '\x1f';
 
     public static string TypeName(object? value) => value switch
@@ -110,6 +116,7 @@ internal sealed class Python(JinjaBudget budget)
 
     public static bool IsTrue(object? value) => value switch
     {
+        Undefined { IsStrict: true } undefined => throw undefined.Error,
         null or Undefined => false,
         bool flag => flag,
         long number => number != 0,
@@ -124,6 +131,7 @@ internal sealed class Python(JinjaBudget budget)
     public string Str(object? value) => value switch
     {
         string text => text,
+        Undefined { IsStrict: true } undefined => throw undefined.Error,
         Undefined => "",
         _ => Repr(value),
     };
@@ -217,6 +225,7 @@ internal sealed class Python(JinjaBudget budget)
                 budget.Charge(JinjaBudget.Step * dict.Count);
                 return [.. dict.Keys];
             case string text: return Characters(text);
+            case Undefined { IsStrict: true } undefined: throw undefined.Error;
             case Undefined: return [];
             default: throw new JinjaException($"{TypeName(value)} cannot be walked, as a loop does");
         }
@@ -227,6 +236,7 @@ internal sealed class Python(JinjaBudget budget)
         string text => HasSurrogates(Counted(text)) ? Characters(text).Count : text.Length,
         JinjaList { Kind: not ListKind.Generator } list => list.Count,
         JinjaDict dict => dict.Count,
+        Undefined { IsStrict: true } undefined => throw undefined.Error,
         Undefined => 0,
         _ => throw new JinjaException($"{TypeName(value)} has no length"),
     };
@@ -240,6 +250,8 @@ internal sealed class Python(JinjaBudget budget)
             (not null, not null) => ToDouble(left) == ToDouble(right),
             _ => (left, right) switch
             {
+                (Undefined { IsStrict: true } undefined, _) => throw undefined.Error,
+                (_, Undefined { IsStrict: true } undefined) => throw undefined.Error,
                 (null, null) or (Undefined, Undefined) => true,
                 (string a, string b) => Counted(a) == b,
                 (JinjaList a, JinjaList b) when a.Kind < ListKind.View && a.Kind == b.Kind =>

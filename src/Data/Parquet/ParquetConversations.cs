@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using ParquetSharp;
 using Trainer.Configuration;
 using Trainer.Data.Chat;
 
@@ -15,10 +14,10 @@ internal static class ParquetConversations
     public static IEnumerable<Conversation> Read(string path)
     {
         var row = 0L;
-        foreach (var record in Records(path))
+        foreach (var record in ParquetRecords.Read(path, columns => Columns(path, columns)))
         {
             var place = new Conversation([], path, "row", ++row);
-            yield return place with { Messages = Messages(place, record) };
+            yield return place with { Messages = Messages(place, Parsed(path, record)) };
         }
     }
 
@@ -35,65 +34,31 @@ internal static class ParquetConversations
         }
     }
 
-    private static IEnumerable<JsonObject> Records(string path)
+    /// <summary>The columns of the first shape that is whole; what else a turn has, such as OpenAI's weight, is read with it.</summary>
+    private static IReadOnlyCollection<string> Columns(string path, IReadOnlyList<string> paths)
     {
-        using var file = Guarded(path, () => new ParquetFileReader(path));
-        var columns = Columns(path, file.FileMetaData.Schema);
-        for (var group = 0; group < file.FileMetaData.NumRowGroups; group++)
-        {
-            var records = Guarded(path, () => Group(path, file, group, columns));
-            foreach (var record in records)
-                yield return record;
-        }
-    }
-
-    /// <summary>The columns of the first shape that is whole: a key of the record, of its items, and the column's index.</summary>
-    private static IReadOnlyList<(string Key, string? Item, int Index)> Columns(string path, SchemaDescriptor schema)
-    {
-        string[] paths = [.. Enumerable.Range(0, schema.NumColumns).Select(index => schema.Column(index).Path.ToDotString())];
         foreach (var (key, first, second) in new[] { ("messages", "role", "content"), ("conversations", "from", "value") })
         {
-            if (Array.IndexOf(paths, key) is >= 0 and var text)
-                return [(key, null, text)];
-            int Of(string item) => Array.FindIndex(paths, leaf => leaf.StartsWith($"{key}.", StringComparison.Ordinal)
-                && leaf.Split('.') is [_, _, _, var last] && last == item);
-            if (Of(first) is >= 0 and var one && Of(second) is >= 0 and var other)
-                return [(key, first, one), (key, second, other)];
+            if (paths.Contains(key))
+                return [key];
+            string[] inner = [.. paths.Where(leaf => leaf.StartsWith($"{key}.", StringComparison.Ordinal))];
+            if (inner.Any(leaf => Ends(leaf, first)) && inner.Any(leaf => Ends(leaf, second)))
+                return [.. inner.Where(leaf => Ends(leaf, first) || Ends(leaf, second) || Ends(leaf, "weight"))];
         }
         if (paths.Contains(Alpaca[0]) && paths.Contains(Alpaca[2]))
-            return [.. Alpaca.Where(paths.Contains).Select(key => (key, (string?)null, Array.IndexOf(paths, key)))];
+            return [.. Alpaca.Where(paths.Contains)];
         throw new UserException($"{path} has no conversations; it needs the columns messages (lists of role and content), conversations "
             + $"(of from and value) or instruction and output, and has {string.Join(", ", paths.Take(20))}");
     }
 
-    private static JsonObject[] Group(string path, ParquetFileReader file, int number,
-        IReadOnlyList<(string Key, string? Item, int Index)> columns)
-    {
-        using var group = file.RowGroup(number);
-        var rows = checked((int)group.MetaData.NumRows);
-        JsonObject[] records = [.. Enumerable.Range(0, rows).Select(_ => new JsonObject())];
-        foreach (var (key, item, index) in columns)
-        {
-            using var column = group.Column(index);
-            if (item is null)
-                foreach (var (row, text) in column.LogicalReader<string?>().ReadAll(rows).Index())
-                    records[row][key] = key is "messages" or "conversations" && text is not null ? Parsed(path, key, text) : text;
-            else
-                foreach (var (row, texts) in column.LogicalReader<string?[]?>().ReadAll(rows).Index())
-                    Add(records[row], key, item, texts ?? []);
-        }
-        return records;
-    }
+    private static bool Ends(string leaf, string name) => leaf.Split('.') is [_, _, _, var last] && last == name;
 
-    private static void Add(JsonObject record, string key, string item, string?[] texts)
+    private static JsonObject Parsed(string path, JsonObject record)
     {
-        var list = (JsonArray)(record[key] ??= new JsonArray());
-        foreach (var (index, text) in texts.Index())
-        {
-            if (index == list.Count)
-                list.Add(new JsonObject());
-            list[index]![item] = text;
-        }
+        foreach (var key in new[] { "messages", "conversations" })
+            if (record[key] is JsonValue text && text.TryGetValue<string>(out var json))
+                record[key] = Parsed(path, key, json);
+        return record;
     }
 
     private static JsonNode? Parsed(string path, string key, string text)
@@ -105,20 +70,6 @@ internal static class ParquetConversations
         catch (JsonException e)
         {
             throw new UserException($"{path}, column \"{key}\" holds text that is no JSON: {e.Message.TrimEnd('.')}", e);
-        }
-    }
-
-    private static T Guarded<T>(string path, Func<T> read)
-    {
-        try
-        {
-            return read();
-        }
-        catch (Exception e) when (e is ParquetException or ArgumentException or InvalidCastException or OverflowException
-            or NotSupportedException)
-        {
-            throw new UserException($"{path} cannot be read as Parquet: {e.Message.ReplaceLineEndings(" ").TrimEnd('.')}; its "
-                + "conversations must be lists of texts, or texts; get or write the file again", e);
         }
     }
 }
