@@ -24,7 +24,8 @@ internal static class EvaluateCommand
     };
     private static readonly Option<string?> Data = new("--data")
     {
-        Description = "A file, a folder or a glob; when absent, the validation data of the checkpoint's recipe.",
+        Description = "A file, a folder or a glob; when absent, the validation data of the checkpoint's recipe. With --task, the " +
+            "tasks' records: JSON lines or Parquet, or a folder with them as Hugging Face has them.",
         HelpName = "path",
     };
     private static readonly Option<int?> Window = new("--window")
@@ -86,7 +87,7 @@ internal static class EvaluateCommand
         {
             Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams, Json, Device, Number,
         };
-        TaskSection.AddTo(command, [Data, Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams]);
+        TaskSection.AddTo(command, [Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams]);
         command.Validators.Add(result =>
         {
             if (result.GetValue(EveryWindow) && result.GetValue(Beginning) is null)
@@ -104,7 +105,8 @@ internal static class EvaluateCommand
     {
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
-        var json = TaskSection.IsGiven(parsed.CommandResult) ? TaskSection.Run(parsed, checkpoint, () => Load(parsed, checkpoint, device))
+        var json = TaskSection.IsGiven(parsed.CommandResult)
+            ? TaskSection.Run(parsed, parsed.GetValue(Data), checkpoint, () => Load(parsed, checkpoint, device))
             : checkpoint.Configuration.Data.HasPreferences ? Preferences(parsed, checkpoint, device)
             : ScoresRows(checkpoint) ? Rows(parsed, checkpoint, device)
             : parsed.GetValue(Passkey) is { } lengths ? Passkeys(parsed, TokenArguments.Lengths(lengths, "--passkey"), checkpoint, device)

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Tasks;
 using Trainer.Models;
 using Trainer.Reporting.Monitoring;
@@ -52,14 +53,15 @@ internal static class TaskSection
 
     internal static bool IsGiven(SymbolResult result) => result.GetValue(Tasks) is { Length: > 0 };
 
-    internal static JsonObject Run(ParseResult parsed, Checkpoint checkpoint, Func<LanguageModel> load)
+    internal static JsonObject Run(ParseResult parsed, string? data, Checkpoint checkpoint, Func<LanguageModel> load)
     {
         // Before the model is loaded: a mistake in the last file is told at once.
         TaskDefinition[] tasks = [.. parsed.GetRequiredValue(Tasks).Select(TaskDefinition.Load)];
-        var options = new TaskOptions { Shots = parsed.GetValue(Shots), Limit = parsed.GetValue(Limit) };
+        var options = new TaskOptions { Shots = parsed.GetValue(Shots), Limit = parsed.GetValue(Limit), Data = data is null ? [] : [data] };
         if (parsed.GetValue(Seed) is { } seed) options = options with { Seed = seed };
         using var model = load();
-        var evaluator = new TaskEvaluator(model, checkpoint.Tokenizer);
+        var evaluator = new TaskEvaluator(model, checkpoint.Tokenizer,
+            EndOfText.Of(checkpoint.Tokenizer, checkpoint.Configuration.Data.EndOfDocument));
         Console.WriteLine(checkpoint.Directory);
         Console.WriteLine($"{"task",-24}{"shots",6}{"questions",11}  {"figure",-18}{"mean",9}{"error",9}");
         var reports = new JsonArray();

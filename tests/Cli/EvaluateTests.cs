@@ -64,7 +64,7 @@ public sealed class EvaluateTests(TrainedRun trained, TrainedModel model) : ICla
         var accuracy = task.GetProperty("figures")[0];
         Assert.Equal((8, 0.5), (task.GetProperty("questions").GetInt32(), accuracy.GetProperty("value").GetDouble()));
         Assert.Equal(Math.Sqrt(0.25 / 7), accuracy.GetProperty("standardError").GetDouble(), 1e-12);
-        Assert.Matches(@"words +0 +8  accuracy +0\.5000 +0\.1890", outcome.Output);
+        Assert.Matches(@"words +0 +8  acc +0\.5000 +0\.1890", outcome.Output);
         BadInputTests.Fails(workspace.Run("evaluate", "run", "--task", "gone.json"), 1, "gone.json: the task cannot be read");
         BadInputTests.Fails(workspace.Run("evaluate", "run", "--shots", "1"), 2, "--shots is for tasks: give --task, or leave it out.");
         BadInputTests.Fails(

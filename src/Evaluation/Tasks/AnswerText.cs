@@ -21,6 +21,11 @@ internal static partial class AnswerText
         return 2.0 * common / (given.Length + wanted.Length);
     }
 
+    /// <summary>A text as <c>exact_match</c> compares it.</summary>
+    public static string Compared(string text, TaskMetric metric) => string.Concat(
+        (metric.IgnoreCase ? text.ToLowerInvariant() : text).Where(c => !(metric.IgnorePunctuation && IsPunctuation(c))
+            && !(metric.IgnoreNumbers && char.IsAsciiDigit(c))));
+
     private static bool IsPunctuation(char c) => char.IsAscii(c) && (char.IsPunctuation(c) || char.IsSymbol(c));
 
     [GeneratedRegex(@"\b(a|an|the)\b")]

@@ -1,4 +1,5 @@
 using Trainer.Configuration;
+using Trainer.Data.Records;
 using Trainer.Data.Tokenizers;
 using Trainer.Inference;
 using Trainer.Models;
@@ -14,32 +15,45 @@ public sealed record TaskOptions
     /// <summary>The most questions, from the first on; null for all.</summary>
     public int? Limit { get; init; }
 
-    /// <summary>What examples are drawn by.</summary>
+    /// <summary>What examples are drawn by, and questions that are made.</summary>
     public long Seed { get; init; } = 1234;
+
+    /// <summary>Files of records, folders or globs in place of the task's own; empty for those.</summary>
+    public IReadOnlyList<string> Data { get; init; } = [];
 }
 
 /// <summary>Asks a decoder the questions of a task.</summary>
-public sealed class TaskEvaluator(LanguageModel model, Tokenizer tokenizer)
+/// <param name="model">The decoder.</param>
+/// <param name="tokenizer">Its tokenizer.</param>
+/// <param name="end">The token that ends a text, and so a written answer; null for none.</param>
+public sealed class TaskEvaluator(LanguageModel model, Tokenizer tokenizer, int? end = null)
 {
     /// <summary>Evaluates a task.</summary>
     /// <exception cref="UserException">The model is no decoder, or the task's data do not fit the task or the model.</exception>
     public TaskReport Evaluate(TaskDefinition task, TaskOptions options)
     {
+        int shots = options.Shots ?? task.NumFewshot;
+        IReadOnlyList<DataRecord> records = TaskData.Questions(task, options);
+        return Evaluate(task, records, shots > 0 ? TaskData.Examples(task, options, records) : [], options);
+    }
+
+    internal TaskReport Evaluate(
+        TaskDefinition task, IReadOnlyList<DataRecord> records, IReadOnlyList<DataRecord> examples, TaskOptions options)
+    {
         if (model.Options is not DecoderOptions)
             throw new UserException("tasks are for decoders, which continue a text; this model does not");
-        IReadOnlyList<TaskRecord> records = TaskRecord.ReadAll(task.Data);
-        IReadOnlyList<TaskRecord> examples = task.FewshotData is { } path ? TaskRecord.ReadAll(path) : records;
         TaskPrompts prompts = new(task, examples, options.Shots ?? task.NumFewshot, options.Seed);
-        TaskRecord[] questions = [.. records.Take(options.Limit ?? int.MaxValue)];
+        IReadOnlyList<TaskQuestion> questions = prompts.Of(records.Take(options.Limit ?? int.MaxValue));
         bool training = model.training;
         model.eval();
         try
         {
-            return new(task.Task, prompts.Shots, questions.Length, task.OutputType switch
+            return new(task.Task, prompts.Shots, questions.Count, task.OutputType switch
             {
-                TaskKind.MultipleChoice => Choose(task, prompts, questions),
-                TaskKind.Loglikelihood => Continue(task, prompts, questions),
-                _ => Write(task, prompts, questions),
+                TaskKind.MultipleChoice => TaskScores.OfChoices(task.Metrics, Choose(questions)),
+                TaskKind.Loglikelihood =>
+                    TaskScores.OfContinuations(task.Metrics, [.. Score(questions).Select(score => (score.LogLikelihood, score.IsGreedy))]),
+                _ => TaskScores.OfTexts(task.Metrics, Write(task, questions)),
             });
         }
         finally
@@ -48,65 +62,54 @@ public sealed class TaskEvaluator(LanguageModel model, Tokenizer tokenizer)
         }
     }
 
-    private TaskFigure[] Choose(TaskDefinition task, TaskPrompts prompts, TaskRecord[] questions)
+    private ScoredChoices[] Choose(IReadOnlyList<TaskQuestion> questions)
     {
-        (TaskRecord Record, string Prompt, IReadOnlyList<string> Choices)[] asked =
-            [.. questions.Select(record => (record, prompts.Of(record), TaskPrompts.Choices(task, record)))];
-        (int Question, int Choice)[] places =
-            [.. asked.SelectMany((question, number) => question.Choices.Select((_, choice) => (number, choice)))];
-        Continuation[] scored = new ContinuationScorer(model, tokenizer).Score(
-            [.. places.Select(place => (asked[place.Question].Prompt, task.TargetDelimiter + asked[place.Question].Choices[place.Choice]))],
-            index => asked[places[index].Question].Record.Wrong);
-        double[] sums = new double[questions.Length], lengths = new double[questions.Length];
-        foreach (IGrouping<int, (Continuation Score, (int Question, int Choice) Place)> question in
-            scored.Zip(places).GroupBy(each => each.Second.Question))
+        Continuation[] scores = Score(questions);
+        int first = 0;
+        return [.. questions.Select(question =>
         {
-            (TaskRecord record, _, IReadOnlyList<string> choices) = asked[question.Key];
-            int target = TaskPrompts.Target(task, record, choices);
-            sums[question.Key] = target == question.MaxBy(each => each.Score.LogLikelihood).Place.Choice ? 1 : 0;
-            lengths[question.Key] = target == question.MaxBy(each => each.Score.LogLikelihood / choices[each.Place.Choice].Length)
-                .Place.Choice ? 1 : 0;
-        }
-        return [TaskFigure.Mean("accuracy", sums), TaskFigure.Mean("accuracyByLength", lengths)];
+            Continuation[] own = scores[first..(first += question.Requests.Count)];
+            return new ScoredChoices(question.Choices, [.. own.Select(score => score.LogLikelihood)],
+                [.. own.Select(score => score.IsGreedy)], question.RightChoices, question.Labels);
+        })];
     }
 
-    private TaskFigure[] Continue(TaskDefinition task, TaskPrompts prompts, TaskRecord[] questions)
+    private Continuation[] Score(IReadOnlyList<TaskQuestion> questions)
     {
-        Continuation[] scored = new ContinuationScorer(model, tokenizer).Score(
-            [.. questions.Select(record => (prompts.Of(record), task.TargetDelimiter + record.Render(task.DocToTarget)))],
-            index => questions[index].Wrong);
-        return
-        [
-            TaskFigure.Mean("accuracy", [.. scored.Select(each => each.IsGreedy ? 1.0 : 0)]),
-            TaskFigure.Perplexity([.. scored.Select(each => each.LogLikelihood)]),
-        ];
+        TaskQuestion[] owners = [.. questions.SelectMany(question => question.Requests.Select(_ => question))];
+        return new ContinuationScorer(model, tokenizer).Score([.. questions.SelectMany(question => question.Requests)],
+            index => message => owners[index].Record.Wrong(message));
     }
 
-    private TaskFigure[] Write(TaskDefinition task, TaskPrompts prompts, TaskRecord[] questions)
+    private (string, IReadOnlyList<string>)[] Write(TaskDefinition task, IReadOnlyList<TaskQuestion> questions)
     {
-        TextGenerator generator = new(model, tokenizer, model.Device);
-        GenerationOptions greedy = new() { Tokens = task.GenerationKwargs.MaxGenToks, Sampling = new() { Greedy = true } };
-        (string Answer, string Target)[] answers =
-            [.. questions.Select(record => (Answer(generator, prompts.Of(record), greedy, task.GenerationKwargs.Until),
-                record.Render(task.DocToTarget)))];
-        return
-        [
-            TaskFigure.Mean("exactMatch", [.. answers.Select(each =>
-                AnswerText.Normalized(each.Answer) == AnswerText.Normalized(each.Target) ? 1.0 : 0)]),
-            TaskFigure.Mean("f1", [.. answers.Select(each => AnswerText.F1(each.Answer, each.Target))]),
-        ];
+        using TextGenerator generator = new(model, tokenizer, model.Device, end);
+        return [.. questions.Select(question => (Answer(generator, question, task.GenerationKwargs), question.Targets))];
     }
 
-    // No more is written than up to the stop.
-    private static string Answer(TextGenerator generator, string prompt, GenerationOptions options, IReadOnlyList<string> until)
+    // No more is written than up to the stop. As in the harness, a prompt that leaves no room for the answer loses its beginning.
+    private string Answer(TextGenerator generator, TaskQuestion question, TaskGeneration generation)
     {
+        int[] prompt = [.. generator.Beginning, .. tokenizer.Encode(question.Prompt)];
+        int room = Math.Max(1, model.ContextLength - generation.MaxGenToks);
+        if (prompt.Length == 0) throw question.Record.Wrong("the prompt is empty, and a decoder continues a text");
+        if (prompt.Length > model.ContextLength || (prompt.Length > room && room >= Math.Max(2, model.PrefixLength)))
+            prompt = prompt[^Math.Min(prompt.Length, Math.Max(room, Math.Max(1, model.PrefixLength)))..];
+        GenerationOptions greedy = new() { Tokens = generation.MaxGenToks, Sampling = new() { Greedy = true } };
+        StreamingDecoder decoder = tokenizer.CreateDecoder();
         string written = "";
-        foreach (string piece in generator.Stream(prompt, options))
+        foreach (int id in generator.Generate(prompt, greedy).TakeWhile(id => id != end))
         {
-            written += piece;
-            int stop = until.Select(text => written.IndexOf(text, StringComparison.Ordinal)).Where(at => at >= 0).DefaultIfEmpty(-1).Min();
-            if (stop >= 0) return written[..stop];
+            written += decoder.Push(id);
+            if (Stop(written, generation.Until) is { } before) return before;
         }
-        return written;
+        written += decoder.Flush();
+        return Stop(written, generation.Until) ?? written;
+    }
+
+    private static string? Stop(string written, IReadOnlyList<string> until)
+    {
+        int stop = until.Select(text => written.IndexOf(text, StringComparison.Ordinal)).Where(at => at >= 0).DefaultIfEmpty(-1).Min();
+        return stop >= 0 ? written[..stop] : null;
     }
 }

@@ -1,73 +1,98 @@
-using System.Globalization;
 using System.Text.Json;
 using Trainer.Configuration;
-using Trainer.Inference;
+using Trainer.Data.Records;
 
 namespace Trainer.Evaluation.Tasks;
 
-/// <summary>The prompts of a task: description, examples, question.</summary>
+/// <summary>A question: what the model reads before each choice (different only where the choices are questions), and what may follow.
+/// </summary>
+internal sealed record TaskQuestion(DataRecord Record, string Prompt)
+{
+    public IReadOnlyList<(string Context, string Continuation)> Requests { get; init; } = [];
+
+    public IReadOnlyList<string> Choices { get; init; } = [];
+
+    public IReadOnlyList<int> RightChoices { get; init; } = [];
+
+    public IReadOnlyList<int>? Labels { get; init; }
+
+    public IReadOnlyList<string> Targets { get; init; } = [];
+}
+
+/// <summary>Writes the questions of a task, as lm-evaluation-harness does: description, examples, question. Examples are the ones that it
+/// draws with the same seed.</summary>
 internal sealed class TaskPrompts
 {
     private readonly TaskDefinition task;
-    private readonly IReadOnlyList<TaskRecord> examples;
-    private readonly long seed;
+    private readonly TaskTemplates templates;
+    private readonly IReadOnlyList<DataRecord> examples;
+    private readonly bool mayMeetItself;
+    private readonly PythonRandom random;
 
-    public TaskPrompts(TaskDefinition task, IReadOnlyList<TaskRecord> examples, int shots, long seed)
+    /// <param name="task">The task.</param>
+    /// <param name="examples">Where examples come from; not read if there are to be none.</param>
+    /// <param name="shots">Examples before each question.</param>
+    /// <param name="seed">What they are drawn by.</param>
+    public TaskPrompts(TaskDefinition task, IReadOnlyList<DataRecord> examples, int shots, long seed)
     {
-        (this.task, this.examples, Shots, this.seed) = (task, examples, shots, seed);
-        if (shots > 0 && examples.Count <= shots)
-            throw new UserException($"{examples[0].File}: {shots} examples before each question are asked for, and there are " +
+        (this.task, this.examples, Shots) = (task, examples, shots);
+        (templates, random) = (new(task), new(seed));
+        mayMeetItself = task.FewshotData.Count == 0 && task.FewshotSplit == task.TestSplit; // the harness's rule
+        if (shots > 0 && examples.Count < shots + (mayMeetItself ? 1 : 0))
+            throw new UserException($"{examples[0].Source}: {shots} examples before each question are asked for, and there are " +
                 $"{examples.Count} records; ask for fewer, or give more");
     }
 
     public int Shots { get; }
 
-    /// <summary>What the model reads before it answers a record.</summary>
-    public string Of(TaskRecord record) =>
-        task.Description + string.Concat(Drawn(record).Select(example => Example(example) + task.FewshotDelimiter)) +
-        record.Render(task.DocToText);
+    /// <summary>The questions of records, in their order, which the examples depend on.</summary>
+    public IReadOnlyList<TaskQuestion> Of(IEnumerable<DataRecord> records) => [.. records.Select(Of)];
 
-    /// <summary>The choices of a record, two or more.</summary>
-    public static IReadOnlyList<string> Choices(TaskDefinition task, TaskRecord record)
+    private TaskQuestion Of(DataRecord record)
     {
-        IReadOnlyList<string> choices = task.DocToChoice is { ValueKind: JsonValueKind.Array } list
-            ? [.. list.EnumerateArray().Select(item => record.Render(item.ToString()))]
-            : record.List(task.DocToChoice!.Value.GetString()!);
-        if (choices.Count < 2) throw record.Wrong($"there are {choices.Count} choices; two or more are needed");
-        return choices.Any(string.IsNullOrEmpty) ? throw record.Wrong("a choice is empty") : choices;
+        string before = templates.Description(record)
+            + string.Concat(Chosen(record).Select(example => Example(example) + task.FewshotDelimiter));
+        if (task.OutputType != TaskKind.MultipleChoice)
+        {
+            IReadOnlyList<string> targets = templates.Targets(record);
+            string prompt = before + templates.Text(record);
+            return new(record, prompt) { Targets = targets, Requests = [(prompt, targets[0])] };
+        }
+        IReadOnlyList<string> choices = templates.Choices(record);
+        TaskQuestion question = new(record, before)
+        {
+            Choices = choices, RightChoices = templates.RightChoices(record, choices), Labels = templates.Labels(record, choices),
+        };
+        if (task.Metrics.Any(metric => metric.Metric == "f1") && choices.Count != 2)
+            throw record.Wrong($"f1 is for two choices, of which the second is looked for, and there are {choices.Count}; measure acc " +
+                "or mcc");
+        if (templates.AsksChoices(record))
+        {
+            string answer = task.TargetDelimiter + templates.Target(record);
+            return question with { Requests = [.. choices.Select(choice => (before + choice, answer))] };
+        }
+        string asked = before + templates.Text(record);
+        return question with { Prompt = asked, Requests = [.. choices.Select(choice => (asked, task.TargetDelimiter + choice))] };
     }
 
-    /// <summary>The number of the right choice, from 0.</summary>
-    public static int Target(TaskDefinition task, TaskRecord record, IReadOnlyList<string> choices)
+    private string Example(DataRecord record)
     {
-        string target = record.Render(task.DocToTarget);
-        int place = int.TryParse(target, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number < choices.Count
-            ? number
-            : choices.ToList().IndexOf(target);
-        return place >= 0
-            ? place
-            : throw record.Wrong($"the answer \"{target}\" is no choice; give its number, 0 to {choices.Count - 1}, or its text");
+        if (task.OutputType != TaskKind.MultipleChoice)
+            return templates.Text(record) + task.TargetDelimiter + templates.Target(record);
+        IReadOnlyList<string> choices = templates.Choices(record);
+        string right = choices[templates.RightChoices(record, choices)[0]];
+        return templates.AsksChoices(record)
+            ? right + task.TargetDelimiter + templates.Target(record)
+            : templates.Text(record) + task.TargetDelimiter + right;
     }
 
-    private string Example(TaskRecord record)
-    {
-        string question = record.Render(task.DocToText) + task.TargetDelimiter;
-        if (task.OutputType != TaskKind.MultipleChoice) return question + record.Render(task.DocToTarget);
-        IReadOnlyList<string> choices = Choices(task, record);
-        return question + choices[Target(task, record, choices)];
-    }
-
-    // Different ones for each question, the same in every run; a record is never its own example.
-    private IEnumerable<TaskRecord> Drawn(TaskRecord record)
+    // Where questions and examples are of one split, one more is drawn than needed, and the question itself left out.
+    private IEnumerable<DataRecord> Chosen(DataRecord record)
     {
         if (Shots == 0) return [];
-        SplitMix64 random = new(unchecked(seed * 1_000_003 + record.Line));
-        HashSet<int> drawn = [];
-        while (drawn.Count < Shots)
-        {
-            int next = (int)(random.NextDouble() * examples.Count);
-            if (!ReferenceEquals(examples[next], record)) drawn.Add(next);
-        }
-        return drawn.Select(index => examples[index]);
+        IEnumerable<DataRecord> candidates = task.FewshotConfig.Sampler == TaskSampling.First
+            ? examples
+            : random.Sample(examples.Count, mayMeetItself ? Shots + 1 : Shots).Select(index => examples[index]);
+        return candidates.Where(example => !mayMeetItself || !JsonElement.DeepEquals(example.Fields, record.Fields)).Take(Shots).ToArray();
     }
 }

@@ -1,16 +1,23 @@
 namespace Trainer.Evaluation.Tasks;
 
-/// <summary>What a model reached in a task.</summary>
+/// <summary>What a model reached in a task, or in a group of them.</summary>
 /// <param name="Task">The task's name.</param>
 /// <param name="Shots">Examples before each question.</param>
 /// <param name="Questions">How many were asked.</param>
 /// <param name="Figures">What was measured.</param>
-public sealed record TaskReport(string Task, int Shots, int Questions, IReadOnlyList<TaskFigure> Figures);
+public sealed record TaskReport(string Task, int Shots, int Questions, IReadOnlyList<TaskFigure> Figures)
+{
+    /// <summary>Of a group, the tasks in it.</summary>
+    public IReadOnlyList<string>? Tasks { get; init; }
 
-/// <summary>A mean over questions and its standard error, s/√n with s of n − 1 degrees of freedom; that of one question is 0.</summary>
-/// <param name="Name">Such as <c>accuracy</c>.</param>
-/// <param name="Value">The mean.</param>
-/// <param name="StandardError">Of the mean.</param>
+    internal TaskFigure? Find(string name) => Figures.FirstOrDefault(figure => figure.Name == name);
+}
+
+/// <summary>A figure over questions and its standard error: of a mean s/√n with s of n − 1 degrees of freedom (0 of one question), of other
+/// figures what <see cref="TaskMetric"/>'s documentation says.</summary>
+/// <param name="Name">Such as <c>acc</c>.</param>
+/// <param name="Value">The figure.</param>
+/// <param name="StandardError">Its error.</param>
 public sealed record TaskFigure(string Name, double Value, double StandardError)
 {
     internal static TaskFigure Mean(string name, IReadOnlyCollection<double> values)

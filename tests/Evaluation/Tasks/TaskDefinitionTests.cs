@@ -1,5 +1,5 @@
-using System.Text.Json;
 using Trainer.Configuration;
+using Trainer.Data.Records;
 using Trainer.Evaluation.Tasks;
 using Trainer.Tests;
 
@@ -21,20 +21,32 @@ public sealed class TaskDefinitionTests : IDisposable
             """);
 
         Assert.Equal((TaskKind.MultipleChoice, 2), (task.OutputType, task.NumFewshot));
-        Assert.Equal(folder.File("arc.jsonl"), task.Data);
-        Assert.Equal(folder.File("train.jsonl"), task.FewshotData);
-        TaskRecord record = Record("""
+        Assert.Equal([folder.File("arc.jsonl")], task.Data);
+        Assert.Equal([folder.File("train.jsonl")], task.FewshotData);
+        DataRecord record = Record("""
             {"question": "Which?", "choices": {"text": ["red", "blue"], "label": ["A", "B"]}, "answerKey": "B", "n": 1}
             """);
-        Assert.Equal("Question: Which?\nAnswer:", record.Render(task.DocToText));
-        IReadOnlyList<string> choices = TaskPrompts.Choices(task, record);
-        Assert.Equal(["red", "blue"], choices);
-        Assert.Equal(1, TaskPrompts.Target(task, record, choices));
-        Assert.Equal("B red blue Which?", record.Render("{{choices.label[n]}} {{ choices.text[0] }} {{choices.text[n]}} {{question}}"));
-        Assert.Equal("Which?", record.Render("question"));
-        Assert.Equal(["say red", "or not"], TaskPrompts.Choices(
-            task with { DocToChoice = JsonSerializer.SerializeToElement<string[]>(["say {{choices.text[0]}}", "or not"]) }, record));
+        TaskTemplates templates = new(task);
+        Assert.Equal("Question: Which?\nAnswer:", templates.Text(record));
+        Assert.Equal(["red", "blue"], templates.Choices(record));
+        Assert.Equal([1], templates.RightChoices(record, ["red", "blue"]));
+        Assert.Equal("Which?", new TaskTemplates(task with { DocToText = "question" }).Text(record));
     }
+
+    /// <summary>lm_eval/api/task.py: a field's text is looked for among the choices, a template's number is a place.</summary>
+    [Theory]
+    [InlineData("\"answer\"", """{"answer": "1"}""", 0)]
+    [InlineData("\"answer\"", """{"answer": 1}""", 1)]
+    [InlineData("\"answer\"", """{"answer": true}""", 1)]
+    [InlineData("\"{{answer}}\"", """{"answer": "1"}""", 1)]
+    [InlineData("\"{{answer}}\"", """{"answer": "two"}""", 2)]
+    [InlineData("\"{{answer - 1}}\"", """{"answer": 1}""", 0)]
+    [InlineData("2", "{}", 2)]
+    [InlineData("\"[{{n}}]\"", """{"n": 2}""", 2)]
+    public void The_right_choice_is_a_number_or_a_text(string target, string record, int expected) => Assert.Equal([expected],
+        new TaskTemplates(Load($$"""
+            { "task": "x", "output_type": "multiple_choice", "doc_to_text": "q", "doc_to_target": {{target}}, "doc_to_choice": ["1", "one", "two"] }
+            """)).RightChoices(Record(record), ["1", "one", "two"]));
 
     [Theory]
     [InlineData("\"output_type\": \"multiple_choice\"", "doc_to_choice is missing")]
@@ -42,6 +54,12 @@ public sealed class TaskDefinitionTests : IDisposable
     [InlineData("\"output_type\": \"loglikelihood\", \"num_fewshot\": -1", "num_fewshot is -1; give 0 or more")]
     [InlineData("\"output_type\": \"loglikelihood\", \"shots\": 1", "'shots' could not be mapped")]
     [InlineData("\"output_type\": \"guess\"", "$.output_type")]
+    [InlineData("\"output_type\": \"loglikelihood\", \"metric_list\": [{ \"metric\": \"f1\" }]", "metric_list has \"f1\"; known for this output_type are acc, perplexity")]
+    [InlineData("\"output_type\": \"loglikelihood\", \"metric_list\": [{ \"metric\": \"acc\", \"aggregation\": \"f1\" }]", "the aggregation of acc is mean, not \"f1\"")]
+    [InlineData("\"output_type\": \"loglikelihood\", \"metric_list\": [{ \"metric\": \"acc\", \"higher_is_better\": false }]", "higher_is_better of acc is true")]
+    [InlineData("\"output_type\": \"loglikelihood\", \"metric_list\": [{ \"metric\": \"acc\", \"ignore_case\": true }]", "are for exact_match of written answers, not for acc")]
+    [InlineData("\"output_type\": \"loglikelihood\", \"doc_to_labels\": \"x\"", "doc_to_labels is for output_type multiple_choice")]
+    [InlineData("\"output_type\": \"generate_until\", \"generation_kwargs\": { \"until\": \"x\", \"do_sample\": true }", "asks for sampling")]
     [InlineData("\"output_type\": \"generate_until\", \"generation_kwargs\": { \"until\": [\"\"] }", "has an empty text, at which nothing stops")]
     public void A_wrong_task_is_named_with_its_file(string fields, string message)
     {
@@ -51,39 +69,33 @@ public sealed class TaskDefinitionTests : IDisposable
         Assert.Contains(message, said);
     }
 
-    [Theory]
-    [InlineData("{{gone}}", "it has no field \"gone\"; there are q, list, deep")]
-    [InlineData("{{deep.gone}}", "it has no field \"gone\" of deep.gone; there are x")]
-    [InlineData("{{list}}", "list is array, and no text or number")]
-    [InlineData("{{list[2]}}", "list[2]: there is no place 2")]
-    [InlineData("{{list.index(q)}}", "list.index(q): \"Q\" is not in the list")]
-    [InlineData("{{q | upper}}", "\"q | upper\" is no field")]
-    [InlineData("{% if q %}", "has a statement of Jinja")]
-    public void What_a_record_lacks_is_named_with_file_and_line(string template, string message)
-    {
-        UserException error = Assert.Throws<UserException>(
-            () => Record("""{"q": "Q", "list": ["a", "b"], "deep": {"x": 1}}""", before: "\n").Render(template));
-        Assert.StartsWith($"{folder.File("data.jsonl")}, line 2: ", error.Message);
-        Assert.Contains(message, error.Message);
-    }
-
-    [Theory]
-    [InlineData("", "it has no records")]
-    [InlineData("[1]", "line 1: it is no object")]
-    [InlineData("{", "line 1: it is no JSON")]
-    public void Damaged_data_are_refused(string line, string message) =>
-        Assert.Contains(message, Assert.Throws<UserException>(() => Record(line)).Message);
-
     [Fact]
     public void An_answer_that_is_no_choice_is_refused()
     {
         TaskDefinition task = Load("""
             { "task": "x", "output_type": "multiple_choice", "data": "x", "doc_to_text": "q", "doc_to_target": "a", "doc_to_choice": ["no", "yes"] }
             """);
-        TaskRecord record = Record("""{"q": "?", "a": "2"}""");
-        Assert.Contains("the answer \"2\" is no choice; give its number, 0 to 1, or its text", Assert.Throws<UserException>(
-            () => TaskPrompts.Target(task, record, TaskPrompts.Choices(task, record))).Message);
+        DataRecord record = Record("""{"q": "?", "a": "2"}""");
+        Assert.Equal($"{folder.File("data.jsonl")}, line 1: the answer \"2\" is no choice; give its number, 0 to 1, or its text",
+            Assert.Throws<UserException>(() => new TaskTemplates(task).RightChoices(record, ["no", "yes"])).Message);
     }
+
+    [Theory]
+    [InlineData("\"q\"", "doc_to_choice makes no list of texts")]
+    [InlineData("\"{{[]}}\"", "there are 0 choices; two or more are needed")]
+    [InlineData("[\"a\", \"\"]", "a choice is empty")]
+    [InlineData("\"{{gone}}\"", "template, line 1: 'gone' is undefined; the template is \"{{gone}}\", and the record has q")]
+    public void Choices_that_are_none_are_refused_with_the_record(string choices, string message) => Assert.Equal(
+        $"{folder.File("data.jsonl")}, line 1: {message}",
+        Assert.Throws<UserException>(() => new TaskTemplates(Load($$"""
+            { "task": "x", "output_type": "multiple_choice", "doc_to_text": "q", "doc_to_target": 0, "doc_to_choice": {{choices}} }
+            """)).Choices(Record("""{"q": "?"}"""))).Message);
+
+    [Fact]
+    public void A_template_that_is_none_is_named_with_its_task_and_field() => Assert.StartsWith("task x, doc_to_text: template, line 1: ",
+        Assert.Throws<UserException>(() => new TaskTemplates(Load("""
+            { "task": "x", "output_type": "loglikelihood", "doc_to_text": "{{ a", "doc_to_target": "b" }
+            """))).Message);
 
     public void Dispose() => folder.Dispose();
 
@@ -94,10 +106,10 @@ public sealed class TaskDefinitionTests : IDisposable
         return TaskDefinition.Load(path);
     }
 
-    private TaskRecord Record(string json, string before = "")
+    private DataRecord Record(string json)
     {
         string path = folder.File("data.jsonl");
-        File.WriteAllText(path, before + json.Trim().ReplaceLineEndings(" "));
-        return TaskRecord.ReadAll(path)[0];
+        File.WriteAllText(path, json.Trim().ReplaceLineEndings(" "));
+        return DataRecord.ReadAll([path])[0];
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Data.Records;
 using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Tasks;
 using Trainer.Inference;
@@ -36,7 +37,7 @@ public sealed class TaskEvaluatorTests : IDisposable
             lengths[i] = Array.IndexOf(scaled, scaled.Max()) == targets[i] ? 1 : 0;
         }
         Assert.Equal((4, 0), (report.Questions, report.Shots));
-        Assert.Equal(["accuracy", "accuracyByLength"], report.Figures.Select(figure => figure.Name));
+        Assert.Equal(["acc", "acc_norm"], report.Figures.Select(figure => figure.Name));
         Assert.Equal([sums.Average(), lengths.Average()], report.Figures.Select(figure => figure.Value));
         // The error of a share p of n is √(p(1 − p)/(n − 1)).
         double p = sums.Average();
@@ -51,17 +52,18 @@ public sealed class TaskEvaluatorTests : IDisposable
             .Select(text => (text, Likeliest(text))).First(pair => char.IsAsciiLetterOrDigit(pair.Item2[0]));
         TaskDefinition task = new()
         {
-            Task = "cloze", OutputType = TaskKind.Loglikelihood, DocToText = "{{text}}", DocToTarget = "last", TargetDelimiter = "",
-            Data = Write("cloze.jsonl", $$"""{"text": "{{prompt}}", "last": "{{next}}"}""", """{"text": "more words ", "last": "here"}"""),
+            Task = "cloze", OutputType = TaskKind.Loglikelihood, DocToText = "{{text}}", DocToTarget = JsonElement.Parse("\"last\""),
+            Data = [Write("cloze.jsonl", $$"""{"text": "{{prompt}}", "last": "{{next}}"}""", """{"text": "more words ", "last": "here"}""")],
         };
 
         TaskReport report = Evaluate(task, new());
 
         double first = LogLikelihood(prompt, next), second = LogLikelihood("more words", " here");
-        Assert.Equal(0.5, report.Figures[0].Value);
-        Assert.Equal(Math.Exp(-(first + second) / 2), report.Figures[1].Value, 1e-6 * report.Figures[1].Value);
+        Assert.Equal(["perplexity", "acc"], report.Figures.Select(figure => figure.Name));
+        Assert.Equal(0.5, report.Figures[1].Value);
+        Assert.Equal(Math.Exp(-(first + second) / 2), report.Figures[0].Value, 1e-6 * report.Figures[0].Value);
         Assert.Equal(
-            report.Figures[1].Value * Math.Abs(first - second) / 2, report.Figures[1].StandardError, 1e-6 * report.Figures[1].Value);
+            report.Figures[0].Value * Math.Abs(first - second) / 2, report.Figures[0].StandardError, 1e-6 * report.Figures[0].Value);
     }
 
     [Fact]
@@ -104,14 +106,14 @@ public sealed class TaskEvaluatorTests : IDisposable
             .First(pair => AnswerText.Normalized(Before(pair.Item2)).Length > 0 && AnswerText.Normalized(pair.Item2[^1..]).Length > 0);
         TaskDefinition task = new()
         {
-            Task = "write", OutputType = TaskKind.GenerateUntil, DocToText = "{{q}}", DocToTarget = "{{a}}",
+            Task = "write", OutputType = TaskKind.GenerateUntil, DocToText = "{{q}}", DocToTarget = JsonElement.Parse("\"{{a}}\""),
             GenerationKwargs = new() { MaxGenToks = 6, Until = [whole[^1..]] },
-            Data = Write("write.jsonl", $$"""{"q": "{{prompt}}", "a": {{JsonSerializer.Serialize(Before(whole))}}}"""),
+            Data = [Write("write.jsonl", $$"""{"q": "{{prompt}}", "a": {{JsonSerializer.Serialize(Before(whole))}}}""")],
         };
         double[] Figures(TaskDefinition asked) =>
             [.. new TaskEvaluator(talkative, ByteTokenizer.Instance).Evaluate(asked, new()).Figures.Select(figure => figure.Value)];
 
-        Assert.Equal([1, 1], Figures(task));
+        Assert.Equal([1, 1, 1], Figures(task));
         Assert.Equal(0, Figures(task with { GenerationKwargs = new() { MaxGenToks = 6, Until = [] } })[0]);
         Assert.Equal("cat sat on mat", AnswerText.Normalized(" The cat, sat on\na mat!"));
         Assert.Equal(2.0 * 2 / (3 + 2), AnswerText.F1("the red red cat", "a red cat"), 1e-12);
@@ -127,10 +129,11 @@ public sealed class TaskEvaluatorTests : IDisposable
         {
             Description = "Answer. ", FewshotDelimiter = "; ",
         };
-        IReadOnlyList<TaskRecord> records = TaskRecord.ReadAll(task.Data);
-        TaskPrompts prompts = new(task, records, shots: 3, seed: 7);
+        IReadOnlyList<DataRecord> records = DataRecord.ReadAll(task.Data);
+        string[] Prompts(TaskDefinition asked, long seed, int shots = 3) =>
+            [.. new TaskPrompts(asked, records, shots, seed).Of(records).Select(question => question.Prompt)];
 
-        string[] texts = [.. records.Select(prompts.Of)];
+        string[] texts = Prompts(task, 7);
 
         for (int i = 0; i < texts.Length; i++)
         {
@@ -138,10 +141,46 @@ public sealed class TaskEvaluatorTests : IDisposable
             Assert.Equal(2, texts[i].Split($"q{i}").Length); // once, as the question
         }
         Assert.True(texts.Select(text => text[..20]).Distinct().Count() > 2);
-        Assert.NotEqual(texts, records.Select(new TaskPrompts(task, records, 3, 8).Of));
-        Assert.Equal(texts, records.Select(new TaskPrompts(task, records, 3, 7).Of));
+        Assert.NotEqual(texts, Prompts(task, 8));
+        Assert.Equal(texts, Prompts(task, 7));
+        Assert.Equal(
+            ["Answer. q1 yes; q2 yes; q0", "Answer. q0 yes; q2 yes; q1", "Answer. q0 yes; q1 yes; q2"],
+            Prompts(task with { FewshotConfig = new() { Sampler = TaskSampling.First } }, 7, 2)[..3]);
         Assert.Contains("9 examples before each question are asked for, and there are 9 records", Assert.Throws<UserException>(
             () => new TaskPrompts(task, records, 9, 7)).Message);
+    }
+
+    /// <summary>random.Random(seed).sample of Python 3.13, one after another.</summary>
+    [Theory]
+    [InlineData(1234, "7 1 0|1 0 5 6 7 4 8 3 2|31 807 16 354 663|39 30 49 29 9 5")]
+    [InlineData(0, "6 9 0|4 7 3 2 6 5 8 0 1|288 143 773 97 633|16 34 45 38 9 19")]
+    [InlineData(7, "5 2 6|0 1 6 4 8 2 3 5 7|38 88 444 428 71|15 5 35 27 3 36")]
+    [InlineData((1L << 40) + 3, "3 0 1|4 6 1 3 8 2 7 5 0|812 485 343 861 552|48 23 6 2 35 29")]
+    public void Examples_are_drawn_as_Python_draws(long seed, string expected)
+    {
+        PythonRandom random = new(seed);
+        Assert.Equal(expected, string.Join('|', ((int, int)[])[(10, 3), (9, 9), (1000, 5), (50, 6)] is var draws
+            ? draws.Select(draw => string.Join(' ', random.Sample(draw.Item1, draw.Item2))) : []));
+    }
+
+    /// <summary>Winogrande: a gap's fillings are read, and the end is judged.</summary>
+    [Fact]
+    public void Choices_that_are_questions_are_followed_by_the_same_answer()
+    {
+        TaskDefinition task = new()
+        {
+            Task = "gap", OutputType = TaskKind.MultipleChoice, DocToText = "{{answer|int - 1}}", NumFewshot = 1,
+            DocToTarget = JsonElement.Parse("\"{{s[s.index('_') + 1:].strip()}}\""),
+            DocToChoice = JsonElement.Parse("\"{{[s[:s.index('_')] + a, s[:s.index('_')] + b]}}\""),
+            Data = [Write("gap.jsonl", """{"s": "I saw _ run.", "a": "x", "b": "yy", "answer": "2"}""", """{"s": "_ is.", "a": "x", "b": "y", "answer": "1"}""")],
+        };
+        IReadOnlyList<DataRecord> records = DataRecord.ReadAll(task.Data);
+
+        TaskQuestion question = new TaskPrompts(task, records, 1, 1).Of(records)[0];
+
+        Assert.Equal([("x is.\n\nI saw x", " run."), ("x is.\n\nI saw yy", " run.")], question.Requests);
+        Assert.Equal([1], question.RightChoices);
+        Assert.InRange(Evaluate(task, new()).Figures[0].Value, 0, 1);
     }
 
     public void Dispose()
@@ -155,8 +194,8 @@ public sealed class TaskEvaluatorTests : IDisposable
 
     private TaskDefinition Choices(IEnumerable<string> lines) => new()
     {
-        Task = "choose", OutputType = TaskKind.MultipleChoice, Data = Write("choose.jsonl", [.. lines]), DocToText = "{{q}}",
-        DocToTarget = "answer", DocToChoice = JsonSerializer.SerializeToElement("options"),
+        Task = "choose", OutputType = TaskKind.MultipleChoice, Data = [Write("choose.jsonl", [.. lines])], DocToText = "{{q}}",
+        DocToTarget = JsonElement.Parse("\"answer\""), DocToChoice = JsonSerializer.SerializeToElement("options"),
     };
 
     private string Write(string name, params string[] lines)
