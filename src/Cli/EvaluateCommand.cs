@@ -18,9 +18,10 @@ namespace Trainer.Cli;
 internal static class EvaluateCommand
 {
     private static readonly BeamOptions Searching = new();
-    private static readonly Argument<string> Source = new("checkpoint")
+    private static readonly Argument<string?> Source = new("checkpoint")
     {
         Description = "A checkpoint or run directory (its best, else its newest).",
+        Arity = ArgumentArity.ZeroOrOne, // --task list needs none
     };
     private static readonly Option<string?> Data = new("--data")
     {
@@ -90,6 +91,8 @@ internal static class EvaluateCommand
         TaskSection.AddTo(command, [Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams]);
         command.Validators.Add(result =>
         {
+            if (result.GetValue(Source) is null && !TaskSection.Lists(result))
+                result.AddError("Required argument missing for command: 'evaluate'.");
             if (result.GetValue(EveryWindow) && result.GetValue(Beginning) is null)
                 result.AddError("--bos-every-window needs --bos: which token begins a text?");
             if (result.GetValue(Passkey) is not null
@@ -103,7 +106,12 @@ internal static class EvaluateCommand
 
     private static int Evaluate(ParseResult parsed)
     {
-        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
+        if (TaskSection.Lists(parsed.CommandResult))
+        {
+            TaskSection.PrintKnown();
+            return ExitCode.Done;
+        }
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source)!);
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         var json = TaskSection.IsGiven(parsed.CommandResult)
             ? TaskSection.Run(parsed, parsed.GetValue(Data), checkpoint, () => Load(parsed, checkpoint, device))

@@ -20,6 +20,15 @@ public sealed record TaskOptions
 
     /// <summary>Files of records, folders or globs in place of the task's own; empty for those.</summary>
     public IReadOnlyList<string> Data { get; init; } = [];
+
+    /// <summary>Tokens of a prompt and its answer, for tasks that have lengths (RULER), one report for each.</summary>
+    public IReadOnlyList<int> Lengths { get; init; } = [];
+
+    /// <summary>Where corpora that the SDK brings are built.</summary>
+    public string DatasetsDirectory { get; init; } = "datasets";
+
+    /// <summary>Told what is built; null for nobody.</summary>
+    public IProgress<string>? Progress { get; init; }
 }
 
 /// <summary>Asks a decoder the questions of a task.</summary>
@@ -36,6 +45,49 @@ public sealed class TaskEvaluator(LanguageModel model, Tokenizer tokenizer, int?
         IReadOnlyList<DataRecord> records = TaskData.Questions(task, options);
         return Evaluate(task, records, shots > 0 ? TaskData.Examples(task, options, records) : [], options);
     }
+
+    /// <summary>Evaluates a task by name, or the tasks of a group and then the group: each as soon as it is known.</summary>
+    /// <exception cref="UserException">As above.</exception>
+    public IEnumerable<TaskReport> Evaluate(TaskEntry entry, TaskOptions options)
+    {
+        if (entry.Definition is not { } task) return EvaluateGroup(entry, options);
+        if (entry.Make is not { } make) return [Evaluate(task, options)];
+        if (!entry.HasLengths) return [Evaluate(task, make(Making(options, null)), options)];
+        if (options.Lengths.Count == 0)
+            throw new UserException($"task {entry.Name} needs --length: how many tokens are its texts to have, such as 1024,2048?");
+        return options.Lengths.Select(length => Evaluate(task, make(Making(options, length)), options) with { Length = length });
+    }
+
+    // A group's figures are over its tasks, those of inner groups among them; with lengths, one of each.
+    private IEnumerable<TaskReport> EvaluateGroup(TaskEntry group, TaskOptions options)
+    {
+        List<TaskReport> reports = [];
+        foreach (TaskReport report in group.Members.SelectMany(member => Evaluate(member, options)))
+        {
+            reports.Add(report);
+            yield return report;
+        }
+        foreach (IGrouping<int?, TaskReport> alike in reports.Where(report => report.Tasks is null).GroupBy(report => report.Length))
+        {
+            TaskReport[] tasks = [.. alike];
+            yield return new(group.Name, tasks.Max(task => task.Shots), tasks.Sum(task => task.Questions),
+                TaskScores.OfGroup(tasks, group.Metrics is { } metrics
+                    ? [.. metrics.Select(metric => metric.Metric)]
+                    : [.. tasks[0].Figures.Select(figure => figure.Name)]))
+            {
+                Tasks = [.. tasks.Select(task => task.Task)], Length = alike.Key,
+            };
+        }
+    }
+
+    private TaskMaking Making(TaskOptions options, int? length) => new(tokenizer, model.ContextLength, length, options);
+
+    private TaskReport Evaluate(TaskDefinition task, MadeTask made, TaskOptions options) => Evaluate(
+        task with
+        {
+            TestSplit = "questions", FewshotSplit = "examples", // made apart
+            GenerationKwargs = task.GenerationKwargs with { MaxGenToks = made.AnswerTokens ?? task.GenerationKwargs.MaxGenToks },
+        }, made.Questions, made.Examples, options);
 
     internal TaskReport Evaluate(
         TaskDefinition task, IReadOnlyList<DataRecord> records, IReadOnlyList<DataRecord> examples, TaskOptions options)

@@ -38,6 +38,8 @@ internal sealed class TaskPrompts
         (this.task, this.examples, Shots) = (task, examples, shots);
         (templates, random) = (new(task), new(seed));
         mayMeetItself = task.FewshotData.Count == 0 && task.FewshotSplit == task.TestSplit; // the harness's rule
+        if (shots > 0 && examples.Count == 0)
+            throw new UserException($"task {task.Task} has no examples to show before a question; ask without: --shots 0");
         if (shots > 0 && examples.Count < shots + (mayMeetItself ? 1 : 0))
             throw new UserException($"{examples[0].Source}: {shots} examples before each question are asked for, and there are " +
                 $"{examples.Count} records; ask for fewer, or give more");

@@ -10,6 +10,9 @@ public sealed record TaskReport(string Task, int Shots, int Questions, IReadOnly
     /// <summary>Of a group, the tasks in it.</summary>
     public IReadOnlyList<string>? Tasks { get; init; }
 
+    /// <summary>Tokens of a prompt and its answer, of tasks that have lengths.</summary>
+    public int? Length { get; init; }
+
     internal TaskFigure? Find(string name) => Figures.FirstOrDefault(figure => figure.Name == name);
 }
 

@@ -54,9 +54,8 @@ internal static class TaskScores
         })]))];
 
     /// <summary>A group's figures: means weighted by the numbers of questions, and pooled errors.</summary>
-    public static IReadOnlyList<TaskFigure> OfGroup(IReadOnlyList<TaskReport> tasks, IReadOnlyList<TaskMetric> metrics) =>
-        [.. metrics.Select(metric => metric.Metric).Where(metric => tasks.All(task => task.Find(metric) is not null))
-            .Select(metric => OfGroup(metric, tasks))];
+    public static IReadOnlyList<TaskFigure> OfGroup(IReadOnlyList<TaskReport> tasks, IReadOnlyList<string> metrics) =>
+        [.. metrics.Where(metric => tasks.All(task => task.Find(metric) is not null)).Select(metric => OfGroup(metric, tasks))];
 
     private static TaskFigure OfGroup(string metric, IReadOnlyList<TaskReport> tasks)
     {
