@@ -21,9 +21,9 @@ public sealed record SourceOptions : IValidated
     /// <summary>The format; when absent, it follows from the file names.</summary>
     [Description("In what form the text comes: text, jsonl and parquet are files (text and jsonl also as .gz and .zst); chat is "
         + "conversations in JSON lines or Parquet (see data.chat); preferences is answers that were chosen and rejected, in JSON "
-        + "lines (see preference); dotnet-docs, dotnet-docs-chat (questions on it), dotnet-docs-preferences (with two answers) and "
-        + "dotnet-translations are taken from the installed "
-        + ".NET SDK; synthetic makes examples of a task. When absent, the extension of the files says.")]
+        + "lines or Parquet (see preference); dotnet-docs, dotnet-docs-chat (questions on it), dotnet-docs-preferences (with two "
+        + "answers) and dotnet-translations are taken from the installed .NET SDK; synthetic makes examples of a task. When "
+        + "absent, the extension of the files says.")]
     public SourceFormat? Format { get; init; }
 
     /// <summary>The JSON field or Parquet column with the text, nested as <c>a.b</c>; by default <c>text</c> or <c>target</c>.</summary>
@@ -176,7 +176,7 @@ public enum SourceFormat
     [JsonStringEnumMemberName("chat")]
     Chat,
 
-    /// <summary>JSON lines with two answers to a prompt in each record, one chosen and one rejected; may be compressed (.gz, .zst).</summary>
+    /// <summary>JSON lines, also compressed, or Parquet with a chosen and a rejected answer to a prompt in each record.</summary>
     [JsonStringEnumMemberName("preferences")]
     Preferences,
 

@@ -1,10 +1,11 @@
 using System.Text.Json;
 using Trainer.Configuration;
 using Trainer.Data.Chat;
+using Trainer.Data.Parquet;
 
 namespace Trainer.Data.Corpora;
 
-/// <summary>JSON lines with a preference each: read as conversations, the chosen one and then the rejected one.</summary>
+/// <summary>JSON lines or Parquet with a preference each: read as conversations, the chosen one and then the rejected one.</summary>
 internal sealed class PreferenceFiles : ConversationCorpus
 {
     private readonly SourceFiles files;
@@ -25,7 +26,8 @@ internal sealed class PreferenceFiles : ConversationCorpus
 
     /// <summary>Two of each record; null for an answer that the record does not have.</summary>
     internal override IEnumerable<IReadOnlyList<Conversation?>> Records() =>
-        files.Files.SelectMany(file => ConversationLines.Read(file, Pair));
+        files.Files.SelectMany(file => files.Format.Format == SourceFormat.Parquet
+            ? ParquetPreferences.Read(file, Pair) : ConversationLines.Read(file, Pair));
 
     private static Conversation?[] Pair(Conversation place, JsonElement record)
     {
@@ -40,8 +42,8 @@ internal sealed class PreferenceFiles : ConversationCorpus
     {
         var place = at.Length == 0 ? "" : $"{at}.path: ";
         var files = SourceFiles.Find(source.Path!, null, place);
-        return files.Format.Format == SourceFormat.JsonLines ? new PreferenceFiles(files, source.Weight ?? 1)
+        return files.Format.Format is SourceFormat.JsonLines or SourceFormat.Parquet ? new PreferenceFiles(files, source.Weight ?? 1)
             : throw new UserException($"{place}\"{source.Path}\" is read as {files.Format.Name}, and format \"preferences\" has JSON lines "
-                + "(.jsonl); name such a file");
+                + "(.jsonl) or Parquet (.parquet); name such a file");
     }
 }

@@ -1,6 +1,7 @@
 using Trainer.Configuration;
 using Trainer.Data.Chat;
 using Trainer.Data.Corpora;
+using Trainer.Data.Parquet;
 
 namespace Trainer.Data.Tests.Chat;
 
@@ -45,9 +46,33 @@ public sealed class PreferenceShapesTests : IDisposable
     {
         folder.Write("pairs.txt", "text");
         var source = new SourceOptions { Path = folder["pairs.txt"], Format = SourceFormat.Preferences };
-        Assert.Equal($"data.train.0.path: \"{folder["pairs.txt"]}\" is read as text, and format \"preferences\" has JSON lines (.jsonl); "
-            + "name such a file", Assert.Throws<UserException>(() => PreferenceFiles.Open(source, "data.train.0")).Message);
+        Assert.Equal($"data.train.0.path: \"{folder["pairs.txt"]}\" is read as text, and format \"preferences\" has JSON lines (.jsonl) or "
+            + "Parquet (.parquet); name such a file", Assert.Throws<UserException>(() => PreferenceFiles.Open(source, "data.train.0")).Message);
     }
+
+    [Fact]
+    public void Parquet_holds_texts_or_lists_of_messages()
+    {
+        var path = folder["pairs.parquet"];
+        ParquetTable.Write(path, [new("prompt", ParquetKind.Text), new("chosen", ParquetKind.Text), new("rejected", ParquetKind.Text)],
+            [["q", "a", "b"], ["r", "c", "d"]]);
+        Assert.Equal([["user:q|[assistant:a]", "user:q|[assistant:b]"], ["user:r|[assistant:c]", "user:r|[assistant:d]"]],
+            Open(path).Records().Select(record => record.Select(Shown).ToArray()));
+
+        ParquetTable.Write(path, [new("prompt", ParquetKind.Text), new("completion", ParquetKind.Text), new("label", ParquetKind.Integer)],
+            [["q", "a", 1L], ["q", "", 0L]]);
+        Assert.Equal($"{path}, row 2: completion: turn 2 (of assistant) is empty; remove the conversation, or give the turn a text",
+            Assert.Throws<UserException>(() => Open(path).Records().ToArray()).Message);
+
+        ParquetTable.Write(path, [new("text", ParquetKind.Text)], [["q"]]);
+        Assert.EndsWith("or prompt, completion and label, and has text",
+            Assert.Throws<UserException>(() => Open(path).Records().ToArray()).Message, StringComparison.Ordinal);
+        folder.Write("pairs.parquet", "PAR1 but damaged PAR1");
+        Assert.StartsWith(path, Assert.Throws<UserException>(() => Open(path).Records().ToArray()).Message, StringComparison.Ordinal);
+    }
+
+    private static PreferenceFiles Open(string path) =>
+        PreferenceFiles.Open(new SourceOptions { Path = path, Format = SourceFormat.Preferences }, "");
 
     private static string? Shown(Conversation? answer) => answer is null ? null
         : string.Join('|', answer.Messages.Select(message => message is { Role: "assistant", IsLearned: true }
