@@ -83,7 +83,7 @@ internal sealed class TinyRun : IDisposable
 
     public TrainState NewState(PreparedData data, IProcessGroup? processes = null) =>
         new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU, processes, Teacher.Open(Recipe, data.Tokenizer, CPU),
-            ReferenceModel.Open(Recipe, data, CPU, null, new Ranks(processes ?? new SingleProcess(), new Lines(Progress.Add))));
+            ReferenceModel.Open(Recipe, data, CPU, null, new Ranks(new SingleProcess(), new Lines(Progress.Add))));
 
     public string ConfigurationError() => Assert.Throws<ConfigurationException>(
         () => ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(Recipe), "test")).Message;

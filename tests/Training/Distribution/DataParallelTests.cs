@@ -1,7 +1,10 @@
+using System.Text.Json;
 using TorchSharp;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Data.Batches;
+using Trainer.Data.Tokenizers;
 using Trainer.Distributed;
 using Trainer.Evaluation;
 using Trainer.Evaluation.Scheduled;
@@ -12,6 +15,7 @@ using Trainer.Models.FeedForward.Experts;
 using Trainer.Tests;
 using Trainer.Training.Distribution;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Preferences;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Distribution;
@@ -69,6 +73,43 @@ public sealed class DataParallelTests : IDisposable
         Use(training => training with { Steps = 1 });
         tiny.Train("teacher");
         tiny.Recipe = tiny.Recipe with { Seed = 8, Distillation = new() { Teacher = tiny.RunPath("teacher"), Temperature = 2 } };
+        (double[] losses, float[] weights) one = Train(3, null);
+
+        foreach ((_, float[] weights) in OnRanks(2, state => Train(3, state))) TensorAssert.Equal(one.weights, weights, 1e-4);
+    }
+
+    [Theory]
+    [InlineData("dpo")]
+    [InlineData("kto")]
+    public void Ranks_learn_preferences_as_one_process_does(string type)
+    {
+        string Write(string name, Func<int, object> record)
+        {
+            string path = Path.Combine(tiny.Root, name);
+            File.WriteAllLines(path, Enumerable.Range(0, 40).Select(number => JsonSerializer.Serialize(record(number))));
+            return path;
+        }
+        SourceOptions talks = new()
+        {
+            Path = Write("talks.jsonl", number => new { instruction = $"q{number}", output = "a" }), Format = SourceFormat.Chat,
+        };
+        SourceOptions pairs = new()
+        {
+            Path = Write("pairs.jsonl", number => new { prompt = $"q{number}", chosen = new string('a', 1 + number % 3), rejected = "z" }),
+            Format = SourceFormat.Preferences,
+        };
+        Use(training => training with { Steps = 1 });
+        tiny.Recipe = tiny.Recipe with
+        {
+            Model = (DecoderOptions)tiny.Recipe.Model with { ContextLength = 48 },
+            Tokenizer = new ByteTokenizerOptions(), Data = new() { Train = [talks] },
+        };
+        tiny.Train("base");
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = new() { Train = [pairs] }, Initialize = new() { From = tiny.RunPath("base") },
+            Preference = ConfigurationJson.Deserialize<PreferenceOptions>($$"""{"type": "{{type}}"}""", "test"),
+        };
         (double[] losses, float[] weights) one = Train(3, null);
 
         foreach ((_, float[] weights) in OnRanks(2, state => Train(3, state))) TensorAssert.Equal(one.weights, weights, 1e-4);
