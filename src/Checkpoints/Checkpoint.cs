@@ -18,8 +18,8 @@ namespace Trainer.Checkpoints;
 /// <summary>A verified checkpoint on disk: its configuration, its tokenizer, and on request a model with its weights.</summary>
 public sealed class Checkpoint
 {
-    private Checkpoint(string directory, CheckpointConfiguration configuration, Tokenizer tokenizer, CheckpointManifest manifest) =>
-        (Directory, Configuration, Tokenizer, Manifest) = (directory, configuration, tokenizer, manifest);
+    private Checkpoint(string directory, CheckpointConfiguration configuration, ModelCodec codec, CheckpointManifest manifest) =>
+        (Directory, Configuration, Codec, Manifest) = (directory, configuration, codec, manifest);
 
     /// <summary>Its directory.</summary>
     public string Directory { get; }
@@ -30,8 +30,12 @@ public sealed class Checkpoint
     /// <summary>The model's options.</summary>
     public ModelOptions Model => Configuration.Model;
 
+    /// <summary>How files become what it reads, and what its outputs stand for.</summary>
+    public ModelCodec Codec { get; }
+
     /// <summary>The tokenizer it was trained with.</summary>
-    public Tokenizer Tokenizer { get; }
+    /// <exception cref="UsageException">It reads pictures or time series.</exception>
+    public Tokenizer Tokenizer => Codec.Tokenizer;
 
     /// <summary>What its weights are an adapter for; null where they are a model's.</summary>
     public AdapterBase? Base => Configuration.Adapter is null ? null : AdapterBase.Load(Directory);
@@ -48,9 +52,8 @@ public sealed class Checkpoint
         string directory = CheckpointLocator.Find(path);
         CheckpointManifest manifest = CheckpointManifest.Verify(
             directory, CheckpointFiles.Model, CheckpointFiles.Configuration, CheckpointFiles.Tokenizer);
-        return new Checkpoint(
-            directory, CheckpointConfiguration.Read(Path.Combine(directory, CheckpointFiles.Configuration)),
-            Tokenizer.Load(Path.Combine(directory, CheckpointFiles.Tokenizer)), manifest);
+        CheckpointConfiguration configuration = CheckpointConfiguration.Read(Path.Combine(directory, CheckpointFiles.Configuration));
+        return new Checkpoint(directory, configuration, ModelCodec.Load(directory, configuration.Model), manifest);
     }
 
     /// <summary>Writes a model that was built or trained in code, whole, without adapters; complete, or not at all.</summary>
@@ -77,11 +80,19 @@ public sealed class Checkpoint
 
     /// <summary>Loads a model in evaluation mode, with its matrices in <paramref name="precision"/>.</summary>
     /// <exception cref="UserException">The weights do not fit, or the model or device does not support the precision.</exception>
-    public LanguageModel LoadModel(Device device, InferencePrecision precision = InferencePrecision.Float32)
+    /// <exception cref="UsageException">It reads pictures or time series.</exception>
+    public LanguageModel LoadModel(Device device, InferencePrecision precision = InferencePrecision.Float32) =>
+        Model.PatchInput() is null
+            ? (LanguageModel)LoadSequenceModel(device, precision)
+            : throw Codec.NoText($"{Directory} has no language model");
+
+    /// <summary>As <see cref="LoadModel"/>, of tokens or of patches.</summary>
+    /// <exception cref="UserException">The weights do not fit, or the model or device does not support the precision.</exception>
+    public SequenceModel LoadSequenceModel(Device device, InferencePrecision precision = InferencePrecision.Float32)
     {
         if (precision == InferencePrecision.Int8 && device.type != DeviceType.CPU)
             throw new UserException($"int8 is for the CPU, and the device is {device}; use --precision bfloat16 there, or --device cpu");
-        LanguageModel model = Model.BuildForInference(Tokenizer.VocabularySize, precision.ToComputeType()).to(device);
+        SequenceModel model = Model.BuildSequenceModelForInference(Codec.Outputs, precision.ToComputeType()).to(device);
         try
         {
             using IOpenWeights weights = OpenWeights();
@@ -124,8 +135,8 @@ public sealed record CheckpointConfiguration
     /// <summary>The model.</summary>
     public required ModelOptions Model { get; init; }
 
-    /// <summary>How text becomes tokens.</summary>
-    public required TokenizerOptions Tokenizer { get; init; }
+    /// <summary>How text becomes tokens; null for a model of patches.</summary>
+    public TokenizerOptions? Tokenizer { get; init; }
 
     /// <summary>The training and validation data.</summary>
     public required DataOptions Data { get; init; }

@@ -1,4 +1,5 @@
 using Trainer.Checkpoints.Adapters;
+using Trainer.Data.Numbers;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints;
@@ -15,11 +16,14 @@ public sealed record CheckpointContents
     /// <summary>The state of its training; null if it was not written by training.</summary>
     public required TrainingPosition? Training { get; init; }
 
-    /// <summary>The kind of tokenizer.</summary>
-    public required string Tokenizer { get; init; }
+    /// <summary>The kind of tokenizer; null for a model of patches.</summary>
+    public required string? Tokenizer { get; init; }
 
-    /// <summary>Number of tokens.</summary>
+    /// <summary>Number of tokens, of classes, or of values of a forecast.</summary>
     public required int VocabularySize { get; init; }
+
+    /// <summary>How a model of patches reads pictures or time series; null for one of tokens.</summary>
+    public Preprocessor? Preprocessor { get; init; }
 
     /// <summary>What the tensors are an adapter for; null where they are a model.</summary>
     public required AdapterBase? Base { get; init; }
@@ -54,8 +58,9 @@ public sealed record CheckpointContents
             Name = checkpoint.Configuration.Name,
             Training = Position(checkpoint),
             Base = checkpoint.Base,
-            Tokenizer = checkpoint.Tokenizer.Type,
-            VocabularySize = checkpoint.Tokenizer.VocabularySize,
+            Tokenizer = checkpoint.Codec.Preprocessor is null ? checkpoint.Tokenizer.Type : null,
+            VocabularySize = checkpoint.Codec.Outputs,
+            Preprocessor = checkpoint.Codec.Preprocessor,
             Files = [.. checkpoint.Manifest.Files.Select(file => new FileEntry(file.Key, file.Value.Size, file.Value.Sha256))],
             Tensors = [.. weights.Names.Select(name => new TensorEntry(name, weights.Info(name).Type, weights.Info(name).Shape))],
         };

@@ -25,7 +25,8 @@ internal sealed record CheckpointManifest(IReadOnlyDictionary<string, Checkpoint
     {
         CheckpointManifest manifest = Read(directory);
         foreach (string name in required)
-            if (!manifest.Files.ContainsKey(name))
+            if (!manifest.Files.ContainsKey(name)
+                && !(name == CheckpointFiles.Tokenizer && manifest.Files.ContainsKey(CheckpointFiles.Preprocessor)))
                 throw name == CheckpointFiles.Optimizer && !manifest.Files.ContainsKey(CheckpointFiles.State)
                     ? WithoutTrainingState(directory)
                     : Damaged(Path.Combine(directory, CheckpointFiles.Manifest), $"it does not list {name}");

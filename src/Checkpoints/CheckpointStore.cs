@@ -226,6 +226,9 @@ public static class CheckpointFiles
     /// <summary>The tokenizer.</summary>
     public const string Tokenizer = "tokenizer.json";
 
+    /// <summary>How a model of patches reads files, in place of a tokenizer.</summary>
+    public const string Preprocessor = "preprocessor.json";
+
     /// <summary>Size and SHA-256 of every other file.</summary>
     public const string Manifest = "manifest.json";
 

@@ -11,17 +11,17 @@ namespace Trainer.Checkpoints;
 public static class ModelWeights
 {
     /// <summary>Saves all parameters and persistent buffers, each once, named after the model's modules.</summary>
-    public static void Save(LanguageModel model, string path) => TensorFile.Save(path, Of(model));
+    public static void Save(SequenceModel model, string path) => TensorFile.Save(path, Of(model));
 
     /// <summary>Loads a file with exactly the model's names and shapes.</summary>
     /// <exception cref="UserException">A name is missing or unexpected, or a shape differs; the message lists them.</exception>
-    public static void Load(LanguageModel model, string path) => TensorFile.Load(path, [.. Of(model)], "the model");
+    public static void Load(SequenceModel model, string path) => TensorFile.Load(path, [.. Of(model)], "the model");
 
     /// <summary>Streams weights into the model one tensor at a time, converting if needed.</summary>
-    public static void Load(LanguageModel model, IWeightSource source) => TensorFile.Load(source, [.. Of(model)], "the model");
+    public static void Load(SequenceModel model, IWeightSource source) => TensorFile.Load(source, [.. Of(model)], "the model");
 
     /// <summary>All parameters and persistent buffers, each once, by name; of a model with adapters those that are trained.</summary>
-    public static IEnumerable<(string Name, Tensor Value)> Of(LanguageModel model) =>
+    public static IEnumerable<(string Name, Tensor Value)> Of(SequenceModel model) =>
         model.state_dict().Where(entry => model.Adapter is null || entry.Value.requires_grad).Select(entry => (entry.Key, entry.Value));
 }
 

@@ -25,7 +25,7 @@ internal static class CommandLineApp
         {
             return work();
         }
-        catch (Exception error) when (error is ConfigurationException or LaunchException)
+        catch (Exception error) when (error is ConfigurationException or UsageException or LaunchException)
         {
             say(error.Message);
             return ExitCode.Wrong;

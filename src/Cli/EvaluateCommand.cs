@@ -26,7 +26,8 @@ internal static class EvaluateCommand
     private static readonly Option<string?> Data = new("--data")
     {
         Description = "A file, a folder or a glob; when absent, the validation data of the checkpoint's recipe. With --task, the " +
-            "tasks' records: JSON lines or Parquet, or a folder with them as Hugging Face has them.",
+            "tasks' records: JSON lines or Parquet, or a folder with them as Hugging Face has them. A model of pictures tells the classes " +
+            "of a PNG file or of a folder of them, one of time series measures and continues a table.",
         HelpName = "path",
     };
     private static readonly Option<int?> Window = new("--window")
@@ -84,10 +85,11 @@ internal static class EvaluateCommand
 
     internal static Command Create()
     {
-        var command = new Command("evaluate", "Measures perplexity and bits per byte; each token is scored exactly once.")
+        var command = new Command("evaluate", "Measures perplexity and bits per byte, each token scored exactly once; or classes told, or forecasts.")
         {
             Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams, Json, Device, Number,
         };
+        PatchSection.AddTo(command);
         TaskSection.AddTo(command, [Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams]);
         command.Validators.Add(result =>
         {
@@ -113,7 +115,8 @@ internal static class EvaluateCommand
         }
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source)!);
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
-        var json = TaskSection.IsGiven(parsed.CommandResult)
+        var json = checkpoint.Model.PatchInput() is not null ? Patches(parsed, checkpoint, device)
+            : TaskSection.IsGiven(parsed.CommandResult)
             ? TaskSection.Run(parsed, parsed.GetValue(Data), checkpoint, () => Load(parsed, checkpoint, device))
             : checkpoint.Configuration.Data.HasPreferences ? Preferences(parsed, checkpoint, device)
             : ScoresRows(checkpoint) ? Rows(parsed, checkpoint, device)
@@ -125,6 +128,13 @@ internal static class EvaluateCommand
         json["precision"] = parsed.GetValue(Number).ToString().ToLowerInvariant();
         JsonFile.Write(file, json);
         return ExitCode.Done;
+    }
+
+    private static JsonObject Patches(ParseResult parsed, Checkpoint checkpoint, torch.Device device)
+    {
+        using var model = checkpoint.LoadSequenceModel(device, parsed.GetValue(Number));
+        return PatchSection.Run(parsed, checkpoint, model, device, parsed.GetValue(Data), [
+            Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams, .. TaskSection.Options]);
     }
 
     private static bool ScoresRows(Checkpoint checkpoint) =>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Trainer.Checkpoints;
+using Trainer.Data.Numbers;
 using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Cli;
@@ -39,7 +40,19 @@ internal static class InspectCommand
         }
 
         if (contents.Base is { } original) Row("adapter on", $"{original.Base}, SHA-256 {original.Sha256}");
-        Row("tokenizer", $"{contents.Tokenizer}, {HumanFormat.Number(contents.VocabularySize)} tokens");
+        switch (contents.Preprocessor)
+        {
+            case ImagePreprocessor images:
+                Row("classes", string.Join(", ", images.Classes));
+                break;
+            case SeriesPreprocessor series:
+                Row("variables", string.Join(", ", series.Variables));
+                Row("forecasts", HumanFormat.Counted(series.Horizon, "value"));
+                break;
+            default:
+                Row("tokenizer", $"{contents.Tokenizer}, {HumanFormat.Number(contents.VocabularySize)} tokens");
+                break;
+        }
         Console.WriteLine("files");
         foreach (var file in contents.Files) Console.WriteLine($"  {file.Name,-24} {HumanFormat.Bytes(file.Bytes),10}  {file.Sha256}");
         Console.WriteLine("tensors");

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Trainer.Data.Numbers;
 using Trainer.Data.Preparation;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
@@ -10,7 +11,8 @@ internal static class PrepareCommand
     internal static Command Create()
     {
         var recipe = new RecipeArguments();
-        var command = new Command("prepare", "Tokenizes the texts of a recipe into datasets/; train does it itself when it is missing.");
+        var command = new Command("prepare", "Tokenizes the texts of a recipe, or reads its pictures or time series, into datasets/; train does it itself when it is " +
+            "missing.");
         recipe.AddTo(command);
         command.SetAction(parsed => Prepare(recipe.Load(parsed).Value));
         return command;
@@ -18,12 +20,24 @@ internal static class PrepareCommand
 
     private static int Prepare(Recipe recipe)
     {
-        using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, TrainingRequest.DefaultDatasetsDirectory,
-            new StandardError());
+        using var prepared = RecipeData.Prepare(recipe, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
+        if (prepared is NumberData numbers) return Print(numbers);
+        var data = (PreparedData)prepared;
         var vocabulary = HumanFormat.Number(data.Tokenizer.VocabularySize);
         Console.WriteLine($"{data.Directory}: {data.Sources.Count} files, vocabulary of {vocabulary}");
         Print("training", data.TrainStatistics);
         Print("validation", data.ValidationStatistics);
+        return ExitCode.Done;
+    }
+
+    private static int Print(NumberData data)
+    {
+        var (unit, outputs) = data.Preprocessor is ImagePreprocessor images
+            ? ("pictures", $"classes {string.Join(", ", images.Classes)}")
+            : ("windows", $"variables {string.Join(", ", ((SeriesPreprocessor)data.Preprocessor).Variables)}");
+        Console.WriteLine($"{data.Directory}: {data.Sources.Count} files, {outputs}");
+        foreach (var (name, split) in new[] { ("training", data.Train), ("validation", data.Validation) })
+            Console.WriteLine($"  {name,-10} {HumanFormat.Number(split.Count),14} {unit}");
         return ExitCode.Done;
     }
 

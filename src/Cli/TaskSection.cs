@@ -44,9 +44,11 @@ internal static class TaskSection
         HelpName = "N",
     };
 
+    internal static IReadOnlyList<Option> Options => [Tasks, Shots, Limit, Length, Seed];
+
     internal static void AddTo(Command command, IReadOnlyList<Option> others)
     {
-        foreach (var option in (Option[])[Tasks, Shots, Limit, Length, Seed]) command.Add(option);
+        foreach (var option in Options) command.Add(option);
         command.Validators.Add(result =>
         {
             bool asks = IsGiven(result);

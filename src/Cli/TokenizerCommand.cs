@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Trainer.Configuration;
 using Trainer.Data.Preparation;
 using Trainer.Data.Tokenizers;
 using Trainer.Reporting.Monitoring;
@@ -50,7 +51,9 @@ internal static class TokenizerCommand
 
     private static int Train(Recipe recipe, string? output)
     {
-        var tokenizer = TokenizerTraining.Train(recipe.Data, recipe.Tokenizer, TrainingRequest.DefaultDatasetsDirectory,
+        var options = recipe.Tokenizer ?? throw new UsageException(
+            $"{recipe.Name} reads pictures or time series, which have no tokenizer; use tokenizer train with a recipe of texts");
+        var tokenizer = TokenizerTraining.Train(recipe.Data, options, TrainingRequest.DefaultDatasetsDirectory,
             new StandardError());
         output ??= Path.Combine(TrainingRequest.DefaultDatasetsDirectory, "tokenizers", recipe.Name, "tokenizer.json");
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(output))!);

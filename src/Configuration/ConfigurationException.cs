@@ -4,6 +4,9 @@ namespace Trainer.Configuration;
 /// <remarks>The message has the path, what was found, what was expected, and the fix. The command line exits with 1.</remarks>
 public class UserException(string message, Exception? inner = null) : Exception(message, inner);
 
+/// <summary>A command that makes no sense for what it was given. The command line exits with 2.</summary>
+public sealed class UsageException(string message) : UserException(message);
+
 /// <summary>An invalid configuration, its message listing all problems below a heading. The command line exits with 2.</summary>
 public sealed class ConfigurationException(IReadOnlyList<Problem> problems, string? source = null)
     : UserException(Compose(problems, source))

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
+using Trainer.Data.Numbers;
 using Trainer.Data.Tokenizers;
 
 namespace Trainer.Data;
@@ -26,8 +27,15 @@ public sealed record DataOptions : IValidated
 
     /// <summary>What the model learns to predict.</summary>
     [Description("What the model learns to predict: causal = the next token; masked = hidden tokens, from both sides; sequence-to-sequence "
-        + "= one text from another.")]
-    public DataObjective Objective { get; init; } = DataObjective.Causal;
+        + "= one text from another; classification = the class of a picture; forecasting = the next values of a time series. When absent, "
+        + "the sources say: causal for texts, classification for pictures, forecasting for time series.")]
+    public DataObjective Objective
+    {
+        get => objective ?? ObjectiveOf(Kind);
+        init => objective = value;
+    }
+
+    private readonly DataObjective? objective;
 
     /// <summary>How the causal objective cuts documents into rows; conversations are whole documents.</summary>
     [Description("How rows are cut out of documents (objective causal): crops = windows anywhere in the text, across documents; documents "
@@ -44,6 +52,14 @@ public sealed record DataOptions : IValidated
     /// <summary>How conversations are learned; null for the defaults, and where there are none.</summary>
     [Description("How conversations are learned (sources of format chat).")]
     public ConversationOptions? Chat { get; init; }
+
+    /// <summary>How pictures are read; null for the defaults, and where there are none.</summary>
+    [Description("How pictures are read (sources of format images).")]
+    public ImageDataOptions? Images { get; init; }
+
+    /// <summary>How tables of time series are read; null for the defaults, and where there are none.</summary>
+    [Description("How tables of time series are read (sources of format series).")]
+    public SeriesDataOptions? Series { get; init; }
 
     /// <summary>The token that ends each document; <see cref="EndOfText.None"/> for none, null for the tokenizer's own, if any.</summary>
     [Description("The token that is put behind each document, so that a model learns where texts end; none = no token. When absent, the "
@@ -80,13 +96,17 @@ public sealed record DataOptions : IValidated
     /// <summary>Whether a chat template writes what is learned.</summary>
     public bool UsesTemplate => HasConversations || HasPreferences;
 
+    /// <summary>What the sources hold: texts, pictures or time series.</summary>
+    [JsonIgnore]
+    public DataKind Kind => Train is { Count: > 0 } ? Train[0].Kind : DataKind.Text;
+
     internal ConversationOptions Conversations => Chat ?? new();
 
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate() =>
     [
         .. ListProblems(), .. WeightProblems(), .. SettingProblems(), .. SyntheticProblems(), .. ConversationProblems(),
-        .. PairProblems("train", Train), .. PairProblems("validation", Validation),
+        .. PairProblems("train", Train), .. PairProblems("validation", Validation), .. NumberValidation.Problems(this),
     ];
 
     private IEnumerable<Problem> ListProblems()
@@ -129,13 +149,14 @@ public sealed record DataOptions : IValidated
     private IEnumerable<Problem> SyntheticProblems()
     {
         for (var i = 0; i < Train?.Count; i++)
-            if (Train[i] is { Format: SourceFormat.Synthetic } source && (source.Split == SourceSplit.Validation || Validation is null))
+            if (Train[i] is { Format: SourceFormat.Synthetic, Task: not WavesTaskOptions } source
+                && (source.Split == SourceSplit.Validation || Validation is null))
                 yield return source.Split == SourceSplit.Validation
                     ? new Problem($"train.{i}.split", "is \"validation\", whose prompts are kept for data.validation; remove it")
                     : new Problem("validation", $"is missing, but the end of random examples (train.{i}) may repeat what stands before it; "
                         + "name the same source with \"split\": \"validation\"");
         for (var i = 0; i < Validation?.Count; i++)
-            if (Validation[i] is { Format: SourceFormat.Synthetic, Split: not SourceSplit.Validation })
+            if (Validation[i] is { Format: SourceFormat.Synthetic, Task: not WavesTaskOptions, Split: not SourceSplit.Validation })
                 yield return new Problem($"validation.{i}.split", "must be \"validation\", so that no prompt is also trained on");
     }
 
@@ -177,7 +198,7 @@ public sealed record DataOptions : IValidated
             if (IsPaired && !source.IsPaired)
                 yield return new Problem($"{list}.{i}", $"has one text, but {PairReason} needs pairs; name targetColumn (jsonl, parquet), "
                     + "or targetPath (text, line by line), or use format \"dotnet-translations\" or \"synthetic\"");
-            if (!IsPaired && (source.TargetColumn ?? source.TargetPath) is { } target)
+            if (!IsPaired && Kind == DataKind.Text && (source.TargetColumn ?? source.TargetPath) is { } target)
                 yield return new Problem($"{list}.{i}.{(source.TargetColumn is null ? "targetPath" : "targetColumn")}",
                     $"is \"{target}\", but objective \"{Name(Objective)}\" reads one text; remove it, or set objective to "
                     + $"\"sequence-to-sequence\"{(Objective == DataObjective.Causal ? " or packing to \"pairs\"" : "")}");
@@ -186,6 +207,13 @@ public sealed record DataOptions : IValidated
 
     private string PairReason =>
         Packing == DataPacking.Pairs ? "packing \"pairs\"" : $"objective \"{Name(Objective)}\"";
+
+    internal static DataObjective ObjectiveOf(DataKind kind) => kind switch
+    {
+        DataKind.Images => DataObjective.Classification,
+        DataKind.Series => DataObjective.Forecasting,
+        _ => DataObjective.Causal,
+    };
 
     private static string Name<T>(T choice) where T : struct, Enum => choice switch
     {
@@ -209,6 +237,27 @@ public enum DataObjective
     /// <summary>A target text, token by token, given a source text.</summary>
     [JsonStringEnumMemberName("sequence-to-sequence")]
     SequenceToSequence,
+
+    /// <summary>The class of a picture.</summary>
+    [JsonStringEnumMemberName("classification")]
+    Classification,
+
+    /// <summary>The next values of a time series, given those before.</summary>
+    [JsonStringEnumMemberName("forecasting")]
+    Forecasting,
+}
+
+/// <summary>What sources hold.</summary>
+public enum DataKind
+{
+    /// <summary>Texts, which become tokens.</summary>
+    Text,
+
+    /// <summary>Pictures.</summary>
+    Images,
+
+    /// <summary>Time series.</summary>
+    Series,
 }
 
 /// <summary>How rows of tokens are cut out of documents.</summary>

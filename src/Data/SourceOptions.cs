@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
 using Trainer.Data.Corpora;
+using Trainer.Data.Numbers;
 
 namespace Trainer.Data;
 
@@ -21,9 +22,10 @@ public sealed record SourceOptions : IValidated
     /// <summary>The format; when absent, it follows from the file names.</summary>
     [Description("In what form the text comes: text, jsonl and parquet are files (text and jsonl also as .gz and .zst); chat is "
         + "conversations in JSON lines or Parquet (see data.chat); preferences is answers that were chosen and rejected, in JSON "
-        + "lines or Parquet (see preference); dotnet-docs, dotnet-docs-chat (questions on it), dotnet-docs-preferences (with two "
-        + "answers) and dotnet-translations are taken from the installed .NET SDK; synthetic makes examples of a task. When "
-        + "absent, the extension of the files says.")]
+        + "lines or Parquet (see preference); images is a folder with a folder of PNG files for each class (see data.images); series "
+        + "is time series in CSV or Parquet, a row for each step (see data.series); dotnet-docs, dotnet-docs-chat (questions on it), "
+        + "dotnet-docs-preferences (with two answers) and dotnet-translations are taken from the installed .NET SDK; synthetic makes "
+        + "examples of a task. When absent, the extension of the files says.")]
     public SourceFormat? Format { get; init; }
 
     /// <summary>The JSON field or Parquet column with the text, nested as <c>a.b</c>; by default <c>text</c> or <c>target</c>.</summary>
@@ -121,6 +123,10 @@ public sealed record SourceOptions : IValidated
         {
             if (Task is null)
                 yield return new Problem("task", "is missing; format synthetic needs one, such as {\"type\": \"copy\", \"length\": 32}");
+            if (Examples is not null && Task is WavesTaskOptions)
+                yield return new Problem("examples", $"is {Examples}, but a series is as long as task.steps says; remove it");
+            if (Split is not null && Task is WavesTaskOptions)
+                yield return new Problem("split", "is set, but of a series the end is held out (data.validationFraction); remove split");
             yield break;
         }
         if (Task is not null)
@@ -132,6 +138,21 @@ public sealed record SourceOptions : IValidated
             yield return new Problem("seed", $"is {Seed}, but only format synthetic draws its text; remove seed");
     }
 
+    /// <summary>What the source holds.</summary>
+    [JsonIgnore]
+    public DataKind Kind => Format switch
+    {
+        SourceFormat.Images => DataKind.Images,
+        SourceFormat.Series => DataKind.Series,
+        SourceFormat.Synthetic => Task switch
+        {
+            ShapesTaskOptions => DataKind.Images,
+            WavesTaskOptions => DataKind.Series,
+            _ => DataKind.Text,
+        },
+        _ => DataKind.Text,
+    };
+
     internal bool IsPaired =>
         TargetColumn is not null || TargetPath is not null || Format is SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
 
@@ -139,7 +160,7 @@ public sealed record SourceOptions : IValidated
 
     internal bool IsConversations => Format is SourceFormat.Chat or SourceFormat.DotnetDocsChat;
 
-    private bool HasNoColumns => IsConversations || IsPreferences
+    private bool HasNoColumns => IsConversations || IsPreferences || Kind != DataKind.Text
         || Format is SourceFormat.Text or SourceFormat.DotnetDocs or SourceFormat.Synthetic;
 
     private string Name => Format switch
@@ -152,6 +173,8 @@ public sealed record SourceOptions : IValidated
         SourceFormat.Text => "text",
         SourceFormat.Chat => "chat",
         SourceFormat.Preferences => "preferences",
+        SourceFormat.Images => "images",
+        SourceFormat.Series => "series",
         _ => "of its files",
     };
 }
@@ -195,6 +218,14 @@ public enum SourceFormat
     /// <summary>The .NET SDK's messages in English and one of 13 other languages; has no path.</summary>
     [JsonStringEnumMemberName("dotnet-translations")]
     DotnetTranslations,
+
+    /// <summary>Pictures as PNG, in a folder for each class.</summary>
+    [JsonStringEnumMemberName("images")]
+    Images,
+
+    /// <summary>Time series as CSV or Parquet, a row for each step of time.</summary>
+    [JsonStringEnumMemberName("series")]
+    Series,
 
     /// <summary>Examples of a task, drawn from a seed; has no path.</summary>
     [JsonStringEnumMemberName("synthetic")]

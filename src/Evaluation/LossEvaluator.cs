@@ -13,7 +13,7 @@ public static class LossEvaluator
     /// <summary>Scores every target of every batch once; the model is left in the mode it was in. Of several processes with the same model
     /// each computes its share of the batches, and all get the whole.</summary>
     public static LossReport Evaluate(
-        LanguageModel model, IReadOnlyList<Batch> batches, Device device, IProcessGroup? processes = null)
+        SequenceModel model, IReadOnlyList<Batch> batches, Device device, IProcessGroup? processes = null)
     {
         processes ??= new SingleProcess();
         bool training = model.training;
@@ -40,7 +40,7 @@ public static class LossEvaluator
         }
     }
 
-    private static void Add(Tensor sums, int index, LanguageModel model, Batch batch, Device device)
+    private static void Add(Tensor sums, int index, SequenceModel model, Batch batch, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
         (ModelInput input, Tensor targets) = batch.ToTensors(device);

@@ -8,9 +8,13 @@ namespace Trainer.Inference;
 /// <summary>Copies batches to tensors.</summary>
 public static class BatchTensors
 {
-    /// <summary>Copies a batch to a device: the model's input, and targets (B, T) int64, in the current dispose scope.</summary>
+    /// <summary>Copies a batch to a device: the model's input, and targets (B, T), int64, or float32 where they are values, in the current
+    /// dispose scope.</summary>
     public static (ModelInput Input, Tensor Targets) ToTensors(this Batch batch, Device device)
     {
+        if (batch.Values is { } values) return (ModelInput.OfValues(ToTensor(values, batch.Rows, device)), batch.TargetValues is { } numbers
+            ? ToTensor(numbers, batch.Rows, device)
+            : ToTensor(batch.Targets, batch.Rows, batch.Columns, device));
         Tensor Rows(long[] values) => ToTensor(values, batch.Rows, batch.Columns, device);
         ModelInput input = new(Rows(batch.Inputs))
         {
@@ -40,9 +44,14 @@ public static class BatchTensors
         return ids;
     }
 
-    private static Tensor ToTensor(long[] values, int rows, int columns, Device device)
+    private static Tensor ToTensor(float[] values, int rows, Device device) => // (rows, columns)
+        OnDevice(tensor(values, [rows, values.Length / Math.Max(1, rows)], dtype: ScalarType.Float32), device);
+
+    private static Tensor ToTensor(long[] values, int rows, int columns, Device device) =>
+        OnDevice(tensor(values, [rows, columns], dtype: ScalarType.Int64), device);
+
+    private static Tensor OnDevice(Tensor host, Device device)
     {
-        Tensor host = tensor(values, [rows, columns], dtype: ScalarType.Int64);
         if (device.type == DeviceType.CPU) return host;
         if (device.type != DeviceType.CUDA) return host.to(device, disposeAfter: true);
         // From page-locked memory the copy is queued behind earlier work, and the host can prepare the next step meanwhile. libtorch does

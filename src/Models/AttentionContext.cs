@@ -71,6 +71,19 @@ internal sealed class AttentionContext : IDisposable
         Differentiated = input.Differentiated,
     };
 
+    /// <summary>Of hidden states of patches, so many positions to a row.</summary>
+    public static AttentionContext OverPatches(
+        ModelInput input, int positions, AuxiliaryLosses? auxiliary = null, IAttentionObserver? observer = null) => new()
+    {
+        Layers = (input.Observer, ""),
+        Repeats = input.Repeats,
+        Auxiliary = auxiliary,
+        Observer = observer,
+        PositionLimit = positions,
+        dropping = input.Dropping,
+        Differentiated = input.Differentiated,
+    };
+
     public static AttentionContext After(DecodingState state, Tensor tokens) => new()
     {
         Tokens = Hold(tokens),

@@ -24,7 +24,7 @@ public sealed record DecoderOptions : ModelOptions
                 $"use at most {ContextLength}"
         : null;
 
-    private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>
+    private protected override SequenceModel Create(int vocabularySize, ScalarType computeType) =>
         new Decoder(this, vocabularySize, computeType);
 }
 
@@ -42,13 +42,13 @@ internal sealed class Decoder : DecodingModel
 
     protected override BlockStack DecoderStack => stack;
 
-    protected override IReadOnlyList<BlockStack> Stacks => [stack];
+    private protected override IReadOnlyList<BlockStack> Stacks => [stack];
 
     public override DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null) => source is null
         ? stack.NewState(batch, capacity, Device, memory: null)
         : throw new ArgumentException("A decoder alone reads no source.", nameof(source));
 
-    protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
+    private protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
     {
         using AttentionContext context = AttentionContext.Over(input, auxiliary, observe?.Invoke(StackOptions.Decoder));
         return stack.Run(Embed(input.Tokens), context);

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using Trainer.Configuration;
 using Trainer.Models.Attention.Patterns;
+using Trainer.Models.Patches;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -11,6 +12,16 @@ public sealed record EncoderOptions : ModelOptions
     /// <summary>Whether linear, GELU and norm precede the output matrix (BERT).</summary>
     [Description("Whether the output head has a layer of its own before the matrix of tokens: linear, GELU, norm (BERT).")]
     public bool HeadTransform { get; init; }
+
+    /// <summary>What is read in place of tokens; null for tokens.</summary>
+    [Description("Patches of numbers that are read in place of tokens: of pictures or of time series; without it the model reads tokens.")]
+    public PatchOptions? Input { get; init; }
+
+    /// <inheritdoc/>
+    public override PatchOptions? PatchInput() => Input;
+
+    /// <inheritdoc/>
+    public override IEnumerable<Problem> Validate() => [.. base.Validate(), .. Input?.Against(this) ?? []];
 
     internal override bool HasEncoder => true;
 
@@ -24,8 +35,8 @@ public sealed record EncoderOptions : ModelOptions
         ? $"type '{pattern.Type}' keeps an encoder from seeing what follows; {pattern.FullAdvice}, or set model.architecture to 'decoder'"
         : null;
 
-    private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>
-        new Encoder(this, vocabularySize, computeType);
+    private protected override SequenceModel Create(int outputs, ScalarType computeType) =>
+        Input is null ? new Encoder(this, outputs, computeType) : new PatchModel(this, outputs, computeType);
 }
 
 internal sealed class Encoder : TransformerModel
@@ -40,7 +51,7 @@ internal sealed class Encoder : TransformerModel
         AddHead();
     }
 
-    protected override IReadOnlyList<BlockStack> Stacks => [stack];
+    private protected override IReadOnlyList<BlockStack> Stacks => [stack];
 
     public override bool Generates => false;
 
@@ -50,7 +61,7 @@ internal sealed class Encoder : TransformerModel
 
     public override DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null) => throw Refusal();
 
-    protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
+    private protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
     {
         using AttentionContext context = AttentionContext.Over(input, auxiliary, observe?.Invoke(StackOptions.Encoder));
         return stack.Run(Embed(input.Tokens), context);

@@ -63,7 +63,7 @@ public sealed record EncoderDecoderOptions : ModelOptions
         : $"type '{pattern.Type}' lets the decoder see the token it has to predict; " +
             $"{pattern.CausalAdvice} (the encoder's is encoderPattern)";
 
-    private protected override LanguageModel Create(int vocabularySize, ScalarType computeType) =>
+    private protected override SequenceModel Create(int vocabularySize, ScalarType computeType) =>
         new EncoderDecoder(this, vocabularySize, computeType);
 
     private LayerOptions EncoderLayer =>
@@ -86,7 +86,7 @@ internal sealed class EncoderDecoder : DecodingModel
 
     protected override BlockStack DecoderStack => decoder;
 
-    protected override IReadOnlyList<BlockStack> Stacks => [encoder, decoder];
+    private protected override IReadOnlyList<BlockStack> Stacks => [encoder, decoder];
 
     public override DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null)
     {
@@ -100,7 +100,7 @@ internal sealed class EncoderDecoder : DecodingModel
         return decoder.NewState(batch, capacity, Device, memory);
     }
 
-    protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
+    private protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
     {
         RequireSource(input.Source);
         ModelInput source = input.Source! with

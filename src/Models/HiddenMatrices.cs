@@ -23,7 +23,7 @@ internal interface IFusesMatrices
 internal static class HiddenMatrices
 {
     /// <summary>Those of all blocks. What has one row or one column, as a depthwise convolution, is no matrix.</summary>
-    public static IEnumerable<HiddenMatrix> Of(LanguageModel model)
+    public static IEnumerable<HiddenMatrix> Of(SequenceModel model)
     {
         foreach ((string path, nn.Module block) in model.named_modules().Where(entry => entry.module is Block))
         {

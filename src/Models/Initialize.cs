@@ -13,7 +13,7 @@ internal static class Initialize
     private const double Deviation = 0.02;
 
     /// <summary>Draws all matrices, in the order of their names.</summary>
-    public static void Apply(LanguageModel model, Generator? generator = null)
+    public static void Apply(SequenceModel model, Generator? generator = null)
     {
         using var gradients = no_grad();
         double residual = Deviation / Math.Sqrt(2.0 * model.Options.Layers);
@@ -28,7 +28,7 @@ internal static class Initialize
         }
     }
 
-    private static Dictionary<string, Action<Tensor, Generator?>> OwnWeights(LanguageModel model) =>
+    private static Dictionary<string, Action<Tensor, Generator?>> OwnWeights(SequenceModel model) =>
     (
         from module in model.named_modules()
         where module.module is IDrawsOwnWeights
@@ -36,7 +36,7 @@ internal static class Initialize
         select (Name: $"{module.name}.{weight.Name}", weight.Draw)
     ).ToDictionary(weight => weight.Name, weight => weight.Draw);
 
-    private static IEnumerable<string> JoiningResidual(LanguageModel model) =>
+    private static IEnumerable<string> JoiningResidual(SequenceModel model) =>
         from module in model.named_modules()
         let joining = module.module as IJoinsResidual
         where joining?.JoiningWeight is not null

@@ -35,11 +35,11 @@ internal sealed class LanguageHead : nn.Module, IMasterWeights
         if (weight is not null) InferenceWeight.Replace(weight, computeType);
     }
 
-    /// <summary>(…, C) → (…, V), float32. A tied head uses the token embedding (V, C), or its blocks.</summary>
-    public Tensor Logits(Tensor hidden, Tensor embedding)
+    /// <summary>(…, C) → (…, V), float32. A tied head uses the token embedding (V, C), or its blocks; no other needs it.</summary>
+    public Tensor Logits(Tensor hidden, Tensor? embedding)
     {
         if (transform is not null) hidden = transform.forward(hidden);
-        Tensor table = weight ?? embedding;
+        Tensor table = Table(embedding);
         LinearWeight operands = new(table, MixedLinear.Multiplied(table, computeWeight), bias);
         Tensor logits = MixedLinear.Apply(hidden, operands, computeType).to_type(ScalarType.Float32);
         if (options.LogitScale != 1) logits = logits.mul(options.LogitScale);
@@ -47,18 +47,21 @@ internal sealed class LanguageHead : nn.Module, IMasterWeights
     }
 
     /// <summary>Summed cross entropy of (…, C), in nats, for targets (N), int64, −100 for none. The CPU never holds all logits.</summary>
-    public Tensor LossSum(Tensor hidden, Tensor embedding, Tensor targets, double labelSmoothing)
+    public Tensor LossSum(Tensor hidden, Tensor? embedding, Tensor targets, double labelSmoothing)
     {
         bool rounds = computeType == ScalarType.BFloat16;
-        if (hidden.device_type != DeviceType.CPU || embedding.size(0) < FewestPassing || !(rounds || computeType == ScalarType.Float32))
+        if (hidden.device_type != DeviceType.CPU || Table(embedding).size(0) < FewestPassing
+            || !(rounds || computeType == ScalarType.Float32))
             return nn.functional.cross_entropy(
                 Logits(hidden, embedding).flatten(0, -2), targets, ignore_index: -100, reduction: nn.Reduction.Sum,
                 label_smoothing: labelSmoothing);
-        Tensor table = weight ?? embedding, rows = (transform?.forward(hidden) ?? hidden).reshape(-1, options.Dim); // (N, C)
+        Tensor table = Table(embedding), rows = (transform?.forward(hidden) ?? hidden).reshape(-1, options.Dim); // (N, C)
         CrossEntropyShape shape =
             new() { LogitScale = options.LogitScale, LogitSoftCap = options.LogitSoftCap, LabelSmoothing = labelSmoothing };
         return CrossEntropy.Sum(rows, table, bias, targets, shape, rounds ? computeWeight.Of(table) : null);
     }
+
+    private Tensor Table(Tensor? embedding) => weight ?? embedding ?? throw new ArgumentNullException(nameof(embedding));
 
     protected override void Dispose(bool disposing)
     {

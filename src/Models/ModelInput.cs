@@ -4,9 +4,13 @@ using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
-/// <summary>A model's input: token ids (B, T), int64. Tokens alone stand for whole rows, positions being columns.</summary>
+/// <summary>A model's input: token ids (B, T), int64. Tokens alone stand for whole rows, positions being columns. A model of patches reads
+/// <see cref="Values"/> instead, and has (B, 0) tokens.</summary>
 public sealed record ModelInput(Tensor Tokens)
 {
+    /// <summary>The numbers that a model of patches reads, (B, numbers), float32; null for tokens.</summary>
+    public Tensor? Values { get; init; }
+
     /// <summary>The position of each token (B, T), int64; null for its column.</summary>
     public Tensor? Positions { get; init; }
 
@@ -31,6 +35,10 @@ public sealed record ModelInput(Tensor Tokens)
 
     /// <summary>Whether the same rows were run in this step before: what a step counts has been counted.</summary>
     public bool Repeats { get; init; }
+
+    /// <summary>Rows of numbers, (B, numbers), float32, for a model of patches.</summary>
+    public static ModelInput OfValues(Tensor values) =>
+        new(empty([values.size(0), 0], ScalarType.Int64, values.device)) { Values = values };
 
     /// <summary>Tokens alone.</summary>
     public static implicit operator ModelInput(Tensor tokens) => new(tokens);

@@ -8,6 +8,7 @@ using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
 using Trainer.Models.Mixers;
+using Trainer.Models.Patches;
 using Trainer.Models.Positions;
 using static TorchSharp.torch;
 
@@ -126,19 +127,32 @@ public abstract record ModelOptions : IValidated
     /// <summary>Length of the prefix whose tokens see each other and are not predicted; 1 for causal decoders, and for encoders.</summary>
     public virtual int PrefixLength() => 1;
 
+    /// <summary>The patches of numbers that the model reads; null where it reads tokens.</summary>
+    public virtual PatchOptions? PatchInput() => null;
+
     /// <summary>Builds a model in training mode with initialised float32 weights on the CPU; products are float32 or bfloat16.</summary>
-    public LanguageModel Build(int vocabularySize, ScalarType computeType = ScalarType.Float32)
+    public LanguageModel Build(int vocabularySize, ScalarType computeType = ScalarType.Float32) =>
+        (LanguageModel)BuildSequenceModel(vocabularySize, computeType);
+
+    /// <summary>As <see cref="Build(int, ScalarType)"/>, of tokens or of patches; <paramref name="outputs"/> are tokens of the vocabulary,
+    /// classes, or values of a forecast.</summary>
+    public SequenceModel BuildSequenceModel(int outputs, ScalarType computeType = ScalarType.Float32)
     {
         RequireType(computeType, ScalarType.Float32, ScalarType.BFloat16);
-        return Build(vocabularySize, computeType, initialize: true);
+        return Build(outputs, computeType, initialize: true);
     }
 
     /// <summary>Builds a model in evaluation mode, its weights to be loaded; matrices are float32, bfloat16, or on the CPU int8.</summary>
     /// <exception cref="UserException">In int8, a row of a matrix is not a whole number of blocks.</exception>
-    public LanguageModel BuildForInference(int vocabularySize, ScalarType computeType = ScalarType.Float32)
+    public LanguageModel BuildForInference(int vocabularySize, ScalarType computeType = ScalarType.Float32) =>
+        (LanguageModel)BuildSequenceModelForInference(vocabularySize, computeType);
+
+    /// <summary>As <see cref="BuildForInference"/>, of tokens or of patches.</summary>
+    /// <exception cref="UserException">In int8, a row of a matrix is not a whole number of blocks.</exception>
+    public SequenceModel BuildSequenceModelForInference(int outputs, ScalarType computeType = ScalarType.Float32)
     {
         RequireType(computeType, ScalarType.Float32, ScalarType.BFloat16, ScalarType.Int8);
-        LanguageModel model = Build(vocabularySize, computeType, initialize: false);
+        SequenceModel model = Build(outputs, computeType, initialize: false);
         try
         {
             foreach (IMasterWeights module in model.modules().OfType<IMasterWeights>()) module.DropMasterWeights();
@@ -158,16 +172,16 @@ public abstract record ModelOptions : IValidated
             throw new ArgumentException($"computeType is {computeType}; {string.Join(", ", allowed)} are allowed.", nameof(computeType));
     }
 
-    private LanguageModel Build(int vocabularySize, ScalarType computeType, bool initialize)
+    private SequenceModel Build(int outputs, ScalarType computeType, bool initialize)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(outputs, 1);
         Problem[] problems = [.. ModelValidation.All(this)];
         if (problems.Length > 0) throw new ConfigurationException(problems);
-        int rows = EmbeddingRows(vocabularySize);
-        LanguageModel model = Create(rows, computeType);
+        int rows = EmbeddingRows(outputs);
+        SequenceModel model = Create(rows, computeType);
         if (!initialize) return model;
         // Keeps the weights of a seed: embeddings once drew numbers of their own first.
-        randn(rows, Dim).Dispose();
+        if (PatchInput() is null) randn(rows, Dim).Dispose();
         Initialize.Apply(model);
         return model;
     }
@@ -196,7 +210,7 @@ public abstract record ModelOptions : IValidated
 
     internal virtual PartCost ExtraHeadCost => default;
 
-    private protected abstract LanguageModel Create(int vocabularySize, ScalarType computeType);
+    private protected abstract SequenceModel Create(int outputs, ScalarType computeType);
 
     private protected IReadOnlyList<LayerOptions> LayersOf(int count, AttentionOptions? cross = null)
     {

@@ -16,6 +16,7 @@ internal static class ModelValidation
         .. model.Validate(),
         .. OfParts("", model.Mixer, model.Attention, model.Position, model.FeedForward),
         .. Under("norm", model.Norm.Validate()),
+        .. Under("input", model.PatchInput()?.Validate()),
         .. Under("encoderAttention", model.OtherAttention?.Validate()),
         .. (model.LayerPattern ?? []).SelectMany(
             (group, index) => OfParts($"layerPattern.{index}.", group.Mixer, group.Attention, group.Position, group.FeedForward)),

@@ -21,7 +21,7 @@ public enum ParameterRole
 /// <param name="Matrices">The matrices of all blocks, without embeddings and head.</param>
 public sealed record ParameterLayout(IReadOnlyDictionary<string, ParameterRole> Roles, IReadOnlyList<HiddenMatrix> Matrices)
 {
-    internal static ParameterLayout Of(LanguageModel model)
+    internal static ParameterLayout Of(SequenceModel model)
     {
         string[] blocks = [.. Paths<Block>(model)], heads = [.. Paths<LanguageHead>(model)], tables = [.. Paths<IEmbeds>(model)];
         return new(
@@ -34,7 +34,7 @@ public sealed record ParameterLayout(IReadOnlyDictionary<string, ParameterRole> 
             [.. HiddenMatrices.Of(model).Where(matrix => !IsBelow(tables, matrix.Name))]);
     }
 
-    private static IEnumerable<string> Paths<T>(LanguageModel model) =>
+    private static IEnumerable<string> Paths<T>(SequenceModel model) =>
         model.named_modules().Where(entry => entry.module is T).Select(entry => entry.name);
 
     private static bool IsBelow(string[] paths, string name) =>

@@ -19,20 +19,7 @@ internal abstract class TransformerModel : LanguageModel
         register_module("embedding", embedding);
     }
 
-    protected abstract IReadOnlyList<BlockStack> Stacks { get; }
-
     public override Device Device => embedding.Weight.device;
-
-    public override IReadOnlyList<nn.Module> Blocks => [.. Stacks.SelectMany(stack => stack.Blocks)];
-
-    public override bool ActivationCheckpointing
-    {
-        get => Stacks.All(stack => stack.ActivationCheckpointing);
-        set
-        {
-            foreach (BlockStack stack in Stacks) stack.ActivationCheckpointing = value;
-        }
-    }
 
     public override Tensor forward(ModelInput input)
     {
@@ -45,12 +32,6 @@ internal abstract class TransformerModel : LanguageModel
         using DisposeScope scope = NewDisposeScope();
         Tensor hidden = Run(input).reshape(-1, Options.Dim).index_select(0, places); // (B, T, C) → (N, C)
         return Logits(hidden).MoveToOuterDisposeScope(); // (N, V)
-    }
-
-    public override Tensor Hidden(ModelInput input)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        return Run(input).MoveToOuterDisposeScope();
     }
 
     public override Tensor LogitsOf(Tensor hidden)
@@ -85,31 +66,6 @@ internal abstract class TransformerModel : LanguageModel
         };
     }
 
-    public override IReadOnlyList<KernelReport> Kernels(int? length = null) =>
-        [.. Stacks.SelectMany(stack => stack.Kernels(length ?? ContextLength, Device))];
-
-    public override IReadOnlyList<AttentionWeights> AttentionMaps(ModelInput input)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        using var gradients = no_grad();
-        List<AttentionWeights> records = [];
-        Run(input, observe: stack => new AttentionRecorder(stack, records));
-        foreach (AttentionWeights record in records)
-        {
-            scope.Attach(record.Weights);
-            record.Weights.MoveToOuterDisposeScope();
-        }
-        return records;
-    }
-
-    /// <summary>Runs embeddings and stacks: (B, T, C), in the current scope. <paramref name="observe"/> gets a stack's role.</summary>
-    protected abstract Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary = null, Func<string, IAttentionObserver>? observe = null);
-
-    protected void RegisterChildren(BlockStack stack)
-    {
-        foreach (var (name, part) in stack.named_children()) register_module(name, part);
-    }
-
     /// <summary>Adds the head after the stacks: initialisation draws in the order of names.</summary>
     protected void AddHead()
     {
@@ -130,13 +86,6 @@ internal abstract class TransformerModel : LanguageModel
     }
 
     protected Tensor Logits(Tensor hidden) => head!.Logits(hidden, embedding.Weight); // (…, C) → (…, V)
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-            foreach (BlockStack stack in Stacks) stack.Dispose();
-        base.Dispose(disposing);
-    }
 }
 
 internal abstract class DecodingModel(string name, ModelOptions options, int vocabularySize, ScalarType computeType)

@@ -3,7 +3,6 @@ using System.ComponentModel.DataAnnotations;
 using TorchSharp;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
-using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
@@ -37,7 +36,7 @@ public sealed record CheckpointOptions
 /// training is over. <paramref name="companions"/> go into each; <paramref name="log"/> gets a line for each, on the calling thread. Not
 /// thread-safe.</summary>
 internal sealed class CheckpointWriter(
-    CheckpointStore store, Recipe recipe, Tokenizer tokenizer, IReadOnlyList<PendingFile> companions, Action<string> log) : IDisposable
+    CheckpointStore store, Recipe recipe, ModelCodec codec, IReadOnlyList<PendingFile> companions, Action<string> log) : IDisposable
 {
     private Task<string>? writing;
 
@@ -96,7 +95,7 @@ internal sealed class CheckpointWriter(
         new(CheckpointFiles.Optimizer, path => TensorFile.Save(path, tensors.Optimizer)),
         new(CheckpointFiles.State, state.Save),
         new(CheckpointFiles.Configuration, path => File.WriteAllText(path, ConfigurationJson.Serialize(recipe) + "\n")),
-        new(CheckpointFiles.Tokenizer, tokenizer.Save),
+        codec.File,
         .. companions,
     ];
 }
@@ -118,11 +117,11 @@ internal sealed class CheckpointTensors : IDisposable
     public long Bytes => Model.Concat(Optimizer).Sum(entry => entry.Value.numel() * entry.Value.element_size());
 
     /// <summary>The tensors themselves, to be read before the next step.</summary>
-    public static CheckpointTensors Of(LanguageModel model, Optimizer optimizer) =>
+    public static CheckpointTensors Of(SequenceModel model, Optimizer optimizer) =>
         new([.. ModelWeights.Of(model)], ownsModel: false, [.. optimizer.State], ownsOptimizer: false);
 
     /// <summary>The weights themselves, and a state that was collected from several ranks, which becomes this object's.</summary>
-    public static CheckpointTensors Of(LanguageModel model, IReadOnlyList<(string Name, Tensor Value)> collected) =>
+    public static CheckpointTensors Of(SequenceModel model, IReadOnlyList<(string Name, Tensor Value)> collected) =>
         new([.. ModelWeights.Of(model)], ownsModel: false, collected, ownsOptimizer: true);
 
     /// <summary>Tensors of its own, those that this object owned among them.</summary>

@@ -36,14 +36,14 @@ internal readonly record struct StepLoss(Tensor Loss, Tensor Norm, Tensor Figure
 /// divided by the targets, or what else the loss counts, of the whole step. Averaging per micro-batch would weigh targets by how full theirs
 /// happens to be. Of several
 /// processes each computes its rows of every micro-batch, and gradients are added up in the order of ranks and their threads.</summary>
-internal abstract class GradientComputation(LanguageModel model, GradientExchange? exchange, LossFunction loss)
+internal abstract class GradientComputation(SequenceModel model, GradientExchange? exchange, LossFunction loss)
 {
     // Bytes of the gradients of one thread, and of all but the first. Small models gain from threads of their own, for which an operation
     // is little work; from 10 M parameters on, shared operations are as fast, and at 124 M they were faster by a tenth and more, and saved
     // 500 MiB of gradients and as much again (two threads, docs/kernels.md).
     private const long MaxGradients = 256L << 20, MaxFurtherGradients = 1L << 30;
 
-    protected LanguageModel Model { get; } = model;
+    protected SequenceModel Model { get; } = model;
 
     /// <summary>Adds up the ranks' gradients; null in a run of one process.</summary>
     protected GradientExchange? Exchange { get; } = exchange;
@@ -79,7 +79,7 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
     public Batch Own(Batch microBatch) => microBatch.Part(Ranks.Rank, Ranks.Count);
 
     public static GradientComputation Create(
-        LanguageModel model, Device device, WorkerThreads? threads, LossFunction? loss = null, GradientExchange? exchange = null) =>
+        SequenceModel model, Device device, WorkerThreads? threads, LossFunction? loss = null, GradientExchange? exchange = null) =>
         threads is null
             ? new SequentialGradients(model, device, exchange, loss ?? new TokenCrossEntropy())
             : new ThreadedGradients(model, threads, exchange, loss ?? new TokenCrossEntropy());
@@ -119,7 +119,7 @@ internal abstract class GradientComputation(LanguageModel model, GradientExchang
         [.. batch.MicroBatches.Select(_ => Model.Drops ? DropoutKey.Draw() : (DropoutKey?)null)];
 }
 
-internal sealed class SequentialGradients(LanguageModel model, Device device, GradientExchange? exchange, LossFunction loss)
+internal sealed class SequentialGradients(SequenceModel model, Device device, GradientExchange? exchange, LossFunction loss)
     : GradientComputation(model, exchange, loss)
 {
     private readonly int figures = 1 + loss.FigureNames.Count;
@@ -159,7 +159,7 @@ internal sealed class SequentialGradients(LanguageModel model, Device device, Gr
 }
 
 /// <summary>Each micro-batch in equal parts on threads of their own. Gradients are summed in a fixed order.</summary>
-internal sealed class ThreadedGradients(LanguageModel model, WorkerThreads threads, GradientExchange? exchange, LossFunction loss)
+internal sealed class ThreadedGradients(SequenceModel model, WorkerThreads threads, GradientExchange? exchange, LossFunction loss)
     : GradientComputation(model, exchange, loss)
 {
     private readonly Parameter[] parameters = [.. model.parameters().Where(parameter => parameter.requires_grad)];

@@ -44,27 +44,27 @@ internal static class InitialWeights
 {
     /// <summary>The model with its first weights and its adapters.</summary>
     public static LanguageModel Build(Recipe recipe, Tokenizer tokenizer, Device device, Action<string> log) =>
-        Build(recipe, tokenizer, device, from: null, log).Model;
+        (LanguageModel)Build(recipe, tokenizer, device, from: null, log).Model;
 
     /// <summary>The model to restore a checkpoint into, or to begin with, and what its adapters go on.</summary>
-    public static (LanguageModel Model, AdapterBase? Base) Build(
-        Recipe recipe, Tokenizer tokenizer, Device device, ResumePoint? from, Action<string> log)
+    public static (SequenceModel Model, AdapterBase? Base) Build(
+        Recipe recipe, ModelCodec codec, Device device, ResumePoint? from, Action<string> log)
     {
         manual_seed(recipe.Seed);
-        LanguageModel model = recipe.Model.Build(tokenizer.VocabularySize, recipe.Training.Precision.ToComputeType()).to(device);
+        SequenceModel model = recipe.Model.BuildSequenceModel(codec.Outputs, recipe.Training.Precision.ToComputeType()).to(device);
         try
         {
             if (recipe.Adapter is not { } adapter)
             {
                 if (from is null && recipe.Initialize is { } initialize)
-                    Copy(Checkpoint.Open(initialize.From), recipe, model, tokenizer, log);
+                    Copy(Checkpoint.Open(initialize.From), recipe, model, codec, log);
                 return (model, null);
             }
             // A checkpoint has the adapters alone.
             Checkpoint source = from is null
                 ? Checkpoint.Open(recipe.Initialize!.From)
                 : AdapterBase.Load(from.Directory).Open(from.Directory);
-            Copy(source, recipe, model, tokenizer, log);
+            Copy(source, recipe, model, codec, log);
             model.Attach(adapter);
             model.Freeze();
             return (model, AdapterBase.Of(source));
@@ -76,18 +76,27 @@ internal static class InitialWeights
         }
     }
 
-    private static void Copy(Checkpoint source, Recipe recipe, LanguageModel model, Tokenizer tokenizer, Action<string> log)
+    private static void Copy(Checkpoint source, Recipe recipe, SequenceModel model, ModelCodec codec, Action<string> log)
     {
-        if (source.Tokenizer.ToJson().ToJsonString() != tokenizer.ToJson().ToJsonString())
+        if (codec.Preprocessor is not null || source.Codec.Preprocessor is not null) RequireSameReading(source, codec);
+        else if (source.Codec.Json != codec.Json)
             throw new UserException(
                 $"initialize.from: {source.Directory} was trained with another tokenizer ({source.Tokenizer.Type}, " +
                 $"{source.Tokenizer.VocabularySize} tokens; " +
-                $"here {tokenizer.Type}, {tokenizer.VocabularySize} tokens), so its weights mean other tokens; use the same tokenizer " +
-                "and training text");
+                $"here {codec.Tokenizer.Type}, {codec.Tokenizer.VocabularySize} tokens), so its weights mean other tokens; use the same " +
+                "tokenizer and training text");
         RequirePositions(source, recipe.Model);
         using IOpenWeights weights = source.OpenWeights();
         ModelWeights.Load(model, Converted(weights, source, recipe.Initialize?.Convert, recipe.Seed, log));
         log($"first weights from {source.Directory}");
+    }
+
+    private static void RequireSameReading(Checkpoint source, ModelCodec codec)
+    {
+        if (source.Codec.Json == codec.Json) return;
+        throw new UserException($"initialize.from: {source.Directory} reads its inputs in another way than this run (its " +
+            $"{(source.Codec.Preprocessor is null ? CheckpointFiles.Tokenizer : CheckpointFiles.Preprocessor)} has other classes, " +
+            "variables, means or deviations), so its weights mean other things; begin with the data that it was trained on");
     }
 
     // The shapes would not fit either, but would not say why.

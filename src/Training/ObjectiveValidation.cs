@@ -13,6 +13,10 @@ internal static class ObjectiveValidation
         new(DataObjective.SequenceToSequence, "sequence-to-sequence", "encoder-decoder", typeof(EncoderDecoderOptions)),
     ];
 
+    // Pictures and time series have their objective from their kind (PatchValidation).
+    private static bool IsOfTokens(ModelOptions model, DataOptions data) => model.PatchInput() is null && data.Kind == DataKind.Text
+        && data.Objective is not (DataObjective.Classification or DataObjective.Forecasting);
+
     private sealed record Objective(DataObjective Value, string Name, string Architecture, Type Options)
     {
         public bool Trains(ModelOptions model) => Options.IsInstanceOfType(model);
@@ -20,6 +24,7 @@ internal static class ObjectiveValidation
 
     public static IEnumerable<Problem> Check(ModelOptions model, DataOptions data)
     {
+        if (!IsOfTokens(model, data)) yield break;
         Objective objective = Table.Single(row => row.Value == data.Objective);
         if (!objective.Trains(model))
             yield return new("data.objective", Mismatch(objective, Table.Single(row => row.Trains(model))));

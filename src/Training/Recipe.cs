@@ -29,12 +29,12 @@ public sealed record Recipe : IValidated
     [Description("The model.")]
     public required ModelOptions Model { get; init; }
 
-    /// <summary>How text becomes tokens.</summary>
-    [Description("How text becomes tokens.")]
-    public required TokenizerOptions Tokenizer { get; init; }
+    /// <summary>How text becomes tokens; absent for a model of patches, and only for that.</summary>
+    [Description("How text becomes tokens; absent where model.input reads pictures or time series.")]
+    public TokenizerOptions? Tokenizer { get; init; }
 
-    /// <summary>The texts to train and validate on.</summary>
-    [Description("The texts to train and validate on.")]
+    /// <summary>The texts, pictures or time series to train and validate on.</summary>
+    [Description("The texts, pictures or time series to train and validate on.")]
     public required DataOptions Data { get; init; }
 
     /// <summary>Length, batches, number format and device of the run.</summary>
@@ -83,10 +83,14 @@ public sealed record Recipe : IValidated
         if (RunName.ValidationError(Name) is { } error) yield return new("name", error);
         foreach (Problem problem in Schedule.ValidateFor(Training.Steps, Optimizer.LearningRate))
             yield return problem with { Path = $"schedule.{problem.Path}" };
+        if (Tokenizer is null && Model.PatchInput() is null)
+            yield return new("tokenizer", "is missing, and this model reads texts; name one, such as {\"type\": \"byte\"}");
+        foreach (Problem problem in PatchValidation.Check(this)) yield return problem;
         foreach (Problem problem in ObjectiveValidation.Check(Model, Data)) yield return problem;
         foreach (Problem problem in TrainingStages.Check(Training, Model, Data)) yield return problem;
         foreach (Problem problem in EvaluatorValidation.Check(Evaluation.Measures, Model, Data)) yield return problem;
-        if (Optimizer.Groups?.Head is not null && Model is { TieEmbeddings: true } and not EncoderOptions { HeadTransform: true })
+        if (Optimizer.Groups?.Head is not null && Model is { TieEmbeddings: true } and not EncoderOptions { HeadTransform: true }
+            && Model.PatchInput() is null)
             yield return new("optimizer.groups.head", "the head is the token embedding, as model.tieEmbeddings is true; set " +
                 "optimizer.groups.embeddings, or tieEmbeddings to false");
         if (Optimizer is ScheduleFreeOptions { Average: not null })

@@ -1,23 +1,25 @@
 using TorchSharp;
 using Trainer.Data.Batches;
+using Trainer.Data.Numbers;
 using Trainer.Data.Preparation;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Devices;
+using Trainer.Models.Patches;
 using Trainer.Training.Plan;
 
 namespace Trainer.Training;
 
 internal static class RunDescription
 {
-    public static IEnumerable<string> Of(TrainState state, PreparedData data, ValidationSet validation, Recipe recipe, ResumePoint? from)
+    public static IEnumerable<string> Of(TrainState state, TrainingData data, ValidationSet validation, Recipe recipe, ResumePoint? from)
     {
-        LanguageModel model = state.Model;
+        SequenceModel model = state.Model;
         (ScheduleOptions schedule, long steps) = (recipe.Schedule, recipe.Training.Steps);
         long all = model.parameters().Sum(p => p.numel()), trained = model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
-        long active = all - ModelCost.Of(model.Options, model.VocabularySize).IdleParameters;
+        long active = all - ModelCost.Of(model.Options, model.Outputs).IdleParameters;
         yield return $"model: {all:N0} parameters{(active < all ? $" of which a token uses {active:N0}" : "")}, " +
-            $"{model.VocabularySize:N0} tokens in the vocabulary, {state.Device}, {model.ComputeType}";
+            $"{Outputs(model)}, {state.Device}, {model.ComputeType}";
         if (state.Base is { } original)
             yield return $"adapter: {trained:N0} of the parameters are trained, on {original.Base} (SHA-256 {original.Sha256[..12]}…)";
         if (state.Teacher is { } teacher) yield return teacher.Description;
@@ -30,8 +32,7 @@ internal static class RunDescription
                 $"{kernel.Count()} layers";
         foreach (string line in Sharing(state)) yield return line;
         foreach (string group in state.Optimizer.Description) yield return group;
-        yield return $"data: {data.Train.Length:N0} training tokens, {data.Validation.Length:N0} validation tokens of which " +
-            $"{validation.TargetTokens:N0} are scored";
+        yield return Describe(data, validation);
         if (recipe.Training.Stages is { Count: > 0 })
             yield return $"stages: {string.Join(", then ", TrainingStages.Of(recipe.Training))}";
         if (schedule.WarmupSteps > steps)
@@ -40,6 +41,26 @@ internal static class RunDescription
         if (from is not null)
             yield return $"restored {from.Directory}: {from.State.Position} of the training data";
     }
+
+    private static string Outputs(SequenceModel model) => model.Options.PatchInput() switch
+    {
+        null => $"{model.Outputs:N0} tokens in the vocabulary",
+        ImagePatchOptions => $"{model.Outputs:N0} classes",
+        _ => $"{model.Outputs:N0} values to forecast",
+    };
+
+    private static string Describe(TrainingData data, ValidationSet validation) => data switch
+    {
+        PreparedData text => $"data: {text.Train.Length:N0} training tokens, {text.Validation.Length:N0} validation tokens of which " +
+            $"{validation.TargetTokens:N0} are scored",
+        NumberData { Preprocessor: ImagePreprocessor images } pictures => $"data: {pictures.Train.Count:N0} training pictures, " +
+            $"{pictures.Validation.Count:N0} validation pictures of which {validation.TargetTokens:N0} are scored; classes " +
+            string.Join(", ", images.Classes),
+        NumberData windows => $"data: {windows.Train.Count:N0} training windows, {windows.Validation.Count:N0} validation windows, of " +
+            $"which {validation.TargetTokens:N0} values are scored; variables " +
+            string.Join(", ", ((SeriesPreprocessor)windows.Preprocessor).Variables),
+        _ => "",
+    };
 
     /// <summary>The libraries, processor and threads that steps are computed with, which their bits depend on.</summary>
     public static string Engine => $"engine: libtorch {LibTorchLoader.Version} in {LibTorchLoader.Folder}, {LibTorch.CpuCapability}, " +

@@ -3,6 +3,7 @@ using Trainer.Data.Chat;
 using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Scheduled;
 using Trainer.Inference;
+using Trainer.Models;
 using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Training;
@@ -22,7 +23,8 @@ internal sealed class SampleWriter
 
     public SampleWriter(TrainState state, Tokenizer tokenizer, Recipe recipe)
     {
-        generator = new TextGenerator(state.Model, tokenizer, state.Device, EndOfText.Of(tokenizer, recipe.Data.EndOfDocument),
+        generator = new TextGenerator(
+            (LanguageModel)state.Model, tokenizer, state.Device, EndOfText.Of(tokenizer, recipe.Data.EndOfDocument),
             chat: ConversationTemplate.Of(recipe.Data)?.Template);
         options = new GenerationOptions { Tokens = Tokens, Sampling = Sampling with { Seed = recipe.Seed } };
         prompts = recipe.Monitoring.Samples;

@@ -45,14 +45,16 @@ internal sealed class FlopUtilisation(Func<int, double> flopsPerToken, double pe
 
     public static FlopUtilisation Of(TrainState state, int ranks)
     {
-        ModelCost cost = ModelCost.Of(state.Model.Options, state.Model.VocabularySize);
+        ModelCost cost = ModelCost.Of(state.Model.Options, state.Model.Outputs);
         AdapterCost? adapter = state.Model.Adapter is { } options
-            ? AdapterCost.Of(state.Model.Options, state.Model.VocabularySize, options)
+            ? AdapterCost.Of(state.Model.Options, state.Model.Outputs, options)
             : null;
+        // Of patches the targets are counted: a class for all positions of a picture, many values for those of a window.
+        double positions = state.Model.Options.PatchInput() is { } patches ? (double)patches.Positions() / patches.TargetsOf() : 1;
         return new(
-            length => (state.Teacher?.FlopsPerToken(length) ?? 0) + (adapter is null
+            length => positions * ((state.Teacher?.FlopsPerToken(length) ?? 0) + (adapter is null
                 ? cost.TrainingFlopsPerToken(length)
-                : cost.TrainingFlopsPerToken(length, adapter, state.Model.Options.TieEmbeddings)),
+                : cost.TrainingFlopsPerToken(length, adapter, state.Model.Options.TieEmbeddings))),
             ranks * PeakFlops.Measure(state.Device, state.Model.ComputeType));
     }
 

@@ -6,6 +6,7 @@ using Trainer.Data.Preparation;
 using Trainer.Distributed;
 using Trainer.Kernels;
 using Trainer.Models;
+using Trainer.Models.Patches;
 using Trainer.Training.Distribution;
 using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
@@ -34,7 +35,7 @@ internal sealed class TrainState : IDisposable
     /// <summary>Takes over a model, on the device with its first weights, and the teacher of a recipe that has one; the data stays the
     /// caller's.</summary>
     public TrainState(
-        LanguageModel model, Recipe recipe, PreparedData data, Device device, IProcessGroup? processes = null, Teacher? teacher = null,
+        SequenceModel model, Recipe recipe, TrainingData data, Device device, IProcessGroup? processes = null, Teacher? teacher = null,
         ReferenceModel? reference = null)
     {
         if (teacher is null != recipe.Distillation is null)
@@ -46,35 +47,43 @@ internal sealed class TrainState : IDisposable
         group = processes ?? new SingleProcess();
         // First: data that does not fit the model must be found before anything is made that would have to be disposed.
         loader = new BatchLoader(
-            BatchStream.Create(data, recipe.Data, model.ContextLength, recipe.Seed, model.PrefixLength), options.MicroBatch,
+            data.OpenStream(recipe.Data, model.ContextLength, recipe.Seed, model.PrefixLength), options.MicroBatch,
             recipe.Data.LoaderThreads);
         model.ActivationCheckpointing = options.ActivationCheckpointing;
         long parameters = model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
         int count = GradientComputation.Threads(device.type, options, parameters, ranks: group.Size);
         threads = count > 1 ? new WorkerThreads(count) : null;
         exchange = group.Size > 1 ? new(group, model, options.ShardOptimizer) : null;
-        Loss = recipe.Preference?.Build(reference) ?? teacher?.Loss ?? (LossFunction)new TokenCrossEntropy(options.LabelSmoothing);
+        Loss = recipe.Preference?.Build(reference) ?? teacher?.Loss ?? OwnLoss(model);
         gradients = GradientComputation.Create(model, device, threads, Loss, exchange);
         Optimizer = recipe.Optimizer.Build(
             exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads,
             model.ParameterLayout());
         figures = new StepFigures(device, Loss.FigureNames.Count);
         spikes = options.Spikes is { } settings ? new(settings) : null;
-        meter = new(gradients, model, device, data.Train, options.LabelSmoothing);
+        meter = new(gradients, model, device, (data as PreparedData)?.Train, options.LabelSmoothing);
     }
+
+    private LossFunction OwnLoss(SequenceModel model) => model.Options.PatchInput() is SeriesPatchOptions
+        ? new ForecastLoss()
+        : new TokenCrossEntropy(options.LabelSmoothing);
 
     /// <summary>The state with which a run begins: its first weights, or what <paramref name="from"/> holds.</summary>
     public static TrainState Start(
-        Recipe recipe, PreparedData data, Device device, ResumePoint? from, Ranks ranks)
+        Recipe recipe, TrainingData data, Device device, ResumePoint? from, Ranks ranks)
     {
-        Teacher? teacher = Teacher.Open(recipe, data.Tokenizer, device, from);
+        PreparedData? text = data as PreparedData; // only texts have a teacher or preferences
+        Teacher? teacher = text is null ? null : Teacher.Open(recipe, text.Tokenizer, device, from);
         ReferenceModel? reference = null;
         IDisposable? owner = null;
         try
         {
-            recipe.Preference?.RequirePairs(data);
-            reference = ReferenceModel.Open(recipe, data, device, from, ranks);
-            (LanguageModel model, AdapterBase? original) = InitialWeights.Build(recipe, data.Tokenizer, device, from, ranks.Report);
+            if (text is not null)
+            {
+                recipe.Preference?.RequirePairs(text);
+                reference = ReferenceModel.Open(recipe, text, device, from, ranks);
+            }
+            (SequenceModel model, AdapterBase? original) = InitialWeights.Build(recipe, ModelCodec.Of(data), device, from, ranks.Report);
             owner = model;
             TrainState state = new(model, recipe, data, device, ranks.Group, teacher, reference) { Base = original };
             owner = state;
@@ -90,7 +99,7 @@ internal sealed class TrainState : IDisposable
         }
     }
 
-    public LanguageModel Model { get; }
+    public SequenceModel Model { get; }
 
     /// <summary>What the model's adapters go on; null where it has none.</summary>
     public AdapterBase? Base { get; private init; }

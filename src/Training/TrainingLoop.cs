@@ -17,7 +17,7 @@ using static TorchSharp.torch;
 namespace Trainer.Training;
 
 internal sealed class TrainingLoop(
-    Recipe recipe, TrainState state, IReadOnlyList<Batch> validation, EvaluatorSchedule evaluators, SampleWriter samples,
+    Recipe recipe, TrainState state, IReadOnlyList<Batch> validation, EvaluatorSchedule evaluators, SampleWriter? samples,
     CheckpointWriter? checkpoints, FlopUtilisation utilisation, IMetricsSink sink, StopSignal stop, Ranks ranks, long lastStep,
     SkipRecorder? recorder = null, ProfileWriter? profile = null)
 {
@@ -128,7 +128,7 @@ internal sealed class TrainingLoop(
         using IDisposable? averages = state.UseAverages();
         bool isBest = evaluating && EvaluateLoss();
         evaluators.RunDue(state.Step, evaluating, IsLast);
-        if (evaluating) samples.Write(state.Step, sink);
+        if (evaluating) samples?.Write(state.Step, sink);
         return isBest;
     }
 

@@ -144,7 +144,7 @@ public sealed class TrainingSession
         if (request.Resume) ResumePoint.RequireRun(request.RunDirectory);
         using RunDirectory? run = ranks.IsFirst ? RunDirectory.Open(request.RunDirectory, request.Resume) : null;
         ResumePoint? from = request.Resume ? FindCheckpoint(run) : null;
-        using PreparedData data = Prepare();
+        using TrainingData data = Prepare();
         from?.RequireData(data.Fingerprint);
         MemoryUse memory = new(device);
         using TrainState state = TrainState.Start(Recipe, data, device, from, ranks);
@@ -159,10 +159,10 @@ public sealed class TrainingSession
     }
 
     /// <summary>The first rank prepares; others, which see the same files, read what is there then.</summary>
-    private PreparedData Prepare()
+    private TrainingData Prepare()
     {
-        PreparedData? prepared = null;
-        PreparedData Open() => DataPreparation.Prepare(Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory, ranks);
+        TrainingData? prepared = null;
+        TrainingData Open() => RecipeData.Prepare(Recipe, request.DatasetsDirectory, ranks);
         string fingerprint = ranks.FromFirst(() => (prepared = Open()).Fingerprint)!;
         prepared ??= Open();
         if (prepared.Fingerprint == fingerprint) return prepared;
@@ -173,11 +173,11 @@ public sealed class TrainingSession
             $"{fingerprint}): all machines have to see the same files, such as on a shared file system");
     }
 
-    private TrainingResult Train(RunDirectory? run, PreparedData data, TrainState state, MemoryUse memory, ResumePoint? from)
+    private TrainingResult Train(RunDirectory? run, TrainingData data, TrainState state, MemoryUse memory, ResumePoint? from)
     {
         Problem[] problems = [.. request.Profile?.ValidateFor(state.Step, LastStep) ?? []];
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
-        SampleWriter samples = new(state, data.Tokenizer, Recipe);
+        SampleWriter? samples = data is PreparedData text ? new(state, text.Tokenizer, Recipe) : null;
         ValidationSet validation = Validation(data);
         using IMetricsSink sink = ranks.IsFirst ? openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step)) : new Silence();
         using CheckpointWriter? checkpoints = run is null ? null : Checkpoints(run, data, sink, from, state);
@@ -190,8 +190,7 @@ public sealed class TrainingSession
         foreach (string line in RunDescription.Of(state, data, validation, Recipe, from)) sink.Message(line);
 
         EvaluatorSchedule evaluators = new(Recipe.Evaluation.Measures, Subject(state, data, Recipe), sink);
-        SkipRecorder recorder = new(
-            state, new DocumentLocator(data, Recipe.Data, Recipe.Tokenizer, request.DatasetsDirectory), run?.SkippedSteps, sink.Message);
+        SkipRecorder recorder = new(state, DocumentsOf(Recipe, data, request.DatasetsDirectory), run?.SkippedSteps, sink.Message);
         ProfileWriter? profile = run is null || request.Profile is not { } range
             ? null
             : new(state.NewProfiler(range), run.Profile, sink.Message);
@@ -206,7 +205,11 @@ public sealed class TrainingSession
         return Result(outcome, state);
     }
 
-    private CheckpointWriter Checkpoints(RunDirectory run, PreparedData data, IMetricsSink sink, ResumePoint? from, TrainState state)
+    // Pictures and windows of time series have no documents.
+    internal static DocumentLocator? DocumentsOf(Recipe recipe, TrainingData data, string datasets) =>
+        data is PreparedData text ? new(text, recipe.Data, recipe.Tokenizer, datasets) : null;
+
+    private CheckpointWriter Checkpoints(RunDirectory run, TrainingData data, IMetricsSink sink, ResumePoint? from, TrainState state)
     {
         // The tokenizer is the same, so the chat template of a model that was imported still fits, unless conversations have another.
         string? source = from?.Directory ?? Recipe.Initialize?.From;
@@ -215,19 +218,19 @@ public sealed class TrainingSession
         if (state.Base is { } original) companions = [.. companions, original.ToFile()];
         if (state.Teacher is { } teacher) companions = [.. companions, teacher.ToFile()];
         if (state.Reference is { } reference) companions = [.. companions, reference.ToFile()];
-        return new(run.Checkpoints, Recipe, data.Tokenizer, companions, sink.Message);
+        return new(run.Checkpoints, Recipe, ModelCodec.Of(data), companions, sink.Message);
     }
 
-    private ValidationSet Validation(PreparedData data)
+    private ValidationSet Validation(TrainingData data)
     {
         // In micro-batches: what fits into memory when training fits when validating too.
         long batches = (long)Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
-        return ValidationSet.Create(
-            data, Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue),
+        return data.OpenValidation(
+            Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue),
             Recipe.Model.PrefixLength());
     }
 
-    internal static EvaluationSubject Subject(TrainState state, PreparedData data, Recipe recipe) =>
+    internal static EvaluationSubject Subject(TrainState state, TrainingData data, Recipe recipe) =>
         new(state.Model, data, recipe.Data, recipe.Training.BatchSize, recipe.Training.MicroBatch, recipe.Seed, state.Device)
         {
             Processes = state.Processes,

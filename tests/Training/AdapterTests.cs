@@ -278,7 +278,7 @@ public sealed class AdapterTests : IDisposable
 
     private string In(string run, string file) => Path.Combine(tiny.Store(run).DirectoryOf(10), file);
 
-    private static Tensor Logits(LanguageModel model)
+    private static Tensor Logits(SequenceModel model)
     {
         using IDisposable quiet = no_grad();
         model.eval();
@@ -287,7 +287,7 @@ public sealed class AdapterTests : IDisposable
         return logits;
     }
 
-    private static Dictionary<string, float[]> Weights(LanguageModel model) =>
+    private static Dictionary<string, float[]> Weights(SequenceModel model) =>
         model.named_parameters().ToDictionary(entry => entry.name, entry => Numbers(entry.parameter));
 
     private static float[] Numbers(Tensor value) => value.data<float>().ToArray();

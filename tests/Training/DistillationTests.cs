@@ -349,7 +349,7 @@ public sealed class DistillationTests : IDisposable
 
     private BatchStream Crops() => BatchStream.Create(tiny.Data, tiny.Recipe.Data, TinyRun.Context, 1);
 
-    private static float[] Weights(LanguageModel model) => [.. model.parameters().SelectMany(p => p.data<float>().ToArray())];
+    private static float[] Weights(SequenceModel model) => [.. model.parameters().SelectMany(p => p.data<float>().ToArray())];
 
     private static Batch WithTargets(Batch batch, int keep)
     {

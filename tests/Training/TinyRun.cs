@@ -95,7 +95,7 @@ internal sealed class TinyRun : IDisposable
     }
 
     /// <summary>The gradients of a model, one parameter after the other.</summary>
-    public static float[] Gradient(LanguageModel model) => [.. model.parameters().SelectMany(p => p.grad!.data<float>().ToArray())];
+    public static float[] Gradient(SequenceModel model) => [.. model.parameters().SelectMany(p => p.grad!.data<float>().ToArray())];
 
     /// <summary>Words from a small vocabulary in an irregular order: something to learn, and no two windows the same.</summary>
     private static string Text(int characters)

@@ -2,7 +2,8 @@ using Trainer.Data.Shards;
 
 namespace Trainer.Data.Batches;
 
-/// <summary>Token ids and targets, (Rows × Columns), row-major; <see cref="Ignored"/> where nothing is predicted.</summary>
+/// <summary>Token ids and targets, (Rows × Columns), row-major; <see cref="Ignored"/> where nothing is predicted. Rows of numbers have
+/// <see cref="Values"/> in place of tokens, and as targets a class each, or <see cref="TargetValues"/>.</summary>
 public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
 {
     /// <summary>The target at positions that are not scored.</summary>
@@ -17,6 +18,12 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>Exclusive bound on all <see cref="Positions"/>; null where it is the number of columns.</summary>
     public int? PositionLimit { get; init; }
 
+    /// <summary>Numbers that are read in place of tokens, row-major and equally many in each row; null for tokens.</summary>
+    public float[]? Values { get; init; }
+
+    /// <summary>Numbers to predict, (Rows × Columns), in place of <see cref="Targets"/>; null for those.</summary>
+    public float[]? TargetValues { get; init; }
+
     /// <summary>The encoder's rows, where <see cref="Inputs"/> are for its decoder.</summary>
     public SourceRows? Source { get; init; }
 
@@ -28,8 +35,10 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
 
     internal Func<int, IReadOnlyList<TokenSpan>>? Origin { get; init; }
 
-    /// <summary>Number of scored positions.</summary>
-    public int TargetTokens { get; } = Targets.Length - Targets.AsSpan().Count(Ignored);
+    private readonly int targetTokens = Targets.Length - Targets.AsSpan().Count(Ignored);
+
+    /// <summary>Number of scored positions, classes or values.</summary>
+    public int TargetTokens => TargetValues?.Length ?? targetTokens;
 
     /// <summary>Where a row's tokens lie in the training data; empty where the batch is of other data.</summary>
     public IReadOnlyList<TokenSpan> SpansOf(int row) => Origin?.Invoke(FirstRow + row) ?? [];
@@ -68,6 +77,16 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     {
         var (first, end) = (Rows * index / count, Rows * (index + 1) / count);
         Range places = (first * Columns)..(end * Columns);
+        if (Values is { } values)
+        {
+            var numbers = values.Length / Math.Max(1, Rows);
+            return new Batch([], TargetValues is null ? Targets[places] : [], end - first, Columns)
+            {
+                Values = values[(first * numbers)..(end * numbers)],
+                TargetValues = TargetValues?[places],
+                FirstRow = FirstRow + first,
+            };
+        }
         return new Batch(Inputs[places], Targets[places], end - first, Columns)
         {
             Documents = Documents?[places],

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Trainer.Configuration;
+using Trainer.Data.Numbers;
 
 namespace Trainer.Data.Corpora;
 
@@ -86,11 +87,16 @@ internal sealed class SyntheticCorpus : Corpus
 [JsonDerivedType(typeof(AssociativeRecallTaskOptions), "associative-recall")]
 [JsonDerivedType(typeof(LatestValueTaskOptions), "latest-value")]
 [JsonDerivedType(typeof(NeedleTaskOptions), "needle")]
+[JsonDerivedType(typeof(ShapesTaskOptions), "shapes")]
+[JsonDerivedType(typeof(WavesTaskOptions), "waves")]
 public abstract record SyntheticTaskOptions
 {
     private protected const char Separator = '|';
 
-    internal abstract SyntheticExample Draw(ref RandomSequence random);
+    /// <summary>Whether examples are texts; else pictures or time series, which are made elsewhere.</summary>
+    internal virtual bool MakesText => true;
+
+    internal virtual SyntheticExample Draw(ref RandomSequence random) => throw new NotSupportedException($"{GetType()} makes no text.");
 }
 
 internal readonly record struct SyntheticExample(string Prompt, string Answer);

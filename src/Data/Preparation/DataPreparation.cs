@@ -14,8 +14,9 @@ public static class DataPreparation
     /// <summary>Prepares the data in a subfolder of <paramref name="directory"/>, atomically, or opens it where no source file changed
     /// (size, time, then content) and nothing is damaged.</summary>
     /// <exception cref="UserException">A file is missing, empty, not UTF-8, cannot be encoded, or changes while it is read.</exception>
-    public static PreparedData Prepare(DataOptions data, TokenizerOptions tokenizer, string directory, IProgress<string>? progress = null)
+    public static PreparedData Prepare(DataOptions data, TokenizerOptions? tokenizer, string directory, IProgress<string>? progress = null)
     {
+        ArgumentNullException.ThrowIfNull(tokenizer); // a recipe of texts has one
         CreateDirectory(directory);
         var plan = PreparationPlan.Open(data, tokenizer, directory, progress);
         var folder = Path.Combine(directory, plan.FolderName);

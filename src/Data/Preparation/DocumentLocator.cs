@@ -8,7 +8,7 @@ namespace Trainer.Data.Preparation;
 
 /// <summary>Where tokens of the training data come from. The shards do not say: the sources are read again, in the order they were prepared
 /// in, and documents are counted. That takes as long as reading the texts up to there.</summary>
-public sealed class DocumentLocator(PreparedData data, DataOptions options, TokenizerOptions tokenizer, string directory)
+public sealed class DocumentLocator(PreparedData data, DataOptions options, TokenizerOptions? tokenizer, string directory)
 {
     private const int LongestText = 80;
     private const int TokensAtOnce = 1 << 16;
@@ -28,7 +28,7 @@ public sealed class DocumentLocator(PreparedData data, DataOptions options, Toke
     {
         var found = new Dictionary<long, TextPiece>();
         var document = -1L;
-        foreach (var piece in PreparationPlan.Open(options, tokenizer, directory, null).Train.SelectMany(corpus => corpus.Read()))
+        foreach (var piece in PreparationPlan.Open(options, tokenizer!, directory, null).Train.SelectMany(corpus => corpus.Read()))
         {
             if (found.Count == wanted.Count)
                 break;

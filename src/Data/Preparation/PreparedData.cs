@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
 using Trainer.Data.Shards;
 using Trainer.Data.Tokenizers;
 
@@ -7,16 +8,19 @@ namespace Trainer.Data.Preparation;
 
 /// <summary>Data ready for training: a tokenizer and the tokens of both splits.</summary>
 public sealed class PreparedData(string directory, PreparedRecord record, Tokenizer tokenizer, TokenShard train,
-    TokenShard validation) : IDisposable
+    TokenShard validation) : TrainingData
 {
-    /// <summary>The folder with the data.</summary>
-    public string Directory { get; } = directory;
+    /// <inheritdoc/>
+    public override string Directory { get; } = directory;
 
     /// <summary>SHA-256, in hexadecimal, of tokenizer, sources and split: equal for equal data.</summary>
-    public string Fingerprint => record.Fingerprint;
+    public override string Fingerprint => record.Fingerprint;
 
-    /// <summary>The source files in reading order.</summary>
-    public IReadOnlyList<SourceStamp> Sources => record.Sources;
+    /// <inheritdoc/>
+    public override IReadOnlyList<SourceStamp> Sources => record.Sources;
+
+    /// <summary>Tokens of the vocabulary.</summary>
+    public override int Outputs => Tokenizer.VocabularySize;
 
     /// <summary>The range of each <c>data.train</c> source in <see cref="Train"/>, in order, for mixing by weight.</summary>
     public IReadOnlyList<TokenRange> TrainSources => record.TrainSources;
@@ -37,7 +41,16 @@ public sealed class PreparedData(string directory, PreparedRecord record, Tokeni
     public SplitStatistics ValidationStatistics => record.Validation;
 
     /// <inheritdoc/>
-    public void Dispose()
+    public override BatchStream OpenStream(DataOptions options, int contextLength, long seed, int prefixLength = 1) =>
+        BatchStream.Create(this, options, contextLength, seed, prefixLength);
+
+    /// <inheritdoc/>
+    public override ValidationSet OpenValidation(
+        DataOptions options, int contextLength, int batchRows, int batches, int prefixLength = 1) =>
+        ValidationSet.Create(this, options, contextLength, batchRows, batches, prefixLength);
+
+    /// <inheritdoc/>
+    public override void Dispose()
     {
         Train.Dispose();
         Validation.Dispose();

@@ -23,6 +23,7 @@ namespace Trainer.Evaluation.Scheduled;
 [JsonDerivedType(typeof(ScheduledTranslationOptions), "translation")]
 [JsonDerivedType(typeof(ScheduledPasskeyOptions), "passkey")]
 [JsonDerivedType(typeof(ScheduledSamplesOptions), "samples")]
+[JsonDerivedType(typeof(ScheduledForecastOptions), "forecast")]
 public abstract record ScheduledEvaluatorOptions : IValidated
 {
     /// <summary>Its name in TensorBoard and in reports; null for its type.</summary>
@@ -67,19 +68,23 @@ internal sealed record EvaluatorResult(IReadOnlyList<EvaluatorFigure> Figures, I
 }
 
 /// <summary>The model under training, and what it is evaluated on; the seed is for evaluators that sample.</summary>
-public sealed record EvaluationSubject(LanguageModel Model, PreparedData Data, DataOptions Settings, int BatchSize, int MicroBatch,
+public sealed record EvaluationSubject(SequenceModel Model, TrainingData Data, DataOptions Settings, int BatchSize, int MicroBatch,
     long Seed, Device Device)
 {
     /// <summary>The processes that train the model together, and share out what they can; null for one.</summary>
     public IProcessGroup? Processes { get; init; }
 
-    internal Tokenizer Tokenizer => Data.Tokenizer;
+    /// <summary>The model, where it reads tokens.</summary>
+    internal LanguageModel LanguageModel => (LanguageModel)Model;
+
+    /// <summary>The tokenizer, where there is one.</summary>
+    internal Tokenizer Tokenizer => ((PreparedData)Data).Tokenizer;
 
     /// <summary>Rows of the validation data as <c>evaluate</c> makes them: so many batches, spread evenly; null for all.</summary>
     internal ValidationSet Rows(int? batches)
     {
         long most = (long)(batches ?? int.MaxValue) * (BatchSize / MicroBatch);
-        return ValidationSet.Create(Data, Settings, Model.ContextLength, MicroBatch, (int)Math.Min(most, int.MaxValue), Model.PrefixLength);
+        return Data.OpenValidation(Settings, Model.ContextLength, MicroBatch, (int)Math.Min(most, int.MaxValue), Model.PrefixLength);
     }
 }
 

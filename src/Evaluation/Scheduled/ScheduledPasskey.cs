@@ -78,7 +78,7 @@ public sealed record ScheduledPasskeyOptions : ScheduledEvaluatorOptions
 
 internal sealed class ScheduledPasskey(ScheduledPasskeyOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
-    private readonly PasskeyEvaluator evaluator = new(subject.Model, subject.Tokenizer);
+    private readonly PasskeyEvaluator evaluator = new(subject.LanguageModel, subject.Tokenizer);
 
     public override IEnumerable<Problem> Problems() =>
         evaluator.ValidationError(options.ToOptions()) is { } error ? [new("lengths", error)] : [];

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Data.Preparation;
 using Trainer.Models;
 using Trainer.Reporting.Monitoring;
 
@@ -76,7 +77,7 @@ public sealed record ScheduledPerplexityOptions : ScheduledEvaluatorOptions
 
 internal sealed class ScheduledPerplexity(ScheduledPerplexityOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
-    private readonly PerplexityEvaluator evaluator = new(subject.Model, subject.Tokenizer, subject.Processes);
+    private readonly PerplexityEvaluator evaluator = new(subject.LanguageModel, subject.Tokenizer, subject.Processes);
 
     public override IEnumerable<Problem> Problems()
     {
@@ -108,7 +109,7 @@ internal sealed class ScheduledPerplexity(ScheduledPerplexityOptions options, Ev
         {
             Beginning = options.Beginning is { } token ? new(BeginningOfSequence.Find(subject.Tokenizer, token)!.Value) : null,
         };
-        return evaluator.Evaluate(TokenText.Of(subject.Data.Validation, options.Tokens), windowed);
+        return evaluator.Evaluate(TokenText.Of(((PreparedData)subject.Data).Validation, options.Tokens), windowed);
     }
 
     private static string Line(PerplexityReport report) => string.Create(CultureInfo.InvariantCulture,

@@ -40,7 +40,9 @@ public sealed record ScheduledSamplesOptions : ScheduledEvaluatorOptions
 
     internal override string Kind => "samples";
 
-    internal override IEnumerable<Problem> ValidateFor(ModelOptions model, DataOptions data) => [];
+    internal override IEnumerable<Problem> ValidateFor(ModelOptions model, DataOptions data) => model.PatchInput() is null
+        ? []
+        : [new("type", "'samples' are texts that the model continues, and this one reads none; remove the measure")];
 
     internal override ScheduledEvaluator Build(EvaluationSubject subject) => new ScheduledSamples(this, subject);
 }
@@ -48,7 +50,7 @@ public sealed record ScheduledSamplesOptions : ScheduledEvaluatorOptions
 /// <summary>A text for each prompt; sampling restarts from the seed each time.</summary>
 internal sealed class ScheduledSamples(ScheduledSamplesOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
-    private readonly TextGenerator generator = new(subject.Model, subject.Tokenizer, subject.Device,
+    private readonly TextGenerator generator = new(subject.LanguageModel, subject.Tokenizer, subject.Device,
         EndOfText.Of(subject.Tokenizer, subject.Settings.EndOfDocument), chat: ConversationTemplate.Of(subject.Settings)?.Template);
     private readonly GenerationOptions generation = new()
     {

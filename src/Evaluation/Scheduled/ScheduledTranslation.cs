@@ -42,7 +42,7 @@ public sealed record ScheduledTranslationOptions : ScheduledEvaluatorOptions
 internal sealed class ScheduledTranslation(ScheduledTranslationOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
     private readonly ValidationSet rows = subject.Rows(batches: null);
-    private readonly TranslationEvaluator evaluator = new(subject.Model, subject.Tokenizer, subject.Device,
+    private readonly TranslationEvaluator evaluator = new(subject.LanguageModel, subject.Tokenizer, subject.Device,
         new() { Beams = options.Beams, LengthPenalty = options.LengthPenalty, Tokens = subject.Model.ContextLength });
 
     public override EvaluatorResult Evaluate()

@@ -10,7 +10,7 @@ internal static class Adaptation
     /// <summary>Adds adapters that change nothing yet, drawn from libtorch's generator; only they, and what the options name, keep
     /// gradients.</summary>
     /// <exception cref="ConfigurationException">A name of the options is not the model's, or a rank is more than a matrix's.</exception>
-    public static void Apply(LanguageModel model, AdapterOptions options)
+    public static void Apply(SequenceModel model, AdapterOptions options)
     {
         IReadOnlyList<AdapterTarget> targets = AdapterTargets.Chosen(model, options);
         IReadOnlyList<Parameter> whole = TrainedInFull(model, options, targets);
@@ -44,7 +44,7 @@ internal static class Adaptation
         foreach (MixedLinear layer in module.modules().OfType<MixedLinear>()) layer.Freeze(storage);
     }
 
-    private static List<Parameter> TrainedInFull(LanguageModel model, AdapterOptions options, IReadOnlyList<AdapterTarget> targets)
+    private static List<Parameter> TrainedInFull(SequenceModel model, AdapterOptions options, IReadOnlyList<AdapterTarget> targets)
     {
         List<Parameter> found = [];
         List<Problem> problems = [];
@@ -65,7 +65,7 @@ internal static class Adaptation
     private static bool IsWithin(AdapterTarget target, string module) =>
         target.Layer == module || target.Layer.StartsWith($"{module}.", StringComparison.Ordinal);
 
-    private static string Missing(string pattern, LanguageModel model, (string name, nn.Module module)[] modules) =>
+    private static string Missing(string pattern, SequenceModel model, (string name, nn.Module module)[] modules) =>
         AdapterTargets.Matches(pattern, "head") && model.Options.TieEmbeddings
             ? $"\"{pattern}\" has no weights of its own, as model.tieEmbeddings is true; name embedding"
             : $"no module with weights is named \"{pattern}\"; there are " +

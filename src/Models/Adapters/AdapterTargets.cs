@@ -50,7 +50,7 @@ internal static class AdapterTargets
 
     /// <summary>Those that the options name; each pattern has to match.</summary>
     /// <exception cref="ConfigurationException">A pattern matches nothing, or a rank is more than its matrix's.</exception>
-    public static IReadOnlyList<AdapterTarget> Chosen(LanguageModel model, AdapterOptions options)
+    public static IReadOnlyList<AdapterTarget> Chosen(SequenceModel model, AdapterOptions options)
     {
         IReadOnlyList<AdapterTarget> all = Of(model);
         AdapterTarget[] chosen = [.. all.Where(target => IsChosen(target, options, name => [name]))];
@@ -83,7 +83,7 @@ internal static class AdapterTargets
         }
     }
 
-    private static IEnumerable<Problem> Unmatched(LanguageModel model, AdapterOptions options, IReadOnlyList<AdapterTarget> all)
+    private static IEnumerable<Problem> Unmatched(SequenceModel model, AdapterOptions options, IReadOnlyList<AdapterTarget> all)
     {
         if (options.Targets is null && !all.Any(target => target.Attends))
             yield return new("adapter.targets", $"by default attention gets adapters, and this model has none; {Known(all)}");
@@ -97,7 +97,7 @@ internal static class AdapterTargets
         }
     }
 
-    private static IEnumerable<string> Names(LanguageModel model) =>
+    private static IEnumerable<string> Names(SequenceModel model) =>
         model.named_modules().Select(entry => entry.name).Concat(model.named_parameters().Select(entry => entry.name));
 
     private static string Known(IReadOnlyList<AdapterTarget> all) =>

@@ -1,4 +1,5 @@
 using Trainer.Models.Attention.Patterns;
+using Trainer.Models.Patches;
 
 namespace Trainer.Models;
 
@@ -10,7 +11,7 @@ internal static class ModelCosting
         vocabularySize = model.EmbeddingRows(vocabularySize);
         model = model with { VocabularySize = vocabularySize };
         LayerOptions[] layers = [.. model.Stacks.SelectMany(stack => stack.Layers)];
-        long table = (long)vocabularySize * model.Dim;
+        PartCost input = Input(model, vocabularySize), output = Output(model, vocabularySize);
         PartCost attention = Sum(layers.Where(layer => layer.Mixer.Attends).Select(layer => layer.MixerCost(model)))
             + Sum(layers.Select(layer => layer.CrossCost(model)));
         PartCost others = Sum(layers.Where(layer => !layer.Mixer.Attends).Select(layer => layer.MixerCost(model)));
@@ -23,20 +24,33 @@ internal static class ModelCosting
         {
             Components =
             [
-                new("embedding", table),
+                new("embedding", input.Parameters),
                 new("position", model.Stacks.Count * model.Position.Parameters(model)),
                 new("attention", attention.Parameters),
                 .. Others(model, layers),
                 new("feedForward", feedForward.Parameters),
                 new("norms", norms.Parameters),
-                new("head", head.Parameters + (model.TieEmbeddings ? 0 : table) + (model.HeadBias ? vocabularySize : 0)),
+                new("head", head.Parameters + output.Parameters),
             ],
             IdleParameters = blocks.IdleParameters,
-            MatrixParameters = blocks.MatrixParameters + table,
+            MatrixParameters = blocks.MatrixParameters + input.MatrixParameters + output.MatrixParameters,
             FlopsPerToken = blocks.FlopsPerToken,
             Attentions = [.. layers.SelectMany(layer => AttentionsOf(model, layer))],
             Memories = [.. LayerMemories(model)],
         };
+    }
+
+    // A table of tokens is looked up; patches are multiplied.
+    private static PartCost Input(ModelOptions model, int vocabularySize) => model.PatchInput() is { } patches
+        ? PatchEmbedding.Cost(patches, model)
+        : new((long)vocabularySize * model.Dim, 0);
+
+    // The head of a row of patches counts once for all its positions.
+    private static PartCost Output(ModelOptions model, int outputs)
+    {
+        long width = model.PatchInput()?.HeadWidth(model.Dim) ?? model.Dim, matrix = outputs * width;
+        bool tied = model.TieEmbeddings && model.PatchInput() is null;
+        return new((tied ? 0 : matrix) + (model.HeadBias ? outputs : 0), matrix / (model.PatchInput()?.Positions() ?? 1));
     }
 
     private static IEnumerable<(long, PatternOptions)> AttentionsOf(ModelOptions model, LayerOptions layer)

@@ -24,7 +24,7 @@ internal sealed class GradientExchange
     private HashSet<Parameter>? unused; // on no rank, and so without an update
     private int begun;
 
-    public GradientExchange(IProcessGroup group, LanguageModel model, bool shardOptimizer = false, long bucketBytes = BucketBytes)
+    public GradientExchange(IProcessGroup group, SequenceModel model, bool shardOptimizer = false, long bucketBytes = BucketBytes)
     {
         (Group, device) = (group, model.Device);
         List<GradientBucket> all = [new()];

@@ -77,7 +77,7 @@ internal sealed class Ranks(IProcessGroup group, IProgress<string> terminal) : I
     }
 
     /// <summary>Throws where ranks have different weights, and names those that differ from most.</summary>
-    public void RequireSameWeights(LanguageModel model, long step)
+    public void RequireSameWeights(SequenceModel model, long step)
     {
         if (group.Size == 1) return;
         IReadOnlyList<string> all = group.AllGather($"{Hash(model):x16} {Environment.MachineName}");
@@ -92,7 +92,7 @@ internal sealed class Ranks(IProcessGroup group, IProgress<string> terminal) : I
                 "differ; go on from the last checkpoint without it, with --resume");
     }
 
-    private static ulong Hash(LanguageModel model)
+    private static ulong Hash(SequenceModel model)
     {
         XxHash3 hash = new();
         foreach ((_, Tensor value) in ModelWeights.Of(model))

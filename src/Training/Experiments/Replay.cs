@@ -12,9 +12,9 @@ internal sealed class Replay : IDisposable
 {
     private readonly Recipe recipe;
 
-    private Replay(Recipe recipe, PreparedData data, TrainState state) => (this.recipe, Data, State) = (recipe, data, state);
+    private Replay(Recipe recipe, TrainingData data, TrainState state) => (this.recipe, Data, State) = (recipe, data, state);
 
-    public PreparedData Data { get; }
+    public TrainingData Data { get; }
 
     /// <summary>Model, optimizer, place in the data and random states after the last step taken.</summary>
     public TrainState State { get; }
@@ -26,7 +26,7 @@ internal sealed class Replay : IDisposable
         Device device = DeviceSelection.Choose(recipe.Training.Device);
         DeviceSelection.SetDeterministic(recipe.Training.Deterministic, device);
         DeviceSelection.SetPrecision(recipe.Training.Precision, device);
-        PreparedData data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, datasetsDirectory, progress);
+        TrainingData data = RecipeData.Prepare(recipe, datasetsDirectory, progress);
         try
         {
             from?.RequireData(data.Fingerprint);

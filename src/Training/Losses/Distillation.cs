@@ -57,8 +57,9 @@ public sealed record DistillationOptions
 internal sealed class DistillationLoss(LanguageModel teacher, DistillationOptions options, double labelSmoothing = 0) : LossFunction
 {
     /// <summary>The student's losses, with the reported one mixed.</summary>
-    public override LossTerms Losses(LanguageModel student, Batch batch, ModelInput input, Tensor targets)
+    public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets)
     {
+        LanguageModel student = (LanguageModel)model;
         using DisposeScope scope = NewDisposeScope();
         // First, as what it computes on the way is freed before the student keeps anything.
         Tensor taught = Hidden(input).reshape(-1, teacher.Options.Dim);

@@ -14,7 +14,7 @@ internal sealed record LossMeans(double Loss, IReadOnlyList<double> Figures)
     /// <summary>Computes a loss that is no likelihood on batches, without dropout and without gradients, as <see cref="LossEvaluator"/>
     /// does that of targets: the same on any number of processes.</summary>
     public static LossMeans Of(
-        LossFunction loss, LanguageModel model, IReadOnlyList<Batch> batches, Device device, IProcessGroup processes)
+        LossFunction loss, SequenceModel model, IReadOnlyList<Batch> batches, Device device, IProcessGroup processes)
     {
         bool training = model.training;
         model.eval();
@@ -41,7 +41,7 @@ internal sealed record LossMeans(double Loss, IReadOnlyList<double> Figures)
         }
     }
 
-    private static void Add(Tensor sums, LossFunction loss, LanguageModel model, Batch batch, Device device)
+    private static void Add(Tensor sums, LossFunction loss, SequenceModel model, Batch batch, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
         (ModelInput input, Tensor targets) = batch.ToTensors(device);

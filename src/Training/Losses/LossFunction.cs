@@ -19,22 +19,30 @@ internal abstract class LossFunction : IDisposable
     public virtual long Count(Batch batch) => batch.TargetTokens;
 
     /// <summary>Called with all rows of a step before any of its losses is computed, on every rank.</summary>
-    public virtual void Begin(LanguageModel model, StepBatch step)
+    public virtual void Begin(SequenceModel model, StepBatch step)
     {
     }
 
     /// <summary>The losses of rows, summed; <paramref name="input"/> and <paramref name="targets"/> are those of
     /// <paramref name="batch"/>, on the model's device. In the current dispose scope.</summary>
-    public abstract LossTerms Losses(LanguageModel model, Batch batch, ModelInput input, Tensor targets);
+    public abstract LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets);
 
     public virtual void Dispose()
     {
     }
 }
 
-/// <summary>The cross entropy of the targets.</summary>
+/// <summary>The cross entropy of the targets, tokens or classes.</summary>
 internal sealed class TokenCrossEntropy(double labelSmoothing = 0) : LossFunction
 {
-    public override LossTerms Losses(LanguageModel model, Batch batch, ModelInput input, Tensor targets) =>
+    public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets) =>
         model.Losses(input, targets, labelSmoothing);
+}
+
+/// <summary>The error of forecasts, which a model of time series computes itself; it is no likelihood.</summary>
+internal sealed class ForecastLoss : LossFunction
+{
+    public override bool IsLikelihood => false;
+
+    public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets) => model.Losses(input, targets);
 }

@@ -47,8 +47,9 @@ internal sealed class KtoLoss(KtoOptions options, ReferenceModel reference) : Pr
     public override long Count(Batch batch) => ExchangedAnswers.Find(batch).Count;
 
     /// <summary>Estimates z of a step, from its prompts and each the answer of the next one.</summary>
-    public override void Begin(LanguageModel model, StepBatch step)
+    public override void Begin(SequenceModel model, StepBatch step)
     {
+        LanguageModel policy = (LanguageModel)model;
         using DisposeScope scope = NewDisposeScope();
         bool training = model.training;
         model.eval();
@@ -56,7 +57,7 @@ internal sealed class KtoLoss(KtoOptions options, ReferenceModel reference) : Pr
         long count = 0;
         foreach (Batch batch in ExchangedAnswers.Of(step.MicroBatches, model.ContextLength))
         {
-            Tensor own = AnswerScores.Of(model, batch, model.Device).LogProbability.select(1, 0);
+            Tensor own = AnswerScores.Of(policy, batch, model.Device).LogProbability.select(1, 0);
             Tensor others = AnswerScores.Of(Reference!.Model!, batch, model.Device).LogProbability.select(1, 0);
             sum += own.sub(others).sum().ToDouble();
             count += batch.Rows;

@@ -17,8 +17,11 @@ internal abstract class PreferenceLoss(ReferenceModel? reference) : LossFunction
 
     public override long Count(Batch batch) => batch.Rows;
 
-    public override LossTerms Losses(LanguageModel model, Batch batch, ModelInput input, Tensor targets) =>
-        model.Losses(input, targets, (hidden, aims) => Terms(batch, AnswerScores.Of(model, hidden, aims, input.Documents!)));
+    public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets)
+    {
+        LanguageModel policy = (LanguageModel)model;
+        return policy.Losses(input, targets, (hidden, aims) => Terms(batch, AnswerScores.Of(policy, hidden, aims, input.Documents!)));
+    }
 
     /// <summary>The loss of rows, summed, with its figures. The reference's scores of the same answers are (R, 2), as
     /// <see cref="AnswerScores.LogProbability"/>.</summary>

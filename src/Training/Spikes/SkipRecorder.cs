@@ -9,10 +9,10 @@ namespace Trainer.Training.Spikes;
 /// <summary>Writes down what a skipped step was: its rows and documents, and what each layer made of them. A skipped step changed no weight,
 /// so that it can be run once more, with measuring, and costs nothing before.</summary>
 /// <param name="state">Runs the step again; on all ranks.</param>
-/// <param name="documents">Finds where tokens come from.</param>
+/// <param name="documents">Finds where tokens come from; null where rows are no tokens.</param>
 /// <param name="folder">Gets a file for each step; null on all ranks but the first.</param>
 /// <param name="log">Gets a line for each.</param>
-internal sealed class SkipRecorder(TrainState state, DocumentLocator documents, string? folder, Action<string> log)
+internal sealed class SkipRecorder(TrainState state, DocumentLocator? documents, string? folder, Action<string> log)
 {
     /// <summary>Records that are kept, the newest.</summary>
     public const int Kept = 100;
@@ -32,14 +32,14 @@ internal sealed class SkipRecorder(TrainState state, DocumentLocator documents, 
 
     /// <summary>Names the documents of a measured step.</summary>
     public static StepRecord Describe(
-        long step, StepFigures.Reading reading, Spike? spike, string? skipped, StepMeasurement measured, DocumentLocator documents)
+        long step, StepFigures.Reading reading, Spike? spike, string? skipped, StepMeasurement measured, DocumentLocator? documents)
     {
         DocumentSpan[] spans = [.. measured.Rows.SelectMany(row => row.Documents).Select(document => document.Span)];
         Queue<TokenPlace?> places;
         string? unlocated = null;
         try
         {
-            places = new(documents.Locate(spans));
+            places = new(documents?.Locate(spans) ?? []);
         }
         catch (UserException error)
         {

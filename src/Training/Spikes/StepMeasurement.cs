@@ -47,7 +47,8 @@ internal sealed record StepMeasurement(IReadOnlyList<RowMeasurement> Rows, IRead
 }
 
 /// <summary>Runs rows forward and backward once more, with their dropout, and measures; changes nothing, gradients included.</summary>
-internal sealed class StepMeter(GradientComputation gradients, LanguageModel model, Device device, TokenShard shard, double labelSmoothing)
+internal sealed class StepMeter(
+    GradientComputation gradients, SequenceModel model, Device device, TokenShard? shard, double labelSmoothing)
 {
     /// <summary>Measures this rank's rows of a step.</summary>
     public StepMeasurement Measure(StepBatch batch, IReadOnlyList<DropoutKey?> dropout)
@@ -70,15 +71,26 @@ internal sealed class StepMeter(GradientComputation gradients, LanguageModel mod
         // Of the embedding, which every other gradient lies on the way to.
         Differentiation.Grad([objective], [model.parameters().First(p => p.requires_grad)])[0]?.Dispose();
         return new(
-            [.. Enumerable.Range(0, batch.Rows).Select(row => Row(batch, row, first + batch.FirstRow + row, statistics.Hidden))],
+            [.. Enumerable.Range(0, batch.Rows).Select(row => batch.Values is null
+                ? Row(batch, row, first + batch.FirstRow + row, statistics.Hidden)
+                : Row(batch.Part(row, batch.Rows), key, first + batch.FirstRow + row))],
             statistics.Read());
+    }
+
+    // A picture or a window, which has no documents.
+    private RowMeasurement Row(Batch row, DropoutKey? key, int number)
+    {
+        using IDisposable unrecorded = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        (Tensor loss, _) = gradients.Forward(row, key, row.TargetTokens, device, repeats: true);
+        return new(number, loss.item<float>(), row.TargetTokens, []);
     }
 
     private RowMeasurement Row(Batch batch, int row, int number, Tensor hidden)
     {
         long[] targets = batch.Targets[(row * batch.Columns)..((row + 1) * batch.Columns)];
         float[] losses = Losses(hidden.select(0, row), targets);
-        DocumentSpan[] spans = [.. batch.SpansOf(row).SelectMany(span => shard.Documents(span))];
+        DocumentSpan[] spans = [.. batch.SpansOf(row).SelectMany(span => shard!.Documents(span))];
         return new(
             number, Mean(0, targets.Length), targets.Length - targets.AsSpan().Count(Batch.Ignored),
             [.. spans.Select(span => new DocumentMeasurement(
@@ -97,7 +109,7 @@ internal sealed class StepMeter(GradientComputation gradients, LanguageModel mod
     {
         using IDisposable unrecorded = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        Tensor logits = model.LogitsOf(hidden); // (T, V)
+        Tensor logits = ((LanguageModel)model).LogitsOf(hidden); // (T, V)
         return nn.functional.cross_entropy(
             logits, tensor(targets).to(device), ignore_index: Batch.Ignored, reduction: nn.Reduction.None, label_smoothing: labelSmoothing)
             .cpu().data<float>().ToArray();

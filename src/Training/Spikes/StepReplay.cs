@@ -27,7 +27,7 @@ public static class StepReplay
         using Replay replay = Replay.Begin(recipe, from, request.DatasetsDirectory, progress);
         replay.AdvanceTo(request.Step - 1);
         (StepFigures.Reading reading, Spike? spike, StepMeasurement measured) = replay.State.ExamineNextStep();
-        DocumentLocator documents = new(replay.Data, recipe.Data, recipe.Tokenizer, request.DatasetsDirectory);
+        DocumentLocator? documents = TrainingSession.DocumentsOf(recipe, replay.Data, request.DatasetsDirectory);
         string? skipped = spike is not null ? "spike" : reading.InARow > 0 ? "not finite" : null;
         return new(SkipRecorder.Describe(request.Step, reading, spike, skipped, measured, documents));
     }

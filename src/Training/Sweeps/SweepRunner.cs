@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data;
-using Trainer.Data.Preparation;
 using Trainer.Reporting.Monitoring;
 using Trainer.Reporting.Runs;
 using Trainer.Reporting.Sweeps;
@@ -75,7 +74,7 @@ internal sealed class SweepRunner(SweepPlan plan, int jobs, ISweepWorker worker,
     {
         foreach (Recipe recipe in plan.Recipes.DistinctBy(recipe =>
             ConfigurationJson.Serialize(recipe.Data) + ConfigurationJson.Serialize(recipe.Tokenizer)))
-            DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, datasetsDirectory, progress).Dispose();
+            RecipeData.Prepare(recipe, datasetsDirectory, progress).Dispose();
     }
 
     private async Task<bool> TrainAll(int[] configurations, long rung, CancellationToken stop)
