@@ -85,7 +85,8 @@ internal static class EvaluateCommand
 
     internal static Command Create()
     {
-        var command = new Command("evaluate", "Measures perplexity and bits per byte, each token scored exactly once; or classes told, or forecasts.")
+        var command = new Command(
+            "evaluate", "Measures perplexity and bits per byte, each token scored exactly once; or classes told, or forecasts.")
         {
             Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams, Json, Device, Number,
         };

@@ -19,8 +19,8 @@ internal static class PatchSection
 
     private static readonly Option<int?> Season = new("--season")
     {
-        Description = "For a model of time series: steps of time after which values repeat; those so long before are a forecast to compare " +
-            "with.",
+        Description = "For a model of time series: steps of time after which values repeat; those so long before are a forecast to " +
+            "compare with.",
         HelpName = "N",
     };
 

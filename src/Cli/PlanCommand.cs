@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using Trainer.Configuration;
+using Trainer.Data.Numbers;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
 using Trainer.Training.Plan;
@@ -72,10 +74,50 @@ internal static class PlanCommand
 
     private static int Plan(Recipe recipe, bool json, int ranks, double? stepSeconds, Link link)
     {
+        if (recipe.Model.PatchInput() is not null) return PlanPatches(recipe, json, ranks, stepSeconds);
         var plan = RunPlan.Of(recipe, TrainingRequest.DefaultDatasetsDirectory, new StandardError(), ranks, stepSeconds, link);
         if (json) Console.WriteLine(JsonSerializer.Serialize(plan, Json));
         else Print(recipe, plan);
         return ExitCode.Done;
+    }
+
+    private static int PlanPatches(Recipe recipe, bool json, int ranks, double? stepSeconds)
+    {
+        if (ranks > 1 || stepSeconds is not null)
+            throw new UsageException(
+                "--ranks and --step-time plan recipes of texts, and this one reads pictures or time series: leave them out");
+        var plan = PatchPlan.Of(recipe, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
+        if (json) Console.WriteLine(JsonSerializer.Serialize(plan, Json));
+        else Print(recipe, plan);
+        return ExitCode.Done;
+    }
+
+    private static void Print(Recipe recipe, PatchPlan plan)
+    {
+        var unit = plan.Preprocessor is ImagePreprocessor ? "picture" : "window";
+        Console.WriteLine($"{recipe.Name}: {HumanFormat.Parameters(plan.Parameters)} parameters");
+        foreach (var component in plan.Components.Where(component => component.Parameters > 0))
+            Row($"  {component.Name}", HumanFormat.Number(component.Parameters));
+        Console.WriteLine("data");
+        Row("  prepared in", plan.Directory);
+        Row("  training", HumanFormat.Counted(plan.TrainingExamples, unit));
+        Row("  validation", HumanFormat.Counted(plan.ValidationExamples, unit));
+        Row(plan.Preprocessor is ImagePreprocessor ? "  classes" : "  variables", string.Join(", ", plan.Preprocessor switch
+        {
+            ImagePreprocessor images => images.Classes,
+            var series => ((SeriesPreprocessor)series).Variables,
+        }));
+        Console.WriteLine($"per {unit}");
+        Row("  positions", HumanFormat.Number(plan.Positions));
+        Row("  FLOPs forward", HumanFormat.Compact(plan.ForwardFlopsPerExample));
+        Console.WriteLine("memory of training");
+        Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
+        Row("  activations", plan.ActivationBytes is { } bytes
+            ? $"{HumanFormat.Bytes(bytes)} for micro-batches of {plan.MicroBatchSize}, measured on one"
+            : "not measured: only Linux with glibc counts what tensors take");
+        Console.WriteLine("run");
+        Row($"  {unit}s", $"{HumanFormat.Compact(plan.Examples)} in {HumanFormat.Number(plan.Steps)} steps, {plan.Epochs:0.00} epochs");
+        Row("  FLOPs", HumanFormat.Compact(plan.TotalFlops));
     }
 
     private static void Print(Recipe recipe, RunPlan plan)

@@ -11,8 +11,9 @@ internal static class PrepareCommand
     internal static Command Create()
     {
         var recipe = new RecipeArguments();
-        var command = new Command("prepare", "Tokenizes the texts of a recipe, or reads its pictures or time series, into datasets/; train does it itself when it is " +
-            "missing.");
+        var command = new Command(
+            "prepare", "Tokenizes the texts of a recipe, or reads its pictures or time series, into datasets/; train does it itself when " +
+            "it is missing.");
         recipe.AddTo(command);
         command.SetAction(parsed => Prepare(recipe.Load(parsed).Value));
         return command;

@@ -25,7 +25,7 @@ public static class AttentionPage
     {
         Require(map);
         return HtmlPage.Create($"Attention of {map.Model}", AttentionContent.Of(map), "attention-head.js", "attention.js",
-            "attention-page.js");
+            "attention-picture.js", "attention-page.js");
     }
 
     private static void Require(AttentionMap map)
@@ -40,7 +40,7 @@ public static class AttentionPage
     }
 }
 
-internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionContent.Stack> Stacks)
+internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionContent.Stack> Stacks, AttentionPicture? Picture)
 {
     internal sealed record Stack(string Name, IReadOnlyList<string> Queries, IReadOnlyList<string> Keys, IReadOnlyList<Layer> Layers);
 
@@ -49,7 +49,8 @@ internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionCon
 
     public static AttentionContent Of(AttentionMap map) => new(map.Model,
         [.. map.Stacks.Where(stack => stack.Layers.Count > 0).Select(stack => new Stack(stack.Name, stack.Queries, stack.Keys,
-            [.. stack.Layers.Select(layer => new Layer(layer.Index, layer.Heads, Array.ConvertAll(layer.Weights, Quantised)))]))]);
+            [.. stack.Layers.Select(layer => new Layer(layer.Index, layer.Heads, Array.ConvertAll(layer.Weights, Quantised)))]))],
+        map.Picture);
 
     internal static byte Quantised(float weight) => weight > 0 ? (byte)MathF.Round(255 * MathF.Sqrt(MathF.Min(weight, 1))) : (byte)0;
 }
@@ -57,7 +58,15 @@ internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionCon
 // Shapes: H heads, T queries, S keys.
 
 /// <summary>Attention weights on a text: one stack, or three (encoder, decoder and cross) for an encoder-decoder.</summary>
-public sealed record AttentionMap(string Model, IReadOnlyList<AttentionStack> Stacks);
+public sealed record AttentionMap(string Model, IReadOnlyList<AttentionStack> Stacks)
+{
+    /// <summary>The picture whose patches the tokens are; null for a text.</summary>
+    public AttentionPicture? Picture { get; init; }
+}
+
+/// <summary>A picture of red, green and blue bytes, row by row, in patches of so many rows and columns; a class token may stand before
+/// them.</summary>
+public sealed record AttentionPicture(int Height, int Width, byte[] Pixels, int Rows, int Columns, bool ClassToken);
 
 /// <summary>The attention of one kind of layers.</summary>
 public sealed record AttentionStack

@@ -97,7 +97,7 @@ public abstract class RecipeRuns(RecipeDatasets datasets)
         string[] data = source["path"] is null ? [] : ["data.train.0.path=text.txt"];
         string[] examples = (string?)source["format"] == "dotnet-docs-preferences" ? ["data.train.0.examples=20"] : [];
         // learned in a second
-        string[] tokenizer = (string)resolved["tokenizer"]!["type"]! == "bpe" ? ["tokenizer.vocabularySize=300"] : [];
+        string[] tokenizer = (string?)resolved["tokenizer"]?["type"] == "bpe" ? ["tokenizer.vocabularySize=300"] : [];
         return ["--run", run, "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2", "evaluation.every=2",
             "checkpoint.every=2", .. data, .. examples, .. tokenizer];
     }

@@ -31,6 +31,15 @@ public sealed record PictureFile(string Path, string? Class)
             : throw new UserException($"the folder \"{path}\" ({whole}) has no pictures; name one with PNG files");
     }
 
+    /// <summary>The picture as the model sees it, red, green and blue row by row: of its size, and grey where it reads no colours.</summary>
+    /// <exception cref="UserException">The file is damaged, or of another size than the model reads.</exception>
+    public byte[] Colours(ImageShape shape, ImagePreprocessor preprocessor)
+    {
+        var pixels = PngFile.Read(Path).ToChannels(shape, preprocessor.Resize, Path);
+        var area = shape.Height * shape.Width;
+        return [.. Enumerable.Range(0, 3 * area).Select(place => pixels[place % 3 % shape.Channels * area + place / 3])];
+    }
+
     /// <summary>Reads pictures as a model reads them; those of unknown class count for no target.</summary>
     /// <exception cref="UserException">A file is damaged, or of another size than the model reads.</exception>
     public static Batch Read(IReadOnlyList<PictureFile> files, ImageShape shape, ImagePreprocessor preprocessor)

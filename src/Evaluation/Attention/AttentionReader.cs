@@ -74,7 +74,7 @@ public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
         return stack;
     }
 
-    private static AttentionLayer Layer(AttentionWeights layer)
+    internal static AttentionLayer Layer(AttentionWeights layer)
     {
         var weights = layer.Weights[0].to_type(ScalarType.Float32).cpu().contiguous(); // (H, T, S)
         return new AttentionLayer(layer.Layer, (int)weights.size(0), weights.data<float>().ToArray());

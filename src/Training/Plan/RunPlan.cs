@@ -178,7 +178,7 @@ public sealed record RunPlan
         : teacher.WeightBytes
             + Math.Max(memory.Peak + teacher.HeldBytes, state.Weights + state.Moments + state.Gradients + teacher.PassBytes);
 
-    private static ParameterCounts Counts(ModelCost cost)
+    internal static ParameterCounts Counts(ModelCost cost)
     {
         long Of(string name) => cost.Components.Where(part => part.Name == name).Sum(part => part.Parameters);
         (long embeddings, long head) = (Of("embedding") + Of("position"), Of("head"));
@@ -195,7 +195,7 @@ public sealed record RunPlan
     private static bool SavesOnTheWay(Recipe recipe) =>
         ((long[])[recipe.Checkpoint.Every, recipe.Evaluation.Every]).Any(every => every > 0 && every < recipe.Training.Steps);
 
-    private static (TrainingShape Shape, bool OnGpu) Shape(
+    internal static (TrainingShape Shape, bool OnGpu) Shape(
         Recipe recipe, AdapterCost? adapter, ParameterCounts parameters, int ranks)
     {
         var training = recipe.Training;
