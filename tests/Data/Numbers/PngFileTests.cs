@@ -1,5 +1,6 @@
 using Trainer.Configuration;
 using Trainer.Data.Numbers;
+using Trainer.Tests;
 
 namespace Trainer.Data.Tests.Numbers;
 
@@ -21,11 +22,13 @@ public sealed class PngFileTests : IDisposable
 
     [Fact]
     public void Colours_become_grey_by_their_luma() => Assert.Equal(
-        [76, 150, 29], PngFile.Decode(Png.Encode(3, 1, Png.Colours, 8, [255, 0, 0, 0, 255, 0, 0, 0, 255])).ToChannels(new(1, 3, 1), resize: false, ""));
+        [76, 150, 29],
+        PngFile.Decode(Png.Encode(3, 1, Png.Colours, 8, [255, 0, 0, 0, 255, 0, 0, 0, 255])).ToChannels(new(1, 3, 1), resize: false, ""));
 
     [Fact]
     public void Transparent_parts_are_black() => Assert.Equal(
-        [100, 0, 50], PngFile.Decode(Png.Encode(3, 1, Png.GreyWithOpacity, 8, [100, 255, 100, 0, 100, 128])).ToChannels(new(1, 3, 1), resize: false, ""));
+        [100, 0, 50],
+        PngFile.Decode(Png.Encode(3, 1, Png.GreyWithOpacity, 8, [100, 255, 100, 0, 100, 128])).ToChannels(new(1, 3, 1), resize: false, ""));
 
     [Fact]
     public void A_palette_is_looked_up() => Assert.Equal(

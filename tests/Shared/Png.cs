@@ -3,7 +3,7 @@ using System.IO.Compression;
 using System.IO.Hashing;
 using System.Text;
 
-namespace Trainer.Data.Tests.Numbers;
+namespace Trainer.Tests;
 
 /// <summary>Writes PNG files, so that what is read can be compared with what was meant.</summary>
 internal static class Png
