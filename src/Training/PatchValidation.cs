@@ -16,6 +16,8 @@ internal static class PatchValidation
         if (recipe.Tokenizer is not null) yield return new("tokenizer", $"is for texts, and model.input reads {what}; remove it");
         if (recipe.Distillation is not null)
             yield return new("distillation", $"learns a teacher's probabilities of tokens, and model.input reads {what}; remove it");
+        if (recipe.Preference is not null)
+            yield return new("preference", $"learns from answers in text, and model.input reads {what}; remove it");
         if (recipe.Adapter is not null)
             yield return new("adapter", $"adapts language models, and model.input reads {what}; remove it, and train all weights");
         if (recipe.Initialize?.Convert is not null)

@@ -1,7 +1,6 @@
 using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data;
-using Trainer.Data.Tokenizers;
 
 namespace Trainer.Training;
 
@@ -51,8 +50,7 @@ internal sealed class RunDirectory : IDisposable
     public void SaveConfiguration(string json) => DurableFile.Replace(Path.Combine(Root, CheckpointFiles.Configuration), json + "\n");
 
     /// <summary>Beside the configuration, for recipes that go on from this run's model: its checkpoints come and go.</summary>
-    public void SaveTokenizer(Tokenizer tokenizer) =>
-        tokenizer.Save(Path.Combine(Root, CheckpointFiles.Tokenizer));
+    public void SaveCodec(ModelCodec codec) => codec.File.Write(Path.Combine(Root, codec.File.Name));
 
     public void Dispose() => runLock.Dispose();
 }

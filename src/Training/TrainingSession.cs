@@ -184,7 +184,7 @@ public sealed class TrainingSession
         checkpoints?.RestoreBest(state);
         string json = ConfigurationJson.Serialize(Recipe);
         run?.SaveConfiguration(json);
-        run?.SaveTokenizer(data.Tokenizer);
+        run?.SaveCodec(ModelCodec.Of(data));
         sink.Configuration(json);
         ranks.TellOthers();
         foreach (string line in RunDescription.Of(state, data, validation, Recipe, from)) sink.Message(line);
