@@ -87,8 +87,10 @@ public sealed record DataOptions : IValidated
     /// <summary>Whether texts come in pairs: one to read, one to write.</summary>
     public bool IsPaired => Objective == DataObjective.SequenceToSequence || Packing == DataPacking.Pairs;
 
-    /// <summary>Whether the sources are conversations.</summary>
-    public bool HasConversations => Train is { Count: > 0 } && Train[0].IsConversations;
+    /// <summary>Whether there are conversations among the sources; texts beside them are learned whole.</summary>
+    public bool HasConversations => Train?.Any(source => source.IsConversations) == true;
+
+    internal bool HasOnlyConversations => HasConversations && Train.Concat(Validation ?? []).All(source => source.IsConversations);
 
     /// <summary>Whether the sources are preferences.</summary>
     public bool HasPreferences => Train is { Count: > 0 } && Train[0].IsPreferences;
@@ -163,6 +165,7 @@ public sealed record DataOptions : IValidated
     private IEnumerable<Problem> ConversationProblems()
     {
         var kind = HasPreferences ? "preferences" : "conversations";
+        var first = $"data.train.{Train?.Index().FirstOrDefault(source => source.Item.IsConversations || source.Item.IsPreferences).Index}";
         if (!UsesTemplate)
         {
             if (Chat is not null)
@@ -170,12 +173,12 @@ public sealed record DataOptions : IValidated
                     + "to \"chat\"");
         }
         else if (Objective != DataObjective.Causal)
-            yield return new Problem("objective", $"is \"{Name(Objective)}\", but {kind} (data.train.0) are learned token after token; set "
+            yield return new Problem("objective", $"is \"{Name(Objective)}\", but {kind} ({first}) are learned token after token; set "
                 + "it to \"causal\"");
         else if (Packing != DataPacking.Documents)
-            yield return new Problem("packing", $"is \"{Name(Packing)}\", but {kind} (data.train.0) are whole documents; remove it, or set "
+            yield return new Problem("packing", $"is \"{Name(Packing)}\", but {kind} ({first}) are whole documents; remove it, or set "
                 + "it to \"documents\"");
-        if (UsesTemplate && EndOfDocument is not null)
+        if ((HasOnlyConversations || HasPreferences) && EndOfDocument is not null)
             yield return new Problem("endOfDocument", $"is \"{EndOfDocument}\", but the template of data.chat ends turns; remove it");
         if (HasPreferences && Conversations.Learn == LearnedTurns.All)
             yield return new Problem("chat.learn", "is \"all\", but two answers are compared by their own tokens; remove it");
@@ -184,10 +187,13 @@ public sealed record DataOptions : IValidated
                 "is \"split\", but the parts of an answer cannot be compared; use \"right\", \"left\" or \"drop\"");
         foreach (var (list, index, source) in (Train ?? []).Select((source, index) => ("train", index, source))
             .Concat((Validation ?? []).Select((source, index) => ("validation", index, source))))
-            if (source.IsConversations != HasConversations || source.IsPreferences != HasPreferences)
+            if (HasPreferences ? !source.IsPreferences : source.IsPreferences)
                 yield return new Problem($"{list}.{index}.format", (HasPreferences ? "must be \"preferences\""
                     : HasConversations ? "must be \"chat\" or \"dotnet-docs-chat\"" : "must be one of texts")
                     + $", for data.train.0 has {(UsesTemplate ? kind : "a text")}; give all sources in one form");
+            else if (source.IsConversations && !HasConversations)
+                yield return new Problem($"{list}.{index}.format", "must be one of texts, for data.train has no conversations; give some "
+                    + "to train on as well");
     }
 
     private IEnumerable<Problem> PairProblems(string list, IReadOnlyList<SourceOptions>? sources)

@@ -16,6 +16,8 @@ public sealed class DistributedTests
             "model.feedForward.active=2", "model.feedForward.balance.type=bias", "model.feedForward.balance.rate=1e-3"],
         ["packed documents"] = ["tokenizer.type=bpe", "tokenizer.vocabularySize=260", "tokenizer.specialTokens=[\"<|endoftext|>\"]",
             "data.packing=documents"],
+        ["conversations and a text"] = ["tokenizer.type=byte", "data.train.0.path=talks.jsonl", "data.train.0.format=chat",
+            "data.train.1.path=text.txt", "data.train.1.weight=2", "model.contextLength=64"],
         ["blocks computed again"] = ["training.activationCheckpointing=true", "training.microBatchSize=4"],
     };
 
@@ -25,6 +27,7 @@ public sealed class DistributedTests
         { Mpich, "bfloat16 and experts" },
         { OpenMpi, "packed documents" },
         { Mpich, "blocks computed again" },
+        { Mpich, "conversations and a text" },
     };
 
     [Theory]
@@ -34,6 +37,9 @@ public sealed class DistributedTests
         Require(mpi);
         using Workspace one = new() { Threads = 2 }, two = new();
         string[] train = ["train", "small.json", "--run", "run", "--set", "training.steps=20", .. Variants[variant]];
+        foreach (var workspace in new[] { one, two })
+            File.WriteAllLines(workspace.PathOf("talks.jsonl"), Enumerable.Range(0, 40).Select(i =>
+                $$"""{"instruction": "Say {{i}}.", "output": "It is {{new string('o', i)}} {{i}}!"}"""));
 
         one.Succeeds(train);
         var outcome = Run(two, mpi, 2, train);

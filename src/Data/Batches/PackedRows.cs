@@ -4,7 +4,8 @@ using Trainer.Data.Shards;
 namespace Trainer.Data.Batches;
 
 /// <summary>Rows packed with whole documents; no target crosses a document boundary. Tokens that are not learned are no targets;
-/// <paramref name="truncation"/> is for conversations, of which parts without a target are left out.</summary>
+/// <paramref name="truncation"/> is for conversations, of which parts without a target are left out; texts beside them are cut into
+/// rows.</summary>
 internal sealed class PackedRows(TokenShard shard, int contextLength, ConversationTruncation? truncation = null)
     : RowSource<DocumentPart[]>
 {
@@ -28,7 +29,7 @@ internal sealed class PackedRows(TokenShard shard, int contextLength, Conversati
     {
         var cut = new ConversationCut(shard, contextLength, way);
         for (var document = 0L; document < documents.Count; document++)
-            if (documents[document] is var (start, length) && cut.Parts(start, length).Any())
+            if (documents[document] is var (start, length) && (cut.IsText(start) ? length > 1 : cut.Parts(start, length).Any()))
                 return true;
         return false;
     }
@@ -82,6 +83,14 @@ internal sealed class PackedRows(TokenShard shard, int contextLength, Conversati
 /// <summary>Fits conversations into rows; parts without a token to learn are left out.</summary>
 internal sealed class ConversationCut(TokenShard shard, int columns, ConversationTruncation way)
 {
+    /// <summary>Whether the document is a text, all of which is learned.</summary>
+    public bool IsText(long start)
+    {
+        Span<bool> first = [false];
+        shard.ReadLearned(start, first);
+        return first[0];
+    }
+
     public IEnumerable<DocumentPart> Parts(long start, long length) => All(start, length).Where(part =>
         shard.AnyLearned(part.Start + 1, part.EndsDocument ? part.Length - 1 : part.Length));
 
@@ -118,13 +127,13 @@ internal sealed class PackedStream(TokenRange range, DocumentTable documents, in
         var parts = new List<DocumentPart>(items.Length);
         foreach (var document in items)
             Cut(document, epochKey, parts);
-        return Shuffle(Pack(parts), blockKey);
+        return Shuffle(Pack(parts, columns), blockKey);
     }
 
     private void Cut(long document, ulong epochKey, List<DocumentPart> parts)
     {
         var (start, length) = documents[document];
-        if (conversations is not null)
+        if (conversations is not null && !conversations.IsText(start))
         {
             parts.AddRange(conversations.Parts(start, length));
             return;
@@ -136,7 +145,7 @@ internal sealed class PackedStream(TokenRange range, DocumentTable documents, in
             parts.Add(new DocumentPart(start, (int)part, start + part == end));
     }
 
-    private List<DocumentPart[]> Pack(List<DocumentPart> parts)
+    internal static List<DocumentPart[]> Pack(IEnumerable<DocumentPart> parts, int columns)
     {
         var rows = new List<List<DocumentPart>>();
         var open = new SortedSet<(int Room, int Row)>();

@@ -11,7 +11,7 @@ namespace Trainer.Data.Preparation;
 internal sealed record ConversationPlan(ConversationTemplate Template, LearnedTurns Learn)
 {
     /// <summary>All that the tokens depend on besides the conversations and the tokenizer.</summary>
-    public string Identity => $"{Learn} {Template.Identity}";
+    public string Identity => $"{Learn}{(Learn == LearnedTurns.All ? " of conversations" : "")} {Template.Identity}";
 
     /// <summary>Null for a recipe without conversations and preferences.</summary>
     public static ConversationPlan? Of(DataOptions data) => data.UsesTemplate

@@ -92,7 +92,7 @@ internal sealed record PreparationPlan(
             data.ValidationFraction,
             ConversationPlan.Tokenizer(data, tokenizer),
             // For pairs, rows add the end tokens; for conversations, the template does.
-            data.IsPaired || data.UsesTemplate ? EndOfText.None : data.EndOfDocument,
+            data.IsPaired || data.HasOnlyConversations || data.HasPreferences ? EndOfText.None : data.EndOfDocument,
             ConversationPlan.Of(data));
     }
 
@@ -191,9 +191,8 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
             var before = first.Statistics;
             var kept = Math.Max(0, firstCharacters - before.Characters);
             void Wrote() => throughput.Report(first.Statistics.Bytes + (rest == first ? 0 : rest.Statistics.Bytes));
-            if (encoder is not null)
-                new ConversationPreparation(encoder, threads).Encode(
-                    ((ConversationCorpus)corpus).Records(), first, kept, rest, Wrote);
+            if (encoder is not null && corpus is ConversationCorpus talks)
+                new ConversationPreparation(encoder, threads).Encode(talks.Records(), first, kept, rest, Wrote);
             else
                 new ParallelEncoder(tokenizer, threads) { KeepsPairs = corpus.IsPaired }.Encode(corpus.Read(), first, kept, rest, Wrote);
             ranges.Add(new TokenRange(corpus.Name, before.Tokens, first.Statistics.Tokens - before.Tokens));

@@ -1,3 +1,4 @@
+using Trainer.Data.Batches;
 using Trainer.Data.Chat;
 using Trainer.Data.Corpora;
 using Trainer.Data.Shards;
@@ -87,11 +88,12 @@ internal sealed class SplitWriter(string path, int vocabularySize, int? endToken
         bytes += addedBytes;
     }
 
-    /// <summary>Appends a whole conversation, which has characters and bytes of text.</summary>
+    /// <summary>Appends a whole conversation, which has characters and bytes of text. Its first token is nothing to learn, for nothing
+    /// comes before it; a text's is, which tells them apart (<see cref="ConversationCut.IsText"/>).</summary>
     public void Append(ConversationTokens conversation, int addedCharacters, int addedBytes)
     {
         shard.StartDocument();
-        shard.Append(conversation.Ids, conversation.Learned);
+        shard.Append(conversation.Ids, [.. conversation.Learned.Select((learned, index) => learned && index > 0)]);
         characters += addedCharacters;
         bytes += addedBytes;
     }

@@ -98,13 +98,42 @@ public sealed class ConversationPreparationTests : IDisposable
             Problems(talks with { EndOfDocument = "</s>" }));
         Assert.Equal(["objective: is \"masked\", but conversations (data.train.0) are learned token after token; set it to \"causal\""],
             Problems(talks with { Objective = DataObjective.Masked }).Where(problem => problem[0] == 'o'));
-        Assert.Equal(["train.1.format: must be \"chat\" or \"dotnet-docs-chat\", for data.train.0 has conversations; give all sources in one "
-            + "form"], Problems(talks with { Train = [.. talks.Train, new() { Path = "a.txt" }] }));
+        // Texts may stand beside conversations, and are documents.
+        var mixed = talks with { Train = [new() { Path = "a.txt" }, .. talks.Train], EndOfDocument = "</s>" };
+        Assert.Empty(Problems(mixed));
+        Assert.Equal(["packing: is \"crops\", but conversations (data.train.1) are whole documents; remove it, or set it to \"documents\""],
+            Problems(mixed with { Packing = DataPacking.Crops }));
+        Assert.Equal(["validation.0.format: must be one of texts, for data.train has no conversations; give some to train on as well"],
+            Problems(new DataOptions { Train = [new() { Path = "a.txt" }], Validation = talks.Train }));
         Assert.Equal(["chat: is set, but data.train has no conversations; remove it, or set the format of the sources to \"chat\""],
             Problems(new DataOptions { Train = [new() { Path = "a.txt" }], Chat = new() }));
         Assert.Equal(["template: is \"chatlm\"; known are chatml, llama3, mistral, gemma, zephyr, or give the path of a "
             + "tokenizer_config.json with a chat_template"],
             new ConversationOptions { Template = "chatlm" }.Validate().Select(problem => $"{problem.Path}: {problem.Message}"));
+    }
+
+    /// <summary>Texts are cut into rows, whatever becomes of conversations that are longer.</summary>
+    [Theory]
+    [InlineData(LearnedTurns.Assistant)]
+    [InlineData(LearnedTurns.All)]
+    public void Texts_beside_conversations_are_learned_whole(LearnedTurns learn)
+    {
+        Write(Enumerable.Range(0, 3).Select(i => $"question {i} " + new string('q', 60)));
+        folder.Write("text.txt", string.Concat(Enumerable.Range(0, 100).Select(i => $"{i % 10}")));
+        var options = Options(new() { Learn = learn, Truncation = ConversationTruncation.Drop }) with
+        {
+            Train = [new() { Path = folder["text.txt"], Weight = 3 }, .. Options().Train], Validation = Options().Train,
+        };
+        using var data = DataPreparation.Prepare(options, new ByteTokenizerOptions(), folder["mixed"]);
+
+        Assert.Equal([100, data.TrainSources[1].Length], data.TrainSources.Select(source => source.Length));
+        var batch = new PackedRows(data.Train, 40, ConversationTruncation.Drop).Open([data.TrainSources[0]], [1], seed: 1).Next(3);
+        Assert.InRange(batch.TargetTokens, 60, 120);
+        Assert.Equal(new(3, 3, 3, data.TrainSources[1].Length, data.TrainSources[1].Length), ConversationFit.Of(data.Train, options, 40));
+        Assert.Equal($"{data.TrainSources[1].Name} has no conversation with a learned token within model.contextLength (40), where "
+            + "data.chat.truncation is \"drop\"; set contextLength to more, or truncation to \"split\"",
+            Assert.Throws<UserException>(() => new PackedRows(data.Train, 40, ConversationTruncation.Drop).Open([data.TrainSources[1]], [1], 1)).Message);
+        Assert.Equal(Enumerable.Range(0, 100).Select(i => $"{i % 10}"), Document(data, 0, learned: true).Select(c => $"{c}"));
     }
 
     private static string Document(PreparedData data, long document, bool learned)
