@@ -13,8 +13,14 @@ internal sealed class ConversationListing(ConversationTemplate template, bool js
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
+    private static readonly bool HasColour =
+        !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")); // no-color.org
+
     // Green, and back to the colour before.
-    private static readonly (string Begin, string End) Marks = Console.IsOutputRedirected ? ("[[", "]]") : ("\e[32m", "\e[39m");
+    private static readonly (string Begin, string End) Marks = HasColour ? ("\e[32m", "\e[39m") : ("[[", "]]");
+
+    /// <summary>A line of what is learned, which says so without colour.</summary>
+    internal static string Coloured(string line) => HasColour ? $"{Marks.Begin}{line}{Marks.End}" : line;
 
     internal void Show(Conversation conversation)
     {

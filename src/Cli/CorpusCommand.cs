@@ -59,6 +59,7 @@ internal static class CorpusCommand
                 "learned in colour or between [[ and ]]: chatml, llama3, mistral, gemma, zephyr, or a tokenizer_config.json.",
             HelpName = "template",
         };
+        var tokens = new ConversationTokensArguments();
         var output = new Option<string?>("--output")
         {
             Description = "Write the documents to this file, as the column or field text: .parquet, .jsonl, .jsonl.gz or .jsonl.zst.",
@@ -68,6 +69,7 @@ internal static class CorpusCommand
         {
             paths, format, column, language, task, examples, seed, limit, json, template, output,
         };
+        tokens.AddTo(command, template);
         command.Validators.Add(result =>
         {
             if (result.GetValue(limit) < 0)
@@ -87,7 +89,7 @@ internal static class CorpusCommand
                 Examples = parsed.GetValue(examples), Seed = parsed.GetValue(seed),
             });
             return parsed.GetValue(template) is { } chosen
-                ? Show(sources, chosen, parsed.GetValue(limit) ?? Shown, parsed.GetValue(json))
+                ? Show(sources, chosen, parsed.GetValue(limit) ?? Shown, parsed.GetValue(json), tokens, parsed)
                 : Read(sources, parsed.GetValue(limit) ?? long.MaxValue, parsed.GetValue(json), parsed.GetValue(output));
         });
         return command;
@@ -103,7 +105,8 @@ internal static class CorpusCommand
     private static SyntheticTaskOptions Task(string task) => ConfigurationJson.Deserialize<SyntheticTaskOptions>(
         task.TrimStart().StartsWith('{') ? task : JsonSerializer.Serialize(new { type = task }), "--task");
 
-    private static int Show(IReadOnlyList<SourceOptions> sources, string template, long limit, bool json)
+    private static int Show(IReadOnlyList<SourceOptions> sources, string template, long limit, bool json,
+        ConversationTokensArguments tokens, ParseResult parsed)
     {
         var options = new ConversationOptions { Template = template };
         Problem[] problems = [.. options.Validate().Select(problem => problem with { Path = "--template" })];
@@ -113,10 +116,14 @@ internal static class CorpusCommand
         if (corpora.FirstOrDefault(corpus => corpus is not ConversationCorpus) is { } text)
             throw new ConfigurationException([new("--template", $"shows conversations, and {text.Name} is read as text; add --format chat, "
                 + "or leave --template out")], "command line");
-        var listing = new ConversationListing(ConversationTemplate.Open(options), json);
-        foreach (var conversation in corpora.Cast<ConversationCorpus>().SelectMany(corpus => corpus.Conversations())
-            .Take((int)Math.Min(limit, int.MaxValue)))
-            listing.Show(conversation);
+        var conversations = corpora.Cast<ConversationCorpus>().SelectMany(corpus => corpus.Conversations())
+            .Take((int)Math.Min(limit, int.MaxValue));
+        var opened = ConversationTemplate.Open(options);
+        if (tokens.AreAsked(parsed))
+            tokens.Listing(parsed, opened, options, json).Show([.. conversations]);
+        else
+            foreach (var conversation in conversations)
+                new ConversationListing(opened, json).Show(conversation);
         return ExitCode.Done;
     }
 

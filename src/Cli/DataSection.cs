@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
 using Trainer.Reporting.Monitoring;
 
@@ -22,6 +23,8 @@ internal static class DataSection
             Row("", $"{special.Token} ({special.Id}) {special.Use}");
         Row("training", Describe(data.Train));
         Row("validation", Describe(data.Validation));
+        if (data.Conversations is { } fit)
+            Row("conversations", Describe(fit));
         foreach (var example in data.Examples)
             Row("example", string.Join(" ", example.Tokens.Select(token => JsonSerializer.Serialize(token, Readable))));
     }
@@ -39,6 +42,11 @@ internal static class DataSection
             Row(Path.GetFileName(dataset.Directory), $"{size}{files}{changed}; training {Describe(dataset.Train)}");
         }
     }
+
+    /// <summary>What the rows of training leave of conversations.</summary>
+    internal static string Describe(ConversationFit fit) =>
+        $"{HumanFormat.Counted(fit.Conversations, "conversation")}, {HumanFormat.Number(fit.Longer)} longer than a row, " +
+        $"{HumanFormat.Number(fit.Dropped)} dropped; {HumanFormat.Number(fit.LostTokens)} of {HumanFormat.Number(fit.Tokens)} tokens cut";
 
     private static string Describe(SplitStatistics split) =>
         $"{HumanFormat.Compact(split.Tokens)} tokens in {HumanFormat.Counted(split.Documents, "document")}, " +

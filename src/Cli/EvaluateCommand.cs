@@ -26,8 +26,8 @@ internal static class EvaluateCommand
     private static readonly Option<string?> Data = new("--data")
     {
         Description = "A file, a folder or a glob; when absent, the validation data of the checkpoint's recipe. With --task, the " +
-            "tasks' records: JSON lines or Parquet, or a folder with them as Hugging Face has them. A model of pictures tells the classes " +
-            "of a PNG file or of a folder of them, one of time series measures and continues a table.",
+            "tasks' records: JSON lines or Parquet, or a folder with them as Hugging Face has them. A model of pictures tells the " +
+            "classes of a PNG file or of a folder of them, one of time series measures and continues a table.",
         HelpName = "path",
     };
     private static readonly Option<int?> Window = new("--window")

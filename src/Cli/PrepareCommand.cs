@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Trainer.Data.Batches;
 using Trainer.Data.Numbers;
 using Trainer.Data.Preparation;
 using Trainer.Reporting.Monitoring;
@@ -28,6 +29,8 @@ internal static class PrepareCommand
         Console.WriteLine($"{data.Directory}: {data.Sources.Count} files, vocabulary of {vocabulary}");
         Print("training", data.TrainStatistics);
         Print("validation", data.ValidationStatistics);
+        if (ConversationFit.Of(data.Train, recipe.Data, recipe.Data.RowLength(recipe.Model.ContextLength)) is { } fit)
+            Console.WriteLine($"  training: {DataSection.Describe(fit)}");
         return ExitCode.Done;
     }
 

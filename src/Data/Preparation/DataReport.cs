@@ -1,5 +1,6 @@
 using System.Text;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
 using Trainer.Data.Chat;
 using Trainer.Data.Shards;
 using Trainer.Data.Tokenizers;
@@ -11,6 +12,9 @@ public sealed record DataReport(
     string Directory, string Tokenizer, int VocabularySize, int Files, long FileBytes,
     SplitStatistics Train, SplitStatistics Validation, IReadOnlyList<SpecialTokenUse> SpecialTokens, IReadOnlyList<DataExample> Examples)
 {
+    /// <summary>What rows leave of conversations; null where there are none.</summary>
+    public ConversationFit? Conversations { get; init; }
+
     /// <summary>Examples have up to <paramref name="tokens"/> tokens; throws where a special token is missing.</summary>
     public static DataReport Of(PreparedData data, DataOptions options, int examples = 3, int tokens = 12) => new(
         data.Directory, data.Tokenizer.Type, data.Tokenizer.VocabularySize, data.Sources.Count, data.Sources.Sum(source => source.Bytes),

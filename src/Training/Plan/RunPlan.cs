@@ -145,7 +145,10 @@ public sealed record RunPlan
             TrainedParameters = adapter?.Trained ?? cost.Parameters,
             ActiveParameters = cost.ActiveParameters + (adapter?.Added ?? 0),
             Components = adapter is null ? cost.Components : [.. cost.Components, new("adapter", adapter.Added)],
-            Data = DataReport.Of(data, recipe.Data),
+            Data = DataReport.Of(data, recipe.Data) with
+            {
+                Conversations = ConversationFit.Of(data.Train, recipe.Data, recipe.Data.RowLength(recipe.Model.ContextLength)),
+            },
             VocabularySize = data.Tokenizer.VocabularySize,
             ContextLength = context,
             RowLength = row,
