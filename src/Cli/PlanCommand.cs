@@ -141,6 +141,13 @@ internal static class PlanCommand
         Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
         if (plan.Teacher is { } teacher)
             Row("  teacher", $"{HumanFormat.Bytes(teacher.WeightBytes)} for {HumanFormat.Parameters(teacher.Parameters)} parameters");
+        if (plan.Reinforcement is { } answers)
+        {
+            if (answers.ReferenceBytes > 0)
+                Row("  reference", $"{HumanFormat.Bytes(answers.ReferenceBytes)} for " +
+                    $"{HumanFormat.Parameters(answers.ReferenceParameters)} parameters");
+            Row("  writing answers", $"at most {HumanFormat.Bytes(answers.DecoderBytes)} for weights, keys and values, before the step");
+        }
         PrintMeasured(plan);
         Console.WriteLine("run");
         Row("  tokens", $"{HumanFormat.Compact(plan.Tokens)} in {HumanFormat.Number(plan.Steps)} steps, {plan.Epochs:0.00} epochs of " +

@@ -152,14 +152,25 @@ internal sealed class TokenSampler
 /// <summary>SplitMix64 (Steele, Lea and Flood 2014): the same sequence on every platform. Not for secrets.</summary>
 public sealed class SplitMix64(long seed)
 {
+    private const ulong Step = 0x9E3779B97F4A7C15;
+
     private ulong state = (ulong)seed;
+
+    /// <summary>A seed that follows from numbers in their order; a small change of one gives quite another.</summary>
+    public static long Seed(params ReadOnlySpan<long> numbers)
+    {
+        ulong seed = 0;
+        foreach (long number in numbers) seed = Mix(seed + (ulong)number + Step);
+        return (long)seed;
+    }
 
     /// <summary>The next number, uniform on [0, 1) in steps of 2⁻⁵³.</summary>
     public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
 
-    private ulong Next()
+    private ulong Next() => Mix(state += Step);
+
+    private static ulong Mix(ulong z)
     {
-        ulong z = state += 0x9E3779B97F4A7C15;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
         return z ^ (z >> 31);

@@ -46,15 +46,16 @@ internal sealed class CheckpointWriter(
     {
         Finish();
         CheckpointState state = training.Capture();
+        IReadOnlyList<PendingFile> further = training.Files();
         if (state.Step >= recipe.Training.Steps || !recipe.Checkpoint.InBackground(tensors.Bytes))
         {
-            using (tensors) log(Write(tensors, state, isBest));
+            using (tensors) log(Write(tensors, state, further, isBest));
             return;
         }
         CheckpointTensors copy = tensors.Copy();
         writing = Task.Run(() =>
         {
-            using (copy) return Write(copy, state, isBest);
+            using (copy) return Write(copy, state, further, isBest);
         });
     }
 
@@ -81,9 +82,9 @@ internal sealed class CheckpointWriter(
     /// <summary>Waits for a checkpoint being written. Its failure is not reported: the run failed before, for its own reason.</summary>
     public void Dispose() => writing?.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
 
-    private string Write(CheckpointTensors tensors, CheckpointState state, bool isBest)
+    private string Write(CheckpointTensors tensors, CheckpointState state, IReadOnlyList<PendingFile> further, bool isBest)
     {
-        string directory = store.Save(state.Step, Files(tensors, state));
+        string directory = store.Save(state.Step, [.. Files(tensors, state), .. further]);
         if (isBest) store.MarkBest(state.Step);
         store.Rotate(recipe.Checkpoint.Keep);
         return $"saved {directory}{(isBest ? ", the best so far" : "")}";

@@ -11,6 +11,7 @@ using Trainer.Reporting.Monitoring;
 using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Preferences;
+using Trainer.Training.Reinforcement;
 
 namespace Trainer.Training;
 
@@ -77,6 +78,11 @@ public sealed record Recipe : IValidated
     [Description("How answers that were chosen and rejected are learned from (sources of format preferences); null: there are none.")]
     public PreferenceOptions? Preference { get; init; }
 
+    /// <summary>How the model learns from rewards for its own answers; <c>null</c>: it learns the text.</summary>
+    [Description("Learning from rewards: the model answers the prompts of the data, and is trained on its own answers by how good they " +
+        "are; null: it learns the text.")]
+    public ReinforcementOptions? Reinforcement { get; init; }
+
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
     {
@@ -100,6 +106,7 @@ public sealed record Recipe : IValidated
         if (Preference is null && Data.HasPreferences)
             yield return new("preference", "is missing, and data.train has answers that were chosen and rejected; say how they are " +
                 "learned, such as {\"type\": \"dpo\"}");
+        foreach (Problem problem in ReinforcementValidation.Check(this)) yield return problem;
         if (Initialize?.Convert is { KeyValueHeads: var heads })
             foreach (Problem problem in GroupedQueryModel.Problems(Model, heads, "initialize.convert.keyValueHeads")) yield return problem;
     }
@@ -145,6 +152,6 @@ public sealed record EvaluationOptions
 
     /// <summary>Further evaluators, each with its own interval.</summary>
     [Description("What else the model is measured on while it is trained, each as often as it says: perplexity, accuracy, " +
-        "translation, passkey, samples.")]
+        "answers, translation, passkey, samples.")]
     public IReadOnlyList<ScheduledEvaluatorOptions> Measures { get; init; } = [];
 }

@@ -51,7 +51,7 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
 internal static class ResumeValidation
 {
     private static readonly string[] Fixed =
-        ["seed", "model", "tokenizer", "data", "adapter", "optimizer.type", "optimizer.momentPrecision"];
+        ["seed", "model", "tokenizer", "data", "adapter", "reinforcement", "optimizer.type", "optimizer.momentPrecision"];
 
     private static readonly string[] Free = ["data.loaderThreads", "adapter.dropout"];
 

@@ -24,6 +24,7 @@ internal static class RunDescription
             yield return $"adapter: {trained:N0} of the parameters are trained, on {original.Base} (SHA-256 {original.Sha256[..12]}…)";
         if (state.Teacher is { } teacher) yield return teacher.Description;
         if (state.Reference is { } reference) yield return reference.Description;
+        if (state.SourceDescription is { } source) yield return source;
         yield return Engine;
         if (state.Device.type == DeviceType.CUDA)
             foreach (string line in Gpu(CudaDevice.Of(state.Device.index), recipe.Training)) yield return line;

@@ -12,6 +12,7 @@ using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Preferences;
 using Trainer.Training.Profiling;
+using Trainer.Training.Reinforcement;
 using Trainer.Training.Spikes;
 using static TorchSharp.torch;
 
@@ -22,7 +23,7 @@ internal sealed class TrainState : IDisposable
 {
     private readonly TrainingOptions options;
     private readonly IProcessGroup group;
-    private readonly BatchLoader loader;
+    private readonly StepSource source;
     private readonly WorkerThreads? threads;
     private readonly GradientExchange? exchange;
     private readonly GradientComputation gradients;
@@ -46,15 +47,17 @@ internal sealed class TrainState : IDisposable
         (Model, Device, options, dataFingerprint) = (model, device, recipe.Training, data.Fingerprint);
         group = processes ?? new SingleProcess();
         // First: data that does not fit the model must be found before anything is made that would have to be disposed.
-        loader = new BatchLoader(
-            data.OpenStream(recipe.Data, model.ContextLength, recipe.Seed, model.PrefixLength), options.MicroBatch,
-            recipe.Data.LoaderThreads);
+        BatchLoader loader = new(
+            data.OpenStream(recipe.Data, model.ContextLength, recipe.Seed, model.PrefixLength),
+            recipe.Reinforcement is { Group: var answers } ? options.BatchSize / answers : options.MicroBatch, recipe.Data.LoaderThreads);
+        (source, Loss) = recipe.Reinforcement is null
+            ? (new LoadedSteps(loader, options), recipe.Preference?.Build(reference) ?? teacher?.Loss ?? OwnLoss(model))
+            : SampledSteps.Open(recipe, (LanguageModel)model, (PreparedData)data, loader, device, group);
         model.ActivationCheckpointing = options.ActivationCheckpointing;
         long parameters = model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
         int count = GradientComputation.Threads(device.type, options, parameters, ranks: group.Size);
         threads = count > 1 ? new WorkerThreads(count) : null;
         exchange = group.Size > 1 ? new(group, model, options.ShardOptimizer) : null;
-        Loss = recipe.Preference?.Build(reference) ?? teacher?.Loss ?? OwnLoss(model);
         gradients = GradientComputation.Create(model, device, threads, Loss, exchange);
         Optimizer = recipe.Optimizer.Build(
             exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads,
@@ -110,6 +113,9 @@ internal sealed class TrainState : IDisposable
     /// <summary>What preferences are compared with; null for nothing.</summary>
     public ReferenceModel? Reference { get; }
 
+    /// <summary>A line for the log on what steps are made of; null where that is the data alone.</summary>
+    public string? SourceDescription => source.Description;
+
     public Device Device { get; }
 
     /// <summary>What is minimised.</summary>
@@ -127,7 +133,10 @@ internal sealed class TrainState : IDisposable
 
     public (double Loss, long Step)? Best { get; set; }
 
-    public StreamPosition Position => loader.Position;
+    public StreamPosition Position => source.Position;
+
+    /// <summary>What checkpoints hold besides weights, optimizer and counts, as it is now.</summary>
+    public IReadOnlyList<PendingFile> Files() => source.Files();
 
     /// <summary>Why the last step was a spike; null where it was none.</summary>
     public Spike? Spike { get; private set; }
@@ -190,7 +199,7 @@ internal sealed class TrainState : IDisposable
 
     private StepInput NextInput(bool measured)
     {
-        StepBatch batch = StepBatch.Next(loader, options, Step);
+        StepBatch batch = source.Next(Step);
         IReadOnlyList<DropoutKey?> dropout = gradients.DrawDropoutKeys(batch);
         // A GPU draws what it drops from its generator.
         bool draws = measured && Model.Drops && Device.type == DeviceType.CUDA;
@@ -225,7 +234,7 @@ internal sealed class TrainState : IDisposable
         {
             Step = Step,
             Tokens = Tokens,
-            Position = loader.Position,
+            Position = source.Position,
             DataFingerprint = dataFingerprint,
             Random = RandomStates.Capture(Device),
             BestLoss = Best?.Loss,
@@ -243,7 +252,7 @@ internal sealed class TrainState : IDisposable
         if (exchange?.Shards is { } shards) shards.Load(optimizer, Optimizer);
         else Optimizer.Load(optimizer);
         (Step, Tokens) = (state.Step, state.Tokens);
-        loader.Position = state.Position;
+        source.Restore(directory, state.Position);
         Best = state.BestLoss is { } loss && state.BestStep is { } step ? (loss, step) : null;
         figures.Restore(state.SkippedSteps, state.SkippedInARow);
         spikes?.Restore(state.Spikes);
@@ -252,7 +261,7 @@ internal sealed class TrainState : IDisposable
 
     public void Dispose()
     {
-        loader.Dispose();
+        source.Dispose();
         threads?.Dispose();
         figures.Dispose();
         Optimizer.Dispose();

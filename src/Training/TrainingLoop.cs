@@ -3,7 +3,6 @@ using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
-using Trainer.Evaluation;
 using Trainer.Evaluation.Scheduled;
 using Trainer.Kernels;
 using Trainer.Models;
@@ -83,7 +82,7 @@ internal sealed class TrainingLoop(
         if (due)
         {
             sink.Step(Metrics(reading, learningRate));
-            ReportFigures("training", reading.Further);
+            ReportFigures("training", state.Loss.FigureNames, reading.Further);
             foreach (ExpertReport layer in state.Model.Experts()) sink.Experts(layer, state.Step);
         }
         if (state.KnowsSkips && (state.Spike is not null || reading.InARow > 0)) recorder?.Record(reading, state.Spike);
@@ -136,9 +135,7 @@ internal sealed class TrainingLoop(
     {
         long start = Stopwatch.GetTimestamp();
         ranks.RequireSameWeights(state.Model, state.Step);
-        LossMeans means = state.Loss.IsLikelihood
-            ? new(LossEvaluator.Evaluate(state.Model, validation, state.Device, ranks.Group).MeanLoss, [])
-            : LossMeans.Of(state.Loss, state.Model, validation, state.Device, ranks.Group);
+        LossMeans means = state.Loss.Validate(state.Model, validation, state.Device, ranks.Group);
         bool isBest = means.Loss < (state.Best?.Loss ?? double.PositiveInfinity);
         if (isBest) state.Best = (means.Loss, state.Step);
         sink.Evaluation(new EvaluationMetrics
@@ -150,14 +147,14 @@ internal sealed class TrainingLoop(
             BestStep = state.Best?.Step ?? 0,
             Seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
         });
-        ReportFigures("validation", means.Figures);
+        ReportFigures("validation", state.Loss.ValidationFigureNames, means.Figures);
         return isBest;
     }
 
-    private void ReportFigures(string name, IReadOnlyList<double> values)
+    private void ReportFigures(string name, IReadOnlyList<string> names, IReadOnlyList<double> values)
     {
         if (values.Count == 0) return;
-        EvaluatorFigure[] figures = [.. state.Loss.FigureNames.Zip(values, (figure, value) => new EvaluatorFigure(figure, value))];
+        EvaluatorFigure[] figures = [.. names.Zip(values, (figure, value) => new EvaluatorFigure(figure, value))];
         string line = string.Join("  ", figures.Select(figure => FormattableString.Invariant($"{figure.Name} {figure.Value:F3}")));
         sink.Evaluated(new EvaluatorMetrics { Step = state.Step, Name = name, Figures = figures, Lines = [line], Seconds = 0 });
     }

@@ -52,6 +52,8 @@ public abstract class RecipeRuns(RecipeDatasets datasets)
     /// <summary>What a model of a recipe continues: symbols of its task, or else words.</summary>
     private static readonly Dictionary<string, string> Prompts = new()
     {
+        ["addition.json"] = "12+34=",
+        ["addition-grpo.json"] = "12+34=",
         ["associative-recall.json"] = "a3d5|d",
         ["copy.json"] = "abc|",
         ["selective-copy.json"] = "..a....b|",
@@ -96,10 +98,11 @@ public abstract class RecipeRuns(RecipeDatasets datasets)
         var source = resolved["data"]!["train"]![0]!;
         string[] data = source["path"] is null ? [] : ["data.train.0.path=text.txt"];
         string[] examples = (string?)source["format"] == "dotnet-docs-preferences" ? ["data.train.0.examples=20"] : [];
+        string[] answers = resolved["reinforcement"] is null ? [] : ["reinforcement.group=2"];
         // learned in a second
         string[] tokenizer = (string?)resolved["tokenizer"]?["type"] == "bpe" ? ["tokenizer.vocabularySize=300"] : [];
         return ["--run", run, "--set", "training.batchSize=2", "training.microBatchSize=1", "evaluation.batches=2", "evaluation.every=2",
-            "checkpoint.every=2", .. data, .. examples, .. tokenizer];
+            "checkpoint.every=2", .. data, .. examples, .. answers, .. tokenizer];
     }
 
     private static JsonNode Resolve(string config) =>

@@ -30,6 +30,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The pairs that rows of preferences hold, of which document 0 is chosen and 1 rejected; null for other rows.</summary>
     public PreferencePairs? Pairs { get; init; }
 
+    /// <summary>What is known of rows that a model has written itself; null for rows of texts.</summary>
+    public SampleRows? Samples { get; init; }
+
     /// <summary>The index of the first row in the batch that this one is a part of.</summary>
     public int FirstRow { get; init; }
 
@@ -53,13 +56,14 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         for (var row = 0; row < Rows; row++)
             targets.AsSpan(row * Columns, Math.Min(length - 1, Columns)).Fill(Ignored);
         return new Batch(Inputs, targets, Rows, Columns) { Documents = Documents, Positions = Positions, PositionLimit = PositionLimit,
-            Source = Source, FirstRow = FirstRow, Origin = Origin };
+            Source = Source, Samples = Samples, FirstRow = FirstRow, Origin = Origin };
     }
 
     /// <summary>Cuts every row into rows of <paramref name="columns"/>, a divisor of its length. For rows of tokens alone.</summary>
     public Batch Cut(int columns)
     {
-        if (columns < 1 || Columns % columns != 0 || Documents is not null || Positions is not null || Source is not null)
+        if (columns < 1 || Columns % columns != 0 || Documents is not null || Positions is not null || Source is not null
+            || Samples is not null)
             throw new ArgumentException($"rows of {Columns}, or such with documents or positions, cannot be cut into rows of {columns}",
                 nameof(columns));
         var parts = Columns / columns;
@@ -94,6 +98,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
             PositionLimit = PositionLimit,
             Source = Source?.Part(first, end),
             Pairs = Pairs?.Part(first, end),
+            Samples = Samples?.Part(first, end),
             FirstRow = FirstRow + first,
             Origin = Origin,
         };
@@ -114,4 +119,27 @@ public sealed record SourceRows(long[] Tokens, int[] Lengths, int Columns)
     }
 
     internal SourceRows Part(int first, int end) => new(Tokens[(first * Columns)..(end * Columns)], Lengths[first..end], Columns);
+}
+
+/// <summary>Rows of a prompt and what a model wrote behind it, the targets: reward and advantage of each row, whether it is right, and
+/// logarithms of probabilities, (rows × columns), row-major; 0 where there is no target.</summary>
+public sealed record SampleRows(float[] Rewards, float[] Advantages, bool[] Right)
+{
+    /// <summary>Those of the model that wrote them; null where it is the model that is trained, as it is now.</summary>
+    public float[]? OldLogProbabilities { get; init; }
+
+    /// <summary>Those of the model that the trained one is to stay close to; null without one.</summary>
+    public float[]? ReferenceLogProbabilities { get; init; }
+
+    internal SampleRows Part(int first, int end)
+    {
+        Range places = (first * Columns)..(end * Columns);
+        return new(Rewards[first..end], Advantages[first..end], Right[first..end])
+        {
+            OldLogProbabilities = OldLogProbabilities?[places],
+            ReferenceLogProbabilities = ReferenceLogProbabilities?[places],
+        };
+    }
+
+    private int Columns => (OldLogProbabilities ?? ReferenceLogProbabilities ?? []).Length / Math.Max(1, Rewards.Length);
 }

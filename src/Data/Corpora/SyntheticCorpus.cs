@@ -89,6 +89,8 @@ internal sealed class SyntheticCorpus : Corpus
 [JsonDerivedType(typeof(NeedleTaskOptions), "needle")]
 [JsonDerivedType(typeof(ShapesTaskOptions), "shapes")]
 [JsonDerivedType(typeof(WavesTaskOptions), "waves")]
+[JsonDerivedType(typeof(ArithmeticTaskOptions), "arithmetic")]
+[JsonDerivedType(typeof(RewriteTaskOptions), "rewrite")]
 public abstract record SyntheticTaskOptions
 {
     private protected const char Separator = '|';
@@ -130,5 +132,18 @@ internal static class SyntheticAlphabet
         if (least > most)
             yield return new Problem(leastName,
                 $"is {least}, above {mostName} ({most}); make it {most} or less, or leave it out for examples of one length");
+    }
+
+    public static IEnumerable<Problem> Choices<T>(string name, IReadOnlyList<T> choices)
+        where T : struct, Enum
+    {
+        if (choices is not { Count: > 0 })
+            yield return new Problem(name, $"is empty; name at least one of {string.Join(", ", Names())}, or leave it out");
+        for (var i = 0; i < choices?.Count; i++)
+            if (choices.Take(i).Contains(choices[i]))
+                yield return new Problem($"{name}.{i}", $"\"{Name(choices[i])}\" is listed twice; name each once");
+
+        static string Name(T choice) => choice.ToString().ToLowerInvariant();
+        static IEnumerable<string> Names() => Enum.GetValues<T>().Select(Name);
     }
 }

@@ -20,6 +20,7 @@ namespace Trainer.Evaluation.Scheduled;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ScheduledPerplexityOptions), "perplexity")]
 [JsonDerivedType(typeof(ScheduledAccuracyOptions), "accuracy")]
+[JsonDerivedType(typeof(ScheduledAnswersOptions), "answers")]
 [JsonDerivedType(typeof(ScheduledTranslationOptions), "translation")]
 [JsonDerivedType(typeof(ScheduledPasskeyOptions), "passkey")]
 [JsonDerivedType(typeof(ScheduledSamplesOptions), "samples")]

@@ -39,7 +39,7 @@ internal interface IBatchDecoder : IDisposable
     /// <summary>Adds a token to each sequence. Logits (B, V), valid until the next call.</summary>
     ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens);
 
-    /// <summary>Removes sequences; the others keep their order.</summary>
+    /// <summary>Removes sequences; the others keep their order. One that is named several times goes on as so many.</summary>
     /// <param name="kept">Indices of those that stay, ascending.</param>
     void Keep(IReadOnlyList<int> kept);
 

@@ -1,4 +1,6 @@
 using Trainer.Data.Batches;
+using Trainer.Distributed;
+using Trainer.Evaluation;
 using Trainer.Models;
 using static TorchSharp.torch;
 
@@ -11,12 +13,21 @@ internal abstract class LossFunction : IDisposable
     /// <summary>The names of the figures that are reported with the loss, in the order of <see cref="LossTerms.Figures"/>.</summary>
     public virtual IReadOnlyList<string> FigureNames => [];
 
-    /// <summary>Whether the loss on validation data is that of its targets, −log p: then <see cref="Trainer.Evaluation.LossEvaluator"/>
+    /// <summary>Whether the loss on validation data is that of its targets, −log p: then <see cref="LossEvaluator"/>
     /// computes it, and it has a perplexity.</summary>
     public virtual bool IsLikelihood => true;
 
     /// <summary>What the summed loss of a batch is divided by, over all batches of a step.</summary>
     public virtual long Count(Batch batch) => batch.TargetTokens;
+
+    /// <summary>The names of the figures that <see cref="Validate"/> gives.</summary>
+    public virtual IReadOnlyList<string> ValidationFigureNames => FigureNames;
+
+    /// <summary>What is lowest in the best model, on validation rows, and figures beside it. The same on any number of processes.</summary>
+    public virtual LossMeans Validate(SequenceModel model, IReadOnlyList<Batch> batches, Device device, IProcessGroup processes) =>
+        IsLikelihood
+            ? new(LossEvaluator.Evaluate(model, batches, device, processes).MeanLoss, [])
+            : LossMeans.Of(this, model, batches, device, processes);
 
     /// <summary>Called with all rows of a step before any of its losses is computed, on every rank.</summary>
     public virtual void Begin(SequenceModel model, StepBatch step)

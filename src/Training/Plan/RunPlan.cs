@@ -95,11 +95,14 @@ public sealed record RunPlan
     /// <summary>What a teacher adds, which the peak includes; null without one.</summary>
     public TeacherCost? Teacher { get; init; }
 
+    /// <summary>What answers and rewards add; null where the recipe has no reinforcement.</summary>
+    public ReinforcementCost? Reinforcement { get; init; }
+
     /// <summary>What several processes exchange; null for one.</summary>
     public RanksPlan? Processes { get; init; }
 
     /// <summary>How often the run sees its data.</summary>
-    public double Epochs => (double)Tokens / TrainingTokens;
+    public double Epochs => (double)Tokens / TrainingTokens / (Reinforcement?.RowsPerPrompt ?? 1);
 
     /// <summary>Tokens seen per learned number; about 20 is compute-optimal (Hoffmann et al. 2022, arXiv 2203.15556).</summary>
     public double TokensPerParameter => (double)Tokens / Parameters;
@@ -131,7 +134,8 @@ public sealed record RunPlan
         var (shape, onGpu) = Shape(recipe, adapter, trained, ranks);
         var rows = (microBatch + ranks * shape.Threads - 1) / (ranks * shape.Threads);
         var teacher = TeacherCost.Of(recipe, data.Tokenizer, shape, (long)rows * row, row);
-        double TrainingFlops(int length) => (teacher?.FlopsPerToken ?? 0) + (adapter is null
+        var answers = ReinforcementCost.Of(recipe, data.Tokenizer, shape, onGpu, (long)rows * row, row);
+        double TrainingFlops(int length) => (teacher?.FlopsPerToken ?? 0) + (answers?.FlopsPerToken ?? 0) + (adapter is null
             ? cost.TrainingFlopsPerToken(length)
             : cost.TrainingFlopsPerToken(length, adapter, recipe.Model.TieEmbeddings));
         var state = TrainingState.Of(cost, shape);
@@ -165,12 +169,13 @@ public sealed record RunPlan
             RecurrentStateBytes = cost.RecurrentStateBytes,
             Advice = PlanAdvice.Of(recipe.Model, data.Tokenizer.VocabularySize),
             StateBytes = state.Weights + state.Moments + state.Gradients,
-            ActivationBytes = memory?.Activations + (teacher?.HeldBytes ?? 0),
+            ActivationBytes = memory?.Activations + (teacher?.HeldBytes ?? answers?.LogitBytes ?? 0),
             MeasuredLength = memory?.MeasuredLength,
             ForGpu = onGpu,
             CheckpointCopyBytes = copy,
-            PeakBytes = Peak(memory, state, teacher) + copy,
+            PeakBytes = (answers is null ? Peak(memory, state, teacher) : Peak(memory, state, answers)) + copy,
             Teacher = teacher,
+            Reinforcement = answers,
             Processes = ranks == 1 ? null : RanksPlan.Of(
                 recipe, trained.All, trained.Matrices, ranks, stepSeconds, link ?? new(10e9 / 8, 30e-6)),
         };
@@ -180,6 +185,11 @@ public sealed record RunPlan
         ? memory?.Peak
         : teacher.WeightBytes
             + Math.Max(memory.Peak + teacher.HeldBytes, state.Weights + state.Moments + state.Gradients + teacher.PassBytes);
+
+    private static long? Peak(TrainingMemory? memory, TrainingState state, ReinforcementCost answers) => memory is null
+        ? null
+        : answers.ReferenceBytes
+            + Math.Max(memory.Peak + answers.LogitBytes, state.Weights + state.Moments + state.Gradients + answers.DecoderBytes);
 
     internal static ParameterCounts Counts(ModelCost cost)
     {
@@ -223,6 +233,7 @@ public sealed record RunPlan
         DeviceSelection.SetDeterministic(training.Deterministic, CPU);
         var longest = BatchStream.Longest(
             data, recipe.Data, recipe.Model.ContextLength, recipe.Seed, training.MicroBatch, Math.Min(BatchesLookedAt, training.Steps));
+        longest = ReinforcementCost.WithLongestAnswers(longest, recipe, data.Tokenizer);
         using var scope = NewDisposeScope();
         var (input, targets) = longest.Part(ranks * shape.Threads - 1, ranks * shape.Threads).ToTensors(CPU); // the last has the rows that are over
         return TrainingMemory.Measure(recipe.Model, data.Tokenizer.VocabularySize, shape, input, targets);

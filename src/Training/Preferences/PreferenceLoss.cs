@@ -20,7 +20,10 @@ internal abstract class PreferenceLoss(ReferenceModel? reference) : LossFunction
     public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets)
     {
         LanguageModel policy = (LanguageModel)model;
-        return policy.Losses(input, targets, (hidden, aims) => Terms(batch, AnswerScores.Of(policy, hidden, aims, input.Documents!)));
+        LossTerms terms = policy.Losses(
+            input, targets, (hidden, aims) => Terms(batch, AnswerScores.Of(policy, hidden, aims, input.Documents!)));
+        // What layers add counts once for each target, and is divided by pairs.
+        return terms with { Auxiliary = terms.Auxiliary?.mul((double)Count(batch) / Math.Max(1, batch.TargetTokens)) };
     }
 
     /// <summary>The loss of rows, summed, with its figures. The reference's scores of the same answers are (R, 2), as

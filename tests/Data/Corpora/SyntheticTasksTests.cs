@@ -86,6 +86,53 @@ public sealed class SyntheticTasksTests
         Assert.All(Draw(new NeedleTaskOptions { Length = 45, Digits = 5 }, 20),
             example => Assert.Equal($"The pass key is {example.Answer}. What is the pass key? ", example.Prompt));
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Calculations_are_right(bool reversed)
+    {
+        ArithmeticTaskOptions task = new()
+        {
+            Digits = 3,
+            MinimumDigits = 1,
+            Operations = [ArithmeticOperation.Add, ArithmeticOperation.Subtract, ArithmeticOperation.Multiply],
+            Reversed = reversed,
+        };
+        var examples = Draw(task, 3000);
+        Assert.All(examples, example =>
+        {
+            var parts = System.Text.RegularExpressions.Regex.Match(example.Prompt, @"^(0|[1-9]\d*)([-+*])(0|[1-9]\d*)=$");
+            var (a, b) = (int.Parse(parts.Groups[1].Value), int.Parse(parts.Groups[3].Value));
+            var result = parts.Groups[2].Value switch { "+" => a + b, "-" => a - b, _ => a * b };
+            Assert.True(result >= 0);
+            Assert.Equal(result.ToString(), reversed ? string.Concat(example.Answer.Reverse()) : example.Answer);
+        });
+        Assert.All("+-*", sign => Assert.InRange(examples.Count(example => example.Prompt.Contains(sign)), 850, 1150));
+        Assert.Equal([4, 5, 6, 7, 8], examples.Select(example => example.Prompt.Length).Distinct().Order());
+        Assert.All(Draw(new ArithmeticTaskOptions(), 100), example => Assert.Matches(@"^[1-9]\d\+[1-9]\d=$", example.Prompt));
+    }
+
+    [Fact]
+    public void Words_are_rewritten_by_the_rule_before_them()
+    {
+        var examples = Draw(new RewriteTaskOptions { Length = 7, MinimumLength = 3, Symbols = 9 }, 3000);
+        Assert.All(examples, example =>
+        {
+            var word = example.Prompt.Split(' ')[1].TrimEnd('|');
+            Assert.Matches("^[a-i]{3,7}$", word);
+            var wanted = example.Prompt.Split(' ')[0] switch
+            {
+                "upper" => word.ToUpperInvariant(),
+                "reverse" => string.Concat(word.Reverse()),
+                "sort" => string.Concat(word.Order()),
+                _ => null,
+            };
+            Assert.Equal(wanted, example.Answer);
+        });
+        Assert.Equal(3, examples.Select(example => example.Prompt.Split(' ')[0]).Distinct().Count());
+        Assert.All(Draw(new RewriteTaskOptions { Rules = [RewriteRule.Sort] }, 50), example => Assert.StartsWith("sort ", example.Prompt));
+    }
+
     [Fact]
     public void What_does_not_fit_says_how_much_it_takes()
     {
@@ -100,6 +147,10 @@ public sealed class SyntheticTasksTests
         Assert.Equal(
             ["minimumAssignments is 9, above assignments (8); make it 8 or less, or leave it out for examples of one length"],
             Problems(new LatestValueTaskOptions { Assignments = 8, MinimumAssignments = 9 }));
+        Assert.Equal(["operations is empty; name at least one of add, subtract, multiply, or leave it out"],
+            Problems(new ArithmeticTaskOptions { Operations = [] }));
+        Assert.Equal(["rules.1 \"sort\" is listed twice; name each once"],
+            Problems(new RewriteTaskOptions { Rules = [RewriteRule.Sort, RewriteRule.Sort] }));
     }
 
     private static int Place(SyntheticExample example) => example.Prompt.IndexOf("The pass key is ", StringComparison.Ordinal);
