@@ -1,4 +1,3 @@
-using TorchSharp;
 using Trainer.Data.Batches;
 using Trainer.Data.Numbers;
 using Trainer.Evaluation.Patches;

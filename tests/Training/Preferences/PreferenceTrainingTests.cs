@@ -76,12 +76,12 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
         Batch batch = Rows(4);
         using DisposeScope scope = NewDisposeScope();
 
-        AnswerScores scores = AnswerScores.Of(state.Model, batch, CPU);
+        AnswerScores scores = AnswerScores.Of(Model(state), batch, CPU);
 
         for (int row = 0; row < batch.Rows; row++)
             for (int answer = 0; answer < 2; answer++)
             {
-                (double sum, int count) = Alone(state.Model, batch, row, answer);
+                (double sum, int count) = Alone(Model(state), batch, row, answer);
                 Assert.Equal(sum, scores.LogProbability[row, answer].ToDouble(), 1e-4);
                 Assert.Equal(count, scores.Tokens[row, answer].ToDouble());
             }
@@ -144,7 +144,7 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
     {
         Use(type);
         using TrainState state = tiny.NewState();
-        PreferenceReport Measure() => new PreferenceEvaluator(state.Model).Evaluate(
+        PreferenceReport Measure() => new PreferenceEvaluator(Model(state)).Evaluate(
             PreferenceBatches.All(tiny.Data.Validation, tiny.Recipe.Data, Context, 4));
         double before = Measure().Margin;
 
@@ -249,6 +249,8 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
     {
         Preference = ConfigurationJson.Deserialize<PreferenceOptions>($$"""{"type": "{{type}}"}""", "test"),
     };
+
+    private static LanguageModel Model(TrainState state) => (LanguageModel)state.Model;
 
     private Batch Rows(int rows) => BatchStream.Create(tiny.Data, tiny.Recipe.Data, Context, 1).Next(rows);
 

@@ -323,7 +323,7 @@ public sealed class ReinforcementTests : IDisposable
         AnswerGrader grader = AnswerGrader.Of(Options, tiny.Data.Tokenizer, tiny.Recipe.Data);
         return new(
             new BatchLoader(BatchStream.Create(tiny.Data, tiny.Recipe.Data, TinyRun.Context, 1), 4),
-            new(tiny.Recipe, training.Model, null, grader, (PolicyLoss)training.Loss, 257, CPU, new SingleProcess()));
+            new(tiny.Recipe, (LanguageModel)training.Model, null, grader, (PolicyLoss)training.Loss, 257, CPU, new SingleProcess()));
     }
 
     private static long[] Tokens(StepBatch step) => [.. step.MicroBatches.SelectMany(batch => batch.Inputs)];
