@@ -99,23 +99,22 @@ public sealed class PatchTests
     public void A_table_is_measured_and_continued()
     {
         using var workspace = new Workspace();
-        File.WriteAllText(workspace.PathOf("r.json"), Series);
+        File.WriteAllText(workspace.PathOf("r.json"), OfTable);
         WriteTable(workspace, 200);
-        string[] data = ["--set", "data.train.0={\"format\": \"series\", \"path\": \"table.csv\"}"];
-        workspace.Succeeds(["train", "r.json", "--run", "run", .. data]);
+        workspace.Succeeds("train", "r.json", "--run", "run");
         workspace.Succeeds("evaluate", "run", "--season", "12", "--json", "own.json");
         var own = Json(workspace, "own.json");
         Assert.True(own.GetProperty("lastValue").GetProperty("meanSquaredError").GetDouble() > 0);
         Assert.Equal(12, own.GetProperty("season").GetInt32());
 
-        WriteTable(workspace, 26);
-        workspace.Succeeds("evaluate", "run", "--data", "table.csv", "--json", "short.json");
+        WriteTable(workspace, 26, "short.csv");
+        workspace.Succeeds("evaluate", "run", "--data", "short.csv", "--json", "short.json");
         var forecast = Json(workspace, "short.json").GetProperty("forecast").EnumerateArray().ToArray();
         Assert.Equal(["a", "b"], forecast.Select(variable => variable.GetProperty("variable").GetString()));
         // b goes up and down by 1 around 500: the forecast is in its unit.
         Assert.All(forecast[1].GetProperty("values").EnumerateArray(), value => Assert.InRange(value.GetDouble(), 490, 510));
         workspace.Succeeds("attention", "run", "--data", "table.csv", "--output", "series.html");
-        Assert.Contains("variables", workspace.Succeeds(["plan", "r.json", .. data]).Output, StringComparison.Ordinal);
+        Assert.Contains("variables", workspace.Succeeds("plan", "r.json").Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -129,19 +128,18 @@ public sealed class PatchTests
         Directory.CreateDirectory(workspace.PathOf("pictures/empty"));
         Fails(workspace.Run("train", "r.json"), 1, "pictures/empty of a class is empty");
 
-        File.WriteAllText(workspace.PathOf("r.json"), Series);
+        File.WriteAllText(workspace.PathOf("r.json"), OfTable);
         File.WriteAllText(workspace.PathOf("table.csv"), "date,a,b\n1,2,3\n2,4\n");
-        string[] data = ["--set", "data.train.0={\"format\": \"series\", \"path\": \"table.csv\"}"];
-        Fails(workspace.Run(["train", "r.json", .. data]), 1, "table.csv, line 3: it has 2 cells, and the header 3");
+        Fails(workspace.Run("train", "r.json"), 1, "table.csv, line 3: it has 2 cells, and the header 3");
         File.WriteAllText(workspace.PathOf("table.csv"), "date,a,b\n1,2,3\n2,4,?\n");
-        Fails(workspace.Run(["train", "r.json", .. data]), 1, "table.csv, line 3, column \"b\": \"?\" is not a number");
+        Fails(workspace.Run("train", "r.json"), 1, "table.csv, line 3, column \"b\": \"?\" is not a number");
     }
 
     [Theory]
     [InlineData("tokenizer.type=byte", "tokenizer: is for texts, and model.input reads pictures")]
     [InlineData("model.input.patch=3", "patch (3) must divide height (8)")]
     [InlineData("model.contextLength=4", "4 patches and a class token; set it to 5")]
-    [InlineData("data.train.0={\"path\": \"text.txt\"}", "model.input reads such")]
+    [InlineData("data.train.0.task.type=copy", "holds no pictures, and model.input reads such")]
     [InlineData("monitoring.samples.0=the", "are texts to continue")]
     [InlineData("evaluation.measures.0.type=forecast", "use 'accuracy'")]
     public void A_recipe_that_cannot_be_is_refused_with_the_reason(string setting, string part)
@@ -165,6 +163,10 @@ public sealed class PatchTests
         Fails(workspace.Run("evaluate", "run", "--window", "8"), 2, "--window: is for texts");
     }
 
+    private static string OfTable => Series.Replace(
+        "{ \"format\": \"synthetic\", \"task\": { \"type\": \"waves\", \"variables\": 2, \"steps\": 200, \"periods\": [ 12 ] } }",
+        "{ \"format\": \"series\", \"path\": \"table.csv\" }", StringComparison.Ordinal);
+
     private static Workspace WithPictures()
     {
         var workspace = new Workspace();
@@ -182,8 +184,8 @@ public sealed class PatchTests
         return workspace;
     }
 
-    private static void WriteTable(Workspace workspace, int rows) => File.WriteAllText(workspace.PathOf("table.csv"), "date,a,b\n"
-        + string.Concat(Enumerable.Range(0, rows).Select(step => FormattableString.Invariant(
+    private static void WriteTable(Workspace workspace, int rows, string name = "table.csv") => File.WriteAllText(
+        workspace.PathOf(name), "date,a,b\n" + string.Concat(Enumerable.Range(0, rows).Select(step => FormattableString.Invariant(
             $"{step},{Math.Sin(step * Math.PI / 6):F3},{500 + Math.Cos(step * Math.PI / 6):F3}\n"))));
 
     private static JsonElement Json(Workspace workspace, string file) =>
