@@ -16,8 +16,9 @@ public sealed record TaskReport(string Task, int Shots, int Questions, IReadOnly
     internal TaskFigure? Find(string name) => Figures.FirstOrDefault(figure => figure.Name == name);
 }
 
-/// <summary>A figure over questions and its standard error: of a mean s/√n with s of n − 1 degrees of freedom (0 of one question), of other
-/// figures what <see cref="TaskMetric"/>'s documentation says.</summary>
+/// <summary>A figure over questions and its standard error: of a mean s/√n with s of n − 1 degrees of freedom (0 of one question), of a
+/// perplexity the mean's times the figure, of f1 and mcc of choices the deviation over samples drawn with replacement, of a group the
+/// pooled error.</summary>
 /// <param name="Name">Such as <c>acc</c>.</param>
 /// <param name="Value">The figure.</param>
 /// <param name="StandardError">Its error.</param>
