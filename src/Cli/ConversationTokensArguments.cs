@@ -68,7 +68,9 @@ internal sealed class ConversationTokensArguments
         if (IsRecipe(path))
         {
             var recipe = ConfigurationLoader.Load<Recipe>(path, []).Value;
-            loaded = TokenizerTraining.Train(recipe.Data, recipe.Tokenizer!, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
+            var learned = recipe.Tokenizer ?? throw new UsageException(
+                $"{recipe.Name} reads pictures or time series, which have no tokenizer; give a recipe of texts to --tokenizer");
+            loaded = TokenizerTraining.Train(recipe.Data, learned, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
             options = options with
             {
                 Learn = recipe.Data.Chat?.Learn ?? options.Learn, Truncation = recipe.Data.Chat?.Truncation ?? options.Truncation,
