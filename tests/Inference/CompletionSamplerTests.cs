@@ -1,4 +1,3 @@
-using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.Attention.Kernels;
