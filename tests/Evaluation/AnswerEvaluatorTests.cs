@@ -22,7 +22,7 @@ public sealed class AnswerEvaluatorTests
     {
         using LanguageModel model = TinyModel.Build(dropout: 0.5);
         int[][] said = [.. Prompts.Select(prompt => Said(model, prompt))];
-        int end = said[0][2]; // the first answer ends with its third token
+        int end = said[0][2]; // so that the first answer ends
         int[][] answers = [.. said.Select(tokens => tokens.TakeWhile(token => token != end).ToArray())];
         bool[] ends = [.. said.Select(tokens => tokens.Contains(end))];
         Batch batch = Rows([.. Prompts.Zip(answers, (prompt, answer) => (prompt, answer)),
@@ -35,7 +35,8 @@ public sealed class AnswerEvaluatorTests
         Assert.Equal((7, ends.Count(each => each)), (report.Answers, report.Right));
         Assert.Equal(report.Right + 2, report.Ended);
         Assert.Equal(0.5 * report.Right + 0.25 + 0.5, report.Reward, 1e-9);
-        Assert.Equal(answers.Zip(ends).Sum(pair => pair.First.Length + (pair.Second ? 1 : 0)) + 2 * 3, report.Tokens);
+        long tokens = answers.Zip(ends).Sum(pair => pair.First.Length + (pair.Second ? 1 : 0)) + 2 * (answers[0].Length + 1);
+        Assert.Equal(tokens, report.Tokens);
         Assert.Equal(ByteTokenizer.Instance.Decode(answers[0]), report.Examples[0].Answer);
         Assert.Equal(("ab", report.Examples[0].Wanted), (report.Examples[0].Prompt, report.Examples[0].Answer));
         Assert.Equal(report.Right, evaluator.Evaluate([batch]).Reward);
