@@ -23,9 +23,6 @@ public sealed record AdaptRequest(string Run, double CacheBytesPerToken)
     /// <summary>Where the runs go; null for the run's directory with <c>-adapt</c> behind it.</summary>
     public string? Directory { get; init; }
 
-    /// <summary>Runs that are trained at once.</summary>
-    public int Jobs { get; init; } = 1;
-
     /// <summary>Where prepared data is.</summary>
     public string DatasetsDirectory { get; init; } = TrainingRequest.DefaultDatasetsDirectory;
 }

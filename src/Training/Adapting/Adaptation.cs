@@ -43,7 +43,7 @@ public sealed class Adaptation
     /// <exception cref="UserException">The run cannot be adapted, or the directory is another's.</exception>
     public static (string Directory, AdaptResults Results, bool IsDone) Run(
         AdaptRequest request, IReadOnlyList<string> program, IProgress<string> progress, StopSignal stop) =>
-        new Adaptation(request, progress).Run(new TrainProcess(program, request.Jobs, progress), stop);
+        new Adaptation(request, progress).Run(new TrainProcess(program, jobs: 1, progress), stop);
 
     private (string Directory, AdaptResults Results, bool IsDone) Run(ISweepWorker worker, StopSignal stop)
     {

@@ -44,6 +44,9 @@ public abstract record PreferenceOptions
         if (recipe.Initialize is null && !HasReference)
             yield return new("initialize", $"is missing; '{Type}' teaches a trained model what to prefer: set initialize.from to its " +
                 "checkpoint");
+        if (KeepsReference && recipe.Training.BatchSize < 2)
+            yield return new("training.batchSize", $"is {recipe.Training.BatchSize}, and '{Type}' estimates how far the model is from " +
+                "its reference on prompts with the answers of others; set it to 2 or more");
         if (recipe.Distillation is not null)
             yield return new("distillation", "learns from a teacher's probabilities, and preference from answers; leave one of them out");
         if (recipe.Training.LabelSmoothing > 0)

@@ -235,6 +235,10 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
         Assert.Contains("preference.reference: is missing", ErrorOf(good with { Initialize = null }), StringComparison.Ordinal);
         Assert.Contains("initialize: is missing; 'orpo' teaches a trained model",
             ErrorOf(good with { Initialize = null, Preference = new OrpoOptions() }), StringComparison.Ordinal);
+        Assert.Contains("training.batchSize: is 1, and 'kto' estimates how far the model is from its reference", ErrorOf(good with
+        {
+            Preference = new KtoOptions(), Training = good.Training with { BatchSize = 1, MicroBatchSize = null },
+        }), StringComparison.Ordinal);
         Assert.Contains("training.labelSmoothing: is of the cross entropy", ErrorOf(good with
         {
             Training = good.Training with { LabelSmoothing = 0.1 },
