@@ -3,11 +3,13 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
 using Trainer.Data.Chat;
+using Trainer.Data.Tokenizers;
 using Trainer.Tests;
 
 namespace Trainer.Data.Tests.Chat;
 
-/// <summary>The templates by name against the published ones: Fixtures/known_templates.json is written by make_chat_templates.py.</summary>
+/// <summary>The templates by name against the published ones: Fixtures/known_templates.json is written by make_chat_templates.py, and
+/// against transformers' own tokens, chat_ids.json by make_chat_ids.py.</summary>
 public sealed class KnownTemplatesTests : IDisposable
 {
     private static readonly string Fixtures = Repository.PathOf("tests", "Data", "Chat", "Fixtures");
@@ -15,14 +17,16 @@ public sealed class KnownTemplatesTests : IDisposable
     private static readonly JsonNode Fixture = JsonNode.Parse(File.ReadAllText(Path.Combine(Fixtures, "known_templates.json")))!;
 
     internal static readonly IReadOnlyList<ChatMessage[]> Conversations =
-        [.. Fixture["conversations"]!.AsArray().Select(turns => turns!.AsArray()
-            .Select(turn => new ChatMessage((string)turn![0]!, (string)turn[1]!)).ToArray())];
+        [.. Fixture["conversations"]!.AsArray().Select(Messages)];
 
     private readonly TemporaryFolder folder = new();
 
     public static TheoryData<string> Names { get; } = [.. KnownChatTemplate.Names];
 
     public void Dispose() => folder.Dispose();
+
+    private static ChatMessage[] Messages(JsonNode? turns) =>
+        [.. turns!.AsArray().Select(turn => new ChatMessage((string)turn![0]!, (string)turn[1]!))];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -49,6 +53,37 @@ public sealed class KnownTemplatesTests : IDisposable
         else
             Assert.True((string?)expected == Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{whole}\0{prompt}")))[..16],
                 $"{place}: {whole}");
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void The_tokens_are_those_of_transformers(string name)
+    {
+        JsonNode fixture = JsonNode.Parse(File.ReadAllText(Path.Combine(Fixtures, "chat_ids.json")))!;
+        Tokenizer tokenizer = Tokenizer.Load(Path.Combine(Fixtures, "chat_tokenizer.json"));
+        ConversationTemplate template = ConversationTemplate.Open(new ConversationOptions { Template = name });
+        ConversationEncoder encoder = new(template, tokenizer, LearnedTurns.All);
+        ChatTemplate prompts = new(KnownChatTemplate.Find(name)!.Source, template.BosToken, template.EosToken);
+        foreach (var (index, messages) in fixture["conversations"]!.AsArray().Select(Messages).Index())
+        {
+            int[] Whole() => encoder.Encode(new Conversation(messages, "a", "line", index)).Ids;
+            if (fixture["templates"]![name]![index] is { } expected)
+                AssertTokens(expected, Whole(), ConversationEncoder.EncodePrompt(prompts, tokenizer, messages[..^1]), $"{name}, {index}");
+            else
+                Assert.Throws<UserException>(Whole);
+        }
+    }
+
+    private static void AssertTokens(JsonNode expected, int[] whole, int[] prompt, string place)
+    {
+        if (expected is JsonObject)
+        {
+            Assert.Equal(expected["ids"]!.AsArray().Select(id => (int)id!), whole);
+            Assert.Equal(expected["prompt"]!.AsArray().Select(id => (int)id!), prompt);
+            return;
+        }
+        string text = $"{string.Join(',', whole)};{string.Join(',', prompt)}";
+        Assert.True((string?)expected == Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16], $"{place}: {text}");
     }
 
     [Theory]

@@ -81,4 +81,5 @@ def main():
     (FIXTURES / "known_templates.json").write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
