@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using Trainer.Configuration;
+using Trainer.Data;
 
 namespace Trainer.Checkpoints;
 
@@ -59,7 +60,7 @@ internal sealed record CheckpointManifest(IReadOnlyDictionary<string, Checkpoint
 
     private static void CheckSize(string path, long expected)
     {
-        var file = new FileInfo(path);
+        FileInfo file = FileTarget.Of(path);
         if (!file.Exists) throw Damaged(path, $"it is missing; the manifest lists it with {expected} bytes");
         if (file.Length != expected) throw Damaged(path, $"it has {file.Length} bytes; the manifest lists {expected}");
     }

@@ -159,7 +159,7 @@ internal static class CheckpointLocator
 
     private static string OfPointer(string path)
     {
-        string name = new FileInfo(path).Length < 64 ? File.ReadAllText(path).Trim() : "";
+        string name = FileTarget.Of(path).Length < 64 ? File.ReadAllText(path).Trim() : "";
         string directory = Path.Combine(Path.GetDirectoryName(path)!, name);
         return CheckpointFiles.StepOf(name) is not null && Directory.Exists(directory)
             ? directory

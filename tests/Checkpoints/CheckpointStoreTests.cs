@@ -29,6 +29,15 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
+    public void Files_may_be_links_to_others()
+    {
+        string weights = Path.Combine(store.Save(500, Parts("weights")), "model.safetensors"), elsewhere = Path.Combine(directory.Path, "blob");
+        File.Move(weights, elsewhere);
+        File.CreateSymbolicLink(weights, elsewhere);
+        Assert.Equal(500, store.NewestWhole(Assert.Fail));
+    }
+
+    [Fact]
     public void Rotation_orders_by_number_and_never_removes_best_or_last()
     {
         foreach (long step in (long[])[20, 99_999_999, 100_000_000, 7, 100_000_001]) store.Save(step, Parts("w"));

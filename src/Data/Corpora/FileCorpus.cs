@@ -52,7 +52,7 @@ internal sealed record SourceFiles(string Name, FileFormat Format, IReadOnlyList
         if (!System.IO.File.Exists(whole))
             throw new UserException(
                 $"{at}there is no file \"{path}\" (looked for {whole}); a relative path starts at the working directory");
-        if (new FileInfo(whole).Length == 0)
+        if (FileTarget.Of(whole).Length == 0)
             throw new UserException($"{at}the file \"{path}\" ({whole}) is empty; name a file with text");
         return new SourceFiles(NameOf(whole),
             Compressible(format ?? FileFormat.ByName(whole) ?? FileFormat.Of(SourceFormat.Text), whole, at), [whole]);
@@ -88,7 +88,7 @@ internal sealed record SourceFiles(string Name, FileFormat Format, IReadOnlyList
         return new SourceFiles(NameOf(files[0]), One(files, format, path, at), files);
     }
 
-    private static IReadOnlyList<string> NotEmpty(IReadOnlyList<string> files) => [.. files.Where(file => new FileInfo(file).Length > 0)];
+    private static IReadOnlyList<string> NotEmpty(IReadOnlyList<string> files) => [.. files.Where(file => FileTarget.Of(file).Length > 0)];
 
     private static FileFormat One(IReadOnlyList<string> files, FileFormat? format, string path, string at)
     {

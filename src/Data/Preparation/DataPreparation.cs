@@ -178,7 +178,7 @@ internal sealed class Preparer(PreparationPlan plan, IProgress<string>? progress
         return kept;
     }
 
-    private static long SizeOf(string path) => new FileInfo(path) is { Exists: true } file ? file.Length : 0;
+    private static long SizeOf(string path) => FileTarget.Of(path) is { Exists: true } file ? file.Length : 0;
 
     /// <summary>Encodes texts into one split and, past a number of characters, another; returns each text's tokens in the first.</summary>
     private List<TokenRange> Encode(IReadOnlyList<Corpus> corpora, Tokenizer tokenizer, SplitWriter first, long firstCharacters,

@@ -11,7 +11,7 @@ public sealed record SourceStamp(string Path, long Bytes, long Modified, string 
     {
         try
         {
-            var information = new FileInfo(path);
+            var information = FileTarget.Of(path);
             using var stream = information.OpenRead();
             return new SourceStamp(path, information.Length, information.LastWriteTimeUtc.Ticks,
                 Convert.ToHexStringLower(SHA256.HashData(stream)));
@@ -37,7 +37,7 @@ public sealed record SourceStamp(string Path, long Bytes, long Modified, string 
 
     internal bool IsUntouched()
     {
-        var information = new FileInfo(Path);
+        var information = FileTarget.Of(Path);
         return information.Exists && information.Length == Bytes && information.LastWriteTimeUtc.Ticks == Modified;
     }
 }

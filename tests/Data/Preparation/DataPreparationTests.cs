@@ -114,6 +114,27 @@ public sealed class DataPreparationTests : IDisposable
     }
 
     [Fact]
+    public void A_text_behind_a_link_is_read_and_prepared_again_when_it_changes()
+    {
+        string path = folder["link.txt"], text = folder.Write("a.txt", "some text to prepare");
+        File.CreateSymbolicLink(path, text);
+        Prepare(Data([path])).Dispose();
+        lines.Clear();
+        folder.Write("a.txt", "another text, a longer one");
+        using var prepared = Prepare(Data([path]));
+        Assert.StartsWith("the texts changed since", lines[0]);
+        Assert.Equal("another text, a longer one", Decode(prepared, prepared.Train) + Decode(prepared, prepared.Validation));
+    }
+
+    [Fact]
+    public void An_empty_text_behind_a_link_is_refused()
+    {
+        string path = folder["link.txt"];
+        File.CreateSymbolicLink(path, folder.Write("a.txt", ""));
+        Assert.Contains("is empty", Assert.Throws<UserException>(() => Prepare(Data([path]))).Message);
+    }
+
+    [Fact]
     public void Another_tokenizer_or_split_has_data_of_its_own()
     {
         var path = folder.Write("a.txt", "some text to prepare");
