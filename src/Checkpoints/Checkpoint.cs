@@ -56,6 +56,20 @@ public sealed class Checkpoint
         return new Checkpoint(directory, configuration, ModelCodec.Load(directory, configuration.Model), manifest);
     }
 
+    /// <summary>Opens the one that a setting of a recipe names, as <see cref="Open(string)"/> does; messages begin with the setting.</summary>
+    /// <exception cref="UserException">There is none, or it is damaged.</exception>
+    public static Checkpoint Open(string path, string setting)
+    {
+        try
+        {
+            return Open(path);
+        }
+        catch (UserException error)
+        {
+            throw new UserException($"{setting}: {error.Message}", error);
+        }
+    }
+
     /// <summary>Writes a model that was built or trained in code, whole, without adapters; complete, or not at all.</summary>
     /// <exception cref="UserException">The directory is not empty, or cannot be written.</exception>
     public static Checkpoint Write(string directory, CheckpointConfiguration configuration, Tokenizer tokenizer, LanguageModel model)

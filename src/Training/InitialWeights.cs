@@ -57,12 +57,12 @@ internal static class InitialWeights
             if (recipe.Adapter is not { } adapter)
             {
                 if (from is null && recipe.Initialize is { } initialize)
-                    Copy(Checkpoint.Open(initialize.From), recipe, model, codec, log);
+                    Copy(Checkpoint.Open(initialize.From, "initialize.from"), recipe, model, codec, log);
                 return (model, null);
             }
             // A checkpoint has the adapters alone.
             Checkpoint source = from is null
-                ? Checkpoint.Open(recipe.Initialize!.From)
+                ? Checkpoint.Open(recipe.Initialize!.From, "initialize.from")
                 : AdapterBase.Load(from.Directory).Open(from.Directory);
             Copy(source, recipe, model, codec, log);
             model.Attach(adapter);

@@ -35,7 +35,7 @@ public sealed record ScheduledSamplesOptions : ScheduledEvaluatorOptions
 
     /// <summary>Only the smallest set of tokens whose probabilities sum to p may be drawn; null for all.</summary>
     [Description("Only the smallest set of most likely tokens whose probabilities sum to this may be drawn; null: all.")]
-    [Range(double.Epsilon, 1.0)]
+    [Range(0.0, 1.0, MinimumIsExclusive = true)]
     public double? TopP { get; init; } = 0.95;
 
     internal override string Kind => "samples";

@@ -33,7 +33,7 @@ public sealed record AdafactorOptions : OptimizerOptions
 
     /// <summary>The root mean square that an update is clipped to.</summary>
     [Description("The root mean square, in parts of the learning rate, that a parameter's update is clipped to.")]
-    [Range(double.Epsilon, double.MaxValue)]
+    [Range(0.0, double.MaxValue, MinimumIsExclusive = true)]
     public double ClipThreshold { get; init; } = 1;
 
     /// <summary>Share of each matrix, times the learning rate, taken away every step; rank 0 and 1 never decay.</summary>

@@ -23,7 +23,7 @@ public abstract record OptimizerOptions
 {
     /// <summary>The learning rate at the peak of the schedule.</summary>
     [Description("The learning rate at the peak of the schedule.")]
-    [Range(double.Epsilon, double.MaxValue)]
+    [Range(0.0, double.MaxValue, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-3;
 
     /// <summary>What differs for some parameters; null for nothing.</summary>

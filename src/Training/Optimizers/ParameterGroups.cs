@@ -39,7 +39,7 @@ public sealed record ParameterGroupOptions : IValidated
 {
     /// <summary>The learning rate at the peak of the schedule; null for the optimizer's.</summary>
     [Description("The learning rate at the peak of the schedule, which it follows; by default the optimizer's.")]
-    [Range(double.Epsilon, double.MaxValue)]
+    [Range(0.0, double.MaxValue, MinimumIsExclusive = true)]
     public double? LearningRate { get; init; }
 
     /// <summary>Share of each parameter, times the learning rate, taken away every step; null for the optimizer's, 0 for vectors.</summary>

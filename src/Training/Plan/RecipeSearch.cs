@@ -54,7 +54,7 @@ public sealed class RecipeSearch
     private RecipePlan Find()
     {
         RecipeTemplate template = Begin();
-        (double unique, int vocabulary) = Measured(ref template);
+        (template, double unique, int vocabulary) = Measured(template);
         template = goal.Time is { } time
             ? ForTime(template, time, unique, vocabulary)
             : template with { Tokens = RecipeTemplate.TokensPerParameter * template.Cost(vocabulary).Parameters };
@@ -79,18 +79,19 @@ public sealed class RecipeSearch
 
     private bool IsCorpus => goal.Data == "dotnet-docs";
 
-    /// <summary>Tokens to train on and kinds of them; a large text is read by byte pairs.</summary>
-    private (double Unique, int Vocabulary) Measured(ref RecipeTemplate template)
+    /// <summary>The template with the tokenizer for the text, tokens to train on and kinds of them; a large text is read by byte pairs.</summary>
+    private (RecipeTemplate Template, double Unique, int Vocabulary) Measured(RecipeTemplate template)
     {
         (long bytes, int vocabulary) = Prepared(template);
         if (bytes < FewestBytesForPairs)
         {
             reasons.Add($"{bytes:N0} bytes of text to train on: read by its bytes");
-            return (bytes, vocabulary);
+            return (template, bytes, vocabulary);
         }
         reasons.Add($"{bytes:N0} bytes of text to train on: a vocabulary of {Vocabulary:N0} byte pairs");
         template = template with { Vocabulary = Vocabulary };
-        return Prepared(template);
+        (long tokens, vocabulary) = Prepared(template);
+        return (template, tokens, vocabulary);
     }
 
     private (long Tokens, int Vocabulary) Prepared(RecipeTemplate template)
