@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Trainer.Configuration;
 using Trainer.Reporting;
+using Trainer.Reporting.Adapting;
 using Trainer.Reporting.Monitoring;
 using Trainer.Reporting.Sweeps;
 
@@ -12,7 +13,8 @@ internal static class ReportCommand
     {
         var runs = new Argument<string[]>("run")
         {
-            Description = "Run directories, such as runs/dotnet-docs; several are shown on common axes. Or the directory of a sweep.",
+            Description = "Run directories, such as runs/dotnet-docs; several are shown on common axes. Or the directory of a sweep, " +
+                "or of adapt.",
             Arity = ArgumentArity.OneOrMore,
         };
         var output = new Option<string>("--output")
@@ -34,21 +36,32 @@ internal static class ReportCommand
 
     private static int Write(string[] runs, string output, string? tables)
     {
-        var count = Array.Exists(runs, SweepRecord.IsIn)
-            ? WriteSweep(runs, output, tables)
-            : RunReport.Write(runs, output, new StandardError(), tables);
+        var count = Array.Find(runs, SweepRecord.IsIn) is { } sweep
+            ? SweepReport.Write(OnlyOne(sweep, "a sweep", runs, tables), output, new StandardError())
+            : Array.Find(runs, AdaptResults.IsIn) is { } variants
+                ? WriteVariants(OnlyOne(variants, "adapt's directory", runs, tables), output)
+                : RunReport.Write(runs, output, new StandardError(), tables);
         Console.WriteLine($"{output}: {HumanFormat.Counted(count, "run")}, {HumanFormat.Bytes(new FileInfo(output).Length)}");
         return ExitCode.Done;
     }
 
-    private static int WriteSweep(string[] runs, string output, string? tables)
+    private static int WriteVariants(string directory, string output)
     {
-        if (runs is not [var sweep])
-            throw new ConfigurationException([new Problem("run", $"a sweep has a page of its own, and there are {runs.Length} " +
-                "directories; give the sweep's alone, or the runs inside of it")], "command line");
+        var results = AdaptResults.Load(directory);
+        AdaptPage.Write(results, output);
+        return results.Points.Count;
+    }
+
+    // Of several runs that belong together there is a page of its own.
+    private static string OnlyOne(string directory, string what, string[] runs, string? tables)
+    {
+        var inside = Path.Combine(directory, "*");
+        if (runs.Length > 1)
+            throw new ConfigurationException([new Problem("run", $"{what} has a page of its own, and there are {runs.Length} " +
+                $"directories; give {directory} alone, or the runs inside of it, such as {inside}")], "command line");
         if (tables is not null)
-            throw new ConfigurationException([new Problem("--tables", "a sweep's page has no tables of single runs; give its runs, " +
-                $"such as {Path.Combine(sweep, "*")}")], "command line");
-        return SweepReport.Write(sweep, output, new StandardError());
+            throw new ConfigurationException([new Problem("--tables", $"the page of {what} has no tables of single runs; give its runs, " +
+                $"such as {inside}")], "command line");
+        return directory;
     }
 }

@@ -29,6 +29,13 @@ public sealed class AdaptTests(TrainedModel trained)
         Assert.Equal(0, workspace.RunAlone(command).ExitCode);
         Assert.Equal(Losses(whole), Losses(JsonNode.Parse(File.ReadAllText(path))!));
 
+        workspace.Succeeds("report", "run-adapt", "--output", "again.html");
+        Assert.Equal(File.ReadAllText(workspace.PathOf("run-adapt/adapt.html")), File.ReadAllText(workspace.PathOf("again.html")));
+        var mixed = workspace.Run("report", "run-adapt", "run");
+        Assert.Equal(2, mixed.ExitCode);
+        Assert.Contains("adapt's directory has a page of its own, and there are 2 directories; give run-adapt alone", mixed.Error,
+            StringComparison.Ordinal);
+
         var chosen = outcome.Error.Split("initialize.from ")[1].Trim();
         workspace.Succeeds("generate", chosen, "--prompt", "the ", "--tokens", "3");
         var other = workspace.RunAlone(["adapt", "run", "--cache", "100KiB/token", "--context", "64", "--steps", "3"]);

@@ -86,19 +86,22 @@ public sealed record AdaptResults
         };
     }
 
-    /// <summary>Reads the file of a directory; null where there is none.</summary>
-    /// <exception cref="UserException">It is no such file.</exception>
-    public static AdaptResults? TryLoad(string directory)
+    /// <summary>Whether a directory has the file.</summary>
+    public static bool IsIn(string directory) => File.Exists(Path.Combine(directory, FileName));
+
+    /// <summary>Reads the file of a directory.</summary>
+    /// <exception cref="UserException">It is missing, or no such file.</exception>
+    public static AdaptResults Load(string directory)
     {
         string path = Path.Combine(directory, FileName);
         try
         {
-            return !File.Exists(path) ? null : JsonSerializer.Deserialize<AdaptResults>(File.ReadAllText(path), Format)
+            return JsonSerializer.Deserialize<AdaptResults>(File.ReadAllText(path), Format)
                 ?? throw new UserException($"{path}: it holds no results");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or JsonException)
         {
-            throw new UserException($"{path}: it cannot be read: {error.Message}; give another directory to --run", error);
+            throw new UserException($"{path}: it cannot be read: {error.Message}; give another directory", error);
         }
     }
 

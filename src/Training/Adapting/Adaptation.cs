@@ -108,8 +108,9 @@ public sealed class Adaptation
     {
         int context = candidates[0].Recipe.Model.ContextLength;
         long steps = candidates[0].Recipe.Training.Steps;
-        if (AdaptResults.TryLoad(Directory) is { } before)
+        if (AdaptResults.IsIn(Directory))
         {
+            AdaptResults before = AdaptResults.Load(Directory);
             string[] names = [.. candidates.Select(candidate => candidate.Name)];
             bool isSame = before.Sha256 == checkpoint.WeightsSha256 && before.Context == context && before.Steps == steps
                 && before.Settings.SequenceEqual(request.Settings)

@@ -41,13 +41,14 @@ public sealed class AdaptResultsTests
     public void What_was_saved_is_read_back_and_damage_is_named()
     {
         using TemporaryDirectory folder = new();
-        Assert.Null(AdaptResults.TryLoad(folder.Path));
+        Assert.False(AdaptResults.IsIn(folder.Path));
         var results = Results(Point("a", 2.0, 100, 50), Point("f", double.NaN, 1, 0) with { Error = "diverged" });
         results.Save(folder.Path);
-        Assert.Equal(results.ToJson(), AdaptResults.TryLoad(folder.Path)!.ToJson());
+        Assert.Equal(results.ToJson(), AdaptResults.Load(folder.Path).ToJson());
+        Assert.True(AdaptResults.IsIn(folder.Path));
         File.WriteAllText(System.IO.Path.Combine(folder.Path, AdaptResults.FileName), "{");
         Assert.Contains("adapt.json: it cannot be read", Assert.Throws<Configuration.UserException>(
-            () => AdaptResults.TryLoad(folder.Path)).Message, StringComparison.Ordinal);
+            () => AdaptResults.Load(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     private static AdaptPoint Point(string name, double loss, double cache, double speed) =>
