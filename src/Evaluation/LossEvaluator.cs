@@ -16,28 +16,20 @@ public static class LossEvaluator
         SequenceModel model, IReadOnlyList<Batch> batches, Device device, IProcessGroup? processes = null)
     {
         processes ??= new SingleProcess();
-        bool training = model.training;
-        model.eval();
-        try
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable inference = inference_mode();
+        using DisposeScope scope = NewDisposeScope();
+        Tensor sums = zeros(batches.Count, dtype: ScalarType.Float64, device: device);
+        long tokens = 0;
+        for (int index = processes.Rank; index < batches.Count; index += processes.Size)
         {
-            using IDisposable inference = inference_mode();
-            using DisposeScope scope = NewDisposeScope();
-            Tensor sums = zeros(batches.Count, dtype: ScalarType.Float64, device: device);
-            long tokens = 0;
-            for (int index = processes.Rank; index < batches.Count; index += processes.Size)
-            {
-                Batch batch = batches[index];
-                Add(sums, index, model, batch, device);
-                tokens += batch.TargetTokens;
-            }
-            processes.Sum(sums); // with zeros: exact
-            // In the order of batches, whoever computed them.
-            return new LossReport(sums.cpu().data<double>().Sum(), processes.Sum(tokens));
+            Batch batch = batches[index];
+            Add(sums, index, model, batch, device);
+            tokens += batch.TargetTokens;
         }
-        finally
-        {
-            model.train(training);
-        }
+        processes.Sum(sums); // with zeros: exact
+        // In the order of batches, whoever computed them.
+        return new LossReport(sums.cpu().data<double>().Sum(), processes.Sum(tokens));
     }
 
     private static void Add(Tensor sums, int index, SequenceModel model, Batch batch, Device device)

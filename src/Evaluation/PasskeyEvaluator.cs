@@ -73,18 +73,10 @@ public sealed class PasskeyEvaluator(LanguageModel model, Tokenizer tokenizer)
         if (problems.Length > 0) throw new ConfigurationException(problems, "passkey");
         if (model.Options is not DecoderOptions)
             throw new UserException("passkey retrieval is for decoders, which continue a text; this model does not");
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            using IDisposable inference = inference_mode();
-            SplitMix64 random = new(options.Seed);
-            return new([.. options.Lengths.SelectMany(length => options.Depths.Select(depth => Cell(options, length, depth, random)))]);
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable inference = inference_mode();
+        SplitMix64 random = new(options.Seed);
+        return new([.. options.Lengths.SelectMany(length => options.Depths.Select(depth => Cell(options, length, depth, random)))]);
     }
 
     /// <summary>Why <see cref="Evaluate"/> would refuse prompts of these lengths; null if it would not.</summary>

@@ -82,17 +82,9 @@ public sealed class PerplexityEvaluator(LanguageModel model, Tokenizer tokenizer
         Problem[] problems = [.. options.Validate()];
         if (problems.Length > 0) throw new ConfigurationException(problems, "evaluation");
         Require(text, options);
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            using IDisposable inference = inference_mode();
-            return Report(text, options);
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable inference = inference_mode();
+        return Report(text, options);
     }
 
     private PerplexityReport Report(TokenText text, PerplexityOptions options)

@@ -23,17 +23,9 @@ public sealed class TargetEvaluator(LanguageModel model, Tokenizer tokenizer, IP
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(top, 1);
         top = Math.Min(top, model.VocabularySize);
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            using IDisposable inference = inference_mode();
-            return Report(batches, top);
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable inference = inference_mode();
+        return Report(batches, top);
     }
 
     private TargetReport Report(IEnumerable<Batch> batches, int top)

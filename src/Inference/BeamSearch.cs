@@ -52,16 +52,8 @@ public sealed class BeamSearch(LanguageModel model, Device device, BeamOptions o
                 $"the prompt has {prompt.Count} tokens, but it needs at least one and at most {model.ContextLength - 1}, "
                 + $"so that the context of {model.ContextLength} has room for another");
         int limit = Math.Min(options.Tokens, room);
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            return Run(prompt, source, limit, end);
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        return Run(prompt, source, limit, end);
     }
 
     private IReadOnlyList<IReadOnlyList<Hypothesis>> Run(IReadOnlyList<int> prompt, ModelInput? source, int limit, int? end)

@@ -33,23 +33,15 @@ public sealed class CompletionSampler(LanguageModel model, Device device, int to
     /// <paramref name="length"/> tokens, or where the context is full. The seeds of the options are not used.</summary>
     public IReadOnlyList<IReadOnlyList<int[]>> Sample(IReadOnlyList<CompletionRequest> requests, SamplingOptions options, int length)
     {
-        bool training = model.training;
-        model.eval();
-        try
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        int most = CpuDecoder.Supports(model) ? CpuDecoder.MaxSequences : MostParallel(device.type);
+        int parallel = Math.Clamp(requests.Sum(request => request.Seeds.Count), 1, most);
+        using IBatchDecoder decoder = IBatchDecoder.Create(model, device, new EngineOptions
         {
-            int most = CpuDecoder.Supports(model) ? CpuDecoder.MaxSequences : MostParallel(device.type);
-            int parallel = Math.Clamp(requests.Sum(request => request.Seeds.Count), 1, most);
-            using IBatchDecoder decoder = IBatchDecoder.Create(model, device, new EngineOptions
-            {
-                Parallel = parallel,
-                CacheTokens = parallel * (model.ContextLength + SpareBlocks * BlockAllocator.BlockLength),
-            });
-            return new Run(this, decoder, requests, options, length).Finish();
-        }
-        finally
-        {
-            model.train(training);
-        }
+            Parallel = parallel,
+            CacheTokens = parallel * (model.ContextLength + SpareBlocks * BlockAllocator.BlockLength),
+        });
+        return new Run(this, decoder, requests, options, length).Finish();
     }
 
     private sealed class Run(

@@ -53,19 +53,11 @@ public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Devic
         int[][] rows = [.. texts.Select(Encode)];
         tokens = rows.Sum(row => row.Length);
         var vectors = new float[texts.Count][];
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            using IDisposable inference = inference_mode();
-            foreach (int[] indices in Enumerable.Range(0, texts.Count).OrderBy(index => rows[index].Length).Chunk(TextsAtOnce))
-                Embed([.. indices.Select(index => rows[index])]).Zip(indices).ToList().ForEach(pair => vectors[pair.Second] = pair.First);
-            return vectors;
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable inference = inference_mode();
+        foreach (int[] indices in Enumerable.Range(0, texts.Count).OrderBy(index => rows[index].Length).Chunk(TextsAtOnce))
+            Embed([.. indices.Select(index => rows[index])]).Zip(indices).ToList().ForEach(pair => vectors[pair.Second] = pair.First);
+        return vectors;
     }
 
     private IEnumerable<float[]> Embed(int[][] rows)

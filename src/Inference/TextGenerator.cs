@@ -139,23 +139,15 @@ public sealed class TextGenerator(
 
     private IEnumerable<int> Continue(List<int> text, GenerationOptions options, int keep = 0, ModelInput? source = null)
     {
-        bool training = model.training;
-        model.eval();
-        try
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        TokenSampler sampler = new(options.Sampling);
+        using DecodingSession session = new(model, device, keep, source);
+        int known = Math.Min(model.VocabularySize, tokenizer.VocabularySize); // embeddings may have padding rows
+        for (int generated = 0; generated < options.Tokens; generated++)
         {
-            TokenSampler sampler = new(options.Sampling);
-            using DecodingSession session = new(model, device, keep, source);
-            int known = Math.Min(model.VocabularySize, tokenizer.VocabularySize); // embeddings may have padding rows
-            for (int generated = 0; generated < options.Tokens; generated++)
-            {
-                int next = sampler.Sample(session.Next(text)[..known]);
-                text.Add(next);
-                yield return next;
-            }
-        }
-        finally
-        {
-            model.train(training);
+            int next = sampler.Sample(session.Next(text)[..known]);
+            text.Add(next);
+            yield return next;
         }
     }
 

@@ -14,17 +14,9 @@ public sealed class PreferenceEvaluator(LanguageModel model)
     /// <exception cref="UserException">There is no pair, or the model's logits are not finite.</exception>
     public PreferenceReport Evaluate(IEnumerable<Batch> batches)
     {
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            using IDisposable inference = inference_mode();
-            return Report(batches);
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable inference = inference_mode();
+        return Report(batches);
     }
 
     private PreferenceReport Report(IEnumerable<Batch> batches)

@@ -96,22 +96,14 @@ public sealed class TaskEvaluator(LanguageModel model, Tokenizer tokenizer, int?
             throw new UserException("tasks are for decoders, which continue a text; this model does not");
         TaskPrompts prompts = new(task, examples, options.Shots ?? task.NumFewshot, options.Seed);
         IReadOnlyList<TaskQuestion> questions = prompts.Of(records.Take(options.Limit ?? int.MaxValue));
-        bool training = model.training;
-        model.eval();
-        try
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        return new(task.Task, prompts.Shots, questions.Count, task.OutputType switch
         {
-            return new(task.Task, prompts.Shots, questions.Count, task.OutputType switch
-            {
-                TaskKind.MultipleChoice => TaskScores.OfChoices(task.Metrics, Choose(questions)),
-                TaskKind.Loglikelihood =>
-                    TaskScores.OfContinuations(task.Metrics, [.. Score(questions).Select(score => (score.LogLikelihood, score.IsGreedy))]),
-                _ => TaskScores.OfTexts(task.Metrics, Write(task, questions)),
-            });
-        }
-        finally
-        {
-            model.train(training);
-        }
+            TaskKind.MultipleChoice => TaskScores.OfChoices(task.Metrics, Choose(questions)),
+            TaskKind.Loglikelihood =>
+                TaskScores.OfContinuations(task.Metrics, [.. Score(questions).Select(score => (score.LogLikelihood, score.IsGreedy))]),
+            _ => TaskScores.OfTexts(task.Metrics, Write(task, questions)),
+        });
     }
 
     private ScoredChoices[] Choose(IReadOnlyList<TaskQuestion> questions)

@@ -51,8 +51,7 @@ internal sealed class KtoLoss(KtoOptions options, ReferenceModel reference) : Pr
     {
         LanguageModel policy = (LanguageModel)model;
         using DisposeScope scope = NewDisposeScope();
-        bool training = model.training;
-        model.eval();
+        using EvaluationMode mode = EvaluationMode.Of(model);
         double sum = 0;
         long count = 0;
         foreach (Batch batch in ExchangedAnswers.Of(step.MicroBatches, model.ContextLength))
@@ -62,7 +61,6 @@ internal sealed class KtoLoss(KtoOptions options, ReferenceModel reference) : Pr
             sum += own.sub(others).sum().ToDouble();
             count += batch.Rows;
         }
-        model.train(training);
         divergence = count == 0 ? 0 : Math.Max(0, sum / count);
     }
 
