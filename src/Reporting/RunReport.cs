@@ -176,7 +176,10 @@ internal sealed record RunSummary
     /// <summary>The median of the recorded speeds.</summary>
     public double? TokensPerSecond { get; init; }
 
+    /// <summary>Those that were not finite.</summary>
     public long SkippedSteps { get; init; }
+
+    public long SpikeSteps { get; init; }
 
     public static RunSummary Of(RunRecord run)
     {
@@ -201,6 +204,7 @@ internal sealed record RunSummary
             }.Max(),
             TokensPerSecond = speeds.Length == 0 ? null : speeds[speeds.Length / 2],
             SkippedSteps = run.Metrics.SkippedSteps,
+            SpikeSteps = run.Metrics.SpikeSteps,
         };
     }
 }

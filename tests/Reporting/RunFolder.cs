@@ -31,8 +31,8 @@ internal sealed class RunFolder : IDisposable
     public void Dispose() => directory.Dispose();
 
     /// <summary>A step's record: its loss falls as 1 + 4/step, it takes half a second.</summary>
-    public static string Step(int step, string? loss = null) => string.Create(CultureInfo.InvariantCulture,
-        $$"""{"step":{{step}},"tokens":{{step * 64}},"loss":{{loss ?? (1 + 4.0 / step).ToString(CultureInfo.InvariantCulture)}},"learningRate":0.001,"gradientNorm":0.5,"tokensPerSecond":128,"stepSeconds":0.5,"skippedSteps":0}""");
+    public static string Step(int step, string? loss = null, int? spikes = null) => string.Create(CultureInfo.InvariantCulture,
+        $$"""{"step":{{step}},"tokens":{{step * 64}},"loss":{{loss ?? (1 + 4.0 / step).ToString(CultureInfo.InvariantCulture)}},"learningRate":0.001,"gradientNorm":0.5,"tokensPerSecond":128,"stepSeconds":0.5,"skippedSteps":0{{(spikes is null ? "" : $",\"spikeSteps\":{spikes}")}}}""");
 
     public static string Evaluation(int step, double loss) => string.Create(CultureInfo.InvariantCulture,
         $$"""{"step":{{step}},"validationLoss":{{loss}},"perplexity":{{Math.Exp(loss)}},"evaluationSeconds":2}""");

@@ -15,7 +15,7 @@ public sealed class RunTablesTests : IDisposable
     {
         var (a, b) = (folder.Run("a"),
             folder.Run("b", steps: 10,
-            lines: [RunFolder.Step(10, "\"NaN\""), RunFolder.Measure(10, "needle", "\"accuracy/depth/0.5\":0.75")]));
+            lines: [RunFolder.Step(10, "\"NaN\"", spikes: 3), RunFolder.Measure(10, "needle", "\"accuracy/depth/0.5\":0.75")]));
         File.WriteAllText(Path.Combine(b, "study.json"), "{\"name\":\"heads\",\"rows\":[{\"loss\":1.25,\"kept\":true},{\"loss\":null}]}");
         var tables = Path.Combine(folder.Root, "tables");
         RunReport.Write([a, b], Path.Combine(folder.Root, "report.html"), new Progress<string>(), tables);
@@ -26,6 +26,7 @@ public sealed class RunTablesTests : IDisposable
         Assert.Equal(["a", "b"], Column<string>("runs", "run"));
         Assert.Equal([1.35, null], Column<double?>("runs", "bestLoss"));
         Assert.Equal([Math.Exp(1.35), null], Column<double?>("runs", "perplexity"));
+        Assert.Equal([0, 3], Column<long?>("runs", "spikeSteps"));
         Assert.Equal(["validation", "validation", "validation", "validation", "needle"], Column<string>("evaluations", "measure"));
         Assert.Equal("accuracy/depth/0.5", Column<string>("evaluations", "figure")[4]);
         Assert.Equal([1.65, 1.45, 1.25 + 4.0 / 30, 1.35, 0.75], Column<double?>("evaluations", "value"));

@@ -39,6 +39,7 @@ function summarySection() {
     { key: "tokensPerSecond", name: "tokens/s (median)", format: format.compact },
   ];
   if (rows.some(row => row.skippedSteps > 0)) columns.push({ key: "skippedSteps", name: "skipped steps", format: format.whole });
+  if (rows.some(row => row.spikeSteps > 0)) columns.push({ key: "spikeSteps", name: "spikes skipped", format: format.whole });
   return element("section", {}, element("h2", {}, "Summary"), recordTable(columns, rows),
     element("p", { class: "quiet small" }, "Training time is that of steps and evaluations, without pauses. Perplexity is that of the best validation loss; it compares only runs with the same tokenizer and data."));
 }

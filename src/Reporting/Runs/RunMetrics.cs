@@ -21,6 +21,9 @@ public sealed record RunMetrics(IReadOnlyList<StepRecord> Steps, IReadOnlyList<E
     /// <summary>What scheduled evaluators found.</summary>
     public IReadOnlyList<EvaluatorRecord> Measures { get; init; } = [];
 
+    /// <summary>The steps that were skipped as spikes.</summary>
+    public long SpikeSteps { get; init; }
+
     internal static RunMetrics None { get; } = new([], [], 0);
 
     /// <summary>Whether neither a step nor an evaluation is recorded.</summary>
@@ -68,7 +71,7 @@ internal sealed class MetricsReader(string path, Action<string> warn)
     private readonly List<StepRecord> steps = [];
     private readonly List<EvaluationRecord> evaluations = [];
     private readonly List<EvaluatorRecord> measures = [];
-    private long skippedSteps;
+    private long skippedSteps, spikeSteps;
     private double? seconds = 0;
 
     /// <summary>Of a step recorded twice, as by a run that was killed and resumed, the last record counts.</summary>
@@ -90,7 +93,7 @@ internal sealed class MetricsReader(string path, Action<string> warn)
         {
             throw new UserException($"{path}: the metrics cannot be read: {error.Message}", error);
         }
-        return new RunMetrics(steps, evaluations, skippedSteps) { Measures = measures };
+        return new RunMetrics(steps, evaluations, skippedSteps) { Measures = measures, SpikeSteps = spikeSteps };
     }
 
     private void ReadLine(string line, int number)
@@ -130,6 +133,7 @@ internal sealed class MetricsReader(string path, Action<string> warn)
         steps.Add(new StepRecord(step, tokens, seconds, Number(record, "loss"), Number(record, "learningRate"),
             Number(record, "gradientNorm"), speed));
         skippedSteps = (long)(Number(record, "skippedSteps") ?? 0);
+        spikeSteps = (long)(Number(record, "spikeSteps") ?? 0);
     }
 
     private void TakeEvaluation(JsonElement record, long step, double loss)
