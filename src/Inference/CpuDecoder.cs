@@ -114,7 +114,7 @@ internal sealed unsafe partial class CpuDecoder : IDecoder
     }
 
     public static bool Supports(LanguageModel model) =>
-        Lanes.IsSupported && model.Device.type == DeviceType.CPU && model.Adapter is null
+        Lanes.IsSupported && model.Device.type == DeviceType.CPU && model is { Adapter: null, Adapters.Count: 0 }
         && model.Options is DecoderOptions && model.Options.Stacks[0].Layers.All(Supports);
 
     // Kernels and caches that a configuration names are the model's business.

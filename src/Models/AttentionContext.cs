@@ -1,5 +1,6 @@
 // Shapes: B batch, T positions, S positions of the source, H heads, C model dimension.
 using Trainer.Kernels;
+using Trainer.Models.Adapters;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -45,6 +46,9 @@ internal sealed class AttentionContext : IDisposable
 
     public IAttentionObserver? Observer { get; init; }
 
+    /// <summary>As <see cref="ModelInput.Adapters"/>; its owner keeps it for the pass.</summary>
+    public AdapterRows? Adapters { get; init; }
+
     /// <summary>As <see cref="ModelInput.Differentiated"/>.</summary>
     public Action<nn.Module>? Differentiated { get; init; }
 
@@ -68,6 +72,7 @@ internal sealed class AttentionContext : IDisposable
         PositionLimit = input.PositionLimit ?? (int)input.Tokens.size(1),
         Documents = Hold(input.Documents) is { } ids ? new DocumentIds(ids, ids) : null,
         dropping = input.Dropping,
+        Adapters = input.Adapters,
         Differentiated = input.Differentiated,
     };
 
@@ -91,6 +96,7 @@ internal sealed class AttentionContext : IDisposable
         Positions = Hold(state.Positions),
         PositionLimit = state.Length + (int)tokens.size(1),
         MaxLength = state.Capacity,
+        Adapters = state.Adapters,
     };
 
     /// <summary>A tensor that layers share, made by the first that asks; gradients flow through it from all of them.</summary>
@@ -138,6 +144,9 @@ internal sealed class AttentionContext : IDisposable
 
 internal sealed record EncoderMemory(Tensor Hidden, DocumentIds? Documents) : IDisposable
 {
+    /// <summary>The adapters of the rows that were encoded, and that attend to them.</summary>
+    public AdapterRows? Adapters { get; init; }
+
     /// <summary>Holds (B, S, C), float32, and the documents (B, S), −1 for padding; null for none.</summary>
     public static EncoderMemory Of(Tensor hidden, Tensor? documents) => new(
         hidden.alias().DetachFromDisposeScope(),

@@ -44,8 +44,9 @@ internal sealed class Decoder : DecodingModel
 
     private protected override IReadOnlyList<BlockStack> Stacks => [stack];
 
-    public override DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null) => source is null
-        ? stack.NewState(batch, capacity, Device, memory: null)
+    public override DecodingState NewDecodingState(
+        int batch, int capacity, ModelInput? source = null, string? adapter = null) => source is null
+        ? stack.NewState(batch, capacity, Device, memory: null).Adapted(Slot(adapter))
         : throw new ArgumentException("A decoder alone reads no source.", nameof(source));
 
     private protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)

@@ -1,6 +1,7 @@
 // Shapes: B batch, T positions.
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Models.Adapters;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -11,10 +12,12 @@ public sealed class DecodingState : IDisposable
     private readonly bool isBatch;
     private BlockState[] layers;
     private int[] lengths; // of the sequences
+    private int[] slots; // their adapters in the model, −1 for none
 
     internal DecodingState(int batch, int capacity, Device device, IEnumerable<BlockState> layers)
     {
         (lengths, Capacity, Device) = (new int[batch], capacity, device);
+        slots = [.. Enumerable.Repeat(-1, batch)];
         this.layers = [.. layers];
     }
 
@@ -39,6 +42,9 @@ public sealed class DecodingState : IDisposable
     /// <summary>In a batch, the position of each sequence's next token: (B, 1), int64; else null, and it is <see cref="Length"/>.</summary>
     internal Tensor? Positions { get; private set; }
 
+    /// <summary>Which adapters the sequences take; null for none.</summary>
+    internal AdapterRows? Adapters { get; private set; }
+
     /// <summary>Bytes that the caches take now.</summary>
     public long Bytes => layers.Sum(layer => layer.Bytes);
 
@@ -49,7 +55,7 @@ public sealed class DecodingState : IDisposable
             throw new ArgumentException("What joins a batch is a state of the same capacity that has read its prompts.", nameof(other));
         using DisposeScope scope = NewDisposeScope();
         layers = [.. other.layers.Select((layer, index) => layer.AppendTo(layers.ElementAtOrDefault(index)))];
-        Place([.. lengths, .. other.lengths]);
+        Place([.. lengths, .. other.lengths], [.. slots, .. other.slots]);
     }
 
     /// <summary>Makes each new sequence continue one of the present ones; a batch may become empty.</summary>
@@ -65,16 +71,25 @@ public sealed class DecodingState : IDisposable
                 $"The rows [{string.Join(", ", rows)}] must be among the {Batch} sequences of this state.", nameof(rows));
         using Tensor indices = Constants.Own(() => tensor([.. rows.Select(row => (long)row)], dtype: ScalarType.Int64));
         foreach (BlockState layer in layers) layer.Reorder(indices);
-        Place([.. rows.Select(row => lengths[row])]);
+        Place([.. rows.Select(row => lengths[row])], [.. rows.Select(row => slots[row])]);
     }
 
     /// <summary>Frees the memory of all layers.</summary>
     public void Dispose()
     {
         foreach (BlockState layer in layers) layer.Dispose();
+        Adapters?.Dispose();
+        Adapters = null;
         if (!isBatch) return;
         layers = [];
-        Place([]);
+        Place([], []);
+    }
+
+    /// <summary>Gives all sequences of a new state an adapter, by its number in the model.</summary>
+    internal DecodingState Adapted(int slot)
+    {
+        Place(lengths, [.. slots.Select(_ => slot)]);
+        return this;
     }
 
     internal BlockState Layer(int index) => layers[index];
@@ -97,9 +112,11 @@ public sealed class DecodingState : IDisposable
                 "tokens, or give decoding a larger capacity.");
     }
 
-    private void Place(int[] next)
+    private void Place(int[] next, int[] adapters)
     {
-        lengths = next;
+        (lengths, slots) = (next, adapters);
+        Adapters?.Dispose();
+        Adapters = AdapterRows.Of(slots, Device);
         Positions?.Dispose();
         Positions = isBatch && next.Length > 0
             ? Constants.Own(() => tensor([.. next.Select(length => (long)length)], [next.Length, 1]).to(Device))

@@ -59,7 +59,8 @@ internal sealed class Encoder : TransformerModel
 
     public override Tensor NextLogits(Tensor tokens, DecodingState state) => throw Refusal();
 
-    public override DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null) => throw Refusal();
+    public override DecodingState NewDecodingState(
+        int batch, int capacity, ModelInput? source = null, string? adapter = null) => throw Refusal();
 
     private protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
     {

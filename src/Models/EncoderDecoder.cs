@@ -3,6 +3,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Models.Adapters;
 using Trainer.Models.Attention;
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
@@ -88,7 +89,7 @@ internal sealed class EncoderDecoder : DecodingModel
 
     private protected override IReadOnlyList<BlockStack> Stacks => [encoder, decoder];
 
-    public override DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null)
+    public override DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null, string? adapter = null)
     {
         RequireSource(source);
         if (source!.Tokens.size(0) != batch)
@@ -96,8 +97,10 @@ internal sealed class EncoderDecoder : DecodingModel
                 $"The source holds {source.Tokens.size(0)} sequences, but {batch} are to be decoded.", nameof(source));
         using var gradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        using EncoderMemory memory = Encode(source, null, null);
-        return decoder.NewState(batch, capacity, Device, memory);
+        int slot = Slot(adapter);
+        using AdapterRows? rows = AdapterRows.Of([.. Enumerable.Repeat(slot, batch)], Device);
+        using EncoderMemory memory = Encode(source with { Adapters = rows }, null, null);
+        return decoder.NewState(batch, capacity, Device, memory).Adapted(slot);
     }
 
     private protected override Tensor Run(ModelInput input, AuxiliaryLosses? auxiliary, Func<string, IAttentionObserver>? observe)
@@ -109,6 +112,7 @@ internal sealed class EncoderDecoder : DecodingModel
             Differentiated = input.Differentiated,
             Observer = input.Observer,
             Repeats = input.Repeats,
+            Adapters = input.Adapters,
         };
         EncoderMemory memory = Encode(source, auxiliary, observe); // the pass owns it
         using AttentionContext context = AttentionContext.Over(input, auxiliary, observe?.Invoke(StackOptions.Decoder), memory,
@@ -120,7 +124,7 @@ internal sealed class EncoderDecoder : DecodingModel
     {
         using AttentionContext context = AttentionContext.Over(source, auxiliary, observe?.Invoke(StackOptions.Encoder), stack: "encoder.");
         Tensor hidden = encoder.Run(Embed(source.Tokens), context); // (B, S, C)
-        return EncoderMemory.Of(hidden, source.Documents);
+        return EncoderMemory.Of(hidden, source.Documents) with { Adapters = source.Adapters };
     }
 
     private static void RequireSource(ModelInput? source)

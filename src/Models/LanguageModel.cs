@@ -44,6 +44,11 @@ public abstract class LanguageModel : SequenceModel
     public abstract LossTerms Losses(ModelInput input, Tensor targets, Func<Tensor, Tensor, LossTerms> loss);
 
     /// <summary>An empty state with room for <paramref name="capacity"/> positions; an encoder-decoder also takes its source.</summary>
-    /// <exception cref="UserException">More positions than the model has learned, or a model that does not generate.</exception>
-    public abstract DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null);
+    /// <param name="batch">Number of sequences.</param>
+    /// <param name="capacity">The most positions of each.</param>
+    /// <param name="source">What an encoder-decoder reads.</param>
+    /// <param name="adapter">Which of <see cref="SequenceModel.Adapters"/> all sequences take; null for none.</param>
+    /// <exception cref="UserException">More positions than the model has learned, a model that does not generate, or an adapter that it
+    /// does not have.</exception>
+    public abstract DecodingState NewDecodingState(int batch, int capacity, ModelInput? source = null, string? adapter = null);
 }

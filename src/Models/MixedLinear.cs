@@ -18,6 +18,7 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
     private readonly ScalarType computeType;
     private readonly bool keepsWeight;
     private LinearAdapter? adapter;
+    private RowAdapters? rowAdapters;
 
     public MixedLinear(int inputs, int outputs, bool bias, ScalarType computeType, bool joinsResidual = false, bool keepsWeight = false)
         : base(nameof(MixedLinear))
@@ -72,7 +73,11 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
 
     public Parameter? Bias => bias;
 
-    public bool IsAdapted => adapter is not null;
+    /// <summary>Whether an adapter changes what a pass computes.</summary>
+    public bool IsAdapted(AttentionContext? context) => adapter is not null || AdaptsRows(context);
+
+    /// <summary>Whether rows of a pass take adapters of their own.</summary>
+    public bool AdaptsRows(AttentionContext? context) => rowAdapters is not null && context?.Adapters is not null;
 
     /// <summary>Adds an adapter, whose names in checkpoints follow the layer's own.</summary>
     public void Attach(LinearAdapter beside)
@@ -80,6 +85,11 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
         adapter = beside;
         register_module(nameof(adapter), beside);
     }
+
+    /// <summary>Adds one of several adapters, which rows of a batch choose from; the layer owns it.</summary>
+    /// <param name="slot">Its number in the model.</param>
+    /// <param name="beside">The adapter.</param>
+    public void Attach(int slot, LinearAdapter beside) => (rowAdapters ??= new()).Add(slot, beside);
 
     public bool Rounds(Tensor input) => !IsStored && Rounds(input, computeType);
 
@@ -108,15 +118,23 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
     /// <summary>The compute copy of a weight on the CPU; on a GPU, which casts it for every call, the weight itself.</summary>
     public static Tensor Multiplied(Tensor weight, ComputeWeight copy) => weight.device_type == DeviceType.CPU ? copy.Of(weight) : weight;
 
-    private Tensor Adapted(Tensor result, Tensor input, AttentionContext? context) =>
-        adapter?.Apply(result, input, new(weight, weight, bias), computeType, context) ?? result;
+    private Tensor Adapted(Tensor result, Tensor input, AttentionContext? context)
+    {
+        LinearWeight own = new(weight, weight, bias);
+        if (adapter is not null) result = adapter.Apply(result, input, own, computeType, context);
+        return AdaptsRows(context) ? rowAdapters!.Apply(result, input, own, computeType, context!.Adapters!) : result;
+    }
 
     private static bool Rounds(Tensor input, ScalarType computeType) =>
         computeType == ScalarType.BFloat16 && input.device_type == DeviceType.CPU;
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing) computeWeight.Dispose();
+        if (disposing)
+        {
+            computeWeight.Dispose();
+            rowAdapters?.Dispose();
+        }
         base.Dispose(disposing);
     }
 }

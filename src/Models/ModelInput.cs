@@ -1,5 +1,6 @@
 // Shapes: B batch, T positions, S positions of the source.
 using Trainer.Kernels;
+using Trainer.Models.Adapters;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -25,6 +26,9 @@ public sealed record ModelInput(Tensor Tokens)
 
     /// <summary>The dropout key; null to draw one for this input.</summary>
     public DropoutKey? Dropping { get; init; }
+
+    /// <summary>Which of the model's adapters each row takes; null for the model's own weights. The caller disposes it.</summary>
+    public AdapterRows? Adapters { get; init; }
 
     /// <summary>Called in the backward pass with each block whose weights have their whole gradients; see
     /// <see cref="BackwardSignal"/>.</summary>

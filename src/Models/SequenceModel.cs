@@ -40,6 +40,9 @@ public abstract class SequenceModel : nn.Module<ModelInput, Tensor>
     /// <summary>What is trained in place of the model's own weights; null where those are.</summary>
     public AdapterOptions? Adapter { get; private set; }
 
+    /// <summary>The names of adapters beside the model's own weights, one of which each row of a batch can take.</summary>
+    public IReadOnlyList<string> Adapters { get; private set; } = [];
+
     /// <summary>Whether training drops anything.</summary>
     public bool Drops => Options.Dropout > 0 || Adapter is LoraOptions { Dropout: > 0 };
 
@@ -95,6 +98,31 @@ public abstract class SequenceModel : nn.Module<ModelInput, Tensor>
     /// the hidden states before the head, one to a row, and the targets that count.</summary>
     public abstract LossTerms Losses(
         ModelInput input, Tensor targets, double labelSmoothing = 0, Func<Tensor, Tensor, Tensor>? further = null);
+
+    /// <summary>Adds one of several adapters of the same weights, which a pass names for each of its rows
+    /// (<see cref="ModelInput.Adapters"/>): they are computed with, not trained. The model owns them from then on.</summary>
+    internal void AddAdapter(string name, IEnumerable<(AdapterTarget Target, LowRankUpdate Update)> updates)
+    {
+        if (Adapter is not null) throw new InvalidOperationException("The model trains an adapter of its own.");
+        if (Adapters.Contains(name)) throw new ArgumentException($"The model has an adapter '{name}' already.", nameof(name));
+        foreach (var layer in updates.GroupBy(update => update.Target.Linear))
+        {
+            LinearAdapter parts = new();
+            foreach ((AdapterTarget target, LowRankUpdate update) in layer) parts.Add(target.Part, update);
+            layer.Key.Attach(Adapters.Count, parts);
+        }
+        Adapters = [.. Adapters, name];
+    }
+
+    /// <summary>The number of an adapter; −1 for none.</summary>
+    /// <exception cref="UserException">The model has no adapter of this name.</exception>
+    internal int Slot(string? adapter)
+    {
+        if (adapter is null) return -1;
+        int slot = Adapters.ToList().IndexOf(adapter);
+        return slot >= 0 ? slot : throw new UserException(
+            $"the model has no adapter '{adapter}'; it has {(Adapters.Count == 0 ? "none" : string.Join(", ", Adapters))}");
+    }
 
     /// <summary>Adds adapters, drawn from libtorch's generator, by which the model computes what it did; only they and what the options
     /// name are trained from then on. Once, when the weights are there and on their device.</summary>

@@ -62,6 +62,7 @@ internal sealed class LowRankUpdate : nn.Module
     private readonly Parameter loraA; // (r, K)
     private readonly Parameter loraB; // (M, r)
     private readonly Parameter? magnitude; // (M)
+    private readonly Tensor? factor; // (M), fixed
     private readonly LoraOptions options;
     private readonly int index;
 
@@ -84,6 +85,22 @@ internal sealed class LowRankUpdate : nn.Module
         RegisterComponents();
     }
 
+    /// <summary>An update that was trained, to compute with alone; it owns its numbers, A (r, K) and B (M, r) in float32.</summary>
+    /// <param name="target">The matrix that it goes on.</param>
+    /// <param name="options">Of the adapter.</param>
+    /// <param name="a">A.</param>
+    /// <param name="b">B.</param>
+    /// <param name="factor">What rows are multiplied with, (M), by <see cref="Factor"/>; null without magnitudes.</param>
+    public LowRankUpdate(AdapterTarget target, LoraOptions options, Tensor a, Tensor b, Tensor? factor)
+        : base(nameof(LowRankUpdate))
+    {
+        (this.options, this.factor, First, Rows) = (options, factor?.DetachFromDisposeScope(), target.First, target.Rows);
+        loraA = new Parameter(a.DetachFromDisposeScope(), requires_grad: false);
+        loraB = new Parameter(b.DetachFromDisposeScope(), requires_grad: false);
+        RegisterComponents();
+        eval();
+    }
+
     public long First { get; }
 
     public long Rows { get; }
@@ -99,11 +116,11 @@ internal sealed class LowRankUpdate : nn.Module
         ScalarType type = x.device_type == DeviceType.CPU ? ScalarType.Float32 : computeType;
         Tensor low = Product(Dropped(x.to_type(type), context), loraA).mul(options.Scale); // (…, K) → (…, r)
         Tensor added = Product(low, loraB); // (…, r) → (…, M)
-        if (magnitude is null) return result.to_type(type).add(added).to_type(result.dtype);
         // Gradients pass by the length (§4.3): it is a constant, and only the magnitude scales the direction.
-        Tensor factor = magnitude.div(AdaptedLengths(weight)); // (M)
+        Tensor? lengthened = factor ?? magnitude?.div(AdaptedLengths(weight)); // (M)
+        if (lengthened is null) return result.to_type(type).add(added).to_type(result.dtype);
         Tensor own = result.to_type(ScalarType.Float32);
-        Tensor scaled = (bias is null ? own : own.sub(bias)).add(added).mul(factor);
+        Tensor scaled = (bias is null ? own : own.sub(bias)).add(added).mul(lengthened);
         return (bias is null ? scaled : scaled.add(bias)).to_type(result.dtype);
     }
 
@@ -114,11 +131,23 @@ internal sealed class LowRankUpdate : nn.Module
     {
         using IDisposable unrecorded = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        Tensor Wide(Tensor numbers) => numbers.detach().to_type(ScalarType.Float64);
-        Tensor sum = Wide(weight).add(Wide(b).matmul(Wide(a)).mul(options.Scale)); // (M, r)·(r, K) → (M, K)
+        Tensor sum = Sum(weight, a, b, options);
         if (magnitude is not null) sum = sum.mul(Wide(magnitude).div(Lengths(sum)).unsqueeze(-1));
         return sum.to_type(ScalarType.Float32).MoveToOuterDisposeScope();
     }
+
+    /// <summary>What brings the rows of an adapted matrix to their lengths, m / ‖W + s·B·A‖: (M), float32, computed in float64.</summary>
+    public static Tensor Factor(Tensor weight, Tensor a, Tensor b, Tensor magnitude, LoraOptions options)
+    {
+        using IDisposable unrecorded = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        return Wide(magnitude).div(Lengths(Sum(weight, a, b, options))).to_type(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Sum(Tensor weight, Tensor a, Tensor b, LoraOptions options) =>
+        Wide(weight).add(Wide(b).matmul(Wide(a)).mul(options.Scale)); // (M, r)·(r, K) → (M, K)
+
+    private static Tensor Wide(Tensor numbers) => numbers.detach().to_type(ScalarType.Float64);
 
     private Tensor AdaptedLengths(Tensor weight)
     {

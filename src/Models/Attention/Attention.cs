@@ -168,7 +168,8 @@ internal sealed class AttentionLayer : Mixer
 
     public LayerState NewCrossState(EncoderMemory memory)
     {
-        (Tensor key, Tensor value) = ((CrossProjection)projection).KeyValue(memory.Hidden);
+        using AttentionContext context = new() { PositionLimit = 0, Adapters = memory.Adapters };
+        (Tensor key, Tensor value) = ((CrossProjection)projection).KeyValue(memory.Hidden, context);
         return new CrossState(Cast(key), Cast(value), memory.Documents?.Keys);
     }
 

@@ -210,7 +210,7 @@ internal sealed class CrossProjection : Projection, IFusesMatrices
         return (Normed(all, queryNorm).transpose(1, 2), key, value);
     }
 
-    public (Tensor Key, Tensor Value) KeyValue(Tensor memory, AttentionContext? context = null) // (B, S, C) → (B, G, S, D) each
+    public (Tensor Key, Tensor Value) KeyValue(Tensor memory, AttentionContext context) // (B, S, C) → (B, G, S, D) each
     {
         Tensor all = keyValue.Forward(memory, context).view(memory.size(0), memory.size(1), 2 * groups, headDim); // (B, S, 2·G, D)
         Tensor[] parts = all.split([groups, groups], 2);

@@ -206,7 +206,8 @@ internal sealed class LatentProjection : Projection, IFusesMatrices
     public override Tensor Attend(
         Tensor query, Tensor key, Tensor value, MixerContext context, Func<Tensor, Tensor, Tensor, Tensor> kernel)
     {
-        if (context.State is not null && shape.PaysToAbsorb(query.size(2)))
+        // Absorbed is one matrix for all rows.
+        if (context.State is not null && shape.PaysToAbsorb(query.size(2)) && !keyValueUp.AdaptsRows(context.Attention))
         {
             Tensor vectors = kernel(Absorbed(query), key, key).narrow(-1, 0, shape.Rank); // (B, H, T, r)
             // (B, H, T, r)·(H, r, V) → (B, H, T, V)

@@ -189,7 +189,7 @@ internal sealed record Activation(bool Gated, Func<Tensor, Tensor> Apply)
     /// <summary>second(f(first(x))): (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C).</summary>
     public Tensor Between(MixedLinear first, MixedLinear second, Tensor x, AttentionContext context)
     {
-        bool adapted = first.IsAdapted || second.IsAdapted; // the kernel reads weights alone
+        bool adapted = first.IsAdapted(context) || second.IsAdapted(context); // the kernel reads weights alone
         return !adapted && Fused is { } function && first.Rounds(x) && second.Rounds(x) && x.numel() > 0
             ? FusedFeedForward.Apply(x, first.Operands, second.Operands, function)
             : second.Forward(Apply(first.Forward(x, context)), context); // (…, C) → (…, F) or (…, 2F) → (…, F) → (…, C)
