@@ -27,7 +27,7 @@ internal sealed class MergedWeights : IOpenWeights
     /// <exception cref="UserException">The base is gone or another, or the adapter does not fit it.</exception>
     public static MergedWeights Open(Checkpoint checkpoint, AdapterOptions options)
     {
-        IOpenWeights original = AdapterBase.Load(checkpoint.Directory).Open(checkpoint.Directory).OpenWeights();
+        IOpenWeights original = checkpoint.Base!.Open(checkpoint.Directory).OpenWeights();
         WeightFiles? adapter = null;
         LanguageModel? shapes = null;
         try
@@ -62,8 +62,8 @@ internal sealed class MergedWeights : IOpenWeights
         {
             Tensor rows = merged.narrow(0, target.First, target.Rows);
             rows.copy_(LowRankUpdate.Merged(
-                rows, adapter.Read(Part(target, "loraA")), adapter.Read(Part(target, "loraB")),
-                options.WeightDecomposed ? adapter.Read(Part(target, "magnitude")) : null, options));
+                rows, Part(target, AdapterTensors.A), Part(target, AdapterTensors.B),
+                options.WeightDecomposed ? Part(target, AdapterTensors.Magnitude) : null, options));
         }
         return merged.to_type(weight.dtype).MoveToOuterDisposeScope();
     }
@@ -75,22 +75,12 @@ internal sealed class MergedWeights : IOpenWeights
         original.Dispose();
     }
 
-    private static string Part(AdapterTarget target, string name) => $"{target.Update}.{name}";
-
-    private IEnumerable<(string Name, long[] Shape)> Updates() =>
-        from target in targets.SelectMany(layer => layer)
-        let inputs = (long)target.Linear.Inputs
-        from entry in ((string, long[])[])
-        [
-            ("loraA", [options.Rank, inputs]), ("loraB", [target.Rows, options.Rank]),
-            .. options.WeightDecomposed ? [("magnitude", [target.Rows])] : ((string, long[])[])[],
-        ]
-        select (Part(target, entry.Item1), entry.Item2);
+    private Tensor Part(AdapterTarget target, string part) => adapter.Read(AdapterTensors.NameOf(target, part));
 
     private void RequireNames()
     {
         HashSet<string> left = [.. adapter.Names.Except(original.Names)];
-        foreach ((string name, long[] shape) in Updates())
+        foreach ((string name, long[] shape) in AdapterTensors.Of(targets.SelectMany(layer => layer), options))
             if (!left.Remove(name) || !adapter.Info(name).Shape.SequenceEqual(shape))
                 throw Misfit($"{name} [{string.Join(", ", shape)}] is missing or of another shape");
         if (left.Count > 0) throw Misfit($"{left.Order(StringComparer.Ordinal).First()} has no place in the model");

@@ -1,8 +1,10 @@
+using TorchSharp;
 using Trainer.Checkpoints.HuggingFace.Families;
 using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
 using Trainer.Models;
 using Trainer.Models.Adapters;
+using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.Adapters;
 
@@ -54,8 +56,17 @@ internal sealed class PeftModules : IDisposable
         $"{target.Name} is no matrix of its own in {Family.ModelType} models, which have it in {Fused(target)}, and PEFT adapts whole " +
         "ones only: merge the adapter (convert --merge-adapter) and export that with --format huggingface");
 
-    /// <summary>The matrix of a module there; null where none is the whole of one here.</summary>
-    public AdapterTarget? Find(string module) => modules.Values.FirstOrDefault(entry => entry.Module == module).Target;
+    /// <summary>A module there, and the matrices here that are its rows; null where there are none.</summary>
+    public PeftModule? Find(string module)
+    {
+        if (modules.Values.FirstOrDefault(entry => entry.Module == module).Target is { } whole)
+            return new(whole.Linear.Inputs, whole.Rows, [new(whole, null)]);
+        if (Map.RuleOfExternal(module + WeightSuffix) is not { Native: [var native], External: [_] } rule
+            || RowsThere(rule) is not { } rows) return null;
+        PeftPart[] parts = [.. Targets.Where(target => $"{target.Layer}{WeightSuffix}" == native.Name)
+            .Select(target => new PeftPart(target, rows[(int)target.First..(int)(target.First + target.Rows)]))];
+        return parts.Length == 0 ? null : new(native.Shape[1], native.Shape[0], parts);
+    }
 
     /// <summary>Names for PEFT's lists, which match ends of names: short where that finds no other module.</summary>
     public IReadOnlyList<string> Patterns(IReadOnlyCollection<string> chosen)
@@ -67,6 +78,17 @@ internal sealed class PeftModules : IDisposable
     }
 
     public void Dispose() => shapes.Dispose();
+
+    // The row there of each row here, by what the rule makes of rows that hold their own numbers; null where it mixes rows.
+    private static long[]? RowsThere(WeightRule rule)
+    {
+        if (rule.Native[0].Shape is not [var outputs, _]) return null;
+        using DisposeScope scope = NewDisposeScope();
+        Tensor numbers = arange(outputs, ScalarType.Int64);
+        Tensor there = (rule.Transposes ? numbers : numbers.unsqueeze(-1)).expand(rule.External[0].Shape);
+        Tensor here = rule.ToNative([there], 0), first = here.select(1, 0); // (R, C), (R)
+        return here.eq(first.unsqueeze(-1)).all().item<bool>() ? first.contiguous().data<long>().ToArray() : null;
+    }
 
     private static string LastPart(string name) => name[(name.LastIndexOf('.') + 1)..];
 
@@ -84,4 +106,14 @@ internal sealed class PeftModules : IDisposable
         }
         return null;
     }
+}
+
+/// <summary>A module there: a matrix (outputs, inputs), in one or several parts here.</summary>
+internal sealed record PeftModule(long Inputs, long Outputs, IReadOnlyList<PeftPart> Parts);
+
+/// <summary>A matrix here, and the rows of a module there that it is, in its order; null for all of them.</summary>
+internal sealed record PeftPart(AdapterTarget Target, long[]? Rows)
+{
+    /// <summary>Its rows of what the module has a row of for each output.</summary>
+    public Tensor RowsOf(Tensor there) => Rows is null ? there : there.index_select(0, tensor(Rows));
 }
