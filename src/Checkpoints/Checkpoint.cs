@@ -18,8 +18,9 @@ namespace Trainer.Checkpoints;
 /// <summary>A verified checkpoint on disk: its configuration, its tokenizer, and on request a model with its weights.</summary>
 public sealed class Checkpoint
 {
-    private Checkpoint(string directory, CheckpointConfiguration configuration, ModelCodec codec, CheckpointManifest manifest) =>
-        (Directory, Configuration, Codec, Manifest) = (directory, configuration, codec, manifest);
+    private Checkpoint(
+        string directory, CheckpointConfiguration configuration, ModelCodec codec, CheckpointManifest manifest, string? basePath) =>
+        (Directory, Configuration, Codec, Manifest, BasePath) = (directory, configuration, codec, manifest, basePath);
 
     /// <summary>Its directory.</summary>
     public string Directory { get; }
@@ -38,27 +39,41 @@ public sealed class Checkpoint
     public Tokenizer Tokenizer => Codec.Tokenizer;
 
     /// <summary>What its weights are an adapter for; null where they are a model's.</summary>
-    public AdapterBase? Base => Configuration.Adapter is null ? null : AdapterBase.Load(Directory);
+    public AdapterBase? Base => Configuration.Adapter is null ? null
+        : AdapterBase.Load(Directory) is var recorded && BasePath is not null ? recorded with { Base = BasePath } : recorded;
 
     /// <summary>The hash of its <c>model.safetensors</c>, in lower case.</summary>
     public string WeightsSha256 => Manifest.Files[CheckpointFiles.Model].Sha256;
 
     internal CheckpointManifest Manifest { get; }
 
+    // Where its adapter's base is now; null for where it was.
+    internal string? BasePath { get; }
+
     /// <summary>Opens and verifies a checkpoint's directory, a run's best or else newest, or its file <c>best</c> or <c>last</c>.</summary>
     /// <exception cref="UserException">There is none, or it is damaged; the message names the file and the damage.</exception>
-    public static Checkpoint Open(string path)
+    public static Checkpoint Open(string path) => Open(path, basePath: null);
+
+    /// <summary>As above, with an adapter on a base that was moved.</summary>
+    /// <param name="path">The directory or file.</param>
+    /// <param name="basePath">Where the base of its adapter is now; null for the place that it was trained on.</param>
+    /// <exception cref="UserException">There is none, or it is damaged; the message names the file and the damage.</exception>
+    /// <exception cref="UsageException">A base is given for what holds no adapter.</exception>
+    public static Checkpoint Open(string path, string? basePath)
     {
         string directory = CheckpointLocator.Find(path);
         CheckpointManifest manifest = CheckpointManifest.Verify(
             directory, CheckpointFiles.Model, CheckpointFiles.Configuration, CheckpointFiles.Tokenizer);
         CheckpointConfiguration configuration = CheckpointConfiguration.Read(Path.Combine(directory, CheckpointFiles.Configuration));
-        return new Checkpoint(directory, configuration, ModelCodec.Load(directory, configuration.Model), manifest);
+        if (basePath is not null && configuration.Adapter is null)
+            throw new UsageException(
+                $"{directory}: it holds a whole model and no adapter, so there is nothing to put on {basePath}; leave --base out");
+        return new Checkpoint(directory, configuration, ModelCodec.Load(directory, configuration.Model), manifest, basePath);
     }
 
     /// <summary>Opens the one that a setting of a recipe names, as <see cref="Open(string)"/> does; messages begin with the setting.</summary>
     /// <exception cref="UserException">There is none, or it is damaged.</exception>
-    public static Checkpoint Open(string path, string setting)
+    public static Checkpoint OpenFor(string setting, string path)
     {
         try
         {
@@ -70,18 +85,28 @@ public sealed class Checkpoint
         }
     }
 
-    /// <summary>Writes a model that was built or trained in code, whole, without adapters; complete, or not at all.</summary>
+    /// <summary>Writes a model that was built or trained in code, complete, or not at all: whole, or where it has adapters
+    /// (<see cref="SequenceModel.Attach"/>) these alone.</summary>
+    /// <param name="directory">A new or empty directory.</param>
+    /// <param name="configuration">What the model is; its adapter is that of <paramref name="model"/>.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="original">The checkpoint whose weights adapters go on; null for a whole model.</param>
     /// <exception cref="UserException">The directory is not empty, or cannot be written.</exception>
-    public static Checkpoint Write(string directory, CheckpointConfiguration configuration, Tokenizer tokenizer, LanguageModel model)
+    public static Checkpoint Write(
+        string directory, CheckpointConfiguration configuration, Tokenizer tokenizer, LanguageModel model, Checkpoint? original = null)
     {
-        if (model.Adapter is not null)
-            throw new ArgumentException("The model has adapters, which are not written without a base.", nameof(model));
+        if ((model.Adapter is null) != (original is null))
+            throw new ArgumentException("A model with adapters is written beside the checkpoint that they go on, and no other is.",
+                nameof(original));
         CheckpointDirectory.Write(directory,
         [
             new(CheckpointFiles.Model, path => ModelWeights.Save(model, path)),
             new(CheckpointFiles.Configuration, path => File.WriteAllText(
-                path, ConfigurationJson.Format((JsonObject)ConfigurationJson.ToNode(configuration with { Adapter = null })) + "\n")),
+                path, ConfigurationJson.Format(
+                    (JsonObject)ConfigurationJson.ToNode(configuration with { Adapter = model.Adapter })) + "\n")),
             new(CheckpointFiles.Tokenizer, tokenizer.Save),
+            .. original is null ? (PendingFile[])[] : [AdapterBase.Of(original).ToFile()],
         ]);
         return Open(directory);
     }

@@ -41,7 +41,7 @@ public sealed class CheckpointAverage : IWeightSource, IDisposable
         List<IOpenWeights> sources = [];
         try
         {
-            foreach (string directory in directories) sources.Add(Checkpoint.Open(directory).OpenWeights());
+            foreach (string directory in directories) sources.Add(Checkpoint.Open(directory, last.BasePath).OpenWeights());
             return new(directories, [.. sources]);
         }
         catch

@@ -15,25 +15,35 @@ public static class CheckpointExport
 {
     /// <summary>Writes to a new or empty directory, in float32, float16 or bfloat16, and returns the Hugging Face family.</summary>
     /// <exception cref="UserException">There is no such checkpoint, no family has the model, or writing fails.</exception>
-    public static string HuggingFace(string checkpoint, string output, ScalarType type, ShardSize shardSize)
+    public static string HuggingFace(string checkpoint, string output, ScalarType type, ShardSize shardSize) =>
+        HuggingFace(Checkpoint.Open(checkpoint), output, type, shardSize);
+
+    /// <summary>As above, of a checkpoint that is open.</summary>
+    /// <exception cref="UserException">No family has the model, or writing fails.</exception>
+    public static string HuggingFace(Checkpoint checkpoint, string output, ScalarType type, ShardSize shardSize)
     {
-        Checkpoint opened = Checkpoint.Open(checkpoint);
-        using IOpenWeights weights = opened.OpenWeights();
-        return HuggingFaceExport.Write(Source(opened, weights), output, type, shardSize);
+        using IOpenWeights weights = checkpoint.OpenWeights();
+        return HuggingFaceExport.Write(Source(checkpoint, weights), output, type, shardSize);
     }
 
     /// <summary>Writes a checkpoint's adapter as PEFT does, in float32, float16 or bfloat16, and returns the family of its base.</summary>
     /// <exception cref="UserException">There is no such checkpoint, it has no adapter, or no family has the model or a matrix.</exception>
-    public static string Peft(string checkpoint, string output, ScalarType type) =>
-        PeftExport.Write(Checkpoint.Open(checkpoint), output, type);
+    public static string Peft(string checkpoint, string output, ScalarType type) => Peft(Checkpoint.Open(checkpoint), output, type);
+
+    /// <summary>As above, of a checkpoint that is open.</summary>
+    /// <exception cref="UserException">It has no adapter, or no family has the model or a matrix.</exception>
+    public static string Peft(Checkpoint checkpoint, string output, ScalarType type) => PeftExport.Write(checkpoint, output, type);
 
     /// <summary>Writes a GGUF file for llama.cpp, and returns llama.cpp's name of the architecture.</summary>
     /// <exception cref="UserException">There is no such checkpoint, llama.cpp lacks the model or tokenizer, or writing fails.</exception>
-    public static string Gguf(string checkpoint, string output, GgufType type)
+    public static string Gguf(string checkpoint, string output, GgufType type) => Gguf(Checkpoint.Open(checkpoint), output, type);
+
+    /// <summary>As above, of a checkpoint that is open.</summary>
+    /// <exception cref="UserException">llama.cpp lacks the model or tokenizer, or writing fails.</exception>
+    public static string Gguf(Checkpoint checkpoint, string output, GgufType type)
     {
-        Checkpoint opened = Checkpoint.Open(checkpoint);
-        using IOpenWeights weights = opened.OpenWeights();
-        return GgufExport.Write(Source(opened, weights), output, type);
+        using IOpenWeights weights = checkpoint.OpenWeights();
+        return GgufExport.Write(Source(checkpoint, weights), output, type);
     }
 
     internal static ExportSource Source(Checkpoint checkpoint, IWeightSource weights) =>

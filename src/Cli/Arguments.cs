@@ -75,6 +75,17 @@ internal static class DeviceArgument
     }
 }
 
+/// <summary>The option <c>--base</c> of verbs that read a checkpoint.</summary>
+internal static class BaseOption
+{
+    internal static Option<string?> Create() => new("--base")
+    {
+        Description = "Where the base of a checkpoint that holds an adapter lies now, if it was moved: the weights must be those that " +
+            "the adapter was trained on.",
+        HelpName = "checkpoint",
+    };
+}
+
 internal static class PrecisionArgument
 {
     internal static Option<InferencePrecision> Create(string price) => new("--precision")

@@ -15,6 +15,7 @@ internal static class AttentionCommand
     {
         Description = "A checkpoint or run directory (its best, else its newest).",
     };
+    private static readonly Option<string?> Base = BaseOption.Create();
     private static readonly Option<string?> Text = new("--text")
     {
         Description = "The text to read; for an encoder-decoder what its decoder writes.",
@@ -42,7 +43,7 @@ internal static class AttentionCommand
     {
         var command = new Command("attention", "Writes one HTML page, which needs no network, with a picture of every layer and head.")
         {
-            Source, Text, Data, Read, Output, Json, Device,
+            Source, Base, Text, Data, Read, Output, Json, Device,
         };
         command.Validators.Add(result =>
         {
@@ -57,7 +58,7 @@ internal static class AttentionCommand
 
     private static int Write(ParseResult parsed)
     {
-        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         var name = $"{checkpoint.Configuration.Name}, {Path.GetFileName(Path.TrimEndingDirectorySeparator(checkpoint.Directory))}";
         var map = parsed.GetValue(Data) is { } data ? ReadData(checkpoint, device, name, data) : ReadText(parsed, checkpoint, device, name);

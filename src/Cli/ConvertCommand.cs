@@ -11,6 +11,7 @@ internal static class ConvertCommand
     {
         Description = "A checkpoint or run directory (its best, else its newest).",
     };
+    private static readonly Option<string?> Base = BaseOption.Create();
     private static readonly Option<string> Output = new("--output")
     {
         Description = "The checkpoint directory to write; it gets no optimizer state. Train it with initialize.from.",
@@ -59,7 +60,7 @@ internal static class ConvertCommand
             "convert",
             "Makes a checkpoint with fewer key-value heads, for a longer context, of the mean of several, or of a model and its adapter.")
         {
-            Source, Output, Average, Heads, Pool, Seed, Scaling, Factor, MergeAdapter,
+            Source, Base, Output, Average, Heads, Pool, Seed, Scaling, Factor, MergeAdapter,
         };
         command.Validators.Add(result =>
         {
@@ -90,7 +91,7 @@ internal static class ConvertCommand
             MergeAdapter = parsed.GetValue(MergeAdapter),
             Extension = parsed.GetValue(Scaling) is { } method ? new(method, parsed.GetValue(Factor) ?? 1) : null,
         };
-        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base));
         var report = CheckpointConversion.Run(checkpoint, output, request);
         Console.WriteLine($"{output}: made from {checkpoint.Directory}");
         if (checkpoint.Base is { } original) Console.WriteLine($"  its adapter merged into {original.Base}");

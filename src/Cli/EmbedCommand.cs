@@ -13,6 +13,7 @@ internal static class EmbedCommand
     {
         Description = "A checkpoint or run directory (its best, else its newest).",
     };
+    private static readonly Option<string?> Base = BaseOption.Create();
     private static readonly Option<string[]> Texts = new("--text") { Description = "A text; may be given several times." };
     private static readonly Option<string?> Lines = new("--data") { Description = "A file with one text a line; - reads standard input." };
     private static readonly Option<Pooling> Pool = new("--pool")
@@ -27,7 +28,7 @@ internal static class EmbedCommand
     {
         var command = new Command("embed", "Turns texts into vectors; prints one JSON array a line.")
         {
-            Source, Texts, Lines, Pool, Normalize, OnDevice,
+            Source, Base, Texts, Lines, Pool, Normalize, OnDevice,
         };
         command.SetAction(Embed);
         return command;
@@ -36,7 +37,7 @@ internal static class EmbedCommand
     private static int Embed(ParseResult parsed)
     {
         string[] texts = [.. Read(parsed)];
-        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base));
         var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
         using var model = checkpoint.LoadModel(device);
         var embedder = new TextEmbedder(model, checkpoint.Tokenizer, device, parsed.GetValue(Pool), parsed.GetValue(Normalize));

@@ -23,6 +23,7 @@ internal static class EvaluateCommand
         Description = "A checkpoint or run directory (its best, else its newest).",
         Arity = ArgumentArity.ZeroOrOne, // --task list needs none
     };
+    private static readonly Option<string?> Base = BaseOption.Create();
     private static readonly Option<string?> Data = new("--data")
     {
         Description = "A file, a folder or a glob; when absent, the validation data of the checkpoint's recipe. With --task, the " +
@@ -88,7 +89,7 @@ internal static class EvaluateCommand
         var command = new Command(
             "evaluate", "Measures perplexity and bits per byte, each token scored exactly once; or classes told, or forecasts.")
         {
-            Source, Data, Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams, Json, Device, Number,
+            Source, Base, Data, Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams, Json, Device, Number,
         };
         PatchSection.AddTo(command);
         TaskSection.AddTo(command, [Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey, Translate, Beams]);
@@ -114,7 +115,7 @@ internal static class EvaluateCommand
             TaskSection.PrintKnown();
             return ExitCode.Done;
         }
-        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source)!);
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source)!, parsed.GetValue(Base));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         var json = checkpoint.Model.PatchInput() is not null ? Patches(parsed, checkpoint, device)
             : TaskSection.IsGiven(parsed.CommandResult)

@@ -39,12 +39,12 @@ internal static partial class ExportCommand
 
     static partial void BeforeWriting(ParseResult parsed, ref bool written)
     {
-        var (source, output, type) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
+        var (output, type) = (parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
         // A certificate is of a file as it was.
         if (parsed.GetRequiredValue(Format) == Gguf) File.Delete(Certificate.PathFor(output));
         written = parsed.GetValue(OnlyVerifies);
         if (written || !QuantizedExport.Types.Contains(type)) return;
-        var family = QuantizedExport.Write(source, output, type);
+        var family = QuantizedExport.Write(Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base)), output, type);
         var stored = GgufComparison.TypesIn(output).Select(entry => $"{entry.Value} × {entry.Key}");
         Console.WriteLine($"{output}: written as {family}, {type} ({string.Join(", ", stored)})");
         written = true;
@@ -55,7 +55,7 @@ internal static partial class ExportCommand
         if (!parsed.GetValue(Verifies) && !parsed.GetValue(OnlyVerifies)) return;
         var (source, output) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Output));
         var certificate = GgufVerification.Run(
-            Checkpoint.Open(source), output, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
+            Checkpoint.Open(source, parsed.GetValue(Base)), output, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
         var path = Certificate.PathFor(output);
         certificate.Save(path);
         if (certificate.Passed)

@@ -14,6 +14,7 @@ internal static partial class ExportCommand
     {
         Description = "A checkpoint or run directory (its best, else its newest).",
     };
+    private static readonly Option<string?> Base = BaseOption.Create();
     private static readonly Option<string> Format = new("--format")
     {
         Description = "huggingface: a directory for transformers and vLLM; gguf: a file for llama.cpp; peft: the adapter alone, for PEFT.",
@@ -53,7 +54,7 @@ internal static partial class ExportCommand
         List<string> types = [.. GgufTypes.Keys];
         var command = new Command("export", "Writes a checkpoint in the format of the programs that serve models.")
         {
-            Source, Format, Output, Type, ShardLimit,
+            Source, Base, Format, Output, Type, ShardLimit,
         };
         AddLlamaCpp(command, types);
         Type.AcceptOnlyFromAmong([.. types]);
@@ -86,7 +87,8 @@ internal static partial class ExportCommand
 
     private static void Write(ParseResult parsed)
     {
-        var (source, output, type) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
+        var source = Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base));
+        var (output, type) = (parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
         var limit = parsed.GetValue(ShardLimit) is { } size && ShardSize.TryParse(size, out var shardSize) ? shardSize : ShardSize.Default;
         var family = parsed.GetRequiredValue(Format) switch
         {

@@ -21,6 +21,7 @@ internal static class GenerateCommand
     {
         Description = "A checkpoint or run directory (its best, else its newest).",
     };
+    private static readonly Option<string?> Base = BaseOption.Create();
     private static readonly Option<string> Prompt = new("--prompt")
     {
         Description = "The text to continue; for an encoder-decoder the text to read.",
@@ -76,7 +77,7 @@ internal static class GenerateCommand
     {
         var command = new Command("generate", "Continues a text; streams it to standard output.")
         {
-            Source, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Beams, LengthPenalty, Beginning, Chat,
+            Source, Base, Prompt, Tokens, Temperature, TopK, TopP, Seed, Greedy, Beams, LengthPenalty, Beginning, Chat,
             SystemTurn, OnDevice, Number,
         };
         command.SetAction(Generate);
@@ -88,7 +89,7 @@ internal static class GenerateCommand
         var options = Options(parsed);
         Require(options);
         RequireOneWay(parsed);
-        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base));
         var device = DeviceSelection.Choose(parsed.GetValue(OnDevice));
         using var model = checkpoint.LoadModel(device, parsed.GetValue(Number));
         var prompt = parsed.GetRequiredValue(Prompt);

@@ -20,6 +20,7 @@ internal static class ScoreCommand
     {
         Description = "A checkpoint or run directory (its best, else its newest).",
     };
+    private static readonly Option<string?> Base = BaseOption.Create();
     private static readonly Option<string?> Text = new("--text") { Description = "The text to score.", HelpName = "text" };
     private static readonly Option<string?> Tokens = new("--tokens")
     {
@@ -63,7 +64,7 @@ internal static class ScoreCommand
         var command = new Command("score", "Prints -log p of each token of a text. A decoder's first token has none; an encoder's " +
             "tokens are each hidden in turn and guessed from all others.")
         {
-            Source, Text, Tokens, Data, SourceText, SourceTokens, Json, Logits, Output, Device,
+            Source, Base, Text, Tokens, Data, SourceText, SourceTokens, Json, Logits, Output, Device,
         };
         command.Validators.Add(result =>
         {
@@ -82,7 +83,7 @@ internal static class ScoreCommand
 
     private static int Score(ParseResult parsed)
     {
-        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source));
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         using var model = checkpoint.LoadModel(device);
         var scorer = SequenceScorer.For(model, checkpoint.Tokenizer);

@@ -57,13 +57,13 @@ internal static class InitialWeights
             if (recipe.Adapter is not { } adapter)
             {
                 if (from is null && recipe.Initialize is { } initialize)
-                    Copy(Checkpoint.Open(initialize.From, "initialize.from"), recipe, model, codec, log);
+                    Copy(Checkpoint.OpenFor("initialize.from", initialize.From), recipe, model, codec, log);
                 return (model, null);
             }
             // A checkpoint has the adapters alone.
             Checkpoint source = from is null
-                ? Checkpoint.Open(recipe.Initialize!.From, "initialize.from")
-                : AdapterBase.Load(from.Directory).Open(from.Directory);
+                ? Checkpoint.OpenFor("initialize.from", recipe.Initialize!.From)
+                : BaseOf(from, recipe);
             Copy(source, recipe, model, codec, log);
             model.Attach(adapter);
             model.Freeze();
@@ -74,6 +74,14 @@ internal static class InitialWeights
             model.Dispose();
             throw;
         }
+    }
+
+    // Where it was, or where the recipe says that it is now.
+    private static Checkpoint BaseOf(ResumePoint from, Recipe recipe)
+    {
+        AdapterBase original = AdapterBase.Load(from.Directory);
+        if (!Directory.Exists(original.Base) && recipe.Initialize is { } moved) original = original with { Base = moved.From };
+        return original.Open(from.Directory);
     }
 
     private static void Copy(Checkpoint source, Recipe recipe, SequenceModel model, ModelCodec codec, Action<string> log)

@@ -19,8 +19,8 @@ public static class QuantizedExport
 
     /// <summary>Writes a file, complete or absent, by way of one in float32 beside it, and returns llama.cpp's name of the architecture.</summary>
     /// <remarks>Where a type's blocks of 256 or 32 do not divide a tensor's rows, llama.cpp takes another type for that tensor.</remarks>
-    /// <exception cref="UserException">There is no such checkpoint, llama.cpp lacks the model or tokenizer, or writing fails.</exception>
-    public static string Write(string checkpoint, string output, string type)
+    /// <exception cref="UserException">llama.cpp lacks the model or tokenizer, or writing fails.</exception>
+    public static string Write(Checkpoint checkpoint, string output, string type)
     {
         string exact = $"{output}.f32-{Environment.ProcessId}.tmp", made = $"{output}.{type}-{Environment.ProcessId}.tmp";
         try

@@ -188,7 +188,7 @@ public sealed class GgufVerificationTests : IDisposable
 
     private void Export(Checkpoint checkpoint, string type)
     {
-        if (QuantizedExport.Types.Contains(type)) QuantizedExport.Write(checkpoint.Directory, File, type);
+        if (QuantizedExport.Types.Contains(type)) QuantizedExport.Write(checkpoint, File, type);
         else CheckpointExport.Gguf(checkpoint.Directory, File, Enum.Parse<GgufType>(type, ignoreCase: true));
     }
 

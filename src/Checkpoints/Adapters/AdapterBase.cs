@@ -43,14 +43,15 @@ public sealed record AdapterBase(string Base, string Sha256)
     {
         if (!Directory.Exists(Base))
             throw new UserException(
-                $"{directory}: it holds an adapter alone, and its base, {Base} as seen from the working directory, is not there; put the " +
-                $"checkpoint whose {CheckpointFiles.Model} has the SHA-256 {Sha256} in that place");
+                $"{directory}: it holds an adapter alone, and its base, {Base} as seen from the working directory, is not there; name " +
+                $"the checkpoint whose {CheckpointFiles.Model} has the SHA-256 {Sha256} by --base (in a recipe, initialize.from), or put " +
+                "it in that place");
         Checkpoint found = Checkpoint.Open(Base);
         string hash = Of(found).Sha256;
         return hash == Sha256
             ? found
             : throw new UserException(
-                $"{directory}: its adapter goes on weights with the SHA-256 {Sha256}, and those in {Base} have {hash}; put the " +
-                "checkpoint that it was trained on in that place");
+                $"{directory}: its adapter goes on weights with the SHA-256 {Sha256}, and those in {found.Directory} have {hash}; " +
+                "name the checkpoint that it was trained on by --base, or put it in that place");
     }
 }

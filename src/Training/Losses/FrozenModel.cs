@@ -23,7 +23,7 @@ internal sealed record FrozenModel(string Model, string Sha256)
     /// <exception cref="UserException">It is missing, or does not fit.</exception>
     public static Checkpoint Find(string setting, string place, Recipe recipe, Tokenizer tokenizer)
     {
-        Checkpoint checkpoint = Checkpoint.Open(place, setting);
+        Checkpoint checkpoint = Checkpoint.OpenFor(setting, place);
         if (checkpoint.Tokenizer.ToJson().ToJsonString() != tokenizer.ToJson().ToJsonString())
             throw new UserException(
                 $"{setting}: {checkpoint.Directory} was trained with another tokenizer ({checkpoint.Tokenizer.Type}, " +

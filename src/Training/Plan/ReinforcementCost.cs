@@ -35,7 +35,7 @@ public sealed record ReinforcementCost(long ReferenceParameters, long ReferenceB
         long reference = 0, referenceBytes = 0;
         if (options.HasReference)
         {
-            Checkpoint checkpoint = Checkpoint.Open(recipe.Initialize!.From, "initialize.from");
+            Checkpoint checkpoint = Checkpoint.OpenFor("initialize.from", recipe.Initialize!.From);
             reference = ModelCost.Of(checkpoint.Model, tokenizer.VocabularySize).Parameters;
             referenceBytes = reference * (FrozenModel.PrecisionOf(recipe) == InferencePrecision.BFloat16 ? BFloat16Bytes : sizeof(float));
         }
