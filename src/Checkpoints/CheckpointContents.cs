@@ -1,5 +1,6 @@
 using Trainer.Checkpoints.Adapters;
 using Trainer.Data.Numbers;
+using Trainer.Models;
 using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints;
@@ -28,13 +29,16 @@ public sealed record CheckpointContents
     /// <summary>What the tensors are an adapter for; null where they are a model.</summary>
     public required AdapterBase? Base { get; init; }
 
-    /// <summary>Number of parameters.</summary>
-    public long Parameters => Tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent));
+    /// <summary>Number of parameters, those of an adapter and of the model that it goes on.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>Number of parameters that the tensors are: all, or those that were trained with an adapter.</summary>
+    public required long StoredParameters { get; init; }
 
     /// <summary>Its files, verified.</summary>
     public required IReadOnlyList<FileEntry> Files { get; init; }
 
-    /// <summary>The tensors of the model.</summary>
+    /// <summary>The tensors of the model, or of the adapter.</summary>
     public required IReadOnlyList<TensorEntry> Tensors { get; init; }
 
     /// <summary>The state of training; Window is the position within the epoch, BestLoss in nats per token.</summary>
@@ -52,8 +56,14 @@ public sealed record CheckpointContents
     {
         var checkpoint = Checkpoint.Open(path);
         using var weights = SafetensorsFile.Open(Path.Combine(checkpoint.Directory, CheckpointFiles.Model));
+        long stored = weights.Names.Sum(Numbers);
         return new CheckpointContents
         {
+            StoredParameters = stored,
+            Parameters = checkpoint.Base is null
+                ? stored
+                : ModelCost.Of(checkpoint.Model, checkpoint.Codec.Outputs).Parameters
+                    + weights.Names.Where(AdapterTensors.IsAdded).Sum(Numbers),
             Directory = checkpoint.Directory,
             Name = checkpoint.Configuration.Name,
             Training = Position(checkpoint),
@@ -64,6 +74,8 @@ public sealed record CheckpointContents
             Files = [.. checkpoint.Manifest.Files.Select(file => new FileEntry(file.Key, file.Value.Size, file.Value.Sha256))],
             Tensors = [.. weights.Names.Select(name => new TensorEntry(name, weights.Info(name).Type, weights.Info(name).Shape))],
         };
+
+        long Numbers(string name) => weights.Info(name).Shape.Aggregate(1L, (product, extent) => product * extent);
     }
 
     private static TrainingPosition? Position(Checkpoint checkpoint)

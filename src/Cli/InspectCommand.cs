@@ -29,8 +29,9 @@ internal static class InspectCommand
 
     private static void Print(CheckpointContents contents)
     {
-        Console.WriteLine($"{contents.Directory}: {contents.Name}, {HumanFormat.Parameters(contents.Parameters)} " +
-            "parameters, every file verified");
+        var trained = contents.Base is null ? "" : $", of which {HumanFormat.Parameters(contents.StoredParameters)} are trained and here";
+        Console.WriteLine($"{contents.Directory}: {contents.Name}, {HumanFormat.Parameters(contents.Parameters)} parameters{trained}, " +
+            "every file verified");
         if (contents.Training is { } state)
         {
             Row("step", $"{HumanFormat.Number(state.Step)}, {HumanFormat.Compact(state.Tokens)} tokens, epoch {state.Epoch}, window " +

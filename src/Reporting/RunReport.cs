@@ -170,6 +170,9 @@ internal sealed record RunSummary
 
     public long? Parameters { get; init; }
 
+    /// <summary>Those that an adapted run trains; null where that is all.</summary>
+    public long? TrainedParameters { get; init; }
+
     /// <summary>Spent in steps and evaluations.</summary>
     public double? Seconds { get; init; }
 
@@ -197,6 +200,7 @@ internal sealed record RunSummary
                 && planned.TryGetValue<long>(out var count) ? count : null,
             Tokens = last < 0 ? null : run.Metrics.TokensAt(last),
             Parameters = run.Parameters,
+            TrainedParameters = run.TrainedParameters,
             Seconds = new[]
             {
                 steps is [.., var lastStep] ? lastStep.Seconds : null,

@@ -32,7 +32,7 @@ internal static class RunTables
                 Text("run"), Text("directory"), Number("bestLoss"), Integer("bestStep"), Number("perplexity"), Number("lastLoss"),
                     Integer("steps"),
                 Integer("plannedSteps"), Number("tokens"), Integer("parameters"), Number("seconds"), Number("tokensPerSecond"),
-                    Integer("skippedSteps"), Integer("spikeSteps"),
+                    Integer("skippedSteps"), Integer("spikeSteps"), Integer("trainedParameters"),
             ],
             named.Select(item => Row(item.Name, item.Run.Directory, RunSummary.Of(item.Run))));
         ParquetTable.Write(Path.Combine(folder, "steps.parquet"),
@@ -56,7 +56,7 @@ internal static class RunTables
     [
         name, directory, run.BestLoss, run.BestStep, run.Perplexity, run.LastLoss, run.Steps, run.PlannedSteps, run.Tokens, run.Parameters,
             run.Seconds,
-        run.TokensPerSecond, run.SkippedSteps, run.SpikeSteps,
+        run.TokensPerSecond, run.SkippedSteps, run.SpikeSteps, run.TrainedParameters,
     ];
 
     private static IEnumerable<object?[]> Evaluations(RunMetrics metrics) =>

@@ -38,6 +38,8 @@ function summarySection() {
     { key: "seconds", name: "training time", format: format.time },
     { key: "tokensPerSecond", name: "tokens/s (median)", format: format.compact },
   ];
+  if (rows.some(row => row.trainedParameters !== undefined))
+    columns.splice(columns.findIndex(column => column.key === "parameters") + 1, 0, { key: "trainedParameters", name: "trained", cell: row => format.compact(row.trainedParameters ?? row.parameters) });
   if (rows.some(row => row.skippedSteps > 0)) columns.push({ key: "skippedSteps", name: "skipped steps", format: format.whole });
   if (rows.some(row => row.spikeSteps > 0)) columns.push({ key: "spikeSteps", name: "spikes skipped", format: format.whole });
   return element("section", {}, element("h2", {}, "Summary"), recordTable(columns, rows),

@@ -25,6 +25,7 @@ internal sealed class RunReader(string directory, Action<string> warn)
                 "evaluation*.json or study*.json; " +
                 "give the directory that train made, such as runs/<name>");
         var configuration = File.Exists(PathOf(CheckpointFiles.Configuration)) ? Object(PathOf(CheckpointFiles.Configuration)) : null;
+        var (parameters, trained) = Parameters();
         return new RunRecord
         {
             Directory = directory,
@@ -35,7 +36,8 @@ internal sealed class RunReader(string directory, Action<string> warn)
             Studies = studies,
             Attention = attention,
             StepTimes = [.. Figures("step-*.json", "profile").Where(IsProfile)],
-            Parameters = Parameters(),
+            Parameters = parameters,
+            TrainedParameters = trained,
         };
     }
 
@@ -86,21 +88,28 @@ internal sealed class RunReader(string directory, Action<string> warn)
             (list as JsonArray ?? []).OfType<JsonValue>().Select(prompt => prompt.TryGetValue<string>(out var text) ? text : "");
     }
 
-    /// <summary>Counted in the header of a weights file: reading and verifying all of a large model would take long.</summary>
-    private long? Parameters()
+    /// <summary>All, and those of an adapter, which is small enough to be verified; of a whole model they are counted in the header of a
+    /// weights file, as reading and verifying a large one would take long.</summary>
+    private (long? All, long? Trained) Parameters()
     {
         CheckpointStore store = new(PathOf(CheckpointFiles.Folder));
-        if ((store.Best ?? store.Steps.Cast<long?>().LastOrDefault()) is not { } step) return null;
-        var path = Path.Combine(store.DirectoryOf(step), CheckpointFiles.Model);
+        if ((store.Best ?? store.Steps.Cast<long?>().LastOrDefault()) is not { } step) return (null, null);
+        var directory = store.DirectoryOf(step);
+        var path = Path.Combine(directory, CheckpointFiles.Model);
         try
         {
+            if (File.Exists(Path.Combine(directory, CheckpointFiles.Adapter)))
+                {
+                var contents = CheckpointContents.Of(directory);
+                return (contents.Parameters, contents.StoredParameters);
+            }
             using var weights = SafetensorsFile.Open(path);
-            return weights.Names.Sum(name => weights.Info(name).Shape.Aggregate(1L, (product, extent) => product * extent));
+            return (weights.Names.Sum(name => weights.Info(name).Shape.Aggregate(1L, (product, extent) => product * extent)), null);
         }
-        catch (Exception error) when (error is IOException or InvalidDataException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or InvalidDataException or UnauthorizedAccessException or UserException)
         {
             warn($"{path}: the parameters cannot be counted ({error.Message.TrimEnd('.')})");
-            return null;
+            return (null, null);
         }
     }
 }
@@ -135,6 +144,9 @@ internal sealed record RunRecord
 
     /// <summary>From the best or newest checkpoint; null where there is none.</summary>
     public required long? Parameters { get; init; }
+
+    /// <summary>Those that an adapted run trains; null where that is all.</summary>
+    public required long? TrainedParameters { get; init; }
 
     public bool IsEmpty => Metrics.IsEmpty && Samples.Count == 0 && Evaluations.Count == 0 && Studies.Count == 0 && Attention.Count == 0;
 }
