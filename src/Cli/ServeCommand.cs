@@ -1,4 +1,7 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using Trainer.Checkpoints;
+using Trainer.Inference.Serving;
 using Trainer.Models.Devices;
 using Trainer.Serving;
 
@@ -11,6 +14,14 @@ internal static class ServeCommand
     private static readonly Argument<string> Source = new("checkpoint")
     {
         Description = "A checkpoint or run directory (its best, else its newest).",
+    };
+    private static readonly Option<string?> Base = BaseOption.Create();
+    private static readonly Option<NamedAdapter[]> Adapters = new("--adapter")
+    {
+        Description = "An adapter over the checkpoint, and the name that requests choose it by as their model: a run or checkpoint of " +
+            "an adapter, or a directory of PEFT's; may be repeated.",
+        HelpName = "name=path",
+        CustomParser = Named,
     };
     private static readonly Option<int> Port = new("--port")
     {
@@ -41,7 +52,7 @@ internal static class ServeCommand
     {
         var command = new Command("serve", "Answers over HTTP as OpenAI's API does.")
         {
-            Source, Port, Host, ApiKey, Parallel, CacheTokens, OnDevice, Number,
+            Source, Base, Adapters, Port, Host, ApiKey, Parallel, CacheTokens, OnDevice, Number,
         };
         command.SetAction((parsed, _) => Serve(parsed));
         return command;
@@ -54,12 +65,26 @@ internal static class ServeCommand
             Port = parsed.GetValue(Port),
             Host = parsed.GetRequiredValue(Host),
             ApiKey = parsed.GetValue(ApiKey),
+            Adapters = parsed.GetValue(Adapters) ?? [],
             Engine = Defaults.Engine with { Parallel = parsed.GetValue(Parallel), CacheTokens = parsed.GetValue(CacheTokens) },
         };
+        var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base));
         await using var server = await ModelServer.StartAsync(
-            parsed.GetRequiredValue(Source), parsed.GetValue(OnDevice), parsed.GetValue(Number), options);
-        Console.WriteLine($"serving {server.ModelId} at {server.Address.ToString().TrimEnd('/')}; Ctrl-C ends it");
+            checkpoint, DeviceSelection.Choose(parsed.GetValue(OnDevice)), parsed.GetValue(Number), options);
+        Console.WriteLine($"serving {string.Join(", ", server.ModelIds)} at {server.Address.ToString().TrimEnd('/')}; Ctrl-C ends it");
         await server.WaitForShutdownAsync();
         return ExitCode.Done;
+    }
+
+    private static NamedAdapter[]? Named(ArgumentResult argument)
+    {
+        List<NamedAdapter> named = [];
+        foreach (var text in argument.Tokens.Select(token => token.Value))
+        {
+            var end = text.IndexOf('=', StringComparison.Ordinal);
+            if (end > 0 && end < text.Length - 1) named.Add(new(text[..end], text[(end + 1)..]));
+            else argument.AddError($"--adapter '{text}' must be a name and a path, such as pirate=runs/pirate");
+        }
+        return [.. named];
     }
 }

@@ -69,7 +69,7 @@ public sealed class CompletionSampler(LanguageModel model, Device device, int to
             int count = Math.Min(decoder.Capacity - present.Count, seeds.Count - sample);
             if (count > 0)
             {
-                if (!decoder.TryAdd(prompt, [], null))
+                if (!decoder.TryAdd(new() { Prompt = prompt }, []))
                     return present.Count > 0 ? false : throw new InvalidOperationException("There is no room for a single sequence.");
                 ReadOnlySpan<float> logits; // (V)
                 while ((logits = decoder.Read()).IsEmpty) { }

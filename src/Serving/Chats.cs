@@ -9,20 +9,20 @@ using Trainer.Inference.Serving;
 namespace Trainer.Serving;
 
 /// <summary><c>POST /v1/chat/completions</c></summary>
-internal sealed class Chats(ServedModel model, ServerOptions options)
+internal sealed class Chats(ServedModels models, ServerOptions options)
 {
-    private readonly TextAnswers answers = new(model, options);
+    private readonly TextAnswers answers = new(options);
 
     public async Task<IResult> Answer(HttpContext context)
     {
         ChatRequest request = await Json.ReadAsync<ChatRequest>(context.Request, context.RequestAborted);
-        List<TextTask> tasks = answers.Begin(Requests(request), request.Stop ?? [], echo: false);
+        ServedModel model = models.Find(request.Model);
+        List<TextTask> tasks = answers.Begin(model, Requests(model, request), request.Stop ?? [], echo: false);
         return await answers.Answer(context, request, tasks, new Format(model, request.Logprobs == true));
     }
 
-    private GenerationRequest[] Requests(ChatRequest request)
+    private GenerationRequest[] Requests(ServedModel model, ChatRequest request)
     {
-        model.Require(request.Model);
         model.RequireGeneration();
         if (model.Chat is null)
             throw ApiException.BadRequest(

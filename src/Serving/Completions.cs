@@ -4,22 +4,22 @@ using Trainer.Inference.Serving;
 namespace Trainer.Serving;
 
 /// <summary><c>POST /v1/completions</c></summary>
-internal sealed class Completions(ServedModel model, ServerOptions options)
+internal sealed class Completions(ServedModels models, ServerOptions options)
 {
     private const int DefaultTokens = 16;
 
-    private readonly TextAnswers answers = new(model, options);
+    private readonly TextAnswers answers = new(options);
 
     public async Task<IResult> Answer(HttpContext context)
     {
         CompletionRequest request = await Json.ReadAsync<CompletionRequest>(context.Request, context.RequestAborted);
-        List<TextTask> tasks = answers.Begin(Requests(request), request.Stop ?? [], request.Echo == true);
+        ServedModel model = models.Find(request.Model);
+        List<TextTask> tasks = answers.Begin(model, Requests(model, request), request.Stop ?? [], request.Echo == true);
         return await answers.Answer(context, request, tasks, new Format(model, request.Logprobs is not null));
     }
 
-    private GenerationRequest[] Requests(CompletionRequest request)
+    private GenerationRequest[] Requests(ServedModel model, CompletionRequest request)
     {
-        model.Require(request.Model);
         model.RequireGeneration();
         request.CheckAll(model.Tokenizer.VocabularySize);
         Prompts prompts = request.Prompt ?? throw ApiException.BadRequest("prompt is missing; send a text to continue", "prompt");

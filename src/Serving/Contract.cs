@@ -180,8 +180,8 @@ internal sealed record PromptTokensDetails(int CachedTokens);
 /// <summary>The models that are served.</summary>
 internal sealed record ModelList(string Object, IReadOnlyList<ModelEntry> Data);
 
-/// <summary>A model that is served.</summary>
-internal sealed record ModelEntry(string Id, string Object, long Created, string OwnedBy);
+/// <summary>A model that is served; its parent is the model whose adapter it is, as in vLLM.</summary>
+internal sealed record ModelEntry(string Id, string Object, long Created, string OwnedBy, string? Parent);
 
 /// <summary>A text or a list of texts.</summary>
 internal sealed class StopConverter : JsonConverter<IReadOnlyList<string>>

@@ -9,15 +9,16 @@ using Trainer.Inference;
 namespace Trainer.Serving;
 
 /// <summary><c>POST /v1/embeddings</c></summary>
-internal sealed class Embeddings(ServedModel model) : IDisposable
+internal sealed class Embeddings(ServedModels models) : IDisposable
 {
+    private readonly ServedModel model = models.Base; // an encoder has no adapters here
     private readonly TrainerEmbeddingGenerator generator = new(
-        new TextEmbedder(model.Model, model.Tokenizer, model.Device, Pooling.Mean, normalize: true), model.Id);
+        new TextEmbedder(models.Base.Model, models.Base.Tokenizer, models.Base.Device, Pooling.Mean, normalize: true), models.Base.Id);
 
     public async Task<IResult> Answer(HttpContext context)
     {
         EmbeddingRequest request = await Json.ReadAsync<EmbeddingRequest>(context.Request, context.RequestAborted);
-        model.Require(request.Model);
+        models.Find(request.Model);
         if (model.Engine is not null)
             throw ApiException.BadRequest("the model is no encoder, and embeds nothing; POST /v1/completions continues a text", "model");
         if (request.EncodingFormat is not (null or "float" or "base64"))

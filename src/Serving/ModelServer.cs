@@ -23,17 +23,20 @@ namespace Trainer.Serving;
 public sealed class ModelServer : IAsyncDisposable
 {
     private readonly WebApplication app;
-    private readonly ServedModel model;
+    private readonly ServedModels models;
     private readonly IDisposable metrics;
 
-    private ModelServer(WebApplication app, ServedModel model, IDisposable metrics) =>
-        (this.app, this.model, this.metrics) = (app, model, metrics);
+    private ModelServer(WebApplication app, ServedModels models, IDisposable metrics) =>
+        (this.app, this.models, this.metrics) = (app, models, metrics);
 
     /// <summary>Where it listens, such as <c>http://127.0.0.1:8080</c>.</summary>
     public Uri Address => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
 
     /// <summary>The model's id.</summary>
-    public string ModelId => model.Id;
+    public string ModelId => models.Base.Id;
+
+    /// <summary>The ids of all models that are served: the model's own, and those of its adapters.</summary>
+    public IReadOnlyList<string> ModelIds => [.. models.All.Select(model => model.Id)];
 
     /// <summary>Opens a checkpoint's directory or a run's best, else newest, and begins to listen.</summary>
     /// <exception cref="UserException">There is none, it cannot be loaded, or the port is taken.</exception>
@@ -52,7 +55,7 @@ public sealed class ModelServer : IAsyncDisposable
         options ??= new();
         Problem[] problems = [.. options.Validate()];
         if (problems.Length > 0) throw new ConfigurationException([.. problems.Select(problem => problem with { Path = "" })]);
-        ServedModel model = new(checkpoint, device, precision, options.Engine);
+        ServedModels models = new(checkpoint, device, precision, options);
         CollectorRegistry registry = Metrics.NewCustomRegistry();
         IDisposable metrics = MeterAdapter.StartListening(new()
         {
@@ -60,9 +63,9 @@ public sealed class ModelServer : IAsyncDisposable
             MetricFactory = Metrics.WithCustomRegistry(registry),
             // Another server of the process has another engine, and counts for itself.
             InstrumentFilterPredicate = instrument => instrument.Meter.Name == GenerationEngine.MeterName
-                && ReferenceEquals(instrument.Meter.Scope, model.Engine),
+                && ReferenceEquals(instrument.Meter.Scope, models.Base.Engine),
         });
-        ModelServer server = new(Build(model, options, registry), model, metrics);
+        ModelServer server = new(Build(models, options, registry), models, metrics);
         try
         {
             await server.app.StartAsync();
@@ -84,11 +87,11 @@ public sealed class ModelServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await app.DisposeAsync();
-        model.Dispose();
+        models.Dispose();
         metrics.Dispose();
     }
 
-    private static WebApplication Build(ServedModel model, ServerOptions options, CollectorRegistry registry)
+    private static WebApplication Build(ServedModels models, ServerOptions options, CollectorRegistry registry)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "Trainer.Serving" });
         builder.Logging.ClearProviders();
@@ -116,34 +119,31 @@ public sealed class ModelServer : IAsyncDisposable
         app.UseRouting();
         app.UseStatusCodePages(page => Write(page.HttpContext, NoSuchEndpoint(page.HttpContext)));
         if (options.ApiKey is { } key) app.Use((context, next) => RequireKey(context, next, key));
-        MapEndpoints(app, model, options, registry);
+        MapEndpoints(app, models, options, registry);
         return app;
     }
 
-    private static void MapEndpoints(WebApplication app, ServedModel model, ServerOptions options, CollectorRegistry registry)
+    private static void MapEndpoints(WebApplication app, ServedModels models, ServerOptions options, CollectorRegistry registry)
     {
-        ModelEntry entry = new(model.Id, "model", model.Created, "trainer");
         app.MapGet("/", () => TypedResults.Stream(
             typeof(ModelServer).Assembly.GetManifestResourceStream("page.html")!, "text/html; charset=utf-8")).ExcludeFromDescription();
-        app.MapGet("/info", () => model.Info).WithSummary("What the page at / shows of the model.");
+        app.MapGet("/info", () => models.Info).WithSummary("What the page at / shows of the model and its adapters.");
         app.MapOpenApi("/openapi.json");
         app.MapMetrics("/metrics", registry);
         app.MapGet("/health", () => TypedResults.Ok(new Health("ok"))).WithSummary("Whether the server answers.");
-        app.MapGet("/v1/models", () => new ModelList("list", [entry])).WithSummary("The models that are served.");
-        app.MapGet("/v1/models/{id}", (string id) =>
-        {
-            model.Require(id);
-            return entry;
-        }).WithSummary("One of them.").ProducesError(StatusCodes.Status404NotFound);
-        app.MapPost("/v1/completions", (Delegate)new Completions(model, options).Answer)
+        app.MapGet("/v1/models", () => new ModelList("list", [.. models.All.Select(model => model.Entry)]))
+            .WithSummary("The models that are served.");
+        app.MapGet("/v1/models/{id}", (string id) => models.Find(id).Entry)
+            .WithSummary("One of them.").ProducesError(StatusCodes.Status404NotFound);
+        app.MapPost("/v1/completions", (Delegate)new Completions(models, options).Answer)
             .WithSummary("Continues texts.")
             .Accepts<CompletionRequest>("application/json").Produces<CompletionResponse>()
             .ProducesError(StatusCodes.Status400BadRequest, StatusCodes.Status404NotFound, StatusCodes.Status429TooManyRequests);
-        app.MapPost("/v1/chat/completions", (Delegate)new Chats(model, options).Answer)
+        app.MapPost("/v1/chat/completions", (Delegate)new Chats(models, options).Answer)
             .WithSummary("Says the next message of a conversation.")
             .Accepts<ChatRequest>("application/json").Produces<ChatResponse>()
             .ProducesError(StatusCodes.Status400BadRequest, StatusCodes.Status404NotFound, StatusCodes.Status429TooManyRequests);
-        Embeddings embeddings = new(model);
+        Embeddings embeddings = new(models);
         app.Lifetime.ApplicationStopped.Register(embeddings.Dispose);
         app.MapPost("/v1/embeddings", (Delegate)embeddings.Answer)
             .WithSummary("Embeds texts as vectors of length 1, the mean of their tokens' hidden states.")

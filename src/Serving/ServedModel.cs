@@ -17,24 +17,56 @@ namespace Trainer.Serving;
 /// <param name="Model">Its id.</param>
 /// <param name="Kind"><c>completion</c>, <c>chat</c> or <c>embedding</c>.</param>
 /// <param name="Description">Its architecture and size, to be read.</param>
-internal sealed record ModelInfo(string Model, string Kind, string Description);
+/// <param name="Adapters">The same of each adapter; null for none.</param>
+internal sealed record ModelInfo(string Model, string Kind, string Description, IReadOnlyList<ModelInfo>? Adapters = null);
 
-/// <summary>A checkpoint that is served.</summary>
-internal sealed class ServedModel(Checkpoint checkpoint, Device device, InferencePrecision precision, EngineOptions engine) : IDisposable
+/// <summary>The models that are served: one, and its adapters.</summary>
+internal sealed class ServedModels(Checkpoint checkpoint, Device device, InferencePrecision precision, ServerOptions options) : IDisposable
 {
-    private readonly LoadedModel loaded = new(checkpoint, device, precision, engine);
+    private readonly LoadedModel loaded = new(checkpoint, device, precision, options.Engine, options.Adapters);
+    private ServedModel[]? all;
 
-    /// <summary>The name of its recipe.</summary>
+    /// <summary>The model without an adapter, which answers requests that name none.</summary>
+    public ServedModel Base => All[0];
+
+    /// <summary>All, the base first.</summary>
+    public IReadOnlyList<ServedModel> All => all ??=
+    [
+        new(loaded, checkpoint.Directory),
+        .. loaded.Adapters.Zip(options.Adapters, (adapter, named) => new ServedModel(adapter, named.Path)),
+    ];
+
+    /// <summary>What the page shows.</summary>
+    public ModelInfo Info => Base.Info with { Adapters = All.Count == 1 ? null : [.. All.Skip(1).Select(adapter => adapter.Info)] };
+
+    /// <summary>The model that a request names.</summary>
+    /// <exception cref="ApiException">It is not served.</exception>
+    public ServedModel Find(string? name) =>
+        name is null ? Base : All.FirstOrDefault(model => model.Id == name) ?? throw new ApiException(
+            404, $"there is no model '{name}' here; this server has {string.Join(", ", All.Select(model => $"'{model.Id}'"))}", "model",
+            "model_not_found");
+
+    public void Dispose() => loaded.Dispose();
+}
+
+/// <summary>A checkpoint that is served, or an adapter of one.</summary>
+/// <param name="loaded">The model; its owner disposes it.</param>
+/// <param name="path">Where it was read.</param>
+internal sealed class ServedModel(LoadedModel loaded, string path)
+{
+    /// <summary>The name of its recipe, or of the adapter.</summary>
     public string Id => loaded.Name;
 
-    /// <summary>When it was written, in seconds since 1970.</summary>
-    public long Created { get; } = new DateTimeOffset(Directory.GetCreationTimeUtc(checkpoint.Directory)).ToUnixTimeSeconds();
+    /// <summary>As <c>/v1/models</c> lists it, with the time when it was written, in seconds since 1970.</summary>
+    public ModelEntry Entry { get; } = new(
+        loaded.Name, "model", new DateTimeOffset(Directory.GetCreationTimeUtc(path)).ToUnixTimeSeconds(), "trainer", loaded.Base?.Name);
 
     public LanguageModel Model => loaded.Model;
 
     /// <summary>What the page shows.</summary>
     public ModelInfo Info => new(
         Id, Engine is null ? "embedding" : Chat is null ? "completion" : "chat",
+        (loaded.Base is { } original ? $"adapter of {original.Name}, " : "") +
         FormattableString.Invariant($"{Architecture}, {Model.parameters().Sum(weight => weight.numel()):N0} parameters, ") +
         $"{Model.ContextLength} tokens of context");
 
@@ -51,13 +83,6 @@ internal sealed class ServedModel(Checkpoint checkpoint, Device device, Inferenc
 
     /// <summary>What generates; null for an encoder.</summary>
     public GenerationEngine? Engine => loaded.Engine;
-
-    /// <exception cref="ApiException">It is another model that is asked for.</exception>
-    public void Require(string? model)
-    {
-        if (model is not null && model != Id)
-            throw new ApiException(404, $"there is no model '{model}' here; this server has '{Id}'", "model", "model_not_found");
-    }
 
     /// <summary>How messages become a prompt; null for a model that was not made for chats.</summary>
     public ChatTemplate? Chat => loaded.ChatTemplate;
@@ -109,8 +134,6 @@ internal sealed class ServedModel(Checkpoint checkpoint, Device device, Inferenc
     /// <summary>Puts a request into the queue.</summary>
     /// <exception cref="EngineBusyException">The queue is full.</exception>
     public GeneratedText Generate(GenerationRequest request, IReadOnlyList<string> stops) => loaded.Generate(request, stops);
-
-    public void Dispose() => loaded.Dispose();
 
     private static GenerationRequest Named(string path, string empty, Func<GenerationRequest> request)
     {

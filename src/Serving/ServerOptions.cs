@@ -19,6 +19,9 @@ public sealed record ServerOptions : IValidated
     /// <summary>How many texts are generated side by side, and how many requests may wait.</summary>
     public EngineOptions Engine { get; init; } = new();
 
+    /// <summary>Adapters of the model, which share its weights and its batch; a request names one as its model.</summary>
+    public IReadOnlyList<NamedAdapter> Adapters { get; init; } = [];
+
     /// <summary>The most bytes of a request's body.</summary>
     public long MaxBodyBytes { get; init; } = 1 << 20;
 

@@ -58,11 +58,12 @@ internal interface ITextFormat
 }
 
 /// <summary>Generates the texts of a request and answers with them, whole or as they are made.</summary>
-internal sealed class TextAnswers(ServedModel model, ServerOptions options)
+internal sealed class TextAnswers(ServerOptions options)
 {
     /// <summary>Puts all texts of a request into the queue, or none.</summary>
     /// <exception cref="ApiException">The queue is full.</exception>
-    public List<TextTask> Begin(IReadOnlyList<GenerationRequest> requests, IReadOnlyList<string> stops, bool echo)
+    public List<TextTask> Begin(
+        ServedModel model, IReadOnlyList<GenerationRequest> requests, IReadOnlyList<string> stops, bool echo)
     {
         List<TextTask> tasks = [];
         try

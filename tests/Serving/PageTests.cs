@@ -1,4 +1,5 @@
 using Trainer.Reporting.Tests;
+using Trainer.Tests;
 
 namespace Trainer.Serving.Tests;
 
@@ -49,7 +50,7 @@ public class PageTests
     public async Task A_model_with_a_template_is_talked_to()
     {
         await using TinyServer server = TinyServer.Start(
-            chatTemplate: "{% for message in messages %}{{ message.content }}|{% endfor %}{% if add_generation_prompt %}:{% endif %}");
+            chatTemplate: TinyServer.Template);
         await using Browser browser = await Browser.Start();
         await Open(browser, server);
         await browser.Evaluate<bool>("(($('temperature').value = 0), ($('tokens').value = 12), true)");
@@ -64,6 +65,36 @@ public class PageTests
         string first = server.Greedy("to be|:", 12);
         Assert.Equal([first, server.Greedy($"to be|{first}|or|:", 12)], answers);
         AssertQuiet(browser, server);
+    }
+
+    [Fact]
+    public async Task An_adapter_is_chosen_and_talks_where_it_has_a_template()
+    {
+        using TemporaryDirectory directory = new();
+        await using TinyServer server = TinyServer.StartWithAdapters(directory);
+        await using Browser browser = await Browser.Start();
+        await Open(browser, server);
+        Assert.Equal(["tiny", "pirate", "talker"],
+            await browser.Evaluate<string[]>("[...$('models').options].map(option => option.text)"));
+        Assert.False(await browser.Evaluate<bool>("$('models').hidden"));
+        await browser.Evaluate<bool>("(($('temperature').value = 0), ($('tokens').value = 12), ($('prompt').value = 'to be'), true)");
+        await Choose(1);
+        Assert.StartsWith("adapter of tiny, decoder, ", await Text(browser, "#kind"));
+        await browser.Evaluate<bool>("($('go').click(), true)");
+        await browser.Until("document.querySelectorAll('.token').length > 5 && !$('go').disabled");
+        Assert.Equal("to be" + server.Greedy("to be", 12, directory.File("pirate")), await Text(browser, "#text"));
+
+        await Choose(2);
+        Assert.Equal("Send", await Text(browser, "#go"));
+        Assert.Equal("", await Text(browser, "#text"));
+        await browser.Evaluate<bool>("(($('prompt').value = 'to be'), $('go').click(), true)");
+        await browser.Until("document.querySelectorAll('.message.assistant .token').length > 5 && !$('go').disabled");
+        Assert.Equal(server.Greedy("to be|:", 12, directory.File("talker")), await browser.Evaluate<string>(
+            "[...document.querySelectorAll('.message.assistant .token')].map(t => t.textContent).join('')"));
+        AssertQuiet(browser, server);
+
+        Task<bool> Choose(int index) => browser.Evaluate<bool>(
+            $"(($('models').selectedIndex = {index}), $('models').dispatchEvent(new Event('change')))");
     }
 
     [Fact]

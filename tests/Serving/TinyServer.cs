@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
 using Trainer.Inference;
+using Trainer.Inference.Serving;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Tests;
@@ -17,10 +18,11 @@ internal sealed class TinyServer : IAsyncDisposable
     private readonly Checkpoint checkpoint;
     private readonly ModelServer server;
 
-    private TinyServer(ModelOptions options, ServerOptions? settings, string? chatTemplate)
+    private TinyServer(ModelOptions options, ServerOptions? settings, string? chatTemplate, Func<Checkpoint, NamedAdapter[]>? adapters)
     {
         checkpoint = TinyCheckpoint.Write(options, directory.File("checkpoint"), chatTemplate);
-        server = ModelServer.StartAsync(checkpoint, CPU, options: (settings ?? new()) with { Port = 0 }).GetAwaiter().GetResult();
+        settings = (settings ?? new()) with { Port = 0, Adapters = adapters?.Invoke(checkpoint) ?? [] };
+        server = ModelServer.StartAsync(checkpoint, CPU, options: settings).GetAwaiter().GetResult();
         Client = new() { BaseAddress = server.Address };
     }
 
@@ -37,12 +39,27 @@ internal sealed class TinyServer : IAsyncDisposable
     };
 
     public static TinyServer Start(ModelOptions? options = null, ServerOptions? settings = null, string? chatTemplate = null) =>
-        new(options ?? Decoder, settings, chatTemplate);
+        new(options ?? Decoder, settings, chatTemplate, null);
+
+    /// <summary>With adapters: <c>pirate</c>, and <c>talker</c>, which has a chat template.</summary>
+    /// <param name="directory">Where they are written.</param>
+    public static TinyServer StartWithAdapters(TemporaryDirectory directory) => new(Decoder, null, null, original =>
+    [
+        .. new[] { ("pirate", 1, null), ("talker", 2, Template) }.Select(one => new NamedAdapter(one.Item1, TinyAdapter.Write(
+            original, directory.File(one.Item1), new() { Rank = 2, Targets = ["*"] }, one.Item2, one.Item3).Directory)),
+    ]);
+
+    /// <summary>Messages with | behind each, and a colon.</summary>
+    public const string Template =
+        "{% for message in messages %}{{ message.content }}|{% endfor %}{% if add_generation_prompt %}:{% endif %}";
 
     /// <summary>What <c>generate --greedy</c> says.</summary>
-    public string Greedy(string prompt, int tokens)
+    /// <param name="prompt">The prompt.</param>
+    /// <param name="tokens">How many tokens.</param>
+    /// <param name="of">A checkpoint of an adapter; null for the base.</param>
+    public string Greedy(string prompt, int tokens, string? of = null)
     {
-        using LanguageModel model = checkpoint.LoadModel(CPU);
+        using LanguageModel model = (of is null ? checkpoint : Checkpoint.Open(of)).LoadModel(CPU);
         TextGenerator generator = new(model, checkpoint.Tokenizer, CPU);
         return string.Concat(generator.Stream(prompt, new() { Tokens = tokens, Sampling = new() { Greedy = true } }));
     }

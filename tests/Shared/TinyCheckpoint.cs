@@ -26,12 +26,13 @@ internal static class TinyCheckpoint
     /// <param name="options">Of the model.</param>
     /// <param name="path">A new folder.</param>
     /// <param name="chatTemplate">In Jinja; null for none.</param>
-    public static Checkpoint Write(ModelOptions options, string path, string? chatTemplate = null)
+    /// <param name="scale">What matrices are multiplied with.</param>
+    public static Checkpoint Write(ModelOptions options, string path, string? chatTemplate = null, double scale = 20)
     {
         manual_seed(5);
         using LanguageModel model = options.Build(256);
         using (no_grad())
-            foreach (var parameter in model.parameters().Where(p => p.dim() >= 2)) parameter.mul_(20);
+            foreach (var parameter in model.parameters().Where(p => p.dim() >= 2)) parameter.mul_(scale);
         CheckpointConfiguration configuration = new()
         {
             Name = "tiny", Model = options, Tokenizer = new ByteTokenizerOptions(), Data = new() { Train = [new() { Path = "none.txt" }] },

@@ -22,10 +22,9 @@ internal interface IBatchDecoder : IDisposable
 
     /// <summary>Begins to read a sequence that is added behind the present ones; false where there is no room for it now. There is always
     /// room for one sequence.</summary>
-    /// <param name="prompt">Token ids, at least one.</param>
-    /// <param name="continuation">Those that were generated after the prompt before it was interrupted.</param>
-    /// <param name="source">What an encoder-decoder reads.</param>
-    bool TryAdd(IReadOnlyList<int> prompt, IReadOnlyList<int> continuation, IReadOnlyList<int>? source);
+    /// <param name="request">Its prompt, what an encoder-decoder reads, and its adapter.</param>
+    /// <param name="continuation">Tokens that were generated after the prompt before it was interrupted.</param>
+    bool TryAdd(GenerationRequest request, IReadOnlyList<int> continuation);
 
     /// <summary>Reads a piece of it. Logits (V) of its next token, valid until the next call; nothing where there is more to read.</summary>
     ReadOnlySpan<float> Read();
@@ -70,8 +69,7 @@ internal sealed class CpuBatchDecoder(LanguageModel model, int capacity, int? ca
 
     public int SharedTokens => decoder.SharedTokens;
 
-    public bool TryAdd(IReadOnlyList<int> prompt, IReadOnlyList<int> continuation, IReadOnlyList<int>? source) =>
-        decoder.TryAdd(prompt, continuation);
+    public bool TryAdd(GenerationRequest request, IReadOnlyList<int> continuation) => decoder.TryAdd(request.Prompt, continuation);
 
     public ReadOnlySpan<float> Read() => decoder.Read();
 
@@ -86,8 +84,8 @@ internal sealed class CpuBatchDecoder(LanguageModel model, int capacity, int? ca
     public void Dispose() => decoder.Dispose();
 }
 
-/// <summary>Decodes in one batch through the model: every architecture on every device. A token of all sequences is one pass; prompts are
-/// read in passes of their own, a piece at a time.</summary>
+/// <summary>Decodes in one batch through the model: every architecture on every device, each sequence with its own adapter. A token of all
+/// sequences is one pass; prompts are read in passes of their own, a piece at a time.</summary>
 internal sealed class ModelBatchDecoder(LanguageModel model, Device device, int capacity, int? cacheTokens) : IBatchDecoder
 {
     // A GPU reads long pieces in hardly more time than short ones.
@@ -103,11 +101,11 @@ internal sealed class ModelBatchDecoder(LanguageModel model, Device device, int 
 
     public int SharedTokens => 0;
 
-    public bool TryAdd(IReadOnlyList<int> prompt, IReadOnlyList<int> continuation, IReadOnlyList<int>? source)
+    public bool TryAdd(GenerationRequest request, IReadOnlyList<int> continuation)
     {
-        int[] tokens = [.. prompt, .. continuation];
+        int[] tokens = [.. request.Prompt, .. continuation];
         if (reading is not null || batch.Batch == capacity || !Fits(batch.Batch + 1, tokens.Length + 1)) return false;
-        reading = new(tokens, source);
+        reading = new(tokens, request);
         return true;
     }
 
@@ -116,7 +114,7 @@ internal sealed class ModelBatchDecoder(LanguageModel model, Device device, int 
         Reading one = reading!;
         using IDisposable inference = inference_mode();
         using DisposeScope scope = NewDisposeScope();
-        one.State ??= model.NewDecodingState(1, model.ContextLength, Source(one.Source));
+        one.State ??= model.NewDecodingState(1, model.ContextLength, Source(one.Request.Source), one.Request.Adapter);
         int[] tokens = [.. one.Tokens.Skip(one.State.Length).Take(piece)];
         ReadOnlySpan<float> next = one.State.Add(tokens, model, device, ref logits);
         if (one.State.Length < one.Tokens.Length) return [];
@@ -159,11 +157,11 @@ internal sealed class ModelBatchDecoder(LanguageModel model, Device device, int 
     private ModelInput? Source(IReadOnlyList<int>? ids) =>
         ids is null ? null : new(tensor([.. ids.Select(id => (long)id)], [1, ids.Count], dtype: ScalarType.Int64).to(device));
 
-    private sealed class Reading(int[] tokens, IReadOnlyList<int>? source)
+    private sealed class Reading(int[] tokens, GenerationRequest request)
     {
         public int[] Tokens => tokens;
 
-        public IReadOnlyList<int>? Source => source;
+        public GenerationRequest Request => request;
 
         public DecodingState? State { get; set; }
     }

@@ -113,11 +113,13 @@ public sealed class GenerationEngine : IDisposable
     /// <summary>Puts a request into the queue.</summary>
     /// <returns>Its tokens as they are made; disposing of it ends the work on it.</returns>
     /// <exception cref="EngineBusyException">The queue is full.</exception>
-    /// <exception cref="UserException">The prompt exceeds the context, or the model gives no distribution to draw from.</exception>
+    /// <exception cref="UserException">The prompt exceeds the context, the model gives no distribution to draw from, or it has no such
+    /// adapter.</exception>
     /// <exception cref="ConfigurationException">A sampling option is out of its range.</exception>
     public GenerationStream Generate(GenerationRequest request)
     {
         PromptException.ThrowIfUnfit(model, request.Prompt.Count, model.ContextLength);
+        model.Slot(request.Adapter);
         Sequence sequence = new(request);
         lock (gate)
         {
@@ -171,7 +173,7 @@ public sealed class GenerationEngine : IDisposable
             if (running.Count == decoder.Capacity || waiting.First is not { Value: var sequence }) return;
             try
             {
-                if (!decoder.TryAdd(sequence.Request.Prompt, sequence.Continuation, sequence.Request.Source)) return;
+                if (!decoder.TryAdd(sequence.Request, sequence.Continuation)) return;
                 reading = sequence;
                 if (!sequence.HasBegun) sequence.SharedTokens = decoder.SharedTokens;
             }

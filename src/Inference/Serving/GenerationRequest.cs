@@ -12,6 +12,9 @@ public sealed record GenerationRequest
     /// <summary>Token ids that an encoder-decoder reads; null for a decoder.</summary>
     public IReadOnlyList<int>? Source { get; init; }
 
+    /// <summary>Which of the model's adapters generates; null for its own weights.</summary>
+    public string? Adapter { get; init; }
+
     /// <summary>The most tokens to generate. The context bounds them too.</summary>
     public int MaxTokens { get; init; } = int.MaxValue;
 

@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Adapters;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
 using Trainer.Data.Chat;
@@ -14,52 +15,71 @@ namespace Trainer.Inference.Serving;
 /// <remarks>Thread-safe. It owns the model.</remarks>
 public sealed class LoadedModel : IDisposable
 {
-    private readonly IReadOnlyList<int> beginning;
-    private readonly HashSet<int> ends, chatEnds;
+    private readonly PromptTokens tokens;
+    private readonly string? adapter;
 
     /// <summary>Loads a checkpoint.</summary>
     /// <param name="checkpoint">An encoder's can be loaded, but generates nothing.</param>
     /// <param name="device">Where the model computes.</param>
     /// <param name="precision">Of its matrices.</param>
     /// <param name="options">How many texts at a time; by default 8, and 256 waiting.</param>
-    /// <exception cref="UserException">The weights do not fit, the model or device does not support the precision, or the chat template
-    /// is not valid.</exception>
-    /// <exception cref="ConfigurationException">The model's decoder does not take so many texts at a time.</exception>
+    /// <param name="adapters">Adapters of the checkpoint's weights, which are in memory once for all of them; by default none.</param>
+    /// <exception cref="UserException">The weights do not fit, the model or device does not support the precision, the chat template
+    /// is not valid, or an adapter goes on something else.</exception>
+    /// <exception cref="ConfigurationException">The model's decoder does not take so many texts at a time, or two models have one
+    /// name.</exception>
     public LoadedModel(
-        Checkpoint checkpoint, Device device, InferencePrecision precision = InferencePrecision.Float32, EngineOptions? options = null)
+        Checkpoint checkpoint, Device device, InferencePrecision precision = InferencePrecision.Float32, EngineOptions? options = null,
+        IReadOnlyList<NamedAdapter>? adapters = null)
     {
         (Name, Tokenizer, Device) = (checkpoint.Configuration.Name, checkpoint.Tokenizer, device);
-        // A template writes what a decoder continues; an encoder-decoder answers a text.
-        ChatTemplate = checkpoint.Model is DecoderOptions ? ChatTemplateFile.Load(checkpoint.Directory) : null;
-        bool answers = checkpoint.Model is EncoderDecoderOptions;
-        beginning = answers ? [SequenceTokens.Of(Tokenizer).Begin] : Tokenizer.Template.Before;
-        int? end = answers
-            ? SequenceTokens.Of(Tokenizer).End
-            : EndOfText.Of(Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
-        ends = end is { } id ? [id] : [];
-        chatEnds = [.. ends, .. checkpoint.EndTokens];
+        (tokens, ChatTemplate) = (PromptTokens.Of(checkpoint), TemplateOf(checkpoint, checkpoint.Directory));
+        (NamedAdapter Name, AdapterSource Source)[] opened = [.. NamedAdapter.Opened(adapters ?? [], checkpoint)];
         Model = OwnThread.Run(() => checkpoint.LoadModel(device, precision));
         try
         {
+            OwnThread.Run(() =>
+            {
+                foreach ((NamedAdapter name, AdapterSource source) in opened) source.AddTo(Model, name.Name);
+                return true;
+            });
             if (Model.Generates) Engine = new(Model, Tokenizer.VocabularySize, device, options);
+            Adapters = [.. opened.Select(one => new LoadedModel(this, checkpoint, one.Name, one.Source))];
         }
         catch
         {
+            Engine?.Dispose();
             Model.Dispose();
             throw;
         }
     }
 
+    private LoadedModel(LoadedModel original, Checkpoint checkpoint, NamedAdapter named, AdapterSource source)
+    {
+        (Base, Model, Engine, Tokenizer, Device) = (original, original.Model, original.Engine, original.Tokenizer, original.Device);
+        Name = adapter = named.Name;
+        tokens = PromptTokens.Of(source.Checkpoint ?? checkpoint);
+        ChatTemplate = TemplateOf(checkpoint, source.Checkpoint?.Directory ?? named.Path) ?? original.ChatTemplate;
+    }
+
     /// <summary>Opens a checkpoint's directory or a run's best, else newest.</summary>
     /// <exception cref="UserException">There is none, it is damaged, or it cannot be loaded.</exception>
-    /// <exception cref="ConfigurationException">The model's decoder does not take so many texts at a time.</exception>
+    /// <exception cref="ConfigurationException">The model's decoder does not take so many texts at a time, or two models have one
+    /// name.</exception>
     public static LoadedModel Open(
         string path, DeviceChoice device = DeviceChoice.Auto, InferencePrecision precision = InferencePrecision.Float32,
-        EngineOptions? options = null) =>
-        new(Checkpoint.Open(path), DeviceSelection.Choose(device), precision, options);
+        EngineOptions? options = null, IReadOnlyList<NamedAdapter>? adapters = null) =>
+        new(Checkpoint.Open(path), DeviceSelection.Choose(device), precision, options, adapters);
 
-    /// <summary>The name of its recipe.</summary>
+    /// <summary>The name of its recipe, or of the adapter.</summary>
     public string Name { get; }
+
+    /// <summary>The model with each of its adapters: the same weights and the same engine, with a chat template of its own where the
+    /// adapter was trained with one. They end with this one; disposing of them does nothing.</summary>
+    public IReadOnlyList<LoadedModel> Adapters { get; } = [];
+
+    /// <summary>The model that this is with an adapter; null where it is none's.</summary>
+    public LoadedModel? Base { get; }
 
     /// <summary>The model, in evaluation mode.</summary>
     public LanguageModel Model { get; }
@@ -82,7 +102,7 @@ public sealed class LoadedModel : IDisposable
     public GenerationRequest Request(string text)
     {
         int[] ids = Tokenizer.Encode(text);
-        return Request(ids.Length == 0 || Answers ? ids : [.. beginning, .. ids]);
+        return Request(ids.Length == 0 || Answers ? ids : [.. tokens.Beginning, .. ids]);
     }
 
     /// <summary>A request to continue or answer token ids, to which nothing is added but an encoder-decoder's end of text.</summary>
@@ -90,9 +110,12 @@ public sealed class LoadedModel : IDisposable
     public GenerationRequest Request(IReadOnlyList<int> ids)
     {
         if (ids.Count == 0) throw PromptException.Empty();
-        int[] read = Answers ? [.. ids, .. ends] : [.. ids];
+        int[] read = Answers ? [.. ids, .. tokens.Ends] : [.. ids];
         PromptException.ThrowIfUnfit(Model, read.Length, Model.ContextLength);
-        return new() { Prompt = Answers ? beginning : read, Source = Answers ? read : null, StopTokens = ends };
+        return new()
+        {
+            Prompt = Answers ? tokens.Beginning : read, Source = Answers ? read : null, StopTokens = tokens.Ends, Adapter = adapter,
+        };
     }
 
     /// <summary>A request for the next message of a conversation, without settings. What begins the prompt is the template's to write, and
@@ -108,9 +131,9 @@ public sealed class LoadedModel : IDisposable
         template = RequireTemplate(template);
         int[] ids = ConversationEncoder.EncodePrompt(template, Tokenizer, messages);
         PromptException.ThrowIfUnfit(Model, ids.Length, Model.ContextLength);
-        HashSet<int> stops = chatEnds;
+        HashSet<int> stops = tokens.ChatEnds;
         if (template.EosToken is { } token && Tokenizer.TokenId(token) is { } endOfMessage) stops = [.. stops, endOfMessage];
-        return new() { Prompt = ids, StopTokens = stops };
+        return new() { Prompt = ids, StopTokens = stops, Adapter = adapter };
     }
 
     /// <summary>Puts a request into the engine's queue.</summary>
@@ -128,6 +151,7 @@ public sealed class LoadedModel : IDisposable
     /// <summary>Ends what is being generated, and frees the model.</summary>
     public void Dispose()
     {
+        if (Base is not null) return;
         Engine?.Dispose();
         Model.Dispose();
     }
@@ -142,4 +166,22 @@ public sealed class LoadedModel : IDisposable
     }
 
     private bool Answers => Model.Options is EncoderDecoderOptions;
+
+    // A template writes what a decoder continues; an encoder-decoder answers a text.
+    private static ChatTemplate? TemplateOf(Checkpoint checkpoint, string directory) =>
+        checkpoint.Model is DecoderOptions ? ChatTemplateFile.Load(directory) : null;
+
+    /// <summary>What texts that the model continues or answers begin with, and what ends its texts and its messages.</summary>
+    private sealed record PromptTokens(IReadOnlyList<int> Beginning, HashSet<int> Ends, HashSet<int> ChatEnds)
+    {
+        public static PromptTokens Of(Checkpoint checkpoint)
+        {
+            Tokenizer tokenizer = checkpoint.Tokenizer;
+            bool answers = checkpoint.Model is EncoderDecoderOptions;
+            int? end = answers ? SequenceTokens.Of(tokenizer).End : EndOfText.Of(tokenizer, checkpoint.Configuration.Data.EndOfDocument);
+            HashSet<int> ends = end is { } id ? [id] : [];
+            return new(
+                answers ? [SequenceTokens.Of(tokenizer).Begin] : tokenizer.Template.Before, ends, [.. ends, .. checkpoint.EndTokens]);
+        }
+    }
 }
