@@ -66,7 +66,7 @@ internal static class AttentionCommand
         AttentionPage.Write(map, output);
         if (parsed.GetValue(Json) is { } file) AttentionPage.WriteMap(map, file);
         var stacks = string.Join("; ", map.Stacks.Select(stack => $"{stack.Name}: {HumanFormat.Counted(stack.Layers.Count, "layer")}, " +
-            $"{HumanFormat.Counted(stack.Queries.Count, map.Picture is null ? "token" : "position")}"));
+            $"{HumanFormat.Counted(stack.Queries.Count, map.Unit == "patch" ? "position" : map.Unit)}"));
         Console.WriteLine($"{output}: {stacks}, {HumanFormat.Bytes(new FileInfo(output).Length)}");
         return ExitCode.Done;
     }

@@ -27,6 +27,13 @@ internal static class InspectCommand
         return ExitCode.Done;
     }
 
+    private static CountedUnit Counted(CheckpointContents contents) => contents.Preprocessor switch
+    {
+        null => CountedUnit.Tokens,
+        ImagePreprocessor => CountedUnit.Pictures,
+        _ => CountedUnit.Values,
+    };
+
     private static void Print(CheckpointContents contents)
     {
         var trained = contents.Base is null ? "" : $", of which {HumanFormat.Parameters(contents.StoredParameters)} are trained and here";
@@ -34,8 +41,8 @@ internal static class InspectCommand
             "every file verified");
         if (contents.Training is { } state)
         {
-            Row("step", $"{HumanFormat.Number(state.Step)}, {HumanFormat.Compact(state.Tokens)} tokens, epoch {state.Epoch}, window " +
-                $"{HumanFormat.Number(state.Window)}");
+            Row("step", $"{HumanFormat.Number(state.Step)}, {HumanFormat.Compact(state.Tokens)} " +
+                $"{Counted(contents).Many}, epoch {state.Epoch}, window {HumanFormat.Number(state.Window)}");
             if (state.BestLoss is { } loss)
                 Row("best validation loss", $"{HumanFormat.Loss(loss)} at step {HumanFormat.Number(state.BestStep!.Value)}");
         }

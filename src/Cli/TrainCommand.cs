@@ -91,7 +91,8 @@ internal static class TrainCommand
                 "--resume",
             TrainingOutcome.Paused => $"{directory}: paused after step {HumanFormat.Number(result.Step)}, saved, {best}; go on with " +
                 "--resume",
-            _ => $"{directory}: {HumanFormat.Number(result.Step)} steps, {HumanFormat.Compact(result.Tokens)} tokens, {best}",
+            _ => $"{directory}: {HumanFormat.Number(result.Step)} steps, {HumanFormat.Compact(result.Tokens)} " +
+                $"{result.Unit.Many}, {best}",
         };
     }
 }

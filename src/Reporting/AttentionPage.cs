@@ -40,7 +40,8 @@ public static class AttentionPage
     }
 }
 
-internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionContent.Stack> Stacks, AttentionPicture? Picture)
+internal sealed record AttentionContent(
+    string Model, IReadOnlyList<AttentionContent.Stack> Stacks, AttentionPicture? Picture, string Unit)
 {
     internal sealed record Stack(string Name, IReadOnlyList<string> Queries, IReadOnlyList<string> Keys, IReadOnlyList<Layer> Layers);
 
@@ -50,7 +51,7 @@ internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionCon
     public static AttentionContent Of(AttentionMap map) => new(map.Model,
         [.. map.Stacks.Where(stack => stack.Layers.Count > 0).Select(stack => new Stack(stack.Name, stack.Queries, stack.Keys,
             [.. stack.Layers.Select(layer => new Layer(layer.Index, layer.Heads, Array.ConvertAll(layer.Weights, Quantised)))]))],
-        map.Picture);
+        map.Picture, map.Unit);
 
     internal static byte Quantised(float weight) => weight > 0 ? (byte)MathF.Round(255 * MathF.Sqrt(MathF.Min(weight, 1))) : (byte)0;
 }
@@ -60,6 +61,9 @@ internal sealed record AttentionContent(string Model, IReadOnlyList<AttentionCon
 /// <summary>Attention weights on a text: one stack, or three (encoder, decoder and cross) for an encoder-decoder.</summary>
 public sealed record AttentionMap(string Model, IReadOnlyList<AttentionStack> Stacks)
 {
+    /// <summary>What looks and is looked at: <c>token</c> or <c>patch</c>.</summary>
+    public string Unit { get; init; } = "token";
+
     /// <summary>The picture whose patches the tokens are; null for a text.</summary>
     public AttentionPicture? Picture { get; init; }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
+using Trainer.Reporting.Monitoring;
 using Trainer.Reporting.Runs;
 
 namespace Trainer.Reporting;
@@ -24,8 +25,8 @@ public static class RunReport
         // Warnings of reading are on the page.
         var content = ReportContent.Of(runs, names, warnings);
         HtmlPage.Write(output,
-            HtmlPage.Create("Training report", content, "chart.js", "tables.js", "attention-head.js", "attention.js", "curves.js",
-                "measures.js", "steptime.js", "report.js"));
+            HtmlPage.Create("Training report", content, "chart.js", "tables.js", "attention-head.js", "attention.js",
+                "attention-picture.js", "curves.js", "measures.js", "steptime.js", "report.js"));
         if (tables is not null)
             RunTables.Write(tables, runs, names);
         return runs.Length;
@@ -101,6 +102,9 @@ internal sealed record RunContent
     /// <summary>Whether it has a configuration that others can be compared with.</summary>
     public required bool Configured { get; init; }
 
+    /// <summary>What it counts.</summary>
+    public required CountedUnit Unit { get; init; }
+
     public required RunSummary Summary { get; init; }
 
     public required RunCurves? Curves { get; init; }
@@ -121,11 +125,21 @@ internal sealed record RunContent
 
     public required IReadOnlyList<FigureFile> Studies { get; init; }
 
+    // As configured: figures are recorded under the names that those of texts have.
+    private static CountedUnit UnitOf(JsonObject? configuration) =>
+        ((configuration?["model"] as JsonObject)?["input"] as JsonObject)?["type"]?.ToString() switch
+        {
+            "image-patches" => CountedUnit.Pictures,
+            "series-patches" => CountedUnit.Values,
+            _ => CountedUnit.Tokens,
+        };
+
     public static RunContent Of(RunRecord run, string name) => new()
     {
         Name = name,
         Directory = run.Directory,
         Configured = run.Configuration is not null,
+        Unit = UnitOf(run.Configuration),
         Summary = RunSummary.Of(run),
         Curves = run.Metrics.Steps.Count == 0 ? null : RunCurves.Of(run.Metrics.Steps),
         Validation = run.Metrics.Evaluations.Count == 0 ? null : ValidationCurve.Of(run.Metrics),
@@ -193,7 +207,7 @@ internal sealed record RunSummary
         {
             BestLoss = best?.Loss,
             BestStep = best?.Step,
-            Perplexity = best is { IsLikelihood: true } && double.IsFinite(Math.Exp(best.Loss)) ? Math.Exp(best.Loss) : null,
+            Perplexity = best is { HasPerplexity: true } && double.IsFinite(Math.Exp(best.Loss)) ? Math.Exp(best.Loss) : null,
             LastLoss = steps is [.., { Loss: { } loss }] && double.IsFinite(loss) ? loss : null,
             Steps = last < 0 ? null : last,
             PlannedSteps = run.Configuration?["training"] is JsonObject training && training["steps"] is JsonValue planned

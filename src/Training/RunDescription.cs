@@ -6,6 +6,7 @@ using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Devices;
 using Trainer.Models.Patches;
+using Trainer.Reporting.Monitoring;
 using Trainer.Training.Plan;
 
 namespace Trainer.Training;
@@ -42,6 +43,14 @@ internal static class RunDescription
         if (from is not null)
             yield return $"restored {from.Directory}: {from.State.Position} of the training data";
     }
+
+    /// <summary>What a run of a model counts.</summary>
+    public static CountedUnit Unit(ModelOptions model) => model.PatchInput() switch
+    {
+        null => CountedUnit.Tokens,
+        ImagePatchOptions => CountedUnit.Pictures,
+        _ => CountedUnit.Values,
+    };
 
     private static string Outputs(SequenceModel model) => model.Options.PatchInput() switch
     {

@@ -67,9 +67,12 @@ internal sealed class TrainState : IDisposable
         meter = new(gradients, model, device, (data as PreparedData)?.Train, options.LabelSmoothing);
     }
 
-    private LossFunction OwnLoss(SequenceModel model) => model.Options.PatchInput() is SeriesPatchOptions
-        ? new ForecastLoss()
-        : new TokenCrossEntropy(options.LabelSmoothing);
+    private LossFunction OwnLoss(SequenceModel model) => model.Options.PatchInput() switch
+    {
+        null => new TokenCrossEntropy(options.LabelSmoothing),
+        ImagePatchOptions => new ClassCrossEntropy(options.LabelSmoothing),
+        _ => new ForecastLoss(),
+    };
 
     /// <summary>The state with which a run begins: its first weights, or what <paramref name="from"/> holds.</summary>
     public static TrainState Start(

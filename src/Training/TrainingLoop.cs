@@ -142,7 +142,7 @@ internal sealed class TrainingLoop(
         {
             Step = state.Step,
             ValidationLoss = means.Loss,
-            IsLikelihood = state.Loss.IsLikelihood,
+            HasPerplexity = state.Loss.HasPerplexity,
             BestLoss = state.Best?.Loss ?? means.Loss,
             BestStep = state.Best?.Step ?? 0,
             Seconds = Stopwatch.GetElapsedTime(start).TotalSeconds,

@@ -51,7 +51,11 @@ public enum TrainingOutcome
 
 /// <summary>Where a run stands when it ends: optimizer steps done, target tokens trained on, the lowest validation loss in nats per token
 /// and its step, null without an evaluation, and steps skipped because they were not finite.</summary>
-public sealed record TrainingResult(TrainingOutcome Outcome, long Step, long Tokens, double? BestLoss, long? BestStep, long SkippedSteps);
+public sealed record TrainingResult(TrainingOutcome Outcome, long Step, long Tokens, double? BestLoss, long? BestStep, long SkippedSteps)
+{
+    /// <summary>What <see cref="Tokens"/> counts.</summary>
+    public CountedUnit Unit { get; init; } = CountedUnit.Tokens;
+}
 
 /// <summary>A run from its recipe to its last checkpoint: prepares the data, builds or restores the model, trains.</summary>
 public sealed class TrainingSession
@@ -173,13 +177,16 @@ public sealed class TrainingSession
             $"{fingerprint}): all machines have to see the same files, such as on a shared file system");
     }
 
+    private RunProgress Progress(ResumePoint? from) =>
+        new(Recipe.Training.Steps, from?.State.Step) { Unit = RunDescription.Unit(Recipe.Model) };
+
     private TrainingResult Train(RunDirectory? run, TrainingData data, TrainState state, MemoryUse memory, ResumePoint? from)
     {
         Problem[] problems = [.. request.Profile?.ValidateFor(state.Step, LastStep) ?? []];
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
         SampleWriter? samples = data is PreparedData text ? new(state, text.Tokenizer, Recipe) : null;
         ValidationSet validation = Validation(data);
-        using IMetricsSink sink = ranks.IsFirst ? openSink(new RunProgress(Recipe.Training.Steps, from?.State.Step)) : new Silence();
+        using IMetricsSink sink = ranks.IsFirst ? openSink(Progress(from)) : new Silence();
         using CheckpointWriter? checkpoints = run is null ? null : Checkpoints(run, data, sink, from, state);
         checkpoints?.RestoreBest(state);
         string json = ConfigurationJson.Serialize(Recipe);
@@ -259,5 +266,8 @@ public sealed class TrainingSession
     }
 
     private static TrainingResult Result(TrainingOutcome outcome, TrainState state) => new(
-        outcome, state.Step, state.Tokens, state.Best?.Loss, state.Best?.Step, state.Read().Skipped);
+        outcome, state.Step, state.Tokens, state.Best?.Loss, state.Best?.Step, state.Read().Skipped)
+    {
+        Unit = RunDescription.Unit(state.Model.Options),
+    };
 }

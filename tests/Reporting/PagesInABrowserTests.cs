@@ -150,6 +150,52 @@ public sealed class PagesInABrowserTests : IDisposable
         AssertQuiet(browser, page);
     }
 
+    [Fact]
+    public async Task Attention_over_a_picture_is_shown_for_the_patch_that_is_clicked()
+    {
+        string[] patches = ["class", "0,0", "0,1", "1,0", "1,1"];
+        var map = new AttentionMap("model", [Maps.Even("encoder", patches, patches, 1, 2)])
+        {
+            Unit = "patch",
+            Picture = new AttentionPicture(4, 4, [.. Enumerable.Range(0, 48).Select(place => (byte)(5 * place))], 2, 2, ClassToken: true),
+        };
+        var (run, page) = (folder.Run("a"), Path.Combine(folder.Root, "attention.html"));
+        AttentionPage.Write(map, page);
+        AttentionPage.WriteMap(map, Path.Combine(run, "attention.json"));
+        foreach (var each in new[] { page, Report(run) })
+        {
+            await using var browser = await Browser.Start();
+            await browser.Open(each);
+            Assert.Contains("Over the picture", await Text(browser, "main"), StringComparison.Ordinal);
+            Assert.Contains("the class token", await Text(browser, ".reading"), StringComparison.Ordinal);
+            Assert.True(await Drawn(browser, ".side > div > canvas"));
+            Assert.Equal("class0,00,11,01,1", await Text(browser, ".tokens.patches"));
+            Assert.DoesNotContain("Signs:", await Text(browser, "main"), StringComparison.Ordinal);
+            await browser.Click(".side > div > canvas");
+            await browser.Until("document.querySelector('.reading').textContent.includes('the patch in row 1, column 1')");
+            await browser.Click(".tokens.patches button:nth-child(3)");
+            await browser.Until("document.querySelectorAll('.reading')[1].textContent.includes('0,1 (patch 2) looks at the coloured')");
+            AssertQuiet(browser, each);
+        }
+    }
+
+    [Fact]
+    public async Task A_report_of_pictures_counts_pictures_and_has_no_perplexity()
+    {
+        var run = folder.Run("a", lines: [RunFolder.Step(10), """{"step":10,"validationLoss":1.5,"evaluationSeconds":2}"""]);
+        File.WriteAllText(Path.Combine(run, "config.json"), """{ "name": "a", "model": { "input": { "type": "image-patches" } } }""");
+        await using var browser = await Browser.Start();
+        var page = Report(run);
+        await browser.Open(page);
+        Assert.Equal(
+            ["Loss (nats per picture)", "Gradient norm before clipping", "Learning rate", "Pictures a second"],
+            await browser.Evaluate<string[]>(
+                "[...document.querySelectorAll('figure')].map(figure => figure.querySelector('figcaption > span').textContent)"));
+        Assert.Contains("pictures/s (median)", await Text(browser, "section thead"), StringComparison.Ordinal);
+        Assert.DoesNotContain("erplexity", await Text(browser, "section"), StringComparison.Ordinal);
+        AssertQuiet(browser, page);
+    }
+
     private string Report(params string[] runs)
     {
         var page = Path.Combine(folder.Root, "report.html");

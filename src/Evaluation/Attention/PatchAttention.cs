@@ -22,27 +22,28 @@ public static class PatchAttention
         (Batch batch, IReadOnlyList<string> labels, AttentionPicture? picture) = (patches, checkpoint.Codec.Preprocessor) switch
         {
             (ImagePatchOptions image, ImagePreprocessor preprocessor) => OfPicture(image, preprocessor, path),
-            (SeriesPatchOptions series, SeriesPreprocessor preprocessor) => OfTable(series, preprocessor, path),
+            (SeriesPatchOptions series, SeriesPreprocessor preprocessor) => OfTable(series, preprocessor, path, model.ContextLength),
             _ => throw new ArgumentException("The checkpoint reads tokens.", nameof(checkpoint)),
         };
         using DisposeScope scope = NewDisposeScope();
         (ModelInput input, _) = batch.ToTensors(model.Device);
+        IReadOnlyList<AttentionWeights> maps = model.AttentionMaps(input);
         AttentionStack stack = new()
         {
-            Name = "encoder",
+            Name = maps.FirstOrDefault()?.Stack ?? "",
             Queries = labels,
             Keys = labels,
-            Layers = [.. model.AttentionMaps(input).Select(AttentionReader.Layer)],
+            Layers = [.. maps.Select(AttentionReader.Layer)],
         };
         stack.RequireWhole();
-        return new(name, [stack]) { Picture = picture };
+        return new(name, [stack]) { Picture = picture, Unit = "patch" };
     }
 
     private static (Batch, IReadOnlyList<string>, AttentionPicture?) OfPicture(
         ImagePatchOptions image, ImagePreprocessor preprocessor, string path)
     {
         ImageShape shape = (ImageShape)image.ToShape();
-        bool hasToken = image.Positions() > image.Patches();
+        bool hasToken = image.Pooling == PatchPooling.Class;
         int columns = image.Width / image.Patch;
         IEnumerable<string> patches = Enumerable.Range(0, image.Patches()).Select(patch => $"{patch / columns},{patch % columns}");
         PictureFile file = new(path, null);
@@ -51,10 +52,10 @@ public static class PatchAttention
     }
 
     private static (Batch, IReadOnlyList<string>, AttentionPicture?) OfTable(
-        SeriesPatchOptions series, SeriesPreprocessor preprocessor, string path)
+        SeriesPatchOptions series, SeriesPreprocessor preprocessor, string path, int patches)
     {
         Batch last = SeriesWindows.Read(path, (SeriesShape)series.ToShape(), preprocessor).Last();
-        return (last.Part(0, last.Rows), [.. Enumerable.Range(0, series.Patches()).Select(
+        return (last.Part(0, last.Rows), [.. Enumerable.Range(0, patches).Select(
             patch => $"{patch * series.Stride}–{Math.Min(series.Length, patch * series.Stride + series.Patch) - 1}")], null);
     }
 }

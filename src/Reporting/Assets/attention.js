@@ -3,13 +3,13 @@
 /** @param source {model, stacks}
  *  @returns {root, counts, state, draw}; draw after root is in the page. */
 function attentionView(source) {
-  const stacks = source.stacks.map(unpack);
+  const stacks = source.stacks.map(unpack), unit = source.unit ?? "token", units = unit === "patch" ? "patches" : `${unit}s`;
   const state = { stack: stacks[0], head: stacks[0].heads[0][0], query: null, key: null, held: null };
 
   const overview = element("div", { class: "scroll overview" });
   const tip = element("div", { class: "readout", role: "status", hidden: true, style: "position:fixed" });
   const title = element("h2", {}), figuresLine = element("p", { class: "quiet small" });
-  const canvas = element("canvas", { tabindex: 0, role: "img", "aria-label": "Weights of the chosen head; the arrow keys move from token to token" });
+  const canvas = element("canvas", { tabindex: 0, role: "img", "aria-label": `Weights of the chosen head; the arrow keys move from ${unit} to ${unit}` });
   const picture = element("div", { class: "plot" }, canvas);
   const sentence = element("p", { "aria-live": "polite", class: "reading" }), text = element("div");
   // Two figures are what 8 bits keep.
@@ -69,8 +69,8 @@ function attentionView(source) {
     const { head } = state;
     title.textContent = `${stacks.length > 1 ? `${state.stack.name}, ` : ""}${head.name}`;
     const { bits, distance, first, own } = head.figures();
-    figuresLine.textContent = `Means over the queries: entropy ${bits.toFixed(2)} of at most ${Math.log2(head.S).toFixed(2)} bits, ${percent(first)} to the first token`
-      + (state.stack.self ? `, ${percent(own)} to itself, ${distance.toFixed(1)} tokens away.` : ".");
+    figuresLine.textContent = `Means over the queries: entropy ${bits.toFixed(2)} of at most ${Math.log2(head.S).toFixed(2)} bits, ${percent(first)} to the first ${unit}`
+      + (state.stack.self ? `, ${percent(own)} to itself, ${distance.toFixed(1)} ${units} away.` : ".");
     const place = state.place = layout(), ratio = Math.max(2, devicePixelRatio || 1), width = picture.clientWidth, height = Math.ceil(place.top + place.height + 4);
     [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
     [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
@@ -122,12 +122,15 @@ function attentionView(source) {
   /** The tokens as running text, made once for a stack. */
   function makeText() {
     const { stack } = state;
-    const row = (list, attributes) => list.map((token, i) => element("button", { type: "button", title: `token ${i}`, ...attributes(i) }, token));
-    const box = (list, buttons) => element("div", { class: "tokens code" }, buttons.flatMap((button, i) => [button, list[i].endsWith("⏎") ? "\n" : ""]));
+    const row = (list, attributes) => list.map((token, i) => element("button", { type: "button", title: `${unit} ${i}`, ...attributes(i) }, token));
+    // Patches of a picture stand as they do in it; a class token before them has a line of its own.
+    const place = source.picture ? { style: `grid-template-columns: repeat(${source.picture.columns}, max-content)` } : {};
+    const box = (list, buttons) => element("div", { class: `tokens code${unit === "patch" ? " patches" : ""}`, ...place }, buttons.flatMap((button, i) => [button, list[i].endsWith("⏎") ? "\n" : ""]));
     state.queries = row(stack.queries, i => ({
       onclick: () => { state.held = state.held === i ? null : i; point(i, null); },
       onpointerenter: event => { if (event.pointerType === "mouse") point(state.held ?? i, state.held === null || !stack.self ? null : i); },
     }));
+    if (source.picture?.classToken) state.queries[0].classList.add("whole");
     state.keys = stack.self ? state.queries : row(stack.keys, i => ({ onclick: () => { if (state.query !== null) point(state.query, i); } }));
     text.replaceChildren(...(stack.self ? [box(stack.queries, state.queries)]
       : [element("h3", {}, "These look"), box(stack.queries, state.queries), element("h3", {}, "These are looked at"), box(stack.keys, state.keys)]));
@@ -136,9 +139,9 @@ function attentionView(source) {
   /** Frames the token that looks and colours those that it looks at. */
   function drawText() {
     const { head, query, key } = state, { stack } = head, colors = ramp();
-    sentence.textContent = query === null ? "Point at the picture or at a token; a click holds a token." : key === null
-      ? `${stack.queries[query]} (token ${query}) looks at the coloured tokens.`
-      : `${stack.queries[query]} (token ${query}) → ${stack.keys[key]} (token ${key}): ${percent(head.weight(query, key))}`;
+    sentence.textContent = query === null ? `Point at the picture or at a ${unit}; a click holds a ${unit}.` : key === null
+      ? `${stack.queries[query]} (${unit} ${query}) looks at the coloured ${units}.`
+      : `${stack.queries[query]} (${unit} ${query}) → ${stack.keys[key]} (${unit} ${key}): ${percent(head.weight(query, key))}`;
     const brightest = query === null ? 1 : Math.max(1, ...Array.from({ length: head.S }, (_, i) => head.byte(query, i)));
     state.queries.forEach((button, i) => button.classList.toggle("query", i === query));
     state.keys.forEach((button, i) => {
@@ -182,13 +185,13 @@ function attentionView(source) {
     chooseStack(stack);
   } }, stack.name));
 
-  const counts = stacks.map(stack => `${stacks.length > 1 ? `${stack.name}: ` : ""}${stack.layers.length} layers, ${stack.self ? `${stack.queries.length} tokens` : `${stack.queries.length} tokens looking at ${stack.keys.length}`}`);
+  const counts = stacks.map(stack => `${stacks.length > 1 ? `${stack.name}: ` : ""}${stack.layers.length} layers, ${stack.self ? `${stack.queries.length} ${units}` : `${stack.queries.length} ${units} looking at ${stack.keys.length}`}`);
 
   const root = element("div", {}, ...[
     stacks.length > 1 ? element("div", { class: "controls" }, stackButtons) : null,
-    element("p", { class: "hint quiet small" }, "A row is the token that looks, a column the token that is looked at; the stronger the colour, the larger its share. Click a head to enlarge it."),
+    element("p", { class: "hint quiet small" }, `A row is the ${unit} that looks, a column the ${unit} that is looked at; the stronger the colour, the larger its share. Click a head to enlarge it.`),
     element("div", { class: "side" }, overview, element("section", { class: "detail" }, title, figuresLine, picture, sentence, text,
-      element("p", { class: "quiet small" }, "Colours of the text are relative to the largest share of the token that looks; a click holds that token. Signs: ␣ space, ⏎ end of line, ⇥ tab, \\x.. a byte that is a part of a character."))),
+      element("p", { class: "quiet small" }, `Colours of the ${unit === "token" ? "text" : units} are relative to the largest share of the ${unit} that looks; a click holds that ${unit}.${unit === "token" ? " Signs: ␣ space, ⏎ end of line, ⇥ tab, \\x.. a byte that is a part of a character." : ""}`))),
     tip,
   ].filter(part => part !== null));
   let drawnWidth = 0;

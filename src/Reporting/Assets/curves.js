@@ -2,9 +2,12 @@
 // A directory of a study or of evaluations alone is listed in its own section only.
 const runs = data.runs.filter(run => run.curves || run.validation || run.measures.length || run.configured).map((run, index) => ({ ...run, index, shown: true }));
 
+// What they count: tokens, pictures or values; "targets" where they differ.
+const unit = runs.length > 0 && runs.every(run => run.unit.many === runs[0].unit.many) ? runs[0].unit : { one: "target", many: "targets", speed: "targets/s" };
+
 const axes = {
   step: { name: "step", values: curve => curve.step, format: format.compact, read: format.whole },
-  tokens: { name: "tokens", values: curve => curve.tokens, format: format.compact, read: format.compact },
+  tokens: { name: unit.many, values: curve => curve.tokens, format: format.compact, read: format.compact },
   time: { name: "time", values: curve => curve.seconds, format: format.time, read: format.time, ticks: timeTicks },
 };
 const view = { axis: "step", smoothing: 0, training: true, validation: true };

@@ -24,7 +24,7 @@ function conditionName(run, condition) {
 /** Which line is which condition, where there are several; of several runs the dashes tell it, so that they are shown in grey. */
 function conditionKeys(conditions) {
   return conditions.length < 2 ? null : element("div", { class: "legend" },
-    conditions.map((condition, place) => element("span", { class: "group small" }, lineSample(runs.length === 1 ? place : 7 + 8 * place), conditionText(condition))));
+    conditions.map((condition, place) => element("span", { class: "group small" }, lineSample(runs.length === 1 ? place : 7 + 8 * place), conditionText(condition) || (runs.length === 1 ? runs[0].name : "the run"))));
 }
 
 /** One chart for each figure of each measure; they share the axis, the smoothing and the zoom of the other curves. */

@@ -1,9 +1,9 @@
 // The report of training runs.
 const charts = {
-  loss: new LineChart({ title: "Loss (nats per token)", height: 360, wide: true, formatY: value => format.figures(value, 4), formatRead: format.loss, group }),
+  loss: new LineChart({ title: `Loss (${unit.one === "value" ? "error per value" : unit.one === "target" ? "per target" : `nats per ${unit.one}`})`, height: 360, wide: true, formatY: value => format.figures(value, 4), formatRead: format.loss, group }),
   gradientNorm: new LineChart({ title: "Gradient norm before clipping", formatY: value => format.figures(value, 3), formatRead: value => format.figures(value, 4), log: true, group }),
   learningRate: new LineChart({ title: "Learning rate", formatY: value => format.figures(value, 3), formatRead: value => format.figures(value, 4), group }),
-  tokensPerSecond: new LineChart({ title: "Tokens a second", formatY: format.compact, group }),
+  tokensPerSecond: new LineChart({ title: `${unit.many[0].toUpperCase()}${unit.many.slice(1)} a second`, formatY: format.compact, group }),
 };
 
 function drawCharts() {
@@ -33,17 +33,18 @@ function summarySection() {
     { key: "perplexity", name: "perplexity", best: "low", format: value => format.figures(value, 5) },
     { key: "lastLoss", name: "last training loss", format: format.loss },
     { key: "steps", name: "steps", cell: steps },
-    { key: "tokens", name: "tokens", format: format.compact },
+    { key: "tokens", name: unit.many, format: format.compact },
     { key: "parameters", name: "parameters", format: format.compact },
     { key: "seconds", name: "training time", format: format.time },
-    { key: "tokensPerSecond", name: "tokens/s (median)", format: format.compact },
+    { key: "tokensPerSecond", name: `${unit.many}/s (median)`, format: format.compact },
   ];
   if (rows.some(row => row.trainedParameters !== undefined))
     columns.splice(columns.findIndex(column => column.key === "parameters") + 1, 0, { key: "trainedParameters", name: "trained", cell: row => format.compact(row.trainedParameters ?? row.parameters) });
+  if (rows.every(row => row.perplexity === undefined)) columns.splice(columns.findIndex(column => column.key === "perplexity"), 1);   // pictures and time series have none
   if (rows.some(row => row.skippedSteps > 0)) columns.push({ key: "skippedSteps", name: "skipped steps", format: format.whole });
   if (rows.some(row => row.spikeSteps > 0)) columns.push({ key: "spikeSteps", name: "spikes skipped", format: format.whole });
   return element("section", {}, element("h2", {}, "Summary"), recordTable(columns, rows),
-    element("p", { class: "quiet small" }, "Training time is that of steps and evaluations, without pauses. Perplexity is that of the best validation loss; it compares only runs with the same tokenizer and data."));
+    element("p", { class: "quiet small" }, `Training time is that of steps and evaluations, without pauses.${columns.some(column => column.key === "perplexity") ? " Perplexity is that of the best validation loss; it compares only runs with the same tokenizer and data." : ""}`));
 }
 
 /** Buttons of which one is pressed. */
@@ -75,7 +76,7 @@ function controls() {
   width.textContent = "off";
   const toggle = (key, text) => { const box = element("input", { type: "checkbox", onchange: () => { view[key] = box.checked; drawCharts(); } }); box.checked = true; return element("label", {}, box, ` ${text}`); };
   return element("div", { class: "controls sticky print" },
-    choice("over", { step: "steps", tokens: "tokens", time: "time" }, view.axis, key => { view.axis = key; for (const chart of group) chart.range = null; drawCharts(); }),
+    choice("over", { step: "steps", tokens: unit.many, time: "time" }, view.axis, key => { view.axis = key; for (const chart of group) chart.range = null; drawCharts(); }),
     element("label", {}, "smoothing ", slider), width,
     toggle("training", "training"), toggle("validation", "validation"),
     element("button", { type: "button", onclick: () => { for (const chart of group) chart.range = null; drawCharts(); } }, "whole range"),
@@ -116,8 +117,8 @@ function sampleSection() {
 function attentionSection(maps) {
   const place = element("div");
   const show = key => {
-    const view = attentionView(maps[key].content);
-    place.replaceChildren(element("p", { class: "quiet" }, `${maps[key].content.model}: ${view.counts}`), view.root);
+    const map = maps[key].content, view = attentionView(map);
+    place.replaceChildren(element("p", { class: "quiet" }, `${map.model}: ${view.counts}`), ...map.picture ? [pictureView(map)] : [], view.root);
     requestAnimationFrame(view.draw);
   };
   const names = Object.fromEntries(maps.map(({ run, name }, i) => [i, maps.length === 1 ? run : `${run} · ${name}`]));

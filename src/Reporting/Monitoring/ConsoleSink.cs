@@ -23,7 +23,7 @@ internal sealed class PlainConsoleSink(TextWriter writer, RunProgress run, TimeP
 {
     private const int SampleLines = 12;
 
-    private readonly MetricLines _lines = new(run.TotalSteps);
+    private readonly MetricLines _lines = new(run);
     private readonly RunClock _clock = new(run, time ?? TimeProvider.System);
 
     public void Step(StepMetrics metrics)

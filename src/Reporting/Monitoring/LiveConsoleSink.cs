@@ -187,7 +187,8 @@ internal static class ProgressView
         yield return new("validation", evaluation is null ? "-" : HumanFormat.Loss(evaluation.ValidationLoss), 10);
         var best = evaluation is null ? "-" : $"{HumanFormat.Loss(evaluation.BestLoss)} at {HumanFormat.Number(evaluation.BestStep)}";
         yield return new("best", best, 10 + HumanFormat.Number(state.Run.TotalSteps).Length, "green");
-        yield return new("speed", step is null ? "-" : HumanFormat.Compact(step.TokensPerSecond) + " tok/s", 11);
+        var unit = state.Run.Unit.Speed;
+        yield return new("speed", step is null ? "-" : $"{HumanFormat.Compact(step.TokensPerSecond)} {unit}", 6 + unit.Length);
         yield return new("learning rate", step is null ? "-" : HumanFormat.Rate(step.LearningRate), 13);
         yield return new("gradient", step is null ? "-" : HumanFormat.Compact(step.GradientNorm), 8);
         yield return new("step", step is null ? "-" : HumanFormat.Duration(TimeSpan.FromSeconds(step.StepSeconds)), 7);

@@ -4,10 +4,10 @@ using System.Text;
 namespace Trainer.Reporting.Monitoring;
 
 /// <summary>Writes log.txt: every event with its time (UTC). A resumed run appends.</summary>
-internal sealed class LogSink(string path, long totalSteps, TimeProvider? time = null) : IMetricsSink
+internal sealed class LogSink(string path, RunProgress run, TimeProvider? time = null) : IMetricsSink
 {
     private readonly AppendFile _file = new(path, endLine: true);
-    private readonly MetricLines _lines = new(totalSteps);
+    private readonly MetricLines _lines = new(run);
     private readonly TimeProvider _time = time ?? TimeProvider.System;
 
     public void Step(StepMetrics metrics) => Message(_lines.Step(metrics, left: null));
@@ -33,14 +33,14 @@ internal sealed class LogSink(string path, long totalSteps, TimeProvider? time =
     public void Dispose() => _file.Dispose();
 }
 
-internal sealed class MetricLines(long totalSteps)
+internal sealed class MetricLines(RunProgress run)
 {
-    private readonly string _total = HumanFormat.Number(totalSteps);
+    private readonly string _total = HumanFormat.Number(run.TotalSteps);
 
     public string Step(StepMetrics metrics, TimeSpan? left)
     {
         var line = $"{Steps(metrics.Step)}  loss {HumanFormat.Loss(metrics.Loss)}  rate {HumanFormat.Rate(metrics.LearningRate)}" +
-            $"  gradient {HumanFormat.Compact(metrics.GradientNorm),5}  {HumanFormat.Compact(metrics.TokensPerSecond),5} tok/s" +
+            $"  gradient {HumanFormat.Compact(metrics.GradientNorm),5}  {HumanFormat.Compact(metrics.TokensPerSecond),5} {run.Unit.Speed}" +
             $"  {HumanFormat.Duration(TimeSpan.FromSeconds(metrics.StepSeconds)),7}/step";
         if (metrics.ModelFlopUtilisation is { } utilisation)
             line += $"  {HumanFormat.Percent(utilisation)} of peak";

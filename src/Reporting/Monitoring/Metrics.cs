@@ -48,11 +48,11 @@ public sealed record EvaluationMetrics
     /// <summary>Mean negative log-likelihood, in nats per token, or what else the run minimises.</summary>
     public required double ValidationLoss { get; init; }
 
-    /// <summary>Whether the loss is a negative log-likelihood.</summary>
-    public bool IsLikelihood { get; init; } = true;
+    /// <summary>Whether the loss is that of tokens, which has a perplexity.</summary>
+    public bool HasPerplexity { get; init; } = true;
 
-    /// <summary>exp(<see cref="ValidationLoss"/>); null where that is no likelihood.</summary>
-    public double? Perplexity => IsLikelihood ? Math.Exp(ValidationLoss) : null;
+    /// <summary>exp(<see cref="ValidationLoss"/>); null for classes, forecasts and what else has none.</summary>
+    public double? Perplexity => HasPerplexity ? Math.Exp(ValidationLoss) : null;
 
     /// <summary>The lowest validation loss so far, this one included.</summary>
     public required double BestLoss { get; init; }

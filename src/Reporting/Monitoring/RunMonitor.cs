@@ -46,6 +46,23 @@ public sealed record RunProgress(long TotalSteps, long? ResumedFrom = null)
     /// <summary>The first step that will be recorded; later ones on file are left over from before the interruption. A new run may record
     /// step 0, the evaluation of the untrained model.</summary>
     public long FirstStep => ResumedFrom + 1 ?? 0;
+
+    /// <summary>What the run counts.</summary>
+    public CountedUnit Unit { get; init; } = CountedUnit.Tokens;
+}
+
+/// <summary>What a run counts under the name of tokens: what it predicts. <c>One</c> is for texts such as "nats per token", <c>Speed</c>
+/// for how many a second.</summary>
+public sealed record CountedUnit(string One, string Many, string Speed)
+{
+    /// <summary>Tokens of a text.</summary>
+    public static CountedUnit Tokens { get; } = new("token", "tokens", "tok/s");
+
+    /// <summary>Pictures whose class is told.</summary>
+    public static CountedUnit Pictures { get; } = new("picture", "pictures", "pictures/s");
+
+    /// <summary>Values of a time series that are forecast.</summary>
+    public static CountedUnit Values { get; } = new("value", "values", "values/s");
 }
 
 /// <summary>Opens all sinks of a run.</summary>
@@ -57,7 +74,7 @@ public static class RunMonitor
     {
         var metrics = Path.Combine(directory, MetricsFile.Name);
         var removed = MetricsFile.Rewind(metrics, run.FirstStep);
-        var sinks = new List<IMetricsSink> { new LogSink(Path.Combine(directory, "log.txt"), run.TotalSteps), new JsonLinesSink(metrics) };
+        var sinks = new List<IMetricsSink> { new LogSink(Path.Combine(directory, "log.txt"), run), new JsonLinesSink(metrics) };
         if (options.TensorBoard)
             sinks.Add(new TensorBoardSink(directory, run.FirstStep));
         sinks.Add(new SampleFilesSink(Path.Combine(directory, "samples")));

@@ -8,8 +8,8 @@ namespace Trainer.Reporting.Runs;
 public sealed record StepRecord(
     long Step, long Tokens, double? Seconds, double? Loss, double? LearningRate, double? GradientNorm, double? TokensPerSecond);
 
-/// <summary>An evaluation in metrics.jsonl; its loss is in nats per token where it is a likelihood, which has a perplexity.</summary>
-public sealed record EvaluationRecord(long Step, double? Seconds, double Loss, bool IsLikelihood = true);
+/// <summary>An evaluation in metrics.jsonl; its loss is in nats per token where it has a perplexity.</summary>
+public sealed record EvaluationRecord(long Step, double? Seconds, double Loss, bool HasPerplexity = true);
 
 /// <summary>The figures of a scheduled evaluator in metrics.jsonl, by their keys; null where one was not finite.</summary>
 public sealed record EvaluatorRecord(long Step, double? Seconds, string Name, IReadOnlyList<(string Key, double? Value)> Figures);

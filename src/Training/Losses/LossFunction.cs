@@ -13,9 +13,11 @@ internal abstract class LossFunction : IDisposable
     /// <summary>The names of the figures that are reported with the loss, in the order of <see cref="LossTerms.Figures"/>.</summary>
     public virtual IReadOnlyList<string> FigureNames => [];
 
-    /// <summary>Whether the loss on validation data is that of its targets, −log p: then <see cref="LossEvaluator"/>
-    /// computes it, and it has a perplexity.</summary>
+    /// <summary>Whether the loss on validation data is that of its targets, −log p: then <see cref="LossEvaluator"/> computes it.</summary>
     public virtual bool IsLikelihood => true;
+
+    /// <summary>Whether the loss on validation data has a perplexity, as one of tokens has.</summary>
+    public virtual bool HasPerplexity => IsLikelihood;
 
     /// <summary>What the summed loss of a batch is divided by, over all batches of a step.</summary>
     public virtual long Count(Batch batch) => batch.TargetTokens;
@@ -43,9 +45,18 @@ internal abstract class LossFunction : IDisposable
     }
 }
 
-/// <summary>The cross entropy of the targets, tokens or classes.</summary>
+/// <summary>The cross entropy of the targets, tokens.</summary>
 internal sealed class TokenCrossEntropy(double labelSmoothing = 0) : LossFunction
 {
+    public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets) =>
+        model.Losses(input, targets, labelSmoothing);
+}
+
+/// <summary>The cross entropy of classes.</summary>
+internal sealed class ClassCrossEntropy(double labelSmoothing = 0) : LossFunction
+{
+    public override bool HasPerplexity => false;
+
     public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets) =>
         model.Losses(input, targets, labelSmoothing);
 }

@@ -83,7 +83,7 @@ public class RunMonitorTests
         using var directory = new TemporaryDirectory();
         var path = directory.File("log.txt");
         File.WriteAllText(path, "2026-01-02 03:04:05.000Z  step 1");
-        using (var log = new LogSink(path, 2000, ManualTime.Start()))
+        using (var log = new LogSink(path, new(2000), ManualTime.Start()))
         {
             log.Message("two\nlines");
             log.Evaluation(Records.Evaluation(250));
@@ -106,7 +106,7 @@ public class RunMonitorTests
         using var directory = new TemporaryDirectory();
         Directory.CreateDirectory(directory.File("log.txt"));
 
-        var failure = Assert.Throws<UserException>(() => new LogSink(directory.File("log.txt"), 10));
+        var failure = Assert.Throws<UserException>(() => new LogSink(directory.File("log.txt"), new(10)));
 
         Assert.StartsWith($"{directory.File("log.txt")}: cannot be opened for writing: ", failure.Message);
     }
