@@ -99,6 +99,9 @@ internal static class CorpusCommand
     {
         IReadOnlyList<SourceOptions> sources = paths.Length == 0 ? [options] : [.. paths.Select(path => options with { Path = path })];
         Problem[] problems = [.. sources.SelectMany(source => source.Validate()).Distinct()];
+        if (problems.Length == 0 && options.Kind != DataKind.Text)
+            throw new ConfigurationException([new("--format", "names pictures or time series, and corpus shows texts; plan shows what a " +
+                "recipe makes of them")], "command line");
         return problems.Length == 0 ? sources : throw new ConfigurationException(problems);
     }
 

@@ -24,8 +24,9 @@ public sealed record SourceOptions : IValidated
         + "conversations in JSON lines or Parquet (see data.chat); preferences is answers that were chosen and rejected, in JSON "
         + "lines or Parquet (see preference); images is a folder with a folder of PNG files for each class (see data.images); series "
         + "is time series in CSV or Parquet, a row for each step (see data.series); dotnet-docs, dotnet-docs-chat (questions on it), "
-        + "dotnet-docs-preferences (with two answers) and dotnet-translations are taken from the installed .NET SDK; synthetic makes "
-        + "examples of a task. When absent, the extension of the files says.")]
+        + "dotnet-docs-preferences (with two answers), dotnet-translations and the series dotnet-metadata (bytes of the metadata tables "
+        + "of assemblies) are taken from the installed .NET SDK; synthetic makes examples of a task. When absent, the extension of the "
+        + "files says.")]
     public SourceFormat? Format { get; init; }
 
     /// <summary>The JSON field or Parquet column with the text, nested as <c>a.b</c>; by default <c>text</c> or <c>target</c>.</summary>
@@ -54,9 +55,9 @@ public sealed record SourceOptions : IValidated
         + "zh-Hans or zh-Hant.")]
     public string? Language { get; init; }
 
-    /// <summary>The part of dotnet-translations or synthetic to read, <c>train</c> when absent.</summary>
-    [Description("For dotnet-translations and synthetic: the part to read, train (the default) or validation; no message and no prompt is "
-        + "in both.")]
+    /// <summary>The part of dotnet-translations, dotnet-metadata or synthetic to read, <c>train</c> when absent.</summary>
+    [Description("For dotnet-translations, dotnet-metadata and synthetic: the part to read, train (the default) or validation; no message, "
+        + "assembly or prompt is in both.")]
     public SourceSplit? Split { get; init; }
 
     /// <summary>The task that synthetic examples pose.</summary>
@@ -77,7 +78,7 @@ public sealed record SourceOptions : IValidated
         if (Weight is { } weight && !(weight > 0 && double.IsFinite(weight)))
             yield return new Problem("weight", $"is {weight}, but must be above 0; leave the source out to read nothing of it");
         var brings = Format is SourceFormat.DotnetDocs or SourceFormat.DotnetDocsChat or SourceFormat.DotnetDocsPreferences
-            or SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
+            or SourceFormat.DotnetTranslations or SourceFormat.DotnetMetadata or SourceFormat.Synthetic;
         var translations = Format == SourceFormat.DotnetTranslations;
         if (!brings && string.IsNullOrWhiteSpace(Path))
             yield return new Problem("path", "is missing; name a file, a folder or a glob, or set format to \"dotnet-docs\" for the "
@@ -108,9 +109,9 @@ public sealed record SourceOptions : IValidated
                 + $"with {string.Join(", ", DotnetTranslations.Languages)}");
         if (!translations && Language is not null)
             yield return new Problem("language", $"is \"{Language}\", but only format dotnet-translations has languages; remove language");
-        if (!translations && Format != SourceFormat.Synthetic && Split is not null)
-            yield return new Problem("split", "is set, but only the formats dotnet-translations and synthetic come divided; remove split, "
-                + "and name validation texts in data.validation");
+        if (!translations && Format is not (SourceFormat.DotnetMetadata or SourceFormat.Synthetic) && Split is not null)
+            yield return new Problem("split", "is set, but only the formats dotnet-translations, dotnet-metadata and synthetic come "
+                + "divided; remove split, and name validation texts in data.validation");
         foreach (var problem in SyntheticProblems())
             yield return problem;
     }
@@ -143,7 +144,7 @@ public sealed record SourceOptions : IValidated
     public DataKind Kind => Format switch
     {
         SourceFormat.Images => DataKind.Images,
-        SourceFormat.Series => DataKind.Series,
+        SourceFormat.Series or SourceFormat.DotnetMetadata => DataKind.Series,
         SourceFormat.Synthetic => Task switch
         {
             ShapesTaskOptions => DataKind.Images,
@@ -169,6 +170,7 @@ public sealed record SourceOptions : IValidated
         SourceFormat.DotnetDocsChat => "dotnet-docs-chat",
         SourceFormat.DotnetDocsPreferences => "dotnet-docs-preferences",
         SourceFormat.DotnetTranslations => "dotnet-translations",
+        SourceFormat.DotnetMetadata => "dotnet-metadata",
         SourceFormat.Synthetic => "synthetic",
         SourceFormat.Text => "text",
         SourceFormat.Chat => "chat",
@@ -218,6 +220,10 @@ public enum SourceFormat
     /// <summary>The .NET SDK's messages in English and one of 13 other languages; has no path.</summary>
     [JsonStringEnumMemberName("dotnet-translations")]
     DotnetTranslations,
+
+    /// <summary>The metadata tables of the .NET SDK's reference assemblies as time series of bytes; has no path.</summary>
+    [JsonStringEnumMemberName("dotnet-metadata")]
+    DotnetMetadata,
 
     /// <summary>Pictures as PNG, in a folder for each class.</summary>
     [JsonStringEnumMemberName("images")]

@@ -12,9 +12,13 @@ public static class BatchTensors
     /// dispose scope.</summary>
     public static (ModelInput Input, Tensor Targets) ToTensors(this Batch batch, Device device)
     {
-        if (batch.Values is { } values) return (ModelInput.OfValues(ToTensor(values, batch.Rows, device)), batch.TargetValues is { } numbers
-            ? ToTensor(numbers, batch.Rows, device)
-            : ToTensor(batch.Targets, batch.Rows, batch.Columns, device));
+        if (batch.Values is { } values)
+            return (ModelInput.OfValues(ToTensor(values, batch.Rows, device)) with
+            {
+                Variables = batch.Variables is { } variables ? ToTensor(variables, batch.Rows, 1, device).squeeze(1) : null,
+            }, batch.TargetValues is { } numbers
+                ? ToTensor(numbers, batch.Rows, device)
+                : ToTensor(batch.Targets, batch.Rows, batch.Columns, device));
         Tensor Rows(long[] values) => ToTensor(values, batch.Rows, batch.Columns, device);
         ModelInput input = new(Rows(batch.Inputs))
         {

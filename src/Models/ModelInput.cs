@@ -12,6 +12,9 @@ public sealed record ModelInput(Tensor Tokens)
     /// <summary>The numbers that a model of patches reads, (B, numbers), float32; null for tokens.</summary>
     public Tensor? Values { get; init; }
 
+    /// <summary>The variable that each row of <see cref="Values"/> is of, (B), int64; null for pictures, and where it is unknown.</summary>
+    public Tensor? Variables { get; init; }
+
     /// <summary>The position of each token (B, T), int64; null for its column.</summary>
     public Tensor? Positions { get; init; }
 

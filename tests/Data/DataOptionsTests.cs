@@ -13,7 +13,7 @@ public sealed class DataOptionsTests
     [InlineData("""{"path":"a.txt","format":"text","column":"body"}""", "column: is \"body\", but format text has no columns; remove column, or set format to \"jsonl\" or \"parquet\"")]
     [InlineData("""{"path":"a.jsonl","column":""}""", "column: is empty; name the field or column that holds the text, or leave it out for \"text\"")]
     [InlineData("""{"path":"a.jsonl","language":"de"}""", "language: is \"de\", but only format dotnet-translations has languages; remove language")]
-    [InlineData("""{"path":"a.jsonl","split":"validation"}""", "split: is set, but only the formats dotnet-translations and synthetic come divided; remove split, and name validation texts in data.validation")]
+    [InlineData("""{"path":"a.jsonl","split":"validation"}""", "split: is set, but only the formats dotnet-translations, dotnet-metadata and synthetic come divided; remove split, and name validation texts in data.validation")]
     [InlineData("""{"path":"a.jsonl","targetColumn":"text"}""", "targetColumn: is \"text\", the same as column; name the one that holds the text to write")]
     [InlineData("""{"path":"a.txt","format":"text","targetColumn":"de"}""", "targetColumn: is \"de\", but format text has no such column; name targetPath for two text files, or set format to \"jsonl\" or \"parquet\"")]
     [InlineData("""{"path":"a.txt","targetPath":"b.txt","targetColumn":"de"}""", "targetPath: is \"b.txt\", but only two text files stand side by side; remove it, or remove targetColumn")]

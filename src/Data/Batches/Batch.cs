@@ -21,6 +21,9 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>Numbers that are read in place of tokens, row-major and equally many in each row; null for tokens.</summary>
     public float[]? Values { get; init; }
 
+    /// <summary>The variable that each row of <see cref="Values"/> is of; null for pictures and tokens.</summary>
+    public long[]? Variables { get; init; }
+
     /// <summary>Numbers to predict, (Rows × Columns), in place of <see cref="Targets"/>; null for those.</summary>
     public float[]? TargetValues { get; init; }
 
@@ -87,6 +90,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
             return new Batch([], TargetValues is null ? Targets[places] : [], end - first, Columns)
             {
                 Values = values[(first * numbers)..(end * numbers)],
+                Variables = Variables?[first..end],
                 TargetValues = TargetValues?[places],
                 FirstRow = FirstRow + first,
             };

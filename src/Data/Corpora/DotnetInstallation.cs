@@ -53,6 +53,12 @@ internal static class ReferencePacks
             .SelectMany(framework => Directory.GetFiles(framework, "*.xml").Order(StringComparer.Ordinal))
             .Select(file => new PackFile(Path.GetRelativePath(root, file).Replace('\\', '/'), new FileInfo(file).Length))];
 
+    /// <summary>The assemblies of a pack's newest version, by name; none where there is no such pack.</summary>
+    public static IReadOnlyList<string> Assemblies(string root, string pack) =>
+        Newest(Path.Combine(root, "packs", pack)) is { } version && Newest(Path.Combine(version, "ref")) is { } framework
+            ? [.. Directory.GetFiles(framework, "*.dll").Order(StringComparer.Ordinal)]
+            : [];
+
     /// <summary>The subfolder with the highest version in its name (10.0.12, net10.0); a release precedes a preview.</summary>
     private static string? Newest(string folder) =>
         Folders(folder)

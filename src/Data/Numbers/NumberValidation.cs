@@ -20,6 +20,10 @@ internal static class NumberValidation
                 yield return new Problem($"{list}.{index}.weight", $"is {weight}, but of {Words(data.Kind)} every one is seen as often as "
                     + "any other; remove it");
         }
+        foreach (var (list, index) in Undivided(data))
+            yield return new Problem($"{list}.{index}.split", list == "train"
+                ? "is \"validation\", whose assemblies are kept for data.validation; remove it"
+                : "must be \"validation\", so that no assembly is also trained on");
         var fitting = DataOptions.ObjectiveOf(data.Kind);
         var forNumbers = data.Objective is DataObjective.Classification or DataObjective.Forecasting;
         if (data.Objective != fitting && (data.Kind != DataKind.Text || forNumbers))
@@ -27,6 +31,13 @@ internal static class NumberValidation
                 + $"{Words(data.Kind)}; "
                 + (data.Kind == DataKind.Text ? "use \"causal\", \"masked\" or \"sequence-to-sequence\"" : "remove it"));
     }
+
+    // Sources of dotnet-metadata in a list that is not of their split.
+    private static IEnumerable<(string List, int Index)> Undivided(DataOptions data) =>
+        new[] { ("train", data.Train ?? []), ("validation", data.Validation ?? []) }.SelectMany(list => list.Item2.Index()
+            .Where(source => source.Item.Format == SourceFormat.DotnetMetadata
+                && (source.Item.Split == SourceSplit.Validation) != (list.Item1 == "validation"))
+            .Select(source => (list.Item1, source.Index)));
 
     private static IEnumerable<Problem> OfSections(DataOptions data)
     {

@@ -3,7 +3,6 @@ using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
-using Trainer.Data.Corpora;
 
 namespace Trainer.Data.Numbers;
 
@@ -14,14 +13,14 @@ internal sealed class SeriesPlan : NumberPlan
     private readonly SeriesShape shape;
     private readonly IReadOnlyList<string> ignore;
     private readonly double fraction;
-    private readonly IReadOnlyList<Source> train;
-    private readonly IReadOnlyList<Source>? validation;
+    private readonly IReadOnlyList<SeriesSource> train;
+    private readonly IReadOnlyList<SeriesSource>? validation;
 
     public SeriesPlan(DataOptions data, SeriesShape shape)
     {
         (this.shape, fraction, ignore) = (shape, data.ValidationFraction, (data.Series ?? new()).Ignore);
-        Source[] OpenAll(IReadOnlyList<SourceOptions> sources, string at) =>
-            [.. sources.Select((source, index) => Source.Open(source, $"{at}.{index}.path: "))];
+        SeriesSource[] OpenAll(IReadOnlyList<SourceOptions> sources, string at) =>
+            [.. sources.Select((source, index) => SeriesSource.Open(source, $"{at}.{index}.path: "))];
         train = OpenAll(data.Train, "data.train");
         validation = data.Validation is null ? null : OpenAll(data.Validation, "data.validation");
     }
@@ -97,31 +96,6 @@ internal sealed class SeriesPlan : NumberPlan
         return new SplitRecord(SplitRecord.HashOf(path), segments.Sum(steps => (long)steps - needed + 1) * preprocessor.Variables.Count,
             segments);
     }
-
-    private sealed record Source(string Name, string Reading, IReadOnlyList<string> Files, WavesTaskOptions? Task, long Seed)
-    {
-        public static Source Open(SourceOptions source, string at)
-        {
-            if (source.Task is WavesTaskOptions task)
-            {
-                var seed = source.Seed ?? 1;
-                var options = JsonSerializer.Serialize<SyntheticTaskOptions>(task, JsonSerializerOptions.Web);
-                return new("synthetic-waves", $"synthetic {WaveDrawing.Version} {options} seed {seed}", [], task, seed);
-            }
-            var whole = Path.GetFullPath(source.Path!);
-            var files = FileGlob.IsPattern(source.Path!) ? FileGlob.Match(source.Path!)
-                : Directory.Exists(whole) ? FileGlob.Below(whole)
-                : File.Exists(whole) ? [whole]
-                : throw new UserException($"{at}there is no file \"{source.Path}\" (looked for {whole}); a relative path starts at the "
-                    + "working directory");
-            return files.Count > 0
-                ? new(Path.GetFileNameWithoutExtension(whole), "series", files, null, 0)
-                : throw new UserException($"{at}there are no files at \"{source.Path}\" ({whole}); name tables as CSV or Parquet");
-        }
-
-        public IEnumerable<SeriesTable> Read(IReadOnlyList<string> ignore) =>
-            Task is null ? Files.Select(file => SeriesFile.Read(file, ignore)) : [WaveDrawing.Draw(Task, Seed)];
-    }
 }
 
 /// <summary>Windows of one variable each: of every segment, every variable and every step that has enough values behind it.</summary>
@@ -152,21 +126,24 @@ internal sealed class SeriesSplit : NumberSplit
     {
         var (length, horizon) = (Shape.Values, Shape.Targets);
         var (values, targets) = (new float[examples.Length * length], new float[examples.Length * horizon]);
+        var of = new long[examples.Length];
         var window = new float[Width];
         for (var row = 0; row < examples.Length; row++)
         {
-            Fill(MemoryMarshal.AsBytes(window.AsSpan()), sizeof(float) * Offset(examples[row]));
+            var (offset, variable) = Place(examples[row]);
+            Fill(MemoryMarshal.AsBytes(window.AsSpan()), sizeof(float) * offset);
+            of[row] = variable;
             window.AsSpan(0, length).CopyTo(values.AsSpan(row * length));
             window.AsSpan(length).CopyTo(targets.AsSpan(row * horizon));
         }
-        return new Batch([], [], examples.Length, horizon) { Values = values, TargetValues = targets };
+        return new Batch([], [], examples.Length, horizon) { Values = values, TargetValues = targets, Variables = of };
     }
 
     // Variables take turns, step by step.
-    private long Offset(long example)
+    private (long Offset, long Variable) Place(long example)
     {
         var segment = Array.FindIndex(firstWindows, first => first > example) - 1;
         var (start, variable) = Math.DivRem(example - firstWindows[segment], variables);
-        return offsets[segment] + variable * segments[segment] + start;
+        return (offsets[segment] + variable * segments[segment] + start, variable);
     }
 }

@@ -49,6 +49,7 @@ public sealed class SeriesWindows
 
     private Batch Read((int Column, int Start)[] rows, int horizon) => new([], [], rows.Length, horizon)
     {
+        Variables = [.. rows.Select(row => (long)row.Column)],
         Values = [.. rows.SelectMany(row => columns[row.Column].AsSpan(row.Start, shape.Length).ToArray())],
         TargetValues = [.. rows.SelectMany(row => columns[row.Column].AsSpan(row.Start + shape.Length, horizon).ToArray())],
     };

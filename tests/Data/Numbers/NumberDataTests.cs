@@ -184,12 +184,19 @@ public sealed class NumberDataTests : IDisposable
         { Shapes(9) with { Series = new() }, "series", "holds pictures" },
         { Shapes(9) with { Validation = [new() { Path = "t.csv", Format = SourceFormat.Series }] }, "validation.0.format", "time series" },
         { Shapes(9) with { Validation = null }, "validation", "is missing" },
+        { new() { Train = [Metadata(SourceSplit.Validation)] }, "train.0.split", "kept for data.validation; remove it" },
+        {
+            new() { Train = [Metadata()], Validation = [Metadata(SourceSplit.Validation), Metadata()] }, "validation.1.split",
+            "so that no assembly is also trained on"
+        },
     };
 
     [Theory]
     [MemberData(nameof(Wrong))]
     public void Settings_that_cannot_be_are_named(DataOptions options, string path, string message) =>
         Assert.Contains(options.Validate(), problem => problem.Path == path && problem.Message.Contains(message));
+
+    private static SourceOptions Metadata(SourceSplit? split = null) => new() { Format = SourceFormat.DotnetMetadata, Split = split };
 
     private static DataOptions Shapes(int examples)
     {
