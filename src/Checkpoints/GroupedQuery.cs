@@ -24,6 +24,11 @@ public static class GroupedQueryModel
                 path,
                 "model.architecture is 'encoder', which reads a text at once and caches no keys and values: "
                 + "fewer heads of them would win nothing")];
+        if (model.PatchInput() is not null)
+            return [new(
+                path,
+                "model.input reads patches of numbers at once, and nothing is written behind them: the model caches no keys and values, so "
+                + "that fewer heads of them would win nothing")];
         if (!model.Stacks.SelectMany(stack => stack.Layers).Any(layer => layer.Mixer is AttentionMixerOptions))
             return [new(path, "no layer of this model has attention, so there are no heads of keys and values to pool")];
         IEnumerable<string?> errors = Named(model).Select(each => ValidationError(each.Path, each.Attention, keyValueHeads));

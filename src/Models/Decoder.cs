@@ -1,4 +1,7 @@
+using System.ComponentModel;
+using Trainer.Configuration;
 using Trainer.Models.Attention.Patterns;
+using Trainer.Models.Patches;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -6,6 +9,16 @@ namespace Trainer.Models;
 /// <summary>A decoder, which predicts each token from those before it (GPT, Llama).</summary>
 public sealed record DecoderOptions : ModelOptions
 {
+    /// <summary>What is read in place of tokens; null for tokens.</summary>
+    [Description("Patches of numbers that are read in place of tokens: of pictures or of time series; without it the model reads tokens.")]
+    public PatchOptions? Input { get; init; }
+
+    /// <inheritdoc/>
+    public override PatchOptions? PatchInput() => Input;
+
+    /// <inheritdoc/>
+    public override IEnumerable<Problem> Validate() => [.. base.Validate(), .. Input?.Against(this) ?? []];
+
     internal override bool HasEncoder => false;
 
     internal override bool IsCausal => true;
@@ -24,8 +37,8 @@ public sealed record DecoderOptions : ModelOptions
                 $"use at most {ContextLength}"
         : null;
 
-    private protected override SequenceModel Create(int vocabularySize, ScalarType computeType) =>
-        new Decoder(this, vocabularySize, computeType);
+    private protected override SequenceModel Create(int outputs, ScalarType computeType) =>
+        Input is null ? new Decoder(this, outputs, computeType) : new PatchModel(this, Input, outputs, computeType);
 }
 
 internal sealed class Decoder : DecodingModel

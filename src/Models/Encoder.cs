@@ -36,7 +36,7 @@ public sealed record EncoderOptions : ModelOptions
         : null;
 
     private protected override SequenceModel Create(int outputs, ScalarType computeType) =>
-        Input is null ? new Encoder(this, outputs, computeType) : new PatchModel(this, outputs, computeType);
+        Input is null ? new Encoder(this, outputs, computeType) : new PatchModel(this, Input, outputs, computeType);
 }
 
 internal sealed class Encoder : TransformerModel

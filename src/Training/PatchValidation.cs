@@ -33,9 +33,9 @@ internal static class PatchValidation
     {
         (null, DataKind.Text) or (ImagePatchOptions, DataKind.Images) or (SeriesPatchOptions, DataKind.Series) => null,
         (null, DataKind.Images) => new("model.input", "is missing, and data.train.0 holds pictures; describe them, such as {\"type\": " +
-            "\"image-patches\", \"height\": 28, \"width\": 28, \"channels\": 1, \"patch\": 7}, in a model of architecture 'encoder'"),
+            "\"image-patches\", \"height\": 28, \"width\": 28, \"channels\": 1, \"patch\": 7}, in an encoder or decoder"),
         (null, _) => new("model.input", "is missing, and data.train.0 holds time series; describe them, such as {\"type\": " +
-            "\"series-patches\", \"length\": 336, \"patch\": 16, \"stride\": 8, \"horizon\": 96}, in a model of architecture 'encoder'"),
+            "\"series-patches\", \"length\": 336, \"patch\": 16, \"stride\": 8, \"horizon\": 96}, in an encoder or decoder"),
         (ImagePatchOptions, _) => new("data.train.0.format", "holds no pictures, and model.input reads such; set format to \"images\", " +
             "or leave model.input out"),
         _ => new("data.train.0.format", "holds no time series, and model.input reads such; set format to \"series\", " +

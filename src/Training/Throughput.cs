@@ -50,7 +50,7 @@ internal sealed class FlopUtilisation(Func<int, double> flopsPerToken, double pe
             ? AdapterCost.Of(state.Model.Options, state.Model.Outputs, options)
             : null;
         // Of patches the targets are counted: a class for all positions of a picture, many values for those of a window.
-        double positions = state.Model.Options.PatchInput() is { } patches ? (double)patches.Positions() / patches.TargetsOf() : 1;
+        double positions = state.Model.Options.PatchInput() is { } patches ? (double)state.Model.ContextLength / patches.TargetsOf() : 1;
         return new(
             length => positions * ((state.Teacher?.FlopsPerToken(length) ?? 0) + (adapter is null
                 ? cost.TrainingFlopsPerToken(length)

@@ -41,16 +41,25 @@ public sealed class PatchTests
         }
         """;
 
+    private static readonly string[] PictureDecoder =
+        ["model.architecture=decoder", "model.contextLength=4", "model.input.pooling=last"];
+
+    private static readonly string[] SeriesDecoder =
+        ["model.architecture=decoder", "model.contextLength=5", "model.position.type=rotary", "model.attention.pattern.type=causal"];
+
     // An epoch is 15 steps of pictures, and 16 of windows.
     [Theory]
-    [InlineData("pictures", Pictures, 2)]
-    [InlineData("series", Series, 1)]
-    public void Killed_and_resumed_equals_uninterrupted_bit_for_bit(string name, string recipe, int threads)
+    [InlineData("pictures", Pictures, 2, false)]
+    [InlineData("pictures, decoder", Pictures, 1, true)]
+    [InlineData("series", Series, 1, false)]
+    [InlineData("series, decoder", Series, 2, true)]
+    public void Killed_and_resumed_equals_uninterrupted_bit_for_bit(string name, string recipe, int threads, bool decoder)
     {
         using var workspace = new Workspace { Threads = threads };
         File.WriteAllText(workspace.PathOf("r.json"), recipe);
-        workspace.Succeeds("train", "r.json", "--run", "whole");
-        using (var process = workspace.Start("train", "r.json", "--run", "killed"))
+        string[] settings = decoder ? ["--set", .. recipe == Pictures ? PictureDecoder : SeriesDecoder] : [];
+        workspace.Succeeds(["train", "r.json", "--run", "whole", .. settings]);
+        using (var process = workspace.Start(["train", "r.json", "--run", "killed", .. settings]))
         {
             Assert.True(SpinWait.SpinUntil(
                 () => process.HasExited || Directory.Exists(workspace.PathOf("killed/checkpoints/step-00000020")),
@@ -58,13 +67,60 @@ public sealed class PatchTests
             process.Kill();
             process.WaitForExit();
         }
-        workspace.Succeeds("train", "r.json", "--run", "killed", "--resume");
+        workspace.Succeeds(["train", "r.json", "--run", "killed", "--resume", .. settings]);
         Assert.Equal(40, workspace.Losses("whole").Count);
         Assert.Equal(workspace.Losses("whole"), workspace.Losses("killed"));
         foreach (var file in new[] { "model.safetensors", "optimizer.safetensors", "state.json", "preprocessor.json" })
             Assert.Equal(
                 File.ReadAllBytes(workspace.PathOf($"whole/checkpoints/step-00000040/{file}")),
                 File.ReadAllBytes(workspace.PathOf($"killed/checkpoints/step-00000040/{file}")));
+    }
+
+    [Fact]
+    public void Logs_name_what_is_counted_and_classes_and_forecasts_have_no_perplexity()
+    {
+        using var workspace = new Workspace();
+        foreach (var (recipe, unit) in new[] { (Pictures, "pictures"), (Series, "values") })
+        {
+            File.WriteAllText(workspace.PathOf("r.json"), recipe);
+            var trained = workspace.Succeeds("train", "r.json", "--run", unit, "--set", "training.steps=10");
+            Assert.Contains($" {unit}/s ", trained.Error, StringComparison.Ordinal);
+            Assert.DoesNotContain("tok", trained.Error, StringComparison.Ordinal);
+            Assert.DoesNotContain("perplexity", trained.Error, StringComparison.Ordinal);
+            Assert.Contains($" {unit}, best", trained.Output, StringComparison.Ordinal);
+            var records = File.ReadAllLines(workspace.PathOf($"{unit}/metrics.jsonl"));
+            Assert.Contains(records, line => line.Contains("\"tokensPerSecond\"", StringComparison.Ordinal));
+            Assert.Contains(records, line => line.Contains("\"validationLoss\"", StringComparison.Ordinal));
+            Assert.DoesNotContain(records, line => line.Contains("perplexity", StringComparison.Ordinal));
+            Assert.Contains($" {unit}, epoch", workspace.Succeeds("inspect", unit).Output, StringComparison.Ordinal);
+        }
+        workspace.Succeeds("report", "pictures", "--output", "report.html");
+        Assert.Contains("\"many\":\"pictures\"", File.ReadAllText(workspace.PathOf("report.html")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Decoders_are_planned_measured_looked_at_and_refused_what_they_cannot_do()
+    {
+        using var workspace = WithPictures();
+        workspace.Succeeds(["train", "r.json", "--run", "pictures-run", "--set", .. PictureDecoder]);
+        workspace.Succeeds("evaluate", "pictures-run", "--json", "measured.json");
+        Assert.Equal(1, Json(workspace, "measured.json").GetProperty("accuracy").GetDouble());
+        workspace.Succeeds("attention", "pictures-run", "--data", "pictures/light/0.png", "--json", "map.json");
+        Assert.False(Json(workspace, "map.json").GetProperty("picture").GetProperty("classToken").GetBoolean());
+        Assert.Equal("decoder", Json(workspace, "map.json").GetProperty("stacks")[0].GetProperty("name").GetString());
+
+        File.WriteAllText(workspace.PathOf("s.json"), OfTable);
+        WriteTable(workspace, 200);
+        workspace.Succeeds(["train", "s.json", "--run", "series-run", "--set", .. SeriesDecoder]);
+        workspace.Succeeds("evaluate", "series-run", "--data", "table.csv", "--season", "12", "--json", "next.json");
+        Assert.Equal(6, Json(workspace, "next.json").GetProperty("forecast")[0].GetProperty("values").GetArrayLength());
+        workspace.Succeeds("attention", "series-run", "--data", "table.csv", "--output", "series.html");
+        Assert.Contains("5\n", workspace.Succeeds(["plan", "s.json", "--set", .. SeriesDecoder]).Output.Replace(" ", ""),
+            StringComparison.Ordinal);
+        Fails(workspace.Run("generate", "series-run", "--prompt", "x"), 2, "forecasts time series and reads no text");
+        Fails(workspace.Run("convert", "series-run", "--output", "less", "--key-value-heads", "1"), 2, "caches no keys and values");
+        Fails(workspace.Run("train", "s.json", "--set", "model.architecture=decoder"), 2, "5 patches; set it to 5");
+        Fails(workspace.Run("train", "r.json", "--set", "model.architecture=decoder"), 2, "set it to 'last'");
     }
 
     [Fact]

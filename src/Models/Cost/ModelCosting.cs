@@ -42,15 +42,16 @@ internal static class ModelCosting
 
     // A table of tokens is looked up; patches are multiplied.
     private static PartCost Input(ModelOptions model, int vocabularySize) => model.PatchInput() is { } patches
-        ? PatchEmbedding.Cost(patches, model)
+        ? PatchEmbedding.Cost(patches, model) + InstanceNorm.Cost(patches)
         : new((long)vocabularySize * model.Dim, 0);
 
-    // The head of a row of patches counts once for all its positions.
+    // A head that is applied once to a row of patches counts once for all its positions.
     private static PartCost Output(ModelOptions model, int outputs)
     {
-        long width = model.PatchInput()?.HeadWidth(model.Dim) ?? model.Dim, matrix = outputs * width;
+        long width = model.PatchInput()?.HeadWidth(model.Dim, model.IsCausal) ?? model.Dim, matrix = outputs * width;
         bool tied = model.TieEmbeddings && model.PatchInput() is null;
-        return new((tied ? 0 : matrix) + (model.HeadBias ? outputs : 0), matrix / (model.PatchInput()?.Positions() ?? 1));
+        int predictions = model.PatchInput()?.Predictions(model.IsCausal) ?? model.ContextLength;
+        return new((tied ? 0 : matrix) + (model.HeadBias ? outputs : 0), matrix * predictions / model.ContextLength);
     }
 
     private static IEnumerable<(long, PatternOptions)> AttentionsOf(ModelOptions model, LayerOptions layer)

@@ -16,31 +16,35 @@ public abstract record PatchOptions : IValidated
     /// <summary>Numbers of one input.</summary>
     public abstract int Values();
 
-    /// <summary>Patches of one input.</summary>
-    public abstract int Patches();
+    /// <summary>Patches of one input; <paramref name="causal"/> is true for a decoder.</summary>
+    public abstract int Patches(bool causal = false);
 
-    /// <summary>Positions of the model: patches, and a class token where there is one.</summary>
-    public abstract int Positions();
+    /// <summary>Positions of the model: patches, and a class token where there is one; <paramref name="causal"/> is true for a decoder.
+    /// </summary>
+    public abstract int Positions(bool causal = false);
 
     /// <summary>Targets of one input: 1 for a class, or the values of a forecast.</summary>
     public abstract int TargetsOf();
 
     internal abstract int PatchValues { get; }
 
-    internal abstract string PositionsInWords { get; }
+    internal abstract string PositionsInWords(bool causal);
 
     /// <summary>Width of what the head reads.</summary>
-    internal abstract int HeadWidth(int dim);
+    internal abstract int HeadWidth(int dim, bool causal);
+
+    /// <summary>How often the head is applied to one input.</summary>
+    internal virtual int Predictions(bool causal) => 1;
 
     /// <inheritdoc/>
     public abstract IEnumerable<Problem> Validate();
 
-    internal virtual IEnumerable<Problem> Against(EncoderOptions model)
+    internal virtual IEnumerable<Problem> Against(ModelOptions model)
     {
         if (Validate().Any()) yield break;
-        if (model.ContextLength != Positions())
+        if (model.ContextLength != Positions(model.IsCausal))
             yield return new("contextLength", $"contextLength ({model.ContextLength}) must be the number of positions that model.input " +
-                $"makes: {PositionsInWords}; set it to {Positions()}");
+                $"makes: {PositionsInWords(model.IsCausal)}; set it to {Positions(model.IsCausal)}");
         if (model.VocabularySize is { } rows)
             yield return new("vocabularySize", $"is {rows}, but a model of patches has no tokens; remove it");
         foreach ((string path, AttentionOptions? attention) in Attentions(model))
@@ -48,7 +52,7 @@ public abstract record PatchOptions : IValidated
                 yield return new($"{path}.valueEmbedding", "is a table of tokens, and a model of patches has none; remove it");
     }
 
-    private static IEnumerable<(string, AttentionOptions?)> Attentions(EncoderOptions model) =>
+    private protected static IEnumerable<(string Path, AttentionOptions? Attention)> Attentions(ModelOptions model) =>
         (model.LayerPattern ?? []).Select((group, index) => ($"layerPattern.{index}.attention", group.Attention))
         .Prepend(("attention", model.Attention));
 }
@@ -78,27 +82,27 @@ public sealed record ImagePatchOptions : PatchOptions
 
     /// <summary>What of the last layer the head reads.</summary>
     [Description("What of the last layer the class is told from: class = a learned token before the patches; mean = the mean of all " +
-        "patches, without such a token.")]
+        "patches, without such a token; last = the last patch, in a decoder, where it alone has seen all of them.")]
     public PatchPooling Pooling { get; init; } = PatchPooling.Class;
 
     /// <inheritdoc/>
     public override int Values() => Channels * Height * Width;
 
     /// <inheritdoc/>
-    public override int Patches() => Height / Patch * (Width / Patch);
+    public override int Patches(bool causal = false) => Height / Patch * (Width / Patch);
 
     /// <inheritdoc/>
-    public override int Positions() => Patches() + (Pooling == PatchPooling.Class ? 1 : 0);
+    public override int Positions(bool causal = false) => Patches() + (Pooling == PatchPooling.Class ? 1 : 0);
 
     /// <inheritdoc/>
     public override int TargetsOf() => 1;
 
     internal override int PatchValues => Channels * Patch * Patch;
 
-    internal override string PositionsInWords =>
+    internal override string PositionsInWords(bool causal) =>
         $"{Patches()} patches{(Pooling == PatchPooling.Class ? " and a class token" : "")}";
 
-    internal override int HeadWidth(int dim) => dim;
+    internal override int HeadWidth(int dim, bool causal) => dim;
 
     /// <inheritdoc/>
     public override IEnumerable<Problem> Validate()
@@ -108,6 +112,19 @@ public sealed record ImagePatchOptions : PatchOptions
         foreach ((string name, int side) in ((string, int)[])[("height", Height), ("width", Width)])
             if (Patch > 0 && (side < 1 || side % Patch != 0))
                 yield return new("patch", $"patch ({Patch}) must divide {name} ({side}); try {Divisors.Near(Math.Max(1, side), Patch)}");
+    }
+
+    internal override IEnumerable<Problem> Against(ModelOptions model)
+    {
+        string? refusal = (model.IsCausal, Pooling) switch
+        {
+            (true, PatchPooling.Class) => "is 'class', a token before the patches, which in a decoder sees none of them; set it to 'last'",
+            (true, PatchPooling.Mean) => "is 'mean', but in a decoder most patches have seen a part of the picture only; set it to 'last'",
+            (false, PatchPooling.Last) => "is 'last', a patch like any other in an encoder; use 'class' or 'mean', or set " +
+                "model.architecture to 'decoder'",
+            _ => null,
+        };
+        return refusal is null ? base.Against(model) : [new("input.pooling", refusal)];
     }
 }
 
@@ -122,87 +139,8 @@ public enum PatchPooling
     /// <summary>The mean of all patches (Beyer et al. 2022, arXiv 2205.01580).</summary>
     [JsonStringEnumMemberName("mean")]
     Mean,
-}
 
-/// <summary>A stretch of one variable in overlapping patches, from which its next values are forecast (PatchTST, Nie et al. 2022, arXiv
-/// 2211.14730): variables are rows of their own, the last value is repeated for a stride, and the head reads all patches at once.</summary>
-[Description("A stretch of one variable of a time series, cut into overlapping patches (PatchTST); the model forecasts what follows.")]
-public sealed record SeriesPatchOptions : PatchOptions
-{
-    /// <summary>Values that are read.</summary>
-    [Description("Values of a variable that are read.")]
-    [Range(1, 1 << 20)]
-    public required int Length { get; init; }
-
-    /// <summary>Values of a patch.</summary>
-    [Description("Values of a patch.")]
-    [Range(1, 1 << 20)]
-    public required int Patch { get; init; }
-
-    /// <summary>Values from the beginning of one patch to that of the next.</summary>
-    [Description("Values from the beginning of a patch to that of the next. The last value is repeated so many times at the end.")]
-    [Range(1, 1 << 20)]
-    public required int Stride { get; init; }
-
-    /// <summary>Values that are forecast.</summary>
-    [Description("Values that are forecast, behind those that are read.")]
-    [Range(1, 1 << 20)]
-    public required int Horizon { get; init; }
-
-    /// <summary>Whether each input is shifted and scaled to mean 0 and deviation 1, and its forecast back (RevIN, Kim et al. 2022).</summary>
-    [Description("Whether every stretch is shifted and scaled to mean 0 and deviation 1 before it is read, and its forecast back (RevIN).")]
-    public bool InstanceNorm { get; init; } = true;
-
-    /// <summary>What is minimised.</summary>
-    [Description("What is minimised: squared = the mean squared error, absolute = the mean absolute error of the values forecast.")]
-    public ForecastError Error { get; init; } = ForecastError.Squared;
-
-    /// <inheritdoc/>
-    public override int Values() => Length;
-
-    /// <inheritdoc/>
-    public override int Patches() => (Length + Stride - Patch) / Stride + 1;
-
-    /// <inheritdoc/>
-    public override int Positions() => Patches();
-
-    /// <inheritdoc/>
-    public override int TargetsOf() => Horizon;
-
-    internal override int PatchValues => Patch;
-
-    internal override string PositionsInWords => $"{Patches()} patches";
-
-    internal override int HeadWidth(int dim) => dim * Patches();
-
-    /// <inheritdoc/>
-    public override IEnumerable<Problem> Validate()
-    {
-        if (Patch > Length) yield return new("patch", $"patch ({Patch}) must not be more than length ({Length}); use {Length} or less");
-        if (Stride > Patch)
-            yield return new("stride", $"stride ({Stride}) leaves out values between patches of {Patch}; use {Patch} or less");
-    }
-
-    internal override IEnumerable<Problem> Against(EncoderOptions model)
-    {
-        foreach (Problem problem in base.Against(model)) yield return problem;
-        if (model.HeadTransform)
-            yield return new("headTransform", "is for tokens and classes, and this head forecasts values; remove it");
-        if (model.LogitScale != 1 || model.LogitSoftCap is not null)
-            yield return new(model.LogitScale != 1 ? "logitScale" : "logitSoftCap", "is for logits, and this head forecasts values; " +
-                "remove it");
-    }
-}
-
-/// <summary>The error of forecasts that is minimised.</summary>
-[JsonConverter(typeof(JsonStringEnumConverter<ForecastError>))]
-public enum ForecastError
-{
-    /// <summary>The mean squared error.</summary>
-    [JsonStringEnumMemberName("squared")]
-    Squared,
-
-    /// <summary>The mean absolute error.</summary>
-    [JsonStringEnumMemberName("absolute")]
-    Absolute,
+    /// <summary>The last patch, of a decoder, as of a text the last token (Radford et al. 2018, GPT, §3.2).</summary>
+    [JsonStringEnumMemberName("last")]
+    Last,
 }

@@ -1,5 +1,4 @@
 using TorchSharp;
-using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Numbers;
@@ -67,11 +66,11 @@ public sealed record PatchPlan
     public static PatchPlan Of(Recipe recipe, string datasetsDirectory, IProgress<string>? progress = null)
     {
         PatchOptions patches = recipe.Model.PatchInput() ?? throw new ArgumentException("The recipe's model reads tokens.", nameof(recipe));
-        using NumberData data = NumberPreparation.Prepare(recipe.Data, patches.ToShape(), datasetsDirectory, progress);
+        using NumberData data = RecipeData.Numbers(recipe, patches, datasetsDirectory, progress);
         ModelCost cost = ModelCost.Of(recipe.Model, data.Outputs);
         TrainingShape shape = RunPlan.Shape(recipe, adapter: null, RunPlan.Counts(cost), ranks: 1).Shape;
         TrainingState state = TrainingState.Of(cost, shape);
-        int positions = patches.Positions();
+        int positions = recipe.Model.ContextLength;
         return new()
         {
             Parameters = cost.Parameters,

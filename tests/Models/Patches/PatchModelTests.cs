@@ -19,11 +19,14 @@ public class PatchModelTests
 
     private static readonly SeriesPatchOptions Series = new() { Length = 20, Patch = 6, Stride = 3, Horizon = 5 };
 
-    private static readonly Dictionary<string, EncoderOptions> Kinds = new()
+    private static readonly Dictionary<string, ModelOptions> Kinds = new()
     {
         ["vit"] = Of(Picture),
         ["mean"] = Of(Picture with { Pooling = PatchPooling.Mean }),
         ["patchtst"] = Of(Series),
+        ["affine"] = Of(Series with { AffineVariables = 3 }),
+        ["last"] = PatchDecoderTests.Of(Picture with { Pooling = PatchPooling.Last }),
+        ["series"] = PatchDecoderTests.Of(Series with { Length = 21 }),
     };
 
     public static TheoryData<string> Names => [.. Kinds.Keys];
@@ -41,10 +44,10 @@ public class PatchModelTests
         using (no_grad())
             foreach (var (name, value) in parameters) value.copy_(tensor(Numbers(weights.GetProperty(name))).view(value.shape));
         ModelInput input = Input(kind, Numbers(fixture.GetProperty("input")));
-        Tensor targets = kind == "patchtst"
+        Tensor targets = IsSeries(kind)
             ? tensor(Numbers(fixture.GetProperty("targets")), [2, Series.Horizon])
             : tensor(Numbers(fixture.GetProperty("targets"))).to(ScalarType.Int64).view(2, 1);
-        Tensor made = model.forward(input), loss = model.LossSum(input, targets);
+        Tensor made = kind == "series" ? ((PatchModel)model).Forecasts(input) : model.forward(input), loss = model.LossSum(input, targets);
         TensorAssert.Close(tensor(Numbers(fixture.GetProperty("made"))).view(made.shape), made, 2e-5);
         Assert.Equal(fixture.GetProperty("loss").GetDouble(), loss.item<float>(), 1e-3);
         loss.backward();
@@ -59,10 +62,10 @@ public class PatchModelTests
         using DisposeScope scope = NewDisposeScope();
         using SequenceModel model = Build(kind);
         model.eval();
-        Tensor values = randn(4, Kinds[kind].Input!.Values()), order = tensor(new long[] { 2, 0, 3, 1 });
+        Tensor values = randn(4, Kinds[kind].PatchInput()!.Values()), order = tensor(new long[] { 2, 0, 3, 1 });
         TensorAssert.Close(
-            model.forward(ModelInput.OfValues(values)).index_select(0, order),
-            model.forward(ModelInput.OfValues(values.index_select(0, order))), 1e-5);
+            model.forward(Of(values, 0, 0, 0, 0)).index_select(0, order),
+            model.forward(Of(values.index_select(0, order), 0, 0, 0, 0)), 1e-5);
     }
 
     [Fact]
@@ -89,7 +92,8 @@ public class PatchModelTests
     public void The_patches_of_a_picture_are_its_rows_and_columns()
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor values = arange(2 * 3 * 8 * 8).to(ScalarType.Float32).view(2, -1), patches = PatchEmbedding.Cut(Picture, values);
+        Tensor values = arange(2 * 3 * 8 * 8).to(ScalarType.Float32).view(2, -1);
+        Tensor patches = PatchEmbedding.Cut(Picture, values, causal: false);
         Assert.Equal([2, 4, 48], patches.shape);
         Tensor picture = values.view(2, 3, 8, 8);
         for (int patch = 0; patch < 4; patch++)
@@ -101,7 +105,7 @@ public class PatchModelTests
     public void The_last_patch_of_a_series_ends_with_its_last_value_repeated()
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor patches = PatchEmbedding.Cut(Series, arange(1, 21).to(ScalarType.Float32).view(1, -1));
+        Tensor patches = PatchEmbedding.Cut(Series, arange(1, 21).to(ScalarType.Float32).view(1, -1), causal: false);
         Assert.Equal([1, Series.Patches(), 6], patches.shape);
         Assert.Equal([1, 2, 3, 4, 5, 6], patches.select(1, 0).data<float>().ToArray());
         Assert.Equal([16, 17, 18, 19, 20, 20], patches.select(1, -1).data<float>().ToArray());
@@ -123,8 +127,8 @@ public class PatchModelTests
         void Step()
         {
             using DisposeScope scope = NewDisposeScope();
-            ModelInput input = ModelInput.OfValues(randn(2, Kinds[kind].Input!.Values()));
-            model.LossSum(input, kind == "patchtst" ? randn(2, Series.Horizon) : tensor(new long[] { 0, 2 }).view(2, 1)).backward();
+            ModelInput input = Of(randn(2, Kinds[kind].PatchInput()!.Values()), 1, 2);
+            model.LossSum(input, IsSeries(kind) ? randn(2, Series.Horizon) : tensor(new long[] { 0, 2 }).view(2, 1)).backward();
             model.zero_grad();
         }
 
@@ -141,6 +145,8 @@ public class PatchModelTests
         { Of(Picture with { Channels = 2 }), "input.channels", "must be 1 (grey) or 3" },
         { Of(Series with { Stride = 7 }), "input.stride", "leaves out values" },
         { Of(Series with { Patch = 21, Stride = 1 }), "input.patch", "must not be more than length (20)" },
+        { Of(Series with { AffineVariables = 3, InstanceNorm = false }), "input.affineVariables", "instanceNorm is false" },
+        { Of(Picture with { Pooling = PatchPooling.Last }), "input.pooling", "use 'class' or 'mean'" },
         { Of(Series) with { HeadTransform = true }, "headTransform", "this head forecasts values" },
         { Of(Series) with { LogitSoftCap = 30 }, "logitSoftCap", "this head forecasts values" },
         { Of(Picture) with { VocabularySize = 10 }, "vocabularySize", "has no tokens" },
@@ -183,10 +189,15 @@ public class PatchModelTests
     };
 
     private static SequenceModel Build(string kind) =>
-        Kinds[kind].BuildSequenceModel(kind == "patchtst" ? Series.Horizon : Classes);
+        Kinds[kind].BuildSequenceModel(IsSeries(kind) ? Series.Horizon : Classes);
 
-    private static ModelInput Input(string kind, float[] numbers) =>
-        ModelInput.OfValues(tensor(numbers, [2, Kinds[kind].Input!.Values()]));
+    private static bool IsSeries(string kind) => Kinds[kind].PatchInput() is SeriesPatchOptions;
+
+    // Rows of the third and the first variable, where that matters.
+    private static ModelInput Input(string kind, float[] numbers) => Of(tensor(numbers, [2, Kinds[kind].PatchInput()!.Values()]), [2, 0]);
+
+    private static ModelInput Of(Tensor values, params long[] variables) =>
+        ModelInput.OfValues(values) with { Variables = tensor(variables) };
 
     private static float[] Numbers(JsonElement list) => [.. list.EnumerateArray().Select(number => number.GetSingle())];
 
