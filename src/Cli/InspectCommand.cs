@@ -36,7 +36,7 @@ internal static class InspectCommand
 
     private static void Print(CheckpointContents contents)
     {
-        var trained = contents.Base is null ? "" : $", of which {HumanFormat.Parameters(contents.StoredParameters)} are trained and here";
+        var trained = contents.Base is null ? "" : $", of which {HumanFormat.Number(contents.StoredParameters)} are trained and here";
         Console.WriteLine($"{contents.Directory}: {contents.Name}, {HumanFormat.Parameters(contents.Parameters)} parameters{trained}, " +
             "every file verified");
         if (contents.Training is { } state)

@@ -4,6 +4,7 @@ using Trainer.Inference.Serving;
 using Trainer.Models;
 using Trainer.Models.Adapters;
 using Trainer.Models.Attention;
+using Trainer.Models.Mixers;
 using Trainer.Tests;
 using static TorchSharp.torch;
 
@@ -27,7 +28,7 @@ public sealed class LoadedModelAdapterTests : IDisposable
 
     public static TheoryData<string, int?> Models => new()
     {
-        { "multi-head", null }, { "multi-head", 2 * TinyCheckpoint.Context }, { "latent", null },
+        { "multi-head", null }, { "multi-head", 2 * TinyCheckpoint.Context }, { "latent", null }, { "hybrid", null },
     };
 
     [Theory]
@@ -150,6 +151,10 @@ public sealed class LoadedModelAdapterTests : IDisposable
         name switch
         {
             "latent" => TinyCheckpoint.Decoder with { Attention = new LatentOptions { Heads = 2, HeadDim = 16, KeyValueRank = 16 } },
+            "hybrid" => TinyCheckpoint.Decoder with
+            {
+                LayerPattern = [new() { Mixer = new Mamba2Options { StateDim = 8, HeadDim = 8 } }, new()],
+            },
             "long" => TinyCheckpoint.Decoder with { ContextLength = 300 },
             _ => TinyCheckpoint.Decoder,
         }, directory.File("base"), scale: 8);
