@@ -19,8 +19,9 @@ internal static class ServeCommand
     private static readonly Option<NamedAdapter[]> Adapters = new("--adapter")
     {
         Description = "An adapter over the checkpoint, and the name that requests choose it by as their model: a run or checkpoint of " +
-            "an adapter, or a directory of PEFT's; may be repeated.",
+            "an adapter, or a directory of PEFT's. Several may follow.",
         HelpName = "name=path",
+        AllowMultipleArgumentsPerToken = true,
         CustomParser = Named,
     };
     private static readonly Option<int> Port = new("--port")
