@@ -5,6 +5,7 @@ using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Devices;
 using Trainer.Models.Positions;
+using static TorchSharp.torch;
 
 namespace Trainer.Training.Losses;
 
@@ -37,6 +38,14 @@ internal sealed record FrozenModel(string Model, string Sha256)
     /// <summary>The number format of its matrices: that of the recipe's products.</summary>
     public static InferencePrecision PrecisionOf(Recipe recipe) =>
         recipe.Training.Precision == Precision.BFloat16 ? InferencePrecision.BFloat16 : InferencePrecision.Float32;
+
+    /// <summary>Loads the model, without gradients, dropping nothing.</summary>
+    public static LanguageModel Load(Checkpoint checkpoint, Recipe recipe, Device device)
+    {
+        LanguageModel model = checkpoint.LoadModel(device, PrecisionOf(recipe));
+        foreach (var weight in model.parameters()) weight.requires_grad = false;
+        return model;
+    }
 
     /// <summary>The file to write into checkpoints.</summary>
     public PendingFile ToFile(string name) => new(name, path => File.WriteAllText(path, JsonSerializer.Serialize(this, Format) + "\n"));

@@ -89,7 +89,7 @@ internal sealed class ReferenceScoring(Recipe recipe, PreparedData data, Device 
     private LanguageModel? model;
 
     /// <summary>The model, loaded when it is first asked for.</summary>
-    public LanguageModel Model => model ??= Load();
+    public LanguageModel Model => model ??= FrozenModel.Load(checkpoint, recipe, device);
 
     // Rows depend on the context and on truncation, their scores on the number format.
     private string CachePath => Path.Combine(data.Directory, string.Join('-',
@@ -136,13 +136,5 @@ internal sealed class ReferenceScoring(Recipe recipe, PreparedData data, Device 
             for (int row = 0; row < batch.Rows; row++) found.AsSpan(2 * row, 2).CopyTo(scores.AsSpan((int)(2 * batch.Pairs!.Numbers[row])));
         }
         return scores;
-    }
-
-    private LanguageModel Load()
-    {
-        LanguageModel loaded = checkpoint.LoadModel(device, FrozenModel.PrecisionOf(recipe));
-        loaded.eval();
-        foreach (var weight in loaded.parameters()) weight.requires_grad = false;
-        return loaded;
     }
 }

@@ -1,6 +1,5 @@
 // Shapes: N tokens of answers, C model dimension, V vocabulary.
 using TorchSharp;
-using TorchSharp.Modules;
 using Trainer.Data.Batches;
 using Trainer.Distributed;
 using Trainer.Inference;
@@ -143,33 +142,13 @@ internal sealed class PolicyLoss(GrpoOptions options, AnswerGrader grader, int t
         return stack([chosen, entropy]).MoveToOuterDisposeScope();
     }
 
-    // Few rows of logits are held at a time: the backward pass computes them again.
     private Tensor TokenTerms(LanguageModel model, Tensor hidden, Tensor targets)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor places = targets.ne(Batch.Ignored).nonzero().reshape(-1);
-        long count = places.size(0), step = CrossEntropy.RowsOfLogits(count, model.VocabularySize);
         (hidden, targets) = (hidden.index_select(0, places), targets.index_select(0, places)); // (B·T, C) → (N, C)
-        IReadOnlyList<Parameter> head = model.HeadParameters;
-        List<Tensor> parts = [];
-        for (long first = 0; first < count; first += step)
-        {
-            long rows = Math.Min(step, count - first);
-            Tensor some = hidden.narrow(0, first, rows), own = targets.narrow(0, first, rows);
-            if (is_grad_enabled()) own.DetachFromDisposeScope();
-            parts.Add(is_grad_enabled()
-                ? ActivationCheckpoint.Run(again => [Part(model, again, own)], some, () => head, own.Dispose)[0]
-                : Part(model, some, own));
-        }
-        return cat(parts, 1).MoveToOuterDisposeScope();
-    }
-
-    private Tensor Part(LanguageModel model, Tensor hidden, Tensor targets)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor logits = model.LogitsOf(hidden); // (N, V)
-        if (tokens < logits.size(1)) logits = logits.narrow(1, 0, tokens);
-        return Terms(logits, targets, options.Temperature).MoveToOuterDisposeScope();
+        return cat([.. ChunkedLogits.Map(model, hidden, [targets], (logits, own) => Terms(
+            tokens < logits.size(1) ? logits.narrow(1, 0, tokens) : logits, own[0], options.Temperature))], 1).MoveToOuterDisposeScope();
     }
 
     private static int[] Places(Batch batch) =>

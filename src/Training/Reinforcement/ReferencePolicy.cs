@@ -15,11 +15,7 @@ internal sealed class ReferencePolicy : IDisposable
 
     private readonly FrozenModel identity;
 
-    private ReferencePolicy(FrozenModel identity, LanguageModel model)
-    {
-        (this.identity, Model) = (identity, model);
-        foreach (var weight in model.parameters()) weight.requires_grad = false;
-    }
+    private ReferencePolicy(FrozenModel identity, LanguageModel model) => (this.identity, Model) = (identity, model);
 
     public LanguageModel Model { get; }
 
@@ -31,7 +27,7 @@ internal sealed class ReferencePolicy : IDisposable
     public static ReferencePolicy Open(Recipe recipe, Tokenizer tokenizer, Device device)
     {
         Checkpoint checkpoint = FrozenModel.Find(Setting, recipe.Initialize!.From, recipe, tokenizer);
-        return new(FrozenModel.Of(checkpoint), checkpoint.LoadModel(device, FrozenModel.PrecisionOf(recipe)));
+        return new(FrozenModel.Of(checkpoint), FrozenModel.Load(checkpoint, recipe, device));
     }
 
     /// <summary>The file to write into checkpoints.</summary>
