@@ -75,6 +75,12 @@ public sealed record DataOptions : IValidated
         + "window (PoSE; objective causal).")]
     public PositionSkippingOptions? PositionSkipping { get; init; }
 
+    /// <summary>Whether windows, and the parts of documents longer than a row, begin elsewhere in every epoch; null: they do, unless the
+    /// recipe keeps something of each row, as <c>distillation.cache</c> does.</summary>
+    [Description("Whether windows, and the parts of documents longer than a row, begin elsewhere in every epoch; false: at the same "
+        + "places, in another order. When absent: true, and false with distillation.cache.")]
+    public bool? ShiftWindows { get; init; }
+
     /// <summary>Threads that read batches ahead, the same ones for any number. 0 by default: copying 12 × 64 tokens from mapped memory
     /// takes about 10 µs, as long as handing them between threads; threads pay off where reading waits for a slow disk.</summary>
     [Description("Threads that read batches ahead; 0 = none, each batch is read when it is needed. Only the speed depends on it.")]
@@ -91,6 +97,13 @@ public sealed record DataOptions : IValidated
     public bool HasConversations => Train?.Any(source => source.IsConversations) == true;
 
     internal bool HasOnlyConversations => HasConversations && Train.Concat(Validation ?? []).All(source => source.IsConversations);
+
+    /// <summary>Whether some rows are cut out of longer texts, so that <see cref="ShiftWindows"/> matters.</summary>
+    [JsonIgnore]
+    public bool HasWindows =>
+        Kind == DataKind.Text && !IsPaired && !HasPreferences && Train?.All(source => source.IsConversations) != true;
+
+    internal bool ShiftsWindows => ShiftWindows ?? true;
 
     /// <summary>Whether the sources are preferences.</summary>
     public bool HasPreferences => Train is { Count: > 0 } && Train[0].IsPreferences;
@@ -145,6 +158,9 @@ public sealed record DataOptions : IValidated
             yield return new Problem("positionSkipping", "skips within windows of consecutive tokens, "
                 + $"but {(Objective != DataObjective.Causal ? $"objective \"{Name(Objective)}\"" : $"packing \"{Name(Packing)}\"")} makes "
                 + "other rows; remove it, or set objective to \"causal\" and packing to \"crops\"");
+        if (ShiftWindows is not null && !HasWindows)
+            yield return new Problem("shiftWindows", "is set, but no row of this data is cut out of a longer text: rows are whole "
+                + $"{(HasPreferences ? "preferences" : HasConversations ? "conversations" : IsPaired ? "pairs" : "examples")}; remove it");
     }
 
     /// <summary>Examples are drawn at random, so the end of a list may repeat its beginning; the two splits never share a prompt.</summary>

@@ -37,6 +37,7 @@ public sealed class DataOptionsTests
         Assert.Equal(paths, Parse<DataOptions>(json).Validate().Select(found => found.Path));
 
     [Theory]
+    [InlineData("""{"train":[{"format":"dotnet-translations","language":"de"}],"packing":"pairs","shiftWindows":false}""", "shiftWindows: is set, but no row of this data is cut out of a longer text: rows are whole pairs; remove it")]
     [InlineData("""{"train":[{"path":"a.txt"}],"packing":"documents","objective":"masked"}""", "packing: is \"documents\", but objective \"masked\" makes rows in its own way; remove packing, or set objective to \"causal\"")]
     [InlineData("""{"train":[{"path":"a.txt"}],"endOfDocument":""}""", "endOfDocument: is empty; name a token such as <|endoftext|>, or set it to \"none\"")]
     [InlineData("""{"train":[{"format":"dotnet-translations","language":"de"}],"objective":"sequence-to-sequence","endOfDocument":"</s>"}""", "endOfDocument: is \"</s>\", but objective \"sequence-to-sequence\" ends every text, with the tokenizer's own token; remove endOfDocument")]

@@ -27,10 +27,16 @@ public abstract class BatchStream
     public static BatchStream Create(PreparedData data, DataOptions options, int contextLength, long seed, int prefixLength = 1)
     {
         var source = RowSource.Create(options, data.Tokenizer, data.Train, contextLength, prefixLength);
-        if (!IsMixed(options))
-            return source.Open([data.Train.All], [1], seed);
-        TokenRange[] ranges = [.. data.TrainSources.Select((range, i) => Named(range, i))];
-        return source.Open(ranges, [.. options.Train.Select(each => each.Weight ?? 1)], seed);
+        return source.Open(Ranges(data, options), IsMixed(options) ? [.. options.Train.Select(each => each.Weight ?? 1)] : [1], seed);
+    }
+
+    /// <summary>Every row that training sees in an epoch of each source, once, in a fixed order; a function reads
+    /// <paramref name="rows"/> of them, or fewer. They are those of all epochs where <see cref="DataOptions.ShiftWindows"/> is false and
+    /// none is drawn. Throws like <see cref="Create"/>.</summary>
+    public static IEnumerable<Func<Batch>> Epoch(PreparedData data, DataOptions options, int contextLength, int rows, int prefixLength = 1)
+    {
+        var source = RowSource.Create(options, data.Tokenizer, data.Train, contextLength, prefixLength);
+        return Ranges(data, options).SelectMany(range => source.Epoch(range, rows));
     }
 
     /// <summary>The average number of tokens per row without padding, in source and target; throws like <see cref="Create"/>.</summary>
@@ -59,6 +65,9 @@ public abstract class BatchStream
     }
 
     private static bool IsMixed(DataOptions options) => options.Train.Count > 1 && options.Train.Any(each => each.Weight is not null);
+
+    private static TokenRange[] Ranges(PreparedData data, DataOptions options) =>
+        IsMixed(options) ? [.. data.TrainSources.Select(Named)] : [data.Train.All];
 
     private static TokenRange Named(TokenRange range, int index) => range.Length > 0
         ? range with { Name = $"data.train.{index} ({range.Name})" }

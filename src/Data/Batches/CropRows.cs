@@ -6,7 +6,8 @@ namespace Trainer.Data.Batches;
 /// <summary>Windows of consecutive tokens, crossing document boundaries; each target is the next token.</summary>
 internal sealed class CropRows(TokenShard shard, int contextLength) : RowSource<Crop>
 {
-    public override RowStream<Crop> Stream(TokenRange range, long seed) => new CropStream(range, contextLength, after: 1, seed);
+    public override RowStream<Crop> Stream(TokenRange range, long seed) =>
+        new CropStream(range, contextLength, after: 1, seed, ShiftsWindows);
 
     public override IReadOnlyList<Crop> ValidationRows(TokenRange range, long count) => Spread(range, contextLength, after: 1, count);
 
@@ -47,21 +48,23 @@ internal sealed class CropRows(TokenShard shard, int contextLength) : RowSource<
 /// <summary>A window of consecutive tokens, with a random key, distinct for each window and epoch, from which masking draws.</summary>
 internal readonly record struct Crop(long Start, ulong Key);
 
-/// <summary>Each epoch visits a grid of disjoint windows, at an offset of its own, in random order. Seeks in constant time.</summary>
+/// <summary>Each epoch visits a grid of disjoint windows, at an offset of its own if it shifts, in random order. Seeks in constant time.
+/// </summary>
 internal sealed class CropStream : RowStream<Crop>
 {
     private readonly TokenRange range;
     private readonly int length;
     private readonly int after;
     private readonly long seed;
+    private readonly bool shifts;
     private Epoch current;
     private long index;
 
     /// <summary><paramref name="after"/> tokens must follow each window: 1 where the last target is the next token.</summary>
-    public CropStream(TokenRange range, int length, int after, long seed)
+    public CropStream(TokenRange range, int length, int after, long seed, bool shifts = true)
     {
         ContextCheck.Require(range, length, after);
-        (this.range, this.length, this.after, this.seed) = (range, length, after, seed);
+        (this.range, this.length, this.after, this.seed, this.shifts) = (range, length, after, seed, shifts);
         current = new Epoch(this, 0);
     }
 
@@ -98,7 +101,7 @@ internal sealed class CropStream : RowStream<Crop>
             key = EpochKey(crops.seed, number);
             length = crops.length;
             var usable = crops.range.Length - crops.after;
-            var offset = (long)(KeyedPermutation.Mix(key + 1) % (ulong)Math.Min(length, usable - length + 1));
+            var offset = crops.shifts ? (long)(KeyedPermutation.Mix(key + 1) % (ulong)Math.Min(length, usable - length + 1)) : 0;
             first = crops.range.Start + offset;
             Number = number;
             Windows = (usable - offset) / length;

@@ -30,7 +30,7 @@ internal sealed class MaskedRows(TokenShard shard, int contextLength, TokenMaske
     public override RowStream<Crop> Stream(TokenRange range, long seed)
     {
         Require(range);
-        return new CropStream(range, Window, after: 0, seed);
+        return new CropStream(range, Window, after: 0, seed, ShiftsWindows);
     }
 
     public override IReadOnlyList<Crop> ValidationRows(TokenRange range, long count)

@@ -22,7 +22,8 @@ internal sealed class PackedRows(TokenShard shard, int contextLength, Conversati
             throw new UserException($"{range.Name} has no conversation with a learned token within model.contextLength ({contextLength}), "
                 + $"where data.chat.truncation is \"{way.ToString().ToLowerInvariant()}\"; set contextLength to more, or truncation to "
                 + "\"split\"");
-        return new PackedStream(range, documents, contextLength, seed, truncation is { } cut ? new(shard, contextLength, cut) : null);
+        return new PackedStream(
+            range, documents, contextLength, seed, truncation is { } cut ? new(shard, contextLength, cut) : null, ShiftsWindows);
     }
 
     private bool HasTargets(DocumentTable documents, ConversationTruncation way)
@@ -117,9 +118,11 @@ internal sealed class ConversationCut(TokenShard shard, int columns, Conversatio
 
 internal readonly record struct DocumentPart(long Start, int Length, bool EndsDocument);
 
-/// <summary>Packs documents into rows, cutting long ones at different places each epoch. Within a block the longest part goes first, into
-/// the fullest row with room for it (best-fit decreasing), which wastes very little (Ding et al. 2024, arXiv 2404.10830).</summary>
-internal sealed class PackedStream(TokenRange range, DocumentTable documents, int columns, long seed, ConversationCut? conversations = null)
+/// <summary>Packs documents into rows, cutting long ones at different places each epoch if it shifts. Within a block the longest part goes
+/// first, into the fullest row with room for it (best-fit decreasing), which wastes very little (Ding et al. 2024, arXiv
+/// 2404.10830).</summary>
+internal sealed class PackedStream(
+    TokenRange range, DocumentTable documents, int columns, long seed, ConversationCut? conversations = null, bool shifts = true)
     : BlockStream<DocumentPart[]>(range.Name, documents.Count, seed)
 {
     protected override DocumentPart[][] Plan(ReadOnlySpan<long> items, UInt128 before, ulong epochKey, ulong blockKey)
@@ -140,7 +143,9 @@ internal sealed class PackedStream(TokenRange range, DocumentTable documents, in
         }
         var end = start + length;
         // The first part has a random length, so that cuts fall elsewhere each epoch.
-        var part = length <= columns ? length : 1 + (long)(KeyedPermutation.Mix(epochKey + 5 + (ulong)document) % (ulong)columns);
+        var part = length <= columns ? length
+            : shifts ? 1 + (long)(KeyedPermutation.Mix(epochKey + 5 + (ulong)document) % (ulong)columns)
+            : columns;
         for (; start < end; start += part, part = Math.Min(columns, end - start))
             parts.Add(new DocumentPart(start, (int)part, start + part == end));
     }

@@ -9,12 +9,15 @@ internal abstract class RowSource
     public static RowSource Create(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength, int prefixLength = 1)
     {
         var source = Select(options, tokenizer, shard, contextLength);
-        source.PrefixLength = prefixLength;
+        (source.PrefixLength, source.ShiftsWindows) = (prefixLength, options.ShiftsWindows);
         return source;
     }
 
     /// <summary>How many leading tokens of a row are given and not targets, counting the first.</summary>
     public int PrefixLength { get; private set; } = 1;
+
+    /// <summary>Whether rows that are cut out of longer texts are cut elsewhere in every epoch.</summary>
+    public bool ShiftsWindows { get; private set; } = true;
 
     private static RowSource Select(DataOptions options, Tokenizer tokenizer, TokenShard shard, int contextLength) =>
         options.Objective switch
@@ -34,6 +37,9 @@ internal abstract class RowSource
     };
 
     public abstract BatchStream Open(IReadOnlyList<TokenRange> ranges, IReadOnlyList<double> weights, long seed);
+
+    /// <summary>The rows of an epoch, each once, in a fixed order; a function reads some of them.</summary>
+    public abstract IEnumerable<Func<Batch>> Epoch(TokenRange range, int rows);
 
     public abstract double TokensPerRow(TokenRange range, long seed);
 
@@ -56,20 +62,26 @@ internal abstract class RowSource<T> : RowSource
 
     private Batch Read(ReadOnlySpan<T> rows) => Collate(rows).WithoutPrefixTargets(PrefixLength);
 
+    private Func<Batch> Reader(T[] rows) => () => Read(rows) with { Origin = row => Spans(rows[row]) };
+
     /// <summary>Up to <paramref name="count"/> fixed rows from all over the range.</summary>
-    public virtual IReadOnlyList<T> ValidationRows(TokenRange range, long count)
+    public virtual IReadOnlyList<T> ValidationRows(TokenRange range, long count) =>
+        [.. Epoch(range).Take((int)Math.Min(count, int.MaxValue))];
+
+    private IEnumerable<T> Epoch(TokenRange range)
     {
         var stream = Stream(range, seed: 0);
-        var rows = new List<T>();
-        while (rows.Count < count)
+        while (true)
         {
             var row = stream.Next();
             if (stream.Position.Epoch > 0)
-                break;
-            rows.Add(row);
+                yield break;
+            yield return row;
         }
-        return rows;
     }
+
+    public sealed override IEnumerable<Func<Batch>> Epoch(TokenRange range, int rows) =>
+        Epoch(range).Chunk(rows).Select(Reader);
 
     public sealed override BatchStream Open(IReadOnlyList<TokenRange> ranges, IReadOnlyList<double> weights, long seed)
     {
@@ -109,7 +121,7 @@ internal abstract class RowSource<T> : RowSource
             var taken = new T[rows];
             for (var row = 0; row < rows; row++)
                 taken[row] = stream.Next();
-            return () => source.Read(taken) with { Origin = row => source.Spans(taken[row]) };
+            return source.Reader(taken);
         }
     }
 }

@@ -20,7 +20,8 @@ internal sealed class SkippingRows(TokenShard shard, int window, int target) : R
 {
     private readonly CropRows crops = new(shard, window);
 
-    public override RowStream<Crop> Stream(TokenRange range, long seed) => crops.Stream(range, seed);
+    public override RowStream<Crop> Stream(TokenRange range, long seed) =>
+        new CropStream(range, window, after: 1, seed, ShiftsWindows);
 
     public override long Tokens(Crop row) => window;
 
