@@ -139,7 +139,10 @@ internal static class PlanCommand
             Row("  recurrent state", $"{HumanFormat.Bytes(plan.RecurrentStateBytes)} for a sequence of any length");
         Console.WriteLine("memory of training");
         Row("  weights, gradients, moments", HumanFormat.Bytes(plan.StateBytes));
-        if (plan.Teacher is { } teacher)
+        if (plan.Teacher is { Cache: { } kept })
+            Row("  teacher", $"none: {HumanFormat.Bytes(kept.Bytes)} on disk for {HumanFormat.Compact(kept.Targets)} targets, computed " +
+                $"once by {HumanFormat.Compact(kept.Flops)} FLOPs");
+        else if (plan.Teacher is { } teacher)
             Row("  teacher", $"{HumanFormat.Bytes(teacher.WeightBytes)} for {HumanFormat.Parameters(teacher.Parameters)} parameters");
         if (plan.Reinforcement is { } answers)
         {

@@ -15,6 +15,14 @@ public static partial class DurableFile
         FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
+    /// <summary>Atomically writes a file of any size: it is there whole, or not at all.</summary>
+    /// <exception cref="Configuration.UserException">It cannot be written.</exception>
+    public static void Write(string path, Action<Stream> write)
+    {
+        AtomicFile.Write(path, write);
+        FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
     /// <summary>Flushes a file's content to disk.</summary>
     public static void Flush(string path)
     {

@@ -21,6 +21,10 @@ public static unsafe partial class TensorExtensions
             return new(tensor.DataPointer, checked((int)tensor.numel()));
         }
 
+        /// <summary>The same memory as another type; the last dimension, which must be contiguous, follows its size (PyTorch's
+        /// <c>tensor.view(dtype)</c>).</summary>
+        public Tensor ViewAs(ScalarType type) => Aten.view(tensor, type);
+
         /// <summary>Counts in-place writes to the tensor's memory, by any tensor; null for inference tensors, which do not count.</summary>
         public long? Version => Aten.TryVersion(tensor, out long version) ? version : null;
 

@@ -102,6 +102,7 @@ public sealed record Recipe : IValidated
         if (Optimizer is ScheduleFreeOptions { Average: not null })
             yield return new("optimizer.average", "schedule-free-adamw averages the weights itself; leave average out, or use adamw");
         foreach (Problem problem in AdapterProblems()) yield return problem;
+        foreach (Problem problem in Distillation?.ValidateFor(this) ?? []) yield return problem;
         foreach (Problem problem in Preference?.ValidateFor(this) ?? []) yield return problem;
         if (Preference is null && Data.HasPreferences)
             yield return new("preference", "is missing, and data.train has answers that were chosen and rejected; say how they are " +
@@ -132,9 +133,15 @@ public sealed record Recipe : IValidated
     /// <summary>The learning rate of the step that follows so many.</summary>
     internal double LearningRateAfter(long steps) => Schedule.LearningRate(steps, Training.Steps, Optimizer.LearningRate);
 
-    /// <summary>The recipe with the model that is trained, which <c>initialize.convert</c> may change; idempotent.</summary>
-    internal Recipe Resolve() =>
-        Initialize?.Convert is { KeyValueHeads: var heads } ? this with { Model = GroupedQueryModel.Apply(Model, heads) } : this;
+    /// <summary>The recipe with the model that is trained, which <c>initialize.convert</c> may change, and rows that come again where
+    /// <c>distillation.cache</c> keeps something of them; idempotent.</summary>
+    internal Recipe Resolve()
+    {
+        Recipe resolved = this;
+        if (Initialize?.Convert is { KeyValueHeads: var heads }) resolved = resolved with { Model = GroupedQueryModel.Apply(Model, heads) };
+        if (Distillation?.Cache is not null && Data.HasWindows) resolved = resolved with { Data = Data with { ShiftWindows = false } };
+        return resolved;
+    }
 }
 
 /// <summary>When the validation loss is computed, on how much data, and what else is evaluated.</summary>

@@ -75,11 +75,12 @@ internal sealed class TrainState : IDisposable
     };
 
     /// <summary>The state with which a run begins: its first weights, or what <paramref name="from"/> holds.</summary>
+    /// <exception cref="OperationCanceledException">It was asked to stop while a teacher's probabilities were computed.</exception>
     public static TrainState Start(
-        Recipe recipe, TrainingData data, Device device, ResumePoint? from, Ranks ranks)
+        Recipe recipe, TrainingData data, Device device, ResumePoint? from, Ranks ranks, CancellationToken stop = default)
     {
         PreparedData? text = data as PreparedData; // only texts have a teacher or preferences
-        Teacher? teacher = text is null ? null : Teacher.Open(recipe, text.Tokenizer, device, from);
+        Teacher? teacher = text is null ? null : Teacher.Open(recipe, text, device, ranks, from, stop);
         ReferenceModel? reference = null;
         IDisposable? owner = null;
         try

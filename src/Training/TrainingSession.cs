@@ -151,8 +151,31 @@ public sealed class TrainingSession
         using TrainingData data = Prepare();
         from?.RequireData(data.Fingerprint);
         MemoryUse memory = new(device);
-        using TrainState state = TrainState.Start(Recipe, data, device, from, ranks);
+        using TrainState? state = Start(data, device, from);
+        if (state is null) return Interrupted(from?.State);
         return state.Step >= LastStep ? AlreadyDone(state) : Train(run, data, state, memory, from);
+    }
+
+    /// <summary>Null where it was asked to stop before there was a state.</summary>
+    private TrainState? Start(TrainingData data, Device device, ResumePoint? from)
+    {
+        try
+        {
+            return TrainState.Start(Recipe, data, device, from, ranks, stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    private TrainingResult Interrupted(CheckpointState? from)
+    {
+        ranks.Report("interrupted before the first step: files of the teacher's probabilities that are whole are kept, and the others " +
+            "are computed when the run is started again");
+        return from is null
+            ? new(TrainingOutcome.Interrupted, 0, 0, null, null, 0)
+            : new(TrainingOutcome.Interrupted, from.Step, from.Tokens, from.BestLoss, from.BestStep, from.SkippedSteps);
     }
 
     private ResumePoint? FindCheckpoint(RunDirectory? run)

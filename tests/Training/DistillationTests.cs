@@ -8,7 +8,9 @@ using Trainer.Evaluation;
 using Trainer.Inference;
 using Trainer.Kernels;
 using Trainer.Models;
+using Trainer.Models.Adapters;
 using Trainer.Models.Attention;
+using Trainer.Models.Devices;
 using Trainer.Models.Positions;
 using Trainer.Tests;
 using Trainer.Training.Losses;
@@ -89,7 +91,7 @@ public sealed class DistillationTests : IDisposable
         Batch batch = WithTargets(Crops().Next(4), keep: 37);
         using DisposeScope scope = NewDisposeScope();
         GradientComputation gradients = GradientComputation.Create(
-            training.Model, CPU, null, new DistillationLoss(teacher, tiny.Recipe.Distillation!, smoothing));
+            training.Model, CPU, null, new TeacherLoss(teacher, tiny.Recipe.Distillation!, smoothing));
 
         double loss = gradients.Compute(new StepBatch([batch])).Loss.ToDouble();
         float[] gradient = TinyRun.Gradient(training.Model);
@@ -191,20 +193,12 @@ public sealed class DistillationTests : IDisposable
         DropNothing();
         using TrainState training = tiny.NewState();
         using LanguageModel teacher = Checkpoint.Open(Options.Teacher).LoadModel(CPU);
-        (ModelInput input, _) = Crops().Next(8).ToTensors(CPU);
-        double Distance()
-        {
-            using DisposeScope scope = NewDisposeScope();
-            using IDisposable quiet = no_grad();
-            Tensor sum = DistillationLoss.Divergence(training.Model.forward(input), teacher.forward(input), Options);
-            return sum.ToDouble() / (8 * TinyRun.Context);
-        }
-        double before = Distance();
+        double before = Distance(training.Model, teacher);
         float[] taught = Weights(teacher);
 
         for (int step = 0; step < 20; step++) training.TakeStep(1e-2);
 
-        Assert.InRange(Distance(), 0, 0.5 * before);
+        Assert.InRange(Distance(training.Model, teacher), 0, 0.5 * before);
         Assert.Equal(taught, Weights(teacher));
     }
 
@@ -327,6 +321,61 @@ public sealed class DistillationTests : IDisposable
     }
 
     [Fact]
+    public void In_bfloat16_the_teacher_is_rounded_too()
+    {
+        Use(Options with { Weight = 1, Temperature = 0.02 }); // at which small differences count
+        DropNothing();
+        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Precision = Precision.BFloat16 } };
+        using TrainState training = tiny.NewState();
+        using LanguageModel rounded = Checkpoint.Open(Options.Teacher).LoadModel(CPU, InferencePrecision.BFloat16);
+        using LanguageModel exact = Checkpoint.Open(Options.Teacher).LoadModel(CPU);
+        Batch batch = Crops().Next(4);
+        using DisposeScope scope = NewDisposeScope();
+
+        double loss = Gradients(training).Compute(new StepBatch([batch])).Loss.ToDouble();
+
+        double Expected(LanguageModel teacher)
+        {
+            using IDisposable quiet = no_grad();
+            (ModelInput input, _) = batch.ToTensors(CPU);
+            Tensor sum = DistillationLoss.Divergence(training.Model.forward(input), teacher.forward(input), Options);
+            return sum.ToDouble() * 0.02 * 0.02 / batch.TargetTokens;
+        }
+        double apart = Math.Abs(Expected(exact) - loss);
+        Assert.InRange(apart, 1e-5 * loss, 0.05 * loss);
+        Assert.InRange(Math.Abs(Expected(rounded) - loss), 0, 0.1 * apart);
+    }
+
+    [Theory]
+    [InlineData(null, Precision.Float32)]
+    [InlineData(null, Precision.BFloat16)]
+    [InlineData(16, Precision.Float32)]
+    public void Adapters_learn_from_a_teacher_and_resume_bit_for_bit(int? kept, Precision precision)
+    {
+        DropNothing();
+        Recipe student = tiny.Recipe with { Training = tiny.Recipe.Training with { Precision = precision } };
+        tiny.Recipe = student with { Distillation = null, Training = student.Training with { Steps = 1 } };
+        tiny.Train("base");
+        tiny.Recipe = student with
+        {
+            Initialize = new() { From = tiny.RunPath("base") },
+            Adapter = new LoraOptions { Rank = 4, Targets = ["*.projection.*", "output", "up", "down"] },
+            Distillation = student.Distillation! with { Weight = 1, Cache = kept is { } count ? new() { TopK = count } : null },
+        };
+        tiny.Train("whole");
+        tiny.Train("parts", until: 3);
+        tiny.Train("parts", resume: true);
+
+        foreach (string file in (string[])["model.safetensors", "optimizer.safetensors", "state.json", "teacher.json"])
+            Assert.Equal(File.ReadAllBytes(In("whole", file)), File.ReadAllBytes(In("parts", file)));
+        using TrainState training = tiny.NewState();
+        using LanguageModel teacher = Checkpoint.Open(Options.Teacher).LoadModel(CPU);
+        double before = Distance(training.Model, teacher);
+        for (int step = 0; step < 20; step++) training.TakeStep(2e-2);
+        Assert.InRange(Distance(training.Model, teacher), 0, 0.9 * before);
+    }
+
+    [Fact]
     public void Hidden_states_of_different_widths_are_not_compared()
     {
         Use(Options with { HiddenWeight = 1 });
@@ -334,6 +383,15 @@ public sealed class DistillationTests : IDisposable
             () => Teacher.Find(tiny.Recipe.Distillation!, tiny.Recipe, tiny.Data.Tokenizer)).Message;
         Assert.StartsWith("distillation.hiddenWeight: hidden states of ", message, StringComparison.Ordinal);
         Assert.Contains("have 16 numbers, and model.dim is 12", message, StringComparison.Ordinal);
+    }
+
+    // Of what both find of the same rows, for a token.
+    private double Distance(SequenceModel student, LanguageModel teacher)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable quiet = no_grad();
+        (ModelInput input, _) = Crops().Next(8).ToTensors(CPU);
+        return DistillationLoss.Divergence(student.forward(input), teacher.forward(input), Options).ToDouble() / (8 * TinyRun.Context);
     }
 
     private string Refusal() => Assert.Throws<UserException>(() => Teacher.Find(Options, tiny.Recipe, tiny.Data.Tokenizer)).Message;

@@ -82,8 +82,11 @@ internal sealed class TinyRun : IDisposable
     public TrainState NewState() => NewState(Data);
 
     public TrainState NewState(PreparedData data, IProcessGroup? processes = null) =>
-        new(InitialWeights.Build(Recipe, data.Tokenizer, CPU, _ => { }), Recipe, data, CPU, processes, Teacher.Open(Recipe, data.Tokenizer, CPU),
-            ReferenceModel.Open(Recipe, data, CPU, null, new Ranks(new SingleProcess(), new Lines(Progress.Add))));
+        NewState(Recipe.Resolve(), data, new Ranks(new SingleProcess(), new Lines(Progress.Add)), processes);
+
+    private static TrainState NewState(Recipe recipe, PreparedData data, Ranks ranks, IProcessGroup? processes) =>
+        new(InitialWeights.Build(recipe, data.Tokenizer, CPU, _ => { }), recipe, data, CPU, processes,
+            Teacher.Open(recipe, data, CPU, ranks), ReferenceModel.Open(recipe, data, CPU, null, ranks));
 
     public string ConfigurationError() => Assert.Throws<ConfigurationException>(
         () => ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(Recipe), "test")).Message;

@@ -69,6 +69,17 @@ internal sealed class Ranks(IProcessGroup group, IProgress<string> terminal) : I
         };
     }
 
+    /// <summary>Whether something is so on any rank once all have come here, however long they take.</summary>
+    public bool AnyInTheEnd(bool here)
+    {
+        if (group.Size == 1) return here;
+        TimeSpan usual = group.Timeout;
+        group.Timeout = WithoutLimit;
+        IReadOnlyList<string> all = group.AllGather($"{here}");
+        group.Timeout = usual;
+        return all.Contains($"{true}");
+    }
+
     /// <summary>How much of the time each rank waited for the others' gradients.</summary>
     public string DescribeWaits(TimeSpan waited, TimeSpan trained)
     {

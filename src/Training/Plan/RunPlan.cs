@@ -133,7 +133,7 @@ public sealed record RunPlan
         var tokensPerRow = BatchStream.TokensPerRow(data, recipe.Data, context, recipe.Seed);
         var (shape, onGpu) = Shape(recipe, adapter, trained, ranks);
         var rows = (microBatch + ranks * shape.Threads - 1) / (ranks * shape.Threads);
-        var teacher = TeacherCost.Of(recipe, data.Tokenizer, shape, (long)rows * row, row);
+        var teacher = TeacherCost.Of(recipe, data, shape, (long)rows * row, row);
         var answers = ReinforcementCost.Of(recipe, data.Tokenizer, shape, onGpu, (long)rows * row, row);
         double TrainingFlops(int length) => (teacher?.FlopsPerToken ?? 0) + (answers?.FlopsPerToken ?? 0) + (adapter is null
             ? cost.TrainingFlopsPerToken(length)
