@@ -124,6 +124,20 @@ public sealed class PatchTests
     }
 
     [Fact]
+    public void Weights_of_variables_are_for_as_many_as_there_are()
+    {
+        using var workspace = new Workspace();
+        File.WriteAllText(workspace.PathOf("r.json"), OfTable);
+        WriteTable(workspace, 200);
+        foreach (var command in new[] { "train", "plan" })
+            Fails(workspace.Run(command, "r.json", "--set", "model.input.affineVariables=3"), 2,
+                "model.input.affineVariables: affineVariables (3) must be the number of variables of the data, 2 (a, b); set it to 2");
+        workspace.Succeeds("train", "r.json", "--run", "run", "--set", "model.input.affineVariables=2", "training.steps=10");
+        workspace.Succeeds("evaluate", "run", "--data", "table.csv");
+        workspace.Succeeds("attention", "run", "--data", "table.csv");
+    }
+
+    [Fact]
     public void A_folder_of_pictures_is_learned_told_and_looked_at()
     {
         using var workspace = WithPictures();
