@@ -20,23 +20,15 @@ public sealed class ClassificationEvaluator(SequenceModel model, ImagePreprocess
         top = Math.Min(top, classes);
         long[] told = new long[classes * classes + 1]; // by class and prediction; and those in the top
         double loss = 0;
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            using IDisposable inference = inference_mode();
-            for (int index = group.Rank; index < batches.Count; index += group.Size)
-                foreach (ClassPrediction prediction in Predict(batches[index], device, top))
-                {
-                    told[prediction.Target * classes + prediction.Best]++;
-                    if (prediction.IsInTop) told[^1]++;
-                    loss -= Math.Log(prediction.TargetProbability);
-                }
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable inference = inference_mode();
+        for (int index = group.Rank; index < batches.Count; index += group.Size)
+            foreach (ClassPrediction prediction in Predict(batches[index], device, top))
+            {
+                told[prediction.Target * classes + prediction.Best]++;
+                if (prediction.IsInTop) told[^1]++;
+                loss -= Math.Log(prediction.TargetProbability);
+            }
         told = group.Sum(told);
         using DisposeScope scope = NewDisposeScope();
         Tensor sum = tensor(new[] { loss }, ScalarType.Float64, device);

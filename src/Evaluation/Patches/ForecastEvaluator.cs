@@ -16,23 +16,15 @@ public sealed class ForecastEvaluator(SequenceModel model, IProcessGroup? proces
     public ForecastReport Evaluate(IReadOnlyList<Batch> batches, Device device, int? season = null)
     {
         IProcessGroup group = processes ?? new SingleProcess();
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            using IDisposable inference = inference_mode();
-            using DisposeScope scope = NewDisposeScope();
-            Tensor sums = zeros(7, dtype: ScalarType.Float64, device: device); // squares and amounts of each forecast, and values
-            for (int index = group.Rank; index < batches.Count; index += group.Size) Add(sums, batches[index], device, season);
-            group.Sum(sums);
-            double[] all = sums.cpu().data<double>().ToArray();
-            ForecastErrors Of(int first) => new(all[first] / all[6], all[first + 1] / all[6]);
-            return new((long)all[6], Of(0), Of(2), season is null ? null : Of(4)) { Season = season };
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable inference = inference_mode();
+        using DisposeScope scope = NewDisposeScope();
+        Tensor sums = zeros(7, dtype: ScalarType.Float64, device: device); // squares and amounts of each forecast, and values
+        for (int index = group.Rank; index < batches.Count; index += group.Size) Add(sums, batches[index], device, season);
+        group.Sum(sums);
+        double[] all = sums.cpu().data<double>().ToArray();
+        ForecastErrors Of(int first) => new(all[first] / all[6], all[first + 1] / all[6]);
+        return new((long)all[6], Of(0), Of(2), season is null ? null : Of(4)) { Season = season };
     }
 
     private void Add(Tensor sums, Batch batch, Device device, int? season)

@@ -16,29 +16,21 @@ internal sealed record LossMeans(double Loss, IReadOnlyList<double> Figures)
     public static LossMeans Of(
         LossFunction loss, SequenceModel model, IReadOnlyList<Batch> batches, Device device, IProcessGroup processes)
     {
-        bool training = model.training;
-        model.eval();
-        try
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable inference = inference_mode();
+        using DisposeScope scope = NewDisposeScope();
+        Tensor sums = zeros([batches.Count, 1 + loss.FigureNames.Count], ScalarType.Float64, device);
+        long count = 0;
+        for (int index = processes.Rank; index < batches.Count; index += processes.Size)
         {
-            using IDisposable inference = inference_mode();
-            using DisposeScope scope = NewDisposeScope();
-            Tensor sums = zeros([batches.Count, 1 + loss.FigureNames.Count], ScalarType.Float64, device);
-            long count = 0;
-            for (int index = processes.Rank; index < batches.Count; index += processes.Size)
-            {
-                loss.Begin(model, new StepBatch([batches[index]]));
-                Add(sums.select(0, index), loss, model, batches[index], device);
-                count += loss.Count(batches[index]);
-            }
-            processes.Sum(sums); // with zeros: exact
-            count = processes.Sum(count);
-            double[] means = sums.sum(dim: 0).cpu().data<double>().ToArray();
-            return new(means[0] / count, [.. means.Skip(1).Select(sum => sum / count)]);
+            loss.Begin(model, new StepBatch([batches[index]]));
+            Add(sums.select(0, index), loss, model, batches[index], device);
+            count += loss.Count(batches[index]);
         }
-        finally
-        {
-            model.train(training);
-        }
+        processes.Sum(sums); // with zeros: exact
+        count = processes.Sum(count);
+        double[] means = sums.sum(dim: 0).cpu().data<double>().ToArray();
+        return new(means[0] / count, [.. means.Skip(1).Select(sum => sum / count)]);
     }
 
     private static void Add(Tensor sums, LossFunction loss, SequenceModel model, Batch batch, Device device)

@@ -61,22 +61,14 @@ internal sealed class PolicyLoss(GrpoOptions options, AnswerGrader grader, int t
     {
         float[] all = new float[batch.Targets.Length];
         if (batch.TargetTokens == 0) return all;
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            using IDisposable quiet = no_grad();
-            using DisposeScope scope = NewDisposeScope();
-            (ModelInput input, Tensor targets) = batch.ToTensors(device);
-            Tensor hidden = model.Hidden(input).reshape(-1, model.Options.Dim);
-            float[] known = TokenTerms(model, hidden, targets.reshape(-1)).select(0, 0).cpu().contiguous().Span<float>().ToArray();
-            foreach ((int i, int place) in Places(batch).Index()) all[place] = known[i];
-            return all;
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using EvaluationMode mode = EvaluationMode.Of(model);
+        using IDisposable quiet = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        (ModelInput input, Tensor targets) = batch.ToTensors(device);
+        Tensor hidden = model.Hidden(input).reshape(-1, model.Options.Dim);
+        float[] known = TokenTerms(model, hidden, targets.reshape(-1)).select(0, 0).cpu().contiguous().Span<float>().ToArray();
+        foreach ((int i, int place) in Places(batch).Index()) all[place] = known[i];
+        return all;
     }
 
     /// <summary>The losses of tokens, (N), given the logarithms of their probabilities, (N), now, when they were drawn and by the reference
