@@ -5,7 +5,8 @@
 function pictureView({ stacks, picture }) {
   const { height, width, rows, columns, classToken } = picture, stack = unpack(stacks[0]), first = classToken ? 1 : 0;
   const bytes = Uint8Array.from(atob(picture.pixels), character => character.charCodeAt(0));
-  const state = { query: classToken ? 0 : Math.floor(rows / 2) * columns + Math.floor(columns / 2) };
+  // What the class is told from: the class token, or in a decoder the last patch; of means a patch in the middle.
+  const state = { query: classToken ? 0 : stacks[0].name === "decoder" ? rows * columns - 1 : Math.floor(rows / 2) * columns + Math.floor(columns / 2) };
   const name = query => query < first ? "the class token" : `the patch in row ${Math.floor((query - first) / columns)}, column ${(query - first) % columns}`;
 
   /** The picture in grey, the more orange the more a head looks there; without a head as it is. */
