@@ -87,6 +87,7 @@ internal static class TrainCommand
             $"{HumanFormat.Number(result.BestStep!.Value)}" : "not validated";
         return result.Outcome switch
         {
+            TrainingOutcome.Interrupted when result.Step == 0 => $"{directory}: interrupted before the first step; go on with --resume",
             TrainingOutcome.Interrupted => $"{directory}: interrupted after step {HumanFormat.Number(result.Step)}, saved; go on with " +
                 "--resume",
             TrainingOutcome.Paused => $"{directory}: paused after step {HumanFormat.Number(result.Step)}, saved, {best}; go on with " +

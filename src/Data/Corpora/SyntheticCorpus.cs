@@ -95,9 +95,6 @@ public abstract record SyntheticTaskOptions
 {
     private protected const char Separator = '|';
 
-    /// <summary>Whether examples are texts; else pictures or time series, which are made elsewhere.</summary>
-    internal virtual bool MakesText => true;
-
     internal virtual SyntheticExample Draw(ref RandomSequence random) => throw new NotSupportedException($"{GetType()} makes no text.");
 }
 

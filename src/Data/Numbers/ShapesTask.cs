@@ -14,8 +14,6 @@ public sealed record ShapesTaskOptions : SyntheticTaskOptions
     [Description("The deviation of the noise of each pixel, where white is 1.")]
     [Range(0.0, 1.0)]
     public double Noise { get; init; } = 0.05;
-
-    internal override bool MakesText => false;
 }
 
 /// <summary>Draws the pictures of a <see cref="ShapesTaskOptions"/>. What a picture shows, its size and place say which split it is of,

@@ -28,6 +28,4 @@ public sealed record WavesTaskOptions : SyntheticTaskOptions
     [Description("The deviation of the noise, where that of the seasons together is about 1.")]
     [Range(0.0, 100.0)]
     public double Noise { get; init; } = 0.2;
-
-    internal override bool MakesText => false;
 }
