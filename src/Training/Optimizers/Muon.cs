@@ -1,6 +1,7 @@
 // Shapes: (…, R, C) matrices of R rows and C columns, an expert's in a bank.
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Runtime.Intrinsics.X86;
 using System.Text.Json.Serialization;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -48,9 +49,11 @@ public sealed record MuonOptions : OptimizerOptions, IValidated
     [Range(1, 20)]
     public int Iterations { get; init; } = 5;
 
-    /// <summary>The type of the iteration's products.</summary>
-    [Description("The number format of the iteration's products: bfloat16 or float32.")]
-    public Precision Precision { get; init; } = Precision.BFloat16;
+    /// <summary>The type of the iteration's products; null for bfloat16 where it is fast, which is on GPUs and on processors with AVX-512,
+    /// else float32.</summary>
+    [Description("The number format of the iteration's products: bfloat16 or float32; by default bfloat16 on GPUs and on processors with " +
+        "AVX-512, where it is fast, else float32.")]
+    public Precision? Precision { get; init; }
 
     /// <summary>The optimizer of all other parameters; null for AdamW with this learning rate and weight decay.</summary>
     [Description("AdamW for embeddings, head and vectors, with a learning rate of its own that follows the same schedule; by default " +
@@ -74,7 +77,7 @@ public sealed record MuonOptions : OptimizerOptions, IValidated
     /// <inheritdoc/>
     public IEnumerable<Problem> Validate()
     {
-        if (Precision == Precision.Tf32)
+        if (Precision is Models.Devices.Precision.Tf32)
             yield return new("precision", "is tf32, which training.precision alone sets; use bfloat16 or float32");
         if (Adamw?.Groups is not null)
             yield return new("adamw.groups", "belongs to the whole optimizer; move it up to optimizer.groups");
@@ -150,12 +153,13 @@ internal sealed class Muon : Optimizer
         Tensor direction = options.Nesterov ? gradient.lerp(state.Momentum, options.Momentum) : state.Momentum;
         if (weightDecay != 0) state.Parameter.mul_(1 - learningRate * weightDecay);
 
+        ScalarType type = options.Precision?.ToComputeType() ?? NewtonSchulz.FastType(gradient.device);
         long row = 0;
         foreach ((long rows, long count) in state.Parts)
         {
             Tensor matrices = direction.narrow(-2, row, rows * count); // (…, N·R, C)
             if (count > 1) matrices = matrices.unflatten(matrices.dim() - 2, count, rows); // (…, N, R, C)
-            Tensor update = NewtonSchulz.Orthogonalize(matrices, options.Iterations, options.Precision.ToComputeType());
+            Tensor update = NewtonSchulz.Orthogonalize(matrices, options.Iterations, type);
             if (count > 1) update = update.flatten(update.dim() - 3, update.dim() - 2); // (…, N·R, C)
             state.Parameter.narrow(-2, row, rows * count).add_(update, alpha: -learningRate * Scale(rows, gradient.size(-1)));
             row += rows * count;
@@ -201,6 +205,11 @@ internal static class NewtonSchulz
 {
     // The odd polynomial a·x + b·x³ + c·x⁵ that rises fastest at 0 (Jordan et al. 2024).
     private const double A = 3.4445, B = -4.7750, C = 2.0315, Epsilon = 1e-7;
+
+    /// <summary>The type that products of a matrix's size are fastest in: without AVX-512 libtorch multiplies bfloat16 number by number.
+    /// </summary>
+    public static ScalarType FastType(Device device) =>
+        device.type == DeviceType.CPU && !Avx512BW.IsSupported ? ScalarType.Float32 : ScalarType.BFloat16;
 
     /// <summary>(…, R, C) → (…, R, C), every matrix for itself.</summary>
     public static Tensor Orthogonalize(Tensor matrices, int iterations, ScalarType type)

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Configuration;
@@ -65,6 +66,28 @@ public sealed class MuonTests
 
         Tensor update = NewtonSchulz.Orthogonalize(gradient, 5, ScalarType.Float32).mul(factor);
         TensorAssert.Close(ones(8, 2).mul(1 - 0.1 * 0.5).sub(update.mul(0.1)), matrix.detach(), 1e-4);
+    }
+
+    [Fact]
+    public void Products_are_bfloat16_by_default_where_the_processor_has_AVX512()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor gradient = randn(8, 16);
+        Tensor Stepped(Precision? precision)
+        {
+            Parameter matrix = new(ones(8, 16));
+            using Muon optimizer = new(
+                Options with { Precision = precision }, [("w", matrix)], Optimizers.LayoutOf(["w"], new HiddenMatrix("w", [new(8)])));
+            matrix.grad = gradient;
+            optimizer.Step(0.1, tensor(0f));
+            return matrix.detach();
+        }
+        Tensor whole = Stepped(Precision.Float32), rounded = Stepped(Precision.BFloat16);
+        Assert.False(whole.allclose(rounded, 0, 0));
+
+        Tensor expected = Avx512BW.IsSupported ? rounded : whole;
+
+        Assert.True(expected.allclose(Stepped(precision: null), 0, 0));
     }
 
     [Fact]
