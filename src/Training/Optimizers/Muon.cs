@@ -131,9 +131,12 @@ internal sealed class Muon : Optimizer
     [
         $"muon, {(rate == 1 ? "" : $"learning rate {rate * options.LearningRate}, ")}weight decay {weightDecay}: " +
             $"{ParameterGroups.Count([.. states.Select(state => (state.Name, state.Parameter))])} " +
-            $"in {states.Sum(state => state.Matrices):N0} matrices",
+            $"in {states.Sum(state => state.Matrices):N0} matrices{Products}",
         .. rest.Description.Select(line => $"adamw, {line}"),
     ];
+
+    private string Products =>
+        states is [var first, ..] ? $", products in {ProductType(first.Parameter.device).ToString().ToLowerInvariant()}" : "";
 
     public override IEnumerable<(string Name, Tensor Value)> State =>
         states.Select(state => ($"{state.Name}.momentum_buffer", state.Momentum)).Concat(rest.State);
@@ -146,6 +149,8 @@ internal sealed class Muon : Optimizer
         rest.Update(share, learningRate * restRate, skip);
     }
 
+    private ScalarType ProductType(Device device) => options.Precision?.ToComputeType() ?? NewtonSchulz.FastType(device);
+
     private void Move(MatrixState state, Tensor gradient, double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -153,7 +158,7 @@ internal sealed class Muon : Optimizer
         Tensor direction = options.Nesterov ? gradient.lerp(state.Momentum, options.Momentum) : state.Momentum;
         if (weightDecay != 0) state.Parameter.mul_(1 - learningRate * weightDecay);
 
-        ScalarType type = options.Precision?.ToComputeType() ?? NewtonSchulz.FastType(gradient.device);
+        ScalarType type = ProductType(gradient.device);
         long row = 0;
         foreach ((long rows, long count) in state.Parts)
         {

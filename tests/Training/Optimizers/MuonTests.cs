@@ -112,7 +112,7 @@ public sealed class MuonTests
 
         Assert.Equal(
             [
-                $"muon, weight decay 0.5: 2 tensors, 224 parameters in {matrices} matrices",
+                $"muon, weight decay 0.5: 2 tensors, 224 parameters in {matrices} matrices, products in float32",
                 "adamw, weight decay 0.5: 1 tensors, 72 parameters",
                 "adamw, no weight decay: 0 tensors, 0 parameters",
             ],
