@@ -171,8 +171,8 @@ public sealed class TrainingSession
 
     private TrainingResult Interrupted(CheckpointState? from)
     {
-        ranks.Report("interrupted before the first step: files of the teacher's probabilities that are whole are kept, and the others " +
-            "are computed when the run is started again");
+        ranks.Report("interrupted while the teacher's probabilities were computed: files that are whole are kept, and the others are " +
+            "computed when the run goes on");
         return from is null
             ? new(TrainingOutcome.Interrupted, 0, 0, null, null, 0)
             : new(TrainingOutcome.Interrupted, from.Step, from.Tokens, from.BestLoss, from.BestStep, from.SkippedSteps);

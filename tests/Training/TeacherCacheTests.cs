@@ -136,7 +136,7 @@ public sealed class TeacherCacheTests : IDisposable
         stop.Request();
         TrainingResult stopped = Tiny.Train(stop: stop);
         Assert.Equal((TrainingOutcome.Interrupted, 0L), (stopped.Outcome, stopped.Step));
-        Assert.Contains(Tiny.Progress, line => line.StartsWith("interrupted before the first step"));
+        Assert.Contains(Tiny.Progress, line => line.StartsWith("interrupted while the teacher's probabilities were computed"));
 
         Assert.Equal(6, Tiny.Train().Step);
     }

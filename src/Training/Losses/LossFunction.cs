@@ -46,19 +46,16 @@ internal abstract class LossFunction : IDisposable
 }
 
 /// <summary>The cross entropy of the targets, tokens.</summary>
-internal sealed class TokenCrossEntropy(double labelSmoothing = 0) : LossFunction
+internal class TokenCrossEntropy(double labelSmoothing = 0) : LossFunction
 {
-    public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets) =>
+    public sealed override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets) =>
         model.Losses(input, targets, labelSmoothing);
 }
 
 /// <summary>The cross entropy of classes.</summary>
-internal sealed class ClassCrossEntropy(double labelSmoothing = 0) : LossFunction
+internal sealed class ClassCrossEntropy(double labelSmoothing = 0) : TokenCrossEntropy(labelSmoothing)
 {
     public override bool HasPerplexity => false;
-
-    public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets) =>
-        model.Losses(input, targets, labelSmoothing);
 }
 
 /// <summary>The error of forecasts, which a model of time series computes itself; it is no likelihood.</summary>
