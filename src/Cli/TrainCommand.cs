@@ -55,8 +55,8 @@ internal static class TrainCommand
         if (group.Size == 1) return train(group);
         var code = CommandLineApp.Guard(() => train(group), message =>
         {
-            // What all ranks fail at, the first has told by then, and has ended them.
-            if (group.Rank > 0) Thread.Sleep(1000);
+            // What all ranks fail at, the first has told by then, and has ended them: on busy processors that takes a while.
+            if (group.Rank > 0) Thread.Sleep(TimeSpan.FromSeconds(5));
             Console.Error.WriteLine(group.Rank > 0 ? $"rank {group.Rank}: {message}" : message);
         });
         if (code is ExitCode.Failed or ExitCode.Wrong) group.Abort(code);
