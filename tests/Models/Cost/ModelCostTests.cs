@@ -8,27 +8,30 @@ public class ModelCostTests
 {
     [Theory]
     [MemberData(nameof(Models.Variants), MemberType = typeof(Models))]
-    public void The_parameters_are_those_of_the_built_model(string projection, string position)
+    public void The_parameters_are_those_of_the_built_model(string projection, string position) =>
+        Agree(Models.Variant(projection, position));
+
+    public static TheoryData<string> FeedForwards => [.. Models.FeedForwards.Keys, "of a width of its own"];
+
+    [Theory]
+    [MemberData(nameof(FeedForwards))]
+    public void The_parameters_are_those_of_the_built_model_with_every_feed_forward_layer(string kind) =>
+        Agree(Models.Llama with { FeedForward = Models.FeedForwards.GetValueOrDefault(kind, new SwiGluOptions { HiddenDim = 24 }) });
+
+    // With and without biases and a head of its own, under either norm.
+    private static void Agree(DecoderOptions model)
     {
         foreach (bool bias in (bool[])[false, true])
         foreach (bool tied in (bool[])[false, true])
-        foreach (FeedForwardOptions feedForward in
-            (FeedForwardOptions[])[.. Models.FeedForwards.Values, new SwiGluOptions { HiddenDim = 24 }])
         foreach (var norm in new[] { Models.Gpt.Norm, Models.Llama.Norm })
         {
-            DecoderOptions options = Models.Variant(projection, position) with
-            {
-                Bias = bias,
-                TieEmbeddings = tied,
-                FeedForward = feedForward,
-                Norm = norm,
-            };
-            using LanguageModel model = options.Build(Models.Vocabulary);
+            DecoderOptions options = model with { Bias = bias, TieEmbeddings = tied, Norm = norm };
+            using LanguageModel built = options.Build(Models.Vocabulary);
             ModelCost cost = ModelCost.Of(options, Models.Vocabulary);
-            string kind = $"bias {bias}, tied {tied}, feed-forward {feedForward}, norm {norm}";
-            long parameters = model.parameters().Sum(parameter => parameter.numel());
+            string kind = $"bias {bias}, tied {tied}, norm {norm}";
+            long parameters = built.parameters().Sum(parameter => parameter.numel());
             Assert.True(parameters == cost.Parameters, $"{kind}: the model has {parameters} parameters, not {cost.Parameters}");
-            Assert.All(cost.Components, component => Assert.Equal(Built(model, component.Name), component.Parameters));
+            Assert.All(cost.Components, component => Assert.Equal(Built(built, component.Name), component.Parameters));
         }
     }
 
