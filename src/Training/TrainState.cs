@@ -31,6 +31,7 @@ internal sealed class TrainState : IDisposable
     private readonly SpikeDetector? spikes;
     private readonly StepMeter meter;
     private StepInput? last;
+    private IReadOnlyList<ParameterRecord> skippedGradients = [];
     private readonly string dataFingerprint;
 
     /// <summary>Takes over a model, on the device with its first weights, and the teacher of a recipe that has one; the data stays the
@@ -157,8 +158,11 @@ internal sealed class TrainState : IDisposable
         using IDisposable? time = Profiler?.Main.Measure(ProfilePart.Optimizer);
         Tensor skip = figures.Record(computed);
         // Waits for a GPU: only what is known at once can be looked at again with the same weights.
-        if (spikes is not null && Read() is var reading) Spike = spikes.Judge(reading.Loss, reading.GradientNorm);
+        StepFigures.Reading? reading = KnowsSkips ? Read() : null;
+        Spike = reading is null ? null : spikes?.Judge(reading.Loss, reading.GradientNorm);
         if (Spike is not null) skip = ones_like(skip);
+        // Clipping to a norm that is not finite makes every gradient so.
+        skippedGradients = Spike is not null || reading?.InARow > 0 ? ParameterGradients.Measure(Model, exchange) : [];
         Optimizer.ClipAndStep(computed.Norm, options.GradientClip, learningRate, skip);
         exchange?.Shards?.Spread();
         Model.EndStep(skip, group.Size > 1 ? AddCounts : null);
@@ -180,7 +184,8 @@ internal sealed class TrainState : IDisposable
     public bool KnowsSkips => spikes is not null || Device.type == DeviceType.CPU;
 
     /// <summary>Runs the last step again, which was skipped, so that the weights are those from before, and measures. On all ranks.</summary>
-    public StepMeasurement MeasureLastStep() => Measure(last ?? throw new InvalidOperationException("No step was taken."));
+    public StepMeasurement MeasureLastStep() =>
+        Measure(last ?? throw new InvalidOperationException("No step was taken.")) with { Parameters = skippedGradients };
 
     /// <summary>Computes the next step and measures it, but does not take it: no step can follow.</summary>
     public (StepFigures.Reading Reading, Spike? Spike, StepMeasurement Measured) ExamineNextStep()
@@ -189,7 +194,8 @@ internal sealed class TrainState : IDisposable
         StepInput input = NextInput(measured: true);
         figures.Record(gradients.Compute(input.Batch, input.Dropout));
         StepFigures.Reading reading = Read();
-        return (reading, spikes?.Judge(reading.Loss, reading.GradientNorm), Measure(input));
+        IReadOnlyList<ParameterRecord> parameters = ParameterGradients.Measure(Model, exchange);
+        return (reading, spikes?.Judge(reading.Loss, reading.GradientNorm), Measure(input) with { Parameters = parameters });
     }
 
     private StepMeasurement Measure(StepInput input)

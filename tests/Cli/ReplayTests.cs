@@ -22,6 +22,9 @@ public sealed class ReplayTests
         Assert.EndsWith("text.txt", step.RootElement.GetProperty("rows")[0].GetProperty("documents")[0].GetProperty("place")
             .GetProperty("source").GetString());
 
+        var gradients = step.RootElement.GetProperty("parameters").EnumerateArray().Select(parameter => parameter.GetProperty("gradient"));
+        Assert.Equal(norm, Math.Sqrt(gradients.Sum(gradient => Math.Pow(gradient.GetProperty("norm").GetDouble(), 2))), 1e-5);
+
         var refused = workspace.Run("replay", "run", "--step", "41");
         Assert.Equal((1, "run: there is no step 41; its run has steps 1 to 40\n"), (refused.ExitCode, refused.Error));
         Assert.Equal(2, workspace.Run("train", "small.json", "--profile", "30:20").ExitCode);

@@ -15,7 +15,7 @@ internal sealed record OutOfRange(string Layer, string Pass, int Row, int Rows, 
     /// order, for a row whose norm is <see cref="Factor"/> times the median of the others'. null where all is in range.</summary>
     public static OutOfRange? Find(StepMeasurement step)
     {
-        (string Layer, string Pass, IReadOnlyList<LayerFigures> Rows)[] places =
+        (string Layer, string Pass, IReadOnlyList<TensorFigures> Rows)[] places =
         [
             .. step.Layers.Select(layer => (layer.Name, "forward", layer.Activations)),
             .. step.Layers.Reverse().Select(layer => (layer.Name, "backward", layer.Gradients)),
@@ -27,24 +27,24 @@ internal sealed record OutOfRange(string Layer, string Pass, int Row, int Rows, 
             ?? First(places, Large);
 
         OutOfRange? First(
-            (string Layer, string Pass, IReadOnlyList<LayerFigures> Rows)[] some,
-            Func<IReadOnlyList<LayerFigures>, (int Row, int Count, string Why)?> look) =>
+            (string Layer, string Pass, IReadOnlyList<TensorFigures> Rows)[] some,
+            Func<IReadOnlyList<TensorFigures>, (int Row, int Count, string Why)?> look) =>
             some.Select(place => look(place.Rows) is var (row, count, why)
                 ? new OutOfRange(place.Layer, place.Pass, step.Rows[row].Row, count, why)
                 : null).FirstOrDefault(found => found is not null);
     }
 
-    private static (int Row, int Count, string Why)? Wrong(IReadOnlyList<LayerFigures> rows)
+    private static (int Row, int Count, string Why)? Wrong(IReadOnlyList<TensorFigures> rows)
     {
         int count = rows.Count(row => row.IsOutOfRange);
         if (count == 0) return null;
-        (int worst, LayerFigures figures) = rows.Index().MaxBy(row => (row.Item.NonFinite, row.Item.Largest));
+        (int worst, TensorFigures figures) = rows.Index().MaxBy(row => (row.Item.NonFinite, row.Item.Largest));
         return (worst, count, figures.NonFinite > 0
             ? $"{figures.NonFinite:N0} numbers are not finite"
             : $"the largest number, {Figures.Of(figures.Largest)}, is too large to be squared");
     }
 
-    private static (int Row, int Count, string Why)? Large(IReadOnlyList<LayerFigures> rows)
+    private static (int Row, int Count, string Why)? Large(IReadOnlyList<TensorFigures> rows)
     {
         if (rows.Count < 2) return null;
         double[] sorted = [.. rows.Select(row => row.Norm).Order()];

@@ -6,8 +6,9 @@ using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Training.Spikes;
 
-/// <summary>Writes down what a skipped step was: its rows and documents, and what each layer made of them. A skipped step changed no weight,
-/// so that it can be run once more, with measuring, and costs nothing before.</summary>
+/// <summary>Writes down what a skipped step was: its rows and documents, what each layer made of them, and what gradients of the
+/// parameters came of it. A skipped step changed no weight, so that it can be run once more, with measuring, and costs nothing before.
+/// </summary>
 /// <param name="state">Runs the step again; on all ranks.</param>
 /// <param name="documents">Finds where tokens come from; null where rows are no tokens.</param>
 /// <param name="folder">Gets a file for each step; null on all ranks but the first.</param>
@@ -60,6 +61,7 @@ internal sealed class SkipRecorder(TrainState state, DocumentLocator? documents,
             OutOfRange = OutOfRange.Find(measured),
             Rows = [.. rows.OrderByDescending(row => StepRecord.Badness(row.Loss))],
             Layers = [.. measured.Layers.Select(LayerRecord.Of)],
+            Parameters = measured.Parameters,
             Unlocated = unlocated,
         };
     }
@@ -74,6 +76,12 @@ internal sealed class SkipRecorder(TrainState state, DocumentLocator? documents,
         if (record.OutOfRange is { } place)
             yield return $"numbers first leave their range in {place.Layer} ({place.Pass}), " +
                 (place.Rows == record.Rows.Count ? "in every row" : $"in row {place.Row}") + $": {place.Why}";
+        if (record.WorstParameters.FirstOrDefault() is { } worstOf)
+            yield return worstOf.Gradient.NonFinite == 0
+                ? $"{worstOf.Name} has the gradient with the largest norm ({Figures.Of(worstOf.Gradient.Norm)})"
+                : $"the gradients of {record.Parameters.Count(parameter => parameter.Gradient.NonFinite > 0)} of " +
+                  $"{record.Parameters.Count} parameters are not finite, most of them that of {worstOf.Name} " +
+                  $"({worstOf.Gradient.NonFinite:N0} numbers)";
         if (record.Unlocated is { } reason) yield return $"documents are not named: {reason}";
     }
 

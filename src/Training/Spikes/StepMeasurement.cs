@@ -20,6 +20,9 @@ internal sealed record RowMeasurement(int Row, double? Loss, int Targets, IReadO
 /// <summary>A step looked at closely: every row, and every part of the model in the order it ran in.</summary>
 internal sealed record StepMeasurement(IReadOnlyList<RowMeasurement> Rows, IReadOnlyList<LayerMeasurement> Layers)
 {
+    /// <summary>The gradients of the whole step by parameter, in the model's order.</summary>
+    public IReadOnlyList<ParameterRecord> Parameters { get; init; } = [];
+
     private static readonly JsonSerializerOptions Format = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     /// <summary>Puts together what all ranks measured of their rows.</summary>

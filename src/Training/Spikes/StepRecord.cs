@@ -31,12 +31,20 @@ internal sealed record StepRecord
     /// <summary>In the order they run in.</summary>
     public required IReadOnlyList<LayerRecord> Layers { get; init; }
 
+    /// <summary>Parameters that have a gradient, in the model's order.</summary>
+    public required IReadOnlyList<ParameterRecord> Parameters { get; init; }
+
     /// <summary>Why documents are not named; null where they are.</summary>
     public string? Unlocated { get; init; }
 
     /// <summary>Sorted rows: what is not finite is worst.</summary>
     [JsonIgnore]
     public DocumentRecord? Worst => Rows is [{ Documents: var documents }, ..] ? documents.MaxBy(document => Badness(document.Loss)) : null;
+
+    /// <summary>Parameters by their gradients: those that have most numbers that are not finite first, then the largest norms.</summary>
+    [JsonIgnore]
+    public IEnumerable<ParameterRecord> WorstParameters =>
+        Parameters.OrderByDescending(parameter => (parameter.Gradient.NonFinite, parameter.Gradient.Norm));
 
     public static double Badness(double? loss) => loss switch
     {
@@ -72,8 +80,8 @@ internal sealed record RowRecord(int Row, double? Loss, int Targets, IReadOnlyLi
 internal sealed record DocumentRecord(long Document, int Tokens, double? Loss, TokenPlace? Place);
 
 /// <summary>The outputs of a part of the model, all rows together, and their gradients.</summary>
-internal sealed record LayerRecord(string Name, LayerKind Kind, LayerFigures Activations, LayerFigures Gradients)
+internal sealed record LayerRecord(string Name, LayerKind Kind, TensorFigures Activations, TensorFigures Gradients)
 {
     public static LayerRecord Of(LayerMeasurement layer) =>
-        new(layer.Name, layer.Kind, LayerFigures.Of([.. layer.Activations]), LayerFigures.Of([.. layer.Gradients]));
+        new(layer.Name, layer.Kind, TensorFigures.Of([.. layer.Activations]), TensorFigures.Of([.. layer.Gradients]));
 }

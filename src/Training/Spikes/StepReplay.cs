@@ -36,7 +36,7 @@ public static class StepReplay
 /// <summary>A step looked at closely.</summary>
 public sealed class StepReport
 {
-    private const int RowsShown = 8;
+    private const int Shown = 8;
 
     private readonly StepRecord record;
 
@@ -45,7 +45,7 @@ public sealed class StepReport
     /// <summary>All of it, as the files of skipped steps have it.</summary>
     public string Json => record.ToJson();
 
-    /// <summary>The table of layers, and the worst rows with their documents, for people.</summary>
+    /// <summary>The table of layers, the largest gradients of parameters, and the worst rows with their documents, for people.</summary>
     public IEnumerable<string> Lines =>
     [
         $"step {record.Step}: loss {Figures.Of(record.Loss)}, gradient norm {Figures.Of(record.GradientNorm)}" +
@@ -56,14 +56,27 @@ public sealed class StepReport
         $"{"layer",-NameWidth}{"norm",11}{"largest",11}{"not finite",11}  {"norm",11}{"largest",11}{"not finite",11}",
         .. record.Layers.Select(layer => $"{layer.Name,-NameWidth}{Row(layer.Activations)}  {Row(layer.Gradients)}"),
         "",
+        .. Parameters([.. record.WorstParameters.Take(Shown)]),
+        .. Rest(record.Parameters.Count, "parameters with smaller gradients"),
+        "",
         $"{"row",5}{"loss",10}  documents",
-        .. record.Rows.Take(RowsShown).SelectMany(Rows),
-        .. record.Rows.Skip(RowsShown).Take(1).Select(_ => $"and {record.Rows.Count - RowsShown} rows with lower losses (--json has them)"),
+        .. record.Rows.Take(Shown).SelectMany(Rows),
+        .. Rest(record.Rows.Count, "rows with lower losses"),
     ];
 
     private const int NameWidth = 30;
 
-    private static string Row(LayerFigures figures) =>
+    private static IEnumerable<string> Parameters(IReadOnlyList<ParameterRecord> shown)
+    {
+        int width = shown.Select(parameter => parameter.Name.Length + 2).Append(NameWidth).Max();
+        yield return $"{"parameter".PadRight(width)}{"gradient",11}{"largest",11}{"not finite",11}";
+        foreach (ParameterRecord parameter in shown) yield return $"{parameter.Name.PadRight(width)}{Row(parameter.Gradient)}";
+    }
+
+    private static IEnumerable<string> Rest(int count, string what) =>
+        count > Shown ? [$"and {count - Shown} {what} (--json has them)"] : [];
+
+    private static string Row(TensorFigures figures) =>
         $"{Figures.Of(figures.Norm),11}{Figures.Of(figures.Largest),11}{figures.NonFinite,11:N0}";
 
     private static IEnumerable<string> Rows(RowRecord row)

@@ -47,6 +47,8 @@ public sealed class SkipRecorderTests : IDisposable
             // The rows' losses make the step's.
             Assert.Equal(record.Loss, record.Rows.Sum(row => row.Loss!.Value * row.Targets) / record.Rows.Sum(row => row.Targets), 1e-5);
             Assert.Equal(Enumerable.Range(0, 4), record.Rows.Select(row => row.Row).Order());
+            Assert.Equal(record.GradientNorm, TensorFigures.Of([.. record.Parameters.Select(p => p.Gradient)]).Norm, 1e-5);
+            Assert.Contains(SkipRecorder.Findings(record), finding => finding.StartsWith($"{record.WorstParameters.First().Name} has"));
             Assert.All(record.Layers, layer => Assert.True(
                 layer is { Activations: { Norm: > 0, NonFinite: 0 }, Gradients: { Norm: > 0, Largest: > 0, NonFinite: 0 } }, layer.Name));
         });
@@ -159,6 +161,10 @@ public sealed class SkipRecorderTests : IDisposable
         StepRecord record = StepRecord.FromJson(File.ReadAllText(Path.Combine(Folder, files[^1])));
         Assert.Equal(("not finite", double.NaN, "embedding"), (record.Skipped, record.Loss, record.OutOfRange!.Layer));
         Assert.Equal(double.NaN, record.Rows[0].Loss);
+        Assert.Equal(state.Model.named_parameters().Select(p => p.name), record.Parameters.Select(parameter => parameter.Name));
+        Assert.All(record.Parameters, parameter => Assert.True(parameter.Gradient.NonFinite > 0, parameter.Name));
+        int count = record.Parameters.Count;
+        Assert.Contains(SkipRecorder.Findings(record), finding => finding.StartsWith($"the gradients of {count} of {count} parameters"));
     }
 
     private string Folder => Path.Combine(tiny.RunPath(), "spikes");

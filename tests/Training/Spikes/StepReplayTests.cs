@@ -56,6 +56,7 @@ public sealed class StepReplayTests : IDisposable
         StepRecord written = StepRecord.FromJson(File.ReadAllText(file));
         Assert.Equal(written.OutOfRange, record.OutOfRange);
         Assert.Equal(written.Layers, record.Layers);
+        Assert.Equal(written.Parameters, record.Parameters);
     }
 
     [Fact]
@@ -65,6 +66,9 @@ public sealed class StepReplayTests : IDisposable
         tiny.Train();
         string[] lines = [.. StepReplay.Run(Request(3), new Progress<string>()).Lines];
         Assert.Contains(lines, line => line.StartsWith("blocks.1.feedForward "));
+        int parameters = Array.FindIndex(lines, line => line.StartsWith("parameter "));
+        Assert.All(lines[(parameters + 1)..(parameters + 9)], line => Assert.Contains(".weight ", line));
+        Assert.Matches(@"^and \d+ parameters with smaller gradients \(--json has them\)$", lines[parameters + 9]);
         Assert.Contains(lines, line => line.Contains($"{tiny.TextPath}, line 1 (16 tokens, loss "));
         Assert.DoesNotContain(string.Concat(lines), char.IsControl);
     }
