@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Trainer.Distributed;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training;
 using Trainer.Training.Experiments;
@@ -25,18 +26,23 @@ internal static class BranchCommand
         {
             original, at, settings, directory,
         };
-        command.SetAction(parsed => Branch(new BranchRequest(
-            parsed.GetRequiredValue(original), parsed.GetValue(at), parsed.GetValue(settings) ?? [], parsed.GetValue(directory))));
+        command.SetAction(parsed => Processes.Together(group => Branch(
+            new BranchRequest(
+                parsed.GetRequiredValue(original), parsed.GetValue(at), parsed.GetValue(settings) ?? [], parsed.GetValue(directory))
+            {
+                Processes = group,
+            },
+            group)));
         return command;
     }
 
-    private static int Branch(BranchRequest request)
+    private static int Branch(BranchRequest request, IProcessGroup group)
     {
         var progress = new StandardError();
         var branch = RunBranch.Create(request);
-        using var stop = StopSignal.Listen(progress.Report);
+        using var stop = TrainCommand.ListenForStop(group, progress);
         var result = TrainingSession.Run(
-            new TrainingRequest(branch.Recipe, branch.Directory, Resume: true),
+            new TrainingRequest(branch.Recipe, branch.Directory, Resume: true) { Processes = group },
             run =>
             {
                 var sink = RunMonitor.Open(branch.Recipe.Monitoring, run, branch.Directory, ConsoleSink.Create(run));
@@ -45,14 +51,14 @@ internal static class BranchCommand
             },
             progress,
             stop);
-        Console.WriteLine(TrainCommand.Summary(result, branch.Directory));
-        if (result.Outcome == TrainingOutcome.Interrupted)
+        var interrupted = result.Outcome == TrainingOutcome.Interrupted;
+        if (group.Rank == 0)
         {
-            Console.WriteLine(branch.ResumeCommand);
-            return ExitCode.Interrupted;
+            Console.WriteLine(TrainCommand.Summary(result, branch.Directory));
+            if (interrupted) Console.WriteLine(branch.ResumeCommand);
+            else Print(BranchComparison.Of(request, branch, progress.Report));
         }
-        Print(BranchComparison.Of(request, branch, progress.Report));
-        return ExitCode.Done;
+        return interrupted ? ExitCode.Interrupted : ExitCode.Done;
     }
 
     private static void Print(BranchComparison comparison)

@@ -15,14 +15,16 @@ internal static class ReplayCommand
         {
             run, step, json,
         };
-        command.SetAction(parsed => Replay(
-            new StepReplayRequest(parsed.GetRequiredValue(run), parsed.GetRequiredValue(step)), parsed.GetValue(json)));
+        command.SetAction(parsed => Processes.Together(group => Replay(
+            new StepReplayRequest(parsed.GetRequiredValue(run), parsed.GetRequiredValue(step)) { Processes = group },
+            parsed.GetValue(json), tells: group.Rank == 0)));
         return command;
     }
 
-    private static int Replay(StepReplayRequest request, bool json)
+    private static int Replay(StepReplayRequest request, bool json, bool tells)
     {
         var report = StepReplay.Run(request, new StandardError());
+        if (!tells) return ExitCode.Done;
         if (json) Console.WriteLine(report.Json);
         else foreach (var line in report.Lines) Console.WriteLine(line);
         return ExitCode.Done;

@@ -33,7 +33,7 @@ internal static class TrainCommand
             resume, run, until, profile, attached,
         };
         recipe.AddTo(command);
-        command.SetAction(parsed => TrainTogether(group =>
+        command.SetAction(parsed => Processes.Together(group =>
         {
             var loaded = recipe.Load(parsed).Value;
             var request = new TrainingRequest(
@@ -48,29 +48,11 @@ internal static class TrainCommand
         return command;
     }
 
-    /// <summary>Trains with the other processes that mpirun or srun started, if there are any; all end where one fails.</summary>
-    private static int TrainTogether(Func<IProcessGroup, int> train)
-    {
-        using var group = ProcessGroup.Join();
-        if (group.Size == 1) return train(group);
-        var code = CommandLineApp.Guard(() => train(group), message =>
-        {
-            // What all ranks fail at, the first has told by then, and has ended them: on busy processors that takes a while.
-            if (group.Rank > 0) Thread.Sleep(TimeSpan.FromSeconds(5));
-            Console.Error.WriteLine(group.Rank > 0 ? $"rank {group.Rank}: {message}" : message);
-        });
-        if (code is ExitCode.Failed or ExitCode.Wrong) group.Abort(code);
-        return code;
-    }
-
     private static int Train(TrainingRequest request, IProcessGroup group, bool attached)
     {
         var directory = request.RunDirectory;
         var progress = new StandardError();
-        using var stop = StopSignal.Listen(message =>
-        {
-            if (group.Rank == 0) progress.Report(message);
-        });
+        using var stop = ListenForStop(group, progress);
         if (attached && group.Rank == 0) stop.FollowInput(Console.OpenStandardInput());
         var result = TrainingSession.Run(
             request,
@@ -80,6 +62,12 @@ internal static class TrainCommand
         if (group.Rank == 0) Console.WriteLine(Summary(result, directory));
         return result.Outcome == TrainingOutcome.Interrupted ? ExitCode.Interrupted : ExitCode.Done;
     }
+
+    /// <summary>Any process may be told to stop; the first says so.</summary>
+    internal static StopSignal ListenForStop(IProcessGroup group, IProgress<string> progress) => StopSignal.Listen(message =>
+    {
+        if (group.Rank == 0) progress.Report(message);
+    });
 
     internal static string Summary(TrainingResult result, string directory)
     {

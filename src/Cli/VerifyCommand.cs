@@ -26,11 +26,12 @@ internal static class VerifyCommand
         {
             run, steps, json,
         };
-        command.SetAction(parsed =>
+        command.SetAction(parsed => Processes.Together(group =>
         {
             var (after, through) = Range(parsed.GetRequiredValue(steps));
-            return Verify(new VerificationRequest(parsed.GetRequiredValue(run), after, through), parsed.GetValue(json));
-        });
+            var request = new VerificationRequest(parsed.GetRequiredValue(run), after, through) { Processes = group };
+            return Verify(request, parsed.GetValue(json), tells: group.Rank == 0);
+        }));
         return command;
     }
 
@@ -42,11 +43,11 @@ internal static class VerifyCommand
             : throw new ConfigurationException([new Problem("--steps", $"\"{text}\" is no range of steps; give the step to begin " +
                 "after and the one to end with, such as 4000:4500")], "command line");
 
-    private static int Verify(VerificationRequest request, bool json)
+    private static int Verify(VerificationRequest request, bool json, bool tells)
     {
         var report = RunVerification.Run(request, new StandardError());
-        if (json) Console.WriteLine(JsonSerializer.Serialize(report, JsonSerializerOptions.Web));
-        else Print(request, report);
+        if (tells && json) Console.WriteLine(JsonSerializer.Serialize(report, JsonSerializerOptions.Web));
+        else if (tells) Print(request, report);
         return report.Differences.Count == 0 ? ExitCode.Done : ExitCode.Failed;
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Training.Distribution;
 
 namespace Trainer.Training;
 
@@ -20,7 +21,15 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
         return found;
     }
 
-    /// <summary>A checkpoint that the first of several processes has found and verified.</summary>
+    /// <summary>What the first of several processes finds and verifies, on all of them; null may be found too.</summary>
+    public static ResumePoint? FromFirst(Ranks ranks, Func<ResumePoint?> find)
+    {
+        ResumePoint? found = null;
+        string? directory = ranks.FromFirst(() => (found = find())?.Directory);
+        return found ?? (directory is null ? null : At(directory));
+    }
+
+    /// <summary>A checkpoint that was found and verified.</summary>
     public static ResumePoint At(string directory) => new(directory, CheckpointState.Load(directory));
 
     /// <summary>The recipe that a checkpoint was trained with.</summary>

@@ -6,7 +6,6 @@ using Trainer.Data.Preparation;
 using Trainer.Distributed;
 using Trainer.Evaluation.Scheduled;
 using Trainer.Kernels;
-using Trainer.Models.Devices;
 using Trainer.Reporting.Monitoring;
 using Trainer.Training.Distribution;
 using Trainer.Training.Profiling;
@@ -102,14 +101,9 @@ public sealed class TrainingSession
 
     private TrainingResult Run()
     {
-        Problem[] problems = [.. Recipe.Training.ValidateFor(Group.Size), .. ShardingProblems(), .. UntilProblems()];
+        Problem[] problems = [.. RankSetup.Validate(Recipe, Group.Size), .. UntilProblems()];
         if (problems.Length > 0) throw new ConfigurationException(problems);
-        Group.Timeout = TimeSpan.FromSeconds(Recipe.Training.CollectiveTimeout);
-        ProcessorShare.Take(Group);
-        Device device = DeviceSelection.Choose(Recipe.Training.Device, Group.LocalRank, Group.LocalSize);
-        if (device.type == TorchSharp.DeviceType.CUDA && Group.Size > 1) ranks = new(NcclProcessGroup.Create(Group), progress);
-        DeviceSelection.SetDeterministic(Recipe.Training.Deterministic, device);
-        DeviceSelection.SetPrecision(Recipe.Training.Precision, device);
+        (ranks, Device device) = RankSetup.Begin(Recipe, Group, progress);
         try
         {
             return Run(device);
@@ -125,17 +119,6 @@ public sealed class TrainingSession
     /// <summary>The step after which this session ends, which may be before the run does.</summary>
     private long LastStep => request.Until ?? Recipe.Training.Steps;
 
-    private IEnumerable<Problem> ShardingProblems()
-    {
-        if (Group.Size == 1 || !Recipe.Training.ShardOptimizer) yield break;
-        if (Recipe.Optimizer.NeedsWholeMatrices)
-            yield return new("training.shardOptimizer", "this optimizer computes with whole parameters, and shares cut through them; set " +
-                "shardOptimizer to false, or use another optimizer.type");
-        if (Recipe.Monitoring.HistogramEvery > 0)
-            yield return new("monitoring.histogramEvery", "no process has all gradients while training.shardOptimizer is on; set " +
-                "histogramEvery to 0, or shardOptimizer to false");
-    }
-
     private IEnumerable<Problem> UntilProblems()
     {
         if (request.Until is { } until && (until < 1 || until > Recipe.Training.Steps))
@@ -147,8 +130,10 @@ public sealed class TrainingSession
     {
         if (request.Resume) ResumePoint.RequireRun(request.RunDirectory);
         using RunDirectory? run = ranks.IsFirst ? RunDirectory.Open(request.RunDirectory, request.Resume) : null;
-        ResumePoint? from = request.Resume ? FindCheckpoint(run) : null;
-        using TrainingData data = Prepare();
+        ResumePoint? from = request.Resume
+            ? ResumePoint.FromFirst(ranks, () => ResumePoint.Find(run!.Checkpoints, Recipe, ranks.Report))
+            : null;
+        using TrainingData data = RankSetup.Prepare(Recipe, request.DatasetsDirectory, ranks);
         from?.RequireData(data.Fingerprint);
         MemoryUse memory = new(device);
         using TrainState? state = Start(data, device, from);
@@ -176,28 +161,6 @@ public sealed class TrainingSession
         return from is null
             ? new(TrainingOutcome.Interrupted, 0, 0, null, null, 0)
             : new(TrainingOutcome.Interrupted, from.Step, from.Tokens, from.BestLoss, from.BestStep, from.SkippedSteps);
-    }
-
-    private ResumePoint? FindCheckpoint(RunDirectory? run)
-    {
-        ResumePoint? found = null;
-        string? directory = ranks.FromFirst(() => (found = ResumePoint.Find(run!.Checkpoints, Recipe, ranks.Report))?.Directory);
-        return found ?? (directory is null ? null : ResumePoint.At(directory));
-    }
-
-    /// <summary>The first rank prepares; others, which see the same files, read what is there then.</summary>
-    private TrainingData Prepare()
-    {
-        TrainingData? prepared = null;
-        TrainingData Open() => RecipeData.Prepare(Recipe, request.DatasetsDirectory, ranks);
-        string fingerprint = ranks.FromFirst(() => (prepared = Open()).Fingerprint)!;
-        prepared ??= Open();
-        if (prepared.Fingerprint == fingerprint) return prepared;
-        string own = prepared.Fingerprint;
-        prepared.Dispose();
-        throw new UserException(
-            $"rank {Group.Rank} on {Environment.MachineName} reads other training data than the first rank (fingerprint {own}, there " +
-            $"{fingerprint}): all machines have to see the same files, such as on a shared file system");
     }
 
     private RunProgress Progress(ResumePoint? from) =>

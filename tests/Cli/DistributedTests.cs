@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace Trainer.Cli.Tests;
 
@@ -115,8 +117,81 @@ public sealed class DistributedTests
         Assert.False(Directory.Exists(workspace.PathOf("run")));
     }
 
-    private static string[] Hashes(Workspace workspace) => [.. new[] { "model.safetensors", "optimizer.safetensors" }.Select(
-        file => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(workspace.PathOf($"run/checkpoints/step-00000020/{file}")))))];
+    [Fact]
+    public void A_run_of_two_processes_is_verified_and_branched_by_two_or_by_one()
+    {
+        Require(OpenMpi);
+        using Workspace workspace = new() { Threads = 2 };
+        string[] verify = ["verify", "run", "--steps", "10:20"];
+        Good(Run(workspace, OpenMpi, 2, TrainKeeping));
+
+        Assert.Equal(Verified, Good(Run(workspace, OpenMpi, 2, verify)).Output);
+        Assert.Equal(Verified, workspace.Succeeds(verify).Output);
+        Assert.Single(Branched.Matches(workspace.Succeeds("branch", "run", "--at", "10", "--run", "branch").Output));
+        Assert.Equal(Hashes(workspace), Hashes(workspace, "branch"));
+
+        var weights = workspace.PathOf("run/checkpoints/step-00000015/model.safetensors");
+        var bytes = File.ReadAllBytes(weights);
+        bytes[^2] ^= 1;
+        File.WriteAllBytes(weights, bytes);
+        var differs = Run(workspace, OpenMpi, 2, verify);
+        Assert.Equal(1, differs.ExitCode);
+        Assert.Single(Regex.Matches(differs.Output, "(?m)^  step 15, model.safetensors: "));
+    }
+
+    [Fact]
+    public void A_run_with_a_shared_optimizer_is_verified_branched_and_replayed_by_as_many()
+    {
+        Require(Mpich);
+        using Workspace workspace = new();
+        Good(Run(workspace, Mpich, 2, [.. TrainKeeping, "training.shardOptimizer=true"]));
+
+        Assert.Equal(Verified, Good(Run(workspace, Mpich, 2, ["verify", "run", "--steps", "10:20"])).Output);
+        Assert.Single(Branched.Matches(Good(Run(workspace, Mpich, 2, ["branch", "run", "--at", "10", "--run", "branch"])).Output));
+        Assert.Equal(Hashes(workspace), Hashes(workspace, "branch"));
+        using var step = JsonDocument.Parse(Good(Run(workspace, Mpich, 2, ["replay", "run", "--step", "13", "--json"])).Output);
+        Assert.StartsWith($"{step.RootElement.GetProperty("loss")} {step.RootElement.GetProperty("gradientNorm")} ",
+            workspace.Losses("run")[13], StringComparison.Ordinal);
+        Assert.Equal(4, step.RootElement.GetProperty("rows").GetArrayLength());
+    }
+
+    private const string Verified = "run: steps 11 to 20 computed again, equal bit for bit\n" +
+        "  10 records of loss and gradient norm compared\n" +
+        "  every tensor compared of the checkpoints of 15, 20\n";
+
+    private static readonly Regex Branched = new("(?m)^step +20 .* equal$");
+
+    private static readonly string[] TrainKeeping =
+        ["train", "small.json", "--run", "run", "--set", "training.steps=20", "checkpoint.every=5", "checkpoint.keep=9"];
+
+    [Fact]
+    public void Processes_that_cannot_take_a_runs_steps_are_told_so_once()
+    {
+        Require(OpenMpi);
+        using Workspace workspace = new();
+        workspace.Succeeds("train", "small.json", "--run", "run", "--set", "training.steps=10");
+
+        foreach (var command in (string[][])[["verify", "run", "--steps", "0:10"], ["replay", "run", "--step", "3"]])
+        {
+            var outcome = Run(workspace, OpenMpi, 4, command);
+            Assert.Equal(2, outcome.ExitCode);
+            Assert.Single(Regex.Matches(outcome.Error, "4 processes cannot take the run's steps again; start as many as trained it, "));
+        }
+        var branched = Run(workspace, OpenMpi, 4, ["branch", "run", "--at", "10", "--set", "training.steps=20"]);
+        Assert.Equal(2, branched.ExitCode);
+        Assert.Single(Regex.Matches(branched.Error, "2 cannot be shared out evenly among 4"));
+        Assert.DoesNotContain(Directory.GetDirectories(workspace.Folder), folder => folder.Contains("run-step"));
+    }
+
+    private static Outcome Good(Outcome outcome)
+    {
+        Assert.True(outcome.ExitCode == 0, outcome.Error);
+        return outcome;
+    }
+
+    private static string[] Hashes(Workspace workspace, string run = "run") =>
+        [.. new[] { "model.safetensors", "optimizer.safetensors" }.Select(
+            file => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(workspace.PathOf($"{run}/checkpoints/step-00000020/{file}")))))];
 
     private static void Require(string mpi) => Assert.SkipUnless(
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, mpi))),
@@ -127,7 +202,8 @@ public sealed class DistributedTests
         using var process = Start(workspace, mpi, ranks, arguments);
         var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         process.WaitForExit();
-        return new(process.ExitCode, output.Result, error.Result);
+        // Open MPI gives processes a terminal, whose keypad .NET switches on.
+        return new(process.ExitCode, output.Result.Replace("\u001b[?1h\u001b=", ""), error.Result);
     }
 
     private static Process Start(Workspace workspace, string mpi, int ranks, string[] arguments)

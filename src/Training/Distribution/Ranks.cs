@@ -19,6 +19,9 @@ internal sealed class Ranks(IProcessGroup group, IProgress<string> terminal) : I
 
     private const long AtOnce = 1 << 24;
 
+    /// <summary>What the line of <see cref="DescribeWaits"/> begins with, which is no property of the processes.</summary>
+    public const string Waits = "waited for gradients";
+
     private readonly List<string> messages = [];
 
     public IProcessGroup Group => group;
@@ -84,7 +87,7 @@ internal sealed class Ranks(IProcessGroup group, IProgress<string> terminal) : I
     public string DescribeWaits(TimeSpan waited, TimeSpan trained)
     {
         IEnumerable<string> shares = group.AllGather(string.Create(CultureInfo.InvariantCulture, $"{waited / trained:P1}"));
-        return $"processes: waited for gradients for {string.Join(", ", shares)} of the time of training";
+        return $"processes: {Waits} for {string.Join(", ", shares)} of the time of training";
     }
 
     /// <summary>Throws where ranks have different weights, and names those that differ from most.</summary>

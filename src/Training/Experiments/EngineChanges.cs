@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Trainer.Training.Distribution;
 
 namespace Trainer.Training.Experiments;
 
@@ -23,8 +24,9 @@ internal static partial class EngineChanges
         {
             string prefix = $"{kind}: ";
             string here = now.FirstOrDefault(line => line.StartsWith(prefix, StringComparison.Ordinal))?[prefix.Length..] ?? "none";
-            changes.AddRange(then[kind].Distinct().Where(value => value != here)
-                .Select(value => $"{prefix}{value} in the run's log, {here} here"));
+            string advice = kind == "processes" ? "; verify with as many" : "";
+            changes.AddRange(then[kind].Distinct().Where(value => value != here && !value.StartsWith(Ranks.Waits, StringComparison.Ordinal))
+                .Select(value => $"{prefix}{value} in the run's log, {here} here{advice}"));
         }
         return changes;
     }

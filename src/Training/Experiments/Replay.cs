@@ -1,6 +1,6 @@
+using Trainer.Configuration;
 using Trainer.Data.Preparation;
 using Trainer.Distributed;
-using Trainer.Models.Devices;
 using Trainer.Training.Distribution;
 using static TorchSharp.torch;
 
@@ -12,7 +12,11 @@ internal sealed class Replay : IDisposable
 {
     private readonly Recipe recipe;
 
-    private Replay(Recipe recipe, TrainingData data, TrainState state) => (this.recipe, Data, State) = (recipe, data, state);
+    private Replay(Recipe recipe, TrainingData data, TrainState state, Ranks ranks) =>
+        (this.recipe, Data, State, Ranks) = (recipe, data, state, ranks);
+
+    /// <summary>The processes that take the steps together.</summary>
+    public Ranks Ranks { get; }
 
     public TrainingData Data { get; }
 
@@ -20,17 +24,23 @@ internal sealed class Replay : IDisposable
     public TrainState State { get; }
 
     /// <summary>Restores a checkpoint, or what the recipe begins with where <paramref name="from"/> is null. Throws where the data changed
-    /// since.</summary>
-    public static Replay Begin(Recipe recipe, ResumePoint? from, string datasetsDirectory, IProgress<string> progress)
+    /// since, or where so many processes cannot take the steps.</summary>
+    public static Replay Begin(
+        Recipe recipe, ResumePoint? from, string datasetsDirectory, IProgress<string> progress, IProcessGroup? processes = null)
     {
-        Device device = DeviceSelection.Choose(recipe.Training.Device);
-        DeviceSelection.SetDeterministic(recipe.Training.Deterministic, device);
-        DeviceSelection.SetPrecision(recipe.Training.Precision, device);
-        TrainingData data = RecipeData.Prepare(recipe, datasetsDirectory, progress);
+        IProcessGroup group = processes ?? new SingleProcess();
+        Problem[] problems = [.. RankSetup.Validate(recipe, group.Size)];
+        if (problems.Length > 0)
+            throw new UsageException($"{group.Size} processes cannot take the run's steps again; start as many as trained it, which its " +
+                "log says, or one:" + string.Concat(problems.Select(problem => $"\n  {problem.Path}: {problem.Message}")));
+        (Ranks ranks, Device device) = RankSetup.Begin(recipe, group, progress);
+        TrainingData data = RankSetup.Prepare(recipe, datasetsDirectory, ranks);
         try
         {
             from?.RequireData(data.Fingerprint);
-            return new Replay(recipe, data, TrainState.Start(recipe, data, device, from, new Ranks(new SingleProcess(), progress)));
+            TrainState state = TrainState.Start(recipe, data, device, from, ranks);
+            ranks.TellOthers();
+            return new Replay(recipe, data, state, ranks);
         }
         catch
         {

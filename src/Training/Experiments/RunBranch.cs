@@ -2,13 +2,20 @@ using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data;
+using Trainer.Distributed;
 using Trainer.Reporting.Monitoring;
+using Trainer.Training.Distribution;
 
 namespace Trainer.Training.Experiments;
 
 /// <summary>What to branch off: a run's directory, the step of one of its checkpoints, settings such as <c>optimizer.learningRate=1e-3</c>
 /// that the branch has otherwise, and its own directory, null for one beside the run's.</summary>
-public sealed record BranchRequest(string Run, long Step, IReadOnlyList<string> Settings, string? Directory = null);
+public sealed record BranchRequest(string Run, long Step, IReadOnlyList<string> Settings, string? Directory = null)
+{
+    /// <summary>The processes that are to train the branch, each with the same request; null for this one alone. The first makes it. One
+    /// that fails has to call <see cref="IProcessGroup.Abort"/>.</summary>
+    public IProcessGroup? Processes { get; init; }
+}
 
 /// <summary>A run that goes on from a checkpoint of another one. Its directory is that of a run which was stopped there, so that
 /// <see cref="TrainingSession"/> goes on in it, now or later: without other settings to the same bits as the original.</summary>
@@ -26,6 +33,15 @@ public sealed record RunBranch(string Directory, Recipe Recipe, string Origin)
     /// taken.</exception>
     public static RunBranch Create(BranchRequest request)
     {
+        RunBranch? made = null;
+        Ranks ranks = new(request.Processes ?? new SingleProcess(), new Progress<string>());
+        string directory = ranks.FromFirst(() => (made = Make(request, ranks.Group.Size)).Directory)!;
+        return made ?? new RunBranch(
+            directory, Recipe.Load(Path.Combine(directory, CheckpointFiles.Configuration)).Resolve(), $"branch of {request.Run}");
+    }
+
+    private static RunBranch Make(BranchRequest request, int processes)
+    {
         RecordedRun original = RecordedRun.Open(request.Run);
         ResumePoint from = original.CheckpointAt(request.Step);
         Recipe recipe = RecipeOf(original, request);
@@ -33,6 +49,8 @@ public sealed record RunBranch(string Directory, Recipe Recipe, string Origin)
         if (recipe.Training.Steps <= request.Step)
             throw new UserException($"{request.Run}: all {recipe.Training.Steps} steps are done at step {request.Step}, so that a branch " +
                 $"has none left; raise them with --set training.steps={2 * recipe.Training.Steps}");
+        Problem[] problems = [.. RankSetup.Validate(recipe, processes)];
+        if (problems.Length > 0) throw new ConfigurationException(problems);
         string directory = request.Directory ?? DefaultDirectory(request);
         string origin = $"branch of {request.Run} at step {request.Step}" + (changes.Count == 0
             ? ", with its settings"

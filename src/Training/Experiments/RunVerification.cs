@@ -3,15 +3,22 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Distributed;
 using Trainer.Kernels;
 using Trainer.Reporting.Runs;
+using Trainer.Training.Distribution;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Experiments;
 
 /// <summary>Which steps of a run to compute again: those after <c>After</c> up to <c>Through</c>.</summary>
 public sealed record VerificationRequest(
-    string Run, long After, long Through, string DatasetsDirectory = TrainingRequest.DefaultDatasetsDirectory);
+    string Run, long After, long Through, string DatasetsDirectory = TrainingRequest.DefaultDatasetsDirectory)
+{
+    /// <summary>The processes that compute the steps together, each with the same request; null for this one alone. All get the report.
+    /// One that fails has to call <see cref="IProcessGroup.Abort"/>.</summary>
+    public IProcessGroup? Processes { get; init; }
+}
 
 /// <summary>Something that the run has and that computing it again does not give: a figure of a step, or a tensor or field of the
 /// checkpoint of a step.</summary>
@@ -54,18 +61,19 @@ public sealed class RunVerification
     /// damaged.</exception>
     public static VerificationReport Run(VerificationRequest request, IProgress<string> progress)
     {
+        Ranks ranks = new(request.Processes ?? new SingleProcess(), progress);
         RecordedRun run = RecordedRun.Open(request.Run);
-        RunMetrics metrics = RunMetrics.Read(request.Run, progress.Report);
+        RunMetrics metrics = RunMetrics.Read(request.Run, ranks.Report);
         RequireSteps(request, run, metrics);
-        ResumePoint? from = run.CheckpointAtOrBefore(request.After);
+        ResumePoint? from = ResumePoint.FromFirst(ranks, () => run.CheckpointAtOrBefore(request.After));
         long start = from?.State.Step ?? 0;
         Recipe recipe = run.RecipeAfter(start);
         RequireOneRecipe(run, recipe, start, request.Through);
-        progress.Report($"{request.Run}: computing steps {start + 1} to {request.Through} again, from " +
+        ranks.Report($"{request.Run}: computing steps {start + 1} to {request.Through} again, from " +
             (from is null ? "the run's beginning" : from.Directory));
         try
         {
-            using Replay replay = Replay.Begin(recipe, from, request.DatasetsDirectory, progress);
+            using Replay replay = Replay.Begin(recipe, from, request.DatasetsDirectory, progress, ranks.Group);
             return new RunVerification(run, replay).Compare(request, start, metrics);
         }
         catch (ExternalException error) when (error.IsOutOfMemory)
@@ -74,25 +82,28 @@ public sealed class RunVerification
         }
     }
 
+    // Of several processes, which compute the same, the first compares and decides.
     private VerificationReport Compare(VerificationRequest request, long start, RunMetrics metrics)
     {
         Dictionary<long, StepRecord> records = metrics.Steps.ToDictionary(record => record.Step);
         HashSet<long> checkpoints = [.. run.Checkpoints.Steps];
         int count = 0;
-        bool equal = true;
-        while (equal && replay.State.Step < request.Through)
+        bool differs = false;
+        while (!differs && replay.State.Step < request.Through)
         {
             StepFigures.Reading figures = replay.TakeStep();
             long step = replay.State.Step;
             if (records.TryGetValue(step, out StepRecord? record))
             {
                 count++;
-                equal = Same(step, "loss", record.Loss, figures.Loss)
-                    & Same(step, "gradientNorm", record.GradientNorm, figures.GradientNorm);
+                differs = !(Same(step, "loss", record.Loss, figures.Loss)
+                    & Same(step, "gradientNorm", record.GradientNorm, figures.GradientNorm));
             }
-            if (checkpoints.Contains(step)) CompareCheckpoint(step);
+            differs = FirstFinds(differs);
+            // A run under way may have removed one since.
+            if (FirstFinds(checkpoints.Contains(step) && Directory.Exists(run.Checkpoints.DirectoryOf(step)))) CompareCheckpoint(step);
         }
-        return new VerificationReport
+        VerificationReport Report() => new()
         {
             Start = start,
             End = replay.State.Step,
@@ -101,7 +112,12 @@ public sealed class RunVerification
             Differences = differences,
             LikelyCauses = differences.Count == 0 ? [] : EngineChanges.Find(run.Directory, replay.State),
         };
+        return replay.Ranks.Group.Size == 1
+            ? Report()
+            : JsonSerializer.Deserialize<VerificationReport>(replay.Ranks.FromFirst(() => JsonSerializer.Serialize(Report()))!)!;
     }
+
+    private bool FirstFinds(bool here) => replay.Ranks.AnyInTheEnd(replay.Ranks.IsFirst && here);
 
     private bool Same(long step, string figure, double? recorded, double computed)
     {
@@ -113,12 +129,12 @@ public sealed class RunVerification
     private void CompareCheckpoint(long step)
     {
         string directory = run.Checkpoints.DirectoryOf(step);
-        if (!Directory.Exists(directory)) return; // a run under way has removed it since
         compared.Add(step);
         int before = differences.Count;
         using (IDisposable? averages = replay.State.UseAverages())
-        using (CheckpointTensors tensors = replay.State.Tensors())
+        using (CheckpointTensors tensors = replay.State.Tensors()) // which all ranks collect
         {
+            if (!replay.Ranks.IsFirst) return;
             CompareFile(step, directory, CheckpointFiles.Model, tensors.Model);
             CompareFile(step, directory, CheckpointFiles.Optimizer, tensors.Optimizer);
         }

@@ -1,12 +1,18 @@
 using Trainer.Configuration;
-using Trainer.Data.Preparation;
+using Trainer.Distributed;
+using Trainer.Training.Distribution;
 using Trainer.Training.Experiments;
 
 namespace Trainer.Training.Spikes;
 
 /// <summary>Which step to look at: one of a run, whose directory is only read. Prepared data is in <c>DatasetsDirectory</c>.</summary>
 public sealed record StepReplayRequest(
-    string Run, long Step, string DatasetsDirectory = TrainingRequest.DefaultDatasetsDirectory);
+    string Run, long Step, string DatasetsDirectory = TrainingRequest.DefaultDatasetsDirectory)
+{
+    /// <summary>The processes that compute the step together, each with the same request; null for this one alone. All get the report.
+    /// One that fails has to call <see cref="IProcessGroup.Abort"/>.</summary>
+    public IProcessGroup? Processes { get; init; }
+}
 
 /// <summary>Runs one step of a run again, with measuring: the newest checkpoint before it is restored, the steps between are taken as they
 /// were, and the step is computed, but not taken.</summary>
@@ -20,16 +26,19 @@ public static class StepReplay
         Recipe recipe = run.RecipeAfter(request.Step - 1);
         if (request.Step < 1 || request.Step > recipe.Training.Steps)
             throw new UserException($"{request.Run}: there is no step {request.Step}; its run has steps 1 to {recipe.Training.Steps}");
-        ResumePoint? from = run.CheckpointAtOrBefore(request.Step - 1);
-        progress.Report(from is null
+        Ranks ranks = new(request.Processes ?? new SingleProcess(), progress);
+        ResumePoint? from = ResumePoint.FromFirst(ranks, () => run.CheckpointAtOrBefore(request.Step - 1));
+        ranks.Report(from is null
             ? $"from the run's beginning, for no checkpoint before step {request.Step} is kept"
             : $"from {from.Directory}");
-        using Replay replay = Replay.Begin(recipe, from, request.DatasetsDirectory, progress);
+        using Replay replay = Replay.Begin(recipe, from, request.DatasetsDirectory, progress, ranks.Group);
         replay.AdvanceTo(request.Step - 1);
         (StepFigures.Reading reading, Spike? spike, StepMeasurement measured) = replay.State.ExamineNextStep();
-        DocumentLocator? documents = TrainingSession.DocumentsOf(recipe, replay.Data, request.DatasetsDirectory);
         string? skipped = spike is not null ? "spike" : reading.InARow > 0 ? "not finite" : null;
-        return new(SkipRecorder.Describe(request.Step, reading, spike, skipped, measured, documents));
+        StepRecord Describe() => SkipRecorder.Describe(request.Step, reading, spike, skipped, measured,
+            TrainingSession.DocumentsOf(recipe, replay.Data, request.DatasetsDirectory));
+        // The first looks for the documents.
+        return new(ranks.Group.Size == 1 ? Describe() : StepRecord.FromJson(ranks.FromFirst(() => Describe().ToJson())!));
     }
 }
 
