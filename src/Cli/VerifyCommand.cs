@@ -1,8 +1,8 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using Trainer.Configuration;
 using Trainer.Reporting.Monitoring;
+using Trainer.Training;
 using Trainer.Training.Experiments;
 
 namespace Trainer.Cli;
@@ -36,12 +36,8 @@ internal static class VerifyCommand
     }
 
     private static (long After, long Through) Range(string text) =>
-        text.Split(':') is [var from, var to]
-        && long.TryParse(from, NumberStyles.None, CultureInfo.InvariantCulture, out var after)
-        && long.TryParse(to, NumberStyles.None, CultureInfo.InvariantCulture, out var through)
-            ? (after, through)
-            : throw new ConfigurationException([new Problem("--steps", $"\"{text}\" is no range of steps; give the step to begin " +
-                "after and the one to end with, such as 4000:4500")], "command line");
+        StepRange.Parse(text) ?? throw new ConfigurationException([new Problem("--steps", $"\"{text}\" is no range of steps; give the " +
+            "step to begin after and the one to end with, such as 4000:4500")], "command line");
 
     private static int Verify(VerificationRequest request, bool json, bool tells)
     {

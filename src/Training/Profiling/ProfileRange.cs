@@ -1,4 +1,3 @@
-using System.Globalization;
 using Trainer.Configuration;
 
 namespace Trainer.Training.Profiling;
@@ -9,10 +8,7 @@ public sealed record ProfileRange(long First, long Last)
     /// <summary>Reads a range such as <c>20:30</c>.</summary>
     /// <exception cref="ConfigurationException">It is none.</exception>
     public static ProfileRange Parse(string text) =>
-        text.Split(':') is [var from, var to]
-        && long.TryParse(from, NumberStyles.None, CultureInfo.InvariantCulture, out long first)
-        && long.TryParse(to, NumberStyles.None, CultureInfo.InvariantCulture, out long last)
-        && first >= 1 && first <= last
+        StepRange.Parse(text) is (>= 1 and var first, var last) && first <= last
             ? new(first, last)
             : throw new ConfigurationException([new Problem("--profile", $"\"{text}\" is no range of steps; give the first and the last " +
                 "one, such as 20:30")], "command line");
