@@ -70,7 +70,7 @@ public static class ActivationCheckpoint
             for (int i = 0; i < results.Count; i++)
                 if (!results[i].shape.AsSpan().SequenceEqual(Shapes[i]))
                     throw new TorchException(
-                        $"running a segment again gives a tensor of shape [{string.Join(", ", results[i].shape)}] where the first run " +
+                        $"running a segment again gives a tensor of shape {results[i].ShapeText} where the first run " +
                         $"gave [{string.Join(", ", Shapes[i])}]: it is not deterministic");
         }
 

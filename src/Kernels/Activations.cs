@@ -43,7 +43,7 @@ public static class Activations
     private static Tensor Gated<TFunction>(Tensor gateUp) where TFunction : struct, IActivation
     {
         if (gateUp.dim() == 0 || gateUp.size(-1) % 2 != 0)
-            throw new TorchException($"gate and up need a last dimension of even size, not [{string.Join(", ", gateUp.shape)}]");
+            throw new TorchException($"gate and up need a last dimension of even size, not {gateUp.ShapeText}");
         return IsSupported(gateUp) ? GatedFunction<TFunction>.apply(gateUp) : ComposedGated<TFunction>(gateUp);
     }
 

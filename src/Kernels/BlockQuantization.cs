@@ -76,7 +76,7 @@ public static unsafe class BlockQuantization
             || (bias is not null && (bias.dtype != ScalarType.Float32 || bias.numel() != matrix.size(0))))
         {
             throw new TorchException(
-                $"blocks [{string.Join(", ", matrix.shape)}] take rows of {Width(matrix)} float32 numbers on the CPU, " +
+                $"blocks {matrix.ShapeText} take rows of {Width(matrix)} float32 numbers on the CPU, " +
                 $"not {Description(x)}");
         }
         if (is_grad_enabled() && x.requires_grad) throw new TorchException("a matrix in blocks has no backward pass: it is for inference");
@@ -184,5 +184,5 @@ public static unsafe class BlockQuantization
 
     private static long Width(Tensor blocks) => blocks.size(-1) / BlockBytes * BlockLength;
 
-    private static string Description(Tensor tensor) => $"[{string.Join(", ", tensor.shape)}] {tensor.dtype} on {tensor.device}";
+    private static string Description(Tensor tensor) => $"{tensor.ShapeText} {tensor.dtype} on {tensor.device}";
 }

@@ -44,8 +44,8 @@ public static class BlockSparseAttention
             || !key.shape.AsSpan(0, 3).SequenceEqual(value.shape.AsSpan(0, 3)) || query.size(1) % key.size(1) != 0)
         {
             throw new TorchException(
-                $"query {Text(query)}, key {Text(key)} and value {Text(value)} should be (B, H, T, D), (B, G, S, D) and (B, G, S, E) " +
-                "with G dividing H");
+                $"query {query.ShapeText}, key {key.ShapeText} and value {value.ShapeText} should be (B, H, T, D), (B, G, S, D) and " +
+                "(B, G, S, E) with G dividing H");
         }
         if (!IsSupported(query, key, value, documents, bias)) return Composed(query, key, value, tiles, scale, softCap, documents, bias);
         (Call call, Tensor?[] others) = Prepare(tiles, scale, softCap, documents, bias);
@@ -91,8 +91,6 @@ public static class BlockSparseAttention
             if (width % lanes == 0 && valueWidth % lanes == 0) return lanes;
         return 0;
     }
-
-    private static string Text(Tensor tensor) => $"[{string.Join(", ", tensor.shape)}]";
 
     /// <summary>Arguments that are not tensors.</summary>
     private sealed record Call(double Scale, double SoftCap, long Lowest, bool[] Joins);

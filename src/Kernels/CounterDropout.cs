@@ -22,7 +22,7 @@ public readonly record struct CounterDropout(double Probability, long Seed, long
         dropout.Check();
         if (x.device_type != DeviceType.CPU) return nn.functional.dropout(x, dropout.Probability, training: true);
         if (x.dim() is not (3 or 4))
-            throw new TorchException($"counter-based dropout takes (B, T, W) or (B, H, T, W), not [{string.Join(", ", x.shape)}]");
+            throw new TorchException($"counter-based dropout takes (B, T, W) or (B, H, T, W), not {x.ShapeText}");
         if (x.dtype == ScalarType.Float32) return DropoutFunction.apply(x, dropout);
         using Tensor one = ones(x.shape), factors = DropoutFunction.apply(one, dropout), cast = factors.to(x.dtype);
         return x.mul(cast);

@@ -55,12 +55,12 @@ public static unsafe class CrossEntropy
         {
             throw new TorchException(
                 "a cross entropy of a layer needs a weight (V, C), with its like in bfloat16 or none and a bias (V) or none, not " +
-                $"[{string.Join(", ", weight.shape)}] {weight.dtype}{(bias is null ? "" : $" and [{string.Join(", ", bias.shape)}]")}");
+                $"{weight.ShapeText} {weight.dtype}{(bias is null ? "" : $" and {bias.ShapeText}")}");
         }
         if (x.dim() != 2 || x.size(1) != weight.size(1) || targets.dim() != 1 || targets.size(0) != x.size(0))
         {
             throw new TorchException($"a cross entropy of a layer needs rows (N, {weight.size(1)}) and targets (N), " +
-                $"not [{string.Join(", ", x.shape)}] and [{string.Join(", ", targets.shape)}] {targets.dtype}");
+                $"not {x.ShapeText} and {targets.ShapeText} {targets.dtype}");
         }
         return IsSupported(x, weight, bias, targets, rounded)
             ? SumFunction.apply(x, weight, bias, rounded, targets, shape)

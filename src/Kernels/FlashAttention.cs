@@ -47,8 +47,8 @@ public static unsafe class FlashAttention
             || !key.shape.AsSpan(0, 3).SequenceEqual(value.shape.AsSpan(0, 3)) || key.size(1) == 0 || query.size(1) % key.size(1) != 0)
         {
             throw new TorchException(
-                $"query {Text(query)}, key {Text(key)} and value {Text(value)} should be (B, H, T, D), (B, G, S, D) and (B, G, S, D) " +
-                "with G dividing H");
+                $"query {query.ShapeText}, key {key.ShapeText} and value {value.ShapeText} should be (B, H, T, D), (B, G, S, D) and " +
+                "(B, G, S, D) with G dividing H");
         }
         Options options = new(scale, before, after, dropout, documents, null, 0);
         options.Check(query.size(0), query.size(2));
@@ -64,7 +64,7 @@ public static unsafe class FlashAttention
         CounterDropout dropout = default, Tensor? documents = null)
     {
         if (packed.dim() != 4 || groups < 1 || packed.size(2) <= 2 * groups || packed.size(2) % groups != 0)
-            throw new TorchException($"{Text(packed)} with {groups} heads of keys should be (B, T, H + 2·G, D) with G dividing H");
+            throw new TorchException($"{packed.ShapeText} with {groups} heads of keys should be (B, T, H + 2·G, D) with G dividing H");
         Options options = new(scale, before, after, dropout, documents, rotary, groups);
         options.Check(packed.size(0), packed.size(1));
         options.CheckAngles(packed);
@@ -133,8 +133,6 @@ public static unsafe class FlashAttention
     private static bool Fits(Tensor x) =>
         x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && x.dim() == 4 && x.numel() > 0;
 
-    private static string Text(Tensor tensor) => $"[{string.Join(", ", tensor.shape)}]";
-
     private static Tensor UnitStride(Tensor heads) => heads.stride(3) == 1 ? heads.alias() : heads.contiguous();
 
     // (B, N, T, D), laid out as (B, T, N, D), as the residual stream needs heads.
@@ -187,7 +185,7 @@ public static unsafe class FlashAttention
             Dropout.Check();
             if (Documents is not null
                 && (Documents.dtype != ScalarType.Int32 || !Documents.shape.AsSpan().SequenceEqual([batch, queries, 2])))
-                throw new TorchException($"documents {Text(Documents)} {Documents.dtype} should be [{batch}, {queries}, 2] Int32");
+                throw new TorchException($"documents {Documents.ShapeText} {Documents.dtype} should be [{batch}, {queries}, 2] Int32");
         }
 
         public void CheckAngles(Tensor packed)
@@ -199,7 +197,7 @@ public static unsafe class FlashAttention
                 || rotary.RotatedDim <= 0 || rotary.RotatedDim % 2 != 0 || rotary.RotatedDim > packed.size(3))
             {
                 throw new TorchException(
-                    $"angles {Text(table)} {table.dtype} do not rotate {rotary.RotatedDim} numbers of each head of {Text(packed)}");
+                    $"angles {table.ShapeText} {table.dtype} do not rotate {rotary.RotatedDim} numbers of each head of {packed.ShapeText}");
             }
         }
 

@@ -26,7 +26,7 @@ public static unsafe class FusedFeedForward
             || up.Weight.size(0) != (Loops.Of(function).IsGated ? 2 : 1) * down.Weight.size(1))
         {
             throw new TorchException(
-                $"{function} between matrices of {Text(up.Weight)} and {Text(down.Weight)} does not fit an input of {Text(x)}");
+                $"{function} between matrices of {up.Weight.ShapeText} and {down.Weight.ShapeText} does not fit an input of {x.ShapeText}");
         }
         return IsSupported(x, up, down)
             ? ApplyFunction.apply(x, up.Weight, up.Rounded, up.Bias, down.Weight, down.Rounded, down.Bias, function)
@@ -63,8 +63,6 @@ public static unsafe class FusedFeedForward
         && layer.Rounded.device_type == DeviceType.CPU && layer.Rounded.dtype == ScalarType.BFloat16 && layer.Rounded.is_contiguous()
         && layer.Weight.numel() > 0 && layer.Weight.shape.AsSpan().SequenceEqual(layer.Rounded.shape)
         && (layer.Bias is null || layer.Bias.dtype == ScalarType.Float32);
-
-    private static string Text(Tensor tensor) => $"[{string.Join(", ", tensor.shape)}]";
 
     private sealed class ApplyFunction : SingleTensorFunction<ApplyFunction>
     {

@@ -23,7 +23,7 @@ public static class MixedPrecisionLinear
         {
             throw new TorchException(
                 $"a rounded linear layer needs a weight and its like in bfloat16, not {weight.dtype} " +
-                $"[{string.Join(", ", weight.shape)}] and {rounded.dtype} [{string.Join(", ", rounded.shape)}]");
+                $"{weight.ShapeText} and {rounded.dtype} {rounded.ShapeText}");
         }
         return IsSupported(x, weight, rounded, bias)
             ? RoundedFunction.apply(x, weight, rounded, bias, rounds)

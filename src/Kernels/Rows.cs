@@ -14,8 +14,8 @@ public static class Rows
             || order.size(0) != x.size(0) * copies)
         {
             throw new TorchException(
-                $"rows [{string.Join(", ", x.shape)}] times {copies} need an order and its inverse of that length, not " +
-                $"[{string.Join(", ", order.shape)}] and [{string.Join(", ", inverse.shape)}]");
+                $"rows {x.ShapeText} times {copies} need an order and its inverse of that length, not " +
+                $"{order.ShapeText} and {inverse.ShapeText}");
         }
         return GatherFunction.apply(x, new Permutation(order, inverse, copies));
     }

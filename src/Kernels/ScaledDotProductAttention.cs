@@ -23,7 +23,7 @@ public static class ScaledDotProductAttention
             AttentionBackend chosen = Choice(query, key, value, mask, dropout, isCausal, scale, enableGqa);
             if (backend == AttentionBackend.Fused ? chosen is AttentionBackend.Math or AttentionBackend.None : chosen != backend)
                 throw new TorchException("the required attention backend cannot run with these inputs " +
-                    $"(query [{string.Join(", ", query.shape)}] {query.dtype} on {query.device}, key [{string.Join(", ", key.shape)}], " +
+                    $"(query {query.ShapeText} {query.dtype} on {query.device}, key {key.ShapeText}, " +
                     $"mask {(mask is null ? "none" : mask.requires_grad ? "given, and it needs a gradient" : "given")}, " +
                     $"dropout {dropout}, enable_gqa {(enableGqa ? 1 : 0)}); libtorch would take {chosen}");
         }

@@ -273,7 +273,7 @@ internal static unsafe class Aten
 
         public override string ToString() => (kind, value) switch
         {
-            (_, Tensor tensor) => $"{tensor.dtype} [{string.Join(", ", tensor.shape)}] on {tensor.device}",
+            (_, Tensor tensor) => $"{tensor.dtype} {tensor.ShapeText} on {tensor.device}",
             (_, IReadOnlyList<Tensor> tensors) => $"{tensors.Count} tensors",
             (_, long[] numbers) => $"[{string.Join(", ", numbers)}]",
             (Kind.Number or Kind.OptionalNumber, _) => BitConverter.UInt64BitsToDouble(bits).ToString(CultureInfo.InvariantCulture),
