@@ -15,8 +15,8 @@ internal static class Processes
         var code = CommandLineApp.Guard(() => work(group), message =>
         {
             failed = true;
-            // What all ranks fail at, the first has told by then, and has ended them.
-            if (group.Rank > 0) Thread.Sleep(3000);
+            // What all ranks fail at, the first has told by then, and has ended them: on busy processors that takes a while.
+            if (group.Rank > 0) Thread.Sleep(TimeSpan.FromSeconds(5));
             Console.Error.WriteLine(group.Rank > 0 ? $"rank {group.Rank}: {message}" : message);
         });
         if (failed) group.Abort(code);
