@@ -84,6 +84,8 @@ internal sealed class GoalArguments
             string.Create(CultureInfo.InvariantCulture, $"{plan.Epochs:0.00} epochs"));
         to.WriteLine($"{"time",-30} {HumanFormat.Estimate(TimeSpan.FromSeconds(plan.Seconds))}");
         if (plan.PeakBytes is { } peak) to.WriteLine($"{"memory",-30} {HumanFormat.Bytes(peak)} of tensors, and the program itself");
+        if (plan.Loss is { } loss)
+            to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{"validation loss",-30} about {loss:0.00} nats a token"));
     }
 
     private static double? Quantity(ArgumentResult argument, string example, params (string Unit, double Factor)[] units)

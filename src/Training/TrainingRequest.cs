@@ -44,4 +44,7 @@ public sealed record TrainingResult(TrainingOutcome Outcome, long Step, long Tok
 {
     /// <summary>What <see cref="Tokens"/> counts.</summary>
     public CountedUnit Unit { get; init; } = CountedUnit.Tokens;
+
+    /// <summary>The most bytes that weights, gradients, moments and activations took, as the log says; null where none was trained.</summary>
+    public long? PeakTensorBytes { get; init; }
 }

@@ -153,7 +153,7 @@ public sealed class TrainingSession
         if (outcome == TrainingOutcome.Completed) sink.Completed(state.Step);
         sink.Message(memory.Describe());
         if (Group.Size > 1) sink.Message(ranks.DescribeWaits(state.Waited, loop.Trained));
-        return Result(outcome, state);
+        return Result(outcome, state) with { PeakTensorBytes = memory.PeakTensors };
     }
 
     // Pictures and windows of time series have no documents.

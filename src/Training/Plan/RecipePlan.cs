@@ -32,10 +32,11 @@ public sealed record RecipeGoal
 /// <param name="Epochs">How often the text is read.</param>
 /// <param name="Seconds">Of the run, with evaluations.</param>
 /// <param name="PeakBytes">Of tensors, by a run of some steps; null where the system does not count them.</param>
+/// <param name="Loss">Of the last evaluation, in nats a token, as two short runs promise; null where these were too short to tell.</param>
 /// <param name="Reasons">How it was chosen, a line each.</param>
 public sealed record RecipePlan(
     [property: JsonPropertyName("recipe")] JsonObject Json, long Parameters, long Steps, long Tokens, double Epochs, double Seconds,
-    long? PeakBytes, IReadOnlyList<string> Reasons)
+    long? PeakBytes, double? Loss, IReadOnlyList<string> Reasons)
 {
     /// <summary>The file's text.</summary>
     [JsonIgnore]

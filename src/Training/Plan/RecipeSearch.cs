@@ -1,7 +1,6 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Data.Preparation;
-using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Devices;
 using static TorchSharp.torch;
@@ -22,12 +21,14 @@ public sealed class RecipeSearch
     // For a mean time.
     private const int FewestSteps = 8;
 
+    // The steps of the longer trial to those of the shorter: between them one sees how fast the loss falls.
+    private const int Trials = 3;
+
     private readonly RecipeGoal goal;
     private readonly string datasets;
     private readonly IProgress<string> progress;
     private readonly TimeSpan measuring;
     private readonly List<string> reasons = [];
-    private readonly long before = CpuMemory.Current().Allocated;
     private double? flops; // a second, in training
 
     private RecipeSearch(RecipeGoal goal, string datasets, IProgress<string> progress)
@@ -58,17 +59,35 @@ public sealed class RecipeSearch
         template = goal.Time is { } time
             ? ForTime(template, time, unique, vocabulary)
             : template with { Tokens = RecipeTemplate.TokensPerParameter * template.Cost(vocabulary).Parameters };
-        template = Limited(template, unique);
+        template = Limited(template, unique, vocabulary);
         template = Fitted(template with { MeasuredBatch = template.Batch });
-        (template, Trial trial) = Tried(template, vocabulary);
-        if (goal.Time is { } whole) template = Limited(template with { Tokens = TokensIn(whole, template, trial) }, unique);
+        (template, Trial shorter, Trial trial) = Tried(template, vocabulary);
+        if (goal.Time is { } whole) template = Limited(template with { Tokens = TokensIn(whole, template, trial) }, unique, vocabulary);
         RunPlan plan = RunPlan.Of(template.Build(), datasets);
         if (template.Tokens >= MostEpochs * unique)
             reasons.Add($"the text is read for {MostEpochs} epochs, after which more time would teach next to nothing");
         reasons.Add($"a step of {template.Batch} × {template.Context} tokens took {trial.StepSeconds * 1000:0.#} ms, an evaluation " +
             $"{trial.EvaluationSeconds:0.00} s");
         return new(
-            template.Json(), plan.Parameters, plan.Steps, plan.Tokens, plan.Epochs, Seconds(template, trial), trial.PeakBytes, reasons);
+            template.Json(), plan.Parameters, plan.Steps, plan.Tokens, plan.Epochs, Seconds(template, trial), trial.PeakBytes,
+            Loss(template, shorter, trial), reasons);
+    }
+
+    /// <summary>null where two runs as short as these do not tell.</summary>
+    private double? Loss(RecipeTemplate template, Trial shorter, Trial longer)
+    {
+        long tokens = template.StepCount * template.StepTokens;
+        if (tokens <= longer.Tokens) return longer.Loss;
+        double byHeart = template.Epochs * template.ParametersPerToken;
+        if (longer.Steps < LossForecast.FewestSteps || byHeart > LossForecast.MostByHeart)
+        {
+            reasons.Add("what loss to expect is not known: " + (longer.Steps < LossForecast.FewestSteps
+                ? $"{longer.Steps} steps in the time to measure are too few to tell"
+                : "the text is short for so large a model, which learns much of it by heart"));
+            return null;
+        }
+        reasons.Add($"validation loss {shorter.Loss:0.000} after {shorter.Steps} steps, {longer.Loss:0.000} after {longer.Steps}");
+        return LossForecast.Of((shorter.Tokens, shorter.Loss), (longer.Tokens, longer.Loss), tokens, byHeart);
     }
 
     private RecipeTemplate Begin() => new()
@@ -108,18 +127,19 @@ public sealed class RecipeSearch
         }
     }
 
-    /// <summary>Some steps of the recipe, in micro-batches that fit into the memory.</summary>
-    private (RecipeTemplate Template, Trial Trial) Tried(RecipeTemplate template, int vocabulary)
+    /// <summary>Two short runs of the recipe, in micro-batches that fit into the memory.</summary>
+    private (RecipeTemplate Template, Trial Shorter, Trial Longer) Tried(RecipeTemplate template, int vocabulary)
     {
         progress.Report($"measuring depth {template.Depth}");
         flops ??= Flops(template, vocabulary, measuring * ProbeShare);
         double step = StepFlops(template, vocabulary) / flops.Value;
         double evaluation = step * template.EvaluationTokens / template.StepTokens / 3;
-        long most = (long)((measuring.TotalSeconds * (1 - ProbeShare) - evaluation) / step);
-        Recipe recipe = template.Build(Math.Clamp(most, Math.Min(FewestSteps, template.StepCount), template.StepCount));
-        Trial trial = TrialRun.Run(recipe, datasets);
-        long? peak = trial.PeakBytes - before;
-        return peak > MostMemory ? Tried(Halved(template), vocabulary) : (template, trial with { PeakBytes = peak });
+        long most = (long)((measuring.TotalSeconds * (1 - ProbeShare) - 2 * evaluation) / step * Trials / (Trials + 1));
+        long steps = Math.Clamp(most, Math.Min(FewestSteps, template.StepCount), template.StepCount);
+        Trial shorter = TrialRun.Run(template.Build(Math.Max(1, steps / Trials)), datasets);
+        if (shorter.PeakBytes > MostMemory) return Tried(Halved(template), vocabulary);
+        Trial longer = TrialRun.Run(template.Build(steps), datasets);
+        return longer.PeakBytes > MostMemory ? Tried(Halved(template), vocabulary) : (template, shorter, longer);
     }
 
     private double Flops(RecipeTemplate template, int vocabulary, TimeSpan limit) =>
@@ -148,11 +168,14 @@ public sealed class RecipeSearch
         return best;
     }
 
-    /// <summary>No more tokens than are worth reading, and dropout where a text is read often.</summary>
-    private RecipeTemplate Limited(RecipeTemplate template, double unique)
+    /// <summary>No more tokens than are worth reading, and dropout where the text would be learned by heart.</summary>
+    private static RecipeTemplate Limited(RecipeTemplate template, double unique, int vocabulary)
     {
         double tokens = Math.Min(template.Tokens, MostEpochs * unique);
-        return template with { Tokens = tokens, Epochs = tokens / unique };
+        return template with
+        {
+            Tokens = tokens, Epochs = tokens / unique, ParametersPerToken = template.Cost(vocabulary).Parameters / unique,
+        };
     }
 
     /// <summary>Micro-batches that should fit into the memory.</summary>

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Trainer.Kernels;
 using Trainer.Reporting.Monitoring;
 
 namespace Trainer.Training.Plan;
@@ -7,25 +6,30 @@ namespace Trainer.Training.Plan;
 /// <summary>What a short run came to.</summary>
 /// <param name="StepSeconds">Of a step: the mean of the second half, when all code is compiled.</param>
 /// <param name="EvaluationSeconds">Of the evaluation after the last step.</param>
-/// <param name="PeakBytes">The most that all tensors of this process took.</param>
-internal sealed record Trial(double StepSeconds, double EvaluationSeconds, long? PeakBytes);
+/// <param name="PeakBytes">The most that tensors took.</param>
+/// <param name="Steps">Of the run.</param>
+/// <param name="Tokens">That it trained on.</param>
+/// <param name="Loss">Of that evaluation, in nats a token.</param>
+internal sealed record Trial(double StepSeconds, double EvaluationSeconds, long? PeakBytes, long Steps, long Tokens, double Loss);
 
 /// <summary>Runs in a folder of their own, which is removed.</summary>
 internal static class TrialRun
 {
     /// <summary>Seconds of a step, from training until <paramref name="limit"/> has passed.</summary>
     public static double StepSeconds(Recipe recipe, string datasetsDirectory, TimeSpan limit) =>
-        Watched(recipe with { Evaluation = recipe.Evaluation with { Every = 0 } }, datasetsDirectory, limit).StepSeconds;
+        Watched(recipe with { Evaluation = recipe.Evaluation with { Every = 0 } }, datasetsDirectory, limit).Watch.StepSeconds;
 
     /// <summary>Trains all steps of a recipe, and evaluates it at the end.</summary>
     public static Trial Run(Recipe recipe, string datasetsDirectory)
     {
         long steps = recipe.Training.Steps;
-        Watch watch = Watched(recipe with { Evaluation = recipe.Evaluation with { Every = steps } }, datasetsDirectory, limit: null);
-        return new(watch.StepSeconds, watch.EvaluationSeconds, watch.PeakBytes ?? CpuMemory.Current().PeakAllocated);
+        (Watch watch, TrainingResult result) = Watched(
+            recipe with { Evaluation = recipe.Evaluation with { Every = steps } }, datasetsDirectory, limit: null);
+        return new(
+            watch.StepSeconds, watch.EvaluationSeconds, result.PeakTensorBytes, result.Step, result.Tokens, result.BestLoss!.Value);
     }
 
-    private static Watch Watched(Recipe recipe, string datasetsDirectory, TimeSpan? limit)
+    private static (Watch Watch, TrainingResult Result) Watched(Recipe recipe, string datasetsDirectory, TimeSpan? limit)
     {
         string directory = Directory.CreateTempSubdirectory("trainer-trial-").FullName;
         try
@@ -37,10 +41,10 @@ internal static class TrialRun
             };
             using StopSignal stop = new();
             Watch watch = new(stop, limit);
-            TrainingSession.Run(
+            TrainingResult result = TrainingSession.Run(
                 new TrainingRequest(recipe, Path.Combine(directory, "run"), DatasetsDirectory: datasetsDirectory), _ => watch,
                 new Progress<string>(), stop);
-            return watch;
+            return (watch, result);
         }
         finally
         {
@@ -57,14 +61,10 @@ internal static class TrialRun
 
         public double EvaluationSeconds { get; private set; }
 
-        /// <summary>Of a GPU.</summary>
-        public long? PeakBytes { get; private set; }
-
         public void Step(StepMetrics metrics)
         {
             if (start == 0) start = Stopwatch.GetTimestamp();
             seconds.Add(metrics.StepSeconds);
-            PeakBytes = metrics.PeakMemoryBytes;
             if (Stopwatch.GetElapsedTime(start) > limit) stop.Request();
         }
 

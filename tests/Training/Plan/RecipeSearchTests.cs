@@ -56,7 +56,7 @@ public sealed class RecipeSearchTests : IDisposable
     public void A_file_that_is_there_is_not_overwritten()
     {
         string path = Path.Combine(tiny.Root, "recipe.json");
-        RecipePlan plan = new(new JsonObject { ["name"] = "x" }, 1, 1, 1, 1, 1, null, []);
+        RecipePlan plan = new(new JsonObject { ["name"] = "x" }, 1, 1, 1, 1, 1, null, 1, []);
         plan.Save(path);
 
         Assert.Contains("there is such a file already", Assert.Throws<UserException>(() => plan.Save(path)).Message);
@@ -67,7 +67,7 @@ public sealed class RecipeSearchTests : IDisposable
     {
         RecipeTemplate[] templates = [.. Enumerable.Range(1, RecipeTemplate.MostDepth).Select(depth => new RecipeTemplate
         {
-            Depth = depth, Name = "x", Source = new() { ["path"] = "x.txt" }, Tokens = 1e6 * Math.Pow(depth, 3), Epochs = depth,
+            Depth = depth, Name = "x", Source = new() { ["path"] = "x.txt" }, Tokens = 1e6 * Math.Pow(depth, 3),
         })];
 
         long[] parameters = [.. templates.Select(template => template.Cost(256).Parameters)];
@@ -75,7 +75,21 @@ public sealed class RecipeSearchTests : IDisposable
         Assert.Equal(parameters.Order(), parameters);
         Assert.All(templates, template => Assert.Equal(template.Depth, template.Build().Model.Layers));
         Assert.All(templates, template => Assert.InRange(template.StepTokens, 2048, 1 << 19));
-        Assert.Equal([0, 0.1, 0.2], [templates[3].Dropout, templates[4].Dropout, templates[10].Dropout]);
+    }
+
+    [Theory]
+    [InlineData(4, 5, 0)]
+    [InlineData(11, 0.4, 0)]
+    [InlineData(11, 2, 0.1)]
+    [InlineData(11, 5, 0.2)]
+    public void Dropout_is_for_models_with_room_for_a_text_that_they_read_again_and_again(double epochs, double perToken, double dropout)
+    {
+        RecipeTemplate template = new()
+        {
+            Depth = 2, Name = "x", Source = new() { ["path"] = "x.txt" }, Tokens = 1e6, Epochs = epochs, ParametersPerToken = perToken,
+        };
+
+        Assert.Equal(dropout, template.Build().Model.Dropout);
     }
 
     public void Dispose() => tiny.Dispose();
