@@ -16,8 +16,8 @@ internal readonly record struct StepLoss(Tensor Loss, Tensor Norm, Tensor Figure
 
 /// <summary>Computes the gradients of one optimizer step, accumulated over its micro-batches as if they were one batch: each summed loss is
 /// divided by the targets, or what else the loss counts, of the whole step. Averaging per micro-batch would weigh targets by how full theirs
-/// happens to be. Of several
-/// processes each computes its rows of every micro-batch, and gradients are added up in the order of ranks and their threads.</summary>
+/// happens to be. Of several processes each computes its rows of every micro-batch, and gradients are added up in the order of ranks and
+/// their threads.</summary>
 internal abstract class GradientComputation(SequenceModel model, GradientExchange? exchange, LossFunction loss)
 {
     // Bytes of the gradients of one thread, and of all but the first. Small models gain from threads of their own, for which an operation

@@ -22,7 +22,7 @@ public sealed class RecipeSearch
     private const int FewestSteps = 8;
 
     // The steps of the longer trial to those of the shorter: between them one sees how fast the loss falls.
-    private const int Trials = 3;
+    private const int TrialRatio = 3;
 
     private readonly RecipeGoal goal;
     private readonly string datasets;
@@ -76,8 +76,7 @@ public sealed class RecipeSearch
     /// <summary>null where two runs as short as these do not tell.</summary>
     private double? Loss(RecipeTemplate template, Trial shorter, Trial longer)
     {
-        long tokens = template.StepCount * template.StepTokens;
-        if (tokens <= longer.Tokens) return longer.Loss;
+        if (template.StepCount <= longer.Steps) return longer.Loss;
         double byHeart = template.Epochs * template.ParametersPerToken;
         if (longer.Steps < LossForecast.FewestSteps || byHeart > LossForecast.MostByHeart)
         {
@@ -87,7 +86,9 @@ public sealed class RecipeSearch
             return null;
         }
         reasons.Add($"validation loss {shorter.Loss:0.000} after {shorter.Steps} steps, {longer.Loss:0.000} after {longer.Steps}");
-        return LossForecast.Of((shorter.Tokens, shorter.Loss), (longer.Tokens, longer.Loss), tokens, byHeart);
+        double Tokens(long steps) => (double)steps * template.StepTokens;
+        return LossForecast.Of(
+            (Tokens(shorter.Steps), shorter.Loss), (Tokens(longer.Steps), longer.Loss), Tokens(template.StepCount), byHeart);
     }
 
     private RecipeTemplate Begin() => new()
@@ -134,9 +135,9 @@ public sealed class RecipeSearch
         flops ??= Flops(template, vocabulary, measuring * ProbeShare);
         double step = StepFlops(template, vocabulary) / flops.Value;
         double evaluation = step * template.EvaluationTokens / template.StepTokens / 3;
-        long most = (long)((measuring.TotalSeconds * (1 - ProbeShare) - 2 * evaluation) / step * Trials / (Trials + 1));
+        long most = (long)((measuring.TotalSeconds * (1 - ProbeShare) - 2 * evaluation) / step * TrialRatio / (TrialRatio + 1));
         long steps = Math.Clamp(most, Math.Min(FewestSteps, template.StepCount), template.StepCount);
-        Trial shorter = TrialRun.Run(template.Build(Math.Max(1, steps / Trials)), datasets);
+        Trial shorter = TrialRun.Run(template.Build(Math.Max(1, steps / TrialRatio)), datasets);
         if (shorter.PeakBytes > MostMemory) return Tried(Halved(template), vocabulary);
         Trial longer = TrialRun.Run(template.Build(steps), datasets);
         return longer.PeakBytes > MostMemory ? Tried(Halved(template), vocabulary) : (template, shorter, longer);

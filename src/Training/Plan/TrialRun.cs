@@ -8,9 +8,8 @@ namespace Trainer.Training.Plan;
 /// <param name="EvaluationSeconds">Of the evaluation after the last step.</param>
 /// <param name="PeakBytes">The most that tensors took.</param>
 /// <param name="Steps">Of the run.</param>
-/// <param name="Tokens">That it trained on.</param>
 /// <param name="Loss">Of that evaluation, in nats a token.</param>
-internal sealed record Trial(double StepSeconds, double EvaluationSeconds, long? PeakBytes, long Steps, long Tokens, double Loss);
+internal sealed record Trial(double StepSeconds, double EvaluationSeconds, long? PeakBytes, long Steps, double Loss);
 
 /// <summary>Runs in a folder of their own, which is removed.</summary>
 internal static class TrialRun
@@ -26,7 +25,7 @@ internal static class TrialRun
         (Watch watch, TrainingResult result) = Watched(
             recipe with { Evaluation = recipe.Evaluation with { Every = steps } }, datasetsDirectory, limit: null);
         return new(
-            watch.StepSeconds, watch.EvaluationSeconds, result.PeakTensorBytes, result.Step, result.Tokens, result.BestLoss!.Value);
+            watch.StepSeconds, watch.EvaluationSeconds, result.PeakTensorBytes, result.Step, result.BestLoss!.Value);
     }
 
     private static (Watch Watch, TrainingResult Result) Watched(Recipe recipe, string datasetsDirectory, TimeSpan? limit)
