@@ -9,7 +9,7 @@ namespace Trainer.Training.Plan;
 internal static class LossForecast
 {
     /// <summary>Optimizer steps of the longer run below which the two show little more than how learning begins.</summary>
-    public const int FewestSteps = 100;
+    public const int FewestSteps = 150;
 
     /// <summary>Epochs times parameters for each token of the text, above which a model learns more by heart than runs have shown.</summary>
     public const double MostByHeart = 10;
