@@ -149,7 +149,7 @@ public class PatchDecoderTests
     public void The_class_of_a_picture_is_told_from_all_of_its_patches_and_attention_looks_back()
     {
         using DisposeScope scope = NewDisposeScope();
-        using SequenceModel model = Of(Picture).BuildSequenceModel(Classes);
+        using SequenceModel model = Enlarged(Of(Picture).BuildSequenceModel(Classes));
         model.eval();
         Tensor values = randn(1, Picture.Values()), changed = values.clone();
         changed.narrow(1, 0, 1).add_(3);
@@ -209,10 +209,11 @@ public class PatchDecoderTests
         Attention = attention,
     };
 
+    private static PatchModel Build(DecoderOptions options) => (PatchModel)Enlarged(options.BuildSequenceModel(Series.Horizon));
+
     // Larger weights than in the beginning, so that attention has something to tell apart.
-    private static PatchModel Build(DecoderOptions options)
+    private static SequenceModel Enlarged(SequenceModel model)
     {
-        PatchModel model = (PatchModel)options.BuildSequenceModel(Series.Horizon);
         using (no_grad())
             foreach (var parameter in model.parameters().Where(parameter => parameter.dim() >= 2)) parameter.mul_(10);
         return model;
