@@ -14,12 +14,13 @@ internal sealed class PeftAdapter : IDisposable
 
     private readonly PeftModules modules;
     private readonly WeightFiles files;
+    private readonly PeftRanks ranks;
     private readonly List<AdapterTarget> targets = [];
     private readonly List<PendingTensor> tensors = [];
 
-    private PeftAdapter(PeftModules modules, WeightFiles files, LoraOptions options)
+    private PeftAdapter(PeftModules modules, WeightFiles files, LoraOptions options, PeftRanks ranks)
     {
-        (this.modules, this.files) = (modules, files);
+        (this.modules, this.files, this.ranks) = (modules, files, ranks);
         foreach (string name in files.Names.Where(name => name.EndsWith(A, StringComparison.Ordinal)))
             AddUpdate(name[..^A.Length], options);
         if (targets.Count == 0)
@@ -49,13 +50,15 @@ internal sealed class PeftAdapter : IDisposable
     public static PeftAdapter Open(string directory, Checkpoint original)
     {
         string location = Path.Combine(directory, PeftModules.Configuration);
-        LoraOptions options = ReadOptions(CheckpointConfiguration.ReadJson(location), location);
+        JsonObject json = CheckpointConfiguration.ReadJson(location);
+        LoraOptions options = ReadOptions(json, location);
+        PeftRanks ranks = PeftRanks.Of(json, location);
         PeftModules modules = PeftModules.Of(original.Model, original.Tokenizer.VocabularySize);
         WeightFiles? files = null;
         try
         {
             files = WeightFiles.OpenFile(Path.Combine(directory, PeftModules.Weights));
-            return new(modules, files, options);
+            return new(modules, files, options, ranks);
         }
         catch
         {
@@ -82,8 +85,6 @@ internal sealed class PeftAdapter : IDisposable
         };
         if (Value("peft_type", "") != "LORA") throw Refuse("peft_type", "LORA can be read");
         if (Value("bias", "none") != "none") throw Refuse("bias", "adapters with biases cannot be read");
-        foreach (string key in (string[])["rank_pattern", "alpha_pattern"])
-            if (json[key] is JsonObject { Count: > 0 }) throw Refuse(key, "all matrices must have one rank and one alpha");
         if (Value("lora_bias", false)) throw Refuse("lora_bias", "adapters with biases cannot be read");
         LoraOptions options = new()
         {
@@ -97,22 +98,25 @@ internal sealed class PeftAdapter : IDisposable
         return options.Alpha > 0 ? options : throw Refuse("lora_alpha", "it must be more than 0");
     }
 
-    // A matrix that is fused there is one update with one A, and here an update with the same A for each of its parts.
+    // A matrix that is fused there is one update with one A, and here an update for each of its parts.
     private void AddUpdate(string stem, LoraOptions options)
     {
         string module = Plain(stem);
         PeftModule found = modules.Find(module) ?? throw new UserException(
             $"{files.Location}: {stem}{A} has no place in the base: {module} is no matrix of its own there, or not in this family " +
             $"({modules.Family.ModelType}); merge the adapter where it was trained, and import the whole model");
-        Check(stem + A, options.Rank, found.Inputs);
-        Check(stem + B, found.Outputs, options.Rank);
+        int rank = ranks.RankOf(module, options, found.Parts.Count > 1);
+        Check(stem + A, rank, found.Inputs);
+        Check(stem + B, found.Outputs, rank);
         string magnitude = files.Names.Contains(stem + Magnitude) ? stem + Magnitude : $"{stem}{Magnitude}.weight";
         if (options.WeightDecomposed) Check(magnitude, found.Outputs);
-        foreach (PeftPart part in found.Parts)
+        long[] places = Places(found, stem, rank, options);
+        foreach ((PeftPart part, long place) in found.Parts.Zip(places).Where(entry => entry.Second >= 0))
         {
             targets.Add(part.Target);
-            Add(part.Target, AdapterTensors.A, [options.Rank, found.Inputs], () => files.Read(stem + A));
-            Add(part.Target, AdapterTensors.B, [part.Target.Rows, options.Rank], () => part.RowsOf(files.Read(stem + B)));
+            Add(part.Target, AdapterTensors.A, [options.Rank, found.Inputs], () => files.Read(stem + A).narrow(0, place, options.Rank));
+            Add(part.Target, AdapterTensors.B, [part.Target.Rows, options.Rank],
+                () => part.RowsOf(files.Read(stem + B)).narrow(1, place, options.Rank));
             if (options.WeightDecomposed)
                 Add(part.Target, AdapterTensors.Magnitude, [part.Target.Rows], () => part.RowsOf(files.Read(magnitude)));
         }
@@ -123,11 +127,30 @@ internal sealed class PeftAdapter : IDisposable
                 throw new UserException($"{files.Location}: {external} is missing beside {stem}{A}; save the adapter again");
             if (!files.Info(external).Shape.SequenceEqual(shape))
                 throw new UserException($"{files.Location}: {external} is [{string.Join(", ", files.Info(external).Shape)}], and r " +
-                    $"({options.Rank}) and the base make it [{string.Join(", ", shape)}]; give the base that it was trained on");
+                    $"({rank}) and the base make it [{string.Join(", ", shape)}]; give the base that it was trained on");
         }
 
         void Add(AdapterTarget target, string part, long[] shape, Func<Tensor> read) =>
             tensors.Add(Pending(AdapterTensors.NameOf(target, part), shape, read));
+    }
+
+    // Where each part's columns of B begin, and its rows of A: those of other parts are zeros. −1 for a part that nothing is added to.
+    private long[] Places(PeftModule found, string stem, int rank, LoraOptions options)
+    {
+        if (found.Parts.Count == 1) return [0];
+        using DisposeScope scope = NewDisposeScope();
+        Tensor all = files.Read(stem + B).ne(0);
+        bool[][] used = [.. found.Parts.Select(part => part.RowsOf(all).any(0).data<bool>().ToArray())]; // by column
+        bool anything = used.Any(columns => columns.Contains(true));
+        return [.. used.Select((columns, index) =>
+        {
+            if (anything && !options.WeightDecomposed && !columns.Contains(true)) return -1;
+            int[] starts = [.. Enumerable.Range(0, rank / options.Rank).Select(block => block * options.Rank)];
+            int[] fitting = [.. starts.Where(start => columns.Index().All(
+                column => !column.Item || (column.Index >= start && column.Index < start + options.Rank)))];
+            if (fitting.Length == 0) throw ranks.Refuse(found.Name, rank);
+            return fitting.Contains(index * options.Rank) ? index * options.Rank : fitting[0];
+        }).Select(place => (long)place)];
     }
 
     // What PEFT lists in modules_to_save.

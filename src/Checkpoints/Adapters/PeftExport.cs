@@ -12,7 +12,7 @@ namespace Trainer.Checkpoints.Adapters;
 internal static class PeftExport
 {
     /// <summary>Writes a directory, complete or absent, and returns the family of the base.</summary>
-    /// <exception cref="UserException">The checkpoint has no adapter, no family has its model, or a matrix is fused there.</exception>
+    /// <exception cref="UserException">The checkpoint has no adapter, no family has its model, or a matrix has no place there.</exception>
     public static string Write(Checkpoint checkpoint, string directory, ScalarType type)
     {
         if (checkpoint.Configuration.Adapter is not LoraOptions options)
@@ -21,14 +21,14 @@ internal static class PeftExport
         using PeftModules modules = PeftModules.Of(checkpoint.Model, checkpoint.Tokenizer.VocabularySize);
         using IOpenWeights merged = checkpoint.OpenWeights(); // checks the adapter and its base
         using WeightFiles own = WeightFiles.OpenFile(Path.Combine(checkpoint.Directory, CheckpointFiles.Model));
-        AdapterTarget[] targets = [.. modules.Targets.Where(target => own.Names.Contains($"{target.Update}.loraA"))];
+        PeftUpdate[] updates = [.. Updates(modules, options, own, merged)];
         PendingTensor[] full = [.. InFull(modules, merged, own, type)];
         PendingTensor[] tensors =
         [
-            .. targets.SelectMany(target => Updates(PeftModules.Prefix + modules.Name(target), target, own, type)),
+            .. updates.SelectMany(update => update.Tensors(type)),
             .. full.Select(tensor => tensor with { Name = PeftModules.Prefix + tensor.Name }),
         ];
-        JsonObject configuration = Configuration(modules, options, checkpoint, [.. targets.Select(modules.Name)], ModulesOf(full));
+        JsonObject configuration = Configuration(modules, options, checkpoint, updates, ModulesOf(full));
         HuggingFaceExport.WriteDirectory(directory, into =>
         {
             Safetensors.Write(Path.Combine(into, PeftModules.Weights), tensors, new Dictionary<string, string> { ["format"] = "pt" });
@@ -37,16 +37,12 @@ internal static class PeftExport
         return modules.Family.ModelType;
     }
 
-    private static IEnumerable<PendingTensor> Updates(string module, AdapterTarget target, WeightFiles own, ScalarType type)
-    {
-        foreach ((string name, string external) in new[]
-            { ("loraA", "lora_A.weight"), ("loraB", "lora_B.weight"), ("magnitude", "lora_magnitude_vector") })
-        {
-            string native = $"{target.Update}.{name}";
-            if (own.Names.Contains(native))
-                yield return new($"{module}.{external}", type, own.Info(native).Shape, () => own.Read(native).to_type(type));
-        }
-    }
+    private static IEnumerable<PeftUpdate> Updates(PeftModules modules, LoraOptions options, WeightFiles own, IWeightSource merged) =>
+        from target in modules.Targets
+        where own.Names.Contains(AdapterTensors.NameOf(target, AdapterTensors.A))
+        group target by modules.Of(target).Name into module
+        let there = modules.Find(module.Key)!
+        select new PeftUpdate(there, [.. there.Parts.Where(part => module.Contains(part.Target))], options, own, merged);
 
     private static IEnumerable<PendingTensor> InFull(PeftModules modules, IWeightSource merged, WeightFiles own, ScalarType type)
     {
@@ -59,23 +55,36 @@ internal static class PeftExport
         [.. tensors.Select(tensor => tensor.Name[..tensor.Name.LastIndexOf('.')]).Distinct()];
 
     private static JsonObject Configuration(
-        PeftModules modules, LoraOptions options, Checkpoint checkpoint, IReadOnlyCollection<string> targets, string[] full) => new()
+        PeftModules modules, LoraOptions options, Checkpoint checkpoint, IReadOnlyList<PeftUpdate> updates, string[] full) => new()
     {
         ["peft_type"] = "LORA",
         ["task_type"] = checkpoint.Model switch { DecoderOptions => "CAUSAL_LM", EncoderDecoderOptions => "SEQ_2_SEQ_LM", _ => null },
         ["base_model_name_or_path"] = checkpoint.Base!.Base,
         ["r"] = options.Rank,
-        ["lora_alpha"] = Math.Floor(options.Alpha) == options.Alpha ? (long)options.Alpha : PythonJson.Number(options.Alpha),
+        ["lora_alpha"] = Alpha(options.Alpha),
         ["lora_dropout"] = PythonJson.Number(options.Dropout),
         ["use_rslora"] = options.RankStabilized,
         ["use_dora"] = options.WeightDecomposed,
-        ["target_modules"] = List(modules.Patterns(targets)),
+        ["target_modules"] = List(modules.Patterns([.. updates.Select(update => update.Module)])),
+        ["rank_pattern"] = Pattern(modules, updates, options, update => update.Rank),
+        ["alpha_pattern"] = Pattern(modules, updates, options, update => Alpha(update.Alpha)),
         ["modules_to_save"] = full.Length == 0 ? null : List(full),
         ["fan_in_fan_out"] = modules.Transposed,
         ["bias"] = "none",
         ["inference_mode"] = true,
         ["init_lora_weights"] = true,
     };
+
+    // Of matrices whose rank is not that of the others.
+    private static JsonObject Pattern(
+        PeftModules modules, IReadOnlyList<PeftUpdate> updates, LoraOptions options, Func<PeftUpdate, JsonNode?> value) => new(
+        from update in updates
+        where update.Rank != options.Rank
+        group update by update.Rank into others
+        from name in modules.Patterns([.. others.Select(update => update.Module)])
+        select KeyValuePair.Create(name, value(others.First())));
+
+    private static JsonNode? Alpha(double alpha) => Math.Floor(alpha) == alpha ? (long)alpha : PythonJson.Number(alpha);
 
     private static JsonArray List(IEnumerable<string> names) => new([.. names.Select(name => (JsonNode)name)]);
 }

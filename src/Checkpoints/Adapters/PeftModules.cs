@@ -50,22 +50,27 @@ internal sealed class PeftModules : IDisposable
         }
     }
 
-    /// <summary>A matrix's module there, such as <c>model.layers.0.self_attn.q_proj</c>.</summary>
-    /// <exception cref="UserException">Its rows are fused with others there.</exception>
-    public string Name(AdapterTarget target) => modules[target.Name].Module ?? throw new UserException(
-        $"{target.Name} is no matrix of its own in {Family.ModelType} models, which have it in {Fused(target)}, and PEFT adapts whole " +
-        "ones only: merge the adapter (convert --merge-adapter) and export that with --format huggingface");
+    /// <summary>The module there that has a matrix, such as <c>model.layers.0.self_attn.q_proj</c>, or
+    /// <c>transformer.h.0.attn.c_attn</c>, which has others too.</summary>
+    /// <exception cref="UserException">No matrix there has the same rows.</exception>
+    public PeftModule Of(AdapterTarget target)
+    {
+        string there = modules[target.Name].Module ?? Fused(target);
+        return Find(there) ?? throw new UserException(
+            $"{target.Name} has no rows of its own in {Family.ModelType} models, where {there} stands for it: merge the adapter " +
+            "(convert --merge-adapter) and export that with --format huggingface");
+    }
 
     /// <summary>A module there, and the matrices here that are its rows; null where there are none.</summary>
     public PeftModule? Find(string module)
     {
         if (modules.Values.FirstOrDefault(entry => entry.Module == module).Target is { } whole)
-            return new(whole.Linear.Inputs, whole.Rows, [new(whole, null)]);
+            return new(module, whole.Linear.Inputs, whole.Rows, [new(whole, null)]);
         if (Map.RuleOfExternal(module + WeightSuffix) is not { Native: [var native], External: [_] } rule
             || RowsThere(rule) is not { } rows) return null;
         PeftPart[] parts = [.. Targets.Where(target => $"{target.Layer}{WeightSuffix}" == native.Name)
             .Select(target => new PeftPart(target, rows[(int)target.First..(int)(target.First + target.Rows)]))];
-        return parts.Length == 0 ? null : new(native.Shape[1], native.Shape[0], parts);
+        return parts.Length == 0 ? null : new(module, native.Shape[1], native.Shape[0], parts);
     }
 
     /// <summary>Names for PEFT's lists, which match ends of names: short where that finds no other module.</summary>
@@ -92,8 +97,11 @@ internal sealed class PeftModules : IDisposable
 
     private static string LastPart(string name) => name[(name.LastIndexOf('.') + 1)..];
 
-    private string Fused(AdapterTarget target) =>
-        Map.RuleOf($"{target.Layer}{WeightSuffix}")?.External[0].Name ?? $"{target.Layer}{WeightSuffix}";
+    private string Fused(AdapterTarget target)
+    {
+        string weight = $"{target.Layer}{WeightSuffix}";
+        return (Map.RuleOf(weight)?.External[0].Name ?? weight)[..^WeightSuffix.Length];
+    }
 
     private string? ModuleOf(AdapterTarget target)
     {
@@ -109,11 +117,18 @@ internal sealed class PeftModules : IDisposable
 }
 
 /// <summary>A module there: a matrix (outputs, inputs), in one or several parts here.</summary>
-internal sealed record PeftModule(long Inputs, long Outputs, IReadOnlyList<PeftPart> Parts);
+internal sealed record PeftModule(string Name, long Inputs, long Outputs, IReadOnlyList<PeftPart> Parts);
 
 /// <summary>A matrix here, and the rows of a module there that it is, in its order; null for all of them.</summary>
 internal sealed record PeftPart(AdapterTarget Target, long[]? Rows)
 {
     /// <summary>Its rows of what the module has a row of for each output.</summary>
     public Tensor RowsOf(Tensor there) => Rows is null ? there : there.index_select(0, tensor(Rows));
+
+    /// <summary>Writes its rows of that.</summary>
+    public void Write(Tensor here, Tensor there)
+    {
+        if (Rows is null) there.copy_(here);
+        else there.index_copy_(0, tensor(Rows), here);
+    }
 }

@@ -27,13 +27,19 @@ public sealed class PeftTests : IDisposable
     [InlineData("gpt2", true)]
     [InlineData("bart", false)]
     [InlineData("gpt-neox", false)]
-    public void An_adapter_goes_out_and_comes_back_bit_by_bit(string family, bool decomposed)
+    [InlineData("gpt2", false, "query", "value")]
+    [InlineData("gpt2", false, "query", "key", "value", "up")]
+    [InlineData("gpt2", true, "query", "key", "value")]
+    [InlineData("gpt2", false, "key")]
+    [InlineData("gpt-neox", false, "query", "value", "output")]
+    [InlineData("bloom", false, "key", "value")]
+    public void An_adapter_goes_out_and_comes_back_bit_by_bit(string family, bool decomposed, params string[] names)
     {
         LoraOptions options = Lora with
         {
             WeightDecomposed = decomposed,
             RankStabilized = !decomposed,
-            Targets = family is "gpt2" or "gpt-neox" ? ["output", "up", "down"] : Lora.Targets,
+            Targets = names.Length > 0 ? names : family is "gpt2" or "gpt-neox" ? ["output", "up", "down"] : Lora.Targets,
             Train = ["embedding"],
         };
         Checkpoint adapted = Adapted(family, options);
@@ -57,9 +63,19 @@ public sealed class PeftTests : IDisposable
     [InlineData("llama", false)]
     [InlineData("llama", true)]
     [InlineData("gpt2", true)]
-    public void PEFTs_arithmetic_on_its_names_makes_the_merged_model(string family, bool decomposed)
+    [InlineData("gpt2", false, "query", "value")]
+    [InlineData("gpt2", true, "query", "value")]
+    [InlineData("gpt2", true, "query", "key", "value", "output")]
+    [InlineData("gpt-neox", true, "key", "value", "down")]
+    [InlineData("bloom", false, "query", "value")]
+    public void PEFTs_arithmetic_on_its_names_makes_the_merged_model(string family, bool decomposed, params string[] names)
     {
-        LoraOptions options = Lora with { WeightDecomposed = decomposed, Targets = family == "gpt2" ? ["output", "up"] : Lora.Targets };
+        LoraOptions options = Lora with
+        {
+            WeightDecomposed = decomposed,
+            RankStabilized = names.Length == 3,
+            Targets = names.Length > 0 ? names : family == "gpt2" ? ["output", "up"] : Lora.Targets,
+        };
         Checkpoint adapted = Adapted(family, options);
         string peft = folder.PathOf("peft"), whole = folder.PathOf("whole");
         CheckpointExport.Peft(adapted.Directory, peft, ScalarType.Float32);
@@ -67,7 +83,8 @@ public sealed class PeftTests : IDisposable
 
         using DisposeScope scope = NewDisposeScope();
         JsonNode json = JsonNode.Parse(File.ReadAllText(Path.Combine(peft, "adapter_config.json")))!;
-        double scaling = json["lora_alpha"]!.GetValue<double>() / json["r"]!.GetValue<int>();
+        double Of(string pattern, string key, string module) => json[pattern]!.AsObject()
+            .SingleOrDefault(entry => module.EndsWith($".{entry.Key}")).Value?.GetValue<double>() ?? json[key]!.GetValue<double>();
         bool transposed = json["fan_in_fan_out"]!.GetValue<bool>();
         using SafetensorsFile adapter = SafetensorsFile.Open(Path.Combine(peft, "adapter_model.safetensors"));
         using WeightFiles original = WeightFiles.OpenDirectory(Goldens.PathOf(family)), merged = WeightFiles.OpenDirectory(whole);
@@ -78,12 +95,17 @@ public sealed class PeftTests : IDisposable
             string weight = module["base_model.model.".Length..] + ".weight";
             Tensor own = original.Read(original.Names.Contains(weight) ? weight : weight["transformer.".Length..]);
             if (transposed) own = own.t();
+            double rank = Of("rank_pattern", "r", module), alpha = Of("alpha_pattern", "lora_alpha", module);
+            double scaling = alpha / (options.RankStabilized ? Math.Sqrt(rank) : rank);
+            Assert.Equal(rank, adapter.Info($"{module}.lora_A.weight").Shape[0]);
             own = own.add(adapter.Read($"{module}.lora_B.weight").matmul(adapter.Read($"{module}.lora_A.weight")).mul(scaling));
             if (decomposed)
                 own = own.mul(adapter.Read($"{module}.lora_magnitude_vector").div(own.norm(1)).unsqueeze(1));
             TensorAssert.Close(transposed ? own.t() : own, merged.Read(weight), 1e-6, weight);
         }
-        Assert.Equal(2 * options.Targets!.Count, modules.Length); // in two layers
+        int fused = options.Targets!.Count(target => target is "query" or "key" or "value");
+        bool joined = family is "gpt2" or "gpt-neox" or "bloom" && fused > 0;
+        Assert.Equal(2 * (options.Targets!.Count - (joined ? fused - 1 : 0)), modules.Length); // in two layers
         Assert.All(json["target_modules"]!.AsArray(), target => Assert.Contains(modules, module => module.EndsWith($".{target}")));
     }
 
@@ -119,15 +141,64 @@ public sealed class PeftTests : IDisposable
     }
 
     [Fact]
-    public void A_part_of_a_matrix_there_is_refused() => Assert.Contains(
-        "blocks.0.mixer.projection.query is no matrix of its own in gpt2 models, which have it in transformer.h.0.attn.c_attn.weight",
-        Assert.Throws<UserException>(() => CheckpointExport.Peft(
-            Adapted("gpt2", Lora).Directory, folder.PathOf("peft"), ScalarType.Float32)).Message);
+    public void Parts_of_a_matrix_there_have_its_rank_together_unless_they_share_an_A()
+    {
+        Checkpoint adapted = Adapted("gpt2", Lora with { Targets = ["query", "key", "value", "output"] });
+        string peft = folder.PathOf("peft");
+        CheckpointExport.Peft(adapted.Directory, peft, ScalarType.Float32);
+        JsonNode json = Json(peft);
+        Assert.Equal("""{"c_attn":6}""", json["rank_pattern"]!.ToJsonString());
+        Assert.Equal("""{"c_attn":9}""", json["alpha_pattern"]!.ToJsonString());
+        Assert.Equal((2, 3), (json["r"]!.GetValue<int>(), json["lora_alpha"]!.GetValue<int>()));
+
+        // As PEFT has trained it: one A for the three.
+        using DisposeScope scope = NewDisposeScope();
+        string file = Path.Combine(peft, "adapter_model.safetensors");
+        using (SafetensorsFile written = SafetensorsFile.Open(file))
+        {
+            TensorFile.Save(file + ".new", written.Names.Select(name => (name, name switch
+            {
+                _ when name.EndsWith("c_attn.lora_A.weight") => randn(2, 32),
+                _ when name.EndsWith("c_attn.lora_B.weight") => randn(96, 2),
+                _ => written.Read(name),
+            })));
+        }
+        File.Move(file + ".new", file, overwrite: true);
+        json["rank_pattern"] = json["alpha_pattern"] = null;
+        File.WriteAllText(Path.Combine(peft, "adapter_config.json"), json.ToJsonString());
+        PeftImport.Run(peft, adapted.Base!.Base, folder.PathOf("back"));
+        CheckpointExport.Peft(folder.PathOf("back"), folder.PathOf("again"), ScalarType.Float32);
+
+        Assert.Equal("{}", Json(folder.PathOf("again"))["rank_pattern"]!.ToJsonString());
+        using WeightFiles before = WeightFiles.OpenFile(file);
+        using WeightFiles after = WeightFiles.OpenFile(Path.Combine(folder.PathOf("again"), "adapter_model.safetensors"));
+        Assert.Equal(before.Names.Order(), after.Names.Order());
+        foreach (string name in before.Names) TensorAssert.Same(before.Read(name), after.Read(name), name);
+    }
+
+    [Fact]
+    public void A_fused_matrix_whose_parts_share_columns_at_a_higher_rank_is_refused()
+    {
+        Checkpoint adapted = Adapted("gpt2", Lora with { Targets = ["query", "value"] });
+        string peft = folder.PathOf("peft"), file = Path.Combine(peft, "adapter_model.safetensors");
+        CheckpointExport.Peft(adapted.Directory, peft, ScalarType.Float32);
+        using DisposeScope scope = NewDisposeScope();
+        using (SafetensorsFile written = SafetensorsFile.Open(file))
+            TensorFile.Save(file + ".new", written.Names.Select(
+                name => (name, name.Contains("lora_B") ? ones(written.Info(name).Shape.ToArray()) : written.Read(name))));
+        File.Move(file + ".new", file, overwrite: true);
+
+        Assert.Contains("transformer.h.0.attn.c_attn has rank 4; all matrices must have one rank", Assert.Throws<UserException>(
+            () => PeftImport.Run(peft, adapted.Base!.Base, folder.PathOf("back"))).Message);
+    }
 
     [Theory]
     [InlineData("peft_type", "\"IA3\"", "peft_type is \"IA3\"; LORA can be read")]
     [InlineData("bias", "\"all\"", "bias is \"all\"; adapters with biases cannot be read")]
-    [InlineData("rank_pattern", """{"q_proj":4}""", "all matrices must have one rank and one alpha")]
+    [InlineData("rank_pattern", """{"q_proj":4}""", "q_proj has rank 4 and alpha 3; all matrices must have one rank and one alpha")]
+    [InlineData("alpha_pattern", """{"model.layers.0.*":4}""", "has rank 2 and alpha 4; all matrices must have one rank and one alpha")]
+    [InlineData("alpha_pattern", """{"q_proj":"much"}""", "alpha_pattern.q_proj is \"much\"; expected a number above 0")]
+    [InlineData("rank_pattern", """{"(":2}""", "rank_pattern has \"(\", which is no pattern of names that can be read")]
     [InlineData("r", "0", "r is 0; it must be 1 or more")]
     [InlineData("r", "3", "lora_A.weight is [2, 32], and r (3) and the base make it [3, 32]")]
     public void What_cannot_be_read_is_refused_with_the_reason(string key, string value, string message)
@@ -178,6 +249,8 @@ public sealed class PeftTests : IDisposable
         ]);
         return Checkpoint.Open(folder.PathOf("adapted"));
     }
+
+    private static JsonNode Json(string peft) => JsonNode.Parse(File.ReadAllText(Path.Combine(peft, "adapter_config.json")))!;
 
     private static WeightFiles Open(string directory) => WeightFiles.OpenFile(Path.Combine(directory, CheckpointFiles.Model));
 }
