@@ -10,7 +10,7 @@ namespace Trainer.Models;
 /// <summary>A linear layer with float32 master weights that multiplies in the model's compute type.</summary>
 /// <remarks>A bfloat16 copy is made once per change of the weight, and gradients arrive in float32: small steps are not lost. On the CPU
 /// sums and results are float32 too. Inference also has int8, weights in blocks of 8 bits.</remarks>
-internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, IMasterWeights
+internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IAdaptable, IJoinsResidual, IMasterWeights
 {
     private readonly Parameter weight;
     private readonly Parameter? bias;
@@ -79,16 +79,13 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IJoinsResidual, I
     /// <summary>Whether rows of a pass take adapters of their own.</summary>
     public bool AdaptsRows(AttentionContext? context) => rowAdapters is not null && context?.Adapters is not null;
 
-    /// <summary>Adds an adapter, whose names in checkpoints follow the layer's own.</summary>
     public void Attach(LinearAdapter beside)
     {
         adapter = beside;
+        adapter.train(training);
         register_module(nameof(adapter), beside);
     }
 
-    /// <summary>Adds one of several adapters, which rows of a batch choose from; the layer owns it.</summary>
-    /// <param name="slot">Its number in the model.</param>
-    /// <param name="beside">The adapter.</param>
     public void Attach(int slot, LinearAdapter beside) => (rowAdapters ??= new()).Add(slot, beside);
 
     public bool Rounds(Tensor input) => !IsStored && Rounds(input, computeType);

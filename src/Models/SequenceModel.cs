@@ -105,7 +105,7 @@ public abstract class SequenceModel : nn.Module<ModelInput, Tensor>
     {
         if (Adapter is not null) throw new InvalidOperationException("The model trains an adapter of its own.");
         if (Adapters.Contains(name)) throw new ArgumentException($"The model has an adapter '{name}' already.", nameof(name));
-        foreach (var layer in updates.GroupBy(update => update.Target.Linear))
+        foreach (var layer in updates.GroupBy(update => update.Target.Place))
         {
             LinearAdapter parts = new();
             foreach ((AdapterTarget target, LowRankUpdate update) in layer) parts.Add(target.Part, update);

@@ -68,6 +68,9 @@ public sealed class AdapterSource
     {
         Dictionary<string, PendingTensor> left = tensors.ToDictionary(tensor => tensor.Name);
         IReadOnlyList<AdapterTarget> targets = AdapterTargets.Chosen(model, options);
+        if (targets.FirstOrDefault(target => target.IsOfExperts) is { } expert)
+            throw new UserException($"{location}: it has adapters of experts ({expert.Name}), which rows of a batch cannot choose; serve " +
+                "it by itself, or merged by convert --merge-adapter");
         Dictionary<string, PendingTensor> found = [];
         foreach ((string tensor, long[] shape) in AdapterTensors.Of(targets, options))
             found[tensor] = left.Remove(tensor, out PendingTensor? stored) && stored.Shape.SequenceEqual(shape)
@@ -99,7 +102,7 @@ public sealed class AdapterSource
             (Tensor a, Tensor b) = (Read(AdapterTensors.A), Read(AdapterTensors.B));
             if (weights is null) return new(target, options, Moved(a), Moved(b), null);
             // Lengths are those of the weights as they were trained, whatever the model is loaded in.
-            using Tensor magnitude = Read(AdapterTensors.Magnitude), whole = weights.Read($"{target.Layer}.weight");
+            using Tensor magnitude = Read(AdapterTensors.Magnitude), whole = weights.Read(target.Weight);
             using Tensor rows = whole.narrow(0, target.First, target.Rows);
             Tensor factor = LowRankUpdate.Factor(rows, a, b, magnitude, options);
             return new(target, options, Moved(a), Moved(b), Moved(factor));

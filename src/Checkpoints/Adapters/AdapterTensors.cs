@@ -12,8 +12,8 @@ internal static class AdapterTensors
         from target in targets
         from entry in ((string, long[])[])
         [
-            (A, [options.Rank, target.Linear.Inputs]), (B, [target.Rows, options.Rank]),
-            .. options.WeightDecomposed ? [(Magnitude, [target.Rows])] : ((string, long[])[])[],
+            (A, [.. target.Leading, options.Rank, target.Place.Inputs]), (B, [.. target.Leading, target.Rows, options.Rank]),
+            .. options.WeightDecomposed ? [(Magnitude, [.. target.Leading, target.Rows])] : ((string, long[])[])[],
         ]
         select (NameOf(target, entry.Item1), entry.Item2);
 

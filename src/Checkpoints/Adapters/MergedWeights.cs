@@ -19,7 +19,7 @@ internal sealed class MergedWeights : IOpenWeights
     private MergedWeights(IOpenWeights original, WeightFiles adapter, LanguageModel shapes, LoraOptions options)
     {
         (this.original, this.adapter, this.shapes, this.options) = (original, adapter, shapes, options);
-        targets = AdapterTargets.Chosen(shapes, options).ToLookup(target => $"{target.Layer}.weight");
+        targets = AdapterTargets.Chosen(shapes, options).ToLookup(target => target.Weight);
         RequireNames();
     }
 
@@ -60,7 +60,7 @@ internal sealed class MergedWeights : IOpenWeights
         Tensor merged = weight.to(ScalarType.Float32, copy: true);
         foreach (AdapterTarget target in targets[name])
         {
-            Tensor rows = merged.narrow(0, target.First, target.Rows);
+            Tensor rows = merged.narrow(-2, target.First, target.Rows);
             rows.copy_(LowRankUpdate.Merged(
                 rows, Part(target, AdapterTensors.A), Part(target, AdapterTensors.B),
                 options.WeightDecomposed ? Part(target, AdapterTensors.Magnitude) : null, options));

@@ -32,7 +32,7 @@ internal sealed class PeftModules : IDisposable
     public IEnumerable<AdapterTarget> Targets => modules.Values.Select(entry => entry.Target);
 
     /// <summary>Whether matrices are stored (inputs, outputs) there.</summary>
-    public bool Transposed => modules.Values.Any(entry => Map.RuleOf($"{entry.Target.Layer}{WeightSuffix}") is { Transposes: true });
+    public bool Transposed => modules.Values.Any(entry => Map.RuleOf(entry.Target.Weight) is { Transposes: true });
 
     /// <summary>The names in a checkpoint's own family.</summary>
     /// <exception cref="UserException">No family has the model.</exception>
@@ -65,10 +65,10 @@ internal sealed class PeftModules : IDisposable
     public PeftModule? Find(string module)
     {
         if (modules.Values.FirstOrDefault(entry => entry.Module == module).Target is { } whole)
-            return new(module, whole.Linear.Inputs, whole.Rows, [new(whole, null)]);
+            return new(module, whole.Place.Inputs, whole.Rows, [new(whole, null)]);
         if (Map.RuleOfExternal(module + WeightSuffix) is not { Native: [var native], External: [_] } rule
             || RowsThere(rule) is not { } rows) return null;
-        PeftPart[] parts = [.. Targets.Where(target => $"{target.Layer}{WeightSuffix}" == native.Name)
+        PeftPart[] parts = [.. Targets.Where(target => target.Weight == native.Name)
             .Select(target => new PeftPart(target, rows[(int)target.First..(int)(target.First + target.Rows)]))];
         return parts.Length == 0 ? null : new(module, native.Shape[1], native.Shape[0], parts);
     }
@@ -99,16 +99,16 @@ internal sealed class PeftModules : IDisposable
 
     private string Fused(AdapterTarget target)
     {
-        string weight = $"{target.Layer}{WeightSuffix}";
-        return (Map.RuleOf(weight)?.External[0].Name ?? weight)[..^WeightSuffix.Length];
+        string there = Map.RuleOf(target.Weight)?.External[0].Name ?? target.Weight;
+        return there.EndsWith(WeightSuffix, StringComparison.Ordinal) ? there[..^WeightSuffix.Length] : there;
     }
 
     private string? ModuleOf(AdapterTarget target)
     {
-        if (Map.RuleOf($"{target.Layer}{WeightSuffix}") is not { KeepsRows: true } rule) return null;
+        if (target.IsOfExperts || Map.RuleOf(target.Weight) is not { KeepsRows: true } rule) return null;
         for (int i = 0; i < rule.External.Count; i++)
         {
-            long first = rule.SliceStarts is { } starts ? starts[i] / target.Linear.Inputs : 0;
+            long first = rule.SliceStarts is { } starts ? starts[i] / target.Place.Inputs : 0;
             long rows = rule.External[i].Shape[rule.Transposes ? 1 : 0];
             if ((first, rows) == (target.First, target.Rows)) return rule.External[i].Name[..^WeightSuffix.Length];
         }

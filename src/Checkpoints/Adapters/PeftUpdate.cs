@@ -73,7 +73,7 @@ internal sealed class PeftUpdate
 
     // Of rows without an adapter, which are the base's own and stay as long as they are.
     private Tensor Lengths(AdapterTarget target) =>
-        merged.Read($"{target.Layer}.weight").narrow(0, target.First, target.Rows).to_type(ScalarType.Float32).square().sum(-1).sqrt();
+        merged.Read(target.Weight).narrow(0, target.First, target.Rows).to_type(ScalarType.Float32).square().sum(-1).sqrt();
 
     private Tensor A(PeftPart part) => Read(part, AdapterTensors.A);
 

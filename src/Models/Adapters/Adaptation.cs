@@ -27,11 +27,10 @@ internal static class Adaptation
         foreach (IGrouping<string, AdapterTarget> layer in targets.GroupBy(target => target.Layer))
         {
             LinearAdapter adapter = new();
-            MixedLinear linear = layer.First().Linear;
+            IAdaptable place = layer.First().Place;
             foreach (AdapterTarget part in layer)
-                adapter.Add(part.Part, new(linear.Weight, part.First, part.Rows, lora, index++));
-            adapter.train(linear.training);
-            linear.Attach(adapter);
+                adapter.Add(part.Part, new(place.Weight, part.First, part.Rows, lora, index++));
+            place.Attach(adapter);
         }
     }
 

@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using Trainer.Kernels;
+using Trainer.Models.FeedForward.Experts;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Adapters;
@@ -12,6 +13,9 @@ public sealed record AdapterCost
 
     /// <summary>Numbers of all adapters.</summary>
     public required long Added { get; init; }
+
+    /// <summary>Numbers of adapters that a token is multiplied with: of experts', those of the active ones.</summary>
+    public required long Active { get; init; }
 
     /// <summary>Numbers that are trained, the adapters' among them, by what they do.</summary>
     public required IReadOnlyDictionary<ParameterRole, long> TrainedByRole { get; init; }
@@ -41,11 +45,13 @@ public sealed record AdapterCost
         using LanguageModel built = model.BuildForInference(vocabularySize); // its weights take no memory before they are written
         long own = Numbers(built.parameters());
         built.Attach(options);
+        long added = Numbers(built.parameters()) - own;
         IReadOnlyDictionary<string, ParameterRole> roles = built.ParameterLayout().Roles;
         return new()
         {
             Options = options,
-            Added = Numbers(built.parameters()) - own,
+            Added = added,
+            Active = added - built.modules().OfType<ExpertsFeedForward>().Sum(layer => layer.IdleAdapters),
             Frozen = built.Blocks.SelectMany(block => block.modules()).OfType<MixedLinear>().Where(layer => layer.Freezes)
                 .Sum(layer => layer.Weight.numel()),
             TrainedByRole = built.named_parameters().Where(entry => entry.parameter.requires_grad)

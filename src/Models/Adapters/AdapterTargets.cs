@@ -1,25 +1,35 @@
 using System.Text.RegularExpressions;
 using Trainer.Configuration;
 using Trainer.Models.Attention;
+using Trainer.Models.FeedForward.Experts;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Adapters;
 
-/// <summary>A matrix that can have an adapter: a linear layer of a block, or a part of a fused one.</summary>
+/// <summary>A matrix that can have an adapter: a linear layer of a block, or a part of a fused one; or that of each expert.</summary>
 /// <param name="Name">The layer's name, its last part replaced by the matrix's own in a fused layer, as
 /// <c>blocks.0.mixer.projection.query</c>.</param>
-/// <param name="Layer">The layer's name.</param>
-/// <param name="Linear">The layer.</param>
+/// <param name="Layer">The layer's name; of experts, that of their weight.</param>
+/// <param name="Place">The layer, or the experts' weight.</param>
 /// <param name="First">The matrix's first row in the layer's weight.</param>
 /// <param name="Rows">How many rows it has.</param>
 /// <param name="Attends">Whether it belongs to attention.</param>
-internal sealed record AdapterTarget(string Name, string Layer, MixedLinear Linear, long First, long Rows, bool Attends)
+internal sealed record AdapterTarget(string Name, string Layer, IAdaptable Place, long First, long Rows, bool Attends)
 {
     /// <summary>The last part of the name.</summary>
     public string Part => Name[(Name.LastIndexOf('.') + 1)..];
 
+    /// <summary>The name of the weight that has it.</summary>
+    public string Weight => IsOfExperts ? Layer : $"{Layer}.weight";
+
     /// <summary>The name of its update's module in the model, to which those of A and B are added.</summary>
-    public string Update => $"{Layer}.adapter.{Part}";
+    public string Update => $"{(IsOfExperts ? Layer[..Layer.LastIndexOf('.')] : Layer)}.adapter.{Part}";
+
+    /// <summary>Whether it is a matrix of each expert.</summary>
+    public bool IsOfExperts => Place is ExpertMatrix;
+
+    /// <summary>What the shapes of its weight and of its update begin with: the experts, (E).</summary>
+    public long[] Leading => Place.Weight.shape[..^2];
 }
 
 /// <summary>Finds the layers that adapters go to.</summary>
@@ -39,13 +49,21 @@ internal static class AdapterTargets
         return
         [
             .. from entry in modules
-               where entry.module is MixedLinear && IsBelow(blocks, entry.name)
+               where IsBelow(blocks, entry.name)
+               from place in PlacesOf(entry.name, entry.module)
                from target in PartsOf(
-                   entry.name, (MixedLinear)entry.module, fused.GetValueOrDefault($"{entry.name}.weight"), IsBelow(attention, entry.name))
+                   place.Layer, place.Place, fused.GetValueOrDefault(place.Weight), IsBelow(attention, entry.name))
                select target,
         ];
 
         IEnumerable<string> Paths<T>() => modules.Where(entry => entry.module is T).Select(entry => entry.name);
+
+        static IEnumerable<(string Layer, string Weight, IAdaptable Place)> PlacesOf(string name, nn.Module module) => module switch
+        {
+            MixedLinear linear => [(name, $"{name}.weight", linear)],
+            ExpertBank bank => bank.Matrices.Select(matrix => ($"{name}.{matrix.Name}", $"{name}.{matrix.Name}", (IAdaptable)matrix)),
+            _ => [],
+        };
     }
 
     /// <summary>Those that the options name; each pattern has to match.</summary>
@@ -54,7 +72,7 @@ internal static class AdapterTargets
     {
         IReadOnlyList<AdapterTarget> all = Of(model);
         AdapterTarget[] chosen = [.. all.Where(target => IsChosen(target, options, name => [name]))];
-        Problem[] problems = [.. Unmatched(model, options, all), .. RankProblems(chosen, options)];
+        Problem[] problems = [.. Unmatched(model, options, all), .. RankProblems(chosen, options), .. DropoutProblems(chosen, options)];
         return problems.Length == 0 ? chosen : throw new ConfigurationException(problems);
     }
 
@@ -68,17 +86,17 @@ internal static class AdapterTargets
         ? Regex.IsMatch(name, $"^{Regex.Escape(pattern).Replace(@"\*", ".*").Replace(@"\?", ".")}$", RegexOptions.CultureInvariant)
         : name == pattern || name.EndsWith($".{pattern}", StringComparison.Ordinal);
 
-    private static IEnumerable<AdapterTarget> PartsOf(string layer, MixedLinear linear, IReadOnlyList<MatrixRows>? parts, bool attends)
+    private static IEnumerable<AdapterTarget> PartsOf(string layer, IAdaptable place, IReadOnlyList<MatrixRows>? parts, bool attends)
     {
         if (parts is null || parts.Any(part => part.Name is null))
         {
-            yield return new(layer, layer, linear, 0, linear.Outputs, attends);
+            yield return new(layer, layer, place, 0, place.Outputs, attends);
             yield break;
         }
         long first = 0;
         foreach (MatrixRows part in parts)
         {
-            yield return new($"{layer[..(layer.LastIndexOf('.') + 1)]}{part.Name}", layer, linear, first, part.Rows, attends);
+            yield return new($"{layer[..(layer.LastIndexOf('.') + 1)]}{part.Name}", layer, place, first, part.Rows, attends);
             first += part.Rows;
         }
     }
@@ -107,10 +125,18 @@ internal static class AdapterTargets
     private static IEnumerable<Problem> RankProblems(IReadOnlyList<AdapterTarget> chosen, AdapterOptions options)
     {
         if (options is not LoraOptions { Rank: var rank }) yield break;
-        long Largest(AdapterTarget target) => Math.Min(target.Rows, target.Linear.Inputs);
+        long Largest(AdapterTarget target) => Math.Min(target.Rows, target.Place.Inputs);
         if (chosen.Count > 0 && chosen.MinBy(Largest) is { } smallest && rank > Largest(smallest))
             yield return new("adapter.rank", $"rank ({rank}) is more than that of {smallest.Name}, a matrix of {smallest.Rows} × " +
-                $"{smallest.Linear.Inputs}; use at most {Largest(smallest)}, or leave it out of targets");
+                $"{smallest.Place.Inputs}; use at most {Largest(smallest)}, or leave it out of targets");
+    }
+
+    // As in PEFT: tokens come to an expert by what the router chose, in no order that positions of a pass could be dropped by.
+    private static IEnumerable<Problem> DropoutProblems(IReadOnlyList<AdapterTarget> chosen, AdapterOptions options)
+    {
+        if (options is LoraOptions { Dropout: > 0 } && chosen.FirstOrDefault(target => target.IsOfExperts) is { } expert)
+            yield return new(
+                "adapter.dropout", $"adapters of experts ({expert.Name}) have no dropout; set it to 0, or leave experts out of targets");
     }
 
     private static bool IsBelow(string[] paths, string name) =>

@@ -27,7 +27,13 @@ internal sealed class LinearAdapter : nn.Module
     }
 
     /// <summary>What the adapted layer gives, from its own <paramref name="result"/> (…, M) for x (…, K); of the result's type.</summary>
-    public Tensor Apply(Tensor result, Tensor x, LinearWeight layer, ScalarType computeType, AttentionContext? context)
+    public Tensor Apply(Tensor result, Tensor x, LinearWeight layer, ScalarType computeType, AttentionContext? context) =>
+        Apply(result, x, layer, computeType, context, part => part.Factors);
+
+    /// <summary>As this, of one of the experts that a layer has.</summary>
+    public Tensor Apply(
+        Tensor result, Tensor x, LinearWeight layer, ScalarType computeType, AttentionContext? context,
+        Func<LowRankUpdate, LowRankFactors> factors)
     {
         List<Tensor> pieces = [];
         long row = 0, rows = result.size(-1);
@@ -36,14 +42,14 @@ internal sealed class LinearAdapter : nn.Module
             if (part.First > row) pieces.Add(result.narrow(-1, row, part.First - row));
             Tensor own = part.Rows == rows ? result : result.narrow(-1, part.First, part.Rows);
             Tensor? bias = layer.Bias is null ? null : part.Of(layer.Bias);
-            pieces.Add(part.Apply(own, x, part.Of(layer.Weight), bias, computeType, context));
+            pieces.Add(part.Apply(own, x, part.Of(layer.Weight), bias, computeType, context, factors(part)));
             row = part.First + part.Rows;
         }
         if (row < rows) pieces.Add(result.narrow(-1, row, rows - row));
         return pieces.Count == 1 ? pieces[0] : cat([.. pieces], -1);
     }
 
-    /// <summary>The layer's weight (M, K) with all parts merged into it.</summary>
+    /// <summary>The layer's weight (…, M, K) with all parts merged into it.</summary>
     public Tensor Merge(Tensor weight)
     {
         Tensor merged = weight.detach().to(ScalarType.Float32, copy: true);
@@ -52,16 +58,20 @@ internal sealed class LinearAdapter : nn.Module
     }
 }
 
+/// <summary>What a matrix of rank r is made of: A (r, K) and B (M, r), and the lengths of rows, (M).</summary>
+internal readonly record struct LowRankFactors(Tensor A, Tensor B, Tensor? Magnitude);
+
 /// <summary>A matrix of rank r added to another, W + s·B·A (Hu et al. 2021), or with a magnitude m the rows of that, each brought to the
-/// length m (DoRA, Liu et al. 2024, §4). Field names are PEFT's, and the names in checkpoints.</summary>
+/// length m (DoRA, Liu et al. 2024, §4); one for each expert, where there are such. Field names are PEFT's, and the names in checkpoints.
+/// </summary>
 internal sealed class LowRankUpdate : nn.Module
 {
     // Places below are those of the model's own dropout.
     private const long FirstPlace = 1 << 24;
 
-    private readonly Parameter loraA; // (r, K)
-    private readonly Parameter loraB; // (M, r)
-    private readonly Parameter? magnitude; // (M)
+    private readonly Parameter loraA; // (r, K), or (E, r, K)
+    private readonly Parameter loraB; // (M, r), or (E, M, r)
+    private readonly Parameter? magnitude; // (M), or (E, M)
     private readonly Tensor? factor; // (M), fixed
     private readonly LoraOptions options;
     private readonly int index;
@@ -75,12 +85,13 @@ internal sealed class LowRankUpdate : nn.Module
         using DisposeScope scope = NewDisposeScope();
         using IDisposable unrecorded = no_grad();
         // As PEFT, Kaiming's with a = √5: uniform in ±1/√K. Drawn on the CPU, so that a seed means the same numbers everywhere.
-        double bound = 1 / Math.Sqrt(weight.size(1));
-        Tensor drawn = empty(options.Rank, weight.size(1)).uniform_(-bound, bound);
+        double bound = 1 / Math.Sqrt(weight.size(-1));
+        long[] experts = weight.shape[..^2];
+        Tensor drawn = empty([.. experts, options.Rank, weight.size(-1)]).uniform_(-bound, bound);
         loraA = new Parameter(drawn.to(weight.device).DetachFromDisposeScope());
-        loraB = new Parameter(zeros(rows, options.Rank, device: weight.device).DetachFromDisposeScope());
+        loraB = new Parameter(zeros([.. experts, rows, options.Rank], device: weight.device).DetachFromDisposeScope());
         magnitude = options.WeightDecomposed
-            ? new Parameter(Lengths(weight.detach().narrow(0, first, rows).to(ScalarType.Float32)).DetachFromDisposeScope())
+            ? new Parameter(Lengths(weight.detach().narrow(-2, first, rows).to(ScalarType.Float32)).DetachFromDisposeScope())
             : null;
         RegisterComponents();
     }
@@ -105,26 +116,42 @@ internal sealed class LowRankUpdate : nn.Module
 
     public long Rows { get; }
 
-    /// <summary>Its rows of a layer's weight or bias.</summary>
-    public Tensor Of(Tensor layer) => Rows == layer.size(0) ? layer : layer.narrow(0, First, Rows);
+    /// <summary>Its rows of a layer's weight (…, M, K) or bias (M).</summary>
+    public Tensor Of(Tensor layer)
+    {
+        int rows = layer.dim() == 1 ? 0 : -2;
+        return Rows == layer.size(rows) ? layer : layer.narrow(rows, First, Rows);
+    }
+
+    /// <summary>What it is made of, where there are no experts.</summary>
+    public LowRankFactors Factors => new(loraA, loraB, magnitude);
+
+    /// <summary>What that of each expert is made of; the gradient of all is made once.</summary>
+    public LowRankFactors[] FactorsOfEach()
+    {
+        Tensor[] a = loraA.unbind(0), b = loraB.unbind(0);
+        Tensor[]? lengths = magnitude?.unbind(0);
+        return [.. a.Select((first, expert) => new LowRankFactors(first, b[expert], lengths?[expert]))];
+    }
 
     public bool Drops => options.Dropout > 0;
 
     /// <summary>From what the matrix alone gives, (…, M), and what it read, (…, K).</summary>
-    public Tensor Apply(Tensor result, Tensor x, Tensor weight, Tensor? bias, ScalarType computeType, AttentionContext? context)
+    public Tensor Apply(
+        Tensor result, Tensor x, Tensor weight, Tensor? bias, ScalarType computeType, AttentionContext? context, LowRankFactors factors)
     {
         ScalarType type = x.device_type == DeviceType.CPU ? ScalarType.Float32 : computeType;
-        Tensor low = Product(Dropped(x.to_type(type), context), loraA).mul(options.Scale); // (…, K) → (…, r)
-        Tensor added = Product(low, loraB); // (…, r) → (…, M)
+        Tensor low = Product(Dropped(x.to_type(type), context), factors.A).mul(options.Scale); // (…, K) → (…, r)
+        Tensor added = Product(low, factors.B); // (…, r) → (…, M)
         // Gradients pass by the length (§4.3): it is a constant, and only the magnitude scales the direction.
-        Tensor? lengthened = factor ?? magnitude?.div(AdaptedLengths(weight)); // (M)
+        Tensor? lengthened = factor ?? factors.Magnitude?.div(AdaptedLengths(weight, factors)); // (M)
         if (lengthened is null) return result.to_type(type).add(added).to_type(result.dtype);
         Tensor own = result.to_type(ScalarType.Float32);
         Tensor scaled = (bias is null ? own : own.sub(bias)).add(added).mul(lengthened);
         return (bias is null ? scaled : scaled.add(bias)).to_type(result.dtype);
     }
 
-    /// <summary>The matrix with the update in it: (M, K), float32, computed in float64.</summary>
+    /// <summary>The matrix with the update in it: (…, M, K), float32, computed in float64.</summary>
     public Tensor Merge(Tensor weight) => Merged(weight, loraA, loraB, magnitude, options);
 
     public static Tensor Merged(Tensor weight, Tensor a, Tensor b, Tensor? magnitude, LoraOptions options)
@@ -145,19 +172,19 @@ internal sealed class LowRankUpdate : nn.Module
     }
 
     private static Tensor Sum(Tensor weight, Tensor a, Tensor b, LoraOptions options) =>
-        Wide(weight).add(Wide(b).matmul(Wide(a)).mul(options.Scale)); // (M, r)·(r, K) → (M, K)
+        Wide(weight).add(Wide(b).matmul(Wide(a)).mul(options.Scale)); // (…, M, r)·(…, r, K) → (…, M, K)
 
     private static Tensor Wide(Tensor numbers) => numbers.detach().to_type(ScalarType.Float64);
 
-    private Tensor AdaptedLengths(Tensor weight)
+    private Tensor AdaptedLengths(Tensor weight, LowRankFactors factors)
     {
         using IDisposable unrecorded = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        Tensor sum = weight.detach().to_type(ScalarType.Float32).add(loraB.detach().matmul(loraA.detach()).mul(options.Scale));
+        Tensor sum = weight.detach().to_type(ScalarType.Float32).add(factors.B.detach().matmul(factors.A.detach()).mul(options.Scale));
         return Lengths(sum).MoveToOuterDisposeScope();
     }
 
-    private static Tensor Lengths(Tensor matrix) => matrix.square().sum(-1).sqrt(); // (M, K) → (M)
+    private static Tensor Lengths(Tensor matrix) => matrix.square().sum(-1).sqrt(); // (…, M, K) → (…, M)
 
     private static Tensor Product(Tensor x, Tensor weight) => x.device_type == DeviceType.CPU
         ? MixedPrecisionLinear.Apply(x, weight)

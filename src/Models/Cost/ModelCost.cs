@@ -50,7 +50,7 @@ public sealed record ModelCost
     /// <summary>As <see cref="TrainingFlopsPerToken(int)"/> where adapters are trained: the gradients of weights that stay are not
     /// computed, 2 operations of 6, and those of what flows through them are.</summary>
     public double TrainingFlopsPerToken(int length, AdapterCost adapter, bool tied) => TrainingFlopsPerToken(length)
-        - 2.0 * (MatrixParameters - adapter.TrainedMatrices(tied)) + 6.0 * adapter.Added;
+        - 2.0 * (MatrixParameters - adapter.TrainedMatrices(tied)) + 6.0 * adapter.Active;
 
     /// <summary>Bytes a decoding cache grows by with each token: 4 a number in float32, and always on the CPU; 2 in bfloat16.</summary>
     public long CacheBytesPerToken(int bytesPerNumber = Float32Bytes) => CacheNumbersPerToken * bytesPerNumber;

@@ -147,7 +147,7 @@ public sealed record RunPlan
         {
             Parameters = cost.Parameters + (adapter?.Added ?? 0),
             TrainedParameters = adapter?.Trained ?? cost.Parameters,
-            ActiveParameters = cost.ActiveParameters + (adapter?.Added ?? 0),
+            ActiveParameters = cost.ActiveParameters + (adapter?.Active ?? 0),
             Components = adapter is null ? cost.Components : [.. cost.Components, new("adapter", adapter.Added)],
             Data = DataReport.Of(data, recipe.Data) with
             {
@@ -162,7 +162,7 @@ public sealed record RunPlan
             TotalFlops = TrainingStages.Of(recipe.Training).Sum(stage => (stage.To - stage.From) * stage.BatchSize * tokensPerRow
                 * TrainingFlops(stage.SequenceLength ?? row)),
             TrainingTokens = data.Train.Length,
-            ForwardFlopsPerToken = cost.ForwardFlopsPerToken(row) + 2.0 * (adapter?.Added ?? 0),
+            ForwardFlopsPerToken = cost.ForwardFlopsPerToken(row) + 2.0 * (adapter?.Active ?? 0),
             TrainingFlopsPerToken = TrainingFlops(row),
             CacheBytesPerToken = cost.CacheBytesPerToken(),
             CacheBytesAtContext = cost.CacheBytes(context),

@@ -177,6 +177,12 @@ public sealed class PeftTests : IDisposable
     }
 
     [Fact]
+    public void Adapters_of_experts_have_no_place_there() => Assert.Contains(
+        "blocks.0.feedForward.experts.down has no rows of its own in mixtral models",
+        Assert.Throws<UserException>(() => CheckpointExport.Peft(
+            Adapted("mixtral", Lora with { Targets = ["query", "experts.down"] }).Directory, folder.PathOf("peft"), ScalarType.Float32)).Message);
+
+    [Fact]
     public void A_fused_matrix_whose_parts_share_columns_at_a_higher_rank_is_refused()
     {
         Checkpoint adapted = Adapted("gpt2", Lora with { Targets = ["query", "value"] });

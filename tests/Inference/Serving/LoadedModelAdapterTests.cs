@@ -4,6 +4,7 @@ using Trainer.Inference.Serving;
 using Trainer.Models;
 using Trainer.Models.Adapters;
 using Trainer.Models.Attention;
+using Trainer.Models.FeedForward.Experts;
 using Trainer.Models.Mixers;
 using Trainer.Tests;
 using static TorchSharp.torch;
@@ -121,6 +122,11 @@ public sealed class LoadedModelAdapterTests : IDisposable
         string whole = TinyAdapter.Write(original, directory.File("whole"), Everywhere with { Train = ["norm"] }, 1).Directory;
         Assert.Contains("beside low-rank updates it has norm.", Refusal(original, whole));
         Assert.Contains("convert --merge-adapter", Refusal(original, whole));
+
+        Checkpoint experts = TinyCheckpoint.Write(
+            TinyCheckpoint.Decoder with { FeedForward = new ExpertsOptions { Experts = 2, Active = 1 } }, directory.File("experts"));
+        Assert.Contains("it has adapters of experts (blocks.0.feedForward.experts.gate), which rows of a batch cannot choose",
+            Refusal(experts, TinyAdapter.Write(experts, directory.File("some"), Everywhere, 1).Directory));
     }
 
     [Fact]

@@ -17,6 +17,8 @@ public sealed class AdapterTests
         ["hybrid"] = Models.Hybrid with { Bias = true },
         ["encoder"] = Models.Encoder with { Bias = true },
         ["encoder-decoder"] = Models.EncoderDecoder,
+        ["experts"] = Models.Llama with { FeedForward = Models.FeedForwards["experts"], Bias = true },
+        ["experts-shared"] = Models.Llama with { FeedForward = Models.FeedForwards["experts-shared"] },
     };
 
     public static TheoryData<string, bool> Names()
@@ -50,6 +52,8 @@ public sealed class AdapterTests
     [InlineData("latent")]
     [InlineData("hybrid")]
     [InlineData("encoder-decoder")]
+    [InlineData("experts")]
+    [InlineData("experts-shared")]
     public void Its_gradients_are_those_of_the_merged_weight(string name)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -64,10 +68,10 @@ public sealed class AdapterTests
         Dictionary<string, Parameter> parts = adapted.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
         foreach (AdapterTarget target in AdapterTargets.Of(adapted))
         {
-            Tensor gradient = whole[$"{target.Layer}.weight"].grad!.narrow(0, target.First, target.Rows);
+            Tensor gradient = whole[target.Weight].grad!.narrow(-2, target.First, target.Rows);
             (Parameter a, Parameter b) = (parts[$"{target.Update}.loraA"], parts[$"{target.Update}.loraB"]);
-            TensorAssert.Close(b.detach().t().matmul(gradient).mul(Everywhere.Scale), a.grad!, 1e-4, $"{target.Name}.loraA");
-            TensorAssert.Close(gradient.matmul(a.detach().t()).mul(Everywhere.Scale), b.grad!, 1e-4, $"{target.Name}.loraB");
+            TensorAssert.Close(b.detach().mT.matmul(gradient).mul(Everywhere.Scale), a.grad!, 1e-4, $"{target.Name}.loraA");
+            TensorAssert.Close(gradient.matmul(a.detach().mT).mul(Everywhere.Scale), b.grad!, 1e-4, $"{target.Name}.loraB");
         }
         foreach ((string parameter, Parameter value) in parts) Assert.Equal(parameter.Contains(".adapter."), value.grad is not null);
     }
@@ -104,14 +108,30 @@ public sealed class AdapterTests
     }
 
     [Fact]
-    public void A_model_of_experts_adapts_its_attention_and_names_them_as_out_of_reach()
+    public void Each_expert_has_an_adapter_of_its_own_and_the_router_and_dropout_have_no_part_in_them()
     {
-        using LanguageModel model = (Models.Llama with { FeedForward = Models.FeedForwards["experts"] }).Build(Models.Vocabulary);
+        ModelOptions options = Models.Llama with { FeedForward = Models.FeedForwards["experts-shared"] };
+        using LanguageModel model = options.Build(Models.Vocabulary);
         Assert.Contains("\"experts\" is blocks.0.feedForward.experts, which is no linear layer of a block", Assert.Throws<Configuration
             .ConfigurationException>(() => model.Attach(Everywhere with { Targets = ["query", "experts"] })).Message);
+        Assert.Contains(
+            "adapters of experts (blocks.0.feedForward.experts.gate) have no dropout; set it to 0, or leave experts out of targets",
+            Assert.Throws<Configuration.ConfigurationException>(
+                () => model.Attach(Everywhere with { Targets = ["experts.gate"], Dropout = 0.1 })).Message);
         Assert.All(model.parameters(), parameter => Assert.True(parameter.requires_grad));
-        model.Attach(Everywhere with { Targets = ["query"] });
+        model.Attach(Everywhere with { Targets = ["experts.gate", "experts.down"] });
         Assert.Throws<InvalidOperationException>(() => model.Attach(Everywhere));
+
+        Assert.Equal(
+            [
+                "experts.adapter.gate.loraA 6 2 16", "experts.adapter.gate.loraB 6 10 2", "experts.adapter.down.loraA 6 2 10",
+                "experts.adapter.down.loraB 6 16 2",
+            ],
+            model.named_parameters().Where(entry => entry.parameter.requires_grad && entry.name.StartsWith("blocks.1."))
+                .Select(entry => $"{entry.name["blocks.1.feedForward.".Length..]} {string.Join(' ', entry.parameter.shape)}"));
+        AdapterCost cost = AdapterCost.Of(options, Models.Vocabulary, Everywhere with { Targets = ["experts.gate", "experts.down"] });
+        Assert.Equal(2 * 6 * (2 * (16 + 10) + 2 * (10 + 16)), cost.Added);
+        Assert.Equal(cost.Added * 2 / 6, cost.Active); // of six experts a token has two
     }
 
     private static ModelOptions Options(string name) =>
@@ -129,7 +149,7 @@ public sealed class AdapterTests
         manual_seed(1);
         LanguageModel model = options.Build(Models.Vocabulary);
         using IDisposable quiet = no_grad();
-        foreach (Parameter matrix in model.parameters().Where(parameter => parameter.dim() == 2)) matrix.mul_(8);
+        foreach (Parameter matrix in model.parameters().Where(parameter => parameter.dim() >= 2)) matrix.mul_(8);
         model.Attach(adapter);
         foreach ((string name, Parameter value) in model.named_parameters())
             if (name.EndsWith("loraB")) value.normal_(0, 0.1);
@@ -144,10 +164,10 @@ public sealed class AdapterTests
         using DisposeScope scope = NewDisposeScope();
         Dictionary<string, Tensor> weights = adapted.state_dict();
         foreach ((string name, Tensor value) in model.state_dict()) value.copy_(weights[name]);
-        Dictionary<string, MixedLinear> layers = AdapterTargets.Of(adapted).DistinctBy(target => target.Layer)
-            .ToDictionary(target => target.Layer, target => target.Linear);
+        Dictionary<string, IAdaptable> layers = AdapterTargets.Of(adapted).DistinctBy(target => target.Layer)
+            .ToDictionary(target => target.Layer, target => target.Place);
         foreach (AdapterTarget target in AdapterTargets.Of(model).DistinctBy(target => target.Layer))
-            target.Linear.Weight.copy_(layers[target.Layer].EffectiveWeight);
+            target.Place.Weight.copy_(layers[target.Layer].EffectiveWeight);
         return model;
     }
 }

@@ -1,6 +1,7 @@
 // Shapes: N tokens, K active experts of each, M = N·K choices, C model dimension, F hidden dimension, E experts.
 using TorchSharp.Modules;
 using Trainer.Kernels;
+using Trainer.Models.Adapters;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.FeedForward.Experts;
@@ -12,6 +13,7 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
     private const string Down = "down", DownBias = "downBias";
     private readonly string up, upBias;
     private readonly Activation activation;
+    private readonly ExpertMatrix[] matrices;
     private readonly ComputeWeight upCopy;
     private readonly ComputeWeight downCopy;
     private readonly ScalarType computeType;
@@ -31,12 +33,16 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
         if (bias) register_parameter(upBias, new Parameter(zeros(experts * rows)));
         register_parameter(Down, new Parameter(empty(experts, stack.Dim, width)));
         if (bias) register_parameter(DownBias, new Parameter(zeros(experts * stack.Dim)));
+        matrices = [new(this, up), new(this, Down)];
     }
+
+    /// <summary>What adapters can stand beside.</summary>
+    public IReadOnlyList<ExpertMatrix> Matrices => matrices;
 
     public string? JoiningWeight => Down;
 
     public IEnumerable<(string Name, IReadOnlyList<MatrixRows> Parts)> FusedMatrices => activation.Gated
-        ? [(up, [new(DownWeight.size(-1)), new(DownWeight.size(-1))])]
+        ? [(up, [new(DownWeight.size(-1)) { Name = "gate" }, new(DownWeight.size(-1)) { Name = "up" }])]
         : [];
 
     // Not fields: a move to another device makes new parameters, and TorchSharp only replaces fields that have a parameter's own name.
@@ -50,15 +56,31 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
         // Unbound once, not selected expert by expert, as each selection would fill a gradient of the whole stack.
         LinearWeight[] ups = OfEach(UpWeight, upCopy, get_parameter(upBias)); // E · (2F, C)
         LinearWeight[] downs = OfEach(DownWeight, downCopy, get_parameter(DownBias)); // E · (C, F)
+        AdaptedPass? adaptedUp = matrices[0].Begin(computeType), adaptedDown = matrices[1].Begin(computeType);
         Tensor[] parts = rows.split(counts);
         List<Tensor> results = [];
         for (int expert = 0; expert < counts.Length; expert++)
         {
             if (counts[expert] == 0) continue;
-            Tensor hidden = activation.Apply(MixedLinear.Apply(parts[expert], ups[expert], computeType)); // (m, C) → (m, 2F) → (m, F)
-            results.Add(MixedLinear.Apply(hidden, downs[expert], computeType)); // (m, F) → (m, C)
+            Tensor hidden = activation.Apply(Product(parts[expert], ups[expert], expert, adaptedUp)); // (m, C) → (m, 2F) → (m, F)
+            results.Add(Product(hidden, downs[expert], expert, adaptedDown)); // (m, F) → (m, C)
         }
         return cat(results, 0);
+    }
+
+    /// <summary>Registers a matrix's adapters, which have names of their own, under one.</summary>
+    internal void Register(LinearAdapter beside)
+    {
+        const string Name = "adapter";
+        ExpertAdapters all = named_children().Select(child => child.module).OfType<ExpertAdapters>().FirstOrDefault() ?? Added();
+        foreach ((string part, nn.Module update) in beside.named_children()) all.register_module(part, update);
+
+        ExpertAdapters Added()
+        {
+            ExpertAdapters added = new();
+            register_module(Name, added);
+            return added;
+        }
     }
 
     public void DropMasterWeights()
@@ -75,6 +97,12 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
             downCopy.Dispose();
         }
         base.Dispose(disposing);
+    }
+
+    private Tensor Product(Tensor x, LinearWeight weight, int expert, AdaptedPass? adapted)
+    {
+        Tensor result = MixedLinear.Apply(x, weight, computeType);
+        return adapted is null ? result : adapted.Apply(result, x, weight, expert);
     }
 
     private static LinearWeight[] OfEach(Parameter stack, ComputeWeight copy, Parameter? bias)

@@ -29,6 +29,10 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepHook
 
     public IReadOnlyList<long> Load => counter.LastStep;
 
+    /// <summary>Numbers of experts' adapters that a token is not multiplied with.</summary>
+    public long IdleAdapters => experts.named_children().SelectMany(child => child.module.parameters()).Sum(parameter => parameter.numel())
+        * (options.Experts - options.Active) / options.Experts;
+
     public override Tensor Run(Tensor x, AttentionContext context)
     {
         Tensor tokens = x.reshape(-1, x.shape[^1]); // (B, T, C) → (N, C)

@@ -1,0 +1,51 @@
+// Shapes: E experts, M outputs and K inputs of each.
+using TorchSharp.Modules;
+using Trainer.Kernels;
+using Trainer.Models.Adapters;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.FeedForward.Experts;
+
+/// <summary>A weight of all experts (E, M, K), with an adapter for each of them.</summary>
+internal sealed class ExpertMatrix(ExpertBank bank, string name) : IAdaptable
+{
+    private LinearAdapter? adapter;
+
+    /// <summary>The weight's name in the bank.</summary>
+    public string Name => name;
+
+    public Parameter Weight => bank.get_parameter(name)!;
+
+    public Tensor EffectiveWeight => adapter?.Merge(Weight) ?? Weight;
+
+    public int Inputs => (int)Weight.size(-1);
+
+    public int Outputs => (int)Weight.size(-2);
+
+    public void Attach(LinearAdapter beside)
+    {
+        adapter = beside;
+        bank.Register(beside);
+    }
+
+    // A token's place in the batch is not known where its expert works.
+    public void Attach(int slot, LinearAdapter beside) =>
+        throw new NotSupportedException("Rows of a batch cannot choose adapters of experts.");
+
+    /// <summary>What the adapter does in one pass; null where there is none.</summary>
+    public AdaptedPass? Begin(ScalarType computeType) => adapter is null ? null : new(adapter, computeType);
+}
+
+/// <summary>One pass through the adapters of experts.</summary>
+internal sealed class AdaptedPass(LinearAdapter adapter, ScalarType computeType)
+{
+    private readonly Dictionary<LowRankUpdate, LowRankFactors[]> factors = adapter.Parts.ToDictionary(
+        part => part, part => part.FactorsOfEach());
+
+    /// <summary>What an expert's matrix gives with its adapter, from its own <paramref name="result"/> (m, M) for x (m, K).</summary>
+    public Tensor Apply(Tensor result, Tensor x, LinearWeight weight, int expert) =>
+        adapter.Apply(result, x, weight, computeType, context: null, part => factors[part][expert]);
+}
+
+/// <summary>Holds the adapters of a bank under one name.</summary>
+internal sealed class ExpertAdapters() : nn.Module(nameof(ExpertAdapters));
