@@ -1,6 +1,8 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Checkpoints;
+using Trainer.Data.Batches;
+using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Adapters;
 using Trainer.Models.FeedForward.Experts;
@@ -15,13 +17,16 @@ public sealed class ExpertAdapterTests : IDisposable
 {
     private static readonly LoraOptions Lora = new() { Rank = 4, Targets = ["query", "experts.up", "experts.gate", "experts.down"] };
 
-    private readonly TinyRun tiny = new();
+    private readonly TinyRun tiny = new(dropout: 0);
 
     public ExpertAdapterTests()
     {
         tiny.Recipe = tiny.Recipe with
         {
-            Model = (DecoderOptions)tiny.Recipe.Model with { FeedForward = new ExpertsOptions { Experts = 4, Active = 2, HiddenDim = 12 } },
+            Model = (DecoderOptions)tiny.Recipe.Model with
+            {
+                Dim = 32, FeedForward = new ExpertsOptions { Experts = 4, Active = 2, HiddenDim = 32 },
+            },
             Training = tiny.Recipe.Training with { Steps = 2 },
         };
         tiny.Train("base");
@@ -80,6 +85,40 @@ public sealed class ExpertAdapterTests : IDisposable
             Assert.Equal(
                 File.ReadAllBytes(Path.Combine(tiny.Store("whole").DirectoryOf(10), file)),
                 File.ReadAllBytes(Path.Combine(tiny.Store("parts").DirectoryOf(10), file)));
+    }
+
+    [Theory]
+    [InlineData(FrozenFormat.BFloat16)]
+    [InlineData(FrozenFormat.Int8)]
+    public void A_bank_that_is_kept_rounded_gives_the_gradients_of_rounded_numbers(FrozenFormat format)
+    {
+        using TrainState whole = tiny.NewState();
+        tiny.Recipe = tiny.Recipe with { Adapter = Lora with { BaseWeights = format } };
+        using TrainState kept = tiny.NewState();
+        StepBatch batch = new([BatchStream.Create(tiny.Data, tiny.Recipe.Data, TinyRun.Context, 1).Next(4)]);
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<string, Parameter> rounded = kept.Model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        using (no_grad())
+            foreach ((string name, Parameter value) in whole.Model.named_parameters())
+                if (rounded[name].dtype != ScalarType.Float32)
+                    value.copy_(FrozenLinear.Unpacked(rounded[name], ScalarType.Float32));
+
+        StepLoss expected = GradientComputation.Create(whole.Model, CPU, null).Compute(batch);
+        StepLoss actual = GradientComputation.Create(kept.Model, CPU, null).Compute(batch);
+
+        Assert.NotEqual(ScalarType.Float32, rounded["blocks.0.feedForward.experts.gateUp"].dtype);
+        Assert.NotEqual(ScalarType.Float32, rounded["blocks.1.feedForward.experts.down"].dtype);
+        Assert.Equal(expected.Loss.ToDouble(), actual.Loss.ToDouble(), 1e-5);
+        foreach ((string name, Parameter value) in whole.Model.named_parameters())
+            if (value.requires_grad) TensorAssert.Close(value.grad!, rounded[name].grad!, 1e-5, name);
+        RunPlan plan = RunPlan.Of(tiny.Recipe, Path.Combine(tiny.Root, "datasets"));
+        long numbers = whole.Model.named_parameters().Where(entry => rounded[entry.name].dtype != ScalarType.Float32)
+            .Sum(entry => entry.parameter.numel());
+        tiny.Recipe = tiny.Recipe with { Adapter = Lora };
+        Assert.Equal(
+            RunPlan.Of(tiny.Recipe, Path.Combine(tiny.Root, "datasets")).StateBytes - 4 * numbers
+                + (format == FrozenFormat.Int8 ? numbers / 32 * 34 : 2 * numbers),
+            plan.StateBytes);
     }
 
     [Fact]

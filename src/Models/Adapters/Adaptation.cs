@@ -1,5 +1,6 @@
 using TorchSharp.Modules;
 using Trainer.Configuration;
+using Trainer.Models.FeedForward.Experts;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Adapters;
@@ -34,13 +35,15 @@ internal static class Adaptation
         }
     }
 
-    /// <summary>Keeps the linear layers of a module that are not trained in a number format.</summary>
+    /// <summary>Keeps the linear layers and experts of a module that are not trained in a number format.</summary>
     /// <exception cref="UserException">Rows of one do not divide into blocks.</exception>
     public static void Freeze(nn.Module module, FrozenFormat format)
     {
         if (format == FrozenFormat.Float32) return;
         ScalarType storage = format == FrozenFormat.Int8 ? ScalarType.Int8 : ScalarType.BFloat16;
-        foreach (MixedLinear layer in module.modules().OfType<MixedLinear>()) layer.Freeze(storage);
+        foreach (nn.Module layer in module.modules())
+            if (layer is MixedLinear linear) linear.Freeze(storage);
+            else if (layer is ExpertBank bank) bank.Freeze(storage);
     }
 
     private static List<Parameter> TrainedInFull(SequenceModel model, AdapterOptions options, IReadOnlyList<AdapterTarget> targets)

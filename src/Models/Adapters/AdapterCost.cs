@@ -52,8 +52,7 @@ public sealed record AdapterCost
             Options = options,
             Added = added,
             Active = added - built.modules().OfType<ExpertsFeedForward>().Sum(layer => layer.IdleAdapters),
-            Frozen = built.Blocks.SelectMany(block => block.modules()).OfType<MixedLinear>().Where(layer => layer.Freezes)
-                .Sum(layer => layer.Weight.numel()),
+            Frozen = built.Blocks.SelectMany(block => block.modules()).Sum(FrozenNumbers),
             TrainedByRole = built.named_parameters().Where(entry => entry.parameter.requires_grad)
                 .GroupBy(entry => roles[entry.name], entry => entry.parameter).ToDictionary(role => role.Key, Numbers),
         };
@@ -66,6 +65,13 @@ public sealed record AdapterCost
     internal long TrainedMatrices(bool tied) => TrainedByRole.GetValueOrDefault(ParameterRole.Head)
         + (tied ? TrainedByRole.GetValueOrDefault(ParameterRole.Embedding) : 0)
         + Math.Max(0, TrainedByRole.GetValueOrDefault(ParameterRole.Matrix) - Added);
+
+    private static long FrozenNumbers(nn.Module layer) => layer switch
+    {
+        MixedLinear { Freezes: true } linear => linear.Weight.numel(),
+        ExpertBank bank => bank.Matrices.Where(matrix => matrix.Freezes).Sum(matrix => matrix.Weight.numel()),
+        _ => 0,
+    };
 
     private static long Numbers(IEnumerable<Parameter> parameters) => parameters.Sum(parameter => parameter.numel());
 }

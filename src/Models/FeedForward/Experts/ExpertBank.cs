@@ -33,7 +33,7 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
         if (bias) register_parameter(upBias, new Parameter(zeros(experts * rows)));
         register_parameter(Down, new Parameter(empty(experts, stack.Dim, width)));
         if (bias) register_parameter(DownBias, new Parameter(zeros(experts * stack.Dim)));
-        matrices = [new(this, up), new(this, Down)];
+        matrices = [new(this, up, rows, stack.Dim), new(this, Down, stack.Dim, width)];
     }
 
     /// <summary>What adapters can stand beside.</summary>
@@ -89,6 +89,13 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
         InferenceWeight.Replace(DownWeight, computeType);
     }
 
+    /// <summary>Keeps weights that are not trained in bfloat16 or, on the CPU, in blocks of 8 bits.</summary>
+    /// <exception cref="Configuration.UserException">Rows do not divide into blocks.</exception>
+    public void Freeze(ScalarType storage)
+    {
+        foreach (ExpertMatrix matrix in matrices.Where(matrix => matrix.Freezes)) InferenceWeight.Replace(matrix.Weight, storage);
+    }
+
     protected override void Dispose(bool disposing)
     {
         if (disposing)
@@ -101,13 +108,18 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
 
     private Tensor Product(Tensor x, LinearWeight weight, int expert, AdaptedPass? adapted)
     {
-        Tensor result = MixedLinear.Apply(x, weight, computeType);
+        Tensor result = IsStored(weight.Weight)
+            ? FrozenLinear.Apply(x, weight.Weight, weight.Bias, computeType)
+            : MixedLinear.Apply(x, weight, computeType);
         return adapted is null ? result : adapted.Apply(result, x, weight, expert);
     }
 
-    private static LinearWeight[] OfEach(Parameter stack, ComputeWeight copy, Parameter? bias)
+    // Rounded for training, where the compute type has no use for it as it is.
+    private bool IsStored(Tensor weight) => weight.dtype != ScalarType.Float32 && weight.dtype != computeType;
+
+    private LinearWeight[] OfEach(Parameter stack, ComputeWeight copy, Parameter? bias)
     {
-        Tensor multiplied = MixedLinear.Multiplied(stack, copy);
+        Tensor multiplied = IsStored(stack) ? stack : MixedLinear.Multiplied(stack, copy);
         Tensor[] weights = stack.unbind(0), rounded = ReferenceEquals(multiplied, stack) ? weights : multiplied.unbind(0);
         Tensor[]? biases = bias?.view(stack.shape[0], -1).unbind(0);
         return [.. weights.Select((weight, expert) => new LinearWeight(weight, rounded[expert], biases?[expert]))];

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Trainer.Models.FeedForward.Experts;
 
 /// <summary>A weight of all experts (E, M, K), with an adapter for each of them.</summary>
-internal sealed class ExpertMatrix(ExpertBank bank, string name) : IAdaptable
+internal sealed class ExpertMatrix(ExpertBank bank, string name, int outputs, int inputs) : IAdaptable
 {
     private LinearAdapter? adapter;
 
@@ -18,9 +18,12 @@ internal sealed class ExpertMatrix(ExpertBank bank, string name) : IAdaptable
 
     public Tensor EffectiveWeight => adapter?.Merge(Weight) ?? Weight;
 
-    public int Inputs => (int)Weight.size(-1);
+    public int Inputs { get; } = inputs;
 
-    public int Outputs => (int)Weight.size(-2);
+    public int Outputs { get; } = outputs;
+
+    /// <summary>Whether the weight is kept rounded where adapters say so: it is not trained.</summary>
+    public bool Freezes => !Weight.requires_grad;
 
     public void Attach(LinearAdapter beside)
     {
