@@ -8,8 +8,10 @@ namespace Trainer.Training.Plan;
 /// them.</remarks>
 internal static class LossForecast
 {
-    /// <summary>Optimizer steps of the longer run below which the two show little more than how learning begins.</summary>
-    public const int FewestSteps = 150;
+    /// <summary>Steps of the longer run, and its share of all, below which the two show little more than how learning begins.</summary>
+    public const int FewestSteps = 250;
+
+    public const double LeastShare = 0.05;
 
     /// <summary>Epochs times parameters for each token of the text, above which a model learns more by heart than runs have shown.</summary>
     public const double MostByHeart = 10;

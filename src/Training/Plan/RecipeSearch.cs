@@ -16,13 +16,13 @@ public sealed class RecipeSearch
     private const int Vocabulary = 4096, MostEpochs = 40;
 
     // Of measuring: what finds the depth; the model of that depth has the rest.
-    private const double ProbeShare = 0.25;
+    private const double ProbeShare = 0.1;
 
     // For a mean time.
     private const int FewestSteps = 8;
 
     // The steps of the longer trial to those of the shorter: between them one sees how fast the loss falls.
-    private const int TrialRatio = 3;
+    private const int TrialRatio = 5;
 
     private readonly RecipeGoal goal;
     private readonly string datasets;
@@ -30,6 +30,7 @@ public sealed class RecipeSearch
     private readonly TimeSpan measuring;
     private readonly List<string> reasons = [];
     private double? flops; // a second, in training
+    private TrialRuns? trials;
 
     private RecipeSearch(RecipeGoal goal, string datasets, IProgress<string> progress)
     {
@@ -78,10 +79,11 @@ public sealed class RecipeSearch
     {
         if (template.StepCount <= longer.Steps) return longer.Loss;
         double byHeart = template.Epochs * template.ParametersPerToken;
-        if (longer.Steps < LossForecast.FewestSteps || byHeart > LossForecast.MostByHeart)
+        bool tooShort = longer.Steps < Math.Max(LossForecast.FewestSteps, LossForecast.LeastShare * template.StepCount);
+        if (tooShort || byHeart > LossForecast.MostByHeart)
         {
-            reasons.Add("what loss to expect is not known: " + (longer.Steps < LossForecast.FewestSteps
-                ? $"{longer.Steps} steps in the time to measure are too few to tell"
+            reasons.Add("what loss to expect is not known: " + (tooShort
+                ? $"{longer.Steps:N0} of {template.StepCount:N0} steps in the time to measure are too few to tell"
                 : "the text is short for so large a model, which learns much of it by heart"));
             return null;
         }
@@ -137,14 +139,17 @@ public sealed class RecipeSearch
         double evaluation = step * template.EvaluationTokens / template.StepTokens / 3;
         long most = (long)((measuring.TotalSeconds * (1 - ProbeShare) - 2 * evaluation) / step * TrialRatio / (TrialRatio + 1));
         long steps = Math.Clamp(most, Math.Min(FewestSteps, template.StepCount), template.StepCount);
-        Trial shorter = TrialRun.Run(template.Build(Math.Max(1, steps / TrialRatio)), datasets);
+        Trial shorter = Trials.Run(template.Build(Math.Max(1, steps / TrialRatio)));
         if (shorter.PeakBytes > MostMemory) return Tried(Halved(template), vocabulary);
-        Trial longer = TrialRun.Run(template.Build(steps), datasets);
+        Trial longer = Trials.Run(template.Build(steps));
         return longer.PeakBytes > MostMemory ? Tried(Halved(template), vocabulary) : (template, shorter, longer);
     }
 
+    // Begins when the products have been measured, which leave something, too.
+    private TrialRuns Trials => trials ??= new(datasets);
+
     private double Flops(RecipeTemplate template, int vocabulary, TimeSpan limit) =>
-        StepFlops(template, vocabulary) / TrialRun.StepSeconds(template.Build(), datasets, limit);
+        StepFlops(template, vocabulary) / Trials.StepSeconds(template.Build(), limit);
 
     private static double StepFlops(RecipeTemplate template, int vocabulary) =>
         template.StepTokens * template.Cost(vocabulary).TrainingFlopsPerToken(template.Context);

@@ -20,7 +20,7 @@ internal sealed record RecipeTemplate
     // Learning rates of Muon and AdamW that suited 4,096 tokens a step; they follow the root of the batch.
     private const double MatrixRate = 1.5e-2, OtherRate = 2e-3;
 
-    private const int LeastStepTokens = 2048, MostStepTokens = 1 << 19, Steps = 2500;
+    private const int LeastStepTokens = 2048, MostStepTokens = 1 << 19, FewestSteps = 4000;
 
     public required int Depth { get; init; }
 
@@ -52,14 +52,14 @@ internal sealed record RecipeTemplate
     /// <summary>Sequences of a step that were measured; null for those that follow from the tokens.</summary>
     public int? MeasuredBatch { get; init; }
 
-    /// <summary>Sequences of a step: as many as make a run of about 2,500 steps.</summary>
+    /// <summary>Sequences of a step: a power of two that makes a run of 4,000 to 8,000 steps.</summary>
     public int Batch
     {
         get
         {
             if (MeasuredBatch is { } measured) return measured;
-            double tokens = Math.Clamp(Tokens / Steps, LeastStepTokens, MostStepTokens);
-            return Math.Max(1, (int)Math.Pow(2, Math.Round(Math.Log2(tokens / Context))));
+            double tokens = Math.Clamp(Tokens / FewestSteps, LeastStepTokens, MostStepTokens);
+            return Math.Max(1, (int)Math.Pow(2, Math.Floor(Math.Log2(tokens / Context))));
         }
     }
 

@@ -78,6 +78,20 @@ public sealed class RecipeSearchTests : IDisposable
     }
 
     [Theory]
+    [InlineData(2, 1e6, 2048, 488)]
+    [InlineData(2, 8.2e6, 2048, 4003)]
+    [InlineData(2, 16.3e6, 2048, 7958)]
+    [InlineData(2, 16.4e6, 4096, 4003)]
+    [InlineData(20, 10e9, 1 << 19, 19_073)]
+    public void A_run_has_4000_to_8000_steps_unless_they_would_be_very_small_or_large(
+        int depth, double tokens, int stepTokens, long steps)
+    {
+        RecipeTemplate template = new() { Depth = depth, Name = "x", Source = new() { ["path"] = "x.txt" }, Tokens = tokens };
+
+        Assert.Equal((stepTokens, steps), (template.StepTokens, template.StepCount));
+    }
+
+    [Theory]
     [InlineData(4, 5, 0)]
     [InlineData(11, 0.4, 0)]
     [InlineData(11, 2, 0.1)]
