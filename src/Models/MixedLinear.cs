@@ -68,8 +68,11 @@ internal sealed class MixedLinear : nn.Module<Tensor, Tensor>, IAdaptable, IJoin
     /// <summary>Whether <see cref="Freeze"/> rounds the weight.</summary>
     public bool Freezes => !weight.requires_grad && !keepsWeight;
 
-    // Rounded for training, where the compute type has no use for it as it is.
-    private bool IsStored => weight.dtype != ScalarType.Float32 && weight.dtype != computeType;
+    private bool IsStored => IsKept(weight, computeType);
+
+    /// <summary>Whether a weight is kept rounded for training, where the compute type has no use for it as it is.</summary>
+    internal static bool IsKept(Tensor weight, ScalarType computeType) =>
+        weight.dtype != ScalarType.Float32 && weight.dtype != computeType;
 
     public Parameter? Bias => bias;
 

@@ -52,7 +52,7 @@ internal sealed class PeftAdapter : IDisposable
         string location = Path.Combine(directory, PeftModules.Configuration);
         JsonObject json = CheckpointConfiguration.ReadJson(location);
         LoraOptions options = ReadOptions(json, location);
-        PeftRanks ranks = PeftRanks.Of(json, location);
+        PeftRanks ranks = new(json, location);
         PeftModules modules = PeftModules.Of(original.Model, original.Tokenizer.VocabularySize);
         WeightFiles? files = null;
         try

@@ -41,7 +41,7 @@ internal static class PeftExport
         from target in modules.Targets
         where own.Names.Contains(AdapterTensors.NameOf(target, AdapterTensors.A))
         group target by modules.Of(target).Name into module
-        let there = modules.Find(module.Key)!
+        let there = modules.Of(module.First())
         select new PeftUpdate(there, [.. there.Parts.Where(part => module.Contains(part.Target))], options, own, merged);
 
     private static IEnumerable<PendingTensor> InFull(PeftModules modules, IWeightSource merged, WeightFiles own, ScalarType type)

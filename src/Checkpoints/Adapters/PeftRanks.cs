@@ -15,15 +15,13 @@ internal sealed class PeftRanks
     private readonly (Regex Pattern, double Value)[] ranks;
     private readonly (Regex Pattern, double Value)[] alphas;
 
-    private PeftRanks(JsonObject json, string location)
+    /// <summary>Reads them from adapter_config.json.</summary>
+    /// <exception cref="UserException">A pattern is none, or its value no number.</exception>
+    public PeftRanks(JsonObject json, string location)
     {
         this.location = location;
         (ranks, alphas) = (Read(json, Rank), Read(json, Alpha));
     }
-
-    /// <summary>Reads them from adapter_config.json.</summary>
-    /// <exception cref="UserException">A pattern is none, or its value no number.</exception>
-    public static PeftRanks Of(JsonObject json, string location) => new(json, location);
 
     /// <summary>The rank of a matrix's A there, which is the options' own or, over a fused matrix, a multiple that leaves the factor on B·A as
     /// it is.</summary>

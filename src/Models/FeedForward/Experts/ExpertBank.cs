@@ -17,6 +17,7 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
     private readonly ComputeWeight upCopy;
     private readonly ComputeWeight downCopy;
     private readonly ScalarType computeType;
+    private ExpertAdapters? adapter;
 
     public ExpertBank(StackContext stack, ExpertsOptions options)
         : base(nameof(ExpertBank))
@@ -71,16 +72,9 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
     /// <summary>Registers a matrix's adapters, which have names of their own, under one.</summary>
     internal void Register(LinearAdapter beside)
     {
-        const string Name = "adapter";
-        ExpertAdapters all = named_children().Select(child => child.module).OfType<ExpertAdapters>().FirstOrDefault() ?? Added();
-        foreach ((string part, nn.Module update) in beside.named_children()) all.register_module(part, update);
-
-        ExpertAdapters Added()
-        {
-            ExpertAdapters added = new();
-            register_module(Name, added);
-            return added;
-        }
+        if (adapter is null) register_module(nameof(adapter), adapter = new());
+        foreach ((string part, nn.Module update) in beside.named_children()) adapter.register_module(part, update);
+        adapter.train(training);
     }
 
     public void DropMasterWeights()
@@ -108,18 +102,15 @@ internal sealed class ExpertBank : nn.Module, IJoinsResidual, IMasterWeights, IF
 
     private Tensor Product(Tensor x, LinearWeight weight, int expert, AdaptedPass? adapted)
     {
-        Tensor result = IsStored(weight.Weight)
+        Tensor result = MixedLinear.IsKept(weight.Weight, computeType)
             ? FrozenLinear.Apply(x, weight.Weight, weight.Bias, computeType)
             : MixedLinear.Apply(x, weight, computeType);
         return adapted is null ? result : adapted.Apply(result, x, weight, expert);
     }
 
-    // Rounded for training, where the compute type has no use for it as it is.
-    private bool IsStored(Tensor weight) => weight.dtype != ScalarType.Float32 && weight.dtype != computeType;
-
     private LinearWeight[] OfEach(Parameter stack, ComputeWeight copy, Parameter? bias)
     {
-        Tensor multiplied = IsStored(stack) ? stack : MixedLinear.Multiplied(stack, copy);
+        Tensor multiplied = MixedLinear.IsKept(stack, computeType) ? stack : MixedLinear.Multiplied(stack, copy);
         Tensor[] weights = stack.unbind(0), rounded = ReferenceEquals(multiplied, stack) ? weights : multiplied.unbind(0);
         Tensor[]? biases = bias?.view(stack.shape[0], -1).unbind(0);
         return [.. weights.Select((weight, expert) => new LinearWeight(weight, rounded[expert], biases?[expert]))];

@@ -16,7 +16,14 @@ internal sealed class ExpertMatrix(ExpertBank bank, string name, int outputs, in
 
     public Parameter Weight => bank.get_parameter(name)!;
 
-    public Tensor EffectiveWeight => adapter?.Merge(Weight) ?? Weight;
+    public Tensor EffectiveWeight
+    {
+        get
+        {
+            Tensor own = Weight.dtype == ScalarType.Float32 ? Weight : FrozenLinear.Unpacked(Weight, ScalarType.Float32);
+            return adapter?.Merge(own) ?? own;
+        }
+    }
 
     public int Inputs { get; } = inputs;
 
