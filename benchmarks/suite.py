@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The start, training, evaluation and generation here against the same model in PyTorch, eager and compiled; writes docs/speed.md.
+"""The start, training, evaluation and generation here against the same model in PyTorch, eager and compiled, as a page.
 
     benchmarks/suite.py [--sizes 0.8M,10M,124M] [--tasks start,training,evaluation,generation] [--rounds 3] [--seconds 10]
     benchmarks/suite.py --table
@@ -88,7 +88,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     parser.add_argument("--table", action="store_true", help="write the page from the figures that are there")
-    parser.add_argument("--page", default=ours.ROOT / "docs" / "speed.md", help="where the page is written (default: docs/speed.md)")
+    parser.add_argument("--page", default=RAW / "speed.md", help="where the page is written (default: runs/benchmarks/speed.md)")
     a = parser.parse_args()
     if a.rounds < 1 or a.seconds <= 0:
         parser.error("--rounds must be 1 or more and --seconds above 0")
