@@ -5,6 +5,7 @@ using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Models.Adapters;
 using Trainer.Models.Attention;
+using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
 using static TorchSharp.torch;
 
@@ -50,6 +51,10 @@ public sealed record EncoderDecoderOptions : ModelOptions
         if (EncoderPattern.IsCausal)
             yield return new(
                 "encoderPattern", $"type '{EncoderPattern.Type}' keeps the encoder from seeing what follows; {EncoderPattern.FullAdvice}");
+        AttentionOptions own = (EncoderAttention ?? Attention) with { Pattern = EncoderPattern };
+        bool isPossible = Dim > 0 && own.Heads > 0 && !own.Against(Dim).Any();
+        if (isPossible && !KernelProblems(own with { Pattern = new FullOptions() }).Any()) // which are said of attention
+            foreach (Problem problem in KernelProblems(own)) yield return problem with { Path = "encoderPattern" };
         if (EncoderAttention?.Pattern is { } pattern)
             yield return new(
                 "encoderAttention.pattern", $"is '{pattern.Type}', but the pattern of the encoder is encoderPattern; leave it out here");
@@ -58,6 +63,8 @@ public sealed record EncoderDecoderOptions : ModelOptions
                 "encoderAttention.heads",
                 $"heads ({encoder.Heads}) must be those of model.attention ({Attention.Heads}); only the rest may differ");
     }
+
+    private IEnumerable<Problem> KernelProblems(AttentionOptions options) => KernelSelection.Problems(options, options.HeadWidth(Dim));
 
     internal override string? Refuses(PatternOptions pattern) => pattern.IsCausal
         ? null

@@ -43,7 +43,7 @@ internal sealed class StackContext(ModelOptions options, int vocabularySize, Sca
     /// <summary>One encoding, with its tables and weights, for all layers with equal options and heads.</summary>
     public PositionEncoding Position(PositionOptions position, AttentionOptions attention)
     {
-        var key = (position, attention.Heads, attention.RotaryWidth(Dim));
+        var key = (position, attention.Heads, position is RotaryOptions ? attention.RotaryWidth(Dim) : 0);
         if (positions.TryGetValue(key, out PositionEncoding? built)) return built;
         return positions[key] = position.Build(this, attention);
     }

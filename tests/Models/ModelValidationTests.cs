@@ -92,6 +92,17 @@ public class ModelValidationTests
             "position 'rotary'");
 
     [Fact]
+    public void Flash_demanded_for_a_window_of_the_encoder_is_refused_at_its_pattern()
+    {
+        const string Expected = "encoderPattern: flash computes the patterns full and causal, not 'sliding'; use kernel 'block-sparse'";
+        MultiHeadOptions flash = new() { Heads = 4, Kernel = AttentionKernel.Flash };
+        EncoderDecoderOptions window = Models.EncoderDecoder with { EncoderPattern = new SlidingOptions { Window = 4, Causal = false } };
+        Assert.Empty(ModelValidation.All(Models.EncoderDecoder with { Attention = flash }));
+        Expect(window with { Attention = flash }, Expected);
+        Expect(window with { EncoderAttention = flash }, Expected);
+    }
+
+    [Fact]
     public void A_relative_bias_needs_even_buckets_and_far_distances()
     {
         Expect(Models.Llama with { Position = new T5BiasOptions { Buckets = 7 } },

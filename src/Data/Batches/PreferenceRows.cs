@@ -86,7 +86,7 @@ internal sealed class PreferenceRows(TokenShard shard, int contextLength, Conver
         {
             Documents = ids,
             Positions = positions,
-            PositionLimit = contextLength,
+            PositionLimit = Math.Min(columns, contextLength), // no more than columns: positions are as far apart as they
             Pairs = new PreferencePairs(shard, pairs),
         };
     }

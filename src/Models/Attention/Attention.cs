@@ -206,6 +206,9 @@ internal sealed class AttentionLayer : Mixer
             SoftCap = options.SoftCap,
             Bias = !cross && context.Position.AddsBias
                 ? new((from, to) => context.Position.Bias(query, context.Attention, from, to, rows)!)
+                {
+                    SkipsPositions = rows is null && context.Attention.SkippingPositions is not null,
+                }
                 : null,
             Rows = rows,
             Documents = Documents(context),

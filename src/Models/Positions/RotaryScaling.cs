@@ -136,7 +136,9 @@ public sealed record DynamicNtkScaling : ScalingOptions
     private protected override string? Contradiction(int contextLength) => null;
 }
 
-/// <summary>NTK-aware scaling, base·s^(d/(d−2)): the slowest pair is interpolated by s, the fastest not (arXiv 2309.00071, §3.1).</summary>
+/// <summary>Llama 3.1's: pairs with <see cref="HighFrequencyFactor"/> rotations or more within the original length keep their frequency,
+/// those with <see cref="LowFrequencyFactor"/> or fewer are interpolated by s, and those between by a share that grows linearly
+/// (Grattafiori et al. 2024, arXiv 2407.21783, and its code).</summary>
 public sealed record Llama3Scaling : ScalingOptions
 {
     /// <summary>Rotations within the original length up to which a pair is interpolated.</summary>

@@ -11,16 +11,19 @@ public sealed class PreferenceRowsTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    [Fact]
-    public void Both_answers_stand_in_a_row_with_their_prompts_and_positions_of_their_own()
+    // Models whose positions are learned have no more than those of the context.
+    [Theory]
+    [InlineData(8, 5)]
+    [InlineData(4, 4)]
+    public void Both_answers_stand_in_a_row_with_their_prompts_and_positions_of_their_own(int contextLength, int limit)
     {
         using var shard = Shard("..ab", "..c");
-        var batch = Rows(shard, 8).Next(1);
+        var batch = Rows(shard, contextLength).Next(1);
         Assert.Equal([0L, 1, 2, 4, 5], batch.Inputs);
         Assert.Equal([-100L, 2, 3, -100, 6], batch.Targets);
         Assert.Equal([0L, 0, 0, 1, 1], batch.Documents!);
         Assert.Equal([0L, 1, 2, 0, 1], batch.Positions!);
-        Assert.Equal(8, batch.PositionLimit);
+        Assert.Equal(limit, batch.PositionLimit);
         Assert.Equal([0L], batch.Pairs!.Numbers);
         Assert.Same(shard, batch.Pairs.Shard);
     }

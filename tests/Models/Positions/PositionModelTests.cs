@@ -1,4 +1,6 @@
 using TorchSharp;
+using Trainer.Models.Attention;
+using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Positions;
 using Trainer.Tests;
 using static TorchSharp.torch;
@@ -105,6 +107,37 @@ public class PositionModelTests
         Tensor documents = tensor([0L, 0, 0, 1, 1, 0, 0, 0]).unsqueeze(0).expand(2, -1).contiguous();
         Tensor filled = model.forward(new ModelInput(holes) { Documents = documents });
         TensorAssert.Close(skipped.narrow(1, 3, 3), filled.narrow(1, 5, 3), 2e-5);
+    }
+
+    [Theory]
+    [InlineData("alibi", AttentionKernel.Auto)]
+    [InlineData("alibi", AttentionKernel.BlockSparse)]
+    [InlineData("t5", AttentionKernel.Auto)]
+    [InlineData("t5", AttentionKernel.BlockSparse)]
+    public void A_bias_follows_positions_of_long_rows_that_skip_or_restart(string position, AttentionKernel kernel)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel reference = Models.Build(Models.Variant("grouped-query", position, AttentionKernel.Reference));
+        using LanguageModel model = Models.Build(Models.Variant("grouped-query", position, kernel));
+        Tensor columns = arange(0, 128, ScalarType.Int64);
+        ModelInput input = new(Models.Tokens(2, 128))
+        {
+            Positions = stack([columns.mul(3), columns.remainder(50)]),
+            PositionLimit = 3 * 128,
+        };
+        TensorAssert.Close(reference.forward(input), model.forward(input), 2e-5);
+    }
+
+    [Fact]
+    public void Layers_with_heads_of_another_width_share_the_table_of_a_bias()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        DecoderOptions options = Models.Variant("grouped-query", "t5");
+        GroupedQueryOptions wide = new() { Heads = 4, KeyValueHeads = 2, HeadDim = 8 };
+        using LanguageModel expected = Models.Build(options with { Attention = wide });
+        using LanguageModel actual = Models.Build(options with { LayerPattern = [new() { Attention = wide }] });
+        Tensor tokens = Models.Tokens(1, 8);
+        TensorAssert.Same(expected.forward(tokens), actual.forward(tokens));
     }
 
     [Fact]

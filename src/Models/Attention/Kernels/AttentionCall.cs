@@ -85,6 +85,9 @@ internal readonly record struct AttentionCall(
 /// <summary>What positions add to the scaled scores, (1, H, T, S), depending on distances alone.</summary>
 internal sealed class ScoreBias(Func<PositionSpan, PositionSpan, Tensor> over)
 {
+    /// <summary>Whether distances are not those of columns, so that only the whole table says what is added.</summary>
+    public bool SkipsPositions { get; init; }
+
     public Tensor Over(PositionSpan queries, PositionSpan keys) => over(queries, keys);
 
     /// <summary>The bias by distance, without making T·S numbers.</summary>

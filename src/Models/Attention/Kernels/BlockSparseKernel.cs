@@ -27,9 +27,9 @@ internal sealed class BlockSparseKernel : IAttentionKernel
     // For a few queries one product is faster than gathering tiles.
     public bool IsPreferred(in AttentionCall call) => call.IsLong;
 
-    // Queries of a batch, one of each sequence, have no tiles in common.
+    // Queries of a batch, one of each sequence, have no tiles in common, and neither has a bias of positions that skip.
     public Tensor Attend(in AttentionCall call) => call.IsSimdSupported ? call.AttendSimd()
-        : call.Rows is not null ? reference.Attend(call)
+        : call.Rows is not null || call.Bias is { SkipsPositions: true } ? reference.Attend(call)
         : BlockSparseAttention.Attend(
         call.Query, call.Key, call.Value, call.Plan().Groups, call.Scale, call.SoftCap ?? 0, DocumentsOf(call),
         call.Bias?.ByDistance(call.Queries, call.Keys, call.Query.device));
