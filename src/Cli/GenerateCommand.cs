@@ -94,7 +94,8 @@ internal static class GenerateCommand
         using var model = checkpoint.LoadModel(device, parsed.GetValue(Number));
         var prompt = parsed.GetRequiredValue(Prompt);
         var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
-        var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer));
+        var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer),
+            messageEnds: checkpoint.EndTokens);
         if (parsed.GetValue(Chat))
             return Answer(generator.Answer(Messages(parsed), Template(checkpoint), options));
         var pieces = parsed.GetValue(Beams) is { } beams
@@ -131,9 +132,10 @@ internal static class GenerateCommand
     {
         Require(options);
         if (model.Options is EncoderDecoderOptions) return new Translator(model, tokenizer, device).Translate([prompt], options);
-        var best = new BeamSearch(model, device, options, tokenizer.VocabularySize)
-            .Search(generator.Encode(prompt), source: null, end)[0][0];
-        return [tokenizer.Decode([.. best.Tokens])];
+        var ids = generator.Encode(prompt);
+        var best = new BeamSearch(model, device, options, tokenizer.VocabularySize).Search(ids, source: null, end)[0][0];
+        var decoder = tokenizer.CreateDecoder(ids);
+        return [.. best.Tokens.Select(decoder.Push), decoder.Flush()];
     }
 
     /// <summary>Null where the tokenizer decides.</summary>
@@ -165,11 +167,14 @@ internal static class GenerateCommand
 
     private static void RequireOneWay(ParseResult parsed)
     {
-        Option[] drawing = [Temperature, TopK, TopP, Greedy];
+        Option[] drawing = [Temperature, TopK, TopP, Greedy, Seed];
         var given = drawing.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name).ToArray();
         if (parsed.GetValue(Beams) is not null && given.Length > 0)
             throw new ConfigurationException([new("", $"--beams searches the most likely text, {string.Join(" and ", given)} would " +
                 "draw one; give one of the two (--beams 1 is greedy)")]);
+        if (parsed.GetValue(Beams) is null && !parsed.GetValue(Chat) && parsed.GetResult(LengthPenalty) is { Implicit: false })
+            throw new ConfigurationException([new("--length-penalty", "is for --beams; add it, or leave --length-penalty out")],
+                "command line");
         Option[] others = [Beams, LengthPenalty, Beginning];
         if (parsed.GetValue(Chat) && others.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } other)
             throw new ConfigurationException([new(other.Name, "does not go with --chat, whose template begins the prompt and whose " +

@@ -10,8 +10,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
-/// <summary>Embeds texts as vectors by pooling the hidden states of their tokens, from an encoder or a decoder. With
-/// <paramref name="normalize"/> vectors have length 1, so that their dot product is the cosine similarity.</summary>
+/// <summary>Embeds texts as vectors by pooling the hidden states of their tokens, the special ones around a text among them, from an
+/// encoder or a decoder. With <paramref name="normalize"/> vectors have length 1, so that their dot product is the cosine
+/// similarity.</summary>
 /// <remarks>Not thread-safe; <see cref="TrainerEmbeddingGenerator"/> is.</remarks>
 public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Device device, Pooling pooling, bool normalize = false)
     : IDisposable
@@ -82,8 +83,9 @@ public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Devic
 
     private int[] Encode(string text)
     {
-        int[] ids = tokenizer.Encode(text);
-        if (ids.Length == 0) throw new UserException("a text is empty: there is nothing to embed; give at least one character");
+        if (tokenizer.Encode(text).Length == 0)
+            throw new UserException("a text is empty: there is nothing to embed; give at least one character");
+        int[] ids = tokenizer.EncodeWithSpecialTokens(text);
         return ids.Length <= model.ContextLength
             ? ids
             : throw new UserException(

@@ -28,11 +28,12 @@ public sealed record GenerationOptions : IValidated
 /// <summary>Generates text token by token: a decoder continues a prompt, an encoder-decoder answers it.</summary>
 /// <remarks>An answer ends with the tokenizer's end token or at the context length, a continuation with <paramref name="end"/>, the token
 /// that ended documents in training, if there is one. When the context is full, its last half is recomputed behind <see cref="Beginning"/>,
-/// so a continuation can go on for ever. With <paramref name="chat"/>, every prompt is what a user says, and is answered. Deterministic
-/// given the seed; not thread-safe.</remarks>
+/// so a continuation can go on for ever. With <paramref name="chat"/>, every prompt is what a user says, and is answered; an answer ends
+/// with any of <paramref name="messageEnds"/>, too (<see cref="Checkpoint.EndTokens"/>). Deterministic given the seed; not
+/// thread-safe.</remarks>
 public sealed class TextGenerator(
     LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null,
-    ChatTemplate? chat = null) : IDisposable
+    ChatTemplate? chat = null, IReadOnlyCollection<int>? messageEnds = null) : IDisposable
 {
     private bool ownsModel;
 
@@ -44,7 +45,8 @@ public sealed class TextGenerator(
         Checkpoint checkpoint = Checkpoint.Open(path);
         Device chosen = DeviceSelection.Choose(device);
         int? end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
-        return new(checkpoint.LoadModel(chosen, precision), checkpoint.Tokenizer, chosen, end) { ownsModel = true };
+        LanguageModel model = checkpoint.LoadModel(chosen, precision);
+        return new(model, checkpoint.Tokenizer, chosen, end, messageEnds: checkpoint.EndTokens) { ownsModel = true };
     }
 
     /// <summary>Ids before every prompt, by default the tokenizer's own (<see cref="Tokenizer.Template"/>), as in transformers and
@@ -66,9 +68,9 @@ public sealed class TextGenerator(
         Problem[] problems = [.. options.Validate()];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         int[] ids = Encode(prompt);
-        return Decode(ReadsSource
-            ? Translate(ids, options)
-            : Continue([.. ids], options, keep: Beginning.Count).TakeWhile(id => id != end));
+        return ReadsSource
+            ? Decode(Translate(ids, options))
+            : Decode(Continue([.. ids], options, keep: Beginning.Count).TakeWhile(id => id != end), before: ids);
     }
 
     /// <summary>Answers a conversation in pieces of whole characters, up to the template's end of a turn or the context's.</summary>
@@ -81,9 +83,11 @@ public sealed class TextGenerator(
         Problem[] problems = [.. options.Validate()];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         int[] ids = EncodeChat(messages, template);
-        int? turnEnd = template.EosToken is { } token ? tokenizer.TokenId(token) : null;
+        HashSet<int> ends = [.. messageEnds ?? []];
+        if (end is { } endOfText) ends.Add(endOfText);
+        if (template.EosToken is { } token && tokenizer.TokenId(token) is { } endOfTurn) ends.Add(endOfTurn);
         GenerationOptions within = options with { Tokens = Math.Min(options.Tokens, model.ContextLength - ids.Length + 1) };
-        return Decode(Continue([.. ids], within).TakeWhile(id => id != end && id != turnEnd));
+        return Decode(Continue([.. ids], within).TakeWhile(id => !ends.Contains(id)));
     }
 
     /// <summary>The ids of a conversation that is to be answered; throws as <see cref="Answer"/> does.</summary>
@@ -151,9 +155,9 @@ public sealed class TextGenerator(
         }
     }
 
-    private IEnumerable<string> Decode(IEnumerable<int> ids)
+    private IEnumerable<string> Decode(IEnumerable<int> ids, int[]? before = null)
     {
-        StreamingDecoder decoder = tokenizer.CreateDecoder();
+        StreamingDecoder decoder = tokenizer.CreateDecoder(before ?? []);
         foreach (int id in ids)
             if (decoder.Push(id) is { Length: > 0 } piece)
                 yield return piece;

@@ -18,6 +18,7 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
         Import("plain", "null");
         string own = Continues("framed", "the prompt begins with <1>; --bos none leaves it out"), without = Continues("plain", "");
         Assert.NotEqual(own, without);
+        Assert.StartsWith("<5> <6> <", own);
         Assert.Equal(without, Continues("framed", "", "--bos", "none"));
         Assert.Equal(own, Continues("plain", "the prompt begins with <1>; --bos none leaves it out", "--bos", "<1>"));
         Assert.Equal(own, Continues("plain", "the prompt begins with <1>; --bos none leaves it out", "--bos", "1"));
@@ -45,6 +46,12 @@ public sealed class GenerateTests(TrainedRun trained) : IClassFixture<TrainedRun
     public void A_precision_that_no_matrix_has_is_refused() =>
         BadInputTests.Fails(workspace.Run("generate", "run", "--prompt", "the ", "--precision", "tf32"), 2,
             "Cannot parse argument 'tf32' for option '--precision'");
+
+    [Theory]
+    [InlineData("--length-penalty: is for --beams", "--length-penalty", "2")]
+    [InlineData("--beams searches the most likely text, --seed would draw one", "--beams", "2", "--seed", "3")]
+    public void Options_of_another_way_to_choose_tokens_are_refused(string part, params string[] options) =>
+        BadInputTests.Fails(workspace.Run(["generate", "run", "--prompt", "the ", .. options]), 2, part);
 
     private string Continues(string checkpoint, string told, params string[] bos)
     {

@@ -1,3 +1,4 @@
+using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
@@ -37,6 +38,21 @@ public class TextEmbedderTests
         Assert.Contains(
             "a text has 13 tokens, but the model's context holds 12",
             Assert.Throws<UserException>(() => embedder.Embed(["0123456789abc"])).Message);
+    }
+
+    [Theory]
+    [InlineData(Pooling.First, 0)]
+    [InlineData(Pooling.Last, 3)]
+    public void The_tokenizer_s_special_tokens_are_embedded_and_counted(Pooling pooling, int place)
+    {
+        using LanguageModel model = Encoder();
+        TextEmbedder embedder = new(model, TinyTokenizer.Words(framed: true), CPU, pooling);
+        float[] vector = embedder.Embed(["a cat"], out int tokens)[0];
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable inference = inference_mode();
+        Tensor states = model.Hidden(tensor([1L, 4, 5, 2]).view(1, 4)).select(1, place); // (B, C)
+        TensorAssert.Equal(states.data<float>().ToArray(), vector, 1e-4);
+        Assert.Equal(4, tokens);
     }
 
     private static LanguageModel Encoder()

@@ -1,6 +1,9 @@
+using System.Text.Json.Nodes;
 using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Data.Chat;
 using Trainer.Data.Tokenizers;
+using Trainer.Data.Tokenizers.HuggingFace;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.Devices;
@@ -84,8 +87,9 @@ public sealed class TextGeneratorTests : IDisposable
         Assert.Equal([1], Of(Framed).Encode("")); // the model may begin by itself
         Assert.Throws<PromptException>(() => Of(Plain).Encode(""));
         int[] free = [.. Of(Framed).Generate([1, 4, 5], Greedy(5))];
-        Assert.Equal(Framed.Decode(free), string.Concat(Of(Framed).Stream("a cat", Greedy(5))));
-        Assert.Equal(Framed.Decode([.. Of(Framed).Generate([4, 5], Greedy(5))]), string.Concat(Of(Plain).Stream("a cat", Greedy(5))));
+        Assert.Equal(Framed.Decode([4, 5, .. free]), "a cat" + string.Concat(Of(Framed).Stream("a cat", Greedy(5))));
+        int[] plain = [.. Of(Framed).Generate([4, 5], Greedy(5))];
+        Assert.Equal(Framed.Decode([4, 5, .. plain]), "a cat" + string.Concat(Of(Plain).Stream("a cat", Greedy(5))));
         Assert.NotEqual(string.Concat(Of(Plain).Stream("a cat", Greedy(5))), string.Concat(Of(Framed).Stream("a cat", Greedy(5))));
     }
 
@@ -103,7 +107,29 @@ public sealed class TextGeneratorTests : IDisposable
             if (text.Count - left > TinyModel.Context) left = text.Count - TinyModel.Context / 2;
             text.Add(ArgMax(left == 0 ? text : [1, .. text[(left + 1)..]], model, Framed.VocabularySize));
         }
-        Assert.Equal(Framed.Decode([.. text[3..]]), string.Concat(Of(Framed).Stream("a cat", Greedy(3 * TinyModel.Context))));
+        Assert.Equal(Framed.Decode([.. text[1..]]), "a cat" + string.Concat(Of(Framed).Stream("a cat", Greedy(3 * TinyModel.Context))));
+    }
+
+    [Theory]
+    [InlineData("word")]
+    [InlineData("metaspace")]
+    public void A_prompt_and_its_continuation_are_the_text_of_all_their_tokens(string kind)
+    {
+        Tokenizer words = kind == "word" ? LearnWords("a cat sat here") : Metaspace;
+        int[] prompt = words.Encode("a cat"), text = [.. Of(words).Generate(prompt, Greedy(5))];
+        Assert.Equal(words.Decode([.. prompt, .. text]), "a cat" + string.Concat(Of(words).Stream("a cat", Greedy(5))));
+    }
+
+    [Fact]
+    public void An_answer_is_decoded_by_itself_and_ends_before_any_token_that_ends_messages()
+    {
+        ChatTemplate template = new("{% for message in messages %}{{ message.content }}{% endfor %}");
+        int[] free = [.. Of(Plain).Generate([4, 5], Greedy(8))];
+        Assert.Equal(Plain.Decode(free), Answer(Of(Plain)));
+        int[] ended = [.. free.TakeWhile(id => id != free[^1])];
+        Assert.Equal(Plain.Decode(ended), Answer(new(model, Plain, CPU, messageEnds: [free[^1]])));
+
+        string Answer(TextGenerator words) => string.Concat(words.Answer([new("user", "a cat")], template, Greedy(8)));
     }
 
     [Fact]
@@ -112,6 +138,7 @@ public sealed class TextGeneratorTests : IDisposable
         using LanguageModel writer = TinyModel.BuildEncoderDecoder();
         Assert.Empty(new TextGenerator(writer, Framed, CPU).Beginning);
         Assert.Equal([4, 5, 2], new TextGenerator(writer, Framed, CPU).Encode("a cat"));
+        Assert.DoesNotMatch("^ ", string.Concat(new TextGenerator(writer, Framed, CPU).Stream("a cat", Greedy(5))));
     }
 
     [Fact]
@@ -181,6 +208,21 @@ public sealed class TextGeneratorTests : IDisposable
     }
 
     private static readonly Tokenizer Framed = TinyTokenizer.Words(framed: true), Plain = TinyTokenizer.Words(framed: false);
+
+    private static readonly Tokenizer Metaspace = HuggingFaceTokenizer.Parse((JsonObject)JsonNode.Parse("""
+        {
+          "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+          "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+          "model": {"type": "WordLevel", "unk_token": "▁here", "vocab": {"▁a": 0, "▁cat": 1, "▁sat": 2, "▁here": 3}}
+        }
+        """)!, "metaspace");
+
+    private static Tokenizer LearnWords(string text)
+    {
+        TokenizerTrainer trainer = new WordTokenizerOptions().CreateTrainer();
+        trainer.Observe(text);
+        return trainer.Build();
+    }
 
     private TextGenerator Of(Tokenizer words, IReadOnlyList<int>? beginning = null) => new(model, words, CPU, end: null, beginning);
 

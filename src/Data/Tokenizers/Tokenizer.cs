@@ -86,6 +86,15 @@ public abstract class Tokenizer
     /// <summary>Starts decoding token by token, for one sequence on one thread.</summary>
     public virtual StreamingDecoder CreateDecoder() => new Utf8StreamingDecoder(this);
 
+    /// <summary>Starts decoding what follows other tokens of the same text: a space between them stays, which many vocabularies drop
+    /// where a text begins.</summary>
+    /// <param name="before">Those other tokens; special ones among them are no text.</param>
+    public StreamingDecoder CreateDecoder(IEnumerable<int> before)
+    {
+        int[] text = [.. before.Where(id => !SpecialTokens.Contains(id))];
+        return text.Length == 0 ? CreateDecoder() : new ContinuationDecoder(this, text);
+    }
+
     /// <summary>Writes <c>tokenizer.json</c> atomically.</summary>
     public void Save(string path) => TokenizerFile.Save(this, path);
 
@@ -130,6 +139,37 @@ internal sealed class Utf8StreamingDecoder(Tokenizer tokenizer) : StreamingDecod
     {
         var characters = new char[decoder.GetCharCount(bytes, flush)];
         return new string(characters, 0, decoder.GetChars(bytes, characters, flush));
+    }
+}
+
+/// <summary>Decodes what follows other tokens.</summary>
+internal sealed class ContinuationDecoder : StreamingDecoder
+{
+    private readonly StreamingDecoder decoder;
+    private string known; // text of the tokens before that the decoder has yet to give
+
+    public ContinuationDecoder(Tokenizer tokenizer, IReadOnlyList<int> before)
+    {
+        (decoder, StreamingDecoder ended) = (tokenizer.CreateDecoder(), tokenizer.CreateDecoder());
+        foreach (int id in before)
+        {
+            decoder.Push(id);
+            ended.Push(id);
+        }
+        known = ended.Flush();
+    }
+
+    public override string Push(int id) => New(decoder.Push(id));
+
+    public override string Flush() => New(decoder.Flush());
+
+    // A character that the tokens before only begin is new as a whole.
+    private string New(string piece)
+    {
+        if (piece.Length == 0 || known.Length == 0) return piece;
+        int same = piece.AsSpan().CommonPrefixLength(known);
+        known = "";
+        return piece[same..];
     }
 }
 

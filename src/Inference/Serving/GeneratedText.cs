@@ -6,7 +6,8 @@ namespace Trainer.Inference.Serving;
 /// <param name="Text">May be empty: a character that is not whole, or what may be the beginning of a stop.</param>
 /// <param name="Token">The token behind it; null for the end of a text whose last token was not drawn.</param>
 /// <param name="Finish">Why the text ends with it; null where it goes on.</param>
-public readonly record struct TextPiece(string Text, GeneratedToken? Token, FinishReason? Finish);
+/// <param name="Held">Characters before the token's own that may be the beginning of a stop, and are in this piece or a later one.</param>
+public readonly record struct TextPiece(string Text, GeneratedToken? Token, FinishReason? Finish, int Held);
 
 /// <summary>A text that is being generated, in pieces of whole characters, up to the first of the texts that end it: one piece a token,
 /// and the last says why it ends. To be read once.</summary>
@@ -38,11 +39,12 @@ public sealed class GeneratedText : IAsyncEnumerable<TextPiece>, IDisposable
         {
             await foreach (GeneratedToken token in tokens.WithCancellation(cancellationToken))
             {
+                int held = text.Held;
                 string piece = token.Id < 0 ? "" : text.Push(token.Id);
                 if (token.Id >= 0) Tokens++;
                 bool stops = text.HasStopped;
                 if (token.Finish is not null && !stops) piece += text.Flush();
-                yield return new(piece, token.Id < 0 ? null : token, stops ? FinishReason.Stop : token.Finish);
+                yield return new(piece, token.Id < 0 ? null : token, stops ? FinishReason.Stop : token.Finish, held);
                 if (stops) break;
             }
         }

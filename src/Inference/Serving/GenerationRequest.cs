@@ -12,6 +12,10 @@ public sealed record GenerationRequest
     /// <summary>Token ids that an encoder-decoder reads; null for a decoder.</summary>
     public IReadOnlyList<int>? Source { get; init; }
 
+    /// <summary>Whether the text goes on from the prompt, so that a space between the two is part of it; false where it stands for
+    /// itself, as an answer does.</summary>
+    public bool ContinuesText { get; init; }
+
     /// <summary>Which of the model's adapters generates; null for its own weights.</summary>
     public string? Adapter { get; init; }
 

@@ -114,7 +114,8 @@ public sealed class LoadedModel : IDisposable
         PromptException.ThrowIfUnfit(Model, read.Length, Model.ContextLength);
         return new()
         {
-            Prompt = Answers ? tokens.Beginning : read, Source = Answers ? read : null, StopTokens = tokens.Ends, Adapter = adapter,
+            Prompt = Answers ? tokens.Beginning : read, Source = Answers ? read : null, ContinuesText = !Answers,
+            StopTokens = tokens.Ends, Adapter = adapter,
         };
     }
 
@@ -145,7 +146,7 @@ public sealed class LoadedModel : IDisposable
     public GeneratedText Generate(GenerationRequest request, IReadOnlyList<string>? stops = null)
     {
         if (Engine is null) throw TextGenerator.WritesNothing();
-        return new(request, Engine.Generate(request), Tokenizer.CreateDecoder(), stops ?? []);
+        return new(request, Engine.Generate(request), Tokenizer.CreateDecoder(request.ContinuesText ? request.Prompt : []), stops ?? []);
     }
 
     /// <summary>Ends what is being generated, and frees the model.</summary>

@@ -9,6 +9,9 @@ internal sealed class TextAssembler(StreamingDecoder decoder, IReadOnlyList<stri
 {
     private string held = ""; // may be the beginning of a stop
 
+    /// <summary>Characters that are not returned yet, because a stop may begin with them.</summary>
+    public int Held => held.Length;
+
     /// <summary>Whether a stop was found: nothing follows.</summary>
     public bool HasStopped { get; private set; }
 

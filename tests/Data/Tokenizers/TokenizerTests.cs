@@ -24,6 +24,20 @@ public sealed class TokenizerTests
         Assert.Equal("b", decoder.Push('b'));
     }
 
+    [Theory]
+    [InlineData(0, "aé😀")]
+    [InlineData(1, "é😀")]
+    [InlineData(2, "é😀")]
+    [InlineData(3, "😀")]
+    [InlineData(6, "😀")]
+    [InlineData(7, "")]
+    public void A_character_that_the_tokens_before_only_begin_comes_out_whole(int before, string rest)
+    {
+        var ids = ByteTokenizer.Instance.Encode("aé😀");
+        var decoder = ByteTokenizer.Instance.CreateDecoder(ids[..before]);
+        Assert.Equal(rest, string.Concat(ids[before..].Select(decoder.Push)) + decoder.Flush());
+    }
+
     [Fact]
     public void The_parts_are_the_whole_for_any_bytes_and_never_half_a_character() =>
         Prop.ForAll<byte[]>(bytes =>

@@ -35,6 +35,14 @@ public sealed class WordTokenizerTests : IDisposable
     }
 
     [Fact]
+    public void A_space_stands_before_what_follows_other_words()
+    {
+        var tokenizer = Learn("the cat");
+        var decoder = tokenizer.CreateDecoder(tokenizer.Encode("the"));
+        Assert.Equal(" cat the", string.Concat(tokenizer.Encode("cat the").Select(decoder.Push)) + decoder.Flush());
+    }
+
+    [Fact]
     public void Lower_case_counts_both_cases_together_and_meets_both()
     {
         var tokenizer = Learn("The the THE Cat İ", new WordTokenizerOptions { Lowercase = true });

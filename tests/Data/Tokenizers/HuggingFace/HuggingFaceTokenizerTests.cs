@@ -45,6 +45,25 @@ public sealed class HuggingFaceTokenizerTests : IDisposable
         }
     }
 
+    /// <summary>Special tokens before are no text, and a character that is cut is part of what follows.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void What_follows_other_tokens_is_the_rest_of_their_text(string name)
+    {
+        var tokenizer = TokenizerFixture.Load(name);
+        foreach (var expectation in TokenizerFixture.Expectations(name))
+        {
+            int[] ids = [.. expectation.Ids.Where(id => !tokenizer.SpecialTokens.Contains(id)).Take(24)];
+            var whole = tokenizer.Decode(ids);
+            for (var cut = 0; cut <= ids.Length && !whole.Contains('\uFFFD'); cut++)
+            {
+                var decoder = tokenizer.CreateDecoder([.. tokenizer.SpecialTokens, .. ids[..cut]]);
+                var rest = string.Concat(ids[cut..].Select(decoder.Push)) + decoder.Flush();
+                Assert.Equal(whole, tokenizer.Decode(ids[..cut]).TrimEnd('\uFFFD') + rest);
+            }
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void A_saved_tokenizer_gives_the_same_and_keeps_what_is_not_used(string name)
