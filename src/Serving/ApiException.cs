@@ -1,4 +1,7 @@
+using System.Runtime.InteropServices;
 using System.Text.Json.Serialization;
+using Trainer.Configuration;
+using Trainer.Kernels;
 
 namespace Trainer.Serving;
 
@@ -21,6 +24,15 @@ internal sealed class ApiException(int status, string message, string? parameter
         >= 500 => "server_error",
         _ => "invalid_request_error",
     };
+
+    /// <summary>What a client is told of a failure; one that nobody foresaw is written to standard error as well.</summary>
+    public static ApiException Of(Exception error)
+    {
+        if (error is UserException) return new(500, error.Message);
+        string reason = error is ExternalException torch ? torch.Summary : error.Message;
+        Console.Error.WriteLine($"serve: {error.GetType().Name}: {reason}");
+        return new(500, $"the server failed: {reason}");
+    }
 
     public static ApiException BadRequest(string message, string? parameter = null, string? code = null) =>
         new(400, message, parameter, code);

@@ -33,7 +33,9 @@ internal sealed class Chats(ServedModels models, ServerOptions options)
             throw ApiException.BadRequest($"n ({count}) must be 1 to {options.MaxChoices} on this server", "n");
         if (request.Messages is not { Count: > 0 } messages)
             throw ApiException.BadRequest("messages is missing or empty; send at least one", "messages");
-        GenerationRequest prompt = model.ChatRequest([.. messages.Select((message, index) => message.ToTemplate(index))]);
+        GenerationRequest prompt = model.ChatRequest([.. messages.Select((message, index) => message is null
+            ? throw ApiException.BadRequest($"messages[{index}] is null; send an object with role and content", $"messages[{index}]")
+            : message.ToTemplate(index))]);
         long seed = request.Seed ?? Random.Shared.NextInt64();
         return [.. Enumerable.Range(0, count).Select(index => request.ApplyTo(prompt, seed, index) with
         {
@@ -92,7 +94,7 @@ internal sealed class Chats(ServedModels models, ServerOptions options)
 internal sealed record ChatRequest : SamplingRequest
 {
     [Description("The conversation so far.")]
-    public IReadOnlyList<ChatInput>? Messages { get; init; }
+    public IReadOnlyList<ChatInput?>? Messages { get; init; }
 
     [Description("The most tokens to generate; by default as many as the context has room for.")]
     public int? MaxCompletionTokens { get; init; }
@@ -138,10 +140,22 @@ internal sealed record ChatInput
 
     private string Text(string path)
     {
-        if (Content.ValueKind == JsonValueKind.String) return Content.GetString()!;
-        if (Content.ValueKind != JsonValueKind.Array) throw Refused(path);
+        try
+        {
+            return Text(path, Content);
+        }
+        catch (InvalidOperationException) // GetString's
+        {
+            throw ApiException.BadRequest($"{path} holds half of a surrogate pair, which is no character; remove it", path);
+        }
+    }
+
+    private static string Text(string path, JsonElement content)
+    {
+        if (content.ValueKind == JsonValueKind.String) return content.GetString()!;
+        if (content.ValueKind != JsonValueKind.Array) throw Refused(path);
         StringBuilder text = new();
-        foreach (JsonElement part in Content.EnumerateArray())
+        foreach (JsonElement part in content.EnumerateArray())
         {
             if (part.ValueKind != JsonValueKind.Object || !part.TryGetProperty("type", out JsonElement type)
                 || type.ValueKind != JsonValueKind.String || type.GetString() != "text"

@@ -84,12 +84,13 @@ internal abstract record SamplingRequest
         Require(PresencePenalty is null or (>= -2 and <= 2), "presence_penalty", PresencePenalty, "-2 to 2");
         Require(Stop is null or { Count: <= 4 }, "stop", Stop?.Count, "at most 4 texts");
         for (int i = 0; i < Stop?.Count; i++)
-            Require(Stop[i].Length > 0, $"stop[{i}]", "\"\"", "a text that is not empty");
+            Require(!string.IsNullOrEmpty(Stop[i]), $"stop[{i}]", Stop[i] is null ? "null" : "\"\"", "a text that is not empty");
         if (StreamOptions is not null && Stream is not true)
             throw ApiException.BadRequest("stream_options are for stream: true", "stream_options");
         foreach ((string token, double bias) in LogitBias ?? [])
         {
-            Require(int.TryParse(token, out int id) && id >= 0 && id < vocabulary, $"logit_bias.{token}", token,
+            bool isId = int.TryParse(token, NumberStyles.None, CultureInfo.InvariantCulture, out int id);
+            Require(isId && id < vocabulary && (token.Length == 1 || token[0] != '0'), $"logit_bias.{token}", token,
                 $"a token id, 0 to {vocabulary - 1}");
             Require(bias is >= -100 and <= 100, $"logit_bias.{token}", bias, "-100 to 100");
         }

@@ -165,13 +165,13 @@ public sealed class ModelServer : IAsyncDisposable
         {
             await Write(context, new(error.StatusCode, error.Message));
         }
-        catch (UserException error)
-        {
-            await Write(context, new(StatusCodes.Status500InternalServerError, error.Message));
-        }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
             // Nobody waits for an answer.
+        }
+        catch (Exception error)
+        {
+            await Write(context, ApiException.Of(error));
         }
     }
 

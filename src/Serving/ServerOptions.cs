@@ -37,6 +37,8 @@ public sealed record ServerOptions : IValidated
         if (Port is < 0 or > 65535) yield return new("port", $"--port ({Port}) must be 0 to 65535; 0 takes a free one");
         if (Host is not "localhost" && !IPAddress.TryParse(Host, out _))
             yield return new("host", $"--host '{Host}' is no IP address; 127.0.0.1 is this machine alone, 0.0.0.0 everyone");
+        if (Host is "localhost" && Port == 0)
+            yield return new("port", "--port 0 takes a free one at one address, and localhost is two, 127.0.0.1 and ::1; give one of them");
         if (ApiKey is { Length: 0 }) yield return new("apiKey", "--api-key is empty; give a key, or leave it out for none");
         if (Engine.Parallel < 1) yield return new("parallel", $"--parallel ({Engine.Parallel}) must be 1 or more");
     }

@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Http;
-using Trainer.Configuration;
 using Trainer.Inference.Serving;
 
 namespace Trainer.Serving;
@@ -23,7 +22,7 @@ internal sealed class TextTask(int index, GeneratedText text, string? echo) : ID
         }
         await foreach (TextPiece piece in text.WithCancellation(cancellation))
         {
-            yield return new(index, piece.Text, piece.Token, length, piece.Finish);
+            yield return new(index, piece.Text, piece.Token, length + piece.Held, piece.Finish);
             length += piece.Text.Length;
         }
     }
@@ -35,7 +34,7 @@ internal sealed class TextTask(int index, GeneratedText text, string? echo) : ID
 /// <param name="Index">Which of the request's texts.</param>
 /// <param name="Text">May be empty: a character that is not whole, or what may be the beginning of a stop.</param>
 /// <param name="Token">The token behind it; null for an echoed prompt and for the end.</param>
-/// <param name="Offset">Where the piece begins in the text.</param>
+/// <param name="Offset">Where the token's own text begins in the whole.</param>
 /// <param name="Finish">Why the text ends with it; null where it goes on.</param>
 internal sealed record TextPart(int Index, string Text, GeneratedToken? Token, int Offset, FinishReason? Finish)
 {
@@ -134,9 +133,9 @@ internal sealed class TextAnswers(ServerOptions options)
         {
             events.TryWrite(TookTooLong().Body); // or nobody reads it
         }
-        catch (UserException error)
+        catch (Exception error)
         {
-            events.TryWrite(new ApiException(StatusCodes.Status500InternalServerError, error.Message).Body);
+            events.TryWrite(ApiException.Of(error).Body);
         }
         finally
         {

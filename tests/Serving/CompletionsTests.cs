@@ -79,6 +79,20 @@ public class CompletionsTests
     }
 
     [Fact]
+    public async Task What_only_begins_a_stop_moves_no_offset()
+    {
+        await using TinyServer server = TinyServer.Start();
+        JsonObject request = new() { ["prompt"] = "to be", ["max_tokens"] = 12, ["temperature"] = 0, ["logprobs"] = 0 };
+        string free = await Offsets();
+        request["stop"] = server.Greedy("to be", 12)[..2] + "never";
+
+        Assert.Equal(free, await Offsets());
+
+        async Task<string> Offsets() =>
+            (await Complete(server, request))["choices"]![0]!["logprobs"]!["text_offset"]!.ToJsonString();
+    }
+
+    [Fact]
     public async Task A_text_ends_where_the_context_is_full()
     {
         await using TinyServer server = TinyServer.Start();
@@ -138,9 +152,11 @@ public class CompletionsTests
     [InlineData("""{"prompt": "a", "suffix": "b"}""", 400, "suffix")]
     [InlineData("""{"prompt": "a", "logprobs": 21}""", 400, "logprobs")]
     [InlineData("""{"prompt": "a", "stop": [""]}""", 400, "stop[0]")]
+    [InlineData("""{"prompt": "a", "stop": [null]}""", 400, "stop[0]")]
     [InlineData("""{"prompt": "a", "stop": ["a", "b", "c", "d", "e"]}""", 400, "stop")]
     [InlineData("""{"prompt": "a", "frequency_penalty": 3}""", 400, "frequency_penalty")]
     [InlineData("""{"prompt": "a", "logit_bias": {"256": 1}}""", 400, "logit_bias.256")]
+    [InlineData("""{"prompt": "a", "logit_bias": {"05": 1}}""", 400, "logit_bias.05")]
     [InlineData("""{"prompt": "a", "stream_options": {"include_usage": true}}""", 400, "stream_options")]
     [InlineData("""{"prompt": "a", "model": "gpt-4"}""", 404, "model")]
     [InlineData("""{"prompt": ""}""", 400, "prompt")]

@@ -118,6 +118,16 @@ public class ModelServerTests
     }
 
     [Fact]
+    public async Task A_free_port_is_one_address_s_and_localhost_is_two()
+    {
+        ConfigurationException error = await Assert.ThrowsAsync<ConfigurationException>(async () =>
+        {
+            await using TinyServer server = TinyServer.Start(settings: new() { Host = "localhost" });
+        });
+        Assert.Contains("--port 0", Assert.Single(error.Problems).Message);
+    }
+
+    [Fact]
     public async Task Each_server_of_a_process_counts_its_own_tokens()
     {
         await using TinyServer busy = TinyServer.Start(), idle = TinyServer.Start();

@@ -68,6 +68,18 @@ public class PageTests
     }
 
     [Fact]
+    public async Task A_message_that_is_refused_is_in_the_prompt_box_again()
+    {
+        await using TinyServer server = TinyServer.Start(chatTemplate: TinyServer.Template);
+        await using Browser browser = await Browser.Start();
+        await Open(browser, server);
+        await browser.Evaluate<bool>("(($('prompt').value = 'a'.repeat(70)), $('go').click(), true)");
+        await browser.Until("$('status').classList.contains('error') && !$('go').disabled");
+        Assert.Equal(new string('a', 70), await browser.Evaluate<string>("$('prompt').value"));
+        Assert.Equal(0, await browser.Evaluate<int>("messages.length + document.querySelectorAll('.message').length"));
+    }
+
+    [Fact]
     public async Task An_adapter_is_chosen_and_talks_where_it_has_a_template()
     {
         using TemporaryDirectory directory = new();
@@ -103,6 +115,7 @@ public class PageTests
         await using TinyServer server = TinyServer.Start(TinyServer.Encoder);
         await using Browser browser = await Browser.Start();
         await Open(browser, server);
+        Assert.True(await browser.Evaluate<bool>("$('key').checkVisibility()"));
         await browser.Evaluate<bool>("(($('first').value = 'to be'), ($('second').value = 'to be'), $('compare').click(), true)");
         await browser.Until("$('similarity').textContent !== ''");
         Assert.Equal("Cosine similarity 1.0000", await Text(browser, "#similarity"));
