@@ -28,7 +28,9 @@ internal sealed class RecipeArguments(bool optional = false)
         command.Add(settings);
     }
 
-    internal bool IsGiven(CommandResult result) => result.GetValue(file) is not null || result.GetValue(settings) is { Length: > 0 };
+    internal bool IsNamed(CommandResult result) => result.GetValue(file) is not null;
+
+    internal bool IsGiven(CommandResult result) => IsNamed(result) || result.GetValue(settings) is { Length: > 0 };
 
     /// <summary>Throws with everything that is wrong with the recipe.</summary>
     internal LoadedConfiguration<Recipe> Load(ParseResult parsed) =>

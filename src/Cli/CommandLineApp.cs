@@ -12,7 +12,8 @@ internal static class CommandLineApp
     /// <summary>Returns an <see cref="ExitCode"/>.</summary>
     internal static int Run(string[] args)
     {
-        var parsed = Root().Parse(args);
+        // A text may begin with @, which is no file of further arguments.
+        var parsed = Root().Parse(args, new() { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0) return Refuse(parsed);
         var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
         return Guard(() => parsed.Invoke(invocation), Console.Error.WriteLine);
@@ -28,6 +29,11 @@ internal static class CommandLineApp
         catch (Exception error) when (error is ConfigurationException or UsageException or LaunchException)
         {
             say(error.Message);
+            return ExitCode.Wrong;
+        }
+        catch (ArgumentException error) when (error.ParamName == "path") // .NET's, of an empty one
+        {
+            say("a path on the command line is empty; is it that of a variable that is not set?");
             return ExitCode.Wrong;
         }
         catch (Exception error) when (error is UserException or IOException or UnauthorizedAccessException)

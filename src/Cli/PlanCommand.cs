@@ -58,6 +58,8 @@ internal static class PlanCommand
             if (sought && Array.Find([ranks, stepTime, bandwidth, latency], (Option option) => result.GetResult(option) is
                 { Implicit: false }) is { } other)
                 result.AddError($"{other.Name} is for a recipe that is there: leave it out, or plan the recipe once it is written.");
+            if (given && !recipe.IsNamed(result))
+                result.AddError("--set changes a recipe, and none is named: give it before --set, which takes all that follows.");
             if (!given && !sought) result.AddError("Give a recipe to plan, or --data and --time (or --depth) to write one.");
         });
         command.SetAction(parsed => goal.IsGiven(parsed.CommandResult) ? goal.Find(parsed, parsed.GetValue(json)) : Plan(

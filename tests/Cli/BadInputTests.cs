@@ -62,6 +62,20 @@ public sealed class BadInputTests(TrainedModel trained)
     }
 
     [Fact]
+    public void A_path_that_is_empty_is_called_so()
+    {
+        using var workspace = new Workspace();
+        Fails(workspace.Run("train", ""), 2, "a path on the command line is empty");
+    }
+
+    [Fact]
+    public void A_text_that_begins_with_an_at_sign_names_no_file_of_arguments()
+    {
+        using var workspace = new Workspace();
+        Fails(workspace.Run("generate", "nowhere", "--prompt", "@alice said"), 1, "nowhere");
+    }
+
+    [Fact]
     public void A_checkpoint_that_is_missing_damaged_or_truncated_is_named()
     {
         using var workspace = trained.Copy();

@@ -24,6 +24,8 @@ public sealed class PlanRecipeTests
     [InlineData("--time '10' is not allowed; give a number with a unit (s, m, h, d), such as 10m", "--data", "my.txt", "--time", "10")]
     [InlineData("--ranks is for a recipe that is there", "--data", "my.txt", "--time", "10m", "--ranks", "2")]
     [InlineData("A recipe is planned as it is", "small.json", "--data", "my.txt")]
+    [InlineData("--set changes a recipe, and none is named", "--set", "training.steps=5")]
+    [InlineData("training.shardOptimizer: ", "small.json", "--ranks", "2", "--set", "optimizer.type=muon", "training.shardOptimizer=true")]
     public void What_makes_no_sense_is_refused(string message, params string[] arguments)
     {
         using var workspace = new Workspace();

@@ -7,6 +7,7 @@ using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Adapters;
 using Trainer.Models.Devices;
+using Trainer.Training.Distribution;
 using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
 
@@ -115,13 +116,13 @@ public sealed record RunPlan
     /// <remarks>Figures of memory are those of one process, which has its share of the rows and, if it is the only one on its machine, all
     /// processors.</remarks>
     /// <exception cref="Configuration.UserException">The data cannot be prepared.</exception>
-    /// <exception cref="ConfigurationException">The batch cannot be shared out among so many processes.</exception>
+    /// <exception cref="ConfigurationException">The recipe cannot be trained by so many processes.</exception>
     public static RunPlan Of(
         Recipe recipe, string datasetsDirectory, IProgress<string>? progress = null, int ranks = 1, double? stepSeconds = null,
         Link? link = null)
     {
         recipe = recipe.Resolve();
-        Problem[] problems = [.. recipe.Training.ValidateFor(ranks)];
+        Problem[] problems = [.. RankSetup.Validate(recipe, ranks)];
         if (problems.Length > 0) throw new ConfigurationException(problems);
         using var data = DataPreparation.Prepare(recipe.Data, recipe.Tokenizer, datasetsDirectory, progress);
         var cost = ModelCost.Of(recipe.Model, data.Tokenizer.VocabularySize);

@@ -15,6 +15,7 @@ using Trainer.Models.FeedForward.Experts;
 using Trainer.Tests;
 using Trainer.Training.Distribution;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Plan;
 using Trainer.Training.Preferences;
 using static TorchSharp.torch;
 
@@ -279,6 +280,9 @@ public sealed class DataParallelTests : IDisposable
         Assert.All(error.InnerExceptions, inner => Assert.Contains(
             "training.shardOptimizer: this optimizer computes with whole parameters", inner.Message, StringComparison.Ordinal));
         Assert.False(Directory.Exists(tiny.RunPath()));
+        ConfigurationException planned = Assert.Throws<ConfigurationException>(
+            () => RunPlan.Of(tiny.Recipe, Path.Combine(tiny.Root, "datasets"), ranks: 2));
+        Assert.Equal("training.shardOptimizer", Assert.Single(planned.Problems).Path);
     }
 
     [Fact]
