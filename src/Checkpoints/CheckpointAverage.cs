@@ -26,9 +26,9 @@ public sealed class CheckpointAverage : IWeightSource, IDisposable
     /// <exception cref="UserException">There are fewer; the message says which are there.</exception>
     public static CheckpointAverage Open(Checkpoint last, int count)
     {
-        string folder = Path.GetDirectoryName(Path.GetFullPath(last.Directory))!;
+        string own = Path.TrimEndingDirectorySeparator(Path.GetFullPath(last.Directory)), folder = Path.GetDirectoryName(own)!;
         CheckpointStore store = new(folder);
-        long[] steps = CheckpointFiles.StepOf(Path.GetFileName(last.Directory)) is { } step
+        long[] steps = CheckpointFiles.StepOf(Path.GetFileName(own)) is { } step
             ? [.. store.Steps.Where(each => each <= step)]
             : throw new UserException(
                 $"{last.Directory}: it is no checkpoint of a run (step-…), so that there is none before it to average");

@@ -30,7 +30,7 @@ internal static partial class ExportCommand
         {
             var option = result.GetValue(OnlyVerifies) ? OnlyVerifies.Name : Verifies.Name;
             if (!result.GetValue(Verifies) && !result.GetValue(OnlyVerifies)) return;
-            if (result.GetValue(Format) == HuggingFace)
+            if (result.GetValue(Format) != Gguf)
                 result.AddError($"{option} compares with llama.cpp, which reads GGUF: leave it out, or use --format gguf.");
             if (result.GetValue(OnlyVerifies) && result.GetResult(Type) is { Implicit: false })
                 result.AddError("--type says how a file is written, and --verify-only writes none: leave one of them out.");
@@ -41,7 +41,7 @@ internal static partial class ExportCommand
     {
         var (output, type) = (parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
         // A certificate is of a file as it was.
-        if (parsed.GetRequiredValue(Format) == Gguf) File.Delete(Certificate.PathFor(output));
+        if (parsed.GetRequiredValue(Format) == Gguf && File.Exists(Certificate.PathFor(output))) File.Delete(Certificate.PathFor(output));
         written = parsed.GetValue(OnlyVerifies);
         if (written || !QuantizedExport.Types.Contains(type)) return;
         var family = QuantizedExport.Write(Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base)), output, type);

@@ -40,8 +40,8 @@ public static class QuantizedExport
         }
         finally
         {
-            File.Delete(exact);
-            File.Delete(made);
+            if (File.Exists(exact)) File.Delete(exact);
+            if (File.Exists(made)) File.Delete(made);
         }
     }
 }

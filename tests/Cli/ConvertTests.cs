@@ -64,6 +64,15 @@ public sealed class ConvertTests(TrainedRun trained) : IClassFixture<TrainedRun>
     }
 
     [Fact]
+    public void The_mean_is_of_a_checkpoint_whose_path_ends_in_a_slash_and_the_one_before_it()
+    {
+        workspace.Succeeds("train", "small.json", "--run", "averaged", "--set", "training.steps=2", "checkpoint.every=1");
+        Assert.Contains("the mean of step-00000001, step-00000002",
+            workspace.Succeeds("convert", "averaged/checkpoints/step-00000002/", "--output", "averaged-mean", "--average", "2").Output,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_converted_checkpoint_has_no_optimizer_state_to_resume_from()
     {
         workspace.Succeeds("convert", "run", "--output", "first", "--key-value-heads", "1", "--pool", "first");

@@ -35,6 +35,7 @@ public sealed class ExportVerificationTests(TrainedRun trained) : IClassFixture<
     [Theory]
     [InlineData("--verify compares with llama.cpp, which reads GGUF: leave it out, or use --format gguf.", "huggingface", "--verify")]
     [InlineData("--verify-only compares with llama.cpp", "huggingface", "--verify-only")]
+    [InlineData("--verify compares with llama.cpp", "peft", "--verify")]
     [InlineData("--type says how a file is written, and --verify-only writes none", "gguf", "--verify-only", "--type", "f32")]
     [InlineData("--type is q4_0, which Hugging Face checkpoints do not have", "huggingface", "--type", "q4_0")]
     public void What_cannot_be_verified_is_refused(string message, string format, params string[] arguments) =>

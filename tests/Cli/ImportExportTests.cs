@@ -34,6 +34,16 @@ public sealed class ImportExportTests(TrainedRun trained) : IClassFixture<Traine
             "--format huggingface", "export", "latent", "--format", "gguf", "--output", "x.gguf");
     }
 
+    [Fact]
+    public void A_GGUF_is_written_to_a_folder_that_is_not_there()
+    {
+        workspace.Succeeds("import", Fixture("llama", "for-gguf"), "--output", "for-gguf-ours");
+        workspace.Succeeds("export", "for-gguf-ours", "--format", "gguf", "--output", "gguf/m.gguf");
+        Assert.Equal(["m.gguf"], Directory.EnumerateFiles(workspace.PathOf("gguf")).Select(Path.GetFileName));
+        Fails(1, "llama.cpp knows tokenizers of byte-pair encoding", "export", "run", "--format", "gguf", "--output", "other/m.gguf",
+            "--type", "q4_0");
+    }
+
     [Theory]
     [InlineData("model_type", "\"rwkv\"", "config.json: model_type is \"rwkv\"; this program knows llama, mistral")]
     [InlineData("num_hidden_layers", "3",

@@ -68,6 +68,15 @@ public sealed class GgufVerificationTests : IDisposable
     }
 
     [Fact]
+    public void A_folder_that_cannot_be_made_for_a_quantized_file_is_named()
+    {
+        Checkpoint checkpoint = TinyCheckpoint.Write(directory.File("checkpoint"), "llama");
+        System.IO.File.WriteAllText(File, "");
+        string path = Path.Combine(File, "model.gguf");
+        Assert.StartsWith(path, Assert.Throws<UserException>(() => QuantizedExport.Write(checkpoint, path, "q4_0")).Message);
+    }
+
+    [Fact]
     public void A_changed_row_is_caught_in_the_weights_and_in_what_is_computed()
     {
         Checkpoint checkpoint = Exported("llama");

@@ -23,6 +23,9 @@ internal sealed class PeftAdapter : IDisposable
         (this.modules, this.files, this.ranks) = (modules, files, ranks);
         foreach (string name in files.Names.Where(name => name.EndsWith(A, StringComparison.Ordinal)))
             AddUpdate(name[..^A.Length], options);
+        if (files.Names.FirstOrDefault(name => name.Contains(".lora_", StringComparison.Ordinal) && !IsPart(files, name)) is { } unknown)
+            throw new UserException($"{files.Location}: {unknown} is no part of a whole adapter of a linear layer (…{A} and …{B}); " +
+                "others, such as those of embeddings, cannot be read: merge it in PEFT (merge_and_unload), and import the whole model");
         if (targets.Count == 0)
             throw new UserException($"{files.Location}: it holds no adapter (…{A}); give what save_pretrained of a LoRA model wrote");
         IReadOnlyList<PendingTensor> full = InFull();
@@ -58,7 +61,11 @@ internal sealed class PeftAdapter : IDisposable
         try
         {
             files = WeightFiles.OpenFile(Path.Combine(directory, PeftModules.Weights));
-            return new(modules, files, options, ranks);
+            PeftAdapter adapter = new(modules, files, options, ranks);
+            if (original.Model.TieEmbeddings && adapter.Options.Train?.Contains("embedding") == true)
+                throw new UserException($"{files.Location}: it has embeddings of its own (modules_to_save), which in PEFT the head does " +
+                    "not share, and in this base it does: merge it in PEFT (merge_and_unload), and import the whole model");
+            return adapter;
         }
         catch
         {
@@ -152,6 +159,9 @@ internal sealed class PeftAdapter : IDisposable
             return fitting.Contains(index * options.Rank) ? index * options.Rank : fitting[0];
         }).Select(place => (long)place)];
     }
+
+    private static bool IsPart(WeightFiles files, string name) => ((string[])[A, B, Magnitude, Magnitude + ".weight"]).Any(
+        end => name.EndsWith(end, StringComparison.Ordinal) && files.Names.Contains(name[..^end.Length] + A));
 
     // What PEFT lists in modules_to_save.
     private List<PendingTensor> InFull()

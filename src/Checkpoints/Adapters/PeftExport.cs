@@ -22,6 +22,11 @@ internal static class PeftExport
         using IOpenWeights merged = checkpoint.OpenWeights(); // checks the adapter and its base
         using WeightFiles own = WeightFiles.OpenFile(Path.Combine(checkpoint.Directory, CheckpointFiles.Model));
         PeftUpdate[] updates = [.. Updates(modules, options, own, merged)];
+        // PEFT trains a copy of such a module, and the head goes on with the original.
+        if (checkpoint.Model.TieEmbeddings && own.Names.Contains("embedding.weight"))
+            throw new UserException(
+                $"{checkpoint.Directory}: it trains the embeddings, which are the head, too, and with PEFT's files the head would be the " +
+                "base's; merge the adapter (convert … --merge-adapter), and export the whole model");
         PendingTensor[] full = [.. InFull(modules, merged, own, type)];
         PendingTensor[] tensors =
         [

@@ -69,7 +69,7 @@ internal static class GgufExport
         }
         finally
         {
-            File.Delete(temporary);
+            if (File.Exists(temporary)) File.Delete(temporary);
         }
     }
 }

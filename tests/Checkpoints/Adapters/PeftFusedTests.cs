@@ -47,14 +47,17 @@ public sealed class PeftFusedTests : IDisposable
         TensorAssert.Close(Expected(fixture), Logits(model, fixture, ["adapted"]), 2e-5, name);
     }
 
-    [Fact]
-    public void Rows_that_are_too_few_are_refused()
+    [Theory]
+    [InlineData("h.0.attn.c_attn.lora_B.weight", "c_attn.lora_B.weight is [32, 2], and r (2) and the base make it [96, 2]")]
+    [InlineData("wte.lora_embedding_A", "base_model.model.transformer.wte.lora_embedding_A is no part of a whole adapter of a linear layer")]
+    [InlineData("wte.lora_embedding_B", "base_model.model.transformer.wte.lora_embedding_B is no part of a whole adapter of a linear layer")]
+    public void Rows_that_are_too_few_and_adapters_of_embeddings_are_refused(string name, string message)
     {
-        Unpack("gpt2-lora", tensors => tensors["base_model.model.transformer.h.0.attn.c_attn.lora_B.weight"] = new JsonObject
+        Unpack("gpt2-lora", tensors => tensors[$"base_model.model.transformer.{name}"] = new JsonObject
         {
             ["shape"] = new JsonArray(32L, 2L), ["data"] = new JsonArray([.. Enumerable.Range(0, 64).Select(_ => (JsonNode)0.5f)]),
         });
-        Assert.Contains("c_attn.lora_B.weight is [32, 2], and r (2) and the base make it [96, 2]", Assert.Throws<UserException>(
+        Assert.Contains(message, Assert.Throws<UserException>(
             () => PeftImport.Run(folder.PathOf("peft"), folder.PathOf("base"), folder.PathOf("adapted"))).Message);
     }
 

@@ -40,7 +40,11 @@ public sealed class PeftTests : IDisposable
             WeightDecomposed = decomposed,
             RankStabilized = !decomposed,
             Targets = names.Length > 0 ? names : family is "gpt2" or "gpt-neox" ? ["output", "up", "down"] : Lora.Targets,
-            Train = ["embedding"],
+            // Embeddings that are the head, too, are refused.
+            Train = [family switch
+            {
+                "gpt2" or "bloom" => "blocks.1.mixerNorm", "bart" => "decoder.blocks.1.mixerNorm", _ => "embedding",
+            }],
         };
         Checkpoint adapted = Adapted(family, options);
         string peft = folder.PathOf("peft"), back = folder.PathOf("back");
@@ -181,6 +185,13 @@ public sealed class PeftTests : IDisposable
         "blocks.0.feedForward.experts.down has no rows of its own in mixtral models",
         Assert.Throws<UserException>(() => CheckpointExport.Peft(
             Adapted("mixtral", Lora with { Targets = ["query", "experts.down"] }).Directory, folder.PathOf("peft"), ScalarType.Float32)).Message);
+
+    [Fact]
+    public void Embeddings_that_are_the_head_too_have_no_place_there() => Assert.Contains(
+        "which are the head, too, and with PEFT's files the head would be the base's; merge the adapter (convert … --merge-adapter)",
+        Assert.Throws<UserException>(() => CheckpointExport.Peft(
+            Adapted("gpt2", Lora with { Targets = ["output"], Train = ["embedding"] }).Directory, folder.PathOf("peft"),
+            ScalarType.Float32)).Message);
 
     [Fact]
     public void A_fused_matrix_whose_parts_share_columns_at_a_higher_rank_is_refused()

@@ -110,6 +110,16 @@ public sealed class GgufExportTests : IDisposable
             Assert.Throws<UserException>(() => Export("llama", GgufType.Q8_0)).Message);
 
     [Fact]
+    public void A_folder_that_cannot_be_made_is_named()
+    {
+        File.WriteAllText(folder.PathOf("taken"), "");
+        HuggingFaceImport.Run(Goldens.PathOf("llama"), folder.PathOf("ours"), _ => { });
+        string path = Path.Combine(folder.PathOf("taken"), "model.gguf");
+        Assert.StartsWith($"{path}: it cannot be written", Assert.Throws<UserException>(
+            () => CheckpointExport.Gguf(folder.PathOf("ours"), path, GgufType.F32)).Message);
+    }
+
+    [Fact]
     public void A_family_that_llama_cpp_gets_otherwise_is_refused() =>
         Assert.StartsWith("GGUF is written for llama, mistral, ", Assert.Throws<UserException>(() => Export("bert")).Message);
 
