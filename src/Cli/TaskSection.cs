@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
@@ -99,7 +98,7 @@ internal static class TaskSection
                 ? $"{"task",-30}{string.Concat(options.Lengths.Select(length => $"{HumanFormat.Number(length),18}"))}"
                 : $"{"task",-30}{"shots",6}{"questions",11}  {"figure",-18}{"mean",9}{"error",9}");
             foreach (var report in group.SelectMany(task => Printed(evaluator.Evaluate(task, options), options)))
-                reports.Add(JsonSerializer.SerializeToNode(report, JsonSerializerOptions.Web));
+                reports.Add(JsonFile.Object(report));
         }
         return new JsonObject { ["tasks"] = reports };
     }
@@ -107,16 +106,20 @@ internal static class TaskSection
     // A task of lengths has a report for each of them, which are a row.
     private static IEnumerable<TaskReport> Printed(IEnumerable<TaskReport> reports, TaskOptions options)
     {
-        foreach (var row in reports.Chunk(options.Lengths.Count == 0 ? 1 : options.Lengths.Count).SelectMany(
-            chunk => chunk[0].Length is null ? chunk.Select(report => new[] { report }) : [chunk]))
+        var row = new List<TaskReport>();
+        foreach (var report in reports)
         {
-            if (row[0].Length is not null)
-                Console.WriteLine($"{row[0].Task,-30}{string.Concat(row.Select(report => string.Create(CultureInfo.InvariantCulture,
-                    $"{$"{report.Figures[0].Value:0.000} ± {report.Figures[0].StandardError:0.000}",18}")))}");
-            else
-                Print(row[0]);
-            foreach (var report in row)
-                yield return report;
+            yield return report;
+            if (report.Length is null)
+            {
+                Print(report);
+                continue;
+            }
+            row.Add(report);
+            if (row.Count < options.Lengths.Count) continue;
+            Console.WriteLine($"{row[0].Task,-30}{string.Concat(row.Select(one => string.Create(CultureInfo.InvariantCulture,
+                $"{$"{one.Figures[0].Value:0.000} ± {one.Figures[0].StandardError:0.000}",18}")))}");
+            row.Clear();
         }
     }
 

@@ -51,7 +51,7 @@ public sealed class ClassificationEvaluator(SequenceModel model, ImagePreprocess
         {
             int target = (int)batch.Targets[index];
             // Equal ones count as more likely, so that a model that tells nothing apart is not right.
-            int before = row.Count(other => other > row[target]);
+            int before = row.Index().Count(other => other.Index != target && other.Item >= row[target]);
             return new ClassPrediction(target, Array.IndexOf(row, row.Max()), Math.Max(row[target], float.Epsilon), before < top);
         });
 

@@ -68,8 +68,8 @@ internal sealed class ContinuationScorer(LanguageModel model, Tokenizer tokenize
         return [.. batch.Select((row, number) =>
         {
             int from = number * (length - 1) + row.Tokens.Length - 1 - row.Scored;
-            return (row.Index, new Continuation(
-                -losses.Skip(from).Take(row.Scored).Sum(), greedy.AsSpan(from, row.Scored).IndexOf(false) < 0));
+            double loss = LogitsException.RequireFinite(losses.Skip(from).Take(row.Scored).Sum());
+            return (row.Index, new Continuation(-loss, greedy.AsSpan(from, row.Scored).IndexOf(false) < 0));
         })];
     }
 }

@@ -13,7 +13,7 @@ internal static class RulerTasks
 
     public static TaskEntry All { get; } = new()
     {
-        Name = "ruler", HasLengths = true,
+        Name = "ruler",
         About = "retrieval, tracking and counting over long texts, --length tokens each (Hsieh et al. 2024)",
         Members =
         [

@@ -18,8 +18,12 @@ public sealed record TaskEntry
     /// <summary>The tasks of a group; empty for a task.</summary>
     public IReadOnlyList<TaskEntry> Members { get; init; } = [];
 
-    /// <summary>Whether its prompts have a given number of tokens (RULER).</summary>
-    public bool HasLengths { get; init; }
+    /// <summary>Whether its prompts, or those of a task of the group, have a given number of tokens (RULER).</summary>
+    public bool HasLengths
+    {
+        get => field || Members.Any(member => member.HasLengths);
+        init;
+    }
 
     /// <summary>Whether it reads files that a user has.</summary>
     public bool NeedsData => Members.Count > 0 ? Members.Any(member => member.NeedsData) : Make is null;

@@ -88,13 +88,14 @@ internal sealed class TaskPrompts
             : templates.Text(record) + task.TargetDelimiter + right;
     }
 
-    // Where questions and examples are of one split, one more is drawn than needed, and the question itself left out.
+    // Where questions and examples are of one split, one more is drawn than needed; the question itself is left out in any case.
     private IEnumerable<DataRecord> Chosen(DataRecord record)
     {
         if (Shots == 0) return [];
+        int drawn = mayMeetItself ? Shots + 1 : Shots;
         IEnumerable<DataRecord> candidates = task.FewshotConfig.Sampler == TaskSampling.First
-            ? examples
-            : random.Sample(examples.Count, mayMeetItself ? Shots + 1 : Shots).Select(index => examples[index]);
-        return candidates.Where(example => !mayMeetItself || !JsonElement.DeepEquals(example.Fields, record.Fields)).Take(Shots).ToArray();
+            ? examples.Take(drawn)
+            : random.Sample(examples.Count, drawn).Select(index => examples[index]);
+        return candidates.Where(example => !JsonElement.DeepEquals(example.Fields, record.Fields)).Take(Shots).ToArray();
     }
 }

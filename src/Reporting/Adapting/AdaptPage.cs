@@ -21,8 +21,8 @@ public static class AdaptPage
             results.Original,
             Points = results.Points.Select(point => new
             {
-                point.Name, point.Loss, point.CacheBytesPerToken, point.TokensPerSecond, point.IsOnFront, point.Error,
-                Change = results.Change(point), IsChosen = point == results.Chosen,
+                point.Name, Loss = PageNumber.Rounded(point.Loss), point.CacheBytesPerToken, point.TokensPerSecond, point.IsOnFront,
+                point.Error, Change = PageNumber.Rounded(results.Change(point)), IsChosen = point == results.Chosen,
             }),
         }, "adapt.js"));
 }

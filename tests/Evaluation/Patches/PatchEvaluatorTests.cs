@@ -68,6 +68,17 @@ public class PatchEvaluatorTests
         Assert.All(report.Classes, entry => Assert.Equal(entry.Pictures, entry.Told.Sum()));
     }
 
+    [Fact]
+    public void Classes_as_likely_as_others_are_not_among_the_most_likely()
+    {
+        using SequenceModel model = Of(Picture).BuildSequenceModel(3);
+        using (no_grad())
+            foreach (var parameter in model.parameters()) parameter.zero_();
+        ImagePreprocessor preprocessor = new(["a", "b", "c"], [0.0], [1.0], Resize: false);
+        Batch batch = new([], [0, 1, 2], 3, 1) { Values = new float[48] };
+        Assert.Equal(0, new ClassificationEvaluator(model, preprocessor).Evaluate([batch], CPU, top: 2).InTop);
+    }
+
     private static EncoderOptions Of(PatchOptions input) => new()
     {
         Input = input,

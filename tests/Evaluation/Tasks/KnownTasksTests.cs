@@ -80,6 +80,15 @@ public sealed class KnownTasksTests : IDisposable
     }
 
     [Theory]
+    [InlineData("ruler_vt", "ruler_fwe", true)]
+    [InlineData("arithmetic_1da", "synthetic_copy", false)]
+    public void A_group_has_lengths_where_its_tasks_have(string one, string other, bool expected)
+    {
+        File.WriteAllText(folder.File("group.json"), $$"""{ "group": "long", "task": ["{{one}}", "{{other}}"] }""");
+        Assert.Equal(expected, TaskEntry.Of([folder.File("group.json")])[0].HasLengths);
+    }
+
+    [Theory]
     [InlineData("synthetic_copy", "^[a-z]{16}\\|$")]
     [InlineData("synthetic_needle", ".")]
     [InlineData("arithmetic_2ds", "^Question: What is \\d{1,2} minus \\d{1,2}\\?\nAnswer:$")]

@@ -95,6 +95,14 @@ public sealed class TaskEvaluatorTests : IDisposable
     }
 
     [Fact]
+    public void Logits_that_are_not_numbers_are_an_error()
+    {
+        using (no_grad()) model.parameters().First().fill_(double.NaN);
+        TaskDefinition task = Choices(["""{"q": "abc", "options": ["no", "yes"], "answer": 0}"""]);
+        Assert.Contains("logits are not finite", Assert.Throws<LogitsException>(() => Evaluate(task, new())).Message);
+    }
+
+    [Fact]
     public void A_written_answer_ends_before_a_stop_and_is_compared_as_SQuAD_does()
     {
         using LanguageModel talkative = TinyModel.Build(dropout: 0);
@@ -148,6 +156,23 @@ public sealed class TaskEvaluatorTests : IDisposable
             Prompts(task with { FewshotConfig = new() { Sampler = TaskSampling.First } }, 7, 2)[..3]);
         Assert.Contains("9 examples before each question are asked for, and there are 9 records", Assert.Throws<UserException>(
             () => new TaskPrompts(task, records, 9, 7)).Message);
+    }
+
+    [Theory]
+    [InlineData(TaskSampling.Drawn)]
+    [InlineData(TaskSampling.First)]
+    public void A_question_is_not_its_own_example_where_another_split_has_it_too(TaskSampling sampler)
+    {
+        TaskDefinition task = Choices(
+            Enumerable.Range(0, 3).Select(i => $$"""{"q": "q{{i}}", "options": ["no", "yes"], "answer": "yes"}""")) with
+        {
+            TestSplit = "validation", FewshotSplit = "train", FewshotDelimiter = "; ", FewshotConfig = new() { Sampler = sampler },
+        };
+        IReadOnlyList<DataRecord> records = DataRecord.ReadAll(task.Data);
+
+        IReadOnlyList<TaskQuestion> questions = new TaskPrompts(task, records, 3, 7).Of(records);
+
+        Assert.All(questions, (question, i) => Assert.Matches($"^(q[^{i}] yes; ){{2}}q{i}$", question.Prompt));
     }
 
     /// <summary>random.Random(seed).sample of Python 3.13, one after another.</summary>

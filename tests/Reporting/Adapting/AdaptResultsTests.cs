@@ -51,6 +51,15 @@ public sealed class AdaptResultsTests
             () => AdaptResults.Load(folder.Path)).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_page_shows_one_that_failed_without_its_loss()
+    {
+        using TemporaryDirectory folder = new();
+        string path = folder.File(AdaptPage.FileName);
+        AdaptPage.Write(Results(Point("a", 2.0, 100, 50), Point("f", double.NaN, 1, 0) with { Error = "diverged" }), path);
+        Assert.Contains("{\"name\":\"f\",\"cacheBytesPerToken\":1,", File.ReadAllText(path), StringComparison.Ordinal);
+    }
+
     private static AdaptPoint Point(string name, double loss, double cache, double speed) =>
         new(name, loss, cache, speed) { Run = $"runs/{name}" };
 
