@@ -136,7 +136,8 @@ internal static class ConversationShapes
         JsonValueKind.Null => "",
         JsonValueKind.String => Value(content, at),
         JsonValueKind.Array => string.Concat(content.EnumerateArray().Select((part, index) =>
-            part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out var type) && type.ValueEquals("text")
+            part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out var type)
+                && type.ValueKind == JsonValueKind.String && type.ValueEquals("text")
                 ? Text(part, "text", $"{at}.{index}")
                 : throw new ConversationException($"{at}.{index} is no part of type text; only text is learned"))),
         _ => throw new ConversationException($"{at} is {Kind(content)}, not a text"),

@@ -87,6 +87,10 @@ internal static class ConversationLines
         {
             throw place.Refused(e.Message, e);
         }
+        catch (InvalidOperationException e)   // of JsonElement
+        {
+            throw place.Refused("has a text that is not valid Unicode: half of a surrogate pair", e);
+        }
         catch (JsonException e)
         {
             throw place.Refused($"is not valid JSON: {e.Message.Split(" LineNumber:")[0].TrimEnd('.')}; each line must be one whole JSON "

@@ -36,10 +36,17 @@ internal static class SeriesFile
         var header = reader.HasHeader ? reader.Header.ColNames : [];
         var (places, names) = Variables(path, header, ignore);
         List<float>[] columns = [.. places.Select(_ => new List<float>())];
+        var empty = 0;
         foreach (var row in reader)
         {
-            if (row.ColCount == 1 && row[0].Span.IsEmpty)
-                continue;   // an empty line
+            if (row.Span.IsEmpty)
+            {
+                if (empty == 0)
+                    empty = row.LineNumberFrom;
+                continue;
+            }
+            if (empty > 0 && header.Count == 1)   // in a table of one column it may be a missing value
+                throw Missing($"{path}, line {empty}, column \"{header[0]}\"");
             if (row.ColCount != header.Count)
                 throw new UserException($"{path}, line {row.LineNumberFrom}: it has {row.ColCount} cells, and the header {header.Count}; "
                     + "give each row a cell for every column");
@@ -92,6 +99,18 @@ internal static class SeriesFile
             LogicalColumnReader<int?> numbers => numbers.ReadAll(count).Cast<object?>(),
             LogicalColumnReader<long> numbers => numbers.ReadAll(count).Cast<object?>(),
             LogicalColumnReader<long?> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<short> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<short?> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<sbyte> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<sbyte?> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<byte> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<byte?> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<ushort> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<ushort?> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<uint> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<uint?> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<ulong> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<ulong?> numbers => numbers.ReadAll(count).Cast<object?>(),
             _ => throw new UserException($"{path}, {name}: it holds no numbers; name it in data.series.ignore"),
         };
         return [.. values.Select((value, row) => value is null

@@ -32,9 +32,13 @@ internal static class ParquetConversations
         {
             throw place.Refused(e.Message, e);
         }
+        catch (InvalidOperationException e)   // of JsonElement
+        {
+            throw place.Refused("has a text that is not valid Unicode: half of a surrogate pair", e);
+        }
     }
 
-    /// <summary>The columns of the first shape that is whole; what else a turn has, such as OpenAI's weight, is read with it.</summary>
+    /// <summary>The columns of the first shape that is whole; OpenAI's weight and tool_calls are read with it.</summary>
     private static IReadOnlyCollection<string> Columns(string path, IReadOnlyList<string> paths)
     {
         foreach (var (key, first, second) in new[] { ("messages", "role", "content"), ("conversations", "from", "value") })
@@ -43,7 +47,8 @@ internal static class ParquetConversations
                 return [key];
             string[] inner = [.. paths.Where(leaf => leaf.StartsWith($"{key}.", StringComparison.Ordinal))];
             if (inner.Any(leaf => Ends(leaf, first)) && inner.Any(leaf => Ends(leaf, second)))
-                return [.. inner.Where(leaf => Ends(leaf, first) || Ends(leaf, second) || Ends(leaf, "weight"))];
+                return [.. inner.Where(leaf => Ends(leaf, first) || Ends(leaf, second) || Ends(leaf, "weight")
+                    || leaf.Split('.') is [_, _, _, "tool_calls", ..])];
         }
         if (paths.Contains(Alpaca[0]) && paths.Contains(Alpaca[2]))
             return [.. Alpaca.Where(paths.Contains)];

@@ -30,6 +30,10 @@ internal static class ParquetPreferences
         {
             throw place.Refused(e.Message, e);
         }
+        catch (InvalidOperationException e)   // of JsonElement
+        {
+            throw place.Refused("has a text that is not valid Unicode: half of a surrogate pair", e);
+        }
     }
 
     private static IReadOnlyCollection<string> Columns(string path, IReadOnlyList<string> paths)

@@ -28,16 +28,23 @@ public sealed class DocumentLocator(PreparedData data, DataOptions options, Toke
     {
         var found = new Dictionary<long, TextPiece>();
         var document = -1L;
-        foreach (var piece in PreparationPlan.Open(options, tokenizer!, directory, null).Train.SelectMany(corpus => corpus.Read()))
+        foreach (var next in PreparationPlan.Open(options, tokenizer!, directory, null).Train.SelectMany(Pieces))
         {
             if (found.Count == wanted.Count)
                 break;
-            if (piece.StartsDocument && piece.Text.Length > 0 && wanted.Contains(++document))
+            if (next is not { } piece)
+                document++;
+            else if (piece.StartsDocument && piece.Text.Length > 0 && wanted.Contains(++document))
                 found[document] = piece with { Text = default };   // the text is valid until the next piece
         }
         return found.Count == wanted.Count ? found
             : throw new UserException($"the sources of {data.Directory} have {document + 1} documents now, fewer than were prepared");
     }
+
+    /// <summary>Null for an answer that a record does not have: it is an empty document.</summary>
+    private static IEnumerable<TextPiece?> Pieces(Corpus corpus) => corpus is ConversationCorpus conversations
+        ? conversations.Records().SelectMany(record => record).Select(conversation => conversation?.Piece)
+        : corpus.Read().Select(piece => (TextPiece?)piece);
 
     private TokenPlace Place(DocumentSpan span, TextPiece start)
     {

@@ -50,6 +50,8 @@ public sealed class ConversationShapesTests : IDisposable
     [InlineData("""{"messages":"q"}""", "messages is a text, not a list")]
     [InlineData("""{"messages":[{"role":"user","content":7}]}""", "messages.0.content is a number, not a text")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}""", "messages.0.content.0 is no part of type text; only text is learned")]
+    [InlineData("""{"messages":[{"role":"user","content":[{"type":1}]}]}""",
+        "messages.0.content.0 is no part of type text; only text is learned")]
     [InlineData("""{"messages":[{"role":"user","content":"q","weight":2}]}""", "messages.0.weight is 2, and must be 0 (read only) or 1 (learned)")]
     [InlineData("""{"messages":[{"role":"user","content":"\ud800"}]}""", "messages.0.content is not valid Unicode: ")]
     [InlineData("""{"text":"q","n":1}""", "has no conversation; it needs messages (role, content), conversations (from, value) or instruction and output, and has text, n")]
@@ -76,11 +78,7 @@ public sealed class ConversationShapesTests : IDisposable
     public void Parquet_holds_lists_of_turns_texts_of_JSON_or_columns()
     {
         string[]?[] roles = [["user", "assistant"], ["system", "user", "assistant"]], said = [["q", "a"], ["s", "r", "b"]];
-        Node List(string key, string first, string second) => new GroupNode(key, Repetition.Optional,
-            [new GroupNode("list", Repetition.Repeated, [new GroupNode("element", Repetition.Optional,
-                [new PrimitiveNode(first, Repetition.Optional, LogicalType.String(), PhysicalType.ByteArray),
-                    new PrimitiveNode(second, Repetition.Optional, LogicalType.String(), PhysicalType.ByteArray)])])], LogicalType.List());
-        WriteParquet(new GroupNode("schema", Repetition.Required, [List("messages", "role", "content")]), roles, said);
+        WriteParquet(new GroupNode("schema", Repetition.Required, [List("messages", Text("role"), Text("content"))]), roles, said);
         Assert.Equal(["user:q|assistant:a", "system:s|user:r|assistant:b"], ReadParquet());
         string?[] instructions = ["i", "j"], inputs = ["n", null], outputs = ["o", "p"];
         WriteParquet(null, instructions, inputs, outputs);
@@ -99,6 +97,41 @@ public sealed class ConversationShapesTests : IDisposable
             Assert.Throws<UserException>(() => ReadParquet()).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Turns_of_Parquet_have_tool_calls()
+    {
+        string[]?[] roles = [["user", "assistant", "tool", "assistant"]], said = [["q", "wait", "7", "a"]];
+        WriteParquet(
+            new GroupNode("schema", Repetition.Required,
+                [List("messages", Text("role"), Text("content"), List("tool_calls", Text("name"), Text("arguments")))]),
+            roles, said, OfFirstAnswer("f"), OfFirstAnswer("{\"x\": 1}"));
+        Assert.Equal(
+            ["user:q|assistant:wait\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call>|tool:7|assistant:a"],
+            ReadParquet());
+    }
+
+    [Fact]
+    public void Half_of_a_surrogate_pair_in_a_text_of_JSON_is_refused_with_its_row()
+    {
+        ParquetTable.Write(folder["talks.parquet"], [new("messages", ParquetKind.Text)],
+        [
+            ["""[{"role":"user","content":"q"},{"role":"assistant","content":"a"}]"""],
+            ["""[{"role":"user","content":"\ud800"},{"role":"assistant","content":"a"}]"""],
+        ]);
+        Assert.Equal($"{folder["talks.parquet"]}, row 2: has a text that is not valid Unicode: half of a surrogate pair",
+            Assert.Throws<UserException>(() => ReadParquet()).Message);
+    }
+
+    private static Node Text(string name) =>
+        new PrimitiveNode(name, Repetition.Optional, LogicalType.String(), PhysicalType.ByteArray);
+
+    private static Node List(string name, params Node[] fields) => new GroupNode(name, Repetition.Optional,
+        [new GroupNode("list", Repetition.Repeated, [new GroupNode("element", Repetition.Optional, fields)])], LogicalType.List());
+
+    /// <summary>A column of the calls in a row of four turns, of which the second has one.</summary>
+    private static Nested<Nested<string>?[]>?[][] OfFirstAnswer(string text) =>
+        [[new(null!), new([new(text)]), new([]), new(null!)]];
+
     private void WriteParquet(GroupNode? schema, params object[] columns)
     {
         using var properties = WriterProperties.GetDefaultWriterProperties();
@@ -110,8 +143,10 @@ public sealed class ConversationShapesTests : IDisposable
             if (column is string[]?[] lists)
                 group.NextColumn().LogicalWriter<Nested<string>?[]>().WriteBatch([.. lists.Select(
                     texts => texts!.Select(text => (Nested<string>?)new Nested<string>(text)).ToArray())]);
+            else if (column is string?[] texts)
+                group.NextColumn().LogicalWriter<string?>().WriteBatch(texts);
             else
-                group.NextColumn().LogicalWriter<string?>().WriteBatch((string?[])column);
+                group.NextColumn().LogicalWriter<Nested<Nested<string>?[]>?[]>().WriteBatch((Nested<Nested<string>?[]>?[][])column);
         writer.Close();
     }
 

@@ -1,3 +1,4 @@
+using ParquetSharp;
 using Trainer.Configuration;
 using Trainer.Data.Numbers;
 using Trainer.Data.Parquet;
@@ -29,6 +30,8 @@ public sealed class SeriesFileTests : IDisposable
     [InlineData("a,b\n1,2,9\n", ", line 2: it has 3 cells, and the header 2")]
     [InlineData("a,b\n1,2\n3,\n", ", line 3, column \"b\": the cell is empty")]
     [InlineData("a,b\n1,2\n3,4\nx7,6\n", ", line 4, column \"a\": \"x7\" is not a number")]
+    [InlineData("a\n1\n\"\"\n3\n", ", line 3, column \"a\": the cell is empty")]
+    [InlineData("a\n1\n\n3\n", ", line 3, column \"a\": the cell is empty")]
     [InlineData("a,b\n1,NaN\n", ", line 2, column \"b\": \"NaN\" is not a number")]
     [InlineData("a,b\n", ": it has a header, but no rows")]
     [InlineData("", ": it is empty")]
@@ -42,6 +45,10 @@ public sealed class SeriesFileTests : IDisposable
     }
 
     [Fact]
+    public void Empty_lines_at_the_end_are_no_values() =>
+        Assert.Equal([1, 3], SeriesFile.Read(folder.Write("t.csv", "a\n1\n3\n\n\n"), Ignored).Columns[0]);
+
+    [Fact]
     public void Parquet_is_read_as_CSV_is()
     {
         var path = folder["t.parquet"];
@@ -52,6 +59,22 @@ public sealed class SeriesFileTests : IDisposable
         Assert.Equal(["a", "b"], table.Variables);
         Assert.Equal([1, -300], table.Columns[0]);
         Assert.Equal([2.5f, 4], table.Columns[1]);
+    }
+
+    [Fact]
+    public void Integers_of_8_and_16_bits_are_numbers()
+    {
+        var path = folder["t.parquet"];
+        using (var writer = new ParquetFileWriter(path, [new Column<short?>("a"), new Column<byte>("b")]))
+        {
+            using var group = writer.AppendRowGroup();
+            group.NextColumn().LogicalWriter<short?>().WriteBatch([1, -300]);
+            group.NextColumn().LogicalWriter<byte>().WriteBatch([2, 250]);
+            writer.Close();
+        }
+        var table = SeriesFile.Read(path, Ignored);
+        Assert.Equal([1, -300], table.Columns[0]);
+        Assert.Equal([2, 250], table.Columns[1]);
     }
 
     [Fact]

@@ -84,6 +84,23 @@ public sealed class DocumentLocatorTests : IDisposable
     }
 
     [Fact]
+    public void Answers_that_a_record_does_not_have_are_counted()
+    {
+        var path = folder.Write("judged.jsonl", """
+            {"prompt": "q", "completion": "a", "label": false}
+            {"prompt": "r", "completion": "b", "label": true}
+            {"prompt": "s", "completion": "c", "label": false}
+            """);
+        var source = new SourceOptions { Path = path, Format = SourceFormat.Preferences };
+        var options = new DataOptions { Train = [source], Validation = [source] };
+        using var data = DataPreparation.Prepare(options, new ByteTokenizerOptions(), folder["datasets"]);
+        DocumentSpan Document(long number) => new(number, new TokenSpan(data.Train.DocumentStart(number), 1, 0));
+        var places = new DocumentLocator(data, options, new ByteTokenizerOptions(), folder["datasets"])
+            .Locate([Document(1), Document(2), Document(5)]);
+        Assert.Equal([$"{path}, line 1", $"{path}, line 2", $"{path}, line 3"], places.Select(place => $"{place}"));
+    }
+
+    [Fact]
     public void A_source_that_changed_is_refused()
     {
         var options = new DataOptions { Train = [new SourceOptions { Path = JsonLines() }] };
