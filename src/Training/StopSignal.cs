@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Training;
 
-/// <summary>A request to stop: Ctrl-C or SIGTERM. The run finishes its step, saves a checkpoint and ends; a second signal ends the process
-/// at once. One within <see cref="Echo"/> is taken for an echo: <c>timeout</c> and service managers signal every process of a group, and
+/// <summary>A request to stop: Ctrl-C, SIGTERM or SIGHUP. The run finishes its step, saves a checkpoint and ends; a second signal ends the
+/// process at once. One within <see cref="Echo"/> is taken for an echo: <c>timeout</c> and service managers signal every process of a group, and
 /// <c>dotnet run</c> passes its own signal on.</summary>
 public sealed class StopSignal : IDisposable
 {
@@ -25,11 +25,12 @@ public sealed class StopSignal : IDisposable
     private StopSignal(Action<string> announce)
     {
         this.announce = announce;
-        registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, Receive));
-        registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, Receive));
+        // One that is ignored, as under nohup, stays ignored.
+        foreach (PosixSignal signal in (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP])
+            registrations.Add(PosixSignalRegistration.Create(signal, Receive));
     }
 
-    /// <summary>Listens to SIGINT and SIGTERM until disposed; calls <paramref name="announce"/> once, on another thread.</summary>
+    /// <summary>Listens to these signals until disposed; calls <paramref name="announce"/> once, on another thread.</summary>
     public static StopSignal Listen(Action<string> announce) => new(announce);
 
     internal bool Requested => requested;
@@ -39,7 +40,11 @@ public sealed class StopSignal : IDisposable
 
     internal void Request()
     {
-        requested = true;
+        lock (receiving)
+        {
+            if (!requested) received = Stopwatch.GetTimestamp();
+            requested = true;
+        }
         source.Cancel();
     }
 

@@ -5,6 +5,7 @@ using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Distributed;
 using Trainer.Kernels;
+using Trainer.Models.Devices;
 using Trainer.Reporting.Runs;
 using Trainer.Training.Distribution;
 using static TorchSharp.torch;
@@ -78,7 +79,8 @@ public sealed class RunVerification
         }
         catch (ExternalException error) when (error.IsOutOfMemory)
         {
-            throw DeviceMemory.OutOfMemory(error, recipe.Training, CPU);
+            Device device = DeviceSelection.Choose(recipe.Training.Device, ranks.Group.LocalRank, ranks.Group.LocalSize);
+            throw DeviceMemory.OutOfMemory(error, recipe.Training, device);
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
@@ -13,11 +15,18 @@ namespace Trainer.Training.Losses;
 /// </summary>
 /// <param name="Model">Its checkpoint's directory, as the recipe names it.</param>
 /// <param name="Sha256">The hash of its <c>model.safetensors</c>, in lower case.</param>
-internal sealed record FrozenModel(string Model, string Sha256)
+/// <param name="Identity">Of its weights and what is computed with them, as <see cref="IdentityOf"/>; null in files of former
+/// versions.</param>
+internal sealed record FrozenModel(string Model, string Sha256, string? Identity = null)
 {
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    public static FrozenModel Of(Checkpoint checkpoint) => new(checkpoint.Directory, checkpoint.WeightsSha256);
+    public static FrozenModel Of(Checkpoint checkpoint) => new(checkpoint.Directory, checkpoint.WeightsSha256, IdentityOf(checkpoint));
+
+    /// <summary>A hash of the weights and of the model's options: conversions may change the latter alone, such as how positions are
+    /// scaled.</summary>
+    public static string IdentityOf(Checkpoint checkpoint) => Convert.ToHexStringLower(SHA256.HashData(
+        Encoding.UTF8.GetBytes(checkpoint.WeightsSha256 + ConfigurationJson.Serialize(checkpoint.Model))));
 
     /// <summary>Opens the checkpoint that <paramref name="setting"/> of a recipe names, without its weights, and checks that its
     /// probabilities are of the same tokens and texts.</summary>
@@ -65,6 +74,10 @@ internal sealed record FrozenModel(string Model, string Sha256)
         {
             throw new UserException($"{path}: it cannot be read ({error.Message}); use another checkpoint of the run", error);
         }
+        if (before?.Sha256 == Sha256 && before.Identity is { } identity && identity != Identity)
+            throw new UserException(
+                $"{setting}: the run has {what} {before.Model}, and the model in {Model} has the same weights, but other options (see " +
+                "config.json); name the same model, or start another run with --run and a new directory");
         if (before?.Sha256 != Sha256)
             throw new UserException(
                 $"{setting}: the run has {what} {before?.Model ?? "a model"}, whose weights have the SHA-256 {before?.Sha256}, and those " +

@@ -51,8 +51,9 @@ internal sealed class TeacherCache : IDisposable
             options.Train.Count > 1 && options.Train.Any(source => source.Weight is not null) ? "apart" : "joined", // sources
             recipe.Model.PrefixLength());
         return new(
-            data.Fingerprint, rows.ToLowerInvariant(), recipe.Model.ContextLength, teacher.WeightsSha256, FrozenModel.PrecisionOf(recipe),
-            recipe.Distillation!.Cache!.TopK, data.Tokenizer.VocabularySize, recipe.Distillation.Temperature);
+            data.Fingerprint, rows.ToLowerInvariant(), recipe.Model.ContextLength, FrozenModel.IdentityOf(teacher),
+            FrozenModel.PrecisionOf(recipe), recipe.Distillation!.Cache!.TopK, data.Tokenizer.VocabularySize,
+            recipe.Distillation.Temperature);
     }
 
     /// <summary>Reads what was computed before, and computes what is missing: each rank its share of the files.</summary>

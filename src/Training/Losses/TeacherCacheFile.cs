@@ -16,7 +16,7 @@ namespace Trainer.Training.Losses;
 /// <param name="Data">The fingerprint of the prepared data.</param>
 /// <param name="Rows">How its tokens become rows.</param>
 /// <param name="ContextLength">Tokens of the longest row.</param>
-/// <param name="Teacher">The SHA-256 of the teacher's weights.</param>
+/// <param name="Teacher">The teacher, as <see cref="FrozenModel.IdentityOf"/>.</param>
 /// <param name="Precision">The number format of its matrices.</param>
 /// <param name="TopK">Tokens that are kept of each target.</param>
 /// <param name="VocabularySize">Tokens of the tokenizer.</param>

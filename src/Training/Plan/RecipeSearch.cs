@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Data.Preparation;
+using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Devices;
 using static TorchSharp.torch;
@@ -29,6 +30,9 @@ public sealed class RecipeSearch
     private readonly IProgress<string> progress;
     private readonly TimeSpan measuring;
     private readonly List<string> reasons = [];
+    private readonly Lazy<long> memory = new(() => DeviceSelection.Choose(DeviceChoice.Auto) is { type: DeviceType.CUDA } gpu
+        ? CudaDevice.Of(Math.Max(0, gpu.index)).FreeMemory
+        : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes); // where the trials run
     private double? flops; // a second, in training
     private TrialRuns? trials;
 
@@ -200,7 +204,7 @@ public sealed class RecipeSearch
             (goal.Time is null ? "or a smaller --depth" : "or less --time, for which a smaller model is chosen"));
     }
 
-    private long MostMemory => goal.Memory ?? (long)(0.8 * GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+    private long MostMemory => goal.Memory ?? (long)(0.8 * memory.Value);
 
     // Ten evaluations, as the template has them, and the last.
     private static double Seconds(RecipeTemplate template, Trial trial) =>

@@ -2,18 +2,20 @@ using Trainer.Data.Batches;
 
 namespace Trainer.Training.Preferences;
 
-/// <summary>The prompts of a step, each with the answer of the next one: texts that nobody wrote, of which KTO estimates how far a model is
+/// <summary>The prompts of a step, each with the answer to another: texts that nobody wrote, of which KTO estimates how far a model is
 /// from its reference.</summary>
 internal static class ExchangedAnswers
 {
-    /// <summary>Rows of one document, cut at the right to <paramref name="longest"/>; none of a single answer.</summary>
+    /// <summary>Rows of one document, cut at the right to <paramref name="longest"/>; none where there is one prompt.</summary>
     public static IEnumerable<Batch> Of(IReadOnlyList<Batch> batches, int longest)
     {
-        Answer[] all = [.. batches.SelectMany(Find)];
-        if (all.Length < 2) return [];
+        // Each with the next one: all that are chosen, then all that are rejected, so that the next is of another prompt.
+        ((int, int) Prompt, Answer Answer)[] all = [.. batches.SelectMany((batch, index) => Find(batch).Select(
+            answer => ((index, answer.Row), answer))).OrderBy(one => one.answer.Document)];
         int rows = batches.Max(batch => batch.Rows) * 2;
-        return all.Select((answer, index) => answer.With(all[(index + 1) % all.Length], longest)).OrderBy(row => row.Inputs.Length)
-            .Chunk(rows).Select(Collate);
+        return all.Select((one, index) => (One: one, Next: all[(index + 1) % all.Length]))
+            .Where(pair => pair.One.Prompt != pair.Next.Prompt).Select(pair => pair.One.Answer.With(pair.Next.Answer, longest))
+            .OrderBy(row => row.Inputs.Length).Chunk(rows).Select(Collate);
     }
 
     /// <summary>The answers of a batch, row by row.</summary>
@@ -30,7 +32,7 @@ internal static class ExchangedAnswers
                 long[] targets = batch.Targets[place];
                 int first = Array.FindIndex(targets, target => target != Batch.Ignored);
                 int last = Array.FindLastIndex(targets, target => target != Batch.Ignored);
-                if (first >= 0) found.Add(new(batch.Inputs[place], targets, first, last));
+                if (first >= 0) found.Add(new(row, document, batch.Inputs[place], targets, first, last));
             }
         return found;
     }
@@ -51,8 +53,9 @@ internal static class ExchangedAnswers
     }
 }
 
-/// <summary>An answer with its prompt: its targets from <paramref name="First"/> to <paramref name="Last"/> are what is answered.</summary>
-internal sealed record Answer(long[] Inputs, long[] Targets, int First, int Last)
+/// <summary>An answer with its prompt, a document of a batch's row: its targets from <paramref name="First"/> to <paramref name="Last"/>
+/// are what is answered.</summary>
+internal sealed record Answer(int Row, int Document, long[] Inputs, long[] Targets, int First, int Last)
 {
     /// <summary>This prompt and another's answer.</summary>
     public (long[] Inputs, long[] Targets) With(Answer other, int longest)

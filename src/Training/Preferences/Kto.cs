@@ -46,7 +46,7 @@ internal sealed class KtoLoss(KtoOptions options, ReferenceModel reference) : Pr
 
     public override long Count(Batch batch) => ExchangedAnswers.Find(batch).Count;
 
-    /// <summary>Estimates z of a step, from its prompts and each the answer of the next one.</summary>
+    /// <summary>Estimates z of a step, from its prompts and each the answer to another.</summary>
     public override void Begin(SequenceModel model, StepBatch step)
     {
         LanguageModel policy = (LanguageModel)model;

@@ -93,7 +93,7 @@ internal sealed class ReferenceScoring(Recipe recipe, PreparedData data, Device 
 
     // Rows depend on the context and on truncation, their scores on the number format.
     private string CachePath => Path.Combine(data.Directory, string.Join('-',
-        "reference", checkpoint.WeightsSha256[..16], recipe.Model.ContextLength, (recipe.Data.Chat ?? new()).Truncation,
+        "reference", FrozenModel.IdentityOf(checkpoint)[..16], recipe.Model.ContextLength, (recipe.Data.Chat ?? new()).Truncation,
         FrozenModel.PrecisionOf(recipe)).ToLowerInvariant() + ".json");
 
     public Scored FindOrCompute()

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TorchSharp;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data;
 using Trainer.Data.Batches;
@@ -7,6 +8,7 @@ using Trainer.Evaluation.Preferences;
 using Trainer.Inference;
 using Trainer.Kernels;
 using Trainer.Models;
+using Trainer.Models.Positions;
 using Trainer.Tests;
 using Trainer.Training.Preferences;
 using static TorchSharp.torch;
@@ -22,17 +24,9 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
 
     public PreferenceTrainingTests(Base trained)
     {
-        string path = Path.Combine(tiny.Root, "pairs.jsonl");
-        // Answers of different lengths; those that are chosen end in letters of their own.
-        File.WriteAllLines(path, Enumerable.Range(0, 60).Select(number => JsonSerializer.Serialize(new
-        {
-            prompt = $"q{number}",
-            chosen = new string('a', 1 + number % 5),
-            rejected = new string('z', 1 + number % 7),
-        })));
         tiny.Recipe = trained.Recipe with
         {
-            Data = new DataOptions { Train = [new SourceOptions { Path = path, Format = SourceFormat.Preferences }] },
+            Data = Pairs("q"),
             Initialize = new InitializeOptions { From = trained.Run },
             Preference = new DpoOptions { Beta = 0.5 },
         };
@@ -73,15 +67,33 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
     public void Scores_are_the_sums_of_the_answers_tokens_alone()
     {
         using TrainState state = tiny.NewState();
-        Batch batch = Rows(4);
+
+        RequireScoresAlone(Model(state), Rows(4));
+    }
+
+    [Fact]
+    public void A_bias_in_long_rows_is_that_of_the_answers_alone()
+    {
+        tiny.Recipe = tiny.Recipe with { Data = Pairs(new string('q', 50)) };
+        manual_seed(5);
+        using LanguageModel model = (tiny.Recipe.Model with { ContextLength = 256, Position = new AlibiOptions() })
+            .Build(tiny.Data.Tokenizer.VocabularySize);
+        using (no_grad())
+            foreach (var weight in model.parameters().Where(weight => weight.dim() > 1)) weight.mul_(10);
+        Batch batch = Rows(2, context: 256);
+
+        Assert.InRange(batch.Columns, 128, 255); // enough for tiles
+        RequireScoresAlone(model, batch);
+    }
+
+    private static void RequireScoresAlone(LanguageModel model, Batch batch)
+    {
         using DisposeScope scope = NewDisposeScope();
-
-        AnswerScores scores = AnswerScores.Of(Model(state), batch, CPU);
-
+        AnswerScores scores = AnswerScores.Of(model, batch, CPU);
         for (int row = 0; row < batch.Rows; row++)
             for (int answer = 0; answer < 2; answer++)
             {
-                (double sum, int count) = Alone(Model(state), batch, row, answer);
+                (double sum, int count) = Alone(model, batch, row, answer);
                 Assert.Equal(sum, scores.LogProbability[row, answer].ToDouble(), 1e-4);
                 Assert.Equal(count, scores.Tokens[row, answer].ToDouble());
             }
@@ -179,6 +191,25 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
     }
 
     [Fact]
+    public void A_reference_of_the_same_weights_and_other_options_scores_for_itself()
+    {
+        Checkpoint trained = Checkpoint.Open(tiny.Recipe.Initialize!.From);
+        using LanguageModel model = trained.Model.Build(trained.Tokenizer.VocabularySize);
+        string Write(string name, RotaryOptions position) => Checkpoint.Write(
+            tiny.RunPath(name), trained.Configuration with { Model = trained.Model with { Position = position } }, trained.Tokenizer, model)
+            .Directory;
+
+        foreach (string reference in (string[])
+            [Write("plain", new()), Write("scaled", new() { Scaling = new LinearScaling { Factor = 2 } })])
+        {
+            tiny.Recipe = tiny.Recipe with { Preference = new DpoOptions { Reference = reference } };
+            using TrainState state = tiny.NewState();
+        }
+
+        Assert.Equal(2, Directory.GetFiles(tiny.Data.Directory, "reference-*.json").Length);
+    }
+
+    [Fact]
     public void A_run_does_not_go_on_with_another_reference()
     {
         tiny.Train("run", until: 3);
@@ -256,7 +287,20 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
 
     private static LanguageModel Model(TrainState state) => (LanguageModel)state.Model;
 
-    private Batch Rows(int rows) => BatchStream.Create(tiny.Data, tiny.Recipe.Data, Context, 1).Next(rows);
+    private DataOptions Pairs(string prompt)
+    {
+        string path = Path.Combine(tiny.Root, "pairs.jsonl");
+        // Answers of different lengths; those that are chosen end in letters of their own.
+        File.WriteAllLines(path, Enumerable.Range(0, 60).Select(number => JsonSerializer.Serialize(new
+        {
+            prompt = $"{prompt}{number}",
+            chosen = new string('a', 1 + number % 5),
+            rejected = new string('z', 1 + number % 7),
+        })));
+        return new DataOptions { Train = [new SourceOptions { Path = path, Format = SourceFormat.Preferences }] };
+    }
+
+    private Batch Rows(int rows, int context = Context) => BatchStream.Create(tiny.Data, tiny.Recipe.Data, context, 1).Next(rows);
 
     private static GradientComputation Gradients(TrainState state, WorkerThreads? threads = null) =>
         GradientComputation.Create(state.Model, CPU, threads, state.Loss);
