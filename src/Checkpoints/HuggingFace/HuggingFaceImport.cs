@@ -65,6 +65,7 @@ public sealed class HuggingFaceImport : IDisposable
         WeightFiles files = WeightFiles.OpenDirectory(directory);
         try
         {
+            options = family.Read(options, files);
             IReadOnlyList<PendingTensor> weights = family.Weights(options, vocabulary).Import(files);
             return new(files, family.ModelType, options, tokenizer, weights, CompanionFiles.Of(directory, config));
         }

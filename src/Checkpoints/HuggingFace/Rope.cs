@@ -9,14 +9,21 @@ internal sealed record Rope(RotaryOptions Options, int ContextLength)
 {
     public static Rope Read(HuggingFaceConfig config, double defaultTheta = 10000, double defaultFraction = 1)
     {
-        HuggingFaceConfig? section = config.Section("rope_parameters") ?? config.Section("rope_scaling");
-        double theta = section?.OptionalNumber("rope_theta") ?? config.Number("rope_theta", defaultTheta);
-        double fraction = section?.OptionalNumber("partial_rotary_factor") ?? config.Number("partial_rotary_factor", defaultFraction);
+        HuggingFaceConfig? newer = config.Section("rope_parameters"), section = Section(config);
+        double theta = section?.OptionalNumber("rope_theta") ?? newer?.OptionalNumber("rope_theta")
+            ?? config.Number("rope_theta", defaultTheta);
+        double fraction = section?.OptionalNumber("partial_rotary_factor") ?? newer?.OptionalNumber("partial_rotary_factor")
+            ?? config.Number("partial_rotary_factor", defaultFraction);
         config.Ignore("rope_theta", "rope_scaling", "partial_rotary_factor"); // the older spelling may stand beside the newer one
         int length = config.Count("max_position_embeddings", 2048);
         RopeScaling scaling = section is null ? new(null, length) : RopeScaling.Read(section, length);
         return new(new() { Theta = theta, Fraction = fraction, Scaling = scaling.Options }, scaling.ContextLength);
     }
+
+    /// <summary>What says how positions are scaled; null for nothing. As in transformers, the older spelling comes first, which people add
+    /// to a file that has both.</summary>
+    public static HuggingFaceConfig? Section(HuggingFaceConfig config) =>
+        config.Section("rope_scaling") ?? config.Section("rope_parameters");
 
     /// <summary>Adds both spellings of a resolved model's positions: older readers know only the older one.</summary>
     public static void Write(ModelOptions model, JsonObject json)

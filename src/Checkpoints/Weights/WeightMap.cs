@@ -15,6 +15,12 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
     /// <summary>The prefix of external names that files of a model saved without its head lack: <c>transformer.</c> for GPT-2.</summary>
     public string BasePrefix { get; init; } = "";
 
+    /// <summary>The name that an external tensor has here, by its own, with <see cref="BasePrefix"/>, and all of them.</summary>
+    public Func<string, IReadOnlySet<string>, string> Renamed { get; init; } = (name, _) => name;
+
+    /// <summary>External tensors that are zero where they are missing.</summary>
+    public IReadOnlyList<string> Zeros { get; init; } = [];
+
     public IEnumerable<NamedShape> Native => rules.SelectMany(rule => rule.Native);
 
     public IEnumerable<NamedShape> External => rules.SelectMany(rule => rule.External);
@@ -29,14 +35,25 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
     /// <summary>The model's tensors in float32, each read from <paramref name="external"/>, which stays open, when it is written.</summary>
     public IReadOnlyList<PendingTensor> Import(IWeightSource external)
     {
-        IWeightSource named = BasePrefix.Length > 0 && !external.Names.Any(name => name.StartsWith(BasePrefix, StringComparison.Ordinal))
-            ? new PrefixedSource(external, BasePrefix, External.Select(shape => shape.Name).ToHashSet())
-            : external;
+        IWeightSource named = Named(external);
         Require(named, [.. External], Ignored);
         return [.. rules.SelectMany(rule => rule.Native.Select((native, index) => Pending(
             native,
             ScalarType.Float32,
             () => Make(() => rule.External.Select(shape => named.Read(shape.Name)), rule.ToNative, index))))];
+    }
+
+    private NamedSource Named(IWeightSource external)
+    {
+        HashSet<string> expected = [.. External.Select(shape => shape.Name)];
+        bool lacksPrefix = BasePrefix.Length > 0
+            && !external.Names.Any(name => name.StartsWith(BasePrefix, StringComparison.Ordinal));
+        Dictionary<string, string> prefixed = external.Names.ToDictionary(
+            name => lacksPrefix && !expected.Contains(name) ? BasePrefix + name : name);
+        HashSet<string> names = [.. prefixed.Keys];
+        return new(
+            external, prefixed.ToDictionary(entry => Renamed(entry.Key, names), entry => entry.Value),
+            External.Where(shape => Zeros.Contains(shape.Name) && !names.Contains(shape.Name)).ToDictionary(shape => shape.Name));
     }
 
     /// <summary>The other format's tensors, each read from <paramref name="native"/>, which stays open, when it is written.</summary>
@@ -97,21 +114,23 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
 
     private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 
-    /// <summary>Weights saved without a head, under the names they have with one; <paramref name="expected"/> names stay.</summary>
-    private sealed class PrefixedSource(IWeightSource inner, string prefix, IReadOnlySet<string> expected) : IWeightSource
+    /// <summary>Weights under other names, by which the stored ones are found, and zeros for some that are missing.</summary>
+    private sealed class NamedSource(
+        IWeightSource inner, IReadOnlyDictionary<string, string> stored, IReadOnlyDictionary<string, NamedShape> zeros) : IWeightSource
     {
         public string Location => inner.Location;
 
-        public IReadOnlyCollection<string> Names => [.. inner.Names.Select(name => expected.Contains(name) ? name : prefix + name)];
-
-        public SafetensorsInfo Info(string name) => inner.Info(Stored(name));
+        public IReadOnlyCollection<string> Names { get; } = [.. stored.Keys, .. zeros.Keys];
 
         public bool ReadsSlices => inner.ReadsSlices;
 
-        public Tensor Read(string name) => inner.Read(Stored(name));
+        public SafetensorsInfo Info(string name) =>
+            zeros.TryGetValue(name, out NamedShape? shape) ? new(ScalarType.Float32, shape.Shape, 0, 0) : inner.Info(stored[name]);
 
-        public Tensor Read(string name, long start, IReadOnlyList<long> shape) => inner.Read(Stored(name), start, shape);
+        public Tensor Read(string name) =>
+            zeros.TryGetValue(name, out NamedShape? shape) ? torch.zeros(shape.Shape) : inner.Read(stored[name]);
 
-        private string Stored(string name) => inner.Names.Contains(name) ? name : name[prefix.Length..];
+        public Tensor Read(string name, long start, IReadOnlyList<long> shape) =>
+            zeros.ContainsKey(name) ? torch.zeros([.. shape]) : inner.Read(stored[name], start, shape);
     }
 }

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Trainer.Checkpoints.Weights;
 using Trainer.Models;
 using Trainer.Models.Attention;
+using Trainer.Models.FeedForward;
 using Trainer.Models.Positions;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
@@ -33,7 +34,11 @@ internal sealed class Bert : Family
             HeadTransform = true,
             Attention = new GroupedQueryOptions { Heads = heads, KeyValueHeads = heads },
             Position = new LearnedOptions(),
-            FeedForward = ActivationNames.Read(config, "hidden_act", "gelu", config.Count("intermediate_size", 3072)),
+            // The head for masked tokens has the same activation, and here GELU.
+            FeedForward = config.Choice("hidden_act", "gelu", new Dictionary<string, GeluOptions> { ["gelu"] = new() }) with
+            {
+                HiddenDim = config.Count("intermediate_size", 3072),
+            },
             Norm = new LayerNormOptions { Placement = NormPlacement.Post, Epsilon = config.Number("layer_norm_eps", 1e-12) },
         };
     }
@@ -55,6 +60,9 @@ internal sealed class Bert : Family
     public override WeightMap Weights(ModelOptions model, int vocabulary) => new([.. All(model, vocabulary)])
     {
         BasePrefix = "bert.",
+        // TensorFlow's names, in files that were made of its checkpoints.
+        Renamed = (name, _) => name.EndsWith(".LayerNorm.gamma", StringComparison.Ordinal) ? name[..^5] + "weight"
+            : name.EndsWith(".LayerNorm.beta", StringComparison.Ordinal) ? name[..^4] + "bias" : name,
         Ignored = name =>
             name.StartsWith("bert.pooler.", StringComparison.Ordinal) || name.StartsWith("cls.seq_relationship.", StringComparison.Ordinal)
             || name == "bert.embeddings.position_ids" || name == "cls.predictions.decoder.bias"

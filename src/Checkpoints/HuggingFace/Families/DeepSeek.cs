@@ -202,7 +202,7 @@ internal static class DeepSeekRope
         Rope rope = Rope.Read(config);
         RotaryLayout layout = config.Flag("rope_interleave", true) ? RotaryLayout.Interleaved : RotaryLayout.HalfSplit;
         RotaryOptions options = rope.Options with { Layout = layout };
-        HuggingFaceConfig? section = config.Section("rope_parameters") ?? config.Section("rope_scaling");
+        HuggingFaceConfig? section = Rope.Section(config);
         if (section?.OptionalNumber("mscale_all_dim") is not { } all || all == 0 || options.Scaling is null)
             return rope with { Options = options };
         if (all > 0 && options.Scaling is YarnScaling yarn)

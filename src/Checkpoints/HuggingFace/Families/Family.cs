@@ -21,6 +21,9 @@ internal abstract class Family
     public abstract JsonObject Write(ModelOptions model);
 
     public abstract WeightMap Weights(ModelOptions model, int vocabulary);
+
+    /// <summary>The model that a configuration and the tensors beside it describe.</summary>
+    public virtual ModelOptions Read(ModelOptions configured, IWeightSource stored) => configured;
 }
 
 internal static class FamilyRegistry

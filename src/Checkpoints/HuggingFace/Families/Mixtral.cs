@@ -16,6 +16,8 @@ internal sealed class Mixtral : LlamaLike
 
     public override string Architecture => "MixtralForCausalLM";
 
+    protected override Rope ReadRope(HuggingFaceConfig config) => Rope.Read(config, defaultTheta: 1e6);
+
     protected override GroupedQueryOptions ReadAttention(HuggingFaceConfig config, GroupedQueryOptions attention) =>
         attention with { Pattern = SlidingWindow.Pattern(config.OptionalCount("sliding_window")) };
 

@@ -42,10 +42,12 @@ internal abstract class Qwen : LlamaLike
 {
     private const string Sliding = "sliding_attention", Full = "full_attention";
 
+    private const int DefaultWindow = 4096;
+
     protected override IReadOnlyList<LayerGroupOptions>? ReadLayers(HuggingFaceConfig config, AttentionOptions attention)
     {
         int layers = config.Count("num_hidden_layers"), first = config.Count("max_window_layers", 28);
-        int? window = config.OptionalCount("sliding_window");
+        int? window = config.Contains("sliding_window") ? config.OptionalCount("sliding_window") : DefaultWindow;
         bool used = config.Flag("use_sliding_window", false);
         IReadOnlyList<string> types = config.OptionalTexts("layer_types")
             ?? [.. Enumerable.Range(0, layers).Select(layer => used && layer >= first ? Sliding : Full)];

@@ -1,9 +1,11 @@
 using System.Text.Json.Nodes;
+using TorchSharp;
 using Trainer.Checkpoints.Weights;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.FeedForward;
 using Trainer.Models.Positions;
+using static TorchSharp.torch;
 
 namespace Trainer.Checkpoints.HuggingFace.Families;
 
@@ -43,6 +45,16 @@ internal sealed class T5 : Family
             FeedForward = feedForward with { HiddenDim = config.Count("d_ff", 2048) },
             Norm = new RmsNormOptions { Epsilon = config.Number("layer_norm_epsilon", 1e-6) },
         };
+    }
+
+    // Version 5 of transformers writes that all models of this family are tied, and ties those whose two matrices are equal.
+    public override ModelOptions Read(ModelOptions configured, IWeightSource stored)
+    {
+        if (!configured.TieEmbeddings || configured.LogitScale != 1 || !stored.Names.Contains("lm_head.weight")) return configured;
+        using DisposeScope scope = NewDisposeScope();
+        Tensor embedding = stored.Read("shared.weight"), head = stored.Read("lm_head.weight");
+        bool isTied = embedding.shape.SequenceEqual(head.shape) && embedding.eq(head).all().ToBoolean();
+        return configured with { TieEmbeddings = isTied };
     }
 
     public override JsonObject Write(ModelOptions model)
