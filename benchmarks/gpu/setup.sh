@@ -80,7 +80,9 @@ examine() {
       nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv,noheader)
   fi
   while read -r name value; do [[ ! $name ]] || fact doctor "$name $value"; done <"$logs/doctor.txt"
-  card=$(sed -nE 's/^cuda:0 +([^,]*),.*/\1/p' "$logs/doctor.txt")
+  local place=$DEVICE
+  [[ $place == cuda:* ]] || place=cuda:0
+  card=$(sed -nE "s/^$place +([^,]*),.*/\1/p" "$logs/doctor.txt" | head -n 1)
   peer=''
   if [[ $PYTHON ]] && $PYTHON -c "import sys, torch; sys.exit('$DEVICE' != 'cpu' and not torch.cuda.is_available())" 2>/dev/null; then
     peer=yes

@@ -65,17 +65,18 @@ public sealed unsafe class NcclProcessGroup : IProcessGroup
         set => host.Timeout = value;
     }
 
-    /// <summary>Gives every rank of a group the GPU of its local rank, or the only one that it sees.</summary>
-    /// <remarks>The new group owns the other one.</remarks>
+    /// <summary>Gives every rank of a group a GPU.</summary>
+    /// <param name="host">The group, which the new one owns.</param>
+    /// <param name="own">This rank's GPU; null for that of its local rank, or the only one that it sees.</param>
     /// <exception cref="LaunchException">A rank has no NCCL, or a machine has fewer GPUs than ranks: the same on all of them.</exception>
-    public static NcclProcessGroup Create(IProcessGroup host)
+    public static NcclProcessGroup Create(IProcessGroup host, int? own = null)
     {
         NcclLibrary? library = null;
         int device = 0;
         string problem = "";
         try
         {
-            device = DeviceOf(host.LocalRank, host.LocalSize, cuda.device_count());
+            device = own ?? DeviceOf(host.LocalRank, host.LocalSize, cuda.device_count());
             library = NcclLibrary.Load();
         }
         catch (LaunchException error)

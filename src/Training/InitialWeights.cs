@@ -51,6 +51,7 @@ internal static class InitialWeights
         Recipe recipe, ModelCodec codec, Device device, ResumePoint? from, Action<string> log)
     {
         manual_seed(recipe.Seed);
+        if (device.type == DeviceType.CUDA) cuda.manual_seed(recipe.Seed); // which the other does not reach: dropout draws there
         SequenceModel model = recipe.Model.BuildSequenceModel(codec.Outputs, recipe.Training.Precision.ToComputeType()).to(device);
         try
         {

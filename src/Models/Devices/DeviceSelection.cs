@@ -66,6 +66,8 @@ public static partial class DeviceSelection
         int devices = choice == DeviceChoice.Cpu ? 0 : cuda.device_count();
         if (Index(choice, devices, LibTorch.HasCuda) is not { } index) return CPU;
         if (localSize > 1 && devices > 1) index = IndexOf(choice, devices, localRank, localSize);
+        // cuBLAS is deterministic only with a fixed workspace, which libtorch looks for in the process's environment at the first product.
+        if (!OperatingSystem.IsWindows()) _ = setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", overwrite: 0);
         CudaDevice.MakeCurrent(index);
         return new Device(DeviceType.CUDA, index);
     }
@@ -92,13 +94,7 @@ public static partial class DeviceSelection
     }
 
     /// <summary>Sets whether only deterministic kernels run.</summary>
-    public static void SetDeterministic(bool enabled, Device device)
-    {
-        // cuBLAS is deterministic only with a fixed workspace, which it reads from the process's own environment.
-        if (enabled && device.type == DeviceType.CUDA && !OperatingSystem.IsWindows())
-            _ = setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", overwrite: 0);
-        Determinism.Enabled = enabled;
-    }
+    public static void SetDeterministic(bool enabled) => Determinism.Enabled = enabled;
 
     /// <summary>Sets whether float32 products may be TF32; libtorch's defaults are no for matrices, yes for convolutions.</summary>
     /// <exception cref="ConfigurationException">The device has no TF32.</exception>

@@ -29,8 +29,8 @@ internal static class RankSetup
         group.Timeout = TimeSpan.FromSeconds(recipe.Training.CollectiveTimeout);
         ProcessorShare.Take(group);
         Device device = DeviceSelection.Choose(recipe.Training.Device, group.LocalRank, group.LocalSize);
-        if (device.type == DeviceType.CUDA && group.Size > 1) group = NcclProcessGroup.Create(group);
-        DeviceSelection.SetDeterministic(recipe.Training.Deterministic, device);
+        if (device.type == DeviceType.CUDA && group.Size > 1) group = NcclProcessGroup.Create(group, device.index);
+        DeviceSelection.SetDeterministic(recipe.Training.Deterministic);
         DeviceSelection.SetPrecision(recipe.Training.Precision, device);
         return (new(group, terminal), device);
     }

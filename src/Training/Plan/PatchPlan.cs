@@ -92,7 +92,7 @@ public sealed record PatchPlan
     // On the CPU: a GPU's kernels keep other tensors.
     private static long Measure(Recipe recipe, NumberData data, TrainingShape shape)
     {
-        DeviceSelection.SetDeterministic(recipe.Training.Deterministic, CPU);
+        DeviceSelection.SetDeterministic(recipe.Training.Deterministic);
         using DisposeScope scope = NewDisposeScope();
         Batch batch = data.OpenStream(recipe.Data, recipe.Model.ContextLength, recipe.Seed).Next(recipe.Training.MicroBatch);
         using SequenceModel model = recipe.Model.BuildSequenceModel(data.Outputs, shape.ComputeType);

@@ -231,7 +231,7 @@ public sealed record RunPlan
     private static TrainingMemory Measure(Recipe recipe, PreparedData data, TrainingShape shape, int ranks)
     {
         var training = recipe.Training;
-        DeviceSelection.SetDeterministic(training.Deterministic, CPU);
+        DeviceSelection.SetDeterministic(training.Deterministic);
         var longest = BatchStream.Longest(
             data, recipe.Data, recipe.Model.ContextLength, recipe.Seed, training.MicroBatch, Math.Min(BatchesLookedAt, training.Steps));
         longest = ReinforcementCost.WithLongestAnswers(longest, recipe, data.Tokenizer);

@@ -125,7 +125,7 @@ internal readonly record struct ExpertOrder(Tensor Order, Tensor Places, long[] 
         Tensor choices = chosen.reshape(-1); // (N, K) → (N·K)
         Tensor order = choices.sort(0, stable: true).Indices;
         Tensor places = empty_like(order).scatter(0, order, arange(order.shape[0], device: order.device));
-        long[] counts = choices.bincount(null, minlength: experts).cpu().data<long>().ToArray();
+        long[] counts = choices.cpu().bincount(null, minlength: experts).data<long>().ToArray(); // CUDA's is not deterministic
         return new(order, places, counts);
     }
 }

@@ -60,7 +60,7 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepHook
     {
         // Padding chooses one beyond the last.
         Tensor choices = chosen.masked_fill(counted.eq(0).unsqueeze(-1), options.Experts).reshape(-1);
-        return choices.bincount(null, minlength: options.Experts + 1).cpu().data<long>().ToArray()[..options.Experts];
+        return choices.cpu().bincount(null, minlength: options.Experts + 1).data<long>().ToArray()[..options.Experts];
     }
 }
 
