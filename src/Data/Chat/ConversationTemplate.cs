@@ -155,6 +155,10 @@ public sealed class ConversationTemplate
         {
             throw conversation.Refused($"the chat template \"{Name}\" refuses it: {e.Message}", e);
         }
+        catch (UserException e) when (e.InnerException is JinjaException or OverflowException or InsufficientExecutionStackException)
+        {
+            throw conversation.Refused($"the chat template \"{Name}\" fails: {e.Message}", e);
+        }
     }
 }
 

@@ -65,6 +65,18 @@ internal sealed class JinjaTemplate
     /// <summary>Whether the template is <c>{{ an expression }}</c> and nothing else.</summary>
     public bool IsExpression => statements is [Output];
 
+    /// <summary>Whether that expression is a value as Python's ast.literal_eval takes it, and computes nothing.</summary>
+    public bool IsLiteral => statements is [Output { Value: var expression }] && IsLiteralValue(expression);
+
+    private static bool IsLiteralValue(Expression expression) => expression switch
+    {
+        Literal => true,
+        Unary { Operator: "-" or "+", Operand: Literal { Value: long or double } } => true,
+        ListLiteral list => list.Items.All(IsLiteralValue),
+        DictLiteral dict => dict.Entries.All(entry => IsLiteralValue(entry.Key) && IsLiteralValue(entry.Value)),
+        _ => false,
+    };
+
     /// <summary>Renders the template.</summary>
     /// <param name="variables">Null, bool, long, double, string, <see cref="JinjaList"/>, <see cref="JinjaDict"/> or
     /// <see cref="JinjaFunction"/> by name.</param>
@@ -86,15 +98,15 @@ internal sealed class JinjaTemplate
         }
         catch (JinjaException error)
         {
-            throw Error(renderer.Line, error.Message);
+            throw Error(renderer.Line, error.Message, error);
         }
-        catch (OverflowException)
+        catch (OverflowException error)
         {
-            throw Error(renderer.Line, "a whole number of more than 64 bits");
+            throw Error(renderer.Line, "a whole number of more than 64 bits", error);
         }
-        catch (InsufficientExecutionStackException)
+        catch (InsufficientExecutionStackException error)
         {
-            throw Error(renderer.Line, "values or calls are nested too deeply");
+            throw Error(renderer.Line, "values or calls are nested too deeply", error);
         }
     }
 

@@ -166,6 +166,7 @@ internal sealed class Python(JinjaBudget budget)
         string shortest = value.ToString("R", CultureInfo.InvariantCulture).Split('E')[0];
         string digits = shortest.Replace(".", "").TrimStart('-', '0').TrimEnd('0');
         int exponent = int.Parse(parts[1], CultureInfo.InvariantCulture);
+        if (digits == "1" && parts[0].TrimStart('-')[0] == '9') exponent++; // 9.99…e-7 is 1e-6
         string sign = value < 0 ? "-" : "";
         if (exponent is < -4 or >= 16)
             return $"{sign}{digits[0]}{(digits.Length > 1 ? "." : "")}{digits[1..]}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}";

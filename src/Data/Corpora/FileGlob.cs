@@ -16,18 +16,21 @@ internal static class FileGlob
 
     public static IReadOnlyList<string> Match(string pattern)
     {
-        var whole = Path.GetFullPath(pattern).Replace('\\', '/');
-        var root = whole[..(whole.LastIndexOf('/', whole.IndexOfAny(Wildcards)) + 1)];
-        var regex = Compile(pattern, Translate(whole[root.Length..]));
-        return [.. Below(root).Where(file => regex.IsMatch(Path.GetRelativePath(root, file).Replace('\\', '/')))];
+        // The folders above the first wildcard, and those that a relative pattern stands in, have names and no patterns.
+        var given = pattern.Replace('\\', '/');
+        var rest = given[(given.LastIndexOf('/', given.IndexOfAny(Wildcards)) + 1)..];
+        var root = Path.GetFullPath(given[..^rest.Length] is { Length: > 0 } above ? above : ".");
+        var regex = Compile(pattern, Translate(rest));
+        var isDeep = rest.Contains('/') || rest.Contains("**", StringComparison.Ordinal);
+        return [.. Below(root, isDeep).Where(file => regex.IsMatch(Path.GetRelativePath(root, file).Replace('\\', '/')))];
     }
 
-    public static IReadOnlyList<string> Below(string folder)
+    public static IReadOnlyList<string> Below(string folder, bool isDeep = true)
     {
         if (!Directory.Exists(folder))
             return [];
         var files = new FileSystemEnumerable<string>(folder, (ref FileSystemEntry entry) => entry.ToFullPath(),
-            new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = false })
+            new EnumerationOptions { RecurseSubdirectories = isDeep, AttributesToSkip = 0, IgnoreInaccessible = false })
         {
             ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory && entry.FileName[0] != '.',
             ShouldRecursePredicate = (ref FileSystemEntry entry) =>
@@ -70,7 +73,7 @@ internal static class FileGlob
                 case '?':
                     regex.Append("[^/]");
                     break;
-                case '[' when pattern.IndexOf(']', i + 2) is > 0 and var end:
+                case '[' when i + 2 < pattern.Length && pattern.IndexOf(']', i + 2) is > 0 and var end:
                     var set = pattern[(i + 1)..end].Replace("\\", "\\\\").Replace("[", "\\[");
                     regex.Append(set[0] is '!' or '^' ? $"[^/{set[1..]}]" : $"[{set}]");
                     i = end;

@@ -55,7 +55,7 @@ public sealed class RecordTemplate
     {
         try
         {
-            return new JinjaTemplate($"{{{{ {text} }}}}", JinjaSettings.Record) is { IsExpression: true } literal
+            return new JinjaTemplate($"{{{{ {text} }}}}", JinjaSettings.Record) is { IsLiteral: true } literal
                 ? literal.Value(new Dictionary<string, object?>())
                 : null;
         }
@@ -68,6 +68,7 @@ public sealed class RecordTemplate
     private static JsonNode? Node(object? value) => value switch
     {
         null => null,
+        Undefined { IsStrict: true } gone => throw gone.Error,
         Undefined => JsonValue.Create(""),
         bool flag => JsonValue.Create(flag),
         long number => JsonValue.Create(number),

@@ -137,6 +137,19 @@ public sealed class KnownTemplatesTests : IDisposable
     }
 
     [Theory]
+    [InlineData("{{ gone.more }}", "'gone' is undefined")]
+    [InlineData("{{ 1 / 0 }}", "a division by zero")]
+    [InlineData("{% generation %}{{ 2 ** 64 }}{% endgeneration %}", "a whole number of more than 64 bits")]
+    public void A_template_that_fails_names_the_conversation(string source, string problem)
+    {
+        var path = Config(source, null, "</s>");
+        var template = ConversationTemplate.Open(new ConversationOptions { Template = path, Learn = LearnedTurns.All });
+        var conversation = new Conversation([new("user", "a"), new("assistant", "b")], "talks.jsonl", "line", 7);
+        var error = Assert.Throws<UserException>(() => template.Render(conversation, []));
+        Assert.Equal($"talks.jsonl, line 7: the chat template \"{path}\" fails: chat template, line 1: {problem}", error.Message);
+    }
+
+    [Theory]
     [InlineData("""{"eos_token":"</s>"}""", "has no chat_template, or several")]
     [InlineData("""[]""", "holds no JSON object")]
     [InlineData("""{""", "cannot be read")]

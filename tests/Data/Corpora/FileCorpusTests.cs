@@ -41,6 +41,8 @@ public sealed class FileCorpusTests : IDisposable
     [Theory]
     [InlineData("*.txt", new[] { "a.txt", "b.txt" })]
     [InlineData("**/*.txt", new[] { "a.txt", "b.txt", "deep/er/d.txt", "deep/c.txt" })]
+    [InlineData("**.txt", new[] { "a.txt", "b.txt", "deep/er/d.txt", "deep/c.txt" })]
+    [InlineData("deep/*.txt", new[] { "deep/c.txt" })]
     [InlineData("deep/**", new[] { "deep/c.txt", "deep/er/d.txt" })]
     [InlineData("d?ep/*.txt", new[] { "deep/c.txt" })]
     [InlineData("[ab].txt", new[] { "a.txt", "b.txt" })]
@@ -51,7 +53,9 @@ public sealed class FileCorpusTests : IDisposable
     {
         foreach (var name in new[] { "a.txt", "b.txt", "deep/c.txt", "deep/er/d.txt", "notes.md" })
             Write(name, name);
-        Assert.Equal([.. names.Order(StringComparer.Ordinal)], Texts(Open(folder[pattern])));
+        string?[] expected = [.. names.Order(StringComparer.Ordinal)];
+        Assert.Equal(expected, Texts(Open(folder[pattern])));
+        Assert.Equal(expected, Texts(Open(Path.GetRelativePath(Environment.CurrentDirectory, folder[pattern]))));
     }
 
     [Fact]
@@ -59,7 +63,10 @@ public sealed class FileCorpusTests : IDisposable
     {
         Write("a[1].txt", "itself");
         Write("a1.txt", "other");
+        Write("texts[", "open");
         Assert.Equal(["itself"], Texts(Open(folder["a[1].txt"])));
+        Assert.Equal(["open"], Texts(Open(folder["texts["])));
+        Assert.Equal(["open"], Texts(Open(folder["t*["])));
     }
 
     [Fact]
@@ -90,6 +97,7 @@ public sealed class FileCorpusTests : IDisposable
         Assert.StartsWith($"data.train.0.path: \"{folder["c.parquet.gz"]}\" is compressed as a whole, and parquet is not read so",
             Fails(folder["c.parquet.gz"]));
         Assert.StartsWith($"data.train.0.path: no file with content matches \"{folder["*.xyz"]}\"", Fails(folder["*.xyz"]));
+        Assert.StartsWith($"data.train.0.path: no file with content matches \"{folder["texts["]}\"", Fails(folder["texts["]));
         Assert.StartsWith($"data.train.0.path: the folder \"{folder["none"]}\" ({folder["none"]}) has no files of a known format with "
             + "content (.txt, .text, .jsonl, ", Fails(folder["none"]));
         Assert.StartsWith($"the pattern \"{folder["[z-a].txt"]}\" is not understood: ", Fails(folder["[z-a].txt"]));

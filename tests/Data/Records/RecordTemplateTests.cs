@@ -31,7 +31,13 @@ public sealed class RecordTemplateTests
         Assert.Equal(text, new RecordTemplate(template).Render(Example));
         JsonNode? value = new RecordTemplate(template).Evaluate(Example);
         if (list is not null) Assert.Equal(list, value!.ToJsonString());
-        else Assert.Equal(text, value switch { null => "None", JsonArray or JsonObject => text, _ when value.GetValueKind() is JsonValueKind.True or JsonValueKind.False => $"{value.GetValue<bool>()}", _ => $"{value}" });
+        else Assert.Equal(text, value switch
+        {
+            null => "None",
+            JsonArray or JsonObject when text[0] != '[' => text,
+            _ when value.GetValueKind() is JsonValueKind.True or JsonValueKind.False => $"{value.GetValue<bool>()}",
+            _ => $"{value}",
+        });
     }
 
     [Fact]
@@ -41,6 +47,9 @@ public sealed class RecordTemplateTests
         Assert.Equal(
             "data.jsonl, line 2: template, line 1: 'gone' is undefined; the template is \"{{gone}}\", and the record has q, list",
             Assert.Throws<UserException>(() => new RecordTemplate("{{gone}}").Render(record)).Message);
+        Assert.Equal(
+            "data.jsonl, line 2: 'gone' is undefined; the template is \"{{ [q, gone] }}\", and the record has q, list",
+            Assert.Throws<UserException>(() => new RecordTemplate("{{ [q, gone] }}").Evaluate(record)).Message);
         Assert.StartsWith("template, line 2: found '}}' where ", Assert.Throws<UserException>(() => new RecordTemplate("a\n{{ }}")).Message);
     }
 }

@@ -29,6 +29,9 @@ Question: {{question}}¶Answer:
 ["{{option1}}", "it's {{n}}", 'b"']
 [{{n}}, 3]
 [not a list]
+[{{answerKey}}]
+[1 + 2]
+['a', -1, {'b': [2.5]}]
 {{text.split(' ')[:-1]|join(' ')}}
 {{' '+text.split(' ')[-1]}}
 {{ sentence[:sentence.index('_')] + option1 }}|{{ sentence[sentence.index('_') + 1:].strip() }}|{{ label|int - 1 }}
