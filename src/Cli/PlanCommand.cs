@@ -58,6 +58,11 @@ internal static class PlanCommand
             if (sought && Array.Find([ranks, stepTime, bandwidth, latency], (Option option) => result.GetResult(option) is
                 { Implicit: false }) is { } other)
                 result.AddError($"{other.Name} is for a recipe that is there: leave it out, or plan the recipe once it is written.");
+            bool Has(Option option) => result.GetResult(option) is { Implicit: false };
+            if (given && (Has(bandwidth) || Has(latency)) && !Has(stepTime))
+                result.AddError("--bandwidth and --latency are for what --step-time estimates: add it, or leave them out.");
+            if (given && Has(stepTime) && !(result.GetValue(ranks) > 1))
+                result.AddError("--step-time estimates the speed of several processes: add --ranks 2 or more, or leave it out.");
             if (given && !recipe.IsNamed(result))
                 result.AddError("--set changes a recipe, and none is named: give it before --set, which takes all that follows.");
             if (!given && !sought) result.AddError("Give a recipe to plan, or --data and --time (or --depth) to write one.");

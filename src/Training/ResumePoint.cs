@@ -21,6 +21,16 @@ internal sealed record ResumePoint(string Directory, CheckpointState State)
         return found;
     }
 
+    /// <summary>The same, without the best loss so far where the recipe measures another one, which could not be compared with it.</summary>
+    public ResumePoint ToGoOnWith(Recipe recipe, Action<string> log)
+    {
+        IReadOnlyList<string> changes = ResumeValidation.Differences(
+            RecipeOf(Directory), recipe, "preference", "evaluation.batches", "training.batchSize");
+        if (changes.Count == 0 || State.BestLoss is null) return this;
+        log($"the best loss so far was of another measure, and the next evaluation is the best again: {string.Join("; ", changes)}");
+        return this with { State = State with { BestLoss = null, BestStep = null } };
+    }
+
     /// <summary>What the first of several processes finds and verifies, on all of them; null may be found too.</summary>
     public static ResumePoint? FromFirst(Ranks ranks, Func<ResumePoint?> find)
     {

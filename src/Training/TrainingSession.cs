@@ -89,7 +89,7 @@ public sealed class TrainingSession
         if (request.Resume) ResumePoint.RequireRun(request.RunDirectory);
         using RunDirectory? run = ranks.IsFirst ? RunDirectory.Open(request.RunDirectory, request.Resume) : null;
         ResumePoint? from = request.Resume
-            ? ResumePoint.FromFirst(ranks, () => ResumePoint.Find(run!.Checkpoints, Recipe, ranks.Report))
+            ? ResumePoint.FromFirst(ranks, () => ResumePoint.Find(run!.Checkpoints, Recipe, ranks.Report))?.ToGoOnWith(Recipe, ranks.Report)
             : null;
         using TrainingData data = RankSetup.Prepare(Recipe, request.DatasetsDirectory, ranks);
         from?.RequireData(data.Fingerprint);

@@ -5,6 +5,7 @@ using Trainer.Data;
 using Trainer.Data.Batches;
 using Trainer.Models;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Preferences;
 
 namespace Trainer.Training.Tests;
 
@@ -177,6 +178,45 @@ public sealed class ResumePointTests : IDisposable
         Assert.Contains("optimizer.average", Assert.Throws<UserException>(() => tiny.Train("averaged", resume: true)).Message);
         tiny.Recipe = plain with { Optimizer = plain.Optimizer with { Average = new() { Decay = 0.5 } } };
         Assert.Equal(TrainingOutcome.Completed, tiny.Train("averaged", resume: true).Outcome);
+    }
+
+    [Fact]
+    public void The_best_loss_is_kept_for_the_same_measure_alone()
+    {
+        tiny.Train();
+        ResumePoint point = ResumePoint.At(tiny.Store().DirectoryOf(12));
+        Recipe recipe = tiny.Recipe;
+        List<string> lines = [];
+        ResumePoint With(Recipe later) => point.ToGoOnWith(later, lines.Add);
+
+        Assert.NotNull(With(recipe with { Training = recipe.Training with { Steps = 20 } }).State.BestLoss);
+        Assert.Empty(lines);
+        foreach (Recipe other in (Recipe[])
+            [recipe with { Evaluation = recipe.Evaluation with { Batches = 1 } }, recipe with { Preference = new DpoOptions() }])
+        {
+            CheckpointState state = With(other).State;
+            Assert.Equal(12, state.Step);
+            Assert.Null(state.BestLoss);
+            Assert.Null(state.BestStep);
+        }
+        Assert.Equal(2, lines.Count);
+        Assert.EndsWith("the next evaluation is the best again: evaluation.batches was 2 and is 1 now", lines[0]);
+        Assert.Contains("preference.type was absent and is \"dpo\" now", lines[1]);
+    }
+
+    [Fact]
+    public void A_run_that_is_measured_otherwise_has_its_next_evaluation_as_its_best()
+    {
+        tiny.Train(until: 9);
+        tiny.Recipe = tiny.Recipe with { Evaluation = tiny.Recipe.Evaluation with { Batches = 1 } };
+        RecordingSink sink = new();
+
+        tiny.Train(resume: true, sink: sink);
+
+        Assert.Contains(tiny.Progress, line => line.StartsWith("the best loss so far was of another measure"));
+        Assert.Equal((12L, 12L), (sink.Evaluations[0].Step, sink.Evaluations[0].BestStep));
+        Assert.Equal(sink.Evaluations[0].ValidationLoss, sink.Evaluations[0].BestLoss);
+        Assert.Equal(12, tiny.Store().Best);
     }
 
     [Fact]

@@ -109,7 +109,9 @@ public static class EvaluatorValidation
     /// <summary>Texts in one piece are for decoders that are trained on such.</summary>
     internal static IEnumerable<Problem> NeedsText(ModelOptions model, DataOptions data, string kind)
     {
-        if (model is not DecoderOptions)
+        if (model.PatchInput() is not null)
+            yield return new("type", $"'{kind}' measures texts, and this model reads pictures or time series: leave it out");
+        else if (model is not DecoderOptions)
             yield return new("type", $"'{kind}' is for decoders, which predict each token from those before it; this model sees what " +
                 "it would have to predict, or reads another text beside it: use 'accuracy'");
         else if (data.UsesTemplate)

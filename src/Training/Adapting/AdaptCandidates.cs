@@ -104,7 +104,11 @@ internal static class AdaptCandidates
                 MicroBatchSize = micro,
                 Stages = null,
             },
-            Schedule = recipe.Schedule with { WarmupSteps = (int)Math.Min(recipe.Schedule.WarmupSteps, steps / 10) },
+            // A decay to a step of the run ends with these steps.
+            Schedule = (recipe.Schedule is DecayAfterWarmup decay ? decay with { DecaySteps = null } : recipe.Schedule) with
+            {
+                WarmupSteps = (int)Math.Min(recipe.Schedule.WarmupSteps, steps / 10),
+            },
             Evaluation = recipe.Evaluation with { Every = 0, Measures = [] },
             Checkpoint = recipe.Checkpoint with { Every = 0 },
             Monitoring = recipe.Monitoring with { Samples = [] },

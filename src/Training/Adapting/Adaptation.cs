@@ -81,6 +81,8 @@ public sealed class Adaptation
         if (recipe.Model is not DecoderOptions)
             throw new UserException($"{request.Run}: its architecture is '{ObjectiveValidation.Architecture(recipe.Model)}', and adapt " +
                 "is for decoders, whose cache grows with every token");
+        if (recipe.Model.PatchInput() is not null)
+            throw new UserException($"{request.Run}: it reads pictures or time series, and adapt is for models of texts");
         if (recipe.Adapter is not null)
             throw new UserException($"{request.Run}: it holds an adapter; make a model of it by convert --merge-adapter, and go on from " +
                 "that with a recipe of its own (initialize.from)");

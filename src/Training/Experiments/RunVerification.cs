@@ -211,7 +211,7 @@ public sealed class RunVerification
         foreach (long step in run.Checkpoints.Steps.Where(step => step > start && step < through))
         {
             IReadOnlyList<string> changes = ResumeValidation.Differences(
-                recipe, run.RecipeAfter(step), "training", "optimizer", "schedule");
+                recipe, run.RecipeAfter(step), "training", "optimizer", "schedule", "distillation", "preference", "adapter");
             if (changes.Count > 0)
                 throw new UserException($"{run.Directory}: it went on with other settings after step {step}:\n" +
                     string.Concat(changes.Select(change => $"  {change}\n")) +

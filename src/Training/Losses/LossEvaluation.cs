@@ -21,9 +21,9 @@ internal sealed record LossMeans(double Loss, IReadOnlyList<double> Figures)
         using DisposeScope scope = NewDisposeScope();
         Tensor sums = zeros([batches.Count, 1 + loss.FigureNames.Count], ScalarType.Float64, device);
         long count = 0;
+        loss.Begin(model, new StepBatch(batches)); // of all, whatever rows a batch has
         for (int index = processes.Rank; index < batches.Count; index += processes.Size)
         {
-            loss.Begin(model, new StepBatch([batches[index]]));
             Add(sums.select(0, index), loss, model, batches[index], device);
             count += loss.Count(batches[index]);
         }

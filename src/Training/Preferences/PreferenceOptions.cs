@@ -41,12 +41,16 @@ public abstract record PreferenceOptions
         if (HasReference && ReferenceModel is null && recipe.Initialize is null)
             yield return new("preference.reference", $"is missing, and '{Type}' compares probabilities with those of a model; name its " +
                 "checkpoint, or set initialize.from, which it begins with");
+        if (HasReference && ReferenceModel is null && recipe.Initialize?.Convert is not null)
+            yield return new("preference.reference", $"is that of initialize.from, which initialize.convert changes, and '{Type}' would " +
+                "begin far from it; write a converted checkpoint by convert --key-value-heads first, and name that one in both");
         if (recipe.Initialize is null && !HasReference)
             yield return new("initialize", $"is missing; '{Type}' teaches a trained model what to prefer: set initialize.from to its " +
                 "checkpoint");
-        if (KeepsReference && recipe.Training.BatchSize < 2)
-            yield return new("training.batchSize", $"is {recipe.Training.BatchSize}, and '{Type}' estimates how far the model is from " +
-                "its reference on prompts with the answers of others; set it to 2 or more");
+        int smallest = (recipe.Training.Stages ?? []).Select(stage => stage.BatchSize).Append(recipe.Training.BatchSize).Min()!.Value;
+        if (KeepsReference && smallest < 2)
+            yield return new("training.batchSize", $"is {smallest} in the run or a stage of it, and '{Type}' estimates how far the " +
+                "model is from its reference on prompts with the answers of others; set it to 2 or more");
         if (recipe.Distillation is not null)
             yield return new("distillation", "learns from a teacher's probabilities, and preference from answers; leave one of them out");
         if (recipe.Training.LabelSmoothing > 0)

@@ -20,7 +20,7 @@ public sealed class AdaptCandidatesTests : IDisposable
             Dim = 32, Layers = 4, ContextLength = 128, Attention = new MultiHeadOptions { Heads = 4 }, Position = new RotaryOptions(),
         },
         Training = tiny.Recipe.Training with { Steps = 1000, BatchSize = 8, MicroBatchSize = 4 },
-        Schedule = new CosineSchedule { WarmupSteps = 100 },
+        Schedule = new CosineSchedule { WarmupSteps = 100, DecaySteps = 900 },
     };
 
     public void Dispose() => tiny.Dispose();
@@ -55,6 +55,7 @@ public sealed class AdaptCandidatesTests : IDisposable
         Recipe recipe = Candidates().Single(candidate => candidate.Name == "2 key-value heads, window 32").Recipe;
         Assert.Equal(("runs/base/step", 2), (recipe.Initialize!.From, recipe.Initialize.Convert!.KeyValueHeads));
         Assert.Equal((50, 5, 8), (recipe.Training.Steps, recipe.Schedule.WarmupSteps, recipe.Training.BatchSize));
+        Assert.Null(Assert.IsType<CosineSchedule>(recipe.Schedule).DecaySteps);
         Assert.Equal(32, Assert.IsType<SlidingOptions>(recipe.Resolve().Model.Attention.Pattern).Window);
         Assert.IsType<GroupedQueryOptions>(recipe.Resolve().Model.Attention);
     }

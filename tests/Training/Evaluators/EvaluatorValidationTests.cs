@@ -2,6 +2,7 @@ using Trainer.Data;
 using Trainer.Evaluation.Scheduled;
 using Trainer.Models;
 using Trainer.Models.Attention;
+using Trainer.Models.Patches;
 using Trainer.Models.Positions;
 
 namespace Trainer.Training.Tests.Evaluators;
@@ -65,6 +66,24 @@ public sealed class EvaluatorValidationTests : IDisposable
         Assert.Contains("evaluation.measures.0.type: 'perplexity' is for decoders, which predict each token from those before it; ",
             message);
         Assert.Contains("evaluation.measures.1.type: 'passkey' is for decoders", message);
+    }
+
+    [Fact]
+    public void Pictures_and_time_series_are_no_texts()
+    {
+        tiny.Recipe = tiny.Recipe with
+        {
+            Model = (DecoderOptions)tiny.Recipe.Model with
+            {
+                Input = new SeriesPatchOptions { Length = 8, Patch = 4, Stride = 2, Horizon = 3 },
+            },
+        };
+        Measure(new ScheduledPerplexityOptions(), new ScheduledPasskeyOptions { Lengths = [300] });
+
+        string message = tiny.ConfigurationError();
+
+        Assert.Contains("evaluation.measures.0.type: 'perplexity' measures texts, and this model reads pictures or time series", message);
+        Assert.Contains("evaluation.measures.1.type: 'passkey' measures texts, and this model reads pictures or time series", message);
     }
 
     private void Measure(params ScheduledEvaluatorOptions[] measures) =>

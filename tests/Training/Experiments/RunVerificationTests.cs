@@ -108,6 +108,20 @@ public sealed class RunVerificationTests : IDisposable
         Assert.Empty(Verify(12, 14).Differences);
     }
 
+    [Fact]
+    public void A_teacher_that_came_later_is_another_recipe()
+    {
+        tiny.Train("teacher");
+        tiny.Recipe = tiny.Recipe with
+        {
+            Training = tiny.Recipe.Training with { Steps = 14 },
+            Distillation = new() { Teacher = tiny.RunPath("teacher") },
+        };
+        tiny.Train(resume: true);
+
+        Assert.Contains("distillation.teacher was absent and is ", Assert.Throws<UserException>(() => Verify(10, 14)).Message);
+    }
+
     private VerificationReport Verify(long after, long through) => RunVerification.Run(
         new VerificationRequest(tiny.RunPath(), after, through, Path.Combine(tiny.Root, "datasets")), new Progress<string>());
 

@@ -4,12 +4,14 @@ using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data;
 using Trainer.Data.Batches;
+using Trainer.Distributed;
 using Trainer.Evaluation.Preferences;
 using Trainer.Inference;
 using Trainer.Kernels;
 using Trainer.Models;
 using Trainer.Models.Positions;
 using Trainer.Tests;
+using Trainer.Training.Losses;
 using Trainer.Training.Preferences;
 using static TorchSharp.torch;
 
@@ -147,6 +149,28 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
         Assert.Contains(gradient, value => Math.Abs(value) > 1e-4);
     }
 
+    [Fact]
+    public void The_validation_loss_of_kto_does_not_depend_on_micro_batches()
+    {
+        Checkpoint trained = Checkpoint.Open(tiny.Recipe.Initialize!.From);
+        using LanguageModel uniform = trained.Model.Build(trained.Tokenizer.VocabularySize);
+        using (no_grad())
+            foreach (var weight in uniform.parameters()) weight.zero_();
+        string reference = Checkpoint.Write(tiny.RunPath("uniform"), trained.Configuration, trained.Tokenizer, uniform).Directory;
+        tiny.Recipe = tiny.Recipe with { Preference = new KtoOptions { Reference = reference } };
+        using TrainState state = tiny.NewState();
+        Batch batch = Rows(8);
+        LossMeans Validate(int parts) => state.Loss.Validate(
+            state.Model, [.. Enumerable.Range(0, parts).Select(part => batch.Part(part, parts))], CPU, new SingleProcess());
+
+        LossMeans whole = Validate(1), rows = Validate(8);
+
+        int divergence = state.Loss.ValidationFigureNames.ToList().IndexOf("divergence");
+        Assert.True(whole.Figures[divergence] > 0.01, $"{whole.Figures[divergence]}");
+        Assert.Equal(whole.Figures[divergence], rows.Figures[divergence], 1e-5);
+        Assert.Equal(whole.Loss, rows.Loss, 1e-5);
+    }
+
     [Theory]
     [InlineData("dpo")]
     [InlineData("ipo")]
@@ -266,10 +290,18 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
         Assert.Contains("preference.reference: is missing", ErrorOf(good with { Initialize = null }), StringComparison.Ordinal);
         Assert.Contains("initialize: is missing; 'orpo' teaches a trained model",
             ErrorOf(good with { Initialize = null, Preference = new OrpoOptions() }), StringComparison.Ordinal);
-        Assert.Contains("training.batchSize: is 1, and 'kto' estimates how far the model is from its reference", ErrorOf(good with
-        {
-            Preference = new KtoOptions(), Training = good.Training with { BatchSize = 1, MicroBatchSize = null },
-        }), StringComparison.Ordinal);
+        foreach (TrainingOptions small in (TrainingOptions[])
+            [
+                good.Training with { BatchSize = 1, MicroBatchSize = null },
+                good.Training with { MicroBatchSize = 1, Stages = [new() { Until = 3, BatchSize = 1 }] },
+            ])
+            Assert.Contains("training.batchSize: is 1 in the run or a stage of it, and 'kto' estimates how far the model is from its " +
+                "reference", ErrorOf(good with { Preference = new KtoOptions(), Training = small }), StringComparison.Ordinal);
+        foreach (PreferenceOptions compared in (PreferenceOptions[])[new DpoOptions(), new KtoOptions()])
+            Assert.Contains("preference.reference: is that of initialize.from, which initialize.convert changes", ErrorOf(good with
+            {
+                Preference = compared, Initialize = good.Initialize! with { Convert = new ConvertOptions { KeyValueHeads = 1 } },
+            }), StringComparison.Ordinal);
         Assert.Contains("training.labelSmoothing: is of the cross entropy", ErrorOf(good with
         {
             Training = good.Training with { LabelSmoothing = 0.1 },
