@@ -83,9 +83,9 @@ public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Devic
 
     private int[] Encode(string text)
     {
-        if (tokenizer.Encode(text).Length == 0)
-            throw new UserException("a text is empty: there is nothing to embed; give at least one character");
         int[] ids = tokenizer.EncodeWithSpecialTokens(text);
+        if (ids.Length == tokenizer.Template.Length)
+            throw new UserException("a text is empty: there is nothing to embed; give at least one character");
         return ids.Length <= model.ContextLength
             ? ids
             : throw new UserException(

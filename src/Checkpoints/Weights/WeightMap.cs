@@ -15,8 +15,9 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
     /// <summary>The prefix of external names that files of a model saved without its head lack: <c>transformer.</c> for GPT-2.</summary>
     public string BasePrefix { get; init; } = "";
 
-    /// <summary>The name that an external tensor has here, by its own, with <see cref="BasePrefix"/>, and all of them.</summary>
-    public Func<string, IReadOnlySet<string>, string> Renamed { get; init; } = (name, _) => name;
+    /// <summary>The usual name of an external tensor, by the one with <see cref="BasePrefix"/> that it is stored under; where both are
+    /// there, it keeps its own.</summary>
+    public Func<string, string> Renamed { get; init; } = name => name;
 
     /// <summary>External tensors that are zero where they are missing.</summary>
     public IReadOnlyList<string> Zeros { get; init; } = [];
@@ -52,7 +53,8 @@ internal sealed class WeightMap(IReadOnlyList<WeightRule> rules)
             name => lacksPrefix && !expected.Contains(name) ? BasePrefix + name : name);
         HashSet<string> names = [.. prefixed.Keys];
         return new(
-            external, prefixed.ToDictionary(entry => Renamed(entry.Key, names), entry => entry.Value),
+            external,
+            prefixed.ToDictionary(entry => names.Contains(Renamed(entry.Key)) ? entry.Key : Renamed(entry.Key), entry => entry.Value),
             External.Where(shape => Zeros.Contains(shape.Name) && !names.Contains(shape.Name)).ToDictionary(shape => shape.Name));
     }
 

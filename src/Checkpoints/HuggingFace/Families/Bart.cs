@@ -74,9 +74,7 @@ internal sealed class Bart : Family
     public override WeightMap Weights(ModelOptions model, int vocabulary) => new([.. All((EncoderDecoderOptions)model, vocabulary)])
     {
         BasePrefix = "model.",
-        Renamed = (name, stored) => name == "model.decoder.embed_tokens.weight" && !stored.Contains("model.shared.weight")
-            ? "model.shared.weight"
-            : name,
+        Renamed = name => name == "model.decoder.embed_tokens.weight" ? "model.shared.weight" : name,
         Zeros = ["final_logits_bias"], // which files of a model without a head lack
         Ignored = name => name is "model.encoder.embed_tokens.weight" or "model.decoder.embed_tokens.weight" or "lm_head.weight",
     };

@@ -61,7 +61,7 @@ internal sealed class Bert : Family
     {
         BasePrefix = "bert.",
         // TensorFlow's names, in files that were made of its checkpoints.
-        Renamed = (name, _) => name.EndsWith(".LayerNorm.gamma", StringComparison.Ordinal) ? name[..^5] + "weight"
+        Renamed = name => name.EndsWith(".LayerNorm.gamma", StringComparison.Ordinal) ? name[..^5] + "weight"
             : name.EndsWith(".LayerNorm.beta", StringComparison.Ordinal) ? name[..^4] + "bias" : name,
         Ignored = name =>
             name.StartsWith("bert.pooler.", StringComparison.Ordinal) || name.StartsWith("cls.seq_relationship.", StringComparison.Ordinal)

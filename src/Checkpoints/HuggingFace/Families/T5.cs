@@ -50,7 +50,8 @@ internal sealed class T5 : Family
     // Version 5 of transformers writes that all models of this family are tied, and ties those whose two matrices are equal.
     public override ModelOptions Read(ModelOptions configured, IWeightSource stored)
     {
-        if (!configured.TieEmbeddings || configured.LogitScale != 1 || !stored.Names.Contains("lm_head.weight")) return configured;
+        bool hasBoth = stored.Names.Contains("shared.weight") && stored.Names.Contains("lm_head.weight");
+        if (!configured.TieEmbeddings || configured.LogitScale != 1 || !hasBoth) return configured;
         using DisposeScope scope = NewDisposeScope();
         Tensor embedding = stored.Read("shared.weight"), head = stored.Read("lm_head.weight");
         bool isTied = embedding.shape.SequenceEqual(head.shape) && embedding.eq(head).all().ToBoolean();
