@@ -18,6 +18,11 @@ public sealed record Conversation(IReadOnlyList<ChatMessage> Messages, string So
 
     internal TextPiece Piece => new(Text.AsMemory(), StartsDocument: true, Source, Number) { Record = new RecordPlace(Unit, Field, 0) };
 
+    /// <summary>What is wrong with the record, where <paramref name="error"/> is of reading it: of JsonElement if it is no
+    /// <see cref="ConversationException"/>.</summary>
+    internal UserException Refused(Exception error) => Refused(
+        error is ConversationException ? error.Message : "has a text that is not valid Unicode: half of a surrogate pair", error);
+
     internal UserException Refused(string reason, Exception? inner = null) => new($"{Source}, {Unit} {Number}: {reason}", inner);
 }
 

@@ -83,13 +83,9 @@ internal static class ConversationLines
             using var record = JsonDocument.Parse(line, Options);
             return read(place, record.RootElement);
         }
-        catch (ConversationException e)
+        catch (Exception e) when (e is ConversationException or InvalidOperationException)
         {
-            throw place.Refused(e.Message, e);
-        }
-        catch (InvalidOperationException e)   // of JsonElement
-        {
-            throw place.Refused("has a text that is not valid Unicode: half of a surrogate pair", e);
+            throw place.Refused(e);
         }
         catch (JsonException e)
         {

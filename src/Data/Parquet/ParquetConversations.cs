@@ -28,13 +28,9 @@ internal static class ParquetConversations
             using var document = JsonDocument.Parse(record.ToJsonString());
             return ConversationShapes.Read(document.RootElement);
         }
-        catch (ConversationException e)
+        catch (Exception e) when (e is ConversationException or InvalidOperationException)
         {
-            throw place.Refused(e.Message, e);
-        }
-        catch (InvalidOperationException e)   // of JsonElement
-        {
-            throw place.Refused("has a text that is not valid Unicode: half of a surrogate pair", e);
+            throw place.Refused(e);
         }
     }
 

@@ -26,13 +26,9 @@ internal static class ParquetPreferences
             using var document = JsonDocument.Parse(record.ToJsonString());
             return read(place, document.RootElement);
         }
-        catch (ConversationException e)
+        catch (Exception e) when (e is ConversationException or InvalidOperationException)
         {
-            throw place.Refused(e.Message, e);
-        }
-        catch (InvalidOperationException e)   // of JsonElement
-        {
-            throw place.Refused("has a text that is not valid Unicode: half of a surrogate pair", e);
+            throw place.Refused(e);
         }
     }
 
