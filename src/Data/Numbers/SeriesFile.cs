@@ -89,36 +89,25 @@ internal static class SeriesFile
     {
         using var reader = rows.Column(column);
         using var logical = reader.LogicalReader();
-        IEnumerable<object?> values = logical switch
-        {
-            LogicalColumnReader<double> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<double?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<float> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<float?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<int> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<int?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<long> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<long?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<short> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<short?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<sbyte> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<sbyte?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<byte> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<byte?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<ushort> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<ushort?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<uint> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<uint?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<ulong> numbers => numbers.ReadAll(count).Cast<object?>(),
-            LogicalColumnReader<ulong?> numbers => numbers.ReadAll(count).Cast<object?>(),
-            _ => throw new UserException($"{path}, {name}: it holds no numbers; name it in data.series.ignore"),
-        };
+        var values = All<double>(logical, count) ?? All<float>(logical, count) ?? All<int>(logical, count) ?? All<long>(logical, count)
+            ?? All<short>(logical, count) ?? All<sbyte>(logical, count) ?? All<byte>(logical, count) ?? All<ushort>(logical, count)
+            ?? All<uint>(logical, count) ?? All<ulong>(logical, count)
+            ?? throw new UserException($"{path}, {name}: it holds no numbers; name it in data.series.ignore");
         return [.. values.Select((value, row) => value is null
             ? throw Missing($"{path}, row {before + row + 1}, {name}")
             : Convert.ToSingle(value, CultureInfo.InvariantCulture) is var number && float.IsFinite(number)
                 ? number
                 : throw new UserException($"{path}, row {before + row + 1}, {name}: {number} is not a finite number; correct it"))];
     }
+
+    /// <summary>Null where the column is of another type.</summary>
+    private static IEnumerable<object?>? All<T>(LogicalColumnReader column, int count)
+        where T : struct => column switch
+        {
+            LogicalColumnReader<T> numbers => numbers.ReadAll(count).Cast<object?>(),
+            LogicalColumnReader<T?> numbers => numbers.ReadAll(count).Cast<object?>(),
+            _ => null,
+        };
 
     private static (int[] Places, string[] Names) Variables(string path, IReadOnlyList<string> header, IReadOnlyList<string> ignore)
     {
