@@ -42,19 +42,35 @@ internal static class AtomicFile
     private static void Replace(string path, string temporary)
     {
         var earlier = Path.ChangeExtension(temporary, ".old");
-        var exists = Directory.Exists(path);
-        if (exists)
-            Directory.Move(path, earlier);
+        var moved = TryMove(path, earlier);
         try
         {
             Directory.Move(temporary, path);
         }
-        catch when (exists)
+        catch (IOException) when (Directory.Exists(path)) // another process made it meanwhile, as if after this one
+        {
+            Remove(temporary);
+        }
+        catch when (moved)
         {
             Directory.Move(earlier, path);
             throw;
         }
         Remove(earlier);
+    }
+
+    private static bool TryMove(string path, string to)
+    {
+        if (!Directory.Exists(path)) return false;
+        try
+        {
+            Directory.Move(path, to);
+            return true;
+        }
+        catch (DirectoryNotFoundException) // another process has just moved it
+        {
+            return false;
+        }
     }
 
     /// <summary>Removes folders left by killed processes; a folder that a running process still fills stays.</summary>

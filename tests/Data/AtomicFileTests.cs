@@ -18,6 +18,18 @@ public sealed class AtomicFileTests : IDisposable
     }
 
     [Fact]
+    public async Task Several_writers_of_one_folder_leave_that_of_one()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(writer => Task.Run(() =>
+        {
+            for (int i = 0; i < 50; i++)
+                AtomicFile.WriteFolder(folder["data"], made => File.WriteAllText(Path.Combine(made, $"{writer}"), "whole"));
+        })));
+        Assert.Equal("whole", File.ReadAllText(Assert.Single(Directory.GetFiles(folder["data"]))));
+        Assert.Equal([folder["data"]], Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Fact]
     public void When_writing_fails_the_earlier_content_stays_and_nothing_else()
     {
         AtomicFile.WriteFolder(folder["data"], temporary => File.WriteAllText(Path.Combine(temporary, "a"), "1"));
