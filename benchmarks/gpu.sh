@@ -12,14 +12,16 @@
 #   TRAINER_LIBTORCH   the folder of a libtorch; without it that of Python's torch, or when building here TorchSharp's package with CUDA
 #   DEVICE=cuda        cuda, cuda:1 …; cpu runs the same with tiny models, to test this script
 #   PYTHON=python3     a Python that may have torch, a command with arguments; PYTHON= leaves PyTorch out
-#   TEXT=<file>        a text of about a megabyte instead of this project's own sources
-#   LIMIT=<seconds>    starts nothing new after so long; call again for the rest
-#   SIZES="name:layers:heads:dim:context:batch:vocabulary:steps …"   WARMUP=20   ROUNDS=2   JOBS=4   VARIANTS=<pattern of names>
+#   TEXT=<file>        a text of about a megabyte instead of this project's own sources; with --pack the one to carry
+#   LIMIT=<seconds>    starts nothing new after so long, and ends what still runs a minute later; call again for the rest
+#   PATIENCE=400       seconds after which one program is taken for hung
+#   SIZES="name:layers:heads:dim:context:batch:vocabulary:steps …"   WARMUP=20   ROUNDS=2   JOBS=8   VARIANTS=<pattern of names>
 # Exit code: 0 every check passed, 1 one failed (the report says which), 2 the set-up is not ready, 3 LIMIT came first.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
 stop() { say "gpu.sh: $*"; exit 2; }
+sources() { find "$1/src" -name '*.cs' -print0 | LC_ALL=C sort -z | xargs -0 cat; }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mode=build target='' parts=()
@@ -55,5 +57,6 @@ for part in "${parts[@]}"; do
   write_report
 done
 say "written: $OUT/report.md, $OUT/report.json, $OUT/logs.tar.gz"
+[[ ! $postponed ]] || say "LIMIT came first: call again for the rest"
 [[ ! $(results failed) ]] || exit 1
-[[ ! $postponed ]] || { say "LIMIT came first: call again for the rest"; exit 3; }
+[[ ! $postponed ]] || exit 3

@@ -18,7 +18,7 @@ pack() { # the repository, the archive or folder to make
   cp "$root"/benchmarks/{gpu.sh,nanogpt_peer.py} "$folder/benchmarks"
   cp "$root"/benchmarks/gpu/*.sh "$folder/benchmarks/gpu"
   cp "$root/configs/shakespeare-char.json" "$folder/configs"
-  sources "$root" >"$folder/text.txt"
+  if [[ ${TEXT:-} ]]; then cp "$TEXT" "$folder/text.txt"; else sources "$root" >"$folder/text.txt"; fi
   git -C "$root" describe --always --dirty --abbrev=10 >"$folder/commit" 2>/dev/null || echo unknown >"$folder/commit"
   if [[ $target == *.tar.gz ]]; then tar -C "$work" -czf "$target" trainer-gpu; fi
   size=$(find "$target" -type f -printf '%s\n' | awk '{ n += $1 } END { printf "%d", n }')
@@ -28,5 +28,3 @@ pack() { # the repository, the archive or folder to make
   fi
   say "$target: $(awk -v n="$size" 'BEGIN { printf "%.1f", n / 1e6 }') MB. There: tar xzf it, then bash trainer-gpu/benchmarks/gpu.sh --run"
 }
-
-sources() { find "$1/src" -name '*.cs' -print0 | LC_ALL=C sort -z | xargs -0 cat; }

@@ -3,18 +3,32 @@
 write_report() {
   markdown >"$OUT/report.md"
   json >"$OUT/report.json"
-  tar -C "$work" -czf "$OUT/logs.tar.gz" logs
+  keep_logs
+}
+
+# Whole or not at all; logs that are being written are not the last that are kept.
+keep_logs() {
+  tar -C "$work" -czf "$work/logs.tar.gz" logs 2>/dev/null || true
+  mv "$work/logs.tar.gz" "$OUT/logs.tar.gz"
 }
 
 # What the vendor's data sheets say of dense products, TFLOP/s: bfloat16, tf32, float32. Utilisation of other cards is left out.
 peak() { # precision
   local peaks
   case $card in
-    *'H100 PCIe'*) peaks='756 378 51' ;;
-    *H100* | *H200* | *GH200*) peaks='989 494 67' ;;
-    *A100*) peaks='312 156 19.5' ;;
-    *L40S*) peaks='362 183 91.6' ;;
-    *'RTX 4090'*) peaks='165 82.6 82.6' ;;
+    *MIG*) return 0 ;;
+    *' B200') peaks='2250 1125 75' ;;
+    *'H100 PCIe') peaks='756 378 51' ;;
+    *'H100 NVL' | *'H200 NVL') peaks='835 417 60' ;;
+    *H100* | *H200*) peaks='989 494 67' ;;
+    *'A100-'* | *'A100 '*) peaks='312 156 19.5' ;;
+    *' A10') peaks='125 62.5 31.2' ;;
+    *' L4') peaks='121 60 30.3' ;;
+    *' L40') peaks='181 90.5 90.5' ;;
+    *' L40S') peaks='362 183 91.6' ;;
+    *'RTX 3090') peaks='71 35.6 35.6' ;;
+    *'RTX 4090') peaks='165 82.6 82.6' ;;
+    *'RTX 5090') peaks='209 104.8 104.8' ;;
     *) return 0 ;;
   esac
   case $1 in bfloat16) cut -d' ' -f1 <<<"$peaks" ;; tf32) cut -d' ' -f2 <<<"$peaks" ;; *) cut -d' ' -f3 <<<"$peaks" ;; esac
@@ -28,6 +42,12 @@ work_of() { # size's name, parameters
     [[ $name == "$1" ]] || continue
     awk -v n="$2" -v l="$layers" -v d="$dim" -v t="$context" 'BEGIN { printf "%.0f", 6 * (n - t * d) + 12 * l * d * t }'
   done
+}
+
+# The median of what was looked at while the GPU had work.
+clocks() {
+  cat "$logs"/clocks-*.csv 2>/dev/null | awk -F', ' '$1 + 0 > 50' | sort -t, -k2n | awk '{ line[NR] = $0 }
+    END { if (NR) print line[int((NR + 1) / 2)] " (utilization, clocks of SM and memory, power), the median of " NR }'
 }
 
 # Medians of the rounds: size, precision, who, attention, tokens/s, MiB taken, last loss, parameters.
@@ -63,6 +83,9 @@ markdown() {
   echo '# A GPU report of Trainer'
   printf '\n| | |\n|---|---|\n'
   awk -F'\t' '{ gsub(/\|/, "\\|"); printf "| %s | %s |\n", $1, $2 }' "$OUT/facts.tsv"
+  local busy
+  busy=$(clocks || true)
+  [[ ! $busy ]] || echo "| GPU in training | $busy |"
   printf '\n## Training, medians of up to %s rounds in turns\n\n' "$ROUNDS"
   echo "Sizes are name:layers:heads:dim:context:batch:vocabulary:steps, $WARMUP steps more to warm up: $SIZES. Memory is what is taken of"
   echo "the device, with what the allocator keeps and CUDA's own needs, for all alike. MFU: model FLOP (6 for a weight and token, and"

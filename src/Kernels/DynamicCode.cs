@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Trainer.Kernels;
@@ -13,6 +15,10 @@ internal sealed class DynamicCode
     private const float Smallest = 1.17549435e-38f;
 
     private readonly bool signed;
+    private readonly float[] bounds; // midpoints without ∞
+
+    // Of each GPU: to make one again is to wait for all that it has to do.
+    private readonly ConcurrentDictionary<(float[] Numbers, int Gpu), Tensor> tables = [];
 
     private DynamicCode(bool signed)
     {
@@ -32,7 +38,8 @@ internal sealed class DynamicCode
         values.Sort();
         Values = [.. values];
         Zero = (byte)values.IndexOf(0);
-        Midpoints = [.. values.Zip(values.Skip(1), (low, high) => (low + high) / 2), float.PositiveInfinity];
+        bounds = [.. values.Zip(values.Skip(1), (low, high) => (low + high) / 2)];
+        Midpoints = [.. bounds, float.PositiveInfinity];
         First = new byte[1 << 16];
         for (int bits = 0; bits < First.Length; bits++) First[bits] = FirstOf(bits);
     }
@@ -60,13 +67,17 @@ internal sealed class DynamicCode
     /// <summary>Numbers between −1 and 1 (…), float32 → codes, uint8, of the nearest.</summary>
     public Tensor Encode(Tensor numbers)
     {
-        Tensor codes = bucketize(numbers, tensor(Midpoints[..^1], device: numbers.device));
+        Tensor codes = bucketize(numbers, Table(bounds, numbers.device));
         return (signed ? codes : codes.maximum(numbers.ge(Smallest))).to(ScalarType.Byte);
     }
 
     /// <summary>Codes (…), uint8 → numbers, float32.</summary>
     public Tensor Decode(Tensor codes) =>
-        tensor(Values, device: codes.device).index_select(0, codes.to(ScalarType.Int64).reshape(-1)).view(codes.shape);
+        Table(Values, codes.device).index_select(0, codes.to(ScalarType.Int64).reshape(-1)).view(codes.shape);
+
+    private Tensor Table(float[] numbers, Device device) => device.type == DeviceType.CUDA
+        ? tables.GetOrAdd((numbers, device.index), _ => tensor(numbers, device: device).DetachFromDisposeScope())
+        : tensor(numbers, device: device);
 
     private byte FirstOf(int bits)
     {

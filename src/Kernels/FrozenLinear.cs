@@ -52,8 +52,10 @@ public static class FrozenLinear
                 dx = MatrixProduct.Multiply(dy.to(type).contiguous(), unpacked, type: (ScalarType)ctx.get_data("input")!)
                     .view([.. grad_output.shape.AsSpan()[..^1], unpacked.size(1)]).MoveToOuterDisposeScope();
             }
-            Tensor? dbias = ctx.needs_input_grad(2) ? ColumnSums.Of(dy.to(ScalarType.Float32)).MoveToOuterDisposeScope() : null;
+            Tensor? dbias = ctx.needs_input_grad(2) ? Sum(dy.to(ScalarType.Float32)).MoveToOuterDisposeScope() : null;
             return [dx!, null!, dbias!, null!];
         }
+
+        private static Tensor Sum(Tensor rows) => rows.device_type == DeviceType.CPU ? ColumnSums.Of(rows) : rows.sum([0]);
     }
 }

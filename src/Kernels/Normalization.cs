@@ -67,6 +67,8 @@ public static class Normalization
     // In float32 where x has less, rounded once at the end.
     private static Tensor ComposedRmsNorm(Tensor x, Tensor weight, double epsilon)
     {
+        // libtorch has one kernel for it there; elsewhere it composes it too.
+        if (x.device_type == DeviceType.CUDA && x.dtype == weight.dtype) return Functional.RmsNorm(x, weight.shape, weight, epsilon);
         using DisposeScope scope = NewDisposeScope();
         Tensor h = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
         Tensor scale = h.square().mean([-1], keepdim: true).add(epsilon).rsqrt(); // (…, 1)

@@ -13,16 +13,18 @@ public sealed class TorchException(string message, bool isOutOfMemory = false) :
 /// <summary>Reads errors of libtorch.</summary>
 public static class TorchErrors
 {
-    private static readonly string[] MemoryWords = ["out of memory", "not enough memory", "can't allocate memory"];
+    // The last is cuBLAS's and cuDNN's, which allocate past libtorch.
+    private static readonly string[] MemoryWords = ["out of memory", "not enough memory", "can't allocate memory", "STATUS_ALLOC_FAILED"];
 
     extension(ExternalException error)
     {
         /// <summary>Whether memory ran out: computing less at once may succeed.</summary>
-        public bool IsOutOfMemory =>
-            error is TorchException { LacksMemory: true }
-                || MemoryWords.Any(words => error.Message.Contains(words, StringComparison.OrdinalIgnoreCase));
+        public bool IsOutOfMemory => error is TorchException { LacksMemory: true } || SaysOutOfMemory(error.Message);
 
         /// <summary>The message without the native stack.</summary>
         public string Summary => error.Message.Split("\nException raised from", 2)[0].Trim();
     }
+
+    internal static bool SaysOutOfMemory(string message) =>
+        MemoryWords.Any(words => message.Contains(words, StringComparison.OrdinalIgnoreCase));
 }

@@ -230,8 +230,7 @@ internal static unsafe class Aten
     {
         message = message?.Split("\nException raised from", 2)[0].Trim();
         if (string.IsNullOrEmpty(message)) return new($"libtorch refused {call}.");
-        string[] memory = ["out of memory", "not enough memory", "can't allocate memory"];
-        return new($"{message} (in {call})", memory.Any(words => message.Contains(words, StringComparison.OrdinalIgnoreCase)));
+        return new($"{message} (in {call})", TorchErrors.SaysOutOfMemory(message));
     }
 
     private static string? MessageOf(Action alike)

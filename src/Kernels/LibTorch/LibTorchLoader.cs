@@ -113,11 +113,21 @@ public static class LibTorchLoader
         if (!CLibrary.IsTunedByUser && TryGetExport(libtorch, Allocator, out var allocator))
             TensorMemory.Install(new ElfLibrary(File.ReadAllBytes(Path.Combine(Folder, "libc10.so"))), Allocator, allocator);
         HasCuda = File.Exists(Path.Combine(Folder, "libtorch_cuda.so"));
+        if (IsForeign && HasCuda) LoadRuntimeCompiler();
         Version = VersionOf();
         var library = LoadTorchSharp(Path.Combine(own, "libLibTorchSharp.so"));
         CLibrary.ExitWithoutDestructors();
         SignalStack.Ensure();
         return library;
+    }
+
+    // cuDNN asks for NVRTC by its bare name. Python's wheels have it in a folder of its own, and Python's torch loads it beforehand, too.
+    private static void LoadRuntimeCompiler()
+    {
+        var packages = Path.Combine(Folder, "..", "..", "nvidia");
+        if (!Directory.Exists(packages)) return;
+        foreach (var folder in Directory.GetDirectories(packages).Select(package => Path.Combine(package, "lib")).Where(Directory.Exists))
+            foreach (var file in Directory.GetFiles(folder, "libnvrtc.so.*")) TryLoad(file, out _);
     }
 
     private static string Choose(string own)

@@ -177,7 +177,7 @@ internal sealed class AttentionLayer : Mixer
     {
         using DisposeScope scope = NewDisposeScope();
         ScalarType type = HeadType(device);
-        Tensor Heads(int count) => zeros(1, count, length, headDim, dtype: type, device: device);
+        Tensor Heads(int count) => zeros(1, count, length, headDim, dtype: type, device: device, requires_grad: training);
         PositionSpan span = new(0, length);
         AttentionCall call = new(
             Heads(options.Heads), Heads(projection.KeyHeads), Heads(projection.KeyHeads), pattern, span, span,

@@ -58,6 +58,8 @@ public enum DeviceChoice
 /// <summary>Selects the device and its arithmetic.</summary>
 public static partial class DeviceSelection
 {
+    private static int gpuChosen;
+
     /// <summary>Selects a device; a GPU becomes this thread's current one. Of several processes on one machine each gets the GPU of its
     /// number, unless it sees only one.</summary>
     /// <exception cref="UserException">The GPU is not there; the message says why and what to do.</exception>
@@ -69,6 +71,8 @@ public static partial class DeviceSelection
         // cuBLAS is deterministic only with a fixed workspace, which libtorch looks for in the process's environment at the first product.
         if (!OperatingSystem.IsWindows()) _ = setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", overwrite: 0);
         CudaDevice.MakeCurrent(index);
+        // float32 is float32 until a recipe says otherwise: by libtorch's default cuDNN's convolutions are TF32.
+        if (Interlocked.Exchange(ref gpuChosen, 1) == 0) LibTorch.SetFloat32MatmulPrecision("highest");
         return new Device(DeviceType.CUDA, index);
     }
 
@@ -96,7 +100,7 @@ public static partial class DeviceSelection
     /// <summary>Sets whether only deterministic kernels run.</summary>
     public static void SetDeterministic(bool enabled) => Determinism.Enabled = enabled;
 
-    /// <summary>Sets whether float32 products may be TF32; libtorch's defaults are no for matrices, yes for convolutions.</summary>
+    /// <summary>Sets whether float32 products and convolutions may be TF32; on a GPU that <see cref="Choose"/> gave they may not.</summary>
     /// <exception cref="ConfigurationException">The device has no TF32.</exception>
     public static void SetPrecision(Precision precision, Device device)
     {

@@ -123,7 +123,8 @@ internal sealed class RotaryPositions : PositionEncoding
     {
         lock (gate)
         {
-            int deciding = Deciding(context.MaxLength);
+            // Only dynamic scaling asks for the length, which may wait for a GPU.
+            int deciding = Deciding(options.Scaling is DynamicNtkScaling ? context.MaxLength : 0);
             if (deciding != tableLength)
             {
                 table.Dispose();

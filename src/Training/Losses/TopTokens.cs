@@ -58,7 +58,7 @@ internal readonly record struct TopTokens(Tensor Ids, Tensor Logs)
         int width = count * IdBytes(vocabulary);
         Tensor stored = packed.narrow(1, 0, width).contiguous(), logs = packed.narrow(1, width, 2 * (count + 1)).contiguous();
         Tensor ids = IdBytes(vocabulary) == 2
-            ? stored.ViewAs(ScalarType.Int16).to(ScalarType.Int64).bitwise_and(tensor(SmallVocabulary - 1L, device: packed.device))
+            ? stored.ViewAs(ScalarType.Int16).to(ScalarType.Int64).bitwise_and(tensor(SmallVocabulary - 1L))
             : stored.ViewAs(ScalarType.Int32).to(ScalarType.Int64);
         return new(
             ids.MoveToOuterDisposeScope(), logs.ViewAs(ScalarType.Float16).to(ScalarType.Float32).MoveToOuterDisposeScope());

@@ -37,6 +37,11 @@ internal readonly record struct AttentionCall(
     /// <summary>Whether a causal flag says it all: the queries are the keys, of one document.</summary>
     public bool IsSquareCausal => Documents is null && Pattern.Shape == PatternShape.Causal && Queries == Keys && Queries.Count > 1;
 
+    /// <summary>Whether a GPU keeps something for a backward pass, which not every head dimension's kernel has there.</summary>
+    public bool HasGpuBackward =>
+        Query.device_type == DeviceType.CUDA && is_grad_enabled()
+        && (Query.requires_grad || Key.requires_grad || Value.requires_grad);
+
     public bool SeesEverything =>
         Documents is null && Rows is null
         && (Pattern.Shape == PatternShape.Full || (Pattern.Shape == PatternShape.Causal && Queries.Count == 1));

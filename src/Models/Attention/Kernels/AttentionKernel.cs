@@ -104,7 +104,7 @@ internal sealed class LayerKernels(AttentionOptions options, int headDim)
         CallKind kind = new(
             call.Query.device.type, call.Query.dtype, call.Query.size(3), call.Dropout.Probability > 0, call.IsSquareCausal,
             call.SeesEverything, call.Bias is not null, call.Documents is not null, call.Spans is not null, call.IsLong,
-            call.Queries.Count < AttentionCall.FewestRows);
+            call.Queries.Count < AttentionCall.FewestRows, call.HasGpuBackward);
         if (chosen.TryGetValue(kind, out IAttentionKernel? kernel)) return kernel;
         return chosen[kind] = KernelSelection.Choose(options, headDim, call);
     }
@@ -112,5 +112,5 @@ internal sealed class LayerKernels(AttentionOptions options, int headDim)
     // What decides which kernels support a call.
     private readonly record struct CallKind(
         DeviceType Device, ScalarType Type, long Width, bool Drops, bool SquareCausal, bool SeesEverything, bool Biased, bool Documents,
-        bool Contiguous, bool Long, bool Few);
+        bool Contiguous, bool Long, bool Few, bool GpuBackward);
 }
