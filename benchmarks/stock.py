@@ -18,14 +18,16 @@ import argparse
 import json
 import os
 import sys
+from functools import partial
 from statistics import median
 
 from speed import ours, peer, stock
+from speed.ours import RAW
 from speed.process import Failed
 from speed.sizes import SIZES, TASKS, Size
+from speed.turns import take_turns
 
 STEPS = {"0.8M": (20, 300), "10M": (3, 12), "124M": (1, 4)}  # not timed, timed
-RAW = ours.ROOT / "runs" / "benchmarks"
 THREADS = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count())
 
 
@@ -40,21 +42,19 @@ def size_of(text):
     return Size(text.replace(":", "-"), layers, heads, dim, context, batch, vocabulary, context, batch)
 
 
-def sides(size, task):
-    """Name and how it is measured, of everything that takes part."""
+def sides(size, task, timing):
+    """What measures everything that takes part, by name."""
     given = (("PYTHON", "python3"), ("OLD", ""), ("OLD_INFERENCE", ""))
     python, old, old_inference = (os.environ.get(name, otherwise).split() for name, otherwise in given)
     versions = [ours.Trainer(size)]
     if old and (task in ("training", "start") or old_inference):
         versions.append(ours.Trainer(size, "old", old, old_inference))
-    for version in versions:
-        for mode in version.modes(task):
-            yield f"{version.name} {mode}", lambda timing, version=version, mode=mode: trainer(version, task, mode, timing)
-    alone = stock.Stock(size)
-    for mode in alone.modes(task) if task in ("training", "generation") else []:
-        yield f"{alone.name} {mode}", lambda timing, mode=mode: alone.measure(task, mode, **timing, threads=THREADS)
-    for mode in versions[0].modes(task) if python else []:
-        yield f"PyTorch {mode}", lambda timing, mode=mode: peer.PyTorch(size, python).measure(task, mode, **timing, threads=THREADS)
+    work = {f"{version.name} {mode}": partial(trainer, version, task, mode, timing) for version in versions for mode in version.modes(task)}
+    peers = [(stock.Stock(size), stock.Stock(size).modes(task))] if task in ("training", "generation") else []
+    if python:
+        peers.append((peer.PyTorch(size, python), versions[0].modes(task)))
+    return work | {f"{other.name} {mode}": partial(other.measure, task, mode, **timing, threads=THREADS)
+                   for other, modes in peers for mode in modes}
 
 
 def trainer(version, task, mode, timing):
@@ -66,21 +66,9 @@ def trainer(version, task, mode, timing):
 
 def measure(size, task, rounds, timing, only):
     """Figures of the rounds by name; what fails once is left out."""
-    taking_part = {name: work for name, work in sides(size, task) if name.startswith(only)}
-    figures = {name: [] for name in taking_part}
-    for number in range(1, rounds + 1):
-        for name, work in taking_part.items():
-            if name not in figures:
-                continue
-            try:
-                figures[name].append(work(timing))
-            except Failed as failure:
-                del figures[name]
-                say(f"{size.name} round {number}  {name}: left out: {failure}")
-            else:
-                values = ", ".join(f"{kind} {value:,.4g}" for kind, value in figures[name][-1].items())
-                say(f"{size.name} round {number}  {name}: {values}")
-    return figures
+    work = {name: one for name, one in sides(size, task, timing).items() if name.startswith(only)}
+    done, left_out = take_turns(size.name, work, rounds)
+    return {name: [one[name] for one in done] for name in work if name not in left_out}
 
 
 def table(size, task, figures):
@@ -103,10 +91,6 @@ def table(size, task, figures):
 def against(ours_, theirs):
     ratios = [a / b for a, b in zip(ours_, theirs)]
     return f"{median(ratios):.2f}× ({min(ratios):.2f}–{max(ratios):.2f})"
-
-
-def say(words):
-    print(words, file=sys.stderr, flush=True)
 
 
 def main():

@@ -17,35 +17,13 @@ import json
 import os
 import sys
 import time
+from functools import partial
 
 from speed import ours, page, peer
+from speed.ours import RAW
 from speed.process import Failed
 from speed.sizes import BYTES, PRECISIONS, SIZES, TASKS
-
-RAW = ours.ROOT / "runs" / "benchmarks"
-
-
-def measure(task, size, sides, rounds, seconds):
-    """Rounds of every mode in turn: [{mode: {figure: value}}], and why modes were skipped."""
-    done, skipped = [], {}
-    modes = [(side, mode) for side in sides for mode in side.modes(task)]
-    for number in range(1, rounds + 1):
-        done.append({})
-        for side, mode in modes:
-            name = f"{side.name} {mode}"
-            if name in skipped:
-                continue
-            try:
-                figures = side.measure(task, mode, seconds)
-            except Failed as failure:
-                skipped[name] = str(failure)
-                say(f"{task} {size.name} round {number}  {name}: skipped: {failure}")
-                if side.name == "Trainer":
-                    raise
-                continue
-            done[-1][name] = figures
-            say(f"{task} {size.name} round {number}  {name}: " + ", ".join(f"{figure} {value:,.4g}" for figure, value in figures.items()))
-    return done, skipped
+from speed.turns import say, take_turns
 
 
 def roofline(size, trainer, machine):
@@ -65,10 +43,6 @@ def roofline(size, trainer, machine):
 def processor():
     with open("/proc/cpuinfo") as file:
         return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "unknown")
-
-
-def say(words):
-    print(words, file=sys.stderr, flush=True)
 
 
 def chosen(everything):
@@ -110,7 +84,9 @@ def run(a, python):
         best = roofline(size, trainer, machine)
         for task in a.tasks:
             began = time.strftime("%Y-%m-%d %H:%M")
-            rounds, skipped = measure(task, size, [trainer, peer.PyTorch(size, python)], a.rounds, a.seconds)
+            work = {f"{side.name} {mode}": partial(side.measure, task, mode, a.seconds)
+                    for side in (trainer, peer.PyTorch(size, python)) for mode in side.modes(task)}
+            rounds, skipped = take_turns(f"{task} {size.name}", work, a.rounds, required=["Trainer"])
             (RAW / f"{task}-{size.name}.json").write_text(json.dumps({
                 "task": task, "size": size.name, "about": size.describes, "began": began, "seconds": a.seconds, "load": os.getloadavg()[1],
                 "machine": machine, "roofline": best, "rounds": rounds, "skipped": skipped}, indent=1) + "\n")

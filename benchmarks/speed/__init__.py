@@ -1,1 +1,1 @@
-"""The parts of suite.py: sizes, our side, the peer's, and the page."""
+"""The parts of suite.py and stock.py: sizes, our side, the peers', turns, and the page."""

@@ -12,7 +12,8 @@ from .process import first_line, run
 from .sizes import PRECISIONS, PROMPT, WEIGHTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WORK = ROOT / "runs" / "benchmarks" / "work"
+RAW = ROOT / "runs" / "benchmarks"
+WORK = RAW / "work"
 TRAINER = ROOT / "artifacts" / "bin" / "Trainer" / "release" / "Trainer"
 INFERENCE = ROOT / "artifacts" / "bin" / "Inference" / "release" / "Inference"
 SMALL = 1000  # tokens a step

@@ -35,8 +35,8 @@ public sealed class CheckpointAverage : IWeightSource, IDisposable
         if (steps.Length < count)
             throw new UserException(
                 $"{folder} has {steps.Length} {(steps.Length == 1 ? "checkpoint" : "checkpoints")} up to step {step}, and {count} are to " +
-                $"be averaged ({string.Join(", ", steps)}): give --average {steps.Length}, a later checkpoint, or let runs keep more " +
-                "(checkpoint.keep)");
+                $"be averaged ({string.Join(", ", steps)}): give {(steps.Length == 1 ? "" : $"--average {steps.Length}, ")}a " +
+                "later checkpoint, or let runs keep more (checkpoint.keep)");
         string[] directories = [.. steps[^count..].Select(store.DirectoryOf)];
         List<IOpenWeights> sources = [];
         try

@@ -58,10 +58,8 @@ internal static partial class AdaptCommand
         };
         command.Validators.Add(result =>
         {
-            if (result.GetValue(context) is null && result.GetResult(scaling) is { Implicit: false })
+            if (result.GetValue(context) is null && result.Has(scaling))
                 result.AddError("--rope-scaling is how a longer context is had: give that as --context, or leave it out.");
-            if ((result.GetValue(settings) ?? []).Any(setting => setting.StartsWith("training.steps=", StringComparison.Ordinal)))
-                result.AddError("training.steps is that of the run, of which variants are trained a twentieth: give --steps instead.");
             if (result.GetValue(steps) < 1) result.AddError($"--steps is {result.GetValue(steps)}, but must be 1 or more.");
         });
         command.SetAction(parsed => Adapt(new AdaptRequest(parsed.GetRequiredValue(run), parsed.GetValue(cache)!.Value)

@@ -37,6 +37,15 @@ internal sealed class RecipeArguments(bool optional = false)
         ConfigurationLoader.Load<Recipe>(parsed.GetRequiredValue(file), parsed.GetValue(settings) ?? []);
 }
 
+internal static class GivenOptions
+{
+    /// <summary>Whether an option stands on the command line; one that has a default counts only where it does.</summary>
+    internal static bool Has(this SymbolResult result, Option option) => result.GetResult(option) is { Implicit: false };
+
+    /// <inheritdoc cref="Has(SymbolResult, Option)"/>
+    internal static bool Has(this ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
+}
+
 /// <summary>The option <c>--set</c>.</summary>
 internal static class SettingsOption
 {

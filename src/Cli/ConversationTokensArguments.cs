@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Text.Json;
 using Trainer.Configuration;
 using Trainer.Data;
@@ -46,11 +45,11 @@ internal sealed class ConversationTokensArguments
         command.Validators.Add(result =>
         {
             var asked = result.GetValue(tokens);
-            if (asked && !Is(result, template))
+            if (asked && !result.Has(template))
                 result.AddError("--tokens shows how a template writes conversations: give --template, or leave it out.");
             if (asked && result.GetValue(tokenizer) is null)
                 result.AddError("--tokens needs --tokenizer: a tokenizer.json, or a recipe.");
-            if (!asked && Array.Find(more, option => Is(result, option)) is { } lone)
+            if (!asked && Array.Find(more, result.Has) is { } lone)
                 result.AddError($"{lone.Name} is for --tokens: give it, or leave {lone.Name} out.");
             if (result.GetValue(context) < 1)
                 result.AddError($"--context is {result.GetValue(context)}; it must be 1 or more.");
@@ -102,6 +101,4 @@ internal sealed class ConversationTokensArguments
             return false; // said by Tokenizer.Load
         }
     }
-
-    private static bool Is(SymbolResult result, Option option) => result.GetResult(option) is { Implicit: false };
 }

@@ -64,15 +64,14 @@ internal static class ConvertCommand
         };
         command.Validators.Add(result =>
         {
-            bool Given(Option option) => result.GetResult(option) is { Implicit: false };
-            if (!Given(Heads) && !Given(Scaling) && !Given(Factor) && !Given(Average) && !result.GetValue(MergeAdapter))
+            if (!((Option[])[Heads, Scaling, Factor, Average]).Any(result.Has) && !result.GetValue(MergeAdapter))
                 result.AddError(
                     "Nothing to convert: give --key-value-heads, --rope-scaling and --factor, --average, or --merge-adapter.");
             if (result.GetValue(Average) < 2) result.AddError("--average takes 2 checkpoints or more.");
-            if (Given(Scaling) != Given(Factor))
+            if (result.Has(Scaling) != result.Has(Factor))
                 result.AddError("--rope-scaling and --factor belong together: how the context is made longer, and how much.");
-            if (Given(Pool) && !Given(Heads)) result.AddError("--pool needs --key-value-heads: how many heads are there to be?");
-            if (Given(Seed) && result.GetValue(Pool) != HeadPool.Random)
+            if (result.Has(Pool) && !result.Has(Heads)) result.AddError("--pool needs --key-value-heads: how many heads are there to be?");
+            if (result.Has(Seed) && result.GetValue(Pool) != HeadPool.Random)
                 result.AddError("--seed draws random heads: give --pool random, or leave it out.");
         });
         command.SetAction(Convert);

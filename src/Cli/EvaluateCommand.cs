@@ -100,8 +100,7 @@ internal static class EvaluateCommand
             if (result.GetValue(EveryWindow) && result.GetValue(Beginning) is null)
                 result.AddError("--bos-every-window needs --bos: which token begins a text?");
             if (result.GetValue(Passkey) is not null
-                && new Option[] { Data, Window, Stride, Documents, Beginning, Tokens }
-                    .Any(option => result.GetResult(option) is { Implicit: false }))
+                && ((Option[])[Data, Window, Stride, Documents, Beginning, Tokens]).Any(result.Has))
                 result.AddError("--passkey makes its own text: leave out --data, --window, --stride, --documents, --bos and --tokens.");
         });
         command.SetAction(Evaluate);
@@ -238,10 +237,9 @@ internal static class EvaluateCommand
 
     private static void RequireNoWindows(ParseResult parsed)
     {
-        Problem[] problems = [.. new Option[] { Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey }
-            .Where(option => parsed.GetResult(option) is { Implicit: false })
-            .Select(option => new Problem(option.Name, "is for decoders; this model is measured on rows as it was trained on them, " +
-                "each token once: leave it out"))];
+        Option[] others = [Window, Stride, Documents, Beginning, EveryWindow, Tokens, Passkey];
+        Problem[] problems = [.. others.Where(parsed.Has).Select(option => new Problem(
+            option.Name, "is for decoders; this model is measured on rows as it was trained on them, each token once: leave it out"))];
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
     }
 }

@@ -32,7 +32,7 @@ internal static partial class ExportCommand
             if (!result.GetValue(Verifies) && !result.GetValue(OnlyVerifies)) return;
             if (result.GetValue(Format) != Gguf)
                 result.AddError($"{option} compares with llama.cpp, which reads GGUF: leave it out, or use --format gguf.");
-            if (result.GetValue(OnlyVerifies) && result.GetResult(Type) is { Implicit: false })
+            if (result.GetValue(OnlyVerifies) && result.Has(Type))
                 result.AddError("--type says how a file is written, and --verify-only writes none: leave one of them out.");
         });
     }

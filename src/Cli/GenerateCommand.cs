@@ -168,15 +168,15 @@ internal static class GenerateCommand
     private static void RequireOneWay(ParseResult parsed)
     {
         Option[] drawing = [Temperature, TopK, TopP, Greedy, Seed];
-        var given = drawing.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(option => option.Name).ToArray();
+        var given = drawing.Where(parsed.Has).Select(option => option.Name).ToArray();
         if (parsed.GetValue(Beams) is not null && given.Length > 0)
             throw new ConfigurationException([new("", $"--beams searches the most likely text, {string.Join(" and ", given)} would " +
                 "draw one; give one of the two (--beams 1 is greedy)")]);
-        if (parsed.GetValue(Beams) is null && !parsed.GetValue(Chat) && parsed.GetResult(LengthPenalty) is { Implicit: false })
+        if (parsed.GetValue(Beams) is null && !parsed.GetValue(Chat) && parsed.Has(LengthPenalty))
             throw new ConfigurationException([new("--length-penalty", "is for --beams; add it, or leave --length-penalty out")],
                 "command line");
         Option[] others = [Beams, LengthPenalty, Beginning];
-        if (parsed.GetValue(Chat) && others.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } other)
+        if (parsed.GetValue(Chat) && others.FirstOrDefault(parsed.Has) is { } other)
             throw new ConfigurationException([new(other.Name, "does not go with --chat, whose template begins the prompt and whose " +
                 "answers are drawn; leave one of them out")], "command line");
         if (!parsed.GetValue(Chat) && parsed.GetValue(SystemTurn) is not null)

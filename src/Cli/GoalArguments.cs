@@ -53,7 +53,7 @@ internal sealed class GoalArguments
     }
 
     internal bool IsGiven(CommandResult result) =>
-        ((Option[])[data, time, depth, memory, output]).Any(option => result.GetResult(option) is { Implicit: false });
+        ((Option[])[data, time, depth, memory, output]).Any(result.Has);
 
     internal int Find(ParseResult parsed, bool json)
     {

@@ -32,7 +32,7 @@ internal static class PatchSection
         ParseResult parsed, Checkpoint checkpoint, SequenceModel model, torch.Device device, string? data, IEnumerable<Option> others)
     {
         bool series = checkpoint.Model.PatchInput() is SeriesPatchOptions;
-        Problem[] problems = [.. others.Where(option => parsed.GetResult(option) is { Implicit: false }).Select(
+        Problem[] problems = [.. others.Where(parsed.Has).Select(
             option => new Problem(option.Name, "is for texts, and this model reads pictures or time series; leave it out"))];
         if (!series && parsed.GetValue(Season) is not null)
             problems = [.. problems, new("--season", "is for models of time series, and this one reads pictures; leave it out")];

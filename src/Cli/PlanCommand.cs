@@ -55,13 +55,11 @@ internal static class PlanCommand
             bool given = recipe.IsGiven(result), sought = goal.IsGiven(result);
             if (given && sought)
                 result.AddError("A recipe is planned as it is: leave config and --set out, or --data, --time and --depth.");
-            if (sought && Array.Find([ranks, stepTime, bandwidth, latency], (Option option) => result.GetResult(option) is
-                { Implicit: false }) is { } other)
+            if (sought && Array.Find<Option>([ranks, stepTime, bandwidth, latency], result.Has) is { } other)
                 result.AddError($"{other.Name} is for a recipe that is there: leave it out, or plan the recipe once it is written.");
-            bool Has(Option option) => result.GetResult(option) is { Implicit: false };
-            if (given && (Has(bandwidth) || Has(latency)) && !Has(stepTime))
+            if (given && (result.Has(bandwidth) || result.Has(latency)) && !result.Has(stepTime))
                 result.AddError("--bandwidth and --latency are for what --step-time estimates: add it, or leave them out.");
-            if (given && Has(stepTime) && !(result.GetValue(ranks) > 1))
+            if (given && result.Has(stepTime) && !(result.GetValue(ranks) > 1))
                 result.AddError("--step-time estimates the speed of several processes: add --ranks 2 or more, or leave it out.");
             if (given && !recipe.IsNamed(result))
                 result.AddError("--set changes a recipe, and none is named: give it before --set, which takes all that follows.");

@@ -51,9 +51,9 @@ internal static class TaskSection
         command.Validators.Add(result =>
         {
             bool asks = IsGiven(result);
-            if (!asks && Array.Find([Shots, Limit, Length, Seed], (Option option) => Is(result, option)) is { } lone)
+            if (!asks && Array.Find<Option>([Shots, Limit, Length, Seed], result.Has) is { } lone)
                 result.AddError($"{lone.Name} is for tasks: give --task, or leave it out.");
-            if (asks && others.FirstOrDefault(option => Is(result, option)) is { } other)
+            if (asks && others.FirstOrDefault(result.Has) is { } other)
                 result.AddError($"A task has its own questions: leave out {other.Name}, or --task.");
             if (result.GetValue(Shots) < 0) result.AddError($"--shots is {result.GetValue(Shots)}; it must be 0 or more");
             if (result.GetValue(Limit) < 1) result.AddError($"--limit is {result.GetValue(Limit)}; it must be 1 or more");
@@ -131,6 +131,4 @@ internal static class TaskSection
                 : new string(' ', 49)) + string.Create(
                 CultureInfo.InvariantCulture, $"{figure.Name,-18}{figure.Value,9:0.0000}{figure.StandardError,9:0.0000}"));
     }
-
-    private static bool Is(SymbolResult result, Option option) => result.GetResult(option) is { Implicit: false };
 }

@@ -39,7 +39,7 @@ public sealed record LayerGroupOptions
 
 internal sealed record LayerOptions(
     AttentionOptions Attention,
-    AttentionOptions? Cross,
+    HeadProjectionOptions? Cross,
     PositionOptions Position,
     FeedForwardOptions FeedForward,
     NormOptions Norm)

@@ -212,7 +212,7 @@ public abstract record ModelOptions : IValidated
 
     private protected abstract SequenceModel Create(int outputs, ScalarType computeType);
 
-    private protected IReadOnlyList<LayerOptions> LayersOf(int count, AttentionOptions? cross = null)
+    private protected IReadOnlyList<LayerOptions> LayersOf(int count, HeadProjectionOptions? cross = null)
     {
         LayerGroupOptions?[] groups = LayerPattern is null
             ? [null]
@@ -220,7 +220,7 @@ public abstract record ModelOptions : IValidated
         return [.. Enumerable.Range(0, count).Select(index => Layer(groups[index % groups.Length], cross))];
     }
 
-    private LayerOptions Layer(LayerGroupOptions? group, AttentionOptions? cross) =>
+    private LayerOptions Layer(LayerGroupOptions? group, HeadProjectionOptions? cross) =>
         new(Resolved(group?.Attention ?? Attention), cross, group?.Position ?? Position, group?.FeedForward ?? FeedForward, Norm)
         {
             Mixer = group?.Mixer ?? Mixer,

@@ -140,14 +140,24 @@ internal sealed class TrainState : IDisposable
 
     public StreamPosition Position => source.Position;
 
-    /// <summary>What checkpoints hold besides weights, optimizer and counts, as it is now.</summary>
-    public IReadOnlyList<PendingFile> Files() => source.Files();
-
     /// <summary>Why the last step was a spike; null where it was none.</summary>
     public Spike? Spike { get; private set; }
 
     /// <summary>Spikes so far; null where nothing looks for them.</summary>
     public long? SkippedSpikes => spikes?.Skipped;
+
+    /// <summary>The time for which this rank waited for the sums of others; zero for a single process.</summary>
+    public TimeSpan Waited => exchange?.Waited ?? TimeSpan.Zero;
+
+    /// <summary>Times the next step; null for none.</summary>
+    public StepProfiler? Profiler
+    {
+        get => gradients.Profiler;
+        set => gradients.Profiler = value;
+    }
+
+    /// <summary>A profiler of a range of steps, for <see cref="Profiler"/>.</summary>
+    public StepProfiler NewProfiler(ProfileRange range) => new(range, Device, threads?.Count ?? 0);
 
     /// <summary>Takes one optimizer step. One whose loss or gradients are not finite, or a spike, counts, but changes nothing.</summary>
     public void TakeStep(double learningRate)
@@ -165,20 +175,22 @@ internal sealed class TrainState : IDisposable
         skippedGradients = Spike is not null || reading?.InARow > 0 ? ParameterGradients.Measure(Model, exchange) : [];
         Optimizer.ClipAndStep(computed.Norm, options.GradientClip, learningRate, skip);
         exchange?.Shards?.Spread();
-        Model.EndStep(skip, group.Size > 1 ? AddCounts : null);
+        Model.EndStep(skip, group.Size > 1 ? counts => group.Sum(counts).CopyTo(counts, 0) : null);
         Step++;
         Tokens += last.Batch.TargetTokens;
     }
 
-    /// <summary>Times the next step; null for none.</summary>
-    public StepProfiler? Profiler
+    private StepInput NextInput(bool measured)
     {
-        get => gradients.Profiler;
-        set => gradients.Profiler = value;
+        StepBatch batch = source.Next(Step);
+        IReadOnlyList<DropoutKey?> dropout = gradients.DrawDropoutKeys(batch);
+        // A GPU draws what it drops from its generator.
+        bool draws = measured && Model.Drops && Device.type == DeviceType.CUDA;
+        return new(batch, dropout, draws ? RandomStates.Capture(Device) : null);
     }
 
-    /// <summary>A profiler of a range of steps, for <see cref="Profiler"/>.</summary>
-    public StepProfiler NewProfiler(ProfileRange range) => new(range, Device, threads?.Count ?? 0);
+    /// <summary>The figures of the last step; waits for the device.</summary>
+    public StepFigures.Reading Read() => figures.Read();
 
     /// <summary>Whether the host knows of a skipped step before the next one, and can look at it again.</summary>
     public bool KnowsSkips => spikes is not null || Device.type == DeviceType.CPU;
@@ -207,20 +219,6 @@ internal sealed class TrainState : IDisposable
         return measured;
     }
 
-    private StepInput NextInput(bool measured)
-    {
-        StepBatch batch = source.Next(Step);
-        IReadOnlyList<DropoutKey?> dropout = gradients.DrawDropoutKeys(batch);
-        // A GPU draws what it drops from its generator.
-        bool draws = measured && Model.Drops && Device.type == DeviceType.CUDA;
-        return new(batch, dropout, draws ? RandomStates.Capture(Device) : null);
-    }
-
-    private void AddCounts(long[] counts) => group.Sum(counts).CopyTo(counts, 0);
-
-    /// <summary>The figures of the last step; waits for the device.</summary>
-    public StepFigures.Reading Read() => figures.Read();
-
     /// <summary>As <see cref="Optimizer.UseAverages"/>, on all ranks.</summary>
     public IDisposable? UseAverages()
     {
@@ -233,8 +231,8 @@ internal sealed class TrainState : IDisposable
         ? CheckpointTensors.Of(Model, shards.Collect(Optimizer))
         : CheckpointTensors.Of(Model, Optimizer);
 
-    /// <summary>The time for which this rank waited for the sums of others; zero for a single process.</summary>
-    public TimeSpan Waited => exchange?.Waited ?? TimeSpan.Zero;
+    /// <summary>What checkpoints hold besides weights, optimizer and counts, as it is now.</summary>
+    public IReadOnlyList<PendingFile> Files() => source.Files();
 
     /// <summary>Where training stands, apart from weights and optimizer.</summary>
     public CheckpointState Capture()

@@ -50,7 +50,7 @@ public sealed class AdaptTests(TrainedModel trained)
     [InlineData("1KiB/token --steps 0", "--steps is 0, but must be 1 or more.")]
     [InlineData("1KiB/token --context 4", "--context: 4 is less than the model's context of")]
     [InlineData("1KiB/token --rope-scaling ntk", "--rope-scaling is how a longer context is had: give that as --context, or leave it out.")]
-    [InlineData("1KiB/token --set training.steps=500", "training.steps is that of the run, of which variants are trained a twentieth")]
+    [InlineData("1KiB/token --set training.steps=500", "training.steps: is 500, but the run has 10, of which variants are")]
     public void What_cannot_be_had_is_refused_before_the_first_run(string arguments, string message)
     {
         using var workspace = trained.Copy();

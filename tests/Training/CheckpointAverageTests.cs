@@ -37,13 +37,15 @@ public sealed class CheckpointAverageTests : IDisposable
         using Trainer.Models.LanguageModel model = Checkpoint.Open(output).LoadModel(CPU);
     }
 
-    [Fact]
-    public void More_than_there_are_are_refused_with_those_that_are_there()
+    [Theory]
+    [InlineData(6, "has 3 checkpoints up to step 6, and 7 are to be averaged (3, 4, 6): give --average 3, a later checkpoint, or let")]
+    [InlineData(3, "has 1 checkpoint up to step 3, and 7 are to be averaged (3): give a later checkpoint, or let runs keep more")]
+    public void More_than_there_are_are_refused_with_those_that_are_there(long step, string message)
     {
         var error = Assert.Throws<UserException>(() => CheckpointConversion.Run(
-            Checkpoint.Open(tiny.Store().DirectoryOf(6)), Path.Combine(tiny.Root, "mean"), new() { Average = 7 }));
+            Checkpoint.Open(tiny.Store().DirectoryOf(step)), Path.Combine(tiny.Root, "mean"), new() { Average = 7 }));
 
-        Assert.Contains("has 3 checkpoints up to step 6, and 7 are to be averaged (3, 4, 6): give --average 3", error.Message);
+        Assert.Contains(message, error.Message);
         Assert.False(Directory.Exists(Path.Combine(tiny.Root, "mean")));
     }
 

@@ -88,6 +88,22 @@ internal sealed class TinyRun : IDisposable
         new(InitialWeights.Build(recipe, data.Tokenizer, CPU, _ => { }), recipe, data, CPU, processes,
             Teacher.Open(recipe, data, CPU, ranks), ReferenceModel.Open(recipe, data, CPU, null, ranks));
 
+    /// <summary>Fails where tensors outlive the steps that made them.</summary>
+    public void RequireNoLeak(int steps = 20)
+    {
+        using TrainState state = NewState();
+        TakeSteps(3);
+        long live = LiveTensors.Count();
+        TakeSteps(steps);
+        Assert.InRange(LiveTensors.Count(), 0, live);
+
+        void TakeSteps(int count)
+        {
+            for (int step = 0; step < count; step++) state.TakeStep(1e-3);
+            Finalizers.Run();
+        }
+    }
+
     public string ConfigurationError() => Assert.Throws<ConfigurationException>(
         () => ConfigurationJson.Deserialize<Recipe>(ConfigurationJson.Serialize(Recipe), "test")).Message;
 

@@ -88,7 +88,7 @@ internal abstract class RowSource<T> : RowSource
         // Distinct seeds, so that sources of equal length are not shuffled alike.
         RowStream<T>[] streams = [.. ranges.Select((range, i) => Stream(range,
             i == 0 ? seed : (long)KeyedPermutation.Mix((ulong)seed + (ulong)i)))];
-        return new RowBatches(streams.Length == 1 ? streams[0] : new MixedStream<T>(streams, weights, RunLength), this);
+        return new RowBatches<T>(streams.Length == 1 ? streams[0] : new MixedStream<T>(streams, weights, RunLength), Reader);
     }
 
     public sealed override double TokensPerRow(TokenRange range, long seed)
@@ -106,22 +106,23 @@ internal abstract class RowSource<T> : RowSource
         T[] rows = [.. ValidationRows(range, Math.Min((long)batchRows * batches, int.MaxValue))];
         return new ValidationSet(rows.Length, batchRows, (first, end) => Read(rows.AsSpan(first, end - first)));
     }
+}
 
-    private sealed class RowBatches(RowStream<T> stream, RowSource<T> source) : BatchStream
+/// <summary>Batches of the rows of a stream; <paramref name="reader"/> reads those of a batch, on any thread.</summary>
+internal sealed class RowBatches<T>(RowStream<T> stream, Func<T[], Func<Batch>> reader) : BatchStream
+{
+    public override StreamPosition Position
     {
-        public override StreamPosition Position
-        {
-            get => stream.Position;
-            set => stream.Position = value;
-        }
+        get => stream.Position;
+        set => stream.Position = value;
+    }
 
-        public override Func<Batch> Take(int rows)
-        {
-            ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
-            var taken = new T[rows];
-            for (var row = 0; row < rows; row++)
-                taken[row] = stream.Next();
-            return source.Reader(taken);
-        }
+    public override Func<Batch> Take(int rows)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        var taken = new T[rows];
+        for (var row = 0; row < rows; row++)
+            taken[row] = stream.Next();
+        return reader(taken);
     }
 }

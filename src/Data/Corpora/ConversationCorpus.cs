@@ -19,14 +19,16 @@ public abstract class ConversationCorpus : Corpus
     public sealed override IEnumerable<TextPiece> Read() => Conversations().Select(conversation => conversation.Piece);
 }
 
-/// <summary>Files of JSON lines or Parquet with a conversation in each record.</summary>
+/// <summary>Files of JSON lines or Parquet with a conversation in each record, or a preference: the chosen one and then the rejected one.
+/// </summary>
 internal sealed class ConversationFiles : ConversationCorpus
 {
     private readonly SourceFiles files;
+    private readonly bool prefers;
 
-    private ConversationFiles(SourceFiles files, double weight)
+    private ConversationFiles(SourceFiles files, bool prefers, double weight)
     {
-        this.files = files;
+        (this.files, this.prefers) = (files, prefers);
         Weight = weight;
     }
 
@@ -34,22 +36,33 @@ internal sealed class ConversationFiles : ConversationCorpus
 
     public override IReadOnlyList<string> Files => files.Files;
 
-    public override string Reading => $"conversations in {files.Format.Name}";
+    public override string Reading => $"{(prefers ? "preferences" : "conversations")} in {files.Format.Name}";
 
-    public override IEnumerable<Conversation> Conversations() => files.Files.SelectMany(file =>
-        files.Format.Format == SourceFormat.Parquet ? ParquetConversations.Read(file) : ConversationLines.Read(file, Of));
+    public override IEnumerable<Conversation> Conversations() => Records().SelectMany(record => record.OfType<Conversation>());
 
-    private static Conversation Of(Conversation place, JsonElement record) =>
-        place with { Messages = ConversationShapes.Read(record) };
+    internal override IEnumerable<IReadOnlyList<Conversation?>> Records() => files.Files.SelectMany(file =>
+        files.Format.Format == SourceFormat.Parquet ? ParquetConversations.Read(file, prefers, Of) : ConversationLines.Read(file, Of));
+
+    private Conversation?[] Of(Conversation place, JsonElement record)
+    {
+        if (!prefers)
+            return [place with { Messages = ConversationShapes.Read(record) }];
+        var (chosen, rejected) = PreferenceShapes.Read(record);
+        return [With(chosen), With(rejected)];
+
+        Conversation? With(IReadOnlyList<ChatMessage>? messages) => messages is null ? null : place with { Messages = messages };
+    }
 
     /// <summary>Finds the files, to be read later. <paramref name="at"/> is the path in the recipe; empty on the command line.</summary>
     public static ConversationFiles Open(SourceOptions source, string at)
     {
-        var place = at.Length == 0 ? "" : $"{at}.path: ";
+        var (place, prefers) = (at.Length == 0 ? "" : $"{at}.path: ", source.Format == SourceFormat.Preferences);
         var files = SourceFiles.Find(source.Path!, null, place);
-        return files.Format.Format is SourceFormat.JsonLines or SourceFormat.Parquet ? new ConversationFiles(files, source.Weight ?? 1)
-            : throw new UserException($"{place}\"{source.Path}\" is read as {files.Format.Name}, and format \"chat\" has conversations in "
-                + "JSON lines (.jsonl) or Parquet (.parquet); name such a file");
+        return files.Format.Format is SourceFormat.JsonLines or SourceFormat.Parquet
+            ? new ConversationFiles(files, prefers, source.Weight ?? 1)
+            : throw new UserException($"{place}\"{source.Path}\" is read as {files.Format.Name}, and format "
+                + $"{(prefers ? "\"preferences\" has" : "\"chat\" has conversations in")} JSON lines (.jsonl) or Parquet (.parquet); "
+                + "name such a file");
     }
 }
 

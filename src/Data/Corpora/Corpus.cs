@@ -29,8 +29,7 @@ public abstract class Corpus
     public static Corpus Open(SourceOptions source, string at, string directory, IProgress<string>? progress = null,
         bool inPairs = false) => source.Format switch
     {
-        SourceFormat.Chat => ConversationFiles.Open(source, at),
-        SourceFormat.Preferences => PreferenceFiles.Open(source, at),
+        SourceFormat.Chat or SourceFormat.Preferences => ConversationFiles.Open(source, at),
         SourceFormat.Synthetic => SyntheticCorpus.Open(source, inPairs),
         _ when inPairs => PairCorpus.Open(source, at, directory, progress),
         SourceFormat.DotnetDocsChat => DotnetDocsChat.Open(Path.Combine(directory, "dotnet-docs"), progress, source.Weight ?? 1),

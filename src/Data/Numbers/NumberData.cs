@@ -40,7 +40,7 @@ public sealed class NumberData : TrainingData
 
     /// <inheritdoc/>
     public override BatchStream OpenStream(DataOptions options, int contextLength, long seed, int prefixLength = 1) =>
-        new NumberBatches(Train, seed);
+        new RowBatches<long>(new ExampleStream(Train.Count, seed), examples => () => Train.Read(examples));
 
     /// <inheritdoc/>
     public override ValidationSet OpenValidation(
@@ -116,52 +116,32 @@ internal sealed class ImageSplit(SafeFileHandle file, ImageShape shape, ImagePre
 }
 
 /// <summary>An endless shuffle of examples; each epoch visits each of them once.</summary>
-internal sealed class NumberBatches(NumberSplit split, long seed) : BatchStream
+internal sealed class ExampleStream(long count, long seed) : RowStream<long>
 {
-    private readonly ExampleStream stream = new(split.Count, seed);
+    private long epoch;
+    private long index;
+    private KeyedPermutation order = OrderOf(count, seed, 0);
 
     public override StreamPosition Position
     {
-        get => stream.Position;
-        set => stream.Position = value;
-    }
-
-    public override Func<Batch> Take(int rows)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
-        var taken = new long[rows];
-        for (var row = 0; row < rows; row++)
-            taken[row] = stream.Next();
-        return () => split.Read(taken);
-    }
-
-    private sealed class ExampleStream(long count, long seed) : RowStream<long>
-    {
-        private long epoch;
-        private long index;
-        private KeyedPermutation order = OrderOf(count, seed, 0);
-
-        public override StreamPosition Position
+        get => new(epoch, index);
+        set
         {
-            get => new(epoch, index);
-            set
-            {
-                if (value.Epoch < 0 || value.Index < 0 || value.Index > count || value.Block != 0 || value.Sources is not null)
-                    throw NoSuchPlace(value, $"data.train has {count} examples an epoch");
-                (epoch, index, order) = (value.Epoch, value.Index, OrderOf(count, seed, value.Epoch));
-            }
+            if (value.Epoch < 0 || value.Index < 0 || value.Index > count || value.Block != 0 || value.Sources is not null)
+                throw NoSuchPlace(value, $"data.train has {count} examples an epoch");
+            (epoch, index, order) = (value.Epoch, value.Index, OrderOf(count, seed, value.Epoch));
         }
-
-        public override long Next()
-        {
-            if (index == count)
-                (epoch, index, order) = (epoch + 1, 0, OrderOf(count, seed, epoch + 1));
-            return order[index++];
-        }
-
-        private static KeyedPermutation OrderOf(long count, long seed, long epoch) =>
-            new(count, KeyedPermutation.Mix(EpochKey(seed, epoch) + 2));
     }
+
+    public override long Next()
+    {
+        if (index == count)
+            (epoch, index, order) = (epoch + 1, 0, OrderOf(count, seed, epoch + 1));
+        return order[index++];
+    }
+
+    private static KeyedPermutation OrderOf(long count, long seed, long epoch) =>
+        new(count, KeyedPermutation.Mix(EpochKey(seed, epoch) + 2));
 }
 
 /// <summary>The file <c>numbers.json</c> beside the prepared numbers. <c>Segments</c> are lengths of stretches of time; empty for pictures.

@@ -92,15 +92,12 @@ public abstract record AttentionOptions : IValidated
 
     internal abstract Projection BuildProjection(StackContext stack, NormBuilder? headNorm);
 
-    internal abstract CrossProjection BuildCrossProjection(StackContext stack, NormBuilder? headNorm);
-
-    internal virtual AttentionOptions ToEncoder(int dim) => this;
+    /// <summary>What stands in for it in attention to an encoder.</summary>
+    internal abstract HeadProjectionOptions ToEncoder(int dim);
 
     internal abstract CacheLayout CacheLayout(int dim);
 
     internal abstract PartCost Cost(ModelOptions model);
-
-    internal abstract PartCost CrossCost(ModelOptions model);
 }
 
 /// <summary>Attention of a sequence to itself or to an encoder's output (Vaswani et al. 2017, §3.2). Thread-safe.</summary>
@@ -124,7 +121,7 @@ internal sealed class AttentionLayer : Mixer
         (this.stack, this.options, this.cross, headDim) = (stack, options, cross, options.HeadWidth(stack.Dim));
         pattern = stack.Pattern(options.ResolvedPattern);
         NormBuilder? norm = options.QueryKeyNorm ? headNorm : null;
-        projection = cross ? options.BuildCrossProjection(stack, norm) : options.BuildProjection(stack, norm);
+        projection = cross ? options.ToEncoder(stack.Dim).BuildCrossProjection(stack, norm) : options.BuildProjection(stack, norm);
         scalableSoftmax = options.ScalableSoftmax && !cross ? new(options.Heads, pattern, stack.Options.ContextLength) : null;
         temperature = options.Temperature is { } steps && !cross ? new(steps, stack.Options.ContextLength) : null;
         output = stack.ResidualLinear(projection.OutputWidth, stack.Dim, options.OutputBias);

@@ -82,7 +82,7 @@ public sealed record DifferentialOptions : AttentionOptions
         new DifferentialProjection(stack, this, headNorm);
 
     /// <summary>Grouped-query attention with as many heads: the paper has no attention to an encoder.</summary>
-    internal override AttentionOptions ToEncoder(int dim) => new GroupedQueryOptions
+    internal override HeadProjectionOptions ToEncoder(int dim) => new GroupedQueryOptions
     {
         Heads = Heads,
         KeyValueHeads = Groups,
@@ -96,12 +96,7 @@ public sealed record DifferentialOptions : AttentionOptions
         OutputBias = OutputBias,
     };
 
-    internal override CrossProjection BuildCrossProjection(StackContext stack, NormBuilder? headNorm) =>
-        ToEncoder(stack.Dim).BuildCrossProjection(stack, headNorm);
-
     internal override CacheLayout CacheLayout(int dim) => new(Groups, KeyDim(dim), Groups / 2, 2 * KeyDim(dim));
-
-    internal override PartCost CrossCost(ModelOptions model) => ToEncoder(model.Dim).CrossCost(model);
 
     internal override PartCost Cost(ModelOptions model)
     {

@@ -33,7 +33,9 @@ public abstract record HeadProjectionOptions : AttentionOptions
     internal override Projection BuildProjection(StackContext stack, NormBuilder? headNorm) =>
         new GroupedQueryProjection(stack, Heads, Groups, HeadWidth(stack.Dim), Bias, headNorm, ValueEmbedding);
 
-    internal override CrossProjection BuildCrossProjection(StackContext stack, NormBuilder? headNorm) =>
+    internal override HeadProjectionOptions ToEncoder(int dim) => this;
+
+    internal CrossProjection BuildCrossProjection(StackContext stack, NormBuilder? headNorm) =>
         new(stack, Heads, Groups, HeadWidth(stack.Dim), Bias, headNorm);
 
     internal override CacheLayout CacheLayout(int dim) => new(Groups, HeadWidth(dim), Groups, HeadWidth(dim));
@@ -43,7 +45,7 @@ public abstract record HeadProjectionOptions : AttentionOptions
             + new PartCost(Attention.ValueEmbedding.Parameters(model.VocabularySize!.Value, (long)Groups * HeadWidth(model.Dim)), 0)
         : CrossCost(model);
 
-    internal override PartCost CrossCost(ModelOptions model)
+    internal PartCost CrossCost(ModelOptions model)
     {
         int headDim = HeadWidth(model.Dim);
         long rows = (Heads + 2L * Groups) * headDim;

@@ -82,7 +82,7 @@ public sealed record LatentOptions : AttentionOptions
     internal override Projection BuildProjection(StackContext stack, NormBuilder? headNorm) => new LatentProjection(stack, this);
 
     /// <summary>An encoder's keys and values do not grow in decoding: there is little to save.</summary>
-    internal override AttentionOptions ToEncoder(int dim) => new MultiHeadOptions
+    internal override HeadProjectionOptions ToEncoder(int dim) => new MultiHeadOptions
     {
         Heads = Heads,
         HeadDim = Shape(dim).HeadDim,
@@ -94,12 +94,7 @@ public sealed record LatentOptions : AttentionOptions
         OutputBias = OutputBias,
     };
 
-    internal override CrossProjection BuildCrossProjection(StackContext stack, NormBuilder? headNorm) =>
-        ToEncoder(stack.Dim).BuildCrossProjection(stack, headNorm);
-
     internal override CacheLayout CacheLayout(int dim) => Shape(dim).Layout;
-
-    internal override PartCost CrossCost(ModelOptions model) => ToEncoder(model.Dim).CrossCost(model);
 
     internal override PartCost Cost(ModelOptions model)
     {

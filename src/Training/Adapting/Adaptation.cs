@@ -31,6 +31,9 @@ public sealed class Adaptation
         RecordedRun run = RecordedRun.Open(request.Run); // says what is no run
         recipe = request.Settings.Count == 0 ? run.Recipe
             : ConfigurationLoader.Load<Recipe>(Path.Combine(request.Run, CheckpointFiles.Configuration), request.Settings).Value.Resolve();
+        if (recipe.Training.Steps != run.Recipe.Training.Steps)
+            throw new ConfigurationException([new("training.steps", $"is {recipe.Training.Steps}, but the run has " +
+                $"{run.Recipe.Training.Steps}, of which variants are trained a twentieth: give --steps instead")], "command line");
         checkpoint = Checkpoint.Open(request.Run);
         Directory = request.Directory ?? $"{request.Run.TrimEnd('/')}-adapt";
     }
@@ -39,7 +42,8 @@ public sealed class Adaptation
 
     /// <summary>Runs it, or goes on where it was stopped; <paramref name="program"/> is this program's file and first arguments, which its
     /// verb <c>train</c> follows. Returns the directory, the results, and whether all was done before <paramref name="stop"/>.</summary>
-    /// <exception cref="ConfigurationException">No variant fits the budget, or the context cannot be had; nothing was started.</exception>
+    /// <exception cref="ConfigurationException">No variant fits the budget, the context cannot be had, or the settings change the run's
+    /// steps; nothing was started.</exception>
     /// <exception cref="UserException">The run cannot be adapted, or the directory is another's.</exception>
     public static (string Directory, AdaptResults Results, bool IsDone) Run(
         AdaptRequest request, IReadOnlyList<string> program, IProgress<string> progress, StopSignal stop) =>

@@ -36,8 +36,8 @@ public sealed record RunBranch(string Directory, Recipe Recipe, string Origin)
         RunBranch? made = null;
         Ranks ranks = new(request.Processes ?? new SingleProcess(), new Progress<string>());
         string directory = ranks.FromFirst(() => (made = Make(request, ranks.Group.Size)).Directory)!;
-        return made ?? new RunBranch(
-            directory, Recipe.Load(Path.Combine(directory, CheckpointFiles.Configuration)).Resolve(), $"branch of {request.Run}");
+        string origin = ranks.FromFirst(() => made!.Origin)!;
+        return made ?? new RunBranch(directory, Recipe.Load(Path.Combine(directory, CheckpointFiles.Configuration)).Resolve(), origin);
     }
 
     private static RunBranch Make(BranchRequest request, int processes)

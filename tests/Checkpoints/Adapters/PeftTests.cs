@@ -86,7 +86,7 @@ public sealed class PeftTests : IDisposable
         CheckpointExport.HuggingFace(adapted.Directory, whole, ScalarType.Float32, ShardSize.Default);
 
         using DisposeScope scope = NewDisposeScope();
-        JsonNode json = JsonNode.Parse(File.ReadAllText(Path.Combine(peft, "adapter_config.json")))!;
+        JsonNode json = Json(peft);
         double Of(string pattern, string key, string module) => json[pattern]!.AsObject()
             .SingleOrDefault(entry => module.EndsWith($".{entry.Key}")).Value?.GetValue<double>() ?? json[key]!.GetValue<double>();
         bool transposed = json["fan_in_fan_out"]!.GetValue<bool>();
@@ -121,7 +121,7 @@ public sealed class PeftTests : IDisposable
 
         Assert.Equal("llama", CheckpointExport.Peft(adapted.Directory, peft, ScalarType.BFloat16));
 
-        JsonNode json = JsonNode.Parse(File.ReadAllText(Path.Combine(peft, "adapter_config.json")))!;
+        JsonNode json = Json(peft);
         Assert.Equal("""["q_proj","v_proj","down_proj"]""", json["target_modules"]!.ToJsonString());
         Assert.Equal("""["lm_head"]""", json["modules_to_save"]!.ToJsonString());
         Assert.Equal("LORA CAUSAL_LM 2 3 0.1 False False False", string.Join(' ', new[]
@@ -138,7 +138,7 @@ public sealed class PeftTests : IDisposable
     {
         Checkpoint adapted = Adapted("llama", Lora with { Targets = ["blocks.1.mixer.output"] });
         CheckpointExport.Peft(adapted.Directory, folder.PathOf("peft"), ScalarType.Float32);
-        JsonNode json = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.PathOf("peft"), "adapter_config.json")))!;
+        JsonNode json = Json(folder.PathOf("peft"));
         Assert.Equal("""["model.layers.1.self_attn.o_proj"]""", json["target_modules"]!.ToJsonString());
         PeftImport.Run(folder.PathOf("peft"), adapted.Base!.Base, folder.PathOf("back"));
         Assert.Equal(["blocks.1.mixer.output"], Checkpoint.Open(folder.PathOf("back")).Configuration.Adapter!.Targets!);
@@ -223,7 +223,7 @@ public sealed class PeftTests : IDisposable
         Checkpoint adapted = Adapted("llama", Lora);
         string peft = folder.PathOf("peft"), file = Path.Combine(peft, "adapter_config.json");
         CheckpointExport.Peft(adapted.Directory, peft, ScalarType.Float32);
-        JsonNode json = JsonNode.Parse(File.ReadAllText(file))!;
+        JsonNode json = Json(peft);
         json[key] = JsonNode.Parse(value);
         File.WriteAllText(file, json.ToJsonString());
 

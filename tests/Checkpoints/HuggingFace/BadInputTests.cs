@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using TorchSharp;
 using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
@@ -73,7 +72,7 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public void Missing_and_extra_tensors_and_wrong_shapes_are_listed()
     {
-        Rewrite(tensors =>
+        FixtureEdits.Rewrite(directory, tensors =>
         {
             tensors.Remove("model.norm.weight");
             tensors["model.norm.bias"] = zeros(32);
@@ -92,7 +91,7 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public void Whole_numbers_are_no_weights()
     {
-        Rewrite(tensors => tensors["model.norm.weight"] = zeros(32).to_type(ScalarType.Int64));
+        FixtureEdits.Rewrite(directory, tensors => tensors["model.norm.weight"] = zeros(32).to_type(ScalarType.Int64));
         Assert.Contains("model.norm.weight holds Int64; float32, float16 and bfloat16 can be read", Error());
     }
 
@@ -163,21 +162,5 @@ public sealed class BadInputTests : IDisposable
 
     private string Error() => Assert.Throws<UserException>(() => HuggingFaceImport.Open(directory, _ => { })).Message;
 
-    private void Set(string key, JsonNode? value)
-    {
-        JsonObject json = (JsonObject)JsonNode.Parse(File.ReadAllText(Config))!;
-        if (value is null) json.Remove(key);
-        else json[key] = value;
-        File.WriteAllText(Config, json.ToJsonString());
-    }
-
-    private void Rewrite(Action<Dictionary<string, Tensor>> change)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        string path = Path.Combine(directory, WeightFiles.Single);
-        Dictionary<string, Tensor> tensors;
-        using (SafetensorsFile file = SafetensorsFile.Open(path)) tensors = file.Names.ToDictionary(name => name, name => file.Read(name));
-        change(tensors);
-        Safetensors.Write(path, tensors.Select(entry => (entry.Key, entry.Value)));
-    }
+    private void Set(string key, JsonNode? value) => FixtureEdits.Set(directory, key, value);
 }

@@ -1,12 +1,12 @@
 using System.Text.Json.Nodes;
 using TorchSharp;
 using Trainer.Checkpoints.HuggingFace;
-using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.Positions;
 using Trainer.Tests;
 using static TorchSharp.torch;
+using static Trainer.Checkpoints.Tests.HuggingFace.FixtureEdits;
 
 namespace Trainer.Checkpoints.Tests.HuggingFace;
 
@@ -110,23 +110,4 @@ public sealed class SpellingTests : IDisposable
             if (rename(name) is { } other) tensors[other] = value;
         }
     });
-
-    private static void Rewrite(string directory, Action<Dictionary<string, Tensor>> change)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        string path = Path.Combine(directory, WeightFiles.Single);
-        Dictionary<string, Tensor> tensors;
-        using (SafetensorsFile file = SafetensorsFile.Open(path)) tensors = file.Names.ToDictionary(name => name, name => file.Read(name));
-        change(tensors);
-        Safetensors.Write(path, tensors.Select(entry => (entry.Key, entry.Value)));
-    }
-
-    private static void Set(string directory, string key, JsonNode? value)
-    {
-        string path = Path.Combine(directory, "config.json");
-        JsonObject json = (JsonObject)JsonNode.Parse(File.ReadAllText(path))!;
-        if (value is null) json.Remove(key);
-        else json[key] = value;
-        File.WriteAllText(path, json.ToJsonString());
-    }
 }

@@ -47,7 +47,7 @@ public sealed class PreferenceShapesTests : IDisposable
         folder.Write("pairs.txt", "text");
         var source = new SourceOptions { Path = folder["pairs.txt"], Format = SourceFormat.Preferences };
         Assert.Equal($"data.train.0.path: \"{folder["pairs.txt"]}\" is read as text, and format \"preferences\" has JSON lines (.jsonl) or "
-            + "Parquet (.parquet); name such a file", Assert.Throws<UserException>(() => PreferenceFiles.Open(source, "data.train.0")).Message);
+            + "Parquet (.parquet); name such a file", Assert.Throws<UserException>(() => ConversationFiles.Open(source, "data.train.0")).Message);
     }
 
     [Fact]
@@ -71,8 +71,8 @@ public sealed class PreferenceShapesTests : IDisposable
         Assert.StartsWith(path, Assert.Throws<UserException>(() => Open(path).Records().ToArray()).Message, StringComparison.Ordinal);
     }
 
-    private static PreferenceFiles Open(string path) =>
-        PreferenceFiles.Open(new SourceOptions { Path = path, Format = SourceFormat.Preferences }, "");
+    private static ConversationFiles Open(string path) =>
+        ConversationFiles.Open(new SourceOptions { Path = path, Format = SourceFormat.Preferences }, "");
 
     private static string? Shown(Conversation? answer) => answer is null ? null
         : string.Join('|', answer.Messages.Select(message => message is { Role: "assistant", IsLearned: true }
@@ -81,7 +81,7 @@ public sealed class PreferenceShapesTests : IDisposable
     private IReadOnlyList<IReadOnlyList<Conversation?>> Read(string lines)
     {
         folder.Write("pairs.jsonl", lines);
-        return [.. PreferenceFiles.Open(
+        return [.. ConversationFiles.Open(
             new SourceOptions { Path = folder["pairs.jsonl"], Format = SourceFormat.Preferences }, "").Records()];
     }
 }

@@ -1,9 +1,7 @@
 using TorchSharp.Modules;
 using TorchSharp;
 using Trainer.Configuration;
-using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
-using Trainer.Models.Attention.Patterns;
 using Trainer.Models.Attention;
 using Trainer.Models.Mixers;
 using Trainer.Models.Positions;
@@ -95,23 +93,6 @@ public class DifferentialAttentionTests
             TensorAssert.Close(first, second, 1e-3);
             TensorAssert.Apart(first, second, 1e-7);
         }
-    }
-
-    [Theory]
-    [InlineData(AttentionCache.Contiguous)]
-    [InlineData(AttentionCache.Rolling)]
-    [InlineData(AttentionCache.Paged)]
-    public void Every_cache_holds_it(AttentionCache cache)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        PatternOptions pattern = cache == AttentionCache.Paged ? new CausalOptions() : new SlidingOptions { Window = 4 };
-        DecoderOptions options = Model(Groups) with { Position = new RotaryOptions(), ContextLength = 48 };
-        using LanguageModel model = Models.Build(
-            options with { Attention = options.Attention with { Pattern = pattern, Cache = cache } });
-        model.eval();
-        Tensor tokens = Models.Tokens(2, 48);
-        Tensor actual = Decoding.Run(model, tokens, [7, .. Enumerable.Repeat(1, 35), 6]);
-        TensorAssert.Close(model.forward(tokens), actual, 5e-5);
     }
 
     [Fact]

@@ -1,9 +1,7 @@
 using TorchSharp;
 using Trainer.Kernels;
 using Trainer.Models.Attention;
-using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Kernels;
-using Trainer.Models.Attention.Patterns;
 using Trainer.Tests;
 using static TorchSharp.torch;
 
@@ -60,23 +58,6 @@ public class LatentAttentionTests
         Assert.Equal([new(0, "flash", AttentionBackend.Flash)], model.Kernels());
         Tensor tokens = Models.Tokens(2, 6);
         TensorAssert.Close(model.forward(tokens), Decoding.Run(model, tokens, [5, 1]), 1e-4);
-    }
-
-    [Theory]
-    [InlineData(AttentionCache.Contiguous)]
-    [InlineData(AttentionCache.Rolling)]
-    [InlineData(AttentionCache.Paged)]
-    public void Every_cache_holds_it(AttentionCache cache)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        PatternOptions pattern = cache == AttentionCache.Paged ? new CausalOptions() : new SlidingOptions { Window = 4 };
-        DecoderOptions options = Models.Variant("latent", "rotary");
-        using LanguageModel model = Models.Build(
-            options with { ContextLength = 48, Attention = options.Attention with { Pattern = pattern, Cache = cache } });
-        model.eval();
-        Tensor tokens = Models.Tokens(2, 48);
-        Tensor actual = Decoding.Run(model, tokens, [7, .. Enumerable.Repeat(1, 35), 6]);
-        TensorAssert.Close(model.forward(tokens), actual, 5e-5);
     }
 
     [Fact]

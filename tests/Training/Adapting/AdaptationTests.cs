@@ -29,11 +29,27 @@ public sealed class AdaptationTests : IDisposable
             }
             """, "test");
         tiny.Train();
+
+        Assert.EndsWith(": it reads pictures or time series, and adapt is for models of texts", Refusal<UserException>());
+    }
+
+    [Theory]
+    [InlineData("training.steps=500")]
+    [InlineData("""training={"steps":500}""")]
+    public void Settings_do_not_say_how_many_steps_variants_are_trained_for(string setting)
+    {
+        tiny.Train();
+
+        Assert.EndsWith(
+            "training.steps: is 500, but the run has 12, of which variants are trained a twentieth: give --steps instead",
+            Refusal<ConfigurationException>("optimizer.learningRate=2e-3", setting));
+        Assert.False(Directory.Exists($"{tiny.RunPath()}-adapt"));
+    }
+
+    private string Refusal<T>(params string[] settings) where T : Exception
+    {
         using StopSignal never = new();
-
-        string message = Assert.Throws<UserException>(
-            () => Adaptation.Run(new AdaptRequest(tiny.RunPath(), 1e6), ["none"], new Progress<string>(), never)).Message;
-
-        Assert.EndsWith(": it reads pictures or time series, and adapt is for models of texts", message);
+        AdaptRequest request = new(tiny.RunPath(), 1e6) { Settings = settings };
+        return Assert.Throws<T>(() => Adaptation.Run(request, ["none"], new Progress<string>(), never)).Message;
     }
 }

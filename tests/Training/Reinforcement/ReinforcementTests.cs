@@ -140,16 +140,7 @@ public sealed class ReinforcementTests : IDisposable
     public void Live_tensors_stay_as_many()
     {
         Use(Options with { Updates = 2 });
-        using TrainState training = tiny.NewState();
-        void TakeSteps(int count)
-        {
-            for (int step = 0; step < count; step++) training.TakeStep(1e-3);
-            Finalizers.Run();
-        }
-        TakeSteps(3);
-        long live = LiveTensors.Count();
-        TakeSteps(5);
-        Assert.InRange(LiveTensors.Count(), 0, live);
+        tiny.RequireNoLeak(steps: 5);
     }
 
     [Theory]

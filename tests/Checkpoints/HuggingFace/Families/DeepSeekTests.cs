@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using TorchSharp;
 using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.HuggingFace.Families;
 using Trainer.Checkpoints.Weights;
@@ -142,18 +141,11 @@ public sealed class DeepSeekTests : IDisposable
         return model;
     }
 
-    private string Path => System.IO.Path.Combine(directory, "config.json");
-
-    private JsonObject Config() => (JsonObject)JsonNode.Parse(File.ReadAllText(Path))!;
+    private JsonObject Config() => (JsonObject)JsonNode.Parse(File.ReadAllText(Path.Combine(directory, "config.json")))!;
 
     private string Error() => Assert.Throws<UserException>(() => HuggingFaceImport.Open(directory, _ => { })).Message;
 
-    private void Set(string key, JsonNode? value)
-    {
-        JsonObject json = Config();
-        json[key] = value;
-        File.WriteAllText(Path, json.ToJsonString());
-    }
+    private void Set(string key, JsonNode? value) => FixtureEdits.Set(directory, key, value);
 
     private void Yarn(params ReadOnlySpan<(string Key, double? Value)> settings)
     {
@@ -162,13 +154,6 @@ public sealed class DeepSeekTests : IDisposable
         Set("rope_parameters", section);
     }
 
-    private void AddLayer(int layer)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        string path = System.IO.Path.Combine(directory, WeightFiles.Single);
-        List<(string, Tensor)> tensors;
-        using (SafetensorsFile file = SafetensorsFile.Open(path)) tensors = [.. file.Names.Select(name => (name, file.Read(name)))];
-        tensors.Add(($"model.layers.{layer}.enorm.weight", ones(32)));
-        Safetensors.Write(path, tensors);
-    }
+    private void AddLayer(int layer) =>
+        FixtureEdits.Rewrite(directory, tensors => tensors.Add($"model.layers.{layer}.enorm.weight", ones(32)));
 }

@@ -40,6 +40,23 @@ public class CacheDecodingTests
             TensorAssert.Close(expected, Decoding.Run(model, tokens, steps), 5e-5, $"in {steps.Length} steps the result");
     }
 
+    public static MatrixTheoryData<string, AttentionCache> Projections => new(Models.Projections.Keys, Enum.GetValues<AttentionCache>());
+
+    [Theory]
+    [MemberData(nameof(Projections))]
+    public void Every_cache_holds_every_projection(string projection, AttentionCache cache)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        PatternOptions pattern = cache == AttentionCache.Paged ? new CausalOptions() : new SlidingOptions { Window = 4 };
+        DecoderOptions options = Models.Variant(projection, "rotary");
+        using LanguageModel model = Models.Build(
+            options with { ContextLength = 48, Attention = options.Attention with { Pattern = pattern, Cache = cache } });
+        model.eval();
+        Tensor tokens = Models.Tokens(2, 48);
+        Tensor actual = Decoding.Run(model, tokens, [7, .. Enumerable.Repeat(1, 35), 6]);
+        TensorAssert.Close(model.forward(tokens), actual, 5e-5);
+    }
+
     [Theory]
     [InlineData(AttentionCache.Contiguous)]
     [InlineData(AttentionCache.Rolling)]
