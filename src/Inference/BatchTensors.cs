@@ -25,6 +25,7 @@ public static class BatchTensors
             Positions = batch.Positions is { } positions ? Rows(positions) : null,
             PositionLimit = batch.PositionLimit,
             Documents = batch.Documents is { } documents ? Rows(documents) : null,
+            Lengths = batch.Lengths is { } lengths && lengths.Any(length => length < batch.Columns) ? lengths : null,
             Source = batch.Source is { } source ? source.ToInput(device) : null,
         };
         return (input, Rows(batch.Targets));

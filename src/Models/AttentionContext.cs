@@ -37,6 +37,9 @@ internal sealed class AttentionContext : IDisposable
 
     public DocumentIds? Documents { get; init; }
 
+    /// <summary>As <see cref="ModelInput.Lengths"/>.</summary>
+    public int[]? Lengths { get; init; }
+
     /// <summary>The encoder's output; null without an encoder, or if a state has cached it.</summary>
     public EncoderMemory? Memory { get; init; }
 
@@ -71,6 +74,7 @@ internal sealed class AttentionContext : IDisposable
         Positions = Hold(input.Positions),
         PositionLimit = input.PositionLimit ?? (int)input.Tokens.size(1),
         Documents = Hold(input.Documents) is { } ids ? new DocumentIds(ids, ids) : null,
+        Lengths = input.Lengths,
         dropping = input.Dropping,
         Adapters = input.Adapters,
         Differentiated = input.Differentiated,

@@ -24,6 +24,10 @@ public sealed record ModelInput(Tensor Tokens)
     /// <summary>The document of each token (B, T), int64, −1 for padding: tokens see only their own. Null if rows are documents.</summary>
     public Tensor? Documents { get; init; }
 
+    /// <summary>Tokens of each row before its padding, for what counts tokens; attention does not ask. Null where
+    /// <see cref="Documents"/> mark padding, or there is none.</summary>
+    public int[]? Lengths { get; init; }
+
     /// <summary>The encoder's input, S positions; its <see cref="Documents"/> mark padding (−1).</summary>
     public ModelInput? Source { get; init; }
 

@@ -89,8 +89,10 @@ public sealed class TrainingSession
         if (request.Resume) ResumePoint.RequireRun(request.RunDirectory);
         using RunDirectory? run = ranks.IsFirst ? RunDirectory.Open(request.RunDirectory, request.Resume) : null;
         ResumePoint? from = request.Resume
-            ? ResumePoint.FromFirst(ranks, () => ResumePoint.Find(run!.Checkpoints, Recipe, ranks.Report))?.ToGoOnWith(Recipe, ranks.Report)
+            ? ResumePoint.FromFirst(ranks, () => ResumePoint.Find(run!.Checkpoints, Recipe, ranks.Report))
             : null;
+        // A run that is done is not measured again, and keeps its best.
+        if (from is { State.Step: var step } && step < LastStep) from = from.ToGoOnWith(Recipe, ranks.Report);
         using TrainingData data = RankSetup.Prepare(Recipe, request.DatasetsDirectory, ranks);
         from?.RequireData(data.Fingerprint);
         MemoryUse memory = new(device);
@@ -129,7 +131,7 @@ public sealed class TrainingSession
         Problem[] problems = [.. request.Profile?.ValidateFor(state.Step, LastStep) ?? []];
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
         SampleWriter? samples = data is PreparedData text ? new(state, text.Tokenizer, Recipe) : null;
-        ValidationSet validation = Validation(data);
+        ValidationSet validation = Validation(Recipe, data);
         using IMetricsSink sink = ranks.IsFirst ? openSink(Progress(from)) : new Silence();
         using CheckpointWriter? checkpoints = run is null ? null : Checkpoints(run, data, sink, from, state);
         checkpoints?.RestoreBest(state);
@@ -172,14 +174,10 @@ public sealed class TrainingSession
         return new(run.Checkpoints, Recipe, ModelCodec.Of(data), companions, sink.Message);
     }
 
-    private ValidationSet Validation(TrainingData data)
-    {
-        // In micro-batches: what fits into memory when training fits when validating too.
-        long batches = (long)Recipe.Evaluation.Batches * (Recipe.Training.BatchSize / Recipe.Training.MicroBatch);
-        return data.OpenValidation(
-            Recipe.Data, Recipe.Model.ContextLength, Recipe.Training.MicroBatch, (int)Math.Min(batches, int.MaxValue),
-            Recipe.Model.PrefixLength());
-    }
+    // In micro-batches, which do not choose the rows: what fits into memory when training fits when validating too.
+    internal static ValidationSet Validation(Recipe recipe, TrainingData data) => data.OpenValidation(
+        recipe.Data, recipe.Model.ContextLength, recipe.Training.BatchSize, recipe.Evaluation.Batches, recipe.Model.PrefixLength())
+        .InBatchesOf(recipe.Training.MicroBatch);
 
     internal static EvaluationSubject Subject(TrainState state, TrainingData data, Recipe recipe) =>
         new(state.Model, data, recipe.Data, recipe.Training.BatchSize, recipe.Training.MicroBatch, recipe.Seed, state.Device)

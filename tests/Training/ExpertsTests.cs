@@ -51,6 +51,44 @@ public sealed class ExpertsTests : IDisposable
         Assert.All(load, layer => Assert.Equal(12 * TinyRun.Context * 2, layer.Tokens.Sum()));
     }
 
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(1, true)]
+    [InlineData(2, false)]
+    public void Padding_is_no_load_and_rows_without_it_keep_their_bits(int threads, bool checkpointing)
+    {
+        Use(new ExpertsOptions { HiddenDim = 16, Balance = new LossBalanceOptions { Coefficient = 1 }, RouterZLoss = 1 });
+        using TrainState training = tiny.NewState();
+        training.Model.ActivationCheckpointing = checkpointing;
+        using WorkerThreads? workers = threads > 1 ? new(threads) : null;
+        GradientComputation gradients = GradientComputation.Create(training.Model, CPU, workers);
+        (float[] Gradient, IReadOnlyList<long> Load) Compute(Batch batch)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            gradients.Compute(new StepBatch([batch]));
+            training.Model.EndStep(zeros([]));
+            return (TinyRun.Gradient(training.Model), training.Model.Experts()[0].Tokens);
+        }
+        Batch rows = Rows(tiny.Data).Next(4);
+        (float[] gradient, _) = Compute(rows);
+        Assert.Equal(gradient, Compute(rows with { Lengths = [16, 16, 16, 16] }).Gradient);
+        Assert.Equal((16 + 5 + 9 + 1) * 2, Compute(Padded(rows, [16, 5, 9, 1])).Load.Sum());
+    }
+
+    [Fact]
+    public void A_padded_row_is_trained_as_the_row_alone()
+    {
+        Use(new ExpertsOptions { HiddenDim = 16, Balance = new LossBalanceOptions { Coefficient = 1 }, RouterZLoss = 1 });
+        using TrainState training = tiny.NewState();
+        using DisposeScope scope = NewDisposeScope();
+        GradientComputation gradients = GradientComputation.Create(training.Model, CPU, null);
+        Batch row = Rows(tiny.Data).Next(1);
+        gradients.Compute(new StepBatch([new Batch(row.Inputs[..6], row.Targets[..6], 1, 6)]));
+        float[] alone = TinyRun.Gradient(training.Model);
+        gradients.Compute(new StepBatch([Padded(row, [6])]));
+        TensorAssert.Equal(alone, TinyRun.Gradient(training.Model), 1e-5);
+    }
+
     [Fact]
     public void The_bias_moves_once_a_step_and_not_in_one_that_went_wrong()
     {
@@ -160,6 +198,18 @@ public sealed class ExpertsTests : IDisposable
 
     private void Use(ExpertsOptions experts) =>
         tiny.Recipe = tiny.Recipe with { Model = (DecoderOptions)tiny.Recipe.Model with { Dropout = 0, FeedForward = experts } };
+
+    private static Batch Padded(Batch batch, int[] lengths)
+    {
+        long[] inputs = [.. batch.Inputs], targets = [.. batch.Targets];
+        foreach ((int row, int length) in lengths.Index())
+        {
+            Range padding = (row * batch.Columns + length)..((row + 1) * batch.Columns);
+            inputs.AsSpan(padding).Clear();
+            targets.AsSpan(padding).Fill(Batch.Ignored);
+        }
+        return new Batch(inputs, targets, batch.Rows, batch.Columns) { Lengths = lengths };
+    }
 
     private BatchStream Rows(PreparedData data) => BatchStream.Create(data, tiny.Recipe.Data, TinyRun.Context, 1);
 

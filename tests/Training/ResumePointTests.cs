@@ -220,6 +220,17 @@ public sealed class ResumePointTests : IDisposable
     }
 
     [Fact]
+    public void A_finished_run_keeps_its_best_however_it_would_be_measured()
+    {
+        double? best = tiny.Train().BestLoss;
+        tiny.Recipe = tiny.Recipe with { Evaluation = tiny.Recipe.Evaluation with { Batches = 1 } };
+
+        Assert.Equal(best, tiny.Train(resume: true).BestLoss);
+        Assert.NotNull(best);
+        Assert.DoesNotContain(tiny.Progress, line => line.StartsWith("the best loss so far was of another measure"));
+    }
+
+    [Fact]
     public void Sources_mixed_by_weight_go_on_exactly_and_threads_that_read_ahead_change_nothing()
     {
         string other = Path.Combine(tiny.Root, "other.txt");

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
 using Trainer.Data.Tokenizers;
 using Trainer.Evaluation.Scheduled;
@@ -39,6 +40,31 @@ public sealed class TrainingSessionTests : IDisposable
         Assert.Equal(TrainingOutcome.Interrupted, cancelled.Outcome);
         TrainingResult resumed = TrainingSession.Run(request with { Resume = true });
         Assert.Equal((TrainingOutcome.Completed, tiny.Recipe.Training.Steps), (resumed.Outcome, resumed.Step));
+    }
+
+    [Theory]
+    [InlineData(1, 10)]
+    [InlineData(2, 12)] // all that there are
+    public void Micro_batches_do_not_choose_the_rows_of_validation(int batches, int rows)
+    {
+        (IReadOnlyList<long> Inputs, int Largest) Read(int? micro)
+        {
+            Recipe recipe = tiny.Recipe with
+            {
+                Training = tiny.Recipe.Training with { BatchSize = 10, MicroBatchSize = micro },
+                Evaluation = tiny.Recipe.Evaluation with { Batches = batches },
+            };
+            ValidationSet validation = TrainingSession.Validation(recipe, tiny.Data);
+            return ([.. validation.SelectMany(batch => batch.Inputs)], validation.Max(batch => batch.Rows));
+        }
+        (IReadOnlyList<long> whole, int largest) = Read(null);
+        Assert.Equal((rows * TinyRun.Context, 10), (whole.Count, largest));
+        foreach (int micro in (int[])[5, 2, 1])
+        {
+            (IReadOnlyList<long> inputs, largest) = Read(micro);
+            Assert.Equal(whole, inputs);
+            Assert.Equal(micro, largest);
+        }
     }
 
     [Fact]

@@ -12,6 +12,10 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
     /// <summary>The document of each position, from 0 in each row (−1: padding), within which it attends; null for rows without.</summary>
     public long[]? Documents { get; init; }
 
+    /// <summary>The positions of each row before its padding, where <see cref="Documents"/> do not say; null for rows without padding.
+    /// </summary>
+    public int[]? Lengths { get; init; }
+
     /// <summary>Position ids, (Rows × Columns), for documents or skipped positions; null where the position is the column.</summary>
     public long[]? Positions { get; init; }
 
@@ -58,15 +62,15 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         long[] targets = [.. Targets];
         for (var row = 0; row < Rows; row++)
             targets.AsSpan(row * Columns, Math.Min(length - 1, Columns)).Fill(Ignored);
-        return new Batch(Inputs, targets, Rows, Columns) { Documents = Documents, Positions = Positions, PositionLimit = PositionLimit,
-            Source = Source, Samples = Samples, FirstRow = FirstRow, Origin = Origin };
+        return new Batch(Inputs, targets, Rows, Columns) { Documents = Documents, Lengths = Lengths, Positions = Positions,
+            PositionLimit = PositionLimit, Source = Source, Samples = Samples, FirstRow = FirstRow, Origin = Origin };
     }
 
     /// <summary>Cuts every row into rows of <paramref name="columns"/>, a divisor of its length. For rows of tokens alone.</summary>
     public Batch Cut(int columns)
     {
-        if (columns < 1 || Columns % columns != 0 || Documents is not null || Positions is not null || Source is not null
-            || Samples is not null)
+        if (columns < 1 || Columns % columns != 0 || Documents is not null || Lengths is not null || Positions is not null
+            || Source is not null || Samples is not null)
             throw new ArgumentException($"rows of {Columns}, or such with documents or positions, cannot be cut into rows of {columns}",
                 nameof(columns));
         var parts = Columns / columns;
@@ -98,6 +102,7 @@ public sealed record Batch(long[] Inputs, long[] Targets, int Rows, int Columns)
         return new Batch(Inputs[places], Targets[places], end - first, Columns)
         {
             Documents = Documents?[places],
+            Lengths = Lengths?[first..end],
             Positions = Positions?[places],
             PositionLimit = PositionLimit,
             Source = Source?.Part(first, end),

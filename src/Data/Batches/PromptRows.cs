@@ -37,6 +37,7 @@ internal sealed class PromptRows(TokenShard shard, int contextLength, int? endTo
         var inputs = new long[rows.Length * columns];    // (B, T)
         var targets = new long[rows.Length * columns];   // (B, T)
         Array.Fill(targets, Batch.Ignored);
+        var lengths = new int[rows.Length];
         var tokens = new long[columns + 1];
         for (var row = 0; row < rows.Length; row++)
         {
@@ -45,12 +46,12 @@ internal sealed class PromptRows(TokenShard shard, int contextLength, int? endTo
             Shard.Read(target.Start, tokens.AsSpan(source.Length, target.Length));
             if (target.EndsDocument && endToken is { } end)
                 tokens[source.Length + target.Length] = end;
-            var length = Columns(rows[row]);
+            var length = lengths[row] = Columns(rows[row]);
             tokens.AsSpan(0, length).CopyTo(inputs.AsSpan(row * columns));
             var first = Math.Min(length, Math.Max(0, source.Length - 1));   // the first position that predicts the target
             tokens.AsSpan(first + 1, length - first).CopyTo(targets.AsSpan(row * columns + first));
         }
-        return new Batch(inputs, targets, rows.Length, columns);
+        return new Batch(inputs, targets, rows.Length, columns) { Lengths = lengths };
     }
 
     protected override string? PairError(long source, long target) =>

@@ -27,16 +27,21 @@ internal sealed class SequenceToSequenceRows(TokenShard shard, int contextLength
         var targets = new long[rows.Length * columns];          // (B, T)
         var sources = new long[rows.Length * sourceColumns];    // (B, S)
         var lengths = new int[rows.Length];
+        var sourceLengths = new int[rows.Length];
         Array.Fill(targets, Batch.Ignored);
         for (var row = 0; row < rows.Length; row++)
         {
-            lengths[row] = Read(rows[row].Source, sources.AsSpan(row * sourceColumns, sourceColumns));
+            sourceLengths[row] = Read(rows[row].Source, sources.AsSpan(row * sourceColumns, sourceColumns));
             var target = targets.AsSpan(row * columns, columns);
-            var length = Read(rows[row].Target, target);
+            var length = lengths[row] = Read(rows[row].Target, target);
             inputs[row * columns] = tokens.Begin;
             target[..(length - 1)].CopyTo(inputs.AsSpan(row * columns + 1));
         }
-        return new Batch(inputs, targets, rows.Length, columns) { Source = new SourceRows(sources, lengths, sourceColumns) };
+        return new Batch(inputs, targets, rows.Length, columns)
+        {
+            Lengths = lengths,
+            Source = new SourceRows(sources, sourceLengths, sourceColumns),
+        };
     }
 
     private DocumentPart Part((long Start, long Length) text) =>

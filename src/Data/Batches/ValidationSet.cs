@@ -23,6 +23,13 @@ public sealed class ValidationSet : IReadOnlyList<Batch>
 
     internal int Rows { get; }
 
+    /// <summary>The same rows in the same order, so many at once.</summary>
+    public ValidationSet InBatchesOf(int rows)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        return new(Rows, rows, read);
+    }
+
     /// <summary>Number of scored tokens.</summary>
     public long TargetTokens => targetTokens.Value;
 

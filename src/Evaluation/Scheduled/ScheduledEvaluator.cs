@@ -82,11 +82,8 @@ public sealed record EvaluationSubject(SequenceModel Model, TrainingData Data, D
     internal Tokenizer Tokenizer => ((PreparedData)Data).Tokenizer;
 
     /// <summary>Rows of the validation data as <c>evaluate</c> makes them: so many batches, spread evenly; null for all.</summary>
-    internal ValidationSet Rows(int? batches)
-    {
-        long most = (long)(batches ?? int.MaxValue) * (BatchSize / MicroBatch);
-        return Data.OpenValidation(Settings, Model.ContextLength, MicroBatch, (int)Math.Min(most, int.MaxValue), Model.PrefixLength);
-    }
+    internal ValidationSet Rows(int? batches) => Data.OpenValidation(
+        Settings, Model.ContextLength, BatchSize, batches ?? int.MaxValue, Model.PrefixLength).InBatchesOf(MicroBatch);
 }
 
 /// <summary>Checks the evaluators of a recipe against its model and data.</summary>

@@ -154,10 +154,15 @@ internal sealed class MemoryProbe : IDisposable
         Tokens = Cut(whole.Tokens, count, positions).clamp(max: tokens - 1),
         Positions = whole.Positions is { } places ? Cut(places, count, positions) : null,
         Documents = whole.Documents is { } documents ? Cut(documents, count, positions) : null,
+        Lengths = whole.Lengths is { } lengths
+            ? [.. lengths.Take(count).Select(own => Math.Min(own, Columns(whole.Tokens, positions)))]
+            : null,
         Source = whole.Source is { } source ? Cut(source, count, positions, tokens) : null,
     };
 
     // (B, T): the longer of source and target has so many positions, the other in proportion.
     private Tensor Cut(Tensor ids, int count, int positions) =>
-        ids.narrow(0, 0, count).narrow(1, 0, Math.Max(1, ids.size(1) * positions / length)).contiguous();
+        ids.narrow(0, 0, count).narrow(1, 0, Columns(ids, positions)).contiguous();
+
+    private int Columns(Tensor ids, int positions) => (int)Math.Max(1, ids.size(1) * positions / length);
 }

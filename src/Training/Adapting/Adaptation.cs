@@ -149,16 +149,23 @@ public sealed class Adaptation
         Checkpoint found = Checkpoint.Open(run);
         Device device = DeviceSelection.Choose(recipe.Training.Device);
         using LanguageModel model = found.LoadModel(device, Losses.FrozenModel.PrecisionOf(recipe));
-        int context = found.Model.ContextLength, rows = Math.Max(1, recipe.Training.MicroBatch * recipe.Model.ContextLength / context);
-        long tokens = (long)recipe.Evaluation.Batches * recipe.Training.BatchSize * recipe.Model.ContextLength;
-        ValidationSet validation = ValidationSet.Create(
-            data, recipe.Data, context, rows, (int)Math.Clamp(tokens / context / rows, 1, int.MaxValue), model.PrefixLength);
-        LossReport report = LossEvaluator.Evaluate(model, validation, device);
+        int context = found.Model.ContextLength;
+        LossReport report = LossEvaluator.Evaluate(model, Rows(recipe, data, context, model.PrefixLength), device);
         int decoded = Math.Min(DecodedTokens, context / 2);
         long[] prompt = new long[Math.Min(context - decoded, data.Validation.Length)];
         data.Validation.Read(0, prompt);
         double speed = DecodingSpeed.Measure(model, device, [.. prompt.Select(id => (int)id)], decoded);
         return new(name, report.MeanLoss, AdaptCandidates.CacheBytesPerToken(found.Model, model.VocabularySize), speed) { Run = run };
+    }
+
+    /// <summary>As many tokens of the validation data as the recipe measures, at another context, and as many at once as a micro-batch has,
+    /// which does not choose the rows.</summary>
+    internal static ValidationSet Rows(Recipe recipe, PreparedData data, int context, int prefixLength)
+    {
+        long tokens = (long)recipe.Evaluation.Batches * recipe.Training.BatchSize * recipe.Model.ContextLength;
+        int rows = (int)Math.Clamp(tokens / context, 1, int.MaxValue);
+        long atOnce = (long)recipe.Training.MicroBatch * recipe.Model.ContextLength / context;
+        return ValidationSet.Create(data, recipe.Data, context, rows, batches: 1, prefixLength).InBatchesOf((int)Math.Max(1, atOnce));
     }
 
     private static void SaveRecipe(AdaptCandidate candidate, string run)

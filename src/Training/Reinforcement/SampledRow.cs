@@ -24,6 +24,7 @@ internal sealed record SampledRow(int[] Prompt, int[] Answer, double Reward, dou
         }
         return new(inputs, targets, rows.Count, columns)
         {
+            Lengths = [.. rows.Select(row => row.Columns)],
             Samples = new([.. rows.Select(row => (float)row.Reward)], [.. rows.Select(row => (float)row.Advantage)],
                 [.. rows.Select(row => row.Right)]),
         };

@@ -162,7 +162,7 @@ internal sealed class SampledSteps(BatchLoader prompts, Sampling sampling) : Ste
 
     private sealed record SavedBatch(
         int Rows, int Columns, long[] Inputs, long[] Targets, byte[] Rewards, byte[] Advantages, bool[] Right, byte[]? Old,
-        byte[]? Reference)
+        byte[]? Reference, int[]? Lengths = null)
     {
         public static SavedBatch Of(Batch batch)
         {
@@ -170,11 +170,12 @@ internal sealed class SampledSteps(BatchLoader prompts, Sampling sampling) : Ste
             return new(
                 batch.Rows, batch.Columns, batch.Inputs, batch.Targets, Floats.ToBytes(samples.Rewards), Floats.ToBytes(samples.Advantages),
                 samples.Right, samples.OldLogProbabilities is { } old ? Floats.ToBytes(old) : null,
-                samples.ReferenceLogProbabilities is { } reference ? Floats.ToBytes(reference) : null);
+                samples.ReferenceLogProbabilities is { } reference ? Floats.ToBytes(reference) : null, batch.Lengths);
         }
 
         public Batch ToBatch() => new(Inputs, Targets, Rows, Columns)
         {
+            Lengths = Lengths,
             Samples = new(Floats.FromBytes(Rewards), Floats.FromBytes(Advantages), Right)
             {
                 OldLogProbabilities = Old is null ? null : Floats.FromBytes(Old),

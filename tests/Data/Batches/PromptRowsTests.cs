@@ -41,6 +41,7 @@ public sealed class PromptRowsTests : IDisposable
                 {
                     var (inputs, targets) = (Row(batch.Inputs, batch, row), Row(batch.Targets, batch, row));
                     var columns = (int)source.Tokens(rows[row]);
+                    Assert.Equal(columns, batch.Lengths![row]);
                     Assert.All(targets[columns..], target => Assert.Equal(Batch.Ignored, target));
                     var first = Array.FindIndex(targets, target => target != Batch.Ignored);
                     Assert.Equal(inputs[(first + 1)..columns], targets[first..(columns - 1)]);

@@ -40,6 +40,7 @@ public sealed class SequenceToSequenceRowsTests : IDisposable
                     var targets = batch.Targets[(row * batch.Columns)..(row * batch.Columns + Scored(batch, row))];
                     var inputs = batch.Inputs[(row * batch.Columns)..(row * batch.Columns + targets.Length)];
                     var read = batch.Source.Tokens[(row * batch.Source.Columns)..(row * batch.Source.Columns + batch.Source.Lengths[row])];
+                    Assert.Equal(targets.Length, batch.Lengths![row]);
                     Assert.Equal((long[])[Begin, .. targets[..^1]], inputs);
                     Assert.Equal((End, End), (targets[^1], read[^1]));
                     seen.Add((Text(read[..^1]), Text(targets[..^1])));

@@ -39,6 +39,22 @@ public sealed class ValidationSetTests : IDisposable
             Assert.Equal(starts, Starts(Create(shard, choice.context, choice.rows * choice.batches, 1)));
         }).Holds();
 
+    [Theory]
+    [InlineData(1, 13)]
+    [InlineData(4, 4)]
+    [InlineData(5, 3)]
+    [InlineData(20, 1)]
+    public void The_same_rows_come_in_batches_of_any_size(int rows, int batches)
+    {
+        using var shard = folder.Shard(Enumerable.Range(0, 1_301));
+        var set = Create(shard, 100, 5, 4);
+        var others = set.InBatchesOf(rows);
+        Assert.Equal((batches, 13), (others.Count, others.Sum(batch => batch.Rows)));   // fewer than were asked for
+        Assert.All(others.SkipLast(1), batch => Assert.Equal(rows, batch.Rows));
+        Assert.Equal(set.SelectMany(batch => batch.Inputs), others.SelectMany(batch => batch.Inputs));
+        Assert.Equal(set.TargetTokens, others.TargetTokens);
+    }
+
     [Fact]
     public void Data_that_is_too_short_is_named()
     {

@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Models.Adapters;
 using Trainer.Models.Attention.Kernels;
+using Trainer.Models.FeedForward.Experts;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Tests.Cost;
@@ -58,6 +59,14 @@ public class TrainingMemoryTests
     }
 
     [Fact]
+    public void Experts_take_as_much_for_rows_with_padding()
+    {
+        DecoderOptions model = Model with { FeedForward = new ExpertsOptions { HiddenDim = 128 } };
+        long padded = Measure(model, lengths: [.. Enumerable.Range(1, Rows).Select(row => row * Length / Rows)]).Activations;
+        Near(Measure(model).Activations, padded);
+    }
+
+    [Fact]
     public void A_large_vocabulary_follows_from_smaller_ones()
     {
         DecoderOptions model = Model with { Layers = 1 };
@@ -99,12 +108,12 @@ public class TrainingMemoryTests
 
     private static TrainingMemory Measure(
         ModelOptions model, int rows = Rows, int length = Length, int? source = null, int vocabulary = Vocabulary,
-        TrainingShape? shape = null)
+        TrainingShape? shape = null, int[]? lengths = null)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor Ids(int columns) => randint(0, vocabulary, [rows, columns], dtype: ScalarType.Int64);
         Tensor tokens = Ids(length);
-        ModelInput input = new(tokens) { Source = source is { } read ? new(Ids(read)) : null };
+        ModelInput input = new(tokens) { Lengths = lengths, Source = source is { } read ? new(Ids(read)) : null };
         return TrainingMemory.Measure(model, vocabulary, shape ?? new(), input, tokens);
     }
 }

@@ -1,4 +1,5 @@
 using Trainer.Configuration;
+using Trainer.Data.Batches;
 using Trainer.Training.Adapting;
 
 namespace Trainer.Training.Tests.Adapting;
@@ -8,6 +9,26 @@ public sealed class AdaptationTests : IDisposable
     private readonly TinyRun tiny = new();
 
     public void Dispose() => tiny.Dispose();
+
+    [Theory]
+    [InlineData(16, 24)] // the recipe's own context
+    [InlineData(24, 16)]
+    [InlineData(40, 9)]
+    [InlineData(1000, 1)]
+    public void Micro_batches_do_not_choose_the_rows_that_are_measured(int context, int expected)
+    {
+        using TinyRun longer = new(characters: 20_000);
+        foreach (int? micro in (int?[])[null, 6, 4, 1])
+        {
+            Recipe recipe = longer.Recipe with
+            {
+                Training = longer.Recipe.Training with { BatchSize = 12, MicroBatchSize = micro },
+            };
+            ValidationSet rows = Adaptation.Rows(recipe, longer.Data, context, prefixLength: 1);
+            Assert.Equal(expected, rows.Sum(batch => batch.Rows));
+            Assert.Equal((long)expected * context, rows.TargetTokens);
+        }
+    }
 
     [Fact]
     public void A_model_of_time_series_is_refused()

@@ -120,6 +120,27 @@ public sealed class ReinforcementTests : IDisposable
     }
 
     [Fact]
+    public void Rows_that_are_saved_for_further_updates_keep_where_their_padding_begins()
+    {
+        Use(Options with { Updates = 2 });
+        using TrainState training = tiny.NewState();
+        using SampledSteps source = Source(training), restored = Source(training);
+        StepBatch step = source.Next(5);
+        string folder = Directory.CreateDirectory(Path.Combine(tiny.Root, "saved")).FullName;
+        foreach (PendingFile file in source.Files()) file.Write(Path.Combine(folder, file.Name));
+        restored.Restore(folder, source.Position);
+
+        foreach ((Batch batch, Batch again) in step.MicroBatches.Zip(restored.Next(6).MicroBatches))
+        {
+            Assert.Equal(batch.Inputs, again.Inputs);
+            Assert.Equal(batch.Lengths!, again.Lengths!);
+            Assert.Equal(
+                batch.Targets.Chunk(batch.Columns).Select(row => Array.FindLastIndex(row, target => target != Batch.Ignored) + 1),
+                batch.Lengths!);
+        }
+    }
+
+    [Fact]
     public void The_first_answers_and_rewards_are_the_same_with_one_thread_and_two()
     {
         double[] Rewards(int threads)

@@ -41,19 +41,29 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepHook
         Tensor rows = Rows.Gather(tokens, order.Order, order.Places, options.Active); // (N·K, C), by expert
         Tensor results = Rows.Gather(experts.Run(rows, order.Counts), order.Places, order.Order); // (N·K, C), by token
         Tensor sum = results.view(-1, options.Active, tokens.shape[1]).mul(routing.Weights.unsqueeze(-1)).sum(1); // (N, K, C) → (N, C)
-        if (context.Auxiliary is { } auxiliary) Report(auxiliary, routing, order.Counts, x.shape[0], context);
+        if (context.Auxiliary is { } auxiliary) Report(auxiliary, routing, order.Counts, x, context);
         Tensor result = sum.view(x.shape);
         return shared is null ? result : result.add(shared.Run(x, context));
     }
 
     public void EndStep(Tensor skip, Action<long[]>? sum = null) => router.Balance(counter.EndStep(sum), skip);
 
-    private void Report(AuxiliaryLosses auxiliary, Routing routing, long[] counts, long rows, AttentionContext context)
+    private void Report(AuxiliaryLosses auxiliary, Routing routing, long[] counts, Tensor x, AttentionContext context)
     {
         // Padding is computed like any token, but does not count as load.
-        Tensor? counted = context.Documents?.Queries?.reshape(-1).ge(0).to_type(ScalarType.Float32); // (N)
+        Tensor? counted = Counted(context, x);
         if (!ActivationCheckpoint.Recomputing && !context.Repeats) counter.Add(counted is null ? counts : Counts(routing.Chosen, counted));
-        if (RouterLosses.Of(options, routing, rows, counted) is { } loss) auxiliary.Add(loss);
+        if (RouterLosses.Of(options, routing, x.shape[0], counted) is { } loss) auxiliary.Add(loss);
+    }
+
+    // 1 for tokens and 0 for padding, (N), float32; null where all are tokens.
+    private static Tensor? Counted(AttentionContext context, Tensor x)
+    {
+        if (context.Documents?.Queries is { } documents) return documents.reshape(-1).ge(0).to_type(ScalarType.Float32);
+        if (context.Lengths is not { } lengths) return null;
+        return context.Shared(lengths, () => arange(x.shape[1], device: x.device)
+            .lt(tensor(lengths, [lengths.Length, 1]).to(x.device)) // (B, 1) → (B, T)
+            .reshape(-1).to_type(ScalarType.Float32));
     }
 
     private long[] Counts(Tensor chosen, Tensor counted)

@@ -85,7 +85,8 @@ public enum RouterKind
     Sigmoid,
 }
 
-/// <summary>How the router's load is balanced. A new kind is a record and one <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
+/// <summary>How the router's load is balanced, of which padding is no part. A new kind is a record and one
+/// <see cref="JsonDerivedTypeAttribute"/> line here.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(LossBalanceOptions), "loss")]
 [JsonDerivedType(typeof(BiasBalanceOptions), "bias")]

@@ -97,8 +97,10 @@ public class ExpertsFeedForwardTests
         Assert.Equal(Loss(x), (Loss(x.narrow(0, 0, 1)) + 3 * Loss(x.narrow(0, 1, 3))) / 4, 1e-6);
     }
 
-    [Fact]
-    public void Padding_is_computed_but_neither_balanced_nor_counted()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Padding_is_computed_but_neither_balanced_nor_counted(bool byLength)
     {
         using DisposeScope scope = NewDisposeScope();
         ExpertsOptions options = Plain with { Balance = new LossBalanceOptions(), RouterZLoss = 0.1 };
@@ -106,7 +108,11 @@ public class ExpertsFeedForwardTests
         Tensor x = randn(1, 6, ExpertLayers.Dim);
         Tensor documents = tensor([0L, 0, 0, 0, -1, -1], [1, 6]);
         using DocumentIds ids = new(documents, documents);
-        AttentionContext padded = new() { PositionLimit = 6, Auxiliary = new(), Documents = ids }, whole = ExpertLayers.Pass();
+        using AttentionContext padded = new()
+        {
+            PositionLimit = 6, Auxiliary = new(), Documents = byLength ? null : ids, Lengths = byLength ? [4] : null,
+        };
+        AttentionContext whole = ExpertLayers.Pass();
         Tensor result = layer.Run(x, padded);
         layer.EndStep(zeros([]));
         long[] load = [.. layer.Load];
@@ -114,6 +120,31 @@ public class ExpertsFeedForwardTests
         layer.EndStep(zeros([]));
         Assert.Equal(load, layer.Load);
         TensorAssert.Close(whole.Auxiliary!.Sum()!, padded.Auxiliary!.Sum()!, Tolerance);
+    }
+
+    [Theory]
+    [InlineData(BalanceScope.Batch)]
+    [InlineData(BalanceScope.Sequence)]
+    public void Lengths_are_those_of_documents_that_mark_padding(BalanceScope over)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var layer = ExpertLayers.Build(Plain with { Balance = new LossBalanceOptions { Over = over }, RouterZLoss = 0.1 });
+        Tensor x = randn(3, 4, ExpertLayers.Dim), documents = tensor([0L, 0, 0, -1, 0, 0, 0, 0, 0, -1, -1, -1], [3, 4]);
+        (Tensor Loss, long[] Load) Run(AttentionContext context)
+        {
+            using (context)
+            {
+                layer.Run(x, context);
+                layer.EndStep(zeros([]));
+                return (context.Auxiliary!.Sum()!, [.. layer.Load]);
+            }
+        }
+        using DocumentIds ids = new(documents, documents);
+        (Tensor loss, long[] load) = Run(new() { PositionLimit = 4, Auxiliary = new(), Lengths = [3, 4, 1] });
+        (Tensor expected, long[] counted) = Run(new() { PositionLimit = 4, Auxiliary = new(), Documents = ids });
+        TensorAssert.SameBits(expected, loss);
+        Assert.Equal(counted, load);
+        Assert.Equal(8 * Plain.Active, load.Sum());
     }
 
     [Fact]

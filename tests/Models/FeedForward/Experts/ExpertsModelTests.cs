@@ -90,4 +90,21 @@ public class ExpertsModelTests
         model.eval();
         Assert.Null(model.Losses(input, Models.Tokens(2, 8)).Auxiliary);
     }
+
+    [Fact]
+    public void Padding_of_a_decoder_s_rows_is_no_load_and_changes_no_loss_but_the_routers()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Models.Build(
+            Models.EncoderDecoder with { Layers = 1, FeedForward = new ExpertsOptions { HiddenDim = 8 } });
+        Tensor targets = Models.Tokens(2, 8, seed: 3);
+        ModelInput full = new(Models.Tokens(2, 8)) { Source = new(Models.Tokens(2, 6)) };
+        LossTerms plain = model.Losses(full, targets);
+        model.EndStep(zeros([]));
+        LossTerms padded = model.Losses(full with { Lengths = [8, 5] }, targets);
+        model.EndStep(zeros([]));
+        TensorAssert.SameBits(plain.CrossEntropy, padded.CrossEntropy);
+        TensorAssert.Apart(plain.Auxiliary!, padded.Auxiliary!, 0);
+        Assert.Equal([12 * 2L, 13 * 2L], model.Experts().Select(layer => layer.Tokens.Sum()));
+    }
 }
