@@ -158,6 +158,13 @@ public sealed class Checkpoint
         }
     }
 
+    /// <summary>The special tokens around what an encoder-decoder reads and writes; null for other models, and where the tokenizer has no
+    /// token that ends a text.</summary>
+    /// <exception cref="UserException">A token that its recipe names is none of the tokenizer's.</exception>
+    public SequenceTokens? SequenceTokens => Model is EncoderDecoderOptions && EndOfText.Of(Tokenizer, named: null) is not null
+        ? SequenceTokens.Of(Tokenizer, Configuration.Data)
+        : null;
+
     /// <summary>Rows of a training micro-batch: an evaluation with as many fits in the same memory.</summary>
     public int RowsAtOnce => Configuration.RowsAtOnce;
 

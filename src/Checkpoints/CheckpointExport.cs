@@ -4,6 +4,7 @@ using Trainer.Checkpoints.Gguf;
 using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using static TorchSharp.torch;
@@ -49,6 +50,7 @@ public static class CheckpointExport
     internal static ExportSource Source(Checkpoint checkpoint, IWeightSource weights) =>
         new(checkpoint.Configuration.Name, checkpoint.Model, checkpoint.Tokenizer, weights, CompanionFiles.In(checkpoint.Directory))
         {
+            Data = checkpoint.Configuration.Data,
             Origin = checkpoint.Manifest.Files.ContainsKey(CheckpointFiles.State)
                 ? new(CheckpointConfiguration.ReadJson(Path.Combine(checkpoint.Directory, CheckpointFiles.Configuration)),
                     checkpoint.LoadState())
@@ -62,6 +64,9 @@ internal sealed record ExportSource(
 {
     /// <summary>How it was trained; null for an imported or converted model.</summary>
     public TrainingOrigin? Origin { get; init; }
+
+    /// <summary>The data of its recipe, which names special tokens; null where there is none.</summary>
+    public DataOptions? Data { get; init; }
 
     public int VocabularySize => Model.EmbeddingRows(Tokenizer.VocabularySize);
 }

@@ -74,7 +74,8 @@ internal static class AttentionCommand
     private static AttentionMap ReadText(ParseResult parsed, Checkpoint checkpoint, torch.Device device, string name)
     {
         using var model = checkpoint.LoadModel(device);
-        return new AttentionReader(model, checkpoint.Tokenizer).Read(name, parsed.GetRequiredValue(Text)!, parsed.GetValue(Read));
+        return new AttentionReader(model, checkpoint.Tokenizer, checkpoint.SequenceTokens)
+            .Read(name, parsed.GetRequiredValue(Text)!, parsed.GetValue(Read));
     }
 
     private static AttentionMap ReadData(Checkpoint checkpoint, torch.Device device, string name, string data)

@@ -5,7 +5,6 @@ using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data;
 using Trainer.Data.Batches;
-using Trainer.Data.Tokenizers;
 using Trainer.Evaluation;
 using Trainer.Evaluation.Preferences;
 using Trainer.Inference;
@@ -170,7 +169,7 @@ internal static class EvaluateCommand
         json["window"] = context;
         json["stride"] = context;
         if (checkpoint.Model is EncoderDecoderOptions && parsed.GetValue(Translate) is > 0 and var pairs)
-            json["translation"] = Translations(parsed, model, checkpoint.Tokenizer, device, rows, pairs);
+            json["translation"] = Translations(parsed, model, checkpoint, device, rows, pairs);
         return json;
     }
 
@@ -188,13 +187,14 @@ internal static class EvaluateCommand
         return JsonFile.Object(report, ("data", data.Name));
     }
 
-    private static JsonObject Translations(ParseResult parsed, LanguageModel model, Tokenizer tokenizer, torch.Device device,
+    private static JsonObject Translations(ParseResult parsed, LanguageModel model, Checkpoint checkpoint, torch.Device device,
         ValidationSet rows, int pairs)
     {
         var options = Searching with { Beams = parsed.GetValue(Beams), Tokens = model.ContextLength };
         Problem[] problems = [.. options.Validate().Select(problem => problem with { Path = $"--{problem.Path}" })];
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
-        var report = new TranslationEvaluator(model, tokenizer, device, options).Evaluate(rows, pairs);
+        var report = new TranslationEvaluator(model, checkpoint.Tokenizer, device, options, checkpoint.SequenceTokens)
+            .Evaluate(rows, pairs);
         EvaluationSection.Print(report);
         return JsonFile.Object(report, ("line", report.Bleu.ToString()));
     }

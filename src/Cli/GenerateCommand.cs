@@ -95,11 +95,11 @@ internal static class GenerateCommand
         var prompt = parsed.GetRequiredValue(Prompt);
         var end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
         var generator = new TextGenerator(model, checkpoint.Tokenizer, device, end, BeginningOf(parsed, model, checkpoint.Tokenizer),
-            messageEnds: checkpoint.EndTokens);
+            messageEnds: checkpoint.EndTokens, special: checkpoint.SequenceTokens);
         if (parsed.GetValue(Chat))
             return Answer(generator.Answer(Messages(parsed), Template(checkpoint), options));
         var pieces = parsed.GetValue(Beams) is { } beams
-            ? Search(model, checkpoint.Tokenizer, device, end, generator, prompt,
+            ? Search(model, checkpoint, device, end, generator, prompt,
                 Searching with { Beams = beams, LengthPenalty = parsed.GetValue(LengthPenalty), Tokens = options.Tokens })
             : generator.Stream(prompt, options);
         if (generator.Beginning.Count > 0)
@@ -127,11 +127,13 @@ internal static class GenerateCommand
         return [.. first, new("user", parsed.GetRequiredValue(Prompt))];
     }
 
-    private static IEnumerable<string> Search(LanguageModel model, Tokenizer tokenizer, Device device, int? end, TextGenerator generator,
+    private static IEnumerable<string> Search(LanguageModel model, Checkpoint checkpoint, Device device, int? end, TextGenerator generator,
         string prompt, BeamOptions options)
     {
         Require(options);
-        if (model.Options is EncoderDecoderOptions) return new Translator(model, tokenizer, device).Translate([prompt], options);
+        var tokenizer = checkpoint.Tokenizer;
+        if (model.Options is EncoderDecoderOptions)
+            return new Translator(model, tokenizer, device, checkpoint.SequenceTokens).Translate([prompt], options);
         var ids = generator.Encode(prompt);
         var best = new BeamSearch(model, device, options, tokenizer.VocabularySize).Search(ids, source: null, end)[0][0];
         var decoder = tokenizer.CreateDecoder(ids);

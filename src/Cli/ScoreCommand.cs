@@ -86,7 +86,7 @@ internal static class ScoreCommand
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base));
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         using var model = checkpoint.LoadModel(device);
-        var scorer = SequenceScorer.For(model, checkpoint.Tokenizer);
+        var scorer = SequenceScorer.For(model, checkpoint.Tokenizer, checkpoint.SequenceTokens);
         if (parsed.GetValue(Output) is { } table) return WriteTable(table, parsed, checkpoint, scorer);
         var tokens = ToScore(parsed, checkpoint, scorer);
         using var logits = scorer.Logits(tokens, SourceOf(parsed, checkpoint, scorer));

@@ -39,6 +39,14 @@ public sealed partial record DataOptions
                 + "with the tokenizer's own token; remove endOfDocument");
         if (EndOfDocument is { Length: 0 })
             yield return new Problem("endOfDocument", "is empty; name a token such as <|endoftext|>, or set it to \"none\"");
+        foreach (var (path, token) in new[] { ("decoderStartToken", DecoderStartToken), ("forcedBosToken", ForcedBosToken) })
+        {
+            if (token is not null && Objective != DataObjective.SequenceToSequence)
+                yield return new Problem(path, $"is \"{token}\", but objective \"{Name(Objective)}\" has no decoder beside an encoder; "
+                    + $"remove {path}, or set objective to \"sequence-to-sequence\"");
+            else if (token is { Length: 0 })
+                yield return new Problem(path, "is empty; name a token of the tokenizer, such as </s>, or leave it out");
+        }
         if (Masking is not null && Objective != DataObjective.Masked)
             yield return new Problem("masking",
                 $"is set, but objective \"{Name(Objective)}\" hides no tokens; remove masking, or set objective to \"masked\"");

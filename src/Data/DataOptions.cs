@@ -66,6 +66,18 @@ public sealed partial record DataOptions : IValidated
         + "tokenizer's own where it has one: </s>, <eos>, [EOS], <|endoftext|>, <|end_of_text|> or [SEP].")]
     public string? EndOfDocument { get; init; }
 
+    /// <summary>The token that the decoder of an encoder-decoder begins with, transformers' <c>decoder_start_token_id</c>; null for the
+    /// tokenizer's usual one.</summary>
+    [Description("The token that the decoder begins with (objective sequence-to-sequence), as a model that was imported expects it; texts "
+        + "are then read and written behind the special tokens that the tokenizer puts before them. When absent, the tokenizer's own where "
+        + "it has one: <s>, <bos>, [BOS], <|startoftext|>, [CLS], <pad> or [PAD]; else the token that ends texts.")]
+    public string? DecoderStartToken { get; init; }
+
+    /// <summary>The token that every generated text begins with, transformers' <c>forced_bos_token_id</c>; null for none.</summary>
+    [Description("The token that every text begins with that an encoder-decoder generates (objective sequence-to-sequence), whatever the "
+        + "model says, as a model that was imported may expect it. When absent, the model chooses.")]
+    public string? ForcedBosToken { get; init; }
+
     /// <summary>Which tokens the masked objective hides; null for the defaults.</summary>
     [Description("Which tokens are hidden (objective masked).")]
     public MaskingOptions? Masking { get; init; }

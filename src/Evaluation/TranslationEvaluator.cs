@@ -1,3 +1,4 @@
+using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Tokenizers;
@@ -7,8 +8,10 @@ using static TorchSharp.torch;
 
 namespace Trainer.Evaluation;
 
-/// <summary>Translates texts with known translations and computes BLEU.</summary>
-public sealed class TranslationEvaluator(LanguageModel model, Tokenizer tokenizer, Device device, BeamOptions options)
+/// <summary>Translates texts with known translations and computes BLEU. The <paramref name="special"/> tokens around the texts are a
+/// checkpoint's (<see cref="Checkpoint.SequenceTokens"/>); null for the tokenizer's usual ones.</summary>
+public sealed class TranslationEvaluator(
+    LanguageModel model, Tokenizer tokenizer, Device device, BeamOptions options, SequenceTokens? special = null)
 {
     private const int Examples = 4;
 
@@ -23,7 +26,7 @@ public sealed class TranslationEvaluator(LanguageModel model, Tokenizer tokenize
         (int[] Source, int[] Target)[] pairs = [.. Enumerable.Range(0, count).Select(index => all[(long)index * all.Length / count])];
         string[] sources = [.. pairs.Select(pair => tokenizer.Decode(pair.Source))],
             targets = [.. pairs.Select(pair => tokenizer.Decode(pair.Target))];
-        IReadOnlyList<string> written = new Translator(model, tokenizer, device).Translate(sources, options, progress);
+        IReadOnlyList<string> written = new Translator(model, tokenizer, device, special).Translate(sources, options, progress);
         return new()
         {
             Bleu = CorpusBleu.Score(written, targets),
@@ -40,18 +43,18 @@ public sealed class TranslationEvaluator(LanguageModel model, Tokenizer tokenize
     private IEnumerable<(int[] Source, int[] Target)> WholePairs(Batch batch)
     {
         SourceRows source = batch.Source ?? throw new ArgumentException("The rows have no source.", nameof(batch));
-        SequenceTokens marks = SequenceTokens.Of(tokenizer);
+        SequenceTokens marks = special ?? SequenceTokens.Of(tokenizer);
         for (int row = 0; row < batch.Rows; row++)
         {
             ArraySegment<long> read = new(source.Tokens, row * source.Columns, source.Lengths[row]);
             ArraySegment<long> written = new(batch.Targets, row * batch.Columns, batch.Columns);
-            if (read.Count > 1 && read[^1] == marks.End && written.Contains(marks.End))
+            if (read.Count > 1 + marks.Before.Count && read[^1] == marks.End && written.Contains(marks.End))
                 yield return (Text(read, marks), Text(written, marks));
         }
     }
 
     private static int[] Text(IEnumerable<long> ids, SequenceTokens marks) =>
-        [.. ids.Where(id => id != Batch.Ignored && id != marks.End).Select(id => (int)id)];
+        [.. ids.Where(id => id != Batch.Ignored && !marks.Surrounds((int)id)).Select(id => (int)id)];
 }
 
 /// <summary>BLEU of a model's translations.</summary>

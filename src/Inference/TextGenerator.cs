@@ -29,11 +29,12 @@ public sealed record GenerationOptions : IValidated
 /// <remarks>An answer ends with the tokenizer's end token or at the context length, a continuation with <paramref name="end"/>, the token
 /// that ended documents in training, if there is one. When the context is full, its last half is recomputed behind <see cref="Beginning"/>,
 /// so a continuation can go on for ever. With <paramref name="chat"/>, every prompt is what a user says, and is answered; an answer ends
-/// with any of <paramref name="messageEnds"/>, too (<see cref="Checkpoint.EndTokens"/>). Deterministic given the seed; not
-/// thread-safe.</remarks>
+/// with any of <paramref name="messageEnds"/>, too (<see cref="Checkpoint.EndTokens"/>). The <paramref name="special"/> tokens around what
+/// an encoder-decoder reads and writes are a checkpoint's <see cref="Checkpoint.SequenceTokens"/>, or without them the tokenizer's usual
+/// ones. Deterministic given the seed; not thread-safe.</remarks>
 public sealed class TextGenerator(
     LanguageModel model, Tokenizer tokenizer, Device device, int? end = null, IReadOnlyList<int>? beginning = null,
-    ChatTemplate? chat = null, IReadOnlyCollection<int>? messageEnds = null) : IDisposable
+    ChatTemplate? chat = null, IReadOnlyCollection<int>? messageEnds = null, SequenceTokens? special = null) : IDisposable
 {
     private bool ownsModel;
 
@@ -46,7 +47,10 @@ public sealed class TextGenerator(
         Device chosen = DeviceSelection.Choose(device);
         int? end = EndOfText.Of(checkpoint.Tokenizer, checkpoint.Configuration.Data.EndOfDocument);
         LanguageModel model = checkpoint.LoadModel(chosen, precision);
-        return new(model, checkpoint.Tokenizer, chosen, end, messageEnds: checkpoint.EndTokens) { ownsModel = true };
+        return new(model, checkpoint.Tokenizer, chosen, end, messageEnds: checkpoint.EndTokens, special: checkpoint.SequenceTokens)
+        {
+            ownsModel = true,
+        };
     }
 
     /// <summary>Ids before every prompt, by default the tokenizer's own (<see cref="Tokenizer.Template"/>), as in transformers and
@@ -114,7 +118,7 @@ public sealed class TextGenerator(
         if (!model.Generates) throw WritesNothing();
         int[] ids = [.. Beginning, .. tokenizer.Encode(prompt)];
         CheckLength(ids);
-        return ReadsSource ? [.. ids, SequenceTokens.Of(tokenizer).End] : ids;
+        return ReadsSource ? Marks.Source(ids) : ids;
     }
 
     internal static UserException WritesNothing() => new(
@@ -128,16 +132,18 @@ public sealed class TextGenerator(
 
     private bool ReadsSource => model.Options is EncoderDecoderOptions;
 
+    private SequenceTokens Marks => special ?? SequenceTokens.Of(tokenizer);
+
     private IEnumerable<int> Translate(int[] source, GenerationOptions options)
     {
         using Tensor tokens = tensor(Array.ConvertAll(source, id => (long)id), [1, source.Length], dtype: ScalarType.Int64);
         using Tensor moved = tokens.to(device);
-        SequenceTokens marks = SequenceTokens.Of(tokenizer);
-        GenerationOptions within = options with { Tokens = Math.Min(options.Tokens, model.ContextLength) };
-        foreach (int id in Continue([marks.Begin], within, source: moved))
+        SequenceTokens marks = Marks;
+        GenerationOptions within = options with { Tokens = Math.Min(options.Tokens, model.ContextLength + 1 - marks.Prompt.Count) };
+        foreach (int id in Continue([.. marks.Prompt], within, source: moved))
         {
             if (id == marks.End) yield break;
-            yield return id;
+            if (!marks.Surrounds(id)) yield return id;
         }
     }
 
@@ -164,9 +170,9 @@ public sealed class TextGenerator(
         if (decoder.Flush() is { Length: > 0 } rest) yield return rest;
     }
 
-    // An encoder reads the end of the text too.
-    private void CheckLength(IReadOnlyCollection<int> ids) =>
-        PromptException.ThrowIfUnfit(model, ids.Count, model.ContextLength - (ReadsSource ? 1 : 0));
+    // An encoder reads the special tokens around the text too.
+    private void CheckLength(IReadOnlyCollection<int> ids) => PromptException.ThrowIfUnfit(
+        model, ids.Count, model.ContextLength - (ReadsSource ? 1 + (special?.Before.Count ?? 0) : 0));
 }
 
 /// <summary>Decodes a text that may outgrow the context; recomputing it keeps its first <paramref name="keep"/> tokens.</summary>

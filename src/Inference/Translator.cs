@@ -1,5 +1,6 @@
 // Shapes: B texts, S tokens of the longest source.
 using TorchSharp;
+using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Data.Batches;
 using Trainer.Data.Tokenizers;
@@ -8,12 +9,14 @@ using static TorchSharp.torch;
 
 namespace Trainer.Inference;
 
-/// <summary>Generates a text for each source text with an encoder-decoder, whose tokenizer has an end token.</summary>
-public sealed class Translator(LanguageModel model, Tokenizer tokenizer, Device device)
+/// <summary>Generates a text for each source text with an encoder-decoder, whose tokenizer has an end token. The
+/// <paramref name="special"/> tokens around texts are a checkpoint's <see cref="Checkpoint.SequenceTokens"/>; null for the tokenizer's
+/// usual ones.</summary>
+public sealed class Translator(LanguageModel model, Tokenizer tokenizer, Device device, SequenceTokens? special = null)
 {
     private const int TextsAtOnce = 32;
 
-    private readonly SequenceTokens marks = SequenceTokens.Of(tokenizer);
+    private readonly SequenceTokens marks = special ?? SequenceTokens.Of(tokenizer);
 
     /// <summary>Generates the best text for each source, in order. Sources of similar length are searched in one batch.</summary>
     /// <exception cref="UserException">A source is empty, or longer than the context.</exception>
@@ -27,17 +30,19 @@ public sealed class Translator(LanguageModel model, Tokenizer tokenizer, Device 
         {
             using DisposeScope scope = NewDisposeScope();
             ModelInput source = SourceRows.Pad([.. indices.Select(index => encoded[index])]).ToInput(device);
-            var found = search.Search([marks.Begin], source, marks.End);
-            for (int i = 0; i < indices.Length; i++) results[indices[i]] = tokenizer.Decode([.. found[i][0].Tokens]);
+            var found = search.Search(marks.Prompt, source, marks.End);
+            for (int i = 0; i < indices.Length; i++) results[indices[i]] = Text(found[i][0].Tokens);
             progress?.Report(done += indices.Length);
         }
         return results;
     }
 
+    private string Text(IEnumerable<int> ids) => tokenizer.Decode([.. ids.Where(id => !marks.Surrounds(id))]);
+
     private int[] Encode(string source)
     {
-        int[] ids = [.. tokenizer.Encode(source), marks.End];
-        if (ids.Length == 1) throw new UserException("the source is empty: there is nothing to read; give at least one character");
+        int[] text = tokenizer.Encode(source), ids = marks.Source(text);
+        if (text.Length == 0) throw new UserException("the source is empty: there is nothing to read; give at least one character");
         return ids.Length <= model.ContextLength
             ? ids
             : throw new UserException(

@@ -5,6 +5,7 @@ using Trainer.Checkpoints;
 using Trainer.Checkpoints.Adapters;
 using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Devices;
@@ -95,6 +96,7 @@ internal static class InitialWeights
                 $"here {codec.Tokenizer.Type}, {codec.Tokenizer.VocabularySize} tokens), so its weights mean other tokens; use the same " +
                 "tokenizer and training text");
         RequirePositions(source, recipe.Model);
+        RequireDecoderStart(source, recipe.Data);
         using IOpenWeights weights = source.OpenWeights();
         ModelWeights.Load(model, Converted(weights, source, recipe.Initialize?.Convert, recipe.Seed, log));
         log($"first weights from {source.Directory}");
@@ -106,6 +108,19 @@ internal static class InitialWeights
         throw new UserException($"initialize.from: {source.Directory} reads its inputs in another way than this run (its " +
             $"{(source.Codec.Preprocessor is null ? CheckpointFiles.Tokenizer : CheckpointFiles.Preprocessor)} has other classes, " +
             "variables, means or deviations), so its weights mean other things; begin with the data that it was trained on");
+    }
+
+    // A recipe that names another token means it; one that names none has hardly thought of it.
+    private static void RequireDecoderStart(Checkpoint source, DataOptions data)
+    {
+        if (data.Objective != DataObjective.SequenceToSequence || data.DecoderStartToken is not null
+            || source.Configuration.Data.DecoderStartToken is not { } token || source.SequenceTokens is not { } theirs)
+            return;
+        SequenceTokens ours = SequenceTokens.Of(source.Tokenizer, data);
+        if (theirs.Begin == ours.Begin && theirs.Before.SequenceEqual(ours.Before)) return;
+        throw new UserException(
+            $"initialize.from: the decoder of {source.Directory} begins with {token}, and that of this recipe would with another token; " +
+            $"set data.decoderStartToken to \"{token}\"");
     }
 
     // The shapes would not fit either, but would not say why.

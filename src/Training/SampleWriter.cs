@@ -25,7 +25,8 @@ internal sealed class SampleWriter
     {
         generator = new TextGenerator(
             (LanguageModel)state.Model, tokenizer, state.Device, EndOfText.Of(tokenizer, recipe.Data.EndOfDocument),
-            chat: ConversationTemplate.Of(recipe.Data)?.Template);
+            chat: ConversationTemplate.Of(recipe.Data)?.Template,
+            special: recipe.Model is EncoderDecoderOptions ? SequenceTokens.Of(tokenizer, recipe.Data) : null);
         options = new GenerationOptions { Tokens = Tokens, Sampling = Sampling with { Seed = recipe.Seed } };
         prompts = recipe.Monitoring.Samples;
         Problem[] problems = [.. Prompts.Check(generator, prompts, "monitoring.samples")];

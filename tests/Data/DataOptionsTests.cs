@@ -41,6 +41,8 @@ public sealed class DataOptionsTests
     [InlineData("""{"train":[{"path":"a.txt"}],"packing":"documents","objective":"masked"}""", "packing: is \"documents\", but objective \"masked\" makes rows in its own way; remove packing, or set objective to \"causal\"")]
     [InlineData("""{"train":[{"path":"a.txt"}],"endOfDocument":""}""", "endOfDocument: is empty; name a token such as <|endoftext|>, or set it to \"none\"")]
     [InlineData("""{"train":[{"format":"dotnet-translations","language":"de"}],"objective":"sequence-to-sequence","endOfDocument":"</s>"}""", "endOfDocument: is \"</s>\", but objective \"sequence-to-sequence\" ends every text, with the tokenizer's own token; remove endOfDocument")]
+    [InlineData("""{"train":[{"path":"a.txt"}],"decoderStartToken":"</s>"}""", "decoderStartToken: is \"</s>\", but objective \"causal\" has no decoder beside an encoder; remove decoderStartToken, or set objective to \"sequence-to-sequence\"")]
+    [InlineData("""{"train":[{"format":"dotnet-translations","language":"de"}],"objective":"sequence-to-sequence","forcedBosToken":""}""", "forcedBosToken: is empty; name a token of the tokenizer, such as </s>, or leave it out")]
     [InlineData("""{"train":[{"path":"a.txt"}],"masking":{}}""", "masking: is set, but objective \"causal\" hides no tokens; remove masking, or set objective to \"masked\"")]
     [InlineData("""{"train":[{"path":"a.txt"}],"validation":[{"path":"b.txt","weight":2}]}""", "validation.0.weight: is set, but validation texts are measured by their sizes; remove it")]
     [InlineData("""{"train":[{"path":"a.jsonl","targetColumn":"de"}]}""", "train.0.targetColumn: is \"de\", but objective \"causal\" reads one text; remove it, or set objective to \"sequence-to-sequence\" or packing to \"pairs\"")]

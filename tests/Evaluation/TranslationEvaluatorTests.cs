@@ -34,4 +34,18 @@ public class TranslationEvaluatorTests
         Assert.Equal(CorpusBleu.Score(["a b"], ["b a"]).Score, report.CopyBleu.Score);
         Assert.Throws<UserException>(() => new TranslationEvaluator(model, Words, CPU, new()).Evaluate([batch.Part(1, 3)], most: 10));
     }
+
+    [Fact]
+    public void Tokens_before_the_texts_are_no_part_of_them()
+    {
+        manual_seed(1);
+        using LanguageModel model =
+            new EncoderDecoderOptions { Dim = 16, Layers = 1, ContextLength = 5, Attention = new MultiHeadOptions { Heads = 2 } }.Build(6);
+        Batch batch = new([1, 0, 3, 2], [0, 3, 2, 1], 1, 4) { Source = new SourceRows([0, 2, 3, 1], [4], 4) };
+        SequenceTokens special = new(1, 1) { Before = [0] };
+        TranslationExample only = Assert.Single(
+            new TranslationEvaluator(model, Words, CPU, new() { Beams = 2, Tokens = 3 }, special).Evaluate([batch], most: 10).Examples);
+        Assert.Equal(("a b", "b a"), (only.Source.Trim(), only.Target.Trim()));
+        Assert.DoesNotContain("<s>", only.Written);
+    }
 }

@@ -141,6 +141,35 @@ public sealed class TextGeneratorTests : IDisposable
         Assert.DoesNotMatch("^ ", string.Concat(new TextGenerator(writer, Framed, CPU).Stream("a cat", Greedy(5))));
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData(1)]
+    public void An_imported_encoder_decoder_has_its_own_tokens_around_both_texts(int? forced)
+    {
+        using LanguageModel writer = TinyModel.BuildEncoderDecoder(Framed.VocabularySize);
+        TextGenerator imported = new(writer, Framed, CPU, special: new(2, 2) { Before = [1], Forced = forced });
+        int[] source = imported.Encode("a cat");
+        Assert.Equal([1, 4, 5, 2], source);
+        Assert.Throws<PromptException>(() => imported.Encode(string.Join(' ', Enumerable.Repeat("cat", TinyModel.Context - 1))));
+
+        List<int> text = forced is { } first ? [2, first] : [2];
+        int given = text.Count;
+        while (text.Count < TinyModel.Context + 1 && (text.Count == given || text[^1] != 2)) text.Add(Next(writer, source, text));
+        Assert.Equal(
+            Framed.Decode([.. text[given..].Where(id => id is not (1 or 2))]), string.Concat(imported.Stream("a cat", Greedy(100))));
+
+        static int Next(LanguageModel writer, int[] source, List<int> text)
+        {
+            writer.eval();
+            using DisposeScope scope = NewDisposeScope();
+            using IDisposable quiet = inference_mode();
+            ModelInput input = new(Row(text)) { Source = new(Row(source)) };
+            return (int)writer.call(input).select(1, text.Count - 1).argmax().ToInt64();
+        }
+
+        static Tensor Row(IReadOnlyCollection<int> ids) => tensor([.. ids.Select(id => (long)id)], [1, ids.Count]);
+    }
+
     [Fact]
     public void Pieces_add_up_to_the_decoded_tokens()
     {

@@ -1,6 +1,8 @@
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Data.Preparation;
+using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.Positions;
@@ -174,6 +176,40 @@ public sealed class InitialWeightsTests : IDisposable
             Data = original.Data with { PositionSkipping = new() { Window = 16 } },
         };
         Assert.Contains(message, tiny.ConfigurationError());
+    }
+
+    [Fact]
+    public void A_decoder_that_begins_with_a_named_token_is_not_trained_with_another_by_default()
+    {
+        string pairs = Path.Combine(tiny.Root, "pairs.jsonl");
+        File.WriteAllLines(pairs, Enumerable.Range(0, 60).Select(number => $"{{\"text\":\"q{number}\",\"other\":\"a{number} b\"}}"));
+        Recipe recipe = original with
+        {
+            Model = new EncoderDecoderOptions
+            {
+                Dim = 16, Layers = 1, ContextLength = 16, Attention = new MultiHeadOptions { Heads = 2 },
+            },
+            Tokenizer = new BpeTokenizerOptions { VocabularySize = 270, SpecialTokens = ["<s>", "</s>"] },
+            Data = new()
+            {
+                Train = [new() { Path = pairs, Column = "text", TargetColumn = "other" }], Objective = DataObjective.SequenceToSequence,
+                DecoderStartToken = "</s>",
+            },
+        };
+        tiny.Recipe = recipe;
+        tiny.Train("translator");
+        Assert.Equal(new SequenceTokens(1, 1), Checkpoint.Open(tiny.RunPath("translator")).SequenceTokens);
+
+        tiny.Recipe = recipe with
+        {
+            Data = recipe.Data with { DecoderStartToken = null }, Initialize = new() { From = tiny.RunPath("translator") },
+        };
+        Assert.EndsWith(
+            "begins with </s>, and that of this recipe would with another token; set data.decoderStartToken to \"</s>\"",
+            Assert.Throws<UserException>(() => tiny.Train("unnamed")).Message);
+        tiny.Recipe = tiny.Recipe with { Data = recipe.Data with { DecoderStartToken = "<s>" } };
+        tiny.Train("named");
+        Assert.Equal(new SequenceTokens(0, 1), Checkpoint.Open(tiny.RunPath("named")).SequenceTokens);
     }
 
     private void Begin(Recipe recipe, ConvertOptions convert) =>

@@ -21,6 +21,7 @@ public enum RowKind
     Conversations,
     Pairs,
     SequenceToSequence,
+    StartToken,
     Prefix,
 }
 
@@ -44,12 +45,16 @@ internal sealed class TaughtRun : IDisposable
         tiny.Recipe = tiny.Recipe with
         {
             Seed = 7, Distillation = null, Data = Rows(data),
-            Tokenizer = data == RowKind.SequenceToSequence
-                ? new BpeTokenizerOptions { VocabularySize = 270, SpecialTokens = ["<s>", "</s>"] }
-                : new ByteTokenizerOptions(),
+            Tokenizer = data switch
+            {
+                RowKind.SequenceToSequence => new BpeTokenizerOptions { VocabularySize = 270, SpecialTokens = ["<s>", "</s>"] },
+                // Texts are read and written behind [CLS].
+                RowKind.StartToken => new BpeTokenizerOptions { VocabularySize = 270, SpecialTokens = ["</s>", "[CLS]", "[SEP]"] },
+                _ => new ByteTokenizerOptions(),
+            },
             Model = data switch
             {
-                RowKind.SequenceToSequence => new EncoderDecoderOptions
+                RowKind.SequenceToSequence or RowKind.StartToken => new EncoderDecoderOptions
                 {
                     Dim = 16, Layers = 2, ContextLength = 48, Attention = new MultiHeadOptions { Heads = 2 },
                 },
@@ -119,6 +124,10 @@ internal sealed class TaughtRun : IDisposable
             },
             RowKind.Pairs => new() { Train = [Pairs()], Packing = DataPacking.Pairs },
             RowKind.SequenceToSequence => new() { Train = [Pairs()], Objective = DataObjective.SequenceToSequence },
+            RowKind.StartToken => new()
+            {
+                Train = [Pairs()], Objective = DataObjective.SequenceToSequence, DecoderStartToken = "</s>",
+            },
             _ => new() { Train = [new() { Path = tiny.TextPath }] },
         };
     }

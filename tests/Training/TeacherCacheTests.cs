@@ -52,6 +52,7 @@ public sealed class TeacherCacheTests : IDisposable
     [InlineData(RowKind.Conversations)]
     [InlineData(RowKind.Pairs)]
     [InlineData(RowKind.SequenceToSequence)]
+    [InlineData(RowKind.StartToken)]
     [InlineData(RowKind.Prefix)]
     public void What_is_read_for_a_batch_is_what_the_teacher_finds_of_it_in_every_epoch(RowKind data)
     {

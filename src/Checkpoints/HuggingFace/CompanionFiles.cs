@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
+using Trainer.Models;
 
 namespace Trainer.Checkpoints.HuggingFace;
 
@@ -19,7 +20,13 @@ internal static class CompanionFiles
 
     private static readonly string[] Carried = [Generation, TokenizerConfig, SpecialTokens, ChatTemplateFile.FileName];
 
-    internal static readonly string[] SpecialIds = ["bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"];
+    /// <summary>What the decoder of an encoder-decoder begins with.</summary>
+    internal const string DecoderStart = "decoder_start_token_id";
+
+    /// <summary>What every text begins with that is generated.</summary>
+    internal const string ForcedBos = "forced_bos_token_id";
+
+    internal static readonly string[] SpecialIds = ["bos_token_id", "eos_token_id", "pad_token_id", DecoderStart];
 
     public static IReadOnlyList<string> Names => Carried;
 
@@ -33,12 +40,32 @@ internal static class CompanionFiles
     {
         Dictionary<string, JsonObject> files = new(In(directory));
         JsonObject generation = files.TryGetValue(Generation, out JsonObject? found) ? found : [];
-        foreach (string key in SpecialIds)
+        // A token is forced by config.json only where there is no other file to say so.
+        foreach (string key in found is null ? [.. SpecialIds, ForcedBos] : SpecialIds)
             if (generation[key] is null && config.Raw(key) is { } id) generation[key] = id.DeepClone();
         files[Generation] = generation;
         if (ChatTemplateFile.In(directory, files) is { } chat) files[ChatTemplateFile.FileName] = chat.ToJson();
         else files.Remove(ChatTemplateFile.FileName);
         return files;
+    }
+
+    /// <summary>The name of the token whose id <c>generation_config.json</c> gives; null where it gives none that the tokenizer has.
+    /// </summary>
+    internal static string? TokenOf(IReadOnlyDictionary<string, JsonObject> companions, string key, Tokenizer tokenizer) =>
+        companions.GetValueOrDefault(Generation)?[key] is JsonValue value && value.TryGetValue(out int id)
+            && Token(tokenizer, id) is { } name && tokenizer.TokenId(name) == id
+            ? name
+            : null;
+
+    /// <summary>Adds what the decoder of an encoder-decoder begins with, so that other programs begin as it was trained. What came with an
+    /// imported model stays where it was not trained since, and its recipe does not say otherwise.</summary>
+    internal static void AddDecoderStart(JsonObject generation, ExportSource source)
+    {
+        if (source.Model is not EncoderDecoderOptions || source.Data is not { } data) return;
+        bool tells = data.DecoderStartToken is not null || source.Origin is not null || generation[DecoderStart] is null;
+        if (tells && SequenceTokens.BeginOf(source.Tokenizer, data) is { } begin) generation[DecoderStart] = begin;
+        if (SequenceTokens.ForcedOf(source.Tokenizer, data) is { } forced) generation[ForcedBos] = forced;
+        if (generation["eos_token_id"] is null && EndOfText.Of(source.Tokenizer, named: null) is { } end) generation["eos_token_id"] = end;
     }
 
     /// <summary>The defaults of generation of an exported model; what ends a turn by its chat template ends a text, too.</summary>

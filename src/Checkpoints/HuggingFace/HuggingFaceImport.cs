@@ -41,7 +41,7 @@ public sealed class HuggingFaceImport : IDisposable
         if (!Directory.Exists(source))
             throw new UserException($"{source}: there is no such directory; give the directory of a Hugging Face checkpoint");
         using HuggingFaceImport import = Open(source, warn);
-        import.WriteCheckpoint(source, output);
+        import.WriteCheckpoint(source, output, warn);
         return new(import.Family, import.Weights.Sum(tensor => tensor.Shape.Aggregate(1L, (product, extent) => product * extent)));
     }
 
@@ -95,9 +95,9 @@ public sealed class HuggingFaceImport : IDisposable
         }
     }
 
-    private void WriteCheckpoint(string source, string output)
+    private void WriteCheckpoint(string source, string output, Action<string> warn)
     {
-        JsonObject recipe = RecipeOf(source, output);
+        JsonObject recipe = RecipeOf(source, output, warn);
         CheckpointDirectory.Write(output,
         [
             new(CheckpointFiles.Model, path => Safetensors.Write(path, Weights)),
@@ -108,19 +108,29 @@ public sealed class HuggingFaceImport : IDisposable
     }
 
     /// <summary>A recipe that trains the model further, on text that every installation has; users replace the data first.</summary>
-    private JsonObject RecipeOf(string source, string output) => new()
+    private JsonObject RecipeOf(string source, string output, Action<string> warn) => new()
     {
         ["name"] = NameOf(source),
         ["model"] = ConfigurationJson.ToNode(Options),
         ["tokenizer"] = ConfigurationJson.ToNode<TokenizerOptions>(
             new FileTokenizerOptions { Path = Path.Combine(output, CheckpointFiles.Tokenizer) }),
-        ["data"] = ConfigurationJson.ToNode(DataOf(Options)),
+        ["data"] = ConfigurationJson.ToNode(DataOf(Options, key => TokenOf(key, source, warn))),
         ["training"] = new JsonObject { ["steps"] = 1000, ["batchSize"] = 8 },
         ["optimizer"] = new JsonObject { ["type"] = "adamw", ["learningRate"] = 2e-5 },
         ["initialize"] = new JsonObject { ["from"] = output },
     };
 
-    private static DataOptions DataOf(ModelOptions model) => model switch
+    /// <summary>The token that <c>generation_config.json</c> names by its id; null for none.</summary>
+    private string? TokenOf(string key, string source, Action<string> warn)
+    {
+        if (Companions[CompanionFiles.Generation][key] is not { } id) return null;
+        string? token = CompanionFiles.TokenOf(Companions, key, Tokenizer);
+        if (token is null)
+            warn($"{source}: {key} is {id.ToJsonString()}, which is no token of its {TokenizerFiles.FileName}, so it is left aside");
+        return token;
+    }
+
+    private static DataOptions DataOf(ModelOptions model, Func<string, string?> token) => model switch
     {
         EncoderDecoderOptions => new()
         {
@@ -129,6 +139,8 @@ public sealed class HuggingFaceImport : IDisposable
                 new SourceOptions { Format = SourceFormat.DotnetTranslations, Language = "de", Column = "source", TargetColumn = "target" },
             ],
             Objective = DataObjective.SequenceToSequence,
+            DecoderStartToken = token(CompanionFiles.DecoderStart),
+            ForcedBosToken = token(CompanionFiles.ForcedBos),
         },
         EncoderOptions => new() { Train = [new SourceOptions { Format = SourceFormat.DotnetDocs }], Objective = DataObjective.Masked },
         _ => new() { Train = [new SourceOptions { Format = SourceFormat.DotnetDocs }] },

@@ -32,7 +32,7 @@ internal abstract class RowSource
         DataObjective.Causal => new CropRows(shard, contextLength),
         DataObjective.Masked => new MaskedRows(
             shard, contextLength, new TokenMasker(tokenizer, options.Masking ?? new()), tokenizer.Template),
-        DataObjective.SequenceToSequence => new SequenceToSequenceRows(shard, contextLength, SequenceTokens.Of(tokenizer)),
+        DataObjective.SequenceToSequence => new SequenceToSequenceRows(shard, contextLength, SequenceTokens.Of(tokenizer, options)),
         _ => throw new ArgumentOutOfRangeException(nameof(options), options.Objective, "this objective has no rows"),
     };
 

@@ -16,7 +16,7 @@ internal sealed class SequenceToSequenceRows(TokenShard shard, int contextLength
     public override long Tokens(TextPair row) => Filled(row.Source) + Filled(row.Target);
 
     public override IReadOnlyList<TokenSpan> Spans(TextPair row) =>
-        [new(row.Source.Start, row.Source.Length, null), new(row.Target.Start, row.Target.Length, 0)];
+        [new(row.Source.Start, row.Source.Length, null), new(row.Target.Start, row.Target.Length, tokens.Before.Count)];
 
     public override Batch Collate(ReadOnlySpan<TextPair> rows)
     {
@@ -44,16 +44,22 @@ internal sealed class SequenceToSequenceRows(TokenShard shard, int contextLength
         };
     }
 
-    private DocumentPart Part((long Start, long Length) text) =>
-        new(text.Start, (int)Math.Min(text.Length, contextLength), EndsDocument: text.Length < contextLength);
+    private DocumentPart Part((long Start, long Length) text)
+    {
+        var room = contextLength - tokens.Before.Count;
+        return new(text.Start, (int)Math.Min(text.Length, room), EndsDocument: text.Length < room);
+    }
 
     private int Read(DocumentPart part, Span<long> row)
     {
-        Shard.Read(part.Start, row[..part.Length]);
+        var before = tokens.Before.Count;
+        for (var i = 0; i < before; i++)
+            row[i] = tokens.Before[i];
+        Shard.Read(part.Start, row.Slice(before, part.Length));
         if (part.EndsDocument)
-            row[part.Length] = tokens.End;
+            row[before + part.Length] = tokens.End;
         return Filled(part);
     }
 
-    private static int Filled(DocumentPart part) => part.Length + (part.EndsDocument ? 1 : 0);
+    private int Filled(DocumentPart part) => tokens.Before.Count + part.Length + (part.EndsDocument ? 1 : 0);
 }

@@ -52,8 +52,13 @@ public sealed record SpecialTokenUse(string Use, string Token, int Id)
         SpecialTokenUse Use(string use, int id) => new(use, Encoding.UTF8.GetString(tokenizer.TokenBytes(id)), id);
         if (options.Objective == DataObjective.SequenceToSequence)
         {
-            var (begin, end) = SequenceTokens.Of(tokenizer);
-            return [Use("begins what is written", begin), Use("ends what is read and written", end)];
+            var marks = SequenceTokens.Of(tokenizer, options);
+            return
+            [
+                Use("begins what is written", marks.Begin),
+                .. marks.Before.Select(before => Use("stands before what is read and written", before)),
+                Use("ends what is read and written", marks.End),
+            ];
         }
         if (options.UsesTemplate)
             return [.. ConversationTemplate.Open(options.Conversations).SpecialTokens.Select(token => Use(

@@ -7,8 +7,9 @@ using static TorchSharp.torch;
 
 namespace Trainer.Evaluation.Attention;
 
-/// <summary>Reads the attention weights of a model on a text.</summary>
-public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
+/// <summary>Reads the attention weights of a model on a text; <paramref name="special"/> are the tokens around what an encoder-decoder
+/// reads and writes, null for the tokenizer's usual ones.</summary>
+public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer, SequenceTokens? special = null)
 {
     /// <summary>The weights of every attention layer over a text, or over an encoder-decoder's source and target.</summary>
     /// <exception cref="UserException">A text is missing, empty, too long, not for this model, or not in the tokenizer's words.</exception>
@@ -32,7 +33,7 @@ public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
         }
     }
 
-    /// <summary>As in training: with an encoder's special tokens, or a decoder's begin token and its source's end token.</summary>
+    /// <summary>As in training: with an encoder's special tokens, or a decoder's begin token and those around its source.</summary>
     private (int[] Text, int[]? Source) Encode(string text, string? source)
     {
         if (model.Options is not EncoderDecoderOptions)
@@ -45,9 +46,9 @@ public sealed class AttentionReader(LanguageModel model, Tokenizer tokenizer)
         }
         if (source is null)
             throw new UserException("an encoder-decoder reads a source; give it with --source, and what its decoder writes with --text");
-        var tokens = SequenceTokens.Of(tokenizer);
-        return (Checked([tokens.Begin, .. tokenizer.Encode(text)], "the text"),
-            Checked([.. tokenizer.Encode(source), tokens.End], "the source"));
+        var tokens = special ?? SequenceTokens.Of(tokenizer);
+        return (Checked([tokens.Begin, .. tokens.Before, .. tokenizer.Encode(text)], "the text"),
+            Checked(tokens.Source(tokenizer.Encode(source)), "the source"));
     }
 
     private int[] Checked(int[] ids, string what) =>

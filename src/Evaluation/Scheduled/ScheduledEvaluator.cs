@@ -81,6 +81,9 @@ public sealed record EvaluationSubject(SequenceModel Model, TrainingData Data, D
     /// <summary>The tokenizer, where there is one.</summary>
     internal Tokenizer Tokenizer => ((PreparedData)Data).Tokenizer;
 
+    /// <summary>The special tokens around what an encoder-decoder reads and writes; null for other models.</summary>
+    internal SequenceTokens? Special => Model.Options is EncoderDecoderOptions ? SequenceTokens.Of(Tokenizer, Settings) : null;
+
     /// <summary>Rows of the validation data as <c>evaluate</c> makes them: so many batches, spread evenly; null for all.</summary>
     internal ValidationSet Rows(int? batches) => Data.OpenValidation(
         Settings, Model.ContextLength, BatchSize, batches ?? int.MaxValue, Model.PrefixLength).InBatchesOf(MicroBatch);

@@ -51,7 +51,8 @@ public sealed record ScheduledSamplesOptions : ScheduledEvaluatorOptions
 internal sealed class ScheduledSamples(ScheduledSamplesOptions options, EvaluationSubject subject) : ScheduledEvaluator
 {
     private readonly TextGenerator generator = new(subject.LanguageModel, subject.Tokenizer, subject.Device,
-        EndOfText.Of(subject.Tokenizer, subject.Settings.EndOfDocument), chat: ConversationTemplate.Of(subject.Settings)?.Template);
+        EndOfText.Of(subject.Tokenizer, subject.Settings.EndOfDocument), chat: ConversationTemplate.Of(subject.Settings)?.Template,
+        special: subject.Special);
     private readonly GenerationOptions generation = new()
     {
         Tokens = options.Tokens,

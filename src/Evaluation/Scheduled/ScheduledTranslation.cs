@@ -43,7 +43,7 @@ internal sealed class ScheduledTranslation(ScheduledTranslationOptions options, 
 {
     private readonly ValidationSet rows = subject.Rows(batches: null);
     private readonly TranslationEvaluator evaluator = new(subject.LanguageModel, subject.Tokenizer, subject.Device,
-        new() { Beams = options.Beams, LengthPenalty = options.LengthPenalty, Tokens = subject.Model.ContextLength });
+        new() { Beams = options.Beams, LengthPenalty = options.LengthPenalty, Tokens = subject.Model.ContextLength }, subject.Special);
 
     public override EvaluatorResult Evaluate()
     {

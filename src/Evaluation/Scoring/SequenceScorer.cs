@@ -27,11 +27,12 @@ public abstract class SequenceScorer
 
     private protected Tokenizer Tokenizer { get; }
 
-    /// <summary>The scorer of a model.</summary>
-    public static SequenceScorer For(LanguageModel model, Tokenizer tokenizer) => model.Options switch
+    /// <summary>The scorer of a model; <paramref name="special"/> are the tokens around what an encoder-decoder reads and writes, null for
+    /// the tokenizer's usual ones.</summary>
+    public static SequenceScorer For(LanguageModel model, Tokenizer tokenizer, SequenceTokens? special = null) => model.Options switch
     {
         EncoderOptions => new MaskedScorer(model, tokenizer),
-        EncoderDecoderOptions => new TranslationScorer(model, tokenizer),
+        EncoderDecoderOptions => new TranslationScorer(model, tokenizer, special),
         _ => new CausalScorer(model, tokenizer),
     };
 
@@ -179,20 +180,19 @@ internal sealed class MaskedScorer(LanguageModel model, Tokenizer tokenizer) : S
 }
 
 /// <summary>Encoder-decoders: each token is predicted from those before it and the source; a begin token gives the first a score.</summary>
-internal sealed class TranslationScorer(LanguageModel model, Tokenizer tokenizer) : CausalScorer(model, tokenizer)
+internal sealed class TranslationScorer(LanguageModel model, Tokenizer tokenizer, SequenceTokens? special)
+    : CausalScorer(model, tokenizer)
 {
     internal override bool NeedsSource => true;
 
-    public override int[] Encode(string text)
-    {
-        SequenceTokens special = SequenceTokens.Of(Tokenizer);
-        return [special.Begin, .. Tokenizer.Encode(text), special.End];
-    }
+    private SequenceTokens Marks => special ?? SequenceTokens.Of(Tokenizer);
+
+    public override int[] Encode(string text) => Marks.Target(Tokenizer.Encode(text));
 
     public override int[] EncodeSource(string text)
     {
         int[] tokens = Tokenizer.Encode(text);
-        return tokens.Length > 0 ? [.. tokens, SequenceTokens.Of(Tokenizer).End] : throw new UserException("the source is empty: " +
+        return tokens.Length > 0 ? Marks.Source(tokens) : throw new UserException("the source is empty: " +
             "there is nothing to read; give at least one character");
     }
 }

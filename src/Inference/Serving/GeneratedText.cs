@@ -16,10 +16,11 @@ public sealed class GeneratedText : IAsyncEnumerable<TextPiece>, IDisposable
 {
     private readonly GenerationStream tokens;
     private readonly TextAssembler text;
+    private readonly IReadOnlySet<int> hidden;
 
     internal GeneratedText(GenerationRequest request, GenerationStream tokens, StreamingDecoder decoder, IReadOnlyList<string> stops)
     {
-        (this.tokens, text) = (tokens, new(decoder, stops));
+        (this.tokens, text, hidden) = (tokens, new(decoder, stops), request.HiddenTokens);
         PromptTokens = (request.Source ?? request.Prompt).Count;
     }
 
@@ -40,7 +41,7 @@ public sealed class GeneratedText : IAsyncEnumerable<TextPiece>, IDisposable
             await foreach (GeneratedToken token in tokens.WithCancellation(cancellationToken))
             {
                 int held = text.Held;
-                string piece = token.Id < 0 ? "" : text.Push(token.Id);
+                string piece = token.Id < 0 || hidden.Contains(token.Id) ? "" : text.Push(token.Id);
                 if (token.Id >= 0) Tokens++;
                 bool stops = text.HasStopped;
                 if (token.Finish is not null && !stops) piece += text.Flush();

@@ -37,6 +37,9 @@ public sealed record GenerationRequest
     /// <summary>Tokens that end the text, and are not part of it.</summary>
     public IReadOnlySet<int> StopTokens { get; init; } = FrozenSet<int>.Empty;
 
+    /// <summary>Tokens that may be generated, but are no text.</summary>
+    public IReadOnlySet<int> HiddenTokens { get; init; } = FrozenSet<int>.Empty;
+
     /// <summary>How many tokens are handed over at a time; waking their reader for each costs as much as a small model's token.</summary>
     public int StreamInterval { get; init; } = 1;
 

@@ -105,17 +105,18 @@ public sealed class LoadedModel : IDisposable
         return Request(ids.Length == 0 || Answers ? ids : [.. tokens.Beginning, .. ids]);
     }
 
-    /// <summary>A request to continue or answer token ids, to which nothing is added but an encoder-decoder's end of text.</summary>
+    /// <summary>A request to continue or answer token ids, to which nothing is added but what an encoder-decoder reads around a text.
+    /// </summary>
     /// <exception cref="PromptException">There are none, or they do not fit into the context.</exception>
     public GenerationRequest Request(IReadOnlyList<int> ids)
     {
         if (ids.Count == 0) throw PromptException.Empty();
-        int[] read = Answers ? [.. ids, .. tokens.Ends] : [.. ids];
+        int[] read = tokens.Special?.Source(ids) ?? [.. ids];
         PromptException.ThrowIfUnfit(Model, read.Length, Model.ContextLength);
         return new()
         {
             Prompt = Answers ? tokens.Beginning : read, Source = Answers ? read : null, ContinuesText = !Answers,
-            StopTokens = tokens.Ends, Adapter = adapter,
+            StopTokens = tokens.Ends, HiddenTokens = tokens.Hidden, Adapter = adapter,
         };
     }
 
@@ -172,17 +173,21 @@ public sealed class LoadedModel : IDisposable
     private static ChatTemplate? TemplateOf(Checkpoint checkpoint, string directory) =>
         checkpoint.Model is DecoderOptions ? ChatTemplateFile.Load(directory) : null;
 
-    /// <summary>What texts that the model continues or answers begin with, and what ends its texts and its messages.</summary>
-    private sealed record PromptTokens(IReadOnlyList<int> Beginning, HashSet<int> Ends, HashSet<int> ChatEnds)
+    /// <summary>What texts that the model continues or answers begin with, and what ends its texts and its messages; <c>Special</c> are an
+    /// encoder-decoder's tokens.</summary>
+    private sealed record PromptTokens(IReadOnlyList<int> Beginning, HashSet<int> Ends, HashSet<int> ChatEnds, SequenceTokens? Special)
     {
+        public HashSet<int> Hidden { get; } = [.. Special?.Before ?? []];
+
         public static PromptTokens Of(Checkpoint checkpoint)
         {
             Tokenizer tokenizer = checkpoint.Tokenizer;
-            bool answers = checkpoint.Model is EncoderDecoderOptions;
-            int? end = answers ? SequenceTokens.Of(tokenizer).End : EndOfText.Of(tokenizer, checkpoint.Configuration.Data.EndOfDocument);
+            SequenceTokens? special = checkpoint.Model is EncoderDecoderOptions
+                ? checkpoint.SequenceTokens ?? SequenceTokens.Of(tokenizer) // which says what is missing
+                : null;
+            int? end = special is null ? EndOfText.Of(tokenizer, checkpoint.Configuration.Data.EndOfDocument) : special.End;
             HashSet<int> ends = end is { } id ? [id] : [];
-            return new(
-                answers ? [SequenceTokens.Of(tokenizer).Begin] : tokenizer.Template.Before, ends, [.. ends, .. checkpoint.EndTokens]);
+            return new(special?.Prompt ?? tokenizer.Template.Before, ends, [.. ends, .. checkpoint.EndTokens], special);
         }
     }
 }

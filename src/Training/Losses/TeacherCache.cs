@@ -50,8 +50,9 @@ internal sealed class TeacherCache : IDisposable
             options.HasConversations ? (options.Chat ?? new()).Truncation : "whole",
             options.Train.Count > 1 && options.Train.Any(source => source.Weight is not null) ? "apart" : "joined", // sources
             recipe.Model.PrefixLength());
+        string start = options.DecoderStartToken is { } token ? $" behind {token}" : "";
         return new(
-            data.Fingerprint, rows.ToLowerInvariant(), recipe.Model.ContextLength, FrozenModel.IdentityOf(teacher),
+            data.Fingerprint, rows.ToLowerInvariant() + start, recipe.Model.ContextLength, FrozenModel.IdentityOf(teacher),
             FrozenModel.PrecisionOf(recipe), recipe.Distillation!.Cache!.TopK, data.Tokenizer.VocabularySize,
             recipe.Distillation.Temperature);
     }
@@ -107,8 +108,8 @@ internal sealed class TeacherCache : IDisposable
             TokenSpan[] spans = [.. batch.SpansOf(row).Where(span => span.Column is not null).OrderBy(span => span.Column)];
             for (int i = 0; i < spans.Length; i++)
             {
-                // What follows the span's tokens is of its text, too: the token that ends it.
-                int from = spans[i].Column!.Value, end = i + 1 < spans.Length ? spans[i + 1].Column!.Value : batch.Columns;
+                // What follows the span's tokens is of its text, too: the token that ends it; and what stands before the first one's.
+                int from = i == 0 ? 0 : spans[i].Column!.Value, end = i + 1 < spans.Length ? spans[i + 1].Column!.Value : batch.Columns;
                 ReadOnlySpan<long> targets = batch.Targets.AsSpan(row * batch.Columns + from, end - from);
                 int count = targets.Length - targets.Count(Batch.Ignored);
                 if (count > 0) yield return new(spans[i].Start, count);

@@ -79,6 +79,20 @@ public sealed class SequenceToSequenceRowsTests : IDisposable
     }
 
     [Fact]
+    public void Both_texts_stand_behind_the_tokens_that_the_tokenizer_puts_before_them()
+    {
+        using var shard = folder.Documents([[5, 6], [15, 16, 17]]);
+        var source = new SequenceToSequenceRows(shard, 4, new SequenceTokens(End, End) { Before = [Begin] });
+        var row = source.Stream(shard.All, 1).Next();
+        var batch = source.Collate([row]);
+        Assert.Equal([Begin, 5, 6, End], batch.Source!.Tokens);
+        Assert.Equal([End, Begin, 15, 16], batch.Inputs);
+        Assert.Equal([Begin, 15, 16, 17], batch.Targets); // the context has no room for the end
+        Assert.Equal((int?[])[null, 1], source.Spans(row).Select(span => span.Column));
+        Assert.Equal(4 + 4, source.Tokens(row));
+    }
+
+    [Fact]
     public void Parts_of_a_batch_keep_their_sources()
     {
         using var shard = folder.Documents(Enumerable.Range(2, 20).Select(i => Repeat(i / 2, i)));
@@ -93,6 +107,18 @@ public sealed class SequenceToSequenceRowsTests : IDisposable
         Assert.StartsWith("data.objective is \"sequence-to-sequence\", but the tokenizer (byte) has no token that ends a text (</s>,",
             message, StringComparison.Ordinal);
         Assert.Equal(new SequenceTokens(0, 1), SequenceTokens.Of(RowKinds.Tokenizer));
+    }
+
+    [Fact]
+    public void Tokens_that_the_data_names_are_found_or_said_to_be_missing()
+    {
+        DataOptions data = new() { Train = [] };
+        Assert.Equal(new SequenceTokens(0, 1), SequenceTokens.Of(RowKinds.Tokenizer, data));
+        var named = SequenceTokens.Of(RowKinds.Tokenizer, data with { DecoderStartToken = "</s>", ForcedBosToken = "<s>" });
+        Assert.Equal(new SequenceTokens(1, 1) { Forced = 0 }, named);
+        Assert.Equal([1, 0], named.Prompt);
+        Assert.StartsWith("data.forcedBosToken is \"<x>\", but the tokenizer (", Assert.Throws<UserException>(
+            () => SequenceTokens.Of(RowKinds.Tokenizer, data with { ForcedBosToken = "<x>" })).Message, StringComparison.Ordinal);
     }
 
     private static int Scored(Batch batch, int row) =>

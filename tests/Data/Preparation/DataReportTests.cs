@@ -51,6 +51,7 @@ public sealed class DataReportTests : IDisposable
     [InlineData("""{"objective":"causal","packing":"pairs"}""", new[] { "</s> (2) ends what is written" })]
     [InlineData("""{"objective":"masked"}""", new[] { "[CLS] (3) begins rows", "[MASK] (0) hides tokens", "</s> (2) ends documents", "[SEP] (4) ends rows" })]
     [InlineData("""{"objective":"sequence-to-sequence"}""", new[] { "<s> (1) begins what is written", "</s> (2) ends what is read and written" })]
+    [InlineData("""{"objective":"sequence-to-sequence","decoderStartToken":"</s>"}""", new[] { "</s> (2) begins what is written", "[CLS] (3) stands before what is read and written", "</s> (2) ends what is read and written" })]
     public void Special_tokens_are_told_with_their_use(string json, string[] expected)
     {
         var trainer = new BpeTokenizerOptions { VocabularySize = 300,

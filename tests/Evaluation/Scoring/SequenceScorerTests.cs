@@ -93,6 +93,15 @@ public sealed class SequenceScorerTests
     }
 
     [Fact]
+    public void An_imported_encoder_decoder_has_its_own_tokens_around_both_texts()
+    {
+        using LanguageModel model = Ready(TinyModel.BuildEncoderDecoder(Words.VocabularySize));
+        SequenceScorer scorer = SequenceScorer.For(model, Words, new(2, 2) { Before = [1] });
+        Assert.Equal([2, 1, 4, 5, 2], scorer.Encode("a cat"));
+        Assert.Equal([1, 6, 7, 2], scorer.EncodeSource("sat here"));
+    }
+
+    [Fact]
     public void A_source_too_many_or_too_few_and_ids_that_are_none_are_refused()
     {
         using LanguageModel decoder = Ready(TinyModel.Build()), translator = Ready(TinyModel.BuildEncoderDecoder(Words.VocabularySize));

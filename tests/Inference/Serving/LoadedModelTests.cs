@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Data;
 using Trainer.Data.Tokenizers;
 using Trainer.Inference.Serving;
 using Trainer.Models;
@@ -43,12 +44,28 @@ public sealed class LoadedModelTests : IDisposable
         Assert.Equal(Words.Decode(ids), text);
     }
 
-    private LoadedModel Load(ModelOptions options)
+    [Fact]
+    public async Task An_imported_encoder_decoder_has_its_own_tokens_around_both_texts()
+    {
+        using LoadedModel model = Load(EncoderDecoder, new()
+        {
+            Train = [new() { Path = "none.jsonl", TargetColumn = "to" }], Objective = DataObjective.SequenceToSequence,
+            DecoderStartToken = "</s>", ForcedBosToken = "<s>",
+        });
+        GenerationRequest request = model.Request("a cat");
+        Assert.Equal([2, 1], request.Prompt);
+        Assert.Equal([1, 4, 5, 2], request.Source!);
+        (int[] ids, string text) = await Generate(model, request);
+        Assert.Equal(Words.Decode([.. ids.Where(id => id != 1)]), text);
+    }
+
+    private LoadedModel Load(ModelOptions options, DataOptions? data = null)
     {
         using LanguageModel model = options.Build(Words.VocabularySize);
         CheckpointConfiguration configuration = new()
         {
-            Name = "words", Model = options, Tokenizer = new WordTokenizerOptions(), Data = new() { Train = [new() { Path = "none.txt" }] },
+            Name = "words", Model = options, Tokenizer = new WordTokenizerOptions(),
+            Data = data ?? new() { Train = [new() { Path = "none.txt" }] },
         };
         return new(Checkpoint.Write(directory.File("checkpoint"), configuration, Words, model), CPU);
     }
