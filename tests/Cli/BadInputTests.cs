@@ -10,7 +10,6 @@ public sealed class BadInputTests(TrainedModel trained)
     [InlineData("model.attention.heads=5", 2, "5")]
     [InlineData("model.attention.keyValueHeads=3", 2, "heads (4) must be a multiple of keyValueHeads (3)")]
     [InlineData("model.contextLength=5000", 1, "5000")]
-    [InlineData("training.device=cuda", 1, "CUDA")]
     [InlineData("model.position.type=spiral", 2, "rotary")]
     [InlineData("tokenizer={\"type\":\"tiktoken\",\"encoding\":\"gpt-2\"}", 2,
         "did you mean gpt2? Allowed: gpt2, r50k_base, cl100k_base, o200k_base")]
@@ -21,6 +20,17 @@ public sealed class BadInputTests(TrainedModel trained)
     {
         using var workspace = new Workspace();
         Fails(workspace.Run("train", "small.json", "--set", setting), exitCode, part);
+        Assert.False(Directory.Exists(workspace.PathOf("runs/small/checkpoints")));
+    }
+
+    [Fact]
+    public void A_GPU_that_is_not_there_is_one_line_with_the_way_out()
+    {
+        using var workspace = new Workspace();
+        var outcome = workspace.Run("train", "small.json", "--set", "training.device=cuda");
+        Fails(outcome, 1, "--set training.device=cpu");
+        Assert.StartsWith("device 'cuda' is asked for, but libtorch ", outcome.Error, StringComparison.Ordinal);
+        Assert.Equal(outcome.Error.Length - 1, outcome.Error.IndexOf('\n'));
         Assert.False(Directory.Exists(workspace.PathOf("runs/small/checkpoints")));
     }
 

@@ -42,6 +42,20 @@ public sealed class ReportTests(TrainedModel trained)
     }
 
     [Fact]
+    public void Doctor_and_the_log_of_a_run_name_the_version_and_the_folder_of_libtorch()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "elsewhere it lies beside the program");
+        Assert.SkipWhen(Environment.GetEnvironmentVariable("TRAINER_LIBTORCH") is { Length: > 0 }, "another one is taken");
+        var folder = Path.Combine(AppContext.BaseDirectory, "libtorch");
+        using var workspace = trained.Copy();
+        var lines = workspace.Succeeds("doctor").Output.Split('\n');
+        Assert.Contains(lines, line => line.StartsWith($"{"libtorch",-20} 2.10.0, with", StringComparison.Ordinal));
+        Assert.Contains($"{"libtorch folder",-20} {folder}", lines);
+        Assert.Contains(
+            $"engine: libtorch 2.10.0 in {folder}, ", File.ReadAllText(workspace.PathOf("run/log.txt")), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Schema_describes_every_section()
     {
         using var workspace = new Workspace();

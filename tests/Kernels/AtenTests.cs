@@ -5,6 +5,28 @@ namespace Trainer.Kernels.Tests;
 
 public sealed class AtenTests
 {
+    private const int Large = 1 << 23; // 32 MiB of float32, far more than what the runtime itself takes and gives back
+
+    // One call for each kind of argument and each end that a call can have. Handles are made in the order of arguments.
+    private static readonly Dictionary<string, Action<Tensor>> Calls = new()
+    {
+        ["tensor, success"] = x => Functional.RmsNorm(x, [Large]),
+        ["tensor, refusal"] = x => Assert.Throws<TorchException>(() => Functional.RmsNorm(x, [3])),
+        ["tensor, disposed neighbour"] = x => FailsBefore(() => Functional.RmsNorm(x, [Large], Disposed())),
+        ["optional, success"] = x => Functional.RmsNorm(ones(1).expand(Large), [Large], x),
+        ["optional, refusal"] = x => Assert.Throws<TorchException>(() => Functional.RmsNorm(ones(2, 3), [3], x)),
+        ["optional, disposed neighbour"] = x => FailsBefore(() => Aten._fused_sgd_(
+            [ones(2)], [ones(2)], [], 0, 0, 0.1, 0, false, false, is_first_step: true, grad_scale: x, found_inf: Disposed())),
+        ["list, success"] = x => Aten._foreach_mul_([ones(2), x], ones([])),
+        ["list, refusal"] = x => Assert.Throws<TorchException>(() => Aten._foreach_mul_([ones(2), x], ones(2))),
+        ["list, disposed neighbour in it"] = x => FailsBefore(() => Aten._foreach_mul_([ones(2), x, Disposed()], ones([]))),
+        ["list, disposed neighbour after it"] = x => FailsBefore(() => Aten._foreach_mul_([ones(2), x], Disposed())),
+        // 32 MiB as well; a refusal would print them.
+        ["numbers, disposed neighbour"] = _ => FailsBefore(() => Functional.RmsNorm(ones(2), new long[Large / 2], Disposed())),
+    };
+
+    public static TheoryData<string> CallNames => [.. Calls.Keys];
+
     [Fact]
     public void Root_mean_square_norm_is_the_formula_and_has_gradients()
     {
@@ -85,22 +107,6 @@ public sealed class AtenTests
         Assert.True(Aten._version(weight) > before);
     }
 
-    [Theory]
-    [InlineData(ScalarType.Float32, 1e-5)]
-    [InlineData(ScalarType.BFloat16, 2e-2)]
-    public void A_product_by_oneDNN_is_the_product(ScalarType type, double tolerance)
-    {
-        if (!Aten.HasLinearPointwise) Assert.Skip("no oneDNN");
-        using var scope = NewDisposeScope();
-        if (type == ScalarType.BFloat16 && LibTorch.CpuCapability != "AVX512")
-            Assert.Skip("oneDNN multiplies bfloat16 on processors with AVX-512");
-        Tensor x = randn(5, 16).to(type), weight = randn(7, 16).to(type), bias = randn(7).to(type);
-        Tensor expected = nn.functional.linear(x.to(ScalarType.Float64), weight.to(ScalarType.Float64), bias.to(ScalarType.Float64));
-        double most = tolerance * expected.abs().max().item<double>();
-        TensorAssert.Close(expected, Aten._linear_pointwise(x, weight, bias), most);
-        TensorAssert.Close(expected.sub(bias.to(ScalarType.Float64)), Aten._linear_pointwise(x, weight, null), most);
-    }
-
     [Fact]
     public void What_libtorch_refuses_is_an_exception_with_its_own_words()
     {
@@ -123,8 +129,7 @@ public sealed class AtenTests
     [Fact]
     public void Nothing_is_left_behind_by_calls_or_failures()
     {
-        const int Count = 1 << 23; // 32 MiB, far more than what the runtime itself takes and gives back
-        Tensor x = ones(Count), weight = ones(2, 3);
+        Tensor x = ones(Large), weight = ones(2, 3);
         Use();
         Finalizers.Run();
         long handles = LiveTensors.Count(), memory = CpuMemory.Current().Allocated;
@@ -137,13 +142,40 @@ public sealed class AtenTests
         void Use()
         {
             using var scope = NewDisposeScope();
-            Functional.RmsNorm(x, [Count]);
+            Functional.RmsNorm(x, [Large]);
             Assert.Throws<TorchException>(() => Functional.RmsNorm(x, [3], weight));
             Assert.Throws<TorchException>(() => Aten._foreach_mul_([x, weight], ones(2)));
             ScaledDotProductAttention.Attend(
                 ones(1, 1, 4, 8), ones(1, 1, 4, 8), ones(1, 1, 4, 8), scale: 0.1, backend: AttentionBackend.Math);
         }
     }
+
+    [Theory]
+    [MemberData(nameof(CallNames))]
+    public void An_argument_is_freed_however_the_call_ends(string name)
+    {
+        Use();
+        Finalizers.Run();
+        long memory = CpuMemory.Current().Allocated;
+        Use();
+        Assert.InRange(CpuMemory.Current().Allocated - memory, -(16 << 20), 16 << 20);
+
+        void Use()
+        {
+            using var scope = NewDisposeScope();
+            Calls[name](ones(Large));
+        }
+    }
+
+    private static Tensor Disposed()
+    {
+        Tensor tensor = ones(2);
+        tensor.Dispose();
+        return tensor;
+    }
+
+    // TorchSharp refuses the handle of a disposed tensor; libtorch is not called.
+    private static void FailsBefore(Action call) => Assert.ThrowsAny<InvalidOperationException>(call);
 
     [Fact]
     public void Deterministic_mode_is_what_was_set()

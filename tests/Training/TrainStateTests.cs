@@ -79,20 +79,38 @@ public sealed class TrainStateTests : IDisposable
         Assert.Equal(state with { Random = read.Random }, read);
     }
 
-    [Fact]
-    public void Live_tensors_stay_flat_over_many_steps()
+    // Two threads have a row of each micro-batch to themselves.
+    [Theory]
+    [InlineData(1, Precision.Float32)]
+    [InlineData(1, Precision.BFloat16)]
+    [InlineData(2, Precision.Float32)]
+    [InlineData(2, Precision.BFloat16)]
+    public void Live_tensors_stay_flat_over_a_thousand_steps(int threads, Precision precision)
     {
-        tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { BatchSize = 2, MicroBatchSize = 1 } };
-        using TrainState training = tiny.NewState();
-        for (int i = 0; i < 3; i++) training.TakeStep(1e-3);
-        Finalizers.Run();
-        long live = LiveTensors.Count();
-
-        for (int i = 0; i < 320; i++)
+        using TinyRun dropping = new(dropout: 0.1);
+        dropping.Recipe = dropping.Recipe with
         {
-            training.TakeStep(1e-3);
-            training.Read();
-            Assert.Equal(live, LiveTensors.Count());
+            Training = dropping.Recipe.Training with { BatchSize = 4, MicroBatchSize = 2, Precision = precision },
+        };
+        set_num_threads(threads);
+        try
+        {
+            using TrainState training = dropping.NewState();
+            Assert.StartsWith(threads == 1 ? "every operation on 1 threads" : "each micro-batch in 2 parts", training.Sharing);
+            for (int i = 0; i < 3; i++) training.TakeStep(1e-3);
+            Finalizers.Run();
+            long live = LiveTensors.Count();
+
+            for (int i = 0; i < 1000; i++)
+            {
+                training.TakeStep(1e-3);
+                training.Read();
+                Assert.Equal(live, LiveTensors.Count());
+            }
+        }
+        finally
+        {
+            set_num_threads(1); // as all tests here
         }
     }
 

@@ -26,9 +26,14 @@ internal static unsafe class Aten
     private static readonly delegate* unmanaged[Cdecl]<nint, ulong, int> ListPushBack =
         (delegate* unmanaged[Cdecl]<nint, ulong, int>)TorchLibrary.Export("torch_list_push_back");
 
-    private static readonly delegate* unmanaged[Cdecl]<nint, nint, nint*, byte*, nint*, long, nint, nint*, int> LinearPointwise =
-        (delegate* unmanaged[Cdecl]<nint, nint, nint*, byte*, nint*, long, nint, nint*, int>)TorchLibrary.OptionalExport(
-            "aoti_torch_cpu__linear_pointwise");
+    private static readonly delegate* unmanaged[Cdecl]<nint, nuint, ulong*, int> ListGetItem =
+        (delegate* unmanaged[Cdecl]<nint, nuint, ulong*, int>)TorchLibrary.Export("torch_list_get_item");
+
+    private static readonly delegate* unmanaged[Cdecl]<nint, int> DeleteList =
+        (delegate* unmanaged[Cdecl]<nint, int>)TorchLibrary.Export("torch_delete_list");
+
+    private static readonly delegate* unmanaged[Cdecl]<nint, int> DeleteTensor =
+        (delegate* unmanaged[Cdecl]<nint, int>)TorchLibrary.Export("aoti_torch_delete_tensor_object");
 
     // Since libtorch 2.13.
     private static readonly delegate* unmanaged[Cdecl]<byte*> LastMessage =
@@ -178,24 +183,6 @@ internal static unsafe class Aten
         if (!Invoke("aten::set_data"u8, "\0"u8, null, 0, arguments)) throw Failure("aten::set_data", arguments, null);
     }
 
-    /// <summary>Whether this libtorch has <see cref="_linear_pointwise"/>: builds with oneDNN do.</summary>
-    public static bool HasLinearPointwise => LinearPointwise is not null;
-
-    /// <summary>X·Wᵀ + B by oneDNN: on the CPU, contiguous, float32 or bfloat16; not recorded.</summary>
-    public static Tensor _linear_pointwise(Tensor X, Tensor W, Tensor? B)
-    {
-        nint bias = B?.Handle ?? 0, result;
-        int status;
-        using (Quiet.Begin())
-            fixed (byte* none = "none"u8)
-                status = LinearPointwise(X.Handle, W.Handle, bias == 0 ? null : &bias, none, null, 0, 0, &result);
-        GC.KeepAlive(X);
-        GC.KeepAlive(W);
-        GC.KeepAlive(B);
-        if (status != 0) throw Failure("mkldnn::_linear_pointwise", [X, W, Optional(B)], () => nn.functional.linear(X, W, B));
-        return Tensor.UnsafeCreateTensor(result);
-    }
-
     private static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask, double dropout, bool causal, bool grouped)
     {
         long copies = grouped && key.dim() > 2 ? Math.Max(1, query.size(-3) / Math.Max(1, key.size(-3))) : 1;
@@ -209,13 +196,28 @@ internal static unsafe class Aten
         ReadOnlySpan<byte> name, ReadOnlySpan<byte> overload, ulong* results, int count, ReadOnlySpan<Argument> arguments)
     {
         ulong* stack = stackalloc ulong[Math.Max(arguments.Length, count)];
-        for (int i = 0; i < arguments.Length; i++) stack[i] = arguments[i].Give();
+        Give(arguments, stack);
         int status;
         using (Quiet.Begin())
             fixed (byte* n = name, o = overload)
                 status = CallDispatcher(n, o, stack, Abi);
         for (int i = 0; status == 0 && i < count; i++) results[i] = stack[i];
         return status == 0;
+    }
+
+    // Makes the handles of all arguments or, where one cannot be made, as that of a disposed tensor, of none.
+    private static void Give(ReadOnlySpan<Argument> arguments, ulong* stack)
+    {
+        int given = 0;
+        try
+        {
+            for (; given < arguments.Length; given++) stack[given] = arguments[given].Give();
+        }
+        catch
+        {
+            while (given-- > 0) arguments[given].Free(stack[given]);
+            throw;
+        }
     }
 
     // libtorch's reason for refusing a call. Before 2.13 the C ABI only logs it, so something similar is run through TorchSharp, whose
@@ -292,6 +294,30 @@ internal static unsafe class Aten
             _ => bits,
         };
 
+        /// <summary>Frees what <see cref="Give"/> made and no call took over.</summary>
+        public void Free(ulong given)
+        {
+            switch (kind)
+            {
+                case Kind.Tensor:
+                    _ = DeleteTensor((nint)given);
+                    break;
+                case Kind.OptionalTensor:
+                    _ = DeleteTensor((nint)(*(ulong*)given));
+                    NativeMemory.Free((void*)given);
+                    break;
+                case Kind.OptionalNumber:
+                    NativeMemory.Free((void*)given);
+                    break;
+                case Kind.Tensors:
+                    FreeTensors((nint)given, ((IReadOnlyList<Tensor>)value!).Count);
+                    break;
+                case Kind.Integers:
+                    _ = DeleteList((nint)given);
+                    break;
+            }
+        }
+
         private static ulong Share(Tensor tensor)
         {
             nint handle;
@@ -312,8 +338,28 @@ internal static unsafe class Aten
         {
             nint list;
             Check(NewList((nuint)tensors.Count, &list));
-            for (int i = 0; i < tensors.Count; i++) Check(ListPushBack(list, Share(tensors[i])));
+            int pushed = 0;
+            try
+            {
+                for (; pushed < tensors.Count; pushed++) Check(ListPushBack(list, Share(tensors[pushed])));
+            }
+            catch
+            {
+                FreeTensors(list, pushed);
+                throw;
+            }
             return (ulong)list;
+        }
+
+        // A list does not own the tensors in it.
+        private static void FreeTensors(nint list, int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                ulong tensor;
+                if (ListGetItem(list, (nuint)i, &tensor) == 0) _ = DeleteTensor((nint)tensor);
+            }
+            _ = DeleteList(list);
         }
 
         private static ulong List(long[] numbers)

@@ -16,6 +16,14 @@ public static class LibTorchLoader
     // from accepting an older libstdc++ (Debian 12, Ubuntu 22.04).
     private const string StreamsMarker = "_ZSt21ios_base_library_initv", StreamsVersion = "GLIBCXX_3.4.32";
 
+    /// <summary>What this program calls in libtorch itself, by <see cref="TorchLibrary.Export"/>.</summary>
+    internal static readonly string[] OwnCalls =
+    [
+        "aoti_torch_create_device_guard", "aoti_torch_delete_tensor_object", "aoti_torch_new_tensor_handle", "torch_call_dispatcher",
+        "torch_delete_list", "torch_list_get_item", "torch_list_push_back", "torch_new_list_reserve_size",
+    ];
+
+    private static readonly System.Version Oldest = new(2, 10);
     private static readonly Lock Loading = new();
     private static LibTorchLoadException? failure;
     private static IntPtr libtorch, torchSharp;
@@ -115,8 +123,15 @@ public static class LibTorchLoader
         HasCuda = File.Exists(Path.Combine(Folder, "libtorch_cuda.so"));
         if (IsForeign && HasCuda) LoadRuntimeCompiler();
         Version = VersionOf();
-        var library = LoadTorchSharp(Path.Combine(own, "libLibTorchSharp.so"));
-        CLibrary.ExitWithoutDestructors();
+        IntPtr library;
+        try
+        {
+            library = LoadTorchSharp(Path.Combine(own, "libLibTorchSharp.so"));
+        }
+        finally
+        {
+            CLibrary.ExitWithoutDestructors(); // also of a libtorch that is refused
+        }
         SignalStack.Ensure();
         return library;
     }
@@ -169,11 +184,23 @@ public static class LibTorchLoader
 
     private static void Check(ElfLibrary library)
     {
-        missing = new(library.RequiredSymbols(), symbol => symbol == StreamsMarker || TryGetExport(libtorch, symbol, out _));
+        if (IsTooOld(Version))
+            throw new LibTorchLoadException(
+                $"{FolderVariable}: libtorch {Version} in {Folder} is too old; name one of {Oldest} or newer, or unset it.");
+        missing = new(
+            [.. library.RequiredSymbols(), .. OwnCalls], symbol => symbol == StreamsMarker || TryGetExport(libtorch, symbol, out _));
         if (missing.Needed.Count == 0) return;
         throw new LibTorchLoadException(
-            $"{FolderVariable}: libtorch {Version} in {Folder} lacks {Some(missing.Needed)}, which TorchSharp calls; "
-            + "use one nearer to 2.10, or unset it.");
+            $"{FolderVariable}: libtorch {Version} in {Folder} lacks {Some(missing.Needed)}, which this program calls; "
+            + $"use one nearer to {Oldest}, or unset it.");
+    }
+
+    /// <summary>Whether a <see cref="Version"/> is older than this program needs; one without a number is not.</summary>
+    internal static bool IsTooOld(string version)
+    {
+        var end = version.AsSpan().IndexOfAnyExcept("0123456789.");
+        var number = (end < 0 ? version : version[..end]).TrimEnd('.'); // of 2.10.0a0 and 2.10.0.dev20251201, too
+        return System.Version.TryParse(number, out var parsed) && parsed < Oldest;
     }
 
     private static string Some(IReadOnlyList<string> names) =>

@@ -9,8 +9,6 @@ namespace Trainer.Training.Plan;
 /// <summary>The measured capabilities of this machine, with advice.</summary>
 public sealed record MachineReport
 {
-    private const string KernelVariable = "OPENBLAS_CORETYPE";
-
     /// <summary>Names and values, in display order.</summary>
     public required IReadOnlyList<KeyValuePair<string, string>> Rows { get; init; }
 
@@ -87,9 +85,6 @@ public sealed record MachineReport
 
     private static IEnumerable<string> Advise(double float32, double bfloat16)
     {
-        if (Environment.GetEnvironmentVariable(KernelVariable) is { Length: > 0 } kernel)
-            yield return $"{KernelVariable}={kernel} keeps OpenBLAS from the kernels made for this " +
-                "processor; unset it unless there is a reason.";
         if (get_num_threads() < Environment.ProcessorCount)
             yield return $"libtorch uses {get_num_threads()} of {Environment.ProcessorCount} cores " +
                 $"(OMP_NUM_THREADS={Environment.GetEnvironmentVariable("OMP_NUM_THREADS")}).";

@@ -70,6 +70,40 @@ public class LibTorchLoaderTests
         }
     }
 
+    [Theory]
+    [InlineData("1.13.1", true)]
+    [InlineData("2.9.1+cu128", true)]
+    [InlineData("2.9.0.dev20250801+cpu", true)]
+    [InlineData("2.10.0", false)]
+    [InlineData("2.10.0a0+git1234", false)]
+    [InlineData("2.14.0+cu130", false)]
+    [InlineData("3.0", false)]
+    [InlineData("unknown version", false)] // what it lacks is found by its names
+    public void Versions_before_2_10_are_too_old(string version, bool isTooOld) =>
+        Assert.Equal(isTooOld, LibTorchLoader.IsTooOld(version));
+
+    [Fact]
+    public void An_older_libtorch_ends_the_process_with_one_line()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), $"{LibTorchLoader.FolderVariable} is for Linux");
+        var package = Directory.CreateTempSubdirectory();
+        try
+        {
+            // As Python's package lies, which is what says the version.
+            var folder = package.CreateSubdirectory("lib").FullName;
+            foreach (var file in Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "libtorch")))
+                File.CreateSymbolicLink(Path.Combine(folder, Path.GetFileName(file)), file);
+            File.WriteAllText(Path.Combine(package.FullName, "version.py"), "__version__ = '2.9.1+cpu'\n");
+            var (exit, output, error) = Child("folder", (LibTorchLoader.FolderVariable, folder));
+            Assert.Equal((1, ""), (exit, output));
+            Assert.Equal($"TRAINER_LIBTORCH: libtorch 2.9.1+cpu in {folder} is too old; name one of 2.10 or newer, or unset it.", error);
+        }
+        finally
+        {
+            package.Delete(recursive: true);
+        }
+    }
+
     [Fact]
     public void A_damaged_library_ends_the_process_with_one_line()
     {

@@ -1,4 +1,6 @@
 using System.Text;
+using System.Text.RegularExpressions;
+using Trainer.Tests;
 
 namespace Trainer.Kernels.Tests;
 
@@ -32,6 +34,18 @@ public class MissingSymbolsTests
         Assert.Equal(["torch::autograd::deleteNode"], missing.AutogradFunctions);
         Assert.Equal("functions of libtorch 2.10: 1 of backward passes in C#, which some models train with (torch::autograd::deleteNode); "
             + "2 of named tensors, which nothing here uses", missing.Description);
+    }
+
+    [Fact]
+    public void What_this_program_calls_itself_is_looked_up_and_needed()
+    {
+        IEnumerable<string> called = Directory
+            .EnumerateFiles(Repository.PathOf("src", "Kernels"), "*.cs", SearchOption.AllDirectories)
+            .SelectMany(file => Regex.Matches(File.ReadAllText(file), "TorchLibrary\\.Export\\(\\s*\"(\\w+)\""))
+            .Select(match => match.Groups[1].Value);
+        Assert.Equal(called.Distinct().Order(StringComparer.Ordinal), LibTorchLoader.OwnCalls);
+        Assert.Equal(LibTorchLoader.OwnCalls, new MissingSymbols(LibTorchLoader.OwnCalls, _ => false).Needed);
+        Assert.All(LibTorchLoader.OwnCalls, name => Assert.True(TorchLibrary.OptionalExport(name) != 0, name));
     }
 
     // A native part that was built for a function which no libtorch has.
