@@ -26,17 +26,11 @@ internal sealed unsafe partial class CpuDecoder : IDecoder
     /// <summary>More sequences are worth matrix products.</summary>
     public const int MaxSequences = 8;
 
-    // More tokens of a prompt are worth the model's matrix products.
-    private const int ShortPiece = 32;
-
     // Bytes of float32 matrices that are worth a packed copy: what larger ones gain does not pay for the memory.
     private const long MostPacked = 256 << 20;
 
     // Rows of norms and of keys, and numbers of activations, that are worth a second thread.
     private const int RowGrain = 16, ActivationGrain = 4096;
-
-    // Blocks for each present sequence that must be left when another is added, or that one would soon have to go again.
-    private const int Headroom = 2;
 
     // Bytes of keys and values that are worth a second thread.
     private const long Grain = 64 * 1024;
@@ -125,92 +119,6 @@ internal sealed unsafe partial class CpuDecoder : IDecoder
         && layer.Position is NoPositionOptions or LearnedOptions or SinusoidalOptions or AlibiOptions
             or RotaryOptions { Scaling: null or LinearScaling or NtkScaling or NtkByPartsScaling or YarnScaling or Llama3Scaling };
 
-    public ReadOnlySpan<float> Begin(IReadOnlyList<int> prompt)
-    {
-        Reorder([]);
-        return Add(prompt);
-    }
-
-    /// <summary>Adds a sequence behind the present ones; returns its logits (V), valid until the next call.</summary>
-    public ReadOnlySpan<float> Add(IReadOnlyList<int> prompt)
-    {
-        if (!TryAdd(prompt, [])) throw new InvalidOperationException("There is no room for another sequence.");
-        ReadOnlySpan<float> next;
-        while ((next = Read()).IsEmpty) { }
-        return next;
-    }
-
-    /// <summary>Begins to read a sequence that is added behind the present ones; false where there is no room for it now.</summary>
-    /// <param name="prompt">Token ids, at least one.</param>
-    /// <param name="continuation">Those that were generated after the prompt before.</param>
-    public bool TryAdd(IReadOnlyList<int> prompt, IReadOnlyList<int> continuation)
-    {
-        int length = prompt.Count + continuation.Count;
-        if (prompt.Count == 0 || length > capacity)
-            throw new ArgumentException($"A prompt has 1 to {capacity} tokens, not {length}.", nameof(prompt));
-        if (reading is not null || present.Count == sequences) return false;
-        PagedSequence sequence = prefixes?.Find(prompt) ?? memory.NewSequence();
-        reading = new(model, memory, capacity, prompt, continuation, sequence);
-        if (Reserve(() => memory.TryReserve(sequence, length) && memory.FreeBlocks >= Headroom * present.Count)) return true;
-        StopReading();
-        return false;
-    }
-
-    /// <summary>The part of the memory for keys and values that is taken.</summary>
-    public double MemoryUse => memory.Use;
-
-    /// <summary>Tokens of the prompt being read that were known already; 0 where none is read.</summary>
-    public int SharedTokens => reading?.Shared ?? 0;
-
-    /// <summary>Reads a piece of the prompt; returns the logits (V) of the sequence, valid until the next call, or nothing where there is
-    /// more to read. A failure ends the reading.</summary>
-    public ReadOnlySpan<float> Read()
-    {
-        PagedSequence sequence = reading!.Sequence;
-        try
-        {
-            IReadOnlyList<int> tokens = reading.NextTokens();
-            if (!reading.IsInPrompt || tokens.Count <= (readsPieces ? MaxSequences : ShortPiece))
-            {
-                ReadRows(sequence, tokens);
-            }
-            else if (readsPieces)
-            {
-                ReadPiece(sequence, tokens);
-            }
-            else
-            {
-                reading.PrepareModel();
-                Require(sequence, sequence.Length + tokens.Count, from: sequence.Length + tokens.Count);
-                reading.ReadByModel(tokens, new(logits, model.VocabularySize));
-            }
-            if (reading.EndsPiece) prefixes?.Add(reading.Prompt, sequence);
-        }
-        catch
-        {
-            StopReading();
-            throw;
-        }
-        if (!reading.IsDone) return [];
-        present.Add(sequence);
-        reading.Dispose();
-        reading = null;
-        return new(logits, model.VocabularySize);
-    }
-
-    /// <summary>Gives up the sequence being read.</summary>
-    public void StopReading()
-    {
-        if (reading is null) return;
-        memory.Release(reading.Sequence);
-        reading.Dispose();
-        reading = null;
-    }
-
-    /// <summary>Makes room for another token of each sequence; false where there is none now.</summary>
-    public bool TryReserveNext() =>
-        present.TrueForAll(sequence => Reserve(() => memory.TryReserve(sequence, sequence.Length + 1, sequence.Length)));
-
     public ReadOnlySpan<float> Next(scoped ReadOnlySpan<int> tokens)
     {
         int count = present.Count;
@@ -231,49 +139,35 @@ internal sealed unsafe partial class CpuDecoder : IDecoder
         return Scaled(count);
     }
 
-    // All tokens are rows of one pass.
-    private void ReadPiece(PagedSequence sequence, IReadOnlyList<int> tokens)
-    {
-        int count = tokens.Count, first = sequence.Length;
-        for (int row = 0; row < count; row++) Embed(row, tokens[row], first + row);
-        Require(sequence, first + count, first + count);
-        for (int row = 0; row < count; row++) rows.Locate(row, sequence, first + row);
-        team.Run(
-            () =>
-            {
-                Forward(count, AttendPiece);
-                if (first + count == reading!.Prompt.Count) Predict(x + (long)(count - 1) * options.Dim, 1);
-            },
-            alone: false);
-        sequence.Length += count;
-        Scaled(1);
-    }
-
-    // A few tokens at a time are rows of one pass: each sees those before it, whose keys and values are stored by then.
-    private void ReadRows(PagedSequence sequence, IEnumerable<int> tokens)
-    {
-        foreach (int[] some in tokens.Chunk(MaxSequences))
-        {
-            int count = some.Length, first = sequence.Length;
-            for (int row = 0; row < count; row++) Embed(row, some[row], first + row);
-            Require(sequence, first + count, first);
-            for (int row = 0; row < count; row++) rows.Locate(row, sequence, first + row);
-            Share(count, () =>
-            {
-                Forward(count, Attend);
-                Predict(x + (count - 1) * options.Dim, 1);
-            });
-            sequence.Length += count;
-        }
-        Scaled(1);
-    }
-
     // One thread is done with a small model before others could begin.
     private void Share(int count, Action work)
     {
         int last = rows.Last(count);
         bool attends = layers.Any(layer => count * layer.Groups * layer.HeadBytes(last) > Grain);
         team.Run(work, alone: !attends && !MatrixVectorProduct.IsWorthATeam(largest, count));
+    }
+
+    // Writes a token's embedding into a row of x, with its position where that is added here.
+    private void Embed(int row, int token, int position)
+    {
+        if (token < 0 || token >= model.VocabularySize)
+            throw new ArgumentOutOfRangeException(nameof(token), token, $"token ids are 0 to {model.VocabularySize - 1}");
+        if (position >= capacity) throw new InvalidOperationException($"All {capacity} positions are taken.");
+        int dim = options.Dim;
+        float* to = x + row * dim;
+        byte* from = (byte*)embedding.Weight + token * embedding.RowBytes;
+        if (embedding.Type == ScalarType.Int8) BlockQuantization.Unpack(from, to, dim / BlockQuantization.BlockLength);
+        else new ReadOnlySpan<float>(from, dim).CopyTo(new(to, dim));
+        if (options.ScaleEmbeddings)
+            for (int i = 0; i < dim; i++) to[i] *= (float)Math.Sqrt(dim);
+        if (options.Position is LearnedOptions)
+            for (int i = 0; i < dim; i++) to[i] += positions[(long)position * dim + i];
+        for (int i = 0; i < sinusoids.Length; i++)
+        {
+            (double sin, double cos) = Math.SinCos(position * sinusoids[i]);
+            to[2 * i] += (float)sin;
+            to[2 * i + 1] += (float)cos;
+        }
     }
 
     // All layers: x (R, C), in place.
@@ -306,72 +200,6 @@ internal sealed unsafe partial class CpuDecoder : IDecoder
     {
         for (int row = (int)begin; row < end; row++) body(row);
     });
-
-    private void Predict(float* stream, int count) =>
-        Multiply(head, Normalize(lastNorm, stream, normed, count), logits, count); // (R, C) → (R, V)
-
-    private ReadOnlySpan<float> Scaled(int count)
-    {
-        int numbers = checked(count * model.VocabularySize);
-        if (options.LogitScale != 1)
-            for (int i = 0; i < numbers; i++) logits[i] *= (float)options.LogitScale;
-        if (options.LogitSoftCap is { } cap) CachedAttention.Bound(logits, numbers, (float)cap);
-        return new(logits, numbers);
-    }
-
-    public void Reorder(IReadOnlyList<int> sequences)
-    {
-        PagedSequence[] next = [.. sequences.Select(sequence => memory.Fork(present[sequence]))];
-        present.ForEach(memory.Release);
-        present.Clear();
-        present.AddRange(next);
-    }
-
-    public void Dispose()
-    {
-        reading?.Dispose();
-        rows.Dispose();
-        memory.Dispose();
-        foreach (Tensor tensor in owned) tensor.Dispose();
-        owned.Clear();
-    }
-
-    // Writes a token's embedding into a row of x, with its position where that is added here.
-    private void Embed(int row, int token, int position)
-    {
-        if (token < 0 || token >= model.VocabularySize)
-            throw new ArgumentOutOfRangeException(nameof(token), token, $"token ids are 0 to {model.VocabularySize - 1}");
-        if (position >= capacity) throw new InvalidOperationException($"All {capacity} positions are taken.");
-        int dim = options.Dim;
-        float* to = x + row * dim;
-        byte* from = (byte*)embedding.Weight + token * embedding.RowBytes;
-        if (embedding.Type == ScalarType.Int8) BlockQuantization.Unpack(from, to, dim / BlockQuantization.BlockLength);
-        else new ReadOnlySpan<float>(from, dim).CopyTo(new(to, dim));
-        if (options.ScaleEmbeddings)
-            for (int i = 0; i < dim; i++) to[i] *= (float)Math.Sqrt(dim);
-        if (options.Position is LearnedOptions)
-            for (int i = 0; i < dim; i++) to[i] += positions[(long)position * dim + i];
-        for (int i = 0; i < sinusoids.Length; i++)
-        {
-            (double sin, double cos) = Math.SinCos(position * sinusoids[i]);
-            to[2 * i] += (float)sin;
-            to[2 * i + 1] += (float)cos;
-        }
-    }
-
-    private void Require(PagedSequence sequence, int length, int from)
-    {
-        if (!Reserve(() => memory.TryReserve(sequence, length, from)))
-            throw new InvalidOperationException("There is no room for another position.");
-    }
-
-    // Prompts that were kept for others make room.
-    private bool Reserve(Func<bool> reserve)
-    {
-        while (!reserve())
-            if (prefixes is null || !prefixes.Forget()) return false;
-        return true;
-    }
 
     // Norms and rotates query and key of a sequence's new position, scales the query as scores are scaled, and stores key and value.
     private void StoreKeyValue(CpuLayer layer, int row)
@@ -502,4 +330,25 @@ internal sealed unsafe partial class CpuDecoder : IDecoder
 
     private void Apply(CpuNorm norm, float* rows, float* to, long count) => Normalization.Apply(
         rows, to, count, norm.Width, (float*)norm.Weight, (float*)norm.Bias, options.Norm.Epsilon, options.Norm is LayerNormOptions);
+
+    private void Predict(float* stream, int count) =>
+        Multiply(head, Normalize(lastNorm, stream, normed, count), logits, count); // (R, C) → (R, V)
+
+    private ReadOnlySpan<float> Scaled(int count)
+    {
+        int numbers = checked(count * model.VocabularySize);
+        if (options.LogitScale != 1)
+            for (int i = 0; i < numbers; i++) logits[i] *= (float)options.LogitScale;
+        if (options.LogitSoftCap is { } cap) CachedAttention.Bound(logits, numbers, (float)cap);
+        return new(logits, numbers);
+    }
+
+    public void Dispose()
+    {
+        reading?.Dispose();
+        rows.Dispose();
+        memory.Dispose();
+        foreach (Tensor tensor in owned) tensor.Dispose();
+        owned.Clear();
+    }
 }

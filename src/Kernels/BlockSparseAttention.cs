@@ -29,9 +29,6 @@ public static class BlockSparseAttention
     private const long ChunkBytes = 1 << 24;
     private const double Masked = double.NegativeInfinity;
 
-    /// <summary>Lanes of a vector; tests lower it.</summary>
-    internal static int MostLanes { get; set; } = Lanes.Widest;
-
     /// <summary>Attention of a query (B, H, T, D) to a key (B, G, S, D) and value (B, G, S, E), H/G consecutive query heads to one
     /// key-value head: (B, H, T, E), 0 for a query without visible keys. The tiles' tensors may be disposed of after the call.</summary>
     /// <remarks>Scaled scores s are bounded to softCap·tanh(s/softCap), if that is not 0, before the bias is added. Documents, int64 of
@@ -87,7 +84,7 @@ public static class BlockSparseAttention
 
     private static int LanesOf(long width, long valueWidth)
     {
-        for (int lanes = MostLanes; lanes >= 4; lanes /= 2)
+        for (int lanes = Lanes.Most; lanes >= 4; lanes /= 2)
             if (width % lanes == 0 && valueWidth % lanes == 0) return lanes;
         return 0;
     }

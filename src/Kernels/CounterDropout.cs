@@ -125,7 +125,7 @@ internal readonly unsafe struct DropoutFactors(CounterDropout dropout)
     private void Fill(
         ulong a, ulong aStep, ulong b, ulong bStep, uint list, float* first, float* second, float* third, float* fourth, int count)
     {
-        if (Vector512.IsHardwareAccelerated) Fill<Words8>(a, aStep, b, bStep, list, first, second, third, fourth, count);
+        if (Lanes.Most == 16) Fill<Words8>(a, aStep, b, bStep, list, first, second, third, fourth, count);
         else Fill<Words4>(a, aStep, b, bStep, list, first, second, third, fourth, count);
     }
 

@@ -1,5 +1,4 @@
 // Shapes: B batch, T queries, S keys, H query heads, G key-value heads, D width of a head.
-using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -20,9 +19,6 @@ public static unsafe class FlashAttention
 
     // Fewest multiply-adds worth a thread.
     private const long Grain = 1 << 18;
-
-    /// <summary>Lanes of a vector; tests lower it.</summary>
-    internal static int MostLanes { get; set; } = Lanes.Widest;
 
     /// <summary>Whether the kernel runs: on the CPU, keys shaped like values, and heads that suit the processor.</summary>
     public static bool IsSupported(Tensor query, Tensor key, Tensor value) =>
@@ -124,8 +120,9 @@ public static unsafe class FlashAttention
 
     private static int LanesOf(long width)
     {
-        int fewest = Vector256.IsHardwareAccelerated ? 8 : AdvSimd.Arm64.IsSupported ? 4 : int.MaxValue;
-        for (int lanes = MostLanes; lanes >= fewest; lanes /= 2)
+        // Four lanes do not pay on x86; tests ask for them.
+        int fewest = AdvSimd.Arm64.IsSupported || Lanes.Most < Lanes.Widest ? 4 : 8;
+        for (int lanes = Lanes.Most; lanes >= fewest; lanes /= 2)
             if (width % lanes == 0) return lanes;
         return 0;
     }

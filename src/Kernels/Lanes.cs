@@ -86,13 +86,25 @@ internal static class Lanes
     /// <summary>Lanes of the widest vector that this processor has.</summary>
     public static int Widest { get; } = Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : 4;
 
+    /// <summary>Lanes of the vectors in use; tests lower it.</summary>
+    public static int Most { get; set; } = Widest;
+
     public static bool IsSupported => Vector128.IsHardwareAccelerated && BitConverter.IsLittleEndian;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Run<TLoop>(TLoop loop, long begin, long end) where TLoop : ILoop
     {
-        if (Vector512.IsHardwareAccelerated) loop.Run<Lanes16>(begin, end);
+        if (Most < Widest) RunNarrower(loop, begin, end);
+        else if (Vector512.IsHardwareAccelerated) loop.Run<Lanes16>(begin, end);
         else if (Vector256.IsHardwareAccelerated) loop.Run<Lanes8>(begin, end);
+        else loop.Run<Lanes4>(begin, end);
+    }
+
+    // Never inlined, so that callers are compiled for one width.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void RunNarrower<TLoop>(TLoop loop, long begin, long end) where TLoop : ILoop
+    {
+        if (Most == 8) loop.Run<Lanes8>(begin, end);
         else loop.Run<Lanes4>(begin, end);
     }
 }

@@ -20,9 +20,6 @@ internal static unsafe class MatrixProduct
     // Fewest multiply-adds worth a second thread.
     private const long Grain = 1 << 18;
 
-    // The widest vectors with instructions of their own; tests try the others.
-    internal static int Bits = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
-
     [ThreadStatic] private static PackedMemory? packedLeft, packedRight, packedPanel, sums;
 
     /// <summary>Whether the kernel runs: float32 or bfloat16 on the CPU, with contiguous rows or columns.</summary>
@@ -128,9 +125,9 @@ internal static unsafe class MatrixProduct
 
         private bool Adds => factors.Adds;
 
-        private static int PanelRows => Bits == 256 ? 6 : 8;
+        private static int PanelRows => Lanes.Most == 8 ? 6 : 8;
 
-        private static int PanelColumns => Bits == 512 ? 32 : Bits == 256 ? 16 : 8;
+        private static int PanelColumns => 2 * Lanes.Most;
 
         public void Run<T>() where T : unmanaged
         {
@@ -230,8 +227,8 @@ internal static unsafe class MatrixProduct
                     Sse.Prefetch0(to + r * stride);
                     Sse.Prefetch0(to + r * stride + PanelColumns - 1);
                 }
-            if (Bits == 512) ComputeEight<Lanes16>(left, right, depth, to, stride, add);
-            else if (Bits == 256) ComputeSix<Lanes8>(left, right, depth, to, stride, add);
+            if (Lanes.Most == 16) ComputeEight<Lanes16>(left, right, depth, to, stride, add);
+            else if (Lanes.Most == 8) ComputeSix<Lanes8>(left, right, depth, to, stride, add);
             else ComputeEight<Lanes4>(left, right, depth, to, stride, add);
         }
 

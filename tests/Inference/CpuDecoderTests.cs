@@ -20,6 +20,9 @@ public sealed class CpuDecoderTests
 {
     private const int Vocabulary = 23, Context = 40;
 
+    // In bfloat16 a last bit that differs may round otherwise: once in short sums, and twice where a family adds more.
+    private const double RoundedTolerance = 4e-3, RoundedTwice = 8e-3;
+
     private static readonly GroupedQueryOptions Grouped = new() { Heads = 4, KeyValueHeads = 2 };
 
     private static readonly DecoderOptions Gpt = new()
@@ -127,6 +130,17 @@ public sealed class CpuDecoderTests
     public static TheoryData<string, int> TakenAfterPrompts() =>
         [.. from name in Taken.Keys from prompt in (int[])[1, 3, 8, 30, 37] select (name, prompt)];
 
+    /// <summary>One sequence, and three whose prompts the model, the decoder at once, and the decoder in two parts read; in int8 without
+    /// families whose rows are no whole blocks.</summary>
+    public static TheoryData<string, ScalarType, int[]> TakenInFewerBits() =>
+    [
+        .. from name in Taken.Keys
+           from type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Int8]
+           where type == ScalarType.BFloat16 || name is not ("a head of its own width" or "alibi in a window")
+           from prompts in (int[][])[[3], [40, 3, 12]]
+           select (name, type, prompts),
+    ];
+
     public static TheoryData<string> RotaryKinds() => [.. Rotaries.Keys];
 
     public static TheoryData<string> FeedForwardKinds() => [.. FeedForwards.Select(options => options.GetType().Name)];
@@ -147,16 +161,11 @@ public sealed class CpuDecoderTests
         Agree(Llama with { Bias = true, FeedForward = FeedForwards.Single(options => options.GetType().Name == kind) }, prompt: 3);
 
     [Theory]
-    [InlineData("gpt", ScalarType.Int8, 1e-5)]
-    [InlineData("llama", ScalarType.Int8, 1e-5)]
-    [InlineData("gemma", ScalarType.Int8, 1e-5)]
-    [InlineData("gpt", ScalarType.BFloat16, 4e-3)] // a last bit that differs may round otherwise
-    [InlineData("post-norm", ScalarType.BFloat16, 4e-3)]
-    [InlineData("llama", ScalarType.BFloat16, 4e-3)]
-    [InlineData("llama tied", ScalarType.BFloat16, 4e-3)]
-    public void In_fewer_bits_its_logits_are_the_model_s(string name, ScalarType type, double tolerance)
+    [MemberData(nameof(TakenInFewerBits))]
+    public void In_fewer_bits_its_logits_are_the_model_s(string name, ScalarType type, int[] prompts)
     {
-        using LanguageModel full = Build(Taken[name]), model = Taken[name].BuildForInference(Vocabulary, type);
+        DecoderOptions options = Taken[name] with { ContextLength = Math.Max(Context, prompts.Max() + 20) };
+        using LanguageModel full = Build(options), model = options.BuildForInference(Vocabulary, type);
         using (DisposeScope scope = NewDisposeScope())
         using (no_grad())
         {
@@ -164,7 +173,8 @@ public sealed class CpuDecoderTests
             foreach (var (weight, parameter) in model.named_parameters())
                 parameter.copy_(parameter.dtype == ScalarType.Int8 ? BlockQuantization.Pack(weights[weight].detach()) : weights[weight]);
         }
-        AgreesWithModelDecoder(model, tolerance);
+        bool isShort = prompts.Length == 1 && name is ("gpt" or "llama" or "llama tied" or "post-norm");
+        AgreesWithModelDecoder(model, type == ScalarType.Int8 ? 1e-5 : isShort ? RoundedTolerance : RoundedTwice, prompts);
     }
 
     [Fact]
@@ -173,7 +183,7 @@ public sealed class CpuDecoderTests
         using LanguageModel model = Taken["post-norm"].Build(Vocabulary, ScalarType.BFloat16);
         Randomize(model);
         model.eval();
-        AgreesWithModelDecoder(model, 4e-3);
+        AgreesWithModelDecoder(model, RoundedTolerance, 3);
     }
 
     [Fact]
@@ -341,14 +351,26 @@ public sealed class CpuDecoderTests
     }
 
     // A whole text is rounded at more places than a token after others.
-    private static void AgreesWithModelDecoder(LanguageModel model, double tolerance)
+    private static void AgreesWithModelDecoder(LanguageModel model, double tolerance, params int[] prompts)
     {
-        int[] text = Ids(Context, seed: 2);
-        using CpuDecoder decoder = new(model, 1, Context);
-        using ModelDecoder expected = new(model, CPU, Context, source: null);
-        Close(expected.Begin(text[..3]).ToArray(), decoder.Begin(text[..3]), tolerance, "the prompt");
-        for (int place = 3; place < Context; place++)
-            Close(expected.Next([text[place]]).ToArray(), decoder.Next([text[place]]), tolerance, $"token {place}");
+        int capacity = model.Options.ContextLength, steps = capacity - prompts.Max();
+        int[][] texts = [.. prompts.Select((prompt, row) => Ids(prompt + steps, seed: 2 + row))];
+        using CpuDecoder decoder = new(model, prompts.Length, capacity);
+        ModelDecoder[] alone = [.. prompts.Select(_ => new ModelDecoder(model, CPU, capacity, source: null))];
+        for (int row = 0; row < alone.Length; row++)
+        {
+            int[] prompt = texts[row][..prompts[row]];
+            Close(alone[row].Begin(prompt).ToArray(), decoder.Add(prompt), tolerance, $"prompt {row}");
+        }
+        for (int step = 0; step < steps; step++)
+        {
+            int[] tokens = [.. texts.Select((text, row) => text[prompts[row] + step])];
+            ReadOnlySpan<float> logits = decoder.Next(tokens);
+            for (int row = 0; row < alone.Length; row++)
+                Close(alone[row].Next([tokens[row]]).ToArray(), logits.Slice(row * Vocabulary, Vocabulary), tolerance,
+                    $"token {step} of sequence {row}");
+        }
+        foreach (ModelDecoder one in alone) one.Dispose();
     }
 
     internal static List<float[]> Whole(LanguageModel model, int[] text)

@@ -87,17 +87,8 @@ public class BlockSparseAttentionTests
         }
         Tensor[] expected = Run(ScalarType.Float64);
         foreach (int lanes in (int[])[4, 8, 16])
-        {
-            BlockSparseAttention.MostLanes = lanes;
-            try
-            {
-                TensorAssert.CloseToScale(expected, Run(ScalarType.Float32), 5e-6, what: $"with {lanes} lanes");
-            }
-            finally
-            {
-                BlockSparseAttention.MostLanes = Lanes.Widest;
-            }
-        }
+            KernelAssert.WithLanes(
+                lanes, () => TensorAssert.CloseToScale(expected, Run(ScalarType.Float32), 5e-6, what: $"with {lanes} lanes"));
         TensorAssert.CloseToScale(expected, Run(ScalarType.BFloat16), 0.03);
     }
 

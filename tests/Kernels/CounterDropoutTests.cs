@@ -27,17 +27,20 @@ public sealed unsafe class CounterDropoutTests
         using DisposeScope scope = NewDisposeScope();
         CounterDropout dropout = new(0.3, Seed: 0x1234_5678_9abc_def0, First: 5, Place: 17);
         Tensor x = rand(shape).add(1).requires_grad_(), weight = randn(shape);
-
-        Tensor y = CounterDropout.Apply(x, dropout);
-        Tensor gradient = autograd.grad([y], [x], [weight])[0]!;
-
         float[] factors = Factors(shape, dropout);
+        KernelAssert.InEveryWidth(_ =>
+        {
+            Tensor y = CounterDropout.Apply(x, dropout);
+            Tensor gradient = autograd.grad([y], [x], [weight])[0]!;
+
+            Assert.Equal(Times(x), y.reshape(-1).data<float>().ToArray());
+            Assert.Equal(Times(weight), gradient.reshape(-1).data<float>().ToArray());
+            TensorAssert.Same(y.eq(0), CounterDropout.Apply(x.to(ScalarType.BFloat16), dropout).eq(0));
+            TensorAssert.Same(y.eq(0), CounterDropout.Apply(x.to(ScalarType.Float64), dropout).eq(0));
+        });
+
         float[] Times(Tensor values) =>
             [.. values.detach().reshape(-1).data<float>().ToArray().Zip(factors, (value, factor) => value * factor)];
-        Assert.Equal(Times(x), y.reshape(-1).data<float>().ToArray());
-        Assert.Equal(Times(weight), gradient.reshape(-1).data<float>().ToArray());
-        TensorAssert.Same(y.eq(0), CounterDropout.Apply(x.to(ScalarType.BFloat16), dropout).eq(0));
-        TensorAssert.Same(y.eq(0), CounterDropout.Apply(x.to(ScalarType.Float64), dropout).eq(0));
     }
 
     [Theory]
@@ -48,11 +51,14 @@ public sealed unsafe class CounterDropoutTests
         const int Sequence = 2, Heads = 3, Head = 1, Block = 4, Stride = 64;
         CounterDropout dropout = new(0.4, Seed: -987654321987654321, First: 7, Place: 1L << 31);
         DropoutFactors factors = new(dropout);
-        float[] tile = new float[64 * Stride];
-        fixed (float* to = tile) factors.FillColumns(factors.List(Sequence, Heads, Head), (uint)first, rows, Block, to, Stride);
-        for (int n = 0; n < 64; n++)
-            for (int m = 0; m < rows; m++)
-                Assert.Equal(Factor(dropout, (7 + Sequence) * Heads + Head, first + m, Block * 64 + n), tile[n * Stride + m]);
+        KernelAssert.InEveryWidth(_ =>
+        {
+            float[] tile = new float[64 * Stride];
+            fixed (float* to = tile) factors.FillColumns(factors.List(Sequence, Heads, Head), (uint)first, rows, Block, to, Stride);
+            for (int n = 0; n < 64; n++)
+                for (int m = 0; m < rows; m++)
+                    Assert.Equal(Factor(dropout, (7 + Sequence) * Heads + Head, first + m, Block * 64 + n), tile[n * Stride + m]);
+        });
     }
 
     [Fact]

@@ -21,15 +21,15 @@ public sealed class FlashAttentionTests
         foreach ((long before, long after) in ((long, long)[])[(All, All), (All, 0), (1, 0), (20, 0), (64, 0), (100, 99), (7, 150)])
             data.Add(heads, groups, length, width, before, after, Lanes.Widest);
         foreach ((long before, long after) in ((long, long)[])[(All, 0), (20, 3)])
-        foreach (int lanes in (int[])[16, 8])
-            data.Add(2, 1, 77, 48, before, after, lanes);
+        foreach ((int width, int lanes) in ((int, int)[])[(48, 16), (48, 8), (48, 4), (20, 4)])
+            data.Add(2, 1, 77, width, before, after, lanes);
         return data;
     }
 
     [Theory]
     [MemberData(nameof(Cases))]
     public void It_is_the_softmax_over_the_band(int heads, int groups, int length, int width, long before, long after, int lanes) =>
-        WithLanes(lanes, () =>
+        KernelAssert.WithLanes(lanes, () =>
     {
         manual_seed(3);
         // Heads of a token side by side in memory, as projections leave them.
@@ -44,7 +44,7 @@ public sealed class FlashAttentionTests
     [Theory]
     [MemberData(nameof(Cases))]
     public void Packed_it_is_the_same(int heads, int groups, int length, int width, long before, long after, int lanes) =>
-        WithLanes(lanes, () =>
+        KernelAssert.WithLanes(lanes, () =>
     {
         manual_seed(3);
         Compare(
@@ -55,7 +55,7 @@ public sealed class FlashAttentionTests
     [Theory]
     [MemberData(nameof(Cases))]
     public void In_bfloat16_it_is_as_near_to_float64_as_rounding_lets_it(
-        int heads, int groups, int length, int width, long before, long after, int lanes) => WithLanes(lanes, () =>
+        int heads, int groups, int length, int width, long before, long after, int lanes) => KernelAssert.WithLanes(lanes, () =>
     {
         manual_seed(3);
         // bfloat16 has 8 bits: one rounding is off by up to 1/256, in the mean by a third of that.
@@ -170,7 +170,7 @@ public sealed class FlashAttentionTests
         foreach ((ScalarType type, int turned, bool interleaved, bool apart) in ((ScalarType, int, bool, bool)[])
             [(ScalarType.Float32, 64, false, false), (ScalarType.Float32, 32, true, true), (ScalarType.BFloat16, 64, true, false),
                 (ScalarType.BFloat16, 16, false, true), (ScalarType.Float32, 6, false, true)])
-        foreach (int lanes in (int[])[8, 16])
+        foreach (int lanes in (int[])[4, 8, 16])
             data.Add(type, turned, interleaved, apart, 64, lanes);
         data.Add(ScalarType.Float32, 6, false, false, 10, 8); // composed
         data.Add(ScalarType.BFloat16, 10, true, true, 10, 8);
@@ -180,7 +180,7 @@ public sealed class FlashAttentionTests
     [Theory]
     [MemberData(nameof(Rotations))]
     public void Queries_and_keys_are_turned_by_their_positions(
-        ScalarType type, int turned, bool interleaved, bool apart, int width, int lanes) => WithLanes(lanes, () =>
+        ScalarType type, int turned, bool interleaved, bool apart, int width, int lanes) => KernelAssert.WithLanes(lanes, () =>
     {
         manual_seed(5);
         // Of all sequences together, or of each by itself.
@@ -198,10 +198,11 @@ public sealed class FlashAttentionTests
     [InlineData(4, 4, 64, 32, All, 0, 8)]
     [InlineData(4, 2, 77, 32, All, 0, 16)]
     [InlineData(2, 1, 200, 64, 20, 0, 8)]
+    [InlineData(4, 2, 77, 20, All, 0, 4)]
     [InlineData(2, 2, 130, 32, All, All, 16)]
     [InlineData(2, 1, 70, 10, All, 3, 8)] // composed
     public void Weights_are_dropped_that_the_reference_drops(
-        int heads, int groups, int length, int width, long before, long after, int lanes) => WithLanes(lanes, () =>
+        int heads, int groups, int length, int width, long before, long after, int lanes) => KernelAssert.WithLanes(lanes, () =>
     {
         manual_seed(3);
         CounterDropout dropout = new DropoutKey(77, First: 2).At(9, 0.25);
@@ -400,21 +401,6 @@ public sealed class FlashAttentionTests
             x => [FlashAttention.AttendPacked(x[0], 2, Scale, rotary: rotary, dropout: dropout, documents: documents)]);
         KernelAssert.KeepsNothingWithoutGradients(
             [[2, 70, 8, width]], x => [FlashAttention.AttendPacked(x[0], 2, Scale, rotary: rotary, documents: documents)]);
-    }
-
-    private static void WithLanes(int lanes, Action test)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        int before = FlashAttention.MostLanes;
-        FlashAttention.MostLanes = lanes;
-        try
-        {
-            test();
-        }
-        finally
-        {
-            FlashAttention.MostLanes = before;
-        }
     }
 
     // Results and gradients against those of the same numbers in float64, by the length of the difference as a part of the length of what

@@ -4,26 +4,51 @@ using static TorchSharp.torch;
 
 namespace Trainer.Kernels.Tests;
 
-/// <summary>What holds for every kernel: it gives what its composed form gives in float64, its bits do not depend on threads, and it leaves
-/// no tensor behind.</summary>
+/// <summary>What holds for every kernel: in vectors of every width it gives what its composed form gives in float64, its bits do not depend
+/// on threads, and it leaves no tensor behind.</summary>
 internal static class KernelAssert
 {
+    /// <summary>Runs a test in vectors of so many lanes, in a dispose scope.</summary>
+    public static void WithLanes(int lanes, Action test)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        int before = Lanes.Most;
+        Lanes.Most = lanes;
+        try
+        {
+            test();
+        }
+        finally
+        {
+            Lanes.Most = before;
+        }
+    }
+
+    /// <summary>Runs a test in vectors of 512, 256 and 128 bits, if this processor has them, and tells it their lanes.</summary>
+    public static void InEveryWidth(Action<int> test)
+    {
+        foreach (int lanes in (int[])[16, 8, 4])
+            if (lanes <= Lanes.Widest) WithLanes(lanes, () => test(lanes));
+    }
+
     /// <summary>Compares results, and the gradients of a random weighting of all results.</summary>
     public static void AgreesWithFloat64(
         long[][] shapes, Func<Tensor[], Tensor[]> kernel, Func<Tensor[], Tensor[]> composed, double tolerance = 1e-5)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor[] values = Values(shapes);
-        (Tensor[] actual, Tensor[] gradients) = Run(kernel, values);
         (Tensor[] expected, Tensor[] expectedGradients) = Run(composed, [.. values.Select(value => value.to(ScalarType.Float64))]);
-        TensorAssert.CloseToScale(expected, actual, tolerance, what: "results");
-        TensorAssert.CloseToScale(expectedGradients, gradients, tolerance, what: "gradients");
+        InEveryWidth(lanes =>
+        {
+            (Tensor[] actual, Tensor[] gradients) = Run(kernel, values);
+            TensorAssert.CloseToScale(expected, actual, tolerance, what: $"results in {lanes} lanes");
+            TensorAssert.CloseToScale(expectedGradients, gradients, tolerance, what: $"gradients in {lanes} lanes");
+        });
     }
 
-    /// <summary>Results and gradients are the same bits with one thread and with three, and a second time.</summary>
-    public static void IsDeterministic(long[][] shapes, Func<Tensor[], Tensor[]> kernel)
+    /// <summary>Results and gradients in one width are the same bits with one thread and with three, and a second time.</summary>
+    public static void IsDeterministic(long[][] shapes, Func<Tensor[], Tensor[]> kernel) => InEveryWidth(lanes =>
     {
-        using DisposeScope scope = NewDisposeScope();
         Tensor[] values = Values(shapes);
         (Tensor[] results, Tensor[] gradients) = Run(kernel, values);
         Tensor[] once = [.. results, .. gradients];
@@ -39,9 +64,9 @@ internal static class KernelAssert
             {
                 set_num_threads(before);
             }
-            TensorAssert.Same(once, [.. results, .. gradients], $"with {threads} threads");
+            TensorAssert.Same(once, [.. results, .. gradients], $"with {threads} threads in {lanes} lanes");
         }
-    }
+    });
 
     /// <summary>The count of live tensors stays flat over recorded and unrecorded calls.</summary>
     public static void LeavesNothing(long[][] shapes, Func<Tensor[], Tensor[]> kernel)

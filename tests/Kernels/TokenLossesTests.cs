@@ -1,7 +1,6 @@
 using TorchSharp;
 using Trainer.Tests;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Trainer.Kernels.Tests;
 
@@ -19,12 +18,16 @@ public class TokenLossesTests
         for (int row = 0; row < rows; row += 3) targets.select(0, row).copy_(logits.select(0, row).argmax()); // some are hit
         if (rows > 1) targets.narrow(0, 1, 1).fill_(-100);
 
-        (Tensor losses, Tensor hits) = CrossEntropy.TokenLosses(logits, targets);
-
-        Tensor expected = functional.cross_entropy(logits.to(ScalarType.Float64), targets, ignore_index: -100, reduction: Reduction.None);
-        TensorAssert.Close(expected, losses, 2e-5);
-        Assert.Equal(logits.argmax(-1).eq(targets).sum().item<long>(), hits.item<long>());
-        Assert.True(hits.item<long>() >= (rows + 2) / 3);
+        // No kernel takes float64: the composed form.
+        (Tensor expected, Tensor expectedHits) = CrossEntropy.TokenLosses(logits.to(ScalarType.Float64), targets);
+        Assert.True(expectedHits.item<long>() >= (rows + 2) / 3);
+        KernelAssert.InEveryWidth(lanes =>
+        {
+            (Tensor losses, Tensor hits) = CrossEntropy.TokenLosses(logits, targets);
+            // Sums in float32: those of four lanes, which no x86 processor here uses, are of twice as many numbers or more.
+            TensorAssert.Close(expected, losses, lanes == 4 ? 4e-5 : 2e-5, $"losses in {lanes} lanes");
+            Assert.Equal(expectedHits.item<long>(), hits.item<long>());
+        });
     }
 
     [Fact]

@@ -51,6 +51,8 @@ internal readonly record struct AttentionCall(
 
     /// <summary>Whether <see cref="FlashAttention"/> computes it: a sequence or a piece of it under a band, contiguous documents, no
     /// bias.</summary>
+    /// <remarks>Kernels ask it of each call: the choice that <see cref="LayerKernels"/> keeps knows no positions, and the band of a piece
+    /// depends on them.</remarks>
     public bool IsSimdSupported =>
         Queries.Count >= FewestRows && (Documents is null || Spans is not null) && Bias is null && SoftCap is null
         && Band is not null && FlashAttention.IsSupported(Query, Key, Value);
