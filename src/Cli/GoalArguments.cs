@@ -33,7 +33,8 @@ internal sealed class GoalArguments
     };
     private readonly Option<long?> memory = new("--memory")
     {
-        Description = "The most memory training may take, such as 800M or 6G; by default four fifths of the machine's.",
+        Description = "The most memory that tensors may take in training, such as 800M or 6G; by default four fifths of the machine's. " +
+            "The program itself takes some 300 MB more.",
         HelpName = "bytes",
         CustomParser = argument => (long?)Quantity(argument, "6G", ("M", 1 << 20), ("G", 1 << 30)),
     };

@@ -1,7 +1,5 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
-using Trainer.Reporting.Monitoring;
 using Trainer.Reporting.Sweeps;
 using Trainer.Training;
 using Trainer.Training.Sweeps;
@@ -61,8 +59,9 @@ internal static class SweepCommand
         using var stop = StopSignal.Listen(signal => progress.Report($"{signal}; runs under way do so"));
         var (directory, isDone) = Sweep.Run(request, ThisProgram.Command, progress, stop);
         var results = SweepResults.Read(directory, progress.Report);
-        if (json) Console.WriteLine(JsonSerializer.Serialize(results, JsonSerializerOptions.Web));
-        else SweepTable.Print(directory, results);
+        Console.WriteLine(json
+            ? JsonSerializer.Serialize(results, JsonSerializerOptions.Web)
+            : string.Join(Environment.NewLine, SweepTable.Lines(directory, results)));
         if (!isDone)
         {
             progress.Report($"{directory}: not all runs are done; the same command goes on");
@@ -72,48 +71,4 @@ internal static class SweepCommand
         progress.Report($"{directory}: no configuration was trained to its end; the runs' log.txt say why");
         return ExitCode.Failed;
     }
-}
-
-/// <summary>The results of a sweep as a table.</summary>
-internal static class SweepTable
-{
-    internal static void Print(string directory, SweepResults results)
-    {
-        Console.WriteLine($"{directory}: {HumanFormat.Counted(results.Rows.Count, "configuration")}, " +
-            $"{HumanFormat.Counted(results.Rows.Sum(row => row.Runs), "run")}; best validation loss, mean over seeds");
-        string[][] rows =
-        [
-            [.. results.Definition.Varied, "runs", "loss", "deviation", "steps", "minutes", "to best", "95 % interval", "p", ""],
-            .. results.Rows.Select(row => Cells(row, results.Best)),
-        ];
-        int[] widths = [.. Enumerable.Range(0, rows[0].Length).Select(column => rows.Max(row => row[column].Length))];
-        foreach (var row in rows) Console.WriteLine(string.Join("  ", row.Zip(widths, (cell, width) => cell.PadLeft(width))).TrimEnd());
-        if (results.Rows.Any(row => row.ToBest?.PValue is not null))
-            Console.WriteLine("differences are paired by seed; p is that of Student's t test for one comparison: of many, some are small " +
-                "by chance");
-        Console.WriteLine($"one page of it: report {directory}");
-    }
-
-    private static string[] Cells(SweepResult row, SweepResult? best) =>
-    [
-        .. row.Values,
-        $"{row.Runs}",
-        row.Mean is { } mean ? HumanFormat.Loss(mean) : "–",
-        row.Deviation is { } deviation ? $"± {HumanFormat.Loss(deviation)}" : "–",
-        HumanFormat.Number(row.Steps),
-        row.Minutes.ToString("0.0", CultureInfo.InvariantCulture),
-        row.ToBest is { } test ? Signed(test.Mean) : "",
-        row.ToBest is { Low: { } low, High: { } high } ? $"{Signed(low)} … {Signed(high)}" : "",
-        row.ToBest?.PValue is { } p ? p.ToString("0.000", CultureInfo.InvariantCulture) : "",
-        Remark(row, best),
-    ];
-
-    private static string Remark(SweepResult row, SweepResult? best)
-    {
-        var failed = row.Failed > 0 ? $"{row.Failed} failed" : null;
-        var state = row == best ? "best" : row.IsDropped ? "stopped early" : row.IsComplete || row.Failed > 0 ? null : "unfinished";
-        return string.Join(", ", new[] { state, failed }.OfType<string>());
-    }
-
-    private static string Signed(double difference) => difference.ToString("+0.0000;-0.0000;0.0000", CultureInfo.InvariantCulture);
 }

@@ -66,6 +66,11 @@ public sealed class ExperimentTests(TrainedModel trained)
             .Contains("going on from step ", StringComparison.Ordinal));
         workspace.Succeeds("train", "small.json", "--run", "plain", "--set", "optimizer.learningRate=3e-3", "training.steps=150");
         Assert.Equal(workspace.Losses("plain"), workspace.Losses(runs[1]));
+
+        var report = workspace.Succeeds("report", "runs/small-sweep", "--output", "sweep.html");
+        Assert.StartsWith("sweep.html: 2 runs, ", report.Output, StringComparison.Ordinal);
+        var page = File.ReadAllText(workspace.PathOf("sweep.html"));
+        Assert.All(runs, run => Assert.Contains(Path.GetFileName(run), page, StringComparison.Ordinal));
     }
 
     private static void Wait(Func<bool> isSo)

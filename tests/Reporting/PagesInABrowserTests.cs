@@ -15,6 +15,8 @@ public sealed class PagesInABrowserTests : IDisposable
         var first = folder.Run("a");
         File.WriteAllText(Path.Combine(first, "evaluation.json"), """{ "negativeLogLikelihood": 15, "meanLoss": 1.5, "tokens": 10, "beginningToken": null, "byPosition": [ { "from": 1, "to": 8, "tokens": 5, "loss": 2 }, { "from": 9, "to": 16, "tokens": 5, "loss": 1 } ] }""");
         File.WriteAllText(Path.Combine(first, "evaluation-passkey.json"), """{ "accuracy": 0.5, "cells": [ { "length": 32, "depth": 0, "found": 1, "trials": 4 }, { "length": 64, "depth": 0, "found": 3, "trials": 4 }, { "length": 32, "depth": 1, "found": 4, "trials": 4 } ] }""");
+        Directory.CreateDirectory(Path.Combine(first, "profile"));
+        File.WriteAllText(Path.Combine(first, "profile", "step-20-30.json"), """{ "firstStep": 20, "lastStep": 30, "threads": 1, "secondsPerStep": 0.01, "parts": [ { "name": "forward <b>attention</b>", "seconds": 0.006, "share": 0.6 }, { "name": "optimizer", "seconds": 0.0035, "share": 0.35 } ], "unaccountedSeconds": 0.0005 }""");
         Directory.CreateDirectory(Path.Combine(first, "samples"));
         File.WriteAllText(Path.Combine(first, "samples", "step-00000010.txt"), "the <b>cat</b>");
         var page = Report(first, folder.Run("b", steps: 80), study);
@@ -30,6 +32,16 @@ public sealed class PagesInABrowserTests : IDisposable
             await browser.Evaluate<string[]>(
                 "[...document.querySelectorAll('figure')].map(figure => figure.querySelector('figcaption > span').textContent)"));
         Assert.True(await Drawn(browser, ".wide canvas"));
+        Assert.Equal("a: steps 20 to 30, 10 ms each",
+            await browser.Evaluate<string>("document.querySelector('.stepbar').previousSibling.textContent"));
+        Assert.Equal(
+            ["60% forward <b>attention</b>: 6 ms", "35% optimizer: 3.5 ms", "5% not accounted for: 0.5 ms"],
+            await browser.Evaluate<string[]>(
+                "[...document.querySelectorAll('.stepbar span')].map(span => `${span.style.width} ${span.title}`)"));
+        Assert.Equal(
+            ["forward <b>attention</b>", "6", "60.0 %"],
+            await browser.Evaluate<string[]>(
+                "[...document.querySelector('.stepbar + .scroll tbody').rows[0].cells].map(cell => cell.textContent.trim())"));
 
         await browser.Hover(".wide canvas", await browser.Evaluate<double>("charts.loss.toX(40) / charts.loss.canvas.clientWidth"));
         await browser.Until("!document.querySelector('.wide .readout').hidden");

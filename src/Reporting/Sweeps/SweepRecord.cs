@@ -80,6 +80,9 @@ public sealed record SweepOutcome(SweepStatus Status, long Step, string? Error =
 /// <summary>The file sweep.json of a sweep's directory: what it is to do, and how its runs stand.</summary>
 public sealed record SweepRecord(SweepDefinition Definition, IReadOnlyDictionary<string, SweepOutcome> Outcomes)
 {
+    /// <summary>The runs at once with which the sweep was begun: each run's threads follow from it. null where that is not known.</summary>
+    public int? Jobs { get; init; }
+
     /// <summary>Its name.</summary>
     public const string FileName = "sweep.json";
 

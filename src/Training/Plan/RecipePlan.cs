@@ -17,7 +17,8 @@ public sealed record RecipeGoal
     /// <summary>The number of layers; null to follow from the time.</summary>
     public int? Depth { get; init; }
 
-    /// <summary>The most bytes that training may take; null for those of the machine.</summary>
+    /// <summary>The most bytes that tensors may take in training; null for four fifths of the machine's. The program itself takes some
+    /// 300 MB more.</summary>
     public long? Memory { get; init; }
 
     /// <summary>How long to measure; null for a tenth of <see cref="Time"/>, and a minute at most.</summary>

@@ -70,12 +70,9 @@ internal sealed class SkipRecorder(TrainState state, DocumentLocator? documents,
     public static IEnumerable<string> Findings(StepRecord record)
     {
         RowRecord row = record.Rows[0];
-        yield return $"row {row.Row} has the highest loss ({Loss(row.Loss)})" + (record.Worst is { } worst
-            ? $", {worst.Place?.ToString() ?? $"document {worst.Document}"} in it ({Loss(worst.Loss)})"
-            : "");
+        yield return $"row {row.Row} has the highest loss ({Loss(row.Loss)}){Document(row)}";
         if (record.OutOfRange is { } place)
-            yield return $"numbers first leave their range in {place.Layer} ({place.Pass}), " +
-                (place.Rows == record.Rows.Count ? "in every row" : $"in row {place.Row}") + $": {place.Why}";
+            yield return $"numbers first leave their range in {place.Layer} ({place.Pass}), {Rows(place, record)}: {place.Why}";
         if (record.WorstParameters.FirstOrDefault() is { } worstOf)
             yield return worstOf.Gradient.NonFinite == 0
                 ? $"{worstOf.Name} has the gradient with the largest norm ({Figures.Of(worstOf.Gradient.Norm)})"
@@ -84,6 +81,18 @@ internal sealed class SkipRecorder(TrainState state, DocumentLocator? documents,
                   $"({worstOf.Gradient.NonFinite:N0} numbers)";
         if (record.Unlocated is { } reason) yield return $"documents are not named: {reason}";
     }
+
+    // The document of the row with the highest loss is named already.
+    private static string Rows(OutOfRange place, StepRecord record)
+    {
+        if (place.Rows == record.Rows.Count) return "in every row";
+        RowRecord row = record.Rows.First(each => each.Row == place.Row);
+        return $"in row {row.Row}" + (row == record.Rows[0] ? "" : Document(row));
+    }
+
+    private static string Document(RowRecord row) => row.Worst is { } worst
+        ? $", {worst.Place?.ToString() ?? $"document {worst.Document}"} in it ({Loss(worst.Loss)})"
+        : "";
 
     private static string Loss(double? loss) => loss is { } value ? HumanFormat.Loss(value) : "no targets";
 }

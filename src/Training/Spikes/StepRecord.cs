@@ -37,9 +37,9 @@ internal sealed record StepRecord
     /// <summary>Why documents are not named; null where they are.</summary>
     public string? Unlocated { get; init; }
 
-    /// <summary>Sorted rows: what is not finite is worst.</summary>
+    /// <summary>The worst document of the worst row.</summary>
     [JsonIgnore]
-    public DocumentRecord? Worst => Rows is [{ Documents: var documents }, ..] ? documents.MaxBy(document => Badness(document.Loss)) : null;
+    public DocumentRecord? Worst => Rows is [var row, ..] ? row.Worst : null;
 
     /// <summary>Parameters by their gradients: those that have most numbers that are not finite first, then the largest norms.</summary>
     [JsonIgnore]
@@ -74,7 +74,12 @@ internal sealed record SpikeRecord(string Figure, double Value, double Mean, dou
 }
 
 /// <summary>A row, from 0 in its step.</summary>
-internal sealed record RowRecord(int Row, double? Loss, int Targets, IReadOnlyList<DocumentRecord> Documents);
+internal sealed record RowRecord(int Row, double? Loss, int Targets, IReadOnlyList<DocumentRecord> Documents)
+{
+    /// <summary>The document with the highest loss in it: what is not finite is worst. null where a row has no documents.</summary>
+    [JsonIgnore]
+    public DocumentRecord? Worst => Documents.MaxBy(document => StepRecord.Badness(document.Loss));
+}
 
 /// <summary>The part of a row that is of one document, and its place; <c>Place</c> is null where it was not found.</summary>
 internal sealed record DocumentRecord(long Document, int Tokens, double? Loss, TokenPlace? Place);

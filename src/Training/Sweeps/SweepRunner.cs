@@ -24,6 +24,7 @@ internal sealed class SweepRunner(SweepPlan plan, int jobs, ISweepWorker worker,
 {
     private readonly ConcurrentDictionary<string, SweepOutcome> outcomes = new();
     private readonly Lock saving = new();
+    private SweepRecord? before;
 
     private SweepDefinition Definition => plan.Definition;
 
@@ -32,8 +33,11 @@ internal sealed class SweepRunner(SweepPlan plan, int jobs, ISweepWorker worker,
     {
         using FileStream held = DirectoryLock.Take(plan.Directory, "another process is running a sweep in this directory; wait for it to " +
             "end, or use --run and another directory");
-        Open();
+        TakeOver();
+        // Before anything is written: where a text is missing, no sweep may be left that refuses the corrected one.
         Prepare(datasetsDirectory);
+        Save(); // first: it makes the directory a sweep's
+        foreach ((SweepRun run, Recipe recipe) in Definition.Runs.Zip(plan.Recipes)) SaveRecipe(run, recipe);
         int[] configurations = [.. Enumerable.Range(0, Definition.Configurations.Count)];
         foreach (long rung in Definition.Rungs)
         {
@@ -43,13 +47,16 @@ internal sealed class SweepRunner(SweepPlan plan, int jobs, ISweepWorker worker,
         return await TrainAll(configurations, long.MaxValue, stop);
     }
 
-    /// <summary>Writes what defines the sweep, or throws where another one is here. What failed before is tried again.</summary>
-    private void Open()
+    /// <summary>Reads how a sweep that was begun here stands; throws where it is another one. What failed before is tried again.</summary>
+    private void TakeOver()
     {
         if (SweepRecord.IsIn(plan.Directory))
         {
-            SweepRecord before = SweepRecord.Load(plan.Directory);
+            before = SweepRecord.Load(plan.Directory);
             SweepConflict.RequireSame(plan, before.Definition);
+            if (before.Jobs is { } then && then != jobs)
+                progress.Report($"{plan.Directory}: the sweep was begun with --jobs {then}; with {jobs} each run has another number of " +
+                    "threads, unless OMP_NUM_THREADS sets it, so that its bits may differ from those of earlier runs");
             foreach ((string run, SweepOutcome outcome) in before.Outcomes)
                 if (outcome.Status != SweepStatus.Failed) outcomes[run] = outcome;
         }
@@ -58,8 +65,6 @@ internal sealed class SweepRunner(SweepPlan plan, int jobs, ISweepWorker worker,
         {
             throw new UserException($"{plan.Directory}: it holds something else than a sweep; give another directory to --run");
         }
-        Save(); // first: it makes the directory a sweep's
-        foreach ((SweepRun run, Recipe recipe) in Definition.Runs.Zip(plan.Recipes)) SaveRecipe(run, recipe);
     }
 
     private void SaveRecipe(SweepRun run, Recipe recipe)
@@ -143,6 +148,10 @@ internal sealed class SweepRunner(SweepPlan plan, int jobs, ISweepWorker worker,
 
     private void Save()
     {
-        lock (saving) new SweepRecord(Definition, new SortedDictionary<string, SweepOutcome>(outcomes)).Save(plan.Directory);
+        lock (saving)
+            new SweepRecord(Definition, new SortedDictionary<string, SweepOutcome>(outcomes))
+            {
+                Jobs = before is null ? jobs : before.Jobs,
+            }.Save(plan.Directory);
     }
 }

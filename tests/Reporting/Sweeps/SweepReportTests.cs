@@ -18,9 +18,14 @@ public sealed class SweepReportTests : IDisposable
 
         Assert.Equal("Sweep of x.json", await browser.Evaluate<string>("document.querySelector('h1').textContent"));
         Assert.Equal(
-            ["2 0.002 muon 2 1.1000 0.1414", "1 0.001 adamw 2 1.6000 0.1414", "3 0.004 <b>x</b> 2 2.0000 –"],
+            ["2 0.002 muon 2 1.1000 0.1414", "1 0.001 adamw 2 1.6500 0.2121", "3 0.004 <b>x</b> 2 2.0000 –"],
             await browser.Evaluate<string[]>("[...document.querySelector('table').tBodies[0].rows].map(row => [...row.cells].slice(0, 6)" +
                 ".map(cell => cell.textContent.trim()).join(' '))"));
+        // Student's t of two pairs, 0.5 and 0.6: 0.55 ± 12.706 · 0.05. Of one there is the difference alone.
+        Assert.Equal(
+            ["–, –, –", "+0.5500, −0.0853 … +1.1853, 0.058", "+1.0000, –, –"],
+            await browser.Evaluate<string[]>("[...document.querySelector('table').tBodies[0].rows].map(row => [...row.cells].slice(6, 9)" +
+                ".map(cell => cell.textContent).join(', '))"));
         Assert.Equal(["best", "", "1 failed"],
             await browser.Evaluate<string[]>("[...document.querySelector('table').tBodies[0].rows].map(row => row.cells[11].textContent)"));
         Assert.Equal(6, await browser.Evaluate<int>("document.querySelectorAll('.parallel polyline').length"));
@@ -63,7 +68,7 @@ public sealed class SweepReportTests : IDisposable
     private string Sweep(string? failed = null)
     {
         var directory = Directory.CreateDirectory(Path.Combine(folder.Root, "sweep")).FullName;
-        double[] losses = [1.5, 1.0, 2.0];
+        double[] losses = [1.5, 1.0, 2.0], ofSeeds = [0.3, 0.2, 0.2];
         SweepDefinition definition = new()
         {
             Recipe = "x.json",
@@ -77,7 +82,7 @@ public sealed class SweepReportTests : IDisposable
         };
         foreach (var run in definition.Runs)
         {
-            var loss = losses[run.Configuration] + 0.2 * (run.Seed - 1);
+            var loss = losses[run.Configuration] + ofSeeds[run.Configuration] * (run.Seed - 1);
             folder.Run($"sweep/{run.Name}", lines:
                 [RunFolder.Step(10), RunFolder.Evaluation(10, loss + 0.1), RunFolder.Step(20), RunFolder.Evaluation(20, loss)]);
         }

@@ -67,10 +67,11 @@ public sealed class SweepResultsTests
     {
         using RunFolder folder = new();
         SweepRecord sweep = new(Definition with { Random = 3, DrawSeed = 5, Halving = 3, Rungs = [10] },
-            new Dictionary<string, SweepOutcome> { ["0-1"] = new(SweepStatus.Failed, 10, "training stopped") });
+            new Dictionary<string, SweepOutcome> { ["0-1"] = new(SweepStatus.Failed, 10, "training stopped") }) { Jobs = 2 };
         sweep.Save(folder.Root);
         SweepRecord read = SweepRecord.Load(folder.Root);
         Assert.Equal(SweepRecord.ToJson(sweep), SweepRecord.ToJson(read));
+        Assert.Equal(2, read.Jobs);
         Assert.Equal(SweepStatus.Pending, read.OutcomeOf(Definition.Runs[1]).Status);
         Assert.True(SweepRecord.IsIn(folder.Root));
 

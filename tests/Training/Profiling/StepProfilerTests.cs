@@ -1,6 +1,11 @@
 using System.Text.Json;
+using TorchSharp;
 using Trainer.Configuration;
+using Trainer.Data.Batches;
+using Trainer.Models;
+using Trainer.Training.Losses;
 using Trainer.Training.Profiling;
+using Trainer.Training.Tests.Distribution;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Tests.Profiling;
@@ -75,6 +80,61 @@ public sealed class StepProfilerTests : IDisposable
         Assert.Contains(profiled.Messages, line => line.StartsWith("profile of steps 1 to 12: ") && line.Contains("\n  optimizer "));
     }
 
+    [Fact]
+    public void Steps_outside_of_the_range_are_not_begun()
+    {
+        StepProfiler profiler = new(new(20, 30), CPU, workers: 0);
+        ProfileWriter writer = new(profiler, tiny.RunPath(), Assert.Fail);
+
+        Assert.Null(writer.Begin(19));
+        Assert.Null(writer.Begin(31));
+        Assert.Same(profiler, writer.Begin(20));
+        Assert.Same(profiler, writer.Begin(30));
+    }
+
+    [Fact]
+    public void Without_a_profile_nothing_observes_the_model()
+    {
+        using TrainState state = tiny.NewState();
+        using DisposeScope scope = NewDisposeScope();
+        WatchedLoss loss = new();
+        GradientComputation gradients = GradientComputation.Create(state.Model, CPU, null, loss);
+        StepBatch batch = new([BatchStream.Create(tiny.Data, tiny.Recipe.Data, TinyRun.Context, 1).Next(4)]);
+
+        gradients.Compute(batch);
+        gradients.Profiler = state.NewProfiler(new(1, 1));
+        gradients.Compute(batch);
+
+        Assert.Equal([false, true], loss.Observed);
+    }
+
+    [Fact]
+    public void Waiting_for_gradients_of_other_processes_is_a_part_of_a_step()
+    {
+        _ = tiny.Data;
+        Lock building = new(); // seeds belong to the whole process
+        ProfileReport[] reports = ThreadRanks.Run(2, group =>
+        {
+            TrainState state;
+            lock (building) state = tiny.NewState(tiny.Data, group);
+            using (state)
+            {
+                StepProfiler profiler = state.NewProfiler(new(1, 2));
+                state.Profiler = profiler;
+                for (int step = 1; step <= 2; step++)
+                {
+                    profiler.BeginStep();
+                    state.TakeStep(1e-3);
+                    profiler.EndStep(step);
+                }
+                return ProfileReport.Of(profiler);
+            }
+        });
+
+        Assert.All(reports, report => Assert.True(
+            report.Parts.Single(part => part.Name == "waiting for gradients of other processes").Seconds > 0));
+    }
+
     [Theory]
     [InlineData("20")]
     [InlineData("0:4")]
@@ -107,4 +167,16 @@ public sealed class StepProfilerTests : IDisposable
 
     private JsonElement Report(string name) =>
         JsonDocument.Parse(File.ReadAllText(Path.Combine(tiny.RunPath(), "profile", name))).RootElement;
+
+    /// <summary>Cross entropy that notes whether somebody observes the model.</summary>
+    private sealed class WatchedLoss : LossFunction
+    {
+        public List<bool> Observed { get; } = [];
+
+        public override LossTerms Losses(SequenceModel model, Batch batch, ModelInput input, Tensor targets)
+        {
+            Observed.Add(input.Observer is not null);
+            return model.Losses(input, targets);
+        }
+    }
 }

@@ -53,6 +53,36 @@ public sealed class SkipRecorderTests : IDisposable
                 layer is { Activations: { Norm: > 0, NonFinite: 0 }, Gradients: { Norm: > 0, Largest: > 0, NonFinite: 0 } }, layer.Name));
         });
         Assert.Contains(sink.Messages, line => line.Contains($"{tiny.TextPath}l, line {Poisoned} in it"));
+
+        StepRecord found = records.First(record => record.Spike!.Figure == "loss");
+        StepReplayRequest request = new(tiny.RunPath(), found.Step, Path.Combine(tiny.Root, "datasets"));
+        StepRecord replayed = StepRecord.FromJson(StepReplay.Run(request, new Progress<string>()).Json);
+        Assert.Equal(("spike", found.Spike, found.Worst), (replayed.Skipped, replayed.Spike, replayed.Worst));
+        Assert.Equal(found.OutOfRange, replayed.OutOfRange);
+        Assert.Equal(found.Layers, replayed.Layers);
+    }
+
+    [Theory]
+    [InlineData(8, 1, "in row 8: too large")]
+    [InlineData(9, 1, "in row 9, b.jsonl, line 5 in it (2.5000): too large")]
+    [InlineData(9, 2, "in every row: too large")]
+    public void The_document_of_a_row_out_of_range_is_named_once(int row, int rows, string where)
+    {
+        DocumentRecord Document(string source, int line, double loss) =>
+            new(line - 1, 16, loss, new(line - 1, source, "line", line, null, 0, ""));
+        StepRecord record = new()
+        {
+            Step = 3, Skipped = null, Loss = 2.5, GradientNorm = 1, Spike = null, Layers = [], Parameters = [],
+            OutOfRange = new("blocks.1.mixer", "forward", row, rows, "too large"),
+            Rows = [new(8, 3, 32, [Document("a.jsonl", 4, 3)]), new(9, 2, 32, [Document("b.jsonl", 1, 1.5), Document("b.jsonl", 5, 2.5)])],
+        };
+
+        Assert.Equal(
+            [
+                "row 8 has the highest loss (3.0000), a.jsonl, line 4 in it (3.0000)",
+                $"numbers first leave their range in blocks.1.mixer (forward), {where}",
+            ],
+            SkipRecorder.Findings(record));
     }
 
     [Theory]

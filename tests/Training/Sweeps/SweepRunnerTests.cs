@@ -73,6 +73,79 @@ public sealed class SweepRunnerTests : IDisposable
         Assert.Equal(3, second.Trained.Count);
     }
 
+    [Theory]
+    [InlineData(4)] // after the first rung
+    [InlineData(5)] // within the second
+    public async Task Halving_that_was_stopped_goes_on_as_if_it_had_not_been(int runs)
+    {
+        string[] settings = ["optimizer.learningRate=1e-4,1e-3,3e-3,1e-2", "evaluation.every=3"];
+        SweepPlan straight = Plan(settings, halving: 2, name: "straight"), parts = Plan(settings, halving: 2, name: "parts");
+        Recorder whole = new(Train), second = new(Train);
+        Assert.True(await Run(straight, whole));
+
+        using CancellationTokenSource stop = new();
+        int trained = 0;
+        Recorder first = new((directory, until, token) =>
+        {
+            WorkerResult result = Train(directory, until, token);
+            if (++trained == runs) stop.Cancel();
+            return result;
+        });
+        Assert.False(await Run(parts, first, stop.Token));
+        Assert.True(await Run(parts, second));
+
+        Assert.Equal((4 + 2 + 1, runs), (whole.Trained.Count, first.Trained.Count));
+        Assert.Equal(whole.Trained.Select(Named), first.Trained.Concat(second.Trained).Select(Named));
+        Assert.Equal(Outcomes(straight), Outcomes(parts));
+        Assert.Equal(Results(straight), Results(parts));
+
+        (string Run, long Until) Named((string Directory, long Until) entry) => (Path.GetFileName(entry.Directory), entry.Until);
+
+        IEnumerable<SweepOutcome> Outcomes(SweepPlan plan) => plan.Definition.Runs.Select(SweepRecord.Load(plan.Directory).OutcomeOf);
+
+        IEnumerable<(int, double?, long, bool, bool)> Results(SweepPlan plan) => SweepResults.Read(plan.Directory, Assert.Fail).Rows.Select(
+            row => (row.Configuration, row.Mean, row.Steps, row.IsComplete, row.IsDropped));
+    }
+
+    [Fact]
+    public async Task A_text_that_is_missing_leaves_no_sweep_that_would_refuse_the_corrected_one()
+    {
+        Recorder worker = new((_, _, _) => new WorkerResult(Stopped: false));
+        string text = File.ReadAllText(tiny.TextPath);
+        SweepPlan plan = Plan(["optimizer.learningRate=1e-3,2e-3"]);
+        File.Delete(tiny.TextPath);
+
+        UserException error = await Assert.ThrowsAnyAsync<UserException>(() => Run(plan, worker));
+        Assert.Contains("there is no file", error.Message);
+        Assert.Empty(worker.Trained);
+        Assert.False(SweepRecord.IsIn(plan.Directory));
+
+        File.WriteAllText(tiny.TextPath, text);
+        Assert.True(await Run(Plan(["optimizer.learningRate=3e-3,4e-3"]), worker));
+    }
+
+    [Fact]
+    public async Task Other_jobs_than_the_sweep_was_begun_with_are_warned_of()
+    {
+        Recorder worker = new((_, _, _) => new WorkerResult(Stopped: false));
+        SweepPlan plan = Plan(["optimizer.learningRate=1e-3,2e-3"]);
+        async Task<string> Told(int jobs)
+        {
+            List<string> told = [];
+            await Run(plan, worker, jobs: jobs, progress: new Lines(told));
+            return string.Join('\n', told);
+        }
+
+        Assert.DoesNotContain("--jobs", await Told(1));
+        Assert.DoesNotContain("--jobs", await Told(1));
+        Assert.Contains("was begun with --jobs 1; with 2 each run has another number of threads", await Told(2));
+        Assert.Contains("was begun with --jobs 1", await Told(2));
+
+        (SweepRecord.Load(plan.Directory) with { Jobs = null }).Save(plan.Directory); // as of before they were recorded
+        Assert.DoesNotContain("--jobs", await Told(2));
+        Assert.Null(SweepRecord.Load(plan.Directory).Jobs);
+    }
+
     [Fact]
     public async Task A_failed_run_is_counted_and_the_others_go_on_and_it_is_tried_once_more_by_the_next_start()
     {
@@ -131,11 +204,12 @@ public sealed class SweepRunnerTests : IDisposable
     private async Task<string> Refusal(SweepPlan plan, Recorder worker) =>
         (await Assert.ThrowsAsync<UserException>(() => Run(plan, worker))).Message;
 
-    private SweepPlan Plan(string[] settings, int? halving = null) => SweepPlan.Create(
-        new SweepRequest(file, settings) { Directory = tiny.RunPath("sweep"), Halving = halving });
+    private SweepPlan Plan(string[] settings, int? halving = null, string name = "sweep") => SweepPlan.Create(
+        new SweepRequest(file, settings) { Directory = tiny.RunPath(name), Halving = halving });
 
-    private Task<bool> Run(SweepPlan plan, Recorder worker, CancellationToken stop = default, int jobs = 1) =>
-        new SweepRunner(plan, jobs, worker, new Progress<string>()).Run(Path.Combine(tiny.Root, "datasets"), stop);
+    private Task<bool> Run(
+        SweepPlan plan, Recorder worker, CancellationToken stop = default, int jobs = 1, IProgress<string>? progress = null) =>
+        new SweepRunner(plan, jobs, worker, progress ?? new Progress<string>()).Run(Path.Combine(tiny.Root, "datasets"), stop);
 
     private WorkerResult Train(string directory, long until, CancellationToken stop)
     {
@@ -148,6 +222,11 @@ public sealed class SweepRunnerTests : IDisposable
     }
 
     private static byte[] Weights(string run) => File.ReadAllBytes(Path.Combine(run, "checkpoints", "step-00000012", "model.safetensors"));
+
+    private sealed class Lines(List<string> told) : IProgress<string>
+    {
+        public void Report(string value) => told.Add(value);
+    }
 
     private sealed class Recorder(Func<string, long, CancellationToken, WorkerResult> train) : ISweepWorker
     {
