@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
 using Trainer.Training.Distribution;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
@@ -82,18 +83,32 @@ internal static class ResumeValidation
     public static IReadOnlyList<string> Check(Recipe saved, Recipe now)
     {
         Change[] changes = [.. Changes(Leaves(saved), Leaves(now))];
-        Change[] forbidden =
+        string[] forbidden =
         [
-            .. changes.Where(change => change.BeginsOrEnds("optimizer.average")
-                || (Fixed.Any(change.IsWithin) && !Free.Any(change.IsWithin) && !change.IsFileMoved)),
+            .. from change in changes
+               let reason = StateReason(change, saved.Optimizer, now.Optimizer)
+               where reason is not null
+                   || change.BeginsOrEnds("optimizer.average")
+                   || (Fixed.Any(change.IsWithin) && !Free.Any(change.IsWithin) && !change.IsFileMoved)
+               select $"{change}{reason}",
         ];
         if (forbidden.Length > 0)
             throw new UserException(
                 "the run cannot go on with another configuration than its checkpoint's:\n" +
-                string.Join("", forbidden.Select(change => $"  {change}\n")) +
+                string.Concat(forbidden.Select(line => $"  {line}\n")) +
                 "set them back, or start another run with --run and a new directory (its weights can come from initialize.from)");
         return [.. changes.Select(change => change.ToString())];
     }
+
+    /// <summary>Of a change after which the optimizer's state would not be the checkpoint's, the reason; null for others.</summary>
+    private static string? StateReason(Change change, OptimizerOptions saved, OptimizerOptions now) => (change.Path, saved, now) switch
+    {
+        ("optimizer.momentum", SgdOptions before, SgdOptions after) when (before.Momentum == 0) != (after.Momentum == 0) =>
+            "; a checkpoint holds momentum only where this is above 0, so that it can neither begin nor end",
+        ("optimizer.adamw.momentPrecision", MuonOptions before, MuonOptions after)
+            when before.Rest.MomentPrecision != after.Rest.MomentPrecision => "; where absent, it is \"float32\"",
+        _ => null,
+    };
 
     private static IEnumerable<Change> Changes(Dictionary<string, string> saved, Dictionary<string, string> now)
     {

@@ -58,7 +58,7 @@ internal sealed class TrainState : IDisposable
         long parameters = model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
         int count = GradientComputation.Threads(device.type, options, parameters, ranks: group.Size);
         threads = count > 1 ? new WorkerThreads(count) : null;
-        exchange = group.Size > 1 ? new(group, model, options.ShardOptimizer) : null;
+        exchange = group.Size > 1 ? new(group, model, options.ShardOptimizer ? recipe.Optimizer : null) : null;
         gradients = GradientComputation.Create(model, device, threads, Loss, exchange);
         Optimizer = recipe.Optimizer.Build(
             exchange?.Shards?.Parameters ?? [.. model.named_parameters().Where(p => p.parameter.requires_grad)], threads,

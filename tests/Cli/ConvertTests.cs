@@ -64,12 +64,18 @@ public sealed class ConvertTests(TrainedRun trained) : IClassFixture<TrainedRun>
     }
 
     [Fact]
-    public void The_mean_is_of_a_checkpoint_whose_path_ends_in_a_slash_and_the_one_before_it()
+    public void The_mean_is_of_a_checkpoint_whose_path_ends_in_a_slash_and_the_one_before_it_and_is_evaluated_and_exported()
     {
         workspace.Succeeds("train", "small.json", "--run", "averaged", "--set", "training.steps=2", "checkpoint.every=1");
         Assert.Contains("the mean of step-00000001, step-00000002",
             workspace.Succeeds("convert", "averaged/checkpoints/step-00000002/", "--output", "averaged-mean", "--average", "2").Output,
             StringComparison.Ordinal);
+
+        Assert.Contains("(window 32, stride 32)", workspace.Succeeds("evaluate", "averaged-mean").Output, StringComparison.Ordinal);
+        Assert.Contains("averaged-theirs: written as llama, f32",
+            workspace.Succeeds("export", "averaged-mean", "--format", "huggingface", "--output", "averaged-theirs").Output,
+            StringComparison.Ordinal);
+        Assert.True(File.Exists(workspace.PathOf("averaged-theirs/model.safetensors")));
     }
 
     [Fact]

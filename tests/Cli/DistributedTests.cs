@@ -139,17 +139,20 @@ public sealed class DistributedTests
         Assert.Single(Regex.Matches(differs.Output, "(?m)^  step 15, model.safetensors: "));
     }
 
-    [Fact]
-    public void A_run_with_a_shared_optimizer_is_verified_branched_and_replayed_by_as_many()
+    [Theory]
+    [InlineData(Mpich, "optimizer.type=adamw")]
+    [InlineData(OpenMpi, "optimizer.type=muon")]
+    [InlineData(OpenMpi, "optimizer.type=adamw optimizer.momentPrecision=int8")]
+    public void A_run_with_a_shared_optimizer_is_verified_branched_and_replayed_by_as_many(string mpi, string optimizer)
     {
-        Require(Mpich);
+        Require(mpi);
         using Workspace workspace = new();
-        Good(Run(workspace, Mpich, 2, [.. TrainKeeping, "training.shardOptimizer=true"]));
+        Good(Run(workspace, mpi, 2, [.. TrainKeeping, "training.shardOptimizer=true", .. optimizer.Split(' ')]));
 
-        Assert.Equal(Verified, Good(Run(workspace, Mpich, 2, ["verify", "run", "--steps", "10:20"])).Output);
-        Assert.Single(Branched.Matches(Good(Run(workspace, Mpich, 2, ["branch", "run", "--at", "10", "--run", "branch"])).Output));
+        Assert.Equal(Verified, Good(Run(workspace, mpi, 2, ["verify", "run", "--steps", "10:20"])).Output);
+        Assert.Single(Branched.Matches(Good(Run(workspace, mpi, 2, ["branch", "run", "--at", "10", "--run", "branch"])).Output));
         Assert.Equal(Hashes(workspace), Hashes(workspace, "branch"));
-        using var step = JsonDocument.Parse(Good(Run(workspace, Mpich, 2, ["replay", "run", "--step", "13", "--json"])).Output);
+        using var step = JsonDocument.Parse(Good(Run(workspace, mpi, 2, ["replay", "run", "--step", "13", "--json"])).Output);
         Assert.StartsWith($"{step.RootElement.GetProperty("loss")} {step.RootElement.GetProperty("gradientNorm")} ",
             workspace.Losses("run")[13], StringComparison.Ordinal);
         Assert.Equal(4, step.RootElement.GetProperty("rows").GetArrayLength());

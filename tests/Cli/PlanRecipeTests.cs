@@ -25,7 +25,8 @@ public sealed class PlanRecipeTests
     [InlineData("--ranks is for a recipe that is there", "--data", "my.txt", "--time", "10m", "--ranks", "2")]
     [InlineData("A recipe is planned as it is", "small.json", "--data", "my.txt")]
     [InlineData("--set changes a recipe, and none is named", "--set", "training.steps=5")]
-    [InlineData("training.shardOptimizer: ", "small.json", "--ranks", "2", "--set", "optimizer.type=muon", "training.shardOptimizer=true")]
+    [InlineData("monitoring.histogramEvery: ", "small.json", "--ranks", "2", "--set", "monitoring.histogramEvery=5",
+        "training.shardOptimizer=true")]
     [InlineData("--step-time estimates the speed of several processes", "small.json", "--step-time", "300")]
     [InlineData("--bandwidth and --latency are for what --step-time estimates", "small.json", "--ranks", "2", "--bandwidth", "1")]
     public void What_makes_no_sense_is_refused(string message, params string[] arguments)

@@ -180,6 +180,42 @@ public sealed class ResumePointTests : IDisposable
         Assert.Equal(TrainingOutcome.Completed, tiny.Train("averaged", resume: true).Outcome);
     }
 
+    [Theory]
+    [InlineData("""{ "type": "sgd", "momentum": 0 }""", """{ "type": "sgd" }""",
+        "optimizer.momentum was 0 and is 0.9 now; a checkpoint holds momentum only where this is above 0, so that it can neither begin " +
+            "nor end")]
+    [InlineData("""{ "type": "sgd" }""", """{ "type": "sgd", "momentum": 0 }""", "optimizer.momentum was 0.9 and is 0 now")]
+    [InlineData("""{ "type": "muon" }""", """{ "type": "muon", "adamw": { "momentPrecision": "int8" } }""",
+        "optimizer.adamw.momentPrecision was absent and is \"int8\" now; where absent, it is \"float32\"")]
+    [InlineData("""{ "type": "muon", "adamw": { "momentPrecision": "int8" } }""", """{ "type": "muon" }""",
+        "optimizer.adamw.momentPrecision was \"int8\" and is absent now")]
+    [InlineData("""{ "type": "adamw" }""", """{ "type": "adamw", "momentPrecision": "int8" }""",
+        "optimizer.momentPrecision was \"float32\" and is \"int8\" now")]
+    public void What_an_optimizer_has_no_state_for_is_refused_before_state_is_loaded(string before, string after, string message)
+    {
+        var error = Assert.Throws<UserException>(() => ResumeValidation.Check(WithOptimizer(before), WithOptimizer(after)));
+
+        string[] lines = error.Message.Split('\n');
+        Assert.Equal("the run cannot go on with another configuration than its checkpoint's:", lines[0]);
+        Assert.StartsWith($"  {message}", Assert.Single(lines[1..^1]));
+    }
+
+    [Theory]
+    [InlineData("""{ "type": "sgd" }""", """{ "type": "sgd", "momentum": 0.5 }""", "optimizer.momentum was 0.9 and is 0.5 now")]
+    [InlineData("""{ "type": "muon" }""", """{ "type": "muon", "momentum": 0, "nesterov": false }""",
+        "optimizer.momentum was 0.95 and is 0 now")]
+    [InlineData("""{ "type": "muon" }""", """{ "type": "muon", "adamw": { "momentPrecision": "float32" } }""",
+        "optimizer.adamw.momentPrecision was absent and is \"float32\" now")]
+    public void What_leaves_the_state_as_it_is_can_change(string before, string after, string message)
+    {
+        tiny.Recipe = WithOptimizer(before);
+        tiny.Train(until: 4);
+        tiny.Recipe = WithOptimizer(after);
+
+        Assert.Equal(TrainingOutcome.Completed, tiny.Train(resume: true).Outcome);
+        Assert.Contains($"changed since the checkpoint: {message}", tiny.Progress);
+    }
+
     [Fact]
     public void The_best_loss_is_kept_for_the_same_measure_alone()
     {
@@ -285,6 +321,9 @@ public sealed class ResumePointTests : IDisposable
 
         Assert.StartsWith($"the training data changed since {tiny.Store().DirectoryOf(12)} was saved (fingerprint ", error.Message);
     }
+
+    private Recipe WithOptimizer(string optimizer) => ConfigurationJson.Deserialize<Recipe>(
+        Optimizers.OptimizerTests.WithOptimizer(ConfigurationJson.Serialize(tiny.Recipe), optimizer), "test");
 
     /// <summary>What kill -9 after a checkpoint leaves: no later checkpoint, but metrics of later steps.</summary>
     private void LeaveAsKilledAfter(long step, string from, string to)

@@ -12,7 +12,7 @@ public sealed record TrainingState(long Weights, long Moments, long Gradients)
         long weights = sizeof(float) * (cost.Parameters + (shape.Adapter?.Added ?? 0)), trained = TrainedBytes(cost, shape);
         if (shape.Adapter is { } adapter) weights -= sizeof(float) * adapter.Frozen - adapter.FrozenBytes;
         int copies = (shape.GradientsStay ? shape.Threads : 0) + (shape.Accumulates ? shape.Threads : 0);
-        return new(weights, (long)(shape.MomentsPerParameter * trained) / shape.OptimizerShares, copies * trained);
+        return new(weights, (long)(shape.MomentsPerParameter * trained), copies * trained);
     }
 
     internal static long TrainedBytes(ModelCost cost, TrainingShape shape) =>

@@ -9,9 +9,6 @@ public sealed record TrainingShape
     /// <summary>Threads that share a micro-batch, each with gradients of its own.</summary>
     public int Threads { get; init; } = 1;
 
-    /// <summary>Processes that share out the optimizer's state.</summary>
-    public int OptimizerShares { get; init; } = 1;
-
     /// <summary>Whether a step sums the gradients of several micro-batches.</summary>
     public bool Accumulates { get; init; }
 
@@ -24,7 +21,8 @@ public sealed record TrainingShape
     /// <summary>The type matrix products are computed in: float32 or bfloat16.</summary>
     public ScalarType ComputeType { get; init; } = ScalarType.Float32;
 
-    /// <summary>Numbers that the optimizer keeps for each parameter, such as AdamW's two moments.</summary>
+    /// <summary>Numbers that the optimizer keeps for each parameter, such as AdamW's two moments; of several processes that share them out,
+    /// those of one.</summary>
     public double MomentsPerParameter { get; init; } = 2;
 
     /// <summary>The adapters that are trained in place of the model's own weights; null where those are.</summary>

@@ -4,13 +4,15 @@ using TorchSharp.Modules;
 using Trainer.Distributed;
 using Trainer.Models;
 using static TorchSharp.torch;
+using OptimizerOptions = Trainer.Training.Optimizers.OptimizerOptions;
 
 namespace Trainer.Training.Distribution;
 
 /// <summary>Replaces every rank's gradients by their sums over all ranks, in buckets whose traffic goes on beside the backward pass (Li et
 /// al. 2020, arXiv 2006.15704); where the optimizer is shared out, each rank gets the sums of its share alone.</summary>
-/// <remarks>The buckets follow from the model alone, so that all ranks send the same ones in the same order: blocks from the last to the
-/// first, then everything else, whose gradients may be whole only at the end.</remarks>
+/// <remarks>The buckets follow from model and optimizer alone, so that all ranks send the same ones in the same order: blocks from the last
+/// to the first, then everything else, whose gradients may be whole only at the end. Where weights have to stay whole, buckets of blocks
+/// hold them alone, and what may be cut travels with everything else.</remarks>
 internal sealed class GradientExchange
 {
     /// <summary>Blocks are put together until their gradients take this many bytes.</summary>
@@ -24,9 +26,13 @@ internal sealed class GradientExchange
     private HashSet<Parameter>? unused; // on no rank, and so without an update
     private int begun;
 
-    public GradientExchange(IProcessGroup group, SequenceModel model, bool shardOptimizer = false, long bucketBytes = BucketBytes)
+    /// <summary>Divides a model's weights among buckets; <paramref name="shared"/> is the optimizer whose state is shared out among the
+    /// ranks, null where each has all of it.</summary>
+    public GradientExchange(
+        IProcessGroup group, SequenceModel model, OptimizerOptions? shared = null, long bucketBytes = BucketBytes)
     {
         (Group, device) = (group, model.Device);
+        IReadOnlyDictionary<Parameter, int> owners = WeightOwners.Of(model, shared, group.Size);
         List<GradientBucket> all = [new()];
         Dictionary<Parameter, string> left = new(ReferenceEqualityComparer.Instance);
         foreach ((string name, Parameter parameter) in model.named_parameters())
@@ -36,17 +42,20 @@ internal sealed class GradientExchange
             if (all[^1].Numbers * sizeof(float) >= bucketBytes) all.Add(new());
             bucketOf[block] = all[^1];
             all[^1].Blocks++;
-            Take(block);
+            Take(block.parameters().Where(parameter => owners.Count == 0 || owners.ContainsKey(parameter)));
         }
         all.Add(new());
-        Take(model);
+        Take(model.parameters().Where(parameter => !owners.ContainsKey(parameter)));
+        all.Add(new()); // whole ones outside of blocks, such as a head
+        Take(model.parameters());
         buckets = [.. all.Where(bucket => bucket.Weights.Count > 0)];
-        Shards = shardOptimizer ? new(group, buckets) : null;
+        Shards = shared is null ? null : new(group, buckets);
 
-        void Take(nn.Module module)
+        void Take(IEnumerable<Parameter> parameters)
         {
-            foreach (Parameter parameter in module.parameters())
-                if (left.Remove(parameter, out string? name)) all[^1].Add(name, parameter);
+            foreach (Parameter parameter in parameters)
+                if (left.Remove(parameter, out string? name))
+                    all[^1].Add(name, parameter, owners.TryGetValue(parameter, out int owner) ? owner : null);
         }
     }
 
@@ -142,6 +151,9 @@ internal sealed class GradientBucket
 
     public long Numbers { get; private set; }
 
+    /// <summary>Whether each of its weights is one rank's; else none is.</summary>
+    public bool IsWhole => weights[0].Owner is not null;
+
     /// <summary>Blocks in it; 0 for what is in none.</summary>
     public int Blocks { get; set; }
 
@@ -152,9 +164,9 @@ internal sealed class GradientBucket
 
     public Tensor? Sums { get; set; }
 
-    public void Add(string name, Parameter parameter)
+    public void Add(string name, Parameter parameter, int? owner)
     {
-        weights.Add(new(name, parameter, Numbers));
+        weights.Add(new(name, parameter, Numbers, owner));
         Numbers += parameter.numel();
     }
 
@@ -166,8 +178,8 @@ internal sealed class GradientBucket
     }
 }
 
-/// <summary>A weight and its place in a bucket.</summary>
-internal sealed record BucketWeight(string Name, Parameter Parameter, long From)
+/// <summary>A weight, its place in a bucket, and the rank that updates all of it, where it must not be cut.</summary>
+internal sealed record BucketWeight(string Name, Parameter Parameter, long From, int? Owner)
 {
     public long Numbers { get; } = Parameter.numel();
 }

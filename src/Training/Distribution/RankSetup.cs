@@ -14,11 +14,7 @@ internal static class RankSetup
     public static IEnumerable<Problem> Validate(Recipe recipe, int processes)
     {
         foreach (Problem problem in recipe.Training.ValidateFor(processes)) yield return problem;
-        if (processes == 1 || !recipe.Training.ShardOptimizer) yield break;
-        if (recipe.Optimizer.NeedsWholeMatrices)
-            yield return new("training.shardOptimizer", "this optimizer computes with whole parameters, and shares cut through them; set " +
-                "shardOptimizer to false, or use another optimizer.type");
-        if (recipe.Monitoring.HistogramEvery > 0)
+        if (processes > 1 && recipe.Training.ShardOptimizer && recipe.Monitoring.HistogramEvery > 0)
             yield return new("monitoring.histogramEvery", "no process has all gradients while training.shardOptimizer is on; set " +
                 "histogramEvery to 0, or shardOptimizer to false");
     }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Checkpoints;
@@ -8,32 +9,39 @@ using static TorchSharp.torch;
 namespace Trainer.Training.Distribution;
 
 /// <summary>The share of all weights that this rank's optimizer updates, so that its state is on one rank each (ZeRO-1, Rajbhandari et al.
-/// 2020, arXiv 1910.02054). Every bucket is cut into equal pieces, one a rank, wherever that cuts a weight.</summary>
-/// <remarks>The weights themselves stay on all ranks, in float32: norms, embeddings and rounded copies read them.</remarks>
+/// 2020, arXiv 1910.02054). A bucket is cut into equal pieces, one a rank, wherever that cuts a weight; of a bucket of whole weights each
+/// is one rank's, as <see cref="WeightOwners"/> says.</summary>
+/// <remarks>The weights themselves stay on all ranks, in float32: norms, embeddings and rounded copies read them. Whole weights are summed
+/// and handed out as they are: pieces of one length, as reduce-scatter and all-gather want them, would each be as long as the largest
+/// weight.</remarks>
 internal sealed class WeightShards : IDisposable
 {
     private readonly IProcessGroup group;
-    private readonly GradientBucket[] buckets;
+    private readonly GradientBucket[] buckets, cutBuckets;
+    private readonly BucketWeight[] wholeWeights;
     private readonly Shard[] shards;
 
     public WeightShards(IProcessGroup group, GradientBucket[] buckets)
     {
         (this.group, this.buckets) = (group, buckets);
+        cutBuckets = [.. buckets.Where(bucket => !bucket.IsWhole)];
+        wholeWeights = [.. buckets.Where(bucket => bucket.IsWhole).SelectMany(bucket => bucket.Weights)];
         shards = [.. buckets.SelectMany(bucket => bucket.Weights.Select(weight => ShardOf(bucket, weight)).OfType<Shard>())];
     }
 
     public string Description =>
         $"optimizer shared out, {shards.Sum(shard => shard.Numbers):N0} of {buckets.Sum(bucket => bucket.Numbers):N0} parameters here";
 
-    /// <summary>What the optimizer gets for weights: the parts of them in this rank's share, under the weights' names.</summary>
+    /// <summary>What the optimizer gets for weights: those in this rank's share, or the parts of them, under the weights' names.</summary>
     public IReadOnlyList<(string Name, Parameter Value)> Parameters => [.. shards.Select(shard => (shard.Weight.Name, shard.Part))];
 
-    /// <summary>A bucket's numbers with padding.</summary>
-    public long Length(GradientBucket bucket) => Piece(bucket) * group.Size;
+    /// <summary>A bucket's numbers, with padding where it is cut.</summary>
+    public long Length(GradientBucket bucket) => bucket.IsWhole ? bucket.Numbers : Piece(bucket) * group.Size;
 
-    /// <summary>Starts to sum a padded bucket; its own piece becomes whole.</summary>
+    /// <summary>Starts to sum a bucket of that length; what is in this rank's share becomes the sums.</summary>
     public PendingCollective BeginSum(GradientBucket bucket, Tensor flat)
     {
+        if (bucket.IsWhole) return group.BeginSum(flat);
         flat.narrow(0, bucket.Numbers, Length(bucket) - bucket.Numbers).zero_();
         return group.BeginReduceScatter(flat, Own(bucket, flat));
     }
@@ -70,18 +78,24 @@ internal sealed class WeightShards : IDisposable
         using IDisposable unrecorded = no_grad();
         using DisposeScope scope = NewDisposeScope();
         foreach (Shard shard in shards) shard.Part.grad = null; // they keep whole buckets
-        Tensor[] flats = [.. buckets.Select(bucket => empty(Length(bucket), ScalarType.Float32, bucket.Weights[0].Parameter.device))];
-        var pending = new PendingCollective[buckets.Length];
-        for (int i = 0; i < buckets.Length; i++)
+        PendingCollective[] handedOut = [.. wholeWeights.Select(weight => group.BeginBroadcast(weight.Parameter, weight.Owner!.Value))];
+        Tensor[] flats = [.. cutBuckets.Select(bucket => empty(Length(bucket), ScalarType.Float32, bucket.Weights[0].Parameter.device))];
+        var pending = new PendingCollective[cutBuckets.Length];
+        for (int i = 0; i < cutBuckets.Length; i++)
         {
-            foreach (Shard shard in shards.Where(shard => shard.Bucket == buckets[i]))
+            foreach (Shard shard in shards.Where(shard => shard.Bucket == cutBuckets[i]))
                 flats[i].narrow(0, shard.Weight.From + shard.From, shard.Numbers).copy_(shard.Part.view(-1));
-            pending[i] = group.BeginAllGather(Own(buckets[i], flats[i]), flats[i]);
+            pending[i] = group.BeginAllGather(Own(cutBuckets[i], flats[i]), flats[i]);
         }
-        for (int i = 0; i < buckets.Length; i++)
+        foreach ((PendingCollective broadcast, BucketWeight weight) in handedOut.Zip(wholeWeights))
+        {
+            broadcast.Wait();
+            weight.Parameter.copy_(weight.Parameter); // writes nothing, but makes a new version, which ComputeWeight goes by
+        }
+        for (int i = 0; i < cutBuckets.Length; i++)
         {
             pending[i].Wait();
-            foreach (BucketWeight weight in buckets[i].Weights)
+            foreach (BucketWeight weight in cutBuckets[i].Weights)
                 weight.Parameter.copy_(flats[i].narrow(0, weight.From, weight.Numbers).view(weight.Parameter.shape));
         }
     }
@@ -92,13 +106,14 @@ internal sealed class WeightShards : IDisposable
     {
         using IDisposable unrecorded = no_grad();
         Dictionary<string, Tensor> state = optimizer.State.ToDictionary(entry => entry.Name, entry => entry.Value);
-        string[] own = [.. shards.SelectMany(shard => KindsOf(shard, state))];
+        string[] own = [.. shards.Where(shard => !shard.Bucket.IsWhole).SelectMany(shard => KindsOf(shard, state))];
         string[] kinds = [.. group.AllGather(string.Join(' ', own.Distinct())).SelectMany(
             text => text.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Distinct()];
         List<(string, Tensor)> all = [];
-        foreach (GradientBucket bucket in buckets)
+        foreach (GradientBucket bucket in cutBuckets)
             foreach (string kind in kinds)
                 all.AddRange(kind[0] == Scalar ? CollectScalars(bucket, kind[1..], state) : CollectNumbers(bucket, kind[1..], state));
+        if (wholeWeights.Length > 0) all.AddRange(CollectWhole(state));
         return all;
     }
 
@@ -107,8 +122,7 @@ internal sealed class WeightShards : IDisposable
     {
         optimizer.BeginLoad();
         Dictionary<string, Tensor> state = optimizer.State.ToDictionary(entry => entry.Name, entry => entry.Value);
-        TensorFile.LoadParts(path, [.. shards.SelectMany(shard => KindsOf(shard, state).Select(kind => PartOf(shard, kind, state)))],
-            "the optimizer");
+        TensorFile.LoadParts(path, [.. shards.SelectMany(shard => PartsOf(shard, state))], "the optimizer");
         Spread(); // the state may name the weights, too
     }
 
@@ -120,19 +134,37 @@ internal sealed class WeightShards : IDisposable
     // A number for each number of the weight, or one for all of it, with its type.
     private const char Elementwise = '=', Scalar = '.';
 
-    private static IEnumerable<string> KindsOf(Shard shard, Dictionary<string, Tensor> state) =>
+    private static IEnumerable<KeyValuePair<string, Tensor>> StateOf(Shard shard, Dictionary<string, Tensor> state) =>
         state.Where(entry => entry.Key.StartsWith(shard.Weight.Name + ".", StringComparison.Ordinal)
-                && entry.Key.LastIndexOf('.') == shard.Weight.Name.Length)
-            .Select(entry => entry.Key[(shard.Weight.Name.Length + 1)..] is var kind && entry.Value.dim() == 0
-                ? $"{Scalar}{kind}{Scalar}{entry.Value.dtype}"
-                : Elementwise + kind);
+            && entry.Key.LastIndexOf('.') == shard.Weight.Name.Length);
 
-    private static TensorPart PartOf(Shard shard, string kind, Dictionary<string, Tensor> state)
+    private static IEnumerable<string> KindsOf(Shard shard, Dictionary<string, Tensor> state) =>
+        StateOf(shard, state).Select(entry => entry.Key[(shard.Weight.Name.Length + 1)..] is var kind && entry.Value.dim() == 0
+            ? $"{Scalar}{kind}{Scalar}{entry.Value.dtype}"
+            : Elementwise + kind);
+
+    private static IEnumerable<TensorPart> PartsOf(Shard shard, Dictionary<string, Tensor> state) =>
+        StateOf(shard, state).Select(entry => shard.Bucket.IsWhole || entry.Value.dim() == 0
+            ? new TensorPart(entry.Key, entry.Value.shape, 0, entry.Value)
+            : new TensorPart(entry.Key, shard.Weight.Parameter.shape, shard.From, entry.Value));
+
+    // Whole weights have states of any type and shape: their ranks say which, and hand them out one by one.
+    private List<(string, Tensor)> CollectWhole(Dictionary<string, Tensor> state)
     {
-        string name = $"{shard.Weight.Name}.{kind[1..].Split(Scalar)[0]}";
-        return kind[0] == Scalar
-            ? new(name, [], 0, state[name])
-            : new(name, shard.Weight.Parameter.shape, shard.From, state[name]);
+        StateTensor[] own = [.. shards.Where(shard => shard.Bucket.IsWhole).SelectMany(shard => StateOf(shard, state)).Select(
+            entry => new StateTensor(entry.Key, entry.Value.dtype, entry.Value.shape))];
+        List<(string, Tensor)> collected = [];
+        foreach ((int owner, string text) in group.AllGather(JsonSerializer.Serialize(own)).Index())
+            foreach (StateTensor announced in JsonSerializer.Deserialize<StateTensor[]>(text)!)
+            {
+                using DisposeScope scope = NewDisposeScope();
+                Tensor value = owner == group.Rank
+                    ? state[announced.Name].detach().clone()
+                    : empty(announced.Shape, announced.Type, wholeWeights[0].Parameter.device);
+                group.Broadcast(value, owner);
+                if (group.Rank == 0) collected.Add((announced.Name, value.DetachFromDisposeScope()));
+            }
+        return collected;
     }
 
     private IEnumerable<(string, Tensor)> CollectNumbers(GradientBucket bucket, string kind, Dictionary<string, Tensor> state)
@@ -181,6 +213,8 @@ internal sealed class WeightShards : IDisposable
 
     private Shard? ShardOf(GradientBucket bucket, BucketWeight weight)
     {
+        if (bucket.IsWhole)
+            return weight.Owner == group.Rank ? new(bucket, weight, 0, weight.Numbers, PartOf(weight.Parameter.detach())) : null;
         long begin = Math.Max(Piece(bucket) * group.Rank, weight.From);
         long end = Math.Min(Piece(bucket) * (group.Rank + 1), weight.From + weight.Numbers);
         if (begin >= end) return null;
@@ -188,10 +222,13 @@ internal sealed class WeightShards : IDisposable
         Tensor part = weight.Parameter.detach().view(-1).narrow(0, begin - weight.From, end - begin);
         // A matrix's numbers stay those of a matrix: its weights decay, a vector's do not.
         if (weight.Parameter.dim() >= 2) part = part.view(-1, 1);
-        Parameter own = new(part.DetachFromDisposeScope(), requires_grad: false);
-        return new(bucket, weight, begin - weight.From, end - begin, own);
+        return new(bucket, weight, begin - weight.From, end - begin, PartOf(part));
     }
+
+    private static Parameter PartOf(Tensor memory) => new(memory.DetachFromDisposeScope(), requires_grad: false);
 
     /// <summary>The part of a weight in this rank's share: numbers from <c>From</c> on; <c>Part</c> is its memory.</summary>
     private sealed record Shard(GradientBucket Bucket, BucketWeight Weight, long From, long Numbers, Parameter Part);
+
+    private sealed record StateTensor(string Name, ScalarType Type, long[] Shape);
 }

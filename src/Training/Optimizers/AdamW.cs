@@ -38,9 +38,15 @@ public sealed record AdamWOptions : OptimizerOptions, IValidated
         "small tensors and embeddings have float32 all the same.")]
     public MomentPrecision MomentPrecision { get; init; } = MomentPrecision.Float32;
 
+    /// <summary>Parameters of fewer numbers have moments of float32. No setting, for no recipe gains by another one: tests, whose tensors
+    /// are small, lower it.</summary>
+    internal int FewestNumbers { get; init; } = 4096;
+
     // A share of a parameter would cut through blocks.
     /// <inheritdoc/>
     public override bool NeedsWholeMatrices => MomentPrecision == MomentPrecision.Int8;
+
+    internal override bool NeedsWhole(ParameterRole role, long numbers) => NeedsWholeMatrices && AdamW8Bit.Rounds(this, role, numbers);
 
     private protected override double Moments(ParameterCounts parameters)
     {

@@ -9,8 +9,6 @@ namespace Trainer.Training.Optimizers;
 /// float32 (Dettmers et al. 2022, arXiv 2110.02861, §2.3). State names are PyTorch's, with <c>_scale</c> for the blocks' scales.</summary>
 internal sealed class AdamW8Bit : Optimizer
 {
-    private const int FewestNumbers = 4096;
-
     private readonly AdamWOptions options;
     private readonly ParameterState[] states;
     private readonly AdamW rest;
@@ -21,7 +19,7 @@ internal sealed class AdamW8Bit : Optimizer
     {
         this.options = options;
         bool IsSmall((string Name, Parameter Value) parameter) =>
-            parameter.Value.numel() < FewestNumbers || layout?.Roles[parameter.Name] == ParameterRole.Embedding;
+            !Rounds(options, layout?.Roles[parameter.Name], parameter.Value.numel());
         states =
         [
             .. from @group in ParameterGroups.Of([.. parameters.Where(p => !IsSmall(p))], options, options.WeightDecay, layout)
@@ -39,6 +37,10 @@ internal sealed class AdamW8Bit : Optimizer
     ];
 
     public override IEnumerable<(string Name, Tensor Value)> State => states.SelectMany(state => state.Tensors).Concat(rest.State);
+
+    /// <summary>Whether a parameter's moments are kept in 8 bits.</summary>
+    public static bool Rounds(AdamWOptions options, ParameterRole? role, long numbers) =>
+        numbers >= options.FewestNumbers && role != ParameterRole.Embedding;
 
     /// <summary>As float32 numbers, of a matrix's number.</summary>
     public static double MomentsPerNumber => (2 + 2.0 * sizeof(float) / BlockwiseAdamW.BlockLength) / sizeof(float);

@@ -21,6 +21,9 @@ public sealed record MuonOptions : OptimizerOptions, IValidated
     /// <inheritdoc/>
     public override bool NeedsWholeMatrices => true;
 
+    internal override bool NeedsWhole(ParameterRole role, long numbers) =>
+        role == ParameterRole.Matrix || Rest.NeedsWhole(role, numbers);
+
     /// <summary>What remains of the momentum each step.</summary>
     [Description("What remains of the momentum each step.")]
     [Range(0.0, 1.0, MaximumIsExclusive = true)]

@@ -38,6 +38,9 @@ public abstract record OptimizerOptions
     [JsonIgnore]
     public virtual bool NeedsWholeMatrices => false;
 
+    /// <summary>Where it does, whether of a parameter that has this role and so many numbers.</summary>
+    internal virtual bool NeedsWhole(ParameterRole role, long numbers) => NeedsWholeMatrices;
+
     /// <summary>Bytes of state, as float32 numbers, of so many parameters; roughly, as <c>plan</c> counts them.</summary>
     internal double StateNumbers(ParameterCounts parameters) => Moments(parameters) + (Average is null ? 0 : parameters.All);
 
@@ -66,8 +69,10 @@ public abstract class Optimizer : IDisposable
     private readonly HashSet<Parameter>[] shares;
 
     /// <summary>Divides all trainable parameters among threads if there are any.</summary>
+    /// <exception cref="ArgumentException">A name or a parameter is listed twice.</exception>
     protected Optimizer(IReadOnlyList<(string Name, Parameter Value)> parameters, WorkerThreads? threads)
     {
+        ParameterGroups.RequireOnce(parameters); // here, for some optimizers sort halves of them
         this.threads = threads;
         int count = threads?.Count ?? 1;
         // By position: layers repeat, so every thread gets about as much of each size. By reference: tensors of equal numbers are equal.
@@ -164,6 +169,14 @@ public abstract class Optimizer : IDisposable
 internal readonly record struct ParameterCounts(long Embeddings, long Matrices, long Head)
 {
     public long All => Embeddings + Matrices + Head;
+
+    /// <summary>With a parameter more; vectors count as matrices.</summary>
+    public ParameterCounts With(ParameterRole role, long numbers) => role switch
+    {
+        ParameterRole.Embedding => this with { Embeddings = Embeddings + numbers },
+        ParameterRole.Head => this with { Head = Head + numbers },
+        _ => this with { Matrices = Matrices + numbers },
+    };
 }
 
 /// <summary>Checks the decay rates of two running means.</summary>

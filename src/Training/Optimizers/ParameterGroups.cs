@@ -61,17 +61,11 @@ internal sealed record ParameterGroup(
 /// <see cref="OptimizerOptions.Groups"/> says so.</summary>
 internal static class ParameterGroups
 {
-    /// <summary>Sorts parameters into groups that hold each of them once; one that occurs twice would be updated twice a step. Without a
-    /// layout, those of rank 2 or more are matrices.</summary>
+    /// <summary>Sorts parameters into groups that hold each of them once. Without a layout, those of rank 2 or more are matrices.</summary>
     public static IReadOnlyList<ParameterGroup> Of(
         IReadOnlyList<(string Name, Parameter Value)> parameters, OptimizerOptions options, double weightDecay,
         ParameterLayout? layout = null)
     {
-        string[] twice = [.. Repeated(parameters, p => p.Name), .. Repeated(parameters, p => p.Value.Handle)];
-        if (twice.Length > 0)
-            throw new ArgumentException($"every parameter must be listed once; twice are {string.Join(", ", twice.Distinct())}",
-                nameof(parameters));
-
         ParameterRole RoleOf((string Name, Parameter Value) parameter) => layout?.Roles[parameter.Name]
             ?? (parameter.Value.dim() >= 2 ? ParameterRole.Matrix : ParameterRole.Vector);
         IReadOnlyList<ParameterGroup> groups = options.Groups is { } differing
@@ -92,6 +86,15 @@ internal static class ParameterGroups
             double decay = own?.WeightDecay ?? (role == ParameterRole.Vector ? 0 : weightDecay);
             return new($"{Plural(role)}, learning rate {rate}, weight decay {decay}", rate / options.LearningRate, decay, [.. members]);
         }
+    }
+
+    /// <summary>Throws where a name or a parameter occurs twice, which would be updated twice a step.</summary>
+    public static void RequireOnce(IReadOnlyList<(string Name, Parameter Value)> parameters)
+    {
+        string[] twice = [.. Repeated(parameters, p => p.Name), .. Repeated(parameters, p => p.Value.Handle)];
+        if (twice.Length > 0)
+            throw new ArgumentException($"every parameter must be listed once; twice are {string.Join(", ", twice.Distinct())}",
+                nameof(parameters));
     }
 
     /// <summary>A line for each group, such as <c>weight decay 0.1: 26 tensors, 802,944 parameters</c>.</summary>

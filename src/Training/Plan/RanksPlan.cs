@@ -1,4 +1,8 @@
+using Trainer.Kernels;
+using Trainer.Models;
 using Trainer.Training.Distribution;
+using Trainer.Training.Optimizers;
+using static TorchSharp.torch;
 
 namespace Trainer.Training.Plan;
 
@@ -23,9 +27,12 @@ public sealed record RanksPlan
     /// <summary>Bytes of the bucket that is sent when the backward pass is over.</summary>
     public required long LastBucketBytes { get; init; }
 
-    /// <summary>Bytes that each process sends, and receives, in a step: sums, or shares of sums and then weights, are the same
-    /// number.</summary>
-    public long TrafficBytes => 2 * GradientBytes * (Ranks - 1) / Ranks;
+    /// <summary>Bytes of weights that the optimizer needs whole, each of which one process updates and hands out.</summary>
+    public required long WholeBytes { get; init; }
+
+    /// <summary>Bytes that each process sends, and receives, in a step: sums, or shares of sums and then weights, are the same number, and
+    /// whole weights come on top.</summary>
+    public long TrafficBytes => (2 * GradientBytes + WholeBytes) * (Ranks - 1) / Ranks;
 
     /// <summary>The speed of 2 to 1,024 processes, one on each machine; empty where no step time was given.</summary>
     public IReadOnlyList<ScalingRow> Scaling { get; init; } = [];
@@ -33,9 +40,10 @@ public sealed record RanksPlan
     /// <summary>What the speeds assume.</summary>
     public IReadOnlyList<string> Assumptions { get; init; } = [];
 
-    internal static RanksPlan Of(Recipe recipe, long parameters, long blockParameters, int ranks, double? stepSeconds, Link link)
+    internal static RanksPlan Of(
+        Recipe recipe, long parameters, long blockParameters, long wholeParameters, int ranks, double? stepSeconds, Link link)
     {
-        long gradients = sizeof(float) * parameters, blocks = sizeof(float) * blockParameters;
+        long gradients = sizeof(float) * parameters, blocks = sizeof(float) * blockParameters, whole = sizeof(float) * wholeParameters;
         long buckets = Math.Max(1, Math.Min(recipe.Model.Layers, blocks / GradientExchange.BucketBytes));
         RanksPlan plan = new()
         {
@@ -44,11 +52,12 @@ public sealed record RanksPlan
             ShardOptimizer = recipe.Training.ShardOptimizer,
             GradientBytes = gradients,
             LastBucketBytes = gradients - blocks,
+            WholeBytes = whole,
         };
         return stepSeconds is not { } seconds ? plan : plan with
         {
             Scaling = [.. Enumerable.Range(1, 10).Select(power => ScalingRow.Of(
-                1 << power, seconds, link, [.. Enumerable.Repeat(blocks / buckets, (int)buckets), gradients - blocks]))],
+                1 << power, seconds, link, [.. Enumerable.Repeat(blocks / buckets, (int)buckets), gradients - blocks], whole))],
             Assumptions =
             [
                 $"a step of one process with its rows takes {seconds:G4} s, two thirds of it the backward pass; the global batch grows " +
@@ -56,7 +65,8 @@ public sealed record RanksPlan
                 $"links carry {link.BytesPerSecond * 8 / 1e9:G4} Gb/s each way at once, {link.LatencySeconds * 1e6:G4} µs until a " +
                     "message arrives, and nobody else uses them",
                 "a sum over n takes 2·log2(n) messages and 2·(n − 1)/n of its bytes (Rabenseifner; Thakur et al. 2005)",
-                $"{buckets + 1} buckets: those of blocks travel during the backward pass, the last one after it",
+                $"{buckets + 1} buckets: those of blocks travel during the backward pass, the last one after it" +
+                    (whole == 0 ? "" : ", and weights that the optimizer needs whole once more behind the step"),
             ],
         };
     }
@@ -69,7 +79,7 @@ public sealed record ScalingRow(int Ranks, double StepSeconds, double WaitingSec
     private const double Backward = 2.0 / 3;
 
     /// <summary>The step of processes whose buckets are ready one after the other during the backward pass.</summary>
-    internal static ScalingRow Of(int ranks, double seconds, Link link, IReadOnlyList<long> buckets)
+    internal static ScalingRow Of(int ranks, double seconds, Link link, IReadOnlyList<long> buckets, long whole)
     {
         double free = 0; // when the link is
         for (int i = 0; i < buckets.Count; i++)
@@ -78,7 +88,35 @@ public sealed record ScalingRow(int Ranks, double StepSeconds, double WaitingSec
             free = Math.Max(free, ready) + 2 * Math.Log2(ranks) * link.LatencySeconds
                 + 2.0 * (ranks - 1) / ranks * buckets[i] / link.BytesPerSecond;
         }
-        double step = Math.Max(seconds, free);
+        double handedOut = whole == 0
+            ? 0
+            : Math.Log2(ranks) * link.LatencySeconds + (ranks - 1.0) / ranks * whole / link.BytesPerSecond;
+        double step = Math.Max(seconds, free) + handedOut;
         return new(ranks, step, step - seconds, seconds / step);
+    }
+}
+
+/// <summary>What the process that keeps most of an optimizer's state has of it, as float32 numbers, and how many numbers the weights have
+/// that are one process's each.</summary>
+internal sealed record SharedState(double Numbers, long WholeParameters)
+{
+    public static SharedState Of(Recipe recipe, ParameterCounts trained, int vocabularySize, int ranks)
+    {
+        OptimizerOptions optimizer = recipe.Optimizer;
+        double all = optimizer.StateNumbers(trained);
+        if (ranks == 1 || !recipe.Training.ShardOptimizer) return new(all, 0);
+        if (!optimizer.NeedsWholeMatrices) return new(all / ranks, 0);
+        // Adapters are drawn; nobody else's numbers may depend on that.
+        using GeneratorSnapshot random = GeneratorSnapshot.Capture(CPU);
+        using IDisposable drawn = random.Return();
+        using LanguageModel model = recipe.Model.BuildForInference(vocabularySize); // its weights take no memory before they are written
+        if (recipe.Adapter is { } adapter) model.Attach(adapter);
+        IReadOnlyDictionary<string, ParameterRole> roles = model.ParameterLayout().Roles;
+        var owners = WeightOwners.Of(model, optimizer, ranks);
+        ParameterCounts[] whole = new ParameterCounts[ranks];
+        foreach ((string name, var weight) in model.named_parameters())
+            if (owners.TryGetValue(weight, out int owner)) whole[owner] = whole[owner].With(roles[name], weight.numel());
+        double[] states = [.. whole.Select(optimizer.StateNumbers)];
+        return new(states.Max() + (all - states.Sum()) / ranks, whole.Sum(counts => counts.All));
     }
 }

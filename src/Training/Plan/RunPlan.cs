@@ -133,6 +133,8 @@ public sealed record RunPlan
         var microBatch = recipe.Training.MicroBatch;
         var tokensPerRow = BatchStream.TokensPerRow(data, recipe.Data, context, recipe.Seed);
         var (shape, onGpu) = Shape(recipe, adapter, trained, ranks);
+        var shared = SharedState.Of(recipe, trained, data.Tokenizer.VocabularySize, ranks);
+        shape = shape with { MomentsPerParameter = shared.Numbers / trained.All };
         var rows = (microBatch + ranks * shape.Threads - 1) / (ranks * shape.Threads);
         var teacher = TeacherCost.Of(recipe, data, shape, (long)rows * row, row);
         var answers = ReinforcementCost.Of(recipe, data.Tokenizer, shape, onGpu, (long)rows * row, row);
@@ -142,7 +144,8 @@ public sealed record RunPlan
         var state = TrainingState.Of(cost, shape);
         var memory = CpuMemory.CountsTensors ? Measure(recipe, data, shape, ranks) : null;
         // The first process collects it; beside adapters the weights are not written.
-        var copy = (adapter is null ? state.Weights : sizeof(float) * adapter.Trained) + state.Moments * shape.OptimizerShares;
+        var copy = (adapter is null ? state.Weights : sizeof(float) * adapter.Trained)
+            + (long)(sizeof(float) * recipe.Optimizer.StateNumbers(trained));
         if (!SavesOnTheWay(recipe) || !recipe.Checkpoint.InBackground(copy)) copy = 0;
         return new RunPlan
         {
@@ -178,7 +181,7 @@ public sealed record RunPlan
             Teacher = teacher,
             Reinforcement = answers,
             Processes = ranks == 1 ? null : RanksPlan.Of(
-                recipe, trained.All, trained.Matrices, ranks, stepSeconds, link ?? new(10e9 / 8, 30e-6)),
+                recipe, trained.All, trained.Matrices, shared.WholeParameters, ranks, stepSeconds, link ?? new(10e9 / 8, 30e-6)),
         };
     }
 
@@ -218,7 +221,6 @@ public sealed record RunPlan
         return (new()
         {
             Threads = GradientComputation.Threads(onGpu ? DeviceType.CUDA : DeviceType.CPU, training, parameters.All, ranks: ranks),
-            OptimizerShares = training.ShardOptimizer ? ranks : 1,
             Accumulates = training.BatchSize > training.MicroBatch,
             ActivationCheckpointing = training.ActivationCheckpointing,
             ComputeType = training.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32,

@@ -38,6 +38,44 @@ public sealed class AdamW8BitTests
     }
 
     [Fact]
+    public void Ten_steps_of_the_optimizer_are_those_of_the_reference()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using SafetensorsFile fixture = SafetensorsFile.Open(
+            Path.Combine(AppContext.BaseDirectory, "Optimizers", "Fixtures", "blockwise.safetensors"));
+        AdamWOptions options = Options with { FewestNumbers = 600, Betas = [0.9, 0.99] };
+        Tensor gradients = fixture.Read("gradients");
+        Parameter weight = new(fixture.Read("weight").view(20, 30).clone()); // a matrix, whose weights decay
+        using Optimizer optimizer = options.Build([("w", weight)]);
+
+        for (int step = 0; step < 10; step++)
+        {
+            weight.grad = gradients[step].view(20, 30);
+            optimizer.Step(0.01, tensor(0f));
+        }
+
+        TensorAssert.Close(fixture.Read("result"), weight.detach().view(-1), 2e-5);
+        Dictionary<string, Tensor> state = optimizer.State.ToDictionary(entry => entry.Name, entry => entry.Value);
+        TensorAssert.Close(fixture.Read("average_scale"), state["w.exp_avg_scale"], 1e-6);
+        TensorAssert.Close(fixture.Read("square_scale"), state["w.exp_avg_sq_scale"], 1e-6);
+    }
+
+    // What all optimizers must pass would otherwise be passed by float32 alone.
+    [Fact]
+    public void The_run_of_the_shared_tests_saves_moments_in_bytes()
+    {
+        using TinyRun tiny = new();
+        tiny.Recipe = tiny.Recipe with { Optimizer = Optimizers.All["adamw-8bit"] };
+        tiny.Train();
+
+        using SafetensorsFile saved = SafetensorsFile.Open(Path.Combine(tiny.Store().DirectoryOf(12), CheckpointFiles.Optimizer));
+        string[] averages = [.. saved.Names.Where(name => name.StartsWith("blocks.") && name.EndsWith(".exp_avg"))];
+
+        Assert.NotEmpty(averages);
+        Assert.All(averages, name => Assert.Equal(ScalarType.Byte, saved.Info(name).Type));
+    }
+
+    [Fact]
     public void Matrices_are_kept_in_8_bits_and_small_tensors_and_embeddings_in_float32()
     {
         using DisposeScope scope = NewDisposeScope();

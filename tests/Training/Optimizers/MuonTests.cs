@@ -44,6 +44,26 @@ public sealed class MuonTests
         TensorAssert.CloseInNorm(exact, NewtonSchulz.Orthogonalize(matrix, 5, ScalarType.BFloat16), 0.05);
     }
 
+    // By operators of bfloat16, as in PyTorch, every product, scaled matrix and sum is rounded; ours round once what a line of the author's
+    // code computes, as operators of float64 do here. In 120 such matrices, emulated, ours end up to 0.037 from the exact result, the
+    // author's up to 0.061, and the two up to 0.056 apart.
+    [Theory]
+    [InlineData(8, 24, ScalarType.BFloat16, 0.08)]
+    [InlineData(24, 8, ScalarType.BFloat16, 0.08)]
+    [InlineData(16, 16, ScalarType.BFloat16, 0.08)]
+    [InlineData(8, 24, ScalarType.Float64, 0.02)]
+    [InlineData(24, 8, ScalarType.Float64, 0.02)]
+    [InlineData(16, 16, ScalarType.Float64, 0.02)]
+    public void Bfloat16_steps_are_the_authors(long rows, long columns, ScalarType operators, double tolerance)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor matrix = randn(rows, columns, generator: new Generator(5));
+
+        Tensor ours = NewtonSchulz.Orthogonalize(matrix, 5, ScalarType.BFloat16);
+
+        TensorAssert.CloseInNorm(AuthorsSteps(matrix, operators), ours, tolerance);
+    }
+
     [Fact]
     public void A_matrix_of_zeros_stays_finite()
     {
@@ -170,6 +190,24 @@ public sealed class MuonTests
                 Options with { PerHead = true }, [("w", new Parameter(ones(4, 3)))],
                 Optimizers.LayoutOf(["w"], new HiddenMatrix("w", [new(4)]))));
         Assert.Equal("optimizer.perHead is true, but no matrix of this model has several heads; set it to false", error.Message);
+    }
+
+    // zeropower_via_newtonschulz5 of github.com/KellerJordan/Muon, muon.py. Each of its lines gives bfloat16, from operators of a type.
+    private static Tensor AuthorsSteps(Tensor gradient, ScalarType operators)
+    {
+        (double a, double b, double c) = (3.4445, -4.7750, 2.0315);
+        Tensor Rounded(Tensor values) => values.to(ScalarType.BFloat16).to(operators);
+        bool tall = gradient.size(0) > gradient.size(1);
+        Tensor x = tall ? gradient.t().to(operators) : gradient.to(operators);
+        Tensor norm = x.to(ScalarType.Float32).square().sum().sqrt().to(operators).add(1e-7);
+        x = Rounded(x.div(norm));
+        for (int i = 0; i < 5; i++)
+        {
+            Tensor square = Rounded(x.matmul(x.t()));
+            Tensor polynomial = Rounded(square.mul(b).add(square.mul(c).matmul(square)));
+            x = Rounded(x.mul(a).add(polynomial.matmul(x)));
+        }
+        return tall ? x.t() : x;
     }
 
     private static Tensor Product(Tensor left, double[] values, Tensor right) =>

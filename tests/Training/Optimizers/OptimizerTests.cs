@@ -126,6 +126,22 @@ public sealed class OptimizerTests
         Assert.All(names, entry => Assert.Contains(parameters, parameter => entry.StartsWith($"{parameter.Name}.")));
     }
 
+    // Matrices of blocks and all else may be updated by different optimizers, so that neither would see it twice.
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_parameter_listed_twice_is_refused(string name)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Parameter shared = new(zeros(12, 4));
+
+        var error = Assert.Throws<ArgumentException>(
+            () => Build(name, [("tall", shared), ("embedding", shared), ("vector", new(zeros(5)))]));
+        Assert.StartsWith("every parameter must be listed once; twice are tall, embedding", error.Message);
+
+        error = Assert.Throws<ArgumentException>(() => Build(name, [("tall", new(zeros(12, 4))), ("tall", new(zeros(12, 4)))]));
+        Assert.StartsWith("every parameter must be listed once; twice are tall (", error.Message);
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void The_groups_in_the_log_add_up_to_all_parameters(string name)

@@ -21,7 +21,7 @@ internal static class Optimizers
     {
         ["adamw"] = new AdamWOptions(),
         ["adamw-average"] = new AdamWOptions { Average = new() { Decay = 0.9 } },
-        ["adamw-8bit"] = new AdamWOptions { MomentPrecision = MomentPrecision.Int8 },
+        ["adamw-8bit"] = new AdamWOptions { MomentPrecision = MomentPrecision.Int8, FewestNumbers = 1 },
         ["adamw-groups"] = new AdamWOptions { Groups = Groups },
         ["schedule-free-adamw"] = new ScheduleFreeOptions(),
         ["muon"] = new MuonOptions(),

@@ -26,18 +26,6 @@ public sealed class ParameterGroupsTests
     }
 
     [Fact]
-    public void A_parameter_listed_twice_is_refused()
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Parameter shared = new(zeros(2, 2));
-
-        var error = Assert.Throws<ArgumentException>(() => ParameterGroups.Of(
-            [("embedding", shared), ("head", shared), ("norm", new(zeros(2)))], new AdamWOptions(), weightDecay: 0.1));
-
-        Assert.StartsWith("every parameter must be listed once; twice are embedding, head", error.Message);
-    }
-
-    [Fact]
     public void Groups_of_their_own_are_told_with_learning_rate_and_weight_decay()
     {
         using DisposeScope scope = NewDisposeScope();
@@ -72,6 +60,23 @@ public sealed class ParameterGroupsTests
         Assert.Equal(Moved(options, rate: 0.01)[4], grouped[4]); // the vector
         Near(Moved(options, rate: 0.04)[3], grouped[3]);
         foreach (int matrix in Enumerable.Range(0, 3)) Near(Moved(options, rate: 0.002)[matrix], grouped[matrix]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void The_head_moves_by_the_learning_rate_of_its_group(string kind)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        OptimizerOptions options = Optimizers.All[kind] with { LearningRate = 0.01 };
+        ParameterLayout layout = Optimizers.LayoutOf(["w", "head"], new HiddenMatrix("w", [new(6)]));
+        (string, Parameter)[] WithHead() =>
+            [("w", new(ones(6, 4))), ("head", new(arange(28, ScalarType.Float32).view(7, 4).sub(9)))];
+
+        float[][] grouped = Moved(
+            options with { Groups = new() { Head = new() { LearningRate = 0.04 } } }, rate: 0.01, WithHead(), layout);
+
+        Near(Moved(options, rate: 0.01, WithHead(), layout)[0], grouped[0]);
+        Near(Moved(options, rate: 0.04, WithHead(), layout)[1], grouped[1]);
     }
 
     [Fact]
@@ -123,10 +128,13 @@ public sealed class ParameterGroupsTests
     private static IEnumerable<string> Named(ParameterLayout layout, ParameterRole role) =>
         layout.Roles.Where(entry => entry.Value == role).Select(entry => entry.Key).Order();
 
-    private static float[][] Moved(OptimizerOptions options, double rate)
+    private static float[][] Moved(OptimizerOptions options, double rate) =>
+        Moved(options, rate, Optimizers.Parameters(), Optimizers.Layout);
+
+    private static float[][] Moved(
+        OptimizerOptions options, double rate, (string Name, Parameter Value)[] parameters, ParameterLayout layout)
     {
-        (string Name, Parameter Value)[] parameters = Optimizers.Parameters();
-        using Optimizer optimizer = options.Build(parameters, layout: Optimizers.Layout);
+        using Optimizer optimizer = options.Build(parameters, layout: layout);
         foreach (int step in Enumerable.Range(1, 3))
         {
             using Generator random = new((ulong)step);
