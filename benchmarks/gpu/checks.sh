@@ -237,10 +237,10 @@ check_flat_memory() {
 }
 
 watch_memory() { # process, its metrics.jsonl: lines there and KiB resident, several times a second
-  local resident
+  local resident began=$SECONDS
   while resident=$(grep VmRSS "/proc/$1/status" 2>/dev/null); do
     printf '%s %s\n' "$(wc -l 2>/dev/null <"$2" || echo 0)" "$(tr -cd 0-9 <<<"$resident")"
-    ((SECONDS < LIMIT + 60)) || kill "$1" || true
+    ((SECONDS < LIMIT + 60 && SECONDS - began < PATIENCE)) || kill -KILL "$1" || true
     sleep 0.1
   done
 }
@@ -279,7 +279,8 @@ check_processes() {
     kind=$DEVICE
     [[ $kind == cpu ]] || kind=cuda # each its own
     if train "$work/one" "${settings[@]}" >"$log" 2>&1 &&
-      OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 bounded mpirun -n 2 "${command[@]}" "training.device=$kind" >>"$log" 2>&1; then
+      OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
+        bounded mpirun -n 2 "${command[@]}" "training.device=$kind" >>"$log" 2>&1; then
       steps=$(gap <(losses "$work/one") <(losses "$work/two"))
       judge "$name" "largest difference $steps in $(losses "$work/two" | wc -l) losses; $(grep -o 'processes: .*' "$log" | head -n 1)" \
         "$steps >= 0 && $steps <= $tolerance"

@@ -8,8 +8,9 @@ write_report() {
 
 # Whole or not at all; logs that are being written are not the last that are kept.
 keep_logs() {
-  tar -C "$work" -czf "$work/logs.tar.gz" logs 2>/dev/null || true
-  mv "$work/logs.tar.gz" "$OUT/logs.tar.gz"
+  local code=0
+  tar -C "$work" -czf "$OUT/logs.tar.gz.new" logs 2>/dev/null || code=$?
+  if ((code > 1)); then rm -f "$OUT/logs.tar.gz.new"; else mv "$OUT/logs.tar.gz.new" "$OUT/logs.tar.gz"; fi
 }
 
 # What the vendor's data sheets say of dense products, TFLOP/s: bfloat16, tf32, float32. Utilisation of other cards is left out.

@@ -134,7 +134,7 @@ check_recipe() {
     shape=(model.layers=6 model.attention.heads=6 model.dim=384 model.contextLength=256 training.batchSize=64 model.dropout=0.2)
   fi
   rm -rf "$work/recipe"
-  if train "$work/recipe" "${shape[@]}" "training.precision=$precision" "training.steps=$RECIPE_STEPS" monitoring.logEvery=50 \
+  if PATIENCE=$((3 * PATIENCE)) train "$work/recipe" "${shape[@]}" "training.precision=$precision" "training.steps=$RECIPE_STEPS" monitoring.logEvery=50 \
     evaluation.every=$((RECIPE_STEPS / 4)) evaluation.batches=20 >"$log" 2>&1; then
     first=$(sed -nE 's/.*"step":1,.*"loss":([0-9.]+).*/\1/p' "$work/recipe/metrics.jsonl")
     last=$(sed -nE 's/.*"loss":([0-9.]+).*/\1/p' "$work/recipe/metrics.jsonl" | tail -n 1)

@@ -26,6 +26,7 @@ internal static class AtomicFile
     public static void WriteFolder(string path, Action<string> fill)
     {
         var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
+        var replaces = Directory.Exists(path);
         Guard(path, () =>
         {
             Directory.CreateDirectory(temporary);
@@ -35,7 +36,8 @@ internal static class AtomicFile
                 RemoveAbandoned(path);
                 fill(temporary);
             }
-            Replace(path, temporary);
+            if (replaces || !Directory.Exists(path)) Replace(path, temporary);
+            else Remove(temporary); // another process made it meanwhile, and may read it
         }, cleanUp: () => Remove(temporary));
     }
 
@@ -43,18 +45,24 @@ internal static class AtomicFile
     {
         var earlier = Path.ChangeExtension(temporary, ".old");
         var moved = TryMove(path, earlier);
-        try
+        for (var tries = 4; Directory.Exists(temporary); tries--)
         {
-            Directory.Move(temporary, path);
-        }
-        catch (IOException) when (Directory.Exists(path)) // another process made it meanwhile, as if after this one
-        {
-            Remove(temporary);
-        }
-        catch when (moved)
-        {
-            Directory.Move(earlier, path);
-            throw;
+            try
+            {
+                Directory.Move(temporary, path);
+            }
+            catch (IOException) when (Directory.Exists(path)) // another process made it meanwhile, as if after this one
+            {
+                Remove(temporary);
+            }
+            catch (IOException) when (tries > 0) // it was there, and a third process has just moved it
+            {
+            }
+            catch when (moved)
+            {
+                Directory.Move(earlier, path);
+                throw;
+            }
         }
         Remove(earlier);
     }

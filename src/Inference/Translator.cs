@@ -46,7 +46,7 @@ public sealed class Translator(LanguageModel model, Tokenizer tokenizer, Device 
         return ids.Length <= model.ContextLength
             ? ids
             : throw new UserException(
-                $"the source has {ids.Length} tokens with its end, but the model's context holds {model.ContextLength}; shorten it, "
+                $"the source has {ids.Length} tokens with those around it, but the model's context holds {model.ContextLength}; shorten it, "
                 + "or train with a larger model.contextLength");
     }
 }

@@ -96,7 +96,7 @@ internal static class InitialWeights
                 $"here {codec.Tokenizer.Type}, {codec.Tokenizer.VocabularySize} tokens), so its weights mean other tokens; use the same " +
                 "tokenizer and training text");
         RequirePositions(source, recipe.Model);
-        RequireDecoderStart(source, recipe.Data);
+        RequireDecoderStart("initialize.from", source, recipe.Data);
         using IOpenWeights weights = source.OpenWeights();
         ModelWeights.Load(model, Converted(weights, source, recipe.Initialize?.Convert, recipe.Seed, log));
         log($"first weights from {source.Directory}");
@@ -111,7 +111,7 @@ internal static class InitialWeights
     }
 
     // A recipe that names another token means it; one that names none has hardly thought of it.
-    private static void RequireDecoderStart(Checkpoint source, DataOptions data)
+    internal static void RequireDecoderStart(string setting, Checkpoint source, DataOptions data)
     {
         if (data.Objective != DataObjective.SequenceToSequence || data.DecoderStartToken is not null
             || source.Configuration.Data.DecoderStartToken is not { } token || source.SequenceTokens is not { } theirs)
@@ -119,7 +119,7 @@ internal static class InitialWeights
         SequenceTokens ours = SequenceTokens.Of(source.Tokenizer, data);
         if (theirs.Begin == ours.Begin && theirs.Before.SequenceEqual(ours.Before)) return;
         throw new UserException(
-            $"initialize.from: the decoder of {source.Directory} begins with {token}, and that of this recipe would with another token; " +
+            $"{setting}: the decoder of {source.Directory} begins with {token}, and that of this recipe would begin otherwise; " +
             $"set data.decoderStartToken to \"{token}\"");
     }
 

@@ -73,7 +73,7 @@ internal static class ResumeValidation
     private static readonly string[] Fixed =
         ["seed", "model", "tokenizer", "data", "adapter", "reinforcement", "optimizer.type", "optimizer.momentPrecision"];
 
-    private static readonly string[] Free = ["data.loaderThreads", "adapter.dropout"];
+    private static readonly string[] Free = ["data.loaderThreads", "data.forcedBosToken", "adapter.dropout"];
 
     /// <summary>What differs between two recipes within some sections, a line each.</summary>
     public static IReadOnlyList<string> Differences(Recipe earlier, Recipe later, params string[] sections) =>

@@ -205,7 +205,7 @@ public sealed class InitialWeightsTests : IDisposable
             Data = recipe.Data with { DecoderStartToken = null }, Initialize = new() { From = tiny.RunPath("translator") },
         };
         Assert.EndsWith(
-            "begins with </s>, and that of this recipe would with another token; set data.decoderStartToken to \"</s>\"",
+            "begins with </s>, and that of this recipe would begin otherwise; set data.decoderStartToken to \"</s>\"",
             Assert.Throws<UserException>(() => tiny.Train("unnamed")).Message);
         tiny.Recipe = tiny.Recipe with { Data = recipe.Data with { DecoderStartToken = "<s>" } };
         tiny.Train("named");

@@ -43,6 +43,10 @@ internal static class CompanionFiles
         // A token is forced by config.json only where there is no other file to say so.
         foreach (string key in found is null ? [.. SpecialIds, ForcedBos] : SpecialIds)
             if (generation[key] is null && config.Raw(key) is { } id) generation[key] = id.DeepClone();
+        // How BART's first files say it.
+        if (found is null && generation[ForcedBos] is null && generation["bos_token_id"] is { } bos
+            && config.Raw("force_bos_token_to_be_generated") is JsonValue flag && flag.TryGetValue(out bool forces) && forces)
+            generation[ForcedBos] = bos.DeepClone();
         files[Generation] = generation;
         if (ChatTemplateFile.In(directory, files) is { } chat) files[ChatTemplateFile.FileName] = chat.ToJson();
         else files.Remove(ChatTemplateFile.FileName);
@@ -59,12 +63,13 @@ internal static class CompanionFiles
 
     /// <summary>Adds what the decoder of an encoder-decoder begins with, so that other programs begin as it was trained. What came with an
     /// imported model stays where it was not trained since, and its recipe does not say otherwise.</summary>
-    internal static void AddDecoderStart(JsonObject generation, ExportSource source)
+    internal static void AddSequenceTokens(JsonObject generation, ExportSource source)
     {
         if (source.Model is not EncoderDecoderOptions || source.Data is not { } data) return;
         bool tells = data.DecoderStartToken is not null || source.Origin is not null || generation[DecoderStart] is null;
         if (tells && SequenceTokens.BeginOf(source.Tokenizer, data) is { } begin) generation[DecoderStart] = begin;
         if (SequenceTokens.ForcedOf(source.Tokenizer, data) is { } forced) generation[ForcedBos] = forced;
+        else if (source.Origin is not null) generation.Remove(ForcedBos); // a run's recipe says whether there is one
         if (generation["eos_token_id"] is null && EndOfText.Of(source.Tokenizer, named: null) is { } end) generation["eos_token_id"] = end;
     }
 

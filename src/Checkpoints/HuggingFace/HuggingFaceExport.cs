@@ -25,7 +25,7 @@ internal static class HuggingFaceExport
         WeightMap map = family.Weights(CanonicalModel.Resolved(source.Model), vocabulary);
         IReadOnlyList<PendingTensor> weights = map.Export(source.Weights, type);
         JsonObject generation = CompanionFiles.GenerationOf(source.Companions, source.Tokenizer);
-        CompanionFiles.AddDecoderStart(generation, source);
+        CompanionFiles.AddSequenceTokens(generation, source);
         WriteDirectory(directory, into =>
         {
             WriteShards(into, weights, (shardSize ?? ShardSize.Default).Bytes);

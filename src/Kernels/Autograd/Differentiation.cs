@@ -68,6 +68,7 @@ public static unsafe partial class Differentiation
             throw new TorchException(error.Message.Split("RuntimeError: ")[^1].Trim(), error.IsOutOfMemory);
         }
 
+        GC.KeepAlive((outputs, gradients));
         Tensor?[] results = new Tensor?[inputs.Count];
         for (int i = 0; i < results.Length; i++)
         {

@@ -41,6 +41,7 @@ internal sealed record FrozenModel(string Model, string Sha256, string? Identity
                 "probabilities are of other tokens; use the same tokenizer and training text");
         if (Mismatch(checkpoint.Model, recipe.Model, recipe) is { } mismatch)
             throw new UserException($"{setting}: {checkpoint.Directory} {mismatch}");
+        InitialWeights.RequireDecoderStart(setting, checkpoint, recipe.Data);
         return checkpoint;
     }
 

@@ -19,7 +19,8 @@ public sealed class DecoderStartTests : IDisposable
             {"id": 2, "content": "</s>", "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false}
           ],
           "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "decoder": null,
-          "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": true, "add_prefix_space": false},
+          "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": true,
+            "add_prefix_space": false},
           "model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "cat": 5}}
         }
         """;
@@ -65,6 +66,16 @@ public sealed class DecoderStartTests : IDisposable
         Assert.Equal(("</s>", expected), (data.DecoderStartToken, data.ForcedBosToken));
     }
 
+    [Theory]
+    [InlineData(true, "<s>")]
+    [InlineData(false, null)]
+    public void The_first_files_of_BART_force_a_token_by_a_flag(bool flag, string? expected)
+    {
+        FixtureEdits.Set(theirs, "forced_bos_token_id", null);
+        FixtureEdits.Set(theirs, "force_bos_token_to_be_generated", flag);
+        Assert.Equal(expected, Import().Configuration.Data.ForcedBosToken);
+    }
+
     [Fact]
     public void A_start_token_of_generation_config_comes_before_that_of_config_json()
     {
@@ -92,7 +103,7 @@ public sealed class DecoderStartTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true, false, null, "2 2 -")] // as it came
+    [InlineData(true, false, null, "2 2 0")] // as it came
     [InlineData(true, true, null, "0 0 -")] // a run begins with <s> unless its recipe says otherwise
     [InlineData(true, true, "<pad>", "1 1 -")]
     [InlineData(false, true, null, "0 0 -")]
@@ -100,6 +111,7 @@ public sealed class DecoderStartTests : IDisposable
     [InlineData(false, false, null, "0 0 -")]
     public void An_export_says_what_the_decoder_was_trained_to_begin_with(bool imported, bool trained, string? named, string expected)
     {
+        FixtureEdits.Set(theirs, "forced_bos_token_id", 0);
         string native = folder.PathOf("ours.safetensors"), output = folder.PathOf("out");
         using HuggingFaceImport import = HuggingFaceImport.Open(theirs, _ => { });
         Safetensors.Write(native, import.Weights);

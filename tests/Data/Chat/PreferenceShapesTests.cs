@@ -47,7 +47,8 @@ public sealed class PreferenceShapesTests : IDisposable
         folder.Write("pairs.txt", "text");
         var source = new SourceOptions { Path = folder["pairs.txt"], Format = SourceFormat.Preferences };
         Assert.Equal($"data.train.0.path: \"{folder["pairs.txt"]}\" is read as text, and format \"preferences\" has JSON lines (.jsonl) or "
-            + "Parquet (.parquet); name such a file", Assert.Throws<UserException>(() => ConversationFiles.Open(source, "data.train.0")).Message);
+            + "Parquet (.parquet); name such a file",
+            Assert.Throws<UserException>(() => ConversationFiles.Open(source, "data.train.0")).Message);
     }
 
     [Fact]

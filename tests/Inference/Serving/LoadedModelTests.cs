@@ -57,6 +57,9 @@ public sealed class LoadedModelTests : IDisposable
         Assert.Equal([1, 4, 5, 2], request.Source!);
         (int[] ids, string text) = await Generate(model, request);
         Assert.Equal(Words.Decode([.. ids.Where(id => id != 1)]), text);
+
+        (ids, text) = await Generate(model, request with { LogitBias = new Dictionary<int, double> { [1] = 1e3 } });
+        Assert.Equal((8, ""), (ids.Count(id => id == 1), text));
     }
 
     private LoadedModel Load(ModelOptions options, DataOptions? data = null)
