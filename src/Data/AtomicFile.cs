@@ -29,13 +29,12 @@ internal static class AtomicFile
         var replaces = Directory.Exists(path);
         Guard(path, () =>
         {
+            // Locked before the folder is there: one without a lock is abandoned.
+            using var owner = new FileStream(OwnerOf(temporary), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1,
+                FileOptions.DeleteOnClose);
             Directory.CreateDirectory(temporary);
-            using (new FileStream(OwnerOf(temporary), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1,
-                FileOptions.DeleteOnClose))
-            {
-                RemoveAbandoned(path);
-                fill(temporary);
-            }
+            RemoveAbandoned(path);
+            fill(temporary);
             if (replaces || !Directory.Exists(path)) Replace(path, temporary);
             else Remove(temporary); // another process made it meanwhile, and may read it
         }, cleanUp: () => Remove(temporary));
@@ -87,7 +86,11 @@ internal static class AtomicFile
         var parent = Path.GetDirectoryName(Path.GetFullPath(path))!;
         foreach (var folder in Directory.GetDirectories(parent, $"{Path.GetFileName(path)}.*"))
             if (Path.GetExtension(folder) is ".tmp" or ".old" && IsAbandoned(folder))
-                Remove(folder);
+                Try(() => // another process may do the same
+                {
+                    Remove(folder);
+                    File.Delete(OwnerOf(folder));
+                });
     }
 
     /// <summary>Whether no process writes to a folder any more: the lock is free, or, without a lock file, the folder is old.</summary>
@@ -106,7 +109,7 @@ internal static class AtomicFile
         }
     }
 
-    private static string OwnerOf(string folder) => Path.Combine(folder, ".owner");
+    private static string OwnerOf(string folder) => folder + ".owner";
 
     private static void Remove(string folder)
     {

@@ -60,7 +60,7 @@ public sealed class AtomicFileTests : IDisposable
     public void A_folder_that_is_being_written_stays_and_one_whose_writer_is_gone_goes()
     {
         Directory.CreateDirectory(folder["data.killed.tmp"]);
-        File.WriteAllText(Path.Combine(folder["data.killed.tmp"], ".owner"), "");
+        File.WriteAllText(folder["data.killed.tmp.owner"], "");
         AtomicFile.WriteFolder(folder["data"], running =>
         {
             Assert.False(Directory.Exists(folder["data.killed.tmp"]));
