@@ -51,6 +51,43 @@ public sealed class ResumeTests
         Assert.Equal(1, state.RootElement.GetProperty("position").GetProperty("epoch").GetInt64());
     }
 
+    // Fixtures/EarlierRun is of commit 76cab4b, whose kernels were C++ on libtorch 2.6: its checkpoint after 6 of 12 steps, and the figures
+    // of all of them. The text is the workspace's own.
+    [Fact]
+    public void A_run_that_began_on_the_kernels_in_Cpp_goes_on_as_it_did_there()
+    {
+        using var workspace = new Workspace();
+        var fixture = Path.Combine(Command.Repository, "tests", "Cli", "Fixtures", "EarlierRun");
+        foreach (var file in Directory.EnumerateFiles(fixture, "*", SearchOption.AllDirectories))
+        {
+            var copy = workspace.PathOf(Path.GetRelativePath(fixture, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
+        }
+
+        var outcome = workspace.Succeeds("train", "earlier.json", "--run", "run", "--resume");
+
+        Assert.Contains("7 records from step 7 on removed", outcome.Output + outcome.Error, StringComparison.Ordinal);
+        var expected = Figures(Path.Combine(fixture, "run", "metrics.jsonl"));
+        var actual = Figures(workspace.PathOf("run/metrics.jsonl"));
+        Assert.Equal(12 * 2 + 2, expected.Length);
+        Assert.Equal(expected.Length, actual.Length);
+        foreach (var ((step, name, there), here) in expected.Zip(actual))
+        {
+            Assert.Equal((step, name), (here.Step, here.Name));
+            Assert.Equal(there, here.Value, 1e-5);
+        }
+    }
+
+    private static (long Step, string Name, double Value)[] Figures(string metrics) =>
+    [
+        .. from line in File.ReadLines(metrics)
+           let record = JsonElement.Parse(line)
+           from name in (string[])["loss", "gradientNorm", "validationLoss"]
+           where record.TryGetProperty(name, out _)
+           select (record.GetProperty("step").GetInt64(), name, record.GetProperty(name).GetDouble()),
+    ];
+
     private static void KilledEqualsWhole(Workspace workspace, params string[] settings)
     {
         workspace.Succeeds(["train", "small.json", "--run", "whole", .. settings]);
