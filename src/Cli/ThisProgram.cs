@@ -10,7 +10,9 @@ internal static class ThisProgram
         get
         {
             var file = Environment.ProcessPath!;
-            return Path.GetFileNameWithoutExtension(file) == "dotnet" ? [file, Assembly.GetEntryAssembly()!.Location] : [file];
+            if (Path.GetFileNameWithoutExtension(file) != "dotnet") return [file];
+            // Not the assembly's Location, which a program in a single file does not have.
+            return [file, Path.Combine(AppContext.BaseDirectory, $"{Assembly.GetEntryAssembly()!.GetName().Name}.dll")];
         }
     }
 }

@@ -1,9 +1,10 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace Trainer.Cli.Tests;
 
-/// <summary>Which package brings libtorch to which platform. The project is evaluated only: nothing is restored or built.</summary>
-public sealed class BuildTests
+/// <summary>Which package brings libtorch to which platform, and what `gpu.sh --pack` builds. Nothing is restored or built.</summary>
+public sealed partial class BuildTests
 {
     [Theory]
     [InlineData("linux-x64", false, "libtorch-cpu-linux-x64")]
@@ -31,6 +32,18 @@ public sealed class BuildTests
         var line = Assert.Single(outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.Contains(message, line, StringComparison.Ordinal);
     }
+
+    // As the SDK finds when it publishes one file (IL3000), which takes minutes.
+    [Fact]
+    public void No_assembly_is_asked_for_its_place_since_in_a_single_file_it_has_none()
+    {
+        var files = Directory.GetFiles(Path.Combine(Command.Repository, "src"), "*.cs", SearchOption.AllDirectories);
+        Assert.NotEmpty(files);
+        Assert.All(files, file => Assert.DoesNotMatch(PlaceOfAssembly(), File.ReadAllText(file)));
+    }
+
+    [GeneratedRegex(@"Assembly\b[^;]*\.(Location|CodeBase)\b")]
+    private static partial Regex PlaceOfAssembly();
 
     private static Outcome Evaluate(string platform, bool cuda, string question) => Command.Run(
         "dotnet", ["msbuild", "Trainer.csproj", "-nologo", $"-p:RuntimeIdentifier={platform}", $"-p:Cuda={cuda}", question],
