@@ -1,3 +1,4 @@
+using Trainer.Configuration;
 using Trainer.Data.Shards;
 using Trainer.Data.Tokenizers;
 
@@ -7,6 +8,8 @@ namespace Trainer.Data.Batches;
 /// sides are padded to their longest row.</summary>
 internal sealed class SequenceToSequenceRows(TokenShard shard, int contextLength, SequenceTokens tokens) : PairRows(shard)
 {
+    private readonly int room = Room(contextLength, tokens.Before.Count);
+
     /// <summary>Truncated texts lose their end token.</summary>
     public override TextPair Fit((long Start, long Length) source, (long Start, long Length) target) => new(Part(source), Part(target));
 
@@ -44,11 +47,13 @@ internal sealed class SequenceToSequenceRows(TokenShard shard, int contextLength
         };
     }
 
-    private DocumentPart Part((long Start, long Length) text)
-    {
-        var room = contextLength - tokens.Before.Count;
-        return new(text.Start, (int)Math.Min(text.Length, room), EndsDocument: text.Length < room);
-    }
+    private static int Room(int contextLength, int before) => contextLength > before
+        ? contextLength - before
+        : throw new UserException($"model.contextLength ({contextLength}) leaves no room for a text behind the special tokens that the "
+            + $"tokenizer puts before it ({before}) with data.decoderStartToken; set contextLength to {before + 1} or more");
+
+    private DocumentPart Part((long Start, long Length) text) =>
+        new(text.Start, (int)Math.Min(text.Length, room), EndsDocument: text.Length < room);
 
     private int Read(DocumentPart part, Span<long> row)
     {

@@ -93,6 +93,17 @@ public sealed class SequenceToSequenceRowsTests : IDisposable
     }
 
     [Fact]
+    public void A_context_that_the_tokens_before_a_text_fill_is_named()
+    {
+        using var shard = folder.Documents([[5, 6], [15, 16]]);
+        SequenceToSequenceRows Open(int context) => new(shard, context, new SequenceTokens(End, End) { Before = [Begin, 2] });
+        Assert.Equal("model.contextLength (2) leaves no room for a text behind the special tokens that the tokenizer puts before it (2) "
+            + "with data.decoderStartToken; set contextLength to 3 or more", Assert.Throws<UserException>(() => Open(2)).Message);
+        var source = Open(3);
+        Assert.Equal([Begin, 2, 15], source.Collate([source.Stream(shard.All, 1).Next()]).Targets);
+    }
+
+    [Fact]
     public void Parts_of_a_batch_keep_their_sources()
     {
         using var shard = folder.Documents(Enumerable.Range(2, 20).Select(i => Repeat(i / 2, i)));
