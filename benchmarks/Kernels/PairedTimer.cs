@@ -23,8 +23,19 @@ internal sealed record ModelSize(string Name, int Rows, int Length, int Dim, int
     /// <summary>Width of the hidden layer of a plain feed-forward layer, F.</summary>
     public int Hidden => 4 * Dim;
 
+    /// <summary>Tokens of a batch, N = B·T.</summary>
+    public int TokenCount => Rows * Length;
+
     /// <summary>(B, T, width), that wants a gradient.</summary>
-    public Tensor Stream(int width) => randn([Rows, Length, width], requires_grad: true);
+    public Tensor Stream(int width, ScalarType type = ScalarType.Float32) => randn(Rows, Length, width).to(type).requires_grad_();
+}
+
+/// <summary>Helps to list cases.</summary>
+internal static class Cases
+{
+    /// <summary>A case in float32, and the same in bfloat16.</summary>
+    public static IEnumerable<(string Name, Func<ModelSize, Pair> Make)> InBothTypes(string name, Func<ModelSize, ScalarType, Pair> make) =>
+        [(name, size => make(size, ScalarType.Float32)), ($"{name}, bfloat16", size => make(size, ScalarType.BFloat16))];
 }
 
 /// <summary>A kernel and its composed form.</summary>

@@ -21,7 +21,7 @@ Console.WriteLine("| kernel | size | forward ms | composed ms | ratio | backward
 Console.WriteLine("|---|---|---:|---:|---:|---:|---:|---:|---:|");
 foreach (ModelSize size in ModelSize.All)
 {
-    foreach ((string name, Func<ModelSize, Pair> make) in TrainingCases.All.Concat(DecodingCases.All))
+    foreach ((string name, Func<ModelSize, Pair> make) in TrainingCases.All.Concat(ProductCases.All).Concat(DecodingCases.All))
     {
         if (!$"{name} {size.Name}".Contains(filter, StringComparison.OrdinalIgnoreCase)) continue;
         using DisposeScope scope = NewDisposeScope();
