@@ -1,6 +1,6 @@
-using TorchSharp;
 using Trainer.Data.Batches;
 using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Inference;
@@ -50,19 +50,8 @@ public static class BatchTensors
     }
 
     private static Tensor ToTensor(float[] values, int rows, Device device) => // (rows, columns)
-        OnDevice(tensor(values, [rows, values.Length / Math.Max(1, rows)], dtype: ScalarType.Float32), device);
+        tensor(values, [rows, values.Length / Math.Max(1, rows)], dtype: ScalarType.Float32).ToDevice(device);
 
     private static Tensor ToTensor(long[] values, int rows, int columns, Device device) =>
-        OnDevice(tensor(values, [rows, columns], dtype: ScalarType.Int64), device);
-
-    private static Tensor OnDevice(Tensor host, Device device)
-    {
-        if (device.type == DeviceType.CPU) return host;
-        if (device.type != DeviceType.CUDA) return host.to(device, disposeAfter: true);
-        // From page-locked memory the copy is queued behind earlier work, and the host can prepare the next step meanwhile. libtorch does
-        // not reuse that memory until the copy is done.
-        using Tensor locked = host.pin_memory();
-        host.Dispose();
-        return locked.to(device, non_blocking: true);
-    }
+        tensor(values, [rows, columns], dtype: ScalarType.Int64).ToDevice(device);
 }

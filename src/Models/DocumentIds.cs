@@ -1,5 +1,6 @@
 // Shapes: B batch, T query positions, S key positions.
 using TorchSharp;
+using Trainer.Models.Attention.Kernels;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -9,6 +10,7 @@ namespace Trainer.Models;
 internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
 {
     private readonly Dictionary<Tensor, Tensor> masks = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<Tensor, Tensor> additive = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<int, Tensor?> spans = [];
     private Tensor? together;
 
@@ -25,6 +27,14 @@ internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
     {
         if (!masks.TryGetValue(pattern, out Tensor? mask)) masks[pattern] = mask = Constants.Own(() => Together.logical_and(pattern));
         return mask;
+    }
+
+    /// <summary><see cref="Together"/> or one of <see cref="Within"/> as it is added to scores, which have the same type in all layers.
+    /// </summary>
+    public Tensor Additive(Tensor mask, ScalarType type)
+    {
+        if (!additive.TryGetValue(mask, out Tensor? made)) additive[mask] = made = ScoreMask.Of(mask, type);
+        return made;
     }
 
     /// <summary>The keys [from, to) each query sees, (B, T, 2), int32; null if a document is in pieces, or not on the CPU.</summary>
@@ -49,7 +59,7 @@ internal sealed class DocumentIds(Tensor? queries, Tensor keys) : IDisposable
         queries?.Dispose();
         keys.Dispose();
         together?.Dispose();
-        foreach (Tensor mask in masks.Values) mask.Dispose();
+        foreach (Tensor mask in masks.Values.Concat(additive.Values)) mask.Dispose();
         foreach (Tensor? found in spans.Values) found?.Dispose();
     }
 

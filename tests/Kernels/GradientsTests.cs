@@ -31,6 +31,29 @@ public sealed class GradientsTests
         Assert.Equal(4, Gradients.ClipNorm([tensor([3f]), tensor([-4f])], 0, order: double.PositiveInfinity).ToSingle());
     }
 
+    // Two gradients are small; one is large and has a norm of its own on a GPU, too.
+    [Theory]
+    [InlineData(1, 2)]
+    [InlineData(2, 2)]
+    [InlineData(3, 1)]
+    [InlineData(3, 2)]
+    [InlineData(3, double.PositiveInfinity)]
+    public void Put_into_one_as_on_a_GPU_small_gradients_have_the_same_norm(int count, double order)
+    {
+        using var scope = NewDisposeScope();
+        var random = new Generator(5);
+        Tensor[] all = [randn([7], generator: random), randn([3, 5], generator: random).t(), randn([600, 500], generator: random)];
+        Tensor[] gradients = all[..count];
+
+        Tensor joined = Gradients.JoinedNorm(gradients, order);
+
+        double expected = Gradients.ClipNorm(gradients, 0, order).ToDouble();
+        Assert.Equal(0, joined.dim());
+        Assert.Equal(expected, joined.ToDouble(), 1e-5 * expected);
+        gradients[0].select(0, 3).fill_(float.NaN);
+        Assert.True(double.IsNaN(Gradients.JoinedNorm(gradients, order).ToDouble()));
+    }
+
     [Theory]
     [InlineData(float.NaN)]
     [InlineData(float.PositiveInfinity)]

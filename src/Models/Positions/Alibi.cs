@@ -3,6 +3,7 @@ using System.Numerics;
 using Trainer.Models.Attention;
 using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Patterns;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Positions;
@@ -57,6 +58,7 @@ internal sealed class AlibiPositions : PositionEncoding
     private static Tensor Table(double[] slopes, Tensor queries, Tensor keys)
     {
         Tensor distances = queries.sub(keys).abs().to_type(ScalarType.Float32).unsqueeze(-3); // (1, T, S) or (B, 1, T, S)
-        return tensor(slopes).to_type(ScalarType.Float32).to(distances.device).neg().view(1, -1, 1, 1).mul(distances); // (1|B, H, T, S)
+        // (1|B, H, T, S)
+        return tensor(slopes).to_type(ScalarType.Float32).ToDevice(distances.device).neg().view(1, -1, 1, 1).mul(distances);
     }
 }

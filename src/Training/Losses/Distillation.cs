@@ -5,6 +5,7 @@ using TorchSharp;
 using Trainer.Configuration;
 using Trainer.Data;
 using Trainer.Data.Batches;
+using Trainer.Inference;
 using Trainer.Models;
 using static TorchSharp.torch;
 
@@ -107,7 +108,10 @@ internal abstract class DistillationLoss(DistillationOptions options, double lab
         using DisposeScope scope = NewDisposeScope();
         // First, as what it computes on the way is freed before the student keeps anything.
         Tensor taught = Teach(batch, input);
-        LossTerms terms = student.Losses(input, targets, labelSmoothing, (hidden, aims) => Taught(student, hidden, taught, aims));
+        int[] counted = TargetPlaces.Of(batch, student.PrefixLength);
+        Tensor? places = counted.Length == batch.Targets.Length ? null : TargetPlaces.ToTensor(counted, targets.device);
+        LossTerms terms = student.Losses(
+            input, targets, labelSmoothing, (hidden, aims) => Taught(student, hidden, taught, new(aims, places)));
         Tensor mixed = terms.CrossEntropy.mul(1 - options.Weight).add(terms.Further!);
         return new(mixed.MoveToOuterDisposeScope(), terms.Auxiliary?.MoveToOuterDisposeScope());
     }
@@ -132,9 +136,9 @@ internal abstract class DistillationLoss(DistillationOptions options, double lab
     /// <summary>What the teacher says of rows, without gradients: of each position, or of each target.</summary>
     protected abstract Tensor Teach(Batch batch, ModelInput input);
 
-    /// <summary>What is added to the cross entropy, given the student's hidden states before the head, (N, C), its targets, (N), and what
+    /// <summary>What is added to the cross entropy, given the student's hidden states before the head, (B·T, C), its targets, and what
     /// <see cref="Teach"/> gave.</summary>
-    protected abstract Tensor Taught(LanguageModel student, Tensor hidden, Tensor taught, Tensor targets);
+    protected abstract Tensor Taught(LanguageModel student, Tensor hidden, Tensor taught, Aims targets);
 
     /// <summary>weight · T² · divergence, summed over targets, given the student's hidden states at these, (N, C), and of as many rows what
     /// the teacher says. <paramref name="divergence"/> gets logits of some and their rows.</summary>
@@ -145,6 +149,13 @@ internal abstract class DistillationLoss(DistillationOptions options, double lab
         foreach (Tensor part in ChunkedLogits.Map(student, hidden, [taught], (logits, own) => divergence(logits, own[0])))
             sum = sum.add(part);
         return sum.mul(options.Weight * options.Temperature * options.Temperature).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The targets of all positions, (B·T), and the places of those that count, (N), int64; null where all do.</summary>
+    protected readonly record struct Aims(Tensor All, Tensor? Places)
+    {
+        /// <summary>Rows of positions that have a target that counts: (B·T, …) → (N, …).</summary>
+        public Tensor Rows(Tensor all) => Places is null ? all : all.index_select(0, Places);
     }
 }
 
@@ -162,14 +173,11 @@ internal sealed class TeacherLoss(LanguageModel teacher, DistillationOptions opt
             .reshape(-1, teacher.Options.Dim);
     }
 
-    protected override Tensor Taught(LanguageModel student, Tensor hidden, Tensor taught, Tensor targets)
+    protected override Tensor Taught(LanguageModel student, Tensor hidden, Tensor taught, Aims targets)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor places = targets.ne(Batch.Ignored).nonzero().reshape(-1);
-        bool all = places.size(0) == targets.size(0);
-        Tensor sum = DivergenceSum(
-            student, all ? hidden : hidden.index_select(0, places), all ? taught : taught.index_select(0, places), Divergence);
-        if (options.HiddenWeight > 0) sum = sum.add(AngleSum(hidden, taught, targets).mul(options.HiddenWeight));
+        Tensor sum = DivergenceSum(student, targets.Rows(hidden), targets.Rows(taught), Divergence);
+        if (options.HiddenWeight > 0) sum = sum.add(AngleSum(hidden, taught, targets.All).mul(options.HiddenWeight));
         return sum.MoveToOuterDisposeScope();
     }
 
@@ -201,14 +209,13 @@ internal sealed class CachedTeacherLoss(TeacherCache cache, DistillationOptions 
     // Of every target.
     protected override Tensor Teach(Batch batch, ModelInput input) => cache.Read(batch, input.Tokens.device);
 
-    protected override Tensor Taught(LanguageModel student, Tensor hidden, Tensor taught, Tensor targets)
+    protected override Tensor Taught(LanguageModel student, Tensor hidden, Tensor taught, Aims targets)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor places = targets.ne(Batch.Ignored).nonzero().reshape(-1);
-        if (places.size(0) != taught.size(0))
-            throw new InvalidOperationException($"{taught.size(0)} targets were looked up, and the model has {places.size(0)}.");
-        if (places.size(0) < targets.size(0)) hidden = hidden.index_select(0, places);
-        return DivergenceSum(student, hidden, taught, Divergence).MoveToOuterDisposeScope();
+        Tensor own = targets.Rows(hidden);
+        if (own.size(0) != taught.size(0))
+            throw new InvalidOperationException($"{taught.size(0)} targets were looked up, and the model has {own.size(0)}.");
+        return DivergenceSum(student, own, taught, Divergence).MoveToOuterDisposeScope();
     }
 
     private Tensor Divergence(Tensor logits, Tensor taught) =>

@@ -7,6 +7,7 @@ using Trainer.Data.Batches;
 using Trainer.Data.Preparation;
 using Trainer.Data.Shards;
 using Trainer.Kernels;
+using Trainer.Models.Devices;
 using Trainer.Training.Distribution;
 using static TorchSharp.torch;
 
@@ -94,7 +95,7 @@ internal sealed class TeacherCache : IDisposable
             rest = rest[(targets * key.BytesPerTarget)..];
         }
         if (!rest.IsEmpty) throw new InvalidOperationException("The batch has targets of which it does not say where they are from.");
-        return kept.to(device).MoveToOuterDisposeScope();
+        return kept.ToDevice(device).MoveToOuterDisposeScope();
     }
 
     /// <summary>Rows of what <see cref="Read(Batch, Device)"/> gave.</summary>

@@ -5,6 +5,7 @@ using TorchSharp;
 using Trainer.Data.Batches;
 using Trainer.Evaluation.Preferences;
 using Trainer.Models;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Training.Preferences;
@@ -39,7 +40,7 @@ internal sealed class KtoLoss(KtoOptions options, ReferenceModel reference) : Pr
 {
     private static readonly string[] Names = ["accuracy", "margin", "divergence"];
 
-    private double divergence;
+    private Tensor? divergence; // z, a float32 scalar on the device; null for 0
 
     /// <summary>The share of answers on their side of z, how far they are there (times β), and z.</summary>
     public override IReadOnlyList<string> FigureNames => Names;
@@ -52,28 +53,36 @@ internal sealed class KtoLoss(KtoOptions options, ReferenceModel reference) : Pr
         LanguageModel policy = (LanguageModel)model;
         using DisposeScope scope = NewDisposeScope();
         using EvaluationMode mode = EvaluationMode.Of(model);
-        double sum = 0;
+        Tensor sum = zeros([], ScalarType.Float64, model.Device);
         long count = 0;
         foreach (Batch batch in ExchangedAnswers.Of(step.MicroBatches, model.ContextLength))
         {
             Tensor own = AnswerScores.Of(policy, batch, model.Device).LogProbability.select(1, 0);
             Tensor others = AnswerScores.Of(Reference!.Model!, batch, model.Device).LogProbability.select(1, 0);
-            sum += own.sub(others).sum().ToDouble();
+            sum = sum.add(own.sub(others).sum().to_type(ScalarType.Float64));
             count += batch.Rows;
         }
-        divergence = count == 0 ? 0 : Math.Max(0, sum / count);
+        divergence?.Dispose();
+        divergence = count == 0 ? null : sum.div(count).clamp_min(0).to_type(ScalarType.Float32).DetachFromDisposeScope();
     }
 
     internal override LossTerms Terms(AnswerScores policy, Tensor? reference)
     {
         Tensor there = policy.Tokens.gt(0).to_type(ScalarType.Float32); // (R, 2)
-        Tensor side = tensor(new float[] { 1, -1 }).to(there.device); // chosen, rejected
-        Tensor weight = tensor(new[] { (float)options.ChosenWeight, (float)options.RejectedWeight }).to(there.device);
-        Tensor margin = policy.LogProbability.sub(reference!).sub(divergence).mul(side).mul(options.Beta); // (R, 2)
+        Tensor side = tensor(new float[] { 1, -1 }).ToDevice(there.device); // chosen, rejected
+        Tensor weight = tensor(new[] { (float)options.ChosenWeight, (float)options.RejectedWeight }).ToDevice(there.device);
+        Tensor z = divergence ?? zeros([], device: there.device);
+        Tensor margin = policy.LogProbability.sub(reference!).sub(z).mul(side).mul(options.Beta); // (R, 2)
         Tensor loss = margin.sigmoid().neg().add(1).mul(weight).mul(there);
         return new(loss.sum(), null)
         {
-            Figures = Sums(margin.gt(0).mul(there), margin.mul(there), there.mul(divergence)),
+            Figures = Sums(margin.gt(0).mul(there), margin.mul(there), there.mul(z)),
         };
+    }
+
+    public override void Dispose()
+    {
+        divergence?.Dispose();
+        base.Dispose();
     }
 }

@@ -21,7 +21,7 @@ internal abstract class PreferenceLoss(ReferenceModel? reference) : LossFunction
     {
         LanguageModel policy = (LanguageModel)model;
         LossTerms terms = policy.Losses(
-            input, targets, (hidden, aims) => Terms(batch, AnswerScores.Of(policy, hidden, aims, input.Documents!)));
+            input, targets, (hidden, aims) => Terms(batch, AnswerScores.Of(policy, batch, hidden, aims, policy.PrefixLength)));
         // What layers add counts once for each target, and is divided by pairs.
         return terms with { Auxiliary = terms.Auxiliary?.mul((double)Count(batch) / Math.Max(1, batch.TargetTokens)) };
     }

@@ -9,6 +9,7 @@ using Trainer.Data.Preparation;
 using Trainer.Data.Shards;
 using Trainer.Evaluation.Preferences;
 using Trainer.Models;
+using Trainer.Models.Devices;
 using Trainer.Training.Distribution;
 using Trainer.Training.Losses;
 using static TorchSharp.torch;
@@ -70,7 +71,7 @@ internal sealed class ReferenceModel : IDisposable
             : ReferenceEquals(pairs.Shard, data.Validation) ? scores.Validation
             : throw new ArgumentException("The batch is of other data.", nameof(batch));
         float[] found = [.. pairs.Numbers.SelectMany(pair => new[] { table[2 * pair], table[2 * pair + 1] })];
-        return tensor(found, [pairs.Numbers.Count, 2]).to(device);
+        return tensor(found, [pairs.Numbers.Count, 2]).ToDevice(device);
     }
 
     /// <summary>The file to write into checkpoints.</summary>

@@ -5,6 +5,7 @@ using Trainer.Distributed;
 using Trainer.Inference;
 using Trainer.Kernels;
 using Trainer.Models;
+using Trainer.Models.Devices;
 using Trainer.Training.Losses;
 using static TorchSharp.torch;
 
@@ -44,7 +45,7 @@ internal sealed class PolicyLoss(GrpoOptions options, AnswerGrader grader, int t
         LossTerms terms = policy.Losses(input, targets, (hidden, aims) =>
         {
             using DisposeScope scope = NewDisposeScope();
-            (Tensor loss, Tensor figures) = Loss(batch, TokenTerms(policy, hidden, aims));
+            (Tensor loss, Tensor figures) = Loss(batch, TokenTerms(policy, batch, hidden, aims));
             return new(loss.MoveToOuterDisposeScope(), null) { Figures = figures.MoveToOuterDisposeScope() };
         });
         // What layers add counts once for each target.
@@ -66,8 +67,8 @@ internal sealed class PolicyLoss(GrpoOptions options, AnswerGrader grader, int t
         using DisposeScope scope = NewDisposeScope();
         (ModelInput input, Tensor targets) = batch.ToTensors(device);
         Tensor hidden = model.Hidden(input).reshape(-1, model.Options.Dim);
-        float[] known = TokenTerms(model, hidden, targets.reshape(-1)).select(0, 0).cpu().contiguous().Span<float>().ToArray();
-        foreach ((int i, int place) in Places(batch).Index()) all[place] = known[i];
+        float[] known = TokenTerms(model, batch, hidden, targets.reshape(-1)).select(0, 0).cpu().contiguous().Span<float>().ToArray();
+        foreach ((int i, int place) in TargetPlaces.Of(batch).Index()) all[place] = known[i];
         return all;
     }
 
@@ -100,8 +101,8 @@ internal sealed class PolicyLoss(GrpoOptions options, AnswerGrader grader, int t
     {
         using DisposeScope scope = NewDisposeScope();
         SampleRows samples = batch.Samples ?? throw new InvalidOperationException("A policy's loss is of rows that were sampled.");
-        int[] places = Places(batch);
-        Tensor Of(Func<int, float> value) => tensor([.. places.Select(value)], [places.Length]).to(terms.device); // (N)
+        int[] places = TargetPlaces.Of(batch);
+        Tensor Of(Func<int, float> value) => tensor([.. places.Select(value)], [places.Length]).ToDevice(terms.device); // (N)
         Tensor now = terms.select(0, 0);
         Tensor old = samples.OldLogProbabilities is { } then ? Of(place => then[place]) : now.detach();
         Tensor? reference = samples.ReferenceLogProbabilities is { } other ? Of(place => other[place]) : null;
@@ -121,7 +122,7 @@ internal sealed class PolicyLoss(GrpoOptions options, AnswerGrader grader, int t
         float[] perRow = [samples.Rewards.Sum(), samples.Right.Count(right => right), places.Length];
         Tensor[] perToken = [terms.select(0, 1).sum(), clipped.sum(), .. divergences is null ? [] : new[] { divergences.sum() }];
         Tensor figures = cat([
-            tensor(perRow).to(terms.device).mul(all / totals.Rows), stack(perToken).to(ScalarType.Float32).mul(all / totals.Tokens)]);
+            tensor(perRow).ToDevice(terms.device).mul(all / totals.Rows), stack(perToken).to(ScalarType.Float32).mul(all / totals.Tokens)]);
         return (losses.sum().MoveToOuterDisposeScope(), figures.detach().MoveToOuterDisposeScope());
     }
 
@@ -134,15 +135,12 @@ internal sealed class PolicyLoss(GrpoOptions options, AnswerGrader grader, int t
         return stack([chosen, entropy]).MoveToOuterDisposeScope();
     }
 
-    private Tensor TokenTerms(LanguageModel model, Tensor hidden, Tensor targets)
+    private Tensor TokenTerms(LanguageModel model, Batch batch, Tensor hidden, Tensor targets)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor places = targets.ne(Batch.Ignored).nonzero().reshape(-1);
+        Tensor places = TargetPlaces.ToTensor(TargetPlaces.Of(batch), hidden.device);
         (hidden, targets) = (hidden.index_select(0, places), targets.index_select(0, places)); // (B·T, C) → (N, C)
         return cat([.. ChunkedLogits.Map(model, hidden, [targets], (logits, own) => Terms(
             tokens < logits.size(1) ? logits.narrow(1, 0, tokens) : logits, own[0], options.Temperature))], 1).MoveToOuterDisposeScope();
     }
-
-    private static int[] Places(Batch batch) =>
-        [.. Enumerable.Range(0, batch.Targets.Length).Where(place => batch.Targets[place] != Batch.Ignored)];
 }

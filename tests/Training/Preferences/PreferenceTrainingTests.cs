@@ -167,8 +167,19 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
 
         int divergence = state.Loss.ValidationFigureNames.ToList().IndexOf("divergence");
         Assert.True(whole.Figures[divergence] > 0.01, $"{whole.Figures[divergence]}");
+        Assert.Equal(ExchangedDivergence(Model(state), state.Reference!.Model!, batch), whole.Figures[divergence], 1e-5);
         Assert.Equal(whole.Figures[divergence], rows.Figures[divergence], 1e-5);
         Assert.Equal(whole.Loss, rows.Loss, 1e-5);
+    }
+
+    // Of all prompts with the answers of others, added up on the host.
+    private static double ExchangedDivergence(LanguageModel model, LanguageModel reference, Batch batch)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Batch[] exchanged = [.. ExchangedAnswers.Of([batch], Context)];
+        double sum = exchanged.Sum(rows => AnswerScores.Of(model, rows, CPU).LogProbability.select(1, 0)
+            .sub(AnswerScores.Of(reference, rows, CPU).LogProbability.select(1, 0)).sum().ToDouble());
+        return sum / exchanged.Sum(rows => rows.Rows);
     }
 
     [Theory]

@@ -86,6 +86,13 @@ internal readonly record struct AttentionCall(
         return Documents is null ? visible : Documents.Within(visible);
     }
 
+    /// <summary>As <see cref="Mask"/>, to be added to the scores: 0 where visible, else −∞, in the query's type.</summary>
+    /// <remarks>libtorch's kernel for GPUs makes one of a boolean mask in every call, and keeps it for the backward pass: B·T·S numbers
+    /// for each layer. This one all layers share. Rows are of one query, where there is little to share.</remarks>
+    public Tensor AdditiveMask() => Rows is not null ? Mask()
+        : Documents is not null ? Documents.Additive(Mask(), Query.dtype)
+        : Masks.Additive(Pattern, Queries, Keys, Query.device, Query.dtype);
+
     public TilePlan Plan() => Masks.Plan(Pattern, Queries, Keys, Query.device);
 }
 
@@ -109,15 +116,37 @@ internal sealed class ScoreBias(Func<PositionSpan, PositionSpan, Tensor> over)
     }
 }
 
-/// <summary>The last mask and tiles of each pattern, which the store owns and all layers share.</summary>
+/// <summary>Masks as they are added to scores.</summary>
+internal static class ScoreMask
+{
+    // libtorch's memory-efficient kernel wants rows to begin at multiples of it, and copies a mask in every call where they do not.
+    private const long Alignment = 8;
+
+    /// <summary>Of a boolean mask (…, S), true where visible: 0 there, else −∞. The caller owns it.</summary>
+    public static Tensor Of(Tensor visible, ScalarType type) => Constants.Own(() =>
+    {
+        long[] shape = visible.shape;
+        long keys = shape[^1];
+        shape[^1] = (keys + Alignment - 1) / Alignment * Alignment;
+        Tensor mask = zeros(shape, type, visible.device).narrow(shape.Length - 1, 0, keys); // (…, S)
+        return mask.masked_fill_(visible.logical_not(), double.NegativeInfinity);
+    });
+}
+
+/// <summary>The last masks and tiles of each pattern, which the store owns and all layers share.</summary>
 /// <remarks>Thread-safe for threads that ask for one shape of a pattern; a mask lives until another shape is asked for.</remarks>
 internal sealed class MaskStore : IDisposable
 {
-    private readonly LastOfEach<Tensor> masks = new();
+    private readonly LastOfEach<Tensor> masks = new(), additive = new();
     private readonly LastOfEach<TilePlan> plans = new();
 
     public Tensor Get(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) => // (T, S)
         masks.Get(pattern, new(queries, keys, device.Key), () => Constants.Own(() => pattern.Mask(queries, keys, device)));
+
+    /// <summary>The same, as it is added to scores of a type.</summary>
+    public Tensor Additive(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device, ScalarType type) => // (T, S)
+        additive.Get(
+            pattern, new(queries, keys, device.Key, type), () => ScoreMask.Of(Get(pattern, queries, keys, device), type));
 
     public TilePlan Plan(AttentionPattern pattern, PositionSpan queries, PositionSpan keys, Device device) =>
         plans.Get(pattern, new(queries, keys, device.Key), () => TilePlan.Create(pattern, queries, keys, device));
@@ -125,12 +154,14 @@ internal sealed class MaskStore : IDisposable
     public void Clear()
     {
         masks.Dispose();
+        additive.Dispose();
         plans.Dispose();
     }
 
     public void Dispose() => Clear();
 
-    private readonly record struct Key(PositionSpan Queries, PositionSpan Keys, (DeviceType, int) Device);
+    private readonly record struct Key(
+        PositionSpan Queries, PositionSpan Keys, (DeviceType, int) Device, ScalarType Type = ScalarType.Bool);
 
     private sealed class LastOfEach<T> : IDisposable
         where T : IDisposable

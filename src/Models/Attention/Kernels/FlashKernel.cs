@@ -92,7 +92,9 @@ internal sealed class FlashKernel : IAttentionKernel
     private static AttentionBackend Required(in AttentionCall call) =>
         call.Query.device_type == DeviceType.CUDA ? AttentionBackend.Fused : AttentionBackend.Auto;
 
-    private static Tensor? MaskOf(in AttentionCall call) => call.IsSquareCausal || call.SeesEverything ? null : call.Mask();
+    private static Tensor? MaskOf(in AttentionCall call) => call.IsSquareCausal || call.SeesEverything ? null
+        : call.Query.device_type == DeviceType.CUDA ? call.AdditiveMask()
+        : call.Mask();
 
     private static Tensor Stretched(Tensor heads, in AttentionCall call) =>
         call.Sharing == 1 ? heads : heads.narrow(1, 0, 1).expand(-1, call.Query.size(1), -1, -1); // (B, G, S, D) → (B, H, S, D)

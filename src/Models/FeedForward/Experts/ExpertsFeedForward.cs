@@ -1,5 +1,6 @@
 // Shapes: B batch, T positions, N = B·T tokens, C model dimension, E experts, K active experts.
 using Trainer.Kernels;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.FeedForward.Experts;
@@ -62,7 +63,7 @@ internal sealed class ExpertsFeedForward : FeedForwardModule, IStepHook
         if (context.Documents?.Queries is { } documents) return documents.reshape(-1).ge(0).to_type(ScalarType.Float32);
         if (context.Lengths is not { } lengths) return null;
         return context.Shared(lengths, () => arange(x.shape[1], device: x.device)
-            .lt(tensor(lengths, [lengths.Length, 1]).to(x.device)) // (B, 1) → (B, T)
+            .lt(tensor(lengths, [lengths.Length, 1]).ToDevice(x.device)) // (B, 1) → (B, T)
             .reshape(-1).to_type(ScalarType.Float32));
     }
 

@@ -2,6 +2,7 @@
 using TorchSharp;
 using TorchSharp.Modules;
 using Trainer.Kernels;
+using Trainer.Models.Devices;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.FeedForward.Experts;
@@ -43,7 +44,7 @@ internal sealed class Router : nn.Module
         using DisposeScope scope = NewDisposeScope();
         double mean = tokens.Average();
         float[] directions = [.. tokens.Select(count => (float)Math.Sign(mean - count))];
-        Tensor change = tensor(directions).to(balance.device).mul(rate);
+        Tensor change = tensor(directions).ToDevice(balance.device).mul(rate);
         balance.add_(change.mul(skip.neg().add(1)));
     }
 

@@ -124,6 +124,33 @@ public class AttentionKernelTests
         Assert.NotSame(first, masks.Get(pattern, new(0, 4), new(0, 4), CPU));
     }
 
+    // The form that is for GPUs, on the CPU.
+    [Theory]
+    [InlineData(3, 9, false)]
+    [InlineData(16, 16, false)]
+    [InlineData(13, 13, true)]
+    public void A_mask_that_is_added_to_scores_is_made_once_and_hides_the_same_keys(int queries, int keys, bool packed)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(6);
+        Tensor query = randn(2, 4, queries, 8), key = randn(2, 4, keys, 8), value = randn(2, 4, keys, 8);
+        Tensor ids = tensor([.. Enumerable.Range(0, 2 * keys).Select(place => (long)(place / 5))], [2, keys]);
+        using DocumentIds documents = new(ids, ids);
+        using MaskStore masks = new();
+        AttentionCall call = new(query, key, value, new CausalPattern(), new(keys - queries, queries), new(0, keys), 0.37, masks)
+        {
+            Documents = packed ? documents : null,
+        };
+
+        Tensor mask = call.AdditiveMask();
+
+        Assert.Same(mask, call.AdditiveMask());
+        Assert.Equal(call.Mask().shape, mask.shape);
+        Assert.All(mask.stride()[..^1], stride => Assert.Equal(0, stride % 8));
+        TensorAssert.Close(
+            new ReferenceKernel().Attend(call), ScaledDotProductAttention.Attend(query, key, value, mask, scale: call.Scale), 1e-5);
+    }
+
     [Fact]
     public void The_report_says_what_runs()
     {
