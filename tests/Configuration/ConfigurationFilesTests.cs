@@ -58,6 +58,23 @@ public sealed class ConfigurationFilesTests : IDisposable
     }
 
     [Fact]
+    public void A_base_without_a_name_is_a_problem_of_the_file_also_in_the_current_folder()
+    {
+        workspace.Write("x.json", """{ "extends": "" }""");
+        var relative = Path.GetRelativePath(".", workspace.PathOf("x.json"));
+        File.Copy(workspace.PathOf("x.json"), "extends-nothing.json", overwrite: true);
+
+        foreach (var file in (string[])[relative, "extends-nothing.json"])
+        {
+            var problem = Assert.Single(Assert.Throws<ConfigurationException>(() =>
+                ConfigurationLoader.Load<SampleRecipe>(file, [], new Dictionary<string, string>())).Problems);
+            Assert.Equal("extends", problem.Path);
+            Assert.Equal($"\"\" is no name of a file (in {file}:1); name one, or leave it out", problem.Message);
+        }
+        File.Delete("extends-nothing.json");
+    }
+
+    [Fact]
     public void Files_named_relative_stay_relative()
     {
         workspace.Write("sub/base.json", """{ "name": "b" }""");

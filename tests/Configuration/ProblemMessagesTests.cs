@@ -115,6 +115,8 @@ public sealed class ProblemMessagesTests : IDisposable
         "data.train.1: there is no item 1 (from --set data.train.1.path=b); the list has 0 items, 0 appends one")]
     [InlineData("data.train.first=b",
         "data.train.first: \"first\" is not a list index (from --set data.train.first=b); items go by index, the first is 0")]
+    [InlineData("optimizer.betas.00=0.5",
+        "optimizer.betas.00: \"00\" is not a list index (from --set optimizer.betas.00=0.5); items go by index, the first is 0")]
     [InlineData("model.position=none",
         "model.position: \"none\" is given where an object is expected (from --set model.position=none); write model.position.type")]
     [InlineData("training.steps.0=3",

@@ -1,6 +1,7 @@
 using Trainer.Configuration;
 using Trainer.Models.Attention;
 using Trainer.Models.Attention.Kernels;
+using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
 using Trainer.Models.Positions;
 using Trainer.Tests;
@@ -47,6 +48,28 @@ public class LayerPatternTests
         ModelOptions model = Load("""[ { "repeat": 3, "attention": { "kernel": "reference" } }, { } ]""");
         string saved = ConfigurationJson.Serialize(model);
         Assert.Equal(saved, ConfigurationJson.Serialize(ConfigurationJson.Deserialize<ModelOptions>(saved, "test")));
+    }
+
+    // A null that takes back what the model says: without it, the group would inherit that again.
+    [Fact]
+    public void What_a_group_takes_back_is_taken_back_once_it_is_saved()
+    {
+        ModelOptions model = ConfigurationJson.Deserialize<ModelOptions>("""
+            { "architecture": "decoder", "dim": 16, "layers": 2, "contextLength": 8,
+              "attention": { "type": "multi-head", "heads": 4, "pattern": { "type": "sliding", "window": 4 } },
+              "position": { "type": "rotary", "scaling": { "type": "linear", "factor": 2 } },
+              "layerPattern": [ { "attention": { "pattern": null } }, { "position": { "scaling": null } } ] }
+            """, "test");
+        RequireTakenBack(model);
+        RequireTakenBack(ConfigurationJson.Deserialize<ModelOptions>(ConfigurationJson.Serialize(model), "test"));
+
+        static void RequireTakenBack(ModelOptions model)
+        {
+            var layers = model.Stacks[0].Layers;
+            Assert.Equal(
+                [typeof(CausalOptions), typeof(SlidingOptions)], layers.Select(layer => layer.Attention.ResolvedPattern.GetType()));
+            Assert.Equal([false, true], layers.Select(layer => ((RotaryOptions)layer.Position).Scaling is null));
+        }
     }
 
     [Fact]

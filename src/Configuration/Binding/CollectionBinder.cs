@@ -62,7 +62,9 @@ internal sealed class CollectionBinder(Binder binder)
         count = inherited;
         foreach (var child in setting.Children)
         {
-            if (!int.TryParse(child.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var index))
+            // "00" is no key of an item that is read.
+            if (!int.TryParse(child.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+                || child.Name != index.ToString(CultureInfo.InvariantCulture))
                 return binder.Report(child, $"\"{child.Name}\" is not a list index", "; items go by index, the first is 0");
             if (index > count)
                 return binder.Report(child, $"there is no item {index}", $"; the list has {Items(count)}, {count} appends one");

@@ -53,6 +53,11 @@ internal sealed class FileChain(ICollection<Problem> problems)
 
     private string? Follow(string from, string extends, string origin)
     {
+        if (extends.Length == 0 || extends.Contains('\0'))
+        {
+            Fail(ReservedKeys.Extends, $"\"{extends.Replace("\0", "\\0")}\" is no name of a file ({origin}); name one, or leave it out");
+            return null;
+        }
         var name = Resolve(from, extends);
         var circle = files.FindIndex(file => Path.GetFullPath(file.Name) == Path.GetFullPath(name));
         if (circle >= 0)
