@@ -28,11 +28,10 @@ public static class CheckpointConversion
         [
             new(CheckpointFiles.Model, path => Safetensors.Write(path, Pending(converted))),
             new(CheckpointFiles.Configuration, path => File.WriteAllText(path, ConfigurationJson.Format(recipe) + "\n")),
-            new(CheckpointFiles.Tokenizer, checkpoint.Tokenizer.Save),
+            checkpoint.Codec.File,
             .. CheckpointFiles.Companions(checkpoint.Directory),
         ]);
-        return new(
-            from, to, ModelCost.Of(from, checkpoint.Tokenizer.VocabularySize), ModelCost.Of(to, checkpoint.Tokenizer.VocabularySize))
+        return new(from, to, ModelCost.Of(from, checkpoint.Codec.Outputs), ModelCost.Of(to, checkpoint.Codec.Outputs))
         {
             Averaged = average?.Directories ?? [],
         };

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Trainer.Configuration;
@@ -74,15 +75,29 @@ internal sealed record CheckpointManifest(IReadOnlyDictionary<string, Checkpoint
     private static Entry[] Hash(string directory, string[] names)
     {
         var entries = new Entry[names.Length];
-        Parallel.For(0, names.Length, i => entries[i] = Hash(Path.Combine(directory, names[i])));
+        try
+        {
+            Parallel.For(0, names.Length, i => entries[i] = Hash(Path.Combine(directory, names[i])));
+        }
+        catch (AggregateException error)
+        {
+            ExceptionDispatchInfo.Throw(error.InnerExceptions[0]);
+        }
         return entries;
     }
 
     private static Entry Hash(string path)
     {
-        using FileStream stream = new(
-            path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16, FileOptions.SequentialScan);
-        return new Entry(stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
+        try
+        {
+            using FileStream stream = new(
+                path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16, FileOptions.SequentialScan);
+            return new Entry(stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path}: it cannot be read: {error.Message}", error);
+        }
     }
 
     private static UserException WithoutTrainingState(string directory) =>

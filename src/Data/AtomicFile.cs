@@ -25,10 +25,12 @@ internal static class AtomicFile
 
     public static void WriteFolder(string path, Action<string> fill)
     {
+        path = Path.TrimEndingDirectorySeparator(path);
         var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
         var replaces = Directory.Exists(path);
         Guard(path, () =>
         {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
             // Locked before the folder is there: one without a lock is abandoned.
             using var owner = new FileStream(OwnerOf(temporary), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1,
                 FileOptions.DeleteOnClose);

@@ -107,6 +107,19 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
+    public void A_checkpoint_with_a_file_that_cannot_be_read_is_passed_over_too()
+    {
+        foreach (long step in (long[])[1, 2]) store.Save(step, Parts("weights"));
+        string weights = Path.Combine(store.DirectoryOf(2), "model.safetensors");
+        List<string> warnings = [];
+        using FileStream lockedOut = new(weights, FileMode.Open, FileAccess.Read, FileShare.None); // which holds for root, too
+
+        Assert.StartsWith($"{weights}: it cannot be read: ", Assert.Throws<UserException>(() => store.RequireWhole(2)).Message);
+        Assert.Equal(1, store.NewestWhole(warnings.Add));
+        Assert.StartsWith($"passing over a damaged checkpoint: {weights}: it cannot be read: ", Assert.Single(warnings));
+    }
+
+    [Fact]
     public void No_whole_checkpoint_at_all_is_an_error_and_no_checkpoint_is_not()
     {
         Assert.Null(store.NewestWhole(Assert.Fail));

@@ -166,6 +166,20 @@ public sealed class PatchTests
     }
 
     [Fact]
+    public void The_mean_of_two_checkpoints_keeps_the_preprocessor_and_is_measured()
+    {
+        using var workspace = new Workspace();
+        File.WriteAllText(workspace.PathOf("r.json"), Pictures);
+        workspace.Succeeds("train", "r.json", "--run", "run", "--set", "training.steps=2", "checkpoint.every=1");
+        Assert.Contains("the mean of step-00000001, step-00000002",
+            workspace.Succeeds("convert", "run/checkpoints/step-00000002", "--output", "mean", "--average", "2").Output,
+            StringComparison.Ordinal);
+        Assert.Equal(["config.json", "manifest.json", "model.safetensors", "preprocessor.json"],
+            Directory.EnumerateFiles(workspace.PathOf("mean")).Select(Path.GetFileName).Order());
+        Assert.Contains("accuracy", workspace.Succeeds("evaluate", "mean").Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_table_is_measured_and_continued()
     {
         using var workspace = new Workspace();

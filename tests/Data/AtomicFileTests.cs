@@ -18,6 +18,13 @@ public sealed class AtomicFileTests : IDisposable
     }
 
     [Fact]
+    public void A_folder_gets_the_parents_that_are_missing()
+    {
+        AtomicFile.WriteFolder(folder["some/where/data/"], temporary => File.WriteAllText(Path.Combine(temporary, "a"), "1"));
+        Assert.Equal("1", File.ReadAllText(folder["some/where/data/a"]));
+    }
+
+    [Fact]
     public async Task Several_writers_of_one_folder_leave_that_of_one()
     {
         await Task.WhenAll(Enumerable.Range(0, 8).Select(writer => Task.Run(() =>

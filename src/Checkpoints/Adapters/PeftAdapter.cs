@@ -93,6 +93,13 @@ internal sealed class PeftAdapter : IDisposable
         if (Value("peft_type", "") != "LORA") throw Refuse("peft_type", "LORA can be read");
         if (Value("bias", "none") != "none") throw Refuse("bias", "adapters with biases cannot be read");
         if (Value("lora_bias", false)) throw Refuse("lora_bias", "adapters with biases cannot be read");
+        // The others take what they begin with out of the base's weights, which these files do not have.
+        if (json["init_lora_weights"] is JsonValue start && start.TryGetValue(out string? way)
+            && way is not ("gaussian" or "eva" or "orthogonal"))
+            throw Refuse("init_lora_weights", "it changes the base's weights, too: save the adapter with " +
+                "path_initial_model_for_weight_conversion, or merge it in PEFT (merge_and_unload), and import the whole model");
+        if (json["alora_invocation_tokens"] is JsonArray { Count: > 0 })
+            throw Refuse("alora_invocation_tokens", "adapters that begin within a text cannot be read");
         LoraOptions options = new()
         {
             Rank = Value("r", 0),
@@ -171,9 +178,14 @@ internal sealed class PeftAdapter : IDisposable
         while (left.Count > 0)
         {
             string first = left.Keys.First();
-            WeightRule rule = modules.Map.RuleOfExternal(first) is { } found && found.External.All(shape => left.ContainsKey(shape.Name))
-                ? found
+            WeightRule rule = modules.Map.RuleOfExternal(first) is { } whole && whole.External.All(shape => left.ContainsKey(shape.Name))
+                ? whole
                 : throw new UserException($"{files.Location}: {left[first]} has no place in the base without others that are missing");
+            foreach (NamedShape shape in rule.External)
+                if (files.Info(left[shape.Name]).Shape is var found && !found.SequenceEqual(shape.Shape))
+                    throw new UserException($"{files.Location}: {left[shape.Name]} is [{string.Join(", ", found)}], and the base makes " +
+                        $"it [{string.Join(", ", shape.Shape)}]; give the base that it was trained on, or merge it in PEFT " +
+                        "(merge_and_unload), and import the whole model");
             string[] stored = [.. rule.External.Select(shape => left[shape.Name])];
             foreach ((int index, NamedShape native) in rule.Native.Index())
                 full.Add(Pending(native.Name, native.Shape, () => rule.ToNative(

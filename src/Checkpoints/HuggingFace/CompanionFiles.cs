@@ -124,7 +124,8 @@ internal static class CompanionFiles
     {
         try
         {
-            return JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new UserException($"{path}: it must hold a JSON object");
+            return JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject
+                ?? throw new UserException($"{path}: it must hold a JSON object");
         }
         catch (JsonException error)
         {

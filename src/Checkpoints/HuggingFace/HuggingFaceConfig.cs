@@ -26,7 +26,7 @@ internal sealed class HuggingFaceConfig
                 $"{path}: it is missing; give the directory of a Hugging Face checkpoint, with {FileName} and safetensors");
         try
         {
-            JsonNode? content = JsonNode.Parse(File.ReadAllBytes(path));
+            JsonNode? content = JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new() { AllowDuplicateProperties = false });
             return Of(content as JsonObject ?? throw new UserException($"{path}: it must hold a JSON object"), path);
         }
         catch (JsonException error)

@@ -72,7 +72,7 @@ public sealed class ConversationTemplate
     {
         try
         {
-            var json = JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject
+            var json = JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject
                 ?? throw new UserException($"data.chat.template: {path} holds no JSON object; name a tokenizer_config.json");
             return Text(json["chat_template"]) is { } source
                 ? (source, Text(json["bos_token"]), Text(json["eos_token"]))

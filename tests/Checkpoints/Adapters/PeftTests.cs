@@ -212,6 +212,8 @@ public sealed class PeftTests : IDisposable
     [Theory]
     [InlineData("peft_type", "\"IA3\"", "peft_type is \"IA3\"; LORA can be read")]
     [InlineData("bias", "\"all\"", "bias is \"all\"; adapters with biases cannot be read")]
+    [InlineData("init_lora_weights", "\"pissa\"", "init_lora_weights is \"pissa\"; it changes the base's weights, too")]
+    [InlineData("alora_invocation_tokens", "[1,2]", "alora_invocation_tokens is [1,2]; adapters that begin within a text cannot be read")]
     [InlineData("rank_pattern", """{"q_proj":4}""", "q_proj has rank 4 and alpha 3; all matrices must have one rank and one alpha")]
     [InlineData("alpha_pattern", """{"model.layers.0.*":4}""", "has rank 2 and alpha 4; all matrices must have one rank and one alpha")]
     [InlineData("alpha_pattern", """{"q_proj":"much"}""", "alpha_pattern.q_proj is \"much\"; expected a number above 0")]
@@ -220,15 +222,40 @@ public sealed class PeftTests : IDisposable
     [InlineData("r", "3", "lora_A.weight is [2, 32], and r (3) and the base make it [3, 32]")]
     public void What_cannot_be_read_is_refused_with_the_reason(string key, string value, string message)
     {
-        Checkpoint adapted = Adapted("llama", Lora);
-        string peft = folder.PathOf("peft"), file = Path.Combine(peft, "adapter_config.json");
-        CheckpointExport.Peft(adapted.Directory, peft, ScalarType.Float32);
-        JsonNode json = Json(peft);
-        json[key] = JsonNode.Parse(value);
-        File.WriteAllText(file, json.ToJsonString());
+        Checkpoint adapted = ExportedWith(key, value);
 
         Assert.Contains(message, Assert.Throws<UserException>(
-            () => PeftImport.Run(peft, adapted.Base!.Base, folder.PathOf("back"))).Message);
+            () => PeftImport.Run(folder.PathOf("peft"), adapted.Base!.Base, folder.PathOf("back"))).Message);
+        Assert.False(Directory.Exists(folder.PathOf("back")));
+    }
+
+    [Theory]
+    [InlineData("init_lora_weights", "false")]
+    [InlineData("init_lora_weights", "\"gaussian\"")]
+    [InlineData("alora_invocation_tokens", "[]")]
+    public void Settings_that_leave_the_base_and_the_whole_text_alone_are_read(string key, string value)
+    {
+        Checkpoint adapted = ExportedWith(key, value);
+
+        PeftImport.Run(folder.PathOf("peft"), adapted.Base!.Base, folder.PathOf("back"));
+
+        Assert.Equal(Lora.Rank, ((LoraOptions)Checkpoint.Open(folder.PathOf("back")).Configuration.Adapter!).Rank);
+    }
+
+    [Fact]
+    public void A_whole_matrix_of_another_shape_than_the_base_s_is_refused_with_both_shapes()
+    {
+        Checkpoint adapted = Adapted("llama", Lora with { Train = ["head"] });
+        string peft = folder.PathOf("peft"), file = Path.Combine(peft, "adapter_model.safetensors");
+        CheckpointExport.Peft(adapted.Directory, peft, ScalarType.Float32);
+        using DisposeScope scope = NewDisposeScope();
+        using (SafetensorsFile written = SafetensorsFile.Open(file))
+            TensorFile.Save(file + ".new", written.Names.Select(
+                name => (name, name.EndsWith("lm_head.weight") ? zeros(41, 32) : written.Read(name))));
+        File.Move(file + ".new", file, overwrite: true);
+
+        Assert.Contains("base_model.model.lm_head.weight is [41, 32], and the base makes it [40, 32]; give the base that it was trained on",
+            Assert.Throws<UserException>(() => PeftImport.Run(peft, adapted.Base!.Base, folder.PathOf("back"))).Message);
         Assert.False(Directory.Exists(folder.PathOf("back")));
     }
 
@@ -242,6 +269,18 @@ public sealed class PeftTests : IDisposable
             () => PeftImport.Run(folder.PathOf("peft"), folder.PathOf("other"), folder.PathOf("back"))).Message);
         Assert.Contains("holds a whole model and no adapter", Assert.Throws<UserException>(
             () => CheckpointExport.Peft(folder.PathOf("other"), folder.PathOf("x"), ScalarType.Float32)).Message);
+    }
+
+    // An adapter of a llama in PEFT's files, with one setting changed.
+    private Checkpoint ExportedWith(string key, string value)
+    {
+        Checkpoint adapted = Adapted("llama", Lora);
+        string peft = folder.PathOf("peft");
+        CheckpointExport.Peft(adapted.Directory, peft, ScalarType.Float32);
+        JsonNode json = Json(peft);
+        json[key] = JsonNode.Parse(value);
+        File.WriteAllText(Path.Combine(peft, "adapter_config.json"), json.ToJsonString());
+        return adapted;
     }
 
     // An adapter of random numbers on an imported model.

@@ -47,6 +47,16 @@ public sealed class BadInputTests : IDisposable
         Assert.Contains($"\n  {message}", Error());
     }
 
+    [Theory]
+    [InlineData("config.json", """{"model_type":"llama","model_type":"gpt2"}""")]
+    [InlineData("tokenizer_config.json", """{"bos_token":"<s>","bos_token":"</s>"}""")]
+    public void A_key_that_stands_twice_is_refused_with_the_name_of_its_file(string file, string text)
+    {
+        string path = Path.Combine(directory, file);
+        File.WriteAllText(path, text);
+        Assert.StartsWith($"{path}: it is no valid JSON (", Error());
+    }
+
     [Fact]
     public void A_setting_nobody_knows_is_mentioned_but_no_error()
     {

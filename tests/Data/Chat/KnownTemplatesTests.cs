@@ -153,6 +153,7 @@ public sealed class KnownTemplatesTests : IDisposable
     [InlineData("""{"eos_token":"</s>"}""", "has no chat_template, or several")]
     [InlineData("""[]""", "holds no JSON object")]
     [InlineData("""{""", "cannot be read")]
+    [InlineData("""{"eos_token":"</s>","eos_token":"<s>"}""", "cannot be read")]
     public void A_file_without_a_template_is_refused(string json, string problem)
     {
         var path = folder.Write("tokenizer_config.json", json);
