@@ -124,6 +124,10 @@ public abstract record ModelOptions : IValidated
         Stacks.SelectMany(stack => stack.Layers).All(layer => layer.Cross?.Kernel != AttentionKernel.Linear
             && (!layer.Mixer.Attends || layer.Attention.Kernel != AttentionKernel.Linear));
 
+    /// <summary>The type of a layer's pattern by which who sees whom depends on where a row begins; null for none.</summary>
+    public string? PatternFromBeginning() => Stacks.SelectMany(stack => stack.Layers).Where(layer => layer.Mixer.Attends)
+        .Select(layer => layer.Attention.ResolvedPattern).FirstOrDefault(pattern => pattern.CountsFromBeginning)?.Type;
+
     /// <summary>Length of the prefix whose tokens see each other and are not predicted; 1 for causal decoders, and for encoders.</summary>
     public virtual int PrefixLength() => 1;
 

@@ -36,6 +36,10 @@ internal static class ObjectiveValidation
         if (data.Packing == DataPacking.Documents && model.PrefixLength() is > 1 and var prefix)
             yield return new("data.packing", $"'documents' puts several documents in a row, of which only the first would have the " +
                 $"prefix of {prefix} tokens that attention pattern 'prefix' reads together; use 'crops' or 'pairs', or pattern 'causal'");
+        if (data.Packing == DataPacking.Documents && model.PatternFromBeginning() is { } pattern)
+            yield return new("data.packing", "'documents' puts several documents in a row, of which only the first would have the " +
+                $"sinks, global tokens or blocks that attention pattern '{pattern}' counts from the row's beginning; use 'crops' or " +
+                "'pairs', or pattern 'causal', 'strided', or 'sliding' without sinks");
     }
 
     /// <summary>The architecture's name in recipes.</summary>

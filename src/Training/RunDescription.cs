@@ -1,4 +1,5 @@
 using TorchSharp;
+using TorchSharp.Modules;
 using Trainer.Data.Batches;
 using Trainer.Data.Numbers;
 using Trainer.Data.Preparation;
@@ -17,7 +18,7 @@ internal static class RunDescription
     {
         SequenceModel model = state.Model;
         (ScheduleOptions schedule, long steps) = (recipe.Schedule, recipe.Training.Steps);
-        long all = model.parameters().Sum(p => p.numel()), trained = model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
+        long all = model.parameters().Sum(Numbers), trained = model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
         long active = all - ModelCost.Of(model.Options, model.Outputs).IdleParameters;
         yield return $"model: {all:N0} parameters{(active < all ? $" of which a token uses {active:N0}" : "")}, " +
             $"{Outputs(model)}, {state.Device}, {model.ComputeType}";
@@ -51,6 +52,11 @@ internal static class RunDescription
         ImagePatchOptions => CountedUnit.Pictures,
         _ => CountedUnit.Values,
     };
+
+    // Blocks of 8 bits hold scales, too.
+    private static long Numbers(Parameter parameter) => parameter.dtype == torch.ScalarType.Int8
+        ? parameter.numel() / BlockQuantization.BlockBytes * BlockQuantization.BlockLength
+        : parameter.numel();
 
     private static string Outputs(SequenceModel model) => model.Options.PatchInput() switch
     {

@@ -37,6 +37,7 @@ internal sealed class TrainingLoop(
         if (saved != state.Step) Save(isBest: false);
         profile?.Finish();
         checkpoints?.Finish();
+        ranks.WaitForAll();
         return state.Step == recipe.Training.Steps ? TrainingOutcome.Completed
             : state.Step == lastStep ? TrainingOutcome.Paused
             : TrainingOutcome.Interrupted;
@@ -85,7 +86,11 @@ internal sealed class TrainingLoop(
             ReportFigures("training", state.Loss.FigureNames, reading.Further);
             foreach (ExpertReport layer in state.Model.Experts()) sink.Experts(layer, state.Step);
         }
-        if (state.KnowsSkips && (state.Spike is not null || reading.InARow > 0)) recorder?.Record(reading, state.Spike);
+        if (state.KnowsSkips && (state.Spike is not null || reading.InARow > 0))
+        {
+            recorder?.Record(reading, state.Spike);
+            ranks.WaitForAll(); // the first reads the sources again, for the documents
+        }
         StopIfDiverged(reading);
     }
 
@@ -126,7 +131,7 @@ internal sealed class TrainingLoop(
         using IDisposable? time = state.Profiler?.Main.Measure(ProfilePart.Evaluation);
         using IDisposable? averages = state.UseAverages();
         bool isBest = evaluating && EvaluateLoss();
-        evaluators.RunDue(state.Step, evaluating, IsLast);
+        evaluators.RunDue(state.Step, evaluating, IsLast, sink);
         if (evaluating) samples?.Write(state.Step, sink);
         return isBest;
     }
@@ -165,6 +170,7 @@ internal sealed class TrainingLoop(
         using IDisposable? time = state.Profiler?.Main.Measure(ProfilePart.Logging);
         foreach ((string name, Parameter parameter) in state.Model.named_parameters())
         {
+            if (parameter.dtype == ScalarType.Int8) continue; // blocks of 8 bits, scales among them
             using DisposeScope scope = NewDisposeScope();
             sink.Histogram($"weights/{name}", Histogram(parameter), state.Step);
             if (parameter.grad is { } gradient) sink.Histogram($"gradients/{name}", Histogram(gradient), state.Step);
@@ -183,6 +189,7 @@ internal sealed class TrainingLoop(
         CheckpointTensors tensors = state.Tensors();
         if (checkpoints is null) tensors.Dispose();
         else checkpoints.Save(state, tensors, isBest);
+        ranks.WaitForAll();
         saved = state.Step;
     }
 }

@@ -132,6 +132,8 @@ public sealed class TrainingSession
         if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
         SampleWriter? samples = data is PreparedData text ? new(state, text.Tokenizer, Recipe) : null;
         ValidationSet validation = Validation(Recipe, data);
+        EvaluatorSchedule evaluators = new(Recipe.Evaluation.Measures, Subject(state, data, Recipe));
+        // What is wrong has been said by now: from here on the run is changed.
         using IMetricsSink sink = ranks.IsFirst ? openSink(Progress(from)) : new Silence();
         using CheckpointWriter? checkpoints = run is null ? null : Checkpoints(run, data, sink, from, state);
         checkpoints?.RestoreBest(state);
@@ -142,7 +144,6 @@ public sealed class TrainingSession
         ranks.TellOthers();
         foreach (string line in RunDescription.Of(state, data, validation, Recipe, from)) sink.Message(line);
 
-        EvaluatorSchedule evaluators = new(Recipe.Evaluation.Measures, Subject(state, data, Recipe), sink);
         SkipRecorder recorder = new(state, DocumentsOf(Recipe, data, request.DatasetsDirectory), run?.SkippedSteps, sink.Message);
         ProfileWriter? profile = run is null || request.Profile is not { } range
             ? null

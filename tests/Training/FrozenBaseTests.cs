@@ -121,6 +121,26 @@ public sealed class FrozenBaseTests : IDisposable
     }
 
     [Fact]
+    public void Blocks_of_8_bits_have_no_histograms_and_count_as_the_numbers_that_they_hold()
+    {
+        tiny.Recipe = tiny.Recipe with { Monitoring = tiny.Recipe.Monitoring with { HistogramEvery = 6 } };
+        RecordingSink whole = new(), rounded = new();
+        tiny.Train("whole", sink: whole);
+        Use(FrozenFormat.Int8);
+        tiny.Train("rounded", sink: rounded);
+        using TrainState state = tiny.NewState();
+        string[] blocks = [.. state.Model.named_parameters().Where(entry => entry.parameter.dtype == ScalarType.Int8)
+            .Select(entry => $"weights/{entry.name}")];
+
+        Assert.NotEmpty(blocks);
+        Assert.Equal(whole.Histograms.Except(blocks).Order(), rounded.Histograms.Order());
+        Assert.Equal(Counted(whole), Counted(rounded));
+
+        static string Counted(RecordingSink sink) =>
+            sink.Messages.Single(line => line.StartsWith("model: ", StringComparison.Ordinal)).Split(" parameters")[0];
+    }
+
+    [Fact]
     public void The_number_of_live_tensors_does_not_grow()
     {
         Use(FrozenFormat.Int8);

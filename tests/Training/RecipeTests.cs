@@ -151,6 +151,30 @@ public sealed class RecipeTests : IDisposable
             "together, so that none is left to predict; use 4 or more, or a shorter prefixLength", problems);
     }
 
+    [Theory]
+    [InlineData("sliding", """ "window": 4, "sinks": 2 """, true)]
+    [InlineData("longformer", """ "window": 4, "causal": true """, true)]
+    [InlineData("fixed", """ "stride": 4 """, true)]
+    [InlineData("bigbird", """ "blockSize": 4, "causal": true """, true)]
+    [InlineData("sliding", """ "window": 4 """, false)]
+    [InlineData("longformer", """ "window": 4, "globalTokens": 0, "causal": true """, false)]
+    [InlineData("strided", """ "stride": 4 """, false)]
+    public void A_pattern_that_counts_from_the_row_s_beginning_is_of_one_document(string type, string settings, bool refused)
+    {
+        var model = (DecoderOptions)tiny.Recipe.Model;
+        var pattern = ConfigurationJson.Deserialize<PatternOptions>($$"""{ "type": "{{type}}", {{settings}} }""", "test");
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = tiny.Recipe.Data with { Packing = DataPacking.Documents },
+            Model = model with { Attention = model.Attention with { Pattern = pattern } },
+        };
+        var problems = tiny.Recipe.Validate().Select(problem => $"{problem.Path}: {problem.Message}").ToArray();
+        Assert.Equal(refused, problems.Contains(
+            "data.packing: 'documents' puts several documents in a row, of which only the first would have the sinks, global tokens or " +
+                $"blocks that attention pattern '{type}' counts from the row's beginning; use 'crops' or 'pairs', or pattern 'causal', " +
+                "'strided', or 'sliding' without sinks"));
+    }
+
     [Fact]
     public void A_model_rule_is_reported_with_its_place()
     {

@@ -143,7 +143,7 @@ public sealed class TrainingSessionTests : IDisposable
         RecordingSink sink = new();
         using StopSignal stop = new();
         using CheckpointWriter checkpoints = new(tiny.Store(), tiny.Recipe, data.Tokenizer, [], message => Assert.Fail(message));
-        EvaluatorSchedule evaluators = new([], TrainingSession.Subject(training, data, tiny.Recipe), sink);
+        EvaluatorSchedule evaluators = new([], TrainingSession.Subject(training, data, tiny.Recipe));
         SampleWriter samples = new(training, data.Tokenizer, tiny.Recipe);
         TrainingLoop loop = new(
             tiny.Recipe, training, [], evaluators, samples, checkpoints, new FlopUtilisation(_ => 1, peak: 1), sink, stop,
@@ -242,6 +242,28 @@ public sealed class TrainingSessionTests : IDisposable
         Assert.Equal(["monitoring.samples.1", "monitoring.samples.2"], error.Problems.Select(problem => problem.Path));
         Assert.StartsWith("the prompt has 17 tokens, but the model's context holds 16; ", error.Problems[1].Message);
         Assert.Empty(tiny.Store().Steps);
+    }
+
+    [Fact]
+    public void A_resume_that_is_refused_leaves_the_files_of_the_run_as_they_were()
+    {
+        tiny.Recipe = tiny.Recipe with { Monitoring = tiny.Recipe.Monitoring with { TensorBoard = true } };
+        tiny.Train(until: 7);
+        Directory.Delete(tiny.Store().DirectoryOf(7), recursive: true); // steps 6 and 7 are recorded, and would be again
+        Dictionary<string, string> before = Files();
+        Assert.Contains(before.Keys, name => name.Contains("tfevents", StringComparison.Ordinal));
+        tiny.Recipe = tiny.Recipe with
+        {
+            Evaluation = tiny.Recipe.Evaluation with { Measures = [new ScheduledPasskeyOptions { Lengths = [100] }] },
+        };
+
+        var error = Assert.Throws<ConfigurationException>(() => tiny.Train(resume: true));
+
+        Assert.Equal(["evaluation.measures.0.lengths"], error.Problems.Select(problem => problem.Path));
+        Assert.Equal(before, Files());
+
+        Dictionary<string, string> Files() => Directory.EnumerateFiles(tiny.RunPath()).ToDictionary(
+            path => Path.GetFileName(path), path => Convert.ToHexString(File.ReadAllBytes(path)));
     }
 
     [Fact]

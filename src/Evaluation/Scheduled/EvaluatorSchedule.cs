@@ -9,14 +9,13 @@ namespace Trainer.Evaluation.Scheduled;
 public sealed class EvaluatorSchedule
 {
     private readonly EvaluationSubject subject;
-    private readonly IMetricsSink sink;
     private readonly IReadOnlyList<(ScheduledEvaluatorOptions Options, ScheduledEvaluator Evaluator)> evaluators;
 
     /// <summary>Builds the evaluators of <c>evaluation.measures</c>.</summary>
     /// <exception cref="ConfigurationException">Some cannot run; the message lists every reason.</exception>
-    public EvaluatorSchedule(IReadOnlyList<ScheduledEvaluatorOptions> options, EvaluationSubject subject, IMetricsSink sink)
+    public EvaluatorSchedule(IReadOnlyList<ScheduledEvaluatorOptions> options, EvaluationSubject subject)
     {
-        (this.subject, this.sink) = (subject, sink);
+        this.subject = subject;
         evaluators = [.. options.Select(entry => (entry, entry.Build(subject)))];
         Problem[] problems = [.. evaluators.SelectMany((entry, index) =>
             entry.Evaluator.Problems().Select(problem => problem with { Path = $"evaluation.measures.{index}.{problem.Path}" }))];
@@ -24,10 +23,14 @@ public sealed class EvaluatorSchedule
     }
 
     /// <summary>Runs the evaluators due after a step: with every validation loss if without an interval, and after the last.</summary>
-    public void RunDue(long step, bool evaluating, bool last)
+    /// <param name="step">The step.</param>
+    /// <param name="evaluating">Whether the validation loss is due.</param>
+    /// <param name="last">Whether the run ends with it.</param>
+    /// <param name="sink">Gets what they find.</param>
+    public void RunDue(long step, bool evaluating, bool last, IMetricsSink sink)
     {
         foreach ((ScheduledEvaluatorOptions options, ScheduledEvaluator evaluator) in evaluators)
-            if (IsDue(options, step, evaluating, last)) Run(options.Title, evaluator, step);
+            if (IsDue(options, step, evaluating, last)) Run(options.Title, evaluator, step, sink);
     }
 
     /// <summary>Whether <see cref="RunDue"/> would run any.</summary>
@@ -37,7 +40,7 @@ public sealed class EvaluatorSchedule
     private static bool IsDue(ScheduledEvaluatorOptions options, long step, bool evaluating, bool last) =>
         last || (options.Every is { } every ? every > 0 && step % every == 0 : evaluating);
 
-    private void Run(string name, ScheduledEvaluator evaluator, long step)
+    private void Run(string name, ScheduledEvaluator evaluator, long step, IMetricsSink sink)
     {
         long start = Stopwatch.GetTimestamp();
         try

@@ -25,6 +25,9 @@ internal static class RankSetup
         group.Timeout = TimeSpan.FromSeconds(recipe.Training.CollectiveTimeout);
         ProcessorShare.Take(group);
         Device device = DeviceSelection.Choose(recipe.Training.Device, group.LocalRank, group.LocalSize);
+        if (group.Size > 1 && group.AllGather($"{device.type}").Distinct().Count() > 1)
+            throw new UserException("training.device: some processes see a GPU and others see none; mend the machine that should have " +
+                "one (doctor says what it sees), or set training.device to cpu");
         if (device.type == DeviceType.CUDA && group.Size > 1) group = NcclProcessGroup.Create(group, device.index);
         DeviceSelection.SetDeterministic(recipe.Training.Deterministic);
         DeviceSelection.SetPrecision(recipe.Training.Precision, device);

@@ -72,6 +72,9 @@ internal sealed class Ranks(IProcessGroup group, IProgress<string> terminal) : I
         };
     }
 
+    /// <summary>Waits for all ranks, however long they take: before a collective with a limit, where the first has work of its own.</summary>
+    public void WaitForAll() => AnyInTheEnd(false);
+
     /// <summary>Whether something is so on any rank once all have come here, however long they take.</summary>
     public bool AnyInTheEnd(bool here)
     {

@@ -244,8 +244,8 @@ public sealed class DataParallelTests : IDisposable
             RecordingSink sink = new();
             EvaluatorSchedule measures = new(
                 [new ScheduledPerplexityOptions { Stride = 3, Positions = 4 }, new ScheduledAccuracyOptions { Batches = 3 }],
-                TrainingSession.Subject(state, tiny.Data, tiny.Recipe), sink);
-            measures.RunDue(1, evaluating: true, last: true);
+                TrainingSession.Subject(state, tiny.Data, tiny.Recipe));
+            measures.RunDue(1, evaluating: true, last: true, sink);
             Assert.Equal(2, sink.Measures.Count);
             return (loss.NegativeLogLikelihood, string.Join('\n', sink.Measures.SelectMany(measure => measure.Lines)));
         }

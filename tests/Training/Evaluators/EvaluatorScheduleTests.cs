@@ -126,8 +126,8 @@ public sealed class EvaluatorScheduleTests : IDisposable
         using (no_grad()) training.Model.parameters().First().fill_(float.NaN);
         RecordingSink sink = new();
 
-        new EvaluatorSchedule(tiny.Recipe.Evaluation.Measures, TrainingSession.Subject(training, data, tiny.Recipe), sink).RunDue(
-            step: 4, evaluating: true, last: false);
+        new EvaluatorSchedule(tiny.Recipe.Evaluation.Measures, TrainingSession.Subject(training, data, tiny.Recipe)).RunDue(
+            step: 4, evaluating: true, last: false, sink);
 
         Assert.Empty(sink.Measures);
         Assert.Equal(["evaluation perplexity at step 4", "evaluation accuracy at step 4"],

@@ -27,6 +27,9 @@ public abstract record PatternOptions : IValidated
 
     internal virtual KeyWindow? KeyWindow => null;
 
+    /// <summary>Whether who sees whom depends on where a row begins (sinks, global tokens, blocks), and not on distances alone.</summary>
+    internal virtual bool CountsFromBeginning => false;
+
     /// <summary>About how many keys a position sees; causal attention counts as all of them, by PaLM's convention.</summary>
     internal virtual long VisibleKeys(int length) => length;
 

@@ -39,6 +39,8 @@ public sealed record BigBirdOptions : PatternOptions
 
     internal override bool IsCausal => Causal;
 
+    internal override bool CountsFromBeginning => true;
+
     internal override string CausalAdvice => "set causal to true";
 
     internal override string FullAdvice => "set causal to false";

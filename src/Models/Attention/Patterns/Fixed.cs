@@ -21,6 +21,8 @@ public sealed record FixedOptions : PatternOptions
 
     internal override bool IsCausal => true;
 
+    internal override bool CountsFromBeginning => true;
+
     /// <inheritdoc/>
     public override IEnumerable<Problem> Validate()
     {

@@ -29,6 +29,8 @@ public sealed record LongformerOptions : PatternOptions
 
     internal override KeyWindow? KeyWindow => Causal ? new(Window, GlobalTokens) : null;
 
+    internal override bool CountsFromBeginning => GlobalTokens > 0;
+
     // Under a causal pattern global positions are sinks.
     internal override long VisibleKeys(int length) => Math.Min(length, (Causal ? Window : 2L * Window - 1) + GlobalTokens);
 

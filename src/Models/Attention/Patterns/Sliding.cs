@@ -31,6 +31,8 @@ public sealed record SlidingOptions : PatternOptions
 
     internal override KeyWindow? KeyWindow => Causal ? new(Window, Sinks) : null;
 
+    internal override bool CountsFromBeginning => Sinks > 0;
+
     internal override long VisibleKeys(int length) => Math.Min(length, (Causal ? Window : 2L * Window - 1) + Sinks);
 
     internal override AttentionPattern Build() => new SlidingPattern(Window, Causal, Sinks);
