@@ -106,6 +106,17 @@ internal static class EvaluateCommand
         return command;
     }
 
+    // Pictures and series have a refusal of their own, as have tasks.
+    private static void RefuseTranslating(ParseResult parsed, Checkpoint checkpoint)
+    {
+        if (checkpoint.Model is EncoderDecoderOptions || checkpoint.Model.PatchInput() is not null) return;
+        if (TaskSection.IsGiven(parsed.CommandResult)) return;
+        Option[] translating = [Translate, Beams];
+        Problem[] problems = [.. translating.Where(parsed.CommandResult.Has).Select(option => new Problem(
+            option.Name, "is for encoder-decoders, whose translations are measured; this model translates nothing: leave it out"))];
+        if (problems.Length > 0) throw new ConfigurationException(problems, "command line");
+    }
+
     private static int Evaluate(ParseResult parsed)
     {
         if (TaskSection.Lists(parsed.CommandResult))
@@ -114,6 +125,7 @@ internal static class EvaluateCommand
             return ExitCode.Done;
         }
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source)!, parsed.GetValue(Base));
+        RefuseTranslating(parsed, checkpoint);
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         var json = checkpoint.Model.PatchInput() is not null ? Patches(parsed, checkpoint, device)
             : TaskSection.IsGiven(parsed.CommandResult)

@@ -56,7 +56,10 @@ public sealed class TextEmbedder(LanguageModel model, Tokenizer tokenizer, Devic
         var vectors = new float[texts.Count][];
         using EvaluationMode mode = EvaluationMode.Of(model);
         using IDisposable inference = inference_mode();
-        foreach (int[] indices in Enumerable.Range(0, texts.Count).OrderBy(index => rows[index].Length).Chunk(TextsAtOnce))
+        // Linear attention sums over padding, too: there only texts of one length share a batch.
+        bool pads = model.Options.KeepsDocumentsApart();
+        foreach (int[] indices in Enumerable.Range(0, texts.Count).OrderBy(index => rows[index].Length)
+            .GroupBy(index => pads ? 0 : rows[index].Length).SelectMany(alike => alike.Chunk(TextsAtOnce)))
             Embed([.. indices.Select(index => rows[index])]).Zip(indices).ToList().ForEach(pair => vectors[pair.Second] = pair.First);
         return vectors;
     }

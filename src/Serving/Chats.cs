@@ -17,7 +17,7 @@ internal sealed class Chats(ServedModels models, ServerOptions options)
     {
         ChatRequest request = await Json.ReadAsync<ChatRequest>(context.Request, context.RequestAborted);
         ServedModel model = models.Find(request.Model);
-        List<TextTask> tasks = answers.Begin(model, Requests(model, request), request.Stop ?? [], echo: false);
+        List<TextTask> tasks = answers.Begin(model, Requests(model, request), request.Stop ?? []);
         return await answers.Answer(context, request, tasks, new Format(model, request.Logprobs == true));
     }
 

@@ -14,7 +14,8 @@ internal sealed class Completions(ServedModels models, ServerOptions options)
     {
         CompletionRequest request = await Json.ReadAsync<CompletionRequest>(context.Request, context.RequestAborted);
         ServedModel model = models.Find(request.Model);
-        List<TextTask> tasks = answers.Begin(model, Requests(model, request), request.Stop ?? [], request.Echo == true);
+        List<TextTask> tasks = answers.Begin(model, Requests(model, request), request.Stop ?? [],
+            request.Echo == true ? index => Echo(model, request, index) : null);
         return await answers.Answer(context, request, tasks, new Format(model, request.Logprobs is not null));
     }
 
@@ -35,6 +36,14 @@ internal sealed class Completions(ServedModels models, ServerOptions options)
             MaxTokens = request.MaxTokens ?? DefaultTokens,
             TopLogProbabilities = request.Logprobs,
         })];
+    }
+
+    // As it was given: tokens that the model's tokenizer puts around it are no part of it.
+    private static string Echo(ServedModel model, CompletionRequest request, int index)
+    {
+        Prompts prompts = request.Prompt!;
+        int own = index / (request.N ?? 1);
+        return prompts.Texts?[own] ?? model.Tokenizer.Decode(prompts.Ids![own]);
     }
 
     private sealed class Format(ServedModel model, bool tellsLogprobs) : ITextFormat

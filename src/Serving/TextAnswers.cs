@@ -59,17 +59,17 @@ internal interface ITextFormat
 /// <summary>Generates the texts of a request and answers with them, whole or as they are made.</summary>
 internal sealed class TextAnswers(ServerOptions options)
 {
-    /// <summary>Puts all texts of a request into the queue, or none.</summary>
+    /// <summary>Puts all texts of a request into the queue, or none. With <paramref name="echo"/> each begins with its prompt.</summary>
     /// <exception cref="ApiException">The queue is full.</exception>
     public List<TextTask> Begin(
-        ServedModel model, IReadOnlyList<GenerationRequest> requests, IReadOnlyList<string> stops, bool echo)
+        ServedModel model, IReadOnlyList<GenerationRequest> requests, IReadOnlyList<string> stops, Func<int, string>? echo = null)
     {
         List<TextTask> tasks = [];
         try
         {
             foreach (GenerationRequest request in requests)
             {
-                string? prompt = echo ? model.Tokenizer.Decode([.. request.Source ?? request.Prompt]) : null;
+                string? prompt = echo?.Invoke(tasks.Count);
                 tasks.Add(new(tasks.Count, model.Generate(request, stops), prompt));
             }
             return tasks;

@@ -95,6 +95,8 @@ public sealed class EvaluateTests(TrainedRun trained, TrainedModel model) : ICla
     [InlineData(2, "--bos-every-window needs --bos: which token begins a text?", "--bos-every-window")]
     [InlineData(2, "command line: 1 problem\n  --bos: \"<s>\" is no token of this tokenizer (character): neither a name in its " +
         "vocabulary nor an id from 0 to ", "--bos", "<s>")]
+    [InlineData(2, "command line: 1 problem\n  --beams: is for encoder-decoders, whose translations are measured; this model translates " +
+        "nothing: leave it out", "--beams", "8")]
     [InlineData(1, "nowhere.txt", "--data", "nowhere.txt")]
     [InlineData(1, "is empty", "--data", "empty.txt")]
     [InlineData(1, "there is nothing to score: the text has 1 tokens, and the first of them is not predicted from anything; give a " +

@@ -3,6 +3,7 @@ using Trainer.Configuration;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Attention;
+using Trainer.Models.Attention.Kernels;
 using Trainer.Tests;
 using static TorchSharp.torch;
 
@@ -14,9 +15,10 @@ public class TextEmbedderTests
     [InlineData(Pooling.Mean)]
     [InlineData(Pooling.First)]
     [InlineData(Pooling.Last)]
-    public void Texts_side_by_side_have_the_vectors_they_have_alone(Pooling pooling)
+    [InlineData(Pooling.Mean, AttentionKernel.Linear)] // which cannot mask padding
+    public void Texts_side_by_side_have_the_vectors_they_have_alone(Pooling pooling, AttentionKernel kernel = AttentionKernel.Auto)
     {
-        using LanguageModel model = Encoder();
+        using LanguageModel model = Encoder(kernel);
         TextEmbedder embedder = new(model, ByteTokenizer.Instance, CPU, pooling, normalize: true);
         string[] texts = ["a", "longer text", "middle", "b"];
         var together = embedder.Embed(texts);
@@ -55,9 +57,12 @@ public class TextEmbedderTests
         Assert.Equal(4, tokens);
     }
 
-    private static LanguageModel Encoder()
+    private static LanguageModel Encoder(AttentionKernel kernel = AttentionKernel.Auto)
     {
         manual_seed(3);
-        return new EncoderOptions { Dim = 16, Layers = 2, ContextLength = 12, Attention = new MultiHeadOptions { Heads = 2 } }.Build(256);
+        return new EncoderOptions
+        {
+            Dim = 16, Layers = 2, ContextLength = 12, Attention = new MultiHeadOptions { Heads = 2, Kernel = kernel },
+        }.Build(256);
     }
 }

@@ -1,6 +1,7 @@
 using System.Net.ServerSentEvents;
 using System.Text.Json.Nodes;
 using Trainer.Data.Tokenizers;
+using Trainer.Tests;
 
 namespace Trainer.Serving.Tests;
 
@@ -52,6 +53,21 @@ public class CompletionsTests
                     choice["logprobs"]![list]!.AsArray().Select(item => item!.ToJsonString()),
                     parts.SelectMany(part => part["logprobs"]?[list]!.AsArray() ?? []).Select(item => item!.ToJsonString()));
         }
+    }
+
+    [Theory]
+    [InlineData("""["a dog", "here"]""", "a dog", "here")] // <s> is put before them, and dog is no word of the tokenizer's
+    [InlineData("""[[4, 5], [7]]""", "a cat", "here")]
+    public async Task An_echo_is_the_prompt_as_it_was_given(string prompts, string first, string second)
+    {
+        await using TinyServer server = TinyServer.Start(tokenizer: TinyTokenizer.Words(framed: true));
+        JsonNode body = await Complete(
+            server, new JsonObject { ["prompt"] = JsonNode.Parse(prompts), ["max_tokens"] = 1, ["n"] = 2, ["echo"] = true });
+
+        string[] texts = [.. body["choices"]!.AsArray().Select(choice => (string)choice!["text"]!)];
+        Assert.Equal(4, texts.Length);
+        Assert.All(texts[..2], text => Assert.StartsWith(first, text));
+        Assert.All(texts[2..], text => Assert.StartsWith(second, text));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Data.Tokenizers;
 using Trainer.Inference;
 using Trainer.Inference.Serving;
 using Trainer.Models;
@@ -9,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Trainer.Serving.Tests;
 
-/// <summary>A server of a tiny model over bytes with large random weights, whose texts depend on all it has read.</summary>
+/// <summary>A server of a tiny model, by default over bytes, with large random weights, whose texts depend on all it has read.</summary>
 internal sealed class TinyServer : IAsyncDisposable
 {
     public const int Context = TinyCheckpoint.Context;
@@ -18,9 +19,11 @@ internal sealed class TinyServer : IAsyncDisposable
     private readonly Checkpoint checkpoint;
     private readonly ModelServer server;
 
-    private TinyServer(ModelOptions options, ServerOptions? settings, string? chatTemplate, Func<Checkpoint, NamedAdapter[]>? adapters)
+    private TinyServer(
+        ModelOptions options, ServerOptions? settings, string? chatTemplate, Func<Checkpoint, NamedAdapter[]>? adapters,
+        Tokenizer? tokenizer = null)
     {
-        checkpoint = TinyCheckpoint.Write(options, directory.File("checkpoint"), chatTemplate);
+        checkpoint = TinyCheckpoint.Write(options, directory.File("checkpoint"), chatTemplate, tokenizer: tokenizer);
         settings = (settings ?? new()) with { Port = 0, Adapters = adapters?.Invoke(checkpoint) ?? [] };
         server = ModelServer.StartAsync(checkpoint, CPU, options: settings).GetAwaiter().GetResult();
         Client = new() { BaseAddress = server.Address };
@@ -38,8 +41,9 @@ internal sealed class TinyServer : IAsyncDisposable
         Dim = 32, Layers = 2, ContextLength = Context, Attention = new LatentOptions { Heads = 2, HeadDim = 16, KeyValueRank = 16 },
     };
 
-    public static TinyServer Start(ModelOptions? options = null, ServerOptions? settings = null, string? chatTemplate = null) =>
-        new(options ?? Decoder, settings, chatTemplate, null);
+    public static TinyServer Start(
+        ModelOptions? options = null, ServerOptions? settings = null, string? chatTemplate = null, Tokenizer? tokenizer = null) =>
+        new(options ?? Decoder, settings, chatTemplate, null, tokenizer);
 
     /// <summary>With adapters: <c>pirate</c>, and <c>talker</c>, which has a chat template.</summary>
     /// <param name="directory">Where they are written.</param>

@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Tests;
 
-/// <summary>Checkpoints of tiny models over bytes with large random weights, whose texts depend on all they have read.</summary>
+/// <summary>Checkpoints of tiny models, by default over bytes, with large random weights: their texts depend on all they have read.
+/// </summary>
 internal static class TinyCheckpoint
 {
     public const int Context = 64;
@@ -27,17 +28,20 @@ internal static class TinyCheckpoint
     /// <param name="path">A new folder.</param>
     /// <param name="chatTemplate">In Jinja; null for none.</param>
     /// <param name="scale">What matrices are multiplied with.</param>
-    public static Checkpoint Write(ModelOptions options, string path, string? chatTemplate = null, double scale = 20)
+    /// <param name="tokenizer">Of words; null for bytes.</param>
+    public static Checkpoint Write(
+        ModelOptions options, string path, string? chatTemplate = null, double scale = 20, Tokenizer? tokenizer = null)
     {
         manual_seed(5);
-        using LanguageModel model = options.Build(256);
+        using LanguageModel model = options.Build(tokenizer?.VocabularySize ?? 256);
         using (no_grad())
             foreach (var parameter in model.parameters().Where(p => p.dim() >= 2)) parameter.mul_(scale);
         CheckpointConfiguration configuration = new()
         {
-            Name = "tiny", Model = options, Tokenizer = new ByteTokenizerOptions(), Data = new() { Train = [new() { Path = "none.txt" }] },
+            Name = "tiny", Model = options, Tokenizer = tokenizer is null ? new ByteTokenizerOptions() : new WordTokenizerOptions(),
+            Data = new() { Train = [new() { Path = "none.txt" }] },
         };
-        Checkpoint checkpoint = Checkpoint.Write(path, configuration, ByteTokenizer.Instance, model);
+        Checkpoint checkpoint = Checkpoint.Write(path, configuration, tokenizer ?? ByteTokenizer.Instance, model);
         if (chatTemplate is not null)
             File.WriteAllText(
                 Path.Combine(checkpoint.Directory, "chat_template.json"), new JsonObject { ["template"] = chatTemplate }.ToJsonString());

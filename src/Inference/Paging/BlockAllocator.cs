@@ -100,6 +100,9 @@ internal sealed class BlockAllocator
     private (int Sinks, int First) Kept(int from) =>
         window is { } seen ? (Count(seen.Sinks), Math.Max(0, from - seen.Window + 1) / BlockLength) : (0, 0);
 
+    /// <summary>Whether nobody else has one of the table's blocks.</summary>
+    public bool IsAlone(BlockTable table) => table.Blocks.Exists(block => block >= 0 && users[block] == 1);
+
     private bool IsShared(int block) => block >= 0 && users[block] > 1;
 
     private void Drop(BlockTable table, int index)

@@ -55,6 +55,9 @@ internal sealed unsafe class PagedKeyValues : IDisposable
     /// <summary>The part of the blocks that is taken, where it is largest.</summary>
     public double Use => allocators.Max(allocator => 1 - (double)allocator.Free / allocator.Blocks);
 
+    /// <summary>Whether releasing a sequence frees a block.</summary>
+    public bool IsAlone(PagedSequence sequence) => Enumerable.Range(0, Kinds).Any(kind => allocators[kind].IsAlone(sequence.Tables[kind]));
+
     public BlockAllocator Allocator(int kind) => allocators[kind];
 
     public PagedLayer Layer(int index) => layers[index];

@@ -24,11 +24,12 @@ internal sealed class PrefixCache(PagedKeyValues memory, int piece)
         if (before is not null) Touch(before);
     }
 
-    /// <summary>Forgets what was used least recently; false where nothing is left.</summary>
+    /// <summary>Forgets what was used least recently, and frees memory by it; false where nothing is left that does.</summary>
     public bool Forget()
     {
-        if (entries.Count == 0) return false;
-        Entry oldest = entries.Values.MinBy(entry => entry.LastUse)!;
+        // What running texts have, too, frees nothing. Under a window an entry may have no block, and one that frees some lies behind it.
+        Entry? oldest = entries.Values.Where(entry => memory.Forgets || memory.IsAlone(entry.Sequence)).MinBy(entry => entry.LastUse);
+        if (oldest is null) return false;
         entries.Remove(oldest.Key);
         memory.Release(oldest.Sequence);
         return true;

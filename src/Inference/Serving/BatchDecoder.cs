@@ -91,7 +91,7 @@ internal sealed class ModelBatchDecoder(LanguageModel model, Device device, int 
     // A GPU reads long pieces in hardly more time than short ones.
     private readonly int piece = Math.Max(model.PrefixLength, device.type == DeviceType.CPU ? PromptReading.Piece : 512);
     private readonly DecodingState batch = DecodingState.NewBatch(model.ContextLength, device);
-    private readonly int most = cacheTokens ?? checked(capacity * model.ContextLength);
+    private readonly long most = cacheTokens ?? (long)capacity * model.ContextLength;
     private Reading? reading;
     private float[] logits = [];
 

@@ -43,8 +43,8 @@ public sealed class GeneratedText : IAsyncEnumerable<TextPiece>, IDisposable
                 int held = text.Held;
                 string piece = token.Id < 0 || hidden.Contains(token.Id) ? "" : text.Push(token.Id);
                 if (token.Id >= 0) Tokens++;
+                if (token.Finish is not null) piece += text.Flush();
                 bool stops = text.HasStopped;
-                if (token.Finish is not null && !stops) piece += text.Flush();
                 yield return new(piece, token.Id < 0 ? null : token, stops ? FinishReason.Stop : token.Finish, held);
                 if (stops) break;
             }

@@ -21,9 +21,9 @@ internal sealed class TextAssembler(StreamingDecoder decoder, IReadOnlyList<stri
     /// <summary>Ends the text, and returns what is left of it.</summary>
     public string Flush()
     {
-        string rest = Take(decoder.Flush()) + held;
+        string rest = Take(decoder.Flush()) + held; // nothing is held behind a stop
         held = "";
-        return HasStopped ? "" : rest;
+        return rest;
     }
 
     private string Take(string piece)
