@@ -10,10 +10,9 @@ internal static partial class CLibrary
     private const uint CloseOnExecute = 1; // MFD_CLOEXEC
     private const int LargestAllowed = 1 << 25; // the most that older versions of glibc allow for M_MMAP_THRESHOLD
 
-    private static readonly string[] Tuned = ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES"];
-
     /// <summary>Whether the environment tunes malloc, which is then left alone.</summary>
-    internal static bool IsTunedByUser => Tuned.Any(name => Environment.GetEnvironmentVariable(name) is not null);
+    internal static bool IsTunedByUser => Environment.GetEnvironmentVariables().Keys.Cast<string>()
+        .Any(name => name == "GLIBC_TUNABLES" || name.StartsWith("MALLOC_", StringComparison.Ordinal));
 
     /// <summary>Keeps the memory that a training step frees for the next step.</summary>
     /// <remarks>By default glibc hands large blocks back to the kernel at once and gets them back zeroed, page by page: some 3,000 page

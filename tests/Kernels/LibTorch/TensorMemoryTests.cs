@@ -11,6 +11,22 @@ public sealed class TensorMemoryTests
         Assert.Equal(OperatingSystem.IsLinux() && !CLibrary.IsTunedByUser, TensorMemory.IsInstalled);
 
     [Fact]
+    public void Every_setting_of_malloc_leaves_it_alone()
+    {
+        if (CLibrary.IsTunedByUser) return;
+        const string Perturb = "MALLOC_PERTURB_";
+        Environment.SetEnvironmentVariable(Perturb, "1"); // of .NET's copy: glibc does not see it
+        try
+        {
+            Assert.True(CLibrary.IsTunedByUser);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(Perturb, null);
+        }
+    }
+
+    [Fact]
     public void Sizes_grow_by_at_most_an_eighth_and_hold_what_they_are_for()
     {
         for (int kind = 1; kind < 200; kind++)
