@@ -5,11 +5,11 @@
 # Needs root, debootstrap and a network, and copies this machine's SDK, NuGet.Config and certificates. MIRROR is another Debian mirror.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-readonly suite=${1:?which Debian: bookworm or trixie} root=$(mktemp -d) home=/home/user
+readonly suite=${1:?which Debian: bookworm or trixie} root=$(mktemp -d) log=$(mktemp) home=/home/user
 
 cleanup() {
   umount --recursive --lazy "$root"/{dev,sys,proc} 2>/dev/null || true
-  rm -rf --one-file-system "$root"
+  rm -rf --one-file-system "$root" "$log"
 }
 trap cleanup EXIT
 within() { chroot "$root" setpriv --reuid=1000 --regid=1000 --clear-groups env -i HOME=$home PATH=/usr/bin:/bin DOTNET_NOLOGO=1 \
@@ -19,9 +19,10 @@ for name in SSL_CERT_FILE NUGET_CERT_REVOCATION_MODE; do [[ ! ${!name:-} ]] || p
 
 chmod 755 "$root" # mktemp makes it for root alone
 # What Microsoft's package of the SDK depends on, and git.
-icu=libicu72
-[[ $suite == bookworm ]] || icu=libicu76
-debootstrap --variant=minbase --include="ca-certificates,git,$icu,libssl3,zlib1g,libstdc++6" "$suite" "$root" ${MIRROR:-} >/dev/null
+packages=libicu72,libssl3
+[[ $suite == bookworm ]] || packages=libicu76,libssl3t64
+debootstrap --variant=minbase --include="ca-certificates,git,$packages,zlib1g,libstdc++6" "$suite" "$root" ${MIRROR:-} >"$log" ||
+  { tail -n 3 "$log" >&2; exit 1; }
 for place in proc sys dev; do mount --rbind --make-rslave "/$place" "$root/$place"; done
 cp -a "$(dirname "$(realpath "$(command -v dotnet)")")" "$root/usr/share/dotnet"
 ln -s ../share/dotnet/dotnet "$root/usr/bin/dotnet"
