@@ -40,6 +40,8 @@ def merged(below, above):
 
 def text_is_there(path, overrides):
     settings = recipe(path)
+    if "initialize" in settings and not (ROOT / settings["initialize"]["from"]).exists():
+        return False
     if any(override.startswith("data.train.0.path=") for override in overrides):
         return True
     return all((ROOT / source["path"]).exists() for source in settings["data"]["train"] if "path" in source)
@@ -56,9 +58,10 @@ def train(path, overrides):
     minutes = (time.time() - began) / 60
     if trainer("evaluate", str(run), "--json", str(run / "evaluation.json"), stdout=subprocess.DEVNULL).returncode != 0:
         sys.exit(f"{path.name}: could not be evaluated")
-    longer = LONGER * plan_of(path, sets)["contextLength"]
-    if path.stem.startswith("extrapolate") and trainer("evaluate", str(run), "--window", str(longer), "--json", str(run / "longer.json"), stdout=subprocess.DEVNULL).returncode != 0:
-        sys.exit(f"{path.name}: could not be evaluated on longer texts")
+    if path.stem.startswith("extrapolate"):
+        longer = LONGER * plan_of(path, sets)["contextLength"]
+        if trainer("evaluate", str(run), "--window", str(longer), "--json", str(run / "longer.json"), stdout=subprocess.DEVNULL).returncode != 0:
+            sys.exit(f"{path.name}: could not be evaluated on longer texts")
     (run / "plan.json").write_text(json.dumps(plan_of(path, sets)))
     (run / "minutes.json").write_text(json.dumps(minutes))
     print(f"{path.stem}: {minutes:.1f} min", flush=True)
@@ -102,7 +105,8 @@ def rows_before():
 def table(paths):
     page = PAGE.read_text().split("\n" + HEADING + "\n")
     before = page[0].splitlines() + [""] if len(page) > 1 else []
-    trained = [path for path in paths if (RUNS / path.stem / "minutes.json").exists()]
+    trained = [path for path in paths if (RUNS / path.stem / "minutes.json").exists()
+               and "negativeLogLikelihood" in json.loads((RUNS / path.stem / "evaluation.json").read_text())]
     rows = rows_before() | {path.stem: row(path) for path in trained}
     bleu = next((json.loads((RUNS / path.stem / "evaluation.json").read_text())["translation"]["bleu"]["signature"]
                  for path in trained if "translate" in path.stem), None)
