@@ -42,6 +42,17 @@ internal static class GivenOptions
     /// <summary>Whether an option stands on the command line; one that has a default counts only where it does.</summary>
     internal static bool Has(this SymbolResult result, Option option) => result.GetResult(option) is { Implicit: false };
 
+    /// <summary>Refuses a comma, which would be read as one of thousands: 0,5 as 5.</summary>
+    internal static Option<T> WithPoint<T>(this Option<T> option)
+    {
+        option.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens.Where(token => token.Value.Contains(',')))
+                result.AddError($"{option.Name} is {token.Value}; write a point for the comma, such as 0.5");
+        });
+        return option;
+    }
+
     /// <inheritdoc cref="Has(SymbolResult, Option)"/>
     internal static bool Has(this ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
 }

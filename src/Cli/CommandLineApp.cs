@@ -12,8 +12,19 @@ internal static class CommandLineApp
     /// <summary>Returns an <see cref="ExitCode"/>.</summary>
     internal static int Run(string[] args)
     {
-        // A text may begin with @, which is no file of further arguments.
-        var parsed = Root().Parse(args, new() { ResponseFileTokenReplacer = null });
+        ParseResult parsed;
+        try
+        {
+            // A text may begin with @, which is no file of further arguments.
+            parsed = Root().Parse(args, new() { ResponseFileTokenReplacer = null });
+        }
+        // A validator asked for the value of an option that has none, or no valid one.
+        catch (InvalidOperationException error) when (error.Source == "System.CommandLine")
+        {
+            Console.Error.WriteLine(error.Message);
+            Console.Error.WriteLine($"See: dotnet run -- {(args is [var verb, ..] && !verb.StartsWith('-') ? verb + " " : "")}--help");
+            return ExitCode.Wrong;
+        }
         if (parsed.Errors.Count > 0) return Refuse(parsed);
         var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
         return Guard(() => parsed.Invoke(invocation), Console.Error.WriteLine);

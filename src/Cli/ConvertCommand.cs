@@ -47,11 +47,11 @@ internal static class ConvertCommand
     {
         Description = "Writes the whole model of a checkpoint that holds an adapter, which is merged into its base.",
     };
-    private static readonly Option<double?> Factor = new("--factor")
+    private static readonly Option<double?> Factor = new Option<double?>("--factor")
     {
         Description = "The new context length over the old one.",
         HelpName = "s",
-    };
+    }.WithPoint();
 
     internal static Command Create()
     {

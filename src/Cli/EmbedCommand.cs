@@ -54,7 +54,7 @@ internal static class EmbedCommand
         if (path is not null and not "-" && !File.Exists(path))
             throw new UserException($"{path}: there is no such file; --data takes a file of one text a line");
         return texts.Concat(path is null ? []
-            : path == "-" ? Console.In.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            : path == "-" ? Console.In.ReadToEnd().Split(["\r\n", "\n"], StringSplitOptions.RemoveEmptyEntries)
             : File.ReadLines(path).Where(line => line.Length > 0));
     }
 }

@@ -106,10 +106,14 @@ internal static class EvaluateCommand
         return command;
     }
 
-    // Pictures and series have a refusal of their own, as have tasks.
-    private static void RefuseTranslating(ParseResult parsed, Checkpoint checkpoint)
+    // Pictures and series have a refusal of their own, and of options for translations, as have tasks.
+    private static void RefuseOthers(ParseResult parsed, Checkpoint checkpoint)
     {
-        if (checkpoint.Model is EncoderDecoderOptions || checkpoint.Model.PatchInput() is not null) return;
+        if (checkpoint.Model.PatchInput() is not null) return;
+        if (parsed.Has(PatchSection.Season))
+            throw new ConfigurationException(
+                [new("--season", "is for models of time series, and this one reads texts; leave it out")], "command line");
+        if (checkpoint.Model is EncoderDecoderOptions) return;
         if (TaskSection.IsGiven(parsed.CommandResult)) return;
         Option[] translating = [Translate, Beams];
         Problem[] problems = [.. translating.Where(parsed.CommandResult.Has).Select(option => new Problem(
@@ -125,7 +129,7 @@ internal static class EvaluateCommand
             return ExitCode.Done;
         }
         var checkpoint = Checkpoint.Open(parsed.GetRequiredValue(Source)!, parsed.GetValue(Base));
-        RefuseTranslating(parsed, checkpoint);
+        RefuseOthers(parsed, checkpoint);
         var device = DeviceSelection.Choose(parsed.GetValue(Device));
         var json = checkpoint.Model.PatchInput() is not null ? Patches(parsed, checkpoint, device)
             : TaskSection.IsGiven(parsed.CommandResult)

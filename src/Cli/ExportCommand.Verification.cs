@@ -40,8 +40,6 @@ internal static partial class ExportCommand
     static partial void BeforeWriting(ParseResult parsed, ref bool written)
     {
         var (output, type) = (parsed.GetRequiredValue(Output), parsed.GetRequiredValue(Type));
-        // A certificate is of a file as it was.
-        if (parsed.GetRequiredValue(Format) == Gguf && File.Exists(Certificate.PathFor(output))) File.Delete(Certificate.PathFor(output));
         written = parsed.GetValue(OnlyVerifies);
         if (written || !QuantizedExport.Types.Contains(type)) return;
         var family = QuantizedExport.Write(Checkpoint.Open(parsed.GetRequiredValue(Source), parsed.GetValue(Base)), output, type);
@@ -52,6 +50,8 @@ internal static partial class ExportCommand
 
     static partial void AfterWriting(ParseResult parsed, ref int exitCode)
     {
+        // A certificate is of a file as it was.
+        if (parsed.GetRequiredValue(Format) == Gguf) File.Delete(Certificate.PathFor(parsed.GetRequiredValue(Output)));
         if (!parsed.GetValue(Verifies) && !parsed.GetValue(OnlyVerifies)) return;
         var (source, output) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Output));
         var certificate = GgufVerification.Run(

@@ -32,16 +32,16 @@ internal static class GenerateCommand
         Description = "How many tokens to add.",
         DefaultValueFactory = _ => Defaults.Tokens,
     };
-    private static readonly Option<double> Temperature = new("--temperature")
+    private static readonly Option<double> Temperature = new Option<double>("--temperature")
     {
         Description = "Below 1 sharper, above 1 flatter, 0 greedy.",
         DefaultValueFactory = _ => Defaults.Sampling.Temperature,
-    };
+    }.WithPoint();
     private static readonly Option<int?> TopK = new("--top-k") { Description = "Draw only from the k most likely tokens." };
-    private static readonly Option<double?> TopP = new("--top-p")
+    private static readonly Option<double?> TopP = new Option<double?>("--top-p")
     {
         Description = "Draw only from the most likely tokens that together have probability p.",
-    };
+    }.WithPoint();
     private static readonly Option<long> Seed = new("--seed")
     {
         Description = "The same seed gives the same text.",
@@ -52,11 +52,11 @@ internal static class GenerateCommand
     {
         Description = "Search the most likely text, following so many beginnings at once, instead of drawing; 1 is greedy.",
     };
-    private static readonly Option<double> LengthPenalty = new("--length-penalty")
+    private static readonly Option<double> LengthPenalty = new Option<double>("--length-penalty")
     {
         Description = "With --beams: above 0 longer texts are not put behind shorter ones (0.6 in the 2017 Transformer).",
         DefaultValueFactory = _ => Searching.LengthPenalty,
-    };
+    }.WithPoint();
     private static readonly Option<string?> Beginning = new("--bos")
     {
         Description = "A token, by name or id, that the prompt begins with; none for no token. Without it the prompt begins as the " +

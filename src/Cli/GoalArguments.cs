@@ -13,6 +13,8 @@ internal sealed class GoalArguments
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
+    private const double MostSeconds = 366 * 86400;
+
     private readonly Option<string?> data = new("--data")
     {
         Description = "A text to write a recipe for: a file, a folder, a glob, or dotnet-docs. Machine and text are measured for a minute.",
@@ -22,9 +24,14 @@ internal sealed class GoalArguments
     {
         Description = "How long training may take, such as 90s, 10m or 2h: the size of the model follows.",
         HelpName = "duration",
-        CustomParser = argument => Quantity(argument, "10m", ("s", 1), ("m", 60), ("h", 3600), ("d", 86400)) is { } seconds
-            ? TimeSpan.FromSeconds(seconds)
-            : null,
+        CustomParser = argument =>
+        {
+            var seconds = Quantity(argument, "10m", ("s", 1), ("m", 60), ("h", 3600), ("d", 86400));
+            if (seconds is null) return null;
+            if (seconds <= MostSeconds) return TimeSpan.FromSeconds(seconds.Value);
+            argument.AddError($"{argument.Argument.Name} is {argument.Tokens[0].Value}; it must be at most a year");
+            return null;
+        },
     };
     private readonly Option<int?> depth = new("--depth")
     {

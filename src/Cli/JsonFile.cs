@@ -30,6 +30,9 @@ internal static class JsonFile
     internal static void WriteLine<T>(string path, T result) =>
         Write(path, Object(result), new JsonSerializerOptions(Format) { WriteIndented = false });
 
-    private static void Write(string path, JsonObject json, JsonSerializerOptions format) =>
+    private static void Write(string path, JsonObject json, JsonSerializerOptions format)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         File.WriteAllText(path, json.ToJsonString(format) + "\n", new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+    }
 }

@@ -17,7 +17,7 @@ internal static class PatchSection
 {
     private const int FilesShown = 20, ClassesShown = 3;
 
-    private static readonly Option<int?> Season = new("--season")
+    internal static readonly Option<int?> Season = new("--season")
     {
         Description = "For a model of time series: steps of time after which values repeat; those so long before are a forecast to " +
             "compare with.",

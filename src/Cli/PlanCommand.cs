@@ -29,19 +29,19 @@ internal static class PlanCommand
             Description = "Milliseconds of a step that one process takes with its rows, as train prints them: estimates the speed of " +
                 "2 to 1,024 processes.",
             HelpName = "ms",
-        };
+        }.WithPoint();
         var bandwidth = new Option<double>("--bandwidth")
         {
             Description = "Gigabits a second between two machines.",
             HelpName = "Gb/s",
             DefaultValueFactory = _ => 10,
-        };
+        }.WithPoint();
         var latency = new Option<double>("--latency")
         {
             Description = "Microseconds until a message arrives.",
             HelpName = "µs",
             DefaultValueFactory = _ => 30,
-        };
+        }.WithPoint();
         foreach (var option in (Option[])[ranks, stepTime, bandwidth, latency]) RequirePositive(option);
         var command = new Command(
             "plan", "Prints parameters, FLOPs, memory and cache of a recipe, without training; or writes a recipe for a text and a time.")

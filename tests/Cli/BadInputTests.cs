@@ -71,6 +71,29 @@ public sealed class BadInputTests(TrainedModel trained)
         Fails(workspace.Run(arguments), 2, "");
     }
 
+    [Theory]
+    [InlineData("corpus", "x", "--limit", "abc")]
+    [InlineData("evaluate", "x", "--task")]
+    [InlineData("export", "x", "--output", "y", "--format")]
+    [InlineData("convert", "x", "--output", "y", "--average", "abc")]
+    [InlineData("plan", "--data", "x", "--time", "99999999999d")]
+    public void An_option_without_a_value_that_goes_is_refused_and_help_is_named(params string[] arguments)
+    {
+        using var workspace = new Workspace();
+        var outcome = workspace.Run(arguments);
+        Fails(outcome, 2, $"See: dotnet run -- {arguments[0]} --help");
+        Assert.DoesNotContain("Exception", outcome.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--temperature is 0,5; write a point", "generate", "x", "--prompt", "the", "--temperature", "0,5")]
+    [InlineData("--factor is 1,5; write a point", "convert", "x", "--output", "y", "--rope-scaling", "yarn", "--factor", "1,5")]
+    public void A_comma_in_a_number_is_refused(string part, params string[] arguments)
+    {
+        using var workspace = new Workspace();
+        Fails(workspace.Run(arguments), 2, part);
+    }
+
     [Fact]
     public void A_path_that_is_empty_is_called_so()
     {

@@ -97,6 +97,7 @@ public sealed class EvaluateTests(TrainedRun trained, TrainedModel model) : ICla
         "vocabulary nor an id from 0 to ", "--bos", "<s>")]
     [InlineData(2, "command line: 1 problem\n  --beams: is for encoder-decoders, whose translations are measured; this model translates " +
         "nothing: leave it out", "--beams", "8")]
+    [InlineData(2, "command line: 1 problem\n  --season: is for models of time series, and this one reads texts", "--season", "7")]
     [InlineData(1, "nowhere.txt", "--data", "nowhere.txt")]
     [InlineData(1, "is empty", "--data", "empty.txt")]
     [InlineData(1, "there is nothing to score: the text has 1 tokens, and the first of them is not predicted from anything; give a " +

@@ -32,6 +32,15 @@ public sealed class ExportVerificationTests(TrainedRun trained) : IClassFixture<
         Assert.False(File.Exists(workspace.PathOf("x.gguf.verification.json")));
     }
 
+    [Fact]
+    public void An_export_that_fails_leaves_the_certificate_of_the_file_that_is_there()
+    {
+        var certificate = workspace.PathOf("kept.gguf.verification.json");
+        File.WriteAllText(certificate, "{}");
+        Fails(1, "nowhere", "export", "nowhere", "--format", "gguf", "--output", "kept.gguf");
+        Assert.True(File.Exists(certificate));
+    }
+
     [Theory]
     [InlineData("--verify compares with llama.cpp, which reads GGUF: leave it out, or use --format gguf.", "huggingface", "--verify")]
     [InlineData("--verify-only compares with llama.cpp", "huggingface", "--verify-only")]

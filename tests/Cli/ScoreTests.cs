@@ -47,6 +47,13 @@ public sealed class ScoreTests(TrainedRun trained) : IClassFixture<TrainedRun>
     }
 
     [Fact]
+    public void Missing_folders_of_a_file_are_made()
+    {
+        workspace.Succeeds("score", "run", "--text", "the", "--json", "missing/folder/scores.json");
+        Assert.True(File.Exists(workspace.PathOf("missing/folder/scores.json")));
+    }
+
+    [Fact]
     public void A_table_has_a_row_for_each_token_of_each_document()
     {
         File.WriteAllText(workspace.PathOf("documents.jsonl"), "{\"text\":\"the read\"}\n{\"text\":null}\n{\"text\":\"the\"}\n");

@@ -68,6 +68,10 @@ public sealed class RunVerification
         RequireSteps(request, run, metrics);
         ResumePoint? from = ResumePoint.FromFirst(ranks, () => run.CheckpointAtOrBefore(request.After));
         long start = from?.State.Step ?? 0;
+        bool Computed(long step) => step > start && step <= request.Through;
+        if (!metrics.Steps.Any(record => Computed(record.Step)) && !run.Checkpoints.Steps.Any(Computed))
+            throw new UserException($"{request.Run}: of steps {start + 1} to {request.Through} none has a record (monitoring.logEvery) " +
+                "or a checkpoint to compare with; give a range that reaches one");
         Recipe recipe = run.RecipeAfter(start);
         RequireOneRecipe(run, recipe, start, request.Through);
         ranks.Report($"{request.Run}: computing steps {start + 1} to {request.Through} again, from " +

@@ -48,6 +48,14 @@ public sealed record RecipePlan(
     public static void RequireFree(string path)
     {
         if (File.Exists(path)) throw new UserException($"{path}: there is such a file already; remove it or choose another --out");
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path}: its folder cannot be made: {error.Message}", error);
+        }
     }
 
     /// <summary>Writes the recipe, whole or not at all.</summary>

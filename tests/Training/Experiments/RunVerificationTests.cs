@@ -96,6 +96,15 @@ public sealed class RunVerificationTests : IDisposable
     }
 
     [Fact]
+    public void Steps_without_a_record_or_a_checkpoint_are_refused()
+    {
+        string metrics = Path.Combine(tiny.RunPath(), "metrics.jsonl");
+        File.WriteAllLines(metrics, File.ReadAllLines(metrics).Where(line => (long)JsonNode.Parse(line)!["step"]! is not (6 or 7)));
+        Assert.Contains("of steps 6 to 7 none has a record", Assert.Throws<UserException>(() => Verify(5, 7)).Message);
+        Assert.Empty(Verify(5, 8).Differences);
+    }
+
+    [Fact]
     public void Steps_with_several_recipes_are_verified_one_by_one()
     {
         tiny.Recipe = tiny.Recipe with { Training = tiny.Recipe.Training with { Steps = 14, GradientClip = 0.5 } };
