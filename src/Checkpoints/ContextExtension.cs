@@ -20,8 +20,12 @@ public sealed record ContextExtension(string Method, double Factor)
     /// <summary>Why a model cannot be extended, with the settings of method and factor as paths.</summary>
     public IEnumerable<Problem> Problems(ModelOptions model, string methodPath, string factorPath)
     {
+        // Layers that do not attend read no positions, nor does anything read the model's own rotary ones where every layer has others.
         PositionOptions[] positions =
-            [.. model.Stacks.SelectMany(stack => stack.Layers).Select(layer => layer.Position).Append(model.Position).Distinct()];
+        [
+            .. model.Stacks.SelectMany(stack => stack.Layers).Where(layer => layer.Mixer.Attends).Select(layer => layer.Position)
+                .Append(model.Position is RotaryOptions ? new NoPositionOptions() : model.Position).Distinct(),
+        ];
         if (positions.FirstOrDefault(position => position is not (RotaryOptions or NoPositionOptions)) is { } other)
             yield return new(methodPath, $"scales rotary positions, and model.position is '{other.Type}': {Instead(other)}");
         else if (!positions.OfType<RotaryOptions>().Any())

@@ -6,6 +6,7 @@ using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
 using Trainer.Models;
 using Trainer.Models.Attention;
+using Trainer.Models.Attention.Caches;
 using Trainer.Models.Mixers;
 using static TorchSharp.torch;
 
@@ -54,7 +55,7 @@ public static class GroupedQueryModel
                 ?.Select(group => group.Attention is { } own ? group with { Attention = Apply(own, keyValueHeads) } : group).ToArray(),
         };
         return converted is EncoderDecoderOptions both
-            ? both with { EncoderAttention = both.EncoderAttention ?? model.Attention with { Pattern = null } }
+            ? both with { EncoderAttention = both.EncoderAttention ?? model.Attention with { Pattern = null, Cache = AttentionCache.Auto } }
             : converted;
     }
 

@@ -44,11 +44,22 @@ public sealed class CheckpointData : IDisposable
             TokenShard conversations = TextEncoding.EncodeConversations(path, own, checkpoint.Tokenizer, progress);
             return new(path, conversations, conversations);
         }
-        SourceOptions source = !own.IsPaired ? new() { Path = path }
-            : new() { Path = path, Column = own.Train[0].Column,
-                TargetColumn = own.Train[0].TargetColumn }; // pairs in the fields that it was trained on
+        SourceOptions source = own.IsPaired ? Pairs(own.Train[0], path) : new() { Path = path };
         TokenShard tokens = TextEncoding.Encode(source, checkpoint.Tokenizer, datasetsDirectory, progress, own.IsPaired);
         return new(path, tokens, tokens);
+    }
+
+    // Pairs in the fields that it was trained on; sources that make their own have "source" and "target", or the other way round.
+    private static SourceOptions Pairs(SourceOptions trained, string path)
+    {
+        bool made = trained.Format is SourceFormat.DotnetTranslations or SourceFormat.Synthetic;
+        string? column = trained.Column ?? (made ? trained.TargetColumn == "source" ? "target" : "source" : null);
+        return new()
+        {
+            Path = path,
+            Column = column,
+            TargetColumn = trained.TargetColumn ?? (made && column == "target" ? "source" : "target"),
+        };
     }
 
     /// <inheritdoc/>

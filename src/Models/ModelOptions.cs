@@ -114,7 +114,8 @@ public abstract record ModelOptions : IValidated
     /// <summary>Whether all layers have rotary positions or none.</summary>
     public bool HasOnlyRotaryPositions()
     {
-        PositionOptions[] positions = [.. Stacks.SelectMany(stack => stack.Layers).Select(layer => layer.Position)];
+        PositionOptions[] positions =
+            [.. Stacks.SelectMany(stack => stack.Layers).Where(layer => layer.Mixer.Attends).Select(layer => layer.Position)];
         return positions.Any(position => position is RotaryOptions)
             && positions.All(position => position is RotaryOptions or NoPositionOptions);
     }

@@ -26,13 +26,16 @@ public sealed record ParameterLayout(IReadOnlyDictionary<string, ParameterRole> 
         string[] blocks = [.. Paths<Block>(model)], heads = [.. Paths<LanguageHead>(model)], tables = [.. Paths<IEmbeds>(model)];
         return new(
             model.named_parameters().ToDictionary(entry => entry.name, entry =>
-                entry.parameter.dim() < 2 ? ParameterRole.Vector
+                entry.parameter.dim() < 2 || IsMagnitude(entry.name) ? ParameterRole.Vector
                 : IsBelow(tables, entry.name) ? ParameterRole.Embedding
                 : IsBelow(heads, entry.name) ? ParameterRole.Head
                 : IsBelow(blocks, entry.name) ? ParameterRole.Matrix
                 : ParameterRole.Embedding),
-            [.. HiddenMatrices.Of(model).Where(matrix => !IsBelow(tables, matrix.Name))]);
+            [.. HiddenMatrices.Of(model).Where(matrix => !IsBelow(tables, matrix.Name) && !IsMagnitude(matrix.Name))]);
     }
+
+    // DoRA's lengths of rows: those of experts stand in one tensor, (E, M), and are no matrix all the same.
+    private static bool IsMagnitude(string name) => name.EndsWith(".magnitude", StringComparison.Ordinal);
 
     private static IEnumerable<string> Paths<T>(SequenceModel model) =>
         model.named_modules().Where(entry => entry.module is T).Select(entry => entry.name);

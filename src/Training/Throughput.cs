@@ -51,8 +51,11 @@ internal sealed class FlopUtilisation(Func<int, double> flopsPerToken, double pe
             : null;
         // Of patches the targets are counted: a class for all positions of a picture, many values for those of a window.
         double positions = state.Model.Options.PatchInput() is { } patches ? (double)state.Model.ContextLength / patches.TargetsOf() : 1;
+        // Where a reference is kept, batches are read by both models first.
+        double Compared(int length) =>
+            state.Reference is { Model: not null } reference ? reference.FlopsPerToken(length) + cost.ForwardFlopsPerToken(length) : 0;
         return new(
-            length => positions * ((state.Teacher?.FlopsPerToken(length) ?? 0) + (adapter is null
+            length => positions * ((state.Teacher?.FlopsPerToken(length) ?? 0) + Compared(length) + (adapter is null
                 ? cost.TrainingFlopsPerToken(length)
                 : cost.TrainingFlopsPerToken(length, adapter, state.Model.Options.TieEmbeddings))),
             ranks * PeakFlops.Measure(state.Device, state.Model.ComputeType));

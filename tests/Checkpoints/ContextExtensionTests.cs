@@ -1,6 +1,7 @@
 using Trainer.Configuration;
 using Trainer.Models;
 using Trainer.Models.Attention;
+using Trainer.Models.Mixers;
 using Trainer.Models.Positions;
 using Trainer.Tests;
 using static TorchSharp.torch;
@@ -51,6 +52,19 @@ public sealed class ContextExtensionTests
         Assert.All(positions[..2], position => Assert.Equal(64, ((RotaryOptions)position).Scaling!.OriginalLength));
         Assert.Equal(100, ((RotaryOptions)positions[1]).Theta);
         Assert.IsType<NoPositionOptions>(positions[2]);
+    }
+
+    [Fact]
+    public void Layers_of_a_recurrence_read_no_positions_and_attention_beside_them_does()
+    {
+        Mamba2Options recurrence = new() { HeadDim = 8 };
+        DecoderOptions alone = Model with { Mixer = recurrence };
+        DecoderOptions hybrid = Model with { LayerPattern = [new() { Mixer = recurrence }, new()] };
+        ContextExtension extension = new("linear", 2);
+
+        Assert.Contains("this model has none", Assert.Single(extension.Problems(alone, "method", "factor")).Message);
+        Assert.Empty(extension.Problems(hybrid, "method", "factor"));
+        Assert.Equal((false, true), (alone.HasOnlyRotaryPositions(), hybrid.HasOnlyRotaryPositions()));
     }
 
     [Theory]

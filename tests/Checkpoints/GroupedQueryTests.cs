@@ -4,6 +4,7 @@ using Trainer.Checkpoints.Weights;
 using Trainer.Configuration;
 using Trainer.Models;
 using Trainer.Models.Attention;
+using Trainer.Models.Attention.Caches;
 using Trainer.Models.Attention.Patterns;
 using Trainer.Models.FeedForward;
 using Trainer.Models.Mixers;
@@ -62,6 +63,18 @@ public sealed class GroupedQueryModelTests
         Assert.Equal(new MultiHeadOptions { Heads = 8 }, converted.EncoderAttention);
         Assert.Same(converted, GroupedQueryModel.Apply(converted, 2));
         Assert.Equal(new MultiHeadOptions { Heads = 8 }, ((EncoderDecoderOptions)GroupedQueryModel.Apply(converted, 1)).EncoderAttention);
+    }
+
+    [Fact]
+    public void A_rolling_cache_of_the_decoder_is_not_the_encoders()
+    {
+        EncoderDecoderOptions model =
+            new() { Dim = 32, Layers = 2, ContextLength = 16,
+            Attention = new MultiHeadOptions { Heads = 8, Pattern = new SlidingOptions { Window = 4 }, Cache = AttentionCache.Rolling } };
+        var converted = (EncoderDecoderOptions)GroupedQueryModel.Apply(model, 2);
+        Assert.Equal(AttentionCache.Rolling, converted.Attention.Cache);
+        Assert.Equal(AttentionCache.Auto, converted.EncoderAttention!.Cache);
+        Assert.Empty(ModelValidation.All(converted));
     }
 
     [Theory]

@@ -44,7 +44,7 @@ public sealed class HiddenMatricesTests
     [InlineData("latent", "blocks.0.mixer.projection.queryUp.weight", "32/4")]
     [InlineData("latent", "blocks.0.mixer.projection.keyValueDown.weight", "8/1 4/1")]
     [InlineData("latent", "blocks.0.mixer.projection.keyValueUp.weight", "40/4")]
-    [InlineData("differential", "blocks.0.mixer.projection.heads.qkv.weight", "16/4 16/4 16/4")]
+    [InlineData("differential", "blocks.0.mixer.projection.heads.qkv.weight", "16/4 16/4 16/2")]
     [InlineData("experts", "blocks.0.feedForward.experts.gateUp", "64/1 64/1")]
     [InlineData("experts", "blocks.0.feedForward.experts.down", "16/1")]
     [InlineData("experts", "blocks.0.feedForward.router.weight", "4/1")]

@@ -130,6 +130,16 @@ public sealed class TeacherCacheTests : IDisposable
     }
 
     [Fact]
+    public void Another_token_that_ends_the_targets_of_pairs_has_a_cache_of_its_own()
+    {
+        taught.Distil(RowKind.Pairs, topK: 8);
+        Checkpoint teacher = Checkpoint.Open(taught.Options.Teacher);
+        string KeptUpTo(string? end) => TeacherCache.KeyOf(
+            Tiny.Recipe with { Data = Tiny.Recipe.Data with { EndOfDocument = end } }, Tiny.Data, teacher).FolderName;
+        Assert.Equal(3, ((string?[])[null, "a", "b"]).Select(KeptUpTo).Distinct().Count());
+    }
+
+    [Fact]
     public void A_run_that_is_stopped_while_the_teacher_computes_can_be_started_again()
     {
         taught.Distil(RowKind.Crops, topK: 8);

@@ -14,7 +14,7 @@ internal sealed record ImageSource(
     /// <exception cref="UserException">There are no pictures, or they are not in a folder for each class.</exception>
     public static ImageSource Open(SourceOptions source, ImageShape shape, bool resize, string at) =>
         source.Format == SourceFormat.Synthetic
-            ? Drawn((ShapesTaskOptions)source.Task!, source, shape)
+            ? Drawn((ShapesTaskOptions)source.Task!, source, shape, resize)
             : Folder(source.Path!, shape, resize, $"{at}.path: ");
 
     /// <summary>The PNG files below a folder, which has a folder for each class; <paramref name="at"/> begins messages.</summary>
@@ -44,14 +44,15 @@ internal sealed record ImageSource(
             [.. folders.Select(folder => Path.GetFileName(folder))], entries);
     }
 
-    private static ImageSource Drawn(ShapesTaskOptions task, SourceOptions source, ImageShape shape)
+    // Nothing drawn is resized, but what is prepared says whether other pictures may be.
+    private static ImageSource Drawn(ShapesTaskOptions task, SourceOptions source, ImageShape shape, bool resize)
     {
         var (examples, seed) = (source.Examples ?? SourceOptions.DefaultExamples, source.Seed ?? 1);
         var split = source.Split ?? SourceSplit.Train;
         var options = JsonSerializer.Serialize<SyntheticTaskOptions>(task, JsonSerializerOptions.Web);
         var drawing = new ShapeDrawing(task, shape, seed, split);
         return new("synthetic-shapes",
-            $"synthetic {ShapeDrawing.Version} {options} examples {examples} seed {seed} {split}",
+            $"synthetic {ShapeDrawing.Version} {options} examples {examples} seed {seed} {split}{(resize ? " resize" : "")}",
             [], ShapeDrawing.Classes, [.. Enumerable.Range(0, (int)Math.Min(examples, int.MaxValue)).Select(number =>
                 new ImageEntry(drawing.ClassOf(number), $"shape {number + 1}", () => drawing.Draw(number)))]);
     }

@@ -29,6 +29,9 @@ public sealed record ScheduledAccuracyOptions : ScheduledEvaluatorOptions
 
     internal override IEnumerable<Problem> ValidateFor(ModelOptions model, DataOptions data) => model.PatchInput() is SeriesPatchOptions
         ? [new("type", "'accuracy' is for tokens and classes, and this model forecasts values; use 'forecast'")]
+        : data.HasPreferences
+        ? [new("type", "'accuracy' is of tokens that are to be written, and those of rejected answers are not; the run itself reports " +
+            "what is preferred: remove the measure")]
         : [];
 
     internal override ScheduledEvaluator Build(EvaluationSubject subject) =>

@@ -135,7 +135,7 @@ internal sealed class DifferentialProjection : Projection, IDrawsOwnWeights
         : base(nameof(DifferentialProjection))
     {
         (this.options, keyDim) = (options, options.KeyDim(stack.Dim));
-        heads = new(stack, options.Heads, options.Groups, keyDim, options.Bias, headNorm);
+        heads = new(stack, options.Heads, options.Groups, keyDim, options.Bias, headNorm, valueHeads: options.Groups / 2);
         lambdaQuery1 = new Parameter(zeros(keyDim));
         lambdaKey1 = new Parameter(zeros(keyDim));
         lambdaQuery2 = new Parameter(zeros(keyDim));

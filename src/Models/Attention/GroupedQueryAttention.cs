@@ -108,12 +108,14 @@ internal sealed class GroupedQueryProjection : Projection, IFusesMatrices
     private readonly int heads;
     private readonly int groups;
     private readonly int headDim;
+    private readonly int valueHeads;
 
     public GroupedQueryProjection(
-        StackContext stack, int heads, int groups, int headDim, bool? bias, NormBuilder? headNorm, bool embedsValues = false)
+        StackContext stack, int heads, int groups, int headDim, bool? bias, NormBuilder? headNorm, bool embedsValues = false,
+        int? valueHeads = null)
         : base(nameof(GroupedQueryProjection))
     {
-        (this.heads, this.groups, this.headDim) = (heads, groups, headDim);
+        (this.heads, this.groups, this.headDim, this.valueHeads) = (heads, groups, headDim, valueHeads ?? groups);
         qkv = stack.Linear(stack.Dim, (heads + 2 * groups) * headDim, bias);
         queryNorm = headNorm?.Invoke(headDim);
         keyNorm = headNorm?.Invoke(headDim);
@@ -131,7 +133,7 @@ internal sealed class GroupedQueryProjection : Projection, IFusesMatrices
             [
                 new((long)heads * headDim, heads) { Name = "query" },
                 new((long)groups * headDim, groups) { Name = "key" },
-                new((long)groups * headDim, groups) { Name = "value" },
+                new((long)groups * headDim, valueHeads) { Name = "value" },
             ]),
     ];
 

@@ -42,7 +42,7 @@ public static class ModelAlternatives
     private static IEnumerable<(string, ModelOptions)> Windows(ModelOptions model)
     {
         int window = model.ContextLength / WindowsPerContext;
-        if (window < 1 || !model.IsCausal) yield break;
+        if (window < 1 || !model.IsCausal || model.LayerPattern is not null) yield break;
         PatternOptions sliding = new SlidingOptions { Window = window };
         yield return ($"window of {window} in 3 of 4 layers", model with
         {
@@ -75,6 +75,12 @@ public static class ModelAlternatives
             attention = heads with { HeadDim = width };
         if (given is HeadProjectionOptions { ValueEmbedding: true } && attention is HeadProjectionOptions embedding)
             attention = embedding with { ValueEmbedding = true };
-        return model with { Attention = attention, LayerPattern = null };
+        return model with
+        {
+            Attention = attention,
+            LayerPattern = model.LayerPattern?.Select(group => group.Attention is { } own
+                ? group with { Attention = attention with { Pattern = own.Pattern } }
+                : group).ToArray(),
+        };
     }
 }

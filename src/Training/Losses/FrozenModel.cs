@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Data.Tokenizers;
 using Trainer.Models;
 using Trainer.Models.Devices;
@@ -100,6 +101,9 @@ internal sealed record FrozenModel(string Model, string Sha256, string? Identity
                 $"reads {student.PrefixLength()}; use a model of the same attention pattern";
         if (!teacher.KeepsDocumentsApart() && ObjectiveValidation.SharesRows(recipe.Data) is { } why)
             return $"has the attention kernel 'linear', which sums over whole rows, and {why}; use a model of another kernel";
+        if (recipe.Data.Packing == DataPacking.Documents && teacher.PatternFromBeginning() is { } pattern)
+            return $"has the attention pattern '{pattern}', which counts from a row's beginning, and data.packing 'documents' puts " +
+                "several documents in a row; use 'crops' or 'pairs', or a model of another pattern";
         return null;
     }
 }

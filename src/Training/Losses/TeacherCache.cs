@@ -52,8 +52,9 @@ internal sealed class TeacherCache : IDisposable
             options.Train.Count > 1 && options.Train.Any(source => source.Weight is not null) ? "apart" : "joined", // sources
             recipe.Model.PrefixLength());
         string start = options.DecoderStartToken is { } token ? $" behind {token}" : "";
+        string end = options is { Packing: DataPacking.Pairs, EndOfDocument: { } last } ? $" up to {last}" : "";
         return new(
-            data.Fingerprint, rows.ToLowerInvariant() + start, recipe.Model.ContextLength, FrozenModel.IdentityOf(teacher),
+            data.Fingerprint, rows.ToLowerInvariant() + start + end, recipe.Model.ContextLength, FrozenModel.IdentityOf(teacher),
             FrozenModel.PrecisionOf(recipe), recipe.Distillation!.Cache!.TopK, data.Tokenizer.VocabularySize,
             recipe.Distillation.Temperature);
     }

@@ -8,6 +8,7 @@ using Trainer.Models;
 using Trainer.Models.Adapters;
 using Trainer.Models.Devices;
 using Trainer.Training.Distribution;
+using Trainer.Training.Losses;
 using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
 
@@ -138,7 +139,14 @@ public sealed record RunPlan
         var rows = (microBatch + ranks * shape.Threads - 1) / (ranks * shape.Threads);
         var teacher = TeacherCost.Of(recipe, data, shape, (long)rows * row, row);
         var answers = ReinforcementCost.Of(recipe, data.Tokenizer, shape, onGpu, (long)rows * row, row);
-        double TrainingFlops(int length) => (teacher?.FlopsPerToken ?? 0) + (answers?.FlopsPerToken ?? 0) + (adapter is null
+        // Kto reads its batches by both models first.
+        var reference = recipe.Preference is { KeepsReference: true } preference
+            ? ModelCost.Of(FrozenModel.Find(
+                preference.ReferenceModel is null ? "initialize.from" : "preference.reference",
+                preference.ReferenceModel ?? recipe.Initialize!.From, recipe, data.Tokenizer).Model, data.Tokenizer.VocabularySize)
+            : null;
+        double TrainingFlops(int length) => (teacher?.FlopsPerToken ?? 0) + (answers?.FlopsPerToken ?? 0)
+            + (reference is null ? 0 : cost.ForwardFlopsPerToken(length) + reference.ForwardFlopsPerToken(length)) + (adapter is null
             ? cost.TrainingFlopsPerToken(length)
             : cost.TrainingFlopsPerToken(length, adapter, recipe.Model.TieEmbeddings));
         var state = TrainingState.Of(cost, shape);
@@ -177,7 +185,8 @@ public sealed record RunPlan
             MeasuredLength = memory?.MeasuredLength,
             ForGpu = onGpu,
             CheckpointCopyBytes = copy,
-            PeakBytes = (answers is null ? Peak(memory, state, teacher) : Peak(memory, state, answers)) + copy,
+            PeakBytes = (answers is null ? Peak(memory, state, teacher) : Peak(memory, state, answers))
+                + (reference is null ? 0 : TeacherCost.BytesOf(reference, recipe)) + copy,
             Teacher = teacher,
             Reinforcement = answers,
             Processes = ranks == 1 ? null : RanksPlan.Of(

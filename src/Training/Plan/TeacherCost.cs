@@ -31,9 +31,7 @@ public sealed record TeacherCost(long Parameters, long WeightBytes, long HeldByt
         (ModelOptions teacher, int vocabulary) = (checkpoint.Model, data.Tokenizer.VocabularySize);
         ModelCost cost = ModelCost.Of(teacher, vocabulary);
         if (options.Cache is { TopK: var kept }) return Cached(recipe, data, shape, cost, rowTokens, row, kept);
-        long weights = sizeof(float) * cost.Parameters;
-        if (FrozenModel.PrecisionOf(recipe) == InferencePrecision.BFloat16)
-            weights -= (sizeof(float) - BFloat16Bytes) * Without(cost, "embedding", "position");
+        long weights = BytesOf(cost, recipe);
         long logits = CrossEntropy.RowsOfLogits(rowTokens, vocabulary) * vocabulary * CopiesOfLogits;
         long gradient = (long)vocabulary * recipe.Model.Dim; // of the head, until it is added to that of the cross entropy
         // As many numbers a token as the layers of a block give.
@@ -46,6 +44,12 @@ public sealed record TeacherCost(long Parameters, long WeightBytes, long HeldByt
             FlopsPerToken = cost.ForwardFlopsPerToken(row),
         };
     }
+
+    /// <summary>Bytes of the weights of a model that stays as it is.</summary>
+    internal static long BytesOf(ModelCost cost, Recipe recipe) => sizeof(float) * cost.Parameters
+        - (FrozenModel.PrecisionOf(recipe) == InferencePrecision.BFloat16
+            ? (sizeof(float) - BFloat16Bytes) * Without(cost, "embedding", "position")
+            : 0);
 
     private static TeacherCost Cached(
         Recipe recipe, PreparedData data, TrainingShape shape, ModelCost teacher, long rowTokens, int row, int kept)

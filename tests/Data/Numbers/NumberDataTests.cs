@@ -92,6 +92,14 @@ public sealed class NumberDataTests : IDisposable
     }
 
     [Fact]
+    public void Drawn_pictures_are_prepared_anew_where_others_may_be_resized()
+    {
+        using var plain = Prepare(Shapes(50), Small);
+        using var resizing = Prepare(Shapes(50) with { Images = new() { Resize = true } }, Small);
+        Assert.NotEqual(plain.Fingerprint, resizing.Fingerprint);
+    }
+
+    [Fact]
     public void Prepared_pictures_are_opened_again_until_a_file_changes_or_they_are_damaged()
     {
         foreach (var name in new[] { "a", "b" })

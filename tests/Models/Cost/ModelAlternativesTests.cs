@@ -1,6 +1,7 @@
 using Trainer.Models.Attention;
 using Trainer.Models.Attention.Kernels;
 using Trainer.Models.Attention.Patterns;
+using Trainer.Models.Mixers;
 
 namespace Trainer.Models.Tests.Cost;
 
@@ -25,6 +26,20 @@ public class ModelAlternativesTests
         Assert.Equal(
             ModelCost.Of(Model with { Attention = new GroupedQueryOptions { Heads = 8, KeyValueHeads = 2 } }, 100).Parameters,
             alternatives["grouped-query, 2 key-value heads"].Parameters);
+    }
+
+    [Fact]
+    public void Layers_of_a_pattern_keep_what_is_not_attention()
+    {
+        DecoderOptions hybrid = Model with
+        {
+            LayerPattern = [new() { Repeat = 3, Mixer = new Mamba2Options { HeadDim = 8 } }, new()],
+        };
+        var alternatives = ModelAlternatives.Of(hybrid, 100).ToDictionary(alternative => alternative.Name, alternative => alternative.Cost);
+        Assert.DoesNotContain(alternatives.Keys, name => name.StartsWith("window", StringComparison.Ordinal));
+        Assert.Equal(
+            ModelCost.Of(hybrid with { Attention = new MultiQueryOptions { Heads = 8 } }, 100).Parameters,
+            alternatives["multi-query"].Parameters);
     }
 
     [Fact]

@@ -69,6 +69,19 @@ public sealed class EvaluatorValidationTests : IDisposable
     }
 
     [Fact]
+    public void Accuracy_is_not_for_preferences()
+    {
+        tiny.Recipe = tiny.Recipe with
+        {
+            Data = new DataOptions { Train = [new SourceOptions { Path = tiny.TextPath, Format = SourceFormat.Preferences }] },
+        };
+        Measure(new ScheduledAccuracyOptions());
+
+        Assert.Contains("evaluation.measures.0.type: 'accuracy' is of tokens that are to be written, and those of rejected answers are not",
+            tiny.ConfigurationError());
+    }
+
+    [Fact]
     public void Pictures_and_time_series_are_no_texts()
     {
         tiny.Recipe = tiny.Recipe with

@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Trainer.Checkpoints;
 using Trainer.Configuration;
+using Trainer.Data;
 using Trainer.Models;
+using Trainer.Models.Attention.Patterns;
 using Trainer.Models.Positions;
 using Trainer.Training.Losses;
 
@@ -52,6 +54,25 @@ public sealed class FrozenModelTests : IDisposable
         Assert.StartsWith(
             $"distillation.teacher: the run has learned from {plain.Directory}, and the model in {scaled.Directory} has the same " +
             "weights, but other options", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_pattern_that_counts_from_a_row_s_beginning_is_no_teacher_of_packed_documents()
+    {
+        DecoderOptions sinks = (DecoderOptions)tiny.Recipe.Model with
+        {
+            Attention = tiny.Recipe.Model.Attention with { Pattern = new SlidingOptions { Window = 4, Sinks = 2 } },
+        };
+        using LanguageModel model = sinks.Build(tiny.Data.Tokenizer.VocabularySize);
+        string teacher = Checkpoint.Write(
+            tiny.RunPath("sinks"), new() { Name = "sinks", Model = sinks, Tokenizer = tiny.Recipe.Tokenizer, Data = tiny.Recipe.Data },
+            tiny.Data.Tokenizer, model).Directory;
+        Checkpoint Find(DataPacking packing) => FrozenModel.Find(
+            Setting, teacher, tiny.Recipe with { Data = tiny.Recipe.Data with { Packing = packing } }, tiny.Data.Tokenizer);
+
+        Assert.Equal(teacher, Find(DataPacking.Crops).Directory);
+        string message = Assert.Throws<UserException>(() => Find(DataPacking.Documents)).Message;
+        Assert.Contains("has the attention pattern 'sliding', which counts from a row's beginning, and data.packing 'documents'", message);
     }
 
     private Checkpoint Write(string name, LanguageModel model, RotaryOptions position) => Checkpoint.Write(

@@ -12,6 +12,7 @@ using Trainer.Models;
 using Trainer.Models.Positions;
 using Trainer.Tests;
 using Trainer.Training.Losses;
+using Trainer.Training.Plan;
 using Trainer.Training.Preferences;
 using static TorchSharp.torch;
 
@@ -253,6 +254,20 @@ public sealed class PreferenceTrainingTests : IClassFixture<PreferenceTrainingTe
         string message = Assert.Throws<UserException>(() => tiny.Train("run", resume: true)).Message;
 
         Assert.StartsWith("preference.reference: the run has been compared with", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_plan_counts_the_reference_of_kto()
+    {
+        string datasets = Path.Combine(tiny.Root, "datasets");
+        _ = RunPlan.Of(tiny.Recipe, datasets); // the first to measure also sets up operations
+        RunPlan without = RunPlan.Of(tiny.Recipe, datasets); // dpo has scored all answers before
+        Use("kto");
+        RunPlan plan = RunPlan.Of(tiny.Recipe, datasets);
+        ModelCost cost = ModelCost.Of(tiny.Recipe.Model, tiny.Data.Tokenizer.VocabularySize);
+
+        Assert.InRange(plan.TrainingFlopsPerToken, without.TrainingFlopsPerToken + 2 * cost.MatrixParameters, double.MaxValue);
+        if (plan.PeakBytes is { } peak) Assert.InRange(peak, without.PeakBytes!.Value + 4 * cost.Parameters, long.MaxValue);
     }
 
     [Fact]

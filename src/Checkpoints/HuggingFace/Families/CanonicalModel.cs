@@ -21,8 +21,25 @@ internal static class CanonicalModel
     /// <summary>The settings in which a model differs from what a family makes of it.</summary>
     public static IReadOnlyList<SettingDifference> Differences(ModelOptions model, ModelOptions family)
     {
+        // The encoder, and attention to it, have the model's own settings, whatever the decoder's layers have.
+        SettingDifference[] own = model is EncoderDecoderOptions && family is EncoderDecoderOptions
+            ? [.. Compare("", Own(model), Own(family))]
+            : [];
         (model, family) = (Resolved(model), Resolved(family));
-        return [.. Compare("", OfModel(model), OfModel(family)), .. CompareLayers(Layers(model), Layers(family))];
+        return [.. Compare("", OfModel(model), OfModel(family)), .. CompareLayers(Layers(model), Layers(family)).Union(own)];
+    }
+
+    // Patterns are encoderPattern, and the decoder's, layer by layer.
+    private static JsonObject Own(ModelOptions model)
+    {
+        AttentionOptions attention = Resolved(model.Attention with { Pattern = null }, model);
+        return OfLayer(new()
+        {
+            Mixer = model.Mixer,
+            Attention = attention,
+            FeedForward = Resolved(model.FeedForward, model),
+            Position = model.Position is RotaryOptions rotary ? Resolved(rotary, attention, model).Rotary : model.Position,
+        });
     }
 
     /// <summary>The model with every default explicit, and without a layer pattern if all layers are alike.</summary>

@@ -1,8 +1,10 @@
+using Trainer.Checkpoints.HuggingFace;
 using Trainer.Checkpoints.HuggingFace.Families;
 using Trainer.Configuration;
 using Trainer.Models;
 using Trainer.Models.Attention;
 using Trainer.Models.Attention.Kernels;
+using Trainer.Models.FeedForward;
 using Trainer.Models.FeedForward.Experts;
 using Trainer.Models.Mixers;
 using Trainer.Models.Positions;
@@ -76,6 +78,17 @@ public class FamilyTests
     }
 
     private static string Complaint(ModelOptions model) => Assert.Throws<UserException>(() => FamilyRegistry.Of(model)).Message;
+
+    [Fact]
+    public void A_decoder_whose_layers_all_differ_from_the_encoder_is_no_bart()
+    {
+        using HuggingFaceImport bart = Goldens.Open("bart");
+        EncoderDecoderOptions model = (EncoderDecoderOptions)bart.Options;
+        Assert.Equal("bart", FamilyRegistry.Of(model).ModelType);
+        Assert.Contains(
+            "\n  model.feedForward.type is \"gelu\"; the family has \"relu\"",
+            Complaint(model with { LayerPattern = [new() { FeedForward = new ReluOptions { HiddenDim = model.FeedForward.HiddenDim } }] }));
+    }
 
     [Fact]
     public void A_model_that_no_family_has_names_the_settings_in_the_way()

@@ -108,6 +108,7 @@ public class SettingsTests
         ("layerPattern", """[{"position":{"type":"none"}},{"repeat":1}]"""),
         ("layerPattern", """[{"repeat":1},{"position":{"type":"none"}}]"""),
         ("layerPattern", """[{"feedForward":{"type":"relu"}},{"repeat":1}]"""),
+        ("layerPattern", """[{"feedForward":{"type":"relu"}}]"""),
         ("layerPattern", $$"""[{"feedForward":{{Experts(Balanced)}} },{"repeat":1}]"""),
         ("layerPattern", """[{"repeat":1},{"feedForward":{"hiddenDim":56}}]"""),
     ];
