@@ -51,12 +51,12 @@ internal static partial class ExportCommand
     static partial void AfterWriting(ParseResult parsed, ref int exitCode)
     {
         // A certificate is of a file as it was.
-        if (parsed.GetRequiredValue(Format) == Gguf) File.Delete(Certificate.PathFor(parsed.GetRequiredValue(Output)));
-        if (!parsed.GetValue(Verifies) && !parsed.GetValue(OnlyVerifies)) return;
         var (source, output) = (parsed.GetRequiredValue(Source), parsed.GetRequiredValue(Output));
+        var path = Certificate.PathFor(output);
+        if (parsed.GetRequiredValue(Format) == Gguf && File.Exists(path)) File.Delete(path);
+        if (!parsed.GetValue(Verifies) && !parsed.GetValue(OnlyVerifies)) return;
         var certificate = GgufVerification.Run(
             Checkpoint.Open(source, parsed.GetValue(Base)), output, TrainingRequest.DefaultDatasetsDirectory, new StandardError());
-        var path = Certificate.PathFor(output);
         certificate.Save(path);
         if (certificate.Passed)
         {
